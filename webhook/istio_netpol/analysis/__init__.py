@@ -1,0 +1,1 @@
+"""Joins flow rules and policy semantics: check, generate, explain, list, diff, impact."""

@@ -1,0 +1,77 @@
+"""What the analyses return; reports print these values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from istio_netpol.model.connections import ConnectionSet
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import RequiredFlow
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts of a check. `unknown` are flows that could not be judged (unresolved hosts, missing destinations); `skipped` counts objects of kinds that no rule reads."""
+
+    objects: int = 0
+    flows: int = 0
+    denied: int = 0
+    unknown: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The findings of a check, sorted, and what it assumed (sentences for people: stand-ins, unknown API server …)."""
+
+    findings: tuple[Finding, ...]
+    summary: Summary
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What may flow from one peer to another: `source` and `destination` are `namespace/Kind/name` or an address range."""
+
+    source: str
+    destination: str
+    ports: ConnectionSet
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of an explanation: a fact, and whether it lets the connection pass (None: neither)."""
+
+    text: str
+    passes: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Whether a connection is allowed, why, and the smallest policies that would allow it where it is not."""
+
+    source: str
+    destination: str
+    allowed: bool
+    steps: tuple[Step, ...]
+    remedy: tuple[NetworkPolicy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Connections and required flows gained and lost between two inputs."""
+
+    gained: tuple[Connection, ...]
+    lost: tuple[Connection, ...]
+    flows_gained: tuple[Finding, ...]
+    flows_lost: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A required flow and what the policies say of it."""
+
+    flow: RequiredFlow
+    verdict: Verdict

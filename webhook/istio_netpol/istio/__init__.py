@@ -1,0 +1,1 @@
+"""Istio and Kyma flow rules: which connections an object needs. Knows nothing of NetworkPolicy semantics."""

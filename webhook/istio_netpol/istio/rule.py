@@ -1,0 +1,31 @@
+"""What a flow rule is: a function from one object to the connections that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import FlowKind, RequiredFlow
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+Outcome = RequiredFlow | Finding
+"""A rule yields flows, and findings where no flow can be named (`unknown-destination`, `consent-missing` …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the catalogue.
+
+    `subjects` are the model types whose objects the rule looks at, `kind` is the flow kind that it mainly yields, `sources` cite where
+    the behaviour is documented. `outcomes` must not depend on anything but its arguments.
+    """
+
+    name: str
+    kind: FlowKind
+    subjects: tuple[type, ...]
+    sources: tuple[str, ...]
+    outcomes: Callable[[Any, MeshView], Iterator[Outcome]]

@@ -1,0 +1,1 @@
+"""Frozen values that every other layer speaks: labels, ports, addresses, workloads, policies, mesh objects, flows, findings, snapshot."""

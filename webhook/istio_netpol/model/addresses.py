@@ -1,0 +1,113 @@
+"""A canonical algebra of IP address sets, and the `ipBlock` of a policy.
+
+Invariants of an `AddressSet`: per family, intervals are sorted, disjoint and not adjacent. Addresses are plain integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+    summarize_address_range,
+)
+
+from istio_netpol.model.intervals import Interval, Intervals, canonical, complement, overlap
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_LAST = {4: 2**32 - 1, 6: 2**128 - 1}
+_ADDRESS_TYPES: dict[int, type[IPv4Address] | type[IPv6Address]] = {4: IPv4Address, 6: IPv6Address}
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSet:
+    """A set of IPv4 and IPv6 addresses."""
+
+    ipv4: Intervals = ()
+    ipv6: Intervals = ()
+
+    @classmethod
+    def of(cls, *networks: Network | Address | str) -> AddressSet:
+        """The union of networks, single addresses, or their text forms. Raises ValueError for text that is neither."""
+        families: dict[int, list[Interval]] = {4: [], 6: []}
+        for each in networks:
+            network = ip_network(each, strict=False)
+            families[network.version].append((int(network.network_address), int(network.broadcast_address)))
+        return cls(canonical(families[4]), canonical(families[6]))
+
+    @classmethod
+    def from_range(cls, version: int, low: int, high: int) -> AddressSet:
+        return cls(((low, high),), ()) if version == 4 else cls((), ((low, high),))
+
+    def __bool__(self) -> bool:
+        return bool(self.ipv4 or self.ipv6)
+
+    def __or__(self, other: AddressSet) -> AddressSet:
+        return AddressSet(canonical(self.ipv4 + other.ipv4), canonical(self.ipv6 + other.ipv6))
+
+    def __and__(self, other: AddressSet) -> AddressSet:
+        return AddressSet(overlap(self.ipv4, other.ipv4), overlap(self.ipv6, other.ipv6))
+
+    def __sub__(self, other: AddressSet) -> AddressSet:
+        return AddressSet(
+            overlap(self.ipv4, complement(other.ipv4, 0, _LAST[4])),
+            overlap(self.ipv6, complement(other.ipv6, 0, _LAST[6])),
+        )
+
+    def __le__(self, other: AddressSet) -> bool:
+        return not (self - other)
+
+    def contains(self, address: Address) -> bool:
+        value = int(address)
+        intervals = self.ipv4 if address.version == 4 else self.ipv6
+        return any(low <= value <= high for low, high in intervals)
+
+    def ranges(self) -> Iterator[tuple[Address, Address]]:
+        """First and last address of each maximal range, IPv4 before IPv6."""
+        for version, intervals in ((4, self.ipv4), (6, self.ipv6)):
+            make = _ADDRESS_TYPES[version]
+            for low, high in intervals:
+                yield make(low), make(high)
+
+    def networks(self) -> Iterator[Network]:
+        """The fewest CIDRs that cover exactly this set."""
+        for low, high in self.ranges():
+            yield from summarize_address_range(low, high)
+
+
+ALL_IPV4 = AddressSet(((0, _LAST[4]),), ())
+ALL_IPV6 = AddressSet((), ((0, _LAST[6]),))
+ALL_ADDRESSES = ALL_IPV4 | ALL_IPV6
+
+
+@dataclass(frozen=True, slots=True)
+class IpBlock:
+    """`cidr` minus every `except`, in the words of the policy's author (host bits are kept as written)."""
+
+    cidr: str
+    exceptions: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> AddressSet:
+        return _block_addresses(self.cidr, self.exceptions)
+
+
+@cache
+def _block_addresses(cidr: str, exceptions: tuple[str, ...]) -> AddressSet:
+    return AddressSet.of(cidr) - AddressSet.of(*exceptions)
+
+
+def parse_address(text: str) -> Address | None:
+    """The address that the text spells, or None: `10.0.0.1`, `::1`, `[::1]`."""
+    try:
+        return ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None

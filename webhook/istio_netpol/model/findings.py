@@ -1,0 +1,62 @@
+"""Findings: what is wrong or worth knowing, and the policies that mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from istio_netpol.model.flows import FlowKind, RequiredFlow
+from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.verdicts import Verdict
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Issue(StrEnum):
+    """Rule ids of findings that are not a denied flow."""
+
+    JWKS_UNRESOLVABLE = "jwks-unresolvable"
+    JWKS_HOST_REFUSED = "jwks-host-refused"
+    UNKNOWN_DESTINATION = "unknown-destination"
+    BROAD_POLICY = "broad-policy"
+    IN_POD_PORT = "in-pod-port"
+    IP_BLOCK_FOR_PODS = "ip-block-for-pods"
+    CONSENT_MISSING = "consent-missing"
+    POLICY_SELECTS_NOTHING = "policy-selects-nothing"
+    IMPACT = "impact"
+
+
+RuleId = FlowKind | Issue
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """One thing to tell a person. `flow` and `verdict` are None for findings about no connection."""
+
+    rule: RuleId
+    severity: Severity
+    object: ObjectRef
+    message: str
+    flow: RequiredFlow | None = None
+    verdict: Verdict | None = None
+    remedy: tuple[NetworkPolicy, ...] = ()
+    field: str = ""
+
+    def denied_by(self, direction: Direction) -> tuple[str, ...]:
+        """`namespace/name` of the policies that isolate this side while none allows; empty where the side is open."""
+        if self.verdict is None:
+            return ()
+        side = self.verdict.side(direction)
+        return () if side.allowed else tuple(sorted(policy.key for policy in side.isolated_by))
+
+    @property
+    def sort_key(self) -> tuple[Any, ...]:
+        ref = self.object
+        flow = self.flow.sort_key if self.flow else ()
+        return (ref.namespace, ref.kind, ref.name, self.rule, flow, self.field, self.message)

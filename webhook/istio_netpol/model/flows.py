@@ -1,0 +1,141 @@
+"""Required flows: which connection an object needs, between whom, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import Workload
+
+
+class FlowKind(StrEnum):
+    """The kinds of required flows; the values are rule ids of findings and labels of generated policies."""
+
+    PROXY_TO_ISTIOD = "proxy-to-istiod"
+    GATEWAY_TO_ISTIOD = "gateway-to-istiod"
+    DNS = "dns"
+    CLIENT_TO_GATEWAY = "client-to-gateway"
+    GATEWAY_TO_WORKLOAD = "gateway-to-workload"
+    ISTIOD_TO_JWKS = "istiod-to-jwks"
+    WORKLOAD_TO_WORKLOAD = "workload-to-workload"
+    WORKLOAD_TO_EXTERNAL = "workload-to-external"
+    TO_APISERVER = "to-apiserver"
+    WEBHOOK_FROM_APISERVER = "webhook-from-apiserver"
+    EXT_AUTHZ = "ext-authz"
+    TRACING = "tracing"
+    SCRAPE = "scrape"
+    HBONE = "hbone"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PodsPeer:
+    """The pods of one workload."""
+
+    workload: Workload
+
+    @property
+    def key(self) -> str:
+        return self.workload.peer_name
+
+    def __str__(self) -> str:
+        return f"{self.workload.ref}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPeer:
+    """Addresses outside the cluster. `host` is the name that they were resolved from, if any."""
+
+    addresses: AddressSet
+    host: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.host}|{self.text}"
+
+    @property
+    def text(self) -> str:
+        return ", ".join(str(network) for network in self.addresses.networks())
+
+    def __str__(self) -> str:
+        return f"{self.host} ({self.text})" if self.host else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class HostPeer:
+    """A DNS name outside the cluster that is not resolved yet."""
+
+    host: str
+
+    @property
+    def key(self) -> str:
+        return f"host|{self.host}"
+
+    def __str__(self) -> str:
+        return self.host
+
+
+@dataclass(frozen=True, slots=True)
+class AnyPeer:
+    """Somebody whom no policy can name: clients of a gateway, an API server at an unknown address.
+
+    The flow counts as allowed where a rule admits every peer, or any address outside the cluster: an administrator may
+    narrow who they are. `description` says who, for people.
+    """
+
+    description: str = "anywhere"
+
+    @property
+    def key(self) -> str:
+        return f"any|{self.description}"
+
+    def __str__(self) -> str:
+        return self.description
+
+
+Peer = PodsPeer | AddressPeer | HostPeer | AnyPeer
+FlowKey = tuple[str, tuple[str, str, str, str], str, str, str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequiredFlow:
+    """One connection that `object` needs.
+
+    `port` is the one on the wire: the pod's, after a Service translated it. `reason` completes the sentence
+    "this connection is needed because …". `shared` marks destinations that serve every pod of the cluster (istiod, DNS), whose
+    own policy admits all of them at once. `consented` is False where the destination's namespace has not agreed:
+    such a flow is never opened on that side. `field` is the path within `object` that asks for the flow, if one does.
+    """
+
+    kind: FlowKind
+    object: ObjectRef
+    source: Peer
+    destination: Peer
+    protocol: Protocol
+    port: int
+    reason: str
+    shared: bool = False
+    consented: bool = True
+    field: str = ""
+
+    @property
+    def key(self) -> FlowKey:
+        """Equal for the same flow before and after a change."""
+        return (self.kind, self.object.key, self.source.key, self.destination.key, self.protocol, self.port)
+
+    @property
+    def sort_key(self) -> tuple[str, str, str, str, str, str, str, int]:
+        """A total order that does not depend on the order of input."""
+        ref = self.object
+        return (
+            ref.namespace,
+            ref.kind,
+            ref.name,
+            self.kind,
+            self.source.key,
+            self.destination.key,
+            self.protocol,
+            self.port,
+        )

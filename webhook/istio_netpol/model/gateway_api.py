@@ -1,0 +1,84 @@
+"""Gateway API objects (gateway.networking.k8s.io), as far as a flow depends on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.references import ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    name: str
+    port: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KubernetesGateway:
+    """`addresses` with type Hostname bind the listeners to a Service that someone else deployed."""
+
+    ref: ObjectRef
+    class_name: str = ""
+    listeners: tuple[Listener, ...] = ()
+    hostnames: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRef:
+    """`namespace` is empty where it is the route's own; `kind` is Gateway, Service or ServiceEntry."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+    group: str = "gateway.networking.k8s.io"
+    section_name: str = ""
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRef:
+    """A backendRef or the backend of a RequestMirror filter; `field` is its path below the object."""
+
+    name: str
+    namespace: str = ""
+    port: int | None = None
+    kind: str = "Service"
+    group: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KubernetesRoute:
+    """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute; `ref.kind` says which."""
+
+    ref: ObjectRef
+    parents: tuple[ParentRef, ...] = ()
+    backends: tuple[BackendRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantFrom:
+    group: str
+    kind: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantTo:
+    """`name` is empty where every object of the kind is meant."""
+
+    group: str
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceGrant:
+    ref: ObjectRef
+    froms: tuple[GrantFrom, ...] = ()
+    tos: tuple[GrantTo, ...] = ()

@@ -1,0 +1,71 @@
+"""Label selectors, with the semantics of `LabelSelector` in apimachinery's meta/v1 (Kubernetes 1.36)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Labels = Mapping[str, str]
+
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+class Operator(StrEnum):
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One entry of `matchExpressions`."""
+
+    key: str
+    operator: Operator
+    values: frozenset[str] = frozenset()
+
+    def matches(self, labels: Labels) -> bool:
+        """NotIn and DoesNotExist hold for labels that lack the key."""
+        value = labels.get(self.key)
+        match self.operator:
+            case Operator.IN:
+                return value is not None and value in self.values
+            case Operator.NOT_IN:
+                return value is None or value not in self.values
+            case Operator.EXISTS:
+                return value is not None
+            case Operator.DOES_NOT_EXIST:
+                return value is None
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """`matchLabels` AND `matchExpressions`; with neither it matches everything. An absent selector is `None`, never this."""
+
+    match_labels: tuple[tuple[str, str], ...] = ()
+    match_expressions: tuple[Requirement, ...] = ()
+
+    @classmethod
+    def of(cls, labels: Labels) -> Selector:
+        """The selector of exactly these labels, in canonical order."""
+        return cls(tuple(sorted(labels.items())))
+
+    @property
+    def is_everything(self) -> bool:
+        return not self.match_labels and not self.match_expressions
+
+    def matches(self, labels: Labels) -> bool:
+        for key, value in self.match_labels:
+            if labels.get(key) != value:
+                return False
+        return all(requirement.matches(labels) for requirement in self.match_expressions)
+
+
+EVERYTHING = Selector()
+
+
+def namespace_named(name: str) -> Selector:
+    """Selects one namespace by the label that the API server sets on each."""
+    return Selector(((NAMESPACE_NAME_LABEL, name),))

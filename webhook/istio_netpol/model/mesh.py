@@ -1,0 +1,236 @@
+"""Istio's own objects, as far as a flow depends on them. Field names follow the Istio 1.32 API reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from istio_netpol.model.addresses import Address
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.references import ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRef:
+    """One entry of `targetRefs`, or a policy's `targetRef`."""
+
+    group: str
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a route sends traffic; `field` is the path below the object at which it stands."""
+
+    host: str
+    port: int | None = None
+    subset: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One http, tls or tcp route with its mirrors among its destinations. `gateways` are those of its matches, if they name any."""
+
+    protocol: str
+    destinations: tuple[Destination, ...] = ()
+    gateways: tuple[str, ...] = ()
+    delegate: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VirtualService:
+    """`gateways` as written; absent means `mesh`. A delegate has no hosts."""
+
+    ref: ObjectRef
+    hosts: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+    export_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayServer:
+    """One `servers` entry; `target_port` is 0 where absent."""
+
+    port: int
+    protocol: str
+    name: str = ""
+    target_port: int = 0
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gateway:
+    """networking.istio.io Gateway; its selector matches pods in any namespace unless istiod is told to scope it."""
+
+    ref: ObjectRef
+    selector: Mapping[str, str] = field(default_factory=dict)
+    servers: tuple[GatewayServer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DestinationRule:
+    ref: ObjectRef
+    host: str
+    subsets: Mapping[str, Labels] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEntryPort:
+    number: int
+    protocol: str = "TCP"
+    name: str = ""
+    target_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadEndpoint:
+    """An `endpoints` entry of a ServiceEntry, or a WorkloadEntry: an IP address, or a DNS name under resolution DNS."""
+
+    address: str
+    ports: Mapping[str, int] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServiceEntry:
+    """`resolution` is NONE, STATIC, DNS, DNS_ROUND_ROBIN or DYNAMIC_DNS; `location` MESH_EXTERNAL or MESH_INTERNAL."""
+
+    ref: ObjectRef
+    hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    ports: tuple[ServiceEntryPort, ...] = ()
+    location: str = "MESH_EXTERNAL"
+    resolution: str = "NONE"
+    endpoints: tuple[WorkloadEndpoint, ...] = ()
+    workload_selector: Mapping[str, str] | None = None
+    export_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkloadEntry:
+    ref: ObjectRef
+    endpoint: WorkloadEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarEgress:
+    """`hosts` entries are `namespace/dnsName`; `port` is 0 where the listener names none."""
+
+    hosts: tuple[str, ...]
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sidecar:
+    """`workload_selector` is None for a Sidecar that holds for its namespace."""
+
+    ref: ObjectRef
+    workload_selector: Mapping[str, str] | None = None
+    egress: tuple[SidecarEgress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JwtRule:
+    issuer: str
+    jwks_uri: str = ""
+    has_inline_jwks: bool = False
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestAuthentication:
+    ref: ObjectRef
+    selector: Mapping[str, str] | None = None
+    target_refs: tuple[TargetRef, ...] = ()
+    jwt_rules: tuple[JwtRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationSource:
+    """One `from.source`; every list that is present must match. `service_accounts` entries are `[namespace/]name`."""
+
+    principals: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    ip_blocks: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+    request_principals: tuple[str, ...] = ()
+    remote_ip_blocks: tuple[str, ...] = ()
+    has_negations: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRule:
+    """`ports` are those of `to.operation.ports`; empty: all. `sources` empty: any source."""
+
+    sources: tuple[AuthorizationSource, ...] = ()
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AuthorizationPolicy:
+    """`action` is ALLOW, DENY, AUDIT or CUSTOM; `provider` names the extension provider of CUSTOM."""
+
+    ref: ObjectRef
+    action: str = "ALLOW"
+    selector: Mapping[str, str] | None = None
+    target_refs: tuple[TargetRef, ...] = ()
+    rules: tuple[AuthorizationRule, ...] = ()
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Telemetry:
+    """`tracing_providers` are the names under `tracing[].providers`; `disables_tracing` is `disableSpanReporting` on all."""
+
+    ref: ObjectRef
+    selector: Mapping[str, str] | None = None
+    target_refs: tuple[TargetRef, ...] = ()
+    tracing_providers: tuple[str, ...] = ()
+    has_tracing: bool = False
+    disables_tracing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionProvider:
+    """A mesh config extension provider that opens a connection: `kind` is envoyExtAuthzGrpc, opentelemetry, zipkin …"""
+
+    name: str
+    kind: str
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeshConfig:
+    """What flows depend on in the `mesh` key of the ConfigMap `istio` (or `istio-<revision>`).
+
+    `tracing_address` is `defaultConfig.tracing.<backend>.address`; `discovery_address` is `defaultConfig.discoveryAddress`.
+    """
+
+    ref: ObjectRef
+    revision: str = ""
+    root_namespace: str = ""
+    trust_domain: str = "cluster.local"
+    discovery_address: str = ""
+    enable_tracing: bool = False
+    tracing_address: str = ""
+    default_tracing_providers: tuple[str, ...] = ()
+    extension_providers: tuple[ExtensionProvider, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddresses:
+    """The addresses of one Node: the peers that hostNetwork pods and kubelets are seen as."""
+
+    ref: ObjectRef
+    addresses: tuple[Address, ...]
+    pod_cidrs: tuple[str, ...] = ()
+
+
+APPLICATION_PROTOCOLS = {"UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
+"""Istio port protocols that are not carried by TCP."""

@@ -1,0 +1,136 @@
+"""Groups a namespace's controllers and pods into classes of pods that no policy can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import Owner, Workload
+
+INSTANCE_LABELS = frozenset(
+    {
+        "pod-template-hash",
+        "rollouts-pod-template-hash",
+        "controller-revision-hash",
+        "pod-template-generation",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        "controller-uid",
+        "batch.kubernetes.io/controller-uid",
+        "batch.kubernetes.io/job-completion-index",
+        "batch.kubernetes.io/job-name",
+        "job-name",
+    }
+)
+"""Labels that controllers put on single pods or revisions (kubernetes.io well-known labels, Argo Rollouts).
+They tell classes apart only where some selector of the cluster names them."""
+
+_HASH_LABELS = {
+    "pod-template-hash": ("apps/v1", "Deployment"),
+    "rollouts-pod-template-hash": ("argoproj.io/v1alpha1", "Rollout"),
+}
+_Controllers = dict[tuple[str, str], Workload]
+
+
+def classes_of(members: Sequence[Workload], distinguishing: frozenset[str]) -> tuple[Workload, ...]:
+    """The classes of one namespace, sorted by kind and name.
+
+    Pods of a controller with equal labels, ports, service account and network mode are one class, which carries the controller's
+    name. A controller's template is a class of its own unless running pods already carry its labels. `distinguishing` are the
+    instance labels that selectors name.
+    """
+    ignored = INSTANCE_LABELS - distinguishing
+    controllers: _Controllers = {
+        (each.ref.kind, each.ref.name): each for each in members if each.ref.kind != "Pod"
+    }
+    families: dict[tuple[str, str], list[Workload]] = {}
+    roots: dict[tuple[str, str], ObjectRef] = {}
+    for each in members:
+        root = _root(each, controllers)
+        if each.ref.kind != "Pod" and root != each.ref:
+            if (root.kind, root.name) in controllers:
+                continue
+        families.setdefault((root.kind, root.name), []).append(each)
+        roots[(root.kind, root.name)] = root
+    found = [
+        cls
+        for key, family in families.items()
+        for cls in _family_classes(roots[key], family, controllers.get(key), ignored)
+    ]
+    return tuple(sorted(found, key=lambda each: (each.ref.kind, each.ref.name)))
+
+
+def _root(workload: Workload, controllers: _Controllers) -> ObjectRef:
+    """The controller that a person would edit, by ownerReferences, and by the template hash where a ReplicaSet was not read."""
+    ref = workload.ref
+    for _ in range(4):
+        owner = workload.owner
+        if owner is None:
+            return ref
+        parent = controllers.get((owner.kind, owner.name))
+        if parent is None:
+            return _unread_owner(owner, workload)
+        workload, ref = parent, parent.ref
+    return ref
+
+
+def _unread_owner(owner: Owner, workload: Workload) -> ObjectRef:
+    for label, (api_version, kind) in _HASH_LABELS.items():
+        suffix = "-" + workload.labels.get(label, "")
+        if owner.kind == "ReplicaSet" and len(suffix) > 1 and owner.name.endswith(suffix):
+            return ObjectRef(
+                api_version,
+                kind,
+                workload.namespace,
+                owner.name.removesuffix(suffix),
+                workload.ref.file,
+                workload.ref.line,
+            )
+    return ObjectRef(
+        owner.api_version, owner.kind, workload.namespace, owner.name, workload.ref.file, workload.ref.line
+    )
+
+
+def _family_classes(
+    root: ObjectRef, family: list[Workload], controller: Workload | None, ignored: frozenset[str]
+) -> Iterable[Workload]:
+    if len(family) == 1 and family[0].ref == root:
+        return [family[0]]
+    groups: dict[object, list[Workload]] = {}
+    for pod in family:
+        if pod.ref.kind == "Pod":
+            labels = frozenset(item for item in pod.labels.items() if item[0] not in ignored)
+            groups.setdefault(
+                (labels, pod.ports, pod.host_network, pod.service_account, pod.has_proxy), []
+            ).append(pod)
+    merged = [_merge(pods, controller, ignored) for pods in groups.values()]
+    templates = [each for each in family if each.ref.kind != "Pod"]
+    if templates and not any(_carries(each, templates[0]) for each in merged):
+        merged.insert(0, templates[0])
+    merged.sort(key=lambda each: (controller is None or not _carries(each, controller), each.ref.name))
+    return [replace(each, ref=root) if position == 0 else each for position, each in enumerate(merged)]
+
+
+def _merge(pods: list[Workload], controller: Workload | None, ignored: frozenset[str]) -> Workload:
+    first = min(pods, key=lambda pod: pod.ref.name)
+    declared = controller or first
+    return replace(
+        first,
+        labels={key: value for key, value in first.labels.items() if key not in ignored},
+        selector=declared.selector,
+        addresses=tuple(
+            sorted({a for pod in pods for a in pod.addresses}, key=lambda a: (a.version, int(a)))
+        ),
+        node_addresses=tuple(
+            sorted({a for pod in pods for a in pod.node_addresses}, key=lambda a: (a.version, int(a)))
+        ),
+        calls=first.calls or declared.calls,
+        called_by=first.called_by or declared.called_by,
+    )
+
+
+def _carries(pods: Workload, template: Workload) -> bool:
+    return pods.labels.items() >= {
+        k: v for k, v in template.labels.items() if k not in INSTANCE_LABELS
+    }.items() and set(template.ports) <= set(pods.ports)

@@ -1,0 +1,34 @@
+"""Names of Kubernetes objects, and where in a file they were read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """Names one object; equality ignores the file, so that the same object read twice is the same reference.
+
+    `namespace` is empty for cluster-scoped objects; `line` is 1-based and 0 where the object came from no file.
+    """
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    file: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
+
+    @property
+    def group(self) -> str:
+        """The API group without its version: `apps`, `networking.istio.io`, empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Identity across versions of the API: group, kind, namespace, name."""
+        return (self.group, self.kind, self.namespace, self.name)
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {place}"

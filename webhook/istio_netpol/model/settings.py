@@ -1,0 +1,140 @@
+"""Settings that decisions depend on. Read once at the edge (see `config`), frozen, passed down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What admission does with a missing policy, loosest first."""
+
+    OFF = "off"
+    WARN = "warn"
+    REJECT = "reject"
+    AUGMENT = "augment"
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """The Istio control plane: how to recognise it, and the stand-in where the input holds none."""
+
+    root_namespace: str = "istio-system"
+    """Where istiod runs, and where mesh-wide policies live."""
+
+    istiod_labels: Mapping[str, str] = field(default_factory=lambda: {"app": "istiod", "istio": "pilot"})
+    """Labels of the stand-in istiod pods (`istiod` chart, Istio 1.32). Real ones are recognised by `app: istiod` alone."""
+
+    gateway_labels: Mapping[str, str] = field(
+        default_factory=lambda: {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+    )
+    """Labels of the stand-in ingress gateway pods (`istio-ingress` chart)."""
+
+    discovery_port: int = 15012
+    """xDS and CA over mutual TLS."""
+
+    injection_webhook_port: int = 15017
+    """The port behind the istiod Service's 443: injection and validation webhooks."""
+
+    enable_namespaces_by_default: bool = False
+    """`sidecarInjectorWebhook.enableNamespacesByDefault` of the istiod chart."""
+
+    scope_gateway_to_namespace: bool = False
+    """`PILOT_SCOPE_GATEWAY_TO_NAMESPACE`: a Gateway selects pods of its own namespace only."""
+
+    remote_jwks: bool = False
+    """`PILOT_JWT_ENABLE_REMOTE_JWKS`: proxies fetch JWKS themselves instead of istiod."""
+
+    cluster_domain: str = "cluster.local"
+    """The suffix of in-cluster names."""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSettings:
+    """Cluster DNS: where the `kube-dns` Service and its pods are not in the input."""
+
+    namespace: str = "kube-system"
+    labels: Mapping[str, str] = field(default_factory=lambda: {"k8s-app": "kube-dns"})
+    """Labels of the stand-in DNS pods; kubeadm, k3s, EKS, GKE and AKS all use this one."""
+
+    port: int = 53
+    """The pods' port on the wire. Gardener listens on 8053, vcluster on 1053."""
+
+    node_local_address: str = ""
+    """The link-local address of node-local-dns (usually 169.254.20.10) where the cluster runs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerSettings:
+    """The API server as policies see it: the endpoint after address translation."""
+
+    addresses: tuple[str, ...] = ()
+    """Addresses or CIDRs. Empty: taken from the `kubernetes` EndpointSlice of the input, and anywhere where that is absent too."""
+
+    port: int = 6443
+    """Used only where the EndpointSlice is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What host names that tenants write may open."""
+
+    allowed_hosts: tuple[str, ...] = ("*",)
+    """Patterns (`*.example.com`) of hosts that may be opened."""
+
+    allowed_private: tuple[str, ...] = ()
+    """Private, loopback, link-local or cluster CIDRs that an administrator permits nevertheless."""
+
+    pod_cidrs: tuple[str, ...] = ()
+    service_cidrs: tuple[str, ...] = ()
+    node_cidrs: tuple[str, ...] = ()
+    """Ranges of this cluster; refused as targets of a host name."""
+
+    max_addresses_per_host: int = 32
+    max_addresses_per_namespace: int = 256
+    """Caps; more than that is refused as a whole, so that one object can't fill the policies of istiod."""
+
+    widest_ipv4_block: int = 22
+    widest_ipv6_block: int = 64
+    """The shortest prefix into which several addresses of one host are merged (185.199.108.133 to 185.199.111.133: a /22)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionSettings:
+    """Who is judged, and how strictly."""
+
+    default_mode: Mode = Mode.WARN
+    """For namespaces without the label `istio-netpol.io/mode`; as shipped, installing breaks nothing."""
+
+    floor: Mode | None = None
+    """The loosest mode that a namespace label may choose."""
+
+    own_namespace: str = "istio-netpol-system"
+    """The webhook's own namespace: never judged, so that it can't lock itself out."""
+
+    exempt_namespaces: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
+    exempt_groups: tuple[str, ...] = ("system:nodes",)
+    """Never judged, besides kube-system and the webhook's own namespace."""
+
+    trusted_namespaces: tuple[str, ...] = ("istio-system", "kyma-system", "kube-system")
+    """Namespaces whose objects may open other namespaces: only cluster administrators write there."""
+
+    deny_controlled_pods: bool = False
+    """Deny pods that a controller owns. Off: a node failure must not become an outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of them."""
+
+    mesh: MeshSettings = field(default_factory=MeshSettings)
+    dns: DnsSettings = field(default_factory=DnsSettings)
+    api_server: ApiServerSettings = field(default_factory=ApiServerSettings)
+    hosts: HostSettings = field(default_factory=HostSettings)
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
+    check_scrape: bool = False
+    """Require that metrics ports of the mesh can be scraped by `scrape_namespaces`."""
+
+    scrape_namespaces: tuple[str, ...] = ()

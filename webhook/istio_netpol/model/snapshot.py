@@ -1,0 +1,148 @@
+"""An immutable, indexed view of a cluster.
+
+A `Snapshot` is a mapping of namespaces to `Shard`s. A change copies the outer mapping and the shards that it touches, nothing else;
+answers that span namespaces are kept per namespace, so that a change makes only its own namespaces' part of them stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Selector
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.shard import Shard
+from istio_netpol.model.workloads import Namespace, Workload
+
+T = TypeVar("T")
+Spread = dict[str, tuple[Any, ...]]
+"""An answer that spans namespaces: what each namespace adds to it, where it adds anything."""
+
+CLUSTER_SCOPE = ""
+"""The shard of objects without a namespace (Nodes)."""
+
+
+def implied_namespace(name: str) -> Namespace:
+    """A namespace of which only objects were read: it has the label that the API server gives every namespace."""
+    return Namespace(ObjectRef("v1", "Namespace", "", name), {NAMESPACE_NAME_LABEL: name}, declared=False)
+
+
+class Snapshot:
+    """Objects by namespace, with the indexes that evaluation and flow rules need. Never changes; `with_changes` makes another."""
+
+    def __init__(
+        self, shards: Mapping[str, Shard], spreads: Mapping[Any, tuple[Spread, frozenset[str]]] | None = None
+    ) -> None:
+        self._shards = shards
+        self._spreads: dict[Any, tuple[Spread, frozenset[str]]] = dict(spreads or {})
+
+    @classmethod
+    def of(cls, objects: Iterable[Any]) -> Snapshot:
+        """A snapshot of decoded objects; where two have the same reference the later one counts."""
+        grouped: dict[str, list[Any]] = {}
+        for each in objects:
+            grouped.setdefault(_home(each), []).append(each)
+        return cls(
+            {name: Shard.of(implied_namespace(name), members) for name, members in sorted(grouped.items())}
+        )
+
+    def with_changes(self, put: Iterable[Any] = (), remove: Iterable[Any] = ()) -> Snapshot:
+        """The snapshot after objects were stored or deleted; both are decoded objects."""
+        puts: dict[str, list[Any]] = {}
+        removes: dict[str, list[Any]] = {}
+        for each in put:
+            puts.setdefault(_home(each), []).append(each)
+        for each in remove:
+            removes.setdefault(_home(each), []).append(each)
+        changed = frozenset(puts) | frozenset(removes)
+        shards = dict(self._shards)
+        for name in changed:
+            before = shards.get(name) or Shard.of(implied_namespace(name), ())
+            shards[name] = before.with_changes(puts.get(name, ()), removes.get(name, ()))
+        return Snapshot(
+            shards, {key: (spread, stale | changed) for key, (spread, stale) in self._spreads.items()}
+        )
+
+    @property
+    def namespace_names(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name in self._shards if name != CLUSTER_SCOPE))
+
+    def namespace(self, name: str) -> Namespace:
+        """The namespace of that name; an implied one where nothing of it was read."""
+        shard = self._shards.get(name)
+        return shard.namespace if shard else implied_namespace(name)
+
+    def shard(self, namespace: str) -> Shard:
+        return self._shards.get(namespace) or Shard.of(implied_namespace(namespace), ())
+
+    def find(self, type_: type[T], namespace: str, name: str, kind: str = "") -> T | None:
+        """The object of a type by name; `kind` tells apart types that stand for several kinds."""
+        shard = self._shards.get(namespace)
+        return shard.find(type_, name, kind) if shard else None
+
+    def of_type(self, type_: type[T], namespace: str) -> tuple[T, ...]:
+        """A namespace's objects of a type as they were read, sorted by kind and name."""
+        shard = self._shards.get(namespace)
+        return shard.of_type(type_) if shard else ()
+
+    def every(self, type_: type[T]) -> Iterator[T]:
+        """All objects of a type, sorted by namespace, kind and name."""
+        spread = self._spread(("type", type_), lambda shard: shard.of_type(type_))
+        for name in sorted(spread):
+            yield from spread[name]
+
+    def workloads(self, namespace: str) -> tuple[Workload, ...]:
+        """The classes of pods of a namespace."""
+        shard = self._shards.get(namespace)
+        return shard.workloads(self._distinguishing()) if shard else ()
+
+    def every_workload(self) -> Iterator[Workload]:
+        for name in self.namespace_names:
+            yield from self.workloads(name)
+
+    def select(self, namespace: str, selector: Selector) -> tuple[Workload, ...]:
+        """The workloads of a namespace that a pod selector matches, hostNetwork ones included."""
+        shard = self._shards.get(namespace)
+        return shard.select(selector, self._distinguishing()) if shard else ()
+
+    def select_anywhere(self, selector: Selector) -> tuple[Workload, ...]:
+        """The workloads of all namespaces that a pod selector matches."""
+        distinguishing = self._distinguishing()
+        spread = self._spread(
+            ("pods", selector, distinguishing), lambda shard: shard.select(selector, distinguishing)
+        )
+        return tuple(workload for name in sorted(spread) for workload in spread[name])
+
+    def select_namespaces(self, selector: Selector) -> frozenset[str]:
+        """The names of the namespaces whose labels a selector matches."""
+        spread = self._spread(
+            ("namespaces", selector),
+            lambda shard: (True,) if selector.matches(shard.namespace.labels) else (),
+        )
+        return frozenset(name for name in spread if name != CLUSTER_SCOPE)
+
+    def policies_for(self, workload: Workload) -> tuple[NetworkPolicy, ...]:
+        """The policies of the workload's namespace whose podSelector matches it; none for hostNetwork pods."""
+        shard = self._shards.get(workload.namespace)
+        return shard.policies_for(workload) if shard else ()
+
+    def _distinguishing(self) -> frozenset[str]:
+        spread = self._spread("distinguishing", lambda shard: tuple(shard.distinguishing))
+        return frozenset(key for keys in spread.values() for key in keys)
+
+    def _spread(self, key: Any, compute: Callable[[Shard], tuple[Any, ...]]) -> Spread:
+        spread, stale = self._spreads.get(key, ({}, frozenset(self._shards)))
+        if not stale:
+            return spread
+        fresh = {name: answer for name, answer in spread.items() if name not in stale}
+        for name in stale:
+            if name in self._shards and (answer := compute(self._shards[name])):
+                fresh[name] = answer
+        self._spreads[key] = (fresh, frozenset())
+        return fresh
+
+
+def _home(value: Any) -> str:
+    """The name of the shard that holds a decoded object: a Namespace lives in its own."""
+    return str(value.ref.name if isinstance(value, Namespace) else value.ref.namespace)

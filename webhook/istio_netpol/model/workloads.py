@@ -1,0 +1,86 @@
+"""Namespaces and workloads. A workload is a class of pods that no policy can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from istio_netpol.model.addresses import Address
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.references import ObjectRef
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Namespace:
+    """A namespace; `declared` is False where only its objects were read, and its labels are then the API server's own."""
+
+    ref: ObjectRef
+    labels: Labels
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    terminating: bool = False
+    declared: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPort:
+    """A declared container port; `name` is empty where it has none."""
+
+    number: int
+    name: str = ""
+    protocol: Protocol = Protocol.TCP
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The controller that an ownerReference with `controller: true` names."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workload:
+    """A controller's pod template, or a pod, or the class of a controller's equal pods.
+
+    `ref` names the object that a person would edit: the controller where there is one. `labels` and `annotations` are the pods';
+    `selector` is the controller's. `addresses` are those of the running pods, empty where unknown. `has_proxy` says that an
+    `istio-proxy` container was seen, `calls` and `called_by` are the declared needs of the object or its template.
+    """
+
+    ref: ObjectRef
+    labels: Labels
+    selector: Selector | None = None
+    ports: tuple[ContainerPort, ...] = ()
+    host_network: bool = False
+    service_account: str = "default"
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    owner: Owner | None = None
+    addresses: tuple[Address, ...] = ()
+    node_addresses: tuple[Address, ...] = ()
+    has_proxy: bool = False
+    calls: str = ""
+    called_by: str = ""
+
+    @property
+    def namespace(self) -> str:
+        return self.ref.namespace
+
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
+    @property
+    def peer_name(self) -> str:
+        """`namespace/Kind/name`, as `list` prints it."""
+        return f"{self.ref.namespace}/{self.ref.kind}/{self.ref.name}"
+
+    def named_port(self, name: str, protocol: Protocol) -> tuple[int, ...]:
+        """The numbers that a port name stands for on these pods; several where containers repeat the name."""
+        return tuple(port.number for port in self.ports if port.name == name and port.protocol is protocol)
