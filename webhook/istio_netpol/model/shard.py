@@ -32,7 +32,8 @@ class LabelIndex:
         candidates: Iterable[int] = range(len(self._labels))
         if selector.match_labels:
             postings = [self._postings.get(pair, []) for pair in selector.match_labels]
-            candidates = min(postings, key=lambda posting: len(posting))
+            smallest: list[int] = min(postings, key=len)
+            candidates = smallest
         return [position for position in candidates if selector.matches(self._labels[position])]
 
 
