@@ -1,0 +1,59 @@
+# Everything a contributor runs. `make` alone lists the targets.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN    := .venv/bin
+STAMP  := .venv/.stamp
+
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+PIP_COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile pyproject.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint bench lock coverage mutation clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Make .venv with everything that the lock pins.
+
+$(STAMP): pyproject.toml requirements-dev.lock
+	@$(PYTHON) -m venv .venv
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	@$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(STAMP) ## Show the webhook at work on example manifests.
+	@$(BIN)/python tests/demo/run.py
+
+test: $(STAMP) ## Run all tests, two at a time.
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP) ## Check style, formatting, types and layers.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure speed and memory.
+	@$(BIN)/python -m benchmarks
+
+lock: $(STAMP) ## Pin the newest dependencies that pyproject.toml allows.
+	@$(PIP_COMPILE) --upgrade --output-file requirements.lock
+	@$(PIP_COMPILE) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+coverage: $(STAMP) ## Run all tests and list what they miss of the pure packages.
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing
+
+# mutmut looks for code at the top level and in src/ only, so it works in a copy that has webhook/ under that name.
+mutation: $(STAMP) ## Change the NetworkPolicy engine line by line and see whether a test notices.
+	@mkdir -p build/mutation
+	@rm -rf build/mutation/src build/mutation/tests
+	@cp -R webhook build/mutation/src
+	@cp -R tests pyproject.toml build/mutation
+	cd build/mutation && ../../$(BIN)/mutmut run --max-children 2
+	cd build/mutation && ../../$(BIN)/mutmut results
+
+clean: ## Remove whatever the other targets made.
+	@rm -rf .venv build dist mutants webhook/*.egg-info .coverage .coverage.* htmlcov
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	@find webhook tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
