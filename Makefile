@@ -46,8 +46,8 @@ coverage: $(STAMP) ## Run all tests and list what they miss of the pure packages
 
 # mutmut looks for code at the top level and in src/ only, so it works in a copy that has webhook/ under that name.
 mutation: $(STAMP) ## Change the NetworkPolicy engine line by line and see whether a test notices.
+	@rm -rf build/mutation
 	@mkdir -p build/mutation
-	@rm -rf build/mutation/src build/mutation/tests
 	@cp -R webhook build/mutation/src
 	@cp -R tests pyproject.toml build/mutation
 	cd build/mutation && ../../$(BIN)/mutmut run --max-children 2
