@@ -1,0 +1,62 @@
+"""The errors of this package: one tree, and the problem that an unusable input is told by.
+
+    NetpolError
+    ├── InputError      an input can't be used; lists every problem found, not only the first
+    ├── SettingsError   the settings contradict each other or can't be read
+    └── ToolError       an external program is missing or failed
+
+A denied connection is no error but a value: see `istio_netpol.model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class NetpolError(Exception):
+    """Whatever this package raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one place of one input, and what to do about it.
+
+    `line` counts from 1, `object` reads `Deployment shop/cart`, `field` is a path such as
+    `spec.ports[0].port`.
+    """
+
+    file: str
+    line: int | None
+    object: str | None
+    field: str | None
+    value: str | None
+    cause: str
+    remedy: str | None
+
+    def __str__(self) -> str:
+        """What is known of `shop.yaml:12: Service shop/cart: spec.ports[0].port = 0: <cause>; <remedy>`."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        field = " = ".join(part for part in (self.field, self.value) if part is not None)
+        sentence = self.cause if self.remedy is None else f"{self.cause}; {self.remedy}"
+        return ": ".join(part for part in (place, self.object, field, sentence) if part)
+
+
+class InputError(NetpolError):
+    """Inputs that can't be used, with all their problems."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        """One problem a line."""
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class SettingsError(NetpolError):
+    """Settings that contradict each other or can't be read."""
+
+
+class ToolError(NetpolError):
+    """An external program that is missing or failed."""

@@ -1,0 +1,267 @@
+"""Reads JSON: one object, a List, or several one after the other as kubectl writes them into a pipe.
+
+The text is walked by hand only down to the items of a List, which gives each its line; each value is
+decoded by the standard library's scanner.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from istio_netpol.errors import Problem
+from istio_netpol.manifests.raw_objects import Envelope, RawObject, complete, describe, is_typed, name_of
+from istio_netpol.manifests.trimming import trim
+
+DEPTH_LIMIT: Final = 200
+LIST_DEPTH_LIMIT: Final = 20
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class JsonError(ValueError):
+    """Text that is no JSON, at an index of it."""
+
+    def __init__(self, cause: str, at: int) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.at = at
+
+
+class BadValueError(ValueError):
+    """A constant or number that JSON or the API server doesn't know; the text says which."""
+
+
+class JsonDocuments:
+    """The documents of one text. `documents` raises JsonError where the text is no JSON; `resume_at` and
+    `yielded` then say where the document at fault begins and whether objects of it went out already."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.resume_at = 0
+        self.yielded = False
+        self._text = text
+        self._file = file
+        self._duplicated = False
+        # Lines are counted onwards from the last place asked for: places only ever grow, but for messages.
+        self._counted = (0, 1)
+        self._scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(
+            object_pairs_hook=self._mapping, parse_constant=_refuse_constant, parse_float=_finite
+        ).scan_once  # type: ignore[attr-defined]
+        self._escapes = _SURROGATE.search(text) is not None
+
+    def documents(self) -> Iterator[RawObject | Problem]:
+        """The objects and problems of all documents."""
+        at = self._space(0)
+        while at < len(self._text):
+            self.resume_at, self.yielded = at, False
+            if self._text[at] == "{":
+                at, untyped, line = yield from self._object(at, depth=0)
+                if untyped is not None:
+                    yield from complete(Envelope(line, untyped), self._file)
+            else:
+                value, end = self._value(at)
+                cause = f"the document is {name_of(value)}, not an object"
+                yield Problem(self._file, self.line(at), None, None, None, cause,
+                              "begin each document with apiVersion and kind")  # fmt: skip
+                at = end
+            at = self._space(at)
+        self.resume_at = at
+
+    def line(self, at: int) -> int:
+        """The line of an index."""
+        index, line = self._counted if at >= self._counted[0] else (0, 1)
+        self._counted = (at, line + self._text.count("\n", index, at))
+        return self._counted[1]
+
+    def _object(
+        self, start: int, depth: int
+    ) -> Generator[RawObject | Problem, None, tuple[int, dict[str, Any] | None, int]]:
+        """Yields the object at `start`, or the items of that List; returns its end, and it if untyped."""
+        if depth > LIST_DEPTH_LIMIT:
+            raise JsonError("Lists are nested too deeply", start)
+        envelope = Envelope(self.line(start))
+        problems: list[Problem] = []
+        at = self._space(start + 1)
+        while self._text[at : at + 1] != "}":
+            name, key_at = self._key(at)
+            at = self._space(self._expect(":", key_at))
+            if name in envelope.content:
+                problems.append(self._duplicate(name, start, at))
+            if name == "items" and self._text[at : at + 1] == "[" and envelope.may_be_list():
+                envelope.content["items"] = []
+                at = yield from self._items(at, envelope, depth)
+            else:
+                envelope.content[name], at = self._checked(at, problems, name)
+            at = self._next(at, "}")
+        return at + 1, (yield from self._finish(envelope, problems)), envelope.line
+
+    def _finish(
+        self, envelope: Envelope, problems: list[Problem]
+    ) -> Generator[RawObject | Problem, None, dict[str, Any] | None]:
+        content: dict[str, Any] = trim(envelope.content)
+        envelope.content = content
+        if problems:
+            for problem in problems:
+                yield replace(problem, object=describe(content))
+            return None
+        if not is_typed(content) and not envelope.waiting and not envelope.streamed:
+            return content
+        self.yielded = True
+        yield from complete(envelope, self._file)
+        return None
+
+    def _items(self, start: int, envelope: Envelope, depth: int) -> Generator[RawObject | Problem, None, int]:
+        """Passes the items of the list at `start` on, and returns where it ends."""
+        at = self._space(start + 1)
+        while self._text[at : at + 1] != "]":
+            if self._text[at : at + 1] == "{":
+                at, untyped, line = yield from self._object(at, depth + 1)
+                yield from envelope.take(untyped, line, self._file)
+            else:
+                line = self.line(at)
+                value, at = self._value(at)
+                envelope.waiting.append((value, line))
+            at = self._next(at, "]")
+        return at + 1
+
+    def _checked(self, at: int, problems: list[Problem], field: str) -> tuple[Any, int]:
+        """A value and its end; what is wrong in it goes to `problems`."""
+        self._duplicated = False
+        value, end = self._value(at)
+        if self._duplicated:
+            problems.extend(self._duplicates(field, at, end))
+        return value, end
+
+    def _value(self, at: int) -> tuple[Any, int]:
+        try:
+            value, end = self._scan(self._text, at)
+        except StopIteration as stop:
+            raise JsonError("a value is missing here", int(stop.value)) from None
+        except json.JSONDecodeError as error:
+            raise JsonError(error.msg, error.pos) from None
+        except RecursionError:
+            raise JsonError(f"is nested deeper than {DEPTH_LIMIT} levels", at) from None
+        except BadValueError as error:
+            raise JsonError(str(error), at) from None
+        except ValueError:
+            # What Python itself refuses to convert: it guards against numbers of thousands of digits.
+            raise JsonError("a number has too many digits", at) from None
+        if _too_deep(self._text, at, end):
+            raise JsonError(f"is nested deeper than {DEPTH_LIMIT} levels", at)
+        return (_without_surrogates(value) if self._escapes else value), end
+
+    def _key(self, at: int) -> tuple[str, int]:
+        if self._text[at : at + 1] != '"':
+            raise JsonError("a key in double quotes is missing here", at)
+        key, end = self._value(at)
+        return key, end
+
+    def _mapping(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            self._duplicated = True
+        return result
+
+    def _space(self, at: int) -> int:
+        found = _SPACE.match(self._text, at)
+        return found.end() if found else at
+
+    def _expect(self, character: str, at: int) -> int:
+        at = self._space(at)
+        if self._text[at : at + 1] != character:
+            raise JsonError(f"'{character}' is missing here", at)
+        return at + 1
+
+    def _next(self, at: int, close: str) -> int:
+        """Past the comma to the next part, or at the closing bracket."""
+        at = self._space(at)
+        if self._text[at : at + 1] == close:
+            return at
+        at = self._space(self._expect(",", at))
+        if self._text[at : at + 1] == close:
+            raise JsonError(f"a comma stands before '{close}'", at)
+        return at
+
+    def _duplicate(self, name: str, start: int, end: int) -> Problem:
+        found = list(_duplicate_keys(self._text, start, end))
+        at, first = next(((at, first) for path, at, first in found if path == name), (end, start))
+        return self._duplicate_problem(name, at, first)
+
+    def _duplicates(self, field: str, start: int, end: int) -> Iterator[Problem]:
+        for path, at, first in _duplicate_keys(self._text, start, end):
+            joined = field + path if path.startswith("[") else f"{field}.{path}"
+            yield self._duplicate_problem(joined, at, first)
+
+    def _duplicate_problem(self, field: str, at: int, first: int) -> Problem:
+        here, before = self.line(at), self.line(first)
+        cause = f"the key is given twice (first at line {before})"
+        return Problem(self._file, here, None, field, None, cause, "keep one of them")
+
+
+def _duplicate_keys(text: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Path, index and first index of each key that a mapping repeats. Slow: for messages only."""
+    # One entry a bracket: the indexes of keys, or None in a list; and the step that leads further down.
+    stack: list[tuple[dict[str, int] | None, list[Any]]] = []
+    text_before: re.Match[str] | None = None
+    for token in _TOKEN.finditer(text, start, end):
+        mark = token.group()
+        if mark in "{[":
+            stack.append(({}, [""]) if mark == "{" else (None, [0]))
+        elif mark in "}]":
+            stack.pop()
+        elif mark == "," and stack and stack[-1][0] is None:
+            stack[-1][1][0] += 1
+        elif mark == ":" and text_before and stack:
+            keys, step = stack[-1]
+            step[0] = json.loads(text_before.group())
+            if keys is not None and step[0] in keys:
+                yield _path([step[0] for _, step in stack]), text_before.start(), keys[step[0]]
+            elif keys is not None:
+                keys[step[0]] = text_before.start()
+        text_before = token
+
+
+def _path(steps: list[Any]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
+
+
+def _too_deep(text: str, start: int, end: int) -> bool:
+    """Whether brackets nest beyond the limit. Most values have too few brackets to need a look."""
+    if end - start < DEPTH_LIMIT or text.count("{", start, end) + text.count("[", start, end) <= DEPTH_LIMIT:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(text, start, end):
+        mark = token.group()
+        depth += (mark in "{[") - (mark in "}]")
+        if depth > DEPTH_LIMIT:
+            return True
+    return False
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Half a surrogate pair is no character: it becomes U+FFFD, as the API server reads it."""
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise BadValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise BadValueError(f"{text} is beyond what a number can hold")
+    return number

@@ -1,0 +1,63 @@
+"""Reads a stream of YAML documents; an error in one is told, and the next `---` goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from yaml import MarkedYAMLError, YAMLError
+from yaml.cyaml import CParser  # type: ignore[attr-defined]
+
+from istio_netpol.errors import InputError, Problem
+from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.manifests.yaml_builder import Builder
+from istio_netpol.manifests.yaml_segments import Segments
+
+_REMEDIES = {
+    "mapping values are not allowed in this context": "indent it as its neighbours are, or quote the text",
+    "did not find expected <document start>": "separate documents with a line ---",
+    "found undefined tag handle": "quote a text that begins with !",
+    "could not find expected ':'": "a key is followed by a colon and a space",
+    "did not find expected key": "indent it as its neighbours are",
+    "found unexpected end of stream": "close the quote",
+    "found unexpected document indicator": "close the quote",
+    "did not find expected alphabetic or numeric character": "quote a text that begins with * or &",
+}
+
+
+def read_yaml(stream: BinaryIO, file: str, head: bytes = b"", line: int = 1) -> Iterator[RawObject | Problem]:
+    """The objects of a stream; `head` was read from it already, and begins at `line`."""
+    segments = Segments(stream, file, head, line)
+    builder = Builder(file)
+    while segments.advance():
+        try:
+            parser = CParser(segments)
+            yield from builder.documents(parser.get_event, segments.first_line)
+        except InputError as error:
+            yield from builder.unreported()
+            yield from error.problems
+        except YAMLError as error:
+            yield from builder.unreported()
+            yield _syntax_problem(error, segments, file)
+
+
+def _syntax_problem(error: YAMLError, segments: Segments, file: str) -> Problem:
+    """The parser's complaint with the file's own line, and what to do about the frequent ones."""
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return Problem(file, segments.first_line, None, None, None, f"is not valid YAML: {error}", None)
+    line = segments.first_line + error.problem_mark.line
+    text = segments.line_text(line)
+    if "\t" in text[: len(text) - len(text.lstrip())]:
+        return Problem(
+            file, line, None, None, None, "a tab is used for indentation; YAML allows spaces only", None
+        )
+    if "{{" in text:
+        remedy: str | None = "this looks like a template: render it first, as `helm template` does"
+    else:
+        remedy = _REMEDIES.get(error.problem or "")
+    cause = f"is not valid YAML: {error.problem}"
+    if error.context is not None:
+        start = error.context_mark
+        since = "" if start is None else f" that begins at line {segments.first_line + start.line}"
+        cause += f" {error.context}{since}"
+    return Problem(file, line, None, None, None, cause, remedy)
