@@ -83,6 +83,9 @@ class HostSettings:
     allowed_hosts: tuple[str, ...] = ("*",)
     """Patterns (`*.example.com`) of hosts that may be opened."""
 
+    known_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The operator's word on what a host stands for: replaces DNS, and is not subject to the refusals below."""
+
     allowed_private: tuple[str, ...] = ()
     """Private, loopback, link-local or cluster CIDRs that an administrator permits nevertheless."""
 

@@ -96,15 +96,20 @@ class Shard:
         members: Mapping[Key, T] = self._objects.get(type_, {})
         return tuple(members[key] for key in sorted(members))
 
-    def all_objects(self) -> Iterable[Any]:
-        for members in self._objects.values():
-            yield from members.values()
+    @cached_property
+    def policies(self) -> tuple[NetworkPolicy, ...]:
+        """The namespace's policies, sorted by name."""
+        return self.of_type(NetworkPolicy)
+
+    @property
+    def object_count(self) -> int:
+        return self.namespace.declared + sum(len(members) for members in self._objects.values())
 
     @cached_property
     def distinguishing(self) -> frozenset[str]:
         """The labels of single pods of a controller that a selector of this namespace tells apart, usually none."""
         keys: set[str] = set()
-        for policy in self.of_type(NetworkPolicy):
+        for policy in self.policies:
             keys |= _selector_keys(policy)
         for service in self.of_type(Service):
             keys.update(service.selector or ())
@@ -128,7 +133,7 @@ class Shard:
 
     @cached_property
     def _policy_index(self) -> PolicyIndex:
-        return PolicyIndex(self.of_type(NetworkPolicy))
+        return PolicyIndex(self.policies)
 
     def _classified(
         self, distinguishing: frozenset[str]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Selector
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
+from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.shard import Shard
 from istio_netpol.model.workloads import Namespace, Workload
@@ -121,6 +121,18 @@ class Snapshot:
             lambda shard: (True,) if selector.matches(shard.namespace.labels) else (),
         )
         return frozenset(name for name in spread if name != CLUSTER_SCOPE)
+
+    def isolates_all(self, namespace: str, direction: Direction) -> bool:
+        """Whether every pod of the namespace, those to come included, is isolated: some policy selects all."""
+        return any(
+            direction in policy.policy_types and policy.pod_selector == EVERYTHING
+            for policy in self.shard(namespace).policies
+        )
+
+    @property
+    def object_count(self) -> int:
+        """How many objects were read."""
+        return sum(shard.object_count for shard in self._shards.values())
 
     def policies_for(self, workload: Workload) -> tuple[NetworkPolicy, ...]:
         """The policies of the workload's namespace whose podSelector matches it; none for hostNetwork pods."""

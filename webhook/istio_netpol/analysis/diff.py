@@ -1,0 +1,90 @@
+"""Connections and required flows gained and lost between two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from istio_netpol.analysis.check import check
+from istio_netpol.analysis.listing import connections
+from istio_netpol.analysis.results import Connection, Difference
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
+from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.flows import FlowKey
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+
+
+@dataclass(slots=True)
+class _Listing:
+    """A list of connections: between workloads by pair, with ranges by workload and side, since ranges are cut anew by each input."""
+
+    pairs: dict[tuple[str, str], ConnectionSet] = field(default_factory=dict)
+    ranges: dict[tuple[str, bool], list[tuple[AddressSet, ConnectionSet]]] = field(default_factory=dict)
+
+
+def diff(old: Snapshot, new: Snapshot, settings: Settings, resolver: Resolver) -> Difference:
+    """What `new` allows and denies that `old` did not. A required flow is lost where it is denied only in `new`."""
+    before, after = _listing(old), _listing(new)
+    denied_before, denied_after = _denied(old, settings, resolver), _denied(new, settings, resolver)
+    return Difference(
+        gained=_minus(after, before),
+        lost=_minus(before, after),
+        flows_gained=tuple(finding for key, finding in denied_before.items() if key not in denied_after),
+        flows_lost=tuple(finding for key, finding in denied_after.items() if key not in denied_before),
+    )
+
+
+def _listing(snapshot: Snapshot) -> _Listing:
+    listing = _Listing()
+    for each in connections(snapshot):
+        if "/" not in each.destination:
+            _add_range(listing, (each.source, True), each.destination, each.ports)
+        elif "/" not in each.source:
+            _add_range(listing, (each.destination, False), each.source, each.ports)
+        else:
+            listing.pairs[each.source, each.destination] = each.ports
+    return listing
+
+
+def _add_range(listing: _Listing, key: tuple[str, bool], text: str, ports: ConnectionSet) -> None:
+    low, high = (ip_address(end) for end in text.split("-"))
+    addresses = AddressSet.from_range(low.version, int(low), int(high))
+    listing.ranges.setdefault(key, []).append((addresses, ports))
+
+
+def _minus(left: _Listing, right: _Listing) -> tuple[Connection, ...]:
+    found = [
+        Connection(*pair, rest)
+        for pair, ports in left.pairs.items()
+        if (rest := ports - right.pairs.get(pair, NO_CONNECTIONS))
+    ]
+    for (workload, outward), ranges in left.ranges.items():
+        for text, ports in _minus_ranges(ranges, right.ranges.get((workload, outward), ())):
+            found.append(Connection(workload, text, ports) if outward else Connection(text, workload, ports))
+    return tuple(sorted(found, key=lambda each: (each.source, each.destination)))
+
+
+def _minus_ranges(
+    left: Iterable[tuple[AddressSet, ConnectionSet]], right: Iterable[tuple[AddressSet, ConnectionSet]]
+) -> Iterator[tuple[str, ConnectionSet]]:
+    rest = list(left)
+    for addresses, ports in right:
+        parts = [(each & addresses, mine - ports) for each, mine in rest]
+        rest = [part for part in parts if all(part)] + [
+            (outside, mine) for each, mine in rest if (outside := each - addresses)
+        ]
+    merged: dict[ConnectionSet, AddressSet] = {}
+    for addresses, ports in rest:
+        merged[ports] = merged.get(ports, AddressSet()) | addresses
+    for ports, addresses in merged.items():
+        for low, high in addresses.ranges():
+            yield f"{low}-{high}", ports
+
+
+def _denied(snapshot: Snapshot, settings: Settings, resolver: Resolver) -> dict[FlowKey, Finding]:
+    findings = check(snapshot, settings, resolver).findings
+    return {each.flow.key: each for each in findings if each.flow and each.severity is Severity.ERROR}

@@ -1,0 +1,35 @@
+"""The missing policies of a snapshot: what `istio-netpol generate` prints."""
+
+from __future__ import annotations
+
+from istio_netpol.analysis.check import judge_of
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.judge import HostTrouble
+from istio_netpol.analysis.openings import Reach, openings_of
+from istio_netpol.analysis.remedies import PolicyWriter
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+
+
+def generate(
+    snapshot: Snapshot, settings: Settings, resolver: Resolver, per_namespace: bool = False
+) -> tuple[NetworkPolicy, ...]:
+    """The policies that open every denied flow which has the consent of both sides, sorted by namespace and name.
+
+    Each selects only pods that are isolated already, so applying them never denies a connection. `per_namespace` writes
+    one policy for all pods of a namespace where every pod may need the flow (istiod, DNS) and all are isolated.
+    """
+    table = FlowTable.of(snapshot, settings)
+    judge = judge_of(table, resolver)
+    reach = Reach(settings, tenant=False)
+    writer = PolicyWriter(snapshot, judge.gate, per_namespace)
+    for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
+        judged = judge.resolved(flow)
+        if isinstance(judged, HostTrouble):
+            continue
+        for opening in openings_of(judged):
+            if reach.may_open(judged.flow, opening.direction, opening.subject):
+                writer.add(opening)
+    return writer.policies()

@@ -1,0 +1,56 @@
+"""What the policies of a snapshot say of required flows, with host names resolved where that matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from istio_netpol.analysis.hosts import HostGate
+from istio_netpol.analysis.results import Judged
+from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.model.addresses import ALL_IPV4
+from istio_netpol.model.flows import AddressPeer, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.verdicts import OPEN, Verdict
+from istio_netpol.netpol.evaluate import judge
+
+
+@dataclass(frozen=True, slots=True)
+class HostTrouble:
+    """A flow to a host whose addresses are not known; `refused` where that is the administrator's word."""
+
+    flow: RequiredFlow
+    sentence: str
+    refused: bool
+
+
+class FlowJudge:
+    """Judges flows against the policies of one view. Stand-ins have no policies of their own: their side is open."""
+
+    def __init__(self, view: MeshView, gate: HostGate) -> None:
+        self.view = view
+        self.gate = gate
+
+    def verdict(self, flow: RequiredFlow) -> Verdict:
+        """The policies' word on a flow as it stands; to an unresolved host it counts as allowed where any address is."""
+        verdict = judge(self.view.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
+        return Verdict(
+            egress=OPEN if self._is_stand_in(flow.source) else verdict.egress,
+            ingress=OPEN if self._is_stand_in(flow.destination) else verdict.ingress,
+        )
+
+    def resolved(self, flow: RequiredFlow) -> Judged | HostTrouble:
+        """The verdict on a flow, after its host was resolved if policies make that necessary."""
+        if not isinstance(flow.destination, HostPeer):
+            return Judged(flow, self.verdict(flow))
+        anywhere = self.verdict(replace(flow, destination=AddressPeer(ALL_IPV4, flow.destination.host)))
+        if anywhere.allowed:
+            return Judged(flow, anywhere)
+        answer = self.gate.addresses(flow.destination.host, flow.object.namespace)
+        if answer.refused or answer.unresolved:
+            return HostTrouble(flow, answer.refused or answer.unresolved, bool(answer.refused))
+        exact = replace(flow, destination=AddressPeer(answer.addresses, flow.destination.host))
+        return Judged(exact, self.verdict(exact))
+
+    def _is_stand_in(self, peer: object) -> bool:
+        return isinstance(peer, PodsPeer) and self.view.is_stand_in(peer.workload)
+
+

@@ -1,0 +1,167 @@
+"""From openings to NetworkPolicies: one policy for each pair of subject and counterpart, named after its own content.
+
+A policy's name is derived from everything that it says, so that two writers who need the same opening write the same object, and writers
+of different openings never overwrite one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from istio_netpol.analysis.hosts import HostGate
+from istio_netpol.analysis.openings import Opening
+from istio_netpol.analysis.selectors import newly_isolated, selector_of
+from istio_netpol.model.addresses import IpBlock
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer
+from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OWNER = "istio-netpol"
+FLOW_LABEL = "istio-netpol.io/flow"
+REQUIRED_BY = "istio-netpol.io/required-by"
+
+PER_NAMESPACE_KINDS = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.DNS})
+"""Flows that pods of one namespace need alike, for `--per-namespace`."""
+
+_NAME_LIMIT = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Unmendable:
+    """A side that no policy can open, and why: a clause that completes "… can't be allowed, because"."""
+
+    opening: Opening
+    because: str
+
+
+@dataclass(slots=True)
+class _Draft:
+    direction: Direction
+    namespace: str
+    subject_name: str
+    selector: Selector
+    peers: tuple[PolicyPeer, ...]
+    ports: set[tuple[Protocol, int]] = field(default_factory=set)
+    kinds: set[FlowKind] = field(default_factory=set)
+    required_by: set[str] = field(default_factory=set)
+
+
+class PolicyWriter:
+    """Collects openings of one snapshot and writes the policies for them."""
+
+    def __init__(self, snapshot: Snapshot, gate: HostGate, per_namespace: bool = False) -> None:
+        self._snapshot = snapshot
+        self._gate = gate
+        self._per_namespace = per_namespace
+        self._drafts: dict[object, _Draft] = {}
+        self.unmendable: list[Unmendable] = []
+
+    def add(self, opening: Opening) -> None:
+        """Takes up one opening; what can't be opened is kept in `unmendable`."""
+        peers = self._peers(opening)
+        subject = self._subject(opening)
+        if isinstance(peers, str) or isinstance(subject, str):
+            self.unmendable.append(Unmendable(opening, peers if isinstance(peers, str) else str(subject)))
+            return
+        flow, workload = opening.flow, opening.subject
+        name = "all" if subject.is_everything else workload.name
+        ports = () if flow.kind is FlowKind.DNS else (flow.protocol, flow.port)
+        identity = (opening.direction, workload.namespace, subject, peers, ports)
+        draft = self._drafts.get(identity)
+        if draft is None:
+            draft = _Draft(opening.direction, workload.namespace, name, subject, peers)
+            self._drafts[identity] = draft
+        draft.kinds.add(flow.kind)
+        draft.ports.add((flow.protocol, flow.port))
+        draft.required_by.add(_required_by(opening))
+
+    def policies(self) -> tuple[NetworkPolicy, ...]:
+        """The policies, sorted by namespace and name."""
+        written = [_policy(draft) for draft in self._drafts.values()]
+        return tuple(sorted(written, key=lambda policy: (policy.namespace, policy.name)))
+
+    def _subject(self, opening: Opening) -> Selector | str:
+        workload, direction = opening.subject, opening.direction
+        namespace = workload.namespace
+        if self._per_namespace and opening.flow.kind in PER_NAMESPACE_KINDS and direction is Direction.EGRESS:
+            if self._snapshot.isolates_all(namespace, direction):
+                return EVERYTHING
+        selector = selector_of(workload, self._snapshot)
+        if selector is None:
+            return f"{workload.ref} has no labels by which a policy could name it; give its pods a label"
+        others = newly_isolated(selector, namespace, direction, self._snapshot)
+        others = tuple(each for each in others if each.ref.key != workload.ref.key)
+        if others:
+            return (
+                f"a policy for {workload.ref} would also select {others[0].ref}, which nothing isolates today; "
+                "give their pods labels that differ"
+            )
+        return selector
+
+    def _peers(self, opening: Opening) -> tuple[PolicyPeer, ...] | str:
+        flow, counterpart = opening.flow, opening.counterpart
+        if flow.shared and opening.direction is Direction.INGRESS:
+            return (PolicyPeer(namespace_selector=EVERYTHING),)
+        match counterpart:
+            case PodsPeer(workload=workload):
+                return self._pods(workload, opening.subject.namespace)
+            case AddressPeer(addresses=addresses):
+                blocks = self._gate.blocks(addresses) if counterpart.host else addresses
+                return tuple(PolicyPeer(ip_block=IpBlock(str(network))) for network in blocks.networks())
+            case AnyPeer():
+                return ()
+        return f"the addresses of {counterpart} are not known"
+
+    def _pods(self, workload: Workload, subject_namespace: str) -> tuple[PolicyPeer, ...] | str:
+        if workload.host_network:
+            if not workload.node_addresses:
+                return f"{workload.ref} runs in the host network at node addresses that are not known"
+            return tuple(
+                PolicyPeer(ip_block=IpBlock(f"{address}/{address.max_prefixlen}")) for address in workload.node_addresses
+            )
+        selector = selector_of(workload, self._snapshot)
+        if selector is None:
+            return f"{workload.ref} has no labels by which a policy could name it; give its pods a label"
+        if workload.namespace == subject_namespace:
+            return (PolicyPeer(pod_selector=selector),)
+        return (PolicyPeer(pod_selector=selector, namespace_selector=namespace_named(workload.namespace)),)
+
+
+def _required_by(opening: Opening) -> str:
+    shared_side = opening.flow.shared and opening.direction is Direction.INGRESS
+    ref = opening.subject.ref if shared_side else opening.flow.object
+    return f"{ref.kind}/{ref.namespace}/{ref.name}"
+
+
+def _policy(draft: _Draft) -> NetworkPolicy:
+    ports = tuple(PolicyPort(protocol, port) for protocol, port in sorted(draft.ports))
+    rules = (PolicyRule(draft.peers, ports),)
+    said = repr((draft.direction, draft.selector, draft.peers, ports))
+    digest = sha256(said.encode()).hexdigest()[:8]
+    kind = min(draft.kinds)
+    name = f"{kind}-{draft.subject_name[:_NAME_LIMIT].rstrip('.-')}-{digest}"
+    ingress = draft.direction is Direction.INGRESS
+    return NetworkPolicy(
+        ref=ObjectRef("networking.k8s.io/v1", "NetworkPolicy", draft.namespace, name),
+        pod_selector=draft.selector,
+        policy_types=frozenset({draft.direction}),
+        ingress=rules if ingress else (),
+        egress=() if ingress else rules,
+        labels={MANAGED_BY: OWNER, FLOW_LABEL: str(kind)},
+        annotations={REQUIRED_BY: ", ".join(sorted(draft.required_by))},
+    )
+
+
+def policies_for(openings: Iterable[Opening], snapshot: Snapshot, gate: HostGate) -> tuple[NetworkPolicy, ...]:
+    """The policies that open all of these, as far as policies can."""
+    writer = PolicyWriter(snapshot, gate)
+    for opening in openings:
+        writer.add(opening)
+    return writer.policies()
