@@ -256,3 +256,11 @@ def test_a_problem_names_field_and_value() -> None:
         "a.yaml", 3, "Service shop/cart", "spec.ports[0].port", "0", "is no port", "use 1 to 65535"
     )
     assert str(problem) == "a.yaml:3: Service shop/cart: spec.ports[0].port = 0: is no port; use 1 to 65535"
+
+
+def test_a_third_key_is_told_with_the_first() -> None:
+    """However often a key is repeated, the message points to its first line."""
+    assert told(f"{POD}x: 1\nx: 2\nx: 3\n") == [
+        "shop.yaml:4: Pod: x: the key is given twice (first at line 3); keep one of them",
+        "shop.yaml:5: Pod: x: the key is given twice (first at line 3); keep one of them",
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -49,8 +50,9 @@ class JsonDocuments:
         self._text = text
         self._file = file
         self._duplicated = False
-        # Lines are counted onwards from the last place asked for: places only ever grow, but for messages.
+        # Lines are counted onwards from the last place asked for; going back, as messages do, takes an index.
         self._counted = (0, 1)
+        self._line_ends: list[int] | None = None
         self._scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(
             object_pairs_hook=self._mapping, parse_constant=_refuse_constant, parse_float=_finite
         ).scan_once  # type: ignore[attr-defined]
@@ -76,7 +78,11 @@ class JsonDocuments:
 
     def line(self, at: int) -> int:
         """The line of an index."""
-        index, line = self._counted if at >= self._counted[0] else (0, 1)
+        index, line = self._counted
+        if at < index:
+            if self._line_ends is None:
+                self._line_ends = [found.start() for found in re.finditer("\n", self._text)]
+            return bisect_left(self._line_ends, at) + 1
         self._counted = (at, line + self._text.count("\n", index, at))
         return self._counted[1]
 
@@ -88,12 +94,13 @@ class JsonDocuments:
             raise JsonError("Lists are nested too deeply", start)
         envelope = Envelope(self.line(start))
         problems: list[Problem] = []
+        places: dict[str, int] = {}
         at = self._space(start + 1)
         while self._text[at : at + 1] != "}":
-            name, key_at = self._key(at)
-            at = self._space(self._expect(":", key_at))
-            if name in envelope.content:
-                problems.append(self._duplicate(name, start, at))
+            name, end = self._key(at)
+            if places.setdefault(name, at) != at:
+                problems.append(self._duplicate(name, at, places[name]))
+            at = self._space(self._expect(":", end))
             if name == "items" and self._text[at : at + 1] == "[" and envelope.may_be_list():
                 envelope.content["items"] = []
                 at = yield from self._items(at, envelope, depth)
@@ -189,17 +196,12 @@ class JsonDocuments:
             raise JsonError(f"a comma stands before '{close}'", at)
         return at
 
-    def _duplicate(self, name: str, start: int, end: int) -> Problem:
-        found = list(_duplicate_keys(self._text, start, end))
-        at, first = next(((at, first) for path, at, first in found if path == name), (end, start))
-        return self._duplicate_problem(name, at, first)
-
     def _duplicates(self, field: str, start: int, end: int) -> Iterator[Problem]:
         for path, at, first in _duplicate_keys(self._text, start, end):
             joined = field + path if path.startswith("[") else f"{field}.{path}"
-            yield self._duplicate_problem(joined, at, first)
+            yield self._duplicate(joined, at, first)
 
-    def _duplicate_problem(self, field: str, at: int, first: int) -> Problem:
+    def _duplicate(self, field: str, at: int, first: int) -> Problem:
         here, before = self.line(at), self.line(first)
         cause = f"the key is given twice (first at line {before})"
         return Problem(self._file, here, None, field, None, cause, "keep one of them")

@@ -96,7 +96,7 @@ class Builder:
         """Yields the object that begins here, or the items of that List; returns it if it names no kind."""
         envelope = Envelope(self._line(start))
         self._check_tag(start)
-        seen: list[Any] = []
+        seen: dict[str, Any] = {}
         anchored = start.anchor is not None
         if anchored:
             self._anchors.open(start.anchor)
@@ -138,7 +138,7 @@ class Builder:
         self._problems = outer_problems + self._problems
 
     def _fields(
-        self, result: dict[str, Any], seen: list[Any], shape: Shape | None, pause_at: str | None = None
+        self, result: dict[str, Any], seen: dict[str, Any], shape: Shape | None, pause_at: str | None = None
     ) -> bool:
         """Reads fields into `result` up to the mapping's end (True) or to the value of `pause_at` (False).
 
@@ -159,14 +159,13 @@ class Builder:
             if key is None:
                 self._keyless(event, result)
                 continue
-            if key in result:
-                self._report_duplicate(key, event, seen)
+            if seen.setdefault(key, event) is not event:
+                self._report_duplicate(key, event, seen[key])
             if shape is not None:
                 if key in shape.skipped or (shape.kept is not None and key not in shape.kept):
-                    self._skip_field(key, event, seen)
+                    self._skip(get())
                     continue
                 child = shape.fields.get(key)
-            seen.append(event)
             if key == pause_at:
                 return False
             event = get()
@@ -197,7 +196,7 @@ class Builder:
             self._check_tag(event)
         if kind is MappingStartEvent:
             result: dict[str, Any] = {}
-            self._fields(result, [], shape)
+            self._fields(result, {}, shape)
             return result
         if kind is SequenceStartEvent:
             return self._sequence(shape)
@@ -236,12 +235,6 @@ class Builder:
             if depth == 0:
                 return
             event = self._get()
-
-    def _skip_field(self, key: str, event: Any, seen: list[Any]) -> None:
-        if any(other.value == event.value for other in seen):
-            self._report_duplicate(key, event, seen)
-        seen.append(event)
-        self._skip(self._get())
 
     def _unusual_key(self, event: Any) -> str | None:
         """A key with a tag or an anchor; None, with a problem, for one that JSON can't have."""
@@ -304,11 +297,10 @@ class Builder:
             cause = f"has the tag {shown(event.tag)}, which no Kubernetes manifest uses"
             self._problems.append(self._problem(event, cause, "remove the tag"))
 
-    def _report_duplicate(self, key: str, event: Any, seen: list[Any]) -> None:
-        first = next((other for other in seen if other.value == event.value), None)
-        where = "" if first is None else f" (first at line {self._line(first)})"
+    def _report_duplicate(self, key: str, event: Any, first: Any) -> None:
         self._path.append(key)
-        self._problems.append(self._problem(event, f"the key is given twice{where}", "keep one of them"))
+        cause = f"the key is given twice (first at line {self._line(first)})"
+        self._problems.append(self._problem(event, cause, "keep one of them"))
         self._path.pop()
 
     def _refuse_depth(self, event: Any) -> None:
