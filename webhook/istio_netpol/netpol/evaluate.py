@@ -1,9 +1,9 @@
 """What the policies of a snapshot say of one connection.
 
 The sentences quoted beside the branches are those of the API reference, networking.k8s.io/v1 `types.go` in
-Kubernetes 1.36. Two exceptions that the specification makes don't show here. A pod always reaches itself, but a
-workload is a class of pods, and a connection between two of its replicas is subject to policy. And traffic from
-the pod's own node is always allowed, but a hostNetwork peer may run on any node.
+Kubernetes 1.36. Two exceptions that the specification makes don't show here. A pod always reaches itself,
+but a workload is a class of pods, and a connection between two of its replicas is subject to policy. And
+traffic from the pod's own node is always allowed, but a hostNetwork peer may run on any node.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def judge(
 ) -> Verdict:
     """Whether `source` may connect to a port of `destination`, without the policies of `open_namespaces`.
 
-    `port` is the pod's, after a Service translated it. Replies are implied. Only pods have a side of their own:
-    addresses, hosts and AnyPeer are open on theirs. The workloads need not be in the snapshot: the policies of
-    their namespace apply to them as if they were.
+    `port` is the pod's, after a Service translated it. Replies are implied. Only pods have a side of their
+    own: addresses, hosts and AnyPeer are open on theirs. The workloads need not be in the snapshot: the
+    policies of their namespace apply to them as if they were.
     """
     egress = _isolating(snapshot, source, Direction.EGRESS, open_namespaces)
     ingress = _isolating(snapshot, destination, Direction.INGRESS, open_namespaces)
@@ -52,7 +52,7 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class _Connection:
-    """What both sides need to know: `called` is the destination where it is a pod, which port names resolve on."""
+    """What both sides need to know; `called` is the destination if it is a pod, and resolves port names."""
 
     snapshot: Snapshot
     called: Workload | None
@@ -61,7 +61,7 @@ class _Connection:
 
 
 def _pod(peer: Peer) -> Workload | None:
-    """The pods that selectors and port names can mean; hostNetwork pods are addresses of their nodes instead."""
+    """The pods that selectors and port names can mean; hostNetwork pods are addresses of their nodes."""
     return peer.workload if isinstance(peer, PodsPeer) and not peer.workload.host_network else None
 
 
@@ -70,8 +70,8 @@ def _isolating(
 ) -> tuple[NetworkPolicy, ...]:
     """The policies that isolate a peer in a direction; none leaves it open.
 
-    "Traffic is allowed to a pod if there are no NetworkPolicies selecting the pod", and a policy affects only the
-    directions of its policyTypes.
+    "Traffic is allowed to a pod if there are no NetworkPolicies selecting the pod", and a policy affects
+    only the directions of its policyTypes.
     """
     if not isinstance(subject, PodsPeer) or subject.workload.namespace in open_namespaces:
         return ()
@@ -115,8 +115,8 @@ def _names(rule: PolicyRule, policy_namespace: str, pod: Workload | None, snapsh
 def _allowing(by_address: _ByAddress, peer: Peer, is_named: bool) -> list[RuleRef]:
     """The rules whose ipBlocks admit all of the peer's addresses, else those that do so together.
 
-    Rules may share the addresses among them, since each packet needs only one. Somebody at an address that nobody
-    knows counts as admitted by any block: see `AnyPeer`.
+    Rules may share the addresses among them, since each packet needs only one. Somebody at an address that
+    nobody knows counts as admitted by any block: see `AnyPeer`.
     """
     if isinstance(peer, PodsPeer):
         addresses = addresses_of(peer.workload)

@@ -41,16 +41,16 @@ def union(sets: Iterable[AddressSet]) -> AddressSet:
 
 
 def addresses_of(workload: Workload) -> AddressSet:
-    """The addresses on packets of the workload's pods, for hostNetwork pods the nodes'. Empty where unknown."""
+    """The addresses on packets of the workload's pods, for hostNetwork pods the nodes'; empty if unknown."""
     return _address_set(workload.node_addresses if workload.host_network else workload.addresses)
 
 
 def covers(named: AddressSet, addresses: AddressSet) -> bool:
     """Whether `named` admits a peer at all of these addresses, or at unknown ones where `addresses` is empty.
 
-    A class of pods has an address a replica, on dual-stack clusters one in each family. A connection uses one of
-    them and nobody knows which, so all have to be admitted. At unknown addresses only a complete family will do,
-    and one family is enough: nothing says that the cluster has both.
+    A class of pods has an address a replica, on dual-stack clusters one in each family. A connection uses
+    one of them and nobody knows which, so all have to be admitted. At unknown addresses only a complete
+    family will do, and one family is enough: nothing says that the cluster has both.
     """
     if addresses:
         return addresses <= named

@@ -10,7 +10,7 @@ from istio_netpol.model.workloads import Workload
 def admits_port(
     ports: tuple[PolicyPort, ...], destination: Workload | None, protocol: Protocol, port: int
 ) -> bool:
-    """Whether a rule's ports include this one; `destination` is the pod called, None where it is an address."""
+    """Whether a rule's ports include this one; `destination` is the pod called, None if it is an address."""
     if not ports:
         # "If this field is empty or missing, this rule matches all ports."
         return True
