@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from istio_netpol.analysis.results import Judged
-from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
+
+
+TENANT_EGRESS = frozenset({FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.ISTIOD_TO_JWKS})
+"""Flows for which a tenant's object may open egress elsewhere: from a gateway to the pods that it exposes, from istiod to the keys it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,7 @@ class Reach:
     """In whose name policies are written.
 
     For an operator, who generates for all namespaces at once, every side that has consent may open. For a tenant, whose object is under
-    review, only sides that the trust boundaries allow: the object's own namespace, and egress of the mesh's gateways and istiod
-    to exactly what the object exposes or asks for.
+    review, only sides that the trust boundaries allow: the object's own namespace, and `TENANT_EGRESS`.
     """
 
     settings: Settings
@@ -43,8 +46,7 @@ class Reach:
             return False
         if not self.tenant or own in self.settings.admission.trusted_namespaces:
             return True
-        mesh = {self.settings.mesh.root_namespace, *self.settings.admission.trusted_namespaces}
-        return direction is Direction.EGRESS and subject.namespace in mesh and not flow.shared
+        return direction is Direction.EGRESS and flow.kind in TENANT_EGRESS
 
 
 def openings_of(judged: Judged) -> Iterator[Opening]:

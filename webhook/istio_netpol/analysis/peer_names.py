@@ -1,0 +1,71 @@
+"""Reads the peers that a person types: `ns/workload`, `ns/Kind/workload`, `ns/pod`, `ns/service`, an address."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from istio_netpol.errors import InputError, Problem
+from istio_netpol.model.addresses import AddressSet, parse_address
+from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
+from istio_netpol.model.services import Service
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+
+SHAPES = "a peer is namespace/workload, namespace/Kind/workload, namespace/pod or an IP address"
+
+
+def find_service(text: str, snapshot: Snapshot) -> Service | None:
+    """The Service of that `namespace/name`, unless a workload has the same name."""
+    namespace, _, name = text.partition("/")
+    if _named(namespace, "", name, snapshot):
+        return None
+    return snapshot.find(Service, namespace, name)
+
+
+def find_peer(text: str, snapshot: Snapshot) -> Peer:
+    """The peer that the text names. Raises InputError where there is none, or more than one."""
+    address = parse_address(text)
+    if address is not None:
+        return AddressPeer(AddressSet.of(address))
+    parts = text.split("/")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise _error(text, "is no peer", SHAPES)
+    namespace, kind, name = parts[0], parts[1] if len(parts) == 3 else "", parts[-1]
+    found = _named(namespace, kind, name, snapshot) or _by_pod(namespace, kind, name, snapshot)
+    if not found:
+        raise _error(text, "names no workload of the input", _suggestion(namespace, name, snapshot))
+    if len(found) > 1:
+        names = " or ".join(each.peer_name for each in found)
+        raise _error(text, f"names {len(found)} workloads", f"say {names}")
+    return PodsPeer(found[0])
+
+
+def _named(namespace: str, kind: str, name: str, snapshot: Snapshot) -> list[Workload]:
+    return [
+        each
+        for each in snapshot.workloads(namespace)
+        if each.name == name and (not kind or each.ref.kind.lower() == kind.lower())
+    ]
+
+
+def _by_pod(namespace: str, kind: str, name: str, snapshot: Snapshot) -> list[Workload]:
+    """The class of the pod that was read under this name."""
+    pod = snapshot.find(Workload, namespace, name, "Pod")
+    if pod is None or kind not in ("", "Pod", "pod"):
+        return []
+    classes = snapshot.workloads(namespace)
+    return [each for each in classes if each.labels.items() <= pod.labels.items() and set(pod.addresses) <= set(each.addresses)][:1]
+
+
+def _suggestion(namespace: str, name: str, snapshot: Snapshot) -> str:
+    known = [each.peer_name for each in snapshot.workloads(namespace)]
+    if not known:
+        namespaces = ", ".join(each for each in snapshot.namespace_names if snapshot.workloads(each))
+        return f"namespace {namespace} has no workloads; namespaces that have some: {namespaces or 'none'}"
+    by_name = {text.rpartition("/")[2]: text for text in known}
+    close = [by_name[each] for each in get_close_matches(name, by_name, n=3, cutoff=0.4)]
+    return f"did you mean {' or '.join(close)}?" if close else f"namespace {namespace} has {', '.join(known[:10])}"
+
+
+def _error(text: str, cause: str, remedy: str) -> InputError:
+    return InputError([Problem("arguments", None, None, None, None, f"{text!r} {cause}", remedy)])
