@@ -122,6 +122,13 @@ class Snapshot:
         )
         return frozenset(name for name in spread if name != CLUSTER_SCOPE)
 
+    def by_namespace(self, key: str, compute: Callable[[Shard], tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
+        """What each namespace adds to an answer, where it adds anything; kept under `key` across changes of other namespaces.
+
+        `compute` must depend on the shard alone, and must be the same for the same key.
+        """
+        return self._spread(("by namespace", key), compute)
+
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects all."""
         return any(
