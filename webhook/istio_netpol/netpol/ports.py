@@ -36,9 +36,9 @@ def opened(ports: tuple[PolicyPort, ...], destination: Workload | None) -> Conne
     return ConnectionSet.union(part for each in ports for part in _parts(each, destination))
 
 
-def names(ports: tuple[PolicyPort, ...]) -> bool:
-    """Whether what the ports open depends on the destination."""
-    return any(isinstance(each.port, str) for each in ports)
+def names(ports: tuple[PolicyPort, ...]) -> list[tuple[str, Protocol]]:
+    """The port names among a rule's ports: what they open depends on the destination."""
+    return [(each.port, each.protocol) for each in ports if isinstance(each.port, str)]
 
 
 def _parts(entry: PolicyPort, destination: Workload | None) -> tuple[ConnectionSet, ...]:

@@ -1,0 +1,154 @@
+"""Everything that the policies of a snapshot allow: who may call whom, on which ports.
+
+A connection needs the egress side of its source and the ingress side of its destination. Egress is known by
+source as masks of destinations, ingress by destination as masks of sources. The latter is turned round, so
+that each source has masks of destinations on both sides, and only what both hold is ever written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from istio_netpol.model.addresses import IpBlock
+from istio_netpol.model.connections import ConnectionSet
+from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.services import EndpointSlice, Service
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.netpol.address_line import FIRST_IPV6, LAST, Stretches, address_at
+from istio_netpol.netpol.cluster_masks import ClusterMasks
+from istio_netpol.netpol.masks import Cells, Mask, positions
+from istio_netpol.netpol.port_sets import NOTHING, PortSets
+from istio_netpol.netpol.profiles import Profile, Profiles
+
+
+class Allowed(NamedTuple):
+    """Two peers and all that may flow; a peer is `namespace/Kind/name` or an address range `low-high`."""
+
+    source: str
+    destination: str
+    ports: ConnectionSet
+
+
+def connections(snapshot: Snapshot) -> Iterator[Allowed]:
+    """Every allowed connection among workloads and addresses, sorted by source and destination.
+
+    Address ranges come before workloads and in the order of their addresses, IPv4 first, the shorter first
+    where two begin alike; workloads in the order of their names. The ranges of one workload and direction
+    are disjoint, and maximal for their ports. IPv6 ranges are listed only where the snapshot has an IPv6
+    address anywhere. A workload's connections to itself are left out.
+    """
+    return _Reachability(snapshot).rows()
+
+
+class _Reachability:
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._sets = PortSets()
+        self._cluster = ClusterMasks(snapshot)
+        self._last = LAST if _knows_ipv6(snapshot) else FIRST_IPV6 - 1
+        profiles = Profiles(snapshot, self._cluster, self._sets)
+        self._egress = [profiles.egress(each) for each in self._cluster.workloads]
+        self._ingress = [profiles.ingress(each) for each in self._cluster.workloads]
+        self._names = [each.peer_name for each in self._cluster.workloads]
+        self._admitting: list[tuple[Mask, int]] = []
+        self._admitted: list[list[int]] = [[] for _ in self._names]
+        self._turn_round()
+        self._known: dict[tuple[Profile, tuple[int, ...]], Cells] = {}
+
+    def rows(self) -> Iterator[Allowed]:
+        yield from self._from_ranges()
+        for position, name in enumerate(self._names):
+            for low, high, ports in self._ranges(self._egress[position].line):
+                yield Allowed(name, _text(low, high), self._sets.value(ports))
+            for destination, ports in self._called_by(position):
+                yield Allowed(name, self._names[destination], self._sets.value(ports))
+
+    def _turn_round(self) -> None:
+        """From "these may call this one" to "this one may call these", equal callers in one mask."""
+        alike: dict[tuple[Mask, int], Mask] = {}
+        for profile, members in _by_profile(self._ingress).items():
+            for ports, callers in profile.cells.items():
+                alike[callers, ports] = alike.get((callers, ports), 0) | members
+        for number, ((callers, ports), members) in enumerate(alike.items()):
+            self._admitting.append((members, ports))
+            for position in positions(callers):
+                self._admitted[position].append(number)
+
+    def _called_by(self, source: int) -> Iterator[tuple[int, int]]:
+        """The positions of the workloads that a workload may call, ascending, and the ports."""
+        cells = self._both_sides(self._egress[source], tuple(self._admitted[source]))
+        found = [(position, ports) for ports, mask in cells.items() for position in positions(mask)]
+        if len(cells) > 1:
+            found.sort()
+        return (each for each in found if each[0] != source)
+
+    def _both_sides(self, egress: Profile, admitted: tuple[int, ...]) -> Cells:
+        known = self._known.get((egress, admitted))
+        if known is None:
+            known = self._known[egress, admitted] = {}
+            for number in admitted:
+                members, ingress_ports = self._admitting[number]
+                for egress_ports, reached in egress.cells.items():
+                    if common := members & reached:
+                        ports = self._sets.intersection(egress_ports, ingress_ports)
+                        known[ports] = known.get(ports, 0) | common
+            known.pop(NOTHING, None)
+        return known
+
+    def _from_ranges(self) -> Iterator[Allowed]:
+        callers: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for position, profile in enumerate(self._ingress):
+            for low, high, ports in self._ranges(profile.line):
+                callers.setdefault((low, high), []).append((position, ports))
+        for low, high in sorted(callers):
+            text = _text(low, high)
+            for position, ports in callers[low, high]:
+                yield Allowed(text, self._names[position], self._sets.value(ports))
+
+    def _ranges(self, line: Stretches) -> Iterator[tuple[int, int, int]]:
+        """The stretches of a line as ranges of one family each."""
+        for low, high, ports in line:
+            if low < FIRST_IPV6:
+                yield low, min(high, FIRST_IPV6 - 1), ports
+            if FIRST_IPV6 <= high <= self._last:
+                yield max(low, FIRST_IPV6), high, ports
+
+
+def _by_profile(profiles: list[Profile]) -> dict[Profile, Mask]:
+    members: dict[Profile, Mask] = {}
+    for position, profile in enumerate(profiles):
+        members[profile] = members.get(profile, 0) | 1 << position
+    return members
+
+
+def _text(low: int, high: int) -> str:
+    return f"{address_at(low)}-{address_at(high)}"
+
+
+def _knows_ipv6(snapshot: Snapshot) -> bool:
+    """Whether anything in the snapshot has an IPv6 address; without one no IPv6 connection is worth a row."""
+    for workload in snapshot.every_workload():
+        if any(address.version == 6 for address in workload.addresses + workload.node_addresses):
+            return True
+    for policy in snapshot.every(NetworkPolicy):
+        if any(_is_ipv6(block) for block in _blocks(policy)):
+            return True
+    for service in snapshot.every(Service):
+        if any(":" in address for address in service.cluster_ips):
+            return True
+    for slice_ in snapshot.every(EndpointSlice):
+        if any(address.version == 6 for endpoint in slice_.endpoints for address in endpoint.addresses):
+            return True
+    return any(address.version == 6 for node in snapshot.every(NodeAddresses) for address in node.addresses)
+
+
+def _blocks(policy: NetworkPolicy) -> Iterator[IpBlock]:
+    for rule in policy.ingress + policy.egress:
+        for peer in rule.peers:
+            if peer.ip_block is not None:
+                yield peer.ip_block
+
+
+def _is_ipv6(block: IpBlock) -> bool:
+    return ":" in block.cidr

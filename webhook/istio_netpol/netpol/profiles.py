@@ -1,0 +1,127 @@
+"""What isolates workloads in one direction and what the rules then admit, worked out once for all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from istio_netpol.model.addresses import ALL_ADDRESSES, AddressSet
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.address_line import LAST, Stretches, stretches
+from istio_netpol.netpol.cluster_masks import ClusterMasks
+from istio_netpol.netpol.masks import Cells, Mask, overlay
+from istio_netpol.netpol.peers import addresses_named
+from istio_netpol.netpol.port_sets import EVERY_PORT, PortSets
+from istio_netpol.netpol.ports import names, opened
+
+_Isolating = tuple[NetworkPolicy, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """One direction of a workload: the ports open between it and other workloads, and it and addresses."""
+
+    cells: Cells
+    line: Stretches
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Admission:
+    """A rule: the workloads it names by what they are, the addresses it names, and its ports."""
+
+    named: Mask
+    addresses: AddressSet
+    ports: tuple[PolicyPort, ...]
+
+
+class Profiles:
+    """Profiles of the workloads of a snapshot; `ports` of cells and lines are numbers of `sets`."""
+
+    def __init__(self, snapshot: Snapshot, cluster: ClusterMasks, sets: PortSets) -> None:
+        self._snapshot = snapshot
+        self._cluster = cluster
+        self._sets = sets
+        self._open = Profile({EVERY_PORT: cluster.everyone}, ((0, LAST, EVERY_PORT),))
+        self._admissions: dict[tuple[NetworkPolicy, Direction], list[_Admission]] = {}
+        self._ports: dict[tuple[PolicyPort, ...], int] = {}
+        self._egress: dict[_Isolating, Profile] = {}
+        self._ingress: dict[tuple[object, ...], Profile] = {}
+
+    def egress(self, workload: Workload) -> Profile:
+        """What the workload may call; equal isolation gives the identical profile."""
+        policies = self._isolating(workload, Direction.EGRESS)
+        if not policies:
+            return self._open
+        found = self._egress.get(policies)
+        if found is None:
+            found = self._egress[policies] = self._egress_of(self._rules(policies, Direction.EGRESS))
+        return found
+
+    def ingress(self, workload: Workload) -> Profile:
+        """What may call the workload; its own containers' ports are what names mean."""
+        policies = self._isolating(workload, Direction.INGRESS)
+        if not policies:
+            return self._open
+        rules = self._rules(policies, Direction.INGRESS)
+        named = tuple(workload.named_port(*name) for rule in rules for name in names(rule.ports))
+        found = self._ingress.get((policies, named))
+        if found is None:
+            line = self._line(rules, workload)
+            found = self._ingress[policies, named] = Profile(self._cells(rules, line, workload), line)
+        return found
+
+    def _isolating(self, workload: Workload, direction: Direction) -> _Isolating:
+        policies = self._snapshot.policies_for(workload)
+        return tuple(policy for policy in policies if direction in policy.policy_types)
+
+    def _rules(self, policies: _Isolating, direction: Direction) -> list[_Admission]:
+        return [rule for policy in policies for rule in self._admissions_of(policy, direction)]
+
+    def _admissions_of(self, policy: NetworkPolicy, direction: Direction) -> list[_Admission]:
+        known = self._admissions.get((policy, direction))
+        if known is None:
+            known = self._admissions[policy, direction] = [
+                _Admission(
+                    self._cluster.named(rule.peers, policy.namespace),
+                    addresses_named(rule.peers) if rule.peers else ALL_ADDRESSES,
+                    rule.ports,
+                )
+                for rule in policy.rules(direction)
+            ]
+        return known
+
+    def _egress_of(self, rules: Sequence[_Admission]) -> Profile:
+        """Port names depend on the destination, so destinations that agree on them come together."""
+        wanted = sorted({name for rule in rules for name in names(rule.ports)})
+        outside = self._line(rules, None)
+        cells: Cells = {}
+        for alike, shown in self._cluster.by_resolution(wanted):
+            line = self._line(rules, shown) if shown else outside
+            for ports, mask in self._cells(rules, line, shown).items():
+                cells[ports] = cells.get(ports, 0) | (mask & alike)
+        return Profile({ports: mask for ports, mask in cells.items() if mask}, outside)
+
+    def _cells(self, rules: Sequence[_Admission], line: Stretches, called: Workload | None) -> Cells:
+        """The workloads by the ports that the rules open; the line tells of those that ipBlocks admit."""
+        cells: Cells = {}
+        for rule in rules:
+            cells = overlay(cells, rule.named, self._opened(rule.ports, called), self._sets)
+        for ports, mask in self._cluster.addresses.cells(line, self._sets).items():
+            cells = overlay(cells, mask, ports, self._sets)
+        return cells
+
+    def _line(self, rules: Sequence[_Admission], called: Workload | None) -> Stretches:
+        return stretches(
+            ((rule.addresses, self._opened(rule.ports, called)) for rule in rules if rule.addresses),
+            self._sets,
+        )
+
+    def _opened(self, ports: tuple[PolicyPort, ...], called: Workload | None) -> int:
+        if names(ports):
+            return self._sets.number(opened(ports, called))
+        number = self._ports.get(ports)
+        if number is None:
+            number = self._ports[ports] = self._sets.number(opened(ports, None))
+        return number
