@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.analysis.check import denied_finding, gate_of, trouble_finding
@@ -12,7 +12,7 @@ from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.openings import Reach
 from istio_netpol.analysis.results import Judged
 from istio_netpol.istio.mesh_view import MeshView
-from istio_netpol.model.findings import Finding
+from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import DestinationRule
 from istio_netpol.model.policies import NetworkPolicy
@@ -60,7 +60,12 @@ class _Review:
         self._after = FlowJudge(after, gate)
 
     def findings(self) -> Iterator[Finding]:
-        """One finding for each flow that the change denies or leaves unjudged."""
+        """One finding for each flow that the change denies or leaves unjudged; `impact` where another object needs the flow."""
+        own = {each.ref.key for each in self._changed}
+        for finding in self._flow_findings():
+            yield finding if finding.object.key in own else replace(finding, rule=Issue.IMPACT)
+
+    def _flow_findings(self) -> Iterator[Finding]:
         reach = Reach(self._table.settings, tenant=True)
         known, needed, unnamed = self._flows()
         yield from unnamed
