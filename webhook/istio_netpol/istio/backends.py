@@ -1,0 +1,171 @@
+"""From a Service or ServiceEntry to what answers behind it: peers and ports as they are on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from istio_netpol.istio.hosts import Hosts
+from istio_netpol.model.addresses import AddressSet, parse_address
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
+from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.mesh import (
+    APPLICATION_PROTOCOLS,
+    ServiceEntry,
+    ServiceEntryPort,
+    WorkloadEndpoint,
+    WorkloadEntry,
+)
+from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service, ServicePort
+from istio_netpol.model.shard import Shard
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+
+_LONGEST_CHAIN = 4
+"""ExternalNames that are followed from one name to the next; a ring of them ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One peer behind a name, and the port on which it is reached: the pod's, after the Service translated it."""
+
+    peer: Peer
+    protocol: Protocol
+    port: int
+
+
+class Backends:
+    """Finds what is behind names, within one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, hosts: Hosts) -> None:
+        self._snapshot = snapshot
+        self._hosts = hosts
+
+    def pods(self, service: Service, subset: Labels | None = None) -> tuple[Workload, ...]:
+        """The workloads that a Service selects, narrowed to a subset."""
+        if not service.selector:
+            return ()
+        return self._snapshot.select(service.namespace, Selector.of({**service.selector, **(subset or {})}))
+
+    def of_service(
+        self, service: Service, port: int | None, subset: Labels | None = None, depth: int = 0
+    ) -> tuple[Backend, ...]:
+        """What answers on a Service's port, or on all of its ports; pods that lack a named target port are left out."""
+        if service.external_name:
+            return tuple(self._of_name(service.external_name, service, port, depth))
+        ports = [each for each in service.ports if port in (None, each.port)]
+        if not service.selector:
+            return tuple(dict.fromkeys(backend for each in ports for backend in self._listed(service, each)))
+        pods = self.pods(service, subset)
+        found = (
+            Backend(PodsPeer(pod), each.protocol, number)
+            for pod in pods
+            for each in ports
+            if (number := target_on(pod, each))
+        )
+        return tuple({(id(each.peer.workload), each.protocol, each.port): each for each in found}.values())  # type: ignore[union-attr]
+
+    def of_entry(self, entry: ServiceEntry, port: int | None) -> tuple[Backend, ...]:
+        """What answers for a ServiceEntry on one of its ports, or on all of them; hosts with a wildcard stand for nothing."""
+        ports = [each for each in entry.ports if port in (None, each.number)]
+        return tuple(dict.fromkeys(backend for each in ports for backend in self._of_entry_port(entry, each)))
+
+    def of_host(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
+        """What answers over TCP at an IP address or host name; nothing where it spells a Service that the input does not hold."""
+        if self._hosts.in_cluster(host) and self._hosts.service(host, namespace) is None:
+            return ()
+        return tuple(self.of_address(host, namespace, port, Protocol.TCP))
+
+    def of_address(
+        self, address: str, namespace: str, port: int, protocol: Protocol, depth: int = 0
+    ) -> Iterator[Backend]:
+        """What answers at an IP address or host name: pods where the name is a Service of the cluster."""
+        literal = parse_address(address)
+        if literal is not None:
+            yield Backend(AddressPeer(AddressSet.of(literal)), protocol, port)
+            return
+        service = self._hosts.service(address, namespace) if "." in address else None
+        if service is not None and depth < _LONGEST_CHAIN:
+            yield from self.of_service(service, port, depth=depth + 1)
+        elif service is None and "*" not in address and not address.startswith("unix:"):
+            yield Backend(HostPeer(address.rstrip(".").lower()), protocol, port)
+
+    def _of_name(self, name: str, service: Service, port: int | None, depth: int) -> Iterator[Backend]:
+        """An ExternalName: DNS answers with another name, and the port stays what the client asked for."""
+        known = {each.port: each.protocol for each in service.ports}
+        for number in known if port is None else (port,):
+            yield from self.of_address(
+                name, service.namespace, number, known.get(number, Protocol.TCP), depth
+            )
+
+    def _listed(self, service: Service, port: ServicePort) -> Iterator[Backend]:
+        """The endpoints that someone else keeps for a Service without a selector; ports correspond by name."""
+        for slice_ in self._slices(service):
+            numbers = [
+                each.port
+                for each in slice_.ports
+                if each.name == port.name and each.protocol is port.protocol
+            ]
+            for number in numbers:
+                for endpoint in slice_.endpoints:
+                    yield Backend(self._peer(endpoint, service.namespace), port.protocol, number)
+
+    def _slices(self, service: Service) -> tuple[EndpointSlice, ...]:
+        found = self._snapshot.by_namespace("endpoint-slices", _slices_by_service).get(service.namespace)
+        return found[0].get(service.name, ()) if found else ()
+
+    def _peer(self, endpoint: EndpointAddress, namespace: str) -> Peer:
+        if endpoint.pod:
+            for pod in self._snapshot.workloads(namespace):
+                if pod.name == endpoint.pod or set(endpoint.addresses) & set(pod.addresses):
+                    return PodsPeer(pod)
+        return AddressPeer(AddressSet.of(*endpoint.addresses))
+
+    def _of_entry_port(self, entry: ServiceEntry, port: ServiceEntryPort) -> Iterator[Backend]:
+        protocol = APPLICATION_PROTOCOLS.get(port.protocol.upper(), Protocol.TCP)
+        target = port.target_port or port.number
+        if entry.workload_selector is not None:
+            for pod in self._snapshot.select(entry.ref.namespace, Selector.of(entry.workload_selector)):
+                yield Backend(PodsPeer(pod), protocol, target)
+        for endpoint in self._endpoints(entry):
+            yield from self.of_address(
+                endpoint.address, entry.ref.namespace, endpoint.ports.get(port.name, target), protocol
+            )
+        if entry.workload_selector is None and not entry.endpoints:
+            yield from self._without_endpoints(entry, port.number, target, protocol)
+
+    def _endpoints(self, entry: ServiceEntry) -> Iterator[WorkloadEndpoint]:
+        yield from entry.endpoints
+        if entry.workload_selector is not None:
+            wanted = entry.workload_selector.items()
+            for each in self._snapshot.of_type(WorkloadEntry, entry.ref.namespace):
+                if wanted <= each.endpoint.labels.items():
+                    yield each.endpoint
+
+    def _without_endpoints(
+        self, entry: ServiceEntry, number: int, target: int, protocol: Protocol
+    ) -> Iterator[Backend]:
+        """Resolution NONE keeps the address that the client asked for; the DNS ones look the hosts up."""
+        if entry.resolution == "NONE" and entry.addresses:
+            yield Backend(AddressPeer(AddressSet.of(*entry.addresses)), protocol, number)
+            return
+        for host in entry.hosts:
+            yield from self.of_address(host, entry.ref.namespace, target, protocol)
+
+
+def target_on(pod: Workload, port: ServicePort) -> int | None:
+    """The number of a Service port's target on these pods; None where they declare no port of that name.
+
+    As the EndpointSlice controller does, the first container port of the name counts.
+    """
+    if isinstance(port.target, int):
+        return port.target
+    return next(iter(pod.named_port(port.target, port.protocol)), None)
+
+
+def _slices_by_service(shard: Shard) -> tuple[dict[str, tuple[EndpointSlice, ...]], ...]:
+    found: dict[str, tuple[EndpointSlice, ...]] = {}
+    for each in shard.of_type(EndpointSlice):
+        found[each.service] = (*found.get(each.service, ()), each)
+    return (found,) if found else ()

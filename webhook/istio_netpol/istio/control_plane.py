@@ -1,0 +1,200 @@
+"""Where istiod, cluster DNS and the API server are, as a pod's connection to them is seen on the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+from istio_netpol.istio.backends import Backend, Backends, target_on
+from istio_netpol.istio.hosts import Hosts
+from istio_netpol.istio.injection import REVISION_LABEL, canonical_revision
+from istio_netpol.istio.stand_ins import StandIns
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.mesh import MeshConfig
+from istio_netpol.model.services import EndpointSlice, Service
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+
+ISTIOD = Selector.of({"app": "istiod"})
+NODE_LOCAL_DNS = Selector.of({"k8s-app": "node-local-dns"})
+NODE_LOCAL_ADDRESS = "169.254.20.10"
+"""Where node-local-dns listens unless configured otherwise (kubernetes.io, "Using NodeLocal DNSCache")."""
+
+DNS_SERVICES = (
+    "kube-dns",
+    "coredns",
+    "rke2-coredns-rke2-coredns",
+)
+"""Names that distributions give the Service of cluster DNS, the usual one first."""
+
+PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
+_DISCOVERY_ADDRESS = re.compile(r"""["']?\bdiscoveryAddress["']?\s*:\s*["']?([^\s"',}]+)""")
+_DISCOVERY_SERVICE_PORT = 15012
+
+DnsTarget = tuple[Peer, Protocol, int]
+
+
+class ControlPlane:
+    """What every proxy depends on, within one snapshot."""
+
+    def __init__(
+        self, snapshot: Snapshot, settings: Settings, hosts: Hosts, backends: Backends, stand_ins: StandIns
+    ) -> None:
+        self._snapshot = snapshot
+        self._settings = settings
+        self._hosts = hosts
+        self._backends = backends
+        self._stand_ins = stand_ins
+        self._discovery: dict[tuple[str, str], tuple[Backend, ...]] = {}
+
+    @cached_property
+    def real_istiods(self) -> tuple[Workload, ...]:
+        return self._snapshot.select_anywhere(ISTIOD)
+
+    def istiods(self, revision: str) -> tuple[Workload, ...]:
+        """The istiod pods of a revision. A name that no istiod carries is a tag, which may point to any of them."""
+        if not self.real_istiods:
+            return (self._stand_ins.istiod(),)
+        wanted = canonical_revision(revision)
+        found = tuple(each for each in self.real_istiods if revision_of(each) == wanted)
+        return found or self.real_istiods
+
+    def service_of(self, istiod: Workload) -> Service | None:
+        """The Service in front of an istiod: `istiod`, or `istiod-<revision>`."""
+        revision = revision_of(istiod)
+        names = (f"istiod-{revision}", "istiod") if revision else ("istiod",)
+        found = (self._snapshot.find(Service, istiod.namespace, name) for name in names)
+        return next(
+            (
+                each
+                for each in found
+                if each and each.selector and each.selector.items() <= istiod.labels.items()
+            ),
+            None,
+        )
+
+    def port_of(self, istiod: Workload, service_port: int, otherwise: int) -> int:
+        """The pods' port behind a port of the istiod Service; `otherwise` where no Service says."""
+        service = self.service_of(istiod)
+        ports = service.ports if service else ()
+        return next(
+            (n for each in ports if each.port == service_port and (n := target_on(istiod, each))), otherwise
+        )
+
+    def discovery_port(self, istiod: Workload) -> int:
+        return self.port_of(istiod, _DISCOVERY_SERVICE_PORT, self._settings.mesh.discovery_port)
+
+    def discovery(self, client: Workload, revision: str) -> tuple[Backend, ...]:
+        """What a proxy connects to for its configuration and certificate."""
+        address = _annotated_address(client)
+        if not address:
+            config = self.mesh_config(revision)
+            address = config.discovery_address if config else ""
+        key = (revision, address)
+        if key not in self._discovery:
+            self._discovery[key] = self._named(address) or self._of_istiods(revision)
+        return self._discovery[key]
+
+    def _named(self, address: str) -> tuple[Backend, ...]:
+        """What a discoveryAddress, `host:port`, stands for; nothing where it names a Service that the input does not hold."""
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            return ()
+        return self._backends.of_host(host, self._settings.mesh.root_namespace, int(port))
+
+    def _of_istiods(self, revision: str) -> tuple[Backend, ...]:
+        return tuple(
+            Backend(PodsPeer(each), Protocol.TCP, self.discovery_port(each))
+            for each in self.istiods(revision)
+        )
+
+    def mesh_config(self, revision: str) -> MeshConfig | None:
+        """The mesh config of a revision; that of the root namespace first, and the default one for a revision without its own."""
+        wanted = canonical_revision(revision)
+        ranked = sorted(
+            (each for each in self._mesh_configs if each.revision in (wanted, "")),
+            key=lambda each: (
+                each.revision != wanted,
+                each.ref.namespace != self._settings.mesh.root_namespace,
+            ),
+        )
+        return ranked[0] if ranked else None
+
+    @cached_property
+    def _mesh_configs(self) -> tuple[MeshConfig, ...]:
+        return tuple(self._snapshot.every(MeshConfig))
+
+    @cached_property
+    def dns_targets(self) -> tuple[DnsTarget, ...]:
+        """Who answers DNS, over UDP and TCP."""
+        found = {(str(peer), protocol, port): (peer, protocol, port) for peer, protocol, port in self._dns()}
+        return tuple(found.values())
+
+    def _dns(self) -> Iterator[DnsTarget]:
+        yield from self._dns_pods() or self._dns_stand_in()
+        dns = self._settings.dns
+        address = dns.node_local_address
+        if not address and self._snapshot.select(dns.namespace, NODE_LOCAL_DNS):
+            address = NODE_LOCAL_ADDRESS
+        if address:
+            peer = AddressPeer(AddressSet.of(address))
+            yield from ((peer, protocol, 53) for protocol in (Protocol.UDP, Protocol.TCP))
+
+    def _dns_pods(self) -> tuple[DnsTarget, ...]:
+        dns = self._settings.dns
+        for name in DNS_SERVICES:
+            service = self._snapshot.find(Service, dns.namespace, name)
+            if service is not None:
+                backends = self._backends.of_service(service, 53)
+                found = tuple(
+                    (each.peer, each.protocol, each.port)
+                    for each in backends
+                    if each.protocol is not Protocol.SCTP
+                )
+                if found:
+                    return found
+        pods = self._snapshot.select(dns.namespace, Selector.of(dns.labels))
+        return tuple(target for pod in pods for target in _dns_on(pod, dns.port))
+
+    def _dns_stand_in(self) -> tuple[DnsTarget, ...]:
+        return _dns_on(self._stand_ins.dns(), self._settings.dns.port)
+
+    @cached_property
+    def api_server(self) -> tuple[Peer, int]:
+        """The API server after address translation, and its port."""
+        settings = self._settings.api_server
+        addresses, ports = self._api_server_endpoints
+        if settings.addresses:
+            addresses = AddressSet.of(*settings.addresses)
+        port = ports[0] if ports else settings.port
+        return (AddressPeer(addresses), port) if addresses else (AnyPeer("the API server"), port)
+
+    @cached_property
+    def _api_server_endpoints(self) -> tuple[AddressSet, tuple[int, ...]]:
+        slices = [
+            each for each in self._snapshot.of_type(EndpointSlice, "default") if each.service == "kubernetes"
+        ]
+        found = AddressSet.of(
+            *(a for each in slices for endpoint in each.endpoints for a in endpoint.addresses)
+        )
+        return found, tuple(port.port for each in slices for port in each.ports)
+
+
+def revision_of(istiod: Workload) -> str:
+    """The revision that istiod pods serve; empty for the default one."""
+    return canonical_revision(istiod.labels.get(REVISION_LABEL, ""))
+
+
+def _annotated_address(client: Workload) -> str:
+    found = _DISCOVERY_ADDRESS.search(client.annotations.get(PROXY_CONFIG_ANNOTATION, ""))
+    return found.group(1) if found else ""
+
+
+def _dns_on(pod: Workload, port: int) -> tuple[DnsTarget, ...]:
+    peer = PodsPeer(pod)
+    return ((peer, Protocol.UDP, port), (peer, Protocol.TCP, port))

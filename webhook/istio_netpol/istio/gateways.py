@@ -1,0 +1,175 @@
+"""Which pods are gateways, and which Gateway they serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from istio_netpol.istio.control_plane import ControlPlane
+from istio_netpol.istio.hosts import Hosts
+from istio_netpol.istio.injection import STATUS_ANNOTATION
+from istio_netpol.istio.stand_ins import StandIns
+from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.labels import Labels, Operator, Requirement, Selector
+from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.shard import Shard
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import ContainerPort, Workload
+
+TEMPLATES_KEY = "inject.istio.io/templates"
+GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
+OLDER_GATEWAY_NAME_LABEL = "istio.io/gateway-name"
+WAYPOINT_CLASS = "istio-waypoint"
+
+_GATEWAY_TEMPLATES = frozenset({"gateway", "grpc-gateway"})
+_DEPLOYED_NAMES = {
+    "istio": "{name}-istio",
+    "istio-east-west": "{name}-istio-east-west",
+    WAYPOINT_CLASS: "{name}",
+}
+"""What istiod calls the Deployment of a Gateway, by class (`pilot/pkg/config/kube/gateway/deploymentcontroller.go`)."""
+
+_Pair = tuple[str, str]
+
+
+class Gateways:
+    """Matches gateways with their pods, within one snapshot."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        settings: Settings,
+        hosts: Hosts,
+        control_plane: ControlPlane,
+        stand_ins: StandIns,
+    ) -> None:
+        self._snapshot = snapshot
+        self._settings = settings
+        self._hosts = hosts
+        self._control_plane = control_plane
+        self._stand_ins = stand_ins
+        self._pods: dict[tuple[str, str], tuple[Workload, ...]] = {}
+
+    def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
+        """Whether pods run a gateway proxy: they say so, or a Gateway selects pods whose proxy is no injected sidecar."""
+        if is_declared_gateway(workload):
+            return True
+        if has_sidecar and (not workload.has_proxy or STATUS_ANNOTATION in workload.annotations):
+            return False
+        return workload.labels.get("istio", "").endswith("gateway") or self._is_selected(workload)
+
+    def _is_selected(self, workload: Workload) -> bool:
+        for pair in workload.labels.items():
+            for home, selector in self._selectors_by_pair.get(pair, ()):
+                if selector.items() <= workload.labels.items() and home in ("", workload.namespace):
+                    return True
+        return False
+
+    @cached_property
+    def _selectors_by_pair(self) -> Mapping[_Pair, list[tuple[str, Labels]]]:
+        """The selectors of all Gateways by their first pair, each with the namespace that it is scoped to (empty: none)."""
+        scoped = self._settings.mesh.scope_gateway_to_namespace
+        found: dict[_Pair, list[tuple[str, Labels]]] = {}
+        seen: set[tuple[str, tuple[_Pair, ...]]] = set()
+        for home, selectors in self._snapshot.by_namespace("gateway-selectors", _gateway_selectors).items():
+            for pairs in selectors:
+                key = (home if scoped else "", pairs)
+                if key not in seen:
+                    seen.add(key)
+                    found.setdefault(pairs[0], []).append((key[0], dict(pairs)))
+        return found
+
+    def of(self, gateway: Gateway) -> tuple[Workload, ...]:
+        """The pods that a Gateway selects; an empty selector selects every gateway. Stand-ins where the input holds none."""
+        scope = gateway.ref.namespace if self._settings.mesh.scope_gateway_to_namespace else None
+        if gateway.selector:
+            selector = Selector.of(gateway.selector)
+            found = (
+                self._snapshot.select(scope, selector) if scope else self._snapshot.select_anywhere(selector)
+            )
+        else:
+            found = tuple(each for each in self.real if scope in (None, each.namespace))
+        return found or self._assumed(gateway.selector)
+
+    @cached_property
+    def real(self) -> tuple[Workload, ...]:
+        """The gateways that the input holds and that can be told by their labels."""
+        exists = (
+            Selector(match_expressions=(Requirement("istio", Operator.EXISTS),)),
+            Selector(match_expressions=(Requirement(GATEWAY_NAME_LABEL, Operator.EXISTS),)),
+            Selector.of({TEMPLATES_KEY: "gateway"}),
+        )
+        found = {each: None for selector in exists for each in self._snapshot.select_anywhere(selector)}
+        return tuple(each for each in found if self.is_gateway(each, has_sidecar=False))
+
+    def assumed_ingress(self) -> Workload | None:
+        """The stand-in for an ingress gateway, unless the input holds a gateway."""
+        return None if self.real else self._stand_ins.gateway()
+
+    def _assumed(self, selector: Labels) -> tuple[Workload, ...]:
+        if self.real:
+            return ()
+        if selector.items() <= self._settings.mesh.gateway_labels.items():
+            return (self._stand_ins.gateway(),)
+        return () if self._control_plane.real_istiods else (self._stand_ins.gateway(selector),)
+
+    def of_kubernetes(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
+        """The pods of a Gateway API gateway: those of the Services that its addresses name, else those that istiod deploys for it.
+
+        Where these do not run yet the answer holds them as they will be: they are no stand-in, policies of their namespace apply.
+        """
+        ref = gateway.ref
+        if gateway.hostnames:
+            return tuple(pod for host in gateway.hostnames for pod in self._behind(host, ref.namespace))
+        for label in (GATEWAY_NAME_LABEL, OLDER_GATEWAY_NAME_LABEL):
+            found = self._snapshot.select(ref.namespace, Selector.of({label: ref.name}))
+            if found:
+                return found
+        return self._pods.setdefault((ref.namespace, ref.name), _to_be_deployed(gateway))
+
+    def _behind(self, host: str, namespace: str) -> tuple[Workload, ...]:
+        service: Service | None = self._hosts.service(host, namespace)
+        if service is not None and service.selector:
+            return self._snapshot.select(service.namespace, Selector.of(service.selector))
+        named = self._hosts.service_name(host, namespace)
+        if service is None and named and named[0] == self._settings.mesh.root_namespace:
+            assumed = self.assumed_ingress()
+            return (assumed,) if assumed else ()
+        return ()
+
+
+def is_declared_gateway(workload: Workload) -> bool:
+    """Whether the pods' own labels and annotations ask for a gateway proxy, or name the Gateway that they were deployed for."""
+    templates = workload.annotations.get(TEMPLATES_KEY) or workload.labels.get(TEMPLATES_KEY, "")
+    if _GATEWAY_TEMPLATES & {each.strip() for each in templates.split(",")}:
+        return True
+    return GATEWAY_NAME_LABEL in workload.labels or OLDER_GATEWAY_NAME_LABEL in workload.labels
+
+
+def is_waypoint(gateway: KubernetesGateway) -> bool:
+    return gateway.class_name == WAYPOINT_CLASS
+
+
+def _gateway_selectors(shard: Shard) -> tuple[tuple[_Pair, ...], ...]:
+    selectors = {tuple(sorted(each.selector.items())) for each in shard.of_type(Gateway) if each.selector}
+    return tuple(sorted(selectors))
+
+
+def _to_be_deployed(gateway: KubernetesGateway) -> tuple[Workload, ...]:
+    """The pods that istiod will deploy for a Gateway of one of its classes; they bind the listeners' ports."""
+    pattern, ref = _DEPLOYED_NAMES.get(gateway.class_name), gateway.ref
+    if pattern is None:
+        return ()
+    name = pattern.format(name=ref.name)
+    return (
+        Workload(
+            ref=ObjectRef("apps/v1", "Deployment", ref.namespace, name, ref.file, ref.line),
+            labels={GATEWAY_NAME_LABEL: ref.name},
+            ports=tuple(dict.fromkeys(ContainerPort(each.port) for each in gateway.listeners)),
+            service_account=name,
+            has_proxy=True,
+        ),
+    )

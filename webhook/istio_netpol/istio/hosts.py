@@ -1,0 +1,117 @@
+"""From host names, as Istio's objects write them, to Services and ServiceEntries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.mesh import DestinationRule, ServiceEntry
+from istio_netpol.model.services import Service
+from istio_netpol.model.shard import Shard
+from istio_netpol.model.snapshot import Snapshot
+
+_EntriesByHost = Mapping[str, tuple[ServiceEntry, ...]]
+
+
+class Hosts:
+    """Resolves host names within one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, cluster_domain: str, root_namespace: str) -> None:
+        self._snapshot = snapshot
+        self._suffix = f".svc.{cluster_domain}"
+        self._root_namespace = root_namespace
+        self._rules: dict[str, dict[str, list[DestinationRule]]] = {}
+
+    def service_name(self, host: str, namespace: str) -> tuple[str, str] | None:
+        """(namespace, name) of the Service that the host would be: `name`, `name.ns`, `name.ns.svc` or the full name.
+
+        Routes of a VirtualService know the first and the last form only; the others resolve by the search path of DNS.
+        """
+        host = host.rstrip(".").lower()
+        bare = host.removesuffix(self._suffix)
+        if bare == host:
+            bare = host.removesuffix(".svc")
+        name, _, home = bare.partition(".")
+        if not name or "*" in name or "." in home or (not home and bare != host):
+            return None
+        return (home or namespace, name)
+
+    def full_name(self, host: str, namespace: str) -> str:
+        """The host as istiod's registry knows it: a name without a dot is a Service of the namespace."""
+        host = host.rstrip(".").lower()
+        return host if "." in host or host == "*" else f"{host}.{namespace}{self._suffix}"
+
+    def in_cluster(self, host: str) -> bool:
+        """Whether a host spells out that it is a Service of this cluster."""
+        host = host.rstrip(".").lower()
+        return host.endswith((self._suffix, ".svc"))
+
+    def service(self, host: str, namespace: str) -> Service | None:
+        named = self.service_name(host, namespace)
+        return self._snapshot.find(Service, *named) if named else None
+
+    def entry(self, host: str, namespace: str) -> ServiceEntry | None:
+        """The ServiceEntry of a host that the namespace sees: its own before others', an exact host before wildcards."""
+        host = self.full_name(host, namespace)
+        for pattern in _patterns(host):
+            found = [
+                each
+                for each in self._entries(pattern)
+                if is_exported(each.export_to, each.ref.namespace, namespace)
+            ]
+            if found:
+                return min(
+                    found,
+                    key=lambda each: (each.ref.namespace != namespace, each.ref.namespace, each.ref.name),
+                )
+        return None
+
+    def _entries(self, host: str) -> Iterator[ServiceEntry]:
+        for (by_host,) in self._snapshot.by_namespace("service-entry-hosts", _entries_by_host).values():
+            yield from by_host.get(host, ())
+
+    def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
+        """The labels of a subset, from the DestinationRules of the client's, the Service's or the root namespace, in that order."""
+        full = self.full_name(host, namespace)
+        service = self.service_name(host, namespace)
+        homes = (namespace, service[0] if service else namespace, self._root_namespace)
+        for home in dict.fromkeys(homes):
+            for pattern in _patterns(full):
+                for rule in self._rules_of(home).get(pattern, ()):
+                    if subset in rule.subsets:
+                        return rule.subsets[subset]
+        return None
+
+    def _rules_of(self, namespace: str) -> dict[str, list[DestinationRule]]:
+        found = self._rules.get(namespace)
+        if found is None:
+            found = self._rules[namespace] = {}
+            for rule in self._snapshot.of_type(DestinationRule, namespace):
+                found.setdefault(self.full_name(rule.host, namespace), []).append(rule)
+        return found
+
+
+def is_exported(export_to: tuple[str, ...], home: str, namespace: str) -> bool:
+    """Whether an object of namespace `home` can be seen from a namespace: `exportTo` absent means everywhere."""
+    return not export_to or any(
+        each in ("*", namespace) or (each == "." and home == namespace) for each in export_to
+    )
+
+
+def _patterns(host: str) -> Iterator[str]:
+    """The host itself, then the wildcards that cover it, the most specific first."""
+    yield host
+    rest = host.removeprefix("*.")
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield f"*.{rest}"
+    yield "*"
+
+
+def _entries_by_host(shard: Shard) -> tuple[_EntriesByHost, ...]:
+    found: dict[str, tuple[ServiceEntry, ...]] = {}
+    for entry in shard.of_type(ServiceEntry):
+        for host in entry.hosts:
+            key = host.rstrip(".").lower()
+            found[key] = (*found.get(key, ()), entry)
+    return (found,) if found else ()

@@ -1,0 +1,114 @@
+"""Which pods get a sidecar, and which are captured by ambient mode.
+
+Sources: the webhooks of the `istiod` chart (`istio-discovery/templates/mutatingwebhook.yaml`), `injectRequired` in
+`pkg/kube/inject/inject.go`, and `PodRedirectionEnabled` in `cni/pkg/util/podutil.go`, all Istio 1.28 to 1.32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.settings import MeshSettings
+from istio_netpol.model.workloads import Namespace, Workload
+
+INJECTION_LABEL = "istio-injection"
+REVISION_LABEL = "istio.io/rev"
+INJECT_LABEL = "sidecar.istio.io/inject"
+STATUS_ANNOTATION = "sidecar.istio.io/status"
+AMBIENT_LABEL = "istio.io/dataplane-mode"
+
+IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+"""Where the injector never acts, whatever labels say."""
+
+DEFAULT_REVISION = "default"
+_YES = frozenset({"y", "yes", "true", "on"})
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """Whether pods get a sidecar, from the control plane of which revision (empty: the default one), and why, in a sentence."""
+
+    injected: bool
+    revision: str
+    reason: str
+
+
+def injection_of(workload: Workload, namespace: Namespace, settings: MeshSettings) -> Injection:
+    """Whether the workload's pods run an Istio proxy; a proxy that was seen in them settles it."""
+    if workload.has_proxy or STATUS_ANNOTATION in workload.annotations:
+        return Injection(True, _seen_revision(workload, namespace), "its pods have an istio-proxy container")
+    if workload.host_network:
+        return Injection(False, "", "hostNetwork pods are never injected")
+    if namespace.name in IGNORED_NAMESPACES:
+        return Injection(False, "", f"the injector ignores namespace {namespace.name}")
+    matched = _matching_webhook(workload.labels, namespace, settings)
+    if not matched.injected:
+        return matched
+    return _wanted(workload, matched)
+
+
+def _matching_webhook(pod: Labels, namespace: Namespace, settings: MeshSettings) -> Injection:
+    """Which of the injector's webhooks the API server calls for the pod, if any: its selectors see labels only."""
+    name, labels = namespace.name, namespace.labels
+    toggle, revision, wish = labels.get(INJECTION_LABEL), labels.get(REVISION_LABEL), pod.get(INJECT_LABEL)
+    if toggle is not None and toggle != "enabled":
+        return Injection(False, "", f"namespace {name} has label {INJECTION_LABEL}={toggle}")
+    if wish == "false":
+        return Injection(False, "", f"its pods have label {INJECT_LABEL}=false")
+    if toggle == "enabled":
+        return Injection(True, "", f"namespace {name} has label {INJECTION_LABEL}=enabled")
+    if revision is not None:
+        return Injection(
+            True, canonical_revision(revision), f"namespace {name} has label {REVISION_LABEL}={revision}"
+        )
+    return _matching_object_webhook(pod, namespace, settings)
+
+
+def _matching_object_webhook(pod: Labels, namespace: Namespace, settings: MeshSettings) -> Injection:
+    """The webhooks for namespaces without a label of their own."""
+    wish, revision = pod.get(INJECT_LABEL), pod.get(REVISION_LABEL)
+    if revision is not None:
+        return Injection(
+            True, canonical_revision(revision), f"its pods have label {REVISION_LABEL}={revision}"
+        )
+    if wish == "true":
+        return Injection(True, "", f"its pods have label {INJECT_LABEL}=true")
+    if wish is None and settings.enable_namespaces_by_default:
+        return Injection(True, "", "the mesh injects every namespace by default")
+    return Injection(False, "", f"neither namespace {namespace.name} nor the pods ask for injection")
+
+
+def _wanted(workload: Workload, matched: Injection) -> Injection:
+    """What the injector decides once it is called: the pod's label, else its annotation, else yes."""
+    where, wish = "label", workload.labels.get(INJECT_LABEL)
+    if wish is None:
+        where, wish = "annotation", workload.annotations.get(INJECT_LABEL, "")
+    if not wish or wish.lower() in _YES:
+        return matched
+    return Injection(False, "", f"its pods have {where} {INJECT_LABEL}={wish}")
+
+
+def _seen_revision(workload: Workload, namespace: Namespace) -> str:
+    """The revision of pods that have a proxy already: injection writes it on them."""
+    own = workload.labels.get(REVISION_LABEL) or workload.annotations.get(REVISION_LABEL)
+    if own is None and INJECTION_LABEL not in namespace.labels:
+        own = namespace.labels.get(REVISION_LABEL)
+    return canonical_revision(own or "")
+
+
+def canonical_revision(revision: str) -> str:
+    """Empty for the default revision, which has the name `default` too."""
+    return "" if revision == DEFAULT_REVISION else revision
+
+
+def is_captured(workload: Workload, namespace: Namespace, injected: bool) -> bool:
+    """Whether ztunnel carries the pods' traffic. A sidecar wins over ambient mode; the pod's label beats the namespace's."""
+    if injected or workload.host_network or namespace.name in IGNORED_NAMESPACES:
+        return False
+    return _mode(workload.labels, namespace.labels) == "ambient"
+
+
+def _mode(pod: Mapping[str, str], namespace: Mapping[str, str]) -> str:
+    return pod.get(AMBIENT_LABEL) or namespace.get(AMBIENT_LABEL, "")

@@ -1,0 +1,216 @@
+"""What flow rules ask of a snapshot: which pods are in the mesh, who their control plane is, what is behind a name."""
+
+from __future__ import annotations
+
+
+from istio_netpol.istio.backends import Backend, Backends
+from istio_netpol.istio.control_plane import ControlPlane, DnsTarget
+from istio_netpol.istio.gateways import Gateways
+from istio_netpol.istio.hosts import Hosts
+from istio_netpol.istio.injection import Injection, injection_of, is_captured
+from istio_netpol.istio.stand_ins import StandIns
+from istio_netpol.model.flows import Peer
+from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.mesh import Gateway, MeshConfig, ServiceEntry
+from istio_netpol.model.services import Service
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+
+Use = tuple[str, str, str]
+
+__all__ = ["Backend", "Injection", "MeshView", "Use"]
+
+
+class _Answers:
+    """The parts that answer for one snapshot, and the answers that are worth keeping; views of the snapshot share them."""
+
+    def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
+        self.snapshot = snapshot
+        self.settings = settings
+        self.stand_ins = StandIns(settings)
+        self.hosts = Hosts(snapshot, settings.mesh.cluster_domain, settings.mesh.root_namespace)
+        self.backends = Backends(snapshot, self.hosts)
+        self.control_plane = ControlPlane(snapshot, settings, self.hosts, self.backends, self.stand_ins)
+        self.gateways = Gateways(snapshot, settings, self.hosts, self.control_plane, self.stand_ins)
+        self.injections: dict[Workload, Injection] = {}
+
+
+class MeshView:
+    """One snapshot as flow rules see it.
+
+    `uses` are the objects, (kind, namespace, name), that were looked up by name through this view, existing or not: what an outcome
+    depends on besides its subject. Hosts that are no Service of the cluster count as ("Host", "", host).
+    """
+
+    def __init__(self, snapshot: Snapshot, settings: Settings, *, answers: _Answers | None = None) -> None:
+        self.snapshot = snapshot
+        self.settings = settings
+        self.uses: set[Use] = set()
+        self._answers = answers or _Answers(snapshot, settings)
+
+    def tracked(self) -> MeshView:
+        """A view of the same snapshot that shares all answers and has `uses` of its own, empty yet."""
+        return MeshView(self.snapshot, self.settings, answers=self._answers)
+
+    # Workloads
+
+    def injection(self, workload: Workload) -> Injection:
+        """Whether the workload's pods get, or have, an Istio proxy."""
+        self._use("Namespace", "", workload.namespace)
+        found = self._answers.injections.get(workload)
+        if found is None:
+            namespace = self.snapshot.namespace(workload.namespace)
+            found = self._answers.injections[workload] = injection_of(workload, namespace, self.settings.mesh)
+        return found
+
+    def is_ambient(self, workload: Workload) -> bool:
+        """Whether ztunnel carries the pods' traffic."""
+        injected = self.injection(workload).injected
+        return is_captured(
+            workload, self.snapshot.namespace(workload.namespace), injected or self.is_gateway(workload)
+        )
+
+    def is_gateway(self, workload: Workload) -> bool:
+        """Whether the pods run a gateway proxy: ingress, egress or east-west gateways, waypoints."""
+        return self._answers.gateways.is_gateway(workload, self.injection(workload).injected)
+
+    def in_mesh(self, workload: Workload) -> bool:
+        """Whether the pods have a sidecar, are gateways, or are captured by ambient mode."""
+        return self.injection(workload).injected or self.is_gateway(workload) or self.is_ambient(workload)
+
+    # Control plane
+
+    def istiods(self, revision: str = "") -> tuple[Workload, ...]:
+        """The istiod pods of a revision (empty: the default one), or the stand-in."""
+        return self._answers.control_plane.istiods(revision)
+
+    def discovery_port(self, istiod: Workload) -> int:
+        """The istiod pods' port for xDS over mutual TLS: what is behind 15012 of their Service."""
+        return self._answers.control_plane.discovery_port(istiod)
+
+    def injection_webhook_port(self, istiod: Workload) -> int:
+        """The istiod pods' port behind 443 of their Service."""
+        return self._answers.control_plane.port_of(istiod, 443, self.settings.mesh.injection_webhook_port)
+
+    def discovery(self, client: Workload) -> tuple[Backend, ...]:
+        """What the workload's proxies connect to for configuration and certificates: istiod, or their discoveryAddress."""
+        return self._answers.control_plane.discovery(client, self.injection(client).revision)
+
+    def dns_targets(self) -> tuple[DnsTarget, ...]:
+        """Who answers DNS: pods, node-local-dns where it runs, or the stand-in; each with protocol and port."""
+        return self._answers.control_plane.dns_targets
+
+    def api_server(self) -> tuple[Peer, int]:
+        """The API server as policies see it, after address translation, and its port."""
+        return self._answers.control_plane.api_server
+
+    def mesh_config(self, revision: str = "") -> MeshConfig | None:
+        return self._answers.control_plane.mesh_config(revision)
+
+    @property
+    def root_namespace(self) -> str:
+        """Where mesh-wide objects live."""
+        config = self.mesh_config()
+        return (
+            config.root_namespace if config and config.root_namespace else self.settings.mesh.root_namespace
+        )
+
+    @property
+    def control_plane_namespaces(self) -> frozenset[str]:
+        """The namespaces in which istiod runs, or is assumed to, and the root namespace."""
+        return frozenset(
+            {self.root_namespace, *(each.namespace for each in self._answers.control_plane.real_istiods)}
+        )
+
+    def is_stand_in(self, workload: Workload) -> bool:
+        """Whether a workload is assumed, not read. No policy applies to it."""
+        return workload in self._answers.stand_ins
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Which stand-ins were taken so far, a sentence each."""
+        return self._answers.stand_ins.assumptions
+
+    @property
+    def open_namespaces(self) -> frozenset[str]:
+        """Where the stand-ins that were taken are assumed to run."""
+        return self._answers.stand_ins.namespaces
+
+    # Gateways
+
+    def gateway_workloads(self, gateway: Gateway) -> tuple[Workload, ...]:
+        """The pods that a Gateway selects, or the stand-in."""
+        return self._answers.gateways.of(gateway)
+
+    def kubernetes_gateway_workloads(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
+        """The pods of a Gateway API gateway or waypoint; as they will be where istiod has not deployed them yet."""
+        for host in gateway.hostnames:
+            self._use_host(host, gateway.ref.namespace)
+        return self._answers.gateways.of_kubernetes(gateway)
+
+    def assumed_ingress_gateway(self) -> Workload | None:
+        """The stand-in for an ingress gateway, unless the input holds a gateway."""
+        return self._answers.gateways.assumed_ingress()
+
+    def find_gateway(self, namespace: str, name: str) -> Gateway | None:
+        self._use("Gateway", namespace, name)
+        return self.snapshot.find(Gateway, namespace, name)
+
+    # Names
+
+    def resolve_host(self, host: str, namespace: str) -> Service | ServiceEntry | None:
+        """The Service or ServiceEntry that a host means to an object of the namespace.
+
+        Knows `name`, `name.namespace`, `name.namespace.svc` and full names; for other hosts the ServiceEntry that is exported to the
+        namespace, exact ones before wildcards. A Service goes before a ServiceEntry of the same host, as in istiod's registry.
+        """
+        self._use_host(host, namespace)
+        hosts = self._answers.hosts
+        found: Service | ServiceEntry | None = hosts.service(host, namespace)
+        if found is None:
+            found = hosts.entry(host, namespace)
+            if found is not None:
+                self._use("ServiceEntry", found.ref.namespace, found.ref.name)
+        return found
+
+    def find_service(self, namespace: str, name: str) -> Service | None:
+        self._use("Service", namespace, name)
+        return self.snapshot.find(Service, namespace, name)
+
+    def backends(
+        self, service: Service, port: int | None, subset: Labels | None = None
+    ) -> tuple[Backend, ...]:
+        """What answers on a port of a Service (None: on all of them), with the pods' own ports."""
+        self._use("Service", service.namespace, service.name)
+        if service.external_name:
+            self._use_host(service.external_name, service.namespace)
+        return self._answers.backends.of_service(service, port, subset)
+
+    def service_pods(self, service: Service, subset: Labels | None = None) -> tuple[Workload, ...]:
+        """The workloads that a Service selects, whatever ports they declare."""
+        self._use("Service", service.namespace, service.name)
+        return self._answers.backends.pods(service, subset)
+
+    def entry_backends(self, entry: ServiceEntry, port: int | None) -> tuple[Backend, ...]:
+        """What answers for a ServiceEntry on one of its ports (None: on all of them)."""
+        self._use("ServiceEntry", entry.ref.namespace, entry.ref.name)
+        return self._answers.backends.of_entry(entry, port)
+
+    def address_backends(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
+        """What answers over TCP at a host name or IP address that no object declares: pods, where it names a Service of the cluster."""
+        self._use_host(host, namespace)
+        return self._answers.backends.of_host(host, namespace, port)
+
+    def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
+        """The labels of a subset that a DestinationRule defines for the host, as a client of the namespace sees it."""
+        self._use_host(host, namespace)
+        return self._answers.hosts.subset_labels(host, subset, namespace)
+
+    def _use_host(self, host: str, namespace: str) -> None:
+        named = self._answers.hosts.service_name(host, namespace)
+        self._use(*(("Service", *named) if named else ("Host", "", host)))
+
+    def _use(self, kind: str, namespace: str, name: str) -> None:
+        self.uses.add((kind, namespace, name))

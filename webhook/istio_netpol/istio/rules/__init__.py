@@ -1,0 +1,1 @@
+"""Flow rules, one a file: each exposes `RULE`."""

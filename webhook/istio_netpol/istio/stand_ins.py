@@ -1,0 +1,80 @@
+"""The control plane that is assumed where the input holds none, with the labels and ports of the standard charts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.workloads import ContainerPort, Workload
+
+
+class StandIns:
+    """Makes each stand-in once, and remembers which were taken."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._gateways: dict[tuple[tuple[str, str], ...], Workload] = {}
+        self._taken: dict[Workload, str] = {}
+
+    def __contains__(self, workload: Workload) -> bool:
+        return workload in self._taken
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """One sentence for each stand-in that was taken, sorted."""
+        return tuple(sorted(set(self._taken.values())))
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Where the stand-ins that were taken are assumed to run."""
+        return frozenset(workload.namespace for workload in self._taken)
+
+    def istiod(self) -> Workload:
+        return self._take(self._istiod, "istiod")
+
+    def dns(self) -> Workload:
+        return self._take(self._dns, "cluster DNS")
+
+    def gateway(self, labels: Labels | None = None) -> Workload:
+        """The ingress gateway of the standard chart; with `labels`, one that carries exactly these."""
+        labels = self._settings.mesh.gateway_labels if labels is None else labels
+        key = tuple(sorted(labels.items()))
+        if key not in self._gateways:
+            ports = (ContainerPort(8080, "http2"), ContainerPort(8443, "https"))
+            self._gateways[key] = self._workload("istio-ingressgateway", labels, ports)
+        return self._take(self._gateways[key], "an ingress gateway")
+
+    @cached_property
+    def _istiod(self) -> Workload:
+        mesh = self._settings.mesh
+        ports = (
+            ContainerPort(mesh.discovery_port, "tls-xds"),
+            ContainerPort(mesh.injection_webhook_port, "webhooks"),
+        )
+        return self._workload("istiod", mesh.istiod_labels, ports)
+
+    @cached_property
+    def _dns(self) -> Workload:
+        dns = self._settings.dns
+        ports = (
+            ContainerPort(dns.port, "dns", Protocol.UDP),
+            ContainerPort(dns.port, "dns-tcp", Protocol.TCP),
+        )
+        ref = ObjectRef("apps/v1", "Deployment", dns.namespace, "coredns")
+        return Workload(ref=ref, labels=dns.labels, ports=ports)
+
+    def _workload(self, name: str, labels: Labels, ports: tuple[ContainerPort, ...]) -> Workload:
+        ref = ObjectRef("apps/v1", "Deployment", self._settings.mesh.root_namespace, name)
+        return Workload(ref=ref, labels=labels, ports=ports, service_account=f"{name}-service-account")
+
+    def _take(self, workload: Workload, what: str) -> Workload:
+        if workload not in self._taken:
+            labels = ", ".join(f"{key}={value}" for key, value in sorted(workload.labels.items()))
+            self._taken[workload] = (
+                f"the input holds no {what.removeprefix('an ')}: assumed {what} in namespace {workload.namespace} "
+                f"with labels {labels}, which nothing isolates"
+            )
+        return workload
