@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.intervals import Interval, canonical
@@ -39,8 +40,7 @@ def stretches(admitted: Iterable[tuple[AddressSet, int]], sets: PortSets) -> Str
     turns = _turns(admitted)
     found: list[Stretch] = []
     active: set[int] = set()
-    ends = sorted(turns)
-    for start, end in zip(ends, [*ends[1:], LAST + 1], strict=True):
+    for start, end in pairwise(sorted(turns)):
         active ^= turns[start]
         ports = reduce(sets.union, active, NOTHING)
         if ports == NOTHING:

@@ -1,0 +1,177 @@
+"""A second evaluator, straight from the API reference and as simple as can be: one packet, one rule, one peer at a time.
+
+It shares the values of the model with the evaluator under test, and not one line of its code. Peers at several or unknown
+addresses are tried at every address where some ipBlock of the cluster begins or ends: between two of those nothing changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from istio_netpol.model.addresses import Address, AddressSet, IpBlock
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
+from istio_netpol.model.labels import Labels, Operator, Selector
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort
+from istio_netpol.model.workloads import Namespace, Workload
+
+FIRST = {4: IPv4Address(0), 6: IPv6Address(0)}
+LAST = {4: IPv4Address(2**32 - 1), 6: IPv6Address(2**128 - 1)}
+
+
+class NaiveCluster:
+    """Namespaces' labels and policies, in lists."""
+
+    def __init__(self, objects: Iterable[object]) -> None:
+        objects = list(objects)
+        self.policies = [each for each in objects if isinstance(each, NetworkPolicy)]
+        self.labels = {each.name: each.labels for each in objects if isinstance(each, Namespace)}
+        self.landmarks = sorted(set(_landmarks(self.policies)), key=lambda each: (each.version, int(each)))
+
+    def isolating(self, subject: Peer, direction: Direction) -> list[str]:
+        """The names of the policies that isolate a peer in one direction, sorted."""
+        if not isinstance(subject, PodsPeer) or subject.workload.host_network:
+            return []
+        return sorted(policy.key for policy in self._selecting(subject.workload, direction))
+
+    def allows(
+        self, subject: Peer, direction: Direction, peer: Peer, called: Peer, protocol: Protocol, port: int
+    ) -> bool:
+        """Whether one side lets the connection pass."""
+        if not self.isolating(subject, direction):
+            return True
+        pod, addresses = self._appearances(peer)
+        names = called.workload if isinstance(called, PodsPeer) and not called.workload.host_network else None
+
+        def passes(address: Address | None) -> bool:
+            return any(
+                any_port(rule.ports, names, protocol, port)
+                and (not rule.peers or any(self._is(each, policy, pod, address) for each in rule.peers))
+                for policy in self._selecting(subject.workload, direction)
+                for rule in (policy.ingress if direction is Direction.INGRESS else policy.egress)
+            )
+
+        if addresses == "any":
+            return any(passes(address) for address in [None, *self.landmarks])
+        if addresses:
+            return all(passes(address) for address in addresses)
+        return any(
+            all(passes(address) for address in self.landmarks if address.version == family)
+            for family in (4, 6)
+        )
+
+    def _selecting(self, workload: Workload, direction: Direction) -> list[NetworkPolicy]:
+        return [
+            policy
+            for policy in self.policies
+            if policy.ref.namespace == workload.ref.namespace
+            and direction in policy.policy_types
+            and selects(policy.pod_selector, workload.labels)
+        ]
+
+    def _appearances(self, peer: Peer) -> tuple[Workload | None, object]:
+        """The pod that selectors see, and the addresses to try: a list, or "any" where one that passes will do."""
+        if isinstance(peer, PodsPeer):
+            workload = peer.workload
+            if workload.host_network:
+                return None, list(workload.node_addresses)
+            return workload, list(workload.addresses)
+        if isinstance(peer, AddressPeer):
+            ends = [end for low_high in peer.addresses.ranges() for end in low_high]
+            return None, ends + [each for each in self.landmarks if inside(each, peer.addresses)]
+        return None, "any"
+
+    def _is(
+        self, element: PolicyPeer, policy: NetworkPolicy, pod: Workload | None, address: Address | None
+    ) -> bool:
+        if element.ip_block is not None:
+            return address is not None and in_block(address, element.ip_block)
+        if pod is None:
+            return False
+        if element.namespace_selector is not None:
+            labels = self.labels.get(pod.ref.namespace, {"kubernetes.io/metadata.name": pod.ref.namespace})
+            if not selects(element.namespace_selector, labels):
+                return False
+        elif pod.ref.namespace != policy.ref.namespace:
+            return False
+        return element.pod_selector is None or selects(element.pod_selector, pod.labels)
+
+
+def any_port(ports: tuple[PolicyPort, ...], called: Workload | None, protocol: Protocol, port: int) -> bool:
+    """Whether one of the ports of a rule is meant."""
+    if len(ports) == 0:
+        return True
+    for entry in ports:
+        if entry.protocol != protocol:
+            continue
+        if entry.port is None or entry.port == port:
+            return True
+        if (
+            isinstance(entry.port, int)
+            and entry.end_port is not None
+            and entry.port <= port <= entry.end_port
+        ):
+            return True
+        for container_port in called.ports if called else ():
+            if (container_port.name, container_port.number, container_port.protocol) == (
+                entry.port,
+                port,
+                protocol,
+            ):
+                return True
+    return False
+
+
+def selects(selector: Selector, labels: Labels) -> bool:
+    """Whether all that a selector requires holds for the labels."""
+    for key, value in selector.match_labels:
+        if key not in labels or labels[key] != value:
+            return False
+    for requirement in selector.match_expressions:
+        present = requirement.key in labels
+        listed = present and labels[requirement.key] in requirement.values
+        holds = {
+            Operator.IN: listed,
+            Operator.NOT_IN: not listed,
+            Operator.EXISTS: present,
+            Operator.DOES_NOT_EXIST: not present,
+        }
+        if not holds[requirement.operator]:
+            return False
+    return True
+
+
+def in_block(address: Address, block: IpBlock) -> bool:
+    """Whether an address is in the CIDR and in none of the exceptions."""
+    return address in ip_network(block.cidr, strict=False) and not any(
+        address in ip_network(exception, strict=False) for exception in block.exceptions
+    )
+
+
+def inside(address: Address, addresses: AddressSet) -> bool:
+    """Whether an address lies between the ends of a range of the set."""
+    return any(
+        low.version == address.version and int(low) <= int(address) <= int(high)
+        for low, high in addresses.ranges()
+    )
+
+
+def _landmarks(policies: Iterable[NetworkPolicy]) -> Iterator[Address]:
+    """An address in each stretch that the blocks of the policies divide the address space into."""
+    yield from (*FIRST.values(), *LAST.values())
+    for policy in policies:
+        for rule in policy.ingress + policy.egress:
+            for peer in rule.peers:
+                if peer.ip_block is None:
+                    continue
+                for cidr in (peer.ip_block.cidr, *peer.ip_block.exceptions):
+                    network = ip_network(cidr, strict=False)
+                    for value in (
+                        int(network.network_address) - 1,
+                        int(network.network_address),
+                        int(network.broadcast_address),
+                        int(network.broadcast_address) + 1,
+                    ):
+                        if 0 <= value <= int(LAST[network.version]):
+                            yield ip_address(FIRST[network.version] + value)

@@ -1,0 +1,206 @@
+"""Laws that hold for every cluster."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import ConnectionSet, Protocol
+from istio_netpol.model.flows import AddressPeer, PodsPeer
+from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.connectivity import connections
+from istio_netpol.netpol.evaluate import judge
+from tests import strategies as some
+from tests.netpol.naive import NaiveCluster
+from tests.netpol.tables import parse_range, ports_at, table
+
+PROBES = [(protocol, port) for protocol in Protocol for port in some.PROBED_PORTS]
+
+
+@given(some.questions())
+def test_judge_agrees_with_the_naive_evaluator(question):
+    """Both sides of a verdict are what the API reference says, read literally."""
+    objects, source, destination, protocol, port = question
+    naive = NaiveCluster(objects)
+    verdict = judge(Snapshot.of(objects), source, destination, protocol, port)
+    for side, direction, subject, peer in (
+        (verdict.egress, Direction.EGRESS, source, destination),
+        (verdict.ingress, Direction.INGRESS, destination, source),
+    ):
+        assert side.allowed == naive.allows(subject, direction, peer, destination, protocol, port)
+        assert [policy.key for policy in side.isolated_by] == naive.isolating(subject, direction)
+
+
+@given(some.clusters())
+def test_connections_between_workloads_agree_with_the_naive_evaluator(objects):
+    """A pair of workloads is listed with exactly the ports that both sides allow."""
+    naive = NaiveCluster(objects)
+    peers = [PodsPeer(each) for each in objects if isinstance(each, Workload)]
+    listed = table(objects)
+    for source in peers:
+        for destination in peers:
+            if source.key == destination.key:
+                continue
+            ports = listed.get((source.key, destination.key), ConnectionSet())
+            for protocol, port in PROBES:
+                assert ports.contains(protocol, port) == (
+                    naive.allows(source, Direction.EGRESS, destination, destination, protocol, port)
+                    and naive.allows(destination, Direction.INGRESS, source, destination, protocol, port)
+                )
+
+
+@given(some.clusters())
+def test_connections_with_addresses_agree_with_the_naive_evaluator(objects):
+    """Every address is in a range with exactly the ports that the workload's side allows."""
+    naive = NaiveCluster(objects)
+    listed = table(objects)
+    families = (4, 6) if any(":" in name and "." not in name for pair in listed for name in pair) else (4,)
+    for workload in (each for each in objects if isinstance(each, Workload)):
+        inside = PodsPeer(workload)
+        for address in (each for each in naive.landmarks if each.version in families):
+            outside = AddressPeer(AddressSet.of(address))
+            called, calling = ports_at(listed, inside.key, address)
+            for protocol, port in PROBES:
+                assert called.contains(protocol, port) == naive.allows(
+                    inside, Direction.EGRESS, outside, outside, protocol, port
+                )
+                assert calling.contains(protocol, port) == naive.allows(
+                    inside, Direction.INGRESS, outside, inside, protocol, port
+                )
+
+
+@given(some.clusters(), st.sampled_from(PROBES))
+def test_connections_agree_with_judge(objects, probe):
+    """A row holds a port exactly where the verdict on that connection is allowed."""
+    snapshot = Snapshot.of(objects)
+    peers = {each.key: each for each in map(PodsPeer, snapshot.every_workload())}
+    for source, destination, ports in connections(snapshot):
+        ends = [peers.get(name) or AddressPeer(parse_range(name)) for name in (source, destination)]
+        assert ports.contains(*probe) == judge(snapshot, *ends, *probe).allowed
+
+
+@given(some.clusters())
+def test_ranges_of_a_workload_are_disjoint_and_maximal(objects):
+    """Ranges of one workload and direction neither overlap, nor touch where their ports are equal."""
+    rows = list(connections(Snapshot.of(objects)))
+    for workload in (each.peer_name for each in objects if isinstance(each, Workload)):
+        called = [(parse_range(row[1]), row[2]) for row in rows if row[0] == workload and "/" not in row[1]]
+        calling = [(parse_range(row[0]), row[2]) for row in rows if row[1] == workload and "/" not in row[0]]
+        for ranges in (called, calling):
+            for (left, left_ports), (right, right_ports) in zip(ranges, ranges[1:], strict=False):
+                assert not left & right
+                assert left_ports != right_ports or len(list((left | right).ranges())) == 2
+
+
+@given(some.clusters(), st.randoms(use_true_random=False))
+def test_connections_do_not_depend_on_the_order_of_input(objects, random):
+    """The same objects in another order give the same rows in the same order."""
+    shuffled = list(objects)
+    random.shuffle(shuffled)
+    assert list(connections(Snapshot.of(shuffled))) == list(connections(Snapshot.of(objects)))
+
+
+@given(some.questions(), st.randoms(use_true_random=False))
+def test_the_order_of_policies_is_irrelevant(question, random):
+    """The same policies in another order give the same verdict, the same policies and the same rules."""
+    objects, *connection = question
+    shuffled = list(objects)
+    random.shuffle(shuffled)
+    assert judge(Snapshot.of(shuffled), *connection) == judge(Snapshot.of(objects), *connection)
+
+
+@given(some.questions(), some.policy_rules, some.directions, st.data())
+def test_adding_a_rule_never_denies(question, rule, direction, data):
+    """With policyTypes as they are, one more rule keeps everything allowed that was."""
+    objects, *connection = question
+    policies = [each for each in objects if isinstance(each, NetworkPolicy)]
+    if not policies:
+        return
+    policy = data.draw(st.sampled_from(policies))
+    field = direction.lower()
+    longer = replace(policy, **{field: (*policy.rules(direction), rule)})
+    before = judge(Snapshot.of(objects), *connection)
+    after = judge(Snapshot.of([*objects, longer]), *connection)
+    assert after.egress.allowed >= before.egress.allowed
+    assert after.ingress.allowed >= before.ingress.allowed
+
+
+@given(some.questions(), some.rule_lists)
+def test_rules_of_a_direction_outside_policy_types_mean_nothing(question, rules):
+    """A policy for egress alone may have any ingress rules, and one for ingress alone any egress rules."""
+    objects, *connection = question
+    changed = [
+        replace(each, **{unused.lower(): rules for unused in set(Direction) - each.policy_types})
+        if isinstance(each, NetworkPolicy)
+        else each
+        for each in objects
+    ]
+    before = judge(Snapshot.of(objects), *connection)
+    after = judge(Snapshot.of(changed), *connection)
+    assert (after.egress.allowed, after.ingress.allowed) == (before.egress.allowed, before.ingress.allowed)
+
+
+@given(some.questions(), some.policies(names=("another",)))
+def test_a_policy_for_an_isolated_direction_never_denies(question, policy):
+    """Where something isolates already, one more policy can only allow more."""
+    objects, *connection = question
+    before = judge(Snapshot.of(objects), *connection)
+    after = judge(Snapshot.of([*objects, policy]), *connection)
+    for direction in Direction:
+        if before.side(direction).isolated_by:
+            assert after.side(direction).allowed >= before.side(direction).allowed
+
+
+@given(some.questions(), st.data())
+def test_removing_a_policy_allows_nothing_new_while_another_isolates(question, data):
+    """Where something isolates still, one policy fewer can only allow less."""
+    objects, *connection = question
+    policies = [each for each in objects if isinstance(each, NetworkPolicy)]
+    if not policies:
+        return
+    removed = data.draw(st.sampled_from(policies))
+    before = judge(Snapshot.of(objects), *connection)
+    after = judge(Snapshot.of(each for each in objects if each is not removed), *connection)
+    for direction in Direction:
+        if after.side(direction).isolated_by:
+            assert after.side(direction).allowed <= before.side(direction).allowed
+
+
+@given(some.questions())
+def test_the_rules_that_a_verdict_names_suffice(question):
+    """With every other rule gone, the sides that were allowed by rules are allowed by the same ones."""
+    objects, *connection = question
+    before = judge(Snapshot.of(objects), *connection)
+    for direction in Direction:
+        named = {(ref.policy.key, ref.index) for ref in before.side(direction).allowed_by}
+        if not named:
+            continue
+        reduced = [
+            replace(
+                each,
+                **{
+                    direction.lower(): tuple(
+                        rule for index, rule in enumerate(each.rules(direction)) if (each.key, index) in named
+                    )
+                },
+            )
+            if isinstance(each, NetworkPolicy)
+            else each
+            for each in objects
+        ]
+        after = judge(Snapshot.of(reduced), *connection).side(direction)
+        assert len(after.allowed_by) == len(named)
+
+
+@given(some.questions(), st.frozensets(st.sampled_from(some.NAMESPACES)))
+def test_open_namespaces_count_as_without_policies(question, namespaces):
+    """Leaving namespaces' policies out of account is the same as deleting them."""
+    objects, *connection = question
+    without = [
+        each for each in objects if not (isinstance(each, NetworkPolicy) and each.namespace in namespaces)
+    ]
+    judged = judge(Snapshot.of(objects), *connection, open_namespaces=namespaces)
+    assert judged == judge(Snapshot.of(without), *connection)

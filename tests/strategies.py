@@ -1,0 +1,185 @@
+"""Hypothesis strategies of clusters. The alphabets are small, so that selectors, ports and blocks often meet what they mean."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from istio_netpol.model.addresses import AddressSet, IpBlock
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, PodsPeer
+from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Operator, Requirement, Selector
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import ContainerPort, Namespace, Workload
+
+# Shared machines are slow at times, and a cluster takes a while to draw: neither is a failure.
+settings.register_profile(
+    "laws", max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("laws")
+
+NAMESPACES = ("ns-a", "ns-b", "ns-c")
+PORTS = (1, 80, 81, 8080, 65535)
+PROBED_PORTS = (1, 2, 79, 80, 81, 82, 8079, 8080, 8081, 65534, 65535)
+"""A port in each stretch that `PORTS` divides the ports into."""
+PORT_NAMES = ("http", "grpc")
+POD_ADDRESSES = ("10.0.0.1", "10.0.0.2", "10.1.0.1", "fd00::1", "fd00::2")
+NODE_ADDRESSES = ("192.168.0.1", "192.168.0.2", "10.0.0.9", "fd00::9")
+BLOCKS = (
+    "0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8", "10.0.0.1/30", "10.0.0.1/32", "10.1.0.0/16",
+    "192.168.0.0/16", "192.168.0.1/32", "::/0", "::/1", "8000::/1", "fd00::/8", "fd00::1/128",
+)  # fmt: skip
+EXCEPTIONS = {
+    "0.0.0.0/0": ("10.0.0.0/8", "192.168.0.2/32", "255.255.255.255/32"),
+    "10.0.0.0/8": ("10.0.0.1/32", "10.1.0.0/16", "10.0.0.0/9"),
+    "::/0": ("fd00::/8", "::/128"),
+    "fd00::/8": ("fd00::1/128",),
+}
+
+protocols = st.sampled_from(Protocol)
+directions = st.sampled_from(Direction)
+labels = st.dictionaries(st.sampled_from(("app", "tier")), st.sampled_from("xyz"), max_size=2)
+
+requirements = st.builds(
+    Requirement,
+    st.sampled_from(("app", "tier")),
+    st.sampled_from((Operator.IN, Operator.NOT_IN)),
+    st.frozensets(st.sampled_from("xyz"), min_size=1, max_size=2),
+) | st.builds(
+    Requirement,
+    st.sampled_from(("app", "tier")),
+    st.sampled_from((Operator.EXISTS, Operator.DOES_NOT_EXIST)),
+)
+selectors = st.builds(Selector.of, labels) | st.builds(
+    lambda some, expressions: Selector(Selector.of(some).match_labels, tuple(expressions)),
+    labels,
+    st.lists(requirements, max_size=2),
+)
+
+namespace_labels = st.dictionaries(st.just("team"), st.sampled_from("xyz"), max_size=1)
+namespace_selectors = (
+    st.builds(Selector.of, namespace_labels)
+    | st.builds(lambda name: Selector.of({NAMESPACE_NAME_LABEL: name}), st.sampled_from(NAMESPACES))
+    | st.builds(
+        lambda operator, values: Selector((), (Requirement("team", operator, frozenset(values)),)),
+        st.sampled_from((Operator.IN, Operator.NOT_IN)),
+        st.sets(st.sampled_from("xyz"), min_size=1, max_size=2),
+    )
+    | st.builds(
+        lambda operator: Selector((), (Requirement("team", operator),)),
+        st.sampled_from((Operator.EXISTS, Operator.DOES_NOT_EXIST)),
+    )
+)
+
+
+def addresses(texts: tuple[str, ...]) -> st.SearchStrategy[tuple]:
+    """Up to three of these addresses: one or both families, or none known."""
+    return st.lists(st.sampled_from(texts), unique=True, max_size=3).map(
+        lambda some: tuple(ip_address(text) for text in some)
+    )
+
+
+container_ports = st.lists(
+    st.builds(ContainerPort, st.sampled_from(PORTS), st.sampled_from(("", *PORT_NAMES)), protocols),
+    max_size=3,
+).map(tuple)
+
+
+@st.composite
+def workloads(draw, namespaces=NAMESPACES, names=("w0", "w1", "w2")):
+    """A Deployment with labels, ports and addresses; sometimes in the host's network."""
+    ref = ObjectRef("apps/v1", "Deployment", draw(st.sampled_from(namespaces)), draw(st.sampled_from(names)))
+    return Workload(
+        ref,
+        draw(labels),
+        ports=draw(container_ports),
+        host_network=draw(st.integers(0, 5)) == 0,
+        addresses=draw(addresses(POD_ADDRESSES)),
+        node_addresses=draw(addresses(NODE_ADDRESSES)),
+    )
+
+
+def _port(protocol: Protocol, port: int | str | None, end: int | None) -> PolicyPort:
+    has_range = isinstance(port, int) and end is not None and end >= port
+    return PolicyPort(protocol, port, end if has_range else None)
+
+
+policy_ports = st.builds(
+    _port,
+    protocols,
+    st.none() | st.sampled_from(PORTS) | st.sampled_from(PORT_NAMES),
+    st.none() | st.sampled_from(PORTS),
+)
+
+
+@st.composite
+def ip_blocks(draw):
+    """A CIDR, with exceptions within it where the table has some."""
+    cidr = draw(st.sampled_from(BLOCKS))
+    exceptions = EXCEPTIONS.get(cidr, ())
+    return IpBlock(cidr, tuple(each for each in exceptions if draw(st.booleans())))
+
+
+policy_peers = (
+    st.builds(PolicyPeer, pod_selector=selectors)
+    | st.builds(PolicyPeer, namespace_selector=namespace_selectors)
+    | st.builds(PolicyPeer, pod_selector=selectors, namespace_selector=namespace_selectors)
+    | st.builds(PolicyPeer, ip_block=ip_blocks())
+)
+policy_rules = st.builds(
+    PolicyRule,
+    st.lists(policy_peers, max_size=3).map(tuple),
+    st.lists(policy_ports, max_size=2).map(tuple),
+)
+rule_lists = st.lists(policy_rules, max_size=3).map(tuple)
+
+
+def policies(names=("p0", "p1", "p2", "p3")) -> st.SearchStrategy[NetworkPolicy]:
+    """A policy with rules in both directions, of which its policyTypes may leave one unused."""
+    return st.builds(
+        NetworkPolicy,
+        st.builds(
+            ObjectRef,
+            st.just("networking.k8s.io/v1"),
+            st.just("NetworkPolicy"),
+            st.sampled_from(NAMESPACES),
+            st.sampled_from(names),
+        ),
+        selectors,
+        st.frozensets(directions, min_size=1),
+        rule_lists,
+        rule_lists,
+    )
+
+
+@st.composite
+def clusters(draw):
+    """The objects of a cluster, each reference once: namespaces (some only implied), workloads and policies."""
+    found = [
+        Namespace(
+            ObjectRef("v1", "Namespace", "", name), {NAMESPACE_NAME_LABEL: name} | draw(namespace_labels)
+        )
+        for name in NAMESPACES
+        if draw(st.booleans())
+    ]
+    found += draw(st.lists(workloads(), min_size=1, max_size=6, unique_by=lambda each: each.ref))
+    found += draw(st.lists(policies(), max_size=6, unique_by=lambda each: each.ref))
+    return found
+
+
+outside = st.builds(
+    lambda texts: AddressPeer(AddressSet.of(*texts)),
+    st.lists(st.sampled_from((*POD_ADDRESSES, *NODE_ADDRESSES, *BLOCKS, "8.8.8.8")), min_size=1, max_size=2),
+) | st.sampled_from((AnyPeer(), HostPeer("example.com")))
+
+
+@st.composite
+def questions(draw):
+    """The objects of a cluster, and a source, destination, protocol and port to ask it about."""
+    objects = draw(clusters())
+    pods = st.sampled_from([PodsPeer(each) for each in objects if isinstance(each, Workload)])
+    source, destination = draw(st.tuples(pods, pods | outside) | st.tuples(outside, pods))
+    return objects, source, destination, draw(protocols), draw(st.sampled_from(PROBED_PORTS))
