@@ -6,7 +6,6 @@ Sources: the webhooks of the `istiod` chart (`istio-discovery/templates/mutating
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from istio_netpol.model.labels import Labels
@@ -23,7 +22,8 @@ IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease",
 """Where the injector never acts, whatever labels say."""
 
 DEFAULT_REVISION = "default"
-_YES = frozenset({"y", "yes", "true", "on"})
+ZTUNNEL_LABELS = {"app": "ztunnel"}
+"""ztunnel's container is called istio-proxy too (`ztunnel` chart)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Injection:
 
 def injection_of(workload: Workload, namespace: Namespace, settings: MeshSettings) -> Injection:
     """Whether the workload's pods run an Istio proxy; a proxy that was seen in them settles it."""
+    if is_ztunnel(workload):
+        return Injection(False, _seen_revision(workload, namespace), "ztunnel is not a sidecar")
     if workload.has_proxy or STATUS_ANNOTATION in workload.annotations:
         return Injection(True, _seen_revision(workload, namespace), "its pods have an istio-proxy container")
     if workload.host_network:
@@ -44,9 +46,16 @@ def injection_of(workload: Workload, namespace: Namespace, settings: MeshSetting
     if namespace.name in IGNORED_NAMESPACES:
         return Injection(False, "", f"the injector ignores namespace {namespace.name}")
     matched = _matching_webhook(workload.labels, namespace, settings)
-    if not matched.injected:
-        return matched
-    return _wanted(workload, matched)
+    if matched.injected and INJECT_LABEL not in workload.labels:
+        # The pod's label beats the annotation; of both, the injector knows the words true and false only.
+        if workload.annotations.get(INJECT_LABEL) == "false":
+            return Injection(False, "", f"its pods have annotation {INJECT_LABEL}=false")
+    return matched
+
+
+def is_ztunnel(workload: Workload) -> bool:
+    """Whether the pods are the node proxies of ambient mode."""
+    return ZTUNNEL_LABELS.items() <= workload.labels.items()
 
 
 def _matching_webhook(pod: Labels, namespace: Namespace, settings: MeshSettings) -> Injection:
@@ -80,16 +89,6 @@ def _matching_object_webhook(pod: Labels, namespace: Namespace, settings: MeshSe
     return Injection(False, "", f"neither namespace {namespace.name} nor the pods ask for injection")
 
 
-def _wanted(workload: Workload, matched: Injection) -> Injection:
-    """What the injector decides once it is called: the pod's label, else its annotation, else yes."""
-    where, wish = "label", workload.labels.get(INJECT_LABEL)
-    if wish is None:
-        where, wish = "annotation", workload.annotations.get(INJECT_LABEL, "")
-    if not wish or wish.lower() in _YES:
-        return matched
-    return Injection(False, "", f"its pods have {where} {INJECT_LABEL}={wish}")
-
-
 def _seen_revision(workload: Workload, namespace: Namespace) -> str:
     """The revision of pods that have a proxy already: injection writes it on them."""
     own = workload.labels.get(REVISION_LABEL) or workload.annotations.get(REVISION_LABEL)
@@ -103,12 +102,9 @@ def canonical_revision(revision: str) -> str:
     return "" if revision == DEFAULT_REVISION else revision
 
 
-def is_captured(workload: Workload, namespace: Namespace, injected: bool) -> bool:
-    """Whether ztunnel carries the pods' traffic. A sidecar wins over ambient mode; the pod's label beats the namespace's."""
-    if injected or workload.host_network or namespace.name in IGNORED_NAMESPACES:
+def is_captured(workload: Workload, namespace: Namespace, has_proxy: bool) -> bool:
+    """Whether ztunnel carries the pods' traffic. A proxy of their own wins; a pod opts out with `none`."""
+    if has_proxy or workload.host_network or is_ztunnel(workload):
         return False
-    return _mode(workload.labels, namespace.labels) == "ambient"
-
-
-def _mode(pod: Mapping[str, str], namespace: Mapping[str, str]) -> str:
-    return pod.get(AMBIENT_LABEL) or namespace.get(AMBIENT_LABEL, "")
+    own = workload.labels.get(AMBIENT_LABEL)
+    return own == "ambient" or (own != "none" and namespace.labels.get(AMBIENT_LABEL) == "ambient")

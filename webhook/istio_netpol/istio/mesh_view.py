@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 
+from typing import TypeVar
+
 from istio_netpol.istio.backends import Backend, Backends
 from istio_netpol.istio.control_plane import ControlPlane, DnsTarget
 from istio_netpol.istio.gateways import Gateways
@@ -18,6 +20,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 
+T = TypeVar("T")
 Use = tuple[str, str, str]
 
 __all__ = ["Backend", "Injection", "MeshView", "Use"]
@@ -154,10 +157,6 @@ class MeshView:
         """The stand-in for an ingress gateway, unless the input holds a gateway."""
         return self._answers.gateways.assumed_ingress()
 
-    def find_gateway(self, namespace: str, name: str) -> Gateway | None:
-        self._use("Gateway", namespace, name)
-        return self.snapshot.find(Gateway, namespace, name)
-
     # Names
 
     def resolve_host(self, host: str, namespace: str) -> Service | ServiceEntry | None:
@@ -175,9 +174,10 @@ class MeshView:
                 self._use("ServiceEntry", found.ref.namespace, found.ref.name)
         return found
 
-    def find_service(self, namespace: str, name: str) -> Service | None:
-        self._use("Service", namespace, name)
-        return self.snapshot.find(Service, namespace, name)
+    def find(self, type_: type[T], namespace: str, name: str, kind: str = "") -> T | None:
+        """The object of a type by name; `kind` tells apart types that stand for several kinds."""
+        self._use(kind or type_.__name__, namespace, name)
+        return self.snapshot.find(type_, namespace, name, kind)
 
     def backends(
         self, service: Service, port: int | None, subset: Labels | None = None
