@@ -20,7 +20,7 @@ from istio_netpol.model.workloads import Workload
 Key = tuple[str, str, str, str]
 Use = tuple[str, str, str]
 
-SUBJECT_TYPES: tuple[type, ...] = tuple(
+SUBJECT_TYPES: tuple[type[Any], ...] = tuple(
     sorted({type_ for rule in CATALOGUE for type_ in rule.subjects} - {Workload}, key=lambda type_: type_.__name__)
 )
 

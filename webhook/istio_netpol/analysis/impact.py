@@ -13,7 +13,7 @@ from istio_netpol.analysis.openings import Reach
 from istio_netpol.analysis.results import Judged
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.findings import Finding, Issue
-from istio_netpol.model.flows import FlowKey, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import DestinationRule
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
@@ -63,7 +63,8 @@ class _Review:
         """One finding for each flow that the change denies or leaves unjudged; `impact` where another object needs the flow."""
         own = {each.ref.key for each in self._changed}
         for finding in self._flow_findings():
-            yield finding if finding.object.key in own else replace(finding, rule=Issue.IMPACT)
+            is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in own
+            yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
 
     def _flow_findings(self) -> Iterator[Finding]:
         reach = Reach(self._table.settings, tenant=True)

@@ -1,0 +1,42 @@
+"""The seam through which host names become addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from istio_netpol.model.addresses import Address
+
+
+class ResolutionStatus(StrEnum):
+    """What became of a host name; LOOP is a chain of CNAMEs that never ends."""
+
+    RESOLVED = "resolved"
+    NOT_FOUND = "not-found"
+    TIMEOUT = "timeout"
+    FAILED = "failed"
+    LOOP = "loop"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The answer for one host.
+
+    `addresses` are unique and sorted, IPv4 first; `ttl` is in seconds, 0 where unknown; `reason` is a sentence for people where
+    the host did not resolve, and where it did but the answer is an old one.
+    """
+
+    host: str
+    addresses: tuple[Address, ...]
+    status: ResolutionStatus
+    ttl: int = 0
+    reason: str = ""
+
+
+class Resolver(Protocol):
+    """Resolves host names."""
+
+    def resolve(self, host: str) -> Resolution:
+        """The addresses of a host; never raises."""
+        ...
