@@ -1,0 +1,118 @@
+"""Lists of allowed connections, in pieces of text: a large cluster has millions of lines.
+
+Rows repeat few names and few sets of ports, so their text is made once; the rest is one f-string a row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from istio_netpol.analysis.results import Connection
+from istio_netpol.model.connections import ConnectionSet
+
+_ROWS = 1000
+"""Rows in one piece."""
+
+_REMEMBERED = 10_000
+
+
+class Names(dict[str, str]):
+    """The written form of each name, made at its first use."""
+
+    def __init__(self, write: Callable[[str], str]) -> None:
+        super().__init__()
+        self._write = write
+
+    def __missing__(self, name: str) -> str:
+        written = self[name] = self._write(name)
+        return written
+
+
+class Ports:
+    """The written form of each set of ports, found by identity: hashing a set costs more than a row.
+
+    What is remembered is kept alive, so that no other set can take over its identity.
+    """
+
+    def __init__(self, write: Callable[[ConnectionSet], str]) -> None:
+        self._write = write
+        self._known: dict[int, tuple[ConnectionSet, str]] = {}
+
+    def __call__(self, ports: ConnectionSet) -> str:
+        found = self._known.get(id(ports))
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            found = self._known[id(ports)] = (ports, self._write(ports))
+        return found[1]
+
+
+def json_pieces(connections: Iterable[Connection]) -> Iterator[str]:
+    """The document `{"connections": […]}`, a line a connection."""
+    name, ports = Names(json.dumps), Ports(_json_ports)
+    rows = (
+        f'{{"source": {name[each.source]}, "destination": {name[each.destination]}, '
+        f'"ports": {ports(each.ports)}}}'
+        for each in connections
+    )
+    yield '{"connections": ['
+    separator = "\n"
+    while piece := list(islice(rows, _ROWS)):
+        yield separator + ",\n".join(piece)
+        separator = ",\n"
+    yield "]}\n" if separator == "\n" else "\n]}\n"
+
+
+def text_pieces(connections: Iterable[Connection]) -> Iterator[str]:
+    """`source -> destination: TCP 5432, UDP 53-60`, a line a connection."""
+    ports = Ports(str)
+    rows = (f"{each.source} -> {each.destination}: {ports(each.ports)}\n" for each in connections)
+    empty = True
+    while piece := "".join(islice(rows, _ROWS)):
+        empty = False
+        yield piece
+    if empty:
+        yield "No connection is allowed.\n"
+
+
+def csv_pieces(connections: Iterable[Connection]) -> Iterator[str]:
+    """A header, then a row a port range: source, destination, protocol, first port, last port."""
+    name = Names(_csv_field)
+    yield "source,destination,protocol,from,to\n"
+    rows = (
+        f"{name[each.source]},{name[each.destination]},{protocol},{low},{high}\n"
+        for each in connections
+        for protocol, intervals in each.ports.ranges
+        for low, high in intervals
+    )
+    while piece := "".join(islice(rows, _ROWS)):
+        yield piece
+
+
+LISTINGS: dict[str, Callable[[Iterable[Connection]], Iterator[str]]] = {
+    "text": text_pieces,
+    "json": json_pieces,
+    "csv": csv_pieces,
+}
+"""The output formats of a list by name."""
+
+
+def _json_ports(ports: ConnectionSet) -> str:
+    return json.dumps(port_documents(ports))
+
+
+def port_documents(ports: ConnectionSet) -> list[dict[str, object]]:
+    """`ports` of a connection, sorted by protocol and port."""
+    return [
+        {"protocol": str(protocol), "from": low, "to": high}
+        for protocol, intervals in ports.ranges
+        for low, high in intervals
+    ]
+
+
+def _csv_field(text: str) -> str:
+    if any(mark in text for mark in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text

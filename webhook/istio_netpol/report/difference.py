@@ -1,0 +1,104 @@
+"""What changed between two inputs: connections, and required flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from istio_netpol.analysis.results import Connection, Difference
+from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.model.findings import Finding
+from istio_netpol.report.connections import port_documents
+from istio_netpol.report.json_format import API_VERSION, dump, finding_documents
+from istio_netpol.report.palette import PLAIN, Palette
+from istio_netpol.report.places import place, plural
+from istio_netpol.report.remedies import distinct_policies
+
+
+def text_difference(difference: Difference, palette: Palette = PLAIN) -> str:
+    """Required flows first, since only those decide; then connections by `+` and `-`; then the figures."""
+    return "".join(f"{line}\n" for line in _lines(difference, palette))
+
+
+def json_difference(difference: Difference) -> str:
+    """The document `Difference`; connections as `list` prints them, flows as findings of `check`."""
+    return dump(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Difference",
+            "flowsLost": finding_documents(difference.flows_lost),
+            "flowsGained": finding_documents(difference.flows_gained),
+            "lost": [_connection(each) for each in difference.lost],
+            "gained": [_connection(each) for each in difference.gained],
+        }
+    )
+
+
+DIFFERENCES: dict[str, Callable[[Difference], str]] = {"text": text_difference, "json": json_difference}
+"""The output formats of a difference by name."""
+
+
+def _connection(connection: Connection) -> dict[str, Any]:
+    return {
+        "source": connection.source,
+        "destination": connection.destination,
+        "ports": port_documents(connection.ports),
+    }
+
+
+def _lines(difference: Difference, palette: Palette) -> Iterator[str]:
+    yield from _flows(
+        "Required flows that are lost:", (_lost(each, palette) for each in difference.flows_lost), palette
+    )
+    policies = distinct_policies(difference.flows_lost)
+    if policies:
+        yield palette.paint("Policies that allow them again:", palette.heading)
+        yield ""
+        yield from to_yaml(policies).rstrip("\n").split("\n")
+        yield ""
+    yield from _flows(
+        "Required flows that are allowed now:",
+        (_gained(each, palette) for each in difference.flows_gained),
+        palette,
+    )
+    yield from _connections("-", difference.lost, palette, palette.error)
+    yield from _connections("+", difference.gained, palette, palette.good)
+    yield (
+        f"{plural(len(difference.flows_lost), 'required flow')} lost, {len(difference.flows_gained)} gained; "
+        f"{plural(len(difference.lost), 'connection')} lost, {len(difference.gained)} gained"
+    )
+
+
+def _flows(title: str, sentences: Iterable[str], palette: Palette) -> Iterator[str]:
+    sentences = tuple(sentences)
+    if sentences:
+        yield palette.paint(title, palette.heading)
+        yield from (f"  {sentence}" for sentence in sentences)
+        yield ""
+
+
+def _lost(finding: Finding, palette: Palette) -> str:
+    return f"{palette.paint(finding.rule, palette.error)} {finding.message}{_where(finding)}"
+
+
+def _gained(finding: Finding, palette: Palette) -> str:
+    """Only the ends: the message says that the flow is denied, which was true of the old input."""
+    flow = finding.flow
+    ends = f"{flow.source} to {flow.destination} ({flow.protocol} {flow.port})" if flow else finding.message
+    return f"{palette.paint(finding.rule, palette.good)} {finding.object}: {ends}{_where(finding)}"
+
+
+def _where(finding: Finding) -> str:
+    where = place(finding.object)
+    return f"  [{where}]" if where else ""
+
+
+def _connections(
+    sign: str, connections: Iterable[Connection], palette: Palette, escape: str
+) -> Iterator[str]:
+    found = False
+    for each in connections:
+        found = True
+        yield palette.paint(f"{sign} {each.source} -> {each.destination}: {each.ports}", escape)
+    if found:
+        yield ""

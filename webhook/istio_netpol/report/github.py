@@ -1,0 +1,40 @@
+"""A check as GitHub workflow commands: annotations at the lines of the objects.
+
+Source: docs.github.com, "Workflow commands for GitHub Actions"; escapes as in actions/toolkit, `command.ts`.
+"""
+
+from __future__ import annotations
+
+from istio_netpol.analysis.results import Report
+from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.report.places import in_a_file
+from istio_netpol.report.text import closing_line
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def github(report: Report) -> str:
+    """A command a finding, then the closing line, which the job's log shows as it is."""
+    lines = [_command(finding) for finding in report.findings]
+    return "\n".join([*lines, closing_line(report.findings, report.summary)]) + "\n"
+
+
+def _command(finding: Finding) -> str:
+    ref = finding.object
+    properties = {"title": f"{finding.rule}: {ref}"}
+    if in_a_file(ref):
+        properties["file"] = ref.file.removeprefix("./")
+        if ref.line:
+            properties["line"] = str(ref.line)
+    written = ",".join(f"{name}={_property(value)}" for name, value in sorted(properties.items()))
+    remedy = f"\n\n{to_yaml(finding.remedy).rstrip()}" if finding.remedy else ""
+    return f"::{_COMMANDS[finding.severity]} {written}::{_data(finding.message + remedy)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,75 @@
+"""A check as JSON: the `Report` document that scripts rely on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from istio_netpol.analysis.results import Report, Summary
+from istio_netpol.manifests.encode import encode_policy
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.policies import Direction
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.report.peers import flow_shapes
+
+API_VERSION = "istio-netpol.io/v1"
+
+
+def json_report(report: Report) -> str:
+    """The document, indented, ending in a line break."""
+    return dump(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Report",
+            "findings": finding_documents(report.findings),
+            "summary": _summary(report.summary),
+        }
+    )
+
+
+def dump(document: dict[str, Any]) -> str:
+    """JSON as all documents here are printed: indented by two, ASCII only, ending in a line break."""
+    return json.dumps(document, indent=2) + "\n"
+
+
+def finding_documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """`findings`: an entry each, or one a CIDR for a flow to several that no host name stands for."""
+    return [document for finding in findings for document in _entries(finding)]
+
+
+def _entries(finding: Finding) -> Iterator[dict[str, Any]]:
+    for flow in flow_shapes(finding.flow):
+        yield {
+            "rule": str(finding.rule),
+            "severity": str(finding.severity),
+            "object": object_document(finding.object),
+            "flow": flow,
+            "denied": {
+                "egress": list(finding.denied_by(Direction.EGRESS)),
+                "ingress": list(finding.denied_by(Direction.INGRESS)),
+            },
+            "message": finding.message,
+            "remedy": [encode_policy(policy) for policy in finding.remedy],
+        }
+
+
+def object_document(ref: ObjectRef) -> dict[str, Any]:
+    """`object`; `namespace` and `file` are empty and `line` is 0 where there is none."""
+    return {
+        "apiVersion": ref.api_version,
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "file": ref.file,
+        "line": ref.line,
+    }
+
+
+def _summary(summary: Summary) -> dict[str, int]:
+    return {
+        "objects": summary.objects,
+        "flows": summary.flows,
+        "denied": summary.denied,
+        "unknown": summary.unknown,
+    }

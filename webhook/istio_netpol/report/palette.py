@@ -1,0 +1,33 @@
+"""The few colours of text output, as ANSI escapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from istio_netpol.model.findings import Severity
+
+_RESET = "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """An escape sequence a role; empty ones leave the text as it is."""
+
+    heading: str = ""
+    error: str = ""
+    warning: str = ""
+    good: str = ""
+    faint: str = ""
+
+    def paint(self, text: str, escape: str) -> str:
+        return f"{escape}{text}{_RESET}" if escape else text
+
+    def severity(self, severity: Severity) -> str:
+        """The escape sequence of a severity."""
+        return {Severity.ERROR: self.error, Severity.WARNING: self.warning, Severity.INFO: self.faint}[
+            severity
+        ]
+
+
+PLAIN = Palette()
+COLOURS = Palette(heading="\x1b[1m", error="\x1b[1;31m", warning="\x1b[33m", good="\x1b[32m", faint="\x1b[2m")

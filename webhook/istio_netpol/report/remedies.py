@@ -1,0 +1,33 @@
+"""The policies that a report proposes, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.policies import NetworkPolicy
+
+_REQUIRED_BY = "istio-netpol.io/required-by"
+
+
+def distinct_policies(findings: Iterable[Finding]) -> tuple[NetworkPolicy, ...]:
+    """All remedies sorted by namespace and name; one that several findings propose names all who need it."""
+    policies: dict[str, NetworkPolicy] = {}
+    for finding in findings:
+        for policy in finding.remedy:
+            known = policies.get(policy.key)
+            policies[policy.key] = policy if known is None else _joined(known, policy)
+    return tuple(sorted(policies.values(), key=lambda policy: (policy.namespace, policy.name)))
+
+
+def _joined(known: NetworkPolicy, again: NetworkPolicy) -> NetworkPolicy:
+    """Names hold a digest of the rules, so two policies of one name differ only in who needs them."""
+    needed_by = {
+        name
+        for policy in (known, again)
+        for name in policy.annotations.get(_REQUIRED_BY, "").split(", ")
+        if name
+    }
+    annotations = {**known.annotations, _REQUIRED_BY: ", ".join(sorted(needed_by))}
+    return replace(known, annotations=annotations) if needed_by else known

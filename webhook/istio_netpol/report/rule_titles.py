@@ -1,0 +1,39 @@
+"""What each rule is about, in one sentence: the first of its page in `docs/rules`."""
+
+from __future__ import annotations
+
+from istio_netpol.model.findings import Issue, RuleId
+from istio_netpol.model.flows import FlowKind
+
+DOCUMENTATION = "https://istio-netpol.io/docs/rules"
+
+TITLES: dict[RuleId, str] = {
+    FlowKind.PROXY_TO_ISTIOD: "A sidecar needs its istiod.",
+    FlowKind.GATEWAY_TO_ISTIOD: "A gateway needs its istiod.",
+    FlowKind.DNS: "Injected pods, gateways and the control plane need DNS.",
+    FlowKind.CLIENT_TO_GATEWAY: "Clients need the gateway's listener ports.",
+    FlowKind.GATEWAY_TO_WORKLOAD: "A gateway needs the workloads that are exposed through it.",
+    FlowKind.ISTIOD_TO_JWKS: "istiod fetches the keys that validate tokens.",
+    FlowKind.WORKLOAD_TO_WORKLOAD: "A declared call between two workloads.",
+    FlowKind.WORKLOAD_TO_EXTERNAL: "A declared call to an address outside the cluster.",
+    FlowKind.TO_APISERVER: "The control plane needs the Kubernetes API server.",
+    FlowKind.WEBHOOK_FROM_APISERVER: "The API server calls admission webhooks.",
+    FlowKind.EXT_AUTHZ: "External authorization asks another service.",
+    FlowKind.TRACING: "Proxies send spans to a collector.",
+    FlowKind.SCRAPE: "Metrics are scraped.",
+    FlowKind.HBONE: "Ambient traffic arrives on TCP 15008.",
+    Issue.JWKS_UNRESOLVABLE: "A JWKS host does not resolve.",
+    Issue.JWKS_HOST_REFUSED: "A JWKS host must not be opened.",
+    Issue.UNKNOWN_DESTINATION: "A destination is not there (yet).",
+    Issue.BROAD_POLICY: "A rule opens more than any flow needs.",
+    Issue.IN_POD_PORT: "A rule names a port that never crosses the network.",
+    Issue.IP_BLOCK_FOR_PODS: "Only an ipBlock allows traffic between pods.",
+    Issue.CONSENT_MISSING: "The called namespace has not agreed.",
+    Issue.POLICY_SELECTS_NOTHING: "A policy selects no pod.",
+    Issue.IMPACT: "A change would cut something that runs.",
+}
+
+
+def page(rule: RuleId) -> str:
+    """The absolute address of the rule's page: SARIF takes no relative helpUri (2.1.0, section 3.49.12)."""
+    return f"{DOCUMENTATION}/{rule}.md"

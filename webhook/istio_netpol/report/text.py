@@ -1,0 +1,83 @@
+"""A check for people: findings by object, the policies that mend them, what was assumed, the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from istio_netpol.analysis.results import Report, Summary
+from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.policies import Direction
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.report.palette import PLAIN, Palette
+from istio_netpol.report.places import by_object, counts, place, plural
+from istio_netpol.report.remedies import distinct_policies
+
+_REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` prints only these):"
+
+
+def text(report: Report, palette: Palette = PLAIN) -> str:
+    """The whole document, ending in a line break."""
+    return "".join(f"{line}\n" for line in _lines(report, palette))
+
+
+def _lines(report: Report, palette: Palette) -> Iterator[str]:
+    for ref, findings in by_object(report.findings):
+        yield _heading(ref, palette)
+        for finding in findings:
+            yield from _finding(finding, palette)
+        yield ""
+    policies = distinct_policies(report.findings)
+    if policies:
+        yield palette.paint(_REMEDY_TITLE, palette.heading)
+        yield ""
+        yield from to_yaml(policies).rstrip("\n").split("\n")
+        yield ""
+    if report.assumptions:
+        yield palette.paint("Assumed:", palette.heading)
+        yield from (f"  - {assumption}" for assumption in report.assumptions)
+        yield ""
+    yield closing_line(report.findings, report.summary, palette)
+
+
+def _heading(ref: ObjectRef, palette: Palette) -> str:
+    where = place(ref)
+    heading = palette.paint(str(ref), palette.heading)
+    return f"{heading}  {palette.paint(where, palette.faint)}" if where else heading
+
+
+def _finding(finding: Finding, palette: Palette) -> Iterator[str]:
+    severity = palette.paint(finding.severity, palette.severity(finding.severity))
+    field = f" at {finding.field}" if finding.field else ""
+    yield f"  {severity} {finding.rule}{field}"
+    yield f"    {_without_object(finding)}"
+    for direction in Direction:
+        denied_by = finding.denied_by(direction)
+        if denied_by:
+            yield f"    {direction.lower()} denied by: {', '.join(denied_by)}"
+    if finding.remedy:
+        names = ", ".join(policy.key for policy in finding.remedy)
+        yield f"    allowed by adding: {palette.paint(names, palette.good)}"
+
+
+def _without_object(finding: Finding) -> str:
+    """The message without the object's name, which stands in the heading."""
+    return finding.message.removeprefix(f"{finding.object}: ")
+
+
+def closing_line(findings: Iterable[Finding], summary: Summary, palette: Palette = PLAIN) -> str:
+    """`2 errors, 1 warning in 34 objects, 120 flows checked`."""
+    found = counts(findings)
+    nouns = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+    parts = [plural(count, nouns[severity]) for severity, count in found.items() if count]
+    verdict = ", ".join(parts) or "No findings"
+    worst = next((severity for severity, count in found.items() if count), None)
+    escape = palette.severity(worst) if worst else palette.good
+    figures = f"{plural(summary.objects, 'object')}, {plural(summary.flows, 'flow')} checked"
+    if summary.unknown:
+        figures += (
+            f", {summary.unknown} of them not judged" if summary.flows else f", {summary.unknown} unknown"
+        )
+    if summary.skipped:
+        figures += f"; {plural(summary.skipped, 'object')} of kinds that no rule reads"
+    return f"{palette.paint(verdict, escape)} in {figures}"
