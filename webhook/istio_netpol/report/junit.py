@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from istio_netpol.analysis.results import Report
@@ -23,7 +24,12 @@ def junit(report: Report) -> str:
     cases = [_case(ref, findings) for ref, findings in by_object(report.findings)]
     failures = sum(1 for case in cases if case.find("failure") is not None)
     cases = cases or [ET.Element("testcase", classname=_SUITE, name="required flows")]
-    figures = {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "skipped": "0"}
+    figures: dict[str, Any] = {
+        "tests": str(len(cases)),
+        "failures": str(failures),
+        "errors": "0",
+        "skipped": "0",
+    }
     root = ET.Element("testsuites", name=_SUITE, **figures)
     suite = ET.SubElement(root, "testsuite", name=_SUITE, **figures)
     suite.extend(cases)

@@ -1,4 +1,4 @@
-"""The output formats of a check by name, as `-f` takes them. A new one is a file beside this and a row here."""
+"""The output formats of a check by name, as `-f` takes them. A new one: a file beside this, a row here."""
 
 from __future__ import annotations
 

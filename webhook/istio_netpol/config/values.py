@@ -1,0 +1,140 @@
+"""What single values of the settings may be, beyond their type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from enum import StrEnum
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import yaml
+
+from istio_netpol.model.settings import Mode, Settings
+
+_TAGS = {str: "str", int: "int", bool: "bool"}
+_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
+_STRICTNESS = (Mode.OFF, Mode.WARN, Mode.REJECT, Mode.AUGMENT)
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"(\*|(\*\.)?[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*)")
+
+
+class Wrong(Exception):
+    """A value that can't be taken: why, and what to write instead."""
+
+    def __init__(self, cause: str, remedy: str | None = None) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+def scalar(type_: type, node: yaml.ScalarNode) -> Any:
+    """The node as a text, a number or a boolean, by YAML's own reading of it. Raises Wrong for another type."""
+    if node.tag != f"tag:yaml.org,2002:{_TAGS[type_]}":
+        raise Wrong(f"is not {_WORDS[type_]}", "quote it" if type_ is str else None)
+    if type_ is str:
+        return str(node.value)
+    return yaml.SafeLoader("").construct_object(node)
+
+
+def enum_value(type_: type[StrEnum], text: str) -> StrEnum:
+    """The member of that value; YAML's reading does not matter here, since `off` would be a boolean to it."""
+    known = [str(each) for each in type_]
+    if text not in known:
+        close = get_close_matches(text, known, n=1)
+        raise Wrong("is not known", f"did you mean {close[0]}?" if close else f"use {', '.join(known)}")
+    return type_(text)
+
+
+def _between(low: int, high: int) -> Callable[[int], None]:
+    def check(value: int) -> None:
+        if not low <= value <= high:
+            raise Wrong(f"is not between {low} and {high}")
+
+    return check
+
+
+def _at_least_one(value: int) -> None:
+    if value < 1:
+        raise Wrong("is less than 1")
+
+
+def _address(text: str) -> None:
+    try:
+        ip_address(text)
+    except ValueError:
+        raise Wrong("is no IP address", "write it as 192.0.2.1 or 2001:db8::1") from None
+
+
+def _cidr(text: str) -> None:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise Wrong("is no CIDR", "write it as 192.0.2.0/24 or 2001:db8::/32") from None
+
+
+def _address_or_empty(text: str) -> None:
+    if text:
+        _address(text)
+
+
+def _namespace(text: str) -> None:
+    if not _NAMESPACE.fullmatch(text):
+        raise Wrong("is no namespace name", "namespaces are lower-case letters, digits and '-', 63 at most")
+
+
+def host_pattern(text: str) -> None:
+    """Raises Wrong for what is neither a host name in lower case, nor `*`, nor `*.` before a name."""
+    if len(text) > 253 or not _HOST.fullmatch(text):
+        raise Wrong("is no host name", "write it as example.com, *.example.com or *, in lower case")
+
+
+_port = _between(1, 65535)
+
+LIMITS: dict[str, Callable[[Any], None]] = {
+    "mesh.rootNamespace": _namespace,
+    "mesh.discoveryPort": _port,
+    "mesh.injectionWebhookPort": _port,
+    "dns.namespace": _namespace,
+    "dns.port": _port,
+    "dns.nodeLocalAddress": _address_or_empty,
+    "apiServer.addresses": _cidr,
+    "apiServer.port": _port,
+    "hosts.allowedHosts": host_pattern,
+    "hosts.knownAddresses": _address,
+    "hosts.allowedPrivate": _cidr,
+    "hosts.podCidrs": _cidr,
+    "hosts.serviceCidrs": _cidr,
+    "hosts.nodeCidrs": _cidr,
+    "hosts.maxAddressesPerHost": _at_least_one,
+    "hosts.maxAddressesPerNamespace": _at_least_one,
+    "hosts.widestIpv4Block": _between(8, 32),
+    "hosts.widestIpv6Block": _between(32, 128),
+    "admission.ownNamespace": _namespace,
+    "admission.exemptNamespaces": _namespace,
+    "admission.trustedNamespaces": _namespace,
+    "scrapeNamespaces": _namespace,
+}
+"""The check of each value by its path; of a list or a mapping, of each value in it."""
+
+
+def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Path, cause and remedy of what is right by itself and wrong together."""
+    admission, hosts = settings.admission, settings.hosts
+    floor, default = admission.floor, admission.default_mode
+    if floor is not None and _STRICTNESS.index(default) < _STRICTNESS.index(floor):
+        yield (
+            "admission.floor",
+            f"is {floor}, but admission.defaultMode is {default}, which is looser",
+            f"set admission.defaultMode to {floor} as well",
+        )
+    if hosts.max_addresses_per_host > hosts.max_addresses_per_namespace:
+        yield (
+            "hosts.maxAddressesPerHost",
+            f"is {hosts.max_addresses_per_host}, more than hosts.maxAddressesPerNamespace "
+            f"({hosts.max_addresses_per_namespace}) permits",
+            "lower it",
+        )
+    if settings.check_scrape and not settings.scrape_namespaces:
+        yield "checkScrape", "is true, but scrapeNamespaces is empty", "name the namespaces that scrape"
