@@ -48,6 +48,20 @@ class Backends:
             return ()
         return self._snapshot.select(service.namespace, Selector.of({**service.selector, **(subset or {})}))
 
+    def services_of(self, workload: Workload) -> tuple[Service, ...]:
+        """The Services that select the workload's pods, sorted by name."""
+        indexed = self._snapshot.by_namespace("services-by-label", _services_by_label).get(workload.namespace)
+        if not indexed:
+            return ()
+        own = workload.labels.items()
+        found = (service for pair in own for service in indexed[0].get(pair, ()))
+        return tuple(
+            sorted(
+                (each for each in found if each.selector and each.selector.items() <= own),
+                key=lambda each: each.name,
+            )
+        )
+
     def of_service(
         self, service: Service, port: int | None, subset: Labels | None = None, depth: int = 0
     ) -> tuple[Backend, ...]:
@@ -162,6 +176,15 @@ def target_on(pod: Workload, port: ServicePort) -> int | None:
     if isinstance(port.target, int):
         return port.target
     return next(iter(pod.named_port(port.target, port.protocol)), None)
+
+
+def _services_by_label(shard: Shard) -> tuple[dict[tuple[str, str], list[Service]], ...]:
+    """The Services with a selector by one pair of it."""
+    found: dict[tuple[str, str], list[Service]] = {}
+    for each in shard.of_type(Service):
+        if each.selector:
+            found.setdefault(next(iter(each.selector.items())), []).append(each)
+    return (found,) if found else ()
 
 
 def _slices_by_service(shard: Shard) -> tuple[dict[str, tuple[EndpointSlice, ...]], ...]:

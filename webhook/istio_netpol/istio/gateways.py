@@ -7,7 +7,7 @@ from functools import cached_property
 
 from istio_netpol.istio.control_plane import ControlPlane
 from istio_netpol.istio.hosts import Hosts
-from istio_netpol.istio.injection import STATUS_ANNOTATION
+from istio_netpol.istio.injection import REVISION_LABEL, STATUS_ANNOTATION
 from istio_netpol.istio.stand_ins import StandIns
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Operator, Requirement, Selector
@@ -51,7 +51,7 @@ class Gateways:
         self._hosts = hosts
         self._control_plane = control_plane
         self._stand_ins = stand_ins
-        self._pods: dict[tuple[str, str], tuple[Workload, ...]] = {}
+        self._predicted: dict[tuple[str, str], tuple[Workload, ...]] = {}
 
     def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
         """Whether pods run a gateway proxy: they say so, or a Gateway selects pods whose proxy is no injected sidecar."""
@@ -128,7 +128,18 @@ class Gateways:
             found = self._snapshot.select(ref.namespace, Selector.of({label: ref.name}))
             if found:
                 return found
-        return self._pods.setdefault((ref.namespace, ref.name), _to_be_deployed(gateway))
+        return self._predict(gateway)
+
+    def _predict(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
+        key = (gateway.ref.namespace, gateway.ref.name)
+        if key not in self._predicted:
+            self._predicted[key] = _to_be_deployed(gateway)
+        return self._predicted[key]
+
+    def is_predicted(self, workload: Workload) -> bool:
+        """Whether the workload is one that istiod has yet to deploy for a Gateway."""
+        name = workload.labels.get(GATEWAY_NAME_LABEL, "")
+        return workload in self._predicted.get((workload.namespace, name), ())
 
     def _behind(self, host: str, namespace: str) -> tuple[Workload, ...]:
         service: Service | None = self._hosts.service(host, namespace)
@@ -153,6 +164,11 @@ def is_waypoint(gateway: KubernetesGateway) -> bool:
     return gateway.class_name == WAYPOINT_CLASS
 
 
+def is_egress_gateway(workload: Workload) -> bool:
+    """Whether gateway pods serve the mesh's way out, by the labels of the `istio-egress` chart."""
+    return "egress" in workload.labels.get("istio", "") or "egress" in workload.labels.get("app", "")
+
+
 def _gateway_selectors(shard: Shard) -> tuple[tuple[_Pair, ...], ...]:
     selectors = {tuple(sorted(each.selector.items())) for each in shard.of_type(Gateway) if each.selector}
     return tuple(sorted(selectors))
@@ -164,10 +180,11 @@ def _to_be_deployed(gateway: KubernetesGateway) -> tuple[Workload, ...]:
     if pattern is None:
         return ()
     name = pattern.format(name=ref.name)
+    revision = {key: value for key, value in gateway.labels.items() if key == REVISION_LABEL}
     return (
         Workload(
             ref=ObjectRef("apps/v1", "Deployment", ref.namespace, name, ref.file, ref.line),
-            labels={GATEWAY_NAME_LABEL: ref.name},
+            labels={GATEWAY_NAME_LABEL: ref.name, **revision},
             ports=tuple(dict.fromkeys(ContainerPort(each.port) for each in gateway.listeners)),
             service_account=name,
             has_proxy=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import TypeVar
 
 from istio_netpol.istio.backends import Backend, Backends
@@ -89,6 +88,10 @@ class MeshView:
         """The istiod pods of a revision (empty: the default one), or the stand-in."""
         return self._answers.control_plane.istiods(revision)
 
+    def every_istiod(self) -> tuple[Workload, ...]:
+        """The istiod pods of all revisions, or the stand-in: each of them acts on every object of the mesh."""
+        return self._answers.control_plane.real_istiods or self.istiods()
+
     def discovery_port(self, istiod: Workload) -> int:
         """The istiod pods' port for xDS over mutual TLS: what is behind 15012 of their Service."""
         return self._answers.control_plane.discovery_port(istiod)
@@ -153,11 +156,24 @@ class MeshView:
             self._use_host(host, gateway.ref.namespace)
         return self._answers.gateways.of_kubernetes(gateway)
 
+    def predicted_gateway_workloads(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
+        """The pods that istiod will deploy for a gateway; none where its pods run already, or where it deploys none."""
+        found = self.kubernetes_gateway_workloads(gateway)
+        return tuple(each for each in found if self._answers.gateways.is_predicted(each))
+
     def assumed_ingress_gateway(self) -> Workload | None:
         """The stand-in for an ingress gateway, unless the input holds a gateway."""
         return self._answers.gateways.assumed_ingress()
 
+    def find_kubernetes_gateway(self, namespace: str, name: str) -> KubernetesGateway | None:
+        self._use("Gateway", namespace, name)
+        return self.snapshot.find(KubernetesGateway, namespace, name, kind="Gateway")
+
     # Names
+
+    def full_name(self, host: str, namespace: str) -> str:
+        """The host as istiod knows it: a name without a dot is a Service of the namespace."""
+        return self._answers.hosts.full_name(host, namespace)
 
     def resolve_host(self, host: str, namespace: str) -> Service | ServiceEntry | None:
         """The Service or ServiceEntry that a host means to an object of the namespace.
@@ -192,6 +208,12 @@ class MeshView:
         """The workloads that a Service selects, whatever ports they declare."""
         self._use("Service", service.namespace, service.name)
         return self._answers.backends.pods(service, subset)
+
+    def services_of(self, workload: Workload) -> tuple[Service, ...]:
+        """The Services of the workload's namespace that select its pods, sorted by name."""
+        found = self._answers.backends.services_of(workload)
+        self.uses.update(("Service", each.namespace, each.name) for each in found)
+        return found
 
     def entry_backends(self, entry: ServiceEntry, port: int | None) -> tuple[Backend, ...]:
         """What answers for a ServiceEntry on one of its ports (None: on all of them)."""

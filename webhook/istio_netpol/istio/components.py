@@ -1,0 +1,62 @@
+"""Recognises the control plane's own workloads by the labels that their charts and operators give them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.workloads import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A workload of the control plane; one set of `any_labels` on its pods tells it.
+
+    `watches` completes "it needs the API server because". `webhook_port` is the pods' usual port for admission and conversion
+    webhooks, 0 where there are none.
+    """
+
+    name: str
+    any_labels: tuple[Labels, ...]
+    watches: str
+    webhook_port: int = 0
+
+
+ISTIOD = Component(
+    "istiod",
+    ({"app": "istiod"},),
+    "istiod reads Services, endpoints and the mesh's configuration from the API server",
+    webhook_port=15017,
+)
+CNI_NODE = Component(
+    "istio-cni-node",
+    ({"k8s-app": "istio-cni-node"},),
+    "the Istio CNI agent looks up each new pod at the API server before it sets up its network",
+)
+KYMA_ISTIO_OPERATOR = Component(
+    "the Kyma Istio operator",
+    (
+        {"app.kubernetes.io/name": "istio-operator"},
+        {"app.kubernetes.io/component": "istio-operator.kyma-project.io"},
+    ),
+    "the Kyma Istio operator installs and watches Istio through the API server",
+)
+KYMA_API_GATEWAY_OPERATOR = Component(
+    "the Kyma API Gateway operator",
+    (
+        {"app.kubernetes.io/name": "api-gateway-operator"},
+        {"app.kubernetes.io/component": "api-gateway-operator.kyma-project.io"},
+    ),
+    "the Kyma API Gateway operator turns APIRules into Istio objects through the API server",
+    webhook_port=9443,
+)
+COMPONENTS = (ISTIOD, CNI_NODE, KYMA_ISTIO_OPERATOR, KYMA_API_GATEWAY_OPERATOR)
+_KEYS = frozenset(key for each in COMPONENTS for labels in each.any_labels for key in labels)
+
+
+def component_of(workload: Workload) -> Component | None:
+    """The component that the workload is, if it is one."""
+    if _KEYS.isdisjoint(workload.labels):
+        return None
+    own = workload.labels.items()
+    return next((each for each in COMPONENTS for labels in each.any_labels if labels.items() <= own), None)

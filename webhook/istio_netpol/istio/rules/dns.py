@@ -1,0 +1,63 @@
+"""Proxies and the control plane resolve names by cluster DNS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.components import component_of
+from istio_netpol.istio.injection import is_ztunnel
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
+    """UDP and TCP to whoever answers DNS, for each pod that can't start or route without it."""
+    pods = (subject,) if isinstance(subject, Workload) else view.predicted_gateway_workloads(subject)
+    for pod in pods:
+        reason = _reason(pod, view)
+        if not reason:
+            continue
+        for peer, protocol, port in view.dns_targets():
+            yield RequiredFlow(
+                kind=FlowKind.DNS,
+                object=subject.ref,
+                source=PodsPeer(pod),
+                destination=peer,
+                protocol=protocol,
+                port=port,
+                reason=reason,
+                shared=isinstance(peer, PodsPeer),
+            )
+
+
+def _reason(pod: Workload, view: MeshView) -> str:
+    """Why these pods need DNS; empty where the mesh does not. Pods in the host's network use the node's resolver."""
+    if pod.host_network:
+        return ""
+    if view.is_gateway(pod):
+        return "the gateway finds istiod by name"
+    if is_ztunnel(pod):
+        return "ztunnel finds istiod by name"
+    if view.injection(pod).injected:
+        return "its sidecar finds istiod by name"
+    component = component_of(pod)
+    return f"{component.name} resolves names by cluster DNS" if component else ""
+
+
+RULE = Rule(
+    name="dns",
+    kind=FlowKind.DNS,
+    subjects=(Workload, KubernetesGateway),
+    sources=(
+        "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/",
+        "https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/",
+        "https://istio.io/latest/docs/ops/configuration/traffic-management/dns/ (Istio 1.28)",
+    ),
+    outcomes=outcomes,
+)

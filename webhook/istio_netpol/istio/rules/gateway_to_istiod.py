@@ -1,0 +1,38 @@
+"""Gateways and waypoints get their configuration and certificates from istiod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.discovery_flows import discovery_flows
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.model.flows import FlowKind
+from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+_REASON = "the gateway gets its listeners, routes and certificates from istiod"
+
+
+def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
+    """Each gateway pod connects to istiod, and so will the pods that istiod deploys for a Gateway."""
+    pods = (subject,) if isinstance(subject, Workload) else view.predicted_gateway_workloads(subject)
+    for pod in pods:
+        if view.is_gateway(pod):
+            yield from discovery_flows(FlowKind.GATEWAY_TO_ISTIOD, subject.ref, pod, view, _REASON)
+
+
+RULE = Rule(
+    name="gateway-to-istiod",
+    kind=FlowKind.GATEWAY_TO_ISTIOD,
+    subjects=(Workload, KubernetesGateway),
+    sources=(
+        "https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio (Istio 1.28)",
+        "https://istio.io/latest/docs/setup/additional-setup/gateway/",
+        "https://istio.io/latest/docs/tasks/traffic-management/ingress/gateway-api/#automated-deployment",
+    ),
+    outcomes=outcomes,
+)

@@ -1,0 +1,50 @@
+"""The API server calls the control plane's admission and conversion webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.components import ISTIOD, component_of
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
+    """From the API server, whose source address no policy can rely on, to the port behind the webhook's Service."""
+    component = component_of(workload)
+    if component is None or not component.webhook_port:
+        return
+    if component is ISTIOD:
+        port = view.injection_webhook_port(workload)
+        reason = "the API server asks istiod to inject sidecars and to validate Istio's objects"
+    else:
+        port = component.webhook_port
+        reason = f"the API server calls the webhooks of {component.name}"
+    yield RequiredFlow(
+        FlowKind.WEBHOOK_FROM_APISERVER,
+        workload.ref,
+        AnyPeer("the API server"),
+        PodsPeer(workload),
+        Protocol.TCP,
+        port,
+        reason,
+    )
+
+
+RULE = Rule(
+    name="webhook-from-apiserver",
+    kind=FlowKind.WEBHOOK_FROM_APISERVER,
+    subjects=(Workload,),
+    sources=(
+        "https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio (15017; Istio 1.28)",
+        "https://istio.io/latest/docs/ops/configuration/mesh/webhook/",
+        "kyma-project/api-gateway config/conversion_webhook/service.yaml (9443)",
+    ),
+    outcomes=outcomes,
+)
