@@ -55,6 +55,8 @@ class DnsSettings:
     """Cluster DNS: where the `kube-dns` Service and its pods are not in the input."""
 
     namespace: str = "kube-system"
+    """Where the stand-in DNS pods run."""
+
     labels: Mapping[str, str] = field(default_factory=lambda: {"k8s-app": "kube-dns"})
     """Labels of the stand-in DNS pods; kubeadm, k3s, EKS, GKE and AKS all use this one."""
 
@@ -138,6 +140,7 @@ class Settings:
     hosts: HostSettings = field(default_factory=HostSettings)
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     check_scrape: bool = False
-    """Require that metrics ports of the mesh can be scraped by `scrape_namespaces`."""
+    """Require that the metrics ports of the mesh can be scraped."""
 
     scrape_namespaces: tuple[str, ...] = ()
+    """Namespaces whose pods scrape them."""
