@@ -1,4 +1,4 @@
-"""The page of `docs/settings.md`, made from the settings dataclasses and the docstrings under their fields."""
+"""`docs/settings.md`, made from the settings dataclasses and the docstrings under their fields."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from istio_netpol.model.settings import Settings
 _INTRODUCTION = """\
 # Settings
 
-All commands read one settings file: `--config FILE`, or the file that the environment variable `ISTIO_NETPOL_CONFIG` names. Without one, the
-defaults below hold. It is YAML; what it leaves out keeps its default, and a key that does not exist is an error.
+All commands read one settings file: `--config FILE`, or the one that the environment variable
+`ISTIO_NETPOL_CONFIG` names. Without it the defaults below hold. It is YAML; what it leaves out keeps its default,
+and a key that does not exist is an error. All mistakes of a file are told at once.
 
 ```yaml
 apiVersion: istio-netpol.io/v1
@@ -47,19 +48,15 @@ def settings_page() -> str:
 
 def _sections(type_: Any, path: str) -> Iterator[str]:
     """A table of the type's own values, then a section each for the groups among its fields."""
-    hints, documented = get_type_hints(type_), _field_docs(type_)
-    nested = {
-        key: hints[field.name]
-        for key, field in fields_by_key(type_).items()
-        if is_dataclass(hints[field.name])
-    }
+    hints, documented, keys = get_type_hints(type_), _field_docs(type_), fields_by_key(type_)
+    nested = {key: hints[field.name] for key, field in keys.items() if is_dataclass(hints[field.name])}
     if path:
         yield f"## `{path}`\n\n{inspect.getdoc(type_)}\n"
-    elif len(nested) < len(hints):
+    else:
         yield "## At the top\n"
     rows = [
         _row(key, field, hints[field.name], documented.get(field.name, ""))
-        for key, field in fields_by_key(type_).items()
+        for key, field in keys.items()
         if key not in nested
     ]
     if rows:

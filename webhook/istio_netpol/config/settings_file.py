@@ -1,7 +1,7 @@
 """From the text of a settings file to `Settings`, with every mistake named at once.
 
-The keys are the field names of `model.settings` in camelCase, so that a new field needs no code here, and a number or
-an address also a row in `values.LIMITS`.
+The keys are the field names of `model.settings` in camelCase, so that a new field needs no code here; a number or
+an address has a row in `values.LIMITS`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
-from istio_netpol.config.names import camel_case, fields_by_key
-from istio_netpol.config.values import LIMITS, Wrong, contradictions, enum_value, scalar
+from istio_netpol.config.names import fields_by_key
+from istio_netpol.config.values import LIMITS, WrongValueError, contradictions, enum_value, scalar
 from istio_netpol.errors import Problem, SettingsError
 from istio_netpol.model.settings import Settings
 
@@ -23,7 +23,7 @@ _HEADER = {"apiVersion": API_VERSION, "kind": KIND}
 
 
 def load_settings(text: str | None, file: str) -> Settings:
-    """The settings that the text spells, defaults for what it leaves out; all defaults where there is no text.
+    """The settings that the text spells, with defaults for the rest; only defaults where there is no text.
 
     `file` is what messages call it. Raises SettingsError with a line a mistake.
     """
@@ -145,7 +145,7 @@ class _Reader:
             limit = LIMITS.get(_pattern(path))
             if limit is not None:
                 limit(value)
-        except Wrong as wrong:
+        except WrongValueError as wrong:
             self._wrong(node.start_mark.line + 1, path, node.value, wrong.cause, wrong.remedy)
             return _NOTHING
         return value

@@ -20,7 +20,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(\*|(\*\.)?[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*)")
 
 
-class Wrong(Exception):
+class WrongValueError(Exception):
     """A value that can't be taken: why, and what to write instead."""
 
     def __init__(self, cause: str, remedy: str | None = None) -> None:
@@ -30,48 +30,50 @@ class Wrong(Exception):
 
 
 def scalar(type_: type, node: yaml.ScalarNode) -> Any:
-    """The node as a text, a number or a boolean, by YAML's own reading of it. Raises Wrong for another type."""
+    """The node as a text, a number or a boolean, by YAML's own reading of it. Raises WrongValueError for another type."""
     if node.tag != f"tag:yaml.org,2002:{_TAGS[type_]}":
-        raise Wrong(f"is not {_WORDS[type_]}", "quote it" if type_ is str else None)
+        raise WrongValueError(f"is not {_WORDS[type_]}", "quote it" if type_ is str else None)
     if type_ is str:
         return str(node.value)
     return yaml.SafeLoader("").construct_object(node)
 
 
 def enum_value(type_: type[StrEnum], text: str) -> StrEnum:
-    """The member of that value; YAML's reading does not matter here, since `off` would be a boolean to it."""
+    """The member of that value, by its text as written: to YAML `off` would be a boolean."""
     known = [str(each) for each in type_]
     if text not in known:
         close = get_close_matches(text, known, n=1)
-        raise Wrong("is not known", f"did you mean {close[0]}?" if close else f"use {', '.join(known)}")
+        raise WrongValueError(
+            "is not known", f"did you mean {close[0]}?" if close else f"use {', '.join(known)}"
+        )
     return type_(text)
 
 
 def _between(low: int, high: int) -> Callable[[int], None]:
     def check(value: int) -> None:
         if not low <= value <= high:
-            raise Wrong(f"is not between {low} and {high}")
+            raise WrongValueError(f"is not between {low} and {high}")
 
     return check
 
 
 def _at_least_one(value: int) -> None:
     if value < 1:
-        raise Wrong("is less than 1")
+        raise WrongValueError("is less than 1")
 
 
 def _address(text: str) -> None:
     try:
         ip_address(text)
     except ValueError:
-        raise Wrong("is no IP address", "write it as 192.0.2.1 or 2001:db8::1") from None
+        raise WrongValueError("is no IP address", "write it as 192.0.2.1 or 2001:db8::1") from None
 
 
 def _cidr(text: str) -> None:
     try:
         ip_network(text, strict=False)
     except ValueError:
-        raise Wrong("is no CIDR", "write it as 192.0.2.0/24 or 2001:db8::/32") from None
+        raise WrongValueError("is no CIDR", "write it as 192.0.2.0/24 or 2001:db8::/32") from None
 
 
 def _address_or_empty(text: str) -> None:
@@ -81,13 +83,27 @@ def _address_or_empty(text: str) -> None:
 
 def _namespace(text: str) -> None:
     if not _NAMESPACE.fullmatch(text):
-        raise Wrong("is no namespace name", "namespaces are lower-case letters, digits and '-', 63 at most")
+        raise WrongValueError(
+            "is no namespace name", "namespaces are lower-case letters, digits and '-', 63 at most"
+        )
 
 
-def host_pattern(text: str) -> None:
-    """Raises Wrong for what is neither a host name in lower case, nor `*`, nor `*.` before a name."""
-    if len(text) > 253 or not _HOST.fullmatch(text):
-        raise Wrong("is no host name", "write it as example.com, *.example.com or *, in lower case")
+def host_name(text: str) -> None:
+    """Raises WrongValueError for what is no host name in lower case."""
+    if "*" in text or not _is_host(text):
+        raise WrongValueError("is no host name", "write it as example.com, in lower case")
+
+
+def _host_pattern(text: str) -> None:
+    """A host name, `*`, or `*.` before a name."""
+    if not _is_host(text):
+        raise WrongValueError(
+            "is no host pattern", "write it as example.com, *.example.com or *, in lower case"
+        )
+
+
+def _is_host(text: str) -> bool:
+    return len(text) <= 253 and _HOST.fullmatch(text) is not None
 
 
 _port = _between(1, 65535)
@@ -101,7 +117,7 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "dns.nodeLocalAddress": _address_or_empty,
     "apiServer.addresses": _cidr,
     "apiServer.port": _port,
-    "hosts.allowedHosts": host_pattern,
+    "hosts.allowedHosts": _host_pattern,
     "hosts.knownAddresses": _address,
     "hosts.allowedPrivate": _cidr,
     "hosts.podCidrs": _cidr,
@@ -122,6 +138,14 @@ LIMITS: dict[str, Callable[[Any], None]] = {
 def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Path, cause and remedy of what is right by itself and wrong together."""
     admission, hosts = settings.admission, settings.hosts
+    for host, addresses in hosts.known_addresses.items():
+        path = f"hosts.knownAddresses.{host}"
+        if not addresses:
+            yield path, "has no address", "name one, or leave the host out"
+        try:
+            host_name(host)
+        except WrongValueError as wrong:
+            yield path, wrong.cause, wrong.remedy or ""
     floor, default = admission.floor, admission.default_mode
     if floor is not None and _STRICTNESS.index(default) < _STRICTNESS.index(floor):
         yield (
