@@ -1,4 +1,4 @@
-"""Hypothesis strategies of clusters. The alphabets are small, so that selectors, ports and blocks often meet what they mean."""
+"""Hypothesis strategies of clusters. The alphabets are small, so that selectors and blocks often match."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def policies(names=("p0", "p1", "p2", "p3")) -> st.SearchStrategy[NetworkPolicy]
 
 @st.composite
 def clusters(draw):
-    """The objects of a cluster, each reference once: namespaces (some only implied), workloads and policies."""
+    """The objects of a cluster, each reference once; some namespaces are only implied."""
     found = [
         Namespace(
             ObjectRef("v1", "Namespace", "", name), {NAMESPACE_NAME_LABEL: name} | draw(namespace_labels)

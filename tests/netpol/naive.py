@@ -1,7 +1,8 @@
-"""A second evaluator, straight from the API reference and as simple as can be: one packet, one rule, one peer at a time.
+"""A second evaluator, straight from the API reference and simple: one packet, one rule, one peer at a time.
 
-It shares the values of the model with the evaluator under test, and not one line of its code. Peers at several or unknown
-addresses are tried at every address where some ipBlock of the cluster begins or ends: between two of those nothing changes.
+It shares the values of the model with the evaluator under test, and not one line of its code. Peers at
+several or unknown addresses are tried at every address where some ipBlock begins or ends: between two of
+those nothing changes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class NaiveCluster:
         return sorted(policy.key for policy in self._selecting(subject.workload, direction))
 
     def allows(
-        self, subject: Peer, direction: Direction, peer: Peer, called: Peer, protocol: Protocol, port: int
+        self, subject: Peer, direction: Direction, peer: Peer, called: Peer, probe: tuple[Protocol, int]
     ) -> bool:
         """Whether one side lets the connection pass."""
         if not self.isolating(subject, direction):
@@ -46,7 +47,7 @@ class NaiveCluster:
 
         def passes(address: Address | None) -> bool:
             return any(
-                any_port(rule.ports, names, protocol, port)
+                any_port(rule.ports, names, *probe)
                 and (not rule.peers or any(self._is(each, policy, pod, address) for each in rule.peers))
                 for policy in self._selecting(subject.workload, direction)
                 for rule in (policy.ingress if direction is Direction.INGRESS else policy.egress)
@@ -71,7 +72,7 @@ class NaiveCluster:
         ]
 
     def _appearances(self, peer: Peer) -> tuple[Workload | None, object]:
-        """The pod that selectors see, and the addresses to try: a list, or "any" where one that passes will do."""
+        """The pod that selectors see, and the addresses to try: a list, or "any" where one will do."""
         if isinstance(peer, PodsPeer):
             workload = peer.workload
             if workload.host_network:

@@ -1,9 +1,13 @@
 """Laws that hold for every cluster."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import strategies as some
+from tests.netpol.naive import NaiveCluster
+from tests.netpol.tables import parse_range, ports_at, table
 
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import ConnectionSet, Protocol
@@ -13,9 +17,6 @@ from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.connectivity import connections
 from istio_netpol.netpol.evaluate import judge
-from tests import strategies as some
-from tests.netpol.naive import NaiveCluster
-from tests.netpol.tables import parse_range, ports_at, table
 
 PROBES = [(protocol, port) for protocol in Protocol for port in some.PROBED_PORTS]
 
@@ -30,7 +31,7 @@ def test_judge_agrees_with_the_naive_evaluator(question):
         (verdict.egress, Direction.EGRESS, source, destination),
         (verdict.ingress, Direction.INGRESS, destination, source),
     ):
-        assert side.allowed == naive.allows(subject, direction, peer, destination, protocol, port)
+        assert side.allowed == naive.allows(subject, direction, peer, destination, (protocol, port))
         assert [policy.key for policy in side.isolated_by] == naive.isolating(subject, direction)
 
 
@@ -47,8 +48,8 @@ def test_connections_between_workloads_agree_with_the_naive_evaluator(objects):
             ports = listed.get((source.key, destination.key), ConnectionSet())
             for protocol, port in PROBES:
                 assert ports.contains(protocol, port) == (
-                    naive.allows(source, Direction.EGRESS, destination, destination, protocol, port)
-                    and naive.allows(destination, Direction.INGRESS, source, destination, protocol, port)
+                    naive.allows(source, Direction.EGRESS, destination, destination, (protocol, port))
+                    and naive.allows(destination, Direction.INGRESS, source, destination, (protocol, port))
                 )
 
 
@@ -65,10 +66,10 @@ def test_connections_with_addresses_agree_with_the_naive_evaluator(objects):
             called, calling = ports_at(listed, inside.key, address)
             for protocol, port in PROBES:
                 assert called.contains(protocol, port) == naive.allows(
-                    inside, Direction.EGRESS, outside, outside, protocol, port
+                    inside, Direction.EGRESS, outside, outside, (protocol, port)
                 )
                 assert calling.contains(protocol, port) == naive.allows(
-                    inside, Direction.INGRESS, outside, inside, protocol, port
+                    inside, Direction.INGRESS, outside, inside, (protocol, port)
                 )
 
 
@@ -90,7 +91,7 @@ def test_ranges_of_a_workload_are_disjoint_and_maximal(objects):
         called = [(parse_range(row[1]), row[2]) for row in rows if row[0] == workload and "/" not in row[1]]
         calling = [(parse_range(row[0]), row[2]) for row in rows if row[1] == workload and "/" not in row[0]]
         for ranges in (called, calling):
-            for (left, left_ports), (right, right_ports) in zip(ranges, ranges[1:], strict=False):
+            for (left, left_ports), (right, right_ports) in pairwise(ranges):
                 assert not left & right
                 assert left_ports != right_ports or len(list((left | right).ranges())) == 2
 
