@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from istio_netpol.model.addresses import AddressSet, IpBlock
+from istio_netpol.model.addresses import Address, AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
@@ -83,6 +83,10 @@ def policy(
 
 def deny_all(where: str) -> NetworkPolicy:
     return policy(f"{where}/deny-all", types=(INGRESS, EGRESS))
+
+
+def address(text: str) -> Address:
+    return ip_address(text)
 
 
 def addresses(*texts: str) -> AddressPeer:
