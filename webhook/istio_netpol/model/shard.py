@@ -10,7 +10,7 @@ from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.pod_classes import INSTANCE_LABELS, classes_of
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.services import Service
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -76,7 +76,7 @@ class Shard:
         namespace, changed = self.namespace, {}
         for member, is_put in [(each, False) for each in remove] + [(each, True) for each in put]:
             if isinstance(member, Namespace):
-                namespace = member if is_put else namespace
+                namespace = member if is_put else implied_namespace(member.name)
                 continue
             type_ = type(member)
             if type_ not in changed:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
+from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
-from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.shard import Shard
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 
 T = TypeVar("T")
 Spread = dict[str, tuple[Any, ...]]
@@ -21,11 +20,6 @@ Spread = dict[str, tuple[Any, ...]]
 
 CLUSTER_SCOPE = ""
 """The shard of objects without a namespace (Nodes)."""
-
-
-def implied_namespace(name: str) -> Namespace:
-    """A namespace of which only objects were read: it has the label that the API server gives every namespace."""
-    return Namespace(ObjectRef("v1", "Namespace", "", name), {NAMESPACE_NAME_LABEL: name}, declared=False)
 
 
 class Snapshot:
@@ -59,7 +53,11 @@ class Snapshot:
         shards = dict(self._shards)
         for name in changed:
             before = shards.get(name) or Shard.of(implied_namespace(name), ())
-            shards[name] = before.with_changes(puts.get(name, ()), removes.get(name, ()))
+            after = before.with_changes(puts.get(name, ()), removes.get(name, ()))
+            if after.object_count:
+                shards[name] = after
+            else:
+                shards.pop(name, None)
         return Snapshot(
             shards, {key: (spread, stale | changed) for key, (spread, stale) in self._spreads.items()}
         )

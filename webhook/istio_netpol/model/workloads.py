@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Labels, Selector
 from istio_netpol.model.references import ObjectRef
 
 
@@ -24,6 +24,11 @@ class Namespace:
     @property
     def name(self) -> str:
         return self.ref.name
+
+
+def implied_namespace(name: str) -> Namespace:
+    """A namespace of which only objects were read: it has the label that the API server gives every namespace."""
+    return Namespace(ObjectRef("v1", "Namespace", "", name), {NAMESPACE_NAME_LABEL: name}, declared=False)
 
 
 @dataclass(frozen=True, slots=True)

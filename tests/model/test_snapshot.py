@@ -1,0 +1,182 @@
+"""Snapshots: what was read, what changes, and the answers that are kept across changes."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import strategies as some
+from tests.values import EGRESS, INGRESS, deny_all, deployment, host_daemon, namespace, policy
+
+from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, namespace_named
+from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Namespace, Workload
+
+SELECTORS = (EVERYTHING, Selector.of({"app": "x"}), Selector.of({"team": "x"}), namespace_named("ns-a"))
+
+
+def answers(snapshot):
+    """Everything that one can ask a snapshot, in comparable form."""
+    return {
+        "namespaces": [
+            (name, snapshot.namespace(name).labels, snapshot.namespace(name).declared)
+            for name in snapshot.namespace_names
+        ],
+        "count": snapshot.object_count,
+        "policies": [each.key for each in snapshot.every(NetworkPolicy)],
+        "workloads": [(each.peer_name, dict(each.labels)) for each in snapshot.every_workload()],
+        "isolating": [
+            (each.peer_name, [found.key for found in snapshot.policies_for(each)])
+            for each in snapshot.every_workload()
+        ],
+        "selected": [
+            (
+                sorted(snapshot.select_namespaces(selector)),
+                [each.peer_name for each in snapshot.select_anywhere(selector)],
+                [each.peer_name for each in snapshot.select("ns-b", selector)],
+            )
+            for selector in SELECTORS
+        ],
+    }
+
+
+def reference(each):
+    return type(each), each.ref
+
+
+@given(some.clusters(), some.clusters(), st.booleans(), st.data())
+def test_a_changed_snapshot_equals_one_of_the_result(before, put, is_warm, data):
+    """Whatever was stored, deleted and asked before, the answers are those of a fresh snapshot."""
+    removed = data.draw(st.lists(st.sampled_from(before), unique_by=reference)) if before else []
+    snapshot = Snapshot.of(before)
+    if is_warm:
+        answers(snapshot)
+    kept = {reference(each): each for each in before}
+    for each in removed:
+        del kept[reference(each)]
+    kept.update({reference(each): each for each in put})
+    assert answers(snapshot.with_changes(put, removed)) == answers(Snapshot.of(kept.values()))
+
+
+@given(some.clusters(), some.clusters())
+def test_a_change_leaves_the_old_snapshot_alone(before, put):
+    """Whoever holds the snapshot from before still sees what was then."""
+    snapshot = Snapshot.of(before)
+    then = answers(snapshot)
+    snapshot.with_changes(put, before)
+    assert answers(snapshot) == then
+
+
+@given(some.clusters(), st.randoms(use_true_random=False))
+def test_the_order_of_input_is_irrelevant(objects, random):
+    """The same objects in another order give the same answers."""
+    shuffled = list(objects)
+    random.shuffle(shuffled)
+    assert answers(Snapshot.of(shuffled)) == answers(Snapshot.of(objects))
+
+
+def test_the_later_of_two_objects_with_one_reference_counts():
+    """As with `kubectl apply` of one file after another."""
+    first, second = policy("shop/p", ingress=[]), policy("shop/p", egress=[])
+    assert list(Snapshot.of([first, second]).every(NetworkPolicy)) == [second]
+
+
+def test_a_namespace_that_was_not_read_has_the_api_servers_label():
+    """Its objects, or nothing of it at all, may have been read."""
+    snapshot = Snapshot.of([deployment("shop/cart")])
+    for name in ("shop", "elsewhere"):
+        assert snapshot.namespace(name).labels == {NAMESPACE_NAME_LABEL: name}
+        assert not snapshot.namespace(name).declared
+    assert snapshot.namespace_names == ("shop",)
+
+
+def test_a_deleted_namespace_has_no_labels_of_its_own_any_more():
+    """What is left of it is known by name only."""
+    declared = namespace("shop", team="a")
+    snapshot = Snapshot.of([declared, deployment("shop/cart")]).with_changes(remove=[declared])
+    assert snapshot.namespace("shop").labels == {NAMESPACE_NAME_LABEL: "shop"}
+    assert not snapshot.namespace("shop").declared
+
+
+def test_a_namespace_is_gone_with_its_last_object():
+    """Nothing selects it any more."""
+    cart = deployment("shop/cart")
+    snapshot = Snapshot.of([cart]).with_changes(remove=[cart])
+    assert snapshot.namespace_names == ()
+    assert snapshot.select_namespaces(EVERYTHING) == frozenset()
+
+
+def test_objects_are_found_by_type_and_name():
+    """Workloads of several kinds share a type, so the kind tells them apart."""
+    cart = deployment("shop/cart")
+    service = Service(ObjectRef("v1", "Service", "shop", "cart"))
+    snapshot = Snapshot.of([cart, service])
+    assert snapshot.find(Service, "shop", "cart") is service
+    assert snapshot.find(Workload, "shop", "cart", "Deployment") is cart
+    assert snapshot.find(Workload, "shop", "cart", "DaemonSet") is None
+    assert snapshot.find(Service, "elsewhere", "cart") is None
+    assert snapshot.of_type(Service, "shop") == (service,)
+    assert snapshot.of_type(Service, "elsewhere") == ()
+
+
+def test_a_namespace_without_objects_answers_with_nothing():
+    """Asking about a namespace that was not read is no error."""
+    snapshot = Snapshot.of([])
+    assert snapshot.workloads("shop") == ()
+    assert snapshot.select("shop", EVERYTHING) == ()
+    assert snapshot.policies_for(deployment("shop/cart")) == ()
+    assert snapshot.shard("shop").policies == ()
+
+
+def test_policies_of_a_workload_are_sorted_by_name():
+    """Those that select it by label and those that select everything."""
+    cart = deployment("shop/cart")
+    policies = [
+        policy(f"shop/{name}", selects=labels, ingress=[])
+        for name, labels in (("d", {}), ("a", {"app": "cart"}), ("c", {"app": "cart"}), ("b", {"app": "x"}))
+    ]
+    assert [each.name for each in Snapshot.of(policies).policies_for(cart)] == ["a", "c", "d"]
+
+
+def test_no_policy_selects_host_network_pods():
+    """Not even one that selects everything."""
+    assert Snapshot.of([deny_all("shop")]).policies_for(host_daemon("shop/agent")) == ()
+
+
+def test_isolating_all_needs_an_empty_selector_and_the_direction():
+    """Only then are pods to come isolated too."""
+    selective = policy("shop/some", selects={"app": "cart"}, ingress=[])
+    snapshot = Snapshot.of([selective, policy("shop/out", egress=[])])
+    assert snapshot.isolates_all("shop", EGRESS)
+    assert not snapshot.isolates_all("shop", INGRESS)
+    assert not snapshot.isolates_all("elsewhere", EGRESS)
+
+
+def test_objects_without_namespace_are_counted_and_are_no_namespace():
+    """Nodes live outside of namespaces."""
+    node = NodeAddresses(ObjectRef("v1", "Node", "", "one"), ())
+    snapshot = Snapshot.of([node, namespace("shop")])
+    assert snapshot.namespace_names == ("shop",)
+    assert snapshot.object_count == 2
+    assert list(snapshot.every(NodeAddresses)) == [node]
+    assert snapshot.select_namespaces(EVERYTHING) == frozenset({"shop"})
+
+
+def test_a_namespaces_new_labels_count_at_once():
+    """An answer that was kept from before the change is not used."""
+    selector = Selector.of({"team": "a"})
+    before = Snapshot.of([namespace("shop", team="a"), namespace("data", team="b")])
+    assert before.select_namespaces(selector) == {"shop"}
+    after = before.with_changes(put=[namespace("data", team="a"), namespace("shop")])
+    assert after.select_namespaces(selector) == {"data"}
+
+
+def test_a_workloads_own_namespace_object_is_its_newest():
+    """A change replaces the namespace as a whole, annotations and state included."""
+    ending = replace(namespace("shop"), terminating=True)
+    snapshot = Snapshot.of([namespace("shop")]).with_changes(put=[ending])
+    assert snapshot.namespace("shop").terminating
+    assert isinstance(snapshot.namespace("shop"), Namespace)
