@@ -17,7 +17,7 @@ from istio_netpol.model.workloads import ContainerPort, Namespace, Workload
 
 # Shared machines are slow at times, and a cluster takes a while to draw: neither is a failure.
 settings.register_profile(
-    "laws", max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "laws", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("laws")
 

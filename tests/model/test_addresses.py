@@ -1,0 +1,176 @@
+"""Address sets and ipBlocks against the standard library."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from istio_netpol.model.addresses import (
+    ALL_ADDRESSES,
+    ALL_IPV4,
+    ALL_IPV6,
+    AddressSet,
+    IpBlock,
+    parse_address,
+)
+
+TEXTS = (
+    "0.0.0.0/0",
+    "0.0.0.0/30",
+    "0.0.0.2/31",
+    "10.0.0.0/30",
+    "10.0.0.2/32",
+    "10.0.0.4/31",
+    "255.255.255.254/31",
+    "::/0",
+    "::/126",
+    "::2/127",
+    "fd00::/126",
+    "fd00::3/128",
+)
+DOMAIN = [
+    ip_address(text)
+    for text in (
+        "0.0.0.0",
+        "0.0.0.2",
+        "0.0.0.3",
+        "0.0.0.4",
+        "9.255.255.255",
+        "10.0.0.0",
+        "10.0.0.1",
+        "10.0.0.2",
+        "10.0.0.3",
+        "10.0.0.4",
+        "10.0.0.5",
+        "10.0.0.6",
+        "255.255.255.253",
+        "255.255.255.254",
+        "255.255.255.255",
+        "::",
+        "::2",
+        "::3",
+        "::4",
+        "fd00::",
+        "fd00::2",
+        "fd00::3",
+        "fd00::4",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    )
+]
+texts = st.lists(st.sampled_from(TEXTS), max_size=4)
+sets = texts.map(lambda some: AddressSet.of(*some))
+
+
+def members(some):
+    return {each for each in DOMAIN if some.contains(each)}
+
+
+@given(texts)
+def test_a_set_holds_the_addresses_of_its_networks(some):
+    """As the standard library sees them."""
+    assert members(AddressSet.of(*some)) == {
+        each for each in DOMAIN if any(each in ip_network(text) for text in some)
+    }
+
+
+@given(sets, sets)
+def test_union(left, right):
+    """An address is in the union if it is in either set."""
+    assert members(left | right) == members(left) | members(right)
+
+
+@given(sets, sets)
+def test_intersection(left, right):
+    """An address is in the intersection if it is in both sets."""
+    assert members(left & right) == members(left) & members(right)
+
+
+@given(sets, sets)
+def test_difference(left, right):
+    """An address is in the difference if it is in the first set only."""
+    assert members(left - right) == members(left) - members(right)
+
+
+@given(sets, sets)
+def test_inclusion(left, right):
+    """One set is within another if the other adds nothing by losing it."""
+    assert (left <= right) == ((left | right) == right)
+
+
+@given(sets, sets, sets)
+def test_equal_sets_have_one_form(left, middle, right):
+    """However a set was made, equal contents are equal values."""
+    assert (left | middle) & right == (right & middle) | (right & left)
+
+
+@given(sets)
+def test_networks_cover_exactly_the_set(some):
+    """The CIDRs of a set, put together again, are the set."""
+    assert AddressSet.of(*some.networks()) == some
+
+
+@given(sets)
+def test_ranges_cover_exactly_the_set(some):
+    """The ranges of a set, put together again, are the set."""
+    total = AddressSet()
+    for low, high in some.ranges():
+        total |= AddressSet.from_range(low.version, int(low), int(high))
+    assert total == some
+
+
+@given(sets)
+def test_only_the_empty_set_is_false(some):
+    """Both families count."""
+    assert bool(some) == (some != AddressSet())
+
+
+def test_ranges_list_ipv4_before_ipv6():
+    """Each with its first and last address, maximal."""
+    some = AddressSet.of("fd00::/127", "10.0.0.0/31", "10.0.0.2/31", "9.0.0.1")
+    assert [f"{low}-{high}" for low, high in some.ranges()] == [
+        "9.0.0.1-9.0.0.1",
+        "10.0.0.0-10.0.0.3",
+        "fd00::-fd00::1",
+    ]
+
+
+def test_the_fewest_networks_are_listed():
+    """Neighbouring CIDRs are written as one."""
+    some = AddressSet.of("10.0.0.0/25", "10.0.0.128/25", ip_address("10.0.1.0"))
+    assert [str(network) for network in some.networks()] == ["10.0.0.0/24", "10.0.1.0/32"]
+
+
+def test_everything_is_both_families():
+    """ALL_ADDRESSES has two parts that share nothing."""
+    assert ALL_IPV4 | ALL_IPV6 == ALL_ADDRESSES == AddressSet.of("0.0.0.0/0", "::/0")
+    assert not ALL_IPV4 & ALL_IPV6
+
+
+def test_a_text_that_is_no_address_is_refused():
+    """The error names the text."""
+    with pytest.raises(ValueError, match=r"'10\.0\.0' does not appear to be an IPv4 or IPv6 network"):
+        AddressSet.of("10.0.0")
+
+
+def test_a_block_is_its_cidr_without_its_exceptions():
+    """Host bits of the CIDR are kept as written and mean nothing."""
+    block = IpBlock("10.0.0.7/24", ("10.0.0.0/25",))
+    assert block.cidr == "10.0.0.7/24"
+    assert block.addresses == AddressSet.of("10.0.0.128/25")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("10.0.0.1", ip_address("10.0.0.1")),
+        ("::1", ip_address("::1")),
+        ("[::1]", ip_address("::1")),
+        ("localhost", None),
+        ("10.0.0.0/8", None),
+        ("", None),
+    ],
+)
+def test_parse_address(text, address):
+    """An address in any of its spellings, or None."""
+    assert parse_address(text) == address

@@ -1,0 +1,202 @@
+"""Pods and controllers as classes of pods that no policy can tell apart."""
+
+from dataclasses import replace
+
+from tests.values import address, deployment, policy
+
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import ContainerPort, Owner, Workload
+
+HTTP = ContainerPort(8080, "http")
+
+
+def pod(name, owner=None, *, ports=(HTTP,), at=(), nodes=(), **labels):
+    labels = {key.replace("_", "-"): value for key, value in labels.items()} or {"app": "cart"}
+    return Workload(
+        ObjectRef("v1", "Pod", "shop", name),
+        labels,
+        ports=ports,
+        owner=owner,
+        addresses=tuple(address(each) for each in at),
+        node_addresses=tuple(address(each) for each in nodes),
+    )
+
+
+def replica_set(name, owner=None, **labels):
+    ref = ObjectRef("apps/v1", "ReplicaSet", "shop", name)
+    labels = {key.replace("_", "-"): value for key, value in labels.items()}
+    return Workload(ref, {"app": "cart", **labels}, ports=(HTTP,), owner=owner)
+
+
+CART = replace(deployment("shop/cart", HTTP), selector=Selector.of({"app": "cart"}))
+BY_CART = Owner("apps/v1", "Deployment", "cart")
+BY_SET = Owner("apps/v1", "ReplicaSet", "cart-5f4")
+
+
+def classes(*objects):
+    """What the namespace consists of: the names of its classes."""
+    return [each.peer_name.removeprefix("shop/") for each in Snapshot.of(objects).workloads("shop")]
+
+
+def only(*objects):
+    (found,) = Snapshot.of(objects).workloads("shop")
+    return found
+
+
+def test_a_controllers_template_is_a_class_before_any_pod_runs():
+    """Manifests in a folder have templates only."""
+    assert only(CART) is CART
+
+
+def test_a_bare_pod_is_a_class():
+    """It goes by its own name."""
+    assert classes(pod("debug")) == ["Pod/debug"]
+
+
+def test_pods_of_a_deployment_are_its_class():
+    """Through the ReplicaSet between them, which is no class of its own."""
+    running = only(
+        CART,
+        replica_set("cart-5f4", BY_CART, pod_template_hash="5f4"),
+        pod("cart-5f4-b", BY_SET, at=["10.0.0.2"], app="cart", pod_template_hash="5f4"),
+        pod("cart-5f4-a", BY_SET, at=["10.0.0.10", "fd00::1"], app="cart", pod_template_hash="5f4"),
+    )
+    assert running.ref == CART.ref
+    assert running.labels == {"app": "cart"}
+    assert running.selector == CART.selector
+    assert [str(each) for each in running.addresses] == ["10.0.0.2", "10.0.0.10", "fd00::1"]
+
+
+def test_addresses_of_nodes_are_gathered_once_each():
+    """Pods of a class may share nodes."""
+    running = only(
+        pod("a", BY_CART, nodes=["192.168.0.2"]),
+        pod("b", BY_CART, nodes=["192.168.0.1", "192.168.0.2"]),
+    )
+    assert [str(each) for each in running.node_addresses] == ["192.168.0.1", "192.168.0.2"]
+
+
+def test_a_deployment_that_was_not_read_is_known_by_the_template_hash():
+    """Its ReplicaSet is called after it, followed by the hash that its pods carry."""
+    running = only(pod("cart-5f4-a", BY_SET, app="cart", pod_template_hash="5f4"))
+    assert running.ref == ObjectRef("apps/v1", "Deployment", "shop", "cart")
+
+
+def test_a_rollout_that_was_not_read_is_known_by_its_hash_label():
+    """Argo Rollouts has a label of its own."""
+    running = only(pod("cart-5f4-a", BY_SET, app="cart", rollouts_pod_template_hash="5f4"))
+    assert running.ref == ObjectRef("argoproj.io/v1alpha1", "Rollout", "shop", "cart")
+
+
+def test_an_unread_replica_set_without_hash_is_the_class():
+    """Nothing says that something stands behind it."""
+    assert classes(pod("a", BY_SET)) == ["ReplicaSet/cart-5f4"]
+
+
+def test_other_unread_controllers_are_the_class():
+    """A StatefulSet's pods have its name."""
+    owner = Owner("apps/v1", "StatefulSet", "db")
+    assert classes(pod("db-0", owner), pod("db-1", owner)) == ["StatefulSet/db"]
+
+
+def test_a_lone_replica_set_is_a_class():
+    """Nobody owns it."""
+    assert classes(replica_set("cart-5f4")) == ["ReplicaSet/cart-5f4"]
+
+
+def test_a_replica_set_stands_for_its_unread_deployment():
+    """The name is the one that a person would edit."""
+    assert classes(replica_set("cart-5f4", BY_CART)) == ["Deployment/cart"]
+
+
+def test_pods_with_different_labels_are_classes_of_their_own():
+    """The one that carries the template's labels and ports has the controller's name."""
+    found = classes(CART, pod("a", BY_CART, app="cart", debug="on"), pod("b", BY_CART, app="other"))
+    assert found == ["Deployment/cart", "Pod/b"]
+
+
+def test_pods_with_different_ports_are_classes_of_their_own():
+    """A port name may mean another number on each."""
+    found = classes(pod("a", BY_CART), pod("b", BY_CART, ports=()), pod("c", BY_CART))
+    assert found == ["Deployment/cart", "Pod/b"]
+
+
+def test_a_template_that_no_pod_carries_yet_is_a_class_beside_the_old_pods():
+    """During a rollout both versions have to work."""
+    found = Snapshot.of([CART, pod("a", BY_CART, app="old")]).workloads("shop")
+    assert [(each.peer_name, dict(each.labels)) for each in found] == [
+        ("shop/Deployment/cart", {"app": "cart"}),
+        ("shop/Pod/a", {"app": "old"}),
+    ]
+
+
+def test_injected_pods_are_the_class_of_their_template():
+    """A sidecar adds labels and ports to what the template says."""
+    injected = pod(
+        "a", BY_CART, ports=(HTTP, ContainerPort(15090, "http-envoy-prom")), app="cart", mesh="yes"
+    )
+    running = only(CART, injected)
+    assert running.ref == CART.ref
+    assert len(running.ports) == 2
+
+
+def test_instance_labels_do_not_tell_pods_apart():
+    """Ordinals, hashes and revisions differ between pods that policies treat alike."""
+    owner = Owner("apps/v1", "StatefulSet", "db")
+    pods = [
+        replace(pod(f"db-{n}", owner), labels={"app": "db", "apps.kubernetes.io/pod-index": str(n)})
+        for n in "01"
+    ]
+    assert only(*pods).labels == {"app": "db"}
+
+
+def test_instance_labels_tell_pods_apart_where_a_policy_names_them():
+    """A podSelector on the ordinal makes each pod a class, in every namespace."""
+    owner = Owner("apps/v1", "StatefulSet", "db")
+    pods = [
+        replace(pod(f"db-{n}", owner), labels={"app": "db", "apps.kubernetes.io/pod-index": str(n)})
+        for n in "01"
+    ]
+    first = policy("elsewhere/first", selects={"apps.kubernetes.io/pod-index": "0"}, ingress=[])
+    assert classes(*pods, first) == ["Pod/db-1", "StatefulSet/db"]
+
+
+def test_instance_labels_tell_pods_apart_where_a_service_names_them():
+    """A Service for one ordinal needs a class to resolve to."""
+    owner = Owner("apps/v1", "StatefulSet", "db")
+    key = "statefulset.kubernetes.io/pod-name"
+    pods = [replace(pod(f"db-{n}", owner), labels={"app": "db", key: f"db-{n}"}) for n in "01"]
+    service = Service(ObjectRef("v1", "Service", "shop", "first"), selector={key: "db-0"})
+    assert classes(*pods, service) == ["Pod/db-1", "StatefulSet/db"]
+
+
+def test_a_job_of_an_unread_cron_job_has_the_cron_jobs_name():
+    """Job and pods are the CronJob's class."""
+    job = Workload(
+        ObjectRef("batch/v1", "Job", "shop", "backup-1"),
+        {"app": "b"},
+        owner=Owner("batch/v1", "CronJob", "backup"),
+    )
+    running = pod("backup-1-x", Owner("batch/v1", "Job", "backup-1"), ports=(), app="b")
+    assert classes(job, running) == ["CronJob/backup"]
+
+
+def test_needs_declared_on_the_controller_hold_for_its_pods():
+    """The pods' own annotations come first."""
+    declared = replace(CART, calls="ledger", called_by="front")
+    assert (only(declared, pod("a", BY_CART)).calls, only(declared, pod("a", BY_CART)).called_by) == (
+        "ledger",
+        "front",
+    )
+    own = replace(pod("a", BY_CART), calls="other", called_by="nobody")
+    assert (only(declared, own).calls, only(declared, own).called_by) == ("other", "nobody")
+
+
+def test_owners_that_own_each_other_end_somewhere():
+    """A loop of ownerReferences is nonsense, but no reason to hang."""
+    one = replica_set("one", Owner("apps/v1", "ReplicaSet", "two"))
+    two = replica_set("two", Owner("apps/v1", "ReplicaSet", "one"))
+    assert classes(one, two) == ["ReplicaSet/one", "ReplicaSet/two"]

@@ -1,0 +1,49 @@
+"""Label selectors: the ones not seen through policies, and the index that answers them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import strategies as some
+from tests.netpol import naive
+from tests.values import deployment, host_daemon
+
+from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
+from istio_netpol.model.snapshot import Snapshot
+
+
+@given(some.selectors, some.labels)
+def test_a_selector_matches_as_the_api_reference_says(selector, labels):
+    """Against the second reading of the same reference."""
+    assert selector.matches(labels) == naive.selects(selector, labels)
+
+
+@given(some.selectors, st.lists(some.workloads(), max_size=6, unique_by=lambda each: each.ref))
+def test_the_index_selects_what_the_selector_matches(selector, workloads):
+    """By namespace and anywhere, in order of kind and name."""
+    snapshot = Snapshot.of(workloads)
+    for name in some.NAMESPACES:
+        assert [each.peer_name for each in snapshot.select(name, selector)] == sorted(
+            each.peer_name
+            for each in workloads
+            if each.namespace == name and naive.selects(selector, each.labels)
+        )
+    assert [each.peer_name for each in snapshot.select_anywhere(selector)] == sorted(
+        each.peer_name for each in workloads if naive.selects(selector, each.labels)
+    )
+
+
+def test_host_network_pods_are_selected_by_label():
+    """Unlike a policy's, a plain selector does not care about the network."""
+    snapshot = Snapshot.of([host_daemon("shop/agent", app="x"), deployment("shop/cart", app="x")])
+    assert [each.name for each in snapshot.select("shop", Selector.of({"app": "x"}))] == ["agent", "cart"]
+
+
+def test_everything_is_the_selector_without_terms():
+    """It matches pods with labels and pods without."""
+    assert EVERYTHING.is_everything
+    assert EVERYTHING.matches({})
+    assert not namespace_named("shop").is_everything
+
+
+def test_selectors_of_equal_labels_are_equal():
+    """The order of labels does not matter."""
+    assert Selector.of({"a": "1", "b": "2"}) == Selector.of({"b": "2", "a": "1"})
