@@ -1,0 +1,101 @@
+"""Who an ALLOW rule of an AuthorizationPolicy lets in: its sources as peers of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.identities import (
+    ANY,
+    named_namespace,
+    pattern_matches,
+    principal_matches,
+    service_account_matches,
+    trust_domains,
+)
+from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, AddressSet
+from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
+from istio_netpol.model.mesh import AuthorizationSource
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A value of a list that is no address block."""
+
+    value: str
+
+
+def clients_of(
+    view: MeshView, source: AuthorizationSource, own_namespace: str
+) -> Iterator[Peer | Unreadable]:
+    """The pods, or else the addresses, that a source means; nothing where it means anybody.
+
+    Its lists hold together: a client has to be in each of them. `requestPrincipals` and `remoteIpBlocks`
+    speak of the request, not of
+    who opens the connection, and exclusions (`notPrincipals` …) narrow what is allowed, so neither names
+    anybody.
+    """
+    blocks = [_addresses(each) for each in source.ip_blocks]
+    yield from (each for each in blocks if isinstance(each, Unreadable))
+    allowed = AddressSet()
+    for each in blocks:
+        allowed = allowed if isinstance(each, Unreadable) else allowed | each
+    if not _narrows(source):
+        if allowed and not (allowed >= ALL_IPV4 or allowed >= ALL_IPV6):
+            yield AddressPeer(allowed)
+        return
+    for pod in _candidates(view, source, own_namespace):
+        if view.in_mesh(pod) and _means(view, source, own_namespace, pod) and _within(pod, source, allowed):
+            yield PodsPeer(pod)
+
+
+def _narrows(source: AuthorizationSource) -> bool:
+    """Whether a list of identities says more than "anybody with an identity"."""
+    lists = (source.principals, source.namespaces, source.service_accounts)
+    return any(entries and ANY not in entries for entries in lists)
+
+
+def _candidates(view: MeshView, source: AuthorizationSource, own_namespace: str) -> Iterable[Workload]:
+    """The pods of the namespaces that the source names, or of all where it names one by a wildcard."""
+    for homes in _namespaces(source, own_namespace):
+        if homes and None not in homes:
+            return [pod for home in sorted(filter(None, homes)) for pod in view.snapshot.workloads(home)]
+    return view.snapshot.every_workload()
+
+
+def _namespaces(source: AuthorizationSource, own_namespace: str) -> Iterator[set[str | None]]:
+    yield {None if "*" in entry else entry for entry in source.namespaces}
+    yield {entry.rpartition("/")[0] or own_namespace for entry in source.service_accounts}
+    yield {named_namespace(entry) for entry in source.principals}
+
+
+def _means(view: MeshView, source: AuthorizationSource, own_namespace: str, pod: Workload) -> bool:
+    home, account = pod.namespace, pod.service_account
+    domains = trust_domains(view, pod)
+    if source.namespaces and not any(pattern_matches(entry, home) for entry in source.namespaces):
+        return False
+    if source.principals and not any(
+        principal_matches(entry, domains, home, account) for entry in source.principals
+    ):
+        return False
+    accounts = source.service_accounts
+    return not accounts or any(
+        service_account_matches(entry, own_namespace, home, account) for entry in accounts
+    )
+
+
+def _within(pod: Workload, source: AuthorizationSource, allowed: AddressSet) -> bool:
+    """Whether the packet source can be in `ipBlocks`; pods at unknown addresses count as if it were."""
+    return not source.ip_blocks or not pod.addresses or any(allowed.contains(each) for each in pod.addresses)
+
+
+def _addresses(block: str) -> AddressSet | Unreadable:
+    try:
+        return AddressSet.of(block)
+    except ValueError:
+        return Unreadable(block)

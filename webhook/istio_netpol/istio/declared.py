@@ -1,0 +1,65 @@
+"""Flows from pods to what an object says they talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.consent import consents
+from istio_netpol.istio.hbone import reached
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """Who asks for flows: the object, the path in it, and the clause that completes "this connection is
+    needed because …"."""
+
+    ref: ObjectRef
+    field: str
+    reason: str
+
+
+def answers(view: MeshView, target: Service | ServiceEntry, port: int | None) -> tuple[Backend, ...]:
+    """What is behind a Service or ServiceEntry on a port (None: on all of them)."""
+    if isinstance(target, Service):
+        return view.backends(target, port)
+    return view.entry_backends(target, port)
+
+
+def flows_to(
+    view: MeshView,
+    declared: Declaration,
+    client: Workload,
+    target: Service | ServiceEntry | None,
+    backends: Iterable[Backend],
+) -> Iterator[RequiredFlow]:
+    """A client's flows to the backends of a name, as they are on the wire; to pods only with the consent of
+    their namespace."""
+    service = target if isinstance(target, Service) else None
+    for backend in backends:
+        consented, kind = True, FlowKind.WORKLOAD_TO_EXTERNAL
+        if isinstance(backend.peer, PodsPeer):
+            kind = FlowKind.WORKLOAD_TO_WORKLOAD
+            consented = consents(view, declared.ref, client, backend.peer.workload, service)
+        for wire in reached(view, client, target, backend):
+            yield RequiredFlow(
+                kind=kind,
+                object=declared.ref,
+                source=PodsPeer(client),
+                destination=wire.peer,
+                protocol=wire.protocol,
+                port=wire.port,
+                reason=declared.reason,
+                consented=consented,
+                field=declared.field,
+            )

@@ -1,0 +1,111 @@
+"""HBONE: how connections look on the wire where ambient mode carries them.
+
+ztunnel tunnels TCP between pods of the mesh over port 15008, and sends what is meant for a Service with a
+waypoint to that waypoint first.
+A NetworkPolicy sees the tunnel, not what is in it.
+
+Sources: istio.io/latest/docs/ambient/usage/networkpolicy/ and .../usage/waypoint/ (Istio 1.28);
+`findServiceWaypoint` in
+`pilot/pkg/xds/endpoints/endpoint_builder.go` (sidecars do not use waypoints, gateways only where the Service
+opts in, none without a virtual IP).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.backends import Backend
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import Peer, PodsPeer
+from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+HBONE_PORT = 15008
+USE_WAYPOINT = "istio.io/use-waypoint"
+USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
+INGRESS_USE_WAYPOINT = "istio.io/ingress-use-waypoint"
+WAYPOINT_FOR = "istio.io/waypoint-for"
+_FOR_SERVICES = frozenset({"service", "all"})
+
+
+def wire_port(view: MeshView, client: Peer, server: Peer, protocol: Protocol, port: int) -> int:
+    """The port that policies see: 15008 where both ends are in the mesh and one of them is in ambient mode,
+    else the port itself.
+
+    Only TCP is tunnelled. An ambient pod is tunnelled to by whatever is in the mesh; a sidecar accepts
+    tunnels of ambient pods, a
+    gateway does not.
+    """
+    if protocol is not Protocol.TCP or not isinstance(client, PodsPeer) or not isinstance(server, PodsPeer):
+        return port
+    tunnelled = _tunnels(view, client.workload, server.workload)
+    return HBONE_PORT if tunnelled else port
+
+
+def _tunnels(view: MeshView, client: Workload, server: Workload) -> bool:
+    if view.is_ambient(server):
+        return view.is_ambient(client) or view.in_mesh(client) or view.is_gateway(client)
+    return view.is_ambient(client) and view.in_mesh(server) and not view.is_gateway(server)
+
+
+def reached(
+    view: MeshView, client: Workload, service: Service | ServiceEntry | None, backend: Backend
+) -> tuple[Backend, ...]:
+    """Where a client's packets for a backend of a Service go: to the backend, through its tunnel port, or to
+    a waypoint before it.
+
+    What the waypoint in turn connects to is the waypoint's own need.
+    """
+    if (
+        backend.protocol is Protocol.TCP
+        and isinstance(backend.peer, PodsPeer)
+        and isinstance(service, Service)
+    ):
+        waypoint = waypoint_between(view, client, service)
+        if waypoint:
+            return tuple(Backend(PodsPeer(pod), Protocol.TCP, HBONE_PORT) for pod in waypoint)
+    port = wire_port(view, PodsPeer(client), backend.peer, backend.protocol, backend.port)
+    return (backend if port == backend.port else replace(backend, port=port),)
+
+
+def waypoint_between(view: MeshView, client: Workload, service: Service) -> tuple[Workload, ...]:
+    """The waypoint pods that a client's connections to a Service pass through; none where they don't."""
+    if view.is_ambient(client):
+        return waypoint_pods(view, service)
+    if view.is_gateway(client) and _opted(view, service, INGRESS_USE_WAYPOINT) == "true":
+        return tuple(pod for pod in waypoint_pods(view, service) if pod.ref.key != client.ref.key)
+    return ()
+
+
+def waypoint_pods(view: MeshView, service: Service) -> tuple[Workload, ...]:
+    """The pods of the waypoint that a Service uses; none for a headless Service or where the waypoint does
+    not exist."""
+    named = waypoint_of(view, service)
+    if named is None or service.is_headless:
+        return ()
+    gateway = view.find_kubernetes_gateway(*named)
+    if gateway is None or gateway.labels.get(WAYPOINT_FOR, "service") not in _FOR_SERVICES:
+        return ()
+    return view.kubernetes_gateway_workloads(gateway)
+
+
+def waypoint_of(view: MeshView, service: Service) -> tuple[str, str] | None:
+    """(namespace, name) of the waypoint that labels choose for a Service: its own label before its
+    namespace's; `none` opts out."""
+    for labels in (service.labels, view.snapshot.namespace(service.namespace).labels):
+        name = labels.get(USE_WAYPOINT)
+        if name == "none":
+            return None
+        if name:
+            return (labels.get(USE_WAYPOINT_NAMESPACE) or service.namespace, name)
+    return None
+
+
+def _opted(view: MeshView, service: Service, label: str) -> str:
+    own = service.labels.get(label)
+    return view.snapshot.namespace(service.namespace).labels.get(label, "") if own is None else own

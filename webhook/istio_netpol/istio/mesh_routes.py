@@ -1,0 +1,40 @@
+"""VirtualServices as sidecars apply them: where a client's traffic for a host really goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.hosts import is_exported
+from istio_netpol.istio.virtual_services import MESH, Leg, legs_of
+from istio_netpol.model.mesh import VirtualService
+from istio_netpol.model.shard import Shard
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def mesh_legs(view: MeshView, host: str, namespace: str) -> tuple[Leg, ...]:
+    """Where VirtualServices send what sidecars of a namespace address to the host; nothing where none has a
+    route for it."""
+    return tuple(
+        leg
+        for service in _routing(view, host.rstrip(".").lower())
+        if is_exported(service.export_to, service.ref.namespace, namespace)
+        for leg in legs_of(service, view)
+        if isinstance(leg, Leg) and MESH in leg.gateways
+    )
+
+
+def _routing(view: MeshView, host: str) -> Iterator[VirtualService]:
+    for (by_host,) in view.snapshot.by_namespace("virtual-service-hosts", _by_host).values():
+        yield from by_host.get(host, ())
+
+
+def _by_host(shard: Shard) -> tuple[Mapping[str, tuple[VirtualService, ...]], ...]:
+    found: dict[str, tuple[VirtualService, ...]] = {}
+    for each in shard.of_type(VirtualService):
+        for host in each.hosts:
+            key = host.rstrip(".").lower()
+            found[key] = (*found.get(key, ()), each)
+    return (found,) if found else ()

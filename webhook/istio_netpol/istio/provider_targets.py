@@ -1,0 +1,57 @@
+"""Extension providers of the mesh config: what a proxy connects to for external authorization or tracing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.hbone import reached
+from istio_netpol.model.mesh import ExtensionProvider, ServiceEntry
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def find_provider(view: MeshView, client: Workload, name: str) -> ExtensionProvider | None:
+    """The provider of that name in the mesh config of the client's revision."""
+    config = view.mesh_config(view.injection(client).revision)
+    providers = config.extension_providers if config else ()
+    return next((each for each in providers if each.name == name), None)
+
+
+def missing_provider(view: MeshView, client: Workload, name: str) -> str:
+    """A sentence on a provider that `find_provider` did not find."""
+    if view.mesh_config(view.injection(client).revision) is None:
+        return (
+            "the input holds no mesh config (ConfigMap istio), so nobody can tell where extension provider "
+            f"{name} is; add it"
+        )
+    return (
+        f"the mesh config has no extension provider {name} that opens connections; add it, or correct the "
+        "name"
+    )
+
+
+def provider_backends(view: MeshView, client: Workload, provider: ExtensionProvider) -> Iterator[Backend]:
+    """What answers for a provider, as the client's packets reach it. `service` is `[namespace/]host`."""
+    namespace, _, host = provider.service.rpartition("/")
+    yield from host_backends(view, client, host, provider.port, namespace)
+
+
+def host_backends(
+    view: MeshView, client: Workload, host: str, port: int, namespace: str = ""
+) -> Iterator[Backend]:
+    """What answers at a host and port of mesh config, which names resolve from the root namespace unless
+    another is given."""
+    home = namespace or view.root_namespace
+    target = view.resolve_host(host, home)
+    if isinstance(target, Service):
+        for each in view.backends(target, port):
+            yield from reached(view, client, target, each)
+    elif isinstance(target, ServiceEntry):
+        yield from view.entry_backends(target, port)
+    else:
+        yield from view.address_backends(host, home, port)

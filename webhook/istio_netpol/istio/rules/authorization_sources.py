@@ -1,0 +1,116 @@
+"""AuthorizationPolicy with action ALLOW: the clients that a policy names connect to the pods that it
+protects.
+
+Whoever lets a client in by name expects its connections, so an ALLOW counts as declared communication, and as
+the consent of the called
+namespace. What names nobody in particular asks for nothing: rules without sources, `*`, and policies for the
+whole mesh. DENY and AUDIT
+ask for nothing either. Ports are those of `to.operation.ports`, else all TCP ports that the pods are known to
+serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.authorized_clients import Unreadable, clients_of
+from istio_netpol.istio.hbone import HBONE_PORT, wire_port
+from istio_netpol.istio.identities import has_two_wildcards
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.selection import Target, is_mesh_wide, targets
+from istio_netpol.istio.served_ports import served_ports
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:
+    """Flows from every client that an ALLOW policy names to every pod that it protects."""
+    if policy.action != "ALLOW" or is_mesh_wide(view, policy):
+        return
+    protected = tuple(targets(view, policy))
+    for index, rule in enumerate(policy.rules):
+        for position, source in enumerate(rule.sources):
+            field = f"spec.rules[{index}].from[{position}].source"
+            yield from _useless_patterns(policy, source, field)
+            for client in clients_of(view, source, policy.ref.namespace):
+                if isinstance(client, Unreadable):
+                    yield unknown(
+                        policy.ref,
+                        f"{field}.ipBlocks",
+                        f"{client.value} is no IP address or CIDR; correct it",
+                    )
+                    continue
+                for target in protected:
+                    yield from _flows(_Clause(policy, rule, field), client, target, view)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """One `from` of a rule; `field` is its path."""
+
+    policy: AuthorizationPolicy
+    rule: AuthorizationRule
+    field: str
+
+
+def _flows(clause: _Clause, client: Peer, target: Target, view: MeshView) -> Iterator[RequiredFlow]:
+    for pod, port in _entrances(clause.rule, client, target, view):
+        if isinstance(client, PodsPeer) and client.workload is pod:
+            continue
+        yield RequiredFlow(
+            kind=FlowKind.WORKLOAD_TO_WORKLOAD,
+            object=clause.policy.ref,
+            source=client,
+            destination=PodsPeer(pod),
+            protocol=Protocol.TCP,
+            port=port,
+            reason=f"{clause.policy.ref} allows {client} to call {pod.ref}",
+            field=clause.field,
+        )
+
+
+def _entrances(
+    rule: AuthorizationRule, client: Peer, target: Target, view: MeshView
+) -> Iterator[tuple[Workload, int]]:
+    """The pods that the client connects to, and the ports on the wire: a waypoint's, where the client passes
+    through one."""
+    if isinstance(client, PodsPeer) and view.is_ambient(client.workload) and target.proxies != target.pods:
+        yield from ((waypoint, HBONE_PORT) for waypoint in target.proxies)
+        return
+    for pod in target.pods:
+        for port in rule.ports or served_ports(view, pod):
+            yield pod, wire_port(view, client, PodsPeer(pod), Protocol.TCP, port)
+
+
+def _useless_patterns(
+    policy: AuthorizationPolicy, source: AuthorizationSource, field: str
+) -> Iterator[Outcome]:
+    for name, entries in (("principals", source.principals), ("namespaces", source.namespaces)):
+        for entry in entries:
+            if has_two_wildcards(entry):
+                sentence = (
+                    f"{entry} matches nobody, because Istio knows a wildcard at one end of a value only; "
+                    "name the namespaces"
+                )
+                yield unknown(policy.ref, f"{field}.{name}", sentence)
+
+
+RULE = Rule(
+    name="authorization-sources",
+    kind=FlowKind.WORKLOAD_TO_WORKLOAD,
+    subjects=(AuthorizationPolicy,),
+    sources=(
+        "https://istio.io/latest/docs/reference/config/security/authorization-policy/#Source (Istio 1.28)",
+        "istio/istio pilot/pkg/security/authz/matcher/string.go and "
+        "pilot/pkg/security/trustdomain/bundle.go (Istio 1.28)",
+    ),
+    outcomes=outcomes,
+)

@@ -1,0 +1,142 @@
+"""The annotation `istio-netpol.io/calls` on a workload: connections that no other object tells of.
+
+It opens egress in the workload's own namespace; the callee's ingress needs its consent. Sidecar or not makes
+no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.calls import (
+    FIELD,
+    AddressCall,
+    ApiServerCall,
+    BadCall,
+    HostCall,
+    ServiceCall,
+    parse_calls,
+)
+from istio_netpol.istio.declared import Declaration, flows_to
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of a workload's annotation, in the words of its author."""
+
+    workload: Workload
+    text: str
+
+    @property
+    def declared(self) -> Declaration:
+        reason = f"{self.workload.ref} declares that it calls {self.text}"
+        return Declaration(self.workload.ref, FIELD, reason)
+
+    def unknown(self, sentence: str) -> Finding:
+        return unknown(self.workload.ref, FIELD, f"{self.text}: {sentence}")
+
+
+def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
+    """The flows of every entry; a finding for each entry that can't be read or found."""
+    for text, call in parse_calls(workload.calls):
+        entry = _Entry(workload, text)
+        match call:
+            case BadCall():
+                yield entry.unknown(f"the entry is not understood: {call.because}")
+            case ApiServerCall():
+                yield _to_api_server(entry, view)
+            case AddressCall():
+                backend = Backend(AddressPeer(AddressSet.of(call.network)), call.protocol, call.port)
+                yield from flows_to(view, entry.declared, workload, None, (backend,))
+            case HostCall():
+                yield from _to_host(entry, call, view)
+            case ServiceCall():
+                yield from _to_named(entry, call, view)
+
+
+def _to_api_server(entry: _Entry, view: MeshView) -> RequiredFlow:
+    peer, port = view.api_server()
+    return RequiredFlow(
+        kind=FlowKind.TO_APISERVER,
+        object=entry.workload.ref,
+        source=PodsPeer(entry.workload),
+        destination=peer,
+        protocol=Protocol.TCP,
+        port=port,
+        reason=entry.declared.reason,
+        field=FIELD,
+    )
+
+
+def _to_named(entry: _Entry, call: ServiceCall, view: MeshView) -> Iterator[Outcome]:
+    namespace = call.namespace or entry.workload.namespace
+    service = view.find_service(namespace, call.name)
+    if service is None:
+        yield entry.unknown(f"there is no Service {namespace}/{call.name}; create it, or correct the entry")
+    else:
+        yield from _to_service(entry, service, call.port, view)
+
+
+def _to_host(entry: _Entry, call: HostCall, view: MeshView) -> Iterator[Outcome]:
+    workload = entry.workload
+    target = view.resolve_host(call.host, workload.namespace)
+    if isinstance(target, Service):
+        yield from _to_service(entry, target, call.port, view)
+        return
+    if call.port is None:
+        yield entry.unknown(
+            f"there is no Service of this name, and a host needs a port, {entry.text}:443 for example"
+        )
+        return
+    found = view.entry_backends(target, call.port) if target is not None else ()
+    found = found or view.address_backends(call.host, workload.namespace, call.port)
+    if not found:
+        yield entry.unknown("there is no Service of this name; create it, or correct the entry")
+    yield from flows_to(view, entry.declared, workload, target, found)
+
+
+def _to_service(entry: _Entry, service: Service, port: int | str | None, view: MeshView) -> Iterator[Outcome]:
+    ports = [each.port for each in service.ports if port in (None, each.port, each.name or None)]
+    if not ports and service.external_name and isinstance(port, int):
+        ports = [port]
+    if not ports:
+        yield entry.unknown(_no_such_port(service, port))
+        return
+    found = tuple(backend for number in ports for backend in view.backends(service, number))
+    if not found:
+        yield entry.unknown(
+            f"nothing answers for {service.ref}; compare its selector and ports with the pods'"
+        )
+    yield from flows_to(view, entry.declared, entry.workload, service, found)
+
+
+def _no_such_port(service: Service, port: int | str | None) -> str:
+    if port is None:
+        return f"{service.ref} declares no ports; add one to the entry"
+    known = (f"{each.port} ({each.name})" if each.name else f"{each.port}" for each in service.ports)
+    return f"{service.ref} has no port {port}; its ports: {', '.join(known) or 'none'}"
+
+
+RULE = Rule(
+    name="declared-calls",
+    kind=FlowKind.WORKLOAD_TO_WORKLOAD,
+    subjects=(Workload,),
+    sources=(
+        "docs/annotations: istio-netpol.io/calls; Kubernetes DNS for Services and Pods (Kubernetes 1.36)",
+    ),
+    outcomes=outcomes,
+)

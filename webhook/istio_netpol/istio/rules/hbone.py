@@ -1,0 +1,106 @@
+"""Ambient mode: probes of the kubelet reach the pods from an address of their own, and waypoints reach what
+they serve.
+
+istio-cni rewrites the source of the kubelet's probes to a link-local address, so that ztunnel lets them pass
+in the clear; to a policy they no
+longer come from the node, whose probes are always allowed. Probes are not among what is read of a pod, so
+they are taken to go to its
+declared ports. Who connects to a pod through its tunnel port follows from the objects that declare it: see
+`istio/hbone.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.gateways import is_waypoint
+from istio_netpol.istio.hbone import USE_WAYPOINT, waypoint_of, wire_port
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.served_ports import PROXY_PORTS
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.services import Service
+from istio_netpol.model.shard import Shard
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+PROBE_SOURCES = {
+    4: AddressPeer(AddressSet.of("169.254.7.127/32")),
+    6: AddressPeer(AddressSet.of("fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128")),
+}
+
+
+def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
+    """Probes of an ambient workload; what a waypoint connects to."""
+    if isinstance(subject, Workload):
+        if view.is_ambient(subject):
+            yield from _probes(subject)
+    elif is_waypoint(subject):
+        yield from _from_waypoint(subject, view)
+
+
+def _probes(workload: Workload) -> Iterator[RequiredFlow]:
+    """From both families where the pods' addresses are not known yet."""
+    versions = {address.version for address in workload.addresses} or {4, 6}
+    ports = {port.number for port in workload.ports if port.protocol is Protocol.TCP} - PROXY_PORTS
+    for port in sorted(ports):
+        for version in sorted(versions):
+            yield RequiredFlow(
+                kind=FlowKind.HBONE,
+                object=workload.ref,
+                source=PROBE_SOURCES[version],
+                destination=PodsPeer(workload),
+                protocol=Protocol.TCP,
+                port=port,
+                reason="in ambient mode the kubelet's probes come from this address",
+            )
+
+
+def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[RequiredFlow]:
+    """To every Service that chose the waypoint, by its own label or its namespace's; these are the called
+    side's consent as well."""
+    for service in _served(gateway, view):
+        for backend in view.backends(service, None):
+            if backend.protocol is not Protocol.TCP:
+                continue
+            for pod in view.kubernetes_gateway_workloads(gateway):
+                source = PodsPeer(pod)
+                yield RequiredFlow(
+                    kind=FlowKind.HBONE,
+                    object=gateway.ref,
+                    source=source,
+                    destination=backend.peer,
+                    protocol=backend.protocol,
+                    port=wire_port(view, source, backend.peer, backend.protocol, backend.port),
+                    reason=f"waypoint {gateway.ref.name} passes on what is sent to {service.ref}",
+                )
+
+
+def _served(gateway: KubernetesGateway, view: MeshView) -> Iterator[Service]:
+    place = (gateway.ref.namespace, gateway.ref.name)
+    for namespace in sorted(view.snapshot.by_namespace("waypoint-users", _choosing)):
+        for service in view.snapshot.of_type(Service, namespace):
+            if not service.is_headless and waypoint_of(view, service) == place:
+                yield service
+
+
+def _choosing(shard: Shard) -> tuple[bool, ...]:
+    labelled = USE_WAYPOINT in shard.namespace.labels
+    return (True,) if labelled or any(USE_WAYPOINT in each.labels for each in shard.of_type(Service)) else ()
+
+
+RULE = Rule(
+    name="hbone",
+    kind=FlowKind.HBONE,
+    subjects=(Workload, KubernetesGateway),
+    sources=(
+        "https://istio.io/latest/docs/ambient/usage/networkpolicy/ (Istio 1.28)",
+        "https://istio.io/latest/docs/ambient/usage/waypoint/ (Istio 1.28)",
+    ),
+    outcomes=outcomes,
+)

@@ -1,0 +1,149 @@
+"""HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute: the pods of the Gateways that a route attaches to
+connect to its backends.
+
+A parent of kind Service or ServiceEntry makes a route of the mesh: its clients are sidecars and waypoints, no
+gateway. Whether a Gateway's
+`allowedRoutes` admit the route is left to Istio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.hbone import reached
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.unnamed import not_granted, unknown
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.gateway_api import BackendRef, KubernetesGateway, KubernetesRoute, ReferenceGrant
+from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.services import Service
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+GATEWAY_API_GROUP = "gateway.networking.k8s.io"
+ISTIO_GROUP = "networking.istio.io"
+
+
+def outcomes(route: KubernetesRoute, view: MeshView) -> Iterator[Outcome]:
+    """Flows from every parent Gateway to every backend, mirrors included; findings for names that stand for
+    nothing."""
+    gateways: list[KubernetesGateway] = []
+    attached = False
+    for index, parent in enumerate(route.parents):
+        if parent.kind != "Gateway" or parent.group != GATEWAY_API_GROUP:
+            continue
+        attached = True
+        namespace = parent.namespace or route.ref.namespace
+        gateway = view.find_kubernetes_gateway(namespace, parent.name)
+        if gateway is not None:
+            gateways.append(gateway)
+            continue
+        sentence = f"there is no Gateway {namespace}/{parent.name}; create it, or correct the reference"
+        yield unknown(route.ref, f"spec.parentRefs[{index}]", sentence)
+    if attached:
+        for backend in route.backends:
+            yield from _to_backend(route, gateways, backend, view)
+
+
+def _to_backend(
+    route: KubernetesRoute, gateways: list[KubernetesGateway], backend: BackendRef, view: MeshView
+) -> Iterator[Outcome]:
+    target = _target(route, backend, view)
+    if isinstance(target, Finding):
+        yield target
+        return
+    found = _answers(target, backend.port, view)
+    if not found:
+        sentence = (
+            f"no pods answer on port {backend.port} of {target.ref}; compare its selector and ports with "
+            "the pods'"
+        )
+        yield unknown(route.ref, backend.field, sentence)
+    for gateway in gateways:
+        for pod in view.kubernetes_gateway_workloads(gateway):
+            for each in found:
+                for wire in reached(view, pod, target, each):
+                    yield RequiredFlow(
+                        kind=FlowKind.GATEWAY_TO_WORKLOAD,
+                        object=route.ref,
+                        source=PodsPeer(pod),
+                        destination=wire.peer,
+                        protocol=wire.protocol,
+                        port=wire.port,
+                        reason=f"{route.ref} sends what {gateway.ref} receives to {target.ref}",
+                        field=backend.field,
+                    )
+
+
+def _answers(target: Service | ServiceEntry, port: int | None, view: MeshView) -> tuple[Backend, ...]:
+    if isinstance(target, Service):
+        return view.backends(target, port)
+    return view.entry_backends(target, port)
+
+
+def _target(route: KubernetesRoute, backend: BackendRef, view: MeshView) -> Service | ServiceEntry | Finding:
+    """What a backendRef means, or why Istio refuses it."""
+    namespace = backend.namespace or route.ref.namespace
+    match (backend.group, backend.kind):
+        case ("", "Service"):
+            if namespace != route.ref.namespace and not _is_granted(route, backend, namespace, view):
+                return not_granted(route.ref, backend.field, _missing_grant(route, backend, namespace))
+            target: Service | ServiceEntry | None = view.find_service(namespace, backend.name)
+            named = f"Service {namespace}/{backend.name}"
+        case (str(group), "Hostname") if group == ISTIO_GROUP:
+            target = view.resolve_host(backend.name, route.ref.namespace)
+            named = f"Service or ServiceEntry with the host {backend.name}"
+        case _:
+            sentence = (
+                f"{backend.kind} {namespace}/{backend.name} is no backend whose pods can be named; use a "
+                "Service"
+            )
+            return unknown(route.ref, backend.field, sentence)
+    if target is None:
+        return unknown(route.ref, backend.field, f"there is no {named}; create it, or correct the reference")
+    if backend.port is None:
+        return unknown(
+            route.ref,
+            backend.field,
+            f"the port of {target.ref} is missing, so Istio refuses the backend; add it",
+        )
+    return target
+
+
+def _is_granted(route: KubernetesRoute, backend: BackendRef, namespace: str, view: MeshView) -> bool:
+    return any(
+        any(
+            (f.group, f.kind, f.namespace) == (route.ref.group, route.ref.kind, route.ref.namespace)
+            for f in grant.froms
+        )
+        and any((to.group, to.kind) == ("", "Service") and to.name in ("", backend.name) for to in grant.tos)
+        for grant in view.snapshot.of_type(ReferenceGrant, namespace)
+    )
+
+
+def _missing_grant(route: KubernetesRoute, backend: BackendRef, namespace: str) -> str:
+    return (
+        f"Service {namespace}/{backend.name} is in another namespace, and no ReferenceGrant in {namespace} "
+        f"lets {route.ref.kind}s of "
+        f"{route.ref.namespace} refer to it, so Istio refuses the backend; create a ReferenceGrant in "
+        f"{namespace} with from "
+        f"group {route.ref.group}, kind {route.ref.kind}, namespace {route.ref.namespace} and to kind "
+        f"Service, name {backend.name}"
+    )
+
+
+RULE = Rule(
+    name="kubernetes-routes",
+    kind=FlowKind.GATEWAY_TO_WORKLOAD,
+    subjects=(KubernetesRoute,),
+    sources=(
+        "https://istio.io/latest/docs/tasks/traffic-management/ingress/gateway-api/ (Istio 1.28)",
+        "https://gateway-api.sigs.k8s.io/api-types/referencegrant/ (Gateway API 1.4)",
+        "istio/istio pilot/pkg/config/kube/gateway/conversion.go, buildDestination (Istio 1.28)",
+    ),
+    outcomes=outcomes,
+)

@@ -1,0 +1,68 @@
+"""Metrics: whoever scrapes reaches the metrics ports of proxies and of istiod, where the settings ask for it.
+
+15020 has the merged metrics of agent, Envoy and application, 15090 Envoy's own; ztunnel has 15020 and istiod
+15014. Who scrapes is every pod
+of the namespaces that the administrator names, and anybody where none is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.injection import is_ztunnel
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AnyPeer, FlowKind, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+AGENT_PORT, ENVOY_PORT, ISTIOD_PORT = 15020, 15090, 15014
+
+
+def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
+    """Flows onto the metrics ports of one workload; none unless `check_scrape` is set."""
+    if not view.settings.check_scrape or workload.host_network:
+        return
+    for port, metrics in _metrics_ports(workload, view):
+        for source in _scrapers(workload, view):
+            yield RequiredFlow(
+                kind=FlowKind.SCRAPE,
+                object=workload.ref,
+                source=source,
+                destination=PodsPeer(workload),
+                protocol=Protocol.TCP,
+                port=port,
+                reason=f"{metrics} of {workload.ref} are scraped there",
+            )
+
+
+def _metrics_ports(workload: Workload, view: MeshView) -> Iterator[tuple[int, str]]:
+    if workload in view.every_istiod():
+        yield ISTIOD_PORT, "the metrics"
+    elif is_ztunnel(workload):
+        yield AGENT_PORT, "the metrics"
+    elif view.injection(workload).injected or view.is_gateway(workload):
+        yield AGENT_PORT, "the merged metrics"
+        yield ENVOY_PORT, "the proxy metrics"
+
+
+def _scrapers(workload: Workload, view: MeshView) -> Iterator[Peer]:
+    namespaces = view.settings.scrape_namespaces
+    if not namespaces:
+        yield AnyPeer("whoever scrapes metrics")
+    for namespace in namespaces:
+        for scraper in view.snapshot.workloads(namespace):
+            if scraper is not workload:
+                yield PodsPeer(scraper)
+
+
+RULE = Rule(
+    name="scrape",
+    kind=FlowKind.SCRAPE,
+    subjects=(Workload,),
+    sources=("https://istio.io/latest/docs/ops/deployment/application-requirements/ (ports; Istio 1.28)",),
+    outcomes=outcomes,
+)

@@ -1,0 +1,129 @@
+"""ServiceEntry: the workloads of its own namespace connect to the endpoints that it adds to the mesh.
+
+A ServiceEntry does not say who its clients are. Taken at its word (exported to every namespace) it would open
+every namespace of the mesh,
+so its clients are the sidecars and ambient pods of its own namespace: whoever wants the host, adds it there.
+A Sidecar whose
+`egress` leaves the host out takes its workloads away; workloads of other namespaces name the host in a
+Sidecar or in
+`istio-netpol.io/calls`. A namespace to which the ServiceEntry is not exported, its own included, has no
+clients.
+
+Where a VirtualService sends sidecars elsewhere for the host, to an egress gateway say, they connect there
+instead, and the way on from that
+gateway is the VirtualService's need. Resolution NONE sends packets to the address that the client looked up:
+without `addresses`
+that is what DNS says of the host, and a wildcard host stands for nothing that a policy could name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.declared import Declaration, answers, flows_to
+from istio_netpol.istio.hosts import is_exported
+from istio_netpol.istio.mesh_routes import mesh_legs
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.sidecar_scope import knows
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.findings import Severity
+from istio_netpol.model.flows import FlowKind, PodsPeer
+from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def outcomes(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
+    """Flows from the workloads of its namespace to what the entry adds; an INFO finding where that can't be
+    named."""
+    yield from _unnamed(entry, view)
+    clients = _clients(entry, view)
+    for host in entry.hosts:
+        knowing = [client for client in clients if knows(view, client, entry.ref.namespace, host)]
+        elsewhere = _elsewhere(entry, host, view)
+        if not elsewhere:
+            yield from _direct(entry, host, knowing, view)
+        for there in elsewhere:
+            yield from _routed(entry, host, there, knowing, view)
+
+
+def _clients(entry: ServiceEntry, view: MeshView) -> tuple[Workload, ...]:
+    own = entry.ref.namespace
+    if not is_exported(entry.export_to, own, own):
+        return ()
+    return tuple(
+        pod for pod in view.snapshot.workloads(own) if view.in_mesh(pod) and not view.is_gateway(pod)
+    )
+
+
+def _elsewhere(entry: ServiceEntry, host: str, view: MeshView) -> tuple[tuple[str, int | None], ...]:
+    """The hosts and ports that VirtualServices send sidecars to instead; nothing where they go to the host
+    itself."""
+    namespace = entry.ref.namespace
+    legs = mesh_legs(view, host, namespace)
+    there = [
+        (view.full_name(leg.destination.host, leg.written_in.namespace), leg.destination.port) for leg in legs
+    ]
+    own = view.full_name(host, namespace)
+    return () if any(target == own for target, _ in there) else tuple(there)
+
+
+def _direct(entry: ServiceEntry, host: str, clients: list[Workload], view: MeshView) -> Iterator[Outcome]:
+    declared = Declaration(
+        entry.ref, "spec.hosts", f"{entry.ref} adds {host} to what the workloads of its namespace call"
+    )
+    for client in clients:
+        backends = (
+            each
+            for each in answers(view, entry, None)
+            if not (isinstance(each.peer, PodsPeer) and each.peer.workload is client)
+        )
+        yield from flows_to(view, declared, client, entry, backends)
+
+
+def _routed(
+    entry: ServiceEntry, host: str, there: tuple[str, int | None], clients: list[Workload], view: MeshView
+) -> Iterator[Outcome]:
+    target_host, port = there
+    target = view.resolve_host(target_host, entry.ref.namespace)
+    if target is None:
+        return
+    declared = Declaration(
+        entry.ref, "spec.hosts", f"{entry.ref} adds {host}, which a VirtualService sends through {target.ref}"
+    )
+    for client in clients:
+        yield from flows_to(view, declared, client, target, answers(view, target, port))
+
+
+def _unnamed(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
+    if answers(view, entry, None) or not entry.ports:
+        return
+    if entry.workload_selector is not None:
+        sentence = (
+            "it selects neither pods nor WorkloadEntries of the input; correct the labels, or add the "
+            "workload"
+        )
+        yield unknown(entry.ref, "spec.workloadSelector", sentence)
+    else:
+        sentence = (
+            f"{', '.join(entry.hosts)} with resolution {entry.resolution} stands for no address that a "
+            "policy could name; "
+            "name hosts without wildcards, or addresses"
+        )
+        yield unknown(entry.ref, "spec.hosts", sentence, Severity.INFO)
+
+
+RULE = Rule(
+    name="service-entry",
+    kind=FlowKind.WORKLOAD_TO_EXTERNAL,
+    subjects=(ServiceEntry,),
+    sources=(
+        "https://istio.io/latest/docs/reference/config/networking/service-entry/ (Istio 1.28)",
+        "https://istio.io/latest/docs/tasks/traffic-management/egress/egress-gateway/ (Istio 1.28)",
+        "https://istio.io/latest/docs/reference/config/networking/sidecar/ (Istio 1.28)",
+    ),
+    outcomes=outcomes,
+)

@@ -1,0 +1,95 @@
+"""Sidecar: the hosts that `egress` names exactly are those that the selected workloads call.
+
+A Sidecar enforces nothing; it says which destinations its workloads know. `ns/host` with a host in full is as
+good as a declaration that
+they call it. Wildcards (`*/*`, `./*`, `ns/*`, `*.example.com`) only bound what they might call, and a Sidecar
+of the root namespace without a
+selector is the default of every namespace: neither names a need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.declared import Declaration, answers, flows_to
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import FlowKind
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.mesh import ServiceEntry, Sidecar
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def outcomes(sidecar: Sidecar, view: MeshView) -> Iterator[Outcome]:
+    """Flows from every selected workload to every host that is named exactly; a finding for a host that is
+    not known."""
+    if sidecar.ref.namespace == view.root_namespace and not sidecar.workload_selector:
+        return
+    clients = _clients(sidecar, view)
+    for index, listener in enumerate(sidecar.egress):
+        for position, entry in enumerate(listener.hosts):
+            home, _, host = entry.rpartition("/")
+            if "*" in host or home == "~":
+                continue
+            field = f"spec.egress[{index}].hosts[{position}]"
+            target = _target(sidecar, home or "*", host, field, view)
+            if isinstance(target, Finding):
+                yield target
+                continue
+            declared = Declaration(
+                sidecar.ref, field, f"{sidecar.ref} names {entry} among the hosts that its workloads call"
+            )
+            found = answers(view, target, listener.port or None)
+            for client in clients:
+                yield from flows_to(view, declared, client, target, found)
+
+
+def _clients(sidecar: Sidecar, view: MeshView) -> tuple[Workload, ...]:
+    """The selected pods that have a sidecar; gateways and pods in ambient mode are none of its business."""
+    selected = view.snapshot.select(sidecar.ref.namespace, Selector.of(sidecar.workload_selector or {}))
+    return tuple(pod for pod in selected if view.injection(pod).injected and not view.is_gateway(pod))
+
+
+def _target(
+    sidecar: Sidecar, home: str, host: str, field: str, view: MeshView
+) -> Service | ServiceEntry | Finding:
+    own = sidecar.ref.namespace
+    target = view.resolve_host(host, own)
+    if target is None:
+        return unknown(
+            sidecar.ref,
+            field,
+            f"there is no Service or ServiceEntry with the host {host}; create it, or correct the entry",
+        )
+    if isinstance(target, Service):
+        full = f"{target.name}.{target.namespace}.svc.{view.settings.mesh.cluster_domain}"
+        if host.rstrip(".").lower() != full:
+            return unknown(
+                sidecar.ref, field, f"Istio compares full names, so {host} matches nothing; write {full}"
+            )
+    expected = own if home == "." else home
+    if expected not in ("*", target.ref.namespace):
+        return unknown(
+            sidecar.ref,
+            field,
+            f"{target.ref} is not in namespace {expected}, so {home}/{host} matches nothing; correct the "
+            "namespace",
+        )
+    return target
+
+
+RULE = Rule(
+    name="sidecar-egress",
+    kind=FlowKind.WORKLOAD_TO_WORKLOAD,
+    subjects=(Sidecar,),
+    sources=(
+        "https://istio.io/latest/docs/reference/config/networking/sidecar/#IstioEgressListener (Istio 1.28)",
+    ),
+    outcomes=outcomes,
+)

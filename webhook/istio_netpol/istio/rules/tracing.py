@@ -1,0 +1,148 @@
+"""Telemetry and mesh config: proxies send their spans to a collector.
+
+Of the Telemetry objects that concern a proxy the most specific one with a tracing section (its own, its
+namespace's, the root namespace's)
+asks for the flow; the provider comes from the most specific one that names any, else from the mesh config's
+default providers, else from
+`defaultConfig.tracing`. Istio uses the first provider of a list. Collectors are defined in the mesh config,
+which only
+administrators write, so their Services count as agreed. Pods in ambient mode have no Envoy of their own, and
+send nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.provider_targets import (
+    find_provider,
+    host_backends,
+    missing_provider,
+    provider_backends,
+)
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.mesh import MeshConfig, Telemetry
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcome]:
+    """Flows from the proxies for which this object decides about tracing."""
+    if isinstance(subject, MeshConfig):
+        clients = [
+            each for each in _proxies(view) if view.mesh_config(view.injection(each).revision) is subject
+        ]
+        yield from _spans(subject.ref, [each for each in clients if not _applicable(each, view)], True, view)
+    elif subject.has_tracing:
+        clients = [each for each in enforcing_proxies(view, subject) if _decides(subject, each, view)]
+        yield from _spans(subject.ref, clients, is_mesh_wide(view, subject), view)
+
+
+def _decides(telemetry: Telemetry, proxy: Workload, view: MeshView) -> bool:
+    return next(iter(_applicable(proxy, view)), None) is telemetry
+
+
+def _proxies(view: MeshView) -> Iterator[Workload]:
+    for pod in view.snapshot.every_workload():
+        if view.injection(pod).injected or view.is_gateway(pod):
+            yield pod
+
+
+def _applicable(proxy: Workload, view: MeshView) -> tuple[Telemetry, ...]:
+    """The Telemetry objects with a tracing section that concern a proxy, the most specific first."""
+    own = _tracing_in(view, proxy.namespace)
+    root = () if proxy.namespace == view.root_namespace else _tracing_in(view, view.root_namespace)
+    selecting = [each for each in own if _targets(each, proxy, view)]
+    everywhere = [each for each in own if not each.selector and not each.target_refs]
+    return (*selecting, *everywhere, *(each for each in root if not each.selector and not each.target_refs))
+
+
+def _tracing_in(view: MeshView, namespace: str) -> tuple[Telemetry, ...]:
+    return tuple(each for each in view.snapshot.of_type(Telemetry, namespace) if each.has_tracing)
+
+
+def _targets(telemetry: Telemetry, proxy: Workload, view: MeshView) -> bool:
+    if telemetry.target_refs:
+        return proxy in enforcing_proxies(view, telemetry)
+    return bool(telemetry.selector) and telemetry.selector.items() <= proxy.labels.items()  # type: ignore[union-attr]
+
+
+def _spans(ref: ObjectRef, clients: Iterable[Workload], shared: bool, view: MeshView) -> Iterator[Outcome]:
+    problems: dict[str, None] = {}
+    for client in clients:
+        collector = _collector(client, view)
+        if isinstance(collector, str):
+            problems[collector] = None
+            continue
+        for wire in collector:
+            yield RequiredFlow(
+                kind=FlowKind.TRACING,
+                object=ref,
+                source=PodsPeer(client),
+                destination=wire.peer,
+                protocol=wire.protocol,
+                port=wire.port,
+                reason=f"{ref} has proxies send their spans there",
+                shared=shared,
+            )
+    for sentence in problems:
+        yield unknown(ref, "tracing", sentence)
+
+
+def _collector(client: Workload, view: MeshView) -> tuple[Backend, ...] | str:
+    """What answers for the client's collector; empty where it sends no spans, a sentence where the collector
+    is not known."""
+    applicable = _applicable(client, view)
+    config = view.mesh_config(view.injection(client).revision)
+    if applicable and applicable[0].disables_tracing:
+        return ()
+    named = next((each.tracing_providers for each in applicable if each.tracing_providers), ())
+    names = named or (config.default_tracing_providers if config else ())
+    if names:
+        return _of_provider(client, names[0], view)
+    if config and config.tracing_address and (config.enable_tracing or applicable):
+        return _of_address(client, config.tracing_address, view)
+    return ()
+
+
+def _of_provider(client: Workload, name: str, view: MeshView) -> tuple[Backend, ...] | str:
+    provider = find_provider(view, client, name)
+    if provider is None:
+        return missing_provider(view, client, name)
+    found = tuple(provider_backends(view, client, provider))
+    return found or f"nothing answers for provider {name} at {provider.service} port {provider.port}"
+
+
+def _of_address(client: Workload, address: str, view: MeshView) -> tuple[Backend, ...] | str:
+    host, _, port = address.rpartition(":")
+    if "$(" in host:
+        return (
+            f"the tracing address {address} of the mesh config is another one on every node, so no policy "
+            "can name it"
+        )
+    found = tuple(host_backends(view, client, host.strip("[]"), int(port))) if host and port.isdigit() else ()
+    return found or f"nothing answers at the tracing address {address} of the mesh config"
+
+
+RULE = Rule(
+    name="tracing",
+    kind=FlowKind.TRACING,
+    subjects=(Telemetry, MeshConfig),
+    sources=(
+        "https://istio.io/latest/docs/reference/config/telemetry/ (Istio 1.28): the hierarchy of Telemetry "
+        "objects",
+        "istio/istio pilot/pkg/model/telemetry.go, Tracing (Istio 1.28): the first provider counts, default "
+        "providers apply without an object",
+        "istio/istio pilot/pkg/networking/core/tracing.go (Istio 1.28): defaultConfig.tracing where no "
+        "provider is named",
+    ),
+    outcomes=outcomes,
+)

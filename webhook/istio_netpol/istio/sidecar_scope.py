@@ -1,0 +1,50 @@
+"""What a Sidecar lets its workloads know: which hosts of which namespaces they can call by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from istio_netpol.model.mesh import Sidecar
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def sidecar_of(view: MeshView, workload: Workload) -> Sidecar | None:
+    """The Sidecar that holds for a workload: one that selects it, else its namespace's, else the root
+    namespace's."""
+    own = view.snapshot.of_type(Sidecar, workload.namespace)
+    selecting = (
+        each
+        for each in own
+        if each.workload_selector and each.workload_selector.items() <= workload.labels.items()
+    )
+    default = (each for each in own if not each.workload_selector)
+    root = (
+        each for each in view.snapshot.of_type(Sidecar, view.root_namespace) if not each.workload_selector
+    )
+    return next((each for found in (selecting, default, root) for each in found), None)
+
+
+def knows(view: MeshView, workload: Workload, namespace: str, host: str) -> bool:
+    """Whether a workload's proxy has the host of an object of a namespace in its configuration; a Sidecar
+    without egress narrows nothing."""
+    sidecar = sidecar_of(view, workload)
+    if sidecar is None or not sidecar.egress:
+        return True
+    return any(
+        _names_namespace(entry.rpartition("/")[0], namespace, workload.namespace)
+        and _covers(entry.rpartition("/")[2], host)
+        for listener in sidecar.egress
+        for entry in listener.hosts
+    )
+
+
+def _names_namespace(written: str, namespace: str, own: str) -> bool:
+    return written in ("", "*") or (own if written == "." else written) == namespace
+
+
+def _covers(pattern: str, host: str) -> bool:
+    """`*.example.com` covers every name below example.com, also one with a wildcard of its own."""
+    return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))

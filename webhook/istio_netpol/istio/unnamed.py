@@ -1,0 +1,17 @@
+"""Findings for needs that can't be named as a flow."""
+
+from __future__ import annotations
+
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.references import ObjectRef
+
+
+def unknown(ref: ObjectRef, field: str, sentence: str, severity: Severity = Severity.WARNING) -> Finding:
+    """A destination, or a source, that the object names and that can't be found; `sentence` starts with what
+    it names."""
+    return Finding(Issue.UNKNOWN_DESTINATION, severity, ref, f"{ref}: {field}: {sentence}", field=field)
+
+
+def not_granted(ref: ObjectRef, field: str, sentence: str) -> Finding:
+    """A destination whose namespace has not agreed, so that Istio itself refuses it."""
+    return Finding(Issue.CONSENT_MISSING, Severity.WARNING, ref, f"{ref}: {field}: {sentence}", field=field)
