@@ -221,6 +221,7 @@ class MeshConfig:
     tracing_address: str = ""
     default_tracing_providers: tuple[str, ...] = ()
     extension_providers: tuple[ExtensionProvider, ...] = ()
+    trust_domain_aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
