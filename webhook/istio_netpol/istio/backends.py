@@ -28,7 +28,7 @@ _LONGEST_CHAIN = 4
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One peer behind a name, and the port on which it is reached: the pod's, after the Service translated it."""
+    """One peer behind a name, and the port on the wire: the pod's, after the Service translated it."""
 
     peer: Peer
     protocol: Protocol
@@ -65,7 +65,7 @@ class Backends:
     def of_service(
         self, service: Service, port: int | None, subset: Labels | None = None, depth: int = 0
     ) -> tuple[Backend, ...]:
-        """What answers on a Service's port, or on all of its ports; pods that lack a named target port are left out."""
+        """What answers on a Service's port, or on all; pods that lack a named target port are left out."""
         if service.external_name:
             return tuple(self._of_name(service.external_name, service, port, depth))
         ports = [each for each in service.ports if port in (None, each.port)]
@@ -80,13 +80,27 @@ class Backends:
         )
         return tuple({(id(each.peer.workload), each.protocol, each.port): each for each in found}.values())  # type: ignore[union-attr]
 
+    def undeclared(
+        self, service: Service, ports: tuple[int, ...], subset: Labels | None
+    ) -> tuple[tuple[Workload, str], ...]:
+        """The selected pods that lack a port of a name that the Service's `ports` target, and that name."""
+        named = [each for each in service.ports if each.port in ports and isinstance(each.target, str)]
+        if not named or service.external_name:
+            return ()
+        return tuple(
+            (pod, str(port.target))
+            for pod in self.pods(service, subset)
+            for port in named
+            if target_on(pod, port) is None
+        )
+
     def of_entry(self, entry: ServiceEntry, port: int | None) -> tuple[Backend, ...]:
-        """What answers for a ServiceEntry on one of its ports, or on all of them; hosts with a wildcard stand for nothing."""
+        """What answers for a ServiceEntry on one of its ports, or on all; for wildcard hosts nobody."""
         ports = [each for each in entry.ports if port in (None, each.number)]
         return tuple(dict.fromkeys(backend for each in ports for backend in self._of_entry_port(entry, each)))
 
     def of_host(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
-        """What answers over TCP at an IP address or host name; nothing where it spells a Service that the input does not hold."""
+        """What answers over TCP at an address or host; nothing for a Service that the input does not hold."""
         if self._hosts.in_cluster(host) and self._hosts.service(host, namespace) is None:
             return ()
         return tuple(self.of_address(host, namespace, port, Protocol.TCP))
@@ -114,7 +128,7 @@ class Backends:
             )
 
     def _listed(self, service: Service, port: ServicePort) -> Iterator[Backend]:
-        """The endpoints that someone else keeps for a Service without a selector; ports correspond by name."""
+        """Endpoints that someone else keeps for a Service without a selector; ports correspond by name."""
         for slice_ in self._slices(service):
             numbers = [
                 each.port

@@ -12,8 +12,8 @@ from istio_netpol.model.workloads import Workload
 class Component:
     """A workload of the control plane; one set of `any_labels` on its pods tells it.
 
-    `watches` completes "it needs the API server because". `webhook_port` is the pods' usual port for admission and conversion
-    webhooks, 0 where there are none.
+    `watches` completes "it needs the API server because". `webhook_port` is the pods' usual port for
+    admission and conversion webhooks, 0 where there are none.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Whether the called namespace has agreed to a connection that an object of another namespace asks for.
 
-Who may write in one namespace must not open another one: ingress is opened only for objects of the called namespace itself, for
-namespaces in which only administrators write, and where the called side says so, by the annotation `istio-netpol.io/called-by` or by
-an ALLOW AuthorizationPolicy that names the caller.
+Who may write in one namespace must not open another one: ingress is opened only for objects of the called
+namespace itself, for namespaces in which only administrators write, and where the called side says so, by the
+annotation `istio-netpol.io/called-by` or by an ALLOW AuthorizationPolicy that names the caller.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def consents(
 ) -> bool:
     """Whether `target` may be opened for what `requiring` asks for.
 
-    `client` are the pods that connect, None where they are not known; `service` is the Service through which they do, if any.
+    `client` are the pods that connect, None where they are not known; `service` is the Service through which
+    they do, if any.
     """
     own = requiring.namespace
     if own == target.namespace or own in trusted_namespaces(view):
@@ -69,7 +70,7 @@ def _selects(policy: AuthorizationPolicy, target: Workload) -> bool:
 
 
 def _names(source: AuthorizationSource, home: str, client: Workload, view: MeshView) -> bool:
-    """Whether a source means the client by name; a wildcard that covers any namespace is no word on this one."""
+    """Whether a source means the client by name; a wildcard over namespaces is no word on this one."""
     config = view.mesh_config()
     domains = (config.trust_domain if config else view.settings.mesh.cluster_domain,)
     identity = (client.namespace, client.service_account)

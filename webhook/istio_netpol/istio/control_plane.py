@@ -57,7 +57,10 @@ class ControlPlane:
         return self._snapshot.select_anywhere(ISTIOD)
 
     def istiods(self, revision: str) -> tuple[Workload, ...]:
-        """The istiod pods of a revision. A name that no istiod carries is a tag, which may point to any of them."""
+        """The istiod pods of a revision.
+
+        A name that no istiod carries is a tag, which may point to any of them.
+        """
         if not self.real_istiods:
             return (self._stand_ins.istiod(),)
         wanted = canonical_revision(revision)
@@ -101,7 +104,7 @@ class ControlPlane:
         return self._discovery[key]
 
     def _named(self, address: str) -> tuple[Backend, ...]:
-        """What a discoveryAddress, `host:port`, stands for; nothing where it names a Service that the input does not hold."""
+        """What a discoveryAddress, `host:port`, stands for; nothing where its Service is not in the input."""
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
             return ()
@@ -114,7 +117,7 @@ class ControlPlane:
         )
 
     def mesh_config(self, revision: str) -> MeshConfig | None:
-        """The mesh config of a revision; that of the root namespace first, and the default one for a revision without its own."""
+        """The mesh config of a revision, of the root namespace first; the default one where it has none."""
         wanted = canonical_revision(revision)
         ranked = sorted(
             (each for each in self._mesh_configs if each.revision in (wanted, "")),

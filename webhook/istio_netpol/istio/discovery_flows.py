@@ -1,4 +1,4 @@
-"""The flow that every proxy needs before anything else: to the control plane, for configuration and certificates."""
+"""The flow that every proxy needs first: to istiod, for its configuration and certificates."""
 
 from __future__ import annotations
 

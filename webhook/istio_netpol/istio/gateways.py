@@ -30,7 +30,7 @@ _DEPLOYED_NAMES = {
     "istio-east-west": "{name}-istio-east-west",
     WAYPOINT_CLASS: "{name}",
 }
-"""What istiod calls the Deployment of a Gateway, by class (`pilot/pkg/config/kube/gateway/deploymentcontroller.go`)."""
+"""The Deployment of a Gateway, by class (`pilot/pkg/config/kube/gateway/deploymentcontroller.go`)."""
 
 _Pair = tuple[str, str]
 
@@ -54,7 +54,7 @@ class Gateways:
         self._predicted: dict[tuple[str, str], tuple[Workload, ...]] = {}
 
     def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
-        """Whether pods run a gateway proxy: they say so, or a Gateway selects pods whose proxy is no injected sidecar."""
+        """Whether pods run a gateway proxy: they say so, or a Gateway selects them, who have no sidecar."""
         if is_declared_gateway(workload):
             return True
         if has_sidecar and (not workload.has_proxy or STATUS_ANNOTATION in workload.annotations):
@@ -70,7 +70,7 @@ class Gateways:
 
     @cached_property
     def _selectors_by_pair(self) -> Mapping[_Pair, list[tuple[str, Labels]]]:
-        """The selectors of all Gateways by their first pair, each with the namespace that it is scoped to (empty: none)."""
+        """The selectors of all Gateways by their first pair, each with the namespace of its scope, if any."""
         scoped = self._settings.mesh.scope_gateway_to_namespace
         found: dict[_Pair, list[tuple[str, Labels]]] = {}
         seen: set[tuple[str, tuple[_Pair, ...]]] = set()
@@ -83,7 +83,10 @@ class Gateways:
         return found
 
     def of(self, gateway: Gateway) -> tuple[Workload, ...]:
-        """The pods that a Gateway selects; an empty selector selects every gateway. Stand-ins where the input holds none."""
+        """The pods that a Gateway selects; an empty selector selects every gateway.
+
+        Stand-ins where the input holds none.
+        """
         scope = gateway.ref.namespace if self._settings.mesh.scope_gateway_to_namespace else None
         if gateway.selector:
             selector = Selector.of(gateway.selector)
@@ -117,9 +120,11 @@ class Gateways:
         return () if self._control_plane.real_istiods else (self._stand_ins.gateway(selector),)
 
     def of_kubernetes(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
-        """The pods of a Gateway API gateway: those of the Services that its addresses name, else those that istiod deploys for it.
+        """The pods behind the Services that a Gateway's addresses name, else those that istiod deploys for
+        it.
 
-        Where these do not run yet the answer holds them as they will be: they are no stand-in, policies of their namespace apply.
+        Where these do not run yet the answer holds them as they will be: they are no stand-in, policies of
+        their namespace apply.
         """
         ref = gateway.ref
         if gateway.hostnames:
@@ -153,7 +158,7 @@ class Gateways:
 
 
 def is_declared_gateway(workload: Workload) -> bool:
-    """Whether the pods' own labels and annotations ask for a gateway proxy, or name the Gateway that they were deployed for."""
+    """Whether labels and annotations ask for a gateway proxy, or name the Gateway that the pods are for."""
     templates = workload.annotations.get(TEMPLATES_KEY) or workload.labels.get(TEMPLATES_KEY, "")
     if _GATEWAY_TEMPLATES & {each.strip() for each in templates.split(",")}:
         return True
@@ -161,6 +166,7 @@ def is_declared_gateway(workload: Workload) -> bool:
 
 
 def is_waypoint(gateway: KubernetesGateway) -> bool:
+    """Whether a Gateway is a waypoint of ambient mode."""
     return gateway.class_name == WAYPOINT_CLASS
 
 
@@ -175,7 +181,7 @@ def _gateway_selectors(shard: Shard) -> tuple[tuple[_Pair, ...], ...]:
 
 
 def _to_be_deployed(gateway: KubernetesGateway) -> tuple[Workload, ...]:
-    """The pods that istiod will deploy for a Gateway of one of its classes; they bind the listeners' ports."""
+    """The pods that istiod will deploy for a Gateway of its classes; they bind the listeners' ports."""
     pattern, ref = _DEPLOYED_NAMES.get(gateway.class_name), gateway.ref
     if pattern is None:
         return ()

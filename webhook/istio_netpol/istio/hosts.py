@@ -23,9 +23,11 @@ class Hosts:
         self._rules: dict[str, dict[str, list[DestinationRule]]] = {}
 
     def service_name(self, host: str, namespace: str) -> tuple[str, str] | None:
-        """(namespace, name) of the Service that the host would be: `name`, `name.ns`, `name.ns.svc` or the full name.
+        """(namespace, name) of the Service that a host would be: `name`, `name.ns`, `name.ns.svc`, or in
+        full.
 
-        Routes of a VirtualService know the first and the last form only; the others resolve by the search path of DNS.
+        Routes of a VirtualService know the first and the last form only; the others resolve by the search
+        path of DNS.
         """
         host = host.rstrip(".").lower()
         bare = host.removesuffix(self._suffix)
@@ -51,7 +53,7 @@ class Hosts:
         return self._snapshot.find(Service, *named) if named else None
 
     def entry(self, host: str, namespace: str) -> ServiceEntry | None:
-        """The ServiceEntry of a host that the namespace sees: its own before others', an exact host before wildcards."""
+        """The ServiceEntry of a host that the namespace sees: its own first, exact before wildcard."""
         host = self.full_name(host, namespace)
         for pattern in _patterns(host):
             found = [
@@ -71,7 +73,8 @@ class Hosts:
             yield from by_host.get(host, ())
 
     def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
-        """The labels of a subset, from the DestinationRules of the client's, the Service's or the root namespace, in that order."""
+        """The labels of a subset, by DestinationRules of the client's, the Service's, then the root
+        namespace."""
         full = self.full_name(host, namespace)
         service = self.service_name(host, namespace)
         homes = (namespace, service[0] if service else namespace, self._root_namespace)
@@ -92,7 +95,7 @@ class Hosts:
 
 
 def is_exported(export_to: tuple[str, ...], home: str, namespace: str) -> bool:
-    """Whether an object of namespace `home` can be seen from a namespace: `exportTo` absent means everywhere."""
+    """Whether an object of namespace `home` is seen from a namespace: everywhere without `exportTo`."""
     return not export_to or any(
         each in ("*", namespace) or (each == "." and home == namespace) for each in export_to
     )

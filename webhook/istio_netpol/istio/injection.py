@@ -1,7 +1,8 @@
 """Which pods get a sidecar, and which are captured by ambient mode.
 
-Sources: the webhooks of the `istiod` chart (`istio-discovery/templates/mutatingwebhook.yaml`), `injectRequired` in
-`pkg/kube/inject/inject.go`, and `PodRedirectionEnabled` in `cni/pkg/util/podutil.go`, all Istio 1.28 to 1.32.
+Sources: the webhooks of the `istiod` chart (`istio-discovery/templates/mutatingwebhook.yaml`),
+`injectRequired` in `pkg/kube/inject/inject.go`, and `PodRedirectionEnabled` in `cni/pkg/util/podutil.go`, all
+Istio 1.28 to 1.32.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ ZTUNNEL_LABELS = {"app": "ztunnel"}
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """Whether pods get a sidecar, from the control plane of which revision (empty: the default one), and why, in a sentence."""
+    """Whether pods get a sidecar, and why; `revision` is empty for the default control plane."""
 
     injected: bool
     revision: str
@@ -46,10 +47,10 @@ def injection_of(workload: Workload, namespace: Namespace, settings: MeshSetting
     if namespace.name in IGNORED_NAMESPACES:
         return Injection(False, "", f"the injector ignores namespace {namespace.name}")
     matched = _matching_webhook(workload.labels, namespace, settings)
-    if matched.injected and INJECT_LABEL not in workload.labels:
-        # The pod's label beats the annotation; of both, the injector knows the words true and false only.
-        if workload.annotations.get(INJECT_LABEL) == "false":
-            return Injection(False, "", f"its pods have annotation {INJECT_LABEL}=false")
+    # The pod's label beats the annotation; of both, the injector knows the words true and false only.
+    wish = workload.labels.get(INJECT_LABEL, workload.annotations.get(INJECT_LABEL))
+    if matched.injected and wish == "false":
+        return Injection(False, "", f"its pods have annotation {INJECT_LABEL}=false")
     return matched
 
 
@@ -59,7 +60,7 @@ def is_ztunnel(workload: Workload) -> bool:
 
 
 def _matching_webhook(pod: Labels, namespace: Namespace, settings: MeshSettings) -> Injection:
-    """Which of the injector's webhooks the API server calls for the pod, if any: its selectors see labels only."""
+    """Which of the injector's webhooks the API server calls for the pod: selectors see labels only."""
     name, labels = namespace.name, namespace.labels
     toggle, revision, wish = labels.get(INJECTION_LABEL), labels.get(REVISION_LABEL), pod.get(INJECT_LABEL)
     if toggle is not None and toggle != "enabled":

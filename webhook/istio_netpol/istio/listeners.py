@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
 
 CLASSIC_TARGETS = {80: 8080, 443: 8443}
-"""What the `istio-ingress` chart, istioctl and Kyma put behind the gateway Service's ports, so that the pods need no privilege."""
+"""What the `istio-ingress` chart, istioctl and Kyma put behind the gateway Service's ports."""
 
 
 def listener_port(opened: int, pod: Workload, view: MeshView) -> int:
     """The pods' port for the port that a Gateway's server opens.
 
-    istiod takes the number for a port of the gateway's Service and listens on its target (`mergeGateways`); a number that no Service
-    port has is used as it is. Where the input holds no Service for the pods, the ports that they declare decide, then the classic ones.
+    istiod takes the number for a port of the gateway's Service and listens on its target (`mergeGateways`); a
+    number that no Service port has is used as it is. Where the input holds no Service for the pods, the ports
+    that they declare decide, then the classic ones.
     """
     services = view.services_of(pod)
     for service in services:

@@ -1,4 +1,4 @@
-"""What flow rules ask of a snapshot: which pods are in the mesh, who their control plane is, what is behind a name."""
+"""What flow rules ask of a snapshot: who is in the mesh, who controls it, what is behind a name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Backend", "Injection", "MeshView", "Use"]
 
 
 class _Answers:
-    """The parts that answer for one snapshot, and the answers that are worth keeping; views of the snapshot share them."""
+    """The parts that answer for one snapshot, and the answers worth keeping; views share them."""
 
     def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
         self.snapshot = snapshot
@@ -42,8 +42,9 @@ class _Answers:
 class MeshView:
     """One snapshot as flow rules see it.
 
-    `uses` are the objects, (kind, namespace, name), that were looked up by name through this view, existing or not: what an outcome
-    depends on besides its subject. Hosts that are no Service of the cluster count as ("Host", "", host).
+    `uses` are the objects, (kind, namespace, name), that were looked up by name through this view, existing
+    or not: what an outcome depends on besides its subject. Hosts that are no Service of the cluster count as
+    ("Host", "", host).
     """
 
     def __init__(self, snapshot: Snapshot, settings: Settings, *, answers: _Answers | None = None) -> None:
@@ -89,7 +90,7 @@ class MeshView:
         return self._answers.control_plane.istiods(revision)
 
     def every_istiod(self) -> tuple[Workload, ...]:
-        """The istiod pods of all revisions, or the stand-in: each of them acts on every object of the mesh."""
+        """The istiod pods of all revisions, or the stand-in: each acts on every object of the mesh."""
         return self._answers.control_plane.real_istiods or self.istiods()
 
     def discovery_port(self, istiod: Workload) -> int:
@@ -101,11 +102,11 @@ class MeshView:
         return self._answers.control_plane.port_of(istiod, 443, self.settings.mesh.injection_webhook_port)
 
     def discovery(self, client: Workload) -> tuple[Backend, ...]:
-        """What the workload's proxies connect to for configuration and certificates: istiod, or their discoveryAddress."""
+        """What the workload's proxies get configuration from: istiod, or their discoveryAddress."""
         return self._answers.control_plane.discovery(client, self.injection(client).revision)
 
     def dns_targets(self) -> tuple[DnsTarget, ...]:
-        """Who answers DNS: pods, node-local-dns where it runs, or the stand-in; each with protocol and port."""
+        """Who answers DNS, on which port: pods, node-local-dns where it runs, or the stand-in."""
         return self._answers.control_plane.dns_targets
 
     def api_server(self) -> tuple[Peer, int]:
@@ -151,13 +152,14 @@ class MeshView:
         return self._answers.gateways.of(gateway)
 
     def kubernetes_gateway_workloads(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
-        """The pods of a Gateway API gateway or waypoint; as they will be where istiod has not deployed them yet."""
+        """The pods of a Gateway API gateway or waypoint, as they will be where they do not run yet."""
         for host in gateway.hostnames:
             self._use_host(host, gateway.ref.namespace)
         return self._answers.gateways.of_kubernetes(gateway)
 
     def predicted_gateway_workloads(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
-        """The pods that istiod will deploy for a gateway; none where its pods run already, or where it deploys none."""
+        """The pods that istiod has yet to deploy for a gateway: no subjects themselves, so it tells their
+        needs."""
         found = self.kubernetes_gateway_workloads(gateway)
         return tuple(each for each in found if self._answers.gateways.is_predicted(each))
 
@@ -178,8 +180,9 @@ class MeshView:
     def resolve_host(self, host: str, namespace: str) -> Service | ServiceEntry | None:
         """The Service or ServiceEntry that a host means to an object of the namespace.
 
-        Knows `name`, `name.namespace`, `name.namespace.svc` and full names; for other hosts the ServiceEntry that is exported to the
-        namespace, exact ones before wildcards. A Service goes before a ServiceEntry of the same host, as in istiod's registry.
+        Knows `name`, `name.namespace`, `name.namespace.svc` and full names; for other hosts the ServiceEntry
+        that is exported to the namespace, exact ones before wildcards. A Service goes before a ServiceEntry
+        of the same host, as in istiod's registry.
         """
         self._use_host(host, namespace)
         hosts = self._answers.hosts
@@ -195,6 +198,9 @@ class MeshView:
         self._use(kind or type_.__name__, namespace, name)
         return self.snapshot.find(type_, namespace, name, kind)
 
+    def find_service(self, namespace: str, name: str) -> Service | None:
+        return self.find(Service, namespace, name)
+
     def backends(
         self, service: Service, port: int | None, subset: Labels | None = None
     ) -> tuple[Backend, ...]:
@@ -203,6 +209,13 @@ class MeshView:
         if service.external_name:
             self._use_host(service.external_name, service.namespace)
         return self._answers.backends.of_service(service, port, subset)
+
+    def undeclared(
+        self, service: Service, ports: tuple[int, ...], subset: Labels | None = None
+    ) -> tuple[tuple[Workload, str], ...]:
+        """The pods behind a Service that lack a port of a name that one of these Service ports targets."""
+        self._use("Service", service.namespace, service.name)
+        return self._answers.backends.undeclared(service, ports, subset)
 
     def service_pods(self, service: Service, subset: Labels | None = None) -> tuple[Workload, ...]:
         """The workloads that a Service selects, whatever ports they declare."""
@@ -221,12 +234,12 @@ class MeshView:
         return self._answers.backends.of_entry(entry, port)
 
     def address_backends(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
-        """What answers over TCP at a host name or IP address that no object declares: pods, where it names a Service of the cluster."""
+        """What answers over TCP at a host or address: pods, where it names a Service of the cluster."""
         self._use_host(host, namespace)
         return self._answers.backends.of_host(host, namespace, port)
 
     def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
-        """The labels of a subset that a DestinationRule defines for the host, as a client of the namespace sees it."""
+        """The labels of a subset of the host, as the DestinationRules define it that the namespace sees."""
         self._use_host(host, namespace)
         return self._answers.hosts.subset_labels(host, subset, namespace)
 

@@ -1,4 +1,4 @@
-"""The control plane that is assumed where the input holds none, with the labels and ports of the standard charts."""
+"""The control plane that is assumed where the input holds none, as the standard charts install it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class StandIns:
         if workload not in self._taken:
             labels = ", ".join(f"{key}={value}" for key, value in sorted(workload.labels.items()))
             self._taken[workload] = (
-                f"the input holds no {what.removeprefix('an ')}: assumed {what} in namespace {workload.namespace} "
-                f"with labels {labels}, which nothing isolates"
+                f"the input holds no {what.removeprefix('an ')}: assumed {what} in namespace "
+                f"{workload.namespace} with labels {labels}, which nothing isolates"
             )
         return workload

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from istio_netpol.istio.gateways import is_egress_gateway, is_waypoint
 from istio_netpol.istio.listeners import listener_port
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.unnamed import unknown
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.mesh import Gateway
@@ -20,55 +21,73 @@ if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
 
 CLIENTS = AnyPeer("clients of the gateway")
+HBONE_PROTOCOL = "HBONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A port that a Gateway opens, and where it says so."""
+
+    port: int
+    field: str
+    protocol: Protocol = Protocol.TCP
 
 
 def outcomes(gateway: Gateway | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
     """From anywhere to the gateway's pods, once for each port that it opens.
 
-    An egress gateway has clients in the mesh only, and a waypoint is reached through ztunnel: other rules know theirs.
+    Clients of an egress gateway are in the mesh, those of a waypoint come through ztunnel: what sends them
+    there says so.
     """
-    if isinstance(gateway, KubernetesGateway):
+    if isinstance(gateway, Gateway):
+        yield from _of_istio(gateway, view)
+    elif not is_waypoint(gateway):
         yield from _of_kubernetes(gateway, view)
-        return
+
+
+def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
     pods = view.gateway_workloads(gateway)
     if not pods:
-        yield _without_pods(gateway)
+        labels = ", ".join(f"{key}={value}" for key, value in sorted(gateway.selector.items()))
+        sentence = (
+            f"no pods of the input have the labels {labels}, so nobody serves this gateway; "
+            "correct the selector, or add the gateway's Deployment"
+        )
+        yield unknown(gateway.ref, "spec.selector", sentence)
     for pod in pods:
-        if is_egress_gateway(pod):
-            continue
-        for position, server in enumerate(gateway.servers):
-            field = f"spec.servers[{position}].port.number"
-            port = listener_port(server.port, pod, view)
-            yield _flow(gateway.ref, pod, port, Protocol.TCP, server.port, field)
+        if not is_egress_gateway(pod):
+            for position, server in enumerate(gateway.servers):
+                opened = Opened(server.port, f"spec.servers[{position}].port.number")
+                yield _flow(gateway.ref, opened, pod, listener_port(server.port, pod, view))
 
 
 def _of_kubernetes(gateway: KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
-    if is_waypoint(gateway):
-        return
+    """The pods listen on the listeners' own ports; under a Hostname address these are ports of the Service it
+    names."""
+    for position, host in enumerate(gateway.hostnames):
+        if view.resolve_host(host, gateway.ref.namespace) is None:
+            sentence = f"there is no Service with the host {host}; create it, or correct the address"
+            yield unknown(gateway.ref, f"spec.addresses[{position}]", sentence)
     for pod in view.kubernetes_gateway_workloads(gateway):
         for position, listener in enumerate(gateway.listeners):
+            if listener.protocol == HBONE_PROTOCOL:
+                continue
             protocol = Protocol.UDP if listener.protocol == "UDP" else Protocol.TCP
-            port = listener_port(listener.port, pod, view)
-            yield _flow(gateway.ref, pod, port, protocol, listener.port, f"spec.listeners[{position}].port")
+            opened = Opened(listener.port, f"spec.listeners[{position}].port", protocol)
+            port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
+            yield _flow(gateway.ref, opened, pod, port)
 
 
-def _flow(
-    ref: ObjectRef, pod: Workload, port: int, protocol: Protocol, opened: int, field: str
-) -> RequiredFlow:
-    reason = f"the gateway is opened on port {opened} for its clients"
+def _flow(ref: ObjectRef, opened: Opened, pod: Workload, port: int) -> RequiredFlow:
     return RequiredFlow(
-        FlowKind.CLIENT_TO_GATEWAY, ref, CLIENTS, PodsPeer(pod), protocol, port, reason, field=field
-    )
-
-
-def _without_pods(gateway: Gateway) -> Finding:
-    labels = ", ".join(f"{key}={value}" for key, value in sorted(gateway.selector.items()))
-    message = (
-        f"{gateway.ref}: spec.selector ({labels or 'empty'}) selects no pods of the input, so nobody serves this gateway; "
-        "correct the selector, or add the gateway's Deployment"
-    )
-    return Finding(
-        Issue.UNKNOWN_DESTINATION, Severity.WARNING, gateway.ref, message, field="spec.selector"
+        kind=FlowKind.CLIENT_TO_GATEWAY,
+        object=ref,
+        source=CLIENTS,
+        destination=PodsPeer(pod),
+        protocol=opened.protocol,
+        port=port,
+        reason=f"{ref} opens port {opened.port} for its clients",
+        field=opened.field,
     )
 
 
@@ -78,8 +97,9 @@ RULE = Rule(
     subjects=(Gateway, KubernetesGateway),
     sources=(
         "https://istio.io/latest/docs/reference/config/networking/gateway/ (Istio 1.28)",
-        "istio/istio pilot/pkg/model/gateway.go, mergeGateways: a server's port is a port of the gateway's Service",
-        "https://istio.io/latest/docs/tasks/traffic-management/ingress/gateway-api/",
+        "istio/istio pilot/pkg/model/gateway.go, mergeGateways",
+        "https://istio.io/latest/docs/tasks/traffic-management/ingress/gateway-api/ (deployment methods)",
+        "istio/istio manifests/charts/istio-control/istio-discovery/files/kube-gateway.yaml",
     ),
     outcomes=outcomes,
 )

@@ -21,9 +21,7 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
     pods = (subject,) if isinstance(subject, Workload) else view.predicted_gateway_workloads(subject)
     for pod in pods:
         reason = _reason(pod, view)
-        if not reason:
-            continue
-        for peer, protocol, port in view.dns_targets():
+        for peer, protocol, port in view.dns_targets() if reason else ():
             yield RequiredFlow(
                 kind=FlowKind.DNS,
                 object=subject.ref,
@@ -37,7 +35,10 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
 
 
 def _reason(pod: Workload, view: MeshView) -> str:
-    """Why these pods need DNS; empty where the mesh does not. Pods in the host's network use the node's resolver."""
+    """Why these pods need DNS; empty where the mesh does not.
+
+    Pods in the host's network use the node's resolver.
+    """
     if pod.host_network:
         return ""
     if view.is_gateway(pod):

@@ -18,7 +18,8 @@ _REASON = "the gateway gets its listeners, routes and certificates from istiod"
 
 
 def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
-    """Each gateway pod connects to istiod, and so will the pods that istiod deploys for a Gateway."""
+    """Each gateway pod connects to istiod before it opens a port; so will the pods that a Gateway is yet to
+    get."""
     pods = (subject,) if isinstance(subject, Workload) else view.predicted_gateway_workloads(subject)
     for pod in pods:
         if view.is_gateway(pod):
@@ -30,7 +31,7 @@ RULE = Rule(
     kind=FlowKind.GATEWAY_TO_ISTIOD,
     subjects=(Workload, KubernetesGateway),
     sources=(
-        "https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio (Istio 1.28)",
+        "https://istio.io/latest/docs/ops/deployment/application-requirements/ (ports; Istio 1.28)",
         "https://istio.io/latest/docs/setup/additional-setup/gateway/",
         "https://istio.io/latest/docs/tasks/traffic-management/ingress/gateway-api/#automated-deployment",
     ),

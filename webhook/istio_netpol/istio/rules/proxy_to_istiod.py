@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
-    """Each injected pod, and each ztunnel, connects to istiod; a native sidecar keeps its pod in Init until it does."""
+    """Each injected pod and each ztunnel; a native sidecar keeps its pod in Init until it is served."""
     kind = FlowKind.PROXY_TO_ISTIOD
     if is_ztunnel(workload):
         reason = "ztunnel gets the workloads of its node and their certificates from istiod"
@@ -31,7 +31,7 @@ RULE = Rule(
     kind=FlowKind.PROXY_TO_ISTIOD,
     subjects=(Workload,),
     sources=(
-        "https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio (Istio 1.28)",
+        "https://istio.io/latest/docs/ops/deployment/application-requirements/ (ports; Istio 1.28)",
         "https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig (discoveryAddress)",
         "https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/",
     ),

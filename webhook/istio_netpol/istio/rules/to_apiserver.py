@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
-    """istiod, the CNI agent and Kyma's operators connect to the API server's endpoint, not to the Service's 443."""
+    """istiod, the CNI agent and Kyma's operators connect to the API server's endpoint, not to 443."""
     component = component_of(workload)
     if component is None or workload.host_network:
         return
@@ -34,7 +34,7 @@ RULE = Rule(
     sources=(
         "https://istio.io/latest/docs/ops/deployment/architecture/ (Istio 1.28)",
         "istio/istio manifests/charts/istio-cni/templates/daemonset.yaml (not hostNetwork since Istio 1.26)",
-        "kyma-project/istio config/manager/manager.yaml; kyma-project/api-gateway config/manager/manager.yaml",
+        "kyma-project/istio and kyma-project/api-gateway, config/manager/manager.yaml",
         "https://kubernetes.io/docs/concepts/services-networking/network-policies/ (address translation)",
     ),
     outcomes=outcomes,

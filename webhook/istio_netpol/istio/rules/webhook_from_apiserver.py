@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
-    """From the API server, whose source address no policy can rely on, to the port behind the webhook's Service."""
+    """From the API server, at whatever address, to the port behind the webhook's Service."""
     component = component_of(workload)
     if component is None or not component.webhook_port:
         return
@@ -42,7 +42,7 @@ RULE = Rule(
     kind=FlowKind.WEBHOOK_FROM_APISERVER,
     subjects=(Workload,),
     sources=(
-        "https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio (15017; Istio 1.28)",
+        "https://istio.io/latest/docs/ops/deployment/application-requirements/ (15017; Istio 1.28)",
         "https://istio.io/latest/docs/ops/configuration/mesh/webhook/",
         "kyma-project/api-gateway config/conversion_webhook/service.yaml (9443)",
     ),

@@ -1,0 +1,146 @@
+"""What answers for the destination of a VirtualService's route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.mesh import Destination, ServiceEntry
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The Service or ServiceEntry that a host means, and what is behind it."""
+
+    target: Service | ServiceEntry
+    backends: tuple[Backend, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A destination, who wrote it, and who follows it: the client's namespace decides what is visible.
+
+    `ports` are those that the client listens on, of which one is taken where the destination names none.
+    """
+
+    destination: Destination
+    written_in: ObjectRef
+    client_namespace: str
+    ports: frozenset[int]
+
+
+def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding, ...]]:
+    """What is behind a destination, as far as it can be found, and findings for what can't."""
+    host = view.full_name(asked.destination.host, asked.written_in.namespace)
+    target = view.resolve_host(host, asked.client_namespace)
+    if target is None:
+        return None, (_unknown(asked, "", _no_such_host(asked.destination.host, host)),)
+    ports = _ports(asked, target)
+    if isinstance(ports, Finding):
+        return None, (ports,)
+    if isinstance(target, ServiceEntry):
+        found = _over_tcp(each for port in ports for each in view.entry_backends(target, port))
+        nobody = (
+            ()
+            if found
+            else (_unknown(asked, "host", f"{target.ref} names nothing that can be connected to"),)
+        )
+        return Answers(target, found), nobody
+    return _of_service(asked, target, ports, host, view)
+
+
+def _over_tcp(backends: Iterable[Backend]) -> tuple[Backend, ...]:
+    """A route carries nothing else, also where a Service offers the same port over UDP."""
+    return tuple(each for each in backends if each.protocol is Protocol.TCP)
+
+
+def _of_service(
+    asked: Asked, service: Service, ports: tuple[int, ...], host: str, view: MeshView
+) -> tuple[Answers | None, tuple[Finding, ...]]:
+    subset: Labels | None = None
+    name = asked.destination.subset
+    if name:
+        subset = view.subset_labels(host, name, asked.client_namespace)
+        if subset is None:
+            sentence = (
+                f"no DestinationRule defines subset {name} of {service.ref}; create it, or correct the name"
+            )
+            return None, (_unknown(asked, "subset", sentence),)
+    found = _over_tcp(each for port in ports for each in view.backends(service, port, subset))
+    findings = [
+        _undeclared(asked, service, pod, port) for pod, port in view.undeclared(service, ports, subset)
+    ]
+    if not found and not findings:
+        findings.append(_unknown(asked, "host", _no_pods(service, name)))
+    return Answers(service, found), tuple(findings)
+
+
+def _ports(asked: Asked, target: Service | ServiceEntry) -> tuple[int, ...] | Finding:
+    """The target's ports that are meant.
+
+    Where none is named: its only one, else those on which the client itself listens.
+
+    Source: `GetDestinationCluster` in `pilot/pkg/networking/core/route/route.go`, Istio 1.28.
+    """
+    offered = _offered(target)
+    wanted = asked.destination.port
+    listed = ", ".join(str(each) for each in offered) or "none"
+    if wanted is not None:
+        if wanted in offered or (isinstance(target, Service) and target.external_name and not offered):
+            return (wanted,)
+        sentence = f"{target.ref} has no port {wanted}; its ports: {listed}"
+        return _unknown(asked, "port.number", sentence)
+    if len(offered) == 1:
+        return offered
+    found = tuple(sorted(asked.ports & set(offered)))
+    if found:
+        return found
+    sentence = f"no port is named, and {target.ref} has several or none; name one of its ports: {listed}"
+    return _unknown(asked, "port", sentence)
+
+
+def _offered(target: Service | ServiceEntry) -> tuple[int, ...]:
+    if isinstance(target, ServiceEntry):
+        return tuple(dict.fromkeys(each.number for each in target.ports))
+    return tuple(dict.fromkeys(each.port for each in target.ports))
+
+
+def _unknown(asked: Asked, part: str, sentence: str) -> Finding:
+    """A finding about a part of the destination, told of the object that wrote it."""
+    base = asked.destination.field
+    field = ".".join(each for each in (base, part or "host") if each)
+    return unknown(asked.written_in, field, sentence)
+
+
+def _no_such_host(written: str, full: str) -> str:
+    meant = f"{written} ({full})" if written != full else written
+    return f"there is no Service or ServiceEntry with the host {meant}; create it, or correct the host"
+
+
+def _no_pods(service: Service, subset: str) -> str:
+    if service.external_name:
+        return f"{service.ref} is another name for {service.external_name}, behind which nothing is known"
+    if not service.selector:
+        return f"{service.ref} has no selector, and the input holds no endpoints for it; add them"
+    part = f"subset {subset} of {service.ref}" if subset else f"{service.ref}"
+    return f"{part} selects no pods of the input; add its workload, or correct the selector"
+
+
+def _undeclared(asked: Asked, service: Service, pod: Workload, port: str) -> Finding:
+    sentence = (
+        f"the target port {port!r} of {service.ref} is declared by no container of {pod.ref}; "
+        "name the container port, or use its number"
+    )
+    return _unknown(asked, "host", sentence)

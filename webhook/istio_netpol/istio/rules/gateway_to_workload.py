@@ -1,0 +1,97 @@
+"""Gateways connect to the workloads that VirtualServices expose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.consent import consents
+from istio_netpol.istio.destinations import Asked, answers
+from istio_netpol.istio.hbone import reached
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.virtual_services import Leg, Server, legs_of, servers_of
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.mesh import VirtualService
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def outcomes(service: VirtualService, view: MeshView) -> Iterator[Outcome]:
+    """From the pods of each of its gateways to what its routes, mirrors and delegates lead to.
+
+    A VirtualService that is bound to sidecars alone needs nothing by itself: it does not say who calls.
+    """
+    servers: list[Server] = []
+    for server in servers_of(service, view):
+        if isinstance(server, Finding):
+            yield server
+        else:
+            servers.append(server)
+    if not servers:
+        return
+    told: set[tuple[str, str]] = set()
+    for outcome in _routed(service, servers, view):
+        if isinstance(outcome, Finding):
+            # Every gateway finds the same destination missing.
+            if (outcome.field, outcome.message) in told:
+                continue
+            told.add((outcome.field, outcome.message))
+        yield outcome
+
+
+def _routed(service: VirtualService, servers: list[Server], view: MeshView) -> Iterator[Outcome]:
+    for leg in legs_of(service, view):
+        if isinstance(leg, Finding):
+            yield leg
+            continue
+        for server in servers:
+            if server.name in leg.gateways:
+                for pod in server.pods:
+                    yield from _followed(service, leg, server, pod, view)
+
+
+def _followed(
+    service: VirtualService, leg: Leg, server: Server, pod: Workload, view: MeshView
+) -> Iterator[Outcome]:
+    """One gateway's pods, one destination."""
+    asked = Asked(leg.destination, leg.written_in, pod.namespace, server.ports)
+    found, findings = answers(asked, view)
+    yield from findings
+    if found is None:
+        return
+    own = leg.written_in == service.ref
+    via = "" if own else f" through its delegate {leg.written_in}"
+    behind = found.target if isinstance(found.target, Service) else None
+    for backend in found.backends:
+        for wire in reached(view, pod, found.target, backend):
+            is_pods = isinstance(wire.peer, PodsPeer)
+            yield RequiredFlow(
+                kind=FlowKind.GATEWAY_TO_WORKLOAD if is_pods else FlowKind.WORKLOAD_TO_EXTERNAL,
+                object=service.ref,
+                source=PodsPeer(pod),
+                destination=wire.peer,
+                protocol=wire.protocol,
+                port=wire.port,
+                reason=f"{service.ref}{via} routes what Gateway {server.name} receives to {found.target.ref}",
+                consented=not isinstance(wire.peer, PodsPeer)
+                or consents(view, leg.written_in, pod, wire.peer.workload, behind),
+                field=leg.destination.field if own else "",
+            )
+
+
+RULE = Rule(
+    name="gateway-to-workload",
+    kind=FlowKind.GATEWAY_TO_WORKLOAD,
+    subjects=(VirtualService,),
+    sources=(
+        "https://istio.io/latest/docs/reference/config/networking/virtual-service/ (Istio 1.28)",
+        "https://istio.io/latest/docs/reference/config/networking/destination-rule/ (subsets)",
+        "istio/istio pilot/pkg/model/push_context.go, getGatewayNames and initVirtualServices",
+        "istio/istio pilot/pkg/networking/core/route/route.go, GetDestinationCluster",
+    ),
+    outcomes=outcomes,
+)

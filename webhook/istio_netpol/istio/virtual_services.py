@@ -1,0 +1,123 @@
+"""Which gateways serve the routes of a VirtualService, and where each route leads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.hosts import is_exported
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.mesh import Destination, Gateway, Route, VirtualService
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+MESH = "mesh"
+"""The name that stands for all sidecars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A gateway that serves a VirtualService: its pods, and the ports that it opens."""
+
+    name: str
+    pods: tuple[Workload, ...]
+    ports: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One destination of a route.
+
+    `written_in` is the VirtualService that names it: the root one, or its delegate.
+    """
+
+    destination: Destination
+    written_in: ObjectRef
+    gateways: frozenset[str]
+
+
+def gateway_name(written: str, namespace: str) -> str:
+    """`namespace/name` of a gateway reference; a bare name is of the VirtualService's own namespace."""
+    if written == MESH or "/" in written:
+        return written
+    return f"{namespace}/{written}"
+
+
+def servers_of(service: VirtualService, view: MeshView) -> Iterator[Server | Finding]:
+    """The gateways that a VirtualService names, and findings for those that can't be found.
+
+    `exportTo` limits in which namespaces gateways see the VirtualService (`initVirtualServices` in
+    `pilot/pkg/model/push_context.go`).
+    """
+    home = service.ref.namespace
+    for name in dict.fromkeys(gateway_name(each, home) for each in service.gateways):
+        if name == MESH:
+            continue
+        gateway = view.find(Gateway, *name.split("/", 1))
+        if gateway is None:
+            yield _unknown_gateway(service, name)
+            pods: tuple[Workload, ...] = _assumed_pods(name, home, view)
+            ports = frozenset({80, 443})
+        else:
+            pods = view.gateway_workloads(gateway)
+            ports = frozenset(each.port for each in gateway.servers)
+        seen = tuple(pod for pod in pods if is_exported(service.export_to, home, pod.namespace))
+        yield Server(name, seen, ports)
+
+
+def _unknown_gateway(service: VirtualService, name: str) -> Finding:
+    sentence = f"there is no Gateway {name}; create it, or correct the name"
+    return unknown(service.ref, "spec.gateways", sentence)
+
+
+def _assumed_pods(name: str, home: str, view: MeshView) -> tuple[Workload, ...]:
+    """The stand-in, where the input holds nothing of the Gateway's namespace: it is an app alone."""
+    namespace = name.partition("/")[0]
+    if namespace == home or namespace in view.snapshot.namespace_names:
+        return ()
+    assumed = view.assumed_ingress_gateway()
+    return (assumed,) if assumed else ()
+
+
+def legs_of(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
+    """Every destination of the VirtualService's routes, those of its delegates included.
+
+    A route is served by the gateways of the VirtualService; the gateways of its matches narrow them, and add
+    none (`sourceMatchHTTP` in `pilot/pkg/networking/core/route/route.go`).
+    """
+    all_gateways = _names(service.gateways or (MESH,), service.ref.namespace)
+    for route in service.routes:
+        gateways = _narrowed(all_gateways, route, service.ref.namespace)
+        yield from (Leg(each, service.ref, gateways) for each in route.destinations)
+        if route.delegate is not None:
+            yield from _delegated(service, route.delegate, gateways, view)
+
+
+def _delegated(
+    service: VirtualService, named: tuple[str, str], gateways: frozenset[str], view: MeshView
+) -> Iterator[Leg | Finding]:
+    """The destinations of a delegate, which has no delegates of its own."""
+    namespace, name = named[0] or service.ref.namespace, named[1]
+    delegate = view.find(VirtualService, namespace, name)
+    if delegate is None:
+        sentence = (
+            f"there is no VirtualService {namespace}/{name} to delegate to; create it, or correct the name"
+        )
+        yield unknown(service.ref, "spec.http.delegate", sentence)
+        return
+    for route in delegate.routes:
+        narrowed = _narrowed(gateways, route, delegate.ref.namespace)
+        yield from (Leg(each, delegate.ref, narrowed) for each in route.destinations)
+
+
+def _narrowed(gateways: frozenset[str], route: Route, namespace: str) -> frozenset[str]:
+    return gateways & _names(route.gateways, namespace) if route.gateways else gateways
+
+
+def _names(gateways: tuple[str, ...], namespace: str) -> frozenset[str]:
+    return frozenset(gateway_name(each, namespace) for each in gateways)
