@@ -18,8 +18,8 @@ _INTRODUCTION = """\
 # Settings
 
 All commands read one settings file: `--config FILE`, or the one that the environment variable
-`ISTIO_NETPOL_CONFIG` names. Without it the defaults below hold. It is YAML; what it leaves out keeps its default,
-and a key that does not exist is an error. All mistakes of a file are told at once.
+`ISTIO_NETPOL_CONFIG` names. Without it the defaults below hold. It is YAML; what it leaves out keeps its
+default, and a key that does not exist is an error. All mistakes of a file are told at once.
 
 ```yaml
 apiVersion: istio-netpol.io/v1

@@ -1,7 +1,7 @@
 """From the text of a settings file to `Settings`, with every mistake named at once.
 
-The keys are the field names of `model.settings` in camelCase, so that a new field needs no code here; a number or
-an address has a row in `values.LIMITS`.
+The keys are the field names of `model.settings` in camelCase, so that a new field needs no code here; a
+number or an address has a row in `values.LIMITS`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Overlays: built by kustomize, outside this process."""

@@ -1,0 +1,87 @@
+"""Runs `kustomize build`, or `kubectl kustomize` where only kubectl is installed. Never through a shell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from istio_netpol.errors import ToolError
+
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""What makes a folder one that kustomize builds (kustomize, `konfig.RecognizedKustomizationFileNames`)."""
+
+PROGRAM_VARIABLE = "ISTIO_NETPOL_KUSTOMIZE"
+"""The environment variable that names the program."""
+
+
+def kustomization_of(folder: Path) -> Path | None:
+    """The folder's kustomization file, if it has one."""
+    return next((folder / name for name in KUSTOMIZATION_FILES if (folder / name).is_file()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Kustomize:
+    """How overlays are built: `program` as named by the user, empty to look for one; `timeout` in seconds."""
+
+    program: str = ""
+    timeout: float = 120.0
+
+    def build(self, folder: Path) -> bytes:
+        """The manifests of an overlay, as YAML. Raises ToolError with a sentence that says what to do."""
+        command = [*self._command(), str(folder)]
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolError(f"{command[0]} can't be run: {error.strerror or error}") from None
+        try:
+            manifests, complaints = process.communicate(timeout=self.timeout)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            raise ToolError(f"{' '.join(command)} took more than {self.timeout:g} seconds") from None
+        except BaseException:
+            _kill(process)
+            raise
+        if process.returncode != 0:
+            raise ToolError(f"{' '.join(command)} failed: {_cause(complaints, process.returncode)}")
+        return manifests
+
+    def _command(self) -> list[str]:
+        if self.program:
+            found = shutil.which(self.program)
+            if found is None:
+                raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is no program")
+            return [found, "build"]
+        if found := shutil.which("kustomize"):
+            return [found, "build"]
+        if found := shutil.which("kubectl"):
+            return [found, "kustomize"]
+        raise ToolError(
+            "the folder is built with kustomize, which is not installed; install kustomize or kubectl, or "
+            f"name the program with {PROGRAM_VARIABLE}, or pipe the built manifests in and read them with `-`"
+        )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends the program and whatever it started: kustomize runs git for remote bases."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def _cause(complaints: bytes, status: int) -> str:
+    """The first line that says what is wrong: kustomize marks it with `Error:`, after any warnings."""
+    lines = [line.strip() for line in complaints.decode(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    first = (errors or lines or [f"exit status {status}"])[0]
+    return first.partition(": ")[2] if first.lower().startswith("error: ") else first

@@ -1,0 +1,73 @@
+"""`istio-netpol check`: the required flows that are denied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.exits import FINE, FOUND
+from istio_netpol.cli.options import (
+    assume_deny_all_option,
+    config_option,
+    format_option,
+    path_argument,
+    resolution_options,
+)
+
+FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
+
+
+@click.command(
+    epilog=examples(
+        "istio-netpol check shop.yaml",
+        "istio-netpol check manifests/ --assume-deny-all",
+        "istio-netpol check manifests/ --address keys.example.com=192.0.2.7,192.0.2.8",
+        "istio-netpol check overlays/prod -f github",
+        "kubectl get all,netpol,ns -A -o yaml | istio-netpol check - -f sarif > netpol.sarif",
+    )
+)
+@path_argument()
+@format_option(FORMAT_NAMES)
+@assume_deny_all_option()
+@resolution_options()
+@config_option()
+@click.pass_context
+def check(
+    ctx: click.Context,
+    *,
+    paths: Sequence[str],
+    format_name: str,
+    assume_deny_all: bool,
+    addresses: Sequence[tuple[str, tuple[str, ...]]],
+    offline: bool,
+    config: str | None,
+) -> None:
+    """Find the connections that Istio and Kyma need and NetworkPolicies deny.
+
+    PATH is a file, a folder, an overlay (a folder with a kustomization.yaml) or - for standard input.
+
+    Exit code: 0 without findings of severity error, 1 with some, 2 for unusable input or arguments.
+    """
+    from istio_netpol.analysis.check import check as check_snapshot
+    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
+    from istio_netpol.cli.inputs import read_input
+    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.terminal import palette, tell, write
+    from istio_netpol.model.findings import Severity
+    from istio_netpol.report.table import FORMATS
+    from istio_netpol.report.text import text
+
+    settings = read_settings(config, addresses)
+    given = read_input(paths, kustomize_from_environment())
+    snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+    report = check_snapshot(snapshot, settings, resolver(offline), given.skipped)
+    if format_name == "text":
+        write([text(report, palette())])
+    else:
+        for assumption in report.assumptions:
+            tell(f"assumed: {assumption}")
+        write([FORMATS[format_name](report)])
+    ctx.exit(FOUND if any(each.severity is Severity.ERROR for each in report.findings) else FINE)

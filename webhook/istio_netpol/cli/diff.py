@@ -1,0 +1,60 @@
+"""`istio-netpol diff`: what a change of manifests allows and denies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.exits import FINE, FOUND
+from istio_netpol.cli.options import config_option, format_option, resolution_options
+
+FORMAT_NAMES = ("text", "json")
+
+
+@click.command(
+    epilog=examples(
+        "istio-netpol diff old/ new/",
+        "istio-netpol diff old/ new/ -f json",
+        "kubectl get all,netpol,ns -A -o yaml | istio-netpol diff - new/",
+    )
+)
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@format_option(FORMAT_NAMES)
+@resolution_options()
+@config_option()
+@click.pass_context
+def diff(
+    ctx: click.Context,
+    *,
+    old: str,
+    new: str,
+    format_name: str,
+    addresses: Sequence[tuple[str, tuple[str, ...]]],
+    offline: bool,
+    config: str | None,
+) -> None:
+    """Compare two inputs: the connections and required flows that NEW gains and loses.
+
+    OLD and NEW are what PATH is elsewhere: a file, a folder, an overlay, or - for standard input.
+
+    Exit code: 0 where no required flow is lost, 1 where one is, 2 for unusable input or arguments.
+    """
+    from istio_netpol.analysis.diff import diff as compare
+    from istio_netpol.cli.inputs import read_input
+    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.report.difference import json_difference, text_difference
+
+    if old == new == "-":
+        raise click.UsageError("OLD and NEW can't both be standard input")
+    settings = read_settings(config, addresses)
+    kustomize = kustomize_from_environment()
+    before, after = read_input([old], kustomize).snapshot, read_input([new], kustomize).snapshot
+    difference = compare(before, after, settings, resolver(offline))
+    is_text = format_name == "text"
+    write([text_difference(difference, palette()) if is_text else json_difference(difference)])
+    ctx.exit(FOUND if difference.flows_lost else FINE)

@@ -1,0 +1,86 @@
+"""`istio-netpol explain`: whether one connection is allowed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.exits import FINE, FOUND
+from istio_netpol.cli.options import (
+    Destination,
+    assume_deny_all_option,
+    config_option,
+    format_option,
+    path_argument,
+    resolution_options,
+)
+
+if TYPE_CHECKING:
+    from istio_netpol.model.connections import Protocol
+
+FORMAT_NAMES = ("text", "json")
+
+
+@click.command(
+    epilog=examples(
+        "istio-netpol explain manifests/ --from shop/cart --to shop/db:5432",
+        "istio-netpol explain manifests/ --from 203.0.113.9 --to shop/cart:http",
+        "istio-netpol explain manifests/ --from shop/cart --to 192.0.2.7:53/UDP -f json",
+    )
+)
+@path_argument()
+@click.option(
+    "--from",
+    "source",
+    metavar="WHO",
+    required=True,
+    help="namespace/workload, namespace/Kind/workload, namespace/pod, or an IP address.",
+)
+@click.option(
+    "--to",
+    "destination",
+    type=Destination(),
+    required=True,
+    help="The same or a Service, with a port's number or name; TCP by default. IPv6 in brackets.",
+)
+@format_option(FORMAT_NAMES)
+@assume_deny_all_option()
+@resolution_options()
+@config_option()
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    *,
+    paths: Sequence[str],
+    source: str,
+    destination: tuple[str, int | str, Protocol],
+    format_name: str,
+    assume_deny_all: bool,
+    addresses: Sequence[tuple[str, tuple[str, ...]]],
+    offline: bool,
+    config: str | None,
+) -> None:
+    """Say whether a connection is allowed, step by step, and show the smallest remedy.
+
+    Exit code: 0 allowed, 1 denied, 2 for unusable input or arguments.
+    """
+    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
+    from istio_netpol.analysis.explain import explain as explain_connection
+    from istio_netpol.cli.inputs import read_input
+    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.report.explanation import json_explanation, text_explanation
+
+    settings = read_settings(config, addresses)
+    snapshot = read_input(paths, kustomize_from_environment()).snapshot
+    if assume_deny_all:
+        snapshot = with_deny_all(snapshot)
+    whom, port, protocol = destination
+    explanation = explain_connection(snapshot, settings, resolver(offline), source, whom, port, protocol)
+    is_text = format_name == "text"
+    write([text_explanation(explanation, palette()) if is_text else json_explanation(explanation)])
+    ctx.exit(FINE if explanation.allowed else FOUND)

@@ -1,0 +1,113 @@
+"""`istio-netpol generate`: the policies that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.options import (
+    assume_deny_all_option,
+    config_option,
+    path_argument,
+    resolution_options,
+)
+
+if TYPE_CHECKING:
+    from istio_netpol.analysis.results import Report
+    from istio_netpol.model.policies import NetworkPolicy
+
+
+@click.command(
+    epilog=examples(
+        "istio-netpol generate shop.yaml",
+        "istio-netpol generate manifests/ -o policies/",
+        "istio-netpol generate manifests/ --assume-deny-all --per-namespace",
+        "istio-netpol generate shop.yaml | kubectl apply -f -",
+    )
+)
+@path_argument()
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write one file a policy into this folder instead of standard output.",
+)
+@click.option(
+    "--tight/--per-namespace",
+    "tight",
+    default=True,
+    help="A policy for each workload (the default), or one for all pods of a namespace for istiod and DNS.",
+)
+@assume_deny_all_option()
+@resolution_options()
+@config_option()
+def generate(
+    *,
+    paths: Sequence[str],
+    folder: Path | None,
+    tight: bool,
+    assume_deny_all: bool,
+    addresses: Sequence[tuple[str, tuple[str, ...]]],
+    offline: bool,
+    config: str | None,
+) -> None:
+    """Write the NetworkPolicies that are missing, as YAML.
+
+    The same input gives the same bytes. What no policy can allow is told on standard error.
+
+    Exit code: 0, or 2 for unusable input or arguments.
+    """
+    from istio_netpol.analysis.check import check
+    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
+    from istio_netpol.analysis.generate import generate as generate_policies
+    from istio_netpol.cli.inputs import read_input
+    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.terminal import tell, write
+    from istio_netpol.manifests.encode import to_yaml
+
+    settings = read_settings(config, addresses)
+    snapshot = read_input(paths, kustomize_from_environment()).snapshot
+    if assume_deny_all:
+        snapshot = with_deny_all(snapshot)
+    names = resolver(offline)
+    policies = generate_policies(snapshot, settings, names, per_namespace=not tight)
+    if folder is not None:
+        _write_files(policies, folder)
+        tell(f"wrote {len(policies)} policies to {folder}")
+    elif policies:
+        write([to_yaml(policies)])
+    else:
+        tell("no policy is missing")
+    for sentence in _left_over(check(snapshot.with_changes(put=policies), settings, names)):
+        tell(f"not covered: {sentence}")
+
+
+def _write_files(policies: Sequence[NetworkPolicy], folder: Path) -> None:
+    """A file `namespace.name.yaml` each: namespaces have no dot, so no two policies share a file."""
+    from istio_netpol.manifests.encode import to_yaml
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for policy in policies:
+            (folder / f"{policy.namespace}.{policy.name}.yaml").write_text(
+                to_yaml([policy]), encoding="utf-8"
+            )
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: can't be written: {error.strerror}") from None
+
+
+def _left_over(report: Report) -> Iterator[str]:
+    """What is denied, or could not be judged, with the generated policies in place."""
+    from istio_netpol.model.findings import Issue, Severity
+
+    open_questions = (Issue.JWKS_UNRESOLVABLE, Issue.UNKNOWN_DESTINATION, Issue.CONSENT_MISSING)
+    for finding in report.findings:
+        if finding.severity is Severity.ERROR or finding.rule in open_questions:
+            yield finding.message

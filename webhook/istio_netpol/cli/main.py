@@ -1,0 +1,65 @@
+"""The console entry point: one group, and the tuple of its commands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import PurePath
+
+import click
+
+from istio_netpol import __version__
+from istio_netpol.cli.check import check
+from istio_netpol.cli.completion import completion
+from istio_netpol.cli.diff import diff
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.exits import INTERRUPTED
+from istio_netpol.cli.explain import explain
+from istio_netpol.cli.generate import generate
+from istio_netpol.cli.listing import list_connections
+from istio_netpol.cli.names import COMPLETE_VARIABLE, PLUGIN, PROGRAM
+from istio_netpol.cli.program import Program
+
+COMMANDS: tuple[click.Command, ...] = (check, generate, explain, list_connections, diff, completion)
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "istio-netpol check manifests/",
+        "istio-netpol generate manifests/ -o policies/",
+        "istio-netpol explain manifests/ --from shop/cart --to shop/db:5432",
+        "istio-netpol check --help",
+    ),
+)
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+def program() -> None:
+    """Keep Istio and Kyma working under deny-all NetworkPolicies.
+
+    Reads manifests from files, folders, overlays and standard input; never a cluster's API.
+    """
+
+
+for _command in COMMANDS:
+    program.add_command(_command)
+
+
+def main() -> None:
+    """Runs the program on the process's own arguments, and ends the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    called = PurePath(sys.argv[0]).name
+    name = "kubectl istio-netpol" if called == PLUGIN else PROGRAM
+    try:
+        program.main(prog_name=name, complete_var=COMPLETE_VARIABLE)
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):
+            sys.stderr.write("\n")
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

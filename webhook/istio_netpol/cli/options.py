@@ -1,0 +1,154 @@
+"""Arguments and options that several commands share, each with its checks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import click
+
+from istio_netpol.bundle.kustomize import PROGRAM_VARIABLE, Kustomize
+from istio_netpol.config.settings_file import load_settings
+from istio_netpol.config.values import WrongValueError, host_name
+from istio_netpol.errors import SettingsError
+from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol
+from istio_netpol.model.settings import Settings
+
+CONFIG_VARIABLE = "ISTIO_NETPOL_CONFIG"
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class HostAddresses(click.ParamType[tuple[str, tuple[str, ...]]]):
+    """`HOST=IP[,IP…]`."""
+
+    name = "HOST=IP[,IP…]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[str, ...]]:
+        """The host in lower case, and its addresses as they are usually written."""
+        if isinstance(value, tuple):
+            return value
+        written, separator, addresses = value.partition("=")
+        host = written.strip().lower().rstrip(".")
+        if not separator:
+            self.fail(
+                f"{value!r} has no '='; write HOST=IP, for example keys.example.com=192.0.2.7", param, ctx
+            )
+        try:
+            host_name(host)
+        except WrongValueError as wrong:
+            self.fail(f"{written!r} {wrong.cause}; {wrong.remedy}", param, ctx)
+        return host, tuple(self._address(each.strip(), param, ctx) for each in addresses.split(","))
+
+    def _address(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(ip_address(text))
+        except ValueError:
+            self.fail(f"{text!r} is no IP address; write it as 192.0.2.1 or 2001:db8::1", param, ctx)
+
+
+class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
+    """`WHOM:PORT[/PROTOCOL]`."""
+
+    name = "WHOM:PORT[/PROTOCOL]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int | str, Protocol]:
+        """The peer, a port's number or name, and the protocol, TCP where none is given."""
+        if isinstance(value, tuple):
+            return value
+        whom, separator, rest = value.rpartition(":")
+        port, slash, protocol = rest.partition("/")
+        if not separator or not whom or not port or whom.count("[") != whom.count("]"):
+            self.fail(f"{value!r} names no port; write WHOM:PORT, for example shop/cart:8080", param, ctx)
+        name = protocol.upper() if slash else "TCP"
+        if name not in Protocol.__members__:
+            self.fail(f"{protocol!r} is no protocol; use TCP, UDP or SCTP", param, ctx)
+        if port.isdecimal() and not FIRST_PORT <= int(port) <= LAST_PORT:
+            self.fail(f"port {port} is not between {FIRST_PORT} and {LAST_PORT}", param, ctx)
+        return whom, int(port) if port.isdecimal() else port, Protocol(name)
+
+
+def path_argument() -> Decorator:
+    """`PATH…`: files, folders, overlays, `-`."""
+    return click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=str)
+
+
+def config_option() -> Decorator:
+    """`--config FILE`."""
+    return click.option(
+        "--config",
+        metavar="FILE",
+        envvar=CONFIG_VARIABLE,
+        show_envvar=True,
+        help="Settings file; docs/settings.md lists its keys.",
+    )
+
+
+def resolution_options() -> Decorator:
+    """`--address` and `--offline`."""
+    address = click.option(
+        "--address",
+        "addresses",
+        type=HostAddresses(),
+        multiple=True,
+        help="The addresses of a host, instead of asking DNS. Can be repeated.",
+    )
+    offline = click.option("--offline", is_flag=True, help="Ask no DNS server.")
+    return lambda command: address(offline(command))
+
+
+def assume_deny_all_option() -> Decorator:
+    """`--assume-deny-all`."""
+    return click.option(
+        "--assume-deny-all",
+        is_flag=True,
+        help="Judge as if every namespace denied all traffic by default.",
+    )
+
+
+def format_option(names: Sequence[str]) -> Decorator:
+    """`-f`, with the names of the formats that a command has; the first is the default."""
+    return click.option(
+        "-f",
+        "--format",
+        "format_name",
+        type=click.Choice(names),
+        default=names[0],
+        show_default=True,
+        help="Output format.",
+    )
+
+
+def read_settings(config: str | None, addresses: Sequence[tuple[str, tuple[str, ...]]] = ()) -> Settings:
+    """The settings of the file, with the operator's word on hosts in place of what the file says of them."""
+    settings = load_settings(_text(config), config or "")
+    if not addresses:
+        return settings
+    known: dict[str, tuple[str, ...]] = {}
+    for host, found in addresses:
+        known[host] = known.get(host, ()) + found
+    merged: Mapping[str, tuple[str, ...]] = {**settings.hosts.known_addresses, **known}
+    return replace(settings, hosts=replace(settings.hosts, known_addresses=merged))
+
+
+def kustomize_from_environment() -> Kustomize:
+    """The program that the user named, or the one that is installed."""
+    return Kustomize(os.environ.get(PROGRAM_VARIABLE, ""))
+
+
+def _text(config: str | None) -> str | None:
+    if not config:
+        return None
+    try:
+        return Path(config).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SettingsError(f"{config}: the settings can't be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{config}: the settings are not valid UTF-8") from None

@@ -1,0 +1,68 @@
+"""The outermost command: every failure becomes a sentence and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import IO, Any
+
+import click
+
+from istio_netpol.cli.exits import BROKEN_PIPE, INTERRUPTED, UNUSABLE
+from istio_netpol.errors import InputError, NetpolError
+
+TRACEBACK_VARIABLE = "ISTIO_NETPOL_TRACEBACK"
+
+
+class Failure(click.ClickException):
+    """What the user reads on standard error before the program ends with exit code 2."""
+
+    exit_code = UNUSABLE
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Prints the sentences as they are."""
+        click.echo(self.format_message(), file=file or sys.stderr)
+
+
+class Program(click.Group):
+    """A group of commands that turns whatever they raise into a `Failure` or an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except BrokenPipeError:
+            _discard_output()
+            ctx.exit(BROKEN_PIPE)
+        except (KeyboardInterrupt, click.Abort):
+            ctx.exit(INTERRUPTED)
+        except InputError as error:
+            count = len(error.problems)
+            closing = f"{count} problems; nothing was done" if count > 1 else "nothing was done"
+            raise Failure(f"{error}\n{closing}") from None
+        except NetpolError as error:
+            raise Failure(str(error)) from None
+        except Exception as error:
+            raise Failure(_unexpected(error)) from None
+
+
+def _unexpected(error: Exception) -> str:
+    if os.environ.get(TRACEBACK_VARIABLE):
+        return "".join(traceback.format_exception(error)).rstrip()
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    first_line = what.splitlines()[0]
+    return (
+        f"istio-netpol stopped on an error that it did not expect ({first_line}); "
+        f"set {TRACEBACK_VARIABLE}=1 and run it again to see where"
+    )
+
+
+def _discard_output() -> None:
+    """Sends what is still buffered nowhere, so that the interpreter ends without a complaint about it."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,127 @@
+"""Which files, overlays and streams the PATH arguments stand for. Nothing is read here but folders."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from istio_netpol.bundle.kustomize import KUSTOMIZATION_FILES, kustomization_of
+from istio_netpol.errors import Problem
+from istio_netpol.report.places import STANDARD_INPUT
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """A file to read; `size` in bytes, 0 where unknown (pipes)."""
+
+    path: Path
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A folder that kustomize builds; `file` is its kustomization."""
+
+    folder: Path
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StandardInput:
+    """Standard input."""
+
+
+Source = ManifestFile | Overlay | StandardInput
+
+
+class Sources:
+    """Finds the sources of all arguments of one run, each file and folder once."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, int]] = set()
+        self._repeated = False
+
+    def of(self, argument: str) -> Iterator[Source | Problem]:
+        """The sources of one PATH in a stable order, and problems where something can't be looked at."""
+        if argument == "-":
+            yield StandardInput()
+            return
+        path = Path(argument)
+        try:
+            status = path.stat()
+        except OSError as error:
+            yield problem(argument, *_unreadable(error))
+            return
+        if path.name in KUSTOMIZATION_FILES:
+            path, status = path.parent, path.parent.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            if self._is_new(status):
+                yield ManifestFile(path, status.st_size)
+            return
+        self._repeated = False
+        empty = True
+        for source in self._folder(path, status):
+            empty = False
+            yield source
+        if empty and not self._repeated:
+            yield problem(
+                argument, "no manifests found", f"looked for {', '.join(f'*{each}' for each in SUFFIXES)}"
+            )
+
+    def _folder(self, folder: Path, status: os.stat_result) -> Iterator[Source | Problem]:
+        if not self._is_new(status):
+            return
+        kustomization = kustomization_of(folder)
+        if kustomization is not None:
+            yield Overlay(folder, kustomization)
+            return
+        if (folder / "Chart.yaml").is_file():
+            remedy = f"render it: helm template {folder} | istio-netpol … -"
+            yield problem(str(folder), "is a Helm chart, whose templates are no manifests yet", remedy)
+            return
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            yield problem(str(folder), *_unreadable(error))
+            return
+        for name in names:
+            if not name.startswith("."):
+                yield from self._entry(folder / name)
+
+    def _entry(self, path: Path) -> Iterator[Source | Problem]:
+        wanted = path.name.endswith(SUFFIXES)
+        try:
+            status = path.stat()
+        except OSError as error:
+            if wanted:
+                yield problem(str(path), *_unreadable(error))
+            return
+        if stat.S_ISDIR(status.st_mode):
+            yield from self._folder(path, status)
+        elif wanted and stat.S_ISREG(status.st_mode) and self._is_new(status):
+            yield ManifestFile(path, status.st_size)
+
+    def _is_new(self, status: os.stat_result) -> bool:
+        """Whether this file or folder was not met before: links make loops, and arguments overlap."""
+        identity = (status.st_dev, status.st_ino)
+        if identity in self._seen:
+            self._repeated = True
+            return False
+        self._seen.add(identity)
+        return True
+
+
+def problem(file: str, cause: str, remedy: str | None = None) -> Problem:
+    """A problem with a whole file or folder; standard input reads as `<stdin>`."""
+    return Problem(STANDARD_INPUT if file == "-" else file, None, None, None, None, cause, remedy)
+
+
+def _unreadable(error: OSError) -> tuple[str, str | None]:
+    if isinstance(error, FileNotFoundError):
+        return "does not exist", "check the path"
+    return f"can't be read: {error.strerror or error}", None
