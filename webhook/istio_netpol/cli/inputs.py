@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-import click
 
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.cli.progress import CountedFile, Progress
@@ -93,7 +92,7 @@ def _source_documents(
         case Overlay():
             yield from _built(source, kustomize)
         case _:
-            yield from read_documents(click.get_binary_stream("stdin"), STANDARD_INPUT)
+            yield from read_documents(sys.stdin.buffer, STANDARD_INPUT)
 
 
 def _built(overlay: Overlay, kustomize: Kustomize) -> Iterator[RawObject | Problem]:

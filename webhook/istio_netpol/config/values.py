@@ -30,7 +30,7 @@ class WrongValueError(Exception):
 
 
 def scalar(type_: type, node: yaml.ScalarNode) -> Any:
-    """The node as a text, a number or a boolean, as YAML reads it. Raises WrongValueError for another type."""
+    """The node as a text, number or boolean, as YAML reads it. Raises WrongValueError for another type."""
     if node.tag != f"tag:yaml.org,2002:{_TAGS[type_]}":
         raise WrongValueError(f"is not {_WORDS[type_]}", "quote it" if type_ is str else None)
     if type_ is str:
