@@ -5,9 +5,9 @@ Invariants of an `AddressSet`: per family, intervals are sorted, disjoint and no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -100,7 +100,7 @@ class IpBlock:
         return _block_addresses(self.cidr, self.exceptions)
 
 
-@cache
+@lru_cache(maxsize=65536)
 def _block_addresses(cidr: str, exceptions: tuple[str, ...]) -> AddressSet:
     return AddressSet.of(cidr) - AddressSet.of(*exceptions)
 
