@@ -77,14 +77,10 @@ class LabelMasks:
         return mask
 
     def _meeting(self, requirement: Requirement) -> Mask:
-        having = self._keys.get(requirement.key, 0)
-        one_of = union(self._pairs.get((requirement.key, value), 0) for value in requirement.values)
-        match requirement.operator:
-            case Operator.IN:
-                return one_of
-            case Operator.NOT_IN:
-                return self._everyone & ~one_of
-            case Operator.EXISTS:
-                return having
-            case Operator.DOES_NOT_EXIST:
-                return self._everyone & ~having
+        if requirement.operator in (Operator.IN, Operator.NOT_IN):
+            found = union(self._pairs.get((requirement.key, value), 0) for value in requirement.values)
+        else:
+            found = self._keys.get(requirement.key, 0)
+        # NotIn and DoesNotExist hold for labels that lack the key, so they are what their opposites leave.
+        is_negated = requirement.operator in (Operator.NOT_IN, Operator.DOES_NOT_EXIST)
+        return self._everyone & ~found if is_negated else found
