@@ -1,0 +1,141 @@
+"""From plain objects to model values: one table of kinds, one path for problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from istio_netpol.errors import Problem
+from istio_netpol.manifests.decode_core import (
+    decode_config_map,
+    decode_endpoint_slice,
+    decode_endpoints,
+    decode_namespace,
+    decode_node,
+    decode_service,
+)
+from istio_netpol.manifests.decode_gateway_api import (
+    decode_kubernetes_gateway,
+    decode_reference_grant,
+    decode_route,
+)
+from istio_netpol.manifests.decode_istio import (
+    decode_destination_rule,
+    decode_gateway,
+    decode_service_entry,
+    decode_sidecar,
+    decode_virtual_service,
+    decode_workload_entry,
+)
+from istio_netpol.manifests.decode_policy import decode_policy
+from istio_netpol.manifests.decode_security import (
+    decode_authorization_policy,
+    decode_request_authentication,
+    decode_telemetry,
+)
+from istio_netpol.manifests.decode_selectors import SUBDOMAIN, check_labels
+from istio_netpol.manifests.decode_workloads import decode_controller, decode_cron_job, decode_pod
+from istio_netpol.manifests.fields import Fields
+from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.references import ObjectRef
+
+Decoder = Callable[[Fields, ObjectRef], Iterator[Any]]
+
+DECODERS: dict[tuple[str, str], Decoder] = {
+    ("", "Namespace"): decode_namespace,
+    ("", "Node"): decode_node,
+    ("", "Pod"): decode_pod,
+    ("", "Service"): decode_service,
+    ("", "Endpoints"): decode_endpoints,
+    ("", "ConfigMap"): decode_config_map,
+    ("", "ReplicationController"): decode_controller,
+    ("discovery.k8s.io", "EndpointSlice"): decode_endpoint_slice,
+    ("apps", "Deployment"): decode_controller,
+    ("apps", "StatefulSet"): decode_controller,
+    ("apps", "DaemonSet"): decode_controller,
+    ("apps", "ReplicaSet"): decode_controller,
+    ("batch", "Job"): decode_controller,
+    ("batch", "CronJob"): decode_cron_job,
+    ("argoproj.io", "Rollout"): decode_controller,
+    ("networking.k8s.io", "NetworkPolicy"): decode_policy,
+    ("networking.istio.io", "VirtualService"): decode_virtual_service,
+    ("networking.istio.io", "Gateway"): decode_gateway,
+    ("networking.istio.io", "DestinationRule"): decode_destination_rule,
+    ("networking.istio.io", "ServiceEntry"): decode_service_entry,
+    ("networking.istio.io", "WorkloadEntry"): decode_workload_entry,
+    ("networking.istio.io", "Sidecar"): decode_sidecar,
+    ("security.istio.io", "RequestAuthentication"): decode_request_authentication,
+    ("security.istio.io", "AuthorizationPolicy"): decode_authorization_policy,
+    ("telemetry.istio.io", "Telemetry"): decode_telemetry,
+    ("gateway.networking.k8s.io", "Gateway"): decode_kubernetes_gateway,
+    ("gateway.networking.k8s.io", "HTTPRoute"): decode_route,
+    ("gateway.networking.k8s.io", "GRPCRoute"): decode_route,
+    ("gateway.networking.k8s.io", "TCPRoute"): decode_route,
+    ("gateway.networking.k8s.io", "TLSRoute"): decode_route,
+    ("gateway.networking.k8s.io", "UDPRoute"): decode_route,
+    ("gateway.networking.k8s.io", "ReferenceGrant"): decode_reference_grant,
+}
+"""What rules read, by API group and kind; every served version of a group has the fields that are read."""
+
+CLUSTER_SCOPED = frozenset({"Namespace", "Node"})
+
+
+def is_known(raw: RawObject) -> bool:
+    """Whether some rule reads objects of this kind."""
+    return _decoder(raw) is not None
+
+
+def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Any], list[Problem]]:
+    """The model values of one object, and what is wrong with it: an object with problems has no values.
+
+    An object of an unknown kind has neither. `default_namespace` is where an object lives that does not say.
+    """
+    decoder = _decoder(raw)
+    if decoder is None:
+        return [], []
+    problems: list[Problem] = []
+    ref = _reference(raw, default_namespace, problems)
+    fields = Fields(raw.content, "", (raw.file, raw.line, str(ref)), problems)
+    _check_metadata(fields)
+    values = list(decoder(fields, ref))
+    return ([], problems) if problems else (values, [])
+
+
+def _decoder(raw: RawObject) -> Decoder | None:
+    group, _, _ = str(raw.content.get("apiVersion", "")).rpartition("/")
+    return DECODERS.get((group, str(raw.content.get("kind", ""))))
+
+
+def _reference(raw: RawObject, default_namespace: str, problems: list[Problem]) -> ObjectRef:
+    kind = str(raw.content["kind"])
+    metadata = raw.content.get("metadata")
+    quiet = Fields(
+        metadata if isinstance(metadata, dict) else {}, "metadata", (raw.file, raw.line, kind), problems
+    )
+    name = quiet.text("name") or quiet.text("generateName")
+    namespace = "" if kind in CLUSTER_SCOPED else quiet.text("namespace") or default_namespace
+    return ObjectRef(str(raw.content["apiVersion"]), kind, namespace, name, raw.file, raw.line)
+
+
+def _check_metadata(fields: Fields) -> None:
+    metadata = fields.mapping("metadata")
+    name, generated = metadata.content.get("name"), metadata.content.get("generateName")
+    if not name and not generated:
+        metadata.problem("metadata.name", None, "is missing", "name the object")
+    elif isinstance(name, str) and (len(name) > 253 or not SUBDOMAIN.fullmatch(name)):
+        metadata.problem(
+            "metadata.name", name, "is no object name", "use lower-case letters, digits, '-' and '.'"
+        )
+    namespace = metadata.content.get("namespace")
+    if (
+        namespace
+        and isinstance(namespace, str)
+        and (len(namespace) > 63 or "." in namespace or not SUBDOMAIN.fullmatch(namespace))
+    ):
+        metadata.problem(
+            "metadata.namespace",
+            namespace,
+            "is no namespace name",
+            "use at most 63 lower-case letters, digits and '-'",
+        )
+    check_labels(metadata, "labels", metadata.strings("labels"))

@@ -1,0 +1,181 @@
+"""Decodes namespaces, Services and their endpoints, Nodes, and the mesh config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from istio_netpol.manifests.fields import Fields
+from istio_netpol.model.addresses import Address, parse_address
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
+from istio_netpol.model.mesh import ExtensionProvider, MeshConfig, NodeAddresses
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointSlice, Service, ServicePort
+from istio_netpol.model.workloads import Namespace
+
+CALLED_BY = "istio-netpol.io/called-by"
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+def protocol_of(fields: Fields, name: str = "protocol") -> Protocol:
+    """The protocol of a port entry; TCP where absent."""
+    text = fields.text(name, "TCP")
+    try:
+        return Protocol(text)
+    except ValueError:
+        fields.problem(fields.at(name), text, "is no protocol", "use TCP, UDP or SCTP")
+        return Protocol.TCP
+
+
+def port_number(fields: Fields, name: str) -> int:
+    """A port number of 1 to 65535; 0 where absent."""
+    number = fields.integer(name)
+    if fields.has(name) and isinstance(fields.content[name], int) and not 1 <= number <= 65535:
+        fields.problem(fields.at(name), number, "is no port number", "use 1 to 65535")
+    return number
+
+
+def decode_namespace(fields: Fields, ref: ObjectRef) -> Iterator[Namespace]:
+    """A namespace, with the label that the API server sets on each."""
+    metadata = fields.mapping("metadata")
+    labels = {**metadata.strings("labels"), NAMESPACE_NAME_LABEL: ref.name}
+    terminating = metadata.has("deletionTimestamp") or fields.mapping("status").text("phase") == "Terminating"
+    yield Namespace(ref, labels, metadata.strings("annotations"), terminating)
+
+
+def decode_service(fields: Fields, ref: ObjectRef) -> Iterator[Service]:
+    """A Service; `targetPort` is `port` where it is absent."""
+    metadata, spec = fields.mapping("metadata"), fields.mapping("spec")
+    cluster_ips = spec.texts("clusterIPs") or tuple(filter(None, [spec.text("clusterIP")]))
+    yield Service(
+        ref=ref,
+        ports=tuple(_service_port(port) for port in spec.mappings("ports")),
+        selector=(spec.strings("selector") or None) if spec.has("selector") else None,
+        type=spec.text("type", "ClusterIP"),
+        cluster_ips=cluster_ips,
+        external_name=spec.text("externalName") if spec.text("type") == "ExternalName" else "",
+        labels=metadata.strings("labels"),
+        called_by=metadata.strings("annotations").get(CALLED_BY, ""),
+    )
+
+
+def _service_port(fields: Fields) -> ServicePort:
+    number = port_number(fields, "port")
+    target = fields.integer_or_text("targetPort")
+    return ServicePort(
+        number, target if target not in (None, 0, "") else number, fields.text("name"), protocol_of(fields)
+    )
+
+
+def decode_endpoint_slice(fields: Fields, ref: ObjectRef) -> Iterator[EndpointSlice]:
+    """A slice that belongs to a Service; others are nobody's backends."""
+    service = fields.mapping("metadata").strings("labels").get(SERVICE_NAME_LABEL, "")
+    endpoints = tuple(
+        EndpointAddress(addresses_in(endpoint, endpoint.texts("addresses"), "addresses"), _pod(endpoint))
+        for endpoint in fields.mappings("endpoints")
+        if fields.text("addressType") != "FQDN"
+    )
+    if service:
+        yield EndpointSlice(ref, service, endpoints, _endpoint_ports(fields))
+
+
+def decode_endpoints(fields: Fields, ref: ObjectRef) -> Iterator[EndpointSlice]:
+    """An Endpoints object: one slice for each of its subsets."""
+    for index, subset in enumerate(fields.mappings("subsets")):
+        endpoints = tuple(
+            EndpointAddress(addresses_in(entry, (entry.text("ip"),), "ip"), _pod(entry))
+            for name in ("addresses", "notReadyAddresses")
+            for entry in subset.mappings(name)
+        )
+        name = ref.name if index == 0 else f"{ref.name}-{index}"
+        part = ObjectRef(ref.api_version, ref.kind, ref.namespace, name, ref.file, ref.line)
+        yield EndpointSlice(part, ref.name, endpoints, _endpoint_ports(subset))
+
+
+def _endpoint_ports(fields: Fields) -> tuple[EndpointPort, ...]:
+    ports = fields.mappings("ports")
+    return tuple(
+        EndpointPort(port_number(port, "port"), port.text("name"), protocol_of(port)) for port in ports
+    )
+
+
+def _pod(endpoint: Fields) -> str:
+    target = endpoint.mapping("targetRef")
+    return target.text("name") if target.text("kind") == "Pod" else ""
+
+
+def addresses_in(fields: Fields, texts: tuple[str, ...], name: str) -> tuple[Address, ...]:
+    """The IP addresses that texts spell; others are problems."""
+    found = []
+    for text in texts:
+        address = parse_address(text)
+        if address is None:
+            fields.problem(fields.at(name), text, "is no IP address")
+        else:
+            found.append(address)
+    return tuple(found)
+
+
+def decode_node(fields: Fields, ref: ObjectRef) -> Iterator[NodeAddresses]:
+    """The addresses of a Node that packets carry."""
+    spec = fields.mapping("spec")
+    entries = fields.mapping("status").mappings("addresses")
+    texts = [entry.text("address") for entry in entries if entry.text("type") in ("InternalIP", "ExternalIP")]
+    pod_cidrs = spec.texts("podCIDRs") or tuple(filter(None, [spec.text("podCIDR")]))
+    yield NodeAddresses(ref, tuple(a for text in texts if (a := parse_address(text))), pod_cidrs)
+
+
+def decode_config_map(fields: Fields, ref: ObjectRef) -> Iterator[MeshConfig]:
+    """The mesh config of the ConfigMap `istio`, or `istio-<revision>`; nothing for other ConfigMaps."""
+    data = fields.mapping("data")
+    if not (ref.name == "istio" or ref.name.startswith("istio-")) or not data.has("mesh"):
+        return
+    try:
+        content: Any = yaml.load(data.text("mesh"), yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        data.problem("data.mesh", str(error).split("\n", maxsplit=1)[0], "is no YAML")
+        return
+    if content is not None and not isinstance(content, dict):
+        data.problem("data.mesh", content, "is no mapping")
+        return
+    revision = (
+        fields.mapping("metadata")
+        .strings("labels")
+        .get("istio.io/rev", ref.name.removeprefix("istio").lstrip("-"))
+    )
+    yield _mesh_config(
+        fields.nested(content or {}, "data.mesh"), ref, "" if revision == "default" else revision
+    )
+
+
+def _mesh_config(mesh: Fields, ref: ObjectRef, revision: str) -> MeshConfig:
+    proxy = mesh.mapping("defaultConfig")
+    tracing = proxy.mapping("tracing")
+    backends = ("zipkin", "lightstep", "datadog", "openCensusAgent")
+    addresses = [tracing.mapping(name).text("address") for name in backends]
+    return MeshConfig(
+        ref=ref,
+        revision=revision,
+        root_namespace=mesh.text("rootNamespace"),
+        trust_domain=mesh.text("trustDomain", "cluster.local"),
+        trust_domain_aliases=mesh.texts("trustDomainAliases"),
+        discovery_address=proxy.text("discoveryAddress"),
+        enable_tracing=mesh.flag("enableTracing"),
+        tracing_address=next(filter(None, addresses), ""),
+        default_tracing_providers=mesh.mapping("defaultProviders").texts("tracing"),
+        extension_providers=tuple(_providers(mesh)),
+    )
+
+
+def _providers(mesh: Fields) -> Iterator[ExtensionProvider]:
+    for entry in mesh.mappings("extensionProviders"):
+        for kind in entry.content:
+            if kind != "name" and isinstance(entry.content[kind], dict):
+                provider = entry.mapping(kind)
+                if provider.text("service"):
+                    yield ExtensionProvider(
+                        entry.text("name"), kind, provider.text("service"), provider.integer("port")
+                    )

@@ -1,0 +1,91 @@
+"""Decodes Gateway API objects (gateway.networking.k8s.io)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from istio_netpol.manifests.decode_core import port_number
+from istio_netpol.manifests.fields import Fields
+from istio_netpol.model.gateway_api import (
+    BackendRef,
+    GrantFrom,
+    GrantTo,
+    KubernetesGateway,
+    KubernetesRoute,
+    Listener,
+    ParentRef,
+    ReferenceGrant,
+)
+from istio_netpol.model.references import ObjectRef
+
+GROUP = "gateway.networking.k8s.io"
+
+
+def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesGateway]:
+    """A Gateway API gateway or waypoint."""
+    metadata, spec = fields.mapping("metadata"), fields.mapping("spec")
+    hostnames = [each.text("value") for each in spec.mappings("addresses") if each.text("type") == "Hostname"]
+    yield KubernetesGateway(
+        ref=ref,
+        class_name=spec.text("gatewayClassName"),
+        listeners=tuple(
+            Listener(each.text("name"), port_number(each, "port"), each.text("protocol"))
+            for each in spec.mappings("listeners")
+        ),
+        hostnames=tuple(hostnames),
+        labels=metadata.strings("labels"),
+        annotations=metadata.strings("annotations"),
+    )
+
+
+def decode_route(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesRoute]:
+    """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute."""
+    spec = fields.mapping("spec")
+    backends = [backend for rule in spec.mappings("rules") for backend in _backends(rule)]
+    yield KubernetesRoute(ref, tuple(_parent(each) for each in spec.mappings("parentRefs")), tuple(backends))
+
+
+def _parent(fields: Fields) -> ParentRef:
+    return ParentRef(
+        kind=fields.text("kind", "Gateway"),
+        name=fields.text("name"),
+        namespace=fields.text("namespace"),
+        group=fields.text("group", GROUP),
+        section_name=fields.text("sectionName"),
+        port=fields.integer("port") if fields.has("port") else None,
+    )
+
+
+def _backends(rule: Fields) -> Iterator[BackendRef]:
+    yield from _mirrors(rule)
+    for entry in rule.mappings("backendRefs"):
+        yield _backend(entry)
+        yield from _mirrors(entry)
+
+
+def _mirrors(fields: Fields) -> Iterator[BackendRef]:
+    for entry in fields.mappings("filters"):
+        if entry.text("type") == "RequestMirror":
+            yield _backend(entry.mapping("requestMirror").mapping("backendRef"))
+
+
+def _backend(fields: Fields) -> BackendRef:
+    return BackendRef(
+        name=fields.text("name"),
+        namespace=fields.text("namespace"),
+        port=fields.integer("port") if fields.has("port") else None,
+        kind=fields.text("kind", "Service"),
+        group=fields.text("group"),
+        field=fields.path,
+    )
+
+
+def decode_reference_grant(fields: Fields, ref: ObjectRef) -> Iterator[ReferenceGrant]:
+    """A ReferenceGrant."""
+    spec = fields.mapping("spec")
+    froms = (
+        GrantFrom(each.text("group"), each.text("kind"), each.text("namespace"))
+        for each in spec.mappings("from")
+    )
+    tos = (GrantTo(each.text("group"), each.text("kind"), each.text("name")) for each in spec.mappings("to"))
+    yield ReferenceGrant(ref, tuple(froms), tuple(tos))

@@ -1,0 +1,130 @@
+"""Decodes Istio's networking objects (networking.istio.io)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from istio_netpol.manifests.fields import Fields
+from istio_netpol.model.mesh import (
+    Destination,
+    DestinationRule,
+    Gateway,
+    GatewayServer,
+    Route,
+    ServiceEntry,
+    ServiceEntryPort,
+    Sidecar,
+    SidecarEgress,
+    VirtualService,
+    WorkloadEndpoint,
+    WorkloadEntry,
+)
+from istio_netpol.model.references import ObjectRef
+
+
+def decode_virtual_service(fields: Fields, ref: ObjectRef) -> Iterator[VirtualService]:
+    """A VirtualService, its http, tls and tcp routes in that order."""
+    spec = fields.mapping("spec")
+    routes = [
+        _route(route, protocol) for protocol in ("http", "tls", "tcp") for route in spec.mappings(protocol)
+    ]
+    yield VirtualService(
+        ref, spec.texts("hosts"), spec.texts("gateways"), tuple(routes), spec.texts("exportTo")
+    )
+
+
+def _route(fields: Fields, protocol: str) -> Route:
+    """One route; its mirrors are destinations like others, since the proxy connects to them too."""
+    destinations = [_destination(entry.mapping("destination")) for entry in fields.mappings("route")]
+    if fields.has("mirror"):
+        destinations.append(_destination(fields.mapping("mirror")))
+    destinations += [_destination(entry.mapping("destination")) for entry in fields.mappings("mirrors")]
+    gateways = dict.fromkeys(
+        gateway for match in fields.mappings("match") for gateway in match.texts("gateways")
+    )
+    delegate = fields.mapping("delegate")
+    return Route(
+        protocol,
+        tuple(destinations),
+        tuple(gateways),
+        (delegate.text("namespace"), delegate.text("name")) if delegate else None,
+    )
+
+
+def _destination(fields: Fields) -> Destination:
+    port = fields.mapping("port")
+    number = port.integer("number") if port.has("number") else None
+    return Destination(fields.text("host"), number, fields.text("subset"), fields.path)
+
+
+def decode_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Gateway]:
+    """An Istio Gateway."""
+    spec = fields.mapping("spec")
+    yield Gateway(
+        ref, spec.strings("selector"), tuple(_server(server) for server in spec.mappings("servers"))
+    )
+
+
+def _server(fields: Fields) -> GatewayServer:
+    port = fields.mapping("port")
+    return GatewayServer(
+        port.integer("number"),
+        port.text("protocol"),
+        port.text("name"),
+        port.integer("targetPort"),
+        fields.texts("hosts"),
+    )
+
+
+def decode_destination_rule(fields: Fields, ref: ObjectRef) -> Iterator[DestinationRule]:
+    """A DestinationRule and its subsets."""
+    spec = fields.mapping("spec")
+    subsets = {subset.text("name"): subset.strings("labels") for subset in spec.mappings("subsets")}
+    yield DestinationRule(ref, spec.text("host"), subsets)
+
+
+def decode_service_entry(fields: Fields, ref: ObjectRef) -> Iterator[ServiceEntry]:
+    """A ServiceEntry, with Istio's defaults."""
+    spec = fields.mapping("spec")
+    selector = spec.optional("workloadSelector")
+    yield ServiceEntry(
+        ref=ref,
+        hosts=spec.texts("hosts"),
+        addresses=spec.texts("addresses"),
+        ports=tuple(
+            ServiceEntryPort(
+                port.integer("number"),
+                port.text("protocol", "TCP"),
+                port.text("name"),
+                port.integer("targetPort"),
+            )
+            for port in spec.mappings("ports")
+        ),
+        location=spec.text("location", "MESH_EXTERNAL"),
+        resolution=spec.text("resolution", "NONE"),
+        endpoints=tuple(_endpoint(endpoint) for endpoint in spec.mappings("endpoints")),
+        workload_selector=None if selector is None else selector.strings("labels"),
+        export_to=spec.texts("exportTo"),
+    )
+
+
+def _endpoint(fields: Fields) -> WorkloadEndpoint:
+    ports = fields.mapping("ports")
+    numbers = {name: ports.integer(name) for name in ports.content}
+    return WorkloadEndpoint(fields.text("address"), numbers, fields.strings("labels"))
+
+
+def decode_workload_entry(fields: Fields, ref: ObjectRef) -> Iterator[WorkloadEntry]:
+    """A WorkloadEntry."""
+    yield WorkloadEntry(ref, _endpoint(fields.mapping("spec")))
+
+
+def decode_sidecar(fields: Fields, ref: ObjectRef) -> Iterator[Sidecar]:
+    """A Sidecar and its egress listeners."""
+    spec = fields.mapping("spec")
+    selector = spec.optional("workloadSelector")
+    egress = tuple(
+        SidecarEgress(listener.texts("hosts"), listener.mapping("port").integer("number"))
+        for listener in spec.mappings("egress")
+    )
+    yield Sidecar(ref, None if selector is None else selector.strings("labels"), egress)

@@ -1,0 +1,144 @@
+"""Decodes NetworkPolicies, with the defaults and checks of the API server (Kubernetes 1.36)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from istio_netpol.manifests.decode_core import port_number, protocol_of
+from istio_netpol.manifests.decode_selectors import selector_of
+from istio_netpol.manifests.fields import Fields
+from istio_netpol.model.addresses import IpBlock, Network
+from istio_netpol.model.labels import EVERYTHING
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+from istio_netpol.model.references import ObjectRef
+
+PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+"""An IANA service name: what container ports are called."""
+
+
+def decode_policy(fields: Fields, ref: ObjectRef) -> Iterator[NetworkPolicy]:
+    """A NetworkPolicy; an absent podSelector is taken as `{}`, as the API server does."""
+    metadata, spec = fields.mapping("metadata"), fields.mapping("spec")
+    ingress = tuple(_rule(rule, "from") for rule in spec.mappings("ingress"))
+    egress = tuple(_rule(rule, "to") for rule in spec.mappings("egress"))
+    yield NetworkPolicy(
+        ref=ref,
+        pod_selector=selector_of(spec.mapping("podSelector")) if spec.has("podSelector") else EVERYTHING,
+        policy_types=_policy_types(spec, bool(egress)),
+        ingress=ingress,
+        egress=egress,
+        labels=metadata.strings("labels"),
+        annotations=metadata.strings("annotations"),
+    )
+
+
+def _policy_types(spec: Fields, has_egress: bool) -> frozenset[Direction]:
+    """Absent or empty: Ingress always, and Egress where there are egress rules."""
+    texts = spec.texts("policyTypes")
+    if not texts:
+        return frozenset(Direction) if has_egress else frozenset({Direction.INGRESS})
+    if len(texts) > 2:
+        spec.problem(
+            spec.at("policyTypes"), list(texts), "has more than two entries", "name each direction once"
+        )
+    found = set()
+    for index, text in enumerate(texts):
+        try:
+            found.add(Direction(text))
+        except ValueError:
+            spec.problem(
+                f"{spec.at('policyTypes')}[{index}]", text, "is no policy type", "use Ingress or Egress"
+            )
+    return frozenset(found)
+
+
+def _rule(fields: Fields, peers: str) -> PolicyRule:
+    return PolicyRule(
+        peers=tuple(_peer(peer) for peer in fields.mappings(peers)),
+        ports=tuple(_port(port) for port in fields.mappings("ports")),
+    )
+
+
+def _peer(fields: Fields) -> PolicyPeer:
+    pods, namespaces, block = (
+        fields.optional("podSelector"),
+        fields.optional("namespaceSelector"),
+        fields.optional("ipBlock"),
+    )
+    if pods is None and namespaces is None and block is None:
+        fields.problem(
+            fields.path, None, "names no peer", "give it a podSelector, a namespaceSelector or an ipBlock"
+        )
+    if block is not None and (pods is not None or namespaces is not None):
+        fields.problem(
+            fields.path, None, "has an ipBlock beside selectors", "make them two entries of the list"
+        )
+    return PolicyPeer(
+        pod_selector=None if pods is None else selector_of(pods),
+        namespace_selector=None if namespaces is None else selector_of(namespaces),
+        ip_block=None if block is None else _block(block),
+    )
+
+
+def _block(fields: Fields) -> IpBlock | None:
+    cidr = _network(fields, "cidr", fields.text("cidr"))
+    exceptions = fields.texts("except")
+    for index, text in enumerate(exceptions):
+        path = f"except[{index}]"
+        inner = _network(fields, path, text)
+        if cidr and inner and not _strictly_within(inner, cidr):
+            fields.problem(
+                fields.at(path),
+                text,
+                f"is not within {cidr}, or is all of it",
+                "name a smaller range inside the cidr",
+            )
+    return IpBlock(fields.text("cidr"), exceptions) if cidr else None
+
+
+def _network(fields: Fields, name: str, text: str) -> Network | None:
+    try:
+        if "/" not in text:
+            raise ValueError("no prefix length")
+        return ip_network(text, strict=False)
+    except ValueError:
+        remedy = "write an address and a prefix length, such as 192.0.2.0/24 or 2001:db8::/64"
+        fields.problem(fields.at(name), text, "is no CIDR", remedy)
+        return None
+
+
+def _strictly_within(inner: Network, outer: Network) -> bool:
+    return (
+        inner.version == outer.version
+        and inner.prefixlen > outer.prefixlen
+        and int(inner.network_address) >> (outer.max_prefixlen - outer.prefixlen)
+        == int(outer.network_address) >> (outer.max_prefixlen - outer.prefixlen)
+    )
+
+
+def _port(fields: Fields) -> PolicyPort:
+    port = fields.integer_or_text("port")
+    if isinstance(port, str) and (len(port) > 15 or not PORT_NAME.fullmatch(port)):
+        fields.problem(
+            fields.at("port"),
+            port,
+            "is no port name",
+            "use at most 15 lower-case letters, digits and '-', at least one letter",
+        )
+    if isinstance(port, int):
+        port_number(fields, "port")
+    end = port_number(fields, "endPort") if fields.has("endPort") else None
+    if end is not None and not isinstance(port, int):
+        fields.problem(
+            fields.at("endPort"),
+            end,
+            "needs a numeric port beside it",
+            "give `port` the first number of the range",
+        )
+    elif end is not None and isinstance(port, int) and end < port:
+        fields.problem(
+            fields.at("endPort"), end, f"is lower than port {port}", "make it the last number of the range"
+        )
+    return PolicyPort(protocol_of(fields), port, end)

@@ -1,0 +1,73 @@
+"""Decodes label selectors, with the checks of apimachinery's meta/v1/validation (Kubernetes 1.36)."""
+
+from __future__ import annotations
+
+import re
+
+from istio_netpol.manifests.fields import Fields
+from istio_netpol.model.labels import Operator, Requirement, Selector
+
+NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def selector_of(fields: Fields) -> Selector:
+    """The selector that `matchLabels` and `matchExpressions` spell."""
+    labels = fields.strings("matchLabels")
+    check_labels(fields, "matchLabels", labels)
+    requirements = tuple(filter(None, (_requirement(entry) for entry in fields.mappings("matchExpressions"))))
+    return Selector(tuple(sorted(labels.items())), requirements)
+
+
+def check_labels(fields: Fields, name: str, labels: dict[str, str]) -> None:
+    """Problems for keys and values that the API server refuses."""
+    for key, value in labels.items():
+        path = f"{fields.at(name)}[{key}]"
+        check_key(fields, path, key)
+        check_value(fields, path, value)
+
+
+def check_key(fields: Fields, path: str, key: str) -> None:
+    """Problems for a label key that the API server refuses."""
+    prefix, slash, name = key.rpartition("/")
+    if not NAME.fullmatch(name) or len(name) > 63:
+        fields.problem(
+            path,
+            key,
+            "is no label key",
+            "use at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends",
+        )
+    if slash and (not SUBDOMAIN.fullmatch(prefix) or len(prefix) > 253):
+        fields.problem(
+            path, key, "has a prefix that is no DNS name", "use lower-case letters, digits, '-' and '.'"
+        )
+
+
+def check_value(fields: Fields, path: str, value: str) -> None:
+    """Problems for a label value that the API server refuses."""
+    if value and (not NAME.fullmatch(value) or len(value) > 63):
+        fields.problem(
+            path,
+            value,
+            "is no label value",
+            "use at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends",
+        )
+
+
+def _requirement(fields: Fields) -> Requirement | None:
+    key, text = fields.text("key"), fields.text("operator")
+    values = fields.texts("values")
+    check_key(fields, fields.at("key"), key)
+    try:
+        operator = Operator(text)
+    except ValueError:
+        fields.problem(fields.at("operator"), text, "is no operator", "use In, NotIn, Exists or DoesNotExist")
+        return None
+    needs_values = operator in (Operator.IN, Operator.NOT_IN)
+    if needs_values and not values:
+        fields.problem(fields.at("values"), None, f"must have an entry for operator {operator}")
+    if not needs_values and values:
+        fields.problem(fields.at("values"), list(values), f"must be empty for operator {operator}")
+    for index, value in enumerate(values):
+        check_value(fields, f"{fields.at('values')}[{index}]", value)
+    return Requirement(key, operator, frozenset(values))

@@ -1,0 +1,123 @@
+"""Decodes controllers and pods into workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from istio_netpol.manifests.decode_core import CALLED_BY, addresses_in, port_number, protocol_of
+from istio_netpol.manifests.decode_selectors import selector_of
+from istio_netpol.manifests.fields import Fields
+from istio_netpol.model.addresses import Address
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import ContainerPort, Owner, Workload
+
+CALLS = "istio-netpol.io/calls"
+KEPT_ANNOTATIONS = ("istio.io", "istio-netpol.io", "prometheus.io")
+"""Annotation domains, with their subdomains, that some rule reads."""
+
+PROXY_CONTAINER = "istio-proxy"
+
+
+def decode_controller(fields: Fields, ref: ObjectRef) -> Iterator[Workload]:
+    """Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, and Argo's Rollout.
+
+    A Rollout that takes its template from a Deployment (`workloadRef`) is no workload: the Deployment is.
+    """
+    spec = fields.mapping("spec")
+    if spec.has("workloadRef") and not spec.has("template"):
+        return
+    yield _from_template(fields, spec.mapping("template"), _declared_selector(spec, ref), ref)
+
+
+def decode_cron_job(fields: Fields, ref: ObjectRef) -> Iterator[Workload]:
+    """The pods that a CronJob's Jobs will run."""
+    job = fields.mapping("spec").mapping("jobTemplate").mapping("spec")
+    yield _from_template(fields, job.mapping("template"), None, ref)
+
+
+def decode_pod(fields: Fields, ref: ObjectRef) -> Iterator[Workload]:
+    """A pod that runs or will run; completed ones have no network any more."""
+    metadata, status = fields.mapping("metadata"), fields.mapping("status")
+    if status.text("phase") in ("Succeeded", "Failed"):
+        return
+    texts = tuple(entry.text("ip") for entry in status.mappings("podIPs")) or (status.text("podIP"),)
+    node = tuple(filter(None, [status.text("hostIP")]))
+    yield _workload(
+        fields,
+        fields,
+        None,
+        ref,
+        owner=_controller(metadata),
+        addresses=addresses_in(status, tuple(filter(None, texts)), "podIPs"),
+        node_addresses=addresses_in(status, node, "hostIP"),
+    )
+
+
+def _declared_selector(spec: Fields, ref: ObjectRef) -> Selector | None:
+    """The controller's selector; a Job's names a generated uid and is of no use before it runs."""
+    if not spec.has("selector") or ref.kind == "Job":
+        return None
+    if ref.kind == "ReplicationController":
+        return Selector.of(spec.strings("selector"))
+    return selector_of(spec.mapping("selector"))
+
+
+def _from_template(fields: Fields, template: Fields, selector: Selector | None, ref: ObjectRef) -> Workload:
+    return _workload(fields, template, selector, ref, owner=_controller(fields.mapping("metadata")))
+
+
+def _workload(
+    fields: Fields,
+    template: Fields,
+    selector: Selector | None,
+    ref: ObjectRef,
+    *,
+    owner: Owner | None,
+    addresses: tuple[Address, ...] = (),
+    node_addresses: tuple[Address, ...] = (),
+) -> Workload:
+    own = fields.mapping("metadata").strings("annotations")
+    metadata, spec = template.mapping("metadata"), template.mapping("spec")
+    annotations = metadata.strings("annotations")
+    containers = [*spec.mappings("containers"), *spec.mappings("initContainers")]
+    return Workload(
+        ref=ref,
+        labels=metadata.strings("labels"),
+        selector=selector,
+        ports=tuple(_ports(spec)),
+        host_network=spec.flag("hostNetwork"),
+        service_account=spec.text("serviceAccountName") or spec.text("serviceAccount") or "default",
+        annotations={key: value for key, value in annotations.items() if _is_kept(key)},
+        owner=owner,
+        addresses=addresses,
+        node_addresses=node_addresses,
+        has_proxy=any(container.text("name") == PROXY_CONTAINER for container in containers),
+        calls=_joined(CALLS, own, annotations),
+        called_by=_joined(CALLED_BY, own, annotations),
+    )
+
+
+def _ports(spec: Fields) -> Iterator[ContainerPort]:
+    """Ports of containers, and of init containers that keep running (native sidecars)."""
+    running = [each for each in spec.mappings("initContainers") if each.text("restartPolicy") == "Always"]
+    for container in [*spec.mappings("containers"), *running]:
+        for port in container.mappings("ports"):
+            yield ContainerPort(port_number(port, "containerPort"), port.text("name"), protocol_of(port))
+
+
+def _controller(metadata: Fields) -> Owner | None:
+    for owner in metadata.mappings("ownerReferences"):
+        if owner.flag("controller"):
+            return Owner(owner.text("apiVersion"), owner.text("kind"), owner.text("name"), owner.text("uid"))
+    return None
+
+
+def _is_kept(key: str) -> bool:
+    domain = key.partition("/")[0]
+    return any(domain == kept or domain.endswith("." + kept) for kept in KEPT_ANNOTATIONS)
+
+
+def _joined(key: str, *places: Mapping[str, str]) -> str:
+    """A declared need, from the object and from its template."""
+    return ", ".join(dict.fromkeys(place[key] for place in places if place.get(key)))

@@ -1,0 +1,98 @@
+"""From policies to manifests that people read and kubectl applies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+
+
+def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
+    """The policy as the API server would take it, keys in the order that people expect."""
+    metadata: dict[str, Any] = {"name": policy.name, "namespace": policy.namespace}
+    if policy.labels:
+        metadata["labels"] = dict(sorted(policy.labels.items()))
+    if policy.annotations:
+        metadata["annotations"] = dict(sorted(policy.annotations.items()))
+    types = [
+        str(direction)
+        for direction in (Direction.INGRESS, Direction.EGRESS)
+        if direction in policy.policy_types
+    ]
+    spec: dict[str, Any] = {"podSelector": _selector(policy.pod_selector), "policyTypes": types}
+    if policy.ingress:
+        spec["ingress"] = [_rule(rule, "from") for rule in policy.ingress]
+    if policy.egress:
+        spec["egress"] = [_rule(rule, "to") for rule in policy.egress]
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+
+
+def to_yaml(policies: Sequence[NetworkPolicy], comments: Mapping[str, str] | None = None) -> str:
+    """The policies as one YAML text, a document each; `comments` has a line for a policy's `namespace/name`."""
+    documents = []
+    for policy in policies:
+        comment = (comments or {}).get(policy.key)
+        text = yaml.dump(
+            encode_policy(policy), Dumper=_Dumper, sort_keys=False, width=10**6, allow_unicode=True
+        )
+        documents.append((f"# {comment}\n" if comment else "") + text)
+    return "---\n".join(documents)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Writes no anchors: nobody edits policies by reference."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _selector(selector: Selector) -> dict[str, Any]:
+    encoded: dict[str, Any] = {}
+    if selector.match_labels:
+        encoded["matchLabels"] = dict(selector.match_labels)
+    if selector.match_expressions:
+        encoded["matchExpressions"] = [
+            {
+                "key": each.key,
+                "operator": str(each.operator),
+                **({"values": sorted(each.values)} if each.values else {}),
+            }
+            for each in selector.match_expressions
+        ]
+    return encoded
+
+
+def _rule(rule: PolicyRule, peers: str) -> dict[str, Any]:
+    encoded: dict[str, Any] = {}
+    if rule.peers:
+        encoded[peers] = [_peer(peer) for peer in rule.peers]
+    if rule.ports:
+        encoded["ports"] = [_port(port) for port in rule.ports]
+    return encoded
+
+
+def _peer(peer: PolicyPeer) -> dict[str, Any]:
+    if peer.ip_block is not None:
+        block: dict[str, Any] = {"cidr": peer.ip_block.cidr}
+        if peer.ip_block.exceptions:
+            block["except"] = list(peer.ip_block.exceptions)
+        return {"ipBlock": block}
+    encoded = {}
+    if peer.namespace_selector is not None:
+        encoded["namespaceSelector"] = _selector(peer.namespace_selector)
+    if peer.pod_selector is not None:
+        encoded["podSelector"] = _selector(peer.pod_selector)
+    return encoded
+
+
+def _port(port: PolicyPort) -> dict[str, Any]:
+    encoded: dict[str, Any] = {"protocol": str(port.protocol)}
+    if port.port is not None:
+        encoded["port"] = port.port
+    if port.end_port is not None:
+        encoded["endPort"] = port.end_port
+    return encoded

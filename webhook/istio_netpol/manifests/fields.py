@@ -1,0 +1,166 @@
+"""Reads the fields of one object, and collects what is wrong with them by field path."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from istio_netpol.errors import Problem
+
+MISSING: Any = object()
+
+
+class Fields:
+    """A mapping within an object, its path, and the list that all problems of the object go to.
+
+    Accessors return what the field holds, or a default where it is absent or null, which the API server
+    treats alike; a wrong type is a problem and counts as absent.
+    """
+
+    __slots__ = ("_origin", "_problems", "content", "path")
+
+    def __init__(
+        self, content: Mapping[str, Any], path: str, origin: tuple[str, int, str], problems: list[Problem]
+    ) -> None:
+        self.content = content
+        self.path = path
+        self._origin = origin
+        self._problems = problems
+
+    def __bool__(self) -> bool:
+        return bool(self.content)
+
+    def has(self, name: str) -> bool:
+        return self.content.get(name) is not None
+
+    def at(self, name: str) -> str:
+        """The path of a field."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def problem(self, path: str, value: object, cause: str, remedy: str | None = None) -> None:
+        file, line, described = self._origin
+        shown = None if value is MISSING else _shown(value)
+        self._problems.append(Problem(file, line or None, described, path, shown, cause, remedy))
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self.content.get(name)
+        if value is None:
+            return default
+        if isinstance(value, str):
+            return sys.intern(value)
+        self.problem(self.at(name), value, f"is {_kind(value)}, not a string", f'quote it: "{_plain(value)}"')
+        return default
+
+    def integer(self, name: str, default: int = 0) -> int:
+        value = self.content.get(name)
+        if value is None:
+            return default
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        self.problem(self.at(name), value, f"is {_kind(value)}, not a whole number")
+        return default
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.content.get(name)
+        if value is None:
+            return default
+        if isinstance(value, bool):
+            return value
+        self.problem(self.at(name), value, f"is {_kind(value)}, not true or false")
+        return default
+
+    def integer_or_text(self, name: str) -> int | str | None:
+        value = self.content.get(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        if isinstance(value, str):
+            return value
+        self.problem(self.at(name), value, f"is {_kind(value)}, not a number or a name")
+        return None
+
+    def mapping(self, name: str) -> Fields:
+        """The mapping of that name; an empty one where it is absent."""
+        value = self.content.get(name)
+        if value is not None and not isinstance(value, dict):
+            self.problem(self.at(name), value, f"is {_kind(value)}, not a mapping")
+            value = None
+        return Fields(value or {}, self.at(name), self._origin, self._problems)
+
+    def nested(self, content: Mapping[str, Any], path: str) -> Fields:
+        """A mapping that was found inside a field, such as YAML in a string."""
+        return Fields(content, path, self._origin, self._problems)
+
+    def optional(self, name: str) -> Fields | None:
+        """The mapping of that name, or None where it is absent: for fields whose presence means something."""
+        return self.mapping(name) if self.has(name) else None
+
+    def mappings(self, name: str) -> Iterator[Fields]:
+        """The mappings of a list; anything else in it is a problem."""
+        for index, value in enumerate(self._list(name)):
+            path = f"{self.at(name)}[{index}]"
+            if isinstance(value, dict):
+                yield Fields(value, path, self._origin, self._problems)
+            else:
+                self.problem(path, value, f"is {_kind(value)}, not a mapping")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The strings of a list."""
+        found = []
+        for index, value in enumerate(self._list(name)):
+            if isinstance(value, str):
+                found.append(sys.intern(value))
+            else:
+                self.problem(
+                    f"{self.at(name)}[{index}]",
+                    value,
+                    f"is {_kind(value)}, not a string",
+                    f'quote it: "{_plain(value)}"',
+                )
+        return tuple(found)
+
+    def strings(self, name: str) -> dict[str, str]:
+        """A mapping of strings, such as labels."""
+        fields = self.mapping(name)
+        found = {}
+        for key, value in fields.content.items():
+            if isinstance(value, str):
+                found[sys.intern(key)] = sys.intern(value)
+            elif value is not None:
+                fields.problem(
+                    f"{fields.path}[{key}]",
+                    value,
+                    f"is {_kind(value)}, not a string",
+                    f'quote it: "{_plain(value)}"',
+                )
+            else:
+                found[sys.intern(key)] = ""
+        return found
+
+    def _list(self, name: str) -> list[Any]:
+        value = self.content.get(name)
+        if value is None or isinstance(value, list):
+            return value or []
+        self.problem(self.at(name), value, f"is {_kind(value)}, not a list")
+        return []
+
+
+def _kind(value: object) -> str:
+    names = {
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "a mapping",
+    }
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _shown(value: object) -> str:
+    text = _plain(value) if not isinstance(value, str) else f'"{value}"'
+    return text if len(text) <= 60 else text[:57] + "..."

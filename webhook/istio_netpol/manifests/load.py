@@ -1,0 +1,59 @@
+"""All objects of an input, with all of its problems at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from istio_netpol.errors import Problem
+from istio_netpol.manifests.decode import decode, is_known
+from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.references import ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Model values, problems sorted by file and line, and how many objects of each kind no rule reads."""
+
+    objects: tuple[Any, ...]
+    problems: tuple[Problem, ...]
+    skipped: Mapping[str, int]
+
+
+def load(documents: Iterable[RawObject | Problem], default_namespace: str = "default") -> Loaded:
+    """Decodes documents one by one; the same object twice is a problem: nobody can say which one counts."""
+    objects: list[Any] = []
+    problems: list[Problem] = []
+    skipped: Counter[str] = Counter()
+    seen: dict[tuple[str, str, str, str], ObjectRef] = {}
+    for document in documents:
+        if isinstance(document, Problem):
+            problems.append(document)
+            continue
+        if not is_known(document):
+            skipped[str(document.content.get("kind"))] += 1
+            continue
+        values, found = decode(document, default_namespace)
+        problems += found
+        twice = _repeated(values, document, seen)
+        if twice is None:
+            objects += values
+        else:
+            problems.append(twice)
+    problems.sort(key=lambda problem: (problem.file, problem.line or 0))
+    return Loaded(tuple(objects), tuple(problems), dict(sorted(skipped.items())))
+
+
+def _repeated(
+    values: list[Any], raw: RawObject, seen: dict[tuple[str, str, str, str], ObjectRef]
+) -> Problem | None:
+    if not values:
+        return None
+    ref: ObjectRef = values[0].ref
+    first = seen.setdefault(ref.key, ref)
+    if first is ref:
+        return None
+    cause = f"is the same object as the one at {first.file}:{first.line}"
+    return Problem(raw.file, raw.line, str(ref), None, None, cause, "keep one of them")
