@@ -1,0 +1,213 @@
+"""Which pods get a sidecar: every case of the injector's webhooks, in order of precedence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.istio.builders import ingress_gateway, labelled, view
+from tests.values import namespace
+
+from istio_netpol.istio.mesh_view import Injection
+from istio_netpol.model.settings import MeshSettings, Settings
+
+ENABLED = {"istio-injection": "enabled"}
+DISABLED = {"istio-injection": "disabled"}
+REVISION = {"istio.io/rev": "canary"}
+INJECT, KEEP_OUT = {"sidecar.istio.io/inject": "true"}, {"sidecar.istio.io/inject": "false"}
+
+BY_NAMESPACE = "namespace shop has label istio-injection=enabled"
+BY_REVISION = "namespace shop has label istio.io/rev=canary"
+SHUT = "namespace shop has label istio-injection=disabled"
+BY_POD = "its pods have label sidecar.istio.io/inject=true"
+BY_POD_REVISION = "its pods have label istio.io/rev=canary"
+OPTED_OUT = "its pods have label sidecar.istio.io/inject=false"
+ANNOTATED_OUT = "its pods have annotation sidecar.istio.io/inject=false"
+NOBODY_ASKS = "neither namespace shop nor the pods ask for injection"
+
+
+@pytest.mark.parametrize(
+    ("on_namespace", "on_pods", "annotations", "expected"),
+    [
+        ({}, {}, {}, Injection(False, "", NOBODY_ASKS)),
+        (ENABLED, {}, {}, Injection(True, "", BY_NAMESPACE)),
+        (DISABLED, {}, {}, Injection(False, "", SHUT)),
+        (REVISION, {}, {}, Injection(True, "canary", BY_REVISION)),
+        (
+            {"istio.io/rev": "default"},
+            {},
+            {},
+            Injection(True, "", "namespace shop has label istio.io/rev=default"),
+        ),
+        # The toggle beats the revision beside it.
+        ({**ENABLED, **REVISION}, {}, {}, Injection(True, "", BY_NAMESPACE)),
+        ({**DISABLED, **REVISION}, {}, {}, Injection(False, "", SHUT)),
+        # No webhook is called for a namespace that is shut, whatever the pod says.
+        (DISABLED, INJECT, {}, Injection(False, "", SHUT)),
+        (DISABLED, REVISION, {}, Injection(False, "", SHUT)),
+        (
+            {"istio-injection": ""},
+            INJECT,
+            {},
+            Injection(False, "", "namespace shop has label istio-injection="),
+        ),
+        # A pod opts out by label.
+        (ENABLED, KEEP_OUT, {}, Injection(False, "", OPTED_OUT)),
+        (REVISION, KEEP_OUT, {}, Injection(False, "", OPTED_OUT)),
+        ({}, {**KEEP_OUT, **REVISION}, {}, Injection(False, "", OPTED_OUT)),
+        # A pod opts out by annotation, unless its label says otherwise.
+        (ENABLED, {}, KEEP_OUT, Injection(False, "", ANNOTATED_OUT)),
+        (ENABLED, INJECT, KEEP_OUT, Injection(True, "", BY_NAMESPACE)),
+        (ENABLED, KEEP_OUT, INJECT, Injection(False, "", OPTED_OUT)),
+        # The annotation asks in vain where no webhook is called.
+        ({}, {}, INJECT, Injection(False, "", NOBODY_ASKS)),
+        # Words other than true and false count for nothing.
+        (ENABLED, {}, {"sidecar.istio.io/inject": "no"}, Injection(True, "", BY_NAMESPACE)),
+        (ENABLED, {"sidecar.istio.io/inject": "no"}, {}, Injection(True, "", BY_NAMESPACE)),
+        ({}, {"sidecar.istio.io/inject": "yes"}, {}, Injection(False, "", NOBODY_ASKS)),
+        # Pods ask for themselves where the namespace says nothing.
+        ({}, INJECT, {}, Injection(True, "", BY_POD)),
+        ({}, REVISION, {}, Injection(True, "canary", BY_POD_REVISION)),
+        ({}, {**INJECT, **REVISION}, {}, Injection(True, "canary", BY_POD_REVISION)),
+        # The namespace's revision beats the pod's.
+        (REVISION, {"istio.io/rev": "stable"}, {}, Injection(True, "canary", BY_REVISION)),
+        (ENABLED, REVISION, {}, Injection(True, "", BY_NAMESPACE)),
+    ],
+)
+def test_labels_decide_on_injection(
+    on_namespace: dict[str, str], on_pods: dict[str, str], annotations: dict[str, str], expected: Injection
+) -> None:
+    """The namespace's toggle, the pod's label, the namespace's revision, the pod's revision and wish, in that order."""
+    web = replace(labelled("shop/web", {"app": "web", **on_pods}), annotations=annotations)
+    assert view(namespace("shop", **on_namespace), web).injection(web) == expected
+
+
+@pytest.mark.parametrize(
+    ("on_namespace", "on_pods", "injected"),
+    [
+        ({}, {}, True),
+        ({}, KEEP_OUT, False),
+        (DISABLED, {}, False),
+        ({}, INJECT, True),
+        ({}, {"sidecar.istio.io/inject": "yes"}, False),
+    ],
+)
+def test_mesh_may_inject_every_namespace(
+    on_namespace: dict[str, str], on_pods: dict[str, str], injected: bool
+) -> None:
+    """With enableNamespacesByDefault, pods that say nothing are injected in namespaces that say nothing."""
+    settings = Settings(mesh=MeshSettings(enable_namespaces_by_default=True))
+    web = labelled("shop/web", on_pods)
+    assert view(namespace("shop", **on_namespace), web, settings=settings).injection(web).injected is injected
+
+
+@pytest.mark.parametrize("where", ["kube-system", "kube-public", "kube-node-lease", "local-path-storage"])
+def test_system_namespaces_are_never_injected(where: str) -> None:
+    """The injector ignores four namespaces, whatever labels say."""
+    web = labelled(f"{where}/web", INJECT)
+    found = view(namespace(where, **ENABLED), web).injection(web)
+    assert found == Injection(False, "", f"the injector ignores namespace {where}")
+
+
+def test_host_network_is_never_injected() -> None:
+    """A sidecar would redirect the whole node's traffic."""
+    web = replace(labelled("shop/web", INJECT), host_network=True)
+    found = view(namespace("shop", **ENABLED), web).injection(web)
+    assert found == Injection(False, "", "hostNetwork pods are never injected")
+
+
+@pytest.mark.parametrize(
+    ("on_namespace", "on_pods", "revision"),
+    [
+        (DISABLED, {}, ""),
+        ({}, REVISION, "canary"),
+        (REVISION, {}, "canary"),
+        ({**ENABLED, **REVISION}, {}, ""),
+    ],
+)
+def test_proxy_that_runs_already_settles_it(
+    on_namespace: dict[str, str], on_pods: dict[str, str], revision: str
+) -> None:
+    """Pods that were injected by hand, or before labels changed, have a proxy now."""
+    web = replace(labelled("shop/web", on_pods), has_proxy=True)
+    found = view(namespace("shop", **on_namespace), web).injection(web)
+    assert found == Injection(True, revision, "its pods have an istio-proxy container")
+
+
+def test_status_annotation_tells_of_a_proxy() -> None:
+    """The injector leaves its status on every pod that it changed."""
+    web = replace(labelled("shop/web", {}), annotations={"sidecar.istio.io/status": "{}"})
+    assert view(web).injection(web).injected
+
+
+def test_ztunnel_is_no_sidecar() -> None:
+    """ztunnel's container has the sidecar's name."""
+    ztunnel = replace(labelled("istio-system/ztunnel", {"app": "ztunnel"}), has_proxy=True)
+    assert view(ztunnel).injection(ztunnel) == Injection(False, "", "ztunnel is not a sidecar")
+
+
+AMBIENT, NONE = {"istio.io/dataplane-mode": "ambient"}, {"istio.io/dataplane-mode": "none"}
+
+
+@pytest.mark.parametrize(
+    ("on_namespace", "on_pods", "captured"),
+    [
+        ({}, {}, False),
+        (AMBIENT, {}, True),
+        ({}, AMBIENT, True),
+        (AMBIENT, NONE, False),
+        (NONE, AMBIENT, True),
+        (AMBIENT, {"istio.io/dataplane-mode": "other"}, True),
+        # A proxy of its own wins.
+        ({**AMBIENT, **ENABLED}, {}, False),
+        (AMBIENT, INJECT, False),
+        (AMBIENT, {"istio.io/rev": "canary"}, False),
+        (AMBIENT, {"gateway.networking.k8s.io/gateway-name": "waypoint"}, False),
+        (AMBIENT, {"app": "ztunnel"}, False),
+    ],
+)
+def test_labels_decide_on_ambient_mode(
+    on_namespace: dict[str, str], on_pods: dict[str, str], captured: bool
+) -> None:
+    """ztunnel captures pods that have no proxy, by the namespace's label or their own."""
+    web = labelled("shop/web", on_pods)
+    mesh = view(namespace("shop", **on_namespace), web)
+    assert mesh.is_ambient(web) is captured
+
+
+def test_ambient_mode_does_not_capture_the_host_network() -> None:
+    """The node's own network is left alone."""
+    web = replace(labelled("shop/web", {}), host_network=True)
+    mesh = view(namespace("shop", **AMBIENT), web)
+    assert not mesh.is_ambient(web)
+
+
+@pytest.mark.parametrize(
+    ("on_namespace", "on_pods", "in_mesh"),
+    [
+        ({}, {}, False),
+        (ENABLED, {}, True),
+        (AMBIENT, {}, True),
+        ({}, {"istio.io/gateway-name": "public"}, True),
+    ],
+)
+def test_mesh_has_three_kinds_of_members(
+    on_namespace: dict[str, str], on_pods: dict[str, str], in_mesh: bool
+) -> None:
+    """Sidecars, ambient pods and gateways are in the mesh."""
+    web = labelled("shop/web", on_pods)
+    assert view(namespace("shop", **on_namespace), web).in_mesh(web) is in_mesh
+
+
+def test_classic_gateway_is_in_the_mesh() -> None:
+    """The classic chart's gateway pods say that they are not to be injected, and run a proxy."""
+    pods = ingress_gateway()
+    assert view(namespace("istio-system", **DISABLED), pods).in_mesh(pods)
+
+
+def test_injection_depends_on_the_namespace() -> None:
+    """What was looked up is noted, so that a change of the namespace's labels finds its users."""
+    web = labelled("shop/web", {})
+    mesh = view(web).tracked()
+    mesh.injection(web)
+    assert mesh.uses == {("Namespace", "", "shop")}
