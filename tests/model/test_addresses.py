@@ -80,6 +80,12 @@ def test_union(left, right):
     assert members(left | right) == members(left) | members(right)
 
 
+@given(st.lists(sets, max_size=4))
+def test_union_of_many(several):
+    """An address is in the union of any number of sets if it is in one of them."""
+    assert members(AddressSet.union(several)) == set().union(*map(members, several))
+
+
 @given(sets, sets)
 def test_intersection(left, right):
     """An address is in the intersection if it is in both sets."""

@@ -324,6 +324,20 @@ def test_pods_are_admitted_by_blocks_at_all_of_their_addresses():
     assert ports(*objects, destination="data/Deployment/near") == "TCP 1, TCP 3"
 
 
+def test_a_rule_may_list_every_other_port():
+    """What a tenant can store must not keep everybody else waiting."""
+    odd = policy("shop/in", ingress=[rule(*(port(number) for number in range(1, 65536, 2)))])
+    listed = table([deployment("shop/cart"), odd])[ALL_IPV4, CART]
+    assert len(listed.intervals(TCP)) == 32768
+
+
+def test_a_rule_may_list_many_blocks():
+    """As many as fit into an object, each a range of its own."""
+    blocks = [block(f"10.{number >> 7}.{number & 127}.0/25") for number in range(20000)]
+    out = policy("shop/out", egress=[rule(*blocks)])
+    assert len(pairs(deployment("shop/cart"), out, deny_ingress("shop"))) == 20000
+
+
 def test_rows_come_one_at_a_time():
     """A caller that stops early does not pay for the rest."""
     rows = connections(Snapshot.of([deployment("shop/cart"), deployment("data/db")]))

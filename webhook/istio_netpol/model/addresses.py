@@ -5,7 +5,7 @@ Invariants of an `AddressSet`: per family, intervals are sorted, disjoint and no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import (
@@ -42,6 +42,16 @@ class AddressSet:
             network = ip_network(each, strict=False)
             families[network.version].append((int(network.network_address), int(network.broadcast_address)))
         return cls(canonical(families[4]), canonical(families[6]))
+
+    @classmethod
+    def union(cls, sets: Iterable[AddressSet]) -> AddressSet:
+        """The addresses in any of the sets; merged once, since a policy may list tens of thousands."""
+        ipv4: list[Interval] = []
+        ipv6: list[Interval] = []
+        for each in sets:
+            ipv4 += each.ipv4
+            ipv6 += each.ipv6
+        return cls(canonical(ipv4), canonical(ipv6))
 
     @classmethod
     def from_range(cls, version: int, low: int, high: int) -> AddressSet:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import reduce
 
-from istio_netpol.model.intervals import Intervals, canonical, complement, overlap
+from istio_netpol.model.intervals import Interval, Intervals, canonical, complement, overlap
 
 FIRST_PORT, LAST_PORT = 1, 65535
 ALL_PORTS: Intervals = ((FIRST_PORT, LAST_PORT),)
@@ -38,7 +37,12 @@ class ConnectionSet:
 
     @classmethod
     def union(cls, sets: Iterable[ConnectionSet]) -> ConnectionSet:
-        return reduce(lambda left, right: left | right, sets, NO_CONNECTIONS)
+        """The ports in any of the sets; merged once, since a policy may list tens of thousands."""
+        found: dict[Protocol, list[Interval]] = {protocol: [] for protocol in Protocol}
+        for each in sets:
+            for protocol, intervals in each.ranges:
+                found[protocol] += intervals
+        return _build((protocol, canonical(intervals)) for protocol, intervals in found.items())
 
     def intervals(self, protocol: Protocol) -> Intervals:
         return next((intervals for each, intervals in self.ranges if each is protocol), ())

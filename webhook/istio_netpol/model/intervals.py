@@ -20,8 +20,18 @@ def canonical(intervals: Iterable[Interval]) -> Intervals:
 
 
 def overlap(left: Intervals, right: Intervals) -> Intervals:
-    """The integers in both; canonical where both are."""
-    return tuple((max(a, c), min(b, d)) for a, b in left for c, d in right if max(a, c) <= min(b, d))
+    """The integers in both, which must be canonical, as is the result. Takes time in their sum, not their product."""
+    found: list[Interval] = []
+    i = j = 0
+    while i < len(left) and j < len(right):
+        low, high = max(left[i][0], right[j][0]), min(left[i][1], right[j][1])
+        if low <= high:
+            found.append((low, high))
+        if left[i][1] < right[j][1]:
+            i += 1
+        else:
+            j += 1
+    return tuple(found)
 
 
 def complement(intervals: Intervals, first: int, last: int) -> Intervals:

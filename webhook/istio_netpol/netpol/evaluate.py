@@ -17,7 +17,7 @@ from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, Verdict
 from istio_netpol.model.workloads import Workload
-from istio_netpol.netpol.peers import addresses_named, addresses_of, covers, names_pod, union
+from istio_netpol.netpol.peers import addresses_named, addresses_of, covers, names_pod
 from istio_netpol.netpol.ports import admits_port
 
 _ALL_OPEN = Verdict()
@@ -127,6 +127,6 @@ def _allowing(by_address: _ByAddress, peer: Peer, is_named: bool) -> list[RuleRe
     alone = [ref for ref, part in by_address if covers(part, addresses)]
     if alone or is_named:
         return alone
-    if not covers(union(part for _, part in by_address), addresses):
+    if not covers(AddressSet.union(part for _, part in by_address), addresses):
         return []
     return [ref for ref, part in by_address if not addresses or part & addresses]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache, reduce
+from functools import lru_cache
 
 from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, Address, AddressSet
 from istio_netpol.model.policies import PolicyPeer
@@ -32,12 +32,9 @@ def names_pod(peer: PolicyPeer, policy_namespace: str, pod: Workload, snapshot: 
 def addresses_named(peers: Iterable[PolicyPeer]) -> AddressSet:
     """What the ipBlocks of a rule name together: "combined using a logical OR operation"."""
     blocks = [peer.ip_block.addresses for peer in peers if peer.ip_block is not None]
-    return union(blocks) if blocks else NO_ADDRESSES
-
-
-def union(sets: Iterable[AddressSet]) -> AddressSet:
-    """The addresses in any of the sets."""
-    return reduce(lambda left, right: left | right, sets, NO_ADDRESSES)
+    if len(blocks) == 1:
+        return blocks[0]
+    return AddressSet.union(blocks) if blocks else NO_ADDRESSES
 
 
 def addresses_of(workload: Workload) -> AddressSet:
