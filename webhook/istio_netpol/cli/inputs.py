@@ -37,7 +37,7 @@ def read_input(paths: Sequence[str], kustomize: Kustomize) -> Input:
         loaded = load(_documents(paths, kustomize), DEFAULT_NAMESPACE)
         if loaded.problems:
             raise InputError(loaded.problems)
-        return Input(Snapshot.of(loaded.objects), loaded.skipped)
+        return Input(Snapshot.of(loaded.objects), sum(loaded.skipped.values()))
 
 
 @contextmanager

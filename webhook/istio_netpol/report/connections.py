@@ -11,6 +11,7 @@ from itertools import islice
 
 from istio_netpol.analysis.results import Connection
 from istio_netpol.model.connections import ConnectionSet
+from istio_netpol.report.places import visible
 
 _ROWS = 1000
 """Rows in one piece."""
@@ -67,8 +68,8 @@ def json_pieces(connections: Iterable[Connection]) -> Iterator[str]:
 
 def text_pieces(connections: Iterable[Connection]) -> Iterator[str]:
     """`source -> destination: TCP 5432, UDP 53-60`, a line a connection."""
-    ports = Ports(str)
-    rows = (f"{each.source} -> {each.destination}: {ports(each.ports)}\n" for each in connections)
+    name, ports = Names(visible), Ports(str)
+    rows = (f"{name[each.source]} -> {name[each.destination]}: {ports(each.ports)}\n" for each in connections)
     empty = True
     while piece := "".join(islice(rows, _ROWS)):
         empty = False

@@ -11,7 +11,7 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.report.connections import port_documents
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents
 from istio_netpol.report.palette import PLAIN, Palette
-from istio_netpol.report.places import place, plural
+from istio_netpol.report.places import place, plural, visible
 from istio_netpol.report.remedies import distinct_policies
 
 
@@ -78,18 +78,20 @@ def _flows(title: str, sentences: Iterable[str], palette: Palette) -> Iterator[s
 
 
 def _lost(finding: Finding, palette: Palette) -> str:
-    return f"{palette.paint(finding.rule, palette.error)} {finding.message}{_where(finding)}"
+    return f"{palette.paint(finding.rule, palette.error)} {visible(finding.message)}{_where(finding)}"
 
 
 def _gained(finding: Finding, palette: Palette) -> str:
     """Only the ends: the message says that the flow is denied, which was true of the old input."""
     flow = finding.flow
     ends = f"{flow.source} to {flow.destination} ({flow.protocol} {flow.port})" if flow else finding.message
-    return f"{palette.paint(finding.rule, palette.good)} {finding.object}: {ends}{_where(finding)}"
+    return (
+        f"{palette.paint(finding.rule, palette.good)} {visible(f'{finding.object}: {ends}')}{_where(finding)}"
+    )
 
 
 def _where(finding: Finding) -> str:
-    where = place(finding.object)
+    where = visible(place(finding.object))
     return f"  [{where}]" if where else ""
 
 

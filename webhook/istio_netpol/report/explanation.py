@@ -8,6 +8,7 @@ from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.report.json_format import API_VERSION, dump
 from istio_netpol.report.palette import PLAIN, Palette
+from istio_netpol.report.places import visible
 
 
 def text_explanation(explanation: Explanation, palette: Palette = PLAIN) -> str:
@@ -37,7 +38,7 @@ EXPLANATIONS: dict[str, Callable[[Explanation], str]] = {"text": text_explanatio
 def _lines(explanation: Explanation, palette: Palette) -> Iterator[str]:
     escape = palette.good if explanation.allowed else palette.error
     verdict = palette.paint("allowed" if explanation.allowed else "denied", escape)
-    yield f"{explanation.source} to {explanation.destination}: {verdict}"
+    yield f"{visible(explanation.source)} to {visible(explanation.destination)}: {verdict}"
     yield ""
     yield from (_step(number, step, palette) for number, step in enumerate(explanation.steps, 1))
     if explanation.remedy:
@@ -48,7 +49,7 @@ def _lines(explanation: Explanation, palette: Palette) -> Iterator[str]:
 
 
 def _step(number: int, step: Step, palette: Palette) -> str:
-    text = f"{number}. {step.text}"
+    text = f"{number}. {visible(step.text)}"
     if step.passes is None:
         return f"  {text}"
     return (

@@ -10,7 +10,7 @@ from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.report.palette import PLAIN, Palette
-from istio_netpol.report.places import by_object, counts, place, plural
+from istio_netpol.report.places import by_object, counts, place, plural, visible
 from istio_netpol.report.remedies import distinct_policies
 
 _REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` prints only these):"
@@ -35,34 +35,34 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
         yield ""
     if report.assumptions:
         yield palette.paint("Assumed:", palette.heading)
-        yield from (f"  - {assumption}" for assumption in report.assumptions)
+        yield from (f"  - {visible(assumption)}" for assumption in report.assumptions)
         yield ""
     yield closing_line(report.findings, report.summary, palette)
 
 
 def _heading(ref: ObjectRef, palette: Palette) -> str:
-    where = place(ref)
-    heading = palette.paint(str(ref), palette.heading)
+    where = visible(place(ref))
+    heading = palette.paint(visible(str(ref)), palette.heading)
     return f"{heading}  {palette.paint(where, palette.faint)}" if where else heading
 
 
 def _finding(finding: Finding, palette: Palette) -> Iterator[str]:
     severity = palette.paint(finding.severity, palette.severity(finding.severity))
-    field = f" at {finding.field}" if finding.field else ""
+    field = f" at {visible(finding.field)}" if finding.field else ""
     yield f"  {severity} {finding.rule}{field}"
     yield f"    {_without_object(finding)}"
     for direction in Direction:
         denied_by = finding.denied_by(direction)
         if denied_by:
-            yield f"    {direction.lower()} denied by: {', '.join(denied_by)}"
+            yield f"    {direction.lower()} denied by: {visible(', '.join(denied_by))}"
     if finding.remedy:
         names = ", ".join(policy.key for policy in finding.remedy)
-        yield f"    allowed by adding: {palette.paint(names, palette.good)}"
+        yield f"    allowed by adding: {palette.paint(visible(names), palette.good)}"
 
 
 def _without_object(finding: Finding) -> str:
     """The message without the object's name, which stands in the heading."""
-    return finding.message.removeprefix(f"{finding.object}: ")
+    return visible(finding.message.removeprefix(f"{finding.object}: "))
 
 
 def closing_line(findings: Iterable[Finding], summary: Summary, palette: Palette = PLAIN) -> str:

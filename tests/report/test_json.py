@@ -1,0 +1,112 @@
+"""The JSON documents have exactly the documented shapes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.report.results import (
+    CLIENTS_DENIED,
+    FROM_GATEWAY,
+    GATEWAY_DENIED,
+    JWT,
+    KEYS_DENIED,
+    REPORT,
+    SELECTS_NOTHING,
+    TO_KEYS,
+    UNRESOLVED,
+    to_keys,
+)
+
+from istio_netpol.analysis.results import Report, Summary
+from istio_netpol.model.findings import Finding
+from istio_netpol.report.json_format import json_report
+
+
+def entries(*findings: Finding) -> list[dict[str, Any]]:
+    document: dict[str, Any] = json.loads(json_report(Report(findings, Summary())))
+    return list(document["findings"])
+
+
+def test_the_document_has_these_keys() -> None:
+    """Version, kind, findings and the four figures, nothing else."""
+    document = json.loads(json_report(REPORT))
+    assert list(document) == ["apiVersion", "kind", "findings", "summary"]
+    assert (document["apiVersion"], document["kind"]) == ("istio-netpol.io/v1", "Report")
+    assert document["summary"] == {"objects": 34, "flows": 120, "denied": 3, "unknown": 1}
+
+
+def test_a_denied_flow_has_these_keys() -> None:
+    """A finding with two workloads as peers."""
+    (entry,) = entries(GATEWAY_DENIED)
+    remedy = entry.pop("remedy")
+    assert entry == {
+        "rule": "gateway-to-workload",
+        "severity": "error",
+        "object": {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "namespace": "shop",
+            "name": "cart",
+            "file": "manifests/my shop.yaml",
+            "line": 12,
+        },
+        "flow": {
+            "source": {
+                "namespace": "istio-system",
+                "kind": "Deployment",
+                "name": "istio-ingressgateway",
+                "labels": {"istio": "ingressgateway"},
+            },
+            "destination": {
+                "namespace": "shop",
+                "kind": "Deployment",
+                "name": "cart",
+                "labels": {"app": "cart", "version": "1"},
+            },
+            "protocol": "TCP",
+            "port": 8080,
+        },
+        "denied": {"egress": ["istio-system/default-deny"], "ingress": []},
+        "message": GATEWAY_DENIED.message,
+    }
+    assert [each["metadata"]["name"] for each in remedy] == [FROM_GATEWAY.name]
+
+
+def test_one_resolved_address_is_a_cidr() -> None:
+    """A host with one address is printed as that address."""
+    assert [each["flow"]["destination"] for each in entries(KEYS_DENIED)] == [{"cidr": "192.0.2.7/32"}]
+
+
+def test_several_addresses_of_a_host_are_its_name() -> None:
+    """No single CIDR stands for them; the remedy has them all."""
+    finding = to_keys(JWT, TO_KEYS, "192.0.2.7", "198.51.100.9")
+    assert [each["flow"]["destination"] for each in entries(finding)] == [{"host": "keys.example.com"}]
+
+
+def test_several_addresses_without_a_host_are_an_entry_each() -> None:
+    """A peer is one CIDR, so a flow to two is told twice."""
+    finding = to_keys(JWT, TO_KEYS, "192.0.2.7", "198.51.100.9", host="")
+    found = [each["flow"]["destination"] for each in entries(finding)]
+    assert found == [{"cidr": "192.0.2.7/32"}, {"cidr": "198.51.100.9/32"}]
+
+
+def test_an_unresolved_host_is_a_host() -> None:
+    """What has no address is printed by name."""
+    assert entries(UNRESOLVED)[0]["flow"]["destination"] == {"host": "keys.example.org"}
+
+
+def test_whoever_it_may_be_is_any() -> None:
+    """Clients of a gateway have no name."""
+    (entry,) = entries(CLIENTS_DENIED)
+    assert entry["flow"]["source"] == {"any": True}
+    assert entry["denied"] == {"egress": [], "ingress": ["shop/default-deny"]}
+
+
+def test_a_finding_without_a_flow_has_null() -> None:
+    """And no policies that deny, no remedy, no file."""
+    (entry,) = entries(SELECTS_NOTHING)
+    assert entry["flow"] is None
+    assert entry["denied"] == {"egress": [], "ingress": []}
+    assert entry["remedy"] == []
+    assert (entry["object"]["file"], entry["object"]["line"]) == ("", 0)
