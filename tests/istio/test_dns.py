@@ -1,0 +1,161 @@
+"""Proxies and the control plane resolve names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from istio_netpol.istio.rules.dns import RULE
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.gateway_api import KubernetesGateway, Listener
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.settings import DnsSettings, Settings
+from istio_netpol.model.workloads import ContainerPort
+from tests.istio.builders import coredns, flows, ingress_gateway, istiod, labelled, ref, told, view
+from tests.values import host_daemon, namespace
+
+SHOP = namespace("shop", **{"istio-injection": "enabled"})
+WEB = labelled("shop/web", {"app": "web"})
+
+
+def dns(source: str, destination: str, port: int = 53) -> list[str]:
+    return [f"dns: {source} -> {destination} {protocol} {port}" for protocol in ("TCP", "UDP")]
+
+
+def test_sidecar_asks_dns_over_udp_and_tcp() -> None:
+    """TCP carries answers that are too long for UDP."""
+    mesh = view(SHOP, WEB, coredns())
+    assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment kube-system/coredns")
+
+
+def test_flow_says_why_it_is_needed() -> None:
+    """DNS serves every pod of the cluster."""
+    flow = flows(RULE, WEB, view(SHOP, WEB, coredns()))[0]
+    assert (flow.reason, flow.shared) == ("its sidecar finds istiod by name", True)
+
+
+def test_pod_without_proxy_is_its_own_business() -> None:
+    """What an app resolves is no need of the mesh."""
+    assert told(RULE, WEB, view(WEB, coredns())) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ({"app": "istiod"}, "istiod resolves names by cluster DNS"),
+        ({"k8s-app": "istio-cni-node"}, "istio-cni-node resolves names by cluster DNS"),
+        (
+            {"app.kubernetes.io/name": "istio-operator"},
+            "the Kyma Istio operator resolves names by cluster DNS",
+        ),
+        (
+            {"app.kubernetes.io/name": "api-gateway-operator"},
+            "the Kyma API Gateway operator resolves names by cluster DNS",
+        ),
+        ({"app": "ztunnel"}, "ztunnel finds istiod by name"),
+        ({"istio": "ingressgateway"}, "the gateway finds istiod by name"),
+    ],
+)
+def test_control_plane_asks_dns(labels: Labels, reason: str) -> None:
+    """Every part of the control plane, and every gateway, resolves names."""
+    pods = labelled("istio-system/part", labels)
+    assert {flow.reason for flow in flows(RULE, pods, view(pods, coredns()))} == {reason}
+
+
+def test_host_network_uses_the_nodes_resolver() -> None:
+    """The CNI agent may share the node's network, which no policy governs."""
+    agent = replace(labelled("istio-system/istio-cni-node", {"k8s-app": "istio-cni-node"}), host_network=True)
+    assert told(RULE, agent, view(agent, coredns())) == []
+
+
+def test_target_port_counts() -> None:
+    """CoreDNS listens on 8053 in Gardener, behind the Service's 53."""
+    mesh = view(SHOP, WEB, coredns(8053))
+    assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment kube-system/coredns", 8053)
+
+
+def test_named_target_ports_count() -> None:
+    """UDP and TCP ports of the same number have names of their own."""
+    ports = (ContainerPort(1053, "dns", Protocol.UDP), ContainerPort(1054, "dns-tcp"))
+    pods = labelled("kube-system/coredns", {"k8s-app": "kube-dns"}, *ports)
+    kube_dns = Service(
+        ref("v1", "Service", "kube-system/kube-dns"),
+        (ServicePort(53, "dns", "dns", Protocol.UDP), ServicePort(53, "dns-tcp", "dns-tcp")),
+        {"k8s-app": "kube-dns"},
+    )
+    assert told(RULE, WEB, view(SHOP, WEB, pods, kube_dns)) == [
+        "dns: Deployment shop/web -> Deployment kube-system/coredns TCP 1054",
+        "dns: Deployment shop/web -> Deployment kube-system/coredns UDP 1053",
+    ]
+
+
+@pytest.mark.parametrize("name", ["coredns", "rke2-coredns-rke2-coredns"])
+def test_distributions_name_the_service_their_way(name: str) -> None:
+    """The Service in front of CoreDNS is not called kube-dns everywhere."""
+    labels = {"k8s-app": "kube-dns", "app": "rke2"}
+    ports = (ServicePort(53, 5353, "udp-53", Protocol.UDP), ServicePort(53, 5353, "tcp-53"))
+    own = Service(ref("v1", "Service", f"kube-system/{name}"), ports, {"app": "rke2"})
+    pods = labelled("kube-system/rke2-coredns", labels)
+    mesh = view(SHOP, WEB, own, pods)
+    assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment kube-system/rke2-coredns", 5353)
+
+
+def test_pods_without_the_service_are_found_by_label() -> None:
+    """The label k8s-app=kube-dns is everywhere the same."""
+    pods, _ = coredns()
+    mesh = view(SHOP, WEB, pods)
+    assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment kube-system/coredns")
+
+
+def test_service_without_pods_leaves_the_stand_in() -> None:
+    """A Service alone does not say where DNS answers."""
+    _, service = coredns()
+    mesh = view(SHOP, WEB, service)
+    assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment kube-system/coredns")
+    assert mesh.assumptions == (
+        "the input holds no cluster DNS: assumed cluster DNS in namespace kube-system with labels k8s-app=kube-dns, "
+        "which nothing isolates",
+    )
+
+
+def test_stand_in_follows_the_settings() -> None:
+    """Where DNS is assumed, settings say how it looks."""
+    settings = Settings(dns=DnsSettings(namespace="dns-system", labels={"app": "dns"}, port=8053))
+    mesh = view(SHOP, WEB, settings=settings)
+    assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment dns-system/coredns", 8053)
+    assert mesh.open_namespaces == {"dns-system"}
+
+
+def test_node_local_dns_is_asked_too() -> None:
+    """It answers at a link-local address; plugins that go by identity want the pods of CoreDNS nevertheless."""
+    daemon = host_daemon("kube-system/node-local-dns", **{"k8s-app": "node-local-dns"})
+    expected = [
+        *dns("Deployment shop/web", "169.254.20.10/32"),
+        *dns("Deployment shop/web", "Deployment kube-system/coredns"),
+    ]
+    assert told(RULE, WEB, view(SHOP, WEB, coredns(), daemon)) == expected
+
+
+def test_settings_name_the_address_of_node_local_dns() -> None:
+    """An input without kube-system can't tell that node-local-dns runs."""
+    settings = Settings(dns=DnsSettings(node_local_address="169.254.25.10"))
+    mesh = view(SHOP, WEB, coredns(), settings=settings)
+    shared = {str(flow.destination): flow.shared for flow in flows(RULE, WEB, mesh)}
+    assert shared == {"169.254.25.10/32": False, "Deployment kube-system/coredns": True}
+
+
+def test_gateway_that_is_not_deployed_yet_will_ask_dns() -> None:
+    """The pods that istiod will deploy are no subjects of their own yet."""
+    public = KubernetesGateway(
+        ref("gateway.networking.k8s.io/v1", "Gateway", "edge/public"), "istio", (Listener("http", 80, "HTTP"),)
+    )
+    mesh = view(public, istiod(), coredns())
+    assert told(RULE, public, mesh) == dns("Deployment edge/public-istio", "Deployment kube-system/coredns")
+
+
+def test_ingress_gateway_asks_dns() -> None:
+    """The classic gateway has a proxy of its own."""
+    pods = ingress_gateway()
+    assert len(told(RULE, pods, view(pods, coredns()))) == 2
