@@ -22,7 +22,7 @@ from istio_netpol.report.text import closing_line, text
 def test_the_figures_close_the_text() -> None:
     """The last line is the one to quote."""
     assert text(REPORT).splitlines()[-1] == (
-        "3 errors, 1 warning, 1 note in 34 objects, 120 flows checked, 1 of them not judged; "
+        "3 errors, 1 warning, 1 info in 34 objects, 120 flows checked, 1 could not be judged; "
         "2 objects of kinds that no rule reads"
     )
 
@@ -32,9 +32,9 @@ def test_a_clean_check_says_what_was_checked() -> None:
     assert text(NOTHING) == "No findings in 1 object, 3 flows checked\n"
 
 
-def test_a_note_alone_is_counted() -> None:
-    """Singular where it is one."""
-    assert closing_line([SELECTS_NOTHING], Summary(1, 1)) == "1 note in 1 object, 1 flow checked"
+def test_a_single_thing_is_singular() -> None:
+    """Nobody reads "1 objects" without stumbling."""
+    assert closing_line([SELECTS_NOTHING], Summary(1, 1)) == "1 info in 1 object, 1 flow checked"
 
 
 def test_a_message_does_not_repeat_its_heading() -> None:
@@ -43,9 +43,9 @@ def test_a_message_does_not_repeat_its_heading() -> None:
     assert lines[:5] == [
         "VirtualService shop/cart  manifests/my shop.yaml:12",
         "  error gateway-to-workload at spec.http[0].route[0]",
+        "    Deployment istio-system/istio-ingressgateway -> Deployment shop/cart, TCP 8080",
         "    egress to Deployment shop/cart (TCP 8080) is denied by NetworkPolicy istio-system/default-deny; "
         "it is needed because 100% of its traffic goes there",
-        "    egress denied by: istio-system/default-deny",
         "    allowed by adding: istio-system/gateway-to-workload-istio-ingressgateway-1a2b3c4d",
     ]
 

@@ -20,13 +20,14 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
 
 
 @click.command(
+    short_help="Find required flows that are denied.",
     epilog=examples(
         "istio-netpol check shop.yaml",
         "istio-netpol check manifests/ --assume-deny-all",
         "istio-netpol check manifests/ --address keys.example.com=192.0.2.7,192.0.2.8",
         "istio-netpol check overlays/prod -f github",
         "kubectl get all,netpol,ns -A -o yaml | istio-netpol check - -f sarif > netpol.sarif",
-    )
+    ),
 )
 @path_argument()
 @format_option(FORMAT_NAMES)

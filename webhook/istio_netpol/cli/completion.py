@@ -12,11 +12,12 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command(
+    short_help="Print a shell's completion script.",
     epilog=examples(
         "istio-netpol completion bash > istio-netpol.bash",
         "istio-netpol completion zsh > _istio-netpol",
         "istio-netpol completion fish > istio-netpol.fish",
-    )
+    ),
 )
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context

@@ -14,11 +14,12 @@ FORMAT_NAMES = ("text", "json")
 
 
 @click.command(
+    short_help="Compare two inputs.",
     epilog=examples(
         "istio-netpol diff old/ new/",
         "istio-netpol diff old/ new/ -f json",
         "kubectl get all,netpol,ns -A -o yaml | istio-netpol diff - new/",
-    )
+    ),
 )
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")

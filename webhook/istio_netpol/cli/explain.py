@@ -25,11 +25,12 @@ FORMAT_NAMES = ("text", "json")
 
 
 @click.command(
+    short_help="Say why a connection is allowed or denied.",
     epilog=examples(
         "istio-netpol explain manifests/ --from shop/cart --to shop/db:5432",
         "istio-netpol explain manifests/ --from 203.0.113.9 --to shop/cart:http",
         "istio-netpol explain manifests/ --from shop/cart --to 192.0.2.7:53/UDP -f json",
-    )
+    ),
 )
 @path_argument()
 @click.option(

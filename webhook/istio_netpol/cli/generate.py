@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="Write the policies that are missing.",
     epilog=examples(
         "istio-netpol generate shop.yaml",
         "istio-netpol generate manifests/ -o policies/",
         "istio-netpol generate manifests/ --assume-deny-all --per-namespace",
         "istio-netpol generate shop.yaml | kubectl apply -f -",
-    )
+    ),
 )
 @path_argument()
 @click.option(

@@ -14,6 +14,7 @@ FORMAT_NAMES = ("text", "json", "csv")
 
 @click.command(
     "list",
+    short_help="List every allowed connection.",
     epilog=examples(
         "istio-netpol list manifests/",
         "istio-netpol list manifests/ -f csv > connections.csv",

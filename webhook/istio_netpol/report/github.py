@@ -8,7 +8,7 @@ from __future__ import annotations
 from istio_netpol.analysis.results import Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
-from istio_netpol.report.places import in_a_file
+from istio_netpol.report.places import in_a_file, visible
 from istio_netpol.report.text import closing_line
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -29,11 +29,14 @@ def _command(finding: Finding) -> str:
             properties["line"] = str(ref.line)
     written = ",".join(f"{name}={_property(value)}" for name, value in sorted(properties.items()))
     remedy = f"\n\n{to_yaml(finding.remedy).rstrip()}" if finding.remedy else ""
-    return f"::{_COMMANDS[finding.severity]} {written}::{_data(finding.message + remedy)}"
+    text = _data(finding.message + remedy)
+    return f"::{_COMMANDS[finding.severity]} {written}::{text}"
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """Line breaks escaped; other control characters spelled out, for the log shows them as they are."""
+    lines = (visible(line).replace("%", "%25") for line in text.split("\n"))
+    return "%0A".join(lines)
 
 
 def _property(text: str) -> str:

@@ -13,7 +13,7 @@ from istio_netpol.report.palette import PLAIN, Palette
 from istio_netpol.report.places import by_object, counts, place, plural, visible
 from istio_netpol.report.remedies import distinct_policies
 
-_REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` prints only these):"
+_REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` writes them, equal ones joined):"
 
 
 def text(report: Report, palette: Palette = PLAIN) -> str:
@@ -50,10 +50,13 @@ def _finding(finding: Finding, palette: Palette) -> Iterator[str]:
     severity = palette.paint(finding.severity, palette.severity(finding.severity))
     field = f" at {visible(finding.field)}" if finding.field else ""
     yield f"  {severity} {finding.rule}{field}"
+    if finding.flow:
+        flow = finding.flow
+        yield visible(f"    {flow.source} -> {flow.destination}, {flow.protocol} {flow.port}")
     yield f"    {_without_object(finding)}"
     for direction in Direction:
         denied_by = finding.denied_by(direction)
-        if denied_by:
+        if not all(name in finding.message for name in denied_by):
             yield f"    {direction.lower()} denied by: {visible(', '.join(denied_by))}"
     if finding.remedy:
         names = ", ".join(policy.key for policy in finding.remedy)
@@ -68,16 +71,17 @@ def _without_object(finding: Finding) -> str:
 def closing_line(findings: Iterable[Finding], summary: Summary, palette: Palette = PLAIN) -> str:
     """`2 errors, 1 warning in 34 objects, 120 flows checked`."""
     found = counts(findings)
-    nouns = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-    parts = [plural(count, nouns[severity]) for severity, count in found.items() if count]
+    parts = [
+        f"{count} info" if severity is Severity.INFO else plural(count, severity)
+        for severity, count in found.items()
+        if count
+    ]
     verdict = ", ".join(parts) or "No findings"
     worst = next((severity for severity, count in found.items() if count), None)
     escape = palette.severity(worst) if worst else palette.good
     figures = f"{plural(summary.objects, 'object')}, {plural(summary.flows, 'flow')} checked"
     if summary.unknown:
-        figures += (
-            f", {summary.unknown} of them not judged" if summary.flows else f", {summary.unknown} unknown"
-        )
+        figures += f", {summary.unknown} could not be judged"
     if summary.skipped:
         figures += f"; {plural(summary.skipped, 'object')} of kinds that no rule reads"
     return f"{palette.paint(verdict, escape)} in {figures}"
