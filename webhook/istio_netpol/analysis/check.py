@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from istio_netpol.analysis import wording
@@ -10,10 +9,10 @@ from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.lint import lint
-from istio_netpol.analysis.openings import Opening, Reach, openings_of
-from istio_netpol.analysis.remedies import PolicyWriter
+from istio_netpol.analysis.openings import Reach, openings_of
+from istio_netpol.analysis.remedies import Draft, PolicyWriter, Unmendable, written
 from istio_netpol.analysis.results import Judged, Report, Summary
-from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.findings import Finding, Issue, RuleId, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
@@ -24,25 +23,84 @@ DISPENSABLE = frozenset({FlowKind.SCRAPE, FlowKind.TRACING})
 
 
 @dataclass(slots=True)
-class _Tally:
-    findings: list[Finding] = field(default_factory=list)
-    flows: int = 0
-    denied: int = 0
-    unknown: int = 0
+class _Denied:
+    """A denied flow, and the policies in the making that would open it."""
+
+    judged: Judged
+    drafts: list[Draft] = field(default_factory=list)
+    unmendable: list[Unmendable] = field(default_factory=list)
+    withheld: bool = False
+
+
+class FindingsWriter:
+    """Collects the trouble of one analysis and words it as findings.
+
+    Remedies are worked out together, so that the policies of the findings are the same that `generate`
+    prints. `reach` says in whose name policies may be written.
+    """
+
+    def __init__(self, judge: FlowJudge, reach: Reach) -> None:
+        self._judge = judge
+        self._reach = reach
+        self._writer = PolicyWriter(judge.view.snapshot, judge.gate)
+        self._denied: list[_Denied] = []
+        self._others: list[Finding] = []
+        self.unknown = 0
+
+    @property
+    def denied(self) -> int:
+        """How many flows are denied so far."""
+        return len(self._denied)
+
+    def take(self, flow: RequiredFlow) -> None:
+        """Judges one flow and keeps what there is to say of it."""
+        outcome = self._judge.resolved(flow)
+        if isinstance(outcome, HostTrouble):
+            self.unknown += 1
+            self._others.append(_host_finding(outcome))
+            outcome = Judged(flow, self._judge.verdict(flow))
+        if not outcome.verdict.allowed:
+            self._denied.append(self._draft(outcome))
+        elif outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block:
+            self._others.append(_ip_block_finding(outcome))
+
+    def findings(self) -> list[Finding]:
+        """All of it, in no order."""
+        return self._others + [_denied_finding(each) for each in self._denied]
+
+    def _draft(self, judged: Judged) -> _Denied:
+        """The policies for a denied flow; where consent is missing, both sides' are drafted apart, to be
+        shown only."""
+        denied = _Denied(judged)
+        openings = list(openings_of(judged))
+        permitted = [
+            each for each in openings if self._reach.may_open(each.flow, each.direction, each.subject)
+        ]
+        denied.withheld = not judged.flow.consented and len(permitted) < len(openings)
+        writer = (
+            PolicyWriter(self._judge.view.snapshot, self._judge.gate) if denied.withheld else self._writer
+        )
+        for opening in openings if denied.withheld else permitted:
+            drafted = writer.add(opening)
+            if isinstance(drafted, Unmendable):
+                denied.unmendable.append(drafted)
+            else:
+                denied.drafts.append(drafted)
+        return denied
 
 
 def check(snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: int = 0) -> Report:
-    """Judges every required flow. `skipped` is the number of objects that no decoder knows; it is only reported."""
+    """Judges every required flow. `skipped` is the number of objects that no decoder knows; it is only
+    reported."""
     table = FlowTable.of(snapshot, settings)
-    judge = judge_of(table, resolver)
-    tally = _Tally()
-    for flow in table.flows():
-        tally.flows += 1
-        _judge_flow(flow, judge, tally)
+    writer = FindingsWriter(judge_of(table, resolver), Reach(settings, tenant=False))
+    flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
+    for flow in flows:
+        writer.take(flow)
     unnamed = list(table.findings())
-    tally.unknown += sum(1 for finding in unnamed if finding.rule is Issue.UNKNOWN_DESTINATION)
-    findings = sorted([*tally.findings, *unnamed, *lint(snapshot)], key=lambda finding: finding.sort_key)
-    summary = Summary(snapshot.object_count, tally.flows, tally.denied, tally.unknown, skipped)
+    unknown = writer.unknown + sum(1 for finding in unnamed if finding.rule is Issue.UNKNOWN_DESTINATION)
+    findings = sorted([*writer.findings(), *unnamed, *lint(snapshot)], key=lambda finding: finding.sort_key)
+    summary = Summary(snapshot.object_count, len(flows), writer.denied, unknown, skipped)
     return Report(tuple(findings), summary, table.view.assumptions)
 
 
@@ -56,55 +114,34 @@ def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:
     return HostGate(resolver, table.settings.hosts, table.cluster_addresses)
 
 
-def _judge_flow(flow: RequiredFlow, judge: FlowJudge, tally: _Tally) -> None:
-    outcome = judge.resolved(flow)
-    if isinstance(outcome, HostTrouble):
-        tally.unknown += 1
-        tally.findings.append(trouble_finding(outcome))
-        surely = judge.verdict(flow)
-        if surely.allowed:
-            return
-        outcome = Judged(flow, surely)
-    if not outcome.verdict.allowed:
-        tally.denied += 1
-        tally.findings.append(denied_finding(outcome, judge))
-    elif outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block:
-        message = wording.relies_on_ip_block(outcome)
-        tally.findings.append(
-            Finding(Issue.IP_BLOCK_FOR_PODS, Severity.WARNING, flow.object, message, outcome.flow, outcome.verdict)
-        )
+def _denied_finding(denied: _Denied) -> Finding:
+    judged, flow = denied.judged, denied.judged.flow
+    rule: RuleId
+    if denied.withheld:
+        rule, severity, message = Issue.CONSENT_MISSING, Severity.WARNING, wording.consent_missing(judged)
+    else:
+        rule, severity, message = flow.kind, Severity.ERROR, wording.denial(judged)
+    if flow.kind in DISPENSABLE:
+        severity = Severity.WARNING
+    message += wording.unmendable(denied.unmendable)
+    return Finding(
+        rule, severity, flow.object, message, flow, judged.verdict, written(denied.drafts), flow.field
+    )
 
 
-def trouble_finding(trouble: HostTrouble) -> Finding:
-    """A host that did not resolve, or that must not be opened."""
+def _host_finding(trouble: HostTrouble) -> Finding:
     flow = trouble.flow
     if trouble.refused:
         message = f"{flow.object}: {trouble.sentence}; no policy is written for it"
         return Finding(Issue.JWKS_HOST_REFUSED, Severity.ERROR, flow.object, message, flow, field=flow.field)
     message = (
-        f"{flow.object}: {flow.destination} does not resolve ({trouble.sentence}), so its addresses can't be compared with the policies; "
-        f"name them with --address {flow.destination}=IP"
+        f"{flow.object}: {flow.destination} does not resolve ({trouble.sentence}), so its addresses can't be "
+        f"compared with the policies; name them with --address {flow.destination}=IP"
     )
     return Finding(Issue.JWKS_UNRESOLVABLE, Severity.WARNING, flow.object, message, flow, field=flow.field)
 
 
-def denied_finding(judged: Judged, judge: FlowJudge, reach: Reach | None = None) -> Finding:
-    """The finding for one denied flow, with the policies that whoever `reach` stands for may add."""
+def _ip_block_finding(judged: Judged) -> Finding:
     flow = judged.flow
-    reach = reach or Reach(judge.view.settings, tenant=False)
-    openings = list(openings_of(judged))
-    withheld = not flow.consented and any(not reach.may_open(flow, each.direction, each.subject) for each in openings)
-    writer = PolicyWriter(judge.view.snapshot, judge.gate)
-    for opening in openings if withheld else _permitted(openings, reach):
-        writer.add(opening)
-    if withheld:
-        rule, severity, message = Issue.CONSENT_MISSING, Severity.WARNING, wording.consent_missing(judged)
-    else:
-        severity = Severity.WARNING if flow.kind in DISPENSABLE else Severity.ERROR
-        rule, message = flow.kind, wording.denial(judged)  # type: ignore[assignment]
-    message += wording.unmendable(writer.unmendable)
-    return Finding(rule, severity, flow.object, message, flow, judged.verdict, writer.policies(), flow.field)
-
-
-def _permitted(openings: Iterable[Opening], reach: Reach) -> Iterator[Opening]:
-    return (each for each in openings if reach.may_open(each.flow, each.direction, each.subject))
+    message = wording.relies_on_ip_block(judged)
+    return Finding(Issue.IP_BLOCK_FOR_PODS, Severity.WARNING, flow.object, message, flow, judged.verdict)

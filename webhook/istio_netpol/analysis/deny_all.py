@@ -13,12 +13,14 @@ SPARED = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 
 def assume_deny_all(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with a policy that denies both directions in every namespace which has none for all its pods."""
+    """The snapshot with a policy that denies both directions in every namespace which has none for all its
+    pods."""
     assumed = []
     for name in snapshot.namespace_names:
-        missing = frozenset(direction for direction in Direction if not snapshot.isolates_all(name, direction))
+        missing = frozenset(
+            direction for direction in Direction if not snapshot.isolates_all(name, direction)
+        )
         if missing and name not in SPARED:
             ref = ObjectRef("networking.k8s.io/v1", "NetworkPolicy", name, ASSUMED_NAME)
             assumed.append(NetworkPolicy(ref, EVERYTHING, missing))
     return snapshot.with_changes(put=assumed)
-

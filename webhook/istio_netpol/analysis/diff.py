@@ -20,14 +20,16 @@ from istio_netpol.model.snapshot import Snapshot
 
 @dataclass(slots=True)
 class _Listing:
-    """A list of connections: between workloads by pair, with ranges by workload and side, since ranges are cut anew by each input."""
+    """A list of connections: between workloads by pair, with ranges by workload and side, since ranges are
+    cut anew by each input."""
 
     pairs: dict[tuple[str, str], ConnectionSet] = field(default_factory=dict)
     ranges: dict[tuple[str, bool], list[tuple[AddressSet, ConnectionSet]]] = field(default_factory=dict)
 
 
 def diff(old: Snapshot, new: Snapshot, settings: Settings, resolver: Resolver) -> Difference:
-    """What `new` allows and denies that `old` did not. A required flow is lost where it is denied only in `new`."""
+    """What `new` allows and denies that `old` did not. A required flow is lost where it is denied only in
+    `new`."""
     before, after = _listing(old), _listing(new)
     denied_before, denied_after = _denied(old, settings, resolver), _denied(new, settings, resolver)
     return Difference(

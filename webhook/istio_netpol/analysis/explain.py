@@ -8,7 +8,7 @@ from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.openings import openings_of
 from istio_netpol.analysis.peer_names import find_peer, find_service
-from istio_netpol.analysis.remedies import PolicyWriter
+from istio_netpol.analysis.remedies import PolicyWriter, Unmendable
 from istio_netpol.analysis.results import Explanation, Judged, Step
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.istio.mesh_view import MeshView
@@ -35,33 +35,45 @@ def explain(
 ) -> Explanation:
     """Follows one connection from the source's egress to the destination's ingress.
 
-    `source` and `destination` are written as `peer_names` reads them; `port` is the pods' port, its name, or a Service's port where
-    the destination is a Service. Raises InputError for peers and ports that the input does not have.
+    `source` and `destination` are written as `peer_names` reads them; `port` is the pods' port, its name,
+    or a Service's port where the destination is a Service. Raises InputError for peers and ports that the
+    input does not have.
     """
     table = FlowTable(MeshView(snapshot, settings), {})
     steps: list[Step] = []
     client = find_peer(source, snapshot)
     server, number = _server(destination, port, protocol, table.view, steps)
     if isinstance(client, AddressPeer) and isinstance(server, AddressPeer):
-        raise InputError([_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")])
-    flow = RequiredFlow(_kind(client, server), _object(client, server), client, server, protocol, number, "it was asked for")
+        raise InputError(
+            [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
+        )
+    flow = RequiredFlow(
+        _kind(client, server), _object(client, server), client, server, protocol, number, "it was asked for"
+    )
     judged = Judged(flow, judge(snapshot, client, server, protocol, number))
     for direction in Direction:
         steps += _side_steps(judged, direction)
     writer = PolicyWriter(snapshot, gate_of(table, resolver))
-    for opening in openings_of(judged):
-        writer.add(opening)
-    steps += [Step(f"no policy can allow it: {each.because}") for each in writer.unmendable]
-    return Explanation(source, f"{destination}:{port}/{protocol}", judged.verdict.allowed, tuple(steps), writer.policies())
+    drafted = [writer.add(opening) for opening in openings_of(judged)]
+    steps += [
+        Step(f"no policy can allow it: {each.because}") for each in drafted if isinstance(each, Unmendable)
+    ]
+    return Explanation(
+        source, f"{destination}:{port}/{protocol}", judged.verdict.allowed, tuple(steps), writer.policies()
+    )
 
 
-def _server(text: str, port: int | str, protocol: Protocol, view: MeshView, steps: list[Step]) -> tuple[Peer, int]:
+def _server(
+    text: str, port: int | str, protocol: Protocol, view: MeshView, steps: list[Step]
+) -> tuple[Peer, int]:
     """The pods that are called and their port on the wire, after a Service translated it."""
     service = find_service(text, view.snapshot)
     if service is None:
         peer = find_peer(text, view.snapshot)
         return peer, _number(peer, port, protocol)
-    numbers = [each.port for each in service.ports if port in (each.port, each.name) and each.protocol is protocol]
+    numbers = [
+        each.port for each in service.ports if port in (each.port, each.name) and each.protocol is protocol
+    ]
     if not numbers:
         offered = ", ".join(f"{each.port}/{each.protocol}" for each in service.ports) or "none"
         raise InputError([_problem(f"{service.ref} has no port {port}/{protocol}", f"its ports: {offered}")])
@@ -69,7 +81,9 @@ def _server(text: str, port: int | str, protocol: Protocol, view: MeshView, step
     if not backends:
         raise InputError([_problem(f"{service.ref} has no pods in the input", "name a workload instead")])
     first = backends[0]
-    steps.append(Step(f"{service.ref} port {port} is {first.peer} port {first.port}; policies see the pods' port"))
+    steps.append(
+        Step(f"{service.ref} port {port} is {first.peer} port {first.port}; policies see the pods' port")
+    )
     if len(backends) > 1:
         steps.append(Step(f"{service.ref} has {len(backends)} kinds of pods; this follows the first"))
     return first.peer, first.port
@@ -80,7 +94,9 @@ def _number(peer: Peer, port: int | str, protocol: Protocol) -> int:
         return port
     numbers = peer.workload.named_port(port, protocol) if isinstance(peer, PodsPeer) else ()
     if not numbers:
-        raise InputError([_problem(f"{peer} has no {protocol} port named {port!r}", "give the port's number")])
+        raise InputError(
+            [_problem(f"{peer} has no {protocol} port named {port!r}", "give the port's number")]
+        )
     return numbers[0]
 
 
@@ -95,7 +111,9 @@ def _side_steps(judged: Judged, direction: Direction) -> Iterator[Step]:
     elif subject.workload.host_network:
         yield Step(f"{word} of {subject}: it runs in the host's network, which no policy governs", True)
     elif not side.isolated_by:
-        yield Step(f"{word} of {subject}: no NetworkPolicy selects it for {word}, so everything is allowed", True)
+        yield Step(
+            f"{word} of {subject}: no NetworkPolicy selects it for {word}, so everything is allowed", True
+        )
     else:
         names = ", ".join(sorted(policy.key for policy in side.isolated_by))
         yield Step(f"{word} of {subject}: isolated by {names}; only what a rule allows may pass")
@@ -117,8 +135,14 @@ def _rule_steps(flow: RequiredFlow, side: SideVerdict, direction: Direction) -> 
             if (policy.key, index) in allowing:
                 continue
             ports_match = admits_port(rule.ports, called, flow.protocol, flow.port)
-            reason = "its peers do not match" if ports_match else f"its ports do not include {flow.protocol} {flow.port}"
-            yield Step(f"{direction.lower()}: {policy.key} {direction.lower()}[{index}] does not apply: {reason}")
+            reason = (
+                "its peers do not match"
+                if ports_match
+                else f"its ports do not include {flow.protocol} {flow.port}"
+            )
+            yield Step(
+                f"{direction.lower()}: {policy.key} {direction.lower()}[{index}] does not apply: {reason}"
+            )
         if not policy.rules(direction):
             yield Step(f"{direction.lower()}: {policy.key} has no rules, so by itself it denies everything")
 

@@ -21,13 +21,17 @@ Key = tuple[str, str, str, str]
 Use = tuple[str, str, str]
 
 SUBJECT_TYPES: tuple[type[Any], ...] = tuple(
-    sorted({type_ for rule in CATALOGUE for type_ in rule.subjects} - {Workload}, key=lambda type_: type_.__name__)
+    sorted(
+        {type_ for rule in CATALOGUE for type_ in rule.subjects} - {Workload},
+        key=lambda type_: type_.__name__,
+    )
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one object needs. `uses` are the objects by name (kind, namespace, name) on which that depends, existing or not."""
+    """What one object needs. `uses` are the objects by name (kind, namespace, name) on which that depends,
+    existing or not."""
 
     flows: tuple[RequiredFlow, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -16,10 +16,12 @@ from istio_netpol.model.snapshot import Snapshot
 def generate(
     snapshot: Snapshot, settings: Settings, resolver: Resolver, per_namespace: bool = False
 ) -> tuple[NetworkPolicy, ...]:
-    """The policies that open every denied flow which has the consent of both sides, sorted by namespace and name.
+    """The policies that open every denied flow which has the consent of both sides, sorted by namespace
+    and name.
 
-    Each selects only pods that are isolated already, so applying them never denies a connection. `per_namespace` writes
-    one policy for all pods of a namespace where every pod may need the flow (istiod, DNS) and all are isolated.
+    Each selects only pods that are isolated already, so applying them never denies a connection.
+    `per_namespace` writes one policy for all pods of a namespace where every pod may need the flow (istiod,
+    DNS) and all are isolated.
     """
     table = FlowTable.of(snapshot, settings)
     judge = judge_of(table, resolver)

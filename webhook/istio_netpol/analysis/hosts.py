@@ -32,22 +32,28 @@ RESERVED = AddressSet.of(
     "fec0::/10",
     "ff00::/8",
 )
-"""Addresses that are never a public service: the IANA special-purpose registries, among them every cloud's metadata address.
-IPv6 ranges that embed IPv4 addresses (mapped, NAT64, 6to4) are among them, since they would reach the embedded one."""
+"""Addresses that are never a public service: the IANA special-purpose registries, among them every cloud's
+metadata address. IPv6 ranges that embed IPv4 addresses (mapped, NAT64, 6to4) are among them, since they
+would reach the embedded one."""
+
+
+NO_ADDRESSES = AddressSet()
 
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """The addresses of a host, or why there are none: `refused` by the administrator's rules, or `unresolved`."""
+    """The addresses of a host, or why there are none: `refused` by the administrator's rules, or
+    `unresolved`."""
 
     host: str
-    addresses: AddressSet = AddressSet()
+    addresses: AddressSet = NO_ADDRESSES
     refused: str = ""
     unresolved: str = ""
 
 
 class HostGate:
-    """Resolves host names within the administrator's limits. One gate serves one analysis: it counts what namespaces bring."""
+    """Resolves host names within the administrator's limits. One gate serves one analysis: it counts what
+    namespaces bring."""
 
     def __init__(self, resolver: Resolver, settings: HostSettings, cluster: AddressSet) -> None:
         self._resolver = resolver
@@ -58,7 +64,8 @@ class HostGate:
         self._answers: dict[str, HostAnswer] = {}
 
     def addresses(self, host: str, namespace: str) -> HostAnswer:
-        """What a host stands for, asked on behalf of an object of `namespace`; the operator's own word is never refused.
+        """What a host stands for, asked on behalf of an object of `namespace`; the operator's own word is
+        never refused.
 
         `cluster` addresses (the API server's, nodes', pods', Services') are refused wherever they lie.
         """
@@ -70,7 +77,8 @@ class HostGate:
         return self._within_cap(answer, namespace) if answer.addresses else answer
 
     def blocks(self, addresses: AddressSet) -> AddressSet:
-        """The addresses merged into blocks no wider than the settings allow, and never over a forbidden range."""
+        """The addresses merged into blocks no wider than the settings allow, and never over a forbidden
+        range."""
         merged = AddressSet()
         for version, widest in ((4, self._settings.widest_ipv4_block), (6, self._settings.widest_ipv6_block)):
             for block in _covering(addresses, version, widest):
@@ -85,12 +93,17 @@ class HostGate:
         if found.status is not ResolutionStatus.RESOLVED:
             return HostAnswer(host, unresolved=found.reason)
         if len(found.addresses) > self._settings.max_addresses_per_host:
-            limit = self._settings.max_addresses_per_host
-            return HostAnswer(host, refused=f"{host} has {len(found.addresses)} addresses, more than the {limit} that a host may bring")
+            count, limit = len(found.addresses), self._settings.max_addresses_per_host
+            return HostAnswer(
+                host,
+                refused=f"{host} has {count} addresses, more than the {limit} that a host may bring",
+            )
         addresses = AddressSet.of(*found.addresses)
         private = addresses & self._forbidden
         if private:
-            return HostAnswer(host, refused=f"{host} resolves to {_first(private)}, a private, reserved or cluster address")
+            return HostAnswer(
+                host, refused=f"{host} resolves to {_first(private)}, a private, reserved or cluster address"
+            )
         return HostAnswer(host, addresses)
 
     def _within_cap(self, answer: HostAnswer, namespace: str) -> HostAnswer:
@@ -99,7 +112,8 @@ class HostGate:
         count = _size(answer.addresses)
         if answer.host not in brought and sum(brought.values()) + count > limit:
             return HostAnswer(
-                answer.host, refused=f"with {answer.host}, namespace {namespace} would bring more than {limit} addresses"
+                answer.host,
+                refused=f"with {answer.host}, namespace {namespace} would bring more than {limit} addresses",
             )
         brought[answer.host] = count
         return answer
@@ -119,7 +133,8 @@ def _size(addresses: AddressSet) -> int:
 
 
 def _covering(addresses: AddressSet, version: int, widest: int) -> Iterable[Network]:
-    """For each block of the widest permitted size that holds addresses, the smallest block that covers those."""
+    """For each block of the widest permitted size that holds addresses, the smallest block that covers
+    those."""
     groups: dict[Network, list[Network]] = {}
     for network in addresses.networks():
         if network.version == version:

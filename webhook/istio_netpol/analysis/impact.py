@@ -6,11 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from istio_netpol.analysis.check import denied_finding, gate_of, trouble_finding
-from istio_netpol.analysis.flow_table import NOTHING, SUBJECT_TYPES, FlowTable, Key, Use, needs_of, subjects_in
+from istio_netpol.analysis.check import FindingsWriter, gate_of
+from istio_netpol.analysis.flow_table import (
+    NOTHING,
+    SUBJECT_TYPES,
+    FlowTable,
+    Key,
+    Use,
+    needs_of,
+    subjects_in,
+)
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.openings import Reach
-from istio_netpol.analysis.results import Judged
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
@@ -25,8 +32,8 @@ from istio_netpol.model.workloads import Namespace, Workload
 class Impact:
     """The findings that a change brings, sorted, and the policies that would mend them.
 
-    A finding without a remedy is one that whoever makes the change can't mend. `isolating` says that the change itself isolates pods:
-    its remedies must not be stored before it.
+    A finding without a remedy is one that whoever makes the change can't mend. `isolating` says that the
+    change itself isolates pods: its remedies must not be stored before it.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -51,7 +58,12 @@ class _Review:
     """One change, seen from before and from after."""
 
     def __init__(
-        self, table: FlowTable, after: MeshView, put: tuple[Any, ...], remove: tuple[Any, ...], resolver: Resolver
+        self,
+        table: FlowTable,
+        after: MeshView,
+        put: tuple[Any, ...],
+        remove: tuple[Any, ...],
+        resolver: Resolver,
     ) -> None:
         gate = gate_of(table, resolver)
         self._table = table
@@ -60,26 +72,17 @@ class _Review:
         self._after = FlowJudge(after, gate)
 
     def findings(self) -> Iterator[Finding]:
-        """One finding for each flow that the change denies or leaves unjudged; `impact` where another object needs the flow."""
+        """One finding for each flow that the change denies or leaves unjudged; `impact` where another
+        object needs it."""
         own = {each.ref.key for each in self._changed}
-        for finding in self._flow_findings():
+        known, needed, unnamed = self._flows()
+        writer = FindingsWriter(self._after, Reach(self._table.settings, tenant=True))
+        for key, flow in needed.items():
+            if not self._was_denied(known.get(key)):
+                writer.take(flow)
+        for finding in unnamed + writer.findings():
             is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in own
             yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
-
-    def _flow_findings(self) -> Iterator[Finding]:
-        reach = Reach(self._table.settings, tenant=True)
-        known, needed, unnamed = self._flows()
-        yield from unnamed
-        for key, flow in needed.items():
-            after = self._after.resolved(flow)
-            if isinstance(after, HostTrouble):
-                if key not in known:
-                    yield trouble_finding(after)
-                    surely = self._after.verdict(flow)
-                    if not surely.allowed:
-                        yield denied_finding(Judged(flow, surely), self._after, reach)
-            elif not after.verdict.allowed and not self._was_denied(known.get(key)):
-                yield denied_finding(after, self._after, reach)
 
     def _was_denied(self, flow: RequiredFlow | None) -> bool:
         if flow is None:
@@ -88,7 +91,8 @@ class _Review:
         return isinstance(before, HostTrouble) or not before.verdict.allowed
 
     def _flows(self) -> tuple[dict[FlowKey, RequiredFlow], dict[FlowKey, RequiredFlow], list[Finding]]:
-        """The flows that the change concerns, as they were and as they will be, and the new findings of the objects themselves."""
+        """The flows that the change concerns, as they were and as they will be, and the new findings of
+        the objects themselves."""
         table, own = self._table, {each.ref.key for each in self._changed}
         recomputed = self._recomputed_keys()
         known: dict[FlowKey, RequiredFlow] = {}
@@ -129,7 +133,9 @@ class _Review:
         uses = {(ref.kind, ref.namespace, ref.name)}
         if isinstance(changed, Workload):
             services = self._after.view.snapshot.of_type(Service, ref.namespace)
-            selecting = [service for service in services if service.selector and _selects(service.selector, changed)]
+            selecting = [
+                service for service in services if service.selector and _selects(service.selector, changed)
+            ]
             uses |= {("Service", ref.namespace, service.name) for service in selecting}
         elif isinstance(changed, EndpointSlice):
             uses.add(("Service", ref.namespace, changed.service))
@@ -145,7 +151,9 @@ class _Review:
             if isinstance(each, Namespace):
                 yield from self._table.touching(each.name)
             elif isinstance(each, NetworkPolicy):
-                yield from (flow for flow in self._table.touching(each.namespace) if self._concerns(each, flow))
+                yield from (
+                    flow for flow in self._table.touching(each.namespace) if self._concerns(each, flow)
+                )
 
     def _concerns(self, policy: NetworkPolicy, flow: RequiredFlow) -> bool:
         previous = self._table.snapshot.find(NetworkPolicy, policy.namespace, policy.name)

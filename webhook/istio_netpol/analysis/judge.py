@@ -23,14 +23,16 @@ class HostTrouble:
 
 
 class FlowJudge:
-    """Judges flows against the policies of one view. Stand-ins have no policies of their own: their side is open."""
+    """Judges flows against the policies of one view. Stand-ins have no policies of their own: their side
+    is open."""
 
     def __init__(self, view: MeshView, gate: HostGate) -> None:
         self.view = view
         self.gate = gate
 
     def verdict(self, flow: RequiredFlow) -> Verdict:
-        """The policies' word on a flow as it stands; to an unresolved host it counts as allowed where any address is."""
+        """The policies' word on a flow as it stands; to an unresolved host it counts as allowed where any
+        address is."""
         verdict = judge(self.view.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
         return Verdict(
             egress=OPEN if self._is_stand_in(flow.source) else verdict.egress,
@@ -52,5 +54,3 @@ class FlowJudge:
 
     def _is_stand_in(self, peer: object) -> bool:
         return isinstance(peer, PodsPeer) and self.view.is_stand_in(peer.workload)
-
-

@@ -16,7 +16,8 @@ IN_POD_PORTS = {
     15006: "where Envoy takes inbound traffic",
     15053: "the proxy agent's DNS",
 }
-"""Ports that sidecars use within a pod's own network namespace, never between pods (Istio 1.32, ops/deployment/application-requirements)."""
+"""Ports that sidecars use within a pod's own network namespace, never between pods (Istio 1.32,
+ops/deployment/application-requirements)."""
 
 DNS_PORTS = frozenset({53, 1053, 5353, 8053})
 
@@ -56,7 +57,9 @@ def _in_pod_ports(policy: NetworkPolicy, rule: PolicyRule, place: str) -> Iterat
 def _broad(policy: NetworkPolicy, rule: PolicyRule, place: str) -> Iterator[Finding]:
     if rule.peers or not rule.ports or all(_is_dns(port) for port in rule.ports):
         return
-    ports = ", ".join(f"{port.protocol} {port.port if port.port is not None else 'all ports'}" for port in rule.ports)
+    ports = ", ".join(
+        f"{port.protocol} {port.port if port.port is not None else 'all ports'}" for port in rule.ports
+    )
     message = (
         f"{policy.ref}: {place} names ports ({ports}) but no peers, so it opens them to every address; "
         "name the peers beside the ports, in the same rule"

@@ -11,9 +11,9 @@ from istio_netpol.model.policies import Direction
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 
-
 TENANT_EGRESS = frozenset({FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.ISTIOD_TO_JWKS})
-"""Flows for which a tenant's object may open egress elsewhere: from a gateway to the pods that it exposes, from istiod to the keys it names."""
+"""Flows for which a tenant's object may open egress elsewhere: from a gateway to the pods that it exposes,
+from istiod to the keys it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,9 @@ class Opening:
 class Reach:
     """In whose name policies are written.
 
-    For an operator, who generates for all namespaces at once, every side that has consent may open. For a tenant, whose object is under
-    review, only sides that the trust boundaries allow: the object's own namespace, and `TENANT_EGRESS`.
+    For an operator, who generates for all namespaces at once, every side that has consent may open. For a
+    tenant, whose object is under review, only sides that the trust boundaries allow: the object's own
+    namespace, and `TENANT_EGRESS`.
     """
 
     settings: Settings

@@ -1,4 +1,5 @@
-"""Reads the peers that a person types: `ns/workload`, `ns/Kind/workload`, `ns/pod`, `ns/service`, an address."""
+"""Reads the peers that a person types: `ns/workload`, `ns/Kind/workload`, `ns/pod`, `ns/service`, an
+address."""
 
 from __future__ import annotations
 
@@ -54,7 +55,11 @@ def _by_pod(namespace: str, kind: str, name: str, snapshot: Snapshot) -> list[Wo
     if pod is None or kind not in ("", "Pod", "pod"):
         return []
     classes = snapshot.workloads(namespace)
-    return [each for each in classes if each.labels.items() <= pod.labels.items() and set(pod.addresses) <= set(each.addresses)][:1]
+    return [
+        each
+        for each in classes
+        if each.labels.items() <= pod.labels.items() and set(pod.addresses) <= set(each.addresses)
+    ][:1]
 
 
 def _suggestion(namespace: str, name: str, snapshot: Snapshot) -> str:
@@ -64,7 +69,11 @@ def _suggestion(namespace: str, name: str, snapshot: Snapshot) -> str:
         return f"namespace {namespace} has no workloads; namespaces that have some: {namespaces or 'none'}"
     by_name = {text.rpartition("/")[2]: text for text in known}
     close = [by_name[each] for each in get_close_matches(name, by_name, n=3, cutoff=0.4)]
-    return f"did you mean {' or '.join(close)}?" if close else f"namespace {namespace} has {', '.join(known[:10])}"
+    return (
+        f"did you mean {' or '.join(close)}?"
+        if close
+        else f"namespace {namespace} has {', '.join(known[:10])}"
+    )
 
 
 def _error(text: str, cause: str, remedy: str) -> InputError:

@@ -1,7 +1,8 @@
-"""From openings to NetworkPolicies: one policy for each pair of subject and counterpart, named after its own content.
+"""From openings to NetworkPolicies: one policy for each pair of subject and counterpart, named after its
+own content.
 
-A policy's name is derived from everything that it says, so that two writers who need the same opening write the same object, and writers
-of different openings never overwrite one another.
+A policy's name is derived from everything that it says, so that two writers who need the same opening write
+the same object, and writers of different openings never overwrite one another.
 """
 
 from __future__ import annotations
@@ -41,8 +42,11 @@ class Unmendable:
     because: str
 
 
-@dataclass(slots=True)
-class _Draft:
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A policy in the making: the same subject and counterpart may need several ports, and for several
+    objects."""
+
     direction: Direction
     namespace: str
     subject_name: str
@@ -60,39 +64,41 @@ class PolicyWriter:
         self._snapshot = snapshot
         self._gate = gate
         self._per_namespace = per_namespace
-        self._drafts: dict[object, _Draft] = {}
-        self.unmendable: list[Unmendable] = []
+        self._drafts: dict[object, Draft] = {}
 
-    def add(self, opening: Opening) -> None:
-        """Takes up one opening; what can't be opened is kept in `unmendable`."""
+    def add(self, opening: Opening) -> Draft | Unmendable:
+        """Takes up one opening: the policy that will open it once all openings were added, or why none
+        can."""
         peers = self._peers(opening)
         subject = self._subject(opening)
         if isinstance(peers, str) or isinstance(subject, str):
-            self.unmendable.append(Unmendable(opening, peers if isinstance(peers, str) else str(subject)))
-            return
+            return Unmendable(opening, peers if isinstance(peers, str) else str(subject))
         flow, workload = opening.flow, opening.subject
         name = "all" if subject.is_everything else workload.name
         ports = () if flow.kind is FlowKind.DNS else (flow.protocol, flow.port)
         identity = (opening.direction, workload.namespace, subject, peers, ports)
         draft = self._drafts.get(identity)
         if draft is None:
-            draft = _Draft(opening.direction, workload.namespace, name, subject, peers)
+            draft = Draft(opening.direction, workload.namespace, name, subject, peers)
             self._drafts[identity] = draft
         draft.kinds.add(flow.kind)
         draft.ports.add((flow.protocol, flow.port))
         draft.required_by.add(_required_by(opening))
+        return draft
 
     def policies(self) -> tuple[NetworkPolicy, ...]:
         """The policies, sorted by namespace and name."""
-        written = [_policy(draft) for draft in self._drafts.values()]
-        return tuple(sorted(written, key=lambda policy: (policy.namespace, policy.name)))
+        return written(self._drafts.values())
+
+    def _is_for_all(self, opening: Opening) -> bool:
+        kinds, egress = PER_NAMESPACE_KINDS, opening.direction is Direction.EGRESS
+        return self._per_namespace and egress and opening.flow.kind in kinds
 
     def _subject(self, opening: Opening) -> Selector | str:
         workload, direction = opening.subject, opening.direction
         namespace = workload.namespace
-        if self._per_namespace and opening.flow.kind in PER_NAMESPACE_KINDS and direction is Direction.EGRESS:
-            if self._snapshot.isolates_all(namespace, direction):
-                return EVERYTHING
+        if self._is_for_all(opening) and self._snapshot.isolates_all(namespace, direction):
+            return EVERYTHING
         selector = selector_of(workload, self._snapshot)
         if selector is None:
             return f"{workload.ref} has no labels by which a policy could name it; give its pods a label"
@@ -100,8 +106,8 @@ class PolicyWriter:
         others = tuple(each for each in others if each.ref.key != workload.ref.key)
         if others:
             return (
-                f"a policy for {workload.ref} would also select {others[0].ref}, which nothing isolates today; "
-                "give their pods labels that differ"
+                f"a policy for {workload.ref} would also select {others[0].ref}, which nothing isolates "
+                "today; give their pods labels that differ"
             )
         return selector
 
@@ -124,7 +130,8 @@ class PolicyWriter:
             if not workload.node_addresses:
                 return f"{workload.ref} runs in the host network at node addresses that are not known"
             return tuple(
-                PolicyPeer(ip_block=IpBlock(f"{address}/{address.max_prefixlen}")) for address in workload.node_addresses
+                PolicyPeer(ip_block=IpBlock(f"{address}/{address.max_prefixlen}"))
+                for address in workload.node_addresses
             )
         selector = selector_of(workload, self._snapshot)
         if selector is None:
@@ -140,7 +147,13 @@ def _required_by(opening: Opening) -> str:
     return f"{ref.kind}/{ref.namespace}/{ref.name}"
 
 
-def _policy(draft: _Draft) -> NetworkPolicy:
+def written(drafts: Iterable[Draft]) -> tuple[NetworkPolicy, ...]:
+    """The policies of these drafts, sorted by namespace and name."""
+    policies = (_policy(draft) for draft in drafts)
+    return tuple(sorted(policies, key=lambda policy: (policy.namespace, policy.name)))
+
+
+def _policy(draft: Draft) -> NetworkPolicy:
     ports = tuple(PolicyPort(protocol, port) for protocol, port in sorted(draft.ports))
     rules = (PolicyRule(draft.peers, ports),)
     said = repr((draft.direction, draft.selector, draft.peers, ports))
@@ -157,11 +170,3 @@ def _policy(draft: _Draft) -> NetworkPolicy:
         labels={MANAGED_BY: OWNER, FLOW_LABEL: str(kind)},
         annotations={REQUIRED_BY: ", ".join(sorted(draft.required_by))},
     )
-
-
-def policies_for(openings: Iterable[Opening], snapshot: Snapshot, gate: HostGate) -> tuple[NetworkPolicy, ...]:
-    """The policies that open all of these, as far as policies can."""
-    writer = PolicyWriter(snapshot, gate)
-    for opening in openings:
-        writer.add(opening)
-    return writer.policies()

@@ -13,7 +13,8 @@ from istio_netpol.model.verdicts import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of a check. `unknown` are flows that could not be judged (unresolved hosts, missing destinations); `skipped` counts objects of kinds that no rule reads."""
+    """Counts of a check. `unknown` are flows that could not be judged (unresolved hosts, missing
+    destinations); `skipped` counts objects of kinds that no rule reads."""
 
     objects: int = 0
     flows: int = 0
@@ -24,7 +25,8 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings of a check, sorted, and what it assumed (sentences for people: stand-ins, unknown API server …)."""
+    """The findings of a check, sorted, and what it assumed (sentences for people: stand-ins, unknown API
+    server …)."""
 
     findings: tuple[Finding, ...]
     summary: Summary
@@ -33,7 +35,8 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What may flow from one peer to another: `source` and `destination` are `namespace/Kind/name` or an address range."""
+    """What may flow from one peer to another: `source` and `destination` are `namespace/Kind/name` or an
+    address range."""
 
     source: str
     destination: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from istio_netpol.model.labels import EVERYTHING, Selector
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.pod_classes import INSTANCE_LABELS
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.snapshot import Snapshot
@@ -16,21 +16,25 @@ INJECTED_LABELS = frozenset(
         "istio.io/rev",
     }
 )
-"""Labels that istiod adds to pods at injection (Istio 1.32, `injection-template.yaml`): not yet there when a policy must be."""
+"""Labels that istiod adds to pods at injection (Istio 1.32, `injection-template.yaml`): not yet there when
+a policy must be."""
 
 
 def selector_of(workload: Workload, snapshot: Snapshot) -> Selector | None:
-    """The stablest selector that names the workload and, where labels permit, nothing else; None for pods without labels.
+    """The stablest selector that names the workload and, where labels permit, nothing else; None for pods
+    without labels.
 
-    The controller's own selector is immutable and so outlives a rollout; where it also matches other workloads, all
-    labels of the template are used.
+    The controller's own selector is immutable and so outlives a rollout; where it also matches other
+    workloads, all labels of the template are used.
     """
     labels = _stable_labels(workload)
     exact = Selector.of(labels) if labels else None
     declared = workload.selector
     if declared is None or declared.is_everything or not declared.matches(workload.labels):
         return exact
-    names_others = any(other.ref.key != workload.ref.key for other in snapshot.select(workload.namespace, declared))
+    names_others = any(
+        other.ref.key != workload.ref.key for other in snapshot.select(workload.namespace, declared)
+    )
     return exact if names_others else declared
 
 

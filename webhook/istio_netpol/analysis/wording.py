@@ -13,7 +13,9 @@ from istio_netpol.model.policies import Direction, NetworkPolicy
 def denial(judged: Judged) -> str:
     """What is denied, by which policies, and why the flow is needed."""
     flow = judged.flow
-    sides = [_side(judged, direction) for direction in Direction if not judged.verdict.side(direction).allowed]
+    sides = [
+        _side(judged, direction) for direction in Direction if not judged.verdict.side(direction).allowed
+    ]
     return f"{flow.object}: {' and '.join(sides)}; it is needed because {flow.reason}"
 
 
@@ -21,8 +23,9 @@ def consent_missing(judged: Judged) -> str:
     """The same, where the called namespace has not agreed."""
     flow = judged.flow
     return (
-        f"{flow.object}: {_connection(flow)} is denied, and the called side has not agreed to it; let it do so with the annotation "
-        f"istio-netpol.io/called-by, an ALLOW AuthorizationPolicy, or the policies shown"
+        f"{flow.object}: {_connection(flow)} is denied, and the called side has not agreed to it; "
+        "let it do so with the annotation istio-netpol.io/called-by, an ALLOW AuthorizationPolicy, or the "
+        "policies shown"
     )
 
 
@@ -34,21 +37,28 @@ def relies_on_ip_block(judged: Judged) -> str:
         if judged.verdict.side(direction).by_ip_block
         for rule in judged.verdict.side(direction).allowed_by
     ]
+    by = ", ".join(sorted(set(rules)))
     return (
-        f"{judged.flow.object}: {_connection(judged.flow)} is allowed by an ipBlock only ({', '.join(sorted(set(rules)))}); "
+        f"{judged.flow.object}: {_connection(judged.flow)} is allowed by an ipBlock only ({by}); "
         "not every network plugin applies ipBlocks to pods, so name the pods by their labels"
     )
 
 
 def unmendable(reasons: Iterable[Unmendable]) -> str:
     """Why no policy is shown for a side; empty where there is no such side."""
-    sentences = sorted({f"; no policy can allow its {each.opening.direction.lower()}: {each.because}" for each in reasons})
+    sentences = sorted(
+        {f"; no policy can allow its {each.opening.direction.lower()}: {each.because}" for each in reasons}
+    )
     return "".join(sentences)
 
 
 def _side(judged: Judged, direction: Direction) -> str:
     flow = judged.flow
-    ends = f"to {flow.destination}" if direction is Direction.EGRESS else f"to {flow.destination} from {flow.source}"
+    ends = (
+        f"to {flow.destination}"
+        if direction is Direction.EGRESS
+        else f"to {flow.destination} from {flow.source}"
+    )
     by = _policies(judged.verdict.side(direction).isolated_by)
     return f"{direction.lower()} {ends} ({flow.protocol} {flow.port}) is denied by {by}"
 

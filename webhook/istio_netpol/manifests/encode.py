@@ -32,7 +32,7 @@ def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
 
 
 def to_yaml(policies: Sequence[NetworkPolicy], comments: Mapping[str, str] | None = None) -> str:
-    """The policies as one YAML text, a document each; `comments` has a line for a policy's `namespace/name`."""
+    """The policies as one YAML text, a document each; `comments` has a line by `namespace/name`."""
     documents = []
     for policy in policies:
         comment = (comments or {}).get(policy.key)

@@ -1,6 +1,7 @@
 """A canonical algebra of IP address sets, and the `ipBlock` of a policy.
 
-Invariants of an `AddressSet`: per family, intervals are sorted, disjoint and not adjacent. Addresses are plain integers.
+Invariants of an `AddressSet`: per family, intervals are sorted, disjoint and not adjacent. Addresses are
+plain integers.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class AddressSet:
 
     @classmethod
     def of(cls, *networks: Network | Address | str) -> AddressSet:
-        """The union of networks, single addresses, or their text forms. Raises ValueError for text that is neither."""
+        """The union of networks, single addresses, or their text forms. Raises ValueError for text that is
+        neither."""
         families: dict[int, list[Interval]] = {4: [], 6: []}
         for each in networks:
             network = ip_network(each, strict=False)

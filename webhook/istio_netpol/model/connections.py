@@ -1,7 +1,8 @@
 """A canonical algebra of protocol and port sets.
 
-Invariants of a `ConnectionSet`: intervals of one protocol are sorted, disjoint, not adjacent, within 1 to 65535,
-and protocols without an interval are absent. So two sets are equal exactly when they hold the same ports.
+Invariants of a `ConnectionSet`: intervals of one protocol are sorted, disjoint, not adjacent, within 1 to
+65535, and protocols without an interval are absent. So two sets are equal exactly when they hold the same
+ports.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ ALL_PORTS: Intervals = ((FIRST_PORT, LAST_PORT),)
 
 
 class Protocol(StrEnum):
+    """The transport protocols that policies know."""
+
     SCTP = "SCTP"
     TCP = "TCP"
     UDP = "UDP"
@@ -24,13 +27,15 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSet:
-    """A set of (protocol, port); `ranges` pairs each protocol present with its intervals, sorted by protocol."""
+    """A set of (protocol, port); `ranges` pairs each protocol present with its intervals, sorted by
+    protocol."""
 
     ranges: tuple[tuple[Protocol, Intervals], ...] = ()
 
     @classmethod
     def of(cls, protocol: Protocol, low: int | None = None, high: int | None = None) -> ConnectionSet:
-        """Ports `low` to `high` of one protocol; one port where `high` is absent, all where `low` is absent too."""
+        """Ports `low` to `high` of one protocol; one port where `high` is absent, all where `low` is
+        absent too."""
         if low is None:
             return cls(((protocol, ALL_PORTS),))
         return cls(((protocol, ((low, low if high is None else high),)),))

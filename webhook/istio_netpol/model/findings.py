@@ -13,6 +13,8 @@ from istio_netpol.model.verdicts import Verdict
 
 
 class Severity(StrEnum):
+    """Errors decide exit codes and denials; warnings and infos never do."""
+
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
@@ -49,7 +51,8 @@ class Finding:
     field: str = ""
 
     def denied_by(self, direction: Direction) -> tuple[str, ...]:
-        """`namespace/name` of the policies that isolate this side while none allows; empty where the side is open."""
+        """`namespace/name` of the policies that isolate this side while none allows; empty where the side
+        is open."""
         if self.verdict is None:
             return ()
         side = self.verdict.side(direction)

@@ -81,8 +81,8 @@ class HostPeer:
 class AnyPeer:
     """Somebody whom no policy can name: clients of a gateway, an API server at an unknown address.
 
-    The flow counts as allowed where a rule admits every peer, or any address outside the cluster: an administrator may
-    narrow who they are. `description` says who, for people.
+    The flow counts as allowed where a rule admits every peer, or any address outside the cluster: an
+    administrator may narrow who they are. `description` says who, for people.
     """
 
     description: str = "anywhere"
@@ -104,9 +104,10 @@ class RequiredFlow:
     """One connection that `object` needs.
 
     `port` is the one on the wire: the pod's, after a Service translated it. `reason` completes the sentence
-    "this connection is needed because …". `shared` marks destinations that serve every pod of the cluster (istiod, DNS), whose
-    own policy admits all of them at once. `consented` is False where the destination's namespace has not agreed:
-    such a flow is never opened on that side. `field` is the path within `object` that asks for the flow, if one does.
+    "this connection is needed because …". `shared` marks destinations that serve every pod of the cluster
+    (istiod, DNS), whose own policy admits all of them at once. `consented` is False where the destination's
+    namespace has not agreed: such a flow is never opened on that side. `field` is the path within `object`
+    that asks for the flow, if one does.
     """
 
     kind: FlowKind

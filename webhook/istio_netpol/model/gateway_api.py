@@ -11,6 +11,8 @@ from istio_netpol.model.references import ObjectRef
 
 @dataclass(frozen=True, slots=True)
 class Listener:
+    """A listener of a Gateway."""
+
     name: str
     port: int
     protocol: str
@@ -63,6 +65,8 @@ class KubernetesRoute:
 
 @dataclass(frozen=True, slots=True)
 class GrantFrom:
+    """Who may refer to the grant's namespace."""
+
     group: str
     kind: str
     namespace: str
@@ -79,6 +83,8 @@ class GrantTo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceGrant:
+    """Consent of a namespace to references from others."""
+
     ref: ObjectRef
     froms: tuple[GrantFrom, ...] = ()
     tos: tuple[GrantTo, ...] = ()

@@ -1,4 +1,5 @@
-"""The seams of the pure core: where objects come from and where generated policies go. Host names: see `resolution`."""
+"""The seams of the pure core: where objects come from and where generated policies go. Host names: see
+`resolution`."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from istio_netpol.model.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """The newest good snapshot. `problems` say why a newer one could not be read; `age` is seconds since the source was last seen good."""
+    """The newest good snapshot. `problems` say why a newer one could not be read; `age` is seconds since
+    the source was last seen good."""
 
     snapshot: Snapshot
     synced: bool
@@ -30,7 +32,8 @@ class ClusterSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What became of one policy: `written` (also where it was there already), or `refused` with a sentence that says why."""
+    """What became of one policy: `written` (also where it was there already), or `refused` with a sentence
+    that says why."""
 
     policy: NetworkPolicy
     written: bool
@@ -41,5 +44,6 @@ class PolicyStore(Protocol):
     """Where generated policies go."""
 
     def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
-        """Stores each policy, never over an object that istio-netpol does not own; one result a policy, in order; never raises."""
+        """Stores each policy, never over an object that istio-netpol does not own; one result a policy, in
+        order; never raises."""
         ...

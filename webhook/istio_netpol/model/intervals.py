@@ -1,4 +1,5 @@
-"""Sorted, disjoint, non-adjacent intervals of integers: the ground that port sets and address sets stand on."""
+"""Sorted, disjoint, non-adjacent intervals of integers: the ground that port sets and address sets stand
+on."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def canonical(intervals: Iterable[Interval]) -> Intervals:
 
 
 def overlap(left: Intervals, right: Intervals) -> Intervals:
-    """The integers in both, which must be canonical, as is the result. Takes time in their sum, not their product."""
+    """The integers in both, which must be canonical, as is the result. Takes time in their sum, not their
+    product."""
     found: list[Interval] = []
     i = j = 0
     while i < len(left) and j < len(right):
@@ -35,7 +37,8 @@ def overlap(left: Intervals, right: Intervals) -> Intervals:
 
 
 def complement(intervals: Intervals, first: int, last: int) -> Intervals:
-    """The integers of `first` to `last` in none of the intervals, which must be canonical and within those bounds."""
+    """The integers of `first` to `last` in none of the intervals, which must be canonical and within those
+    bounds."""
     gaps, start = [], first
     for low, high in intervals:
         if start < low:

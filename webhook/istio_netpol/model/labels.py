@@ -12,6 +12,8 @@ NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 class Operator(StrEnum):
+    """The operators of `matchExpressions`."""
+
     IN = "In"
     NOT_IN = "NotIn"
     EXISTS = "Exists"
@@ -42,7 +44,8 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """`matchLabels` AND `matchExpressions`; with neither it matches everything. An absent selector is `None`, never this."""
+    """`matchLabels` AND `matchExpressions`; with neither it matches everything. An absent selector is
+    `None`, never this."""
 
     match_labels: tuple[tuple[str, str], ...] = ()
     match_expressions: tuple[Requirement, ...] = ()

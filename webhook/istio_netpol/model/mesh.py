@@ -33,7 +33,8 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One http, tls or tcp route with its mirrors among its destinations. `gateways` are those of its matches, if they name any."""
+    """One http, tls or tcp route with its mirrors among its destinations. `gateways` are those of its
+    matches, if they name any."""
 
     protocol: str
     destinations: tuple[Destination, ...] = ()
@@ -65,7 +66,8 @@ class GatewayServer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gateway:
-    """networking.istio.io Gateway; its selector matches pods in any namespace unless istiod is told to scope it."""
+    """networking.istio.io Gateway; its selector matches pods in any namespace unless istiod is told to
+    scope it."""
 
     ref: ObjectRef
     selector: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +76,8 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DestinationRule:
+    """The subsets of a host: named sets of pod labels."""
+
     ref: ObjectRef
     host: str
     subsets: Mapping[str, Labels] = field(default_factory=dict)
@@ -81,6 +85,8 @@ class DestinationRule:
 
 @dataclass(frozen=True, slots=True)
 class ServiceEntryPort:
+    """A port of a ServiceEntry; `target_port` is 0 where absent."""
+
     number: int
     protocol: str = "TCP"
     name: str = ""
@@ -89,7 +95,8 @@ class ServiceEntryPort:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadEndpoint:
-    """An `endpoints` entry of a ServiceEntry, or a WorkloadEntry: an IP address, or a DNS name under resolution DNS."""
+    """An `endpoints` entry of a ServiceEntry, or a WorkloadEntry: an IP address, or a DNS name under
+    resolution DNS."""
 
     address: str
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -98,7 +105,8 @@ class WorkloadEndpoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServiceEntry:
-    """`resolution` is NONE, STATIC, DNS, DNS_ROUND_ROBIN or DYNAMIC_DNS; `location` MESH_EXTERNAL or MESH_INTERNAL."""
+    """`resolution` is NONE, STATIC, DNS, DNS_ROUND_ROBIN or DYNAMIC_DNS; `location` MESH_EXTERNAL or
+    MESH_INTERNAL."""
 
     ref: ObjectRef
     hosts: tuple[str, ...] = ()
@@ -113,6 +121,8 @@ class ServiceEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorkloadEntry:
+    """A workload outside Kubernetes, by its own address."""
+
     ref: ObjectRef
     endpoint: WorkloadEndpoint
 
@@ -136,6 +146,8 @@ class Sidecar:
 
 @dataclass(frozen=True, slots=True)
 class JwtRule:
+    """One issuer, and where its keys are; `field` is its path below the object."""
+
     issuer: str
     jwks_uri: str = ""
     has_inline_jwks: bool = False
@@ -144,6 +156,8 @@ class JwtRule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestAuthentication:
+    """Which tokens the selected workloads accept."""
+
     ref: ObjectRef
     selector: Mapping[str, str] | None = None
     target_refs: tuple[TargetRef, ...] = ()
@@ -152,7 +166,8 @@ class RequestAuthentication:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationSource:
-    """One `from.source`; every list that is present must match. `service_accounts` entries are `[namespace/]name`."""
+    """One `from.source`; every list that is present must match. `service_accounts` entries are
+    `[namespace/]name`."""
 
     principals: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
@@ -185,7 +200,8 @@ class AuthorizationPolicy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Telemetry:
-    """`tracing_providers` are the names under `tracing[].providers`; `disables_tracing` is `disableSpanReporting` on all."""
+    """`tracing_providers` are the names under `tracing[].providers`; `disables_tracing` is
+    `disableSpanReporting` on all."""
 
     ref: ObjectRef
     selector: Mapping[str, str] | None = None
@@ -197,7 +213,8 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionProvider:
-    """A mesh config extension provider that opens a connection: `kind` is envoyExtAuthzGrpc, opentelemetry, zipkin …"""
+    """A mesh config extension provider that opens a connection: `kind` is envoyExtAuthzGrpc,
+    opentelemetry, zipkin …"""
 
     name: str
     kind: str
@@ -209,7 +226,8 @@ class ExtensionProvider:
 class MeshConfig:
     """What flows depend on in the `mesh` key of the ConfigMap `istio` (or `istio-<revision>`).
 
-    `tracing_address` is `defaultConfig.tracing.<backend>.address`; `discovery_address` is `defaultConfig.discoveryAddress`.
+    `tracing_address` is `defaultConfig.tracing.<backend>.address`; `discovery_address` is
+    `defaultConfig.discoveryAddress`.
     """
 
     ref: ObjectRef

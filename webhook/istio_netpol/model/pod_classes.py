@@ -36,9 +36,9 @@ _Controllers = dict[tuple[str, str], Workload]
 def classes_of(members: Sequence[Workload], distinguishing: frozenset[str]) -> tuple[Workload, ...]:
     """The classes of one namespace, sorted by kind and name.
 
-    Pods of a controller with equal labels, ports, service account and network mode are one class, which carries the controller's
-    name. A controller's template is a class of its own unless running pods already carry its labels. `distinguishing` are the
-    instance labels that selectors name.
+    Pods of a controller with equal labels, ports, service account and network mode are one class, which
+    carries the controller's name. A controller's template is a class of its own unless running pods already
+    carry its labels. `distinguishing` are the instance labels that selectors name.
     """
     ignored = INSTANCE_LABELS - distinguishing
     controllers: _Controllers = {
@@ -48,9 +48,8 @@ def classes_of(members: Sequence[Workload], distinguishing: frozenset[str]) -> t
     roots: dict[tuple[str, str], ObjectRef] = {}
     for each in members:
         root = _root(each, controllers)
-        if each.ref.kind != "Pod" and root != each.ref:
-            if (root.kind, root.name) in controllers:
-                continue
+        if each.ref.kind != "Pod" and root != each.ref and (root.kind, root.name) in controllers:
+            continue
         families.setdefault((root.kind, root.name), []).append(each)
         roots[(root.kind, root.name)] = root
     found = [
@@ -62,7 +61,8 @@ def classes_of(members: Sequence[Workload], distinguishing: frozenset[str]) -> t
 
 
 def _root(workload: Workload, controllers: _Controllers) -> ObjectRef:
-    """The controller that a person would edit, by ownerReferences, and by the template hash where a ReplicaSet was not read."""
+    """The controller that a person would edit, by ownerReferences, and by the template hash where a
+    ReplicaSet was not read."""
     ref = workload.ref
     for _ in range(4):
         owner = workload.owner

@@ -13,13 +13,16 @@ from istio_netpol.model.references import ObjectRef
 
 
 class Direction(StrEnum):
+    """The two sides of a connection that policies govern."""
+
     EGRESS = "Egress"
     INGRESS = "Ingress"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyPort:
-    """One entry of `ports`. `port` is a number, a container port's name, or None for all ports of the protocol."""
+    """One entry of `ports`. `port` is a number, a container port's name, or None for all ports of the
+    protocol."""
 
     protocol: Protocol = Protocol.TCP
     port: int | str | None = None

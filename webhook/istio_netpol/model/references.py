@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class ObjectRef:
     """Names one object; equality ignores the file, so that the same object read twice is the same reference.
 
-    `namespace` is empty for cluster-scoped objects; `line` is 1-based and 0 where the object came from no file.
+    `namespace` is empty for cluster-scoped objects; `line` is 1-based and 0 where the object came from no
+    file.
     """
 
     api_version: str

@@ -23,8 +23,8 @@ class ResolutionStatus(StrEnum):
 class Resolution:
     """The answer for one host.
 
-    `addresses` are unique and sorted, IPv4 first; `ttl` is in seconds, 0 where unknown; `reason` is a sentence for people where
-    the host did not resolve, and where it did but the answer is an old one.
+    `addresses` are unique and sorted, IPv4 first; `ttl` is in seconds, 0 where unknown; `reason` is a
+    sentence for people where the host did not resolve, and where it did but the answer is an old one.
     """
 
     host: str

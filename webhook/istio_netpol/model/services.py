@@ -13,7 +13,8 @@ from istio_netpol.model.references import ObjectRef
 
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """`target` is a number or a container port's name; the API server sets it to `port` where it is absent."""
+    """`target` is a number or a container port's name; the API server sets it to `port` where it is
+    absent."""
 
     port: int
     target: int | str
@@ -23,7 +24,8 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """`selector` is None where endpoints are kept by someone else; `external_name` is empty unless the type is ExternalName."""
+    """`selector` is None where endpoints are kept by someone else; `external_name` is empty unless the
+    type is ExternalName."""
 
     ref: ObjectRef
     ports: tuple[ServicePort, ...] = ()
@@ -49,6 +51,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class EndpointPort:
+    """A port of endpoints; `name` ties it to the Service's port of that name."""
+
     port: int
     name: str = ""
     protocol: Protocol = Protocol.TCP
@@ -56,7 +60,8 @@ class EndpointPort:
 
 @dataclass(frozen=True, slots=True)
 class EndpointAddress:
-    """One endpoint's addresses; `pod` is the name of the pod behind it in the same namespace, if it says so."""
+    """One endpoint's addresses; `pod` is the name of the pod behind it in the same namespace, if it says
+    so."""
 
     addresses: tuple[Address, ...]
     pod: str = ""

@@ -24,7 +24,8 @@ class MeshSettings:
     """Where istiod runs, and where mesh-wide policies live."""
 
     istiod_labels: Mapping[str, str] = field(default_factory=lambda: {"app": "istiod", "istio": "pilot"})
-    """Labels of the stand-in istiod pods (`istiod` chart, Istio 1.32). Real ones are recognised by `app: istiod` alone."""
+    """Labels of the stand-in istiod pods (`istiod` chart, Istio 1.32). Real ones are recognised by `app:
+    istiod` alone."""
 
     gateway_labels: Mapping[str, str] = field(
         default_factory=lambda: {"app": "istio-ingressgateway", "istio": "ingressgateway"}
@@ -72,7 +73,8 @@ class ApiServerSettings:
     """The API server as policies see it: the endpoint after address translation."""
 
     addresses: tuple[str, ...] = ()
-    """Addresses or CIDRs. Empty: taken from the `kubernetes` EndpointSlice of the input, and anywhere where that is absent too."""
+    """Addresses or CIDRs. Empty: taken from the `kubernetes` EndpointSlice of the input, and anywhere
+    where that is absent too."""
 
     port: int = 6443
     """Used only where the EndpointSlice is absent."""
@@ -86,7 +88,8 @@ class HostSettings:
     """Patterns (`*.example.com`) of hosts that may be opened."""
 
     known_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The operator's word on what a host stands for: replaces DNS, and is not subject to the refusals below."""
+    """The operator's word on what a host stands for: replaces DNS, and is not subject to the refusals
+    below."""
 
     allowed_private: tuple[str, ...] = ()
     """Private, loopback, link-local or cluster CIDRs that an administrator permits nevertheless."""
@@ -102,7 +105,8 @@ class HostSettings:
 
     widest_ipv4_block: int = 22
     widest_ipv6_block: int = 64
-    """The shortest prefix into which several addresses of one host are merged (185.199.108.133 to 185.199.111.133: a /22)."""
+    """The shortest prefix into which several addresses of one host are merged (185.199.108.133 to
+    185.199.111.133: a /22)."""
 
 
 @dataclass(frozen=True, slots=True)

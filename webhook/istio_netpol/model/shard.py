@@ -38,7 +38,8 @@ class LabelIndex:
 
 
 class PolicyIndex:
-    """The policies of a namespace by one label pair of their podSelector, so that a pod looks at few of them."""
+    """The policies of a namespace by one label pair of their podSelector, so that a pod looks at few of
+    them."""
 
     def __init__(self, policies: Iterable[NetworkPolicy]) -> None:
         self._by_pair: dict[tuple[str, str], list[NetworkPolicy]] = {}
@@ -107,7 +108,8 @@ class Shard:
 
     @cached_property
     def distinguishing(self) -> frozenset[str]:
-        """The labels of single pods of a controller that a selector of this namespace tells apart, usually none."""
+        """The labels of single pods of a controller that a selector of this namespace tells apart, usually
+        none."""
         keys: set[str] = set()
         for policy in self.policies:
             keys |= _selector_keys(policy)

@@ -1,7 +1,8 @@
 """An immutable, indexed view of a cluster.
 
-A `Snapshot` is a mapping of namespaces to `Shard`s. A change copies the outer mapping and the shards that it touches, nothing else;
-answers that span namespaces are kept per namespace, so that a change makes only its own namespaces' part of them stale.
+A `Snapshot` is a mapping of namespaces to `Shard`s. A change copies the outer mapping and the shards that
+it touches, nothing else; answers that span namespaces are kept per namespace, so that a change makes only
+its own namespaces' part of them stale.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ CLUSTER_SCOPE = ""
 
 
 class Snapshot:
-    """Objects by namespace, with the indexes that evaluation and flow rules need. Never changes; `with_changes` makes another."""
+    """Objects by namespace, with the indexes that evaluation and flow rules need. Never changes;
+    `with_changes` makes another."""
 
     def __init__(
         self, shards: Mapping[str, Shard], spreads: Mapping[Any, tuple[Spread, frozenset[str]]] | None = None
@@ -120,15 +122,19 @@ class Snapshot:
         )
         return frozenset(name for name in spread if name != CLUSTER_SCOPE)
 
-    def by_namespace(self, key: str, compute: Callable[[Shard], tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
-        """What each namespace adds to an answer, where it adds anything; kept under `key` across changes of other namespaces.
+    def by_namespace(
+        self, key: str, compute: Callable[[Shard], tuple[Any, ...]]
+    ) -> Mapping[str, tuple[Any, ...]]:
+        """What each namespace adds to an answer, where it adds anything; kept under `key` across changes
+        of other namespaces.
 
         `compute` must depend on the shard alone, and must be the same for the same key.
         """
         return self._spread(("by namespace", key), compute)
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
-        """Whether every pod of the namespace, those to come included, is isolated: some policy selects all."""
+        """Whether every pod of the namespace, those to come included, is isolated: some policy selects
+        all."""
         return any(
             direction in policy.policy_types and policy.pod_selector == EVERYTHING
             for policy in self.shard(namespace).policies
@@ -140,7 +146,8 @@ class Snapshot:
         return sum(shard.object_count for shard in self._shards.values())
 
     def policies_for(self, workload: Workload) -> tuple[NetworkPolicy, ...]:
-        """The policies of the workload's namespace whose podSelector matches it; none for hostNetwork pods."""
+        """The policies of the workload's namespace whose podSelector matches it; none for hostNetwork
+        pods."""
         shard = self._shards.get(workload.namespace)
         return shard.policies_for(workload) if shard else ()
 

@@ -23,7 +23,8 @@ class RuleRef:
 class SideVerdict:
     """One side of a connection: open where nothing isolates it, else allowed where some rule allows.
 
-    `allowed_by` holds the rules that allow. `by_ip_block` says that every one of them names pods by `ipBlock`, on which network plugins differ.
+    `allowed_by` holds the rules that allow. `by_ip_block` says that every one of them names pods by
+    `ipBlock`, on which network plugins differ.
     """
 
     isolated_by: tuple[NetworkPolicy, ...] = ()

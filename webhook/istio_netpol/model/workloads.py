@@ -13,7 +13,8 @@ from istio_netpol.model.references import ObjectRef
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Namespace:
-    """A namespace; `declared` is False where only its objects were read, and its labels are then the API server's own."""
+    """A namespace; `declared` is False where only its objects were read, and its labels are then the API
+    server's own."""
 
     ref: ObjectRef
     labels: Labels
@@ -27,7 +28,8 @@ class Namespace:
 
 
 def implied_namespace(name: str) -> Namespace:
-    """A namespace of which only objects were read: it has the label that the API server gives every namespace."""
+    """A namespace of which only objects were read: it has the label that the API server gives every
+    namespace."""
     return Namespace(ObjectRef("v1", "Namespace", "", name), {NAMESPACE_NAME_LABEL: name}, declared=False)
 
 
@@ -54,9 +56,10 @@ class Owner:
 class Workload:
     """A controller's pod template, or a pod, or the class of a controller's equal pods.
 
-    `ref` names the object that a person would edit: the controller where there is one. `labels` and `annotations` are the pods';
-    `selector` is the controller's. `addresses` are those of the running pods, empty where unknown. `has_proxy` says that an
-    `istio-proxy` container was seen, `calls` and `called_by` are the declared needs of the object or its template.
+    `ref` names the object that a person would edit: the controller where there is one. `labels` and
+    `annotations` are the pods'; `selector` is the controller's. `addresses` are those of the running pods,
+    empty where unknown. `has_proxy` says that an `istio-proxy` container was seen, `calls` and `called_by`
+    are the declared needs of the object or its template.
     """
 
     ref: ObjectRef
