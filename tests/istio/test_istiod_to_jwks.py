@@ -1,0 +1,178 @@
+"""RequestAuthentication: who fetches the keys, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.istio.outcomes import findings, first_flow, flows, injected, istiod, listening, ref, service
+
+from istio_netpol.istio.rules.istiod_to_jwks import RULE
+from istio_netpol.model.mesh import (
+    JwtRule,
+    RequestAuthentication,
+    ServiceEntry,
+    ServiceEntryPort,
+    WorkloadEndpoint,
+)
+from istio_netpol.model.settings import MeshSettings, Settings
+
+ISSUER = "https://issuer.example.com"
+REMOTE = Settings(mesh=MeshSettings(remote_jwks=True))
+KEYCLOAK = (service("auth/keycloak", (80, 8080)), listening("auth/keycloak", 8080))
+
+
+def policy(*rules: JwtRule, **fields: Any) -> RequestAuthentication:
+    return RequestAuthentication(ref("RequestAuthentication", "shop/jwt"), jwt_rules=rules, **fields)
+
+
+def keys(uri: str) -> JwtRule:
+    return JwtRule(ISSUER, uri, field="spec.jwtRules[0]")
+
+
+def test_istiod_fetches_from_the_host_of_the_url() -> None:
+    """The host is left unresolved; the port is that of the scheme."""
+    subject = policy(keys("https://keys.example.com/jwks"))
+    assert flows(RULE, subject, istiod()) == ["istio-system/istiod -> keys.example.com TCP 443"]
+
+
+def test_explicit_port_and_http_count() -> None:
+    """A port in the URL goes before the one of the scheme."""
+    assert flows(RULE, policy(keys("https://keys.example.com:8443/jwks")), istiod()) == [
+        "istio-system/istiod -> keys.example.com TCP 8443"
+    ]
+    assert flows(RULE, policy(keys("http://keys.example.com/jwks")), istiod()) == [
+        "istio-system/istiod -> keys.example.com TCP 80"
+    ]
+
+
+def test_flow_says_why_and_where() -> None:
+    """The flow carries the path of the URL and a reason."""
+    flow = first_flow(RULE, policy(keys("https://keys.example.com/jwks")), istiod())
+    assert flow.field == "spec.jwtRules[0].jwksUri"
+    assert flow.reason == (
+        "RequestAuthentication shop/jwt takes the keys of issuer https://issuer.example.com "
+        "from https://keys.example.com/jwks"
+    )
+
+
+def test_address_in_the_url_is_an_address_peer() -> None:
+    """An IP address needs no resolution."""
+    assert flows(RULE, policy(keys("https://192.0.2.7/jwks")), istiod()) == [
+        "istio-system/istiod -> 192.0.2.7/32 TCP 443"
+    ]
+    assert flows(RULE, policy(keys("https://[2001:db8::7]/jwks")), istiod()) == [
+        "istio-system/istiod -> 2001:db8::7/128 TCP 443"
+    ]
+
+
+def test_inline_keys_need_nothing() -> None:
+    """Where the keys are given, nobody fetches any."""
+    subject = policy(JwtRule(ISSUER, has_inline_jwks=True, field="spec.jwtRules[0]"))
+    assert flows(RULE, subject, istiod()) == []
+    assert findings(RULE, subject, istiod()) == []
+
+
+def test_every_istiod_fetches() -> None:
+    """Each revision's istiod acts on the object."""
+    canary = replace(istiod("istio-canary"), labels={"app": "istiod", "istio.io/rev": "canary"})
+    assert flows(RULE, policy(keys("https://keys.example.com")), istiod(), canary) == [
+        "istio-canary/istiod -> keys.example.com TCP 443",
+        "istio-system/istiod -> keys.example.com TCP 443",
+    ]
+
+
+def test_issuer_is_asked_where_no_url_is_given() -> None:
+    """Without jwksUri istiod reads the issuer's discovery document, which may name another host."""
+    subject = policy(JwtRule(ISSUER, field="spec.jwtRules[0]"))
+    assert flows(RULE, subject, istiod()) == ["istio-system/istiod -> issuer.example.com TCP 443"]
+    assert first_flow(RULE, subject, istiod()).reason == (
+        "RequestAuthentication shop/jwt names no keys for issuer https://issuer.example.com, so they are "
+        "looked up "
+        "under its /.well-known/openid-configuration"
+    )
+    assert findings(RULE, subject, istiod()) == [
+        "unknown-destination info: RequestAuthentication shop/jwt: spec.jwtRules[0].issuer: the answer of "
+        "https://issuer.example.com/.well-known/openid-configuration may name another host for the keys; "
+        "give jwksUri to make this exact"
+    ]
+
+
+def test_issuer_that_is_no_url_is_told() -> None:
+    """An e-mail address as issuer has no discovery document."""
+    subject = policy(JwtRule("accounts@example.com", field="spec.jwtRules[0]"))
+    assert flows(RULE, subject, istiod()) == []
+    assert findings(RULE, subject, istiod()) == [
+        "unknown-destination warning: RequestAuthentication shop/jwt: spec.jwtRules[0].issuer: the issuer "
+        "accounts@example.com is no http or https URL, so its keys can't be discovered and Istio rejects "
+        "its tokens; "
+        "give jwksUri or jwks"
+    ]
+
+
+def test_bad_url_is_told() -> None:
+    """A jwksUri that can't be fetched is a warning."""
+    assert findings(RULE, policy(keys("keys.example.com/jwks")), istiod()) == [
+        "unknown-destination warning: RequestAuthentication shop/jwt: spec.jwtRules[0].jwksUri: "
+        "keys.example.com/jwks "
+        "is no http or https URL, so no keys can be fetched; correct it"
+    ]
+
+
+def test_service_of_the_cluster_becomes_its_pods() -> None:
+    """A host that is a Service leads to its pods' port."""
+    for host in ("keycloak.auth", "keycloak.auth.svc", "keycloak.auth.svc.cluster.local"):
+        found = flows(RULE, policy(keys(f"http://{host}/certs")), istiod(), *KEYCLOAK)
+        assert found == ["istio-system/istiod -> auth/keycloak TCP 8080"]
+
+
+def test_short_name_resolves_where_istiod_runs() -> None:
+    """istiod's own search path decides what a bare name means, not the object's namespace."""
+    others = (
+        service("istio-system/dex", (80, 5556)),
+        listening("istio-system/dex", 5556),
+        service("shop/dex"),
+        listening("shop/dex", 80),
+    )
+    assert flows(RULE, policy(keys("http://dex/keys")), istiod(), *others) == [
+        "istio-system/istiod -> istio-system/dex TCP 5556"
+    ]
+
+
+def test_missing_service_is_told() -> None:
+    """A name of the cluster that nothing answers is a warning."""
+    assert findings(RULE, policy(keys("http://keycloak.auth.svc.cluster.local/certs")), istiod()) == [
+        "unknown-destination warning: RequestAuthentication shop/jwt: spec.jwtRules[0].jwksUri: nothing of "
+        "the cluster "
+        "answers at keycloak.auth.svc.cluster.local port 80; correct it, or add the Service to the input"
+    ]
+
+
+def test_service_entry_says_nothing_about_istiod() -> None:
+    """istiod has no sidecar, so the addresses of a ServiceEntry are not its own."""
+    entry = ServiceEntry(
+        ref("ServiceEntry", "istio-system/keys"),
+        ("keys.example.com",),
+        ports=(ServiceEntryPort(443),),
+        resolution="STATIC",
+        endpoints=(WorkloadEndpoint("192.0.2.9"),),
+    )
+    subject = policy(keys("https://keys.example.com"))
+    assert flows(RULE, subject, istiod(), entry) == ["istio-system/istiod -> keys.example.com TCP 443"]
+    proxied = flows(
+        RULE, subject, istiod(), entry, injected("shop"), listening("shop/cart", 80), settings=REMOTE
+    )
+    assert proxied == ["shop/cart -> 192.0.2.9/32 TCP 443"]
+
+
+def test_proxies_fetch_where_the_mesh_says_so() -> None:
+    """With remote JWKS the selected proxies are the source."""
+    subject = policy(keys("https://keys.example.com"), selector={"app": "cart"})
+    others = (istiod(), injected("shop"), listening("shop/cart", 80), listening("shop/web", 80))
+    assert flows(RULE, subject, *others, settings=REMOTE) == ["shop/cart -> keys.example.com TCP 443"]
+
+
+def test_no_selected_proxy_is_no_problem() -> None:
+    """Where nobody fetches, nothing is missing."""
+    subject = policy(keys("http://gone.auth.svc/certs"), selector={"app": "cart"})
+    assert findings(RULE, subject, istiod(), settings=REMOTE) == []

@@ -1,0 +1,226 @@
+"""Routes of the Gateway API: from a Gateway's pods to the backends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.istio.outcomes import (
+    ambient,
+    findings,
+    first_flow,
+    flows,
+    gateway_api_gateway,
+    listening,
+    ref,
+    service,
+    waypoint,
+)
+from tests.values import deployment
+
+from istio_netpol.istio.rules.kubernetes_routes import RULE
+from istio_netpol.model.gateway_api import (
+    BackendRef,
+    GrantFrom,
+    GrantTo,
+    KubernetesRoute,
+    ParentRef,
+    ReferenceGrant,
+)
+from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort
+
+GATEWAY = gateway_api_gateway("shop/gw")
+CART = listening("shop/cart", 8080)
+CART_SERVICE = service("shop/cart", (80, 8080))
+FIELD = "spec.rules[0].backendRefs[0]"
+
+
+def route(
+    *backends: BackendRef, parents: tuple[ParentRef, ...] = (), kind: str = "HTTPRoute"
+) -> KubernetesRoute:
+    return KubernetesRoute(ref(kind, "shop/cart"), parents or (ParentRef("Gateway", "gw"),), backends)
+
+
+def to_cart(**fields: Any) -> BackendRef:
+    return BackendRef(**{"name": "cart", "port": 80, "field": FIELD, **fields})
+
+
+def test_gateway_reaches_the_target_port() -> None:
+    """The pods that istiod will create for the Gateway connect to the pods' port, not the Service's."""
+    assert flows(RULE, route(to_cart()), GATEWAY, CART, CART_SERVICE) == [
+        "shop/gw-istio -> shop/cart TCP 8080"
+    ]
+
+
+def test_running_gateway_pods_are_used() -> None:
+    """Where the Gateway's pods run already, they are the source."""
+    pods = deployment("shop/own-name", **{"gateway.networking.k8s.io/gateway-name": "gw"})
+    found = flows(RULE, route(to_cart()), GATEWAY, CART, CART_SERVICE, pods)
+    assert found == ["shop/own-name -> shop/cart TCP 8080"]
+
+
+def test_manually_deployed_gateway_is_found_by_its_hostname() -> None:
+    """A Hostname address names the Service whose pods serve the Gateway."""
+    gateway = gateway_api_gateway("shop/gw", hostnames=("edge.infra.svc.cluster.local",))
+    others = (service("infra/edge"), deployment("infra/edge"), CART, CART_SERVICE)
+    assert flows(RULE, route(to_cart()), gateway, *others) == ["infra/edge -> shop/cart TCP 8080"]
+
+
+def test_flow_says_why_and_where() -> None:
+    """The flow carries the path of the backend and a reason."""
+    flow = first_flow(RULE, route(to_cart()), GATEWAY, CART, CART_SERVICE)
+    assert flow.field == FIELD
+    assert flow.reason == "HTTPRoute shop/cart sends what Gateway shop/gw receives to Service shop/cart"
+
+
+def test_every_backend_counts() -> None:
+    """Weighted backends and mirrors all receive requests."""
+    mirror = to_cart(name="audit", field="spec.rules[0].filters[0].requestMirror.backendRef")
+    others = (CART, CART_SERVICE, listening("shop/audit", 9000), service("shop/audit", (80, 9000)))
+    assert flows(RULE, route(to_cart(), mirror), GATEWAY, *others) == [
+        "shop/gw-istio -> shop/audit TCP 9000",
+        "shop/gw-istio -> shop/cart TCP 8080",
+    ]
+
+
+def test_parent_of_another_namespace() -> None:
+    """A Gateway of another namespace has its pods there."""
+    parent = ParentRef("Gateway", "edge", namespace="infra")
+    found = flows(
+        RULE, route(to_cart(), parents=(parent,)), gateway_api_gateway("infra/edge"), CART, CART_SERVICE
+    )
+    assert found == ["infra/edge-istio -> shop/cart TCP 8080"]
+
+
+def test_service_parent_needs_no_gateway() -> None:
+    """A route of the mesh neither yields flows nor finds fault with its backends."""
+    parent = ParentRef("Service", "cart", group="")
+    assert flows(RULE, route(to_cart(name="gone"), parents=(parent,))) == []
+    assert findings(RULE, route(to_cart(name="gone"), parents=(parent,))) == []
+
+
+def test_missing_gateway_is_told() -> None:
+    """A parent that is not there is a warning at its path."""
+    assert findings(RULE, route(to_cart()), CART, CART_SERVICE) == [
+        "unknown-destination warning: HTTPRoute shop/cart: spec.parentRefs[0]: there is no Gateway shop/gw; "
+        "create it, or correct the reference"
+    ]
+
+
+def test_missing_service_is_told() -> None:
+    """A backend that is not there is a warning at its path."""
+    assert findings(RULE, route(to_cart()), GATEWAY) == [
+        f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: there is no Service shop/cart; "
+        "create it, or correct the reference"
+    ]
+
+
+def test_backend_without_port_is_told() -> None:
+    """Istio refuses a Service without a port."""
+    assert findings(RULE, route(to_cart(port=None)), GATEWAY, CART, CART_SERVICE) == [
+        f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: the port of Service shop/cart is "
+        "missing, "
+        "so Istio refuses the backend; add it"
+    ]
+
+
+def test_backend_without_pods_is_told() -> None:
+    """A Service behind which nothing answers can't be opened."""
+    assert findings(RULE, route(to_cart()), GATEWAY, CART_SERVICE) == [
+        f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: no pods answer on port 80 of Service "
+        "shop/cart; "
+        "compare its selector and ports with the pods'"
+    ]
+
+
+def test_backend_of_another_kind_is_told() -> None:
+    """Pods behind kinds that are neither Service nor Hostname can't be named."""
+    backend = to_cart(kind="InferencePool", group="inference.networking.k8s.io")
+    assert findings(RULE, route(backend), GATEWAY) == [
+        f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: InferencePool shop/cart is no backend "
+        "whose "
+        "pods can be named; use a Service"
+    ]
+
+
+def granted(
+    kind: str = "HTTPRoute", where: str = "shop", name: str = "", to_kind: str = "Service"
+) -> ReferenceGrant:
+    froms = (GrantFrom("gateway.networking.k8s.io", kind, where),)
+    return ReferenceGrant(ref("ReferenceGrant", "pay/shop"), froms, (GrantTo("", to_kind, name),))
+
+
+OTHER = (GATEWAY, listening("pay/cart", 8080), service("pay/cart", (80, 8080)))
+
+
+def test_grant_lets_a_route_leave_its_namespace() -> None:
+    """With a ReferenceGrant for the kind and namespace of the route the backend counts."""
+    backend = to_cart(namespace="pay")
+    expected = ["shop/gw-istio -> pay/cart TCP 8080"]
+    assert flows(RULE, route(backend), *OTHER, granted()) == expected
+    assert flows(RULE, route(backend), *OTHER, granted(name="cart")) == expected
+
+
+def test_missing_grant_is_told() -> None:
+    """Without a grant Istio refuses the backend, and the finding spells the one that is missing."""
+    assert flows(RULE, route(to_cart(namespace="pay")), *OTHER) == []
+    assert findings(RULE, route(to_cart(namespace="pay")), *OTHER) == [
+        f"consent-missing warning: HTTPRoute shop/cart: {FIELD}: Service pay/cart is in another namespace, "
+        "and no "
+        "ReferenceGrant in pay lets HTTPRoutes of shop refer to it, so Istio refuses the backend; create a "
+        "ReferenceGrant in pay with from group gateway.networking.k8s.io, kind HTTPRoute, namespace shop "
+        "and to kind "
+        "Service, name cart"
+    ]
+
+
+def test_grant_for_something_else_does_not_count() -> None:
+    """Kind and namespace of the route, and kind and name of the target, have to agree."""
+    backend = route(to_cart(namespace="pay"))
+    for grant in (
+        granted(kind="TCPRoute"),
+        granted(where="other"),
+        granted(name="ledger"),
+        granted(to_kind="Secret"),
+    ):
+        assert flows(RULE, backend, *OTHER, grant) == []
+
+
+def test_hostname_backend_may_be_a_service_entry() -> None:
+    """Istio's Hostname backends stand for a Service or ServiceEntry of that host."""
+    entry = ServiceEntry(
+        ref("ServiceEntry", "shop/api"),
+        ("api.example.com",),
+        ports=(ServiceEntryPort(443),),
+        resolution="DNS",
+    )
+    backend = to_cart(name="api.example.com", kind="Hostname", group="networking.istio.io", port=443)
+    assert flows(RULE, route(backend), GATEWAY, entry) == ["shop/gw-istio -> api.example.com TCP 443"]
+
+
+def test_unknown_hostname_backend_is_told() -> None:
+    """A Hostname that no object declares leads nowhere."""
+    backend = to_cart(name="api.example.com", kind="Hostname", group="networking.istio.io", port=443)
+    assert findings(RULE, route(backend), GATEWAY) == [
+        f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: there is no Service or ServiceEntry "
+        "with the "
+        "host api.example.com; create it, or correct the reference"
+    ]
+
+
+def test_ambient_backend_is_reached_through_its_tunnel() -> None:
+    """A gateway speaks HBONE to pods in ambient mode."""
+    found = flows(RULE, route(to_cart()), gateway_api_gateway("shop/gw"), ambient("shop"), CART, CART_SERVICE)
+    assert found == ["shop/gw-istio -> shop/cart TCP 15008"]
+
+
+def test_gateway_passes_the_waypoint_where_the_service_opts_in() -> None:
+    """`istio.io/ingress-use-waypoint` puts the waypoint between gateway and backend."""
+    labels = {"istio.io/use-waypoint": "way", "istio.io/ingress-use-waypoint": "true"}
+    others = (
+        GATEWAY,
+        waypoint("shop/way"),
+        ambient("shop"),
+        CART,
+        service("shop/cart", (80, 8080), labels=labels),
+    )
+    assert flows(RULE, route(to_cart()), *others) == ["shop/gw-istio -> shop/way TCP 15008"]
