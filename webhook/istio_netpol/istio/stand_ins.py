@@ -10,6 +10,9 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import ContainerPort, Workload
 
+ASSUMED = "(assumed)"
+"""The file of what was read nowhere."""
+
 
 class StandIns:
     """Makes each stand-in once, and remembers which were taken."""
@@ -20,7 +23,8 @@ class StandIns:
         self._taken: dict[Workload, str] = {}
 
     def __contains__(self, workload: Workload) -> bool:
-        return workload in self._taken
+        """Whether a workload is one, of this snapshot or of an earlier one: by where it was read."""
+        return workload.ref.file == ASSUMED
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -63,11 +67,11 @@ class StandIns:
             ContainerPort(dns.port, "dns", Protocol.UDP),
             ContainerPort(dns.port, "dns-tcp", Protocol.TCP),
         )
-        ref = ObjectRef("apps/v1", "Deployment", dns.namespace, "coredns")
+        ref = ObjectRef("apps/v1", "Deployment", dns.namespace, "coredns", ASSUMED)
         return Workload(ref=ref, labels=dns.labels, ports=ports)
 
     def _workload(self, name: str, labels: Labels, ports: tuple[ContainerPort, ...]) -> Workload:
-        ref = ObjectRef("apps/v1", "Deployment", self._settings.mesh.root_namespace, name)
+        ref = ObjectRef("apps/v1", "Deployment", self._settings.mesh.root_namespace, name, ASSUMED)
         return Workload(ref=ref, labels=labels, ports=ports, service_account=f"{name}-service-account")
 
     def _take(self, workload: Workload, what: str) -> Workload:
