@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.rules import (
+    authorization_sources,
     client_to_gateway,
+    declared_calls,
     dns,
+    ext_authz,
     gateway_to_istiod,
     gateway_to_workload,
+    hbone,
+    istiod_to_jwks,
+    kubernetes_routes,
     proxy_to_istiod,
+    scrape,
+    service_entry,
+    sidecar_egress,
     to_apiserver,
+    tracing,
     webhook_from_apiserver,
 )
 
@@ -24,8 +34,18 @@ CATALOGUE: tuple[Rule, ...] = (
     dns.RULE,
     client_to_gateway.RULE,
     gateway_to_workload.RULE,
+    kubernetes_routes.RULE,
+    istiod_to_jwks.RULE,
     to_apiserver.RULE,
     webhook_from_apiserver.RULE,
+    authorization_sources.RULE,
+    ext_authz.RULE,
+    declared_calls.RULE,
+    sidecar_egress.RULE,
+    service_entry.RULE,
+    hbone.RULE,
+    tracing.RULE,
+    scrape.RULE,
 )
 """The rules in the order in which their outcomes are told."""
 
