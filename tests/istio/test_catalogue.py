@@ -1,0 +1,68 @@
+"""The catalogue dispatches objects to rules."""
+
+from __future__ import annotations
+
+from istio_netpol.istio.catalogue import CATALOGUE, outcomes_of
+from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.model.flows import RequiredFlow
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import Workload
+from tests.istio.builders import coredns, istiod, labelled, view
+from tests.values import deny_all, namespace
+
+
+def test_every_rule_that_looks_at_a_type_is_asked() -> None:
+    """istiod needs DNS and the API server, and is called by it."""
+    pods = istiod()
+    kinds = {each.kind for each in outcomes_of(pods, view(pods, coredns())) if isinstance(each, RequiredFlow)}
+    assert kinds >= {"dns", "to-apiserver", "webhook-from-apiserver"}
+
+
+def test_types_that_no_rule_looks_at_have_no_outcomes() -> None:
+    """A NetworkPolicy needs no connection."""
+    policy = deny_all("shop")
+    assert outcomes_of(policy, view(policy)) == ()
+
+
+def test_rules_have_names_of_their_own_and_sources() -> None:
+    """Each row says where its behaviour is documented."""
+    assert len({rule.name for rule in CATALOGUE}) == len(CATALOGUE)
+    assert all(rule.sources and rule.subjects for rule in CATALOGUE)
+
+
+def test_tracked_views_share_answers_and_keep_their_own_uses() -> None:
+    """The notes of one evaluation do not mix with another's."""
+    web = labelled("shop/web", {"app": "web"})
+    mesh = view(namespace("shop", **{"istio-injection": "enabled"}), web)
+    first, second = mesh.tracked(), mesh.tracked()
+    assert first.injection(web) is second.injection(web)
+    first.find_service("shop", "web")
+    assert (first.uses - second.uses, mesh.uses) == ({("Service", "shop", "web")}, set())
+
+
+def test_order_of_reading_does_not_matter() -> None:
+    """The outcomes of a workload are the same whatever was asked before."""
+    web = labelled("shop/web", {"sidecar.istio.io/inject": "true"})
+    objects = (web, istiod(), *coredns())
+
+    def told(mesh: MeshView) -> list[object]:
+        return [each.key for each in outcomes_of(web, mesh) if isinstance(each, RequiredFlow)]
+
+    warmed = view(*reversed(objects))
+    outcomes_of(objects[1], warmed)
+    assert told(warmed) == told(view(*objects))
+
+
+def test_control_plane_namespaces_are_those_of_istiod_and_the_root() -> None:
+    """Wherever istiod runs, mesh-wide objects live in the root namespace."""
+    assert view(istiod("mesh/istiod")).control_plane_namespaces == {"mesh", "istio-system"}
+
+
+def test_workloads_outside_the_snapshot_may_be_asked_about() -> None:
+    """An object under review need not be stored yet."""
+    ref = ObjectRef("apps/v1", "Deployment", "shop", "new")
+    new = Workload(ref, {"sidecar.istio.io/inject": "true"})
+    assert {each.kind for each in outcomes_of(new, view(istiod())) if isinstance(each, RequiredFlow)} >= {
+        "proxy-to-istiod",
+        "dns",
+    }

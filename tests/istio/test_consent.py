@@ -1,0 +1,163 @@
+"""Whether the called namespace has agreed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from istio_netpol.istio.consent import consents
+from istio_netpol.model.mesh import (
+    AuthorizationPolicy,
+    AuthorizationRule,
+    AuthorizationSource,
+    MeshConfig,
+    TargetRef,
+)
+from istio_netpol.model.settings import AdmissionSettings, Settings
+from tests.istio.builders import ref, service, view, virtual_service
+from tests.values import deployment
+
+CART = deployment("shop/cart")
+CLIENT = replace(deployment("rival/web"), service_account="web")
+RIVAL = virtual_service("rival/cart").ref
+
+
+def policy(*sources: AuthorizationSource, **changes: Any) -> AuthorizationPolicy:
+    rules = (AuthorizationRule(sources),)
+    name = ref("security.istio.io/v1", "AuthorizationPolicy", "shop/callers")
+    return replace(AuthorizationPolicy(name, rules=rules), **changes)
+
+
+def agreed(*objects: Any, client: Any = CLIENT) -> bool:
+    return consents(view(CART, *objects), RIVAL, client, CART, None)
+
+
+def test_stranger_has_no_consent() -> None:
+    """An object of another namespace opens nothing by itself."""
+    assert not agreed()
+
+
+def test_own_namespace_agrees() -> None:
+    """What an object of the namespace asks for is its own affair."""
+    assert consents(view(CART), virtual_service("shop/cart").ref, CLIENT, CART, None)
+
+
+@pytest.mark.parametrize("trusted", ["istio-system", "kyma-system", "kube-system"])
+def test_administrators_namespaces_are_trusted(trusted: str) -> None:
+    """Only cluster administrators write there."""
+    assert consents(view(CART), virtual_service(f"{trusted}/cart").ref, CLIENT, CART, None)
+
+
+def test_settings_say_whom_to_trust() -> None:
+    """The list replaces the usual namespaces; the mesh's root namespace stays."""
+    settings = Settings(admission=AdmissionSettings(trusted_namespaces=("rival",)))
+    mesh = view(CART, settings=settings)
+    homes = ("rival", "kyma-system", "istio-system")
+    asked = [consents(mesh, virtual_service(f"{home}/x").ref, CLIENT, CART, None) for home in homes]
+    assert asked == [True, False, True]
+
+
+def test_root_namespace_of_the_mesh_is_trusted() -> None:
+    """Mesh config may put mesh-wide objects elsewhere."""
+    config = MeshConfig(ref("v1", "ConfigMap", "mesh/istio"), root_namespace="mesh")
+    requiring = virtual_service("mesh/cart").ref
+    assert consents(view(CART, config), requiring, CLIENT, CART, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rival/web", True),
+        ("rival/*", True),
+        ("other/app, rival/web", True),
+        ("rival/other", False),
+        ("web", False),
+        ("*/web", False),
+        ("", False),
+    ],
+)
+def test_annotation_names_callers(text: str, expected: bool) -> None:
+    """called-by lists workloads, or a namespace's all."""
+    called = replace(CART, called_by=text)
+    assert consents(view(called), RIVAL, CLIENT, called, None) is expected
+
+
+def test_annotation_for_a_namespace_covers_its_objects() -> None:
+    """`rival/*` admits what a VirtualService of rival asks a gateway for; a workload's name does not."""
+    gateway = deployment("istio-ingress/gw")
+    for text, expected in (("rival/*", True), ("istio-ingress/gw", True), ("rival/web", False)):
+        called = replace(CART, called_by=text)
+        assert consents(view(called), RIVAL, gateway, called, None) is expected
+
+
+def test_annotation_of_the_service_counts() -> None:
+    """The Service is the called namespace's as well."""
+    front = replace(service("shop/cart", 80), called_by="rival/web")
+    assert consents(view(CART), RIVAL, CLIENT, CART, front)
+
+
+def test_annotation_of_a_foreign_service_does_not_count() -> None:
+    """Who calls can't agree for the called."""
+    front = replace(service("rival/cart", 80), called_by="rival/web")
+    assert not consents(view(CART), RIVAL, CLIENT, CART, front)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (AuthorizationSource(namespaces=("rival",)), True),
+        (AuthorizationSource(namespaces=("riv*",)), False),
+        (AuthorizationSource(namespaces=("*",)), False),
+        (AuthorizationSource(principals=("cluster.local/ns/rival/sa/web",)), True),
+        (AuthorizationSource(principals=("cluster.local/ns/rival/sa/*",)), True),
+        (AuthorizationSource(principals=("cluster.local/ns/rival/sa/other",)), False),
+        (AuthorizationSource(principals=("*",)), False),
+        (AuthorizationSource(service_accounts=("rival/web",)), True),
+        (AuthorizationSource(service_accounts=("web",)), False),
+        (AuthorizationSource(namespaces=("rival",), principals=("cluster.local/ns/rival/sa/other",)), False),
+        (AuthorizationSource(ip_blocks=("10.0.0.0/8",)), False),
+        (AuthorizationSource(), False),
+    ],
+)
+def test_authorization_policy_names_callers(source: AuthorizationSource, expected: bool) -> None:
+    """An ALLOW that names the client agrees; one that lets in anybody is no word on this one."""
+    assert agreed(policy(source)) is expected
+
+
+SOURCE = AuthorizationSource(namespaces=("rival",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"selector": {"app": "cart"}}, True),
+        ({"selector": {"app": "other"}}, False),
+        ({"action": "DENY"}, False),
+        ({"action": "CUSTOM"}, False),
+        ({"target_refs": (TargetRef("", "Service", "cart"),)}, False),
+        ({"ref": ref("security.istio.io/v1", "AuthorizationPolicy", "rival/callers")}, False),
+    ],
+)
+def test_authorization_policy_must_hold_for_the_called(changes: dict[str, Any], expected: bool) -> None:
+    """It allows, it selects the pods, and it lives in their namespace."""
+    assert agreed(policy(SOURCE, **changes)) is expected
+
+
+def test_trust_domain_of_the_mesh_counts() -> None:
+    """Principals are spelled with the mesh's own trust domain."""
+    config = MeshConfig(ref("v1", "ConfigMap", "istio-system/istio"), trust_domain="corp.example")
+    assert agreed(policy(AuthorizationSource(principals=("corp.example/ns/rival/sa/web",))), config)
+    assert not agreed(policy(AuthorizationSource(principals=("other.example/ns/rival/sa/web",))), config)
+
+
+def test_authorization_says_nothing_of_unknown_clients() -> None:
+    """Without a client there is no identity to name."""
+    assert not agreed(policy(SOURCE), client=None)
+
+
+def test_annotation_covers_unknown_clients_of_the_namespace() -> None:
+    """`rival/*` admits whatever rival's objects ask for."""
+    called = replace(CART, called_by="rival/*")
+    assert consents(view(called), RIVAL, None, called, None)
