@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,6 +41,9 @@ class Needs:
 
 NOTHING = Needs()
 
+_INDEXES = ("_by_namespace", "_users", "cluster_addresses")
+"""What a table works out once, and what stays good enough when policies are added."""
+
 
 def needs_of(subject: Any, view: MeshView) -> Needs:
     """Evaluates every rule that looks at objects of this type."""
@@ -63,7 +67,7 @@ def subjects_in(snapshot: Snapshot, namespace: str) -> Iterator[Any]:
 class FlowTable:
     """The needs of every object of one snapshot."""
 
-    def __init__(self, view: MeshView, needs: Mapping[Key, Needs]) -> None:
+    def __init__(self, view: MeshView, needs: MutableMapping[Key, Needs]) -> None:
         self.view = view
         self.needs = needs
 
@@ -73,6 +77,15 @@ class FlowTable:
         subjects = (subject for name in snapshot.namespace_names for subject in subjects_in(snapshot, name))
         found = ((subject.ref.key, needs_of(subject, view)) for subject in subjects)
         return cls(view, {key: needs for key, needs in found if needs != NOTHING})
+
+    def with_objects(self, objects: Sequence[Any]) -> FlowTable:
+        """The table after objects were stored whose needs nobody else's depend on, such as policies."""
+        view = MeshView(self.snapshot.with_changes(objects), self.settings)
+        added = {each.ref.key: needs_of(each, view) for each in objects}
+        needs = ChainMap({key: found for key, found in added.items() if found != NOTHING}, self.needs)
+        table = FlowTable(view, needs)
+        table.__dict__.update({name: self.__dict__[name] for name in _INDEXES if name in self.__dict__})
+        return table
 
     @property
     def snapshot(self) -> Snapshot:

@@ -41,10 +41,21 @@ class Impact:
     isolating: bool = False
 
 
-def review_change(table: FlowTable, put: Sequence[Any], remove: Sequence[Any], resolver: Resolver) -> Impact:
-    """Judges the flows that storing and deleting these decoded objects concerns, before against after."""
-    snapshot = table.snapshot.with_changes(put, remove)
-    review = _Review(table, MeshView(snapshot, table.settings), tuple(put), tuple(remove), resolver)
+def review_change(
+    table: FlowTable,
+    put: Sequence[Any],
+    remove: Sequence[Any],
+    resolver: Resolver,
+    old: Sequence[Any] = (),
+) -> Impact:
+    """Judges the flows that storing and deleting these decoded objects concerns, before against after.
+
+    `old` are the objects as they are stored today, for the case that the table has not seen them yet.
+    """
+    unseen = [each for each in old if each.ref.key not in table.needs]
+    before = table.with_objects(unseen) if unseen else table
+    snapshot = before.snapshot.with_changes(put, remove)
+    review = _Review(before, MeshView(snapshot, table.settings), tuple(put), tuple(remove), resolver)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
     mended = {(policy.namespace, policy.name): policy for finding in findings for policy in finding.remedy}
     return Impact(

@@ -1,0 +1,1 @@
+"""Decides AdmissionReviews: codec, scope, mode, decision and wording. Does no I/O."""

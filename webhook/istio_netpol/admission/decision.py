@@ -1,0 +1,77 @@
+"""From a mode and an impact to a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from istio_netpol.admission import message
+from istio_netpol.admission.reviews import Cause
+from istio_netpol.analysis.impact import Impact
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.settings import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a decision depends on besides the impact: `controlled` marks a pod that a controller owns and
+    that is spared."""
+
+    described: str
+    mode: Mode
+    dry_run: bool = False
+    controlled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to a request; `write` are the policies to store before the object is."""
+
+    allowed: bool = True
+    message: str = ""
+    causes: tuple[Cause, ...] = ()
+    warnings: tuple[str, ...] = ()
+    write: tuple[NetworkPolicy, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+ADMITTED = Decision()
+
+
+def decide_mutation(circumstances: Circumstances, impact: Impact) -> Decision:
+    """What to write before the object is admitted: in mode augment, unless the object itself is what
+    isolates."""
+    if circumstances.mode is not Mode.AUGMENT or impact.isolating or not impact.policies:
+        return ADMITTED
+    if circumstances.dry_run:
+        return Decision(warnings=message.would_write(impact.policies), rules=_rules(impact.findings))
+    return Decision(write=impact.policies, rules=_rules(impact.findings))
+
+
+def decide_validation(circumstances: Circumstances, impact: Impact) -> Decision:
+    """Whether the object is admitted."""
+    mode = circumstances.mode
+    if mode is Mode.OFF or not impact.findings:
+        return ADMITTED
+    rules = _rules(impact.findings)
+    refused = [finding for finding in impact.findings if _must_refuse(finding)]
+    if mode is Mode.AUGMENT and (impact.isolating or circumstances.dry_run):
+        refused = [finding for finding in refused if not finding.remedy]
+    if mode is Mode.WARN or circumstances.controlled or not refused:
+        follows = mode is Mode.AUGMENT and impact.isolating
+        return Decision(warnings=message.warnings(impact, follows), rules=rules)
+    text = message.denial(circumstances.described, refused, impact.isolating)
+    causes = tuple(Cause(str(each.rule), each.message, each.field) for each in refused)
+    rest = tuple(each for each in impact.findings if each not in refused)
+    return Decision(False, text, causes, message.of_findings(rest), rules=rules)
+
+
+def _must_refuse(finding: Finding) -> bool:
+    """Whether a finding is a reason to refuse: an error that the submitter can mend, by a policy or by
+    another host."""
+    mendable = bool(finding.remedy) or finding.rule is Issue.JWKS_HOST_REFUSED
+    return finding.severity is Severity.ERROR and mendable
+
+
+def _rules(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    return tuple(sorted({str(finding.rule) for finding in findings}))

@@ -1,0 +1,124 @@
+"""One request against one state of the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from istio_netpol.admission import message
+from istio_netpol.admission.decision import (
+    ADMITTED,
+    Circumstances,
+    Decision,
+    decide_mutation,
+    decide_validation,
+)
+from istio_netpol.admission.modes import effective_mode
+from istio_netpol.admission.reviews import Request
+from istio_netpol.admission.scope import is_judged, namespace_of
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.impact import review_change
+from istio_netpol.errors import Problem
+from istio_netpol.manifests.decode import decode
+from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Mode
+from istio_netpol.model.workloads import Namespace, Workload
+
+SOURCE = "the request"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a request does: the objects stored and deleted, as they were before, and what could not be
+    read."""
+
+    put: tuple[Any, ...] = ()
+    remove: tuple[Any, ...] = ()
+    old: tuple[Any, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the update changes nothing that any rule or policy reads."""
+        return len(self.put) == len(self.old) and all(map(_equal, self.put, self.old))
+
+
+def decide(request: Request, table: FlowTable, resolver: Resolver, *, mutating: bool) -> Decision:
+    """The decision on a request; what to write is the caller's to do."""
+    settings = table.settings.admission
+    if not is_judged(request, settings):
+        return ADMITTED
+    change = change_of(request)
+    namespace = namespace_of(request)
+    labels = _labels_after(namespace, change, table)
+    effective = effective_mode(namespace, labels, settings)
+    if effective.mode is Mode.OFF or (mutating and effective.mode is not Mode.AUGMENT):
+        return ADMITTED
+    if change.problems:
+        return ADMITTED if mutating else Decision(warnings=message.refusals(map(str, change.problems)))
+    if _passes(request, change, table):
+        return ADMITTED
+    impact = review_change(table, change.put, change.remove, resolver, change.old)
+    circumstances = Circumstances(
+        request.described, effective.mode, bool(request.dry_run), _is_spared(change, table)
+    )
+    if mutating:
+        return decide_mutation(circumstances, impact)
+    return _remarked(decide_validation(circumstances, impact), effective.remark)
+
+
+def change_of(request: Request) -> Change:
+    """What a request does to the cluster."""
+    new, new_problems = _decoded(request.object, request)
+    old, old_problems = _decoded(request.old_object, request)
+    if request.operation == "DELETE":
+        return Change(remove=old, problems=old_problems)
+    return Change(put=new, old=old if not old_problems else (), problems=new_problems)
+
+
+def _decoded(content: dict[str, Any] | None, request: Request) -> tuple[tuple[Any, ...], tuple[Problem, ...]]:
+    """The model values of an object; the request says what it is and where it lives, whatever the object
+    says."""
+    if not content:
+        return (), ()
+    metadata = content.get("metadata")
+    if isinstance(metadata, dict):
+        named = {"name": request.name} if request.name else {}
+        content = {**content, "metadata": {**metadata, **named}}
+    values, problems = decode(RawObject(content, SOURCE, 0), request.namespace or "default")
+    return tuple(values), tuple(problems)
+
+
+def _labels_after(namespace: str, change: Change, table: FlowTable) -> Any:
+    own = next((each for each in change.put if isinstance(each, Namespace)), None)
+    return own.labels if own else table.snapshot.namespace(namespace).labels
+
+
+def _passes(request: Request, change: Change, table: FlowTable) -> bool:
+    """Whether nothing needs judging: nothing that matters changes, or the namespace is on its way out."""
+    if request.operation == "UPDATE" and change.is_idle:
+        return True
+    if not change.put and not change.remove:
+        return True
+    return request.operation == "DELETE" and table.snapshot.namespace(namespace_of(request)).terminating
+
+
+def _is_spared(change: Change, table: FlowTable) -> bool:
+    """A pod that a controller owns: denying it would turn a node's failure into an outage."""
+    if table.settings.admission.deny_controlled_pods:
+        return False
+    return any(isinstance(each, Workload) and each.ref.kind == "Pod" and each.owner for each in change.put)
+
+
+def _remarked(decision: Decision, remark: str) -> Decision:
+    if not remark:
+        return decision
+    warnings = (*message.refusals([remark]), *decision.warnings)
+    return Decision(decision.allowed, decision.message, decision.causes, warnings, rules=decision.rules)
+
+
+def _equal(left: Any, right: Any) -> bool:
+    return type(left) is type(right) and all(
+        getattr(left, each.name) == getattr(right, each.name) for each in fields(left)
+    )

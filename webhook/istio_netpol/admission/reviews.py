@@ -1,0 +1,144 @@
+"""The AdmissionReview of admission.k8s.io/v1: bytes to a request, a decision to bytes.
+
+A request that is no AdmissionReview is a `BadRequest`, which the server answers with an HTTP status of its
+own. An object within a good request that can't be read is no error here: the API server validates objects
+itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+API_VERSION = "admission.k8s.io/v1"
+MAX_DEPTH = 200
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """`request.kind`, and `request.resource` with its own name for the last part."""
+
+    group: str = ""
+    version: str = ""
+    kind: str = ""
+
+
+class User(msgspec.Struct, frozen=True):
+    """`request.userInfo`, as far as exemptions read it."""
+
+    username: str = ""
+    groups: list[str] | None = None
+
+
+class Request(msgspec.Struct, frozen=True, rename="camel"):
+    """The request of a review. `operation` is CREATE, UPDATE, DELETE or CONNECT; DELETE has no `object`."""
+
+    uid: str
+    kind: Kind = Kind()
+    sub_resource: str = ""
+    name: str = ""
+    namespace: str = ""
+    operation: str = ""
+    user_info: User = User()
+    object: dict[str, Any] | None = None
+    old_object: dict[str, Any] | None = None
+    dry_run: bool | None = None
+
+    @property
+    def described(self) -> str:
+        """`Kind namespace/name`, for people and logs."""
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind.kind} {place}"
+
+
+class Review(msgspec.Struct, frozen=True, rename="camel"):
+    """The envelope."""
+
+    api_version: str = ""
+    kind: str = ""
+    request: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadRequest:
+    """What is sent back instead of a review: an HTTP status and a sentence."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One entry of `status.details.causes`: a rule id, a sentence, and the field path if one is at fault."""
+
+    rule: str
+    message: str
+    field: str = ""
+
+
+_DECODER = msgspec.json.Decoder(Review)
+_ENCODER = msgspec.json.Encoder()
+
+
+def parse(body: bytes) -> Request | BadRequest:
+    """The request within a review, or why there is none."""
+    try:
+        review = _DECODER.decode(body)
+    except RecursionError:
+        return BadRequest(400, "the body is nested too deeply")
+    except UnicodeDecodeError:
+        return BadRequest(400, "the body is not valid UTF-8")
+    except msgspec.ValidationError as error:
+        return BadRequest(400, f"the body is no AdmissionReview: {error}")
+    except msgspec.DecodeError as error:
+        return BadRequest(400, f"the body is not valid JSON: {error}")
+    if review.kind != "AdmissionReview":
+        return BadRequest(400, f"the body is no AdmissionReview: its kind is {review.kind[:80]!r}")
+    if review.api_version != API_VERSION:
+        return BadRequest(400, f"apiVersion {review.api_version[:80]!r} is not served, only {API_VERSION}")
+    if review.request is None:
+        return BadRequest(400, "the AdmissionReview has no request")
+    if not review.request.uid:
+        return BadRequest(400, "the AdmissionReview has no request.uid")
+    for content in (review.request.object, review.request.old_object):
+        if _is_deep(content):
+            return BadRequest(400, f"the object is nested deeper than {MAX_DEPTH} levels")
+    return review.request
+
+
+def encode(
+    uid: str, allowed: bool, message: str = "", causes: tuple[Cause, ...] = (), warnings: tuple[str, ...] = ()
+) -> bytes:
+    """The response; a denial has code 403, reason Forbidden, the message for people and the causes for
+    programs."""
+    response: dict[str, Any] = {"uid": uid, "allowed": allowed}
+    if not allowed:
+        response["status"] = {
+            "apiVersion": "v1",
+            "kind": "Status",
+            "status": "Failure",
+            "code": 403,
+            "reason": "Forbidden",
+            "message": message,
+            "details": {"causes": [_cause(each) for each in causes]},
+        }
+    if warnings:
+        response["warnings"] = list(warnings)
+    return _ENCODER.encode({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response})
+
+
+def _cause(cause: Cause) -> dict[str, str]:
+    encoded = {"reason": cause.rule, "message": cause.message}
+    return {**encoded, "field": cause.field} if cause.field else encoded
+
+
+def _is_deep(content: Any) -> bool:
+    """Whether an object is nested so deeply that reading it could exhaust the stack; walks level by level."""
+    level = [content] if isinstance(content, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return False
+        below = [each for node in level for each in (node.values() if isinstance(node, dict) else node)]
+        level = [each for each in below if isinstance(each, dict | list)]
+    return bool(level)

@@ -1,0 +1,39 @@
+"""Who is never judged, so that a mistake of ours can be repaired with kubectl alone."""
+
+from __future__ import annotations
+
+from istio_netpol.admission.reviews import Request
+from istio_netpol.model.settings import AdmissionSettings
+
+NEVER_JUDGED = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+"""Kubernetes' own namespaces: refusing something there can deadlock a cluster."""
+
+JUDGED_OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE"})
+DELETION_MATTERS = frozenset({("networking.k8s.io", "NetworkPolicy")})
+"""What can cut flows of others by going away; everything else can always be deleted."""
+
+
+def is_judged(request: Request, settings: AdmissionSettings) -> bool:
+    """Whether a request is looked at at all."""
+    if request.operation not in JUDGED_OPERATIONS or request.sub_resource:
+        return False
+    if request.operation == "DELETE" and (request.kind.group, request.kind.kind) not in DELETION_MATTERS:
+        return False
+    return not _is_exempt(request, settings)
+
+
+def namespace_of(request: Request) -> str:
+    """The namespace whose mode holds: a Namespace's own, else the object's."""
+    return request.name if (request.kind.group, request.kind.kind) == ("", "Namespace") else request.namespace
+
+
+def _is_exempt(request: Request, settings: AdmissionSettings) -> bool:
+    namespace = namespace_of(request)
+    return (
+        not namespace
+        or namespace in NEVER_JUDGED
+        or namespace == settings.own_namespace
+        or namespace in settings.exempt_namespaces
+        or request.user_info.username in settings.exempt_users
+        or any(group in settings.exempt_groups for group in request.user_info.groups or ())
+    )
