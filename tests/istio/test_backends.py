@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.istio.builders import endpoint, endpoints, ref, service, service_entry, view
+from tests.values import deployment
+
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.mesh import ServiceEntryPort, WorkloadEndpoint, WorkloadEntry
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.workloads import ContainerPort
-from tests.istio.builders import endpoint, endpoints, ref, service, service_entry, view
-from tests.values import deployment
 
 CART = deployment("shop/cart")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from tests.istio.builders import coredns, istiod, labelled, view
+from tests.values import deny_all, namespace
+
 from istio_netpol.istio.catalogue import CATALOGUE, outcomes_of
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-from tests.istio.builders import coredns, istiod, labelled, view
-from tests.values import deny_all, namespace
 
 
 def test_every_rule_that_looks_at_a_type_is_asked() -> None:

@@ -5,14 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from istio_netpol.istio.rules.client_to_gateway import RULE
-from istio_netpol.model.flows import AnyPeer
-from istio_netpol.model.gateway_api import KubernetesGateway, Listener
-from istio_netpol.model.mesh import Gateway
-from istio_netpol.model.services import Service, ServicePort
-from istio_netpol.model.settings import MeshSettings, Settings
-from istio_netpol.model.workloads import ContainerPort
 from tests.istio.builders import (
     INGRESS_LABELS,
     NETWORKING,
@@ -28,6 +20,14 @@ from tests.istio.builders import (
     told,
     view,
 )
+
+from istio_netpol.istio.rules.client_to_gateway import RULE
+from istio_netpol.model.flows import AnyPeer
+from istio_netpol.model.gateway_api import KubernetesGateway, Listener
+from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.settings import MeshSettings, Settings
+from istio_netpol.model.workloads import ContainerPort
 
 PODS = ingress_gateway()
 INGRESS = "istio-system/istio-ingressgateway"
@@ -138,7 +138,8 @@ def test_stand_in_serves_the_usual_selector() -> None:
         f"client-to-gateway: clients of the gateway -> Deployment {INGRESS} TCP 8080"
     ]
     assert mesh.assumptions == (
-        "the input holds no ingress gateway: assumed an ingress gateway in namespace istio-system with labels "
+        "the input holds no ingress gateway: assumed an ingress gateway in namespace istio-system "
+        "with labels "
         "app=istio-ingressgateway, istio=ingressgateway, which nothing isolates",
     )
 
@@ -156,7 +157,8 @@ def test_selector_without_pods_is_told(rest: tuple[object, ...]) -> None:
     public = gateway("shop/public", 80, istio="typo", app="gw")
     mesh = view(public, *rest)
     assert complaints(RULE, public, mesh) == [
-        "Gateway shop/public: spec.selector: no pods of the input have the labels app=gw, istio=typo, so nobody serves "
+        "Gateway shop/public: spec.selector: no pods of the input have the labels app=gw, "
+        "istio=typo, so nobody serves "
         "this gateway; correct the selector, or add the gateway's Deployment"
     ]
     assert findings(RULE, public, mesh)[0].field == "spec.selector"

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.istio.builders import ref, service, view, virtual_service
+from tests.values import deployment
 
 from istio_netpol.istio.consent import consents
 from istio_netpol.model.mesh import (
@@ -16,8 +18,6 @@ from istio_netpol.model.mesh import (
     TargetRef,
 )
 from istio_netpol.model.settings import AdmissionSettings, Settings
-from tests.istio.builders import ref, service, view, virtual_service
-from tests.values import deployment
 
 CART = deployment("shop/cart")
 CLIENT = replace(deployment("rival/web"), service_account="web")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.istio.builders import coredns, flows, ingress_gateway, istiod, labelled, ref, told, view
+from tests.values import host_daemon, namespace
 
 from istio_netpol.istio.rules.dns import RULE
 from istio_netpol.model.connections import Protocol
@@ -13,8 +15,6 @@ from istio_netpol.model.labels import Labels
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import DnsSettings, Settings
 from istio_netpol.model.workloads import ContainerPort
-from tests.istio.builders import coredns, flows, ingress_gateway, istiod, labelled, ref, told, view
-from tests.values import host_daemon, namespace
 
 SHOP = namespace("shop", **{"istio-injection": "enabled"})
 WEB = labelled("shop/web", {"app": "web"})
@@ -115,7 +115,8 @@ def test_service_without_pods_leaves_the_stand_in() -> None:
     mesh = view(SHOP, WEB, service)
     assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment kube-system/coredns")
     assert mesh.assumptions == (
-        "the input holds no cluster DNS: assumed cluster DNS in namespace kube-system with labels k8s-app=kube-dns, "
+        "the input holds no cluster DNS: assumed cluster DNS in namespace kube-system with labels "
+        "k8s-app=kube-dns, "
         "which nothing isolates",
     )
 
@@ -129,7 +130,7 @@ def test_stand_in_follows_the_settings() -> None:
 
 
 def test_node_local_dns_is_asked_too() -> None:
-    """It answers at a link-local address; plugins that go by identity want the pods of CoreDNS nevertheless."""
+    """It answers at a link-local address; plugins that go by identity want CoreDNS nevertheless."""
     daemon = host_daemon("kube-system/node-local-dns", **{"k8s-app": "node-local-dns"})
     expected = [
         *dns("Deployment shop/web", "169.254.20.10/32"),
@@ -149,7 +150,9 @@ def test_settings_name_the_address_of_node_local_dns() -> None:
 def test_gateway_that_is_not_deployed_yet_will_ask_dns() -> None:
     """The pods that istiod will deploy are no subjects of their own yet."""
     public = KubernetesGateway(
-        ref("gateway.networking.k8s.io/v1", "Gateway", "edge/public"), "istio", (Listener("http", 80, "HTTP"),)
+        ref("gateway.networking.k8s.io/v1", "Gateway", "edge/public"),
+        "istio",
+        (Listener("http", 80, "HTTP"),),
     )
     mesh = view(public, istiod(), coredns())
     assert told(RULE, public, mesh) == dns("Deployment edge/public-istio", "Deployment kube-system/coredns")

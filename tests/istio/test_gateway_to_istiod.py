@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.istio.builders import flows, gateway, ingress_gateway, istiod, labelled, ref, told, view
+from tests.values import namespace
 
 from istio_netpol.istio.rules.gateway_to_istiod import RULE
 from istio_netpol.model.gateway_api import KubernetesGateway, Listener
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.settings import MeshSettings, Settings
-from tests.istio.builders import flows, gateway, ingress_gateway, istiod, labelled, ref, told, view
-from tests.values import namespace
 
 KUBERNETES_GATEWAY = ref("gateway.networking.k8s.io/v1", "Gateway", "edge/public")
 LISTENERS = (Listener("http", 80, "HTTP"),)
@@ -21,7 +21,8 @@ def test_gateway_connects_to_istiod() -> None:
     """The classic chart's gateway is known by its labels and its own istio-proxy container."""
     pods = ingress_gateway()
     expected = [
-        "gateway-to-istiod: Deployment istio-system/istio-ingressgateway -> Deployment istio-system/istiod TCP 15012"
+        "gateway-to-istiod: Deployment istio-system/istio-ingressgateway -> Deployment "
+        "istio-system/istiod TCP 15012"
     ]
     assert told(RULE, pods, view(pods, istiod())) == expected
 
@@ -54,7 +55,9 @@ def test_pods_say_that_they_are_gateways(labels: Labels, annotations: Labels) ->
 def test_sidecar_is_no_gateway() -> None:
     """A pod that is injected with the usual template stays a sidecar, even if a Gateway selects it."""
     web = labelled("shop/web", {"app": "web", "istio": "ingressgateway"})
-    mesh = view(namespace("shop", **{"istio-injection": "enabled"}), web, gateway("shop/own", app="web"), istiod())
+    mesh = view(
+        namespace("shop", **{"istio-injection": "enabled"}), web, gateway("shop/own", app="web"), istiod()
+    )
     assert flows(RULE, web, mesh) == []
 
 

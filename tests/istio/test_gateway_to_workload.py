@@ -5,13 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from istio_netpol.istio.rules.gateway_to_workload import RULE
-from istio_netpol.model.connections import Protocol
-from istio_netpol.model.findings import Issue, Severity
-from istio_netpol.model.mesh import Destination, ServiceEntryPort
-from istio_netpol.model.services import Service, ServicePort
-from istio_netpol.model.workloads import ContainerPort
 from tests.istio.builders import (
     complaints,
     destination_rule,
@@ -33,6 +26,13 @@ from tests.istio.builders import (
     virtual_service,
 )
 from tests.values import deployment, namespace
+
+from istio_netpol.istio.rules.gateway_to_workload import RULE
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.findings import Issue, Severity
+from istio_netpol.model.mesh import Destination, ServiceEntryPort
+from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.workloads import ContainerPort
 
 PODS = ingress_gateway()
 PUBLIC = gateway("istio-system/public", 80)
@@ -141,7 +141,8 @@ def test_target_port_that_a_pod_lacks_is_told() -> None:
     mesh = view(exposed, EDGE, first, second, service("shop/cart", ServicePort(80, "http")))
     assert told(RULE, exposed, mesh) == [f"{FROM} Deployment shop/v1 TCP 8080"]
     assert complaints(RULE, exposed, mesh) == [
-        "VirtualService shop/cart: spec.http[0].route[0].destination.host: the target port 'http' of Service shop/cart "
+        "VirtualService shop/cart: spec.http[0].route[0].destination.host: the target port 'http' of "
+        "Service shop/cart "
         "is declared by no container of Deployment shop/v2; name the container port, or use its number"
     ]
 
@@ -162,7 +163,7 @@ def test_each_gateway_of_the_list_connects() -> None:
     [(("mesh",), 0), (("istio-system/public",), 1), (("mesh", "istio-system/public"), 1), (("other",), 0)],
 )
 def test_matches_narrow_the_gateways(matched: tuple[str, ...], expected: int) -> None:
-    """A gateway follows a route whose matches name it; a match adds no gateway to the VirtualService's own."""
+    """A gateway follows a route whose matches name it, if the VirtualService itself names it too."""
     exposed = virtual_service(
         "shop/cart", route(to("cart", 80), gateways=matched), gateways=("istio-system/public", "mesh")
     )
@@ -171,7 +172,9 @@ def test_matches_narrow_the_gateways(matched: tuple[str, ...], expected: int) ->
 
 def test_match_adds_no_gateway() -> None:
     """istiod looks for a gateway's VirtualServices by their own list."""
-    exposed = virtual_service("shop/cart", route(to("cart", 80), gateways=("istio-system/public",)), gateways=())
+    exposed = virtual_service(
+        "shop/cart", route(to("cart", 80), gateways=("istio-system/public",)), gateways=()
+    )
     assert flows(RULE, exposed, view(exposed, EDGE, SHOP)) == []
 
 
@@ -220,7 +223,10 @@ def test_unknown_delegate_is_told() -> None:
 
 def test_subset_narrows_the_pods() -> None:
     """A DestinationRule names the pods that a route means."""
-    first, second = deployment("shop/v1", app="cart", version="v1"), deployment("shop/v2", app="cart", version="v2")
+    first, second = (
+        deployment("shop/v1", app="cart", version="v1"),
+        deployment("shop/v2", app="cart", version="v2"),
+    )
     exposed = virtual_service("shop/cart", to("cart", 80, "second"))
     rule = destination_rule("shop/cart", "cart", first={"version": "v1"}, second={"version": "v2"})
     mesh = view(exposed, EDGE, first, second, CART_SERVICE, rule)
@@ -233,7 +239,8 @@ def test_subset_that_nobody_defines_is_told() -> None:
     mesh = view(exposed, EDGE, SHOP)
     assert flows(RULE, exposed, mesh) == []
     assert complaints(RULE, exposed, mesh) == [
-        "VirtualService shop/cart: spec.http[0].route[0].destination.subset: no DestinationRule defines subset v2 of "
+        "VirtualService shop/cart: spec.http[0].route[0].destination.subset: no DestinationRule "
+        "defines subset v2 of "
         "Service shop/cart; create it, or correct the name"
     ]
 
@@ -243,7 +250,8 @@ def test_subset_without_pods_is_told() -> None:
     exposed = virtual_service("shop/cart", to("cart", 80, "v2"))
     rule = destination_rule("shop/cart", "cart", v2={"version": "v2"})
     assert complaints(RULE, exposed, view(exposed, EDGE, SHOP, rule)) == [
-        "VirtualService shop/cart: spec.http[0].route[0].destination.host: subset v2 of Service shop/cart selects no "
+        "VirtualService shop/cart: spec.http[0].route[0].destination.host: subset v2 of Service "
+        "shop/cart selects no "
         "pods of the input; add its workload, or correct the selector"
     ]
 
@@ -254,7 +262,8 @@ def test_unknown_host_is_told() -> None:
     mesh = view(exposed, EDGE, SHOP)
     (finding,) = findings(RULE, exposed, mesh)
     assert finding.message == (
-        "VirtualService shop/cart: spec.http[0].route[0].destination.host: there is no Service or ServiceEntry with the "
+        "VirtualService shop/cart: spec.http[0].route[0].destination.host: there is no Service or "
+        "ServiceEntry with the "
         "host carts (carts.shop.svc.cluster.local); create it, or correct the host"
     )
     assert (finding.rule, finding.severity, finding.object, finding.field) == (
@@ -277,7 +286,9 @@ def test_unknown_external_host_is_told() -> None:
 def test_missing_destination_is_told_once() -> None:
     """Several gateways find the same destination missing."""
     second = gateway("istio-system/second", 443)
-    exposed = virtual_service("shop/cart", to("carts", 80), gateways=("istio-system/public", "istio-system/second"))
+    exposed = virtual_service(
+        "shop/cart", to("carts", 80), gateways=("istio-system/public", "istio-system/second")
+    )
     assert len(complaints(RULE, exposed, view(exposed, EDGE, second))) == 1
 
 
@@ -285,7 +296,8 @@ def test_service_without_pods_is_told() -> None:
     """Nobody is there to be connected to, yet."""
     exposed = virtual_service("shop/cart", to("cart", 80))
     assert complaints(RULE, exposed, view(exposed, EDGE, CART_SERVICE)) == [
-        "VirtualService shop/cart: spec.http[0].route[0].destination.host: Service shop/cart selects no pods of the input; "
+        "VirtualService shop/cart: spec.http[0].route[0].destination.host: Service shop/cart selects "
+        "no pods of the input; "
         "add its workload, or correct the selector"
     ]
 
@@ -294,7 +306,8 @@ def test_unknown_port_is_told() -> None:
     """The container's port is not the Service's."""
     exposed = virtual_service("shop/cart", to("cart", 8080))
     assert complaints(RULE, exposed, view(exposed, EDGE, SHOP)) == [
-        "VirtualService shop/cart: spec.http[0].route[0].destination.port.number: Service shop/cart has no port 8080; "
+        "VirtualService shop/cart: spec.http[0].route[0].destination.port.number: Service shop/cart "
+        "has no port 8080; "
         "its ports: 80"
     ]
 
@@ -324,7 +337,8 @@ def test_undecided_port_is_told() -> None:
     many = service("shop/cart", ServicePort(8000, 8000), ServicePort(9000, 9000))
     exposed = virtual_service("shop/cart", to("cart"))
     assert complaints(RULE, exposed, view(exposed, EDGE, CART, many)) == [
-        "VirtualService shop/cart: spec.http[0].route[0].destination.port: no port is named, and Service shop/cart has "
+        "VirtualService shop/cart: spec.http[0].route[0].destination.port: no port is named, and "
+        "Service shop/cart has "
         "several or none; name one of its ports: 8000, 9000"
     ]
 
@@ -336,7 +350,8 @@ def test_unknown_gateway_is_told() -> None:
     assert flows(RULE, exposed, mesh) == []
     (finding,) = findings(RULE, exposed, mesh)
     assert finding.message == (
-        "VirtualService shop/cart: spec.gateways: there is no Gateway shop/public; create it, or correct the name"
+        "VirtualService shop/cart: spec.gateways: there is no Gateway shop/public; create it, or "
+        "correct the name"
     )
     assert finding.rule is Issue.UNKNOWN_DESTINATION
 
@@ -347,7 +362,8 @@ def test_gateway_of_an_unread_namespace_is_taken_for_the_usual_one() -> None:
     mesh = view(exposed, SHOP)
     assert told(RULE, exposed, mesh) == [f"{FROM} Deployment shop/cart TCP 8080"]
     assert complaints(RULE, exposed, mesh) == [
-        "VirtualService shop/cart: spec.gateways: there is no Gateway kyma-system/kyma-gateway; create it, or correct the name"
+        "VirtualService shop/cart: spec.gateways: there is no Gateway kyma-system/kyma-gateway; "
+        "create it, or correct the name"
     ]
     assert len(mesh.assumptions) == 1
 
@@ -378,7 +394,8 @@ def test_service_without_endpoints_is_told() -> None:
     outside = Service(ref("v1", "Service", "shop/db"), (ServicePort(5432, 5432, "pg"),))
     exposed = virtual_service("shop/db", to("db", 5432))
     assert complaints(RULE, exposed, view(exposed, EDGE, outside)) == [
-        "VirtualService shop/db: spec.http[0].route[0].destination.host: Service shop/db has no selector, and the input "
+        "VirtualService shop/db: spec.http[0].route[0].destination.host: Service shop/db has no "
+        "selector, and the input "
         "holds no endpoints for it; add them"
     ]
 
@@ -408,7 +425,8 @@ def test_external_name_that_names_itself_ends() -> None:
     exposed = virtual_service("shop/pay", to("pay", 80))
     mesh = view(exposed, EDGE, external_name("pay.shop.svc.cluster.local", 80))
     assert complaints(RULE, exposed, mesh) == [
-        "VirtualService shop/pay: spec.http[0].route[0].destination.host: Service shop/pay is another name for "
+        "VirtualService shop/pay: spec.http[0].route[0].destination.host: Service shop/pay is "
+        "another name for "
         "pay.shop.svc.cluster.local, behind which nothing is known"
     ]
 
@@ -428,7 +446,9 @@ def test_service_entry_is_outside() -> None:
 
 def test_service_entry_port_may_be_translated() -> None:
     """targetPort is the port on the wire."""
-    entry = service_entry("shop/api", "api.example.com", numbered=(ServiceEntryPort(80, "HTTP", "http", 8443),))
+    entry = service_entry(
+        "shop/api", "api.example.com", numbered=(ServiceEntryPort(80, "HTTP", "http", 8443),)
+    )
     exposed = virtual_service("shop/api", to("api.example.com"))
     assert told(RULE, exposed, view(exposed, EDGE, entry)) == [f"{OUTSIDE} api.example.com TCP 8443"]
 
@@ -442,7 +462,9 @@ def test_service_entry_may_be_hidden() -> None:
 
 def test_service_entry_may_mean_pods() -> None:
     """Hosts may be served inside the cluster."""
-    entry = service_entry("shop/api", "api.example.com", workload_selector={"app": "cart"}, resolution="STATIC")
+    entry = service_entry(
+        "shop/api", "api.example.com", workload_selector={"app": "cart"}, resolution="STATIC"
+    )
     exposed = virtual_service("shop/api", to("api.example.com", 443))
     assert told(RULE, exposed, view(exposed, EDGE, CART, entry)) == [f"{FROM} Deployment shop/cart TCP 443"]
 
@@ -452,7 +474,8 @@ def test_service_entry_without_anybody_is_told() -> None:
     entry = service_entry("shop/api", "*.example.com")
     exposed = virtual_service("shop/api", to("api.example.com", 443))
     assert complaints(RULE, exposed, view(exposed, EDGE, entry)) == [
-        "VirtualService shop/api: spec.http[0].route[0].destination.host: ServiceEntry shop/api names nothing that can be "
+        "VirtualService shop/api: spec.http[0].route[0].destination.host: ServiceEntry shop/api "
+        "names nothing that can be "
         "connected to"
     ]
 
@@ -484,7 +507,9 @@ def test_ambient_pods_are_reached_through_the_tunnel() -> None:
     """Policies see 15008 where ztunnel carries the connection."""
     exposed = virtual_service("shop/cart", to("cart", 80))
     ambient = namespace("shop", **{"istio.io/dataplane-mode": "ambient"})
-    assert told(RULE, exposed, view(exposed, EDGE, SHOP, ambient)) == [f"{FROM} Deployment shop/cart TCP 15008"]
+    assert told(RULE, exposed, view(exposed, EDGE, SHOP, ambient)) == [
+        f"{FROM} Deployment shop/cart TCP 15008"
+    ]
 
 
 def test_what_was_looked_up_is_noted() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.istio.builders import destination_rule, service, service_entry, view
 
 from istio_netpol.model.settings import MeshSettings, Settings
-from tests.istio.builders import destination_rule, service, service_entry, view
 
 CART = service("shop/cart", 80)
 
@@ -84,9 +84,7 @@ def test_wildcard_host_finds_its_own_entry() -> None:
 
 def test_own_entry_goes_before_those_of_others() -> None:
     """Then the first namespace and name in alphabetical order."""
-    own, first, second = (
-        service_entry(key, "api.example.com") for key in ("shop/z", "alpha/b", "alpha/a")
-    )
+    own, first, second = (service_entry(key, "api.example.com") for key in ("shop/z", "alpha/b", "alpha/a"))
     assert view(first, second, own).resolve_host("api.example.com", "shop") is own
     assert view(first, second, own).resolve_host("api.example.com", "web") is second
 

@@ -77,7 +77,7 @@ NOBODY_ASKS = "neither namespace shop nor the pods ask for injection"
 def test_labels_decide_on_injection(
     on_namespace: dict[str, str], on_pods: dict[str, str], annotations: dict[str, str], expected: Injection
 ) -> None:
-    """The namespace's toggle, the pod's label, the namespace's revision, the pod's revision and wish, in that order."""
+    """The namespace's toggle, the pod's opt-out, the revisions, then the pod's wish, in that order."""
     web = replace(labelled("shop/web", {"app": "web", **on_pods}), annotations=annotations)
     assert view(namespace("shop", **on_namespace), web).injection(web) == expected
 

@@ -5,13 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from istio_netpol.istio.rules.proxy_to_istiod import RULE
-from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh import MeshConfig
-from istio_netpol.model.services import Service, ServicePort
-from istio_netpol.model.settings import MeshSettings, Settings
-from istio_netpol.model.workloads import Workload
 from tests.istio.builders import (
     flows,
     ingress_gateway,
@@ -23,6 +16,13 @@ from tests.istio.builders import (
     view,
 )
 from tests.values import namespace
+
+from istio_netpol.istio.rules.proxy_to_istiod import RULE
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.mesh import MeshConfig
+from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.settings import MeshSettings, Settings
+from istio_netpol.model.workloads import Workload
 
 SHOP = namespace("shop", **{"istio-injection": "enabled"})
 WEB = labelled("shop/web", {"app": "web"})
@@ -96,7 +96,8 @@ def test_stand_in_takes_the_place_of_an_absent_istiod() -> None:
     assert mesh.is_stand_in(flow.destination.workload)  # type: ignore[union-attr]
     assert mesh.open_namespaces == {"istio-system"}
     assert mesh.assumptions == (
-        "the input holds no istiod: assumed istiod in namespace istio-system with labels app=istiod, istio=pilot, "
+        "the input holds no istiod: assumed istiod in namespace istio-system with labels app=istiod, "
+        "istio=pilot, "
         "which nothing isolates",
     )
 
@@ -175,7 +176,7 @@ def test_annotation_beats_the_mesh_config() -> None:
 
 @pytest.mark.parametrize("address", ["istiod.istio-system.svc:15012", "istiod.istio-system.svc", "nonsense"])
 def test_address_of_an_unread_service_leaves_istiod(address: str) -> None:
-    """The usual address names a Service that the input need not hold; the istiod pods are known by their labels."""
+    """The usual address names a Service that the input need not hold; istiod is known by its labels."""
     mesh = view(SHOP, WEB, istiod(), mesh_config(address))
     expected = ["proxy-to-istiod: Deployment shop/web -> Deployment istio-system/istiod TCP 15012"]
     assert told(RULE, WEB, mesh) == expected

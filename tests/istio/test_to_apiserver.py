@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.istio.builders import endpoints, flows, istiod, labelled, told, view
 
 from istio_netpol.istio.rules.to_apiserver import RULE
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.services import EndpointSlice
 from istio_netpol.model.settings import ApiServerSettings, Settings
-from tests.istio.builders import endpoints, flows, istiod, labelled, told, view
 
 ISTIOD = istiod()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.istio.builders import flows, istiod, istiod_service, labelled, told, view
 
 from istio_netpol.istio.rules.webhook_from_apiserver import RULE
 from istio_netpol.model.labels import Labels
-from tests.istio.builders import flows, istiod, istiod_service, labelled, told, view
 
 
 def test_istiod_is_called_for_injection() -> None:
