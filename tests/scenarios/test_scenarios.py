@@ -34,7 +34,7 @@ def test_check_finds_what_the_scenario_says(scenario: Scenario, golden: Golden) 
     """`check` reports exactly the findings of findings.yaml, and its exit code says whether one is an error."""
     code, findings = scenarios.check(scenario, scenario.before)
     found = [scenarios.compact(finding) for finding in findings]
-    golden(scenario.folder / "findings.yaml", yaml.safe_dump(found, sort_keys=False, width=110))
+    golden(scenario.folder / "findings.yaml", yaml.safe_dump(found, sort_keys=False, default_flow_style=None, width=110))
     assert bool(found) != scenario.expects_nothing
     assert bool(scenario.why) == scenario.expects_nothing
     assert code == any(finding["severity"] == "error" for finding in findings)

@@ -50,7 +50,8 @@ def flows_to(
         consented, kind = True, FlowKind.WORKLOAD_TO_EXTERNAL
         if isinstance(backend.peer, PodsPeer):
             kind = FlowKind.WORKLOAD_TO_WORKLOAD
-            consented = consents(view, declared.ref, client, backend.peer.workload, service)
+            called = backend.peer.workload
+            consented = view.is_gateway(called) or consents(view, declared.ref, client, called, service)
         for wire in reached(view, client, target, backend):
             yield RequiredFlow(
                 kind=kind,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def mesh_legs(view: MeshView, host: str, namespace: str) -> tuple[Leg, ...]:
     """Where VirtualServices send what sidecars of a namespace address to the host; nothing where none has a
     route for it."""
+    view.depends_on("VirtualService")
     return tuple(
         leg
         for service in _routing(view, host.rstrip(".").lower())

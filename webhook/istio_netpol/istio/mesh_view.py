@@ -57,6 +57,10 @@ class MeshView:
         """A view of the same snapshot that shares all answers and has `uses` of its own, empty yet."""
         return MeshView(self.snapshot, self.settings, answers=self._answers)
 
+    def depends_on(self, kind: str, namespace: str = "") -> None:
+        """Notes that an outcome depends on which objects of a kind a namespace has; without one, all have."""
+        self._use(kind, namespace, "")
+
     # Workloads
 
     def injection(self, workload: Workload) -> Injection:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def sidecar_of(view: MeshView, workload: Workload) -> Sidecar | None:
     """The Sidecar that holds for a workload: one that selects it, else its namespace's, else the root
     namespace's."""
+    for namespace in (workload.namespace, view.root_namespace):
+        view.depends_on("Sidecar", namespace)
     own = view.snapshot.of_type(Sidecar, workload.namespace)
     selecting = (
         each

@@ -37,7 +37,7 @@ def load(documents: Iterable[RawObject | Problem], default_namespace: str = "def
             continue
         values, found = decode(document, default_namespace)
         problems += found
-        twice = _repeated(values, document, seen)
+        twice = _repeated(values, seen)
         if twice is None:
             objects += values
         else:
@@ -46,14 +46,35 @@ def load(documents: Iterable[RawObject | Problem], default_namespace: str = "def
     return Loaded(tuple(objects), tuple(problems), dict(sorted(skipped.items())))
 
 
-def _repeated(
-    values: list[Any], raw: RawObject, seen: dict[tuple[str, str, str, str], ObjectRef]
-) -> Problem | None:
+def joined(parts: Iterable[Loaded]) -> Loaded:
+    """The inputs of several files as one; the same object in two of them is a problem."""
+    objects: list[Any] = []
+    problems: list[Problem] = []
+    skipped: Counter[str] = Counter()
+    seen: dict[tuple[str, str, str, str], ObjectRef] = {}
+    for part in parts:
+        problems += part.problems
+        skipped.update(part.skipped)
+        for value in part.objects:
+            first = seen.setdefault(value.ref.key, value.ref)
+            if first is value.ref:
+                objects.append(value)
+            else:
+                problems.append(_same_object(value.ref, first))
+    problems.sort(key=lambda problem: (problem.file, problem.line or 0))
+    return Loaded(tuple(objects), tuple(problems), dict(sorted(skipped.items())))
+
+
+def _repeated(values: list[Any], seen: dict[tuple[str, str, str, str], ObjectRef]) -> Problem | None:
     if not values:
         return None
     ref: ObjectRef = values[0].ref
     first = seen.setdefault(ref.key, ref)
     if first is ref:
         return None
+    return _same_object(ref, first)
+
+
+def _same_object(ref: ObjectRef, first: ObjectRef) -> Problem:
     cause = f"is the same object as the one at {first.file}:{first.line}"
-    return Problem(raw.file, raw.line, str(ref), None, None, cause, "keep one of them")
+    return Problem(ref.file, ref.line or None, str(ref), None, None, cause, "keep one of them")

@@ -83,6 +83,7 @@ def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[Requi
 
 def _served(gateway: KubernetesGateway, view: MeshView) -> Iterator[Service]:
     place = (gateway.ref.namespace, gateway.ref.name)
+    view.depends_on("Service")
     for namespace in sorted(view.snapshot.by_namespace("waypoint-users", _choosing)):
         for service in view.snapshot.of_type(Service, namespace):
             if not service.is_headless and waypoint_of(view, service) == place:

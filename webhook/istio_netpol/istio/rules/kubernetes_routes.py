@@ -115,6 +115,7 @@ def _target(route: KubernetesRoute, backend: BackendRef, view: MeshView) -> Serv
 
 
 def _is_granted(route: KubernetesRoute, backend: BackendRef, namespace: str, view: MeshView) -> bool:
+    view.depends_on("ReferenceGrant", namespace)
     return any(
         any(
             (f.group, f.kind, f.namespace) == (route.ref.group, route.ref.kind, route.ref.namespace)

@@ -52,6 +52,7 @@ def outcomes(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
 
 def _clients(entry: ServiceEntry, view: MeshView) -> tuple[Workload, ...]:
     own = entry.ref.namespace
+    view.depends_on("Workload", own)
     if not is_exported(entry.export_to, own, own):
         return ()
     return tuple(

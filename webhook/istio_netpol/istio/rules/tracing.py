@@ -51,6 +51,7 @@ def _decides(telemetry: Telemetry, proxy: Workload, view: MeshView) -> bool:
 
 
 def _proxies(view: MeshView) -> Iterator[Workload]:
+    view.depends_on("Workload")
     for pod in view.snapshot.every_workload():
         if view.injection(pod).injected or view.is_gateway(pod):
             yield pod
@@ -66,6 +67,7 @@ def _applicable(proxy: Workload, view: MeshView) -> tuple[Telemetry, ...]:
 
 
 def _tracing_in(view: MeshView, namespace: str) -> tuple[Telemetry, ...]:
+    view.depends_on("Telemetry", namespace)
     return tuple(each for each in view.snapshot.of_type(Telemetry, namespace) if each.has_tracing)
 
 

@@ -1,0 +1,122 @@
+"""`istio-netpol check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from tests.cli.workspace import DENY_ALL, ISTIOD_DENIED, JWT, SHOP, Run
+
+
+def rules(output: str) -> list[str]:
+    return [finding["rule"] for finding in json.loads(output)["findings"]]
+
+
+def test_nothing_denied_is_exit_code_0(run: Run) -> None:
+    """No policy isolates anything."""
+    result = run("check", "shop.yaml", "--offline")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "No findings in 3 objects, 3 flows checked"
+
+
+def test_a_denied_flow_is_exit_code_1(run: Run) -> None:
+    """The sidecar needs istiod and DNS, and a deny-all is in force."""
+    result = run("check", "manifests/", "--offline", "-f", "json")
+    assert result.exit_code == 1
+    assert rules(result.stdout) == ["dns", "dns", "proxy-to-istiod"]
+
+
+def test_warnings_alone_are_exit_code_0(run: Run) -> None:
+    """A policy that selects nothing breaks nothing."""
+    stray = DENY_ALL.replace("podSelector: {}", "podSelector: {matchLabels: {app: gone}}")
+    result = run("check", "-", "--offline", "-f", "json", stdin=SHOP + stray)
+    assert result.exit_code == 0
+    assert rules(result.stdout) == ["policy-selects-nothing"]
+
+
+def test_findings_point_to_file_and_line(run: Run) -> None:
+    """Where the object stands, as the path was given."""
+    result = run("check", "manifests", "--offline", "-f", "json")
+    place = json.loads(result.stdout)["findings"][0]["object"]
+    assert (place["file"], place["line"]) == ("manifests/shop.yaml", 7)
+
+
+def test_assume_deny_all_finds_what_a_deny_all_would_cut(run: Run) -> None:
+    """The same input without policies."""
+    result = run("check", "shop.yaml", "--assume-deny-all", "--offline", "-f", "json")
+    assert result.exit_code == 1
+    assert rules(result.stdout) == ["dns", "dns", "proxy-to-istiod"]
+
+
+def test_an_address_stands_for_its_host(run: Run) -> None:
+    """The remedy opens exactly the address that the operator named, private or not."""
+    result = run(
+        "check", "-", "--offline", "--address", "keys.example.com=10.9.8.7", "-f", "json",
+        stdin=SHOP + JWT + ISTIOD_DENIED,
+    )  # fmt: skip
+    (finding,) = [each for each in json.loads(result.stdout)["findings"] if each["rule"] == "istiod-to-jwks"]
+    assert finding["flow"]["destination"] == {"cidr": "10.9.8.7/32"}
+    assert finding["remedy"][0]["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "10.9.8.7/32"}}]
+
+
+def test_offline_asks_nobody(run: Run) -> None:
+    """And says so."""
+    result = run("check", "-", "--offline", "-f", "json", stdin=SHOP + JWT + ISTIOD_DENIED)
+    (finding,) = [
+        each for each in json.loads(result.stdout)["findings"] if each["rule"] == "jwks-unresolvable"
+    ]
+    assert "DNS was not asked, because of --offline" in finding["message"]
+
+
+def test_assumptions_do_not_disturb_machine_formats(run: Run) -> None:
+    """They go to standard error there."""
+    result = run("check", "manifests", "--offline", "-f", "json")
+    assert "assumed: the input holds no istiod" in result.stderr
+    assert "assumed" not in result.stdout
+
+
+def test_junit_is_xml(run: Run) -> None:
+    """A failing case for the workload."""
+    result = run("check", "manifests", "--offline", "-f", "junit")
+    assert [case.get("name") for case in ET.fromstring(result.stdout).iter("testcase")] == ["cart"]
+
+
+def test_sarif_is_json(run: Run) -> None:
+    """With three results."""
+    result = run("check", "manifests", "--offline", "-f", "sarif")
+    assert len(json.loads(result.stdout)["runs"][0]["results"]) == 3
+
+
+def test_github_annotates_the_object(run: Run) -> None:
+    """At its line."""
+    result = run("check", "manifests", "--offline", "-f", "github")
+    assert result.stdout.startswith(
+        "::error file=manifests/shop.yaml,line=7,title=dns%3A Deployment shop/cart::"
+    )
+
+
+def test_the_same_input_gives_the_same_bytes(run: Run) -> None:
+    """Twice, in every format."""
+    for name in ("text", "json", "sarif", "junit", "github"):
+        outputs = {run("check", "manifests", "--offline", "-f", name).stdout for _ in range(2)}
+        assert len(outputs) == 1
+
+
+def test_kinds_that_no_rule_reads_are_counted(run: Run) -> None:
+    """So that nobody believes they were checked."""
+    config_map = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\n"
+    result = run("check", "-", "--offline", stdin=SHOP + config_map)
+    assert result.stdout.splitlines()[-1].endswith("; 1 object of kinds that no rule reads")
+
+
+def test_settings_change_what_is_checked(run: Run, workspace: Path) -> None:
+    """Here the port of istiod."""
+    (workspace / "netpol.yaml").write_text(
+        "apiVersion: istio-netpol.io/v1\nkind: Settings\nmesh: {discoveryPort: 15112}\n"
+    )
+    for result in (
+        run("check", "manifests", "--offline", "-f", "json", "--config", "netpol.yaml"),
+        run("check", "manifests", "--offline", "-f", "json", ISTIO_NETPOL_CONFIG="netpol.yaml"),
+    ):
+        assert [each["flow"]["port"] for each in json.loads(result.stdout)["findings"]] == [53, 53, 15112]

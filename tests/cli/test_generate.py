@@ -1,0 +1,68 @@
+"""`istio-netpol generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from tests.cli.workspace import DENY_ALL, ISTIOD_DENIED, JWT, SHOP, Run
+
+
+def test_the_policies_mend_the_input(run: Run, workspace: Path) -> None:
+    """Checked together with what they were generated from, nothing is denied."""
+    (workspace / "policies.yaml").write_text(run("generate", "manifests", "--offline").stdout)
+    assert run("check", "manifests", "--offline").exit_code == 1
+    assert run("check", "manifests", "policies.yaml", "--offline").exit_code == 0
+
+
+def test_a_folder_gets_a_file_each(run: Run, workspace: Path) -> None:
+    """Named after namespace and name; together they hold what standard output would."""
+    result = run("generate", "manifests", "--offline", "-o", "made/policies")
+    files = sorted((workspace / "made/policies").iterdir())
+    policies = [yaml.safe_load(file.read_text()) for file in files]
+    assert [file.name for file in files] == [
+        f"{each['metadata']['namespace']}.{each['metadata']['name']}.yaml" for each in policies
+    ]
+    assert policies == list(yaml.safe_load_all(run("generate", "manifests", "--offline").stdout))
+    assert result.stdout == ""
+    assert result.stderr == "wrote 2 policies to made/policies\n"
+
+
+def test_nothing_missing_is_said_on_standard_error(run: Run) -> None:
+    """Standard output stays empty, so that a pipe gets no text."""
+    result = run("generate", "shop.yaml", "--offline")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no policy is missing\n")
+
+
+def test_per_namespace_selects_all_pods(run: Run) -> None:
+    """One policy for DNS and one for istiod, whatever the number of workloads."""
+    result = run("generate", "manifests", "--offline", "--per-namespace")
+    assert [each["spec"]["podSelector"] for each in yaml.safe_load_all(result.stdout)] == [{}, {}]
+
+
+def test_tight_selects_the_workload(run: Run) -> None:
+    """The default."""
+    tight = run("generate", "manifests", "--offline", "--tight").stdout
+    assert tight == run("generate", "manifests", "--offline").stdout
+    selectors = [each["spec"]["podSelector"] for each in yaml.safe_load_all(tight)]
+    assert selectors == [{"matchLabels": {"app": "cart"}}] * 2
+
+
+def test_assume_deny_all_generates_before_the_deny_all_is_there(run: Run) -> None:
+    """The policies are those that a deny-all would make necessary."""
+    assumed = run("generate", "shop.yaml", "--offline", "--assume-deny-all")
+    assert assumed.stdout == run("generate", "-", "--offline", stdin=SHOP + DENY_ALL).stdout
+
+
+def test_what_no_policy_covers_is_told(run: Run) -> None:
+    """A host whose address nobody knows can't be opened."""
+    result = run("generate", "-", "--offline", stdin=SHOP + JWT + ISTIOD_DENIED)
+    assert result.exit_code == 0
+    assert "not covered: RequestAuthentication shop/jwt: keys.example.com does not resolve" in result.stderr
+
+
+def test_a_folder_that_is_a_file_is_refused(run: Run) -> None:
+    """Nothing is overwritten."""
+    result = run("generate", "manifests", "--offline", "-o", "shop.yaml")
+    assert result.exit_code == 2
+    assert "Directory 'shop.yaml' is a file." in result.stderr

@@ -1,0 +1,72 @@
+"""`istio-netpol list` and `istio-netpol diff`."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.workspace import SHOP, Run
+
+
+def test_list_prints_a_line_a_connection(run: Run) -> None:
+    """Sorted by source and destination."""
+    lines = run("list", "shop.yaml").stdout.splitlines()
+    assert "shop/Deployment/cart -> shop/Deployment/db: all" in lines
+    assert lines == sorted(lines)
+
+
+def test_list_is_empty_under_a_deny_all(run: Run) -> None:
+    """Nothing is allowed, and that is said."""
+    result = run("list", "manifests")
+    assert (result.exit_code, result.stdout) == (0, "No connection is allowed.\n")
+
+
+def test_list_assumes_a_deny_all(run: Run) -> None:
+    """What would be left of it."""
+    assert run("list", "shop.yaml", "--assume-deny-all").stdout == "No connection is allowed.\n"
+
+
+def test_list_as_json(run: Run) -> None:
+    """The whole of a protocol is 1 to 65535."""
+    connections = json.loads(run("list", "shop.yaml", "-f", "json").stdout)["connections"]
+    (found,) = [
+        each for each in connections if each["destination"] == "shop/Deployment/db" and "/" in each["source"]
+    ]
+    assert found["ports"] == [{"protocol": name, "from": 1, "to": 65535} for name in ("SCTP", "TCP", "UDP")]
+
+
+def test_list_as_csv(run: Run) -> None:
+    """A row a port range."""
+    rows = run("list", "shop.yaml", "-f", "csv").stdout.splitlines()
+    assert rows[0] == "source,destination,protocol,from,to"
+    assert "shop/Deployment/cart,shop/Deployment/db,TCP,1,65535" in rows
+
+
+def test_a_lost_required_flow_is_exit_code_1(run: Run) -> None:
+    """A deny-all was added."""
+    result = run("diff", "old", "new", "--offline")
+    assert result.exit_code == 1
+    assert "- shop/Deployment/cart -> shop/Deployment/db: all" in result.stdout.splitlines()
+    assert result.stdout.splitlines()[-1].startswith("3 required flows lost, 0 gained; ")
+
+
+def test_a_gained_flow_is_exit_code_0(run: Run) -> None:
+    """A deny-all was removed."""
+    result = run("diff", "new", "old", "--offline", "-f", "json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert [each["rule"] for each in document["flowsGained"]] == ["dns", "dns", "proxy-to-istiod"]
+    assert document["flowsLost"] == []
+
+
+def test_no_difference(run: Run) -> None:
+    """The same input twice."""
+    result = run("diff", "old", "-", "--offline", stdin=SHOP)
+    assert result.exit_code == 0
+    assert result.stdout == "0 required flows lost, 0 gained; 0 connections lost, 0 gained\n"
+
+
+def test_both_can_not_be_standard_input(run: Run) -> None:
+    """There is only one."""
+    result = run("diff", "-", "-", stdin=SHOP)
+    assert result.exit_code == 2
+    assert "OLD and NEW can't both be standard input" in result.stderr

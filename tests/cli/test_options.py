@@ -1,0 +1,98 @@
+"""Options: what they refuse, and in which words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.workspace import Run
+
+from istio_netpol.cli.options import read_settings
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("a.example", "'a.example' has no '='; write HOST=IP, for example keys.example.com=192.0.2.7"),
+        ("=192.0.2.1", "'' is no host name; write it as example.com, in lower case"),
+        ("*.example=192.0.2.1", "'*.example' is no host name; write it as example.com, in lower case"),
+        ("a b=192.0.2.1", "'a b' is no host name; write it as example.com, in lower case"),
+        ("a.example=", "'' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
+        ("a.example=192.0.2.1,", "'' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
+        ("a.example=192.0.2.0/24", "'192.0.2.0/24' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
+        ("a.example=b.example", "'b.example' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(run: Run, value: str, sentence: str) -> None:
+    """Before anything is read."""
+    result = run("check", "gone.yaml", "--address", value)
+    assert result.exit_code == 2
+    assert f"Error: Invalid value for '--address': {sentence}\n" in result.stderr
+
+
+def test_addresses_of_one_host_add_up(workspace: Path) -> None:
+    """And take the place of what the file says of it."""
+    (workspace / "netpol.yaml").write_text(
+        "apiVersion: istio-netpol.io/v1\nkind: Settings\n"
+        "hosts: {knownAddresses: {a.example: [192.0.2.9], b.example: [192.0.2.8]}}\n"
+    )
+    given = [("a.example", ("192.0.2.1",)), ("a.example", ("2001:db8::1",))]
+    assert read_settings("netpol.yaml", given).hosts.known_addresses == {
+        "a.example": ("192.0.2.1", "2001:db8::1"),
+        "b.example": ("192.0.2.8",),
+    }
+
+
+def test_hosts_are_written_in_any_case_and_with_a_final_dot(run: Run) -> None:
+    """DNS names are equal then."""
+    result = run("check", "shop.yaml", "--offline", "--address", "Keys.Example.COM.=192.0.2.7")
+    assert result.exit_code == 0
+
+
+def test_settings_that_are_not_there_are_a_sentence(run: Run) -> None:
+    """Not the defaults in silence."""
+    result = run("check", "shop.yaml", "--config", "gone.yaml")
+    assert result.exit_code == 2
+    assert result.stderr == "gone.yaml: the settings can't be read: No such file or directory\n"
+
+
+def test_all_mistakes_of_the_settings_are_told(run: Run, workspace: Path) -> None:
+    """A line each."""
+    (workspace / "netpol.yaml").write_text(
+        "apiVersion: istio-netpol.io/v1\nkind: Settings\nmesch: {}\ndns: {port: 0}\n"
+    )
+    result = run("list", "shop.yaml", "--config", "netpol.yaml")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "netpol.yaml:3: mesch: is no setting; did you mean mesh?",
+        "netpol.yaml:4: dns.port = 0: is not between 1 and 65535",
+    ]
+
+
+def test_an_unknown_format_is_a_usage_error(run: Run) -> None:
+    """With those that exist."""
+    result = run("check", "shop.yaml", "-f", "yaml")
+    assert result.exit_code == 2
+    assert "'yaml' is not one of 'text', 'json', 'sarif', 'junit', 'github'" in result.stderr
+
+
+def test_format_names_are_those_of_the_report(run: Run) -> None:
+    """The commands name formats without importing them, to start fast; the tables must agree."""
+    from istio_netpol.cli import check, diff, explain, listing
+    from istio_netpol.report.connections import LISTINGS
+    from istio_netpol.report.difference import DIFFERENCES
+    from istio_netpol.report.explanation import EXPLANATIONS
+    from istio_netpol.report.table import FORMATS
+
+    assert tuple(FORMATS) == check.FORMAT_NAMES
+    assert tuple(DIFFERENCES) == diff.FORMAT_NAMES
+    assert tuple(EXPLANATIONS) == explain.FORMAT_NAMES
+    assert tuple(LISTINGS) == listing.FORMAT_NAMES
+
+
+def test_a_dump_of_a_cluster_is_an_input(run: Run, programs: Path) -> None:
+    """A List, as kubectl prints it."""
+    dump = (programs / "dump.json").read_text()
+    result = run("check", "-", "--offline", "-f", "json", stdin=dump)
+    assert json.loads(result.stdout)["summary"]["objects"] == 4
