@@ -1,1 +1,2 @@
-"""Benchmarks: programs that print figures. Run all with `python -m benchmarks`; nothing here fails on a slow machine."""
+"""Benchmarks: programs that print figures. Run all with `python -m benchmarks`; nothing here fails on a
+slow machine."""

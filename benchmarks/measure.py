@@ -24,7 +24,13 @@ class Figure:
         return median(self.runs)
 
     def as_json(self) -> dict[str, object]:
-        return {"name": self.name, "unit": self.unit, "median": self.median, "runs": self.runs, "aim": self.aim}
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "median": self.median,
+            "runs": self.runs,
+            "aim": self.aim,
+        }
 
 
 def run_command(command: Sequence[str]) -> tuple[float, float]:

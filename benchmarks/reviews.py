@@ -15,10 +15,18 @@ def reviews(count: int, namespaces: int) -> Iterator[bytes]:
     for number in range(count):
         ns = f"app-{number * 7 % namespaces:04}"
         if number % 2:
-            text, kind, plural = VIRTUAL_SERVICE.format(ns=ns, name="svc-1"), "VirtualService", "virtualservices"
+            text, kind, plural = (
+                VIRTUAL_SERVICE.format(ns=ns, name="svc-1"),
+                "VirtualService",
+                "virtualservices",
+            )
             group, version = "networking.istio.io", "v1"
         else:
-            text, kind, plural = DEPLOYMENT.format(ns=ns, name=f"new-{number}", tier="back"), "Deployment", "deployments"
+            text, kind, plural = (
+                DEPLOYMENT.format(ns=ns, name=f"new-{number}", tier="back"),
+                "Deployment",
+                "deployments",
+            )
             group, version = "apps", "v1"
         yield _review(str(number), yaml.load(text, yaml.CSafeLoader), group, version, kind, plural)
 

@@ -1,6 +1,7 @@
 """A synthetic cluster under deny-all as one YAML text, the same for the same seed and size.
 
-At full size: 1,000 namespaces, 5,000 workloads, 20,000 pods, 10,000 policies, 1,000 VirtualServices, 200 RequestAuthentications.
+At full size: 1,000 namespaces, 5,000 workloads, 20,000 pods, 10,000 policies, 1,000 VirtualServices, 200
+RequestAuthentications.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ spec:
     metadata: {labels: {app: istiod, istio: pilot}}
     spec:
       serviceAccountName: istiod
-      containers: [{name: discovery, ports: [{containerPort: 8080}, {containerPort: 15010}, {containerPort: 15017}]}]
+      containers:
+      - {name: discovery, ports: [{containerPort: 8080}, {containerPort: 15010}, {containerPort: 15017}]}
 ---
 apiVersion: v1
 kind: Service
@@ -58,7 +60,8 @@ spec:
     metadata:
       labels: {app: istio-ingressgateway, istio: ingressgateway}
     spec:
-      containers: [{name: istio-proxy, ports: [{containerPort: 8080}, {containerPort: 8443}, {containerPort: 15021}]}]
+      containers:
+      - {name: istio-proxy, ports: [{containerPort: 8080}, {containerPort: 8443}, {containerPort: 15021}]}
 ---
 apiVersion: v1
 kind: Service
@@ -82,7 +85,9 @@ spec:
   template:
     metadata: {labels: {k8s-app: kube-dns}}
     spec:
-      containers: [{name: coredns, ports: [{containerPort: 53, name: dns, protocol: UDP}, {containerPort: 53, name: dns-tcp}]}]
+      containers:
+      - name: coredns
+        ports: [{containerPort: 53, name: dns, protocol: UDP}, {containerPort: 53, name: dns-tcp}]
 ---
 apiVersion: v1
 kind: Service

@@ -30,7 +30,9 @@ class Answers:
         return Resolution(host, addresses, ResolutionStatus.RESOLVED, 60)
 
 
-def gate(table: Mapping[str, str], settings: HostSettings | None = None, cluster: AddressSet = NO_CLUSTER) -> HostGate:
+def gate(
+    table: Mapping[str, str], settings: HostSettings | None = None, cluster: AddressSet = NO_CLUSTER
+) -> HostGate:
     return HostGate(Answers(table), settings or HostSettings(), cluster)
 
 
@@ -64,12 +66,17 @@ def test_reserved_addresses_are_refused(address: str) -> None:
     """A host that resolves to a private, reserved or embedded address opens nothing."""
     answer = gate({"evil.example": f"203.0.114.7 {address}"}).addresses("evil.example", "shop")
     assert not answer.addresses
-    assert answer.refused == f"evil.example resolves to {ip_address(address)}, a private, reserved or cluster address"
+    assert (
+        answer.refused
+        == f"evil.example resolves to {ip_address(address)}, a private, reserved or cluster address"
+    )
 
 
 def test_the_clusters_own_public_addresses_are_refused() -> None:
     """An API server at a public address can't be opened by giving it a name."""
-    answer = gate({"api.example": "203.0.114.9"}, cluster=AddressSet.of("203.0.114.9")).addresses("api.example", "shop")
+    answer = gate({"api.example": "203.0.114.9"}, cluster=AddressSet.of("203.0.114.9")).addresses(
+        "api.example", "shop"
+    )
     assert "a private, reserved or cluster address" in answer.refused
 
 
@@ -83,7 +90,9 @@ def test_an_administrator_may_permit_a_private_range() -> None:
 def test_hosts_outside_the_allow_list_are_refused_without_a_query() -> None:
     """A host that no pattern allows is never resolved."""
     answers = Answers({"keys.example": "203.0.114.7"})
-    found = HostGate(answers, HostSettings(allowed_hosts=("*.corp",)), NO_CLUSTER).addresses("keys.example", "shop")
+    found = HostGate(answers, HostSettings(allowed_hosts=("*.corp",)), NO_CLUSTER).addresses(
+        "keys.example", "shop"
+    )
     assert found.refused == "keys.example is not among the hosts that the administrator allows"
     assert answers.asked == []
 
@@ -97,12 +106,15 @@ def test_the_operators_word_is_not_refused() -> None:
 def test_too_many_addresses_are_refused_as_a_whole() -> None:
     """A host over the cap brings nothing, rather than an arbitrary part."""
     many = " ".join(f"203.0.114.{number}" for number in range(5))
-    answer = gate({"big.example": many}, HostSettings(max_addresses_per_host=4)).addresses("big.example", "shop")
+    answer = gate({"big.example": many}, HostSettings(max_addresses_per_host=4)).addresses(
+        "big.example", "shop"
+    )
     assert answer.refused == "big.example has 5 addresses, more than the 4 that a host may bring"
 
 
 def test_a_namespace_has_a_budget_of_addresses() -> None:
-    """The host that goes over a namespace's cap is refused, another namespace's hosts are not, and asking twice costs once."""
+    """The host that goes over a namespace's cap is refused, another namespace's hosts are not, and asking
+    twice costs once."""
     table = {"a.example": "203.0.114.1 203.0.114.2", "b.example": "203.0.114.3"}
     limited = gate(table, HostSettings(max_addresses_per_namespace=2))
     assert limited.addresses("a.example", "shop").addresses
@@ -143,5 +155,7 @@ def test_a_block_never_covers_a_forbidden_address() -> None:
 
 def test_addresses_further_apart_than_the_setting_stay_single() -> None:
     """With a narrower limit, two addresses in different blocks are not merged."""
-    narrow = gate({}, HostSettings(widest_ipv4_block=24)).blocks(AddressSet.of("185.199.108.133", "185.199.109.133"))
+    narrow = gate({}, HostSettings(widest_ipv4_block=24)).blocks(
+        AddressSet.of("185.199.108.133", "185.199.109.133")
+    )
     assert [str(network) for network in narrow.networks()] == ["185.199.108.133/32", "185.199.109.133/32"]

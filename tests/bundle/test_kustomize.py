@@ -49,8 +49,8 @@ def test_kubectl_stands_in(path: Path, tmp_path: Path) -> None:
 def test_no_program_is_told_with_ways_out(path: Path, tmp_path: Path) -> None:
     """Install one, name one, or build it yourself."""
     assert sentence(Kustomize(), tmp_path) == (
-        "the folder is built with kustomize, which is not installed; install kustomize or kubectl, or name the "
-        "program with ISTIO_NETPOL_KUSTOMIZE, or pipe the built manifests in and read them with `-`"
+        "the folder is built with kustomize, which is not installed; install kustomize or kubectl, or name "
+        "the program with ISTIO_NETPOL_KUSTOMIZE, or pipe the built manifests in and read them with `-`"
     )
 
 

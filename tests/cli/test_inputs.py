@@ -74,7 +74,8 @@ def test_all_problems_of_all_files_are_told_at_once(run: Run, workspace: Path) -
     """Sorted by file, and counted."""
     (workspace / "bad.yaml").write_text("kind: Deployment\nmetadata: {name: a}\n")
     assert problems(run, "gone.yaml", "bad.yaml", "shop.yaml") == [
-        "bad.yaml:1: Deployment a: apiVersion: is missing; every Kubernetes object names its apiVersion and kind",
+        "bad.yaml:1: Deployment a: apiVersion: is missing; "
+        "every Kubernetes object names its apiVersion and kind",
         "gone.yaml: does not exist; check the path",
         "2 problems; nothing was done",
     ]

@@ -1,4 +1,5 @@
-"""Every scenario folder, through the command line: what is found, what mends it, and what each policy is for."""
+"""Every scenario folder, through the command line: what is found, what mends it, and what each policy is
+for."""
 
 from __future__ import annotations
 
@@ -7,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.conftest import Golden
+from tests.scenarios import scenario as scenarios
+from tests.scenarios.scenario import Scenario
 
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.snapshot import Snapshot
-from tests.conftest import Golden
-from tests.scenarios import scenario as scenarios
-from tests.scenarios.scenario import Scenario
 
 NAMES = scenarios.names()
 FINISHED = [name for name in NAMES if (scenarios.FOLDER / name / "policies").is_dir()]
@@ -31,10 +32,14 @@ def finished(request: pytest.FixtureRequest) -> Scenario:
 
 
 def test_check_finds_what_the_scenario_says(scenario: Scenario, golden: Golden) -> None:
-    """`check` reports exactly the findings of findings.yaml, and its exit code says whether one is an error."""
+    """`check` reports exactly the findings of findings.yaml, and its exit code says whether one is an
+    error."""
     code, findings = scenarios.check(scenario, scenario.before)
     found = [scenarios.compact(finding) for finding in findings]
-    golden(scenario.folder / "findings.yaml", yaml.safe_dump(found, sort_keys=False, default_flow_style=None, width=110))
+    golden(
+        scenario.folder / "findings.yaml",
+        yaml.safe_dump(found, sort_keys=False, default_flow_style=None, width=110),
+    )
     assert bool(found) != scenario.expects_nothing
     assert bool(scenario.why) == scenario.expects_nothing
     assert code == any(finding["severity"] == "error" for finding in findings)
@@ -85,7 +90,11 @@ def test_each_finished_policy_is_needed(name: str, policy: str) -> None:
 
 def test_shared_parts_are_used() -> None:
     """No shared folder is left without a scenario that builds on it."""
-    used = {Path(path).relative_to(scenarios.FOLDER).parts[0] for name in NAMES for path in scenarios.read(name).inputs}
+    used = {
+        Path(path).relative_to(scenarios.FOLDER).parts[0]
+        for name in NAMES
+        for path in scenarios.read(name).inputs
+    }
     shared = {folder.name for folder in scenarios.FOLDER.glob("_[!_]*")}
     assert shared <= used
 

@@ -99,7 +99,9 @@ def check(snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: i
         writer.take(flow)
     unnamed = list(table.findings())
     unknown = writer.unknown + sum(1 for finding in unnamed if finding.rule is Issue.UNKNOWN_DESTINATION)
-    findings = sorted([*writer.findings(), *unnamed, *lint(snapshot)], key=lambda finding: finding.sort_key)
+    findings = sorted(
+        [*writer.findings(), *unnamed, *lint(table.snapshot)], key=lambda finding: finding.sort_key
+    )
     summary = Summary(snapshot.object_count, len(flows), writer.denied, unknown, skipped)
     return Report(tuple(findings), summary, table.view.assumptions)
 

@@ -30,7 +30,7 @@ class _Listing:
 def diff(old: Snapshot, new: Snapshot, settings: Settings, resolver: Resolver) -> Difference:
     """What `new` allows and denies that `old` did not. A required flow is lost where it is denied only in
     `new`."""
-    before, after = _listing(old), _listing(new)
+    before, after = _listing(old, settings), _listing(new, settings)
     denied_before, denied_after = _denied(old, settings, resolver), _denied(new, settings, resolver)
     return Difference(
         gained=_minus(after, before),
@@ -40,9 +40,9 @@ def diff(old: Snapshot, new: Snapshot, settings: Settings, resolver: Resolver) -
     )
 
 
-def _listing(snapshot: Snapshot) -> _Listing:
+def _listing(snapshot: Snapshot, settings: Settings) -> _Listing:
     listing = _Listing()
-    for each in connections(snapshot):
+    for each in connections(snapshot, settings):
         if "/" not in each.destination:
             _add_range(listing, (each.source, True), each.destination, each.ports)
         elif "/" not in each.source:

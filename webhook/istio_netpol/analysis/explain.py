@@ -11,6 +11,7 @@ from istio_netpol.analysis.peer_names import find_peer, find_service
 from istio_netpol.analysis.remedies import PolicyWriter, Unmendable
 from istio_netpol.analysis.results import Explanation, Judged, Step
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.istio.injected_pods import as_injected
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, Peer, PodsPeer, RequiredFlow
@@ -39,6 +40,7 @@ def explain(
     or a Service's port where the destination is a Service. Raises InputError for peers and ports that the
     input does not have.
     """
+    snapshot = as_injected(snapshot, settings.mesh)
     table = FlowTable(MeshView(snapshot, settings), {})
     steps: list[Step] = []
     client = find_peer(source, snapshot)

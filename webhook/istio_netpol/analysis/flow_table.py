@@ -10,6 +10,7 @@ from typing import Any
 
 from istio_netpol.analysis.cluster_addresses import cluster_addresses
 from istio_netpol.istio.catalogue import CATALOGUE, outcomes_of
+from istio_netpol.istio.injected_pods import as_injected
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding
@@ -73,7 +74,8 @@ class FlowTable:
 
     @classmethod
     def of(cls, snapshot: Snapshot, settings: Settings) -> FlowTable:
-        view = MeshView(snapshot, settings)
+        view = MeshView(as_injected(snapshot, settings.mesh), settings)
+        snapshot = view.snapshot
         subjects = (subject for name in snapshot.namespace_names for subject in subjects_in(snapshot, name))
         found = ((subject.ref.key, needs_of(subject, view)) for subject in subjects)
         return cls(view, {key: needs for key, needs in found if needs != NOTHING})

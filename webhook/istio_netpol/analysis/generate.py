@@ -26,7 +26,7 @@ def generate(
     table = FlowTable.of(snapshot, settings)
     judge = judge_of(table, resolver)
     reach = Reach(settings, tenant=False)
-    writer = PolicyWriter(snapshot, judge.gate, per_namespace)
+    writer = PolicyWriter(table.snapshot, judge.gate, per_namespace)
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         judged = judge.resolved(flow)
         if isinstance(judged, HostTrouble):

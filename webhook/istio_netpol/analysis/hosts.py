@@ -38,6 +38,7 @@ would reach the embedded one."""
 
 
 NO_ADDRESSES = AddressSet()
+_FORBIDDEN = "a private, reserved or cluster address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,16 @@ class HostGate:
             answer = self._answers[host] = self._ask(host)
         return self._within_cap(answer, namespace) if answer.addresses else answer
 
+    def literal(self, text: str, addresses: AddressSet, namespace: str) -> HostAnswer:
+        """The same limits for addresses that were written instead of a host."""
+        if text in self._known:
+            return HostAnswer(text, self._known[text])
+        if not self._is_allowed(text):
+            return _not_allowed(text)
+        if addresses & self._forbidden:
+            return HostAnswer(text, refused=f"{text} is {_FORBIDDEN}")
+        return self._within_cap(HostAnswer(text, addresses), namespace)
+
     def blocks(self, addresses: AddressSet) -> AddressSet:
         """The addresses merged into blocks no wider than the settings allow, and never over a forbidden
         range."""
@@ -87,8 +98,8 @@ class HostGate:
         return merged
 
     def _ask(self, host: str) -> HostAnswer:
-        if not any(fnmatchcase(host, pattern) for pattern in self._settings.allowed_hosts):
-            return HostAnswer(host, refused=f"{host} is not among the hosts that the administrator allows")
+        if not self._is_allowed(host):
+            return _not_allowed(host)
         found = self._resolver.resolve(host)
         if found.status is not ResolutionStatus.RESOLVED:
             return HostAnswer(host, unresolved=found.reason)
@@ -101,10 +112,11 @@ class HostGate:
         addresses = AddressSet.of(*found.addresses)
         private = addresses & self._forbidden
         if private:
-            return HostAnswer(
-                host, refused=f"{host} resolves to {_first(private)}, a private, reserved or cluster address"
-            )
+            return HostAnswer(host, refused=f"{host} resolves to {_first(private)}, {_FORBIDDEN}")
         return HostAnswer(host, addresses)
+
+    def _is_allowed(self, host: str) -> bool:
+        return any(fnmatchcase(host, pattern) for pattern in self._settings.allowed_hosts)
 
     def _within_cap(self, answer: HostAnswer, namespace: str) -> HostAnswer:
         brought = self._brought.setdefault(namespace, {})
@@ -117,6 +129,10 @@ class HostGate:
             )
         brought[answer.host] = count
         return answer
+
+
+def _not_allowed(host: str) -> HostAnswer:
+    return HostAnswer(host, refused=f"{host} is not among the hosts that the administrator allows")
 
 
 def _forbidden(settings: HostSettings) -> AddressSet:

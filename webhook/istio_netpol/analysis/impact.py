@@ -18,6 +18,7 @@ from istio_netpol.analysis.flow_table import (
 )
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.openings import Reach
+from istio_netpol.istio.injected_pods import as_injected
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
@@ -54,7 +55,10 @@ def review_change(
     """
     unseen = [each for each in old if each.ref.key not in table.needs]
     before = table.with_objects(unseen) if unseen else table
-    snapshot = before.snapshot.with_changes(put, remove)
+    namespaces = {each.namespace for each in put if isinstance(each, Workload)}
+    namespaces |= {each.name for each in put if isinstance(each, Namespace)}
+    changed = before.snapshot.with_changes(put, remove)
+    snapshot = as_injected(changed, table.settings.mesh, namespaces)
     review = _Review(before, MeshView(snapshot, table.settings), tuple(put), tuple(remove), resolver)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
     mended = {(policy.namespace, policy.name): policy for finding in findings for policy in finding.remedy}

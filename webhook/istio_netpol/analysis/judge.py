@@ -8,7 +8,7 @@ from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.results import Judged
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4
-from istio_netpol.model.flows import AddressPeer, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.verdicts import OPEN, Verdict
 from istio_netpol.netpol.evaluate import judge
 
@@ -42,7 +42,7 @@ class FlowJudge:
     def resolved(self, flow: RequiredFlow) -> Judged | HostTrouble:
         """The verdict on a flow, after its host was resolved if policies make that necessary."""
         if not isinstance(flow.destination, HostPeer):
-            return Judged(flow, self.verdict(flow))
+            return self._to_known(flow)
         anywhere = self.verdict(replace(flow, destination=AddressPeer(ALL_IPV4, flow.destination.host)))
         if anywhere.allowed:
             return Judged(flow, anywhere)
@@ -51,6 +51,23 @@ class FlowJudge:
             return HostTrouble(flow, answer.refused or answer.unresolved, bool(answer.refused))
         exact = replace(flow, destination=AddressPeer(answer.addresses, flow.destination.host))
         return Judged(exact, self.verdict(exact))
+
+    def _to_known(self, flow: RequiredFlow) -> Judged | HostTrouble:
+        """The verdict on a flow whose destination needs no lookup. A tenant's URL may name an address too,
+        itself or through endpoints that the tenant wrote, and is refused like a host that resolves to it."""
+        judged = Judged(flow, self.verdict(flow))
+        peer = flow.destination
+        if (
+            judged.verdict.allowed
+            or flow.kind is not FlowKind.ISTIOD_TO_JWKS
+            or not isinstance(peer, AddressPeer)
+        ):
+            return judged
+        written = peer.text.removesuffix("/32").removesuffix("/128")
+        answer = self.gate.literal(written, peer.addresses, flow.object.namespace)
+        if answer.refused:
+            return HostTrouble(replace(flow, destination=HostPeer(written)), answer.refused, True)
+        return judged
 
     def _is_stand_in(self, peer: object) -> bool:
         return isinstance(peer, PodsPeer) and self.view.is_stand_in(peer.workload)

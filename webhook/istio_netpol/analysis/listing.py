@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.analysis.results import Connection
+from istio_netpol.istio.injected_pods import as_injected
+from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.connectivity import connections as pairs
 
 
-def connections(snapshot: Snapshot) -> Iterator[Connection]:
+def connections(snapshot: Snapshot, settings: Settings) -> Iterator[Connection]:
     """The connections, sorted by source and destination, one at a time."""
-    for source, destination, ports in pairs(snapshot):
+    for source, destination, ports in pairs(as_injected(snapshot, settings.mesh)):
         yield Connection(source, destination, ports)

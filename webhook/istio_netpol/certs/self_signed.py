@@ -30,8 +30,11 @@ class CertificateFiles:
     key: Path
 
 
-def make_self_signed(folder: Path, names: Sequence[str] = LOCAL_NAMES, lifetime: timedelta = LIFETIME) -> CertificateFiles:
-    """Makes a CA and a certificate for these DNS names and addresses, and writes both; keys are readable by their owner only.
+def make_self_signed(
+    folder: Path, names: Sequence[str] = LOCAL_NAMES, lifetime: timedelta = LIFETIME
+) -> CertificateFiles:
+    """Makes a CA and a certificate for these DNS names and addresses, and writes both; keys are readable
+    by their owner only.
 
     The CA's key is not kept: what it signed can't be extended.
     """

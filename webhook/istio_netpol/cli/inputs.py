@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from istio_netpol.bundle.kustomize import Kustomize
-from istio_netpol.cli.progress import CountedFile, Progress
 from istio_netpol.bundle.sources import ManifestFile, Overlay, Source, Sources, problem
+from istio_netpol.cli.progress import CountedFile, Progress
 from istio_netpol.errors import InputError, Problem, ToolError
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.raw_objects import RawObject

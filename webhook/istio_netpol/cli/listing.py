@@ -39,8 +39,8 @@ def list_connections(
     from istio_netpol.cli.terminal import write
     from istio_netpol.report.connections import LISTINGS
 
-    read_settings(config)
+    settings = read_settings(config)
     snapshot = read_input(paths, kustomize_from_environment()).snapshot
     if assume_deny_all:
         snapshot = with_deny_all(snapshot)
-    write(LISTINGS[format_name](connections(snapshot)))
+    write(LISTINGS[format_name](connections(snapshot, settings)))

@@ -97,7 +97,9 @@ class ControlPlane:
         address = _annotated_address(client)
         if not address:
             config = self.mesh_config(revision)
-            address = config.discovery_address if config else ""
+            # The config of another control plane names that one's istiod.
+            is_own = config is not None and config.revision == canonical_revision(revision)
+            address = config.discovery_address if config and is_own else ""
         key = (revision, address)
         if key not in self._discovery:
             self._discovery[key] = self._named(address) or self._of_istiods(revision)

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
 
 Outcome = RequiredFlow | Finding
-"""A rule yields flows, and findings where no flow can be named (`unknown-destination`, `consent-missing` …)."""
+"""A rule yields flows, and findings where no flow can be named (`unknown-destination`, `consent-missing`
+…)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row of the catalogue.
 
-    `subjects` are the model types whose objects the rule looks at, `kind` is the flow kind that it mainly yields, `sources` cite where
-    the behaviour is documented. `outcomes` must not depend on anything but its arguments.
+    `subjects` are the model types whose objects the rule looks at, `kind` is the flow kind that it mainly
+    yields, `sources` cite where the behaviour is documented. `outcomes` must not depend on anything but its
+    arguments.
     """
 
     name: str
