@@ -27,13 +27,19 @@ def namespace_of(request: Request) -> str:
     return request.name if (request.kind.group, request.kind.kind) == ("", "Namespace") else request.namespace
 
 
-def _is_exempt(request: Request, settings: AdmissionSettings) -> bool:
-    namespace = namespace_of(request)
+def is_exempt_namespace(namespace: str, settings: AdmissionSettings) -> bool:
+    """Whether nothing of a namespace is judged; objects without one are not judged either."""
     return (
         not namespace
         or namespace in NEVER_JUDGED
         or namespace == settings.own_namespace
         or namespace in settings.exempt_namespaces
+    )
+
+
+def _is_exempt(request: Request, settings: AdmissionSettings) -> bool:
+    return (
+        is_exempt_namespace(namespace_of(request), settings)
         or request.user_info.username in settings.exempt_users
         or any(group in settings.exempt_groups for group in request.user_info.groups or ())
     )

@@ -14,6 +14,7 @@ from istio_netpol.analysis.remedies import Draft, PolicyWriter, Unmendable, writ
 from istio_netpol.analysis.results import Judged, Report, Summary
 from istio_netpol.model.findings import Finding, Issue, RuleId, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow
+from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
@@ -64,28 +65,29 @@ class FindingsWriter:
         elif outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block:
             self._others.append(_ip_block_finding(outcome))
 
+    def policies(self) -> tuple[NetworkPolicy, ...]:
+        """The policies that may be written: without those that only a consent would permit."""
+        return self._writer.policies()
+
     def findings(self) -> list[Finding]:
         """All of it, in no order."""
         return self._others + [_denied_finding(each) for each in self._denied]
 
     def _draft(self, judged: Judged) -> _Denied:
-        """The policies for a denied flow; where consent is missing, both sides' are drafted apart, to be
-        shown only."""
+        """The policies for a denied flow; where consent is missing, its finding shows both sides' policies,
+        and only the permitted one may be written."""
         denied = _Denied(judged)
         openings = list(openings_of(judged))
         permitted = [
             each for each in openings if self._reach.may_open(each.flow, each.direction, each.subject)
         ]
         denied.withheld = not judged.flow.consented and len(permitted) < len(openings)
-        writer = (
-            PolicyWriter(self._judge.view.snapshot, self._judge.gate) if denied.withheld else self._writer
-        )
-        for opening in openings if denied.withheld else permitted:
-            drafted = writer.add(opening)
-            if isinstance(drafted, Unmendable):
-                denied.unmendable.append(drafted)
-            else:
-                denied.drafts.append(drafted)
+        drafted = [self._writer.add(opening) for opening in permitted]
+        if denied.withheld:
+            shown = PolicyWriter(self._judge.view.snapshot, self._judge.gate)
+            drafted = [shown.add(opening) for opening in openings]
+        denied.drafts = [each for each in drafted if isinstance(each, Draft)]
+        denied.unmendable = [each for each in drafted if isinstance(each, Unmendable)]
         return denied
 
 

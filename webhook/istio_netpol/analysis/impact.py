@@ -31,7 +31,7 @@ from istio_netpol.model.workloads import Namespace, Workload
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """The findings that a change brings, sorted, and the policies that would mend them.
+    """The findings that a change brings, sorted, and the policies that may be written to mend them.
 
     A finding without a remedy is one that whoever makes the change can't mend. `isolating` says that the
     change itself isolates pods: its remedies must not be stored before it.
@@ -61,10 +61,9 @@ def review_change(
     snapshot = as_injected(changed, table.settings.mesh, namespaces)
     review = _Review(before, MeshView(snapshot, table.settings), tuple(put), tuple(remove), resolver)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
-    mended = {(policy.namespace, policy.name): policy for finding in findings for policy in finding.remedy}
     return Impact(
         findings=tuple(findings),
-        policies=tuple(mended[key] for key in sorted(mended)),
+        policies=review.writer.policies(),
         isolating=any(isinstance(each, NetworkPolicy) for each in put),
     )
 
@@ -85,17 +84,17 @@ class _Review:
         self._changed = (*put, *remove)
         self._before = FlowJudge(table.view, gate)
         self._after = FlowJudge(after, gate)
+        self.writer = FindingsWriter(self._after, Reach(table.settings, tenant=True))
 
     def findings(self) -> Iterator[Finding]:
         """One finding for each flow that the change denies or leaves unjudged; `impact` where another
         object needs it."""
         own = {each.ref.key for each in self._changed}
         known, needed, unnamed = self._flows()
-        writer = FindingsWriter(self._after, Reach(self._table.settings, tenant=True))
         for key, flow in needed.items():
             if not self._was_denied(known.get(key)):
-                writer.take(flow)
-        for finding in unnamed + writer.findings():
+                self.writer.take(flow)
+        for finding in unnamed + self.writer.findings():
             is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in own
             yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
 

@@ -63,15 +63,17 @@ class Sources:
             if self._is_new(status):
                 yield ManifestFile(path, status.st_size)
             return
-        self._repeated = False
-        empty = True
-        for source in self._folder(path, status):
-            empty = False
-            yield source
-        if empty and not self._repeated:
+        found = list(self.in_folder(path, status))
+        yield from found
+        if not found and not self._repeated:
             yield problem(
                 argument, "no manifests found", f"looked for {', '.join(f'*{each}' for each in SUFFIXES)}"
             )
+
+    def in_folder(self, folder: Path, status: os.stat_result) -> Iterator[Source | Problem]:
+        """The sources of a folder, which may have none."""
+        self._repeated = False
+        yield from self._folder(folder, status)
 
     def _folder(self, folder: Path, status: os.stat_result) -> Iterator[Source | Problem]:
         if not self._is_new(status):

@@ -20,8 +20,9 @@ from istio_netpol.cli.generate import generate
 from istio_netpol.cli.listing import list_connections
 from istio_netpol.cli.names import COMPLETE_VARIABLE, PLUGIN, PROGRAM
 from istio_netpol.cli.program import Program
+from istio_netpol.cli.serve import serve
 
-COMMANDS: tuple[click.Command, ...] = (check, generate, explain, list_connections, diff, completion)
+COMMANDS: tuple[click.Command, ...] = (check, generate, explain, list_connections, diff, serve, completion)
 
 
 @click.group(

@@ -130,6 +130,7 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "admission.ownNamespace": _namespace,
     "admission.exemptNamespaces": _namespace,
     "admission.trustedNamespaces": _namespace,
+    "admission.maxRequestBytes": _between(64 * 1024, 64 * 1024 * 1024),
     "scrapeNamespaces": _namespace,
 }
 """The check of each value by its path; of a list or a mapping, of each value in it."""

@@ -130,6 +130,9 @@ class AdmissionSettings:
     trusted_namespaces: tuple[str, ...] = ("istio-system", "kyma-system", "kube-system")
     """Namespaces whose objects may open other namespaces: only cluster administrators write there."""
 
+    max_request_bytes: int = 8 * 1024 * 1024
+    """The largest request that is read: an object and what it was before, each at most what etcd stores."""
+
     deny_controlled_pods: bool = False
     """Deny pods that a controller owns. Off: a node failure must not become an outage."""
 

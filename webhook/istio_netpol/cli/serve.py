@@ -1,0 +1,116 @@
+"""`istio-netpol serve`: the admission webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.options import config_option, resolution_options
+
+SCHEME = "dir:"
+
+
+class FolderOption(click.ParamType[Path]):
+    """`dir:PATH`."""
+
+    name = "dir:PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The folder, which must be there."""
+        if isinstance(value, Path):
+            return value
+        if not value.startswith(SCHEME):
+            self.fail(f"{value!r} names no source; write dir:PATH", param, ctx)
+        folder = Path(value.removeprefix(SCHEME) or ".")
+        if not folder.is_dir():
+            self.fail(f"{folder} is no folder; create it, or name another one", param, ctx)
+        return folder
+
+
+class ListenAddress(click.ParamType[tuple[str, int]]):
+    """`HOST:PORT`; an IPv6 host stands in brackets."""
+
+    name = "HOST:PORT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Host without brackets, and port; 0 is any free one."""
+        if isinstance(value, tuple):
+            return value
+        host, separator, port = value.rpartition(":")
+        is_bracketed = host.startswith("[") and host.endswith("]")
+        if not separator or not host or (":" in host and not is_bracketed):
+            self.fail(f"{value!r} is no address; write HOST:PORT, for example 127.0.0.1:8443", param, ctx)
+        if not port.isdecimal() or int(port) > 65535:
+            self.fail(f"{port!r} is no port; use a number from 0 (any free one) to 65535", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+@click.command(
+    short_help="Serve the admission webhook.",
+    epilog=examples(
+        "istio-netpol serve --source dir:manifests --self-signed",
+        "istio-netpol serve --source dir:manifests --cert tls.crt --key tls.key --listen 0.0.0.0:8443",
+    ),
+)
+@click.option(
+    "--source", "folder", type=FolderOption(), required=True, help="The folder that stands for the cluster."
+)
+@click.option(
+    "--listen",
+    type=ListenAddress(),
+    default="127.0.0.1:8443",
+    show_default=True,
+    help="Where to serve HTTPS; port 0 takes a free one, which the log names.",
+)
+@click.option(
+    "--metrics-listen", type=ListenAddress(), help="Where to serve /metrics over HTTP; nowhere if absent."
+)
+@click.option("--self-signed", is_flag=True, help="Make a certificate for loopback and --listen.")
+@click.option("--cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate chain, PEM.")
+@click.option("--key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM, no password.")
+@resolution_options()
+@config_option()
+def serve(
+    *,
+    folder: Path,
+    listen: tuple[str, int],
+    metrics_listen: tuple[str, int] | None,
+    self_signed: bool,
+    cert: Path | None,
+    key: Path | None,
+    addresses: Sequence[tuple[str, tuple[str, ...]]],
+    offline: bool,
+    config: str | None,
+) -> None:
+    """Serve the admission webhook for a folder of manifests that stands for a cluster.
+
+    The folder is watched. In namespaces of mode augment, missing policies are written to
+    istio-netpol-generated in it. SIGTERM ends the server after it has answered what is in flight.
+
+    Exit code: 0 after a clean stop, 2 for unusable arguments.
+    """
+    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.server.run import ServeOptions
+    from istio_netpol.server.run import serve as run
+
+    if self_signed == (cert is not None or key is not None) or (cert is None) != (key is None):
+        raise click.UsageError("Give either --self-signed, or --cert and --key.")
+    host, port = listen
+    options = ServeOptions(
+        folder=folder,
+        listen=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        metrics_listen=metrics_listen,
+        certificate=cert,
+        key=key,
+        settings=read_settings(config, addresses),
+        resolver=resolver(offline),
+        kustomize=kustomize_from_environment(),
+    )
+    run(options)

@@ -1,0 +1,1 @@
+"""Host names become addresses: DNS, asked within limits far below a webhook's."""

@@ -1,0 +1,100 @@
+"""The HTTP face of the webhook: paths, limits and errors. What is decided lies behind `Reviewer`."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from istio_netpol.server.metrics import Metrics
+from istio_netpol.server.readiness import Readiness
+from istio_netpol.server.reviewer import Answer, Reviewer
+
+JSON = "application/json"
+Log = structlog.stdlib.BoundLogger
+
+
+def create_app(reviewer: Reviewer, readiness: Readiness, metrics: Metrics, max_bytes: int) -> Flask:
+    """The application; bodies over `max_bytes` are refused unread."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = max_bytes
+    log: Log = structlog.get_logger("review")
+
+    def review(webhook: str) -> Response:
+        if request.mimetype != JSON:
+            return _error(415, f"the content type is {request.mimetype or 'missing'}; send {JSON}")
+        started = time.perf_counter()
+        answer = reviewer.review(request.get_data(cache=False), mutating=webhook == "mutate")
+        metrics.reviewed(webhook, answer, time.perf_counter() - started)
+        _log_answer(log, webhook, answer)
+        return Response(answer.body, answer.status, mimetype=JSON) if answer.body else _refusal(answer)
+
+    @app.post("/validate")
+    def validate() -> Response:
+        return review("validate")
+
+    @app.post("/mutate")
+    def mutate() -> Response:
+        return review("mutate")
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        reasons = readiness.reasons()
+        response = jsonify(status="not ready" if reasons else "ready", reasons=reasons)
+        response.status_code = 503 if reasons else 200
+        return response
+
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, lambda error: _unexpected(log, error))
+    return app
+
+
+def _log_answer(log: Log, webhook: str, answer: Answer) -> None:
+    decision, reviewed = answer.decision, answer.request
+    if decision is None or reviewed is None:
+        log.warning("not a review", webhook=webhook, status=answer.status, reason=answer.reason)
+        return
+    if decision.allowed and not decision.warnings and not answer.stored:
+        return
+    log.info(
+        "denied" if not decision.allowed else "admitted",
+        webhook=webhook,
+        uid=reviewed.uid,
+        object=reviewed.described,
+        operation=reviewed.operation,
+        user=reviewed.user_info.username,
+        rules=list(decision.rules),
+        written=[each.policy.key for each in answer.stored if each.written],
+        refused=[f"{each.policy.key}: {each.refused}" for each in answer.stored if not each.written],
+    )
+
+
+def _refusal(answer: Answer) -> Response:
+    return _error(answer.status, answer.reason)
+
+
+def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        return _error(413, "the body is larger than this webhook reads (admission.maxRequestBytes)")
+    response = _error(error.code or 500, str(error.description or error.name))
+    for name, value in error.get_headers():
+        if name.lower() == "allow":
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(log: Log, error: Exception) -> Response:
+    log.exception("unexpected error", exc_info=error)
+    return _error(500, "an error inside istio-netpol; its log has the details")
+
+
+def _error(status: int, sentence: str) -> Response:
+    response = jsonify(error=sentence, code=status)
+    response.status_code = status
+    return response

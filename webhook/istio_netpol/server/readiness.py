@@ -1,0 +1,41 @@
+"""Whether requests can be answered well, and if not, why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from istio_netpol.model.interfaces import SourceState
+
+STALE_SECONDS = 60.0
+"""How old a snapshot may be. Sources look far more often; older means that they can't."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Asks the source and the certificate."""
+
+    state: Callable[[], SourceState]
+    has_table: Callable[[], bool]
+    certificate_problem: Callable[[], str]
+
+    def reasons(self) -> list[str]:
+        """Why the process is not ready; empty where it is."""
+        state = self.state()
+        reasons = list(state.problems)
+        if not state.synced:
+            reasons.append("the source was not read yet")
+        elif not self.has_table():
+            reasons.append("required flows are being worked out")
+        elif state.age > STALE_SECONDS:
+            reasons.append(f"the source was last seen good {state.age:.0f} s ago")
+        certificate = self.certificate_problem()
+        return [*reasons, certificate] if certificate else reasons
+
+
+def validity(starts: float, ends: float, now: Callable[[], float] = time.time) -> str:
+    """What is wrong with a certificate that is valid between two Unix times; empty where nothing is."""
+    if now() < starts:
+        return "the certificate is not valid yet"
+    return "the certificate has expired" if now() >= ends else ""

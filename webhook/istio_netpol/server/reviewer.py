@@ -1,0 +1,102 @@
+"""Answers AdmissionReviews from the newest table of required flows, and stores what a decision writes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from istio_netpol.admission import message
+from istio_netpol.admission.decision import Decision
+from istio_netpol.admission.judge import decide
+from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.model.interfaces import PolicyStore, StoreResult
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.resolution import Resolver
+
+PENDING_SECONDS = 5.0
+"""How long a written policy counts as stored before the source has shown it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: an HTTP status and body; `request` and `decision` are for logs and metrics."""
+
+    status: int
+    body: bytes
+    request: Request | None = None
+    decision: Decision | None = None
+    stored: tuple[StoreResult, ...] = ()
+    reason: str = ""
+
+
+NOT_READY = "the cluster was not read yet, or not without errors; see /readyz"
+
+
+class Reviewer:
+    """Holds the table that decisions go by. Every method may be called from any thread."""
+
+    def __init__(
+        self, store: PolicyStore, resolver: Resolver, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._resolver = resolver
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._table: FlowTable | None = None
+        self._pending: dict[tuple[str, str], tuple[NetworkPolicy, float]] = {}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a table to decide by."""
+        return self._table is not None
+
+    def take(self, table: FlowTable) -> None:
+        """Goes by a new table from now on, with what was just written and is not in it yet."""
+        now = self._clock()
+        with self._lock:
+            self._pending = {
+                key: (policy, written)
+                for key, (policy, written) in self._pending.items()
+                if now - written < PENDING_SECONDS and table.snapshot.find(NetworkPolicy, *key) is None
+            }
+            unseen = [policy for policy, _ in self._pending.values()]
+            self._table = table.with_objects(unseen) if unseen else table
+
+    def review(self, body: bytes, *, mutating: bool) -> Answer:
+        """The answer to one review; a body that is no review gets an error instead."""
+        request = parse(body)
+        if isinstance(request, BadRequest):
+            return Answer(request.status, b"", reason=request.reason)
+        table = self._table
+        if table is None:
+            return Answer(503, b"", request, reason=NOT_READY)
+        decision = decide(request, table, self._resolver, mutating=mutating)
+        stored = self.store(decision.write) if decision.write else ()
+        if stored:
+            decision = replace(decision, warnings=_told(stored))
+        encoded = encode(request.uid, decision.allowed, decision.message, decision.causes, decision.warnings)
+        return Answer(200, encoded, request, decision, stored)
+
+    def store(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
+        """Stores policies and counts the written ones as there at once."""
+        results = self._store.write(policies)
+        written = [each.policy for each in results if each.written]
+        now = self._clock()
+        with self._lock:
+            self._pending.update({(each.namespace, each.name): (each, now) for each in written})
+            if self._table is not None and written:
+                self._table = self._table.with_objects(written)
+        return results
+
+
+def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:
+    written = message.wrote([each.policy for each in stored if each.written])
+    refused = [
+        f"istio-netpol could not add NetworkPolicy {each.policy.key}: {each.refused}"
+        for each in stored
+        if not each.written
+    ]
+    return written + message.refusals(refused)

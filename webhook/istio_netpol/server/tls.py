@@ -1,0 +1,123 @@
+"""TLS for the webhook: one cached context, renewed when the files change, and an end to slow clients."""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+import threading
+import time
+from pathlib import Path
+
+import structlog
+from cryptography import x509
+
+REQUEST_SECONDS = 10.0
+"""How long a client may take for a handshake, and for sending a request: as long as the API server waits
+for a webhook by default (`timeoutSeconds`, Kubernetes 1.36)."""
+
+Stamp = tuple[tuple[int, int, int], ...]
+
+
+class ImpatientSocket(ssl.SSLSocket):
+    """A server socket whose client must have sent its request within `REQUEST_SECONDS`.
+
+    gunicorn's threads read a request with blocking calls, so a client that sends a byte now and then would
+    keep a thread for ever. The server makes the socket blocking before each request: then the time starts.
+    """
+
+    _deadline: float
+
+    def setblocking(self, flag: bool) -> None:
+        """Starts the time of a request, or waits for the next one."""
+        self._deadline = time.monotonic() + REQUEST_SECONDS
+        super().settimeout(REQUEST_SECONDS if flag else 0.0)
+
+    def do_handshake(self, block: bool = False) -> None:
+        """The handshake, within the time of a request."""
+        self.setblocking(True)
+        try:
+            super().do_handshake(block)
+        except TimeoutError as error:
+            raise _gave_up() from error
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """What has come, within what is left of the time."""
+        if self.gettimeout() == 0.0:
+            return super().recv(buflen, flags)
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise _gave_up()
+        self.settimeout(left)
+        try:
+            return super().recv(buflen, flags)
+        except TimeoutError as error:
+            raise _gave_up() from error
+
+
+def _gave_up() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "the client was too slow")
+
+
+class ServingCertificate:
+    """A certificate and its key in files, and the context that serves them. Files that don't fit together
+    keep the context that did."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._lock = threading.Lock()
+        self._stamp = self._stamp_now()
+        self._context, self._validity = self._load()
+        self._problem = ""
+
+    @property
+    def validity(self) -> tuple[float, float]:
+        """When the served certificate begins and ends, in Unix time."""
+        return self._validity
+
+    @property
+    def problem(self) -> str:
+        """Why newer files are not served; empty where they are."""
+        return self._problem
+
+    def context(self) -> ssl.SSLContext:
+        """The context for the next connection; reads the files again if they changed."""
+        stamp = self._stamp_now()
+        if stamp != self._stamp:
+            with self._lock:
+                if stamp != self._stamp:
+                    self._renew(stamp)
+        return self._context
+
+    def _renew(self, stamp: Stamp) -> None:
+        log = structlog.get_logger("certificate")
+        try:
+            self._context, self._validity = self._load()
+        except (OSError, ValueError) as error:
+            self._problem = f"the new certificate can't be served: {error}"
+            log.error("certificate not renewed", file=str(self._certificate), reason=str(error))
+        else:
+            self._problem = ""
+            log.info("certificate renewed", file=str(self._certificate))
+        self._stamp = stamp
+
+    def _load(self) -> tuple[ssl.SSLContext, tuple[float, float]]:
+        """Raises OSError (of which ssl.SSLError is one) or ValueError where the files can't be used."""
+        leaf = x509.load_pem_x509_certificate(self._certificate.read_bytes())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = ImpatientSocket
+        context.load_cert_chain(self._certificate, self._key, password=_no_password)
+        return context, (leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp())
+
+    def _stamp_now(self) -> Stamp:
+        try:
+            found = (os.stat(path) for path in (self._certificate, self._key))
+            return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
+        except OSError:
+            return ()
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted; give one without a password")
