@@ -39,7 +39,7 @@ class Scene:
 SCENES = (
     Scene(
         "control-plane",
-        "Somebody switches on deny-all in istio-system. istiod would lose the API server, the gateway its clients.",
+        "Somebody switches on deny-all in istio-system. istiod would lose the API server, the gateway users.",
         ("NetworkPolicy/istio-system/default-deny",),
     ),
     Scene(
@@ -55,7 +55,10 @@ SCENES = (
     Scene(
         "virtual-service",
         "httpbin is exposed. Users would see 504: the gateway may not send to the pod, nor the pod receive.",
-        ("Deployment/my-virtualservice-namespace/httpbin", "VirtualService/my-virtualservice-namespace/httpbin"),
+        (
+            "Deployment/my-virtualservice-namespace/httpbin",
+            "VirtualService/my-virtualservice-namespace/httpbin",
+        ),
     ),
     Scene(
         "request-authentication",

@@ -41,18 +41,18 @@ class Cluster:
         """Stores objects, each file complete or absent; an object without a namespace of its own gets
         one."""
         for manifest in found:
+            namespace = manifest["metadata"].get("namespace")
             if manifest["kind"] == "Namespace":
                 self._namespaces[manifest["metadata"]["name"]] = manifest
-                manifest = self._with_mode(manifest)
-            elif (namespace := manifest["metadata"].get("namespace")) and namespace not in self._namespaces:
+            elif namespace and namespace not in self._namespaces:
                 self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-            self._write(described(manifest).replace("/", "."), manifest)
+            self._write(manifest)
 
     def set_mode(self, mode: str) -> None:
         """Labels all namespaces anew."""
         self.mode = mode
         for manifest in self._namespaces.values():
-            self._write(described(manifest).replace("/", "."), self._with_mode(manifest))
+            self._write(manifest)
 
     @property
     def generated(self) -> list[Path]:
@@ -60,13 +60,14 @@ class Cluster:
         return sorted((self.folder / GENERATED).glob("*.yaml"))
 
     def _with_mode(self, manifest: Manifest) -> Manifest:
-        if not self.mode:
+        if not self.mode or manifest["kind"] != "Namespace":
             return manifest
         metadata = manifest["metadata"]
         labels = {**metadata.get("labels", {}), MODE_LABEL: self.mode}
         return {**manifest, "metadata": {**metadata, "labels": labels}}
 
-    def _write(self, name: str, manifest: Manifest) -> None:
+    def _write(self, manifest: Manifest) -> None:
+        name = described(manifest).replace("/", ".")
         half = self.folder / f".{name}.tmp"
-        half.write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
+        half.write_text(yaml.safe_dump(self._with_mode(manifest), sort_keys=False), encoding="utf-8")
         os.replace(half, self.folder / f"{name}.yaml")

@@ -39,7 +39,11 @@ class WebhookProcess:
     """Starts on a free port of loopback; as a context manager it ends with the block."""
 
     def __init__(
-        self, folder: Path, *options: str, certificate: Sequence[str] = ("--self-signed",), ca: Path | None = None
+        self,
+        folder: Path,
+        *options: str,
+        certificate: Sequence[str] = ("--self-signed",),
+        ca: Path | None = None,
     ) -> None:
         command = [sys.executable, "-m", "istio_netpol", "serve", "--source", f"dir:{folder}", *certificate]
         command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--offline", *options]
@@ -149,4 +153,5 @@ class WebhookProcess:
 def read_reply(connection: http.client.HTTPConnection) -> Reply:
     """The answer to the request that was sent on a connection."""
     response = connection.getresponse()
-    return Reply(response.status, response.read(), {name.lower(): value for name, value in response.getheaders()})
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Reply(response.status, response.read(), headers)

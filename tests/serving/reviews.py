@@ -26,13 +26,14 @@ def review(
     kind = {"group": group, "version": version, "kind": subject["kind"]}
     plural = {"NetworkPolicy": "networkpolicies"}.get(subject["kind"], f"{subject['kind'].lower()}s")
     metadata = subject["metadata"]
+    home = metadata["name"] if subject["kind"] == "Namespace" else metadata.get("namespace", "default")
     request = {
         "uid": uid,
         "kind": kind,
         "resource": {"group": group, "version": version, "resource": plural},
         "requestKind": kind,
         "name": metadata["name"],
-        "namespace": metadata["name"] if subject["kind"] == "Namespace" else metadata.get("namespace", "default"),
+        "namespace": home,
         "operation": operation,
         "userInfo": {"username": user, "groups": ["system:authenticated"]},
         "object": new,
