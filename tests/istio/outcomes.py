@@ -31,7 +31,6 @@ API_VERSIONS = {
     "Service": "v1",
     "ConfigMap": "v1",
     "Telemetry": "telemetry.istio.io/v1",
-    "UDPRoute": "gateway.networking.k8s.io/v1alpha2",
 }
 
 

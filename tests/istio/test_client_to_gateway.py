@@ -179,12 +179,18 @@ def kubernetes_gateway(*listeners: Listener, class_name: str = "istio", at: str 
 
 def test_listeners_are_the_pods_own_ports() -> None:
     """istiod deploys pods that listen on the listener's port itself."""
-    public = kubernetes_gateway(Listener("http", 80, "HTTP"), Listener("dns", 53, "UDP"))
+    public = kubernetes_gateway(Listener("http", 80, "HTTP"), Listener("tcp", 9000, "TCP"))
     assert told(RULE, public, view(public)) == [
         "client-to-gateway: clients of the gateway -> Deployment edge/public-istio TCP 80",
-        "client-to-gateway: clients of the gateway -> Deployment edge/public-istio UDP 53",
+        "client-to-gateway: clients of the gateway -> Deployment edge/public-istio TCP 9000",
     ]
     assert flows(RULE, public, view(public))[1].field == "spec.listeners[1].port"
+
+
+def test_udp_listeners_open_nothing() -> None:
+    """Istio serves no UDP, so a policy for it would admit packets that nobody answers."""
+    public = kubernetes_gateway(Listener("dns", 53, "UDP"))
+    assert told(RULE, public, view(public)) == []
 
 
 def test_deployed_pods_are_found_by_the_gateways_name() -> None:

@@ -72,7 +72,6 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("gateway.networking.k8s.io", "GRPCRoute"): decode_route,
     ("gateway.networking.k8s.io", "TCPRoute"): decode_route,
     ("gateway.networking.k8s.io", "TLSRoute"): decode_route,
-    ("gateway.networking.k8s.io", "UDPRoute"): decode_route,
     ("gateway.networking.k8s.io", "ReferenceGrant"): decode_reference_grant,
 }
 """What rules read, by API group and kind; every served version of a group has the fields that are read."""

@@ -39,7 +39,7 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
 
 
 def decode_route(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesRoute]:
-    """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute."""
+    """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute."""
     spec = fields.mapping("spec")
     backends = [backend for rule in spec.mappings("rules") for backend in _backends(rule)]
     yield KubernetesRoute(ref, tuple(_parent(each) for each in spec.mappings("parentRefs")), tuple(backends))

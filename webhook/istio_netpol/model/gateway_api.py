@@ -56,7 +56,7 @@ class BackendRef:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KubernetesRoute:
-    """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute; `ref.kind` says which."""
+    """HTTPRoute, GRPCRoute, TCPRoute or TLSRoute; `ref.kind` says which."""
 
     ref: ObjectRef
     parents: tuple[ParentRef, ...] = ()

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
 
 CLIENTS = AnyPeer("clients of the gateway")
-HBONE_PROTOCOL = "HBONE"
+NOT_FOR_CLIENTS = frozenset({"HBONE", "UDP"})
+"""Protocols of listeners that no client outside the mesh reaches: HBONE is a waypoint's, and Istio opens no
+UDP listener (istio/istio issue 54163)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,6 @@ class Opened:
 
     port: int
     field: str
-    protocol: Protocol = Protocol.TCP
 
 
 def outcomes(gateway: Gateway | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
@@ -70,10 +71,9 @@ def _of_kubernetes(gateway: KubernetesGateway, view: MeshView) -> Iterator[Outco
             yield unknown(gateway.ref, f"spec.addresses[{position}]", sentence)
     for pod in view.kubernetes_gateway_workloads(gateway):
         for position, listener in enumerate(gateway.listeners):
-            if listener.protocol == HBONE_PROTOCOL:
+            if listener.protocol in NOT_FOR_CLIENTS:
                 continue
-            protocol = Protocol.UDP if listener.protocol == "UDP" else Protocol.TCP
-            opened = Opened(listener.port, f"spec.listeners[{position}].port", protocol)
+            opened = Opened(listener.port, f"spec.listeners[{position}].port")
             port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
             yield _flow(gateway.ref, opened, pod, port)
 
@@ -84,7 +84,7 @@ def _flow(ref: ObjectRef, opened: Opened, pod: Workload, port: int) -> RequiredF
         object=ref,
         source=CLIENTS,
         destination=PodsPeer(pod),
-        protocol=opened.protocol,
+        protocol=Protocol.TCP,
         port=port,
         reason=f"{ref} opens port {opened.port} for its clients",
         field=opened.field,

@@ -1,9 +1,9 @@
-"""HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute: the pods of the Gateways that a route attaches to
-connect to its backends.
+"""HTTPRoute, GRPCRoute, TCPRoute, TLSRoute: the pods of the Gateways that a route attaches to connect to
+its backends.
 
 A parent of kind Service or ServiceEntry makes a route of the mesh: its clients are sidecars and waypoints, no
-gateway. Whether a Gateway's
-`allowedRoutes` admit the route is left to Istio.
+gateway. Whether a Gateway's `allowedRoutes` admit the route is left to Istio, which serves no UDPRoute
+(istio/istio issue 54163).
 """
 
 from __future__ import annotations
