@@ -16,7 +16,19 @@ from istio_netpol.cli.main import program
 FOLDER = Path(__file__).parent
 SCENARIO_FILE = "scenario.yaml"
 KEYS = frozenset(
-    {"title", "trap", "source", "with", "args", "submit", "remains", "leaving_out", "expects_nothing", "why"}
+    {
+        "title",
+        "trap",
+        "source",
+        "with",
+        "args",
+        "settings",
+        "submit",
+        "remains",
+        "leaving_out",
+        "expects_nothing",
+        "why",
+    }
 )
 
 
@@ -68,13 +80,17 @@ def read(name: str) -> Scenario:
         trap=document["trap"],
         source=document["source"],
         inputs=tuple(path for part in document.get("with", ()) for path in _paths(part)),
-        args=tuple(document.get("args", ())),
+        args=(*document.get("args", ()), *_settings(folder, document.get("settings", ""))),
         submit=document.get("submit", ""),
         remains=tuple(document.get("remains", ())),
         leaving_out=document.get("leaving_out", {}),
         expects_nothing=document.get("expects_nothing", False),
         why=document.get("why", ""),
     )
+
+
+def _settings(folder: Path, name: str) -> tuple[str, ...]:
+    return ("--config", str(folder / name)) if name else ()
 
 
 def _paths(part: str) -> Iterable[str]:

@@ -1,0 +1,64 @@
+"""What the pages show is what the program does, and what they point to is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.docs.transcripts import ROOT, Transcript, pages, transcripts
+from tests.serving.reviews import review
+
+from istio_netpol.admission.judge import decide
+from istio_netpol.admission.reviews import Request, parse
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.cli.resolving import Offline
+from istio_netpol.manifests.load import load
+from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+
+TRANSCRIPTS = [each for page in pages() for each in transcripts(page)]
+SHOP = ROOT / "docs" / "examples" / "shop"
+DENIAL = re.compile(r"<!-- the denial of cart.yaml -->\n\n```text\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("shown", [each for each in TRANSCRIPTS if each.is_ours], ids=lambda each: each.name)
+def test_a_command_prints_what_its_page_shows(shown: Transcript, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever types the command reads the same."""
+    monkeypatch.chdir(ROOT)
+    output = shown.run()
+    assert shown.tells(output), output
+
+
+def test_most_commands_are_shown_with_their_output() -> None:
+    """The test above has something to compare."""
+    assert {each.command.split()[1] for each in TRANSCRIPTS if each.is_ours and each.printed} >= {
+        "check",
+        "explain",
+        "list",
+        "diff",
+    }
+
+
+def test_the_readme_shows_a_real_denial() -> None:
+    """The text on the first screen is what the webhook answers."""
+    (shown,) = DENIAL.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    files = [SHOP / "namespace.yaml"]
+    documents = (each for file in files for each in read_documents(file.read_bytes(), file.name))
+    table = FlowTable.of(Snapshot.of(load(documents, "default").objects), Settings())
+    deployment = list(yaml.safe_load_all((SHOP / "cart.yaml").read_text(encoding="utf-8")))[1]
+    request = parse(review(deployment))
+    assert isinstance(request, Request)
+    decision = decide(request, table, Offline(), mutating=False)
+    assert not decision.allowed
+    assert shown.rstrip("\n") == decision.message, decision.message
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file or folder of the repository."""
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
