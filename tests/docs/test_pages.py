@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.docs.transcripts import ROOT, Transcript, pages, transcripts
+from tests.docs.transcripts import ELISION, ROOT, Transcript, pages, transcripts
 from tests.serving.reviews import review
 
 from istio_netpol.admission.judge import decide
@@ -26,10 +26,15 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
 @pytest.mark.parametrize("shown", [each for each in TRANSCRIPTS if each.is_ours], ids=lambda each: each.name)
-def test_a_command_prints_what_its_page_shows(shown: Transcript, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever types the command reads the same."""
+def test_a_command_prints_what_its_page_shows(
+    shown: Transcript, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Whoever types the command reads the same; `--update` writes it anew where nothing is elided."""
     monkeypatch.chdir(ROOT)
     output = shown.run()
+    if request.config.getoption("--update") and not shown.tells(output) and ELISION not in shown.printed:
+        _rewrite(shown.page, f"$ {shown.command}\n{shown.printed}", f"$ {shown.command}\n{output.rstrip()}\n")
+        return
     assert shown.tells(output), output
 
 
@@ -43,9 +48,18 @@ def test_most_commands_are_shown_with_their_output() -> None:
     }
 
 
-def test_the_readme_shows_a_real_denial() -> None:
+def test_the_readme_shows_a_real_denial(request: pytest.FixtureRequest) -> None:
     """The text on the first screen is what the webhook answers."""
-    (shown,) = DENIAL.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    readme = ROOT / "README.md"
+    (shown,) = DENIAL.findall(readme.read_text(encoding="utf-8"))
+    told = f"{_denial_of_the_cart()}\n"
+    if request.config.getoption("--update"):
+        _rewrite(readme, f"```text\n{shown}```", f"```text\n{told}```")
+    else:
+        assert shown == told
+
+
+def _denial_of_the_cart() -> str:
     files = [SHOP / "namespace.yaml"]
     documents = (each for file in files for each in read_documents(file.read_bytes(), file.name))
     table = FlowTable.of(Snapshot.of(load(documents, "default").objects), Settings())
@@ -54,7 +68,11 @@ def test_the_readme_shows_a_real_denial() -> None:
     assert isinstance(request, Request)
     decision = decide(request, table, Offline(), mutating=False)
     assert not decision.allowed
-    assert shown.rstrip("\n") == decision.message, decision.message
+    return decision.message
+
+
+def _rewrite(page: Path, old: str, new: str) -> None:
+    page.write_text(page.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
