@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from istio_netpol.printable import visible
+
 
 class NetpolError(Exception):
     """Whatever this package raises on purpose."""
@@ -39,7 +41,7 @@ class Problem:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         field = " = ".join(part for part in (self.field, self.value) if part is not None)
         sentence = self.cause if self.remedy is None else f"{self.cause}; {self.remedy}"
-        return ": ".join(part for part in (place, self.object, field, sentence) if part)
+        return visible(": ".join(part for part in (place, self.object, field, sentence) if part))
 
 
 class InputError(NetpolError):

@@ -33,7 +33,7 @@ from istio_netpol.manifests.decode_security import (
     decode_request_authentication,
     decode_telemetry,
 )
-from istio_netpol.manifests.decode_selectors import SUBDOMAIN, check_labels
+from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of
 from istio_netpol.manifests.decode_workloads import decode_controller, decode_cron_job, decode_pod
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
@@ -94,10 +94,12 @@ def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Any
         return [], []
     problems: list[Problem] = []
     ref = _reference(raw, default_namespace, problems)
-    fields = Fields(raw.content, "", (raw.file, raw.line, str(ref)), problems)
+    described = str(ref) if ref.name else f"{ref.kind} without a name"
+    fields = Fields(raw.content, "", (raw.file, raw.line, described), problems)
     _check_metadata(fields)
     values = list(decoder(fields, ref))
-    return ([], problems) if problems else (values, [])
+    # What two readers of a field both complain about is told once.
+    return ([], list(dict.fromkeys(problems))) if problems else (values, [])
 
 
 def _decoder(raw: RawObject) -> Decoder | None:
@@ -119,7 +121,7 @@ def _reference(raw: RawObject, default_namespace: str, problems: list[Problem]) 
 def _check_metadata(fields: Fields) -> None:
     metadata = fields.mapping("metadata")
     name, generated = metadata.content.get("name"), metadata.content.get("generateName")
-    if not name and not generated:
+    if name in (None, "") and not generated:
         metadata.problem("metadata.name", None, "is missing", "name the object")
     elif isinstance(name, str) and (len(name) > 253 or not SUBDOMAIN.fullmatch(name)):
         metadata.problem(
@@ -137,4 +139,4 @@ def _check_metadata(fields: Fields) -> None:
             "is no namespace name",
             "use at most 63 lower-case letters, digits and '-'",
         )
-    check_labels(metadata, "labels", metadata.strings("labels"))
+    labels_of(metadata, "labels")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
 
-import yaml
-
+from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
+from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
@@ -17,6 +17,9 @@ from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointS
 from istio_netpol.model.workloads import Namespace
 
 CALLED_BY = "istio-netpol.io/called-by"
+PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+"""An IANA service name: what container ports are called."""
+
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -33,9 +36,31 @@ def protocol_of(fields: Fields, name: str = "protocol") -> Protocol:
 def port_number(fields: Fields, name: str) -> int:
     """A port number of 1 to 65535; 0 where absent."""
     number = fields.integer(name)
-    if fields.has(name) and isinstance(fields.content[name], int) and not 1 <= number <= 65535:
+    if type(fields.content.get(name)) is int and not 1 <= number <= 65535:
         fields.problem(fields.at(name), number, "is no port number", "use 1 to 65535")
     return number
+
+
+def required_port(fields: Fields, name: str) -> int:
+    """A port number of 1 to 65535 that has to be there."""
+    if not fields.has(name):
+        fields.problem(fields.at(name), None, "is missing", "use 1 to 65535")
+    return port_number(fields, name)
+
+
+def port_or_name(fields: Fields, name: str) -> int | str | None:
+    """A port by number or name, as the API server accepts them."""
+    port = fields.integer_or_text(name)
+    if isinstance(port, int):
+        return port_number(fields, name)
+    if port is not None and (len(port) > 15 or not PORT_NAME.fullmatch(port)):
+        fields.problem(
+            fields.at(name),
+            port,
+            "is no port name",
+            "use at most 15 lower-case letters, digits and '-', at least one letter",
+        )
+    return port
 
 
 def decode_namespace(fields: Fields, ref: ObjectRef) -> Iterator[Namespace]:
@@ -53,7 +78,7 @@ def decode_service(fields: Fields, ref: ObjectRef) -> Iterator[Service]:
     yield Service(
         ref=ref,
         ports=tuple(_service_port(port) for port in spec.mappings("ports")),
-        selector=(spec.strings("selector") or None) if spec.has("selector") else None,
+        selector=(labels_of(spec, "selector") or None) if spec.has("selector") else None,
         type=spec.text("type", "ClusterIP"),
         cluster_ips=cluster_ips,
         external_name=spec.text("externalName") if spec.text("type") == "ExternalName" else "",
@@ -63,11 +88,10 @@ def decode_service(fields: Fields, ref: ObjectRef) -> Iterator[Service]:
 
 
 def _service_port(fields: Fields) -> ServicePort:
-    number = port_number(fields, "port")
+    number = required_port(fields, "port")
     target = fields.integer_or_text("targetPort")
-    return ServicePort(
-        number, target if target not in (None, 0, "") else number, fields.text("name"), protocol_of(fields)
-    )
+    target = number if target in (None, 0, "") else port_or_name(fields, "targetPort")
+    return ServicePort(number, target or number, fields.text("name"), protocol_of(fields))
 
 
 def decode_endpoint_slice(fields: Fields, ref: ObjectRef) -> Iterator[EndpointSlice]:
@@ -133,10 +157,10 @@ def decode_config_map(fields: Fields, ref: ObjectRef) -> Iterator[MeshConfig]:
     data = fields.mapping("data")
     if not (ref.name == "istio" or ref.name.startswith("istio-")) or not data.has("mesh"):
         return
-    try:
-        content: Any = yaml.load(data.text("mesh"), yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        data.problem("data.mesh", str(error).split("\n", maxsplit=1)[0], "is no YAML")
+    content, problems = read_text(data.text("mesh"))
+    for cause in problems:
+        data.problem("data.mesh", None, cause)
+    if problems:
         return
     if content is not None and not isinstance(content, dict):
         data.problem("data.mesh", content, "is no mapping")
@@ -177,5 +201,5 @@ def _providers(mesh: Fields) -> Iterator[ExtensionProvider]:
                 provider = entry.mapping(kind)
                 if provider.text("service"):
                     yield ExtensionProvider(
-                        entry.text("name"), kind, provider.text("service"), provider.integer("port")
+                        entry.text("name"), kind, provider.text("service"), port_number(provider, "port")
                     )

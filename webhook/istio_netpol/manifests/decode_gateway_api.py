@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.manifests.decode_core import port_number
+from istio_netpol.manifests.decode_core import port_number, required_port
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.gateway_api import (
     BackendRef,
@@ -29,7 +29,7 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
         ref=ref,
         class_name=spec.text("gatewayClassName"),
         listeners=tuple(
-            Listener(each.text("name"), port_number(each, "port"), each.text("protocol"))
+            Listener(each.text("name"), required_port(each, "port"), each.text("protocol"))
             for each in spec.mappings("listeners")
         ),
         hostnames=tuple(hostnames),
@@ -52,7 +52,7 @@ def _parent(fields: Fields) -> ParentRef:
         namespace=fields.text("namespace"),
         group=fields.text("group", GROUP),
         section_name=fields.text("sectionName"),
-        port=fields.integer("port") if fields.has("port") else None,
+        port=port_number(fields, "port") if fields.has("port") else None,
     )
 
 
@@ -73,7 +73,7 @@ def _backend(fields: Fields) -> BackendRef:
     return BackendRef(
         name=fields.text("name"),
         namespace=fields.text("namespace"),
-        port=fields.integer("port") if fields.has("port") else None,
+        port=port_number(fields, "port") if fields.has("port") else None,
         kind=fields.text("kind", "Service"),
         group=fields.text("group"),
         field=fields.path,

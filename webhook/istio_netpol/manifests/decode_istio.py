@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from istio_netpol.manifests.decode_core import port_number, required_port
+from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.mesh import (
     Destination,
@@ -53,7 +55,7 @@ def _route(fields: Fields, protocol: str) -> Route:
 
 def _destination(fields: Fields) -> Destination:
     port = fields.mapping("port")
-    number = port.integer("number") if port.has("number") else None
+    number = port_number(port, "number") if port.has("number") else None
     return Destination(fields.text("host"), number, fields.text("subset"), fields.path)
 
 
@@ -61,17 +63,17 @@ def decode_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Gateway]:
     """An Istio Gateway."""
     spec = fields.mapping("spec")
     yield Gateway(
-        ref, spec.strings("selector"), tuple(_server(server) for server in spec.mappings("servers"))
+        ref, labels_of(spec, "selector"), tuple(_server(server) for server in spec.mappings("servers"))
     )
 
 
 def _server(fields: Fields) -> GatewayServer:
     port = fields.mapping("port")
     return GatewayServer(
-        port.integer("number"),
+        required_port(port, "number"),
         port.text("protocol"),
         port.text("name"),
-        port.integer("targetPort"),
+        port_number(port, "targetPort"),
         fields.texts("hosts"),
     )
 
@@ -79,7 +81,7 @@ def _server(fields: Fields) -> GatewayServer:
 def decode_destination_rule(fields: Fields, ref: ObjectRef) -> Iterator[DestinationRule]:
     """A DestinationRule and its subsets."""
     spec = fields.mapping("spec")
-    subsets = {subset.text("name"): subset.strings("labels") for subset in spec.mappings("subsets")}
+    subsets = {subset.text("name"): labels_of(subset, "labels") for subset in spec.mappings("subsets")}
     yield DestinationRule(ref, spec.text("host"), subsets)
 
 
@@ -93,25 +95,25 @@ def decode_service_entry(fields: Fields, ref: ObjectRef) -> Iterator[ServiceEntr
         addresses=spec.texts("addresses"),
         ports=tuple(
             ServiceEntryPort(
-                port.integer("number"),
+                required_port(port, "number"),
                 port.text("protocol", "TCP"),
                 port.text("name"),
-                port.integer("targetPort"),
+                port_number(port, "targetPort"),
             )
             for port in spec.mappings("ports")
         ),
         location=spec.text("location", "MESH_EXTERNAL"),
         resolution=spec.text("resolution", "NONE"),
         endpoints=tuple(_endpoint(endpoint) for endpoint in spec.mappings("endpoints")),
-        workload_selector=None if selector is None else selector.strings("labels"),
+        workload_selector=None if selector is None else labels_of(selector, "labels"),
         export_to=spec.texts("exportTo"),
     )
 
 
 def _endpoint(fields: Fields) -> WorkloadEndpoint:
     ports = fields.mapping("ports")
-    numbers = {name: ports.integer(name) for name in ports.content}
-    return WorkloadEndpoint(fields.text("address"), numbers, fields.strings("labels"))
+    numbers = {name: port_number(ports, name) for name in ports.content}
+    return WorkloadEndpoint(fields.text("address"), numbers, labels_of(fields, "labels"))
 
 
 def decode_workload_entry(fields: Fields, ref: ObjectRef) -> Iterator[WorkloadEntry]:
@@ -124,7 +126,7 @@ def decode_sidecar(fields: Fields, ref: ObjectRef) -> Iterator[Sidecar]:
     spec = fields.mapping("spec")
     selector = spec.optional("workloadSelector")
     egress = tuple(
-        SidecarEgress(listener.texts("hosts"), listener.mapping("port").integer("number"))
+        SidecarEgress(listener.texts("hosts"), port_number(listener.mapping("port"), "number"))
         for listener in spec.mappings("egress")
     )
-    yield Sidecar(ref, None if selector is None else selector.strings("labels"), egress)
+    yield Sidecar(ref, None if selector is None else labels_of(selector, "labels"), egress)

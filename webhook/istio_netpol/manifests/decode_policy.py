@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from istio_netpol.manifests.decode_core import port_number, protocol_of
+from istio_netpol.manifests.decode_core import port_number, port_or_name, protocol_of
 from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.addresses import IpBlock, Network
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
-
-PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-"""An IANA service name: what container ports are called."""
 
 
 def decode_policy(fields: Fields, ref: ObjectRef) -> Iterator[NetworkPolicy]:
@@ -119,16 +115,7 @@ def _strictly_within(inner: Network, outer: Network) -> bool:
 
 
 def _port(fields: Fields) -> PolicyPort:
-    port = fields.integer_or_text("port")
-    if isinstance(port, str) and (len(port) > 15 or not PORT_NAME.fullmatch(port)):
-        fields.problem(
-            fields.at("port"),
-            port,
-            "is no port name",
-            "use at most 15 lower-case letters, digits and '-', at least one letter",
-        )
-    if isinstance(port, int):
-        port_number(fields, "port")
+    port = port_or_name(fields, "port")
     end = port_number(fields, "endPort") if fields.has("endPort") else None
     if end is not None and not isinstance(port, int):
         fields.problem(

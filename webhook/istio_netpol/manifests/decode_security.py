@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.mesh import (
     AuthorizationPolicy,
@@ -60,7 +61,7 @@ def _rule(fields: Fields) -> AuthorizationRule:
     for entry in fields.mappings("to"):
         operation = entry.mapping("operation")
         for index, text in enumerate(operation.texts("ports")):
-            if text.isdigit():
+            if text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535:
                 ports.append(int(text))
             else:
                 operation.problem(
@@ -98,7 +99,7 @@ def decode_telemetry(fields: Fields, ref: ObjectRef) -> Iterator[Telemetry]:
 
 def _selector(spec: Fields) -> Mapping[str, str] | None:
     selector = spec.optional("selector")
-    return None if selector is None else selector.strings("matchLabels")
+    return None if selector is None else labels_of(selector, "matchLabels")
 
 
 def _target_refs(spec: Fields) -> tuple[TargetRef, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.labels import Operator, Requirement, Selector
@@ -13,24 +14,25 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 
 def selector_of(fields: Fields) -> Selector:
     """The selector that `matchLabels` and `matchExpressions` spell."""
-    labels = fields.strings("matchLabels")
-    check_labels(fields, "matchLabels", labels)
+    labels = labels_of(fields, "matchLabels")
     requirements = tuple(filter(None, (_requirement(entry) for entry in fields.mappings("matchExpressions"))))
     return Selector(tuple(sorted(labels.items())), requirements)
 
 
-def check_labels(fields: Fields, name: str, labels: dict[str, str]) -> None:
-    """Problems for keys and values that the API server refuses."""
+def labels_of(fields: Fields, name: str) -> dict[str, str]:
+    """A mapping of labels; problems for keys and values that the API server refuses."""
+    labels = fields.strings(name)
     for key, value in labels.items():
         path = f"{fields.at(name)}[{key}]"
         check_key(fields, path, key)
         check_value(fields, path, value)
+    return labels
 
 
 def check_key(fields: Fields, path: str, key: str) -> None:
     """Problems for a label key that the API server refuses."""
     prefix, slash, name = key.rpartition("/")
-    if not NAME.fullmatch(name) or len(name) > 63:
+    if not _is_name(name):
         fields.problem(
             path,
             key,
@@ -45,13 +47,19 @@ def check_key(fields: Fields, path: str, key: str) -> None:
 
 def check_value(fields: Fields, path: str, value: str) -> None:
     """Problems for a label value that the API server refuses."""
-    if value and (not NAME.fullmatch(value) or len(value) > 63):
+    if value and not _is_name(value):
         fields.problem(
             path,
             value,
             "is no label value",
             "use at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends",
         )
+
+
+@lru_cache(maxsize=4096)
+def _is_name(text: str) -> bool:
+    """Remembered, for a cluster repeats few labels in very many pods."""
+    return len(text) <= 63 and NAME.fullmatch(text) is not None
 
 
 def _requirement(fields: Fields) -> Requirement | None:

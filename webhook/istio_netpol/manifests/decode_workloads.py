@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from istio_netpol.manifests.decode_core import CALLED_BY, addresses_in, port_number, protocol_of
-from istio_netpol.manifests.decode_selectors import selector_of
+from istio_netpol.manifests.decode_core import CALLED_BY, addresses_in, protocol_of, required_port
+from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of, selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Selector
@@ -59,7 +59,7 @@ def _declared_selector(spec: Fields, ref: ObjectRef) -> Selector | None:
     if not spec.has("selector") or ref.kind == "Job":
         return None
     if ref.kind == "ReplicationController":
-        return Selector.of(spec.strings("selector"))
+        return Selector.of(labels_of(spec, "selector"))
     return selector_of(spec.mapping("selector"))
 
 
@@ -83,7 +83,7 @@ def _workload(
     containers = [*spec.mappings("containers"), *spec.mappings("initContainers")]
     return Workload(
         ref=ref,
-        labels=metadata.strings("labels"),
+        labels=labels_of(metadata, "labels"),
         selector=selector,
         ports=tuple(_ports(spec)),
         host_network=spec.flag("hostNetwork"),
@@ -103,12 +103,14 @@ def _ports(spec: Fields) -> Iterator[ContainerPort]:
     running = [each for each in spec.mappings("initContainers") if each.text("restartPolicy") == "Always"]
     for container in [*spec.mappings("containers"), *running]:
         for port in container.mappings("ports"):
-            yield ContainerPort(port_number(port, "containerPort"), port.text("name"), protocol_of(port))
+            yield ContainerPort(required_port(port, "containerPort"), port.text("name"), protocol_of(port))
 
 
 def _controller(metadata: Fields) -> Owner | None:
     for owner in metadata.mappings("ownerReferences"):
         if owner.flag("controller"):
+            if not SUBDOMAIN.fullmatch(owner.text("name")):
+                owner.problem(owner.at("name"), owner.text("name"), "is no object name")
             return Owner(owner.text("apiVersion"), owner.text("kind"), owner.text("name"), owner.text("uid"))
     return None
 

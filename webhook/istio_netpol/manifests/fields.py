@@ -8,8 +8,6 @@ from typing import Any
 
 from istio_netpol.errors import Problem
 
-MISSING: Any = object()
-
 
 class Fields:
     """A mapping within an object, its path, and the list that all problems of the object go to.
@@ -39,8 +37,9 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
     def problem(self, path: str, value: object, cause: str, remedy: str | None = None) -> None:
+        """Notes what is wrong with a field; `value` None where showing it would say nothing."""
         file, line, described = self._origin
-        shown = None if value is MISSING else _shown(value)
+        shown = None if value is None else _shown(value)
         self._problems.append(Problem(file, line or None, described, path, shown, cause, remedy))
 
     def text(self, name: str, default: str = "") -> str:

@@ -68,13 +68,22 @@ class JsonDocuments:
                 if untyped is not None:
                     yield from complete(Envelope(line, untyped), self._file)
             else:
-                value, end = self._value(at)
+                value, end = self._stray(at)
                 cause = f"the document is {name_of(value)}, not an object"
                 yield Problem(self._file, self.line(at), None, None, None, cause,
                               "begin each document with apiVersion and kind")  # fmt: skip
                 at = end
             at = self._space(at)
         self.resume_at = at
+
+    def _stray(self, at: int) -> tuple[Any, int]:
+        """What stands where an object should begin."""
+        try:
+            return self._value(at)
+        except JsonError as error:
+            if at == 0 or error.at != at:
+                raise
+            raise JsonError("what follows the object is none", at) from None
 
     def line(self, at: int) -> int:
         """The line of an index."""

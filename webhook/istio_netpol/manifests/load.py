@@ -76,5 +76,6 @@ def _repeated(values: list[Any], seen: dict[tuple[str, str, str, str], ObjectRef
 
 
 def _same_object(ref: ObjectRef, first: ObjectRef) -> Problem:
-    cause = f"is the same object as the one at {first.file}:{first.line}"
+    place = f"{first.file}:{first.line}" if first.line else first.file
+    cause = f"is the same object as the one at {place}"
     return Problem(ref.file, ref.line or None, str(ref), None, None, cause, "keep one of them")

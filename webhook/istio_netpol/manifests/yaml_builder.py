@@ -72,6 +72,17 @@ class Builder:
                 self._reset()
                 yield from self._document()
 
+    def value(self, get_event: Callable[[], Any]) -> Any:
+        """The value of a parser's first document; None if there is none. Raises YAMLError and InputError."""
+        self._get = get_event
+        self._reset()
+        while (event := get_event()).__class__ is not StreamEndEvent:
+            if event.__class__ is DocumentStartEvent:
+                value = self._value(get_event(), None)
+                self._note_unusable(None)
+                return value
+        return None
+
     def unreported(self) -> list[Problem]:
         """What was found in an object before an error cut it short."""
         return self._problems
@@ -309,13 +320,17 @@ class Builder:
 
     def _take_problems(self, content: dict[str, Any], line: int | None = None) -> Iterator[Problem]:
         """The problems of the object just read, now that it is known which object it is."""
+        self._note_unusable(line)
+        for problem in self._problems:
+            yield replace(problem, object=describe(content))
+        self._problems = []
+
+    def _note_unusable(self, line: int | None) -> None:
+        """Problems for the numbers that were met without anybody knowing where."""
         for text in self._plain.unusable:
             cause = "is a number that JSON, and so Kubernetes, has no form for"
             self._problems.append(Problem(self._file, line, None, None, text, cause, None))
         self._plain.unusable.clear()
-        for problem in self._problems:
-            yield replace(problem, object=describe(content))
-        self._problems = []
 
     def _problem(self, event: Any, cause: str, remedy: str | None, field: str | None = "") -> Problem:
         line = None if event is None else self._line(event)

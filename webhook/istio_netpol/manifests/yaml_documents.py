@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from dataclasses import replace
+from typing import Any, BinaryIO
 
 from yaml import MarkedYAMLError, YAMLError
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
@@ -39,6 +41,21 @@ def read_yaml(stream: BinaryIO, file: str, head: bytes = b"", line: int = 1) -> 
         except YAMLError as error:
             yield from builder.unreported()
             yield _syntax_problem(error, segments, file)
+
+
+def read_text(text: str) -> tuple[Any, tuple[str, ...]]:
+    """The value of YAML that a field holds, under the limits of files; and what is wrong with it."""
+    segments = Segments(io.BytesIO(text.encode(errors="surrogatepass")), "")
+    builder = Builder("")
+    try:
+        segments.advance()
+        value = builder.value(CParser(segments).get_event)
+        problems = builder.unreported()
+    except InputError as error:
+        value, problems = None, [*builder.unreported(), *error.problems]
+    except YAMLError as error:
+        value, problems = None, [*builder.unreported(), _syntax_problem(error, segments, "")]
+    return value, tuple(f"its line {each.line or 1}: {replace(each, line=None)}" for each in problems)
 
 
 def _syntax_problem(error: YAMLError, segments: Segments, file: str) -> Problem:

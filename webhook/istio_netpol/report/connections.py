@@ -11,7 +11,7 @@ from itertools import islice
 
 from istio_netpol.analysis.results import Connection
 from istio_netpol.model.connections import ConnectionSet
-from istio_netpol.report.places import visible
+from istio_netpol.printable import visible
 
 _ROWS = 1000
 """Rows in one piece."""

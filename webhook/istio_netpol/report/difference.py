@@ -8,10 +8,11 @@ from typing import Any
 from istio_netpol.analysis.results import Connection, Difference
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding
+from istio_netpol.printable import visible
 from istio_netpol.report.connections import port_documents
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents
 from istio_netpol.report.palette import PLAIN, Palette
-from istio_netpol.report.places import place, plural, visible
+from istio_netpol.report.places import place, plural
 from istio_netpol.report.remedies import distinct_policies
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.manifests.encode import encode_policy, to_yaml
+from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump
 from istio_netpol.report.palette import PLAIN, Palette
-from istio_netpol.report.places import visible
 
 
 def text_explanation(explanation: Explanation, palette: Palette = PLAIN) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from istio_netpol.analysis.results import Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
-from istio_netpol.report.places import in_a_file, visible
+from istio_netpol.printable import visible
+from istio_netpol.report.places import in_a_file
 from istio_netpol.report.text import closing_line
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.references import ObjectRef
-
-_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
 STANDARD_INPUT = "<stdin>"
 """What messages call standard input; no file that an annotation could point to."""
@@ -37,11 +34,6 @@ def counts(findings: Iterable[Finding]) -> dict[Severity, int]:
     """How many findings each severity has, worst first, all severities present."""
     counted = Counter(finding.severity for finding in findings)
     return {severity: counted[severity] for severity in Severity}
-
-
-def visible(text: str) -> str:
-    """The text in one line, control characters spelled out: a manifest must not steer a terminal."""
-    return text if text.isprintable() else _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def plural(count: int, noun: str) -> str:

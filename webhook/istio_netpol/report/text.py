@@ -9,8 +9,9 @@ from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.printable import visible
 from istio_netpol.report.palette import PLAIN, Palette
-from istio_netpol.report.places import by_object, counts, place, plural, visible
+from istio_netpol.report.places import by_object, counts, place, plural
 from istio_netpol.report.remedies import distinct_policies
 
 _REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` writes them, equal ones joined):"
