@@ -56,6 +56,7 @@ def test_an_unknown_peer_is_exit_code_2(run: Run) -> None:
         (":80", "':80' names no port; write WHOM:PORT, for example shop/cart:8080"),
         ("shop/db:0", "port 0 is not between 1 and 65535"),
         ("shop/db:65536", "port 65536 is not between 1 and 65535"),
+        ("shop/db:" + "9" * 5000, f"port {'9' * 20} is not between 1 and 65535"),
         ("shop/db:80/ICMP", "'ICMP' is no protocol; use TCP, UDP or SCTP"),
         ("[2001:db8::1]", "'[2001:db8::1]' names no port; write WHOM:PORT, for example shop/cart:8080"),
     ],

@@ -160,3 +160,34 @@ def test_a_kustomize_that_is_none_is_a_problem(run: Run) -> None:
     assert problems(run, "overlays/prod", ISTIO_NETPOL_KUSTOMIZE="/nowhere/kustomize")[0] == (
         "overlays/prod: /nowhere/kustomize, which ISTIO_NETPOL_KUSTOMIZE names, is no program"
     )
+
+
+def test_an_empty_path_is_no_folder(run: Run) -> None:
+    """A script's variable was empty; the current folder is not what it meant."""
+    assert problems(run, "") == ["arguments: a PATH is empty; use . for this folder", "nothing was done"]
+
+
+def test_a_device_is_not_read(run: Run) -> None:
+    """Some of them never end."""
+    assert problems(run, "/dev/zero")[0] == (
+        "/dev/zero: is a device; name a file or a folder, or - for standard input"
+    )
+
+
+def test_what_follows_a_json_object_is_told(run: Run, workspace: Path) -> None:
+    """Half a file was appended."""
+    text = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}} trailing'
+    (workspace / "pod.json").write_text(text)
+    assert problems(run, "pod.json")[0] == "pod.json:1: is not valid JSON: what follows the object is none"
+
+
+def test_the_same_object_in_two_overlays_names_both(run: Run, workspace: Path) -> None:
+    """Without lines, which nobody could find in a build."""
+    (workspace / "overlays/test").mkdir()
+    for name in ("kustomization.yaml", "shop.yaml"):
+        (workspace / "overlays/test" / name).write_text((workspace / "overlays/prod" / name).read_text())
+    kustomize = str(program(workspace / "kustomize", KUSTOMIZE))
+    assert problems(run, "overlays", ISTIO_NETPOL_KUSTOMIZE=kustomize)[0] == (
+        "overlays/test/kustomization.yaml: Namespace shop: is the same object as the one at "
+        "overlays/prod/kustomization.yaml; keep one of them"
+    )

@@ -21,7 +21,7 @@ PROGRAM_VARIABLE = "ISTIO_NETPOL_KUSTOMIZE"
 
 def kustomization_of(folder: Path) -> Path | None:
     """The folder's kustomization file, if it has one."""
-    return next((folder / name for name in KUSTOMIZATION_FILES if (folder / name).is_file()), None)
+    return next((folder / name for name in KUSTOMIZATION_FILES if os.path.isfile(folder / name)), None)
 
 
 @dataclass(frozen=True, slots=True)

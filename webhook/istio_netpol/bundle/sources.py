@@ -51,6 +51,9 @@ class Sources:
         if argument == "-":
             yield StandardInput()
             return
+        if not argument:
+            yield Problem("arguments", None, None, None, None, "a PATH is empty", "use . for this folder")
+            return
         path = Path(argument)
         try:
             status = path.stat()
@@ -60,7 +63,9 @@ class Sources:
         if path.name in KUSTOMIZATION_FILES:
             path, status = path.parent, path.parent.stat()
         if not stat.S_ISDIR(status.st_mode):
-            if self._is_new(status):
+            if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+                yield problem(argument, "is a device", "name a file or a folder, or - for standard input")
+            elif self._is_new(status):
                 yield ManifestFile(path, status.st_size)
             return
         found = list(self.in_folder(path, status))
@@ -78,18 +83,18 @@ class Sources:
     def _folder(self, folder: Path, status: os.stat_result) -> Iterator[Source | Problem]:
         if not self._is_new(status):
             return
-        kustomization = kustomization_of(folder)
-        if kustomization is not None:
-            yield Overlay(folder, kustomization)
-            return
-        if (folder / "Chart.yaml").is_file():
-            remedy = f"render it: helm template {folder} | istio-netpol … -"
-            yield problem(str(folder), "is a Helm chart, whose templates are no manifests yet", remedy)
-            return
         try:
             names = sorted(os.listdir(folder))
         except OSError as error:
             yield problem(str(folder), *_unreadable(error))
+            return
+        kustomization = kustomization_of(folder)
+        if kustomization is not None:
+            yield Overlay(folder, kustomization)
+            return
+        if "Chart.yaml" in names:
+            remedy = f"render it: helm template {folder} | istio-netpol … -"
+            yield problem(str(folder), "is a Helm chart, whose templates are no manifests yet", remedy)
             return
         for name in names:
             if not name.startswith("."):

@@ -7,6 +7,7 @@ from click.shell_completion import get_completion_class
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.names import COMPLETE_VARIABLE, PROGRAM
+from istio_netpol.cli.terminal import write
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -29,4 +30,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"{shell} has no completion")
-    click.echo(kind(ctx.find_root().command, {}, PROGRAM, COMPLETE_VARIABLE).source())
+    write([kind(ctx.find_root().command, {}, PROGRAM, COMPLETE_VARIABLE).source(), "\n"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import click
 
@@ -14,13 +15,14 @@ from istio_netpol.cli.check import check
 from istio_netpol.cli.completion import completion
 from istio_netpol.cli.diff import diff
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.exits import INTERRUPTED
+from istio_netpol.cli.exits import INTERRUPTED, UNUSABLE
 from istio_netpol.cli.explain import explain
 from istio_netpol.cli.generate import generate
 from istio_netpol.cli.listing import list_connections
 from istio_netpol.cli.names import COMPLETE_VARIABLE, PLUGIN, PROGRAM
 from istio_netpol.cli.program import Program
 from istio_netpol.cli.serve import serve
+from istio_netpol.cli.terminal import OutputError, discard_output, tell
 
 COMMANDS: tuple[click.Command, ...] = (check, generate, explain, list_connections, diff, serve, completion)
 
@@ -49,6 +51,7 @@ for _command in COMMANDS:
 
 def main() -> None:
     """Runs the program on the process's own arguments, and ends the process."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -56,10 +59,23 @@ def main() -> None:
     name = "kubectl istio-netpol" if called == PLUGIN else PROGRAM
     try:
         program.main(prog_name=name, complete_var=COMPLETE_VARIABLE)
+    except OSError as error:
+        # Commands tell of their own failures; this is the help that could not be written.
+        discard_output()
+        tell(str(OutputError.of(error)))
+        sys.exit(UNUSABLE)
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):
             sys.stderr.write("\n")
         sys.exit(INTERRUPTED)
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that were closed (`<&-`) read as empty, and take what is written to them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Open for as long as the process lives.
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 if __name__ == "__main__":

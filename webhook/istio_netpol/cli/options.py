@@ -70,9 +70,11 @@ class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
         name = protocol.upper() if slash else "TCP"
         if name not in Protocol.__members__:
             self.fail(f"{protocol!r} is no protocol; use TCP, UDP or SCTP", param, ctx)
-        if port.isdecimal() and not FIRST_PORT <= int(port) <= LAST_PORT:
-            self.fail(f"port {port} is not between {FIRST_PORT} and {LAST_PORT}", param, ctx)
-        return whom, int(port) if port.isdecimal() else port, Protocol(name)
+        if not port.isdecimal():
+            return whom, port, Protocol(name)
+        if len(port) > len(str(LAST_PORT)) or not FIRST_PORT <= int(port) <= LAST_PORT:
+            self.fail(f"port {port[:20]} is not between {FIRST_PORT} and {LAST_PORT}", param, ctx)
+        return whom, int(port), Protocol(name)
 
 
 def path_argument() -> Decorator:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -10,7 +12,11 @@ from typing import IO, Any
 import click
 
 from istio_netpol.cli.exits import BROKEN_PIPE, INTERRUPTED, UNUSABLE
+from istio_netpol.cli.terminal import OutputError, discard_output
 from istio_netpol.errors import InputError, NetpolError
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What printing the help of a command may meet; commands tell of their own output."""
 
 TRACEBACK_VARIABLE = "ISTIO_NETPOL_TRACEBACK"
 
@@ -21,8 +27,9 @@ class Failure(click.ClickException):
     exit_code = UNUSABLE
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Prints the sentences as they are."""
-        click.echo(self.format_message(), file=file or sys.stderr)
+        """Prints the sentences as they are; where nobody can read them, the exit code has to do."""
+        with contextlib.suppress(OSError):
+            click.echo(self.format_message(), file=file or sys.stderr)
 
 
 class Program(click.Group):
@@ -35,7 +42,7 @@ class Program(click.Group):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except BrokenPipeError:
-            _discard_output()
+            discard_output()
             ctx.exit(BROKEN_PIPE)
         except (KeyboardInterrupt, click.Abort):
             ctx.exit(INTERRUPTED)
@@ -43,6 +50,14 @@ class Program(click.Group):
             count = len(error.problems)
             closing = f"{count} problems; nothing was done" if count > 1 else "nothing was done"
             raise Failure(f"{error}\n{closing}") from None
+        except OutputError as error:
+            discard_output()
+            raise Failure(str(error)) from None
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise Failure(_unexpected(error)) from None
+            discard_output()
+            raise Failure(str(OutputError.of(error))) from None
         except NetpolError as error:
             raise Failure(str(error)) from None
         except Exception as error:
@@ -58,11 +73,3 @@ def _unexpected(error: Exception) -> str:
         f"istio-netpol stopped on an error that it did not expect ({first_line}); "
         f"set {TRACEBACK_VARIABLE}=1 and run it again to see where"
     )
-
-
-def _discard_output() -> None:
-    """Sends what is still buffered nowhere, so that the interpreter ends without a complaint about it."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        return
