@@ -21,7 +21,7 @@ def test_a_folder_gets_a_file_each(run: Run, workspace: Path) -> None:
     files = sorted((workspace / "made/policies").iterdir())
     policies = [yaml.safe_load(file.read_text()) for file in files]
     assert [file.name for file in files] == [
-        f"{each['metadata']['namespace']}.{each['metadata']['name']}.yaml" for each in policies
+        f"{each['metadata']['namespace']}--{each['metadata']['name']}.yaml" for each in policies
     ]
     assert policies == list(yaml.safe_load_all(run("generate", "manifests", "--offline").stdout))
     assert result.stdout == ""
@@ -66,3 +66,52 @@ def test_a_folder_that_is_a_file_is_refused(run: Run) -> None:
     result = run("generate", "manifests", "--offline", "-o", "shop.yaml")
     assert result.exit_code == 2
     assert "Directory 'shop.yaml' is a file." in result.stderr
+
+
+def test_a_folder_below_a_file_is_refused(run: Run) -> None:
+    """With the path that is in the way."""
+    result = run("generate", "manifests", "--offline", "-o", "shop.yaml/policies")
+    assert result.exit_code == 2
+    assert "not written: shop.yaml/policies: Not a directory\n" in result.stderr
+
+
+def test_a_folder_without_a_name_is_refused(run: Run) -> None:
+    """A script's variable was empty; the current folder is not what it meant."""
+    result = run("generate", "manifests", "--offline", "-o", "")
+    assert result.exit_code == 2
+    assert "Invalid value for '-o' / '--output': the name is empty; use . for this folder" in result.stderr
+
+
+def test_somebody_elses_file_is_not_written_over(run: Run, workspace: Path) -> None:
+    """The others are written, and the exit code tells that one was not."""
+    run("generate", "manifests", "--offline", "-o", "policies")
+    first, second = sorted((workspace / "policies").iterdir())
+    first.write_text("mine: true\n")
+    second.unlink()
+    result = run("generate", "manifests", "--offline", "-o", "policies")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "wrote 1 policy to policies",
+        f"not written: {first.name} is there already and was not written by istio-netpol",
+    ]
+    assert first.read_text() == "mine: true\n"
+    assert second.exists()
+
+
+def test_files_of_an_earlier_run_are_named(run: Run, workspace: Path) -> None:
+    """Else a policy that nothing needs any more would be applied for ever."""
+    run("generate", "manifests", "--offline", "-o", "policies")
+    result = run("generate", "manifests", "--offline", "--per-namespace", "-o", "policies")
+    assert result.exit_code == 0
+    assert [line.partition("-cart-")[0] for line in result.stderr.splitlines()] == [
+        "wrote 2 policies to policies",
+        "not needed any more: policies/shop--dns",
+        "not needed any more: policies/shop--proxy-to-istiod",
+    ]
+
+
+def test_files_that_are_part_of_the_input_are_needed(run: Run, workspace: Path) -> None:
+    """Nothing is missing because they are there."""
+    run("generate", "manifests", "--offline", "-o", "manifests/policies")
+    again = run("generate", "manifests", "--offline", "-o", "manifests/policies")
+    assert again.stderr == "wrote 0 policies to manifests/policies\n"

@@ -26,7 +26,7 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
         "istio-netpol check manifests/ --assume-deny-all",
         "istio-netpol check manifests/ --address keys.example.com=192.0.2.7,192.0.2.8",
         "istio-netpol check overlays/prod -f github",
-        "kubectl get all,netpol,ns -A -o yaml | istio-netpol check - -f sarif > netpol.sarif",
+        "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol check - -f sarif > netpol.sarif",
     ),
 )
 @path_argument()

@@ -18,7 +18,7 @@ FORMAT_NAMES = ("text", "json")
     epilog=examples(
         "istio-netpol diff old/ new/",
         "istio-netpol diff old/ new/ -f json",
-        "kubectl get all,netpol,ns -A -o yaml | istio-netpol diff - new/",
+        "git show main:shop.yaml | istio-netpol diff - shop.yaml",
     ),
 )
 @click.argument("old", metavar="OLD")

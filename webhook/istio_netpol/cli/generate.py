@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from istio_netpol.cli.examples import examples
+from istio_netpol.cli.exits import UNUSABLE
 from istio_netpol.cli.options import (
     assume_deny_all_option,
     config_option,
@@ -19,6 +20,17 @@ from istio_netpol.cli.options import (
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
     from istio_netpol.model.policies import NetworkPolicy
+    from istio_netpol.model.snapshot import Snapshot
+
+
+class OutputFolder(click.Path):
+    """A folder to write to; an empty text, such as a variable that is not set, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if value == "":
+            self.fail("the name is empty; use . for this folder", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -36,8 +48,8 @@ if TYPE_CHECKING:
     "--output",
     "folder",
     metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Write one file a policy into this folder instead of standard output.",
+    type=OutputFolder(file_okay=False, path_type=Path),
+    help="Write a file for each policy into this folder, instead of standard output.",
 )
 @click.option(
     "--tight/--per-namespace",
@@ -48,7 +60,9 @@ if TYPE_CHECKING:
 @assume_deny_all_option()
 @resolution_options()
 @config_option()
+@click.pass_context
 def generate(
+    ctx: click.Context,
     *,
     paths: Sequence[str],
     folder: Path | None,
@@ -60,9 +74,10 @@ def generate(
 ) -> None:
     """Write the NetworkPolicies that are missing, as YAML.
 
-    The same input gives the same bytes. What no policy can allow is told on standard error.
+    The same input gives the same bytes. What no policy can allow is told on standard error. Files in DIR that
+    istio-netpol did not write are never written over.
 
-    Exit code: 0, or 2 for unusable input or arguments.
+    Exit code: 0, or 2 for unusable input or arguments and where a file can't be written.
     """
     from istio_netpol.analysis.check import check
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
@@ -79,29 +94,31 @@ def generate(
         snapshot = with_deny_all(snapshot)
     names = resolver(offline)
     policies = generate_policies(snapshot, settings, names, per_namespace=not tight)
+    refused: list[str] = []
     if folder is not None:
-        _write_files(policies, folder)
-        tell(f"wrote {len(policies)} policies to {folder}")
+        refused = _write_files(policies, folder, snapshot)
     elif policies:
         write([to_yaml(policies)])
     else:
         tell("no policy is missing")
     for sentence in _left_over(check(snapshot.with_changes(put=policies), settings, names)):
         tell(f"not covered: {sentence}")
+    if refused:
+        ctx.exit(UNUSABLE)
 
 
-def _write_files(policies: Sequence[NetworkPolicy], folder: Path) -> None:
-    """A file `namespace.name.yaml` each: namespaces have no dot, so no two policies share a file."""
-    from istio_netpol.manifests.encode import to_yaml
+def _write_files(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snapshot) -> list[str]:
+    """Writes the files and tells what it did; returns why some could not be written."""
+    from istio_netpol.cli.policy_files import left_behind, write_files
+    from istio_netpol.cli.terminal import tell
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for policy in policies:
-            (folder / f"{policy.namespace}.{policy.name}.yaml").write_text(
-                to_yaml([policy]), encoding="utf-8"
-            )
-    except OSError as error:
-        raise click.ClickException(f"{error.filename}: can't be written: {error.strerror}") from None
+    written, refused = write_files(policies, folder)
+    tell(f"wrote {written} {'policy' if written == 1 else 'policies'} to {folder}")
+    for sentence in refused:
+        tell(f"not written: {sentence}")
+    for file in left_behind(policies, folder, snapshot):
+        tell(f"not needed any more: {file}, written by an earlier run; delete it")
+    return refused
 
 
 def _left_over(report: Report) -> Iterator[str]:

@@ -18,7 +18,7 @@ FORMAT_NAMES = ("text", "json", "csv")
     epilog=examples(
         "istio-netpol list manifests/",
         "istio-netpol list manifests/ -f csv > connections.csv",
-        "kubectl get all,netpol,ns -A -o yaml | istio-netpol list - -f json",
+        "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol list - -f json",
     ),
 )
 @path_argument()

@@ -29,8 +29,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 class FolderStore:
     """Implements `PolicyStore`: one file a policy, each complete or absent."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / GENERATED
+    def __init__(self, folder: Path, subfolder: str = GENERATED) -> None:
+        self._folder = folder / subfolder
 
     def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
         """Stores each policy, never over a file that is not ours."""

@@ -1,0 +1,54 @@
+"""Examples of the help work as they are written, once the files and programs that they name are there."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from tests.cli.workspace import Run
+
+from istio_netpol.cli.examples import TITLE
+from istio_netpol.cli.main import program
+from istio_netpol.cli.serve import serve
+
+
+def examples_of(command: click.Command) -> list[str]:
+    lines = (command.epilog or "").split("\n")
+    assert lines[:2] == ["\b", TITLE], f"{command.name} has no examples"
+    return [line.strip() for line in lines[2:]]
+
+
+EXAMPLES = [
+    example
+    for command in (program, *program.commands.values())
+    if command is not serve
+    for example in examples_of(command)
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_runs(run: Run, programs: Path, example: str) -> None:
+    """Exit code 0, or 1 where something was found; and no complaint about how it was called."""
+    if {"|", ">"} & set(example):
+        command = ["/bin/sh", "-c", example]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        code, complaint = done.returncode, done.stderr
+    else:
+        name, *arguments = shlex.split(example)
+        assert name == "istio-netpol"
+        result = run(*arguments)
+        code, complaint = result.exit_code, result.stderr
+    assert code in {0, 1}, complaint
+    assert "Usage:" not in complaint
+    assert "nothing was done" not in complaint
+
+
+@pytest.mark.parametrize("example", examples_of(serve))
+def test_an_example_of_serve_is_accepted(workspace: Path, example: str) -> None:
+    """Its options and the folder are right; what it serves is tested with the server."""
+    words = shlex.split(example)
+    assert words[:2] == ["istio-netpol", "serve"]
+    serve.make_context("serve", words[2:])

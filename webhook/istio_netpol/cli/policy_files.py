@@ -1,0 +1,47 @@
+"""Generated policies as files in a folder that the user named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
+from istio_netpol.manifests.load import load
+from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.server.folder_store import FolderStore
+
+
+def write_files(policies: Sequence[NetworkPolicy], folder: Path) -> tuple[int, list[str]]:
+    """How many files are in place, `namespace--name.yaml` each, and why others are not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return 0, [f"{error.filename or folder}: {error.strerror or error}"]
+    refused = [each.refused for each in FolderStore(folder, subfolder="").write(policies) if each.refused]
+    return len(policies) - len(refused), refused
+
+
+def left_behind(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snapshot) -> Iterator[Path]:
+    """Files that istio-netpol wrote into the folder and that are not among those written now.
+
+    Policies that the input holds count: where they were read, they are in force, and nothing is missing.
+    """
+    current = {policy.key for policy in policies} | {each.key for each in snapshot.every(NetworkPolicy)}
+    for file in sorted(folder.glob("*--*.yaml")):
+        try:
+            objects = load(read_documents(file.read_bytes(), str(file))).objects
+        except OSError:
+            continue
+        if len(objects) == 1 and _is_left(objects[0], current):
+            yield file
+
+
+def _is_left(found: Any, current: set[str]) -> bool:
+    return (
+        isinstance(found, NetworkPolicy)
+        and found.labels.get(MANAGED_BY) == OWNER
+        and found.key not in current
+    )
