@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.report.results import (
     GATEWAY_DENIED,
     JWT,
@@ -44,10 +46,38 @@ def test_a_message_does_not_repeat_its_heading() -> None:
         "VirtualService shop/cart  manifests/my shop.yaml:12",
         "  error gateway-to-workload at spec.http[0].route[0]",
         "    Deployment istio-system/istio-ingressgateway -> Deployment shop/cart, TCP 8080",
-        "    egress to Deployment shop/cart (TCP 8080) is denied by NetworkPolicy istio-system/default-deny; "
+        "    egress to Deployment shop/cart is denied by NetworkPolicy istio-system/default-deny; "
         "it is needed because 100% of its traffic goes there",
         "    allowed by adding: istio-system/gateway-to-workload-istio-ingressgateway-1a2b3c4d",
     ]
+
+
+def test_ports_of_one_connection_stand_in_one_line() -> None:
+    """DNS over TCP and over UDP is one thing to read, and to mend."""
+    flow = GATEWAY_DENIED.flow
+    assert flow is not None
+    message = GATEWAY_DENIED.message.replace("TCP 8080", "TCP 9090")
+    again = replace(GATEWAY_DENIED, flow=replace(flow, port=9090), message=message)
+    lines = text(Report((GATEWAY_DENIED, again), Summary())).splitlines()
+    assert lines[2].endswith(" -> Deployment shop/cart, TCP 8080, TCP 9090")
+    assert sum(line.startswith("  error ") for line in lines) == 1
+    assert lines[-1].startswith("2 errors")
+
+
+def test_what_is_denied_by_other_policies_stands_apart() -> None:
+    """One of them may be mended without the other."""
+    message = GATEWAY_DENIED.message.replace("default-deny", "another")
+    lines = text(Report((GATEWAY_DENIED, replace(GATEWAY_DENIED, message=message)), Summary())).splitlines()
+    assert sum(line.startswith("  error ") for line in lines) == 2
+
+
+def test_many_policies_are_left_to_generate() -> None:
+    """Hundreds of lines of YAML would push the findings out of the window."""
+    (policy,) = GATEWAY_DENIED.remedy
+    policies = tuple(replace(policy, ref=replace(policy.ref, name=f"p{number}")) for number in range(7))
+    lines = text(Report((replace(GATEWAY_DENIED, remedy=policies),), Summary())).splitlines()
+    assert sum(line == "kind: NetworkPolicy" for line in lines) == 5
+    assert "# and 2 more, which `istio-netpol generate` prints with the arguments of this check" in lines
 
 
 def test_a_policy_that_two_findings_propose_is_shown_once() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
-from istio_netpol.model.policies import Direction
+from istio_netpol.model.flows import RequiredFlow
+from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
 from istio_netpol.report.palette import PLAIN, Palette
@@ -15,6 +16,8 @@ from istio_netpol.report.places import by_object, counts, place, plural
 from istio_netpol.report.remedies import distinct_policies
 
 _REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` writes them, equal ones joined):"
+_SHOWN_POLICIES = 5
+"""How many policies stand in the text. More than that nobody reads in a terminal, or copies out of it."""
 
 
 def text(report: Report, palette: Palette = PLAIN) -> str:
@@ -25,15 +28,10 @@ def text(report: Report, palette: Palette = PLAIN) -> str:
 def _lines(report: Report, palette: Palette) -> Iterator[str]:
     for ref, findings in by_object(report.findings):
         yield _heading(ref, palette)
-        for finding in findings:
-            yield from _finding(finding, palette)
+        for alike in _by_connection(findings):
+            yield from _finding(alike, palette)
         yield ""
-    policies = distinct_policies(report.findings)
-    if policies:
-        yield palette.paint(_REMEDY_TITLE, palette.heading)
-        yield ""
-        yield from to_yaml(policies).rstrip("\n").split("\n")
-        yield ""
+    yield from _policies(distinct_policies(report.findings), palette)
     if report.assumptions:
         yield palette.paint("Assumed:", palette.heading)
         yield from (f"  - {visible(assumption)}" for assumption in report.assumptions)
@@ -47,14 +45,26 @@ def _heading(ref: ObjectRef, palette: Palette) -> str:
     return f"{heading}  {palette.paint(where, palette.faint)}" if where else heading
 
 
-def _finding(finding: Finding, palette: Palette) -> Iterator[str]:
+def _by_connection(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """Findings that differ in the port alone together: DNS over TCP and over UDP is one thing to read."""
+    alike: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        ends = (str(finding.flow.source), str(finding.flow.destination)) if finding.flow else ()
+        policies = tuple(policy.key for policy in finding.remedy)
+        key = (finding.severity, finding.rule, finding.field, ends, _sentence(finding), policies)
+        alike.setdefault(key, []).append(finding)
+    yield from alike.values()
+
+
+def _finding(alike: list[Finding], palette: Palette) -> Iterator[str]:
+    finding = alike[0]
     severity = palette.paint(finding.severity, palette.severity(finding.severity))
     field = f" at {visible(finding.field)}" if finding.field else ""
     yield f"  {severity} {finding.rule}{field}"
     if finding.flow:
-        flow = finding.flow
-        yield visible(f"    {flow.source} -> {flow.destination}, {flow.protocol} {flow.port}")
-    yield f"    {_without_object(finding)}"
+        ports = ", ".join(_port(each.flow) for each in alike if each.flow)
+        yield visible(f"    {finding.flow.source} -> {finding.flow.destination}, {ports}")
+    yield f"    {visible(_sentence(finding))}"
     for direction in Direction:
         denied_by = finding.denied_by(direction)
         if not all(name in finding.message for name in denied_by):
@@ -64,9 +74,27 @@ def _finding(finding: Finding, palette: Palette) -> Iterator[str]:
         yield f"    allowed by adding: {palette.paint(visible(names), palette.good)}"
 
 
-def _without_object(finding: Finding) -> str:
-    """The message without the object's name, which stands in the heading."""
-    return visible(finding.message.removeprefix(f"{finding.object}: "))
+def _sentence(finding: Finding) -> str:
+    """The message without the object's name and the port, which stand above it."""
+    sentence = finding.message.removeprefix(f"{finding.object}: ")
+    return sentence.replace(f" ({_port(finding.flow)})", "") if finding.flow else sentence
+
+
+def _port(flow: RequiredFlow) -> str:
+    return f"{flow.protocol} {flow.port}"
+
+
+def _policies(policies: Sequence[NetworkPolicy], palette: Palette) -> Iterator[str]:
+    """The first few as YAML, and where to get the others."""
+    if not policies:
+        return
+    yield palette.paint(_REMEDY_TITLE, palette.heading)
+    yield ""
+    yield from to_yaml(policies[:_SHOWN_POLICIES]).rstrip("\n").split("\n")
+    more = len(policies) - _SHOWN_POLICIES
+    if more > 0:
+        yield f"# and {more} more, which `istio-netpol generate` prints with the arguments of this check"
+    yield ""
 
 
 def closing_line(findings: Iterable[Finding], summary: Summary, palette: Palette = PLAIN) -> str:
