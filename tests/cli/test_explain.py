@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.cli.workspace import Run
+from tests.cli.workspace import DENY_ALL, SHOP, Run
+
+SERVICE = """\
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front, namespace: shop}
+spec:
+  selector: {}
+  ports: [{name: web, port: 80, targetPort: 8080}]
+"""
 
 
 def test_a_denied_connection_is_exit_code_1(run: Run) -> None:
@@ -47,6 +57,64 @@ def test_an_unknown_peer_is_exit_code_2(run: Run) -> None:
     result = run("explain", "manifests", "--from", "shop/kart", "--to", "shop/db:5432", "--offline")
     assert result.exit_code == 2
     assert "'shop/kart' names no workload of the input; did you mean shop/Deployment/cart?" in result.stderr
+
+
+def service(selector: str) -> str:
+    return SERVICE.replace("selector: {}", f"selector: {selector}")
+
+
+@pytest.mark.parametrize(
+    "written", ["shop/front:80", "shop/front:web", "front.shop.svc.cluster.local:80", "front.shop:web"]
+)
+def test_a_service_is_followed_to_its_pods(run: Run, written: str) -> None:
+    """By its port's number or name, and by the host that clients use; policies see the port of the pods."""
+    text = SHOP + DENY_ALL + service("{app: cart}")
+    result = run("explain", "-", "--from", "shop/db", "--to", written, "--offline", stdin=text)
+    assert result.exit_code == 1
+    assert "is Deployment shop/cart port 8080; policies see the pods' port" in result.stdout
+
+
+def test_a_service_is_denied_where_some_of_its_pods_are(run: Run) -> None:
+    """Else every second connection would fail, and nobody would be told why."""
+    labelled = SHOP.replace("labels: {app:", "labels: {part: shop, app:")
+    deny_db = DENY_ALL.replace("podSelector: {}", "podSelector: {matchLabels: {app: db}}")
+    text = labelled + deny_db + service("{part: shop}")
+    result = run("explain", "-", "--from", "192.0.2.1", "--to", "shop/front:80", "--offline", stdin=text)
+    assert result.exit_code == 1
+    assert "Service shop/front port 80 is Deployment shop/db port 8080" in result.stdout
+    assert "has 2 kinds of pods; this follows one that is denied, if any is" in result.stdout
+
+
+def test_a_host_is_its_addresses(run: Run) -> None:
+    """The operator's word, in any case; the remedy opens that address."""
+    arguments = ("--from", "shop/cart", "--to", "API.example.com.:443", "-f", "json", "--offline")
+    result = run("explain", "manifests", *arguments, "--address", "api.Example.com=192.0.2.7")
+    document = json.loads(result.stdout)
+    assert document["steps"][0]["text"] == "api.example.com is 192.0.2.7/32"
+    assert document["remedy"][0]["spec"]["egress"] == [
+        {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"protocol": "TCP", "port": 443}]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (
+            "api.example.com:443",
+            "api.example.com does not resolve (DNS was not asked, because of --offline); "
+            "name its addresses with --address api.example.com=IP",
+        ),
+        ("10.0.0.0/8:443", "'10.0.0.0/8' is a range of addresses; name one address of it"),
+        ("cart:80", "'cart' is no peer; a peer is namespace/workload, namespace/Kind/workload, namespace/pod "
+                    "or an IP address; what is called can also be namespace/service or a host such as "
+                    "api.example.com"),
+    ],
+)  # fmt: skip
+def test_a_destination_that_nobody_knows_is_refused(run: Run, written: str, sentence: str) -> None:
+    """With what to write instead."""
+    result = run("explain", "manifests", "--from", "shop/cart", "--to", written, "--offline")
+    assert result.exit_code == 2
+    assert result.stderr == f"arguments: {sentence}\nnothing was done\n"
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.openings import openings_of
-from istio_netpol.analysis.peer_names import find_peer, find_service
+from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.remedies import PolicyWriter, Unmendable
 from istio_netpol.analysis.results import Explanation, Judged, Step
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.injected_pods import as_injected
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AddressPeer, FlowKind, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import SideVerdict
@@ -36,15 +40,16 @@ def explain(
 ) -> Explanation:
     """Follows one connection from the source's egress to the destination's ingress.
 
-    `source` and `destination` are written as `peer_names` reads them; `port` is the pods' port, its name,
-    or a Service's port where the destination is a Service. Raises InputError for peers and ports that the
-    input does not have.
+    `source` and `destination` are written as `peer_names` reads them, `destination` may also be a host;
+    `port` is the pods' port, its name, or a Service's port where the destination is a Service. Raises
+    InputError for peers and ports that the input does not have, and for hosts that do not resolve.
     """
     snapshot = as_injected(snapshot, settings.mesh)
     table = FlowTable(MeshView(snapshot, settings), {})
     steps: list[Step] = []
     client = find_peer(source, snapshot)
-    server, number = _server(destination, port, protocol, table.view, steps)
+    gate = gate_of(table, resolver)
+    server, number = _Destination(destination, port, protocol, client, table.view, gate).find(steps)
     if isinstance(client, AddressPeer) and isinstance(server, AddressPeer):
         raise InputError(
             [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
@@ -55,7 +60,7 @@ def explain(
     judged = Judged(flow, judge(snapshot, client, server, protocol, number))
     for direction in Direction:
         steps += _side_steps(judged, direction)
-    writer = PolicyWriter(snapshot, gate_of(table, resolver))
+    writer = PolicyWriter(snapshot, gate)
     drafted = [writer.add(opening) for opening in openings_of(judged)]
     steps += [
         Step(f"no policy can allow it: {each.because}") for each in drafted if isinstance(each, Unmendable)
@@ -65,30 +70,67 @@ def explain(
     )
 
 
-def _server(
-    text: str, port: int | str, protocol: Protocol, view: MeshView, steps: list[Step]
-) -> tuple[Peer, int]:
-    """The pods that are called and their port on the wire, after a Service translated it."""
-    service = find_service(text, view.snapshot)
-    if service is None:
-        peer = find_peer(text, view.snapshot)
-        return peer, _number(peer, port, protocol)
-    numbers = [
-        each.port for each in service.ports if port in (each.port, each.name) and each.protocol is protocol
-    ]
-    if not numbers:
-        offered = ", ".join(f"{each.port}/{each.protocol}" for each in service.ports) or "none"
-        raise InputError([_problem(f"{service.ref} has no port {port}/{protocol}", f"its ports: {offered}")])
-    backends = view.backends(service, numbers[0])
-    if not backends:
-        raise InputError([_problem(f"{service.ref} has no pods in the input", "name a workload instead")])
-    first = backends[0]
-    steps.append(
-        Step(f"{service.ref} port {port} is {first.peer} port {first.port}; policies see the pods' port")
-    )
-    if len(backends) > 1:
-        steps.append(Step(f"{service.ref} has {len(backends)} kinds of pods; this follows the first"))
-    return first.peer, first.port
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """What is called, in the words of the command line, and what it takes to find it."""
+
+    text: str
+    port: int | str
+    protocol: Protocol
+    client: Peer
+    view: MeshView
+    gate: HostGate
+
+    def find(self, steps: list[Step]) -> tuple[Peer, int]:
+        """The pods or addresses that are called and their port on the wire; `steps` tell how it was found."""
+        host = host_of(self.text)
+        service = find_service(self.text, self.view.snapshot)
+        if host and service is None:
+            resolved = self.view.resolve_host(host, "")
+            if not isinstance(resolved, Service):
+                return self._addresses(host, steps), _number(HostPeer(host), self.port, self.protocol)
+            service = resolved
+        if service is None:
+            peer = find_peer(self.text, self.view.snapshot)
+            return peer, _number(peer, self.port, self.protocol)
+        backend = self._backend(service, steps)
+        return backend.peer, backend.port
+
+    def _backend(self, service: Service, steps: list[Step]) -> Backend:
+        """Pods of the Service: those that are cut off, if only some are."""
+        numbers = [
+            each.port
+            for each in service.ports
+            if self.port in (each.port, each.name) and each.protocol is self.protocol
+        ]
+        asked = f"{self.port}/{self.protocol}"
+        if not numbers:
+            offered = ", ".join(f"{each.port}/{each.protocol}" for each in service.ports) or "none"
+            raise InputError([_problem(f"{service.ref} has no port {asked}", f"its ports: {offered}")])
+        backends = self.view.backends(service, numbers[0])
+        if not backends:
+            raise InputError([_problem(f"{service.ref} has no pods in the input", "name a workload instead")])
+        found = next((each for each in backends if not self._is_allowed(each)), backends[0])
+        translated = f"{service.ref} port {self.port} is {found.peer} port {found.port}"
+        steps.append(Step(f"{translated}; policies see the pods' port"))
+        if len(backends) > 1:
+            followed = "one that is denied, if any is"
+            steps.append(Step(f"{service.ref} has {len(backends)} kinds of pods; this follows {followed}"))
+        return found
+
+    def _is_allowed(self, backend: Backend) -> bool:
+        snapshot = self.view.snapshot
+        return judge(snapshot, self.client, backend.peer, self.protocol, backend.port).allowed
+
+    def _addresses(self, host: str, steps: list[Step]) -> Peer:
+        namespace = self.client.workload.namespace if isinstance(self.client, PodsPeer) else ""
+        answer = self.gate.addresses(host, namespace)
+        if answer.refused or answer.unresolved:
+            cause = answer.refused or f"{host} does not resolve ({answer.unresolved})"
+            raise InputError([_problem(cause, f"name its addresses with --address {host}=IP")])
+        peer = AddressPeer(answer.addresses, host)
+        steps.append(Step(f"{host} is {peer.text}"))
+        return peer
 
 
 def _number(peer: Peer, port: int | str, protocol: Protocol) -> int:

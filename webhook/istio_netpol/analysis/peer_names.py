@@ -6,13 +6,24 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.manifests.decode_selectors import SUBDOMAIN
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.services import Service
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 
-SHAPES = "a peer is namespace/workload, namespace/Kind/workload, namespace/pod or an IP address"
+SHAPES = (
+    "a peer is namespace/workload, namespace/Kind/workload, namespace/pod or an IP address; "
+    "what is called can also be namespace/service or a host such as api.example.com"
+)
+
+
+def host_of(text: str) -> str:
+    """The host that the text spells, in lower case; empty where it is something else."""
+    host = text.lower().rstrip(".")
+    is_name = "." in host and SUBDOMAIN.fullmatch(host) and not host.rpartition(".")[2].isdecimal()
+    return host if is_name else ""
 
 
 def find_service(text: str, snapshot: Snapshot) -> Service | None:
@@ -29,6 +40,8 @@ def find_peer(text: str, snapshot: Snapshot) -> Peer:
     if address is not None:
         return AddressPeer(AddressSet.of(address))
     parts = text.split("/")
+    if is_range(text):
+        raise _error(text, "is a range of addresses", "name one address of it")
     if len(parts) not in (2, 3) or not all(parts):
         raise _error(text, "is no peer", SHAPES)
     namespace, kind, name = parts[0], parts[1] if len(parts) == 3 else "", parts[-1]
@@ -39,6 +52,12 @@ def find_peer(text: str, snapshot: Snapshot) -> Peer:
         names = " or ".join(each.peer_name for each in found)
         raise _error(text, f"names {len(found)} workloads", f"say {names}")
     return PodsPeer(found[0])
+
+
+def is_range(text: str) -> bool:
+    """Whether the text is a CIDR, which would else read as namespace/workload."""
+    address, slash, length = text.partition("/")
+    return bool(slash) and length.isdecimal() and parse_address(address) is not None
 
 
 def _named(namespace: str, kind: str, name: str, snapshot: Snapshot) -> list[Workload]:

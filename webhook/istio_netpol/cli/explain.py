@@ -30,6 +30,7 @@ FORMAT_NAMES = ("text", "json")
         "istio-netpol explain manifests/ --from shop/cart --to shop/db:5432",
         "istio-netpol explain manifests/ --from 203.0.113.9 --to shop/cart:http",
         "istio-netpol explain manifests/ --from shop/cart --to 192.0.2.7:53/UDP -f json",
+        "istio-netpol explain shop.yaml --from shop/cart --to api.example:443 --address api.example=192.0.2.7",
     ),
 )
 @path_argument()
@@ -45,7 +46,7 @@ FORMAT_NAMES = ("text", "json")
     "destination",
     type=Destination(),
     required=True,
-    help="The same or a Service, with a port's number or name; TCP by default. IPv6 in brackets.",
+    help="The same, a Service or a host, with a port's number or name; TCP by default. IPv6 in brackets.",
 )
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
