@@ -74,6 +74,64 @@ def test_a_service_is_followed_to_its_pods(run: Run, written: str) -> None:
     assert "is Deployment shop/cart port 8080; policies see the pods' port" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("whom", "step"),
+    [
+        ("shop/cart:80", "Service shop/cart port 80 is Deployment shop/cart port 8080"),
+        ("shop/Service/cart:80", "Service shop/cart port 80 is Deployment shop/cart port 8080"),
+        ("10.96.0.5:80", "Service shop/cart port 80 is Deployment shop/cart port 8080"),
+        ("shop/cart:8080", "egress of Deployment shop/db: "),
+        ("shop/Deployment/cart:80", "egress of Deployment shop/db: "),
+    ],
+)
+def test_a_service_that_shares_its_name_with_a_workload(run: Run, whom: str, step: str) -> None:
+    """The port tells which of the two is meant, unless the kind or a clusterIP does."""
+    shared = service("{app: cart}").replace("name: front", "name: cart")
+    text = SHOP + DENY_ALL + shared.replace("spec:", "spec:\n  clusterIP: 10.96.0.5")
+    arguments = ("--from", "shop/db", "--to", whom, "--offline", "-f", "json")
+    document = json.loads(run("explain", "-", *arguments, stdin=text).stdout)
+    assert document["steps"][0]["text"].startswith(step)
+
+
+def test_the_address_of_a_pod_is_the_pod(run: Run) -> None:
+    """It is not outside the cluster, and its policies count."""
+    pod = """\
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: once, namespace: shop, labels: {app: once}}
+spec: {containers: [{name: once, image: once}]}
+status: {podIP: 10.1.0.5}
+"""
+    arguments = ("--from", "10.1.0.5", "--to", "shop/cart:8080", "--offline", "-f", "json")
+    document = json.loads(run("explain", "-", *arguments, stdin=SHOP + DENY_ALL + pod).stdout)
+    assert document["steps"][0]["text"] == "10.1.0.5 is a pod of Pod shop/once"
+    assert document["steps"][1]["text"].startswith("egress of Pod shop/once: isolated by shop/default-deny")
+
+
+def test_an_external_name_is_followed_to_its_host(run: Run) -> None:
+    """Policies see the addresses of that host."""
+    external = SERVICE.replace("selector: {}", "type: ExternalName\n  externalName: api.example.com")
+    result = run(
+        "explain", "-", "--from", "shop/cart", "--to", "shop/front:80", "--offline",
+        "--address", "api.example.com=192.0.2.7", stdin=SHOP + DENY_ALL + external,
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "api.example.com is 192.0.2.7/32" in result.stdout
+
+
+def test_a_service_port_of_another_protocol_is_another_port(run: Run) -> None:
+    """DNS has the same number under TCP and UDP, and often another one in the pods."""
+    ports = (
+        "[{name: tcp, port: 53, targetPort: 1053}, {name: udp, port: 53, targetPort: 2053, protocol: UDP}]"
+    )
+    dns = service("{app: db}").replace("[{name: web, port: 80, targetPort: 8080}]", ports)
+    arguments = ("--from", "shop/cart", "--to", "shop/front:53/udp", "--offline")
+    result = run("explain", "-", *arguments, stdin=SHOP + DENY_ALL + dns)
+    assert "Service shop/front port 53 is Deployment shop/db port 2053; " in result.stdout
+    assert "kinds of pods" not in result.stdout
+
+
 def test_a_service_is_denied_where_some_of_its_pods_are(run: Run) -> None:
     """Else every second connection would fail, and nobody would be told why."""
     labelled = SHOP.replace("labels: {app:", "labels: {part: shop, app:")

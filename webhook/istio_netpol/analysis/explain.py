@@ -16,6 +16,7 @@ from istio_netpol.errors import InputError, Problem
 from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.injected_pods import as_injected
 from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
@@ -47,7 +48,7 @@ def explain(
     snapshot = as_injected(snapshot, settings.mesh)
     table = FlowTable(MeshView(snapshot, settings), {})
     steps: list[Step] = []
-    client = find_peer(source, snapshot)
+    client = _peer(source, snapshot, steps)
     gate = gate_of(table, resolver)
     server, number = _Destination(destination, port, protocol, client, table.view, gate).find(steps)
     if isinstance(client, AddressPeer) and isinstance(server, AddressPeer):
@@ -84,16 +85,18 @@ class _Destination:
     def find(self, steps: list[Step]) -> tuple[Peer, int]:
         """The pods or addresses that are called and their port on the wire; `steps` tell how it was found."""
         host = host_of(self.text)
-        service = find_service(self.text, self.view.snapshot)
+        service = find_service(self.text, self.port, self.protocol, self.view.snapshot)
         if host and service is None:
             resolved = self.view.resolve_host(host, "")
             if not isinstance(resolved, Service):
                 return self._addresses(host, steps), _number(HostPeer(host), self.port, self.protocol)
             service = resolved
         if service is None:
-            peer = find_peer(self.text, self.view.snapshot)
+            peer = _peer(self.text, self.view.snapshot, steps)
             return peer, _number(peer, self.port, self.protocol)
         backend = self._backend(service, steps)
+        if isinstance(backend.peer, HostPeer):
+            return self._addresses(backend.peer.host, steps), backend.port
         return backend.peer, backend.port
 
     def _backend(self, service: Service, steps: list[Step]) -> Backend:
@@ -107,16 +110,17 @@ class _Destination:
         if not numbers:
             offered = ", ".join(f"{each.port}/{each.protocol}" for each in service.ports) or "none"
             raise InputError([_problem(f"{service.ref} has no port {asked}", f"its ports: {offered}")])
-        backends = self.view.backends(service, numbers[0])
+        found = self.view.backends(service, numbers[0])
+        backends = [each for each in found if each.protocol is self.protocol]
         if not backends:
             raise InputError([_problem(f"{service.ref} has no pods in the input", "name a workload instead")])
-        found = next((each for each in backends if not self._is_allowed(each)), backends[0])
-        translated = f"{service.ref} port {self.port} is {found.peer} port {found.port}"
+        followed = next((each for each in backends if not self._is_allowed(each)), backends[0])
+        translated = f"{service.ref} port {self.port} is {followed.peer} port {followed.port}"
         steps.append(Step(f"{translated}; policies see the pods' port"))
         if len(backends) > 1:
-            followed = "one that is denied, if any is"
-            steps.append(Step(f"{service.ref} has {len(backends)} kinds of pods; this follows {followed}"))
-        return found
+            which = "one that is denied, if any is"
+            steps.append(Step(f"{service.ref} has {len(backends)} kinds of pods; this follows {which}"))
+        return followed
 
     def _is_allowed(self, backend: Backend) -> bool:
         snapshot = self.view.snapshot
@@ -131,6 +135,13 @@ class _Destination:
         peer = AddressPeer(answer.addresses, host)
         steps.append(Step(f"{host} is {peer.text}"))
         return peer
+
+
+def _peer(text: str, snapshot: Snapshot, steps: list[Step]) -> Peer:
+    peer = find_peer(text, snapshot)
+    if isinstance(peer, PodsPeer) and parse_address(text) is not None:
+        steps.append(Step(f"{text} is a pod of {peer}"))
+    return peer
 
 
 def _number(peer: Peer, port: int | str, protocol: Protocol) -> int:

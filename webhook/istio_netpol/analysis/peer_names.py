@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN
 from istio_netpol.model.addresses import AddressSet, parse_address
+from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.services import Service
 from istio_netpol.model.snapshot import Snapshot
@@ -26,19 +27,38 @@ def host_of(text: str) -> str:
     return host if is_name else ""
 
 
-def find_service(text: str, snapshot: Snapshot) -> Service | None:
-    """The Service of that `namespace/name`, unless a workload has the same name."""
+def find_service(text: str, port: int | str, protocol: Protocol, snapshot: Snapshot) -> Service | None:
+    """The Service that the text names: by a clusterIP, as namespace/Service/name, or as namespace/name.
+
+    Workload and Service often share a name. Then the Service is meant where it has the port and the
+    workload does not say that it has it too.
+    """
+    address = parse_address(text)
+    if address is not None:
+        return next((each for each in snapshot.every(Service) if str(address) in each.cluster_ips), None)
     namespace, _, name = text.partition("/")
-    if _named(namespace, "", name, snapshot):
-        return None
-    return snapshot.find(Service, namespace, name)
+    kind, _, named = name.rpartition("/")
+    service = snapshot.find(Service, namespace, named) if kind.lower() in ("", "service") else None
+    if service is None or kind:
+        return service
+    workloads = _named(namespace, "", name, snapshot)
+    if not workloads:
+        return service
+    offers = any(port in (each.port, each.name) and each.protocol is protocol for each in service.ports)
+    declared = any(
+        port in (each.number, each.name) and each.protocol is protocol
+        for one in workloads
+        for each in one.ports
+    )
+    return service if offers and not declared else None
 
 
 def find_peer(text: str, snapshot: Snapshot) -> Peer:
     """The peer that the text names. Raises InputError where there is none, or more than one."""
     address = parse_address(text)
     if address is not None:
-        return AddressPeer(AddressSet.of(address))
+        pods = next((each for each in snapshot.every_workload() if address in each.addresses), None)
+        return AddressPeer(AddressSet.of(address)) if pods is None else PodsPeer(pods)
     parts = text.split("/")
     if is_range(text):
         raise _error(text, "is a range of addresses", "name one address of it")

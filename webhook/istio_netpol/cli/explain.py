@@ -30,7 +30,7 @@ FORMAT_NAMES = ("text", "json")
         "istio-netpol explain manifests/ --from shop/cart --to shop/db:5432",
         "istio-netpol explain manifests/ --from 203.0.113.9 --to shop/cart:http",
         "istio-netpol explain manifests/ --from shop/cart --to 192.0.2.7:53/UDP -f json",
-        "istio-netpol explain shop.yaml --from shop/cart --to api.example:443 --address api.example=192.0.2.7",
+        "istio-netpol explain shop.yaml --from shop/cart --to api.example:443 --address api.example=1.2.3.4",
     ),
 )
 @path_argument()
