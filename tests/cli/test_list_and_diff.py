@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.workspace import SHOP, Run
+from tests.cli.workspace import DENY_ALL, SHOP, Run
 
 
 def test_list_prints_a_line_a_connection(run: Run) -> None:
@@ -70,3 +70,32 @@ def test_both_can_not_be_standard_input(run: Run) -> None:
     result = run("diff", "-", "-", stdin=SHOP)
     assert result.exit_code == 2
     assert "OLD and NEW can't both be standard input" in result.stderr
+
+
+def test_a_flow_of_what_is_gone_is_not_gained(run: Run) -> None:
+    """Nothing is allowed now that was denied before; nobody needs it any more."""
+    without_cart = SHOP.replace("name: cart", "name: other") + DENY_ALL
+    document = json.loads(
+        run(
+            "diff", "new", "-", "--offline", "-f", "json", stdin=without_cart.replace("enabled", "disabled")
+        ).stdout
+    )
+    assert (document["flowsGained"], document["flowsLost"]) == ([], [])
+
+
+def test_a_first_ipv6_address_changes_nothing_else(run: Run) -> None:
+    """The old input names none; what it allowed over IPv6 was allowed all the same."""
+    block = """\
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: block, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Egress]
+  egress: [{to: [{ipBlock: {cidr: "fd00::/8"}}]}]
+"""
+    result = run("diff", "old", "-", "--offline", stdin=SHOP + block)
+    changed = [line for line in result.stdout.splitlines() if line[:2] in ("+ ", "- ")]
+    assert changed
+    assert all(line.startswith("- shop/Deployment/db -> ") for line in changed)

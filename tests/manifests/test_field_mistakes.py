@@ -122,3 +122,21 @@ def test_control_characters_are_spelled_out() -> None:
     """A manifest must not steer the terminal of whoever reads what is wrong with it."""
     (sentence,) = complaints(pod(hostNetwork="\x1b[2J\nx"))
     assert sentence == 'Pod default/a: spec.hostNetwork = "\\x1b[2J\\nx": is a string, not true or false'
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (5, 'is a number, not a string; quote it: "5"'),
+        (1.1, "is a number, not a string; quote it"),
+        (
+            True,
+            "is a boolean, not a string; "
+            "quote it; YAML takes y, yes and on for true, and n, no and off for false",
+        ),
+    ],
+)
+def test_a_text_that_was_not_quoted(value: object, remedy: str) -> None:
+    """Only of whole numbers is it sure what was written: 1.10 and `y` are no longer there to be shown."""
+    (sentence,) = complaints(pod(serviceAccountName=value))
+    assert sentence.endswith(remedy)

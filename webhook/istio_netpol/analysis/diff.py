@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from istio_netpol.analysis.check import check
+from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.listing import connections
 from istio_netpol.analysis.results import Connection, Difference
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.model.findings import Finding, Severity
-from istio_netpol.model.flows import FlowKey
+from istio_netpol.model.flows import AddressPeer, FlowKey, HostPeer, RequiredFlow
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.netpol.connectivity import knows_ipv6
 
 
 @dataclass(slots=True)
@@ -28,21 +30,28 @@ class _Listing:
 
 
 def diff(old: Snapshot, new: Snapshot, settings: Settings, resolver: Resolver) -> Difference:
-    """What `new` allows and denies that `old` did not. A required flow is lost where it is denied only in
-    `new`."""
-    before, after = _listing(old, settings), _listing(new, settings)
+    """What `new` allows and denies that `old` did not.
+
+    A required flow is lost where it is denied only in `new`, and gained where `new` still needs it and no
+    longer denies it.
+    """
+    with_ipv6 = knows_ipv6(old) or knows_ipv6(new)
+    before, after = (_listing(each, settings, with_ipv6) for each in (old, new))
+    needed = {_identity(flow) for flow in FlowTable.of(new, settings).flows()}
     denied_before, denied_after = _denied(old, settings, resolver), _denied(new, settings, resolver)
     return Difference(
         gained=_minus(after, before),
         lost=_minus(before, after),
-        flows_gained=tuple(finding for key, finding in denied_before.items() if key not in denied_after),
+        flows_gained=tuple(
+            finding for key, finding in denied_before.items() if key in needed and key not in denied_after
+        ),
         flows_lost=tuple(finding for key, finding in denied_after.items() if key not in denied_before),
     )
 
 
-def _listing(snapshot: Snapshot, settings: Settings) -> _Listing:
+def _listing(snapshot: Snapshot, settings: Settings, with_ipv6: bool) -> _Listing:
     listing = _Listing()
-    for each in connections(snapshot, settings):
+    for each in connections(snapshot, settings, with_ipv6=with_ipv6):
         if "/" not in each.destination:
             _add_range(listing, (each.source, True), each.destination, each.ports)
         elif "/" not in each.source:
@@ -89,4 +98,12 @@ def _minus_ranges(
 
 def _denied(snapshot: Snapshot, settings: Settings, resolver: Resolver) -> dict[FlowKey, Finding]:
     findings = check(snapshot, settings, resolver).findings
-    return {each.flow.key: each for each in findings if each.flow and each.severity is Severity.ERROR}
+    return {_identity(each.flow): each for each in findings if each.flow and each.severity is Severity.ERROR}
+
+
+def _identity(flow: RequiredFlow) -> FlowKey:
+    """The key of a flow, whether or not its host was resolved."""
+    peer = flow.destination
+    if isinstance(peer, AddressPeer) and peer.host:
+        return replace(flow, destination=HostPeer(peer.host)).key
+    return flow.key

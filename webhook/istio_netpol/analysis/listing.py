@@ -11,7 +11,7 @@ from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.connectivity import connections as pairs
 
 
-def connections(snapshot: Snapshot, settings: Settings) -> Iterator[Connection]:
-    """The connections, sorted by source and destination, one at a time."""
-    for source, destination, ports in pairs(as_injected(snapshot, settings.mesh)):
+def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False) -> Iterator[Connection]:
+    """The connections, sorted by source and destination, one at a time; see `netpol.connectivity`."""
+    for source, destination, ports in pairs(as_injected(snapshot, settings.mesh), with_ipv6=with_ipv6):
         yield Connection(source, destination, ports)

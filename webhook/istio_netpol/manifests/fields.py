@@ -48,7 +48,7 @@ class Fields:
             return default
         if isinstance(value, str):
             return sys.intern(value)
-        self.problem(self.at(name), value, f"is {_kind(value)}, not a string", f'quote it: "{_plain(value)}"')
+        self.problem(self.at(name), value, f"is {_kind(value)}, not a string", _quoting(value))
         return default
 
     def integer(self, name: str, default: int = 0) -> int:
@@ -114,7 +114,7 @@ class Fields:
                     f"{self.at(name)}[{index}]",
                     value,
                     f"is {_kind(value)}, not a string",
-                    f'quote it: "{_plain(value)}"',
+                    _quoting(value),
                 )
         return tuple(found)
 
@@ -130,7 +130,7 @@ class Fields:
                     f"{fields.path}[{key}]",
                     value,
                     f"is {_kind(value)}, not a string",
-                    f'quote it: "{_plain(value)}"',
+                    _quoting(value),
                 )
             else:
                 found[sys.intern(key)] = ""
@@ -154,6 +154,13 @@ def _kind(value: object) -> str:
         dict: "a mapping",
     }
     return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def _quoting(value: object) -> str:
+    """How to make a text of it. Only of whole numbers is it sure how they were written."""
+    if isinstance(value, bool):
+        return "quote it; YAML takes y, yes and on for true, and n, no and off for false"
+    return f'quote it: "{value}"' if isinstance(value, int) else "quote it"
 
 
 def _plain(value: object) -> str:

@@ -31,22 +31,22 @@ class Allowed(NamedTuple):
     ports: ConnectionSet
 
 
-def connections(snapshot: Snapshot) -> Iterator[Allowed]:
+def connections(snapshot: Snapshot, *, with_ipv6: bool = False) -> Iterator[Allowed]:
     """Every allowed connection among workloads and addresses, sorted by source and destination.
 
     Address ranges come before workloads and in the order of their addresses, IPv4 first, the shorter first
     where two begin alike; workloads in the order of their names. The ranges of one workload and direction
     are disjoint, and maximal for their ports. IPv6 ranges are listed only where the snapshot has an IPv6
-    address anywhere. A workload's connections to itself are left out.
+    address anywhere, or `with_ipv6` says so. A workload's connections to itself are left out.
     """
-    return _Reachability(snapshot).rows()
+    return _Reachability(snapshot, with_ipv6 or knows_ipv6(snapshot)).rows()
 
 
 class _Reachability:
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, with_ipv6: bool) -> None:
         self._sets = PortSets()
         self._cluster = ClusterMasks(snapshot)
-        self._last = LAST if _knows_ipv6(snapshot) else FIRST_IPV6 - 1
+        self._last = LAST if with_ipv6 else FIRST_IPV6 - 1
         profiles = Profiles(snapshot, self._cluster, self._sets)
         self._egress = [profiles.egress(each) for each in self._cluster.workloads]
         self._ingress = [profiles.ingress(each) for each in self._cluster.workloads]
@@ -126,7 +126,7 @@ def _text(low: int, high: int) -> str:
     return f"{address_at(low)}-{address_at(high)}"
 
 
-def _knows_ipv6(snapshot: Snapshot) -> bool:
+def knows_ipv6(snapshot: Snapshot) -> bool:
     """Whether anything in the snapshot has an IPv6 address; without one no IPv6 connection is worth a row."""
     for workload in snapshot.every_workload():
         if any(address.version == 6 for address in workload.addresses + workload.node_addresses):
