@@ -23,23 +23,24 @@ def labels_of(fields: Fields, name: str) -> dict[str, str]:
     """A mapping of labels; problems for keys and values that the API server refuses."""
     labels = fields.strings(name)
     for key, value in labels.items():
-        path = f"{fields.at(name)}[{key}]"
-        check_key(fields, path, key)
-        check_value(fields, path, value)
+        if not (_is_key(key) and _is_value(value)):
+            path = f"{fields.at(name)}[{key}]"
+            check_key(fields, path, key)
+            check_value(fields, path, value)
     return labels
 
 
 def check_key(fields: Fields, path: str, key: str) -> None:
     """Problems for a label key that the API server refuses."""
     prefix, slash, name = key.rpartition("/")
-    if not _is_name(name):
+    if not name or not _is_value(name):
         fields.problem(
             path,
             key,
             "is no label key",
             "use at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends",
         )
-    if slash and (not SUBDOMAIN.fullmatch(prefix) or len(prefix) > 253):
+    if slash and not _is_prefix(prefix):
         fields.problem(
             path, key, "has a prefix that is no DNS name", "use lower-case letters, digits, '-' and '.'"
         )
@@ -47,7 +48,7 @@ def check_key(fields: Fields, path: str, key: str) -> None:
 
 def check_value(fields: Fields, path: str, value: str) -> None:
     """Problems for a label value that the API server refuses."""
-    if value and not _is_name(value):
+    if not _is_value(value):
         fields.problem(
             path,
             value,
@@ -56,10 +57,20 @@ def check_value(fields: Fields, path: str, value: str) -> None:
         )
 
 
+# Remembered, for a cluster repeats few labels in very many pods.
 @lru_cache(maxsize=4096)
-def _is_name(text: str) -> bool:
-    """Remembered, for a cluster repeats few labels in very many pods."""
-    return len(text) <= 63 and NAME.fullmatch(text) is not None
+def _is_value(text: str) -> bool:
+    return not text or (len(text) <= 63 and NAME.fullmatch(text) is not None)
+
+
+@lru_cache(maxsize=4096)
+def _is_key(key: str) -> bool:
+    prefix, slash, name = key.rpartition("/")
+    return bool(name) and _is_value(name) and (not slash or _is_prefix(prefix))
+
+
+def _is_prefix(text: str) -> bool:
+    return len(text) <= 253 and SUBDOMAIN.fullmatch(text) is not None
 
 
 def _requirement(fields: Fields) -> Requirement | None:
