@@ -21,6 +21,7 @@ from istio_netpol.cli.options import read_settings
         ("a.example=", "'' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
         ("a.example=192.0.2.1,", "'' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
         ("a.example=192.0.2.0/24", "'192.0.2.0/24' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
+        ("a.example=fe80::1%eth0", "'fe80::1%eth0' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
         ("a.example=b.example", "'b.example' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
     ],
 )

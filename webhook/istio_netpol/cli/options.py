@@ -47,6 +47,8 @@ class HostAddresses(click.ParamType[tuple[str, tuple[str, ...]]]):
 
     def _address(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
+            if "%" in text:
+                raise ValueError("a scope means nothing on another machine")
             return str(ip_address(text))
         except ValueError:
             self.fail(f"{text!r} is no IP address; write it as 192.0.2.1 or 2001:db8::1", param, ctx)
