@@ -9,6 +9,7 @@ from istio_netpol.istio.catalogue import CATALOGUE, outcomes_of
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.model.workloads import Workload
 
 
@@ -55,8 +56,18 @@ def test_order_of_reading_does_not_matter() -> None:
 
 
 def test_control_plane_namespaces_are_those_of_istiod_and_the_root() -> None:
-    """Wherever istiod runs, mesh-wide objects live in the root namespace."""
-    assert view(istiod("mesh/istiod")).control_plane_namespaces == {"mesh", "istio-system"}
+    """Wherever administrators run istiod, mesh-wide objects live in the root namespace."""
+    settings = Settings(admission=AdmissionSettings(trusted_namespaces=("mesh",)))
+    mesh = view(istiod("mesh/istiod"), settings=settings)
+    assert mesh.control_plane_namespaces == {"mesh", "istio-system"}
+
+
+def test_pods_that_a_tenant_labels_as_istiod_are_none() -> None:
+    """Nobody makes the proxies of others connect to pods of their own by calling these istiod."""
+    assert [str(each.ref) for each in view(istiod("rival/istiod")).istiods()] == [
+        "Deployment istio-system/istiod"
+    ]
+    assert view(istiod("rival/istiod")).istiods()[0].ref.file == "(assumed)"
 
 
 def test_workloads_outside_the_snapshot_may_be_asked_about() -> None:

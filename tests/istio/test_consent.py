@@ -61,9 +61,16 @@ def test_settings_say_whom_to_trust() -> None:
 
 def test_root_namespace_of_the_mesh_is_trusted() -> None:
     """Mesh config may put mesh-wide objects elsewhere."""
-    config = MeshConfig(ref("v1", "ConfigMap", "mesh/istio"), root_namespace="mesh")
+    config = MeshConfig(ref("v1", "ConfigMap", "istio-system/istio"), root_namespace="mesh")
     requiring = virtual_service("mesh/cart").ref
     assert consents(view(CART, config), requiring, CLIENT, CART, None)
+
+
+def test_mesh_config_that_a_tenant_writes_counts_for_nothing() -> None:
+    """A ConfigMap of that name in just any namespace does not make it the root namespace."""
+    config = MeshConfig(ref("v1", "ConfigMap", "mesh/istio"), root_namespace="mesh")
+    requiring = virtual_service("mesh/cart").ref
+    assert not consents(view(CART, config), requiring, CLIENT, CART, None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from istio_netpol.model.mesh import (
     ServiceEntryPort,
     WorkloadEndpoint,
 )
-from istio_netpol.model.settings import MeshSettings, Settings
+from istio_netpol.model.settings import AdmissionSettings, MeshSettings, Settings
 
 ISSUER = "https://issuer.example.com"
 REMOTE = Settings(mesh=MeshSettings(remote_jwks=True))
@@ -76,7 +76,9 @@ def test_inline_keys_need_nothing() -> None:
 def test_every_istiod_fetches() -> None:
     """Each revision's istiod acts on the object."""
     canary = replace(istiod("istio-canary"), labels={"app": "istiod", "istio.io/rev": "canary"})
-    assert flows(RULE, policy(keys("https://keys.example.com")), istiod(), canary) == [
+    trusting = Settings(admission=AdmissionSettings(trusted_namespaces=("istio-canary",)))
+    subject = policy(keys("https://keys.example.com"))
+    assert flows(RULE, subject, istiod(), canary, settings=trusting) == [
         "istio-canary/istiod -> keys.example.com TCP 443",
         "istio-system/istiod -> keys.example.com TCP 443",
     ]
@@ -176,3 +178,13 @@ def test_no_selected_proxy_is_no_problem() -> None:
     """Where nobody fetches, nothing is missing."""
     subject = policy(keys("http://gone.auth.svc/certs"), selector={"app": "cart"})
     assert findings(RULE, subject, istiod(), settings=REMOTE) == []
+
+
+def test_keys_in_another_namespace_need_its_consent() -> None:
+    """Nobody has istiod call the pods of others; `called-by` is their word for it."""
+    url = keys("http://idp.auth.svc.cluster.local/keys")
+    behind = service("auth/idp", (80, 8080))
+    silent = first_flow(RULE, policy(url), istiod(), listening("auth/idp", 8080), behind)
+    agreeing = listening("auth/idp", 8080, called_by="shop/*")
+    asked = first_flow(RULE, policy(url), istiod(), agreeing, behind)
+    assert (silent.consented, asked.consented) == (False, True)

@@ -224,3 +224,18 @@ def test_gateway_passes_the_waypoint_where_the_service_opts_in() -> None:
         service("shop/cart", (80, 8080), labels=labels),
     )
     assert flows(RULE, route(to_cart()), *others) == ["shop/gw-istio -> shop/way TCP 15008"]
+
+
+def test_other_ways_to_a_backend_elsewhere_need_its_consent() -> None:
+    """A Hostname backend or an ExternalName leads past the ReferenceGrant, not past the called namespace."""
+    elsewhere = (listening("pay/api", 8080), service("pay/api", (80, 8080)))
+    hostname = to_cart(name="api.pay.svc.cluster.local", kind="Hostname", group="networking.istio.io")
+    alias = service("shop/alias", 80, type="ExternalName", external_name="api.pay.svc.cluster.local")
+    for backend in (hostname, to_cart(name="alias")):
+        flow = first_flow(RULE, route(backend), GATEWAY, alias, *elsewhere)
+        assert (str(flow.destination), flow.consented) == ("Deployment pay/api", False)
+
+
+def test_granted_backend_has_consented() -> None:
+    """A ReferenceGrant is the word of the called namespace."""
+    assert first_flow(RULE, route(to_cart(namespace="pay")), *OTHER, granted()).consented

@@ -54,7 +54,10 @@ class ControlPlane:
 
     @cached_property
     def real_istiods(self) -> tuple[Workload, ...]:
-        return self._snapshot.select_anywhere(ISTIOD)
+        """The istiod pods where only administrators write: elsewhere anybody can label pods like this, and
+        would get every proxy to connect to them."""
+        found = self._snapshot.select_anywhere(ISTIOD)
+        return tuple(each for each in found if each.namespace in self._administered)
 
     def istiods(self, revision: str) -> tuple[Workload, ...]:
         """The istiod pods of a revision.
@@ -132,7 +135,14 @@ class ControlPlane:
 
     @cached_property
     def _mesh_configs(self) -> tuple[MeshConfig, ...]:
-        return tuple(self._snapshot.every(MeshConfig))
+        found = self._snapshot.every(MeshConfig)
+        return tuple(each for each in found if each.ref.namespace in self._administered)
+
+    @cached_property
+    def _administered(self) -> frozenset[str]:
+        """The namespaces in which only administrators write, as settings name them."""
+        settings = self._settings
+        return frozenset({*settings.admission.trusted_namespaces, settings.mesh.root_namespace})
 
     @cached_property
     def dns_targets(self) -> tuple[DnsTarget, ...]:

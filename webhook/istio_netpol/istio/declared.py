@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
+from istio_netpol.istio.gateways import is_labelled_gateway
 from istio_netpol.istio.hbone import reached
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import ServiceEntry
@@ -51,7 +52,7 @@ def flows_to(
         if isinstance(backend.peer, PodsPeer):
             kind = FlowKind.WORKLOAD_TO_WORKLOAD
             called = backend.peer.workload
-            consented = view.is_gateway(called) or consents(view, declared.ref, client, called, service)
+            consented = is_labelled_gateway(called) or consents(view, declared.ref, client, called, service)
         for wire in reached(view, client, target, backend):
             yield RequiredFlow(
                 kind=kind,

@@ -59,7 +59,7 @@ class Gateways:
             return True
         if has_sidecar and (not workload.has_proxy or STATUS_ANNOTATION in workload.annotations):
             return False
-        return workload.labels.get("istio", "").endswith("gateway") or self._is_selected(workload)
+        return is_labelled_gateway(workload) or self._is_selected(workload)
 
     def _is_selected(self, workload: Workload) -> bool:
         for pair in workload.labels.items():
@@ -163,6 +163,11 @@ def is_declared_gateway(workload: Workload) -> bool:
     if _GATEWAY_TEMPLATES & {each.strip() for each in templates.split(",")}:
         return True
     return GATEWAY_NAME_LABEL in workload.labels or OLDER_GATEWAY_NAME_LABEL in workload.labels
+
+
+def is_labelled_gateway(workload: Workload) -> bool:
+    """Whether the pods themselves say that they are a gateway, and not only some Gateway that selects them."""
+    return is_declared_gateway(workload) or workload.labels.get("istio", "").endswith("gateway")
 
 
 def is_waypoint(gateway: KubernetesGateway) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.consent import consents
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.jwks_urls import HostPort, host_port
 from istio_netpol.istio.rule import Outcome, Rule
@@ -47,7 +48,7 @@ def _of_rule(policy: RequestAuthentication, rule: JwtRule, view: MeshView) -> It
         return
     found = False
     for client in _clients(policy, view):
-        for wire in _reached(client, place, view):
+        for wire, is_agreed in _reached(policy, client, place, view):
             found = True
             yield RequiredFlow(
                 kind=FlowKind.ISTIOD_TO_JWKS,
@@ -57,6 +58,7 @@ def _of_rule(policy: RequestAuthentication, rule: JwtRule, view: MeshView) -> It
                 protocol=wire.protocol,
                 port=wire.port,
                 reason=_reason(policy, rule),
+                consented=is_agreed,
                 field=field,
             )
     if not found and _clients(policy, view):
@@ -94,15 +96,22 @@ def _clients(policy: RequestAuthentication, view: MeshView) -> tuple[Workload, .
     return view.every_istiod()
 
 
-def _reached(client: Workload, place: HostPort, view: MeshView) -> Iterator[Backend]:
+def _reached(
+    policy: RequestAuthentication, client: Workload, place: HostPort, view: MeshView
+) -> Iterator[tuple[Backend, bool]]:
+    """What the client connects to, and whether the pods among it have agreed to be called."""
     service = view.resolve_host(place.host, client.namespace)
     if isinstance(service, Service):
         for each in view.backends(service, place.port):
-            yield from reached(view, client, service, each)
+            is_agreed = not isinstance(each.peer, PodsPeer) or consents(
+                view, policy.ref, client, each.peer.workload, service
+            )
+            for wire in reached(view, client, service, each):
+                yield wire, is_agreed
     elif isinstance(service, ServiceEntry) and view.settings.mesh.remote_jwks:
-        yield from view.entry_backends(service, place.port)
+        yield from ((each, True) for each in view.entry_backends(service, place.port))
     else:
-        yield from view.address_backends(place.host, client.namespace, place.port)
+        yield from ((each, True) for each in view.address_backends(place.host, client.namespace, place.port))
 
 
 def _reason(policy: RequestAuthentication, rule: JwtRule) -> str:

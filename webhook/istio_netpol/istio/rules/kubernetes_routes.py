@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.consent import consents
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import not_granted, unknown
@@ -20,6 +21,7 @@ from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import BackendRef, KubernetesGateway, KubernetesRoute, ReferenceGrant
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
 
 if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
@@ -66,6 +68,7 @@ def _to_backend(
     for gateway in gateways:
         for pod in view.kubernetes_gateway_workloads(gateway):
             for each in found:
+                is_agreed = _is_agreed(route, backend, pod, target, each, view)
                 for wire in reached(view, pod, target, each):
                     yield RequiredFlow(
                         kind=FlowKind.GATEWAY_TO_WORKLOAD,
@@ -75,8 +78,27 @@ def _to_backend(
                         protocol=wire.protocol,
                         port=wire.port,
                         reason=f"{route.ref} sends what {gateway.ref} receives to {target.ref}",
+                        consented=is_agreed,
                         field=backend.field,
                     )
+
+
+def _is_agreed(
+    route: KubernetesRoute,
+    ref: BackendRef,
+    pod: Workload,
+    target: Service | ServiceEntry,
+    backend: Backend,
+    view: MeshView,
+) -> bool:
+    """Whether the backend's pods may be opened for the route: a ReferenceGrant speaks for pods of its own
+    namespace, and nothing speaks for those that an ExternalName or a Hostname leads to."""
+    if not isinstance(backend.peer, PodsPeer):
+        return True
+    called, home = backend.peer.workload, target.ref.namespace
+    behind = target if isinstance(target, Service) else None
+    is_granted = ref.kind == "Service" and called.namespace == home == ref.namespace
+    return is_granted or consents(view, route.ref, pod, called, behind)
 
 
 def _answers(target: Service | ServiceEntry, port: int | None, view: MeshView) -> tuple[Backend, ...]:
