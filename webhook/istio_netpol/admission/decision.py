@@ -11,11 +11,14 @@ from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Mode
 
+MAX_CAUSES = 50
+"""How many causes a denial lists; its message counts the rest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a decision depends on besides the impact: `controlled` marks a pod that a controller owns and
-    that is spared."""
+    """What a decision depends on besides the impact: `controlled` marks what a controller made, which is
+    spared."""
 
     described: str
     mode: Mode
@@ -61,9 +64,15 @@ def decide_validation(circumstances: Circumstances, impact: Impact) -> Decision:
         follows = mode is Mode.AUGMENT and impact.isolating
         return Decision(warnings=message.warnings(impact, follows), rules=rules)
     text = message.denial(circumstances.described, refused, impact.isolating)
-    causes = tuple(Cause(str(each.rule), each.message, each.field) for each in refused)
+    causes = tuple(map(_cause, refused[:MAX_CAUSES]))
     rest = tuple(each for each in impact.findings if each not in refused)
     return Decision(False, text, causes, message.of_findings(rest), rules=rules)
+
+
+def _cause(finding: Finding) -> Cause:
+    """A finding for programs; the field is one of the object under review, so other objects' have none."""
+    field = "" if finding.rule is Issue.IMPACT else finding.field
+    return Cause(str(finding.rule), message.one_line(finding.message), field)
 
 
 def _must_refuse(finding: Finding) -> bool:

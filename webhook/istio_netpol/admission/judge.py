@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from istio_netpol.admission import message
@@ -26,11 +26,13 @@ from istio_netpol.model.settings import Mode
 from istio_netpol.model.workloads import Namespace, Workload
 
 SOURCE = "the request"
+NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
+"""Who empties a namespace that was deleted, perhaps before the snapshot shows that it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a request does: the objects stored and deleted, as they were before, and what could not be
+    """What a request does: the objects stored and deleted, those that it replaces, and what could not be
     read."""
 
     put: tuple[Any, ...] = ()
@@ -59,7 +61,7 @@ def decide(request: Request, table: FlowTable, resolver: Resolver, *, mutating: 
         return ADMITTED if mutating else Decision(warnings=message.refusals(map(str, change.problems)))
     if _passes(request, change, table):
         return ADMITTED
-    impact = review_change(table, change.put, change.remove, resolver, change.old)
+    impact = review_change(table, change.put, change.remove, resolver, change.old, namespace)
     circumstances = Circumstances(
         request.described, effective.mode, bool(request.dry_run), _is_spared(change, table)
     )
@@ -73,7 +75,7 @@ def change_of(request: Request) -> Change:
     new, new_problems = _decoded(request.object, request)
     old, old_problems = _decoded(request.old_object, request)
     if request.operation == "DELETE":
-        return Change(remove=old, problems=old_problems)
+        return Change(remove=old, old=old, problems=old_problems)
     return Change(put=new, old=old if not old_problems else (), problems=new_problems)
 
 
@@ -82,11 +84,14 @@ def _decoded(content: dict[str, Any] | None, request: Request) -> tuple[tuple[An
     says."""
     if not content:
         return (), ()
-    metadata = content.get("metadata")
-    if isinstance(metadata, dict):
-        named = {"name": request.name} if request.name else {}
-        content = {**content, "metadata": {**metadata, **named}}
-    values, problems = decode(RawObject(content, SOURCE, 0), request.namespace or "default")
+    kind, metadata = request.kind, content.get("metadata")
+    said: dict[str, Any] = {"apiVersion": f"{kind.group}/{kind.version}" if kind.group else kind.version}
+    said["kind"] = kind.kind
+    if isinstance(metadata, dict | None):
+        written = metadata or {}
+        name = request.name or written.get("name") or None
+        said["metadata"] = {**written, "name": name, "namespace": request.namespace}
+    values, problems = decode(RawObject({**content, **said}, SOURCE, 0), request.namespace or "default")
     return tuple(values), tuple(problems)
 
 
@@ -101,21 +106,24 @@ def _passes(request: Request, change: Change, table: FlowTable) -> bool:
         return True
     if not change.put and not change.remove:
         return True
-    return request.operation == "DELETE" and table.snapshot.namespace(namespace_of(request)).terminating
+    if request.operation != "DELETE":
+        return False
+    is_emptied = request.user_info.username == NAMESPACE_CONTROLLER
+    return is_emptied or table.snapshot.namespace(namespace_of(request)).terminating
 
 
 def _is_spared(change: Change, table: FlowTable) -> bool:
-    """A pod that a controller owns: denying it would turn a node's failure into an outage."""
+    """What a controller makes, be it pods or the ReplicaSet or Job before them: denying it would turn a
+    node's failure, a rollback or a CronJob's next run into an outage."""
     if table.settings.admission.deny_controlled_pods:
         return False
-    return any(isinstance(each, Workload) and each.ref.kind == "Pod" and each.owner for each in change.put)
+    return any(isinstance(each, Workload) and each.owner for each in change.put)
 
 
 def _remarked(decision: Decision, remark: str) -> Decision:
     if not remark:
         return decision
-    warnings = (*message.refusals([remark]), *decision.warnings)
-    return Decision(decision.allowed, decision.message, decision.causes, warnings, rules=decision.rules)
+    return replace(decision, warnings=message.refusals([remark, *decision.warnings]))
 
 
 def _equal(left: Any, right: Any) -> bool:

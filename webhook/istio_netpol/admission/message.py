@@ -17,36 +17,34 @@ MAX_WARNING = 256
 MAX_WARNINGS = 4096
 """Characters of one warning and of all (Kubernetes, "Dynamic Admission Control", response warnings)."""
 
-CLOSING = "The rest: istio-netpol generate PATH, or kubectl istio-netpol check, prints all of it."
+MAX_SENTENCES = 3072
+"""Bytes of a denial that sentences may take, so that room is left for YAML to paste."""
+
+MAX_SENTENCE = 1024
+PRINTS_ALL = "istio-netpol generate PATH prints all of them"
 
 
 def denial(described: str, refused: Sequence[Finding], isolating: bool) -> str:
-    """Which flows are cut, by what, and YAML to paste; at most `MAX_MESSAGE` bytes."""
-    count = f"{len(refused)} connection" + ("s" if len(refused) > 1 else "")
-    lines = [f"{described} is refused: it would cut {count} that the mesh needs."]
-    lines += [f"- {finding.message}" for finding in refused]
-    policies = list(
-        {(each.namespace, each.name): each for finding in refused for each in finding.remedy}.values()
-    )
-    if policies:
-        order = "First apply these policies, then repeat the request:"
-        if isolating:
-            order = "First apply these policies, which allow what is needed; then repeat the request:"
-        return _fitted(
-            "\n".join(lines), order, sorted(policies, key=lambda each: (each.namespace, each.name))
-        )
-    return _cut("\n".join(lines), MAX_MESSAGE)
+    """Which flows are cut, by what, and YAML to paste; at most `MAX_MESSAGE` bytes, the rest counted."""
+    head = _sentences(described, refused)
+    found = {policy.key: policy for finding in refused for policy in finding.remedy}
+    own = next((key for key, policy in found.items() if str(policy.ref) == described), None)
+    if own is not None:
+        del found[own]
+        head += "\nThis policy itself is what allows it: keep it, or first delete what needs it."
+    if not found:
+        return head
+    order = "First apply these policies, then repeat the request:"
+    if isolating:
+        order = "First apply these policies, which allow what is needed; then repeat the request:"
+    return _with_policies(f"{head}\n{order}\n\n", [found[key] for key in sorted(found)])
 
 
 def warnings(impact: Impact, follows: bool) -> tuple[str, ...]:
     """The warnings of an admitted request; `follows` says that the missing policies will be written after
     it."""
     names = ", ".join(policy.key for policy in impact.policies)
-    first = (
-        [f"istio-netpol will add what this cuts as soon as it is stored: {names}"]
-        if follows and names
-        else []
-    )
+    first = [f"istio-netpol will add what this cuts right after it: {names}"] if follows and names else []
     return _bounded([*first, *(finding.message for finding in impact.findings)])
 
 
@@ -70,28 +68,50 @@ def refusals(sentences: Iterable[str]) -> tuple[str, ...]:
     return _bounded(list(sentences))
 
 
-def _fitted(head: str, order: str, policies: list[NetworkPolicy]) -> str:
+def _sentences(described: str, refused: Sequence[Finding]) -> str:
+    """One line that says what is refused, and one for each finding, as far as they fit."""
+    cut = sum(1 for finding in refused if finding.verdict is not None)
+    lines = [f"{one_line(described)} is refused: it asks for what the administrator refuses."]
+    if cut:
+        connections = f"{cut} connection" + ("s" if cut > 1 else "")
+        lines = [f"{one_line(described)} is refused: it would cut {connections} that the mesh needs."]
+    left = MAX_SENTENCES
+    for position, finding in enumerate(refused):
+        line = f"- {one_line(finding.message)}"
+        left -= len(line.encode()) + 1
+        if left < 0:
+            lines.append(f"- and {len(refused) - position} more")
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _with_policies(head: str, policies: list[NetworkPolicy]) -> str:
     """As many whole policies as fit behind the sentences, and a count of the rest."""
     start, end = "kubectl apply -f - <<'EOF'\n", "EOF"
-    for shown in range(len(policies), 0, -1):
-        rest = len(policies) - shown
-        tail = f"\n{rest} more. {CLOSING}" if rest else ""
-        text = f"{head}\n{order}\n\n{start}{to_yaml(policies[:shown])}{end}{tail}"
-        if len(text.encode()) <= MAX_MESSAGE:
-            return text
-    names = ", ".join(policy.key for policy in policies)
-    tail = f"\n{len(policies)} policies are missing: {_cut(names, 1024)}. {CLOSING}"
-    return _cut(head, MAX_MESSAGE - len(tail.encode())) + tail
+    rest = f"\n{len(policies)} more policies are missing: {PRINTS_ALL}."
+    left = MAX_MESSAGE - sum(len(part.encode()) for part in (head, start, end, rest))
+    documents: list[str] = []
+    for policy in policies:
+        document = ("---\n" if documents else "") + to_yaml([policy])
+        left -= len(document.encode())
+        if left < 0:
+            break
+        documents.append(document)
+    missing = len(policies) - len(documents)
+    if not documents:
+        return f"{head.rstrip()} {missing} policies, too long for here: {PRINTS_ALL}."
+    tail = f"\n{missing} more policies are missing: {PRINTS_ALL}." if missing else ""
+    return f"{head}{start}{''.join(documents)}{end}{tail}"
 
 
-def _cut(text: str, limit: int) -> str:
-    """The text within so many bytes, cut where a line ends if possible."""
-    encoded = text.encode()
-    if len(encoded) <= limit:
-        return text
-    kept = encoded[: limit - 4].decode(errors="ignore")
-    line_end = kept.rfind("\n")
-    return (kept[:line_end] if line_end > limit // 2 else kept) + "\n..."
+def one_line(text: str) -> str:
+    """A sentence that stays on one line whatever names and URLs it quotes, and within bounds."""
+    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    encoded = plain.encode(errors="replace")
+    return (
+        plain if len(encoded) <= MAX_SENTENCE else encoded[: MAX_SENTENCE - 3].decode(errors="ignore") + "..."
+    )
 
 
 def _bounded(sentences: list[str]) -> tuple[str, ...]:

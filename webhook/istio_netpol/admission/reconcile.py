@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.scope import is_exempt_namespace
 from istio_netpol.analysis.check import FindingsWriter, judge_of
-from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.flow_table import FlowTable, namespaces_of
 from istio_netpol.analysis.openings import Reach
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
@@ -15,18 +13,20 @@ from istio_netpol.model.settings import Mode
 
 
 def missing_policies(table: FlowTable, resolver: Resolver) -> tuple[NetworkPolicy, ...]:
-    """The policies to write now, each on behalf of an object of a namespace in mode augment."""
-    settings = table.settings.admission
-
-    @cache
-    def is_augmented(namespace: str) -> bool:
-        found = table.snapshot.namespace(namespace)
-        if found.terminating or is_exempt_namespace(namespace, settings):
-            return False
-        return effective_mode(namespace, found.labels, settings).mode is Mode.AUGMENT
-
-    writer = FindingsWriter(judge_of(table, resolver), Reach(table.settings, tenant=True))
+    """The policies to write now, each on behalf of an object of a namespace in mode augment, or within such
+    a namespace for flows to which it has agreed."""
+    names = table.snapshot.namespace_names
+    augmented = frozenset(name for name in names if _is_augmented(name, table))
+    reach = Reach(table.settings, tenant=True, asking=augmented, agreeing=augmented)
+    writer = FindingsWriter(judge_of(table, resolver), reach)
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
-        if is_augmented(flow.object.namespace):
+        if not augmented.isdisjoint({flow.object.namespace, *namespaces_of(flow)}):
             writer.take(flow)
     return writer.policies()
+
+
+def _is_augmented(name: str, table: FlowTable) -> bool:
+    settings, namespace = table.settings.admission, table.snapshot.namespace(name)
+    if namespace.terminating or is_exempt_namespace(name, settings):
+        return False
+    return effective_mode(name, namespace.labels, settings).mode is Mode.AUGMENT

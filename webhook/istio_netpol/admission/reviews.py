@@ -47,9 +47,17 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def described(self) -> str:
-        """`Kind namespace/name`, for people and logs."""
-        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        """`Kind namespace/name`, for people and logs; a name that is yet to be generated ends in `*`."""
+        name = self.name or f"{self._generate_name}*"
+        is_namespace = (self.kind.group, self.kind.kind) == ("", "Namespace")
+        place = f"{self.namespace}/{name}" if self.namespace and not is_namespace else name
         return f"{self.kind.kind} {place}"
+
+    @property
+    def _generate_name(self) -> str:
+        metadata = (self.object or {}).get("metadata")
+        prefix = metadata.get("generateName") if isinstance(metadata, dict) else None
+        return prefix if isinstance(prefix, str) else ""
 
 
 class Review(msgspec.Struct, frozen=True, rename="camel"):

@@ -59,7 +59,8 @@ class FindingsWriter:
         if isinstance(outcome, HostTrouble):
             self.unknown += 1
             self._others.append(_host_finding(outcome))
-            outcome = Judged(flow, self._judge.verdict(flow))
+            # The flow of the trouble names no address, so that no policy can be written for it.
+            outcome = Judged(outcome.flow, self._judge.verdict(outcome.flow))
         if not outcome.verdict.allowed:
             self._denied.append(self._draft(outcome))
         elif outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block:

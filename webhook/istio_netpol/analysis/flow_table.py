@@ -82,10 +82,13 @@ class FlowTable:
 
     def with_objects(self, objects: Sequence[Any]) -> FlowTable:
         """The table after objects were stored whose needs nobody else's depend on, such as policies."""
-        view = MeshView(self.snapshot.with_changes(objects), self.settings)
-        added = {each.ref.key: needs_of(each, view) for each in objects}
-        needs = ChainMap({key: found for key, found in added.items() if found != NOTHING}, self.needs)
-        table = FlowTable(view, needs)
+        homes = {each.ref.namespace for each in objects if isinstance(each, Workload)}
+        snapshot = as_injected(self.snapshot.with_changes(objects), self.settings.mesh, homes)
+        view = MeshView(snapshot, self.settings)
+        found = ((each.ref.key, needs_of(each, view)) for each in objects)
+        added = {key: needs for key, needs in found if needs != NOTHING}
+        # Without `added` no layer: policies are stored one after another, and layers would pile up.
+        table = FlowTable(view, ChainMap(added, self.needs) if added else self.needs)
         table.__dict__.update({name: self.__dict__[name] for name in _INDEXES if name in self.__dict__})
         return table
 

@@ -17,15 +17,19 @@ from istio_netpol.analysis.flow_table import (
     subjects_in,
 )
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
-from istio_netpol.analysis.openings import Reach
+from istio_netpol.analysis.openings import reach_of
+from istio_netpol.analysis.selectors import newly_isolated
+from istio_netpol.istio.gateways import GATEWAY_NAME_LABEL
 from istio_netpol.istio.injected_pods import as_injected
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.findings import Finding, Issue
-from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
-from istio_netpol.model.mesh import DestinationRule
+from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.mesh import DestinationRule, Gateway, RequestAuthentication, ServiceEntry
+from istio_netpol.model.pod_classes import controller_of
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.services import EndpointSlice, Service
+from istio_netpol.model.services import EndpointSlice
 from istio_netpol.model.workloads import Namespace, Workload
 
 
@@ -34,7 +38,7 @@ class Impact:
     """The findings that a change brings, sorted, and the policies that may be written to mend them.
 
     A finding without a remedy is one that whoever makes the change can't mend. `isolating` says that the
-    change itself isolates pods: its remedies must not be stored before it.
+    policies must not be stored before the change: pods are isolated only by it, or it would undo them.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -48,55 +52,73 @@ def review_change(
     remove: Sequence[Any],
     resolver: Resolver,
     old: Sequence[Any] = (),
+    submitter: str = "",
 ) -> Impact:
     """Judges the flows that storing and deleting these decoded objects concerns, before against after.
 
     `old` are the objects as they are stored today, for the case that the table has not seen them yet.
+    `submitter` is the namespace in whose name the change is made, and policies may be written.
     """
     unseen = [each for each in old if each.ref.key not in table.needs]
     before = table.with_objects(unseen) if unseen else table
     namespaces = {each.namespace for each in put if isinstance(each, Workload)}
     namespaces |= {each.name for each in put if isinstance(each, Namespace)}
-    changed = before.snapshot.with_changes(put, remove)
-    snapshot = as_injected(changed, table.settings.mesh, namespaces)
-    review = _Review(before, MeshView(snapshot, table.settings), tuple(put), tuple(remove), resolver)
+    snapshot = as_injected(before.snapshot.with_changes(put, remove), table.settings.mesh, namespaces)
+    after = FlowJudge(MeshView(snapshot, table.settings), gate_of(before, resolver))
+    changed = (*put, *remove)
+    review = _Review(before, after, changed, submitter)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
-    return Impact(
-        findings=tuple(findings),
-        policies=review.writer.policies(),
-        isolating=any(isinstance(each, NetworkPolicy) for each in put),
+    policies = review.writer.policies()
+    keys = {each.ref.key for each in changed}
+    isolating = any(policy.ref.key in keys or _isolates(policy, before) for policy in policies)
+    return Impact(tuple(findings), policies, isolating)
+
+
+def _isolates(policy: NetworkPolicy, table: FlowTable) -> bool:
+    """Whether a policy would isolate pods as they are today."""
+    return any(
+        newly_isolated(policy.pod_selector, policy.namespace, direction, table.snapshot)
+        for direction in policy.policy_types
     )
 
 
 class _Review:
     """One change, seen from before and from after."""
 
-    def __init__(
-        self,
-        table: FlowTable,
-        after: MeshView,
-        put: tuple[Any, ...],
-        remove: tuple[Any, ...],
-        resolver: Resolver,
-    ) -> None:
-        gate = gate_of(table, resolver)
+    def __init__(self, table: FlowTable, after: FlowJudge, changed: tuple[Any, ...], submitter: str) -> None:
         self._table = table
-        self._changed = (*put, *remove)
-        self._before = FlowJudge(table.view, gate)
-        self._after = FlowJudge(after, gate)
-        self.writer = FindingsWriter(self._after, Reach(table.settings, tenant=True))
+        self._view = after.view
+        self._changed = changed
+        self._own = {each.ref.key for each in changed} | {
+            self._controller(each).key for each in changed if isinstance(each, Workload)
+        }
+        self._before = FlowJudge(table.view, after.gate)
+        self._after = after
+        self.writer = FindingsWriter(after, reach_of(submitter, table.settings))
 
     def findings(self) -> Iterator[Finding]:
         """One finding for each flow that the change denies or leaves unjudged; `impact` where another
         object needs it."""
-        own = {each.ref.key for each in self._changed}
         known, needed, unnamed = self._flows()
+        self._count_hosts(needed.values())
         for key, flow in needed.items():
             if not self._was_denied(known.get(key)):
                 self.writer.take(flow)
         for finding in unnamed + self.writer.findings():
-            is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in own
+            is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in self._own
             yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
+
+    def _controller(self, workload: Workload) -> ObjectRef:
+        return controller_of(workload, self._view.snapshot.of_type(Workload, workload.namespace))
+
+    def _count_hosts(self, needed: Iterable[RequiredFlow]) -> None:
+        """Lets what the namespaces' other objects bring count first, so that a cap holds for all together."""
+        bringing = {flow.object.namespace for flow in needed if isinstance(flow.destination, HostPeer)}
+        for namespace in sorted(bringing):
+            for policy in self._table.snapshot.of_type(RequestAuthentication, namespace):
+                if policy.ref.key not in self._own:
+                    for flow in self._table.needs.get(policy.ref.key, NOTHING).flows:
+                        self._before.resolved(flow)
 
     def _was_denied(self, flow: RequiredFlow | None) -> bool:
         if flow is None:
@@ -107,8 +129,7 @@ class _Review:
     def _flows(self) -> tuple[dict[FlowKey, RequiredFlow], dict[FlowKey, RequiredFlow], list[Finding]]:
         """The flows that the change concerns, as they were and as they will be, and the new findings of
         the objects themselves."""
-        table, own = self._table, {each.ref.key for each in self._changed}
-        recomputed = self._recomputed_keys()
+        table, recomputed = self._table, self._recomputed_keys()
         known: dict[FlowKey, RequiredFlow] = {}
         needed: dict[FlowKey, RequiredFlow] = {}
         unnamed: list[Finding] = []
@@ -120,9 +141,9 @@ class _Review:
             known.update((flow.key, flow) for flow in before.flows)
             told = {(finding.rule, finding.message) for finding in before.findings}
             for subject in self._subjects(key):
-                after = needs_of(subject, self._after.view)
+                after = needs_of(subject, self._view)
                 needed.update((flow.key, flow) for flow in after.flows)
-                if key in own:
+                if key in self._own:
                     unnamed += [each for each in after.findings if (each.rule, each.message) not in told]
         return known, needed, unnamed
 
@@ -131,33 +152,45 @@ class _Review:
         keys: set[Key] = set()
         uses: set[Use] = set()
         for each in self._changed:
-            ref = each.ref
             if isinstance(each, Namespace):
-                for snapshot in (self._table.snapshot, self._after.view.snapshot):
+                for snapshot in (self._table.snapshot, self._view.snapshot):
                     keys |= {subject.ref.key for subject in subjects_in(snapshot, each.name)}
                 uses.add(("Namespace", "", each.name))
             elif not isinstance(each, NetworkPolicy):
-                keys.add(ref.key)
+                keys |= self._own
                 uses |= self._uses_of(each)
-        return keys | self._table.users(uses)
+            if isinstance(each, Workload):
+                keys |= {gateway.key for gateway in self._served(each)}
+        # The mesh config asks for tracing alone, and of every proxy: too long a look for each request.
+        keys |= {key for key in self._table.users(uses) if key[1] != "ConfigMap"}
+        return keys
 
     def _uses_of(self, changed: Any) -> set[Use]:
         """The names under which other objects depend on this one."""
-        ref = changed.ref
-        uses = {(ref.kind, ref.namespace, ref.name)}
+        ref, type_ = changed.ref, type(changed).__name__
+        uses = {(ref.kind, ref.namespace, ref.name), (type_, ref.namespace, ""), (type_, "", "")}
         if isinstance(changed, Workload):
-            services = self._after.view.snapshot.of_type(Service, ref.namespace)
-            selecting = [
-                service for service in services if service.selector and _selects(service.selector, changed)
-            ]
-            uses |= {("Service", ref.namespace, service.name) for service in selecting}
+            uses |= {("Service", ref.namespace, each.name) for each in self._view.services_of(changed)}
+            uses |= {("Gateway", each.namespace, each.name) for each in self._served(changed)}
+        elif isinstance(changed, ServiceEntry):
+            uses |= {("Host", "", host.rstrip(".").lower()) for host in changed.hosts}
         elif isinstance(changed, EndpointSlice):
             uses.add(("Service", ref.namespace, changed.service))
         elif isinstance(changed, DestinationRule):
-            service = self._after.view.resolve_host(changed.host, ref.namespace)
+            service = self._view.resolve_host(changed.host, ref.namespace)
             if service is not None:
                 uses.add((service.ref.kind, service.ref.namespace, service.ref.name))
         return uses
+
+    def _served(self, workload: Workload) -> list[ObjectRef]:
+        """The Gateways that the workload serves, if it is a gateway: routes name them, not their pods."""
+        if not self._view.is_gateway(workload):
+            return []
+        labels, home = workload.labels, workload.namespace
+        every = self._view.snapshot.every(Gateway)
+        found = [each.ref for each in every if each.selector.items() <= labels.items()]
+        own = self._view.find_kubernetes_gateway(home, labels.get(GATEWAY_NAME_LABEL, ""))
+        return [*found, own.ref] if own else found
 
     def _retold(self) -> Iterator[RequiredFlow]:
         """The flows that stay needed, but that changed policies or namespace labels may judge differently."""
@@ -182,7 +215,7 @@ class _Review:
     def _subjects(self, key: Key) -> Iterable[Any]:
         """The objects of that name after the change: several where a controller's pods fall into classes."""
         _, kind, namespace, name = key
-        snapshot = self._after.view.snapshot
+        snapshot = self._view.snapshot
         changed = [each for each in self._changed if isinstance(each, Workload) and each.ref.key == key]
         classes = [each for each in snapshot.workloads(namespace) if each.ref.key == key]
         if classes:
@@ -191,7 +224,3 @@ class _Review:
             return ()
         found = (snapshot.find(type_, namespace, name, kind) for type_ in SUBJECT_TYPES)
         return [each for each in found if each is not None and each.ref.key == key]
-
-
-def _selects(selector: Any, workload: Workload) -> bool:
-    return bool(selector.items() <= workload.labels.items())

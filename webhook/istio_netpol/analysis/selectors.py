@@ -25,12 +25,14 @@ def selector_of(workload: Workload, snapshot: Snapshot) -> Selector | None:
     without labels.
 
     The controller's own selector is immutable and so outlives a rollout; where it also matches other
-    workloads, all labels of the template are used.
+    workloads, or is a ReplicaSet's and names one revision, all stable labels of the template are used.
     """
     labels = _stable_labels(workload)
     exact = Selector.of(labels) if labels else None
     declared = workload.selector
     if declared is None or declared.is_everything or not declared.matches(workload.labels):
+        return exact
+    if any(key in INSTANCE_LABELS for key, _ in declared.match_labels):
         return exact
     names_others = any(
         other.ref.key != workload.ref.key for other in snapshot.select(workload.namespace, declared)

@@ -166,7 +166,7 @@ def is_declared_gateway(workload: Workload) -> bool:
 
 
 def is_labelled_gateway(workload: Workload) -> bool:
-    """Whether the pods themselves say that they are a gateway, and not only some Gateway that selects them."""
+    """Whether the pods themselves say that they are a gateway, not only some Gateway that selects them."""
     return is_declared_gateway(workload) or workload.labels.get("istio", "").endswith("gateway")
 
 

@@ -60,6 +60,16 @@ def classes_of(members: Sequence[Workload], distinguishing: frozenset[str]) -> t
     return tuple(sorted(found, key=lambda each: (each.ref.kind, each.ref.name)))
 
 
+def controller_of(workload: Workload, members: Sequence[Workload]) -> ObjectRef:
+    """The object whose class the workload belongs to, among the members of its namespace: what a person
+    would edit."""
+    if workload.owner is None:
+        return workload.ref
+    return _root(
+        workload, {(each.ref.kind, each.ref.name): each for each in members if each.ref.kind != "Pod"}
+    )
+
+
 def _root(workload: Workload, controllers: _Controllers) -> ObjectRef:
     """The controller that a person would edit, by ownerReferences, and by the template hash where a
     ReplicaSet was not read."""

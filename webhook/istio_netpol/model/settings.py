@@ -134,7 +134,7 @@ class AdmissionSettings:
     """The largest request that is read: an object and what it was before, each at most what etcd stores."""
 
     deny_controlled_pods: bool = False
-    """Deny pods that a controller owns. Off: a node failure must not become an outage."""
+    """Deny pods, ReplicaSets and Jobs of a controller. Off: a node failure must not become an outage."""
 
 
 @dataclass(frozen=True, slots=True)
