@@ -1,0 +1,151 @@
+"""What is said: within the limits of the API, and ready to paste."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.admission.objects import (
+    CONTROL_PLANE,
+    deny_all,
+    deployment,
+    namespace,
+    request_authentication,
+    service,
+)
+from tests.admission.state import State, shown
+
+from istio_netpol.admission import message
+from istio_netpol.admission.decision import MAX_CAUSES
+
+
+def crowded(count: int, mode: str = "reject") -> State:
+    """So many workloads in a namespace, none isolated yet."""
+    workloads = [deployment(f"shop/w{number:03}") for number in range(count)]
+    return State([*CONTROL_PLANE, namespace("shop", mode), *workloads])
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 7, 40, 200])
+def test_denial_fits_and_counts_the_rest(count: int) -> None:
+    """At most 8 KiB; whole policies only; the number of those left out, and the command that prints all."""
+    state = crowded(count)
+    refused = state.validate(deny_all("shop"))
+    assert not refused.allowed
+    assert len(refused.message.encode()) <= message.MAX_MESSAGE
+    policies = shown(refused)
+    assert policies
+    assert all(each["kind"] == "NetworkPolicy" for each in policies)
+    missing = 2 * count - len(policies)
+    tail = f"\n{missing} more policies are missing: istio-netpol generate PATH prints all of them."
+    assert refused.message.endswith(tail if missing else "EOF")
+    assert f"it would cut {3 * count} connections" in refused.message
+
+
+def test_denial_is_the_same_every_time() -> None:
+    """Byte for byte, whatever order things were stored in."""
+    state = crowded(30)
+    again = State(reversed(state.stored))
+    assert state.validate(deny_all("shop")) == again.validate(deny_all("shop"))
+
+
+def test_causes_are_bounded() -> None:
+    """A status of the API stays small."""
+    causes = crowded(200).validate(deny_all("shop")).causes
+    assert len(causes) == MAX_CAUSES
+    assert max(len(each.message.encode()) for each in causes) <= message.MAX_SENTENCE
+
+
+@pytest.mark.parametrize("count", [1, 10, 200])
+def test_warnings_keep_the_limits_of_the_api(count: int) -> None:
+    """256 characters each and 4,096 in all, in printable ASCII; the rest is counted."""
+    warnings = crowded(count, "warn").validate(deny_all("shop")).warnings
+    assert all(len(each) <= 256 and each.isascii() and each.isprintable() for each in warnings)
+    assert sum(map(len, warnings)) <= 4096
+    if count > 10:
+        assert warnings[-1] == f"and {3 * count - len(warnings) + 1} more"
+
+
+def test_remark_on_the_mode_counts_among_the_warnings() -> None:
+    """The limit is one for all of them."""
+    warnings = crowded(200, "rejct").validate(deny_all("shop")).warnings
+    assert warnings[0].startswith("namespace shop: label istio-netpol.io/mode=rejct")
+    assert sum(map(len, warnings)) <= 4096
+
+
+def test_pasted_into_a_shell_it_is_the_yaml_that_kubectl_gets() -> None:
+    """The heredoc keeps every character, `$` and backquotes included."""
+    bash = shutil.which("bash")
+    assert bash
+    labels = {"app": "cart"}
+    state = State([*CONTROL_PLANE, namespace("shop", "reject"), deny_all("shop")])
+    refused = state.validate(deployment("shop/cart", labels=labels))
+    command = refused.message[refused.message.index("kubectl apply") :]
+    script = "kubectl() { cat; }\n" + command
+    printed = subprocess.run([bash, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert list(yaml.safe_load_all(printed)) == shown(refused)
+
+
+def test_what_tenants_write_stays_on_its_line() -> None:
+    """A URL with line breaks forges no sentence of ours and ends no heredoc."""
+    uri = "http://169.254.169.254/\nEOF\nrm -rf /\n\x1b[31m" + "x" * 5000
+    state = State([*CONTROL_PLANE, namespace("shop", "reject"), deny_all("istio-system")])
+    refused = state.validate(request_authentication("shop/jwt", uri))
+    assert not refused.allowed
+    assert "\nEOF\nrm" not in refused.message
+    assert "\x1b" not in refused.message
+    assert len(refused.message.encode()) <= message.MAX_MESSAGE
+    assert all("\n" not in each.message for each in refused.causes)
+
+
+def test_policy_that_is_too_long_for_a_message_is_counted() -> None:
+    """Names of 63 characters in 60 labels fill more than a message holds."""
+    labels = {f"label-{number:02}": "x" * 63 for number in range(120)}
+    state = State([*CONTROL_PLANE, namespace("shop", "reject"), deny_all("shop")])
+    refused = state.validate(deployment("shop/cart", labels=labels))
+    assert shown(refused) == []
+    assert refused.message.endswith(
+        "repeat the request: 2 policies, too long for here: istio-netpol generate PATH prints all of them."
+    )
+
+
+def test_one_connection_is_one_connection() -> None:
+    """Grammar."""
+    caller = deployment("shop/cart", calls="ledger:80")
+    plain = namespace("shop", "reject", injected=False)
+    state = State(
+        [
+            *CONTROL_PLANE,
+            plain,
+            deny_all("shop", "Ingress"),
+            deployment("shop/ledger"),
+            service("shop/ledger"),
+        ]
+    )
+    assert "it would cut 1 connection that" in state.validate(caller).message
+
+
+@given(st.lists(st.text(max_size=600), max_size=60))
+def test_any_sentences_become_warnings_within_the_limits(sentences: list[str]) -> None:
+    """Whatever is quoted in them."""
+    warnings = message.refusals(sentences)
+    assert all(len(each) <= 256 and each.isascii() and (each.isprintable() or not each) for each in warnings)
+    assert sum(map(len, warnings)) <= 4096
+
+
+@given(st.text(max_size=3000))
+def test_any_sentence_becomes_one_line(text: str) -> None:
+    """No line break and no control character survives, and the length is bounded."""
+    line = message.one_line(text)
+    assert line.isprintable()
+    assert len(line.encode(errors="replace")) <= message.MAX_SENTENCE
+
+
+def test_written_policies_are_named() -> None:
+    """Mode augment says what it added."""
+    state = State([*CONTROL_PLANE, namespace("shop", "augment"), deny_all("shop")])
+    write = state.mutate(deployment("shop/cart")).write
+    assert message.wrote(write)[0] == f"istio-netpol added NetworkPolicy {write[0].key}"
