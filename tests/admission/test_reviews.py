@@ -210,9 +210,11 @@ def test_object_with_junk_in_it_gets_an_answer(data: st.DataObject) -> None:
 
 @given(
     st.binary(max_size=200)
-    | st.recursive(junk, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)).map(
-        lambda each: json.dumps(each).encode()
-    )
+    | st.recursive(
+        junk,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=6,
+    ).map(lambda each: json.dumps(each).encode())
 )
 def test_anything_at_all_gets_an_answer(body: bytes) -> None:
     """No body raises."""

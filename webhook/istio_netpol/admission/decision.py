@@ -28,13 +28,15 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to a request; `write` are the policies to store before the object is."""
+    """The answer to a request; `write` are the policies to store before the object is, `admitted` those
+    that the request itself is about to store."""
 
     allowed: bool = True
     message: str = ""
     causes: tuple[Cause, ...] = ()
     warnings: tuple[str, ...] = ()
     write: tuple[NetworkPolicy, ...] = ()
+    admitted: tuple[NetworkPolicy, ...] = ()
     rules: tuple[str, ...] = ()
 
 

@@ -21,6 +21,7 @@ from istio_netpol.analysis.impact import review_change
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode
 from istio_netpol.model.workloads import Namespace, Workload
@@ -67,7 +68,8 @@ def decide(request: Request, table: FlowTable, resolver: Resolver, *, mutating: 
     )
     if mutating:
         return decide_mutation(circumstances, impact)
-    return _remarked(decide_validation(circumstances, impact), effective.remark)
+    decision = _remarked(decide_validation(circumstances, impact), effective.remark)
+    return replace(decision, admitted=_admitted(request, change)) if decision.allowed else decision
 
 
 def change_of(request: Request) -> Change:
@@ -118,6 +120,13 @@ def _is_spared(change: Change, table: FlowTable) -> bool:
     if table.settings.admission.deny_controlled_pods:
         return False
     return any(isinstance(each, Workload) and each.owner for each in change.put)
+
+
+def _admitted(request: Request, change: Change) -> tuple[NetworkPolicy, ...]:
+    """The new policies that the API server stores next, unless somebody else objects."""
+    if request.operation != "CREATE" or request.dry_run:
+        return ()
+    return tuple(each for each in change.put if isinstance(each, NetworkPolicy))
 
 
 def _remarked(decision: Decision, remark: str) -> Decision:

@@ -89,7 +89,8 @@ class FlowTable:
         added = {key: needs for key, needs in found if needs != NOTHING}
         # Without `added` no layer: policies are stored one after another, and layers would pile up.
         table = FlowTable(view, ChainMap(added, self.needs) if added else self.needs)
-        table.__dict__.update({name: self.__dict__[name] for name in _INDEXES if name in self.__dict__})
+        # Worked out here, since what a short-lived table works out for itself is lost with it.
+        table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
         return table
 
     @property

@@ -12,12 +12,17 @@ from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.judge import decide
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.dns.budget import Budget
 from istio_netpol.model.interfaces import PolicyStore, StoreResult
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 
+LOOKUP_SECONDS = 3.0
+"""How long all lookups of one review may take; the API server waits ten unless told otherwise."""
+
 PENDING_SECONDS = 5.0
-"""How long a written policy counts as stored before the source has shown it."""
+"""How long a policy that was written, or admitted, counts as stored before the source has shown it: who
+applies what a denial shows and repeats the request at once is through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,8 @@ class Reviewer:
         table = self._table
         if table is None:
             return Answer(503, b"", request, reason=NOT_READY)
-        decision = decide(request, table, self._resolver, mutating=mutating)
+        decision = decide(request, table, Budget(self._resolver, LOOKUP_SECONDS), mutating=mutating)
+        self._expect(decision.admitted)
         stored = self.store(decision.write) if decision.write else ()
         if stored:
             decision = replace(decision, warnings=_told(stored))
@@ -83,20 +89,25 @@ class Reviewer:
     def store(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
         """Stores policies and counts the written ones as there at once."""
         results = self._store.write(policies)
-        written = [each.policy for each in results if each.written]
+        self._expect([each.policy for each in results if each.written])
+        return results
+
+    def _expect(self, policies: Sequence[NetworkPolicy]) -> None:
+        """Counts policies as there, before the source shows them."""
+        if not policies:
+            return
         now = self._clock()
         with self._lock:
-            self._pending.update({(each.namespace, each.name): (each, now) for each in written})
-            if self._table is not None and written:
-                self._table = self._table.with_objects(written)
-        return results
+            self._pending.update({(each.namespace, each.name): (each, now) for each in policies})
+            if self._table is not None:
+                self._table = self._table.with_objects(policies)
 
 
 def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:
-    written = message.wrote([each.policy for each in stored if each.written])
+    """What could not be written before what was, within the limits of the API for all together."""
     refused = [
         f"istio-netpol could not add NetworkPolicy {each.policy.key}: {each.refused}"
         for each in stored
         if not each.written
     ]
-    return written + message.refusals(refused)
+    return message.refusals([*refused, *message.wrote([each.policy for each in stored if each.written])])

@@ -9,6 +9,7 @@ import structlog
 
 from istio_netpol.admission.reconcile import missing_policies
 from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.dns.budget import Budget
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.folder_source import FolderSource
@@ -16,6 +17,8 @@ from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
 
 LOOK_SECONDS = 0.25
+LOOKUP_SECONDS = 20.0
+"""How long all lookups for one snapshot may take, far below the age at which it counts as stale."""
 
 
 class Watch:
@@ -66,7 +69,8 @@ class Watch:
         self._complete(table)
 
     def _complete(self, table: FlowTable) -> None:
-        results = self._reviewer.store(missing_policies(table, self._resolver))
+        resolver = Budget(self._resolver, LOOKUP_SECONDS)
+        results = self._reviewer.store(missing_policies(table, resolver))
         self._metrics.stored(results)
         for each in results:
             if each.written:

@@ -1,0 +1,102 @@
+"""What counts as stored between a request and the next look at the source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tests.admission.objects import CONTROL_PLANE, Manifest, allow, deny_all, deployment, namespace
+from tests.admission.state import Answers, State
+from tests.serving.reviews import review
+from tests.values import EGRESS, policy
+
+from istio_netpol.model.interfaces import StoreResult
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.server.reviewer import PENDING_SECONDS, Reviewer
+
+CART = deployment("shop/cart")
+MESH = allow("shop/mesh", egress=[{}])
+
+
+class Shelf:
+    """A store that takes everything, or refuses everything."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.taken: list[str] = []
+        self._refusal = refusal
+
+    def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
+        self.taken += [each.key for each in policies]
+        return tuple(StoreResult(each, not self._refusal, self._refusal) for each in policies)
+
+
+class Desk:
+    """A reviewer of a namespace under a deny-all, with a clock to turn."""
+
+    def __init__(self, mode: str, refusal: str = "") -> None:
+        self.now = 0.0
+        self.shelf = Shelf(refusal)
+        self.state = State([*CONTROL_PLANE, namespace("shop", mode), deny_all("shop")])
+        self.reviewer = Reviewer(self.shelf, Answers({}), lambda: self.now)
+        self.reviewer.take(self.state.table)
+
+    def ask(self, new: Manifest, mutating: bool = False, dry_run: bool = False) -> tuple[bool, list[str]]:
+        answer = self.reviewer.review(review(new, dry_run=dry_run), mutating=mutating)
+        assert answer.status == 200, answer.reason
+        response = json.loads(answer.body)["response"]
+        return response["allowed"], response.get("warnings", [])
+
+
+def test_policy_that_was_just_admitted_counts_at_once() -> None:
+    """`kubectl apply` of the policy, then of the workload, is through though no look came between."""
+    desk = Desk("reject")
+    assert not desk.ask(CART)[0]
+    assert desk.ask(MESH)[0]
+    assert desk.ask(CART)[0]
+
+
+def test_policy_of_a_dry_run_does_not_count() -> None:
+    """Nothing was stored."""
+    desk = Desk("reject")
+    desk.ask(MESH, dry_run=True)
+    assert not desk.ask(CART)[0]
+
+
+def test_policy_that_the_source_never_shows_stops_counting() -> None:
+    """Somebody else refused it: after a few seconds and a look at the source it is gone."""
+    desk = Desk("reject")
+    desk.ask(MESH)
+    desk.now += PENDING_SECONDS / 2
+    desk.reviewer.take(desk.state.table)
+    assert desk.ask(CART)[0]
+    desk.now += PENDING_SECONDS
+    desk.reviewer.take(desk.state.table)
+    assert not desk.ask(CART)[0]
+
+
+def test_written_policies_count_at_once() -> None:
+    """The validating webhook sees what the mutating one wrote a moment ago."""
+    desk = Desk("augment")
+    allowed, warnings = desk.ask(CART, mutating=True)
+    assert allowed
+    assert [each.rpartition("-")[0] for each in warnings] == [
+        "istio-netpol added NetworkPolicy shop/dns-cart",
+        "istio-netpol added NetworkPolicy shop/proxy-to-istiod-cart",
+    ]
+    assert desk.ask(CART) == (True, [])
+
+
+def test_policy_that_could_not_be_written_refuses_the_workload() -> None:
+    """A full disk is told, and does not start pods that can't reach istiod."""
+    desk = Desk("augment", refusal="the disk is full")
+    assert desk.ask(CART, mutating=True)[1][0].endswith("the disk is full")
+    assert not desk.ask(CART)[0]
+
+
+def test_hundreds_of_written_policies_are_no_burden() -> None:
+    """One large apply between two looks keeps working to its end."""
+    desk = Desk("augment")
+    for number in range(500):
+        desk.reviewer.store([policy(f"other-{number}/mesh", types=(EGRESS,))])
+    assert desk.ask(CART, mutating=True)[0]
+    assert desk.ask(CART) == (True, [])
