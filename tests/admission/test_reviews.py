@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
+import tests.strategies  # noqa: F401 (loads the profile of laws)
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.admission.objects import CONTROL_PLANE, deny_all, deployment, namespace, pod
@@ -165,7 +167,7 @@ junk = st.one_of(
     st.just({}),
     st.just([None]),
     st.just({"a": {"b": [1]}}),
-)
+).map(deepcopy)
 SAMPLES = (DEPLOYMENT, pod("shop/x"), deny_all("shop"), namespace("shop", "reject"), *CONTROL_PLANE[3:])
 
 
