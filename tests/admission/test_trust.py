@@ -11,13 +11,13 @@ from tests.admission.objects import (
     CONTROL_PLANE,
     GATEWAY_LABELS,
     ISTIOD_LABELS,
+    allow,
     deny_all,
     deployment,
     gateway,
     manifest,
     namespace,
     pod_template,
-    policy,
     request_authentication,
     service,
     virtual_service,
@@ -26,24 +26,20 @@ from tests.admission.state import Manifest, State, written
 
 from istio_netpol.model.settings import HostSettings, Settings
 
+TO_ISTIOD = {
+    "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "istio-system"}}}],
+    "ports": [{"port": 15012}],
+}
+DNS = {"ports": [{"port": 53}, {"port": 53, "protocol": "UDP"}]}
 VICTIM = (
     namespace("shop", "augment"),
     deployment("shop/cart"),
     service("shop/cart"),
-    *[
-        policy(
-            f"shop/{name}",
-            {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": rules},
-        )
-        for name, rules in (
-            ("deny-all", []),
-            (
-                "mesh",
-                [{"ports": [{"port": 15012}]}, {"ports": [{"port": 53}, {"port": 53, "protocol": "UDP"}]}],
-            ),
-        )
-    ],
+    deny_all("shop"),
+    allow("shop/mesh", egress=[TO_ISTIOD, DNS]),
 )
+"""Has all that it needs, and nothing else."""
+
 CLOSED = (deny_all("istio-system"), *VICTIM, namespace("eve", "augment"), deny_all("eve"))
 HOSTS = {
     "keys.example.com": "203.0.113.7",
@@ -183,6 +179,13 @@ def test_gateway_pods_of_another_tenant_stay_closed() -> None:
     )
     state = closed(*EVES, edge, gateway("eve/gw", {"istio": "edge-gateway"}))
     assert opened(state, virtual_service("eve/web", "web", "eve/gw")) == set()
+
+
+def test_pods_that_a_stranger_calls_a_gateway_have_not_agreed() -> None:
+    """A Gateway of eve that selects the pods of shop is no word of shop that eve may call them."""
+    plain = deployment("shop/plain", labels={"app": "plain", "sidecar.istio.io/inject": "false"})
+    state = closed(*EVES, plain, service("shop/plain"), gateway("eve/gw", {"app": "plain"}))
+    assert opened(state, deployment("eve/new", calls="shop/plain:80")) == set()
 
 
 def test_istiod_may_reach_exactly_the_keys() -> None:
