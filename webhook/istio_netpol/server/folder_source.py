@@ -6,7 +6,6 @@ would refuse what is fine and admit what is not.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,11 +18,13 @@ from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.interfaces import SourceState
 from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.server.folder_files import Mark, Marks, marks_of
 from istio_netpol.server.folder_store import GENERATED
 
 DEFAULT_NAMESPACE = "default"
-Signature = tuple[tuple[str, int, int, int], ...]
-"""Path, inode, size and time of change of every file below a folder."""
+RETRY_SECONDS = 10.0
+"""After how long what is broken is read again though no file has changed: a mount or a remote base may be
+back."""
 
 
 class FolderSource:
@@ -35,66 +36,78 @@ class FolderSource:
         self._folder = folder
         self._kustomize = kustomize
         self._clock = clock
-        self._known: dict[str, tuple[Signature, Loaded]] = {}
-        self._read: Signature | None = None
-        self._seen: Signature | None = None
+        self._known: dict[str, tuple[Mark | Marks | None, Loaded]] = {}
+        self._read: Marks | None = None
+        self._seen: Marks | None = None
         self._snapshot = Snapshot.of([])
         self._synced = False
-        self._good_at = clock()
+        self._good_at = self._read_at = clock()
         self._problems: tuple[str, ...] = ()
 
     def state(self) -> SourceState:
         """The newest good snapshot, and what is wrong with a newer one."""
         return SourceState(self._snapshot, self._synced, self._clock() - self._good_at, self._problems)
 
+    @property
+    def is_settling(self) -> bool:
+        """Whether the last look saw a change that was not read yet."""
+        return self._seen != self._read
+
     def refresh(self) -> bool:
         """Looks at the folder, and reads it if it changed and then stayed the same for one look; says
-        whether it was read.
+        whether there is something new to know: a snapshot, or other problems.
 
         Waiting one look keeps files that are just being written from being read in halves.
         """
-        signature, failure = self._signature()
-        if failure:
-            changed = self._problems != (failure,)
-            self._problems, self._read = (failure,), None
-            return changed
-        settled = signature == self._seen or not self._synced
-        self._seen = signature
-        if not settled:
+        told = self._problems
+        try:
+            marks = marks_of(str(self._folder))
+            is_settled = marks == self._seen or not self._synced
+            self._seen = marks
+            if not is_settled:
+                return False
+            if marks == self._read and not self._is_due():
+                self._good_at = self._good_at if self._problems else self._clock()
+                return False
+            return self._take(marks) or self._problems != told
+        except OSError as error:
+            self._fail(f"{error.filename or self._folder}: can't be read: {error.strerror or error}")
+            self._read = None
+            return self._problems != told
+
+    def _take(self, marks: Marks) -> bool:
+        """Reads the folder; whether there is a new snapshot."""
+        self._read, self._read_at = marks, self._clock()
+        try:
+            loaded = self._load(marks)
+        except BaseException:
+            self._fail(f"{self._folder}: an error inside istio-netpol; its log has the details")
+            raise
+        if loaded.problems:
+            self._fail(*map(str, loaded.problems))
             return False
-        if signature == self._read:
-            if not self._problems:
-                self._good_at = self._clock()
-            return False
-        self._read = signature
-        self._take(self._load(signature))
+        self._snapshot = Snapshot.of(loaded.objects)
+        self._good_at, self._synced, self._problems = self._clock(), True, ()
         return True
 
-    def _take(self, loaded: Loaded) -> None:
-        self._problems = tuple(str(problem) for problem in loaded.problems)
-        if not self._problems:
-            self._snapshot = Snapshot.of(loaded.objects)
-            self._synced = True
-            self._good_at = self._clock()
+    def _fail(self, *problems: str) -> None:
+        self._problems = problems
 
-    def _signature(self) -> tuple[Signature, str]:
-        try:
-            return tuple(sorted(_stats(self._folder))), ""
-        except OSError as error:
-            return (), f"{error.filename or self._folder}: can't be read: {error.strerror or error}"
+    def _is_due(self) -> bool:
+        return bool(self._problems) and self._clock() - self._read_at >= RETRY_SECONDS
 
-    def _load(self, whole: Signature) -> Loaded:
-        parts: dict[str, tuple[Signature, Loaded]] = {}
+    def _load(self, marks: Marks) -> Loaded:
+        parts: dict[str, tuple[Mark | Marks | None, Loaded]] = {}
         for source in self._sources():
             if isinstance(source, Problem):
-                parts[str(source)] = (whole, Loaded((), (source,), {}))
+                parts[str(source)] = (None, Loaded((), (source,), {}))
             elif isinstance(source, ManifestFile | Overlay):
                 name = str(source.path if isinstance(source, ManifestFile) else source.folder)
                 # Other folders may go into an overlay, so any change may change it.
-                signature = _of_file(whole, name) if isinstance(source, ManifestFile) else whole
+                mark = marks.get(name) if isinstance(source, ManifestFile) else marks
                 before = self._known.get(name)
-                is_known = before is not None and before[0] == signature
-                parts[name] = before if before and is_known else (signature, self._loaded(source))
+                is_known = before is not None and before[0] == mark and not before[1].problems
+                parts[name] = before if before and is_known else (mark, self._loaded(source))
         self._known = parts
         return joined(loaded for _, loaded in parts.values())
 
@@ -121,24 +134,3 @@ class FolderSource:
             yield Problem(name, None, None, None, None, f"can't be read: {error.strerror or error}", None)
         except ToolError as error:
             yield Problem(name, None, None, None, None, str(error), None)
-
-
-def _stats(folder: Path) -> Iterator[tuple[str, int, int, int]]:
-    for root, folders, files in os.walk(folder, onerror=_raise, followlinks=False):
-        folders[:] = [each for each in folders if not each.startswith(".")]
-        for name in files:
-            if not name.startswith("."):
-                path = os.path.join(root, name)
-                try:
-                    status = os.stat(path)
-                except FileNotFoundError:
-                    continue
-                yield path, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _of_file(whole: Signature, name: str) -> Signature:
-    return tuple(entry for entry in whole if entry[0] == name)

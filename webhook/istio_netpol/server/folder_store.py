@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
-import tempfile
+import secrets
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,10 +26,16 @@ HEADER = (
 )
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_IS_A_LINK = (errno.ELOOP, errno.ENOTDIR)
+"""What opening with O_NOFOLLOW fails with, for a file and for a folder (open(2))."""
 
 
 class FolderStore:
-    """Implements `PolicyStore`: one file a policy, each complete or absent."""
+    """Implements `PolicyStore`: one file a policy, each complete or absent.
+
+    Every path below the watched folder is opened without following links, and all else goes by the opened
+    folder: who may put links into it can't lead a write elsewhere.
+    """
 
     def __init__(self, folder: Path, subfolder: str = GENERATED) -> None:
         self._folder = folder / subfolder
@@ -47,42 +55,68 @@ class FolderStore:
         """Why the policy was not stored; empty where it was."""
         if not _NAMESPACE.fullmatch(policy.namespace) or not _NAME.fullmatch(policy.name):
             return f"{policy.key!r} is no name that the API server would accept"
-        self._folder.mkdir(exist_ok=True)
-        target = self._folder / f"{policy.namespace}--{policy.name}.yaml"
-        content = (HEADER + to_yaml([policy])).encode()
-        if target.is_symlink():
-            return f"{target.name} is a link that istio-netpol did not make"
+        with contextlib.suppress(FileExistsError):
+            self._folder.mkdir()
         try:
-            present = target.read_bytes()
-        except FileNotFoundError:
-            return self._place(target, content, is_new=True)
-        if present == content:
-            return ""
-        if not _is_ours(present, policy):
-            return f"{target.name} is there already and was not written by istio-netpol"
-        return self._place(target, content, is_new=False)
-
-    def _place(self, target: Path, content: bytes, *, is_new: bool) -> str:
-        """Puts a complete file in its place; a new one fails if somebody else was faster."""
-        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self._folder)
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno in _IS_A_LINK:
+                return f"{self._folder} is a link or a file, not the folder that istio-netpol makes"
+            raise
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(file.fileno(), 0o644)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if is_new:
-                try:
-                    os.link(name, target)
-                except FileExistsError:
-                    same = target.read_bytes() == content
-                    return "" if same else f"{target.name} was written by somebody else just now"
-            else:
-                os.replace(name, target)
+            return _put(folder, policy)
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+            os.close(folder)
+
+
+def _put(folder: int, policy: NetworkPolicy) -> str:
+    """Writes the file of a policy into an opened folder; why not, where it was not written."""
+    name = f"{policy.namespace}--{policy.name}.yaml"
+    content = (HEADER + to_yaml([policy])).encode()
+    try:
+        present = _content(folder, name)
+    except FileNotFoundError:
+        return _place(folder, name, content, is_new=True)
+    except OSError as error:
+        if error.errno in _IS_A_LINK:
+            return f"{name} is a link that istio-netpol did not make"
+        raise
+    if present == content:
         return ""
+    if present is None or not _is_ours(present, policy):
+        return f"{name} is there already and was not written by istio-netpol"
+    return _place(folder, name, content, is_new=False)
+
+
+def _content(folder: int, name: str) -> bytes | None:
+    """What a file holds; None where it is no regular file, which is not waited for."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def _place(folder: int, name: str, content: bytes, *, is_new: bool) -> str:
+    """Puts a complete file in its place; a new one fails if somebody else was faster."""
+    half = f".{secrets.token_hex(8)}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(half, flags, 0o644, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        if not is_new:
+            os.replace(half, name, src_dir_fd=folder, dst_dir_fd=folder)
+            return ""
+        try:
+            os.link(half, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        except FileExistsError:
+            same = _content(folder, name) == content
+            return "" if same else f"{name} was written by somebody else just now"
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(half, dir_fd=folder)
+    return ""
 
 
 def _is_ours(content: bytes, policy: NetworkPolicy) -> bool:
