@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+SOURCE_ROOT = Path(__file__).parents[2] / "webhook"
 STARTS_WITHIN = 30.0
 READY = "the source was read"
 
@@ -47,11 +49,10 @@ class WebhookProcess:
     ) -> None:
         command = [sys.executable, "-m", "istio_netpol", "serve", "--source", f"dir:{folder}", *certificate]
         command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--offline", *options]
-        source_root = Path(__file__).parents[2] / "webhook"
         self.logged: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(source_root)}
+            command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)}
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -78,9 +79,16 @@ class WebhookProcess:
         self._process.stderr.close()
         return code
 
-    def terminate(self) -> None:
-        """Asks the process to end and returns at once."""
-        self._process.send_signal(signal.SIGTERM)
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to the process and returns at once."""
+        self._process.send_signal(number)
+
+    @property
+    def worker(self) -> int:
+        """The process id of the worker, which serves what its parent accepts."""
+        pid = self._process.pid
+        (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(child)
 
     @property
     def mark(self) -> int:
@@ -106,6 +114,12 @@ class WebhookProcess:
         return http.client.HTTPSConnection(
             self.url.hostname or "", self.url.port, timeout=timeout, context=self.context
         )
+
+    def open_socket(self, timeout: float = 15.0) -> ssl.SSLSocket:
+        """A new TLS connection without a client behind it, for what no client would send."""
+        host, port = self.url.hostname or "", self.url.port or 0
+        plain = socket.create_connection((host, port), timeout)
+        return self.context.wrap_socket(plain, server_hostname=host)
 
     def request(
         self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"

@@ -91,7 +91,8 @@ def serve(
     """Serve the admission webhook for a folder of manifests that stands for a cluster.
 
     The folder is watched. In namespaces of mode augment, missing policies are written to
-    istio-netpol-generated in it. SIGTERM ends the server after it has answered what is in flight.
+    istio-netpol-generated in it. SIGTERM and Ctrl-C end the server after it has answered what is in
+    flight.
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
@@ -102,10 +103,9 @@ def serve(
 
     if self_signed == (cert is not None or key is not None) or (cert is None) != (key is None):
         raise click.UsageError("Give either --self-signed, or --cert and --key.")
-    host, port = listen
     options = ServeOptions(
         folder=folder,
-        listen=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        listen=listen,
         metrics_listen=metrics_listen,
         certificate=cert,
         key=key,

@@ -6,7 +6,8 @@ import time
 
 import structlog
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.readiness import Readiness
@@ -19,14 +20,16 @@ Log = structlog.stdlib.BoundLogger
 def create_app(reviewer: Reviewer, readiness: Readiness, metrics: Metrics, max_bytes: int) -> Flask:
     """The application; bodies over `max_bytes` are refused unread."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = max_bytes
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     log: Log = structlog.get_logger("review")
 
     def review(webhook: str) -> Response:
         if request.mimetype != JSON:
             return _error(415, f"the content type is {request.mimetype or 'missing'}; send {JSON}")
+        if coding := request.headers.get("Content-Encoding", ""):
+            return _error(415, f"the content encoding is {coding}; send the JSON as it is")
         started = time.perf_counter()
-        answer = reviewer.review(request.get_data(cache=False), mutating=webhook == "mutate")
+        answer = reviewer.review(_body(max_bytes), mutating=webhook == "mutate")
         metrics.reviewed(webhook, answer, time.perf_counter() - started)
         _log_answer(log, webhook, answer)
         return Response(answer.body, answer.status, mimetype=JSON) if answer.body else _refusal(answer)
@@ -53,6 +56,21 @@ def create_app(reviewer: Reviewer, readiness: Readiness, metrics: Metrics, max_b
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, lambda error: _unexpected(log, error))
     return app
+
+
+def _body(max_bytes: int) -> bytes:
+    """The body. Werkzeug's own limit would cut a chunked one short and say nothing."""
+    if (request.content_length or 0) > max_bytes:
+        raise RequestEntityTooLarge
+    try:
+        body: bytes = request.environ["wsgi.input"].read(max_bytes + 1)
+    except OSError as error:
+        raise BadRequest("the body stopped coming before it was complete") from error
+    except ParseException as error:
+        raise BadRequest(f"the body is not well chunked: {str(error)[:200]}") from error
+    if len(body) > max_bytes:
+        raise RequestEntityTooLarge
+    return body
 
 
 def _log_answer(log: Log, webhook: str, answer: Answer) -> None:

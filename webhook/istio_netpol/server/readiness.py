@@ -14,10 +14,11 @@ STALE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Asks the source and the certificate."""
+    """Asks the source, what is made of it, and the certificate; each callable says what is wrong."""
 
     state: Callable[[], SourceState]
     has_table: Callable[[], bool]
+    table_problem: Callable[[], str]
     certificate_problem: Callable[[], str]
 
     def reasons(self) -> list[str]:
@@ -30,8 +31,7 @@ class Readiness:
             reasons.append("required flows are being worked out")
         elif state.age > STALE_SECONDS:
             reasons.append(f"the source was last seen good {state.age:.0f} s ago")
-        certificate = self.certificate_problem()
-        return [*reasons, certificate] if certificate else reasons
+        return [*reasons, *filter(None, (self.table_problem(), self.certificate_problem()))]
 
 
 def validity(starts: float, ends: float, now: Callable[[], float] = time.time) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +13,6 @@ from pathlib import Path
 
 import structlog
 from flask import Flask
-from prometheus_client import start_http_server
 
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.certs.self_signed import LOCAL_NAMES, make_self_signed
@@ -20,8 +22,10 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.server.app import create_app
 from istio_netpol.server.folder_source import FolderSource
 from istio_netpol.server.folder_store import FolderStore
+from istio_netpol.server.listening import listen, url_of
 from istio_netpol.server.logs import configure_logs
 from istio_netpol.server.metrics import Metrics
+from istio_netpol.server.metrics_endpoint import serve_metrics
 from istio_netpol.server.readiness import Readiness, validity
 from istio_netpol.server.reviewer import Reviewer
 from istio_netpol.server.serving import Endpoint, WebhookServer
@@ -31,11 +35,11 @@ from istio_netpol.server.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What `serve` is told. Without `certificate` and `key`, files for loopback are made and deleted
-    again."""
+    """What `serve` is told; addresses are host and port. Without `certificate` and `key`, files for loopback
+    are made and deleted again."""
 
     folder: Path
-    listen: str
+    listen: tuple[str, int]
     metrics_listen: tuple[str, int] | None
     certificate: Path | None
     key: Path | None
@@ -45,32 +49,36 @@ class ServeOptions:
 
 
 def serve(options: ServeOptions) -> None:
-    """Serves until SIGTERM or SIGINT. Raises SettingsError for certificates that can't be used."""
+    """Serves until SIGTERM or SIGINT, and ends the process with code 0 once what is in flight is answered.
+    Raises SettingsError for addresses and certificates that can't be used."""
     configure_logs()
     with _certificate_files(options) as (certificate_file, key_file):
-        try:
-            certificate = ServingCertificate(certificate_file, key_file)
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{certificate_file}, {key_file}: can't be served: {error}") from None
-        endpoint = Endpoint(options.listen, certificate, str(certificate_file), str(key_file))
-        WebhookServer(endpoint, lambda: make_app(options, certificate)).run()
+        certificate = ServingCertificate(certificate_file, key_file)
+        listener = listen(*options.listen, "--listen")
+        metrics = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
+        endpoint = Endpoint(listener, certificate, str(certificate_file), str(key_file))
+        WebhookServer(endpoint, lambda: make_app(options, certificate, metrics)).run()
 
 
-def make_app(options: ServeOptions, certificate: ServingCertificate) -> Flask:
+def make_app(
+    options: ServeOptions, certificate: ServingCertificate, metrics_listener: socket.socket | None
+) -> Flask:
     """The application with its threads running: the watch, and metrics where asked for."""
     source = FolderSource(options.folder, options.kustomize)
     reviewer = Reviewer(FolderStore(options.folder), options.resolver)
     metrics = Metrics(source.state, lambda: certificate.validity[1])
+    watch = Watch(source, reviewer, options.resolver, options.settings, metrics)
     readiness = Readiness(
         source.state,
         lambda: reviewer.is_ready,
-        lambda: certificate.problem or validity(*certificate.validity),
+        lambda: watch.failure,
+        lambda: certificate.problem() or validity(*certificate.validity),
     )
-    Watch(source, reviewer, options.resolver, options.settings, metrics).start()
-    if options.metrics_listen is not None:
-        host, port = options.metrics_listen
-        server, _ = start_http_server(port, host, registry=metrics.registry)
-        structlog.get_logger("server").info("metrics", url=f"http://{host}:{server.server_port}/metrics")
+    watch.start()
+    if metrics_listener is not None:
+        serve_metrics(metrics_listener, metrics.registry)
+        url = f"{url_of('http', metrics_listener)}/metrics"
+        structlog.get_logger("server").info("metrics", url=url)
     return create_app(reviewer, readiness, metrics, options.settings.admission.max_request_bytes)
 
 
@@ -79,9 +87,27 @@ def _certificate_files(options: ServeOptions) -> Iterator[tuple[Path, Path]]:
     if options.certificate is not None and options.key is not None:
         yield options.certificate, options.key
         return
-    with tempfile.TemporaryDirectory(prefix="istio-netpol-") as folder:
-        host = options.listen.rpartition(":")[0].strip("[]")
-        names = tuple(dict.fromkeys((*LOCAL_NAMES, host))) if host else LOCAL_NAMES
-        files = make_self_signed(Path(folder), names)
+    with _temporary_folder() as folder:
+        names = tuple(dict.fromkeys((*LOCAL_NAMES, options.listen[0])))
+        files = make_self_signed(folder, names)
         structlog.get_logger("certificate").info("made a certificate", ca=str(files.ca), names=list(names))
         yield files.certificate, files.key
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that goes when this process does. A worker is forked within, and ends within: it leaves the
+    folder to the process that made it."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="istio-netpol-"))
+    except OSError as error:
+        raise SettingsError(
+            f"no folder for temporary files can be written: {error.strerror or error}; set TMPDIR to one "
+            "that can, or give --cert and --key"
+        ) from None
+    owner = os.getpid()
+    try:
+        yield folder
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)

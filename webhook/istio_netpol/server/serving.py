@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,26 +11,43 @@ from typing import Any
 import structlog
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
+from istio_netpol.server.listening import url_of
 from istio_netpol.server.logs import GunicornLogger
 from istio_netpol.server.tls import ServingCertificate
+from istio_netpol.server.worker import WebhookWorker
 
-THREADS = 16
-"""More than cores: a review may wait for DNS."""
+THREADS = 64
+"""Far more than cores: a thread waits for its client to send, and a review may wait for DNS. They are
+started as they are needed."""
 
-KEEP_ALIVE_SECONDS = 75
+KEEP_ALIVE_SECONDS = 100
+"""Longer than the API server keeps an idle connection (90 s, Go's http.DefaultTransport). Were it shorter,
+a connection could close under a review that is just being sent, and a POST is not sent again."""
+
 GRACEFUL_SECONDS = 25
 """Under the 30 s that Kubernetes gives a pod to end."""
+
+MEMORY_FOLDER = "/dev/shm"  # noqa: S108
+"""Where the worker's sign of life is kept, if it is there: a slow disk must not look like a dead worker,
+and the root file system may be read-only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to listen, `HOST:PORT` (port 0: any free one), and with which certificate files."""
+    """The socket to serve on, and with which certificate files."""
 
-    listen: str
+    listener: socket.socket
     certificate: ServingCertificate
     certificate_file: str
     key_file: str
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """Stops on SIGINT as on SIGTERM: what is in flight is answered. A second SIGINT doesn't wait for it."""
+
+    handle_int = Arbiter.handle_term
 
 
 class WebhookServer(BaseApplication):  # type: ignore[misc]
@@ -37,7 +56,14 @@ class WebhookServer(BaseApplication):  # type: ignore[misc]
     def __init__(self, endpoint: Endpoint, make: Callable[[], Flask]) -> None:
         self._endpoint = endpoint
         self._make = make
+        # From here on the socket is gunicorn's to close.
+        self._url = url_of("https", endpoint.listener)
+        self._bind = f"fd://{endpoint.listener.detach()}"
         super().__init__()
+
+    def run(self) -> None:
+        """Serves until a signal ends it, then raises SystemExit."""
+        _Arbiter(self).run()
 
     def load_config(self) -> None:
         """Sets what differs from gunicorn's defaults; nothing is read from files or the environment."""
@@ -51,9 +77,10 @@ class WebhookServer(BaseApplication):  # type: ignore[misc]
     def _settings(self) -> dict[str, Any]:
         endpoint = self._endpoint
         return {
-            "bind": [endpoint.listen],
+            "bind": [self._bind],
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": WebhookWorker,
+            "worker_tmp_dir": MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK | os.X_OK) else None,
             "threads": THREADS,
             "keepalive": KEEP_ALIVE_SECONDS,
             "graceful_timeout": GRACEFUL_SECONDS,
@@ -63,14 +90,10 @@ class WebhookServer(BaseApplication):  # type: ignore[misc]
             "do_handshake_on_connect": False,
             "logger_class": GunicornLogger,
             "control_socket_disable": True,
-            "when_ready": _tell,
+            "when_ready": self._tell,
             "proc_name": "istio-netpol",
         }
 
-
-def _tell(server: Any) -> None:
-    """The address in the log: with port 0 nobody else knows it."""
-    for listener in server.LISTENERS:
-        host, port = listener.sock.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        structlog.get_logger("server").info("listening", url=f"https://{shown}:{port}")
+    def _tell(self, _: Any) -> None:
+        """The address in the log: with port 0 nobody else knows it."""
+        structlog.get_logger("server").info("listening", url=self._url)

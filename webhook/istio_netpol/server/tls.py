@@ -7,10 +7,14 @@ import os
 import ssl
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
-from cryptography import x509
+
+from istio_netpol.certs.serving_pair import validity_of
+from istio_netpol.errors import SettingsError
 
 REQUEST_SECONDS = 10.0
 """How long a client may take for a handshake, and for sending a request: as long as the API server waits
@@ -24,6 +28,7 @@ class ImpatientSocket(ssl.SSLSocket):
 
     gunicorn's threads read a request with blocking calls, so a client that sends a byte now and then would
     keep a thread for ever. The server makes the socket blocking before each request: then the time starts.
+    A shorter timeout that is set later holds too.
     """
 
     _deadline: float
@@ -43,14 +48,23 @@ class ImpatientSocket(ssl.SSLSocket):
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """What has come, within what is left of the time."""
-        if self.gettimeout() == 0.0:
+        allowed = self.gettimeout()
+        if allowed == 0.0:
             return super().recv(buflen, flags)
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise _gave_up()
-        self.settimeout(left)
+        self.settimeout(left if allowed is None else min(left, allowed))
         try:
             return super().recv(buflen, flags)
+        except TimeoutError as error:
+            raise _gave_up() from error
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """The answer, for which the client has as much time again."""
+        self.settimeout(REQUEST_SECONDS)
+        try:
+            super().sendall(data, flags)
         except TimeoutError as error:
             raise _gave_up() from error
 
@@ -64,6 +78,7 @@ class ServingCertificate:
     keep the context that did."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
+        """Raises SettingsError where the files can't be served."""
         self._certificate = certificate
         self._key = key
         self._lock = threading.Lock()
@@ -76,9 +91,9 @@ class ServingCertificate:
         """When the served certificate begins and ends, in Unix time."""
         return self._validity
 
-    @property
     def problem(self) -> str:
-        """Why newer files are not served; empty where they are."""
+        """Why the files as they are now are not served; empty where they are."""
+        self.context()
         return self._problem
 
     def context(self) -> ssl.SSLContext:
@@ -94,8 +109,8 @@ class ServingCertificate:
         log = structlog.get_logger("certificate")
         try:
             self._context, self._validity = self._load()
-        except (OSError, ValueError) as error:
-            self._problem = f"the new certificate can't be served: {error}"
+        except SettingsError as error:
+            self._problem = f"the new certificate can't be served, the old one still is: {error}"
             log.error("certificate not renewed", file=str(self._certificate), reason=str(error))
         else:
             self._problem = ""
@@ -103,21 +118,21 @@ class ServingCertificate:
         self._stamp = stamp
 
     def _load(self) -> tuple[ssl.SSLContext, tuple[float, float]]:
-        """Raises OSError (of which ssl.SSLError is one) or ValueError where the files can't be used."""
-        leaf = x509.load_pem_x509_certificate(self._certificate.read_bytes())
+        validity = validity_of(self._certificate, self._key, datetime.now(UTC))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.sslsocket_class = ImpatientSocket
-        context.load_cert_chain(self._certificate, self._key, password=_no_password)
-        return context, (leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp())
+        try:
+            # With a password at hand openssl never asks the terminal for one.
+            context.load_cert_chain(self._certificate, self._key, password="")
+        except OSError as error:
+            raise SettingsError(f"{self._certificate} and {self._key} can't be served: {error}") from None
+        return context, validity
 
     def _stamp_now(self) -> Stamp:
+        """Follows links: Kubernetes renews a mounted Secret by swapping the link to its folder."""
         try:
-            found = (os.stat(path) for path in (self._certificate, self._key))
-            return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
+            found = [os.stat(path) for path in (self._certificate, self._key)]
         except OSError:
             return ()
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted; give one without a password")
+        return tuple((each.st_ino, each.st_size, each.st_ctime_ns) for each in found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
 
 import structlog
 
@@ -20,9 +20,19 @@ LOOK_SECONDS = 0.25
 LOOKUP_SECONDS = 20.0
 """How long all lookups for one snapshot may take, far below the age at which it counts as stale."""
 
+LOOK_SHARE = 0.025
+"""The part of one core that looking may take: a folder of 5,000 files, at some 20 ms a look, is looked at
+about once a second."""
+
+SELDOM_SECONDS = 5.0
+"""However slow the folder is, it is looked at this often."""
+
+RETRY_SECONDS = 10.0
+"""After how long a policy that could not be written is tried again."""
+
 
 class Watch:
-    """A thread that looks at the folder four times a second."""
+    """A thread that looks at the folder four times a second, less often where that would cost much."""
 
     def __init__(
         self,
@@ -37,25 +47,32 @@ class Watch:
         self._resolver = resolver
         self._settings = settings
         self._metrics = metrics
-        self._stopped = threading.Event()
+        self._failure = ""
+        self._cost = 0.0
+        self._unwritten: tuple[FlowTable, float] | None = None
         self._log = structlog.get_logger("source")
 
+    @property
+    def failure(self) -> str:
+        """Why the newest snapshot is not what decisions go by; empty where it is."""
+        return self._failure
+
     def start(self) -> None:
-        """Starts looking; returns at once."""
+        """Starts looking, for as long as the process lives; returns at once."""
         threading.Thread(target=self._run, name="watch", daemon=True).start()
 
-    def stop(self) -> None:
-        """Ends the thread at its next look."""
-        self._stopped.set()
-
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._guarded(self.look)
-            self._stopped.wait(LOOK_SECONDS)
+        while True:
+            self._guarded_look()
+            rest = min(max(LOOK_SECONDS, self._cost / LOOK_SHARE), SELDOM_SECONDS)
+            time.sleep(LOOK_SECONDS if self._source.is_settling else rest)
 
     def look(self) -> None:
         """One look: a changed folder becomes the table to decide by, and gets the policies it lacks."""
+        started = time.perf_counter()
         if not self._source.refresh():
+            self._cost = time.perf_counter() - started
+            self._retry()
             return
         state = self._source.state()
         self._metrics.loaded(good=not state.problems)
@@ -65,22 +82,30 @@ class Watch:
             return
         table = FlowTable.of(state.snapshot, self._settings)
         self._reviewer.take(table)
+        self._failure = ""
         self._log.info("the source was read", objects=state.snapshot.object_count)
         self._complete(table)
+
+    def _retry(self) -> None:
+        if self._unwritten and time.monotonic() - self._unwritten[1] >= RETRY_SECONDS:
+            self._complete(self._unwritten[0])
 
     def _complete(self, table: FlowTable) -> None:
         resolver = Budget(self._resolver, LOOKUP_SECONDS)
         results = self._reviewer.store(missing_policies(table, resolver))
         self._metrics.stored(results)
+        is_complete = all(each.written for each in results)
+        self._unwritten = None if is_complete else (table, time.monotonic())
         for each in results:
             if each.written:
                 self._log.info("policy added", policy=each.policy.key)
             else:
                 self._log.error("policy not added", policy=each.policy.key, reason=each.refused)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded_look(self) -> None:
         """Whatever goes wrong, the next look comes; the last good table stays."""
         try:
-            work()
+            self.look()
         except Exception as error:
+            self._failure = "the source could not be taken in; the log has the details"
             self._log.exception("the source could not be taken in", exc_info=error)

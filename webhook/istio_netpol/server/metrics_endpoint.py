@@ -1,0 +1,39 @@
+"""`/metrics` over HTTP on a socket of its own, in threads of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+CLIENT_SECONDS = 10.0
+
+
+def serve_metrics(listener: socket.socket, registry: CollectorRegistry) -> None:
+    """Serves the registry on a listening socket, which may outlive this process; returns at once."""
+    server = _Server(listener)
+    server.set_app(make_wsgi_app(registry))
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = CLIENT_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Scrapes are not logged one by one."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def __init__(self, listener: socket.socket) -> None:
+        address = listener.getsockname()[:2]
+        super().__init__(address, _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_name, self.server_port = address
+        self.setup_environ()
