@@ -56,13 +56,15 @@ class FindingsWriter:
     def take(self, flow: RequiredFlow) -> None:
         """Judges one flow and keeps what there is to say of it."""
         outcome = self._judge.resolved(flow)
+        refused = isinstance(outcome, HostTrouble) and outcome.refused
         if isinstance(outcome, HostTrouble):
             self.unknown += 1
             self._others.append(_host_finding(outcome))
             # The flow of the trouble names no address, so that no policy can be written for it.
             outcome = Judged(outcome.flow, self._judge.verdict(outcome.flow))
         if not outcome.verdict.allowed:
-            self._denied.append(self._draft(outcome))
+            # A refused address may stand in the flow itself: nothing is drafted that would open it.
+            self._denied.append(_Denied(outcome) if refused else self._draft(outcome))
         elif outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block:
             self._others.append(_ip_block_finding(outcome))
 
