@@ -48,6 +48,10 @@ class Cluster:
                 self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
             self._write(manifest)
 
+    def delete(self, manifest: Manifest) -> None:
+        """Takes an object away."""
+        self._file(manifest).unlink()
+
     def set_mode(self, mode: str) -> None:
         """Labels all namespaces anew."""
         self.mode = mode
@@ -67,7 +71,10 @@ class Cluster:
         return {**manifest, "metadata": {**metadata, "labels": labels}}
 
     def _write(self, manifest: Manifest) -> None:
-        name = described(manifest).replace("/", ".")
-        half = self.folder / f".{name}.tmp"
+        file = self._file(manifest)
+        half = file.with_name(f".{file.name}.tmp")
         half.write_text(yaml.safe_dump(self._with_mode(manifest), sort_keys=False), encoding="utf-8")
-        os.replace(half, self.folder / f"{name}.yaml")
+        os.replace(half, file)
+
+    def _file(self, manifest: Manifest) -> Path:
+        return self.folder / f"{described(manifest).replace('/', '.')}.yaml"
