@@ -18,7 +18,9 @@ from tests.serving.pasting import pasted
 from tests.serving.process import READY, WebhookProcess
 from tests.serving.reviews import review
 
+from istio_netpol.analysis.check import check
 from istio_netpol.cli.options import read_settings
+from istio_netpol.cli.resolving import Offline
 from istio_netpol.model.settings import Settings
 
 FOREIGN = "the side that denies belongs to others, who must consent"
@@ -59,8 +61,8 @@ def name_of(found: dict[str, Any]) -> str:
 
 @cache
 def submissions() -> list[tuple[str, str]]:
-    """What each scenario submits: what it says, or else every object that lacks something."""
-    found: list[tuple[str, str]] = []
+    """The five; and what each other scenario says, or else every object in it that lacks something."""
+    found = list(NAMED.items())
     for name in scenarios.names():
         scenario = scenarios.read(name)
         if scenario.submit:
@@ -69,7 +71,7 @@ def submissions() -> list[tuple[str, str]]:
         _, findings = scenarios.check(scenario, scenario.before)
         objects = {name_of(each["object"]) for each in findings if each["severity"] == "error"}
         found += [(name, each) for each in sorted(objects)]
-    return found
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,14 @@ def settings_of(scenario: Scenario) -> Settings:
     return read_settings(config, addresses)
 
 
+def denied_in(desk: Desk, settings: Settings) -> set[object]:
+    """The flows that the cluster needs and denies."""
+    report = check(desk.source.state().snapshot, settings, Offline())
+    return {
+        each.flow.key for each in report.findings if each.flow and each.verdict and not each.verdict.allowed
+    }
+
+
 @pytest.fixture(params=submissions(), ids="-".join)
 def submission(request: pytest.FixtureRequest) -> Submission:
     name, submitted = request.param
@@ -112,9 +122,14 @@ def submission(request: pytest.FixtureRequest) -> Submission:
 
 
 def test_a_pasted_denial_is_the_remedy(submission: Submission, tmp_path: Path) -> None:
-    """In mode reject, the same request passes once the command in its denial was run as it stands."""
+    """In mode reject, the same request passes once the command in its denial was run as it stands. The
+    webhook lets each of its policies pass, and neither they nor the object cut anything on the way."""
     cluster = submission.cluster(tmp_path / "cluster", "reject")
     desk = Desk(cluster.folder, submission.settings)
+
+    def denied() -> set[object]:
+        return denied_in(desk, submission.settings)
+
     answer = desk.review("validate", review(submission.manifest))
     assert answer["allowed"] == (submission.key in ADMITTED)
     if answer["allowed"]:
@@ -123,12 +138,20 @@ def test_a_pasted_denial_is_the_remedy(submission: Submission, tmp_path: Path) -
         assert "kubectl apply" not in answer["status"]["message"]
         return
     assert len(answer["status"]["message"].encode()) <= 8192
-    policies = pasted(answer["status"]["message"], tmp_path)
-    assert {each["kind"] for each in policies} == {"NetworkPolicy"}
-    cluster.apply(*policies)
-    desk.look()
+    before = denied()
+    for policy in pasted(answer["status"]["message"], tmp_path):
+        assert policy["kind"] == "NetworkPolicy"
+        answer = desk.review("validate", review(policy))
+        assert answer["allowed"], answer["status"]["message"]
+        cluster.apply(policy)
+        desk.look()
+        assert denied() <= before
     answer = desk.review("validate", review(submission.manifest))
     assert answer["allowed"], answer["status"]["message"]
+    cluster.apply(submission.manifest)
+    desk.look()
+    if submission.manifest["kind"] == "NetworkPolicy":
+        assert denied() <= before
 
 
 def test_augment_writes_what_is_missing(submission: Submission, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from istio_netpol.analysis.impact import Impact
+from istio_netpol.analysis.joining import joined
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import NetworkPolicy
@@ -35,9 +36,11 @@ def denial(described: str, refused: Sequence[Finding], isolating: bool) -> str:
     if not found:
         return head
     order = "First apply these policies, then repeat the request:"
+    policies = tuple(found[key] for key in sorted(found))
     if isolating:
         order = "First apply these policies, which allow what is needed; then repeat the request:"
-    return _with_policies(f"{head}\n{order}\n\n", [found[key] for key in sorted(found)])
+        policies = joined(policies)
+    return _with_policies(f"{head}\n{order}\n\n", policies)
 
 
 def warnings(impact: Impact, follows: bool) -> tuple[str, ...]:
@@ -86,7 +89,7 @@ def _sentences(described: str, refused: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _with_policies(head: str, policies: list[NetworkPolicy]) -> str:
+def _with_policies(head: str, policies: Sequence[NetworkPolicy]) -> str:
     """As many whole policies as fit behind the sentences, and a count of the rest."""
     start, end = "kubectl apply -f - <<'EOF'\n", "EOF"
     rest = f"\n{len(policies)} more policies are missing: {PRINTS_ALL}."
