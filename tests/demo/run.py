@@ -6,6 +6,7 @@ A folder stands for the cluster, and grows from scene to scene. Everything else 
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -133,4 +134,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:
+        # The reader has seen enough (`make demo | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
