@@ -73,7 +73,8 @@ class Cluster:
     def _write(self, manifest: Manifest) -> None:
         file = self._file(manifest)
         half = file.with_name(f".{file.name}.tmp")
-        half.write_text(yaml.safe_dump(self._with_mode(manifest), sort_keys=False), encoding="utf-8")
+        content = yaml.dump(self._with_mode(manifest), Dumper=yaml.CSafeDumper, sort_keys=False)
+        half.write_text(content, encoding="utf-8")
         os.replace(half, file)
 
     def _file(self, manifest: Manifest) -> Path:
