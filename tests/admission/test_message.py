@@ -39,8 +39,9 @@ def test_denial_fits_and_counts_the_rest(count: int) -> None:
     policies = shown(refused)
     assert policies
     assert all(each["kind"] == "NetworkPolicy" for each in policies)
-    missing = 2 * count - len(policies)
-    tail = f"\n{missing} more policies are missing: istio-netpol generate PATH prints all of them."
+    missing = count - len(policies)
+    more = "1 more policy is" if missing == 1 else f"{missing} more policies are"
+    tail = f"\n{more} missing: istio-netpol generate PATH prints all of them."
     assert refused.message.endswith(tail if missing else "EOF")
     assert f"it would cut {3 * count} connections" in refused.message
 

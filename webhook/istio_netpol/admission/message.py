@@ -92,8 +92,7 @@ def _sentences(described: str, refused: Sequence[Finding]) -> str:
 def _with_policies(head: str, policies: Sequence[NetworkPolicy]) -> str:
     """As many whole policies as fit behind the sentences, and a count of the rest."""
     start, end = "kubectl apply -f - <<'EOF'\n", "EOF"
-    rest = f"\n{len(policies)} more policies are missing: {PRINTS_ALL}."
-    left = MAX_MESSAGE - sum(len(part.encode()) for part in (head, start, end, rest))
+    left = MAX_MESSAGE - sum(len(part.encode()) for part in (head, start, end, _rest(len(policies))))
     documents: list[str] = []
     for policy in policies:
         document = ("---\n" if documents else "") + to_yaml([policy])
@@ -104,8 +103,12 @@ def _with_policies(head: str, policies: Sequence[NetworkPolicy]) -> str:
     missing = len(policies) - len(documents)
     if not documents:
         return f"{head.rstrip()} {missing} policies, too long for here: {PRINTS_ALL}."
-    tail = f"\n{missing} more policies are missing: {PRINTS_ALL}." if missing else ""
-    return f"{head}{start}{''.join(documents)}{end}{tail}"
+    return f"{head}{start}{''.join(documents)}{end}{_rest(missing) if missing else ''}"
+
+
+def _rest(count: int) -> str:
+    more = "1 more policy is" if count == 1 else f"{count} more policies are"
+    return f"\n{more} missing: {PRINTS_ALL}."
 
 
 def one_line(text: str) -> str:
