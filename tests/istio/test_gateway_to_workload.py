@@ -30,7 +30,7 @@ from tests.values import deployment, namespace
 from istio_netpol.istio.rules.gateway_to_workload import RULE
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Issue, Severity
-from istio_netpol.model.mesh import Destination, ServiceEntryPort
+from istio_netpol.model.mesh import Destination, Gateway, GatewayServer, ServiceEntryPort
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.workloads import ContainerPort
 
@@ -91,16 +91,91 @@ def test_bare_gateway_is_of_the_own_namespace() -> None:
     ("host", "home"),
     [
         ("cart", "shop"),
-        ("cart.shop", "other"),
-        ("cart.shop.svc", "other"),
         ("cart.shop.svc.cluster.local", "other"),
         ("CART.shop.svc.cluster.local.", "other"),
     ],
 )
 def test_host_names_a_service(host: str, home: str) -> None:
-    """Short hosts resolve in the VirtualService's namespace, longer ones name theirs."""
+    """Short hosts resolve in the VirtualService's namespace, full ones name theirs."""
     exposed = virtual_service(f"{home}/cart", to(host, 80))
     assert told(RULE, exposed, view(exposed, EDGE, SHOP)) == [f"{FROM} Deployment shop/cart TCP 8080"]
+
+
+@pytest.mark.parametrize("host", ["cart.shop", "cart.shop.svc"])
+def test_host_that_only_dns_completes_is_told(host: str) -> None:
+    """Istio answers 503 for such a destination: no flow is opened, and the author learns the right name."""
+    exposed = virtual_service("shop/cart", to(host, 80))
+    mesh = view(exposed, EDGE, SHOP)
+    assert flows(RULE, exposed, mesh) == []
+    assert complaints(RULE, exposed, mesh) == [
+        "VirtualService shop/cart: spec.http[0].route[0].destination.host: Istio takes a host with a dot for "
+        f"one in full, so {host} stands for nothing; write cart.shop.svc.cluster.local"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "home"),
+    [("./own", "shop"), ("own.infra", "infra"), ("own.infra.svc.cluster.local", "infra")],
+)
+def test_gateway_names_that_istio_accepts(written: str, home: str) -> None:
+    """`./name` is of the own namespace; the old dotted names mean another one."""
+    exposed = virtual_service("shop/cart", to("cart", 80), gateways=(written,))
+    (flow,) = flows(RULE, exposed, view(exposed, PODS, gateway(f"{home}/own", 80), SHOP))
+    assert f"Gateway {home}/own " in flow.reason
+
+
+def taking(*hosts: str) -> Gateway:
+    """The public Gateway, whose one server takes these hosts."""
+    return replace(PUBLIC, servers=(GatewayServer(80, "HTTP", hosts=hosts),))
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ("www.example.com",),
+        ("other.example.org", "*.example.com"),
+        ("*",),
+        ("*/*",),
+        ("shop/*",),
+        ("shop/www.example.com",),
+    ],
+)
+def test_gateway_takes_the_hosts_that_it_lists(hosts: tuple[str, ...]) -> None:
+    """A server's host may have a wildcard and name the namespace of the VirtualService."""
+    exposed = virtual_service("shop/cart", to("cart", 80))
+    mesh = view(exposed, PODS, taking(*hosts), SHOP)
+    assert told(RULE, exposed, mesh) == [f"{FROM} Deployment shop/cart TCP 8080"]
+
+
+@pytest.mark.parametrize("host", ["bank/*", "./*", "shop/*.example.org", "example.com", "ww.example.com"])
+def test_gateway_that_does_not_take_the_virtual_service(host: str) -> None:
+    """Whoever binds to a Gateway that is not meant for his namespace or hosts opens nothing."""
+    exposed = virtual_service("shop/cart", to("cart", 80))
+    mesh = view(exposed, PODS, taking(host), SHOP)
+    assert flows(RULE, exposed, mesh) == []
+    assert complaints(RULE, exposed, mesh) == [
+        "VirtualService shop/cart: spec.hosts: Gateway istio-system/public takes none of www.example.com "
+        f"from namespace shop, its hosts are {host}; correct the hosts on one side"
+    ]
+
+
+def test_own_namespace_in_the_hosts_of_a_gateway() -> None:
+    """`./host` lets VirtualServices of the Gateway's own namespace bind."""
+    own = replace(gateway("shop/own", 80), servers=(GatewayServer(80, "HTTP", hosts=("./*",)),))
+    exposed = virtual_service("shop/cart", to("cart", 80), gateways=("own",))
+    assert len(flows(RULE, exposed, view(exposed, PODS, own, SHOP))) == 1
+
+
+def test_only_servers_that_take_the_host_lend_their_port() -> None:
+    """A destination without a port takes that of the listener, of a server that serves the host."""
+    both = (
+        GatewayServer(8443, "HTTP", hosts=("*.example.org",)),
+        GatewayServer(80, "HTTP", hosts=("*.example.com",)),
+    )
+    several = service("shop/cart", ServicePort(80, 8080), ServicePort(8443, 9443))
+    exposed = virtual_service("shop/cart", to("cart"))
+    mesh = view(exposed, PODS, replace(PUBLIC, servers=both), CART, several)
+    assert told(RULE, exposed, mesh) == [f"{FROM} Deployment shop/cart TCP 8080"]
 
 
 def test_every_destination_counts() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from tests.istio.outcomes import (
     ambient,
     findings,
@@ -11,21 +13,26 @@ from tests.istio.outcomes import (
     flows,
     gateway_api_gateway,
     listening,
+    outcomes,
     ref,
     service,
+    udp,
     waypoint,
 )
-from tests.values import deployment
+from tests.values import deployment, namespace
 
 from istio_netpol.istio.rules.kubernetes_routes import RULE
 from istio_netpol.model.gateway_api import (
     BackendRef,
     GrantFrom,
     GrantTo,
+    KubernetesGateway,
     KubernetesRoute,
+    Listener,
     ParentRef,
     ReferenceGrant,
 )
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort
 
 GATEWAY = gateway_api_gateway("shop/gw")
@@ -85,10 +92,113 @@ def test_every_backend_counts() -> None:
 def test_parent_of_another_namespace() -> None:
     """A Gateway of another namespace has its pods there."""
     parent = ParentRef("Gateway", "edge", namespace="infra")
-    found = flows(
-        RULE, route(to_cart(), parents=(parent,)), gateway_api_gateway("infra/edge"), CART, CART_SERVICE
-    )
+    edge = listening_at("infra/edge", routes_from="All")
+    found = flows(RULE, route(to_cart(), parents=(parent,)), edge, CART, CART_SERVICE)
     assert found == ["infra/edge-istio -> shop/cart TCP 8080"]
+
+
+def listening_at(key: str, **listener: Any) -> KubernetesGateway:
+    """A Gateway with one HTTP listener of the name web."""
+    given = {"name": "web", "port": 80, "protocol": "HTTP", **listener}
+    return KubernetesGateway(ref("Gateway", key), "istio", (Listener(**given),))
+
+
+NO_SUCH_LISTENER = "has no listener of that sectionName and port; correct the reference"
+OTHER_KINDS = "has no listener for HTTPRoutes; correct the reference, or allow them in allowedRoutes.kinds"
+OTHERS = ParentRef("Gateway", "edge", namespace="infra")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ({}, True),
+        ({"routes_from": "None"}, True),
+        ({"routes_from": "Selector"}, True),
+        ({"routes_from": "Selector", "namespaces": Selector.of({"team": "other"})}, True),
+        ({"routes_from": "Selector", "namespaces": Selector.of({"team": "shop"})}, False),
+        ({"routes_from": "All"}, False),
+    ],
+)
+def test_a_gateway_of_others_serves_whom_it_admits(allowed: dict[str, Any], refused: bool) -> None:
+    """A tenant's route opens no egress of a gateway that does not take routes of its namespace."""
+    subject = route(to_cart(), parents=(OTHERS,))
+    others = (listening_at("infra/edge", **allowed), CART, CART_SERVICE, namespace("shop", team="shop"))
+    assert bool(flows(RULE, subject, *others)) != refused
+    assert findings(RULE, subject, *others) == (
+        [
+            "consent-missing warning: HTTPRoute shop/cart: spec.parentRefs[0]: Gateway infra/edge admits no "
+            "routes of namespace shop; allow them in the listener's allowedRoutes.namespaces"
+        ]
+        if refused
+        else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("listener", "parent", "told"),
+    [
+        ({}, {"section_name": "admin"}, NO_SUCH_LISTENER),
+        ({}, {"port": 8443}, NO_SUCH_LISTENER),
+        (
+            {"hostname": "*.example.org"},
+            {},
+            "serves none of cart.example.com; correct the hostnames",
+        ),
+        (
+            {"route_kinds": ("GRPCRoute",)},
+            {},
+            OTHER_KINDS,
+        ),
+        (
+            {"protocol": "TCP"},
+            {},
+            OTHER_KINDS,
+        ),
+    ],
+)
+def test_a_route_that_no_listener_takes_needs_nothing(
+    listener: dict[str, Any], parent: dict[str, Any], told: str
+) -> None:
+    """A reference to a listener that is not there, or that serves something else, attaches nothing."""
+    subject = replace(
+        route(to_cart(), parents=(ParentRef("Gateway", "gw", **parent),)), hostnames=("cart.example.com",)
+    )
+    others = (listening_at("shop/gw", **listener), CART, CART_SERVICE)
+    assert flows(RULE, subject, *others) == []
+    assert findings(RULE, subject, *others) == [
+        f"consent-missing warning: HTTPRoute shop/cart: spec.parentRefs[0]: Gateway shop/gw {told}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listener", "parent"),
+    [
+        ({}, {"section_name": "web", "port": 80}),
+        ({"hostname": "*.example.com"}, {}),
+        ({"hostname": "cart.example.com", "route_kinds": ("GRPCRoute", "HTTPRoute")}, {}),
+        ({"protocol": "example.com/own"}, {}),
+    ],
+)
+def test_a_route_that_a_listener_takes_is_served(listener: dict[str, Any], parent: dict[str, Any]) -> None:
+    """One listener that takes the route is enough."""
+    subject = replace(
+        route(to_cart(), parents=(ParentRef("Gateway", "gw", **parent),)), hostnames=("cart.example.com",)
+    )
+    others = (listening_at("shop/gw", **listener), CART, CART_SERVICE)
+    assert flows(RULE, subject, *others) == ["shop/gw-istio -> shop/cart TCP 8080"]
+
+
+def test_two_listeners_of_a_gateway_are_one_client() -> None:
+    """A route that names two sections of a Gateway asks for each flow once."""
+    parents = (ParentRef("Gateway", "gw", section_name="web"), ParentRef("Gateway", "gw", port=80))
+    found = outcomes(RULE, route(to_cart(), parents=parents), listening_at("shop/gw"), CART, CART_SERVICE)
+    assert len(found) == 1
+
+
+def test_a_port_that_is_served_over_udp_too_is_reached_over_tcp() -> None:
+    """HTTP/3 beside HTTPS on one Service port makes no gateway speak UDP to the pods."""
+    both = service("shop/cart", (80, 8080), udp(80, 8080))
+    assert flows(RULE, route(to_cart()), GATEWAY, CART, both) == ["shop/gw-istio -> shop/cart TCP 8080"]
 
 
 def test_service_parent_needs_no_gateway() -> None:

@@ -42,11 +42,21 @@ class Asked:
 
 
 def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding, ...]]:
-    """What is behind a destination, as far as it can be found, and findings for what can't."""
+    """What is behind a destination, as far as it can be found, and findings for what can't.
+
+    Names are compared in full, they are not looked up by DNS: `cart.shop` is no Service, though a pod could
+    resolve it (`ResolveShortnameToFQDN` in `pilot/pkg/model/virtualservice.go`, Istio 1.28).
+    """
     host = view.full_name(asked.destination.host, asked.written_in.namespace)
     target = view.resolve_host(host, asked.client_namespace)
     if target is None:
         return None, (_unknown(asked, "", _no_such_host(asked.destination.host, host)),)
+    if isinstance(target, Service) and host != view.service_host(target):
+        sentence = (
+            f"Istio takes a host with a dot for one in full, so {asked.destination.host} stands for nothing; "
+            f"write {view.service_host(target)}"
+        )
+        return None, (_unknown(asked, "", sentence),)
     ports = _ports(asked, target)
     if isinstance(ports, Finding):
         return None, (ports,)

@@ -101,6 +101,19 @@ def is_exported(export_to: tuple[str, ...], home: str, namespace: str) -> bool:
     )
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether two host patterns have a host in common: `*`, `*.example.com` or a name in full.
+
+    Source: `Matches` in `pkg/config/host/name.go`, Istio 1.28; the Gateway API intersects hostnames alike.
+    """
+    one, other = one.rstrip(".").lower(), other.rstrip(".").lower()
+    if one.startswith("*") and other.startswith("*"):
+        return one.endswith(other[1:]) or other.endswith(one[1:])
+    if one.startswith("*"):
+        return other.endswith(one[1:])
+    return one.endswith(other[1:]) if other.startswith("*") else one == other
+
+
 def _patterns(host: str) -> Iterator[str]:
     """The host itself, then the wildcards that cover it, the most specific first."""
     yield host

@@ -87,6 +87,11 @@ class MeshView:
         """Whether the pods have a sidecar, are gateways, or are captured by ambient mode."""
         return self.injection(workload).injected or self.is_gateway(workload) or self.is_ambient(workload)
 
+    def namespace_labels(self, name: str) -> Labels:
+        """The labels of a namespace, the API server's own among them."""
+        self._use("Namespace", "", name)
+        return self.snapshot.namespace(name).labels
+
     # Control plane
 
     def istiods(self, revision: str = "") -> tuple[Workload, ...]:
@@ -180,6 +185,10 @@ class MeshView:
     def full_name(self, host: str, namespace: str) -> str:
         """The host as istiod knows it: a name without a dot is a Service of the namespace."""
         return self._answers.hosts.full_name(host, namespace)
+
+    def service_host(self, service: Service) -> str:
+        """The name of a Service in full, by which Istio's objects know it."""
+        return self.full_name(service.name, service.namespace)
 
     def resolve_host(self, host: str, namespace: str) -> Service | ServiceEntry | None:
         """The Service or ServiceEntry that a host means to an object of the namespace.

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from istio_netpol.istio.hosts import is_exported
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.hosts import is_exported, overlap
+from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.mesh import Destination, Gateway, Route, VirtualService
+from istio_netpol.model.mesh import Destination, Gateway, GatewayServer, Route, VirtualService
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 
@@ -42,17 +42,24 @@ class Leg:
 
 
 def gateway_name(written: str, namespace: str) -> str:
-    """`namespace/name` of a gateway reference; a bare name is of the VirtualService's own namespace."""
-    if written == MESH or "/" in written:
+    """`namespace/name` of a gateway reference: a bare name and `./name` are of the VirtualService's own
+    namespace, `name.ns` and `name.ns.svc.cluster.local` are the old way to name another.
+
+    Source: `resolveGatewayName` in `pilot/pkg/model/virtualservice.go` and `push_context.go`, Istio 1.28.
+    """
+    if written == MESH:
         return written
-    return f"{namespace}/{written}"
+    if "/" in written:
+        return namespace + written[1:] if written.startswith("./") else written
+    name, _, rest = written.partition(".")
+    return f"{rest.partition('.')[0] or namespace}/{name}"
 
 
 def servers_of(service: VirtualService, view: MeshView) -> Iterator[Server | Finding]:
-    """The gateways that a VirtualService names, and findings for those that can't be found.
+    """The gateways that a VirtualService names, and findings for those that can't be found or do not take it.
 
     `exportTo` limits in which namespaces gateways see the VirtualService (`initVirtualServices` in
-    `pilot/pkg/model/push_context.go`).
+    `pilot/pkg/model/push_context.go`), the `hosts` of a Gateway's servers which VirtualServices it takes.
     """
     home = service.ref.namespace
     for name in dict.fromkeys(gateway_name(each, home) for each in service.gateways):
@@ -64,10 +71,39 @@ def servers_of(service: VirtualService, view: MeshView) -> Iterator[Server | Fin
             pods: tuple[Workload, ...] = _assumed_pods(name, home, view)
             ports = frozenset({80, 443})
         else:
+            ports = frozenset(each.port for each in gateway.servers if _serves(gateway, each, service, view))
+            if not ports:
+                yield _not_taken(service, gateway)
+                continue
             pods = view.gateway_workloads(gateway)
-            ports = frozenset(each.port for each in gateway.servers)
         seen = tuple(pod for pod in pods if is_exported(service.export_to, home, pod.namespace))
         yield Server(name, seen, ports)
+
+
+def _serves(gateway: Gateway, server: GatewayServer, service: VirtualService, view: MeshView) -> bool:
+    """Whether a server takes a host of the VirtualService: its `hosts` are `[namespace/]pattern`, where the
+    namespace limits whose VirtualServices may bind to it.
+
+    Source: `pickMatchingGatewayHosts` in `pilot/pkg/networking/core/gateway.go`, Istio 1.28.
+    """
+    home = service.ref.namespace
+    for entry in server.hosts:
+        written, _, pattern = entry.rpartition("/")
+        allowed = gateway.ref.namespace if written == "." else written
+        if allowed in ("", "*", home) and any(
+            overlap(pattern, view.full_name(host, home)) for host in service.hosts
+        ):
+            return True
+    return not server.hosts
+
+
+def _not_taken(service: VirtualService, gateway: Gateway) -> Finding:
+    offered = ", ".join(dict.fromkeys(host for server in gateway.servers for host in server.hosts)) or "none"
+    sentence = (
+        f"{gateway.ref} takes none of {', '.join(service.hosts)} from namespace {service.ref.namespace}, "
+        f"its hosts are {offered}; correct the hosts on one side"
+    )
+    return not_granted(service.ref, "spec.hosts", sentence)
 
 
 def _unknown_gateway(service: VirtualService, name: str) -> Finding:

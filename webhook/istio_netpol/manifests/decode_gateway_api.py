@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.manifests.decode_core import port_number, required_port
+from istio_netpol.manifests.decode_core import required_port
+from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.gateway_api import (
     BackendRef,
@@ -28,13 +29,25 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
     yield KubernetesGateway(
         ref=ref,
         class_name=spec.text("gatewayClassName"),
-        listeners=tuple(
-            Listener(each.text("name"), required_port(each, "port"), each.text("protocol"))
-            for each in spec.mappings("listeners")
-        ),
+        listeners=tuple(_listener(each) for each in spec.mappings("listeners")),
         hostnames=tuple(hostnames),
         labels=metadata.strings("labels"),
         annotations=metadata.strings("annotations"),
+    )
+
+
+def _listener(fields: Fields) -> Listener:
+    """A listener; the API server lets routes of the Gateway's own namespace attach where it does not say."""
+    allowed = fields.mapping("allowedRoutes")
+    namespaces = allowed.mapping("namespaces")
+    return Listener(
+        name=fields.text("name"),
+        port=required_port(fields, "port"),
+        protocol=fields.text("protocol"),
+        hostname=fields.text("hostname"),
+        routes_from=namespaces.text("from", "Same"),
+        namespaces=selector_of(namespaces.mapping("selector")) if namespaces.has("selector") else None,
+        route_kinds=tuple(each.text("kind") for each in allowed.mappings("kinds")),
     )
 
 
@@ -42,7 +55,8 @@ def decode_route(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesRoute]:
     """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute."""
     spec = fields.mapping("spec")
     backends = [backend for rule in spec.mappings("rules") for backend in _backends(rule)]
-    yield KubernetesRoute(ref, tuple(_parent(each) for each in spec.mappings("parentRefs")), tuple(backends))
+    parents = tuple(_parent(each) for each in spec.mappings("parentRefs"))
+    yield KubernetesRoute(ref, parents, tuple(backends), spec.texts("hostnames"))
 
 
 def _parent(fields: Fields) -> ParentRef:
@@ -52,7 +66,7 @@ def _parent(fields: Fields) -> ParentRef:
         namespace=fields.text("namespace"),
         group=fields.text("group", GROUP),
         section_name=fields.text("sectionName"),
-        port=port_number(fields, "port") if fields.has("port") else None,
+        port=required_port(fields, "port") if fields.has("port") else None,
     )
 
 
@@ -73,7 +87,7 @@ def _backend(fields: Fields) -> BackendRef:
     return BackendRef(
         name=fields.text("name"),
         namespace=fields.text("namespace"),
-        port=port_number(fields, "port") if fields.has("port") else None,
+        port=required_port(fields, "port") if fields.has("port") else None,
         kind=fields.text("kind", "Service"),
         group=fields.text("group"),
         field=fields.path,

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from istio_netpol.model.labels import Labels
+from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listener of a Gateway."""
+    """A listener of a Gateway.
+
+    `routes_from` says in which namespaces routes may attach to it: Same, All, None, or Selector, which is
+    then `namespaces`. `route_kinds` are empty where the protocol decides; without `hostname` it serves all.
+    """
 
     name: str
     port: int
     protocol: str
+    hostname: str = ""
+    routes_from: str = "Same"
+    namespaces: Selector | None = None
+    route_kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +69,7 @@ class KubernetesRoute:
     ref: ObjectRef
     parents: tuple[ParentRef, ...] = ()
     backends: tuple[BackendRef, ...] = ()
+    hostnames: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 its backends.
 
 A parent of kind Service or ServiceEntry makes a route of the mesh: its clients are sidecars and waypoints, no
-gateway. Whether a Gateway's `allowedRoutes` admit the route is left to Istio, which serves no UDPRoute
-(istio/istio issue 54163).
+gateway. A Gateway whose `allowedRoutes` do not admit the route is no client either. Istio routes TCP only: it
+serves no UDPRoute (istio/istio issue 54163), and a Service that offers the same port over UDP too is reached over TCP.
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from istio_netpol.istio.attachment import refusal
 from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
+from istio_netpol.istio.declared import answers
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import not_granted, unknown
+from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
-from istio_netpol.model.gateway_api import BackendRef, KubernetesGateway, KubernetesRoute, ReferenceGrant
+from istio_netpol.model.gateway_api import (
+    BackendRef,
+    KubernetesGateway,
+    KubernetesRoute,
+    ParentRef,
+    ReferenceGrant,
+)
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
@@ -39,16 +48,27 @@ def outcomes(route: KubernetesRoute, view: MeshView) -> Iterator[Outcome]:
         if parent.kind != "Gateway" or parent.group != GATEWAY_API_GROUP:
             continue
         attached = True
-        namespace = parent.namespace or route.ref.namespace
-        gateway = view.find_kubernetes_gateway(namespace, parent.name)
-        if gateway is not None:
+        gateway = _gateway(route, parent, f"spec.parentRefs[{index}]", view)
+        if isinstance(gateway, Finding):
+            yield gateway
+        elif gateway not in gateways:
             gateways.append(gateway)
-            continue
-        sentence = f"there is no Gateway {namespace}/{parent.name}; create it, or correct the reference"
-        yield unknown(route.ref, f"spec.parentRefs[{index}]", sentence)
     if attached:
         for backend in route.backends:
             yield from _to_backend(route, gateways, backend, view)
+
+
+def _gateway(
+    route: KubernetesRoute, parent: ParentRef, field: str, view: MeshView
+) -> KubernetesGateway | Finding:
+    """The Gateway that the route attaches to through a reference, or why it does not."""
+    namespace = parent.namespace or route.ref.namespace
+    gateway = view.find_kubernetes_gateway(namespace, parent.name)
+    if gateway is None:
+        sentence = f"there is no Gateway {namespace}/{parent.name}; create it, or correct the reference"
+        return unknown(route.ref, field, sentence)
+    refused = refusal(route, parent, gateway, view)
+    return not_granted(route.ref, field, f"{gateway.ref} {refused}") if refused else gateway
 
 
 def _to_backend(
@@ -102,9 +122,7 @@ def _is_agreed(
 
 
 def _answers(target: Service | ServiceEntry, port: int | None, view: MeshView) -> tuple[Backend, ...]:
-    if isinstance(target, Service):
-        return view.backends(target, port)
-    return view.entry_backends(target, port)
+    return tuple(each for each in answers(view, target, port) if each.protocol is Protocol.TCP)
 
 
 def _target(route: KubernetesRoute, backend: BackendRef, view: MeshView) -> Service | ServiceEntry | Finding:

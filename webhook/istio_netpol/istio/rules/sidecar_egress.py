@@ -69,7 +69,7 @@ def _target(
             f"there is no Service or ServiceEntry with the host {host}; create it, or correct the entry",
         )
     if isinstance(target, Service):
-        full = f"{target.name}.{target.namespace}.svc.{view.settings.mesh.cluster_domain}"
+        full = view.service_host(target)
         if host.rstrip(".").lower() != full:
             return unknown(
                 sidecar.ref, field, f"Istio compares full names, so {host} matches nothing; write {full}"
