@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -22,7 +23,13 @@ from tests.istio.outcomes import (
 from tests.values import UDP, deployment
 
 from istio_netpol.istio.rules.authorization_sources import RULE
-from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource, TargetRef
+from istio_netpol.model.mesh import (
+    AuthorizationPolicy,
+    AuthorizationRule,
+    AuthorizationSource,
+    PortMatch,
+    TargetRef,
+)
 from istio_netpol.model.workloads import ContainerPort, Workload
 
 CART = listening("shop/cart", 8080)
@@ -46,7 +53,7 @@ MESH = (
 def policy(
     source: AuthorizationSource | None, *ports: int, key: str = "shop/allow", **fields: Any
 ) -> AuthorizationPolicy:
-    rule = AuthorizationRule((source,) if source else (), ports)
+    rule = AuthorizationRule((source,) if source else (), (PortMatch(ports),) if ports else ())
     return AuthorizationPolicy(
         ref("AuthorizationPolicy", key), rules=(rule,), **{"selector": {"app": "cart"}, **fields}
     )
@@ -92,7 +99,8 @@ def test_source_names_clients(source: dict[str, list[str]], expected: list[str])
         {"ip_blocks": ["::/0"]},
         {"request_principals": ["issuer/subject"]},
         {"remote_ip_blocks": ["203.0.113.0/24"]},
-        {"has_negations": True},
+        {"not_namespaces": ["web-eu"]},
+        {"ip_blocks": ["0.0.0.0/0"], "not_ip_blocks": ["192.0.2.0/24"]},
     ],
 )
 def test_source_that_means_anybody_asks_for_nothing(source: dict[str, Any]) -> None:
@@ -113,6 +121,21 @@ def test_source_that_means_anybody_asks_for_nothing(source: dict[str, Any]) -> N
 )
 def test_lists_of_a_source_hold_together(source: dict[str, list[str]], expected: list[str]) -> None:
     """A client has to be in every list; pods at unknown addresses may be in any block."""
+    assert clients(**source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"namespaces": ["web-*"], "not_namespaces": ["web-us"]}, ["web-eu/back", "web-eu/front"]),
+        ({"namespaces": ["web-eu"], "not_principals": ["*/sa/back"]}, ["web-eu/front"]),
+        ({"namespaces": ["web-eu"], "not_service_accounts": ["web-eu/front"]}, ["web-eu/back"]),
+        ({"namespaces": ["web-*"], "not_ip_blocks": ["10.0.0.0/24"]}, ["web-eu/back", "web-us/front"]),
+        ({"ip_blocks": ["192.0.2.0/24"], "not_ip_blocks": ["192.0.2.128/25"]}, ["192.0.2.0/25"]),
+    ],
+)
+def test_exclusions_take_clients_away(source: dict[str, list[str]], expected: list[str]) -> None:
+    """Nothing is opened for a client that the policy itself excepts."""
     assert clients(**source) == expected
 
 
@@ -142,6 +165,27 @@ def test_without_ports_all_served_ones_count() -> None:
         "web-us/front -> shop/cart TCP 8081",
         "web-us/front -> shop/cart TCP 9000",
     ]
+
+
+@pytest.mark.parametrize(
+    ("operations", "conditions", "expected"),
+    [
+        ((PortMatch((9090,)), PortMatch()), (), [8080, 8081, 9090]),
+        ((PortMatch(not_ports=(8081,)),), (), [8080]),
+        ((PortMatch((8080, 9090), (9090,)),), (), [8080]),
+        ((), (PortMatch((9090,)),), [9090]),
+        ((), (PortMatch(not_ports=(8080,)),), [8081]),
+        ((PortMatch((8080, 8081)),), (PortMatch((8081, 9090)),), [8081]),
+    ],
+)
+def test_ports_by_operations_and_conditions(
+    operations: tuple[PortMatch, ...], conditions: tuple[PortMatch, ...], expected: list[int]
+) -> None:
+    """An operation without ports opens all of them; `notPorts` and conditions on `destination.port` close."""
+    rule = AuthorizationRule((EU,), operations, conditions)
+    subject = replace(policy(None), rules=(rule,))
+    others = (listening("shop/cart", 8080, 8081), *MESH[:1], *MESH[2:])
+    assert flows(RULE, subject, *others) == [f"web-us/front -> shop/cart TCP {port}" for port in expected]
 
 
 def test_flow_is_consented_and_says_why() -> None:

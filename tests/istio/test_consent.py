@@ -39,6 +39,13 @@ def test_stranger_has_no_consent() -> None:
     assert not agreed()
 
 
+def test_exception_is_no_consent() -> None:
+    """A policy that names the client's namespace but excepts the client has not agreed to it."""
+    source = AuthorizationSource(namespaces=("rival",))
+    excepting = replace(source, not_principals=("cluster.local/ns/rival/sa/web",))
+    assert (agreed(policy(source)), agreed(policy(excepting))) == (True, False)
+
+
 def test_own_namespace_agrees() -> None:
     """What an object of the namespace asks for is its own affair."""
     assert consents(view(CART), virtual_service("shop/cart").ref, CLIENT, CART, None)

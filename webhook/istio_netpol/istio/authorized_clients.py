@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from istio_netpol.istio.identities import (
     ANY,
+    is_excluded,
     named_namespace,
     pattern_matches,
     principal_matches,
@@ -36,22 +37,32 @@ def clients_of(
     """The pods, or else the addresses, that a source means; nothing where it means anybody.
 
     Its lists hold together: a client has to be in each of them. `requestPrincipals` and `remoteIpBlocks`
-    speak of the request, not of
-    who opens the connection, and exclusions (`notPrincipals` …) narrow what is allowed, so neither names
-    anybody.
+    speak of the request, not of who opens the connection, so they name nobody. Exclusions (`notPrincipals`
+    …) take away from what the other lists name, and name nobody themselves.
     """
-    blocks = [_addresses(each) for each in source.ip_blocks]
+    blocks = [_addresses(each) for each in (*source.ip_blocks, *source.not_ip_blocks)]
     yield from (each for each in blocks if isinstance(each, Unreadable))
-    allowed = AddressSet()
-    for each in blocks:
-        allowed = allowed if isinstance(each, Unreadable) else allowed | each
+    listed = _union(blocks[: len(source.ip_blocks)])
+    excluded = _union(blocks[len(source.ip_blocks) :])
     if not _narrows(source):
-        if allowed and not (allowed >= ALL_IPV4 or allowed >= ALL_IPV6):
-            yield AddressPeer(allowed)
+        left = listed - excluded
+        if left and not (listed >= ALL_IPV4 or listed >= ALL_IPV6):
+            yield AddressPeer(left)
         return
     for pod in _candidates(view, source, own_namespace):
-        if view.in_mesh(pod) and _means(view, source, own_namespace, pod) and _within(pod, source, allowed):
+        if (
+            view.in_mesh(pod)
+            and _means(view, source, own_namespace, pod)
+            and _within(pod, source, listed, excluded)
+        ):
             yield PodsPeer(pod)
+
+
+def _union(blocks: Iterable[AddressSet | Unreadable]) -> AddressSet:
+    found = AddressSet()
+    for each in blocks:
+        found = found if isinstance(each, Unreadable) else found | each
+    return found
 
 
 def _narrows(source: AuthorizationSource) -> bool:
@@ -88,14 +99,20 @@ def _means(view: MeshView, source: AuthorizationSource, own_namespace: str, pod:
     ):
         return False
     accounts = source.service_accounts
-    return not accounts or any(
+    if accounts and not any(
         service_account_matches(entry, own_namespace, home, account) for entry in accounts
+    ):
+        return False
+    return not is_excluded(source, domains, own_namespace, home, account)
+
+
+def _within(pod: Workload, source: AuthorizationSource, listed: AddressSet, excluded: AddressSet) -> bool:
+    """Whether the packet source can be in `ipBlocks` and outside `notIpBlocks`; pods at unknown addresses
+    count as if it were."""
+    return not pod.addresses or any(
+        (not source.ip_blocks or listed.contains(each)) and not excluded.contains(each)
+        for each in pod.addresses
     )
-
-
-def _within(pod: Workload, source: AuthorizationSource, allowed: AddressSet) -> bool:
-    """Whether the packet source can be in `ipBlocks`; pods at unknown addresses count as if it were."""
-    return not source.ip_blocks or not pod.addresses or any(allowed.contains(each) for each in pod.addresses)
 
 
 def _addresses(block: str) -> AddressSet | Unreadable:

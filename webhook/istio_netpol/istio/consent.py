@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from istio_netpol.istio.identities import named_namespace, principal_matches, service_account_matches
+from istio_netpol.istio.identities import (
+    is_excluded,
+    named_namespace,
+    principal_matches,
+    service_account_matches,
+)
 from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationSource
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
@@ -83,4 +88,4 @@ def _names(source: AuthorizationSource, home: str, client: Workload, view: MeshV
         (source.service_accounts, lambda entry: service_account_matches(entry, home, *identity)),
     )
     lists = [any(matches(entry) for entry in entries) for entries, matches in said if entries]
-    return bool(lists) and all(lists)
+    return bool(lists) and all(lists) and not is_excluded(source, domains, home, *identity)

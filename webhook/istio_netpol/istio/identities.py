@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from istio_netpol.model.mesh import AuthorizationSource
 from istio_netpol.model.workloads import Workload
 
 if TYPE_CHECKING:
@@ -65,6 +66,27 @@ def service_account_matches(entry: str, own_namespace: str, namespace: str, serv
     wildcards."""
     expected, _, name = entry.rpartition("/")
     return (expected or own_namespace, name) == (namespace, service_account)
+
+
+def is_excluded(
+    source: AuthorizationSource,
+    trust_domains: Sequence[str],
+    own_namespace: str,
+    namespace: str,
+    service_account: str,
+) -> bool:
+    """Whether a source's `not` lists take away the pods of a service account, which its other lists name."""
+    return (
+        any(pattern_matches(entry, namespace) for entry in source.not_namespaces)
+        or any(
+            principal_matches(entry, trust_domains, namespace, service_account)
+            for entry in source.not_principals
+        )
+        or any(
+            service_account_matches(entry, own_namespace, namespace, service_account)
+            for entry in source.not_service_accounts
+        )
+    )
 
 
 def named_namespace(principal: str) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields as fields_of
+from dataclasses import replace
 
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
@@ -11,20 +13,23 @@ from istio_netpol.model.mesh import (
     AuthorizationRule,
     AuthorizationSource,
     JwtRule,
+    PortMatch,
     RequestAuthentication,
     TargetRef,
     Telemetry,
 )
 from istio_netpol.model.references import ObjectRef
 
-NEGATIONS = (
-    "notPrincipals",
-    "notRequestPrincipals",
-    "notNamespaces",
-    "notIpBlocks",
-    "notRemoteIpBlocks",
-    "notServiceAccounts",
-)
+_SOURCE_KEYS = {
+    "source.principal": "principals",
+    "source.namespace": "namespaces",
+    "source.serviceAccount": "service_accounts",
+    "source.ip": "ip_blocks",
+    "remote.ip": "remote_ip_blocks",
+}
+"""Keys of `when` that say the same as a list of `from.source`."""
+
+_SOURCE_FIELDS = frozenset(each.name for each in fields_of(AuthorizationSource))
 
 
 def decode_request_authentication(fields: Fields, ref: ObjectRef) -> Iterator[RequestAuthentication]:
@@ -56,18 +61,45 @@ def decode_authorization_policy(fields: Fields, ref: ObjectRef) -> Iterator[Auth
 
 
 def _rule(fields: Fields) -> AuthorizationRule:
-    sources = tuple(_source(entry.mapping("source")) for entry in fields.mappings("from"))
+    """A rule. What its `when` says of the peer is merged into its sources; a list that the source has itself
+    stays, as it names at least those that both name."""
+    peer, conditions = _when(fields)
+    sources = [_source(entry.mapping("source")) for entry in fields.mappings("from")]
+    if not sources and peer:
+        sources = [AuthorizationSource()]
+    merged = (
+        replace(each, **{name: values for name, values in peer.items() if not getattr(each, name)})
+        for each in sources
+    )
+    operations = (entry.mapping("operation") for entry in fields.mappings("to"))
+    matches = tuple(PortMatch(_ports(each, "ports"), _ports(each, "notPorts")) for each in operations)
+    return AuthorizationRule(tuple(merged), matches, conditions)
+
+
+def _when(fields: Fields) -> tuple[dict[str, tuple[str, ...]], tuple[PortMatch, ...]]:
+    """What the conditions of a rule say of the peer, by field of a source, and of ports."""
+    peer: dict[str, tuple[str, ...]] = {}
     ports = []
-    for entry in fields.mappings("to"):
-        operation = entry.mapping("operation")
-        for index, text in enumerate(operation.texts("ports")):
-            if text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535:
-                ports.append(int(text))
-            else:
-                operation.problem(
-                    f"{operation.at('ports')}[{index}]", text, "is no port number", 'write "8080"'
-                )
-    return AuthorizationRule(sources, tuple(dict.fromkeys(ports)))
+    for each in fields.mappings("when"):
+        key = each.text("key")
+        if key == "destination.port":
+            ports.append(PortMatch(_ports(each, "values"), _ports(each, "notValues")))
+        elif key in _SOURCE_KEYS:
+            name = _SOURCE_KEYS[key]
+            found = {name: each.texts("values"), f"not_{name}": each.texts("notValues")}
+            peer |= {name: values for name, values in found.items() if values and name in _SOURCE_FIELDS}
+    return peer, tuple(ports)
+
+
+def _ports(fields: Fields, name: str) -> tuple[int, ...]:
+    """Port numbers, which Istio has as text."""
+    found = []
+    for index, text in enumerate(fields.texts(name)):
+        if text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535:
+            found.append(int(text))
+        else:
+            fields.problem(f"{fields.at(name)}[{index}]", text, "is no port number", 'write "8080"')
+    return tuple(dict.fromkeys(found))
 
 
 def _source(fields: Fields) -> AuthorizationSource:
@@ -78,7 +110,10 @@ def _source(fields: Fields) -> AuthorizationSource:
         service_accounts=fields.texts("serviceAccounts"),
         request_principals=fields.texts("requestPrincipals"),
         remote_ip_blocks=fields.texts("remoteIpBlocks"),
-        has_negations=any(fields.has(name) for name in NEGATIONS),
+        not_principals=fields.texts("notPrincipals"),
+        not_namespaces=fields.texts("notNamespaces"),
+        not_ip_blocks=fields.texts("notIpBlocks"),
+        not_service_accounts=fields.texts("notServiceAccounts"),
     )
 
 

@@ -166,8 +166,8 @@ class RequestAuthentication:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationSource:
-    """One `from.source`; every list that is present must match. `service_accounts` entries are
-    `[namespace/]name`."""
+    """One `from.source`; every list that is present must match, and none of the `not_` lists.
+    `service_accounts` entries are `[namespace/]name`."""
 
     principals: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
@@ -175,15 +175,31 @@ class AuthorizationSource:
     service_accounts: tuple[str, ...] = ()
     request_principals: tuple[str, ...] = ()
     remote_ip_blocks: tuple[str, ...] = ()
-    has_negations: bool = False
+    not_principals: tuple[str, ...] = ()
+    not_namespaces: tuple[str, ...] = ()
+    not_ip_blocks: tuple[str, ...] = ()
+    not_service_accounts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PortMatch:
+    """`ports` empty: all but `not_ports`."""
+
+    ports: tuple[int, ...] = ()
+    not_ports: tuple[int, ...] = ()
+
+    def admits(self, port: int) -> bool:
+        return (not self.ports or port in self.ports) and port not in self.not_ports
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRule:
-    """`ports` are those of `to.operation.ports`; empty: all. `sources` empty: any source."""
+    """`sources` empty: any source. One of `operations` (`to.operation`) must match, and every one of
+    `conditions` (`when` with key `destination.port`); both empty: any port."""
 
     sources: tuple[AuthorizationSource, ...] = ()
-    ports: tuple[int, ...] = ()
+    operations: tuple[PortMatch, ...] = ()
+    conditions: tuple[PortMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,8 +5,8 @@ Whoever lets a client in by name expects its connections, so an ALLOW counts as 
 the consent of the called
 namespace. What names nobody in particular asks for nothing: rules without sources, `*`, and policies for the
 whole mesh. DENY and AUDIT
-ask for nothing either. Ports are those of `to.operation.ports`, else all TCP ports that the pods are known to
-serve.
+ask for nothing either. Ports are those that `to.operation.ports` or a condition on `destination.port` names,
+else all TCP ports that the pods are known to serve, without `notPorts`.
 """
 
 from __future__ import annotations
@@ -86,8 +86,19 @@ def _entrances(
         yield from ((waypoint, HBONE_PORT) for waypoint in target.proxies)
         return
     for pod in target.pods:
-        for port in rule.ports or served_ports(view, pod):
+        for port in _ports(rule, served_ports(view, pod)):
             yield pod, wire_port(view, client, PodsPeer(pod), Protocol.TCP, port)
+
+
+def _ports(rule: AuthorizationRule, served: tuple[int, ...]) -> list[int]:
+    """The ports that the rule opens, among those that it names itself and those that the pods serve."""
+    named = {port for each in (*rule.operations, *rule.conditions) for port in each.ports}
+    return [
+        port
+        for port in sorted(named.union(served))
+        if (not rule.operations or any(each.admits(port) for each in rule.operations))
+        and all(each.admits(port) for each in rule.conditions)
+    ]
 
 
 def _useless_patterns(
@@ -109,6 +120,7 @@ RULE = Rule(
     subjects=(AuthorizationPolicy,),
     sources=(
         "https://istio.io/latest/docs/reference/config/security/authorization-policy/#Source (Istio 1.28)",
+        "https://istio.io/latest/docs/reference/config/security/conditions/ (Istio 1.28)",
         "istio/istio pilot/pkg/security/authz/matcher/string.go and "
         "pilot/pkg/security/trustdomain/bundle.go (Istio 1.28)",
     ),
