@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from tests.istio.outcomes import findings, first_flow, flows, injected, istiod, listening, ref, service
 
 from istio_netpol.istio.rules.istiod_to_jwks import RULE
@@ -167,17 +168,53 @@ def test_service_entry_says_nothing_about_istiod() -> None:
     assert proxied == ["shop/cart -> 192.0.2.9/32 TCP 443"]
 
 
+CLIENTS = (istiod(), injected("shop"), listening("shop/cart", 80), listening("shop/web", 80))
+
+
 def test_proxies_fetch_where_the_mesh_says_so() -> None:
-    """With remote JWKS the selected proxies are the source."""
-    subject = policy(keys("https://keys.example.com"), selector={"app": "cart"})
-    others = (istiod(), injected("shop"), listening("shop/cart", 80), listening("shop/web", 80))
-    assert flows(RULE, subject, *others, settings=REMOTE) == ["shop/cart -> keys.example.com TCP 443"]
+    """With remote JWKS the selected proxies are the source, for hosts that Istio knows."""
+    subject = policy(keys("http://keycloak.auth.svc.cluster.local/certs"), selector={"app": "cart"})
+    found = flows(RULE, subject, *CLIENTS, *KEYCLOAK, settings=REMOTE)
+    assert found == ["shop/cart -> auth/keycloak TCP 8080"]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("keys.example.com", "keys.example.com TCP 80"), ("keycloak.auth", "auth/keycloak TCP 8080")],
+)
+def test_istiod_fetches_what_the_mesh_does_not_know(host: str, expected: str) -> None:
+    """A host of the outside, or a name that only DNS completes, stays with istiod."""
+    subject = policy(keys(f"http://{host}/certs"), selector={"app": "cart"})
+    found = flows(RULE, subject, *CLIENTS, *KEYCLOAK, settings=REMOTE)
+    assert found == [f"istio-system/istiod -> {expected}"]
+
+
+def test_issuers_are_asked_by_istiod_alone() -> None:
+    """Envoy fetches keys, it does not read discovery documents."""
+    subject = policy(JwtRule("http://keycloak.auth.svc.cluster.local", field="spec.jwtRules[0]"))
+    found = flows(RULE, subject, *CLIENTS, *KEYCLOAK, settings=REMOTE)
+    assert found == ["istio-system/istiod -> auth/keycloak TCP 8080"]
+
+
+@pytest.mark.parametrize(
+    ("called_by", "home", "expected"),
+    [("", "shop", False), ("shop/*", "shop", True), ("", "istio-system", True), ("", "auth", True)],
+)
+def test_identity_provider_of_another_namespace_agrees(called_by: str, home: str, expected: bool) -> None:
+    """A tenant can't send istiod to a Service of somebody else."""
+    subject = replace(
+        policy(keys("http://keycloak.auth.svc.cluster.local/certs")),
+        ref=ref("RequestAuthentication", f"{home}/jwt"),
+    )
+    provider = replace(KEYCLOAK[1], called_by=called_by)
+    assert first_flow(RULE, subject, istiod(), KEYCLOAK[0], provider).consented is expected
 
 
 def test_no_selected_proxy_is_no_problem() -> None:
     """Where nobody fetches, nothing is missing."""
-    subject = policy(keys("http://gone.auth.svc/certs"), selector={"app": "cart"})
-    assert findings(RULE, subject, istiod(), settings=REMOTE) == []
+    subject = policy(keys("http://gone.auth.svc.cluster.local/certs"), selector={"app": "cart"})
+    assert findings(RULE, subject, istiod(), service("auth/gone"), settings=REMOTE) == []
+
 
 
 def test_keys_in_another_namespace_need_its_consent() -> None:

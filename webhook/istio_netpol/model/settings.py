@@ -45,7 +45,8 @@ class MeshSettings:
     """`PILOT_SCOPE_GATEWAY_TO_NAMESPACE`: a Gateway selects pods of its own namespace only."""
 
     remote_jwks: bool = False
-    """`PILOT_JWT_ENABLE_REMOTE_JWKS`: proxies fetch JWKS themselves instead of istiod."""
+    """`PILOT_JWT_ENABLE_REMOTE_JWKS`: proxies fetch the JWKS of a Service or ServiceEntry themselves,
+    istiod the others."""
 
     cluster_domain: str = "cluster.local"
     """The suffix of in-cluster names."""

@@ -1,24 +1,30 @@
 """RequestAuthentication: whoever fetches the keys of an issuer connects to the host that serves them.
 
 istiod fetches them itself, once for all proxies. With `PILOT_JWT_ENABLE_REMOTE_JWKS` the proxies that check
-the tokens do. Names without a dot
-resolve where the client runs, as its DNS search path has it, not where the object lives. istiod has no
-sidecar, so a ServiceEntry
-says nothing about its connections.
+the tokens fetch a `jwksUri` whose host Istio knows as a Service or ServiceEntry; other hosts, and the
+discovery document of an issuer, stay with istiod. Names without a dot resolve where istiod runs, as its DNS
+search path has it, not where the object lives. istiod has no sidecar, so a ServiceEntry says nothing about
+its connections.
+
+An identity provider in somebody else's namespace has to agree: a tenant must not send istiod to a Service
+of his choice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
+from istio_netpol.istio.declared import answers
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.jwks_urls import HostPort, host_port
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import enforcing_proxies
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import JwtRule, RequestAuthentication, ServiceEntry
@@ -46,22 +52,11 @@ def _of_rule(policy: RequestAuthentication, rule: JwtRule, view: MeshView) -> It
     if place is None:
         yield _unusable(policy, rule, field)
         return
-    found = False
-    for client in _clients(policy, view):
-        for wire, is_agreed in _reached(policy, client, place, view):
-            found = True
-            yield RequiredFlow(
-                kind=FlowKind.ISTIOD_TO_JWKS,
-                object=policy.ref,
-                source=PodsPeer(client),
-                destination=wire.peer,
-                protocol=wire.protocol,
-                port=wire.port,
-                reason=_reason(policy, rule),
-                consented=is_agreed,
-                field=field,
-            )
-    if not found and _clients(policy, view):
+    asked = _Asked(policy, rule, place, field)
+    clients, target = _clients(asked, view)
+    found = [flow for client in clients for flow in _flows(asked, client, target, view)]
+    yield from found
+    if clients and not found:
         sentence = (
             f"nothing of the cluster answers at {place.host} port {place.port}; correct it, or add the "
             "Service to the input"
@@ -73,6 +68,37 @@ def _of_rule(policy: RequestAuthentication, rule: JwtRule, view: MeshView) -> It
             "jwksUri to make this exact"
         )
         yield unknown(policy.ref, field, sentence, Severity.INFO)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One rule, the place that its keys come from, and the path in the object that names it."""
+
+    policy: RequestAuthentication
+    rule: JwtRule
+    place: HostPort
+    field: str
+
+
+def _flows(
+    asked: _Asked, client: Workload, target: Service | ServiceEntry | None, view: MeshView
+) -> Iterator[RequiredFlow]:
+    service = target if isinstance(target, Service) else None
+    for backend in _answers(asked.place, client, target, view):
+        pods = backend.peer.workload if isinstance(backend.peer, PodsPeer) else None
+        consented = pods is None or consents(view, asked.policy.ref, client, pods, service)
+        for wire in reached(view, client, service, backend):
+            yield RequiredFlow(
+                kind=FlowKind.ISTIOD_TO_JWKS,
+                object=asked.policy.ref,
+                source=PodsPeer(client),
+                destination=wire.peer,
+                protocol=wire.protocol,
+                port=wire.port,
+                reason=_reason(asked.policy, asked.rule),
+                consented=consented,
+                field=asked.field,
+            )
 
 
 def _unusable(policy: RequestAuthentication, rule: JwtRule, field: str) -> Finding:
@@ -90,28 +116,24 @@ def _unusable(policy: RequestAuthentication, rule: JwtRule, field: str) -> Findi
     )
 
 
-def _clients(policy: RequestAuthentication, view: MeshView) -> tuple[Workload, ...]:
-    if view.settings.mesh.remote_jwks:
-        return enforcing_proxies(view, policy)
-    return view.every_istiod()
+def _clients(asked: _Asked, view: MeshView) -> tuple[tuple[Workload, ...], Service | ServiceEntry | None]:
+    """Who fetches, and what the host is to them: proxies what Istio's registry has, istiod what DNS says."""
+    if view.settings.mesh.remote_jwks and asked.rule.jwks_uri:
+        known = view.resolve_host(asked.place.host, asked.policy.ref.namespace)
+        if isinstance(known, ServiceEntry) or (known and view.service_host(known) == asked.place.host):
+            return enforcing_proxies(view, asked.policy), known
+    return view.every_istiod(), None
 
 
-def _reached(
-    policy: RequestAuthentication, client: Workload, place: HostPort, view: MeshView
-) -> Iterator[tuple[Backend, bool]]:
-    """What the client connects to, and whether the pods among it have agreed to be called."""
-    service = view.resolve_host(place.host, client.namespace)
-    if isinstance(service, Service):
-        for each in view.backends(service, place.port):
-            is_agreed = not isinstance(each.peer, PodsPeer) or consents(
-                view, policy.ref, client, each.peer.workload, service
-            )
-            for wire in reached(view, client, service, each):
-                yield wire, is_agreed
-    elif isinstance(service, ServiceEntry) and view.settings.mesh.remote_jwks:
-        yield from ((each, True) for each in view.entry_backends(service, place.port))
-    else:
-        yield from ((each, True) for each in view.address_backends(place.host, client.namespace, place.port))
+def _answers(
+    place: HostPort, client: Workload, target: Service | ServiceEntry | None, view: MeshView
+) -> tuple[Backend, ...]:
+    if target is None:
+        found = view.resolve_host(place.host, client.namespace)
+        target = found if isinstance(found, Service) else None
+    if target is None:
+        return view.address_backends(place.host, client.namespace, place.port)
+    return tuple(each for each in answers(view, target, place.port) if each.protocol is Protocol.TCP)
 
 
 def _reason(policy: RequestAuthentication, rule: JwtRule) -> str:
@@ -130,6 +152,7 @@ RULE = Rule(
     sources=(
         "https://istio.io/latest/docs/reference/config/security/jwt/ (Istio 1.28)",
         "istio/istio pilot/pkg/model/jwks_resolver.go (Istio 1.28)",
+        "istio/istio pilot/pkg/security/authn/policy_applier.go, convertToEnvoyJwtConfig (Istio 1.28)",
         "https://istio.io/latest/docs/reference/commands/pilot-discovery/ PILOT_JWT_ENABLE_REMOTE_JWKS "
         "(Istio 1.28)",
     ),
