@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from tests.istio.builders import coredns, flows, ingress_gateway, istiod, labelled, ref, told, view
@@ -137,6 +138,35 @@ def test_node_local_dns_is_asked_too() -> None:
         *dns("Deployment shop/web", "Deployment kube-system/coredns"),
     ]
     assert told(RULE, WEB, view(SHOP, WEB, coredns(), daemon)) == expected
+
+
+def test_node_local_dns_says_where_it_answers() -> None:
+    """In iptables mode pods go on asking the ClusterIP of kube-dns, which their own node answers."""
+    daemon = replace(
+        host_daemon("kube-system/nodelocaldns", **{"k8s-app": "nodelocaldns"}),
+        node_local_addresses=(ip_address("169.254.25.10"), ip_address("10.96.0.10")),
+    )
+    expected = [
+        *dns("Deployment shop/web", "10.96.0.10/32"),
+        *dns("Deployment shop/web", "169.254.25.10/32"),
+        *dns("Deployment shop/web", "Deployment kube-system/coredns"),
+    ]
+    assert told(RULE, WEB, view(SHOP, WEB, coredns(), daemon)) == sorted(expected)
+
+
+def test_openshift_has_its_dns_elsewhere() -> None:
+    """Its Service dns-default leads to pods of openshift-dns on 5353."""
+    ports = (ContainerPort(5353, "dns", Protocol.UDP), ContainerPort(5353, "dns-tcp"))
+    chosen = {"dns.operator.openshift.io/daemonset-dns": "default"}
+    pods = labelled("openshift-dns/dns-default", chosen, *ports)
+    front = Service(
+        ref("v1", "Service", "openshift-dns/dns-default"),
+        (ServicePort(53, "dns", "dns", Protocol.UDP), ServicePort(53, "dns-tcp", "dns-tcp")),
+        chosen,
+    )
+    mesh = view(SHOP, WEB, pods, front)
+    assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment openshift-dns/dns-default", 5353)
+    assert mesh.assumptions == ()
 
 
 def test_settings_name_the_address_of_node_local_dns() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -122,24 +123,31 @@ def test_headless_services_have_no_waypoint() -> None:
 def test_probes_reach_ambient_pods_from_their_own_address() -> None:
     """Both families where the pods' addresses are not known."""
     v6 = "fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128"
-    assert flows(RULE, PODS["ambient"], ambient("amb")) == [
+    probed = replace(PODS["ambient"], probe_ports=(8080,))
+    assert flows(RULE, probed, ambient("amb")) == [
         "169.254.7.127/32 -> amb/cart TCP 8080",
         f"{v6} -> amb/cart TCP 8080",
     ]
-    assert first_flow(RULE, PODS["ambient"], ambient("amb")).reason == (
+    assert first_flow(RULE, probed, ambient("amb")).reason == (
         "in ambient mode the kubelet's probes come from this address"
     )
 
 
 def test_probes_come_from_the_family_of_the_pods() -> None:
-    """Known addresses decide, and the proxy's own ports are not probed this way."""
-    running = listening("amb/cart", 8080, 15020, addresses=(ip_address("10.0.0.1"),))
+    """Known addresses decide."""
+    running = listening("amb/cart", 8080, 9000, probe_ports=(8080,), addresses=(ip_address("10.0.0.1"),))
     assert flows(RULE, running, ambient("amb")) == ["169.254.7.127/32 -> amb/cart TCP 8080"]
+
+
+def test_pods_without_probes_need_none() -> None:
+    """A declared port alone is probed by nobody."""
+    assert flows(RULE, PODS["ambient"], ambient("amb")) == []
 
 
 def test_probes_of_other_pods_come_from_the_node() -> None:
     """Nothing is required of pods that are not in ambient mode."""
-    assert flows(RULE, PODS["sidecar"], injected("side")) == []
+    probed = replace(PODS["sidecar"], probe_ports=(8080,))
+    assert flows(RULE, probed, injected("side")) == []
 
 
 def test_waypoint_reaches_what_it_serves() -> None:

@@ -149,7 +149,7 @@ POD = {
                 "env": [{"name": "PILOT_JWT_ENABLE_REMOTE_JWKS", "value": "1"}, {"name": "X"}],
             }
         ],
-        "initContainers": [{"name": "i", "restartPolicy": "Always", "args": ["x"]}],
+        "initContainers": [{"name": "i", "restartPolicy": "Always", "command": ["x"]}],
     },
     "status": {"podIP": "10.0.0.1", "conditions": [{"type": "Ready"}]},
 }

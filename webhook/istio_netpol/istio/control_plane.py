@@ -10,7 +10,7 @@ from istio_netpol.istio.backends import Backend, Backends, target_on
 from istio_netpol.istio.hosts import Hosts
 from istio_netpol.istio.injection import REVISION_LABEL, canonical_revision
 from istio_netpol.istio.stand_ins import StandIns
-from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
@@ -31,6 +31,9 @@ DNS_SERVICES = (
     "rke2-coredns-rke2-coredns",
 )
 """Names that distributions give the Service of cluster DNS, the usual one first."""
+
+OPENSHIFT_DNS = ("openshift-dns", "dns-default")
+"""OpenShift has cluster DNS in a namespace of its own, with pods that listen on 5353 (`dns-operator`)."""
 
 PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
 _DISCOVERY_ADDRESS = re.compile(r"""["']?\bdiscoveryAddress["']?\s*:\s*["']?([^\s"',}]+)""")
@@ -152,18 +155,30 @@ class ControlPlane:
 
     def _dns(self) -> Iterator[DnsTarget]:
         yield from self._dns_pods() or self._dns_stand_in()
-        dns = self._settings.dns
-        address = dns.node_local_address
-        if not address and self._snapshot.select(dns.namespace, NODE_LOCAL_DNS):
-            address = NODE_LOCAL_ADDRESS
-        if address:
+        for address in self._node_local_addresses():
             peer = AddressPeer(AddressSet.of(address))
             yield from ((peer, protocol, 53) for protocol in (Protocol.UDP, Protocol.TCP))
 
+    def _node_local_addresses(self) -> tuple[Address | str, ...]:
+        """Where node-local-dns answers: as its argument says, else the settings, else the usual address.
+
+        With kube-proxy in iptables mode it binds the ClusterIP of cluster DNS as well, and pods go on asking
+        that: such packets stay on the node, untranslated, so policies see the ClusterIP.
+        """
+        dns = self._settings.dns
+        bound = dict.fromkeys(
+            address for pod in self._snapshot.workloads(dns.namespace) for address in pod.node_local_addresses
+        )
+        if dns.node_local_address:
+            return tuple(dict.fromkeys(map(str, (dns.node_local_address, *bound))))
+        if bound or not self._snapshot.select(dns.namespace, NODE_LOCAL_DNS):
+            return tuple(bound)
+        return (NODE_LOCAL_ADDRESS,)
+
     def _dns_pods(self) -> tuple[DnsTarget, ...]:
         dns = self._settings.dns
-        for name in DNS_SERVICES:
-            service = self._snapshot.find(Service, dns.namespace, name)
+        for place in (*((dns.namespace, name) for name in DNS_SERVICES), OPENSHIFT_DNS):
+            service = self._snapshot.find(Service, *place)
             if service is not None:
                 backends = self._backends.of_service(service, 53)
                 found = tuple(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from istio_netpol.manifests.decode_core import CALLED_BY, addresses_in, protocol_of, required_port
+from istio_netpol.manifests.decode_probes import probe_ports, running_containers
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of, selector_of
 from istio_netpol.manifests.fields import Fields
-from istio_netpol.model.addresses import Address
+from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, Owner, Workload
@@ -95,15 +96,29 @@ def _workload(
         has_proxy=any(container.text("name") == PROXY_CONTAINER for container in containers),
         calls=_joined(CALLS, own, annotations),
         called_by=_joined(CALLED_BY, own, annotations),
+        probe_ports=probe_ports(spec),
+        node_local_addresses=_node_local_addresses(spec),
     )
 
 
 def _ports(spec: Fields) -> Iterator[ContainerPort]:
-    """Ports of containers, and of init containers that keep running (native sidecars)."""
-    running = [each for each in spec.mappings("initContainers") if each.text("restartPolicy") == "Always"]
-    for container in [*spec.mappings("containers"), *running]:
+    for container in running_containers(spec):
         for port in container.mappings("ports"):
             yield ContainerPort(required_port(port, "containerPort"), port.text("name"), protocol_of(port))
+
+
+def _node_local_addresses(spec: Fields) -> tuple[Address, ...]:
+    """The addresses after `-localip`: with kube-proxy in iptables mode one of them is the ClusterIP of
+    cluster DNS, whose packets then never leave the node and are not translated."""
+    found: list[Address] = []
+    for container in spec.mappings("containers") if spec.flag("hostNetwork") else ():
+        args = [each for each in container.content.get("args") or () if isinstance(each, str)]
+        for position, each in enumerate(args):
+            flag, _, value = each.partition("=")
+            if flag.lstrip("-") == "localip":
+                value = value or "".join(args[position + 1 : position + 2])
+                found += [address for text in value.split(",") if (address := parse_address(text.strip()))]
+    return tuple(dict.fromkeys(found))
 
 
 def _controller(metadata: Fields) -> Owner | None:

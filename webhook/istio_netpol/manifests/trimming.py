@@ -16,9 +16,8 @@ _CONTAINER_PATHS = tuple(
     for group in ("initContainers", "containers", "ephemeralContainers")
 )
 _CONTAINER_FIELDS = (
-    "envFrom", "volumeMounts", "volumeDevices", "resources", "livenessProbe", "readinessProbe",
-    "startupProbe", "lifecycle", "command", "args", "image", "imagePullPolicy", "securityContext",
-    "terminationMessagePath", "terminationMessagePolicy",
+    "envFrom", "volumeMounts", "volumeDevices", "resources", "lifecycle", "command", "image",
+    "imagePullPolicy", "securityContext", "terminationMessagePath", "terminationMessagePolicy",
 )  # fmt: skip
 
 SKIPPED = (

@@ -59,7 +59,8 @@ class Workload:
     `ref` names the object that a person would edit: the controller where there is one. `labels` and
     `annotations` are the pods'; `selector` is the controller's. `addresses` are those of the running pods,
     empty where unknown. `has_proxy` says that an `istio-proxy` container was seen, `calls` and `called_by`
-    are the declared needs of the object or its template.
+    are the declared needs of the object or its template. `probe_ports` are those that the kubelet's probes
+    connect to, `node_local_addresses` those on which node-local-dns answers (its argument `-localip`).
     """
 
     ref: ObjectRef
@@ -75,6 +76,8 @@ class Workload:
     has_proxy: bool = False
     calls: str = ""
     called_by: str = ""
+    probe_ports: tuple[int, ...] = ()
+    node_local_addresses: tuple[Address, ...] = ()
 
     @property
     def namespace(self) -> str:

@@ -3,10 +3,8 @@ they serve.
 
 istio-cni rewrites the source of the kubelet's probes to a link-local address, so that ztunnel lets them pass
 in the clear; to a policy they no
-longer come from the node, whose probes are always allowed. Probes are not among what is read of a pod, so
-they are taken to go to its
-declared ports. Who connects to a pod through its tunnel port follows from the objects that declare it: see
-`istio/hbone.py`.
+longer come from the node, whose probes are always allowed. Who connects to a pod through its tunnel port
+follows from the objects that declare it: see `istio/hbone.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from typing import TYPE_CHECKING
 from istio_netpol.istio.gateways import is_waypoint
 from istio_netpol.istio.hbone import USE_WAYPOINT, waypoint_of, wire_port
 from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.served_ports import PROXY_PORTS
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow
@@ -47,8 +44,7 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
 def _probes(workload: Workload) -> Iterator[RequiredFlow]:
     """From both families where the pods' addresses are not known yet."""
     versions = {address.version for address in workload.addresses} or {4, 6}
-    ports = {port.number for port in workload.ports if port.protocol is Protocol.TCP} - PROXY_PORTS
-    for port in sorted(ports):
+    for port in workload.probe_ports:
         for version in sorted(versions):
             yield RequiredFlow(
                 kind=FlowKind.HBONE,
