@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from tests.istio.builders import ingress_gateway, labelled, view
+from tests.istio.builders import ingress_gateway, labelled, ref, view
 from tests.values import namespace
 
 from istio_netpol.istio.mesh_view import Injection
+from istio_netpol.model.labels import Operator, Requirement, Selector
+from istio_netpol.model.mesh import InjectorConfig, RevisionTag
 from istio_netpol.model.settings import MeshSettings, Settings
 
 ENABLED = {"istio-injection": "enabled"}
@@ -99,6 +102,73 @@ def test_mesh_may_inject_every_namespace(
     settings = Settings(mesh=MeshSettings(enable_namespaces_by_default=True))
     web = labelled("shop/web", on_pods)
     assert view(namespace("shop", **on_namespace), web, settings=settings).injection(web).injected is injected
+
+
+def injector(revision: str = "", **fields: Any) -> InjectorConfig:
+    return InjectorConfig(ref("v1", "ConfigMap", "istio-system/istio-sidecar-injector"), revision, **fields)
+
+
+JOB = Selector(match_expressions=(Requirement("job-name", Operator.EXISTS),))
+NEVER = "neverInjectSelector of ConfigMap istio-system/istio-sidecar-injector selects its pods"
+ASKED = "ConfigMap istio-system/istio-sidecar-injector injects pods that ask for it only"
+
+
+@pytest.mark.parametrize(
+    ("fields", "on_pods", "annotations", "expected"),
+    [
+        ({"never": (JOB,)}, {"job-name": "a"}, {}, Injection(False, "", NEVER)),
+        ({"never": (JOB,)}, {}, {}, Injection(True, "", BY_NAMESPACE)),
+        ({"never": (JOB,)}, {"job-name": "a", **INJECT}, {}, Injection(True, "", BY_NAMESPACE)),
+        ({"never": (JOB,)}, {"job-name": "a"}, INJECT, Injection(True, "", BY_NAMESPACE)),
+        ({"never": (JOB,), "always": (JOB,)}, {"job-name": "a"}, {}, Injection(False, "", NEVER)),
+        ({"injects": False}, {}, {}, Injection(False, "", ASKED)),
+        ({"injects": False}, INJECT, {}, Injection(True, "", BY_NAMESPACE)),
+        ({"injects": False, "always": (JOB,)}, {"job-name": "a"}, {}, Injection(True, "", BY_NAMESPACE)),
+        ({"injects": False, "always": (JOB,)}, KEEP_OUT, {}, Injection(False, "", OPTED_OUT)),
+    ],
+)
+def test_injector_decides_on_pods_that_say_nothing(
+    fields: dict[str, Any], on_pods: dict[str, str], annotations: dict[str, str], expected: Injection
+) -> None:
+    """neverInjectSelector, alwaysInjectSelector, policy, in that order; none against the pod's own word."""
+    web = replace(labelled("shop/web", {"app": "web", **on_pods}), annotations=annotations)
+    assert view(namespace("shop", **ENABLED), web, injector(**fields)).injection(web) == expected
+
+
+@pytest.mark.parametrize("kind", ["Job", "CronJob"])
+def test_pods_of_jobs_carry_the_name_of_their_job(kind: str) -> None:
+    """The controller adds the label that injectors are told to leave out, the manifest does not show it."""
+    web = labelled("shop/web", {"app": "web"})
+    job = replace(web, ref=replace(web.ref, api_version="batch/v1", kind=kind))
+    mesh = view(namespace("shop", **ENABLED), job, injector(never=(JOB,)))
+    assert mesh.injection(job) == Injection(False, "", NEVER)
+
+
+def test_injector_of_another_revision_has_no_say() -> None:
+    """Each revision has an injector of its own."""
+    web = labelled("shop/web", {"job-name": "a"})
+    mesh = view(namespace("shop", **ENABLED), web, injector("canary", never=(JOB,)))
+    assert mesh.injection(web).injected
+
+
+def test_chart_says_that_every_namespace_is_injected() -> None:
+    """enableNamespacesByDefault is among the injector's values."""
+    web = labelled("shop/web", {"app": "web"})
+    mesh = view(namespace("shop"), web, injector(enable_namespaces_by_default=True))
+    assert mesh.injection(web).injected
+
+
+@pytest.mark.parametrize(
+    ("on_namespace", "tag", "revision"),
+    [({"istio.io/rev": "prod"}, "prod", "1-28"), (ENABLED, "default", "1-28"), (REVISION, "prod", "canary")],
+)
+def test_tag_stands_for_a_revision(on_namespace: dict[str, str], tag: str, revision: str) -> None:
+    """The tag's webhook configuration says which; the tag `default` serves istio-injection=enabled."""
+    web = labelled("shop/web", {"app": "web"})
+    tagged = RevisionTag(
+        ref("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", f"/tag-{tag}"), tag, "1-28"
+    )
+    assert view(namespace("shop", **on_namespace), web, tagged).injection(web).revision == revision
 
 
 @pytest.mark.parametrize("where", ["kube-system", "kube-public", "kube-node-lease", "local-path-storage"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.istio.builders import (
+    complaints,
     flows,
     ingress_gateway,
     istiod,
@@ -19,7 +20,7 @@ from tests.values import namespace
 
 from istio_netpol.istio.rules.proxy_to_istiod import RULE
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh import MeshConfig
+from istio_netpol.model.mesh import InjectorConfig, MeshConfig
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import MeshSettings, Settings
 from istio_netpol.model.workloads import Workload
@@ -188,3 +189,56 @@ def test_revision_has_a_mesh_config_of_its_own() -> None:
     configs = (mesh_config("default.example.com:443"), mesh_config("canary.example.com:443", "canary"))
     mesh = view(namespace("shop"), web, istiod(), *configs)
     assert [str(flow.destination) for flow in flows(RULE, web, mesh)] == ["canary.example.com"]
+
+
+CSR = (
+    labelled("cert-manager/cert-manager-istio-csr", {"app": "csr"}),
+    Service(
+        ref("v1", "Service", "cert-manager/cert-manager-istio-csr"), (ServicePort(443, 6443),), {"app": "csr"}
+    ),
+)
+
+
+def signed_by(address: str) -> InjectorConfig:
+    return InjectorConfig(ref("v1", "ConfigMap", "istio-system/istio-sidecar-injector"), ca_address=address)
+
+
+@pytest.mark.parametrize(
+    ("address", "destination"),
+    [
+        (
+            "cert-manager-istio-csr.cert-manager.svc:443",
+            "Deployment cert-manager/cert-manager-istio-csr TCP 6443",
+        ),
+        ("meshca.example.com:443", "meshca.example.com TCP 443"),
+    ],
+)
+def test_certificate_may_come_from_elsewhere(address: str, destination: str) -> None:
+    """Where istio-csr signs, a proxy that can't reach it never becomes ready."""
+    mesh = view(SHOP, WEB, istiod(), *CSR, signed_by(address))
+    assert told(RULE, WEB, mesh) == sorted(
+        [
+            "proxy-to-istiod: Deployment shop/web -> Deployment istio-system/istiod TCP 15012",
+            f"proxy-to-istiod: Deployment shop/web -> {destination}",
+        ]
+    )
+    assert complaints(RULE, signed_by(address), mesh) == []
+
+
+def test_certificate_authority_that_is_not_there_is_told_once() -> None:
+    """The injector's ConfigMap names it, so the finding is about that, not about every workload."""
+    config = signed_by("cert-manager-istio-csr.cert-manager.svc:443")
+    mesh = view(SHOP, WEB, istiod(), config)
+    assert complaints(RULE, WEB, mesh) == []
+    assert complaints(RULE, config, mesh) == [
+        "ConfigMap istio-system/istio-sidecar-injector: data.values.global.caAddress: nothing of the input "
+        "answers at cert-manager-istio-csr.cert-manager.svc:443, from which all proxies get their "
+        "certificates; add its Service and Deployment"
+    ]
+
+
+def test_ztunnel_is_not_told_by_the_injector() -> None:
+    """It has its certificate authority in its own chart."""
+    pods = labelled("istio-system/ztunnel", {"app": "ztunnel"})
+    mesh = view(pods, istiod(), *CSR, signed_by("meshca.example.com:443"))
+    assert len(told(RULE, pods, mesh)) == 1

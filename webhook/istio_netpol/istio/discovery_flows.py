@@ -1,10 +1,17 @@
-"""The flow that every proxy needs first: to istiod, for its configuration and certificates."""
+"""The flows that every proxy needs first: to istiod, for its configuration and certificate.
+
+Where the mesh has another certificate authority, istio-csr of cert-manager or one of a cloud, the certificate
+comes from there (`CA_ADDR` in `injection-template.yaml`, `gateway-injection-template.yaml` and
+`kube-gateway.yaml` of the `istiod` chart, Istio 1.28).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.injection import is_ztunnel
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
@@ -18,13 +25,28 @@ def discovery_flows(
 ) -> Iterator[RequiredFlow]:
     """From the proxy's pods to what serves them xDS and certificates, in the name of `requiring`."""
     for backend in view.discovery(proxy):
-        yield RequiredFlow(
-            kind=kind,
-            object=requiring,
-            source=PodsPeer(proxy),
-            destination=backend.peer,
-            protocol=backend.protocol,
-            port=backend.port,
-            reason=reason,
-            shared=isinstance(backend.peer, PodsPeer),
-        )
+        yield _flow(kind, requiring, proxy, backend, reason)
+    address = "" if is_ztunnel(proxy) else view.certificate_authority(proxy)
+    for backend in certificate_authority(address, proxy.namespace, view):
+        yield _flow(kind, requiring, proxy, backend, f"its proxy gets its certificate from {address}")
+
+
+def certificate_authority(address: str, namespace: str, view: MeshView) -> tuple[Backend, ...]:
+    """What answers at a `caAddress`; nothing where it is empty, or a Service that the input does not hold."""
+    host, _, port = address.rpartition(":")
+    return view.address_backends(host, namespace, int(port)) if host and port.isdigit() else ()
+
+
+def _flow(
+    kind: FlowKind, requiring: ObjectRef, proxy: Workload, backend: Backend, reason: str
+) -> RequiredFlow:
+    return RequiredFlow(
+        kind=kind,
+        object=requiring,
+        source=PodsPeer(proxy),
+        destination=backend.peer,
+        protocol=backend.protocol,
+        port=backend.port,
+        reason=reason,
+        shared=isinstance(backend.peer, PodsPeer),
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from istio_netpol.istio.injection import injection_of
+from istio_netpol.istio.injectors import Injectors
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
@@ -23,11 +24,18 @@ def as_injected(
     """The snapshot with the label on the pods of templates that will be injected; of these namespaces, or
     of all."""
     names = snapshot.namespace_names if namespaces is None else sorted(namespaces)
-    return snapshot.with_changes(put=[each for name in names for each in _labelled(snapshot, settings, name)])
+    injectors = Injectors(snapshot)
+    return snapshot.with_changes(
+        put=[each for name in names for each in _labelled(snapshot, settings, injectors, name)]
+    )
 
 
-def _labelled(snapshot: Snapshot, settings: MeshSettings, name: str) -> Iterator[Workload]:
+def _labelled(
+    snapshot: Snapshot, settings: MeshSettings, injectors: Injectors, name: str
+) -> Iterator[Workload]:
     namespace = snapshot.namespace(name)
     for workload in snapshot.of_type(Workload, name):
-        if TLS_MODE_LABEL not in workload.labels and injection_of(workload, namespace, settings).injected:
+        if TLS_MODE_LABEL in workload.labels:
+            continue
+        if injection_of(workload, namespace, settings, injectors).injected:
             yield replace(workload, labels={**workload.labels, TLS_MODE_LABEL: "istio"})

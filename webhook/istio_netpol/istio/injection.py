@@ -7,8 +7,9 @@ Istio 1.28 to 1.32.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from istio_netpol.istio.injectors import Injectors, canonical_revision
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
@@ -22,7 +23,6 @@ AMBIENT_LABEL = "istio.io/dataplane-mode"
 IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 """Where the injector never acts, whatever labels say."""
 
-DEFAULT_REVISION = "default"
 ZTUNNEL_LABELS = {"app": "ztunnel"}
 """ztunnel's container is called istio-proxy too (`ztunnel` chart)."""
 
@@ -36,8 +36,17 @@ class Injection:
     reason: str
 
 
-def injection_of(workload: Workload, namespace: Namespace, settings: MeshSettings) -> Injection:
+def injection_of(
+    workload: Workload, namespace: Namespace, settings: MeshSettings, injectors: Injectors
+) -> Injection:
     """Whether the workload's pods run an Istio proxy; a proxy that was seen in them settles it."""
+    found = _injection(workload, namespace, settings, injectors)
+    return replace(found, revision=injectors.revision(found.revision))
+
+
+def _injection(
+    workload: Workload, namespace: Namespace, settings: MeshSettings, injectors: Injectors
+) -> Injection:
     if is_ztunnel(workload):
         return Injection(False, _seen_revision(workload, namespace), "ztunnel is not a sidecar")
     if workload.has_proxy or STATUS_ANNOTATION in workload.annotations:
@@ -46,12 +55,24 @@ def injection_of(workload: Workload, namespace: Namespace, settings: MeshSetting
         return Injection(False, "", "hostNetwork pods are never injected")
     if namespace.name in IGNORED_NAMESPACES:
         return Injection(False, "", f"the injector ignores namespace {namespace.name}")
-    matched = _matching_webhook(workload.labels, namespace, settings)
-    # The pod's label beats the annotation; of both, the injector knows the words true and false only.
+    by_default = settings.enable_namespaces_by_default or injectors.injects_by_default
+    matched = _matching_webhook(workload.labels, namespace, by_default)
+    return _as_configured(matched, workload, injectors) if matched.injected else matched
+
+
+def _as_configured(matched: Injection, workload: Workload, injectors: Injectors) -> Injection:
+    """What the injector makes of a pod that it is asked about.
+
+    The pod's label beats the annotation; of both, the injector knows the words true and false only, and what
+    it is configured to do concerns pods that say neither.
+    """
     wish = workload.labels.get(INJECT_LABEL, workload.annotations.get(INJECT_LABEL))
-    if matched.injected and wish == "false":
+    if wish == "false":
         return Injection(False, "", f"its pods have annotation {INJECT_LABEL}=false")
-    return matched
+    if wish == "true":
+        return matched
+    objection = injectors.objection(injectors.revision(matched.revision), workload)
+    return Injection(False, "", objection) if objection else matched
 
 
 def is_ztunnel(workload: Workload) -> bool:
@@ -59,7 +80,7 @@ def is_ztunnel(workload: Workload) -> bool:
     return ZTUNNEL_LABELS.items() <= workload.labels.items()
 
 
-def _matching_webhook(pod: Labels, namespace: Namespace, settings: MeshSettings) -> Injection:
+def _matching_webhook(pod: Labels, namespace: Namespace, by_default: bool) -> Injection:
     """Which of the injector's webhooks the API server calls for the pod: selectors see labels only."""
     name, labels = namespace.name, namespace.labels
     toggle, revision, wish = labels.get(INJECTION_LABEL), labels.get(REVISION_LABEL), pod.get(INJECT_LABEL)
@@ -73,10 +94,10 @@ def _matching_webhook(pod: Labels, namespace: Namespace, settings: MeshSettings)
         return Injection(
             True, canonical_revision(revision), f"namespace {name} has label {REVISION_LABEL}={revision}"
         )
-    return _matching_object_webhook(pod, namespace, settings)
+    return _matching_object_webhook(pod, namespace, by_default)
 
 
-def _matching_object_webhook(pod: Labels, namespace: Namespace, settings: MeshSettings) -> Injection:
+def _matching_object_webhook(pod: Labels, namespace: Namespace, by_default: bool) -> Injection:
     """The webhooks for namespaces without a label of their own."""
     wish, revision = pod.get(INJECT_LABEL), pod.get(REVISION_LABEL)
     if revision is not None:
@@ -85,7 +106,7 @@ def _matching_object_webhook(pod: Labels, namespace: Namespace, settings: MeshSe
         )
     if wish == "true":
         return Injection(True, "", f"its pods have label {INJECT_LABEL}=true")
-    if wish is None and settings.enable_namespaces_by_default:
+    if wish is None and by_default:
         return Injection(True, "", "the mesh injects every namespace by default")
     return Injection(False, "", f"neither namespace {namespace.name} nor the pods ask for injection")
 
@@ -96,11 +117,6 @@ def _seen_revision(workload: Workload, namespace: Namespace) -> str:
     if own is None and INJECTION_LABEL not in namespace.labels:
         own = namespace.labels.get(REVISION_LABEL)
     return canonical_revision(own or "")
-
-
-def canonical_revision(revision: str) -> str:
-    """Empty for the default revision, which has the name `default` too."""
-    return "" if revision == DEFAULT_REVISION else revision
 
 
 def is_captured(workload: Workload, namespace: Namespace, has_proxy: bool) -> bool:

@@ -9,6 +9,7 @@ from istio_netpol.istio.control_plane import ControlPlane, DnsTarget
 from istio_netpol.istio.gateways import Gateways
 from istio_netpol.istio.hosts import Hosts
 from istio_netpol.istio.injection import Injection, injection_of, is_captured
+from istio_netpol.istio.injectors import Injectors
 from istio_netpol.istio.stand_ins import StandIns
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
@@ -36,6 +37,7 @@ class _Answers:
         self.backends = Backends(snapshot, self.hosts)
         self.control_plane = ControlPlane(snapshot, settings, self.hosts, self.backends, self.stand_ins)
         self.gateways = Gateways(snapshot, settings, self.hosts, self.control_plane, self.stand_ins)
+        self.injectors = Injectors(snapshot)
         self.injections: dict[Workload, Injection] = {}
 
 
@@ -69,7 +71,9 @@ class MeshView:
         found = self._answers.injections.get(workload)
         if found is None:
             namespace = self.snapshot.namespace(workload.namespace)
-            found = self._answers.injections[workload] = injection_of(workload, namespace, self.settings.mesh)
+            found = self._answers.injections[workload] = injection_of(
+                workload, namespace, self.settings.mesh, self._answers.injectors
+            )
         return found
 
     def is_ambient(self, workload: Workload) -> bool:
@@ -113,6 +117,11 @@ class MeshView:
     def discovery(self, client: Workload) -> tuple[Backend, ...]:
         """What the workload's proxies get configuration from: istiod, or their discoveryAddress."""
         return self._answers.control_plane.discovery(client, self.injection(client).revision)
+
+    def certificate_authority(self, client: Workload) -> str:
+        """`host:port` of who signs the certificates of the workload's proxies; empty where istiod does."""
+        config = self._answers.injectors.config(self.injection(client).revision)
+        return config.ca_address if config else ""
 
     def dns_targets(self) -> tuple[DnsTarget, ...]:
         """Who answers DNS, on which port: pods, node-local-dns where it runs, or the stand-in."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from istio_netpol.errors import Problem
+from istio_netpol.manifests.decode_control_plane import decode_config_map, decode_mutating_webhook
 from istio_netpol.manifests.decode_core import (
-    decode_config_map,
     decode_endpoint_slice,
     decode_endpoints,
     decode_namespace,
@@ -49,6 +49,7 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("", "Endpoints"): decode_endpoints,
     ("", "ConfigMap"): decode_config_map,
     ("", "ReplicationController"): decode_controller,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): decode_mutating_webhook,
     ("discovery.k8s.io", "EndpointSlice"): decode_endpoint_slice,
     ("apps", "Deployment"): decode_controller,
     ("apps", "StatefulSet"): decode_controller,
@@ -76,7 +77,7 @@ DECODERS: dict[tuple[str, str], Decoder] = {
 }
 """What rules read, by API group and kind; every served version of a group has the fields that are read."""
 
-CLUSTER_SCOPED = frozenset({"Namespace", "Node"})
+CLUSTER_SCOPED = frozenset({"Namespace", "Node", "MutatingWebhookConfiguration"})
 
 
 def is_known(raw: RawObject) -> bool:

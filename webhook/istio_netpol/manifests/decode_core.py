@@ -1,4 +1,4 @@
-"""Decodes namespaces, Services and their endpoints, Nodes, and the mesh config."""
+"""Decodes namespaces, Services and their endpoints, and Nodes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
-from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
-from istio_netpol.model.mesh import ExtensionProvider, MeshConfig, NodeAddresses
+from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointSlice, Service, ServicePort
 from istio_netpol.model.workloads import Namespace
@@ -150,56 +149,3 @@ def decode_node(fields: Fields, ref: ObjectRef) -> Iterator[NodeAddresses]:
     texts = [entry.text("address") for entry in entries if entry.text("type") in ("InternalIP", "ExternalIP")]
     pod_cidrs = spec.texts("podCIDRs") or tuple(filter(None, [spec.text("podCIDR")]))
     yield NodeAddresses(ref, tuple(a for text in texts if (a := parse_address(text))), pod_cidrs)
-
-
-def decode_config_map(fields: Fields, ref: ObjectRef) -> Iterator[MeshConfig]:
-    """The mesh config of the ConfigMap `istio`, or `istio-<revision>`; nothing for other ConfigMaps."""
-    data = fields.mapping("data")
-    if not (ref.name == "istio" or ref.name.startswith("istio-")) or not data.has("mesh"):
-        return
-    content, problems = read_text(data.text("mesh"))
-    for cause in problems:
-        data.problem("data.mesh", None, cause)
-    if problems:
-        return
-    if content is not None and not isinstance(content, dict):
-        data.problem("data.mesh", content, "is no mapping")
-        return
-    revision = (
-        fields.mapping("metadata")
-        .strings("labels")
-        .get("istio.io/rev", ref.name.removeprefix("istio").lstrip("-"))
-    )
-    yield _mesh_config(
-        fields.nested(content or {}, "data.mesh"), ref, "" if revision == "default" else revision
-    )
-
-
-def _mesh_config(mesh: Fields, ref: ObjectRef, revision: str) -> MeshConfig:
-    proxy = mesh.mapping("defaultConfig")
-    tracing = proxy.mapping("tracing")
-    backends = ("zipkin", "lightstep", "datadog", "openCensusAgent")
-    addresses = [tracing.mapping(name).text("address") for name in backends]
-    return MeshConfig(
-        ref=ref,
-        revision=revision,
-        root_namespace=mesh.text("rootNamespace"),
-        trust_domain=mesh.text("trustDomain", "cluster.local"),
-        trust_domain_aliases=mesh.texts("trustDomainAliases"),
-        discovery_address=proxy.text("discoveryAddress"),
-        enable_tracing=mesh.flag("enableTracing"),
-        tracing_address=next(filter(None, addresses), ""),
-        default_tracing_providers=mesh.mapping("defaultProviders").texts("tracing"),
-        extension_providers=tuple(_providers(mesh)),
-    )
-
-
-def _providers(mesh: Fields) -> Iterator[ExtensionProvider]:
-    for entry in mesh.mappings("extensionProviders"):
-        for kind in entry.content:
-            if kind != "name" and isinstance(entry.content[kind], dict):
-                provider = entry.mapping(kind)
-                if provider.text("service"):
-                    yield ExtensionProvider(
-                        entry.text("name"), kind, provider.text("service"), port_number(provider, "port")
-                    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.labels import Labels
+from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectRef
 
 
@@ -256,6 +256,33 @@ class MeshConfig:
     default_tracing_providers: tuple[str, ...] = ()
     extension_providers: tuple[ExtensionProvider, ...] = ()
     trust_domain_aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InjectorConfig:
+    """The ConfigMap `istio-sidecar-injector` (or `istio-sidecar-injector-<revision>`).
+
+    `injects` is False where its policy is `disabled`: then only pods that ask are injected. `never` and
+    `always` are its selectors for pods that say nothing. `ca_address`, `host:port`, is who signs the proxies'
+    certificates, empty where istiod does.
+    """
+
+    ref: ObjectRef
+    revision: str = ""
+    injects: bool = True
+    never: tuple[Selector, ...] = ()
+    always: tuple[Selector, ...] = ()
+    enable_namespaces_by_default: bool = False
+    ca_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RevisionTag:
+    """A MutatingWebhookConfiguration that lets the name `tag` stand for a revision."""
+
+    ref: ObjectRef
+    tag: str
+    revision: str
 
 
 @dataclass(frozen=True, slots=True)

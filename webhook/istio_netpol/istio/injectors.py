@@ -1,0 +1,71 @@
+"""What the injectors of a cluster are configured to do, as far as the input tells.
+
+Sources: `injectRequired` in `pkg/kube/inject/inject.go`, and `istiod-injector-configmap.yaml` and
+`revision-tags-mwc.yaml` of the `istiod` chart, Istio 1.28.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.mesh import InjectorConfig, RevisionTag
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+
+DEFAULT_REVISION = "default"
+JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
+
+
+def canonical_revision(revision: str) -> str:
+    """Empty for the default revision, which has the name `default` too."""
+    return "" if revision == DEFAULT_REVISION else revision
+
+
+class Injectors:
+    """Finds the injector of a revision, within one snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        return {canonical_revision(each.tag): each.revision for each in self._snapshot.every(RevisionTag)}
+
+    @cached_property
+    def _configs(self) -> dict[str, InjectorConfig]:
+        return {each.revision: each for each in self._snapshot.every(InjectorConfig)}
+
+    def revision(self, named: str) -> str:
+        """The revision that a label's value means: a tag's, or the name itself."""
+        name = canonical_revision(named)
+        return self._tags.get(name, name)
+
+    def config(self, revision: str) -> InjectorConfig | None:
+        """The configuration of a revision's injector, if the input holds it."""
+        return self._configs.get(revision)
+
+    @property
+    def injects_by_default(self) -> bool:
+        """Whether pods are injected that nothing speaks of, neither their labels nor their namespace's."""
+        return any(each.enable_namespaces_by_default for each in self._configs.values())
+
+    def objection(self, revision: str, workload: Workload) -> str:
+        """Why an injector leaves pods out that do not ask for it; empty where it has nothing against them."""
+        config = self.config(revision)
+        if config is None:
+            return ""
+        pod = _labels_at_creation(workload)
+        if any(each.matches(pod) for each in config.never):
+            return f"neverInjectSelector of {config.ref} selects its pods"
+        if not config.injects and not any(each.matches(pod) for each in config.always):
+            return f"{config.ref} injects pods that ask for it only"
+        return ""
+
+
+def _labels_at_creation(workload: Workload) -> Labels:
+    """The labels that the injector sees. Those of a Job's pods name the Job, whatever its template says
+    (kubernetes.io, "Job", "Pod template")."""
+    if workload.ref.kind not in ("Job", "CronJob"):
+        return workload.labels
+    return {**dict.fromkeys(JOB_NAME_LABELS, workload.name), **workload.labels}
