@@ -3,7 +3,7 @@ its backends.
 
 A parent of kind Service or ServiceEntry makes a route of the mesh: its clients are sidecars and waypoints, no
 gateway. A Gateway whose `allowedRoutes` do not admit the route is no client either. Istio routes TCP only: it
-serves no UDPRoute (istio/istio issue 54163), and a Service that offers the same port over UDP too is reached over TCP.
+serves no UDPRoute (istio/istio issue 54163), and reaches a Service that offers the port over UDP too by TCP.
 """
 
 from __future__ import annotations
