@@ -85,6 +85,24 @@ def test_classic_ports_are_assumed_without_a_service() -> None:
     assert ports_of((PODS,), gateway("shop/public", 80, 443, 8080, 9000)) == [8080, 8443, 8080, 9000]
 
 
+@pytest.mark.parametrize(("declared", "expected"), [(15090, 80), (8080, 8080)])
+def test_gateways_by_injection_translate_nothing(declared: int, expected: int) -> None:
+    """Without its Service the `gateway` chart's Deployment is known by its template; its own ports count."""
+    pods = replace(
+        labelled(INGRESS, INGRESS_LABELS, ContainerPort(declared)),
+        annotations={"inject.istio.io/templates": "gateway"},
+    )
+    assert ports_of((pods,), gateway("shop/public", 80)) == [expected]
+
+
+def test_istiod_says_that_selectors_are_scoped() -> None:
+    """The switch is read from istiod's own Deployment."""
+    scoping = replace(istiod(), switches={"PILOT_SCOPE_GATEWAY_TO_NAMESPACE": "true"})
+    public = gateway("edge/public", 80)
+    mesh = view(public, PODS, ingress_gateway("edge/second"), scoping)
+    assert [str(flow.destination) for flow in flows(RULE, public, mesh)] == ["Deployment edge/second"]
+
+
 def test_declared_port_beats_the_classic_one() -> None:
     """Pods that declare port 80 listen on it."""
     pods = replace(PODS, ports=(ContainerPort(80),))

@@ -40,6 +40,16 @@ def test_service_port_by_number_and_by_name() -> None:
     assert flows(RULE, web("ledger:admin"), *LEDGER) == ["shop/web -> shop/ledger TCP 9090"]
 
 
+def test_headless_service_is_called_on_the_port_that_is_written() -> None:
+    """The client connects to the pods themselves: no Service translates its port, or has to list it."""
+    headless = service("shop/db", ServicePort(80, 8080, "http"), cluster_ips=("None",))
+    pods = listening("shop/db", 8080)
+    assert flows(RULE, web("db:8080"), headless, pods) == ["shop/web -> shop/db TCP 8080"]
+    assert flows(RULE, web("db:80"), headless, pods) == ["shop/web -> shop/db TCP 80"]
+    assert flows(RULE, web("db:http"), headless, pods) == ["shop/web -> shop/db TCP 8080"]
+    assert flows(RULE, web("db"), headless, pods) == ["shop/web -> shop/db TCP 8080"]
+
+
 def test_both_protocols_of_a_port_count() -> None:
     """A number that a Service has over TCP and UDP means both."""
     dns = (service("shop/dns", (53, 8053), udp(53, 8053)), listening("shop/dns"))

@@ -119,3 +119,30 @@ def test_gateway_of_a_revision_asks_that_revision() -> None:
     assert [str(flow.destination) for flow in flows(RULE, public, mesh)] == [
         "Deployment istio-system/istiod-canary"
     ]
+
+
+@pytest.mark.parametrize(
+    ("own", "infrastructure", "expected"),
+    [
+        ({"team": "edge"}, None, {"team": "edge"}),
+        ({"team": "edge"}, {"tier": "front"}, {"tier": "front"}),
+        ({"istio.io/rev": "canary"}, {"tier": "front"}, {"tier": "front", "istio.io/rev": "canary"}),
+        ({}, {"gateway.networking.k8s.io/other": "x"}, {}),
+    ],
+)
+def test_pods_to_come_have_the_labels_that_istiod_gives_them(
+    own: dict[str, str], infrastructure: dict[str, str] | None, expected: dict[str, str]
+) -> None:
+    """Policies select the pods by them: those of `infrastructure`, else the Gateway's own."""
+    public = KubernetesGateway(
+        ref("gateway.networking.k8s.io/v1", "Gateway", "edge/public"),
+        "istio",
+        LISTENERS,
+        labels=own,
+        pod_labels=infrastructure,
+    )
+    (flow,) = flows(RULE, public, view(public, istiod()))
+    assert flow.source.workload.labels == {  # type: ignore[union-attr]
+        "gateway.networking.k8s.io/gateway-name": "public",
+        **expected,
+    }

@@ -179,6 +179,25 @@ def test_proxies_fetch_where_the_mesh_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "fetches"), [("true", "cart"), ("hybrid", "cart"), ("envoy", "cart"), ("false", "istiod")]
+)
+def test_istiod_says_who_fetches(value: str, fetches: str) -> None:
+    """The switch is read from istiod's own Deployment."""
+    subject = policy(keys("http://keycloak.auth.svc.cluster.local/certs"), selector={"app": "cart"})
+    switched = replace(istiod(), switches={"PILOT_JWT_ENABLE_REMOTE_JWKS": value})
+    found = flows(RULE, subject, switched, *CLIENTS[1:], *KEYCLOAK)
+    assert [each.partition(" ")[0].rpartition("/")[2] for each in found] == [fetches]
+
+
+def test_headless_provider_is_reached_on_the_port_of_the_url() -> None:
+    """Nothing translates ports behind a headless Service."""
+    subject = policy(keys("http://keycloak.auth.svc.cluster.local:8080/certs"))
+    headless = replace(KEYCLOAK[0], cluster_ips=("None",))
+    found = flows(RULE, subject, istiod(), headless, KEYCLOAK[1])
+    assert found == ["istio-system/istiod -> auth/keycloak TCP 8080"]
+
+
+@pytest.mark.parametrize(
     ("host", "expected"),
     [("keys.example.com", "keys.example.com TCP 80"), ("keycloak.auth", "auth/keycloak TCP 8080")],
 )

@@ -55,3 +55,9 @@ def test_route_has_its_hostnames() -> None:
     route = read("HTTPRoute", {"hostnames": ["cart.example.com"]})
     assert isinstance(route, KubernetesRoute)
     assert route.hostnames == ("cart.example.com",)
+
+
+def test_gateway_may_label_its_pods() -> None:
+    """An empty mapping is another wish than none."""
+    assert read("Gateway", {"infrastructure": {"labels": {"tier": "front"}}}).pod_labels == {"tier": "front"}
+    assert read("Gateway", {"infrastructure": {}}).pod_labels is None

@@ -70,3 +70,14 @@ def test_pods_of_the_pod_network_have_no_node_local_addresses() -> None:
     """Only a pod in the host's network can bind addresses of the node."""
     args = '["-localip", "169.254.20.10"]'
     assert pod(f"{{containers: [{{name: node-cache, args: {args}}}]}}").node_local_addresses == ()
+
+
+def test_switches_of_istiod_are_read() -> None:
+    """Only those written out, and no other variables."""
+    env = (
+        "{name: PILOT_SCOPE_GATEWAY_TO_NAMESPACE, value: 'true'}, {name: HOME, value: x}, "
+        "{name: PILOT_CERT_PROVIDER, valueFrom: {fieldRef: {fieldPath: metadata.name}}}"
+    )
+    assert pod(f"{{containers: [{{name: discovery, env: [{env}]}}]}}").switches == {
+        "PILOT_SCOPE_GATEWAY_TO_NAMESPACE": "true"
+    }

@@ -39,6 +39,7 @@ OPENSHIFT_DNS = ("openshift-dns", "dns-default")
 PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
 _DISCOVERY_ADDRESS = re.compile(r"""["']?\bdiscoveryAddress["']?\s*:\s*["']?([^\s"',}]+)""")
 _DISCOVERY_SERVICE_PORT = 15012
+_ON = frozenset({"1", "t", "true", "hybrid", "envoy"})
 
 DnsTarget = tuple[Peer, Protocol, int]
 
@@ -62,6 +63,21 @@ class ControlPlane:
         would get every proxy to connect to them."""
         found = self._snapshot.select_anywhere(ISTIOD)
         return tuple(each for each in found if each.namespace in self._administered)
+
+    @cached_property
+    def scopes_gateways(self) -> bool:
+        """Whether a Gateway selects pods of its own namespace only."""
+        on = self._settings.mesh.scope_gateway_to_namespace
+        return on or self._is_on("PILOT_SCOPE_GATEWAY_TO_NAMESPACE")
+
+    @cached_property
+    def proxies_fetch_jwks(self) -> bool:
+        """Whether proxies fetch the JWKS of hosts that Istio knows."""
+        return self._settings.mesh.remote_jwks or self._is_on("PILOT_JWT_ENABLE_REMOTE_JWKS")
+
+    def _is_on(self, switch: str) -> bool:
+        """Whether an istiod of the input has a feature switched on (`pilot/pkg/features`, Istio 1.28)."""
+        return any(each.switches.get(switch, "").lower() in _ON for each in self.real_istiods)
 
     def istiods(self, revision: str) -> tuple[Workload, ...]:
         """The istiod pods of a revision.

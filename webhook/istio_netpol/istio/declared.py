@@ -10,6 +10,7 @@ from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
 from istio_netpol.istio.gateways import is_labelled_gateway
 from istio_netpol.istio.hbone import reached
+from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.references import ObjectRef
@@ -35,6 +36,22 @@ def answers(view: MeshView, target: Service | ServiceEntry, port: int | None) ->
     if isinstance(target, Service):
         return view.backends(target, port)
     return view.entry_backends(target, port)
+
+
+def dialled(view: MeshView, service: Service, port: int) -> tuple[Backend, ...]:
+    """What a client reaches that looks a Service up by DNS and connects to a port.
+
+    Behind a headless Service that is the pods themselves on just that port, whatever the Service lists:
+    nothing translates it (kubernetes.io, "Headless Services"; `convertResolution` in
+    `pilot/pkg/networking/core/cluster_builder.go`, Istio 1.28, keeps address and port too).
+    """
+    pods = view.service_pods(service) if service.is_headless else ()
+    if not pods:
+        return view.backends(service, port)
+    listed = dict.fromkeys(each.protocol for each in service.ports if each.port == port)
+    return tuple(
+        Backend(PodsPeer(pod), protocol, port) for pod in pods for protocol in listed or (Protocol.TCP,)
+    )
 
 
 def flows_to(

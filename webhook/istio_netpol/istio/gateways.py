@@ -21,6 +21,7 @@ from istio_netpol.model.workloads import ContainerPort, Workload
 
 TEMPLATES_KEY = "inject.istio.io/templates"
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
+GATEWAY_API_PREFIX = "gateway.networking.k8s.io/"
 OLDER_GATEWAY_NAME_LABEL = "istio.io/gateway-name"
 WAYPOINT_CLASS = "istio-waypoint"
 
@@ -71,7 +72,7 @@ class Gateways:
     @cached_property
     def _selectors_by_pair(self) -> Mapping[_Pair, list[tuple[str, Labels]]]:
         """The selectors of all Gateways by their first pair, each with the namespace of its scope, if any."""
-        scoped = self._settings.mesh.scope_gateway_to_namespace
+        scoped = self._control_plane.scopes_gateways
         found: dict[_Pair, list[tuple[str, Labels]]] = {}
         seen: set[tuple[str, tuple[_Pair, ...]]] = set()
         for home, selectors in self._snapshot.by_namespace("gateway-selectors", _gateway_selectors).items():
@@ -87,7 +88,7 @@ class Gateways:
 
         Stand-ins where the input holds none.
         """
-        scope = gateway.ref.namespace if self._settings.mesh.scope_gateway_to_namespace else None
+        scope = gateway.ref.namespace if self._control_plane.scopes_gateways else None
         if gateway.selector:
             selector = Selector.of(gateway.selector)
             found = (
@@ -159,8 +160,7 @@ class Gateways:
 
 def is_declared_gateway(workload: Workload) -> bool:
     """Whether labels and annotations ask for a gateway proxy, or name the Gateway that the pods are for."""
-    templates = workload.annotations.get(TEMPLATES_KEY) or workload.labels.get(TEMPLATES_KEY, "")
-    if _GATEWAY_TEMPLATES & {each.strip() for each in templates.split(",")}:
+    if is_injected_gateway(workload):
         return True
     return GATEWAY_NAME_LABEL in workload.labels or OLDER_GATEWAY_NAME_LABEL in workload.labels
 
@@ -168,6 +168,12 @@ def is_declared_gateway(workload: Workload) -> bool:
 def is_labelled_gateway(workload: Workload) -> bool:
     """Whether the pods themselves say that they are a gateway, not only some Gateway that selects them."""
     return is_declared_gateway(workload) or workload.labels.get("istio", "").endswith("gateway")
+
+
+def is_injected_gateway(workload: Workload) -> bool:
+    """Whether the pods ask for the injection template of a gateway, as the `gateway` chart's do."""
+    templates = workload.annotations.get(TEMPLATES_KEY) or workload.labels.get(TEMPLATES_KEY, "")
+    return bool(_GATEWAY_TEMPLATES & {each.strip() for each in templates.split(",")})
 
 
 def is_waypoint(gateway: KubernetesGateway) -> bool:
@@ -186,16 +192,23 @@ def _gateway_selectors(shard: Shard) -> tuple[tuple[_Pair, ...], ...]:
 
 
 def _to_be_deployed(gateway: KubernetesGateway) -> tuple[Workload, ...]:
-    """The pods that istiod will deploy for a Gateway of its classes; they bind the listeners' ports."""
+    """The pods that istiod will deploy for a Gateway of its classes; they bind the listeners' ports.
+
+    They take the labels of `infrastructure`, else the Gateway's own (`extractInfrastructureMetadata` in
+    `deploymentcontroller.go`, Istio 1.28).
+    """
     pattern, ref = _DEPLOYED_NAMES.get(gateway.class_name), gateway.ref
     if pattern is None:
         return ()
     name = pattern.format(name=ref.name)
     revision = {key: value for key, value in gateway.labels.items() if key == REVISION_LABEL}
+    chosen = gateway.labels if gateway.pod_labels is None else gateway.pod_labels
+    own = {key: value for key, value in chosen.items() if not key.startswith(GATEWAY_API_PREFIX)}
     return (
         Workload(
             ref=ObjectRef("apps/v1", "Deployment", ref.namespace, name, ref.file, ref.line),
-            labels={GATEWAY_NAME_LABEL: ref.name, **revision},
+            labels={**own, **revision, GATEWAY_NAME_LABEL: ref.name},
+            selector=Selector.of({GATEWAY_NAME_LABEL: ref.name}),
             ports=tuple(dict.fromkeys(ContainerPort(each.port) for each in gateway.listeners)),
             service_account=name,
             has_proxy=True,

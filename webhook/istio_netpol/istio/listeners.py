@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from istio_netpol.istio.backends import target_on
+from istio_netpol.istio.gateways import is_injected_gateway
 from istio_netpol.model.workloads import Workload
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def listener_port(opened: int, pod: Workload, view: MeshView) -> int:
 
     istiod takes the number for a port of the gateway's Service and listens on its target (`mergeGateways`); a
     number that no Service port has is used as it is. Where the input holds no Service for the pods, the ports
-    that they declare decide, then the classic ones.
+    that they declare decide, then the chart: that of gateways by injection translates nothing.
     """
     services = view.services_of(pod)
     for service in services:
@@ -27,6 +28,7 @@ def listener_port(opened: int, pod: Workload, view: MeshView) -> int:
             if port.port == opened and (target := target_on(pod, port)):
                 return target
     declared = {port.number for port in pod.ports}
-    if services or opened in declared:
+    classic = CLASSIC_TARGETS.get(opened, opened)
+    if services or opened in declared or (is_injected_gateway(pod) and classic not in declared):
         return opened
-    return CLASSIC_TARGETS.get(opened, opened)
+    return classic

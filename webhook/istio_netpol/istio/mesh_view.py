@@ -131,6 +131,11 @@ class MeshView:
         """The API server as policies see it, after address translation, and its port."""
         return self._answers.control_plane.api_server
 
+    @property
+    def proxies_fetch_jwks(self) -> bool:
+        """Whether proxies fetch the JWKS of hosts that Istio knows, instead of istiod."""
+        return self._answers.control_plane.proxies_fetch_jwks
+
     def mesh_config(self, revision: str = "") -> MeshConfig | None:
         return self._answers.control_plane.mesh_config(revision)
 

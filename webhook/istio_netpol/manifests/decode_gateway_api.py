@@ -25,6 +25,7 @@ GROUP = "gateway.networking.k8s.io"
 def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesGateway]:
     """A Gateway API gateway or waypoint."""
     metadata, spec = fields.mapping("metadata"), fields.mapping("spec")
+    infrastructure = spec.mapping("infrastructure")
     hostnames = [each.text("value") for each in spec.mappings("addresses") if each.text("type") == "Hostname"]
     yield KubernetesGateway(
         ref=ref,
@@ -33,6 +34,7 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
         hostnames=tuple(hostnames),
         labels=metadata.strings("labels"),
         annotations=metadata.strings("annotations"),
+        pod_labels=infrastructure.strings("labels") if infrastructure.has("labels") else None,
     )
 
 

@@ -98,6 +98,7 @@ def _workload(
         called_by=_joined(CALLED_BY, own, annotations),
         probe_ports=probe_ports(spec),
         node_local_addresses=_node_local_addresses(spec),
+        switches=_switches(spec),
     )
 
 
@@ -119,6 +120,16 @@ def _node_local_addresses(spec: Fields) -> tuple[Address, ...]:
                 value = value or "".join(args[position + 1 : position + 2])
                 found += [address for text in value.split(",") if (address := parse_address(text.strip()))]
     return tuple(dict.fromkeys(found))
+
+
+def _switches(spec: Fields) -> Mapping[str, str]:
+    """istiod's feature variables, as far as they are written out."""
+    return {
+        variable.text("name"): variable.text("value")
+        for container in spec.mappings("containers")
+        for variable in container.mappings("env")
+        if variable.text("name").startswith("PILOT_") and variable.has("value")
+    }
 
 
 def _controller(metadata: Fields) -> Owner | None:

@@ -28,7 +28,8 @@ class Listener:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KubernetesGateway:
-    """`addresses` with type Hostname bind the listeners to a Service that someone else deployed."""
+    """`addresses` with type Hostname bind the listeners to a Service that someone else deployed.
+    `pod_labels` are those of `infrastructure`, None where it has none."""
 
     ref: ObjectRef
     class_name: str = ""
@@ -36,6 +37,7 @@ class KubernetesGateway:
     hostnames: tuple[str, ...] = ()
     labels: Labels = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    pod_labels: Labels | None = None
 
 
 @dataclass(frozen=True, slots=True)

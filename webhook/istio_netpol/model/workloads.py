@@ -60,7 +60,8 @@ class Workload:
     `annotations` are the pods'; `selector` is the controller's. `addresses` are those of the running pods,
     empty where unknown. `has_proxy` says that an `istio-proxy` container was seen, `calls` and `called_by`
     are the declared needs of the object or its template. `probe_ports` are those that the kubelet's probes
-    connect to, `node_local_addresses` those on which node-local-dns answers (its argument `-localip`).
+    connect to, `node_local_addresses` those on which node-local-dns answers (its argument `-localip`),
+    `switches` istiod's feature variables (`PILOT_…`).
     """
 
     ref: ObjectRef
@@ -78,6 +79,7 @@ class Workload:
     called_by: str = ""
     probe_ports: tuple[int, ...] = ()
     node_local_addresses: tuple[Address, ...] = ()
+    switches: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:

@@ -20,7 +20,7 @@ from istio_netpol.istio.calls import (
     ServiceCall,
     parse_calls,
 )
-from istio_netpol.istio.declared import Declaration, flows_to
+from istio_netpol.istio.declared import Declaration, dialled, flows_to
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.model.addresses import AddressSet
@@ -111,12 +111,15 @@ def _to_host(entry: _Entry, call: HostCall, view: MeshView) -> Iterator[Outcome]
 
 def _to_service(entry: _Entry, service: Service, port: int | str | None, view: MeshView) -> Iterator[Outcome]:
     ports = [each.port for each in service.ports if port in (None, each.port, each.name or None)]
-    if not ports and service.external_name and isinstance(port, int):
+    if not ports and (service.external_name or service.is_headless) and isinstance(port, int):
         ports = [port]
     if not ports:
         yield entry.unknown(_no_such_port(service, port))
         return
-    found = tuple(backend for number in ports for backend in view.backends(service, number))
+    if isinstance(port, int):
+        found = dialled(view, service, port)
+    else:
+        found = tuple(backend for number in ports for backend in view.backends(service, number))
     if not found:
         yield entry.unknown(
             f"nothing answers for {service.ref}; compare its selector and ports with the pods'"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
-from istio_netpol.istio.declared import answers
+from istio_netpol.istio.declared import dialled
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.jwks_urls import HostPort, host_port
 from istio_netpol.istio.rule import Outcome, Rule
@@ -118,7 +118,7 @@ def _unusable(policy: RequestAuthentication, rule: JwtRule, field: str) -> Findi
 
 def _clients(asked: _Asked, view: MeshView) -> tuple[tuple[Workload, ...], Service | ServiceEntry | None]:
     """Who fetches, and what the host is to them: proxies what Istio's registry has, istiod what DNS says."""
-    if view.settings.mesh.remote_jwks and asked.rule.jwks_uri:
+    if view.proxies_fetch_jwks and asked.rule.jwks_uri:
         known = view.resolve_host(asked.place.host, asked.policy.ref.namespace)
         if isinstance(known, ServiceEntry) or (known and view.service_host(known) == asked.place.host):
             return enforcing_proxies(view, asked.policy), known
@@ -129,11 +129,15 @@ def _answers(
     place: HostPort, client: Workload, target: Service | ServiceEntry | None, view: MeshView
 ) -> tuple[Backend, ...]:
     if target is None:
-        found = view.resolve_host(place.host, client.namespace)
-        target = found if isinstance(found, Service) else None
+        known = view.resolve_host(place.host, client.namespace)
+        target = known if isinstance(known, Service) else None
     if target is None:
         return view.address_backends(place.host, client.namespace, place.port)
-    return tuple(each for each in answers(view, target, place.port) if each.protocol is Protocol.TCP)
+    if isinstance(target, Service):
+        found = dialled(view, target, place.port)
+    else:
+        found = view.entry_backends(target, place.port)
+    return tuple(each for each in found if each.protocol is Protocol.TCP)
 
 
 def _reason(policy: RequestAuthentication, rule: JwtRule) -> str:
