@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.istio.outcomes import ambient, findings, first_flow, flows, listening, ref, service, udp
+import pytest
+from tests.istio.outcomes import (
+    ambient,
+    findings,
+    first_flow,
+    flows,
+    injected,
+    listening,
+    outcomes,
+    ref,
+    service,
+    udp,
+)
 
 from istio_netpol.istio.rules.declared_calls import RULE
-from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort, WorkloadEndpoint
+from istio_netpol.model.mesh import (
+    Destination,
+    Route,
+    ServiceEntry,
+    ServiceEntryPort,
+    VirtualService,
+    WorkloadEndpoint,
+)
 from istio_netpol.model.services import ServicePort
 from istio_netpol.model.settings import ApiServerSettings, Settings
 from istio_netpol.model.workloads import Workload
@@ -200,3 +219,36 @@ def test_missing_name_of_the_cluster_is_told() -> None:
         "is no "
         "Service of this name; create it, or correct the entry"
     ]
+
+
+CANARY = (service("shop/canary", (80, 9080)), listening("shop/canary", 9080))
+
+
+def splitting(host: str, *gateways: str) -> VirtualService:
+    """Sends part of what is addressed to a host to the canary."""
+    parts = (Destination("ledger", 80), Destination("canary"))
+    return VirtualService(ref("VirtualService", "shop/ledger"), (host,), gateways, (Route("http", parts),))
+
+
+@pytest.mark.parametrize("host", ["ledger", "ledger.shop.svc.cluster.local"])
+def test_sidecars_follow_virtual_services(host: str) -> None:
+    """A canary behind another Service is called too, by the sidecar, without the workload knowing."""
+    others = (injected("shop"), *LEDGER, *CANARY, splitting(host))
+    assert flows(RULE, web("ledger:80"), *others) == [
+        "shop/web -> shop/canary TCP 9080",
+        "shop/web -> shop/ledger TCP 8080",
+    ]
+    reasons = [each.reason for each in outcomes(RULE, web("ledger:80"), *others)]  # type: ignore[union-attr]
+    assert reasons[1] == (
+        "Deployment shop/web declares that it calls ledger:80, which VirtualService shop/ledger sends to "
+        "Service shop/canary"
+    )
+
+
+def test_virtual_services_of_others_are_not_followed() -> None:
+    """Without a sidecar, for gateways alone, or for another host, the call goes where it is addressed."""
+    direct = ["shop/web -> shop/ledger TCP 8080"]
+    assert flows(RULE, web("ledger:80"), *LEDGER, *CANARY, splitting("ledger")) == direct
+    mesh = (injected("shop"), *LEDGER, *CANARY)
+    assert flows(RULE, web("ledger:80"), *mesh, splitting("ledger", "infra/public")) == direct
+    assert flows(RULE, web("ledger:80"), *mesh, splitting("other")) == direct

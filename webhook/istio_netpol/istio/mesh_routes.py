@@ -28,8 +28,12 @@ def mesh_legs(view: MeshView, host: str, namespace: str) -> tuple[Leg, ...]:
 
 
 def _routing(view: MeshView, host: str) -> Iterator[VirtualService]:
+    """The VirtualServices with the host among theirs; they may write a Service of their namespace by name."""
+    in_full = f".svc.{view.settings.mesh.cluster_domain}"
+    written = (host, f"{host.removesuffix(in_full)}.svc") if host.endswith(in_full) else (host,)
     for (by_host,) in view.snapshot.by_namespace("virtual-service-hosts", _by_host).values():
-        yield from by_host.get(host, ())
+        for each in written:
+            yield from by_host.get(each, ())
 
 
 def _by_host(shard: Shard) -> tuple[Mapping[str, tuple[VirtualService, ...]], ...]:
@@ -37,5 +41,6 @@ def _by_host(shard: Shard) -> tuple[Mapping[str, tuple[VirtualService, ...]], ..
     for each in shard.of_type(VirtualService):
         for host in each.hosts:
             key = host.rstrip(".").lower()
+            key = key if "." in key or key == "*" else f"{key}.{each.ref.namespace}.svc"
             found[key] = (*found.get(key, ()), each)
     return (found,) if found else ()

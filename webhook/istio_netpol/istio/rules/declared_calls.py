@@ -1,7 +1,7 @@
 """The annotation `istio-netpol.io/calls` on a workload: connections that no other object tells of.
 
-It opens egress in the workload's own namespace; the callee's ingress needs its consent. Sidecar or not makes
-no difference.
+It opens egress in the workload's own namespace; the callee's ingress needs its consent. A sidecar also
+connects where VirtualServices route what is called.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from istio_netpol.istio.calls import (
     parse_calls,
 )
 from istio_netpol.istio.declared import Declaration, dialled, flows_to
+from istio_netpol.istio.destinations import Asked
+from istio_netpol.istio.destinations import answers as route_answers
+from istio_netpol.istio.mesh_routes import mesh_legs
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.model.addresses import AddressSet
@@ -125,6 +128,21 @@ def _to_service(entry: _Entry, service: Service, port: int | str | None, view: M
             f"nothing answers for {service.ref}; compare its selector and ports with the pods'"
         )
     yield from flows_to(view, entry.declared, entry.workload, service, found)
+    yield from _rerouted(entry, service, frozenset(ports), view)
+
+
+def _rerouted(entry: _Entry, service: Service, ports: frozenset[int], view: MeshView) -> Iterator[Outcome]:
+    """Where VirtualServices make a sidecar connect besides, for what its workload sends to the Service."""
+    client = entry.workload
+    if not view.injection(client).injected or view.is_gateway(client):
+        return
+    for leg in mesh_legs(view, view.service_host(service), client.namespace):
+        asked = Asked(leg.destination, leg.written_in, client.namespace, ports)
+        found, _ = route_answers(asked, view)
+        if found is not None and found.target.ref != service.ref:
+            reason = f"{entry.declared.reason}, which {leg.written_in} sends to {found.target.ref}"
+            declared = Declaration(client.ref, FIELD, reason)
+            yield from flows_to(view, declared, client, found.target, found.backends)
 
 
 def _no_such_port(service: Service, port: int | str | None) -> str:
@@ -140,6 +158,7 @@ RULE = Rule(
     subjects=(Workload,),
     sources=(
         "docs/annotations: istio-netpol.io/calls; Kubernetes DNS for Services and Pods (Kubernetes 1.36)",
+        "https://istio.io/latest/docs/reference/config/networking/virtual-service/ (gateways; Istio 1.28)",
     ),
     outcomes=outcomes,
 )
