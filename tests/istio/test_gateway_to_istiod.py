@@ -146,3 +146,16 @@ def test_pods_to_come_have_the_labels_that_istiod_gives_them(
         "gateway.networking.k8s.io/gateway-name": "public",
         **expected,
     }
+
+
+@pytest.mark.parametrize(
+    ("class_name", "has_proxy", "asks"), [("istio", False, 1), ("nginx", False, 0), ("our-istio", True, 1)]
+)
+def test_gateways_of_other_controllers_are_none_of_istio(class_name: str, has_proxy: bool, asks: int) -> None:
+    """NGINX and others label their pods with the Gateway's name too; a proxy that was seen is Istio's."""
+    name = {"gateway.networking.k8s.io/gateway-name": "public"}
+    pods = replace(labelled("edge/public", name), has_proxy=has_proxy)
+    public = KubernetesGateway(
+        ref("gateway.networking.k8s.io/v1", "Gateway", "edge/public"), class_name, LISTENERS
+    )
+    assert len(told(RULE, pods, view(public, pods, istiod()))) == asks

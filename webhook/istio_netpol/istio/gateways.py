@@ -57,10 +57,19 @@ class Gateways:
     def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
         """Whether pods run a gateway proxy: they say so, or a Gateway selects them, who have no sidecar."""
         if is_declared_gateway(workload):
-            return True
+            return not self._is_of_another_controller(workload)
         if has_sidecar and (not workload.has_proxy or STATUS_ANNOTATION in workload.annotations):
             return False
         return is_labelled_gateway(workload) or self._is_selected(workload)
+
+    def _is_of_another_controller(self, workload: Workload) -> bool:
+        """Whether the Gateway that pods without an istio-proxy are for has a class that is not Istio's: other
+        implementations of the Gateway API label their pods with its name too."""
+        name = workload.labels.get(GATEWAY_NAME_LABEL)
+        if workload.has_proxy or name is None or is_injected_gateway(workload):
+            return False
+        gateway = self._snapshot.find(KubernetesGateway, workload.namespace, name, kind="Gateway")
+        return gateway is not None and gateway.class_name not in _DEPLOYED_NAMES
 
     def _is_selected(self, workload: Workload) -> bool:
         for pair in workload.labels.items():
