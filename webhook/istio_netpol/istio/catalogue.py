@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.rules import (
+    access_logs,
     authorization_sources,
     client_to_gateway,
     declared_calls,
@@ -45,6 +46,7 @@ CATALOGUE: tuple[Rule, ...] = (
     service_entry.RULE,
     hbone.RULE,
     tracing.RULE,
+    access_logs.RULE,
     scrape.RULE,
 )
 """The rules in the order in which their outcomes are told."""

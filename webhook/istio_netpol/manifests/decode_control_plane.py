@@ -94,6 +94,7 @@ def _mesh_config(mesh: Fields, ref: ObjectRef, revision: str) -> MeshConfig:
         tracing_address=next(filter(None, addresses), ""),
         default_tracing_providers=mesh.mapping("defaultProviders").texts("tracing"),
         extension_providers=tuple(_providers(mesh)),
+        default_log_providers=mesh.mapping("defaultProviders").texts("accessLogging"),
     )
 
 

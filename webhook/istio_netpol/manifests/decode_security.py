@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields as fields_of
 from dataclasses import replace
 
@@ -118,18 +118,25 @@ def _source(fields: Fields) -> AuthorizationSource:
 
 
 def decode_telemetry(fields: Fields, ref: ObjectRef) -> Iterator[Telemetry]:
-    """A Telemetry, as far as tracing goes."""
+    """A Telemetry, as far as tracing and access logs go."""
     spec = fields.mapping("spec")
-    tracing = list(spec.mappings("tracing"))
-    providers = dict.fromkeys(p.text("name") for entry in tracing for p in entry.mappings("providers"))
+    tracing, logs = list(spec.mappings("tracing")), list(spec.mappings("accessLogging"))
     yield Telemetry(
         ref=ref,
         selector=_selector(spec),
         target_refs=_target_refs(spec),
-        tracing_providers=tuple(providers),
+        tracing_providers=_provider_names(tracing),
         has_tracing=bool(tracing),
         disables_tracing=bool(tracing) and all(entry.flag("disableSpanReporting") for entry in tracing),
+        log_providers=_provider_names(logs),
+        has_access_logs=bool(logs),
+        disables_access_logs=bool(logs) and all(entry.flag("disabled") for entry in logs),
     )
+
+
+def _provider_names(entries: Iterable[Fields]) -> tuple[str, ...]:
+    names = (each.text("name") for entry in entries for each in entry.mappings("providers"))
+    return tuple(dict.fromkeys(names))
 
 
 def _selector(spec: Fields) -> Mapping[str, str] | None:

@@ -217,7 +217,7 @@ class AuthorizationPolicy:
 @dataclass(frozen=True, slots=True, eq=False)
 class Telemetry:
     """`tracing_providers` are the names under `tracing[].providers`; `disables_tracing` is
-    `disableSpanReporting` on all."""
+    `disableSpanReporting` on all. The same for `accessLogging`, whose word is `disabled`."""
 
     ref: ObjectRef
     selector: Mapping[str, str] | None = None
@@ -225,6 +225,9 @@ class Telemetry:
     tracing_providers: tuple[str, ...] = ()
     has_tracing: bool = False
     disables_tracing: bool = False
+    log_providers: tuple[str, ...] = ()
+    has_access_logs: bool = False
+    disables_access_logs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +259,7 @@ class MeshConfig:
     default_tracing_providers: tuple[str, ...] = ()
     extension_providers: tuple[ExtensionProvider, ...] = ()
     trust_domain_aliases: tuple[str, ...] = ()
+    default_log_providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

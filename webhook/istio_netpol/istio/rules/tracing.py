@@ -23,7 +23,8 @@ from istio_netpol.istio.provider_targets import (
     provider_backends,
 )
 from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
+from istio_netpol.istio.selection import is_mesh_wide
+from istio_netpol.istio.telemetry_scope import applicable, decided_by
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import MeshConfig, Telemetry
@@ -36,45 +37,13 @@ if TYPE_CHECKING:
 
 def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcome]:
     """Flows from the proxies for which this object decides about tracing."""
-    if isinstance(subject, MeshConfig):
-        clients = [
-            each for each in _proxies(view) if view.mesh_config(view.injection(each).revision) is subject
-        ]
-        yield from _spans(subject.ref, [each for each in clients if not _applicable(each, view)], True, view)
-    elif subject.has_tracing:
-        clients = [each for each in enforcing_proxies(view, subject) if _decides(subject, each, view)]
-        yield from _spans(subject.ref, clients, is_mesh_wide(view, subject), view)
+    clients = decided_by(subject, _has_tracing, view)
+    shared = isinstance(subject, MeshConfig) or is_mesh_wide(view, subject)
+    yield from _spans(subject.ref, clients, shared, view)
 
 
-def _decides(telemetry: Telemetry, proxy: Workload, view: MeshView) -> bool:
-    return next(iter(_applicable(proxy, view)), None) is telemetry
-
-
-def _proxies(view: MeshView) -> Iterator[Workload]:
-    view.depends_on("Workload")
-    for pod in view.snapshot.every_workload():
-        if view.injection(pod).injected or view.is_gateway(pod):
-            yield pod
-
-
-def _applicable(proxy: Workload, view: MeshView) -> tuple[Telemetry, ...]:
-    """The Telemetry objects with a tracing section that concern a proxy, the most specific first."""
-    own = _tracing_in(view, proxy.namespace)
-    root = () if proxy.namespace == view.root_namespace else _tracing_in(view, view.root_namespace)
-    selecting = [each for each in own if _targets(each, proxy, view)]
-    everywhere = [each for each in own if not each.selector and not each.target_refs]
-    return (*selecting, *everywhere, *(each for each in root if not each.selector and not each.target_refs))
-
-
-def _tracing_in(view: MeshView, namespace: str) -> tuple[Telemetry, ...]:
-    view.depends_on("Telemetry", namespace)
-    return tuple(each for each in view.snapshot.of_type(Telemetry, namespace) if each.has_tracing)
-
-
-def _targets(telemetry: Telemetry, proxy: Workload, view: MeshView) -> bool:
-    if telemetry.target_refs:
-        return proxy in enforcing_proxies(view, telemetry)
-    return bool(telemetry.selector) and telemetry.selector.items() <= proxy.labels.items()  # type: ignore[union-attr]
+def _has_tracing(telemetry: Telemetry) -> bool:
+    return telemetry.has_tracing
 
 
 def _spans(ref: ObjectRef, clients: Iterable[Workload], shared: bool, view: MeshView) -> Iterator[Outcome]:
@@ -102,15 +71,15 @@ def _spans(ref: ObjectRef, clients: Iterable[Workload], shared: bool, view: Mesh
 def _collector(client: Workload, view: MeshView) -> tuple[Backend, ...] | str:
     """What answers for the client's collector; empty where it sends no spans, a sentence where the collector
     is not known."""
-    applicable = _applicable(client, view)
+    chosen = applicable(client, _has_tracing, view)
     config = view.mesh_config(view.injection(client).revision)
-    if applicable and applicable[0].disables_tracing:
+    if chosen and chosen[0].disables_tracing:
         return ()
-    named = next((each.tracing_providers for each in applicable if each.tracing_providers), ())
+    named = next((each.tracing_providers for each in chosen if each.tracing_providers), ())
     names = named or (config.default_tracing_providers if config else ())
     if names:
         return _of_provider(client, names[0], view)
-    if config and config.tracing_address and (config.enable_tracing or applicable):
+    if config and config.tracing_address and (config.enable_tracing or chosen):
         return _of_address(client, config.tracing_address, view)
     return ()
 

@@ -1,0 +1,82 @@
+"""Telemetry and mesh config: proxies send their access logs to a collector.
+
+The most specific Telemetry with an access logging section decides, and the most specific one that names
+providers says which, else the mesh config's default providers. All of them are sent to, unlike spans. Logs
+that a proxy writes to a file open no connection. Collectors are defined in the mesh config, which only
+administrators write, so their Services count as agreed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.provider_targets import find_provider, provider_backends
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.selection import is_mesh_wide
+from istio_netpol.istio.telemetry_scope import applicable, decided_by
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.mesh import ExtensionProvider, MeshConfig, Telemetry
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+_SENDING = frozenset({"envoyOtelAls", "envoyHttpAls", "envoyTcpAls"})
+"""The kinds of providers that get access logs over the network."""
+
+
+def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcome]:
+    """Flows from the proxies for which this object decides about access logs; a finding for a collector that
+    nothing answers for."""
+    shared = isinstance(subject, MeshConfig) or is_mesh_wide(view, subject)
+    missing: dict[str, None] = {}
+    for client in decided_by(subject, _has_logs, view):
+        for provider in _collectors(client, view):
+            found = tuple(provider_backends(view, client, provider))
+            if not found:
+                place = f"{provider.service} port {provider.port}"
+                missing[f"nothing answers for provider {provider.name} at {place}"] = None
+            for wire in found:
+                yield RequiredFlow(
+                    kind=FlowKind.TRACING,
+                    object=subject.ref,
+                    source=PodsPeer(client),
+                    destination=wire.peer,
+                    protocol=wire.protocol,
+                    port=wire.port,
+                    reason=f"{subject.ref} has proxies send their access logs there",
+                    shared=shared,
+                )
+    for sentence in missing:
+        yield unknown(subject.ref, "accessLogging", sentence)
+
+
+def _has_logs(telemetry: Telemetry) -> bool:
+    return telemetry.has_access_logs
+
+
+def _collectors(client: Workload, view: MeshView) -> Iterator[ExtensionProvider]:
+    chosen = applicable(client, _has_logs, view)
+    if chosen and chosen[0].disables_access_logs:
+        return
+    config = view.mesh_config(view.injection(client).revision)
+    default = config.default_log_providers if config else ()
+    for name in next((each.log_providers for each in chosen if each.log_providers), default):
+        provider = find_provider(view, client, name)
+        if provider is not None and provider.kind in _SENDING:
+            yield provider
+
+
+RULE = Rule(
+    name="access-logs",
+    kind=FlowKind.TRACING,
+    subjects=(Telemetry, MeshConfig),
+    sources=(
+        "https://istio.io/latest/docs/reference/config/telemetry/#AccessLogging (Istio 1.28)",
+        "istio/istio pilot/pkg/model/telemetry.go, mergeLogs (Istio 1.28): the most specific providers "
+        "count, default providers apply without an object",
+    ),
+    outcomes=outcomes,
+)

@@ -1,0 +1,61 @@
+"""Which Telemetry, or else the mesh config, decides for a proxy.
+
+Of the Telemetry objects that concern a proxy the most specific one with the section in question decides: its
+own, its namespace's, the root namespace's (istio.io/latest/docs/reference/config/telemetry/, Istio 1.28).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from istio_netpol.istio.selection import enforcing_proxies
+from istio_netpol.model.mesh import MeshConfig, Telemetry
+from istio_netpol.model.workloads import Workload
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+Section = Callable[[Telemetry], bool]
+"""Whether a Telemetry has the section that a rule is about."""
+
+
+def decided_by(subject: Telemetry | MeshConfig, section: Section, view: MeshView) -> list[Workload]:
+    """The proxies for which this object decides; a mesh config decides where no Telemetry does."""
+    if isinstance(subject, MeshConfig):
+        own = (each for each in _proxies(view) if view.mesh_config(view.injection(each).revision) is subject)
+        return [each for each in own if not applicable(each, section, view)]
+    if not section(subject):
+        return []
+    return [
+        each
+        for each in enforcing_proxies(view, subject)
+        if next(iter(applicable(each, section, view)), None) is subject
+    ]
+
+
+def _proxies(view: MeshView) -> Iterator[Workload]:
+    view.depends_on("Workload")
+    for pod in view.snapshot.every_workload():
+        if view.injection(pod).injected or view.is_gateway(pod):
+            yield pod
+
+
+def applicable(proxy: Workload, section: Section, view: MeshView) -> tuple[Telemetry, ...]:
+    """The Telemetry objects with the section that concern a proxy, the most specific first."""
+    own = _in(view, proxy.namespace, section)
+    root = () if proxy.namespace == view.root_namespace else _in(view, view.root_namespace, section)
+    selecting = [each for each in own if _targets(each, proxy, view)]
+    everywhere = [each for each in own if not each.selector and not each.target_refs]
+    return (*selecting, *everywhere, *(each for each in root if not each.selector and not each.target_refs))
+
+
+def _in(view: MeshView, namespace: str, section: Section) -> tuple[Telemetry, ...]:
+    view.depends_on("Telemetry", namespace)
+    return tuple(each for each in view.snapshot.of_type(Telemetry, namespace) if section(each))
+
+
+def _targets(telemetry: Telemetry, proxy: Workload, view: MeshView) -> bool:
+    if telemetry.target_refs:
+        return proxy in enforcing_proxies(view, telemetry)
+    return bool(telemetry.selector) and telemetry.selector.items() <= proxy.labels.items()  # type: ignore[union-attr]
