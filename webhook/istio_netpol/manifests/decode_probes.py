@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from istio_netpol.manifests.fields import Fields
 
@@ -11,20 +11,14 @@ HANDLERS = ("httpGet", "tcpSocket", "grpc")
 """The kinds of probes that connect; `exec` runs within the container."""
 
 
-def running_containers(spec: Fields) -> Iterator[Fields]:
-    """The containers of a pod, and its init containers that keep running (native sidecars)."""
-    yield from spec.mappings("containers")
-    for container in spec.mappings("initContainers"):
-        if container.text("restartPolicy") == "Always":
-            yield container
-
-
-def probe_ports(spec: Fields) -> tuple[int, ...]:
+def probe_ports(containers: Iterable[Fields]) -> tuple[int, ...]:
     """The ports that probes name, ascending. One with a `host` of its own does not connect to the pod."""
     found: set[int] = set()
-    for container in running_containers(spec):
+    for container in containers:
         for probe in PROBES:
-            for handler in HANDLERS if container.has(probe) else ():
+            if probe not in container.content:
+                continue
+            for handler in HANDLERS:
                 target = container.mapping(probe).mapping(handler)
                 if target.has("port") and not target.has("host"):
                     found.update(_numbers(target, container))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from istio_netpol.manifests.decode_core import CALLED_BY, addresses_in, protocol_of, required_port
-from istio_netpol.manifests.decode_probes import probe_ports, running_containers
+from istio_netpol.manifests.decode_probes import probe_ports
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of, selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.addresses import Address, parse_address
@@ -81,38 +81,40 @@ def _workload(
     own = fields.mapping("metadata").strings("annotations")
     metadata, spec = template.mapping("metadata"), template.mapping("spec")
     annotations = metadata.strings("annotations")
-    containers = [*spec.mappings("containers"), *spec.mappings("initContainers")]
+    main, init = list(spec.mappings("containers")), list(spec.mappings("initContainers"))
+    # Init containers that keep running are native sidecars.
+    running = [*main, *(each for each in init if each.text("restartPolicy") == "Always")]
     return Workload(
         ref=ref,
         labels=labels_of(metadata, "labels"),
         selector=selector,
-        ports=tuple(_ports(spec)),
+        ports=tuple(_ports(running)),
         host_network=spec.flag("hostNetwork"),
         service_account=spec.text("serviceAccountName") or spec.text("serviceAccount") or "default",
         annotations={key: value for key, value in annotations.items() if _is_kept(key)},
         owner=owner,
         addresses=addresses,
         node_addresses=node_addresses,
-        has_proxy=any(container.text("name") == PROXY_CONTAINER for container in containers),
+        has_proxy=any(container.text("name") == PROXY_CONTAINER for container in (*main, *init)),
         calls=_joined(CALLS, own, annotations),
         called_by=_joined(CALLED_BY, own, annotations),
-        probe_ports=probe_ports(spec),
-        node_local_addresses=_node_local_addresses(spec),
-        switches=_switches(spec),
+        probe_ports=probe_ports(running),
+        node_local_addresses=_node_local_addresses(main) if spec.flag("hostNetwork") else (),
+        switches=_switches(main),
     )
 
 
-def _ports(spec: Fields) -> Iterator[ContainerPort]:
-    for container in running_containers(spec):
+def _ports(containers: Iterable[Fields]) -> Iterator[ContainerPort]:
+    for container in containers:
         for port in container.mappings("ports"):
             yield ContainerPort(required_port(port, "containerPort"), port.text("name"), protocol_of(port))
 
 
-def _node_local_addresses(spec: Fields) -> tuple[Address, ...]:
+def _node_local_addresses(containers: Iterable[Fields]) -> tuple[Address, ...]:
     """The addresses after `-localip`: with kube-proxy in iptables mode one of them is the ClusterIP of
     cluster DNS, whose packets then never leave the node and are not translated."""
     found: list[Address] = []
-    for container in spec.mappings("containers") if spec.flag("hostNetwork") else ():
+    for container in containers:
         args = [each for each in container.content.get("args") or () if isinstance(each, str)]
         for position, each in enumerate(args):
             flag, _, value = each.partition("=")
@@ -122,11 +124,12 @@ def _node_local_addresses(spec: Fields) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _switches(spec: Fields) -> Mapping[str, str]:
+def _switches(containers: Iterable[Fields]) -> Mapping[str, str]:
     """istiod's feature variables, as far as they are written out."""
     return {
         variable.text("name"): variable.text("value")
-        for container in spec.mappings("containers")
+        for container in containers
+        if "env" in container.content
         for variable in container.mappings("env")
         if variable.text("name").startswith("PILOT_") and variable.has("value")
     }
