@@ -19,7 +19,7 @@ TITLES: dict[RuleId, str] = {
     FlowKind.TO_APISERVER: "The control plane needs the Kubernetes API server.",
     FlowKind.WEBHOOK_FROM_APISERVER: "The API server calls admission webhooks.",
     FlowKind.EXT_AUTHZ: "External authorization asks another service.",
-    FlowKind.TRACING: "Proxies send spans to a collector.",
+    FlowKind.TRACING: "Proxies send spans and access logs to a collector.",
     FlowKind.SCRAPE: "Metrics are scraped.",
     FlowKind.HBONE: "Ambient traffic arrives on TCP 15008.",
     Issue.JWKS_UNRESOLVABLE: "A JWKS host does not resolve.",
