@@ -235,7 +235,6 @@ def test_no_selected_proxy_is_no_problem() -> None:
     assert findings(RULE, subject, istiod(), service("auth/gone"), settings=REMOTE) == []
 
 
-
 def test_keys_in_another_namespace_need_its_consent() -> None:
     """Nobody has istiod call the pods of others; `called-by` is their word for it."""
     url = keys("http://idp.auth.svc.cluster.local/keys")

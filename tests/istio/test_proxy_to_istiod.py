@@ -242,3 +242,13 @@ def test_ztunnel_is_not_told_by_the_injector() -> None:
     pods = labelled("istio-system/ztunnel", {"app": "ztunnel"})
     mesh = view(pods, istiod(), *CSR, signed_by("meshca.example.com:443"))
     assert len(told(RULE, pods, mesh)) == 1
+
+
+def test_injectors_of_tenants_are_not_believed() -> None:
+    """A ConfigMap of that name in any namespace would send every proxy to an authority of its author."""
+    forged = InjectorConfig(
+        ref("v1", "ConfigMap", "rival/istio-sidecar-injector"), ca_address="keys.example.com:443"
+    )
+    mesh = view(SHOP, WEB, istiod(), forged)
+    assert len(told(RULE, WEB, mesh)) == 1
+    assert complaints(RULE, forged, mesh) == []

@@ -24,7 +24,7 @@ def as_injected(
     """The snapshot with the label on the pods of templates that will be injected; of these namespaces, or
     of all."""
     names = snapshot.namespace_names if namespaces is None else sorted(namespaces)
-    injectors = Injectors(snapshot)
+    injectors = Injectors(snapshot, settings.root_namespace)
     return snapshot.with_changes(
         put=[each for name in names for each in _labelled(snapshot, settings, injectors, name)]
     )

@@ -23,10 +23,15 @@ def canonical_revision(revision: str) -> str:
 
 
 class Injectors:
-    """Finds the injector of a revision, within one snapshot."""
+    """Finds the injector of a revision, within one snapshot.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    Only ConfigMaps of the root namespace count, where administrators alone write: elsewhere anybody could
+    name one like an injector's, and have every proxy connect to a certificate authority of his own.
+    """
+
+    def __init__(self, snapshot: Snapshot, root_namespace: str) -> None:
         self._snapshot = snapshot
+        self._root_namespace = root_namespace
 
     @cached_property
     def _tags(self) -> dict[str, str]:
@@ -34,7 +39,8 @@ class Injectors:
 
     @cached_property
     def _configs(self) -> dict[str, InjectorConfig]:
-        return {each.revision: each for each in self._snapshot.every(InjectorConfig)}
+        found = self._snapshot.of_type(InjectorConfig, self._root_namespace)
+        return {each.revision: each for each in found}
 
     def revision(self, named: str) -> str:
         """The revision that a label's value means: a tag's, or the name itself."""

@@ -37,7 +37,7 @@ class _Answers:
         self.backends = Backends(snapshot, self.hosts)
         self.control_plane = ControlPlane(snapshot, settings, self.hosts, self.backends, self.stand_ins)
         self.gateways = Gateways(snapshot, settings, self.hosts, self.control_plane, self.stand_ins)
-        self.injectors = Injectors(snapshot)
+        self.injectors = Injectors(snapshot, settings.mesh.root_namespace)
         self.injections: dict[Workload, Injection] = {}
 
 

@@ -24,7 +24,8 @@ def outcomes(subject: Workload | InjectorConfig, view: MeshView) -> Iterator[Out
     """
     if isinstance(subject, InjectorConfig):
         address = subject.ca_address
-        if address and not certificate_authority(address, subject.ref.namespace, view):
+        is_root = subject.ref.namespace == view.settings.mesh.root_namespace
+        if is_root and address and not certificate_authority(address, subject.ref.namespace, view):
             sentence = (
                 f"nothing of the input answers at {address}, from which all proxies get their certificates; "
                 "add its Service and Deployment"
