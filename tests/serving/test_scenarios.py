@@ -32,6 +32,7 @@ ADMITTED = {
     ("empty-ingress-list", "NetworkPolicy/shop/cart-ingress"): WORSE,
     ("gateway-in-another-namespace", "VirtualService/shop/cart"): FOREIGN,
     ("http-route-with-reference-grant", "HTTPRoute/bank/cart"): FOREIGN,
+    ("jwks-in-another-namespace", "RequestAuthentication/shop/cart"): FOREIGN,
     ("or-written-as-and", "NetworkPolicy/shop/allow-cart-clients"): WORSE,
     ("pods-without-labels", "Job/shop/migrate"): "no policy could name its pods",
     ("scrape", "Deployment/shop/basket"): "lost metrics are a warning",
