@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from istio_netpol.manifests.yaml_scalars import resolve
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 
@@ -48,6 +49,14 @@ class _Dumper(yaml.CSafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Quotes also what only kubectl reads as something else: the labels `y` and `12e4`."""
+        quoted = None if isinstance(resolve(text), str) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=quoted)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def _selector(selector: Selector) -> dict[str, Any]:
