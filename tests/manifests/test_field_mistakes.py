@@ -88,8 +88,8 @@ def test_a_problem_is_told_once() -> None:
         ({"port": True}, "spec.ports[0].port = true: is a boolean, not a whole number"),
         ({"port": 1, "targetPort": 65536}, "spec.ports[0].targetPort = 65536: is no port number; "
                                            "use 1 to 65535"),
-        ({"port": 1, "targetPort": "80"}, 'spec.ports[0].targetPort = "80": is no port name; use at most 15 '
-                                          "lower-case letters, digits and '-', at least one letter"),
+        ({"port": 1, "targetPort": "80"}, 'spec.ports[0].targetPort = "80": is no port name; write the '
+                                          "number without quotes: 80"),
     ],
 )  # fmt: skip
 def test_a_port_of_a_service_that_is_none(port: dict[str, Any], sentence: str) -> None:

@@ -53,12 +53,10 @@ def port_or_name(fields: Fields, name: str) -> int | str | None:
     if isinstance(port, int):
         return port_number(fields, name)
     if port is not None and (len(port) > 15 or not PORT_NAME.fullmatch(port)):
-        fields.problem(
-            fields.at(name),
-            port,
-            "is no port name",
-            "use at most 15 lower-case letters, digits and '-', at least one letter",
-        )
+        remedy = "use at most 15 lower-case letters, digits and single '-' between them, at least one letter"
+        if port.isascii() and port.isdigit():
+            remedy = f"write the number without quotes: {port}"
+        fields.problem(fields.at(name), port, "is no port name", remedy)
     return port
 
 

@@ -1,9 +1,15 @@
-"""Decodes NetworkPolicies, with the defaults and checks of the API server (Kubernetes 1.36)."""
+"""Decodes NetworkPolicies, with the defaults and checks of the API server (Kubernetes 1.36).
+
+The checks are those of `pkg/apis/networking/validation/validation.go`, and two that are stricter: a field
+that the API does not know (`form` for `from` would open a rule to everybody), and CIDRs that programs read
+differently (the API server refuses these only with its feature gate StrictIPCIDRValidation).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 
 from istio_netpol.manifests.decode_core import port_number, port_or_name, protocol_of
 from istio_netpol.manifests.decode_selectors import selector_of
@@ -13,10 +19,19 @@ from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
 
+CIDR = re.compile(r"[0-9A-Fa-f.:]+/(0|[1-9][0-9]{0,2})")
+"""Neither an IPv6 zone nor a netmask, both of which `ipaddress` would take."""
+
+CIDR_REMEDY = "write an address and a prefix length, such as 192.0.2.0/24 or 2001:db8::/64"
+
+LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
+
 
 def decode_policy(fields: Fields, ref: ObjectRef) -> Iterator[NetworkPolicy]:
     """A NetworkPolicy; an absent podSelector is taken as `{}`, as the API server does."""
+    fields.allow_only("apiVersion", "kind", "metadata", "spec", "status")
     metadata, spec = fields.mapping("metadata"), fields.mapping("spec")
+    spec.allow_only("podSelector", "policyTypes", "ingress", "egress")
     ingress = tuple(_rule(rule, "from") for rule in spec.mappings("ingress"))
     egress = tuple(_rule(rule, "to") for rule in spec.mappings("egress"))
     yield NetworkPolicy(
@@ -51,6 +66,7 @@ def _policy_types(spec: Fields, has_egress: bool) -> frozenset[Direction]:
 
 
 def _rule(fields: Fields, peers: str) -> PolicyRule:
+    fields.allow_only(peers, "ports")
     return PolicyRule(
         peers=tuple(_peer(peer) for peer in fields.mappings(peers)),
         ports=tuple(_port(port) for port in fields.mappings("ports")),
@@ -58,6 +74,7 @@ def _rule(fields: Fields, peers: str) -> PolicyRule:
 
 
 def _peer(fields: Fields) -> PolicyPeer:
+    fields.allow_only("podSelector", "namespaceSelector", "ipBlock")
     pods, namespaces, block = (
         fields.optional("podSelector"),
         fields.optional("namespaceSelector"),
@@ -79,6 +96,7 @@ def _peer(fields: Fields) -> PolicyPeer:
 
 
 def _block(fields: Fields) -> IpBlock | None:
+    fields.allow_only("cidr", "except")
     cidr = _network(fields, "cidr", fields.text("cidr"))
     exceptions = fields.texts("except")
     for index, text in enumerate(exceptions):
@@ -95,14 +113,24 @@ def _block(fields: Fields) -> IpBlock | None:
 
 
 def _network(fields: Fields, name: str, text: str) -> Network | None:
-    try:
-        if "/" not in text:
-            raise ValueError("no prefix length")
-        return ip_network(text, strict=False)
-    except ValueError:
-        remedy = "write an address and a prefix length, such as 192.0.2.0/24 or 2001:db8::/64"
-        fields.problem(fields.at(name), text, "is no CIDR", remedy)
+    """The network that a text spells; bits after the prefix are ignored, as they are in the API."""
+    if not CIDR.fullmatch(text):
+        fields.problem(fields.at(name), text, "is no CIDR", CIDR_REMEDY)
         return None
+    plain = LEADING_ZEROS.sub("", text) if ":" not in text else text
+    try:
+        network = ip_network(plain, strict=False)
+    except ValueError:
+        fields.problem(fields.at(name), text, "is no CIDR", CIDR_REMEDY)
+        return None
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is not None:
+        cause = "is an IPv4 range written as IPv6, which network plugins read differently"
+        fields.problem(fields.at(name), text, cause, f"write {mapped}/{network.prefixlen - 96}")
+    if plain != text:
+        cause = "has leading zeros, which some programs read as octal numbers"
+        fields.problem(fields.at(name), text, cause, f"write {plain}, if that is meant")
+    return network
 
 
 def _strictly_within(inner: Network, outer: Network) -> bool:
@@ -115,8 +143,9 @@ def _strictly_within(inner: Network, outer: Network) -> bool:
 
 
 def _port(fields: Fields) -> PolicyPort:
+    fields.allow_only("protocol", "port", "endPort")
     port = port_or_name(fields, "port")
-    end = port_number(fields, "endPort") if fields.has("endPort") else None
+    end = port_number(fields, "endPort") or None
     if end is not None and not isinstance(port, int):
         fields.problem(
             fields.at("endPort"),

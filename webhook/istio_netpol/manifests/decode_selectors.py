@@ -14,6 +14,7 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 
 def selector_of(fields: Fields) -> Selector:
     """The selector that `matchLabels` and `matchExpressions` spell."""
+    fields.allow_only("matchLabels", "matchExpressions")
     labels = labels_of(fields, "matchLabels")
     requirements = tuple(filter(None, (_requirement(entry) for entry in fields.mappings("matchExpressions"))))
     return Selector(tuple(sorted(labels.items())), requirements)
@@ -74,9 +75,12 @@ def _is_prefix(text: str) -> bool:
 
 
 def _requirement(fields: Fields) -> Requirement | None:
+    fields.allow_only("key", "operator", "values")
     key, text = fields.text("key"), fields.text("operator")
     values = fields.texts("values")
     check_key(fields, fields.at("key"), key)
+    for index, value in enumerate(values):
+        check_value(fields, f"{fields.at('values')}[{index}]", value)
     try:
         operator = Operator(text)
     except ValueError:
@@ -84,9 +88,9 @@ def _requirement(fields: Fields) -> Requirement | None:
         return None
     needs_values = operator in (Operator.IN, Operator.NOT_IN)
     if needs_values and not values:
-        fields.problem(fields.at("values"), None, f"must have an entry for operator {operator}")
+        cause, remedy = f"must have an entry for operator {operator}", "list the values to compare with"
+        fields.problem(fields.at("values"), None, cause, remedy)
     if not needs_values and values:
-        fields.problem(fields.at("values"), list(values), f"must be empty for operator {operator}")
-    for index, value in enumerate(values):
-        check_value(fields, f"{fields.at('values')}[{index}]", value)
+        cause, remedy = f"must be empty for operator {operator}", "leave it out, or use In or NotIn"
+        fields.problem(fields.at("values"), list(values), cause, remedy)
     return Requirement(key, operator, frozenset(values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from istio_netpol.errors import Problem
@@ -41,6 +42,15 @@ class Fields:
         file, line, described = self._origin
         shown = None if value is None else _shown(value)
         self._problems.append(Problem(file, line or None, described, path, shown, cause, remedy))
+
+    def allow_only(self, *names: str) -> None:
+        """Problems for all other fields: the API server drops or refuses them, so what they say is lost."""
+        for name in self.content:
+            if name in names:
+                continue
+            close = get_close_matches(name, names, 1)
+            remedy = f"write {close[0]}" if close else f"use {', '.join(names[:-1])} or {names[-1]}"
+            self.problem(self.at(name), None, "is no field that Kubernetes knows here", remedy)
 
     def text(self, name: str, default: str = "") -> str:
         value = self.content.get(name)
