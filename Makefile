@@ -50,7 +50,7 @@ mutation: $(STAMP) ## Change the NetworkPolicy engine line by line and see wheth
 	@mkdir -p build/mutation
 	@cp -R webhook build/mutation/src
 	@cp -R tests pyproject.toml build/mutation
-	cd build/mutation && ../../$(BIN)/mutmut run --max-children 2
+	cd build/mutation && ../../$(BIN)/mutmut run --max-children 1
 	cd build/mutation && ../../$(BIN)/mutmut results
 
 clean: ## Remove whatever the other targets made.

@@ -1,4 +1,4 @@
-"""What all tests share: the `--update` option and golden files."""
+"""What all tests share: the `--update` option, golden files, and how hard the laws are tried."""
 
 from __future__ import annotations
 
@@ -6,8 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 Golden = Callable[[Path, str], None]
+
+# Every run tries the same examples, so that a failure is the change's. Shared machines are slow at times,
+# and a cluster takes a while to draw: neither is a failure.
+settings.register_profile(
+    "laws", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "search", settings.get_profile("laws"), max_examples=1000, derandomize=False, print_blob=True
+)
+settings.register_profile("mutants", settings.get_profile("laws"), phases=(Phase.explicit, Phase.generate))
+settings.load_profile("laws")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Examples run before laws: they fail at once, and tell more."""
+    items.sort(key=lambda item: hasattr(getattr(item, "obj", None), "hypothesis"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

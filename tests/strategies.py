@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from istio_netpol.model.addresses import AddressSet, IpBlock
@@ -14,12 +13,6 @@ from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Operator, Requiremen
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, Namespace, Workload
-
-# Shared machines are slow at times, and a cluster takes a while to draw: neither is a failure.
-settings.register_profile(
-    "laws", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-settings.load_profile("laws")
 
 NAMESPACES = ("ns-a", "ns-b", "ns-c")
 PORTS = (1, 80, 81, 8080, 65535)
