@@ -87,8 +87,17 @@ class PolicyWriter:
         return draft
 
     def policies(self) -> tuple[NetworkPolicy, ...]:
-        """The policies, sorted by namespace and name."""
-        return written(self._drafts.values())
+        """The policies, sorted by namespace and name; none that one for all pods of its namespace makes
+        needless."""
+        for_all = {_way(each): each for each in self._drafts.values() if each.selector.is_everything}
+        needed = []
+        for draft in self._drafts.values():
+            wider = for_all.get(_way(draft))
+            if wider is None or wider is draft or not draft.ports <= wider.ports:
+                needed.append(draft)
+            else:
+                wider.required_by |= draft.required_by
+        return written(needed)
 
     def _is_for_all(self, opening: Opening) -> bool:
         kinds, egress = PER_NAMESPACE_KINDS, opening.direction is Direction.EGRESS
@@ -139,6 +148,11 @@ class PolicyWriter:
         if workload.namespace == subject_namespace:
             return (PolicyPeer(pod_selector=selector),)
         return (PolicyPeer(pod_selector=selector, namespace_selector=namespace_named(workload.namespace)),)
+
+
+def _way(draft: Draft) -> object:
+    """What drafts have in common whose policies differ in the pods that they select, and in ports."""
+    return (draft.direction, draft.namespace, draft.peers)
 
 
 def _required_by(opening: Opening) -> str:
