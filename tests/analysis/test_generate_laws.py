@@ -1,0 +1,251 @@
+"""Laws of what `generate` prints, for every cluster. The judge is the naive evaluator, never the engine.
+
+Which flows are required is the word of the flow rules; whether a cluster allows them is checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.analysis import meshes as some
+from tests.netpol.naive import NaiveCluster
+from tests.values import EGRESS, deployment, namespace, policy
+
+from istio_netpol.analysis.check import check
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.generate import generate
+from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.manifests.load import load
+from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.findings import Issue
+from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.labels import Operator, Requirement, Selector
+from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.resolution import Resolution, ResolutionStatus
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+
+Probe = tuple[Protocol, int]
+SETTINGS = Settings()
+PROBES = (
+    (Protocol.TCP, 81),
+    (Protocol.TCP, 8080),
+    (Protocol.TCP, 15012),
+    (Protocol.TCP, 443),
+    (Protocol.UDP, 53),
+)
+NO_POLICY = frozenset({Issue.CONSENT_MISSING, Issue.JWKS_HOST_REFUSED, Issue.JWKS_UNRESOLVABLE})
+"""What is told of a flow that generate leaves denied on purpose."""
+
+
+class Answers:
+    """A resolver that knows `meshes.HOSTS`."""
+
+    def resolve(self, host: str) -> Resolution:
+        texts = some.HOSTS.get(host)
+        if texts is None:
+            return Resolution(host, (), ResolutionStatus.NOT_FOUND, reason=f"{host} does not exist")
+        addresses = tuple(ip_address(text) for text in texts.split())
+        return Resolution(host, addresses, ResolutionStatus.RESOLVED, 60)
+
+
+class World:
+    """A cluster before and after the generated policies were applied, as the naive evaluator sees it."""
+
+    def __init__(self, objects: list[Any], per_namespace: bool) -> None:
+        self.objects = objects
+        self.per_namespace = per_namespace
+        self.policies = generate(Snapshot.of(objects), SETTINGS, Answers(), per_namespace)
+        self.before = NaiveCluster(objects)
+        self.after = self.without(())
+
+    def without(self, policies: Iterable[NetworkPolicy]) -> NaiveCluster:
+        """The cluster after all generated policies but these were applied."""
+        left_out = {each.key for each in policies}
+        return NaiveCluster(self.objects + [each for each in self.policies if each.key not in left_out])
+
+    @cached_property
+    def table(self) -> FlowTable:
+        return FlowTable.of(Snapshot.of(self.objects), SETTINGS)
+
+    @property
+    def pods(self) -> list[PodsPeer]:
+        return [PodsPeer(each) for each in self.table.snapshot.every_workload()]
+
+    @property
+    def flows(self) -> Iterator[RequiredFlow]:
+        """The required flows, to addresses where their hosts have some."""
+        for flow in self.table.flows():
+            host = flow.destination.host if isinstance(flow.destination, HostPeer) else ""
+            addresses = Answers().resolve(host).addresses
+            yield replace(flow, destination=AddressPeer(AddressSet.of(*addresses))) if addresses else flow
+
+    def allows(self, cluster: NaiveCluster, flow: RequiredFlow) -> bool:
+        """Whether both sides let the flow pass; a stand-in's own side is open by assumption."""
+        return all(self.allows_side(cluster, flow, direction) for direction in Direction)
+
+    def allows_side(self, cluster: NaiveCluster, flow: RequiredFlow, direction: Direction) -> bool:
+        is_egress = direction is Direction.EGRESS
+        subject, peer = (flow.source, flow.destination) if is_egress else (flow.destination, flow.source)
+        if isinstance(subject, PodsPeer) and self.table.view.is_stand_in(subject.workload):
+            return True
+        return cluster.allows(subject, direction, peer, flow.destination, (flow.protocol, flow.port))
+
+
+def connects(cluster: NaiveCluster, source: PodsPeer, destination: PodsPeer, probe: Probe) -> bool:
+    """Whether both sides let a connection between two workloads pass."""
+    return cluster.allows(source, Direction.EGRESS, destination, destination, probe) and cluster.allows(
+        destination, Direction.INGRESS, source, destination, probe
+    )
+
+
+def meanings(flow: RequiredFlow) -> Iterator[tuple[tuple[str, str], Probe]]:
+    """The ends of a required flow and its port; an end that no policy can name is empty."""
+    source, destination = flow.source.key, flow.destination.key
+    probe = (flow.protocol, flow.port)
+    yield (source, destination), probe
+    if flow.shared or isinstance(flow.source, AnyPeer):
+        yield ("", destination), probe
+    if isinstance(flow.destination, AnyPeer):
+        yield (source, ""), probe
+
+
+worlds = st.builds(World, some.meshes(), st.booleans())
+distinct_worlds = st.builds(World, some.meshes(distinct=True), st.booleans())
+
+
+def identity(flow: RequiredFlow) -> tuple[str, ...]:
+    """The flow without its destination, which a refused host replaces."""
+    return (flow.kind, *flow.object.key, flow.source.key, flow.protocol, str(flow.port))
+
+
+LABELS_SHARED = World(
+    [
+        namespace("ns-a", **{"istio-injection": "enabled"}),
+        deployment("ns-a/isolated", app="x"),
+        deployment("ns-a/open", app="x", tier="y"),
+        policy(
+            "ns-a/deny", selects=Selector((), (Requirement("tier", Operator.DOES_NOT_EXIST),)), types=[EGRESS]
+        ),
+    ],
+    per_namespace=False,
+)
+"""The isolated pods have only labels that open pods have too: no policy can name the former alone."""
+
+
+@given(worlds)
+@example(LABELS_SHARED)
+def test_generated_policies_isolate_nobody(world: World) -> None:
+    """A pod is isolated in a direction after applying them exactly if it was before."""
+    for pods in world.pods:
+        for direction in Direction:
+            before = world.before.isolating(pods, direction)
+            assert bool(world.after.isolating(pods, direction)) == bool(before), (str(pods), direction)
+
+
+@given(worlds)
+def test_generated_policies_deny_nothing(world: World) -> None:
+    """Every connection that was allowed is allowed still: between pods, and with addresses outside."""
+    peers = [*world.pods, *(AddressPeer(AddressSet.of(each)) for each in some.outside())]
+    for subject in world.pods:
+        for direction in Direction:
+            for peer in peers:
+                called = peer if direction is Direction.EGRESS else subject
+                for probe in PROBES:
+                    was = world.before.allows(subject, direction, peer, called, probe)
+                    assert not was or world.after.allows(subject, direction, peer, called, probe)
+
+
+@given(worlds)
+@example(LABELS_SHARED)
+def test_generated_policies_allow_every_required_flow(world: World) -> None:
+    """What stays denied is told by `check`, with the reason why no policy may or can open it."""
+    snapshot = Snapshot.of([*world.objects, *world.policies])
+    told = {
+        identity(each.flow): each
+        for each in check(snapshot, SETTINGS, Answers()).findings
+        if each.flow is not None and each.rule is not Issue.IP_BLOCK_FOR_PODS
+    }
+    for flow in world.flows:
+        if world.allows(world.after, flow):
+            continue
+        finding = told[identity(flow)]
+        assert finding.rule in NO_POLICY or "; no policy can allow its " in finding.message
+
+
+@given(worlds)
+def test_each_generated_policy_opens_a_required_flow(world: World) -> None:
+    """No policy is written for nothing: alone, it opens a side that was denied and is needed."""
+    for generated in world.policies:
+        alone = NaiveCluster([*world.objects, generated])
+        assert any(
+            world.allows_side(alone, flow, direction) and not world.allows_side(world.before, flow, direction)
+            for flow in world.flows
+            for direction in generated.policy_types
+        ), to_yaml([generated])
+
+
+@given(distinct_worlds)
+def test_leaving_out_a_generated_policy_breaks_a_required_flow(world: World) -> None:
+    """Where no two workloads share labels, no policy is redundant."""
+    sides = [
+        (flow, direction)
+        for flow in world.flows
+        for direction in Direction
+        if world.allows_side(world.after, flow, direction)
+    ]
+    for generated in world.policies:
+        rest = world.without([generated])
+        assert not all(world.allows_side(rest, flow, direction) for flow, direction in sides), to_yaml(
+            [generated]
+        )
+
+
+@given(distinct_worlds)
+def test_generated_policies_open_nothing_else(world: World) -> None:
+    """A newly allowed connection between two workloads is required, but for two needs that are nobody's in
+    particular: anybody may ask istiod and DNS, and an API server at an unknown address may be anywhere."""
+    needs = {need for flow in world.flows for need in meanings(flow)}
+    for probe in {(flow.protocol, flow.port) for flow in world.flows}:
+        for source in world.pods:
+            for destination in world.pods:
+                ends = {(source.key, destination.key), (source.key, ""), ("", destination.key)}
+                if needs.isdisjoint((end, probe) for end in ends):
+                    was = connects(world.before, source, destination, probe)
+                    assert was or not connects(world.after, source, destination, probe)
+
+
+@given(worlds)
+def test_generate_is_idempotent(world: World) -> None:
+    """After applying what it printed, there is nothing to print."""
+    applied = Snapshot.of([*world.objects, *world.policies])
+    assert generate(applied, SETTINGS, Answers(), world.per_namespace) == ()
+
+
+@given(worlds, st.randoms(use_true_random=False))
+def test_the_order_of_input_is_irrelevant_to_the_output(world: World, random: Any) -> None:
+    """The same objects in another order give the same bytes."""
+    shuffled = list(world.objects)
+    random.shuffle(shuffled)
+    again = generate(Snapshot.of(shuffled), SETTINGS, Answers(), world.per_namespace)
+    assert to_yaml(again) == to_yaml(world.policies)
+
+
+@given(worlds)
+def test_generated_policies_are_valid(world: World) -> None:
+    """The printed policies are read without a problem, and mean what was meant."""
+    found = load(read_documents(to_yaml(world.policies).encode(), "generated.yaml"))
+    assert found.problems == ()
+    assert [each.ref.key for each in found.objects] == [each.ref.key for each in world.policies]
+    for read, meant in zip(found.objects, world.policies, strict=True):
+        assert (read.pod_selector, read.policy_types) == (meant.pod_selector, meant.policy_types)
+        assert (read.ingress, read.egress) == (meant.ingress, meant.egress)
+        assert (read.labels, read.annotations) == (meant.labels, meant.annotations)
