@@ -18,7 +18,9 @@ settings.register_profile(
 settings.register_profile(
     "search", settings.get_profile("laws"), max_examples=1000, derandomize=False, print_blob=True
 )
-settings.register_profile("mutants", settings.get_profile("laws"), phases=(Phase.explicit, Phase.generate))
+settings.register_profile(
+    "mutants", settings.get_profile("laws"), max_examples=15, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("laws")
 
 
