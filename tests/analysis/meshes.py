@@ -19,6 +19,7 @@ from istio_netpol.model.mesh import (
     AuthorizationRule,
     AuthorizationSource,
     JwtRule,
+    PortMatch,
     RequestAuthentication,
     Sidecar,
     SidecarEgress,
@@ -128,7 +129,7 @@ def _authorization(draw: st.DrawFn, key: str) -> AuthorizationPolicy:
         AuthorizationSource(ip_blocks=("203.0.113.0/24",)),
     )
     ports = draw(st.sampled_from(((), (8080,))))
-    rule = AuthorizationRule((draw(st.sampled_from(sources)),), ports)
+    rule = AuthorizationRule((draw(st.sampled_from(sources)),), (PortMatch(ports),) if ports else ())
     name = ref("security.istio.io/v1", "AuthorizationPolicy", key)
     return AuthorizationPolicy(name, selector=draw(_selectors), rules=(rule,))
 

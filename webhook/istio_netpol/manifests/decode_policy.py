@@ -1,8 +1,9 @@
 """Decodes NetworkPolicies, with the defaults and checks of the API server (Kubernetes 1.36).
 
-The checks are those of `pkg/apis/networking/validation/validation.go`, and two that are stricter: a field
-that the API does not know (`form` for `from` would open a rule to everybody), and CIDRs that programs read
-differently (the API server refuses these only with its feature gate StrictIPCIDRValidation).
+The checks are those of `pkg/apis/networking/validation/validation.go`, and one that is stricter: a field
+that the API does not know (`form` for `from` would open a rule to everybody). CIDRs with host bits, leading
+zeros or an IPv4 range in IPv6 are read as they were meant: new ones are refused (feature gate
+StrictIPCIDRValidation), but those that were stored before 1.36 live on, and so in dumps.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
 
-CIDR = re.compile(r"[0-9A-Fa-f.:]+/(0|[1-9][0-9]{0,2})")
+CIDR = re.compile(r"[0-9A-Fa-f.:]+/[0-9]{1,3}")
 """Neither an IPv6 zone nor a netmask, both of which `ipaddress` would take."""
 
 CIDR_REMEDY = "write an address and a prefix length, such as 192.0.2.0/24 or 2001:db8::/64"
 
 LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
+LEADING_ZERO_LENGTH = re.compile(r"/0+(?=[0-9])")
 
 
 def decode_policy(fields: Fields, ref: ObjectRef) -> Iterator[NetworkPolicy]:
@@ -97,40 +99,39 @@ def _peer(fields: Fields) -> PolicyPeer:
 
 def _block(fields: Fields) -> IpBlock | None:
     fields.allow_only("cidr", "except")
-    cidr = _network(fields, "cidr", fields.text("cidr"))
-    exceptions = fields.texts("except")
-    for index, text in enumerate(exceptions):
+    cidr = _cidr(fields, "cidr", fields.text("cidr"))
+    exceptions = []
+    for index, text in enumerate(fields.texts("except")):
         path = f"except[{index}]"
-        inner = _network(fields, path, text)
-        if cidr and inner and not _strictly_within(inner, cidr):
+        inner = _cidr(fields, path, text)
+        exceptions.append(inner or "")
+        if cidr and inner and not _strictly_within(_network(inner), _network(cidr)):
             fields.problem(
                 fields.at(path),
                 text,
-                f"is not within {cidr}, or is all of it",
+                f"is not within {_network(cidr)}, or is all of it",
                 "name a smaller range inside the cidr",
             )
-    return IpBlock(fields.text("cidr"), exceptions) if cidr else None
+    return IpBlock(cidr, tuple(exceptions)) if cidr else None
 
 
-def _network(fields: Fields, name: str, text: str) -> Network | None:
-    """The network that a text spells; bits after the prefix are ignored, as they are in the API."""
-    if not CIDR.fullmatch(text):
-        fields.problem(fields.at(name), text, "is no CIDR", CIDR_REMEDY)
-        return None
-    plain = LEADING_ZEROS.sub("", text) if ":" not in text else text
+def _cidr(fields: Fields, name: str, text: str) -> str | None:
+    """The CIDR that a text spells, as `ipaddress` reads it; None with a problem where it spells none."""
+    plain = LEADING_ZEROS.sub("", text) if ":" not in text else LEADING_ZERO_LENGTH.sub("/", text)
     try:
-        network = ip_network(plain, strict=False)
+        if not CIDR.fullmatch(plain):
+            raise ValueError("no address with a prefix length")
+        network = _network(plain)
     except ValueError:
         fields.problem(fields.at(name), text, "is no CIDR", CIDR_REMEDY)
         return None
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    if mapped is not None:
-        cause = "is an IPv4 range written as IPv6, which network plugins read differently"
-        fields.problem(fields.at(name), text, cause, f"write {mapped}/{network.prefixlen - 96}")
-    if plain != text:
-        cause = "has leading zeros, which some programs read as octal numbers"
-        fields.problem(fields.at(name), text, cause, f"write {plain}, if that is meant")
-    return network
+    return plain if mapped is None else f"{mapped}/{network.prefixlen - 96}"
+
+
+def _network(cidr: str) -> Network:
+    """The network of a CIDR; bits after the prefix are ignored, as they are in the API."""
+    return ip_network(cidr, strict=False)
 
 
 def _strictly_within(inner: Network, outer: Network) -> bool:
