@@ -1,2 +1,1 @@
-"""Benchmarks: programs that print figures. Run all with `python -m benchmarks`; nothing here fails on a
-slow machine."""
+"""Benchmarks: programs that print figures. `python -m benchmarks` runs all; a slow machine fails none."""

@@ -3,47 +3,151 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
-from benchmarks.synthetic import DEPLOYMENT, VIRTUAL_SERVICE
+from benchmarks import synthetic as text
+
+Manifest = dict[str, Any]
+CALLS = "istio-netpol.io/calls"
+RESOURCES = {
+    "Deployment": ("apps", "v1", "deployments"),
+    "Pod": ("", "v1", "pods"),
+    "Service": ("", "v1", "services"),
+    "Namespace": ("", "v1", "namespaces"),
+    "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
+    "VirtualService": ("networking.istio.io", "v1", "virtualservices"),
+    "RequestAuthentication": ("security.istio.io", "v1", "requestauthentications"),
+}
 
 
-def reviews(count: int, namespaces: int) -> Iterator[bytes]:
-    """New Deployments and VirtualServices in turn, spread over the namespaces."""
-    for number in range(count):
-        ns = f"app-{number * 7 % namespaces:04}"
-        if number % 2:
-            text, kind, plural = (
-                VIRTUAL_SERVICE.format(ns=ns, name="svc-1"),
-                "VirtualService",
-                "virtualservices",
-            )
-            group, version = "networking.istio.io", "v1"
-        else:
-            text, kind, plural = (
-                DEPLOYMENT.format(ns=ns, name=f"new-{number}", tier="back"),
-                "Deployment",
-                "deployments",
-            )
-            group, version = "apps", "v1"
-        yield _review(str(number), yaml.load(text, yaml.CSafeLoader), group, version, kind, plural)
+@dataclass(frozen=True)
+class Kind:
+    """One kind of request: from the number of a namespace to what is there before and after."""
+
+    name: str
+    change: Callable[[int], tuple[Manifest | None, Manifest | None]]
+    weight: int = 1
+    """How often it comes in the mix."""
+
+    def review(self, number: int, namespaces: int) -> bytes:
+        """The request number so and so of this kind; consecutive ones are far apart."""
+        old, new = self.change(number * 7 % namespaces)
+        return _review(f"{self.name}-{number}", old, new)
 
 
-def _review(uid: str, content: dict[str, object], group: str, version: str, kind: str, plural: str) -> bytes:
-    metadata = content["metadata"]
-    assert isinstance(metadata, dict)
+def _read(template: str, **values: object) -> Manifest:
+    found = yaml.load(template.format(**values), yaml.CSafeLoader)
+    assert isinstance(found, dict)
+    return found
+
+
+def _policy(index: int, name: str, spec: str) -> Manifest:
+    return _read(text.POLICY_HEAD, ns=_ns(index), policy=name) | yaml.load(spec, yaml.CSafeLoader)
+
+
+def _ns(index: int) -> str:
+    return f"app-{index:04}"
+
+
+def _deployment(index: int, name: str = "svc-9", **annotations: str) -> Manifest:
+    found = _read(text.DEPLOYMENT, ns=_ns(index), name=name, tier="back")
+    found["spec"]["template"]["metadata"]["annotations"] = dict(annotations)
+    return found
+
+
+def _scaled(index: int) -> Manifest:
+    found = _deployment(index, "svc-1")
+    found["spec"]["replicas"] = 9
+    return found
+
+
+def _relabelled(index: int) -> Manifest:
+    found = _deployment(index, "svc-1")
+    found["spec"]["template"]["metadata"]["labels"]["tier"] = "front"
+    return found
+
+
+def _pod(index: int) -> Manifest:
+    values = {"name": "svc-1", "tier": "back", "hash": "0123456789", "pod": "new", "node": 1}
+    found = _read(text.POD, ns=_ns(index), ip="10.200.0.1", **values)
+    del found["status"], found["spec"]["nodeName"]
+    return found
+
+
+def _service(index: int, port: int) -> Manifest:
+    found = _read(text.SERVICE, ns=_ns(index), name="svc-0")
+    found["spec"]["ports"][0]["targetPort"] = port
+    return found
+
+
+def _namespace(index: int, team: int) -> Manifest:
+    found = _read(text.NAMESPACE, ns=_ns(index), team=team)
+    found["metadata"]["labels"]["kubernetes.io/metadata.name"] = _ns(index)
+    return found
+
+
+def _virtual_service(index: int) -> Manifest:
+    return _read(text.VIRTUAL_SERVICE, ns=_ns(index), name="svc-1")
+
+
+def _request_authentication(index: int) -> Manifest:
+    return _read(text.REQUEST_AUTHENTICATION, ns=_ns(index), name="svc-1", number=index)
+
+
+def _allow_istiod(index: int) -> Manifest:
+    return _policy(index, "allow-istiod", text.ALLOW_ISTIOD.format(port=text.istiod_port(index)))
+
+
+KINDS = (
+    Kind("Deployment create", lambda at: (None, _deployment(at)), weight=4),
+    Kind("Deployment create, calls", lambda at: (None, _deployment(at, **{CALLS: "svc-1:80"}))),
+    Kind("Deployment scaled", lambda at: (_deployment(at, "svc-1"), _scaled(at)), weight=4),
+    Kind("Deployment relabelled", lambda at: (_deployment(at, "svc-1"), _relabelled(at))),
+    Kind("Pod create", lambda at: (None, _pod(at)), weight=8),
+    Kind("VirtualService create", lambda at: (None, _virtual_service(at))),
+    Kind("RequestAuthentication create", lambda at: (None, _request_authentication(at))),
+    Kind("NetworkPolicy deny-all create", lambda at: (None, _policy(at, "stricter", text.DENY_ALL))),
+    Kind("NetworkPolicy allow create", lambda at: (None, _policy(at, "again", text.ALLOW_DNS))),
+    Kind("NetworkPolicy allow delete", lambda at: (_allow_istiod(at), None)),
+    Kind("Service port change", lambda at: (_service(at, 8080), _service(at, 9090))),
+    Kind("Namespace label change", lambda at: (_namespace(at, at % 50), _namespace(at, 51))),
+)
+
+
+def mix(namespaces: int) -> Iterator[bytes]:
+    """Requests without end, each kind as often as its weight says."""
+    turn = [kind for kind in KINDS for _ in range(kind.weight)]
+    number = 0
+    while True:
+        for kind in turn:
+            yield kind.review(number, namespaces)
+            number += 1
+
+
+def create(manifest: Manifest) -> bytes:
+    """The request that stores a new object."""
+    return _review("create", None, manifest)
+
+
+def _review(uid: str, old: Manifest | None, new: Manifest | None) -> bytes:
+    shown = new or old
+    assert shown is not None
+    kind, metadata = shown["kind"], shown["metadata"]
+    group, version, plural = RESOURCES[kind]
     request = {
         "uid": uid,
         "kind": {"group": group, "version": version, "kind": kind},
         "resource": {"group": group, "version": version, "resource": plural},
         "name": metadata["name"],
-        "namespace": metadata["namespace"],
-        "operation": "CREATE",
+        "namespace": metadata.get("namespace", metadata["name"]),
+        "operation": "CREATE" if old is None else "DELETE" if new is None else "UPDATE",
         "userInfo": {"username": "developer", "groups": ["system:authenticated"]},
-        "object": content,
-        "oldObject": None,
+        "object": new,
+        "oldObject": old,
         "dryRun": False,
         "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
     }

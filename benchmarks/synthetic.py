@@ -1,7 +1,8 @@
 """A synthetic cluster under deny-all as one YAML text, the same for the same seed and size.
 
 At full size: 1,000 namespaces, 5,000 workloads, 20,000 pods, 10,000 policies, 1,000 VirtualServices, 200
-RequestAuthentications.
+RequestAuthentications. The control plane is under deny-all too, behind policies of its own. In one of ten
+namespaces no proxy reaches istiod.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class Size:
     @property
     def workloads(self) -> int:
         return self.namespaces * WORKLOADS_PER_NAMESPACE
+
+    @property
+    def pods_count(self) -> int:
+        return self.workloads * PODS_PER_WORKLOAD if self.pods else 0
 
 
 CONTROL_PLANE = """\
@@ -95,6 +100,55 @@ metadata: {name: kube-dns, namespace: kube-system}
 spec:
   selector: {k8s-app: kube-dns}
   ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53}]
+"""
+
+CONTROL_PLANE_POLICIES = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny-all, namespace: istio-system}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: allow-dns, namespace: istio-system}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress:
+  - to:
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+      podSelector: {matchLabels: {k8s-app: kube-dns}}
+    ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: istiod, namespace: istio-system}
+spec:
+  podSelector: {matchLabels: {istio: pilot}}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from: [{namespaceSelector: {}}]
+    ports: [{port: 15012}]
+  - ports: [{port: 15017}]
+  egress:
+  - to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16]}}]
+    ports: [{port: 443}]
+  - to: [{ipBlock: {cidr: 0.0.0.0/0}}]
+    ports: [{port: 6443}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: ingress-gateway, namespace: istio-system}
+spec:
+  podSelector: {matchLabels: {istio: ingressgateway}}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - ports: [{port: 8080}, {port: 8443}]
+  egress:
+  - to: [{podSelector: {matchLabels: {istio: pilot}}}]
+    ports: [{port: 15012}]
+  - to: [{namespaceSelector: {}}]
+    ports: [{port: 8080}]
 """
 
 NAMESPACE = """\
@@ -240,7 +294,7 @@ spec:
 
 ALLOW_ISTIOD = """\
 spec:
-  podSelector: {}
+  podSelector: {{}}
   policyTypes:
   - Egress
   egress:
@@ -253,7 +307,7 @@ spec:
           istio: pilot
     ports:
     - protocol: TCP
-      port: 15012
+      port: {port}
 """
 
 ALLOW_GATEWAY = """\
@@ -361,6 +415,7 @@ def documents(size: Size, seed: int = SEED) -> Iterator[str]:
     """The cluster as YAML documents without separators."""
     rng = random.Random(seed)
     yield from CONTROL_PLANE.split("---\n")
+    yield from CONTROL_PLANE_POLICIES.split("---\n")
     for index in range(size.namespaces):
         yield from _namespace(index, size, rng)
 
@@ -375,7 +430,7 @@ def _namespace(index: int, size: Size, rng: random.Random) -> Iterator[str]:
         yield SERVICE.format(ns=ns, name=name)
         if size.pods:
             yield from _pods(index, position, ns, name, tier, rng)
-    yield from _policies(ns, team, names, rng)
+    yield from _policies(index, ns, names, rng)
     yield VIRTUAL_SERVICE.format(ns=ns, name=names[0])
     if index % 5 == 0:
         yield REQUEST_AUTHENTICATION.format(ns=ns, name=names[0], number=index // 5)
@@ -389,17 +444,22 @@ def _pods(index: int, position: int, ns: str, name: str, tier: str, rng: random.
         yield POD.format(ns=ns, name=name, tier=tier, hash=digest, pod=f"p{pod}", node=number % 200, ip=ip)
 
 
-def _policies(ns: str, team: int, names: list[str], rng: random.Random) -> Iterator[str]:
+def istiod_port(index: int) -> int:
+    """The port of istiod that a namespace allows: in one of ten the plaintext one, which no proxy uses."""
+    return 15010 if index % 10 == 9 else 15012
+
+
+def _policies(index: int, ns: str, names: list[str], rng: random.Random) -> Iterator[str]:
     """Ten policies a namespace."""
     yield POLICY_HEAD.format(policy="deny-all", ns=ns) + DENY_ALL
     yield POLICY_HEAD.format(policy="allow-dns", ns=ns) + ALLOW_DNS
-    yield POLICY_HEAD.format(policy="allow-istiod", ns=ns) + ALLOW_ISTIOD
+    yield POLICY_HEAD.format(policy="allow-istiod", ns=ns) + ALLOW_ISTIOD.format(port=istiod_port(index))
     yield POLICY_HEAD.format(policy="allow-gateway", ns=ns) + ALLOW_GATEWAY.format(name=names[0])
     for number in range(3):
         name, other, third = rng.sample(names, 3)
         yield POLICY_HEAD.format(policy=f"to-{number}", ns=ns) + ALLOW_PAIR.format(name=name, other=other)
         yield POLICY_HEAD.format(policy=f"from-{number}", ns=ns) + ALLOW_FROM.format(
-            name=other, other=name, third=third, team=(team + number) % 50
+            name=other, other=name, third=third, team=(index + number) % 50
         )
 
 
