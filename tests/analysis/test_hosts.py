@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from istio_netpol.analysis.hosts import HostGate
+from istio_netpol.analysis.hosts import HostGate, HostLimits
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import HostSettings
@@ -33,7 +33,7 @@ class Answers:
 def gate(
     table: Mapping[str, str], settings: HostSettings | None = None, cluster: AddressSet = NO_CLUSTER
 ) -> HostGate:
-    return HostGate(Answers(table), settings or HostSettings(), cluster)
+    return HostGate(Answers(table), HostLimits(settings or HostSettings(), cluster))
 
 
 def test_a_public_host_has_its_addresses() -> None:
@@ -90,7 +90,7 @@ def test_an_administrator_may_permit_a_private_range() -> None:
 def test_hosts_outside_the_allow_list_are_refused_without_a_query() -> None:
     """A host that no pattern allows is never resolved."""
     answers = Answers({"keys.example": "203.0.114.7"})
-    found = HostGate(answers, HostSettings(allowed_hosts=("*.corp",)), NO_CLUSTER).addresses(
+    found = HostGate(answers, HostLimits(HostSettings(allowed_hosts=("*.corp",)), NO_CLUSTER)).addresses(
         "keys.example", "shop"
     )
     assert found.refused == "keys.example is not among the hosts that the administrator allows"

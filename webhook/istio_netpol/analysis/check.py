@@ -118,7 +118,7 @@ def judge_of(table: FlowTable, resolver: Resolver) -> FlowJudge:
 
 def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:
     """A host gate that refuses the cluster's own addresses."""
-    return HostGate(resolver, table.settings.hosts, table.cluster_addresses)
+    return HostGate(resolver, table.host_limits)
 
 
 def _denied_finding(denied: _Denied) -> Finding:

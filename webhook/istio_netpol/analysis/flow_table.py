@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from istio_netpol.analysis.cluster_addresses import cluster_addresses
+from istio_netpol.analysis.hosts import HostLimits
 from istio_netpol.istio.catalogue import CATALOGUE, outcomes_of
 from istio_netpol.istio.injected_pods import as_injected
 from istio_netpol.istio.mesh_view import MeshView
-from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
@@ -42,7 +42,7 @@ class Needs:
 
 NOTHING = Needs()
 
-_INDEXES = ("_by_namespace", "_users", "cluster_addresses")
+_INDEXES = ("_by_namespace", "_users", "host_limits")
 """What a table works out once, and what stays good enough when policies are added."""
 
 
@@ -93,6 +93,12 @@ class FlowTable:
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
         return table
 
+    def indexed(self) -> FlowTable:
+        """The table itself, with every index made now instead of while a review waits."""
+        for name in _INDEXES:
+            getattr(self, name)
+        return self
+
     @property
     def snapshot(self) -> Snapshot:
         return self.view.snapshot
@@ -118,9 +124,9 @@ class FlowTable:
         return {key for use in uses for key in self._users.get(use, ())}
 
     @cached_property
-    def cluster_addresses(self) -> AddressSet:
-        """The addresses that belong to the cluster itself."""
-        return cluster_addresses(self.view)
+    def host_limits(self) -> HostLimits:
+        """What hosts may stand for, the cluster's own addresses refused."""
+        return HostLimits(self.settings.hosts, cluster_addresses(self.view))
 
     @cached_property
     def _by_namespace(self) -> dict[str, list[RequiredFlow]]:

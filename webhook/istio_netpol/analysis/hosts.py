@@ -52,26 +52,40 @@ class HostAnswer:
     unresolved: str = ""
 
 
+class HostLimits:
+    """What hosts may stand for in one cluster: worked out once, while a gate serves one analysis.
+
+    `cluster` addresses (the API server's, nodes', pods', Services') are refused wherever they lie.
+    """
+
+    def __init__(self, settings: HostSettings, cluster: AddressSet) -> None:
+        self.settings = settings
+        self.forbidden = _forbidden(settings) | (cluster - AddressSet.of(*settings.allowed_private))
+
+    def known(self, host: str) -> AddressSet | None:
+        """The operator's word on a host; None without one."""
+        written = self.settings.known_addresses.get(host)
+        return None if written is None else AddressSet.of(*written)
+
+
 class HostGate:
     """Resolves host names within the administrator's limits. One gate serves one analysis: it counts what
     namespaces bring."""
 
-    def __init__(self, resolver: Resolver, settings: HostSettings, cluster: AddressSet) -> None:
+    def __init__(self, resolver: Resolver, limits: HostLimits) -> None:
         self._resolver = resolver
-        self._settings = settings
-        self._known = {host: AddressSet.of(*found) for host, found in settings.known_addresses.items()}
-        self._forbidden = _forbidden(settings) | (cluster - AddressSet.of(*settings.allowed_private))
+        self._limits = limits
+        self._settings = limits.settings
+        self._forbidden = limits.forbidden
         self._brought: dict[str, dict[str, int]] = {}
         self._answers: dict[str, HostAnswer] = {}
 
     def addresses(self, host: str, namespace: str) -> HostAnswer:
         """What a host stands for, asked on behalf of an object of `namespace`; the operator's own word is
-        never refused.
-
-        `cluster` addresses (the API server's, nodes', pods', Services') are refused wherever they lie.
-        """
-        if host in self._known:
-            return HostAnswer(host, self._known[host])
+        never refused."""
+        known = self._limits.known(host)
+        if known is not None:
+            return HostAnswer(host, known)
         answer = self._answers.get(host)
         if answer is None:
             answer = self._answers[host] = self._ask(host)
@@ -79,8 +93,9 @@ class HostGate:
 
     def literal(self, text: str, addresses: AddressSet, namespace: str) -> HostAnswer:
         """The same limits for addresses that were written instead of a host."""
-        if text in self._known:
-            return HostAnswer(text, self._known[text])
+        known = self._limits.known(text)
+        if known is not None:
+            return HostAnswer(text, known)
         if not self._is_allowed(text):
             return _not_allowed(text)
         if addresses & self._forbidden:

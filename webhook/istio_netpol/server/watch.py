@@ -80,7 +80,7 @@ class Watch:
             for problem in state.problems:
                 self._log.error("the source is broken; the last good state is kept", problem=problem)
             return
-        table = FlowTable.of(state.snapshot, self._settings)
+        table = FlowTable.of(state.snapshot, self._settings).indexed()
         self._reviewer.take(table)
         self._failure = ""
         self._log.info("the source was read", objects=state.snapshot.object_count)
