@@ -20,16 +20,16 @@ from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.openings import reach_of
 from istio_netpol.analysis.selectors import newly_isolated
 from istio_netpol.istio.gateways import GATEWAY_NAME_LABEL
-from istio_netpol.istio.injected_pods import as_injected
+from istio_netpol.istio.injected_pods import as_injected, with_injected
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import DestinationRule, Gateway, RequestAuthentication, ServiceEntry
-from istio_netpol.model.pod_classes import controller_of
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.services import EndpointSlice
+from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
 
 
@@ -61,9 +61,7 @@ def review_change(
     """
     unseen = [each for each in old if each.ref.key not in table.needs]
     before = table.with_objects(unseen) if unseen else table
-    namespaces = {each.namespace for each in put if isinstance(each, Workload)}
-    namespaces |= {each.name for each in put if isinstance(each, Namespace)}
-    snapshot = as_injected(before.snapshot.with_changes(put, remove), table.settings.mesh, namespaces)
+    snapshot = _snapshot_after(before, put, remove)
     after = FlowJudge(MeshView(snapshot, table.settings), gate_of(before, resolver))
     changed = (*put, *remove)
     review = _Review(before, after, changed, submitter)
@@ -80,6 +78,15 @@ def _isolates(policy: NetworkPolicy, table: FlowTable) -> bool:
         newly_isolated(policy.pod_selector, policy.namespace, direction, table.snapshot)
         for direction in policy.policy_types
     )
+
+
+def _snapshot_after(before: FlowTable, put: Sequence[Any], remove: Sequence[Any]) -> Snapshot:
+    """The snapshot with the change, and with what injection adds to its pods."""
+    mesh = before.settings.mesh
+    snapshot = before.snapshot.with_changes(put, remove)
+    snapshot = with_injected(snapshot, mesh, [each for each in put if isinstance(each, Workload)])
+    relabelled = [each.name for each in put if isinstance(each, Namespace)]
+    return as_injected(snapshot, mesh, relabelled) if relabelled else snapshot
 
 
 class _Review:
@@ -109,7 +116,7 @@ class _Review:
             yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
 
     def _controller(self, workload: Workload) -> ObjectRef:
-        return controller_of(workload, self._view.snapshot.of_type(Workload, workload.namespace))
+        return self._view.snapshot.root(workload)
 
     def _count_hosts(self, needed: Iterable[RequiredFlow]) -> None:
         """Lets what the namespaces' other objects bring count first, so that a cap holds for all together."""
@@ -217,7 +224,8 @@ class _Review:
         _, kind, namespace, name = key
         snapshot = self._view.snapshot
         changed = [each for each in self._changed if isinstance(each, Workload) and each.ref.key == key]
-        classes = [each for each in snapshot.workloads(namespace) if each.ref.key == key]
+        named = snapshot.workloads_named(namespace, kind, name)
+        classes = [each for each in named if each.ref.key == key]
         if classes:
             return classes
         if changed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from istio_netpol.istio.hosts import Hosts
@@ -50,7 +50,9 @@ class Backends:
 
     def services_of(self, workload: Workload) -> tuple[Service, ...]:
         """The Services that select the workload's pods, sorted by name."""
-        indexed = self._snapshot.by_namespace("services-by-label", _services_by_label).get(workload.namespace)
+        indexed = self._snapshot.by_namespace("services-by-label", (Service,), _services_by_label).get(
+            workload.namespace
+        )
         if not indexed:
             return ()
         own = workload.labels.items()
@@ -139,8 +141,10 @@ class Backends:
                 for endpoint in slice_.endpoints:
                     yield Backend(self._peer(endpoint, service.namespace), port.protocol, number)
 
-    def _slices(self, service: Service) -> tuple[EndpointSlice, ...]:
-        found = self._snapshot.by_namespace("endpoint-slices", _slices_by_service).get(service.namespace)
+    def _slices(self, service: Service) -> Sequence[EndpointSlice]:
+        found = self._snapshot.by_namespace("endpoint-slices", (EndpointSlice,), _slices_by_service).get(
+            service.namespace
+        )
         return found[0].get(service.name, ()) if found else ()
 
     def _peer(self, endpoint: EndpointAddress, namespace: str) -> Peer:
@@ -201,8 +205,8 @@ def _services_by_label(shard: Shard) -> tuple[dict[tuple[str, str], list[Service
     return (found,) if found else ()
 
 
-def _slices_by_service(shard: Shard) -> tuple[dict[str, tuple[EndpointSlice, ...]], ...]:
-    found: dict[str, tuple[EndpointSlice, ...]] = {}
+def _slices_by_service(shard: Shard) -> tuple[dict[str, list[EndpointSlice]], ...]:
+    found: dict[str, list[EndpointSlice]] = {}
     for each in shard.of_type(EndpointSlice):
-        found[each.service] = (*found.get(each.service, ()), each)
+        found.setdefault(each.service, []).append(each)
     return (found,) if found else ()

@@ -84,7 +84,9 @@ class Gateways:
         scoped = self._control_plane.scopes_gateways
         found: dict[_Pair, list[tuple[str, Labels]]] = {}
         seen: set[tuple[str, tuple[_Pair, ...]]] = set()
-        for home, selectors in self._snapshot.by_namespace("gateway-selectors", _gateway_selectors).items():
+        for home, selectors in self._snapshot.by_namespace(
+            "gateway-selectors", (Gateway,), _gateway_selectors
+        ).items():
             for pairs in selectors:
                 key = (home if scoped else "", pairs)
                 if key not in seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh import DestinationRule, ServiceEntry
@@ -10,7 +10,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.shard import Shard
 from istio_netpol.model.snapshot import Snapshot
 
-_EntriesByHost = Mapping[str, tuple[ServiceEntry, ...]]
+_EntriesByHost = Mapping[str, Sequence[ServiceEntry]]
 
 
 class Hosts:
@@ -69,7 +69,9 @@ class Hosts:
         return None
 
     def _entries(self, host: str) -> Iterator[ServiceEntry]:
-        for (by_host,) in self._snapshot.by_namespace("service-entry-hosts", _entries_by_host).values():
+        for (by_host,) in self._snapshot.by_namespace(
+            "service-entry-hosts", (ServiceEntry,), _entries_by_host
+        ).values():
             yield from by_host.get(host, ())
 
     def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
@@ -125,9 +127,8 @@ def _patterns(host: str) -> Iterator[str]:
 
 
 def _entries_by_host(shard: Shard) -> tuple[_EntriesByHost, ...]:
-    found: dict[str, tuple[ServiceEntry, ...]] = {}
+    found: dict[str, list[ServiceEntry]] = {}
     for entry in shard.of_type(ServiceEntry):
         for host in entry.hosts:
-            key = host.rstrip(".").lower()
-            found[key] = (*found.get(key, ()), entry)
+            found.setdefault(host.rstrip(".").lower(), []).append(entry)
     return (found,) if found else ()

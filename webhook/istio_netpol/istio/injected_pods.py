@@ -24,18 +24,21 @@ def as_injected(
     """The snapshot with the label on the pods of templates that will be injected; of these namespaces, or
     of all."""
     names = snapshot.namespace_names if namespaces is None else sorted(namespaces)
-    injectors = Injectors(snapshot, settings.root_namespace)
-    return snapshot.with_changes(
-        put=[each for name in names for each in _labelled(snapshot, settings, injectors, name)]
-    )
+    found = (each for name in names for each in snapshot.of_type(Workload, name))
+    return snapshot.with_changes(put=_labelled(found, snapshot, settings))
+
+
+def with_injected(snapshot: Snapshot, settings: MeshSettings, workloads: Iterable[Workload]) -> Snapshot:
+    """The same where only these workloads of it are new."""
+    return snapshot.with_changes(put=_labelled(workloads, snapshot, settings))
 
 
 def _labelled(
-    snapshot: Snapshot, settings: MeshSettings, injectors: Injectors, name: str
+    workloads: Iterable[Workload], snapshot: Snapshot, settings: MeshSettings
 ) -> Iterator[Workload]:
-    namespace = snapshot.namespace(name)
-    for workload in snapshot.of_type(Workload, name):
-        if TLS_MODE_LABEL in workload.labels:
-            continue
-        if injection_of(workload, namespace, settings, injectors).injected:
-            yield replace(workload, labels={**workload.labels, TLS_MODE_LABEL: "istio"})
+    injectors = Injectors(snapshot, settings.root_namespace)
+    for workload in workloads:
+        if TLS_MODE_LABEL not in workload.labels:
+            namespace = snapshot.namespace(workload.namespace)
+            if injection_of(workload, namespace, settings, injectors).injected:
+                yield replace(workload, labels={**workload.labels, TLS_MODE_LABEL: "istio"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from istio_netpol.istio.hosts import is_exported
@@ -31,16 +31,18 @@ def _routing(view: MeshView, host: str) -> Iterator[VirtualService]:
     """The VirtualServices with the host among theirs; they may write a Service of their namespace by name."""
     in_full = f".svc.{view.settings.mesh.cluster_domain}"
     written = (host, f"{host.removesuffix(in_full)}.svc") if host.endswith(in_full) else (host,)
-    for (by_host,) in view.snapshot.by_namespace("virtual-service-hosts", _by_host).values():
+    for (by_host,) in view.snapshot.by_namespace(
+        "virtual-service-hosts", (VirtualService,), _by_host
+    ).values():
         for each in written:
             yield from by_host.get(each, ())
 
 
-def _by_host(shard: Shard) -> tuple[Mapping[str, tuple[VirtualService, ...]], ...]:
-    found: dict[str, tuple[VirtualService, ...]] = {}
+def _by_host(shard: Shard) -> tuple[Mapping[str, Sequence[VirtualService]], ...]:
+    found: dict[str, list[VirtualService]] = {}
     for each in shard.of_type(VirtualService):
         for host in each.hosts:
             key = host.rstrip(".").lower()
             key = key if "." in key or key == "*" else f"{key}.{each.ref.namespace}.svc"
-            found[key] = (*found.get(key, ()), each)
+            found.setdefault(key, []).append(each)
     return (found,) if found else ()

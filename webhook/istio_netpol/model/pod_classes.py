@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from istio_netpol.model.references import ObjectRef
@@ -30,59 +30,53 @@ _HASH_LABELS = {
     "pod-template-hash": ("apps/v1", "Deployment"),
     "rollouts-pod-template-hash": ("argoproj.io/v1alpha1", "Rollout"),
 }
-_Controllers = dict[tuple[str, str], Workload]
+Key = tuple[str, str]
+"""Kind and name of a member of a namespace."""
+
+Members = Mapping[Key, Workload]
+
+LONGEST_OWNERSHIP = 4
+"""Owners that are followed from a pod to the controller that a person would edit; a ring ends here."""
 
 
-def classes_of(members: Sequence[Workload], distinguishing: frozenset[str]) -> tuple[Workload, ...]:
-    """The classes of one namespace, sorted by kind and name.
+def root_of(workload: Workload, members: Members) -> ObjectRef:
+    """The controller that a person would edit, by ownerReferences, and by the template hash where a
+    ReplicaSet was not read."""
+    ref = workload.ref
+    for _ in range(LONGEST_OWNERSHIP):
+        owner = workload.owner
+        if owner is None:
+            return ref
+        parent = members.get((owner.kind, owner.name)) if owner.kind != "Pod" else None
+        if parent is None:
+            return _unread_owner(owner, workload)
+        workload, ref = parent, parent.ref
+    return ref
+
+
+def classes_of_family(
+    keys: Iterable[Key], members: Members, roots: Mapping[Key, ObjectRef], distinguishing: frozenset[str]
+) -> Iterable[Workload]:
+    """The classes of the members that share a root; `keys` are theirs, in order.
 
     Pods of a controller with equal labels, ports, service account and network mode are one class, which
     carries the controller's name. A controller's template is a class of its own unless running pods already
     carry its labels. `distinguishing` are the instance labels that selectors name.
     """
-    ignored = INSTANCE_LABELS - distinguishing
-    controllers: _Controllers = {
-        (each.ref.kind, each.ref.name): each for each in members if each.ref.kind != "Pod"
-    }
-    families: dict[tuple[str, str], list[Workload]] = {}
-    roots: dict[tuple[str, str], ObjectRef] = {}
-    for each in members:
-        root = _root(each, controllers)
-        if each.ref.kind != "Pod" and root != each.ref and (root.kind, root.name) in controllers:
-            continue
-        families.setdefault((root.kind, root.name), []).append(each)
-        roots[(root.kind, root.name)] = root
-    found = [
-        cls
-        for key, family in families.items()
-        for cls in _family_classes(roots[key], family, controllers.get(key), ignored)
-    ]
-    return tuple(sorted(found, key=lambda each: (each.ref.kind, each.ref.name)))
+    family: list[Workload] = []
+    root: ObjectRef | None = None
+    controller: Workload | None = None
+    for key in keys:
+        controller = _controller(roots[key], members)
+        # A controller that a known one owns is told by the latter's template.
+        if key[0] == "Pod" or controller is None or roots[key] == members[key].ref:
+            family.append(members[key])
+            root = roots[key]
+    return _family_classes(root, family, controller, INSTANCE_LABELS - distinguishing) if root else ()
 
 
-def controller_of(workload: Workload, members: Sequence[Workload]) -> ObjectRef:
-    """The object whose class the workload belongs to, among the members of its namespace: what a person
-    would edit."""
-    if workload.owner is None:
-        return workload.ref
-    return _root(
-        workload, {(each.ref.kind, each.ref.name): each for each in members if each.ref.kind != "Pod"}
-    )
-
-
-def _root(workload: Workload, controllers: _Controllers) -> ObjectRef:
-    """The controller that a person would edit, by ownerReferences, and by the template hash where a
-    ReplicaSet was not read."""
-    ref = workload.ref
-    for _ in range(4):
-        owner = workload.owner
-        if owner is None:
-            return ref
-        parent = controllers.get((owner.kind, owner.name))
-        if parent is None:
-            return _unread_owner(owner, workload)
-        workload, ref = parent, parent.ref
-    return ref
+def _controller(root: ObjectRef, members: Members) -> Workload | None:
+    return members.get((root.kind, root.name)) if root.kind != "Pod" else None
 
 
 def _unread_owner(owner: Owner, workload: Workload) -> ObjectRef:

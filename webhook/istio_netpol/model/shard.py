@@ -3,70 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+from istio_netpol.model.class_index import ChangedClassIndex, ClassIndex
+from istio_netpol.model.label_index import PolicyIndex
 from istio_netpol.model.labels import Labels, Selector
-from istio_netpol.model.pod_classes import INSTANCE_LABELS, classes_of
+from istio_netpol.model.pod_classes import INSTANCE_LABELS, Key, root_of
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 
 T = TypeVar("T")
-Key = tuple[str, str]
 Objects = Mapping[type, Mapping[Key, Any]]
 
 
-class LabelIndex:
-    """Positions of labelled things by (key, value), so that a selector looks at few of them."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The indexes of an earlier shard, and the names of what changed since."""
 
-    def __init__(self, labelled: Iterable[Labels]) -> None:
-        self._labels = tuple(labelled)
-        self._postings: dict[tuple[str, str], list[int]] = {}
-        for position, labels in enumerate(self._labels):
-            for pair in labels.items():
-                self._postings.setdefault(pair, []).append(position)
-
-    def select(self, selector: Selector) -> list[int]:
-        """Positions that the selector matches, ascending."""
-        candidates: Iterable[int] = range(len(self._labels))
-        if selector.match_labels:
-            postings = [self._postings.get(pair, []) for pair in selector.match_labels]
-            smallest: list[int] = min(postings, key=len)
-            candidates = smallest
-        return [position for position in candidates if selector.matches(self._labels[position])]
+    classes: ClassIndex | None = None
+    workloads: frozenset[Key] = frozenset()
+    policies: PolicyIndex | None = None
+    policy_names: frozenset[str] = frozenset()
 
 
-class PolicyIndex:
-    """The policies of a namespace by one label pair of their podSelector, so that a pod looks at few of
-    them."""
-
-    def __init__(self, policies: Iterable[NetworkPolicy]) -> None:
-        self._by_pair: dict[tuple[str, str], list[NetworkPolicy]] = {}
-        self._others: list[NetworkPolicy] = []
-        for policy in policies:
-            pairs = policy.pod_selector.match_labels
-            (self._by_pair.setdefault(pairs[0], []) if pairs else self._others).append(policy)
-
-    def select(self, labels: Labels) -> tuple[NetworkPolicy, ...]:
-        """The policies whose podSelector matches, sorted by name."""
-        found = [policy for policy in self._others if policy.pod_selector.matches(labels)]
-        if self._by_pair:
-            for pair in labels.items():
-                found += [
-                    policy for policy in self._by_pair.get(pair, ()) if policy.pod_selector.matches(labels)
-                ]
-        return tuple(sorted(found, key=lambda policy: policy.name))
+_MOST_CHANGES = 64
+"""Changed members with which an earlier index is still used; one of its own is cheaper then."""
 
 
 class Shard:
     """The objects of one namespace by type, then by kind and name. Never changes."""
 
-    def __init__(self, namespace: Namespace, objects: Objects) -> None:
+    def __init__(
+        self,
+        namespace: Namespace,
+        objects: Objects,
+        instance_keys: Mapping[tuple[type, Key], frozenset[str]] | None = None,
+        kept: _Kept = _Kept(),
+    ) -> None:
         self.namespace = namespace
         self._objects = objects
+        self._instance_keys = instance_keys or {}
+        self._kept = kept
         self._policies_for: dict[Workload, tuple[NetworkPolicy, ...]] = {}
-        self._classes: tuple[frozenset[str], tuple[Workload, ...], LabelIndex] | None = None
+        self._classes: ClassIndex | ChangedClassIndex | None = None
+        self._policy_index: PolicyIndex | None = None
 
     @classmethod
     def of(cls, implied: Namespace, members: Iterable[Any]) -> Shard:
@@ -75,6 +59,8 @@ class Shard:
     def with_changes(self, put: Iterable[Any], remove: Iterable[Any]) -> Shard:
         """The shard after members were stored or deleted; only the types that change are copied."""
         namespace, changed = self.namespace, {}
+        instance_keys = dict(self._instance_keys)
+        touched: dict[type, set[Key]] = {}
         for member, is_put in [(each, False) for each in remove] + [(each, True) for each in put]:
             if isinstance(member, Namespace):
                 namespace = member if is_put else implied_namespace(member.name)
@@ -83,11 +69,30 @@ class Shard:
             if type_ not in changed:
                 changed[type_] = dict(self._objects.get(type_, {}))
             key = (member.ref.kind, member.ref.name)
+            touched.setdefault(type_, set()).add(key)
+            instance_keys.pop((type_, key), None)
             if is_put:
                 changed[type_][key] = member
+                if keys := _instance_keys(member):
+                    instance_keys[type_, key] = keys
             else:
                 changed[type_].pop(key, None)
-        return Shard(namespace, {**self._objects, **changed})
+        kept = self._kept_after(touched)
+        return Shard(namespace, {**self._objects, **changed}, instance_keys, kept)
+
+    def _kept_after(self, touched: Mapping[type, set[Key]]) -> _Kept:
+        """What later shards may go by: our own indexes, or those that we went by ourselves."""
+        kept = self._kept
+        if isinstance(self._classes, ClassIndex):
+            kept = replace(kept, classes=self._classes, workloads=frozenset())
+        if self._policy_index is not None:
+            kept = replace(kept, policies=self._policy_index, policy_names=frozenset())
+        workloads = kept.workloads | touched.get(Workload, set())
+        names = kept.policy_names | {name for _, name in touched.get(NetworkPolicy, ())}
+        return _Kept(
+            *((kept.classes, workloads) if len(workloads) <= _MOST_CHANGES else (None, frozenset())),
+            *((kept.policies, names) if len(names) <= _MOST_CHANGES else (None, frozenset())),
+        )
 
     def find(self, type_: type[T], name: str, kind: str = "") -> T | None:
         members: Mapping[Key, T] = self._objects.get(type_, {})
@@ -110,41 +115,61 @@ class Shard:
     def distinguishing(self) -> frozenset[str]:
         """The labels of single pods of a controller that a selector of this namespace tells apart, usually
         none."""
-        keys: set[str] = set()
-        for policy in self.policies:
-            keys |= _selector_keys(policy)
-        for service in self.of_type(Service):
-            keys.update(service.selector or ())
-        return frozenset(keys & INSTANCE_LABELS)
+        return frozenset(key for keys in self._instance_keys.values() for key in keys)
 
     def workloads(self, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
-        return self._classified(distinguishing)[1]
+        return self._classified(distinguishing).workloads
 
     def select(self, selector: Selector, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
-        _, workloads, index = self._classified(distinguishing)
-        return tuple(workloads[position] for position in index.select(selector))
+        return self._classified(distinguishing).select(selector)
+
+    def workloads_named(self, kind: str, name: str, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
+        return self._classified(distinguishing).named(kind, name)
+
+    def root(self, workload: Workload) -> ObjectRef:
+        """The object that a person would edit to change these pods."""
+        return root_of(workload, self._objects.get(Workload, {}))
 
     def policies_for(self, workload: Workload) -> tuple[NetworkPolicy, ...]:
-        """The policies that select the workload's pods; a policy never selects hostNetwork pods."""
+        """The policies that select the workload's pods, sorted by name; a policy never selects hostNetwork
+        pods."""
         if workload.host_network:
             return ()
         found = self._policies_for.get(workload)
         if found is None:
-            found = self._policies_for[workload] = self._policy_index.select(workload.labels)
+            found = self._policies_for[workload] = tuple(
+                sorted(self._selecting(workload.labels), key=lambda policy: policy.name)
+            )
         return found
 
-    @cached_property
-    def _policy_index(self) -> PolicyIndex:
-        return PolicyIndex(self.policies)
+    def _selecting(self, labels: Labels) -> list[NetworkPolicy]:
+        kept = self._kept
+        if kept.policies is None or not kept.policy_names:
+            if self._policy_index is None:
+                self._policy_index = kept.policies or PolicyIndex(self.policies)
+            return self._policy_index.select(labels)
+        unchanged = [each for each in kept.policies.select(labels) if each.name not in kept.policy_names]
+        present = (self.find(NetworkPolicy, name) for name in kept.policy_names)
+        return unchanged + [each for each in present if each and each.pod_selector.matches(labels)]
 
-    def _classified(
-        self, distinguishing: frozenset[str]
-    ) -> tuple[frozenset[str], tuple[Workload, ...], LabelIndex]:
+    def _classified(self, distinguishing: frozenset[str]) -> ClassIndex | ChangedClassIndex:
         known = self._classes
-        if known is None or known[0] != distinguishing:
-            workloads = classes_of(self.of_type(Workload), distinguishing)
-            known = self._classes = (distinguishing, workloads, LabelIndex(each.labels for each in workloads))
+        if known is None or known.distinguishing != distinguishing:
+            kept, members = self._kept, self._objects.get(Workload, {})
+            before = kept.classes
+            if before is None or before.distinguishing != distinguishing:
+                known = ClassIndex(members, distinguishing)
+            else:
+                known = ChangedClassIndex(before, members, kept.workloads) if kept.workloads else before
+            self._classes = known
         return known
+
+
+def _instance_keys(member: Any) -> frozenset[str]:
+    """The labels of single pods of a controller that a policy or Service selects by."""
+    if isinstance(member, NetworkPolicy):
+        return INSTANCE_LABELS & _selector_keys(member)
+    return INSTANCE_LABELS.intersection(member.selector or ()) if isinstance(member, Service) else frozenset()
 
 
 def _selector_keys(policy: NetworkPolicy) -> set[str]:

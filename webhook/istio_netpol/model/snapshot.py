@@ -8,16 +8,34 @@ its own namespaces' part of them stale.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
 from istio_netpol.model.shard import Shard
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 
 T = TypeVar("T")
-Spread = dict[str, tuple[Any, ...]]
+Answers = dict[str, tuple[Any, ...]]
 """An answer that spans namespaces: what each namespace adds to it, where it adds anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """An answer with the types of objects that it is made from, and the namespaces whose part is stale."""
+
+    answers: Answers
+    types: frozenset[type]
+    stale: frozenset[str]
+
+    def after(self, changes: Mapping[str, frozenset[type] | None]) -> Spread:
+        """The same after types of objects changed in namespaces; None: the namespace came or went."""
+        stale = [name for name, types in changes.items() if types is None or types & self.types]
+        return replace(self, stale=self.stale.union(stale)) if stale else self
+
 
 CLUSTER_SCOPE = ""
 """The shard of objects without a namespace (Nodes)."""
@@ -27,11 +45,9 @@ class Snapshot:
     """Objects by namespace, with the indexes that evaluation and flow rules need. Never changes;
     `with_changes` makes another."""
 
-    def __init__(
-        self, shards: Mapping[str, Shard], spreads: Mapping[Any, tuple[Spread, frozenset[str]]] | None = None
-    ) -> None:
+    def __init__(self, shards: Mapping[str, Shard], spreads: Mapping[Any, Spread] | None = None) -> None:
         self._shards = shards
-        self._spreads: dict[Any, tuple[Spread, frozenset[str]]] = dict(spreads or {})
+        self._spreads: dict[Any, Spread] = dict(spreads or {})
 
     @classmethod
     def of(cls, objects: Iterable[Any]) -> Snapshot:
@@ -51,18 +67,19 @@ class Snapshot:
             puts.setdefault(_home(each), []).append(each)
         for each in remove:
             removes.setdefault(_home(each), []).append(each)
-        changed = frozenset(puts) | frozenset(removes)
+        changes: dict[str, frozenset[type] | None] = {}
         shards = dict(self._shards)
-        for name in changed:
-            before = shards.get(name) or Shard.of(implied_namespace(name), ())
-            after = before.with_changes(puts.get(name, ()), removes.get(name, ()))
+        for name in puts.keys() | removes.keys():
+            members = puts.get(name, []), removes.get(name, [])
+            before = shards.get(name)
+            after = (before or Shard.of(implied_namespace(name), ())).with_changes(*members)
+            changes[name] = frozenset(type(each) for part in members for each in part) if before else None
             if after.object_count:
                 shards[name] = after
-            else:
-                shards.pop(name, None)
-        return Snapshot(
-            shards, {key: (spread, stale | changed) for key, (spread, stale) in self._spreads.items()}
-        )
+            elif shards.pop(name, None):
+                changes[name] = None
+        spreads = {key: spread.after(changes) for key, spread in self._spreads.items()}
+        return Snapshot(shards, spreads)
 
     @property
     def namespace_names(self) -> tuple[str, ...]:
@@ -88,7 +105,7 @@ class Snapshot:
 
     def every(self, type_: type[T]) -> Iterator[T]:
         """All objects of a type, sorted by namespace, kind and name."""
-        spread = self._spread(("type", type_), lambda shard: shard.of_type(type_))
+        spread = self._spread(("type", type_), (type_,), lambda shard: shard.of_type(type_))
         for name in sorted(spread):
             yield from spread[name]
 
@@ -96,6 +113,16 @@ class Snapshot:
         """The classes of pods of a namespace."""
         shard = self._shards.get(namespace)
         return shard.workloads(self._distinguishing()) if shard else ()
+
+    def workloads_named(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
+        """The classes of pods of one name: a controller's, or a pod's of its own."""
+        shard = self._shards.get(namespace)
+        return shard.workloads_named(kind, name, self._distinguishing()) if shard else ()
+
+    def root(self, workload: Workload) -> ObjectRef:
+        """The object that a person would edit to change these pods; its name is that of their class."""
+        shard = self._shards.get(workload.namespace)
+        return shard.root(workload) if shard else workload.ref
 
     def every_workload(self) -> Iterator[Workload]:
         for name in self.namespace_names:
@@ -110,7 +137,9 @@ class Snapshot:
         """The workloads of all namespaces that a pod selector matches."""
         distinguishing = self._distinguishing()
         spread = self._spread(
-            ("pods", selector, distinguishing), lambda shard: shard.select(selector, distinguishing)
+            ("pods", selector, distinguishing),
+            (Workload,),
+            lambda shard: shard.select(selector, distinguishing),
         )
         return tuple(workload for name in sorted(spread) for workload in spread[name])
 
@@ -118,19 +147,21 @@ class Snapshot:
         """The names of the namespaces whose labels a selector matches."""
         spread = self._spread(
             ("namespaces", selector),
+            (Namespace,),
             lambda shard: (True,) if selector.matches(shard.namespace.labels) else (),
         )
         return frozenset(name for name in spread if name != CLUSTER_SCOPE)
 
     def by_namespace(
-        self, key: str, compute: Callable[[Shard], tuple[Any, ...]]
+        self, key: str, types: tuple[type, ...], compute: Callable[[Shard], tuple[Any, ...]]
     ) -> Mapping[str, tuple[Any, ...]]:
         """What each namespace adds to an answer, where it adds anything; kept under `key` across changes
-        of other namespaces.
+        of other namespaces and other types.
 
-        `compute` must depend on the shard alone, and must be the same for the same key.
+        `compute` must depend on objects of these types in the shard alone, and must be the same for the same
+        key.
         """
-        return self._spread(("by namespace", key), compute)
+        return self._spread(("by namespace", key), types, compute)
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects
@@ -152,19 +183,24 @@ class Snapshot:
         return shard.policies_for(workload) if shard else ()
 
     def _distinguishing(self) -> frozenset[str]:
-        spread = self._spread("distinguishing", lambda shard: tuple(shard.distinguishing))
-        return frozenset(key for keys in spread.values() for key in keys)
+        types = (NetworkPolicy, Service)
+        answers = self._spread("distinguishing", types, lambda shard: tuple(shard.distinguishing))
+        return frozenset(key for keys in answers.values() for key in keys)
 
-    def _spread(self, key: Any, compute: Callable[[Shard], tuple[Any, ...]]) -> Spread:
-        spread, stale = self._spreads.get(key, ({}, frozenset(self._shards)))
-        if not stale:
-            return spread
-        fresh = {name: answer for name, answer in spread.items() if name not in stale}
-        for name in stale:
+    def _spread(
+        self, key: Any, types: tuple[type, ...], compute: Callable[[Shard], tuple[Any, ...]]
+    ) -> Answers:
+        known = self._spreads.get(key)
+        if known is not None and not known.stale:
+            return known.answers
+        answers = dict(known.answers) if known else {}
+        for name in known.stale if known else self._shards:
             if name in self._shards and (answer := compute(self._shards[name])):
-                fresh[name] = answer
-        self._spreads[key] = (fresh, frozenset())
-        return fresh
+                answers[name] = answer
+            else:
+                answers.pop(name, None)
+        self._spreads[key] = Spread(answers, frozenset(types), frozenset())
+        return answers
 
 
 def _home(value: Any) -> str:

@@ -21,7 +21,7 @@ from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFl
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.services import Service
 from istio_netpol.model.shard import Shard
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import Namespace, Workload
 
 if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
@@ -80,7 +80,7 @@ def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[Requi
 def _served(gateway: KubernetesGateway, view: MeshView) -> Iterator[Service]:
     place = (gateway.ref.namespace, gateway.ref.name)
     view.depends_on("Service")
-    for namespace in sorted(view.snapshot.by_namespace("waypoint-users", _choosing)):
+    for namespace in sorted(view.snapshot.by_namespace("waypoint-users", (Namespace, Service), _choosing)):
         for service in view.snapshot.of_type(Service, namespace):
             if not service.is_headless and waypoint_of(view, service) == place:
                 yield service
