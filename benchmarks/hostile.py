@@ -29,6 +29,7 @@ from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.server.reviewer import Reviewer
 
 VICTIM = "app-0000"
+OPEN = "open"
 REVIEWS = 5
 BESIDE = ("Deployment create", "Pod create", "NetworkPolicy allow create", "NetworkPolicy deny-all create")
 
@@ -40,6 +41,8 @@ class Shape:
     name: str
     count: int
     objects: Callable[[int], Iterator[Manifest]]
+    review: Callable[[], Manifest] | None = None
+    """A request that is about all of them, where it is not the last of them."""
 
 
 def _policies(count: int) -> Iterator[Manifest]:
@@ -76,6 +79,29 @@ def _pods(count: int) -> Iterator[Manifest]:
         yield yaml.safe_load(text.POD.format(ns=VICTIM, ip=ip, **values))
 
 
+def _served_workloads(count: int) -> Iterator[Manifest]:
+    """Workloads with a policy each."""
+    yield from _workloads(count)
+    for number in range(count):
+        found = _policy(f"p-{number}", _to(VICTIM, f"w-{number + 1}"))
+        found["spec"]["podSelector"] = {"matchLabels": {"app": f"w-{number}"}}
+        yield found
+
+
+def _open_workloads(count: int) -> Iterator[Manifest]:
+    """Workloads of a namespace that nothing isolates yet."""
+    yield yaml.safe_load(text.NAMESPACE.format(ns=OPEN, team=0))
+    for number in range(count):
+        yield yaml.safe_load(text.DEPLOYMENT.format(ns=OPEN, name=f"w-{number}", tier="back"))
+
+
+def _deny_all() -> Manifest:
+    found = _policy("deny-all", {})
+    found["metadata"]["namespace"] = OPEN
+    found["spec"] = yaml.safe_load(text.DENY_ALL)["spec"]
+    return found
+
+
 def _virtual_services(count: int) -> Iterator[Manifest]:
     for number in range(count):
         found = yaml.safe_load(text.VIRTUAL_SERVICE.format(ns=VICTIM, name="svc-1"))
@@ -107,6 +133,8 @@ SHAPES = (
     Shape("ports in one policy", 5_000, _ports),
     Shape("ipBlocks in one policy", 10_000, _blocks),
     Shape("workloads", 5_000, _workloads),
+    Shape("workloads with a policy each", 5_000, _served_workloads),
+    Shape("workloads before a first deny-all", 5_000, _open_workloads, _deny_all),
     Shape("pods of one controller", 5_000, _pods),
     Shape("VirtualServices of one gateway", 1_000, _virtual_services),
     Shape("VirtualServices and policies of one gateway", 1_000, _gateway_policies),
@@ -129,12 +157,15 @@ def _of(shape: Shape, plan: Plan) -> Iterator[Figure]:
         times = [min(seconds(lambda: work(snapshot, plan)) for _ in range(2)) for snapshot in (half, whole)]  # noqa: B023
         yield Figure(f"{label}: {what}", "s", [times[1]])
         yield Figure(f"{label}: {what}, against half of them", "x", [times[1] / times[0]], at_most=2.5)
-    table = FlowTable.of(whole, settings_for(plan.size))
+    table = FlowTable.of(whole, settings_for(plan.size)).indexed()
     reviewer = Reviewer(ReadOnlyStore(), Offline())
     reviewer.take(table)
     reviews = {kind.name: kind.review(0, 1) for kind in KINDS if kind.name in BESIDE}
-    last = list(shape.objects(count))[-1]
-    reviews["last of them"] = create(last)
+    if shape.review:
+        reviews[f"{shape.review()['kind']} about all of them"] = create(shape.review())
+    else:
+        *_, last = shape.objects(count)
+        reviews["last of them"] = create(last)
     for name, body in reviews.items():
         yield Figure(f"{label}: {name}", "ms", _reviews(reviewer, body))
 

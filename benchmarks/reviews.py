@@ -105,9 +105,9 @@ def _allow_istiod(index: int) -> Manifest:
 KINDS = (
     Kind("Deployment create", lambda at: (None, _deployment(at)), weight=4),
     Kind("Deployment create, calls", lambda at: (None, _deployment(at, **{CALLS: "svc-1:80"}))),
-    Kind("Deployment scaled", lambda at: (_deployment(at, "svc-1"), _scaled(at)), weight=4),
+    Kind("Deployment scaled", lambda at: (_deployment(at, "svc-1"), _scaled(at)), weight=12),
     Kind("Deployment relabelled", lambda at: (_deployment(at, "svc-1"), _relabelled(at))),
-    Kind("Pod create", lambda at: (None, _pod(at)), weight=8),
+    Kind("Pod create", lambda at: (None, _pod(at)), weight=16),
     Kind("VirtualService create", lambda at: (None, _virtual_service(at))),
     Kind("RequestAuthentication create", lambda at: (None, _request_authentication(at))),
     Kind("NetworkPolicy deny-all create", lambda at: (None, _policy(at, "stricter", text.DENY_ALL))),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.analysis.joining import joined
-from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.manifests.encode import SEPARATOR, to_yaml
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import NetworkPolicy
 
@@ -95,7 +95,7 @@ def _with_policies(head: str, policies: Sequence[NetworkPolicy]) -> str:
     left = MAX_MESSAGE - sum(len(part.encode()) for part in (head, start, end, _rest(len(policies))))
     documents: list[str] = []
     for policy in policies:
-        document = ("---\n" if documents else "") + to_yaml([policy])
+        document = (SEPARATOR if documents else "") + to_yaml([policy])
         left -= len(document.encode())
         if left < 0:
             break

@@ -35,8 +35,8 @@ def lint(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _selects_nothing(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
-    workloads = snapshot.workloads(policy.namespace)
-    if workloads and not any(policy.pod_selector.matches(each.labels) for each in workloads):
+    namespace = policy.namespace
+    if snapshot.workloads(namespace) and not snapshot.select(namespace, policy.pod_selector):
         message = f"{policy.ref}: spec.podSelector matches no workload of namespace {policy.namespace}"
         yield Finding(
             Issue.POLICY_SELECTS_NOTHING, Severity.INFO, policy.ref, message, field="spec.podSelector"

@@ -11,6 +11,9 @@ from istio_netpol.manifests.yaml_scalars import resolve
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 
+SEPARATOR = "---\n"
+"""What stands between two documents of one text."""
+
 
 def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
     """The policy as the API server would take it, keys in the order that people expect."""
@@ -41,7 +44,7 @@ def to_yaml(policies: Sequence[NetworkPolicy], comments: Mapping[str, str] | Non
             encode_policy(policy), Dumper=_Dumper, sort_keys=False, width=10**6, allow_unicode=True
         )
         documents.append((f"# {comment}\n" if comment else "") + text)
-    return "---\n".join(documents)
+    return SEPARATOR.join(documents)
 
 
 class _Dumper(yaml.CSafeDumper):

@@ -142,12 +142,20 @@ class Shard:
             )
         return found
 
+    def index(self, distinguishing: frozenset[str]) -> None:
+        """Makes the indexes now that later shards will go by."""
+        self._classified(distinguishing)
+        self._own_policy_index()
+
+    def _own_policy_index(self) -> PolicyIndex:
+        if self._policy_index is None:
+            self._policy_index = PolicyIndex(self.policies)
+        return self._policy_index
+
     def _selecting(self, labels: Labels) -> list[NetworkPolicy]:
         kept = self._kept
-        if kept.policies is None or not kept.policy_names:
-            if self._policy_index is None:
-                self._policy_index = kept.policies or PolicyIndex(self.policies)
-            return self._policy_index.select(labels)
+        if self._policy_index is not None or kept.policies is None:
+            return self._own_policy_index().select(labels)
         unchanged = [each for each in kept.policies.select(labels) if each.name not in kept.policy_names]
         present = (self.find(NetworkPolicy, name) for name in kept.policy_names)
         return unchanged + [each for each in present if each and each.pod_selector.matches(labels)]

@@ -81,6 +81,11 @@ class Snapshot:
         spreads = {key: spread.after(changes) for key, spread in self._spreads.items()}
         return Snapshot(shards, spreads)
 
+    def index(self) -> None:
+        """Makes the indexes of every namespace now, so that changes of this snapshot only add to them."""
+        for shard in self._shards.values():
+            shard.index(self._distinguishing())
+
     @property
     def namespace_names(self) -> tuple[str, ...]:
         return tuple(sorted(name for name in self._shards if name != CLUSTER_SCOPE))
