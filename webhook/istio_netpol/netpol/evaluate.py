@@ -17,7 +17,7 @@ from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, Verdict
 from istio_netpol.model.workloads import Workload
-from istio_netpol.netpol.peers import addresses_named, addresses_of, covers, names_pod
+from istio_netpol.netpol.peers import addresses_of, covers, names_pod
 from istio_netpol.netpol.ports import admits_port
 
 _ALL_OPEN = Verdict()
@@ -96,7 +96,7 @@ def _side(
                 continue
             if _names(rule, policy.namespace, pod, connection.snapshot):
                 named.append(RuleRef(policy, direction, index))
-            elif addresses := addresses_named(rule.peers):
+            elif addresses := rule.addresses:
                 by_address.append((RuleRef(policy, direction, index), addresses))
     by_block = _allowing(by_address, peer, bool(named)) if by_address else []
     return SideVerdict(
@@ -109,7 +109,9 @@ def _names(rule: PolicyRule, policy_namespace: str, pod: Workload | None, snapsh
     if not rule.peers:
         # "If this field is empty or missing, this rule matches all sources".
         return True
-    return pod is not None and any(names_pod(peer, policy_namespace, pod, snapshot) for peer in rule.peers)
+    return pod is not None and any(
+        names_pod(peer, policy_namespace, pod, snapshot) for peer in rule.selectors
+    )
 
 
 def _allowing(by_address: _ByAddress, peer: Peer, is_named: bool) -> list[RuleRef]:
@@ -125,7 +127,7 @@ def _allowing(by_address: _ByAddress, peer: Peer, is_named: bool) -> list[RuleRe
     else:
         return [ref for ref, _ in by_address]
     alone = [ref for ref, part in by_address if covers(part, addresses)]
-    if alone or is_named:
+    if alone or is_named or len(by_address) == 1:
         return alone
     if not covers(AddressSet.union(part for _, part in by_address), addresses):
         return []

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, Address, AddressSet
 from istio_netpol.model.policies import PolicyPeer
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
-
-NO_ADDRESSES = AddressSet()
 
 
 def names_pod(peer: PolicyPeer, policy_namespace: str, pod: Workload, snapshot: Snapshot) -> bool:
@@ -27,14 +24,6 @@ def names_pod(peer: PolicyPeer, policy_namespace: str, pod: Workload, snapshot: 
     # "If podSelector is also set, [it] selects the pods matching podSelector in the namespaces selected by
     # namespaceSelector. Otherwise it selects all pods in the namespaces selected by namespaceSelector."
     return peer.pod_selector is None or peer.pod_selector.matches(pod.labels)
-
-
-def addresses_named(peers: Iterable[PolicyPeer]) -> AddressSet:
-    """What the ipBlocks of a rule name together: "combined using a logical OR operation"."""
-    blocks = [peer.ip_block.addresses for peer in peers if peer.ip_block is not None]
-    if len(blocks) == 1:
-        return blocks[0]
-    return AddressSet.union(blocks) if blocks else NO_ADDRESSES
 
 
 def addresses_of(workload: Workload) -> AddressSet:

@@ -12,7 +12,6 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.address_line import LAST, Stretches, stretches
 from istio_netpol.netpol.cluster_masks import ClusterMasks
 from istio_netpol.netpol.masks import Cells, Mask, overlay
-from istio_netpol.netpol.peers import addresses_named
 from istio_netpol.netpol.port_sets import EVERY_PORT, PortSets
 from istio_netpol.netpol.ports import names, opened
 
@@ -85,7 +84,7 @@ class Profiles:
             known = self._admissions[policy, direction] = [
                 _Admission(
                     self._cluster.named(rule.peers, policy.namespace),
-                    addresses_named(rule.peers) if rule.peers else ALL_ADDRESSES,
+                    rule.addresses if rule.peers else ALL_ADDRESSES,
                     rule.ports,
                 )
                 for rule in policy.rules(direction)
