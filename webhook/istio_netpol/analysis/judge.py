@@ -8,7 +8,8 @@ from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.results import Judged
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4
-from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.verdicts import OPEN, Verdict
 from istio_netpol.netpol.evaluate import judge
 
@@ -29,10 +30,18 @@ class FlowJudge:
     def __init__(self, view: MeshView, gate: HostGate) -> None:
         self.view = view
         self.gate = gate
+        self._verdicts: dict[tuple[Peer, Peer, Protocol, int], Verdict] = {}
 
     def verdict(self, flow: RequiredFlow) -> Verdict:
         """The policies' word on a flow as it stands; to an unresolved host it counts as allowed where any
-        address is."""
+        address is. Many objects may need the same connection: it is judged once."""
+        connection = (flow.source, flow.destination, flow.protocol, flow.port)
+        found = self._verdicts.get(connection)
+        if found is None:
+            found = self._verdicts[connection] = self._judged(flow)
+        return found
+
+    def _judged(self, flow: RequiredFlow) -> Verdict:
         verdict = judge(self.view.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
         return Verdict(
             egress=OPEN if self._is_stand_in(flow.source) else verdict.egress,

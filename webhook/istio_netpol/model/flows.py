@@ -30,9 +30,9 @@ class FlowKind(StrEnum):
     HBONE = "hbone"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class PodsPeer:
-    """The pods of one workload."""
+    """The pods of one workload. Two are equal if they stand for the same one of the same snapshot."""
 
     workload: Workload
 
