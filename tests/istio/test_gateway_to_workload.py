@@ -480,29 +480,58 @@ def external_name(name: str, *ports: int) -> Service:
     return Service(ref("v1", "Service", "shop/pay"), numbers, None, "ExternalName", external_name=name)
 
 
+def test_external_name_is_another_name() -> None:
+    """The route leads where the Service of the other name leads, through further names too."""
+    exposed = virtual_service("shop/pay", to("pay", 80))
+    over = replace(external_name("pay.shop.svc.cluster.local", 80), ref=ref("v1", "Service", "shop/over"))
+    way = virtual_service("shop/over", to("over", 80))
+    alias = external_name("cart.shop.svc.cluster.local")
+    for found in (alias, external_name("cart.shop.svc.cluster.local.", 80)):
+        expected = [f"{FROM} Deployment shop/cart TCP 8080"]
+        assert told(RULE, exposed, view(exposed, EDGE, SHOP, found)) == expected
+        assert told(RULE, way, view(way, EDGE, SHOP, found, over)) == expected
+
+
+def test_external_name_of_a_service_entry_leads_to_its_endpoints() -> None:
+    """Not to what DNS says of the host: Istio knows better."""
+    exposed = virtual_service("shop/pay", to("pay", 443))
+    entry = service_entry(
+        "shop/pay", "pay.example.com", resolution="STATIC", endpoints=(endpoint("192.0.2.9"),)
+    )
+    alias = external_name("pay.example.com", 443)
+    assert told(RULE, exposed, view(exposed, EDGE, SHOP, alias, entry)) == [f"{OUTSIDE} 192.0.2.9/32 TCP 443"]
+
+
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    "name",
     [
-        ("pay.example.com", f"{OUTSIDE} pay.example.com TCP 80"),
-        ("192.0.2.9", f"{OUTSIDE} 192.0.2.9/32 TCP 80"),
-        ("cart.shop.svc.cluster.local", f"{FROM} Deployment shop/cart TCP 8080"),
+        "pay.example.com",
+        "192.0.2.9",
+        "cart.shop",
+        "pay.shop.svc.cluster.local",
+        "gone.shop.svc.cluster.local",
     ],
 )
-def test_external_name_is_another_name(name: str, expected: str) -> None:
-    """DNS answers with the other name; the port stays what was asked for."""
+def test_external_name_that_istio_does_not_know_leads_nowhere(name: str) -> None:
+    """Such a route answers 503 and connects to nobody, so nothing is opened for it; rings end as well."""
     exposed = virtual_service("shop/pay", to("pay", 80))
-    for alias in (external_name(name), external_name(name, 80)):
-        assert told(RULE, exposed, view(exposed, EDGE, SHOP, alias)) == [expected]
-
-
-def test_external_name_that_names_itself_ends() -> None:
-    """A ring of names leads nowhere."""
-    exposed = virtual_service("shop/pay", to("pay", 80))
-    mesh = view(exposed, EDGE, external_name("pay.shop.svc.cluster.local", 80))
+    wildcard = service_entry("shop/any", "*.example.com")
+    mesh = view(exposed, EDGE, SHOP, external_name(name, 80), wildcard)
+    assert flows(RULE, exposed, mesh) == []
     assert complaints(RULE, exposed, mesh) == [
-        "VirtualService shop/pay: spec.http[0].route[0].destination.host: Service shop/pay is "
-        "another name for "
-        "pay.shop.svc.cluster.local, behind which nothing is known"
+        "VirtualService shop/pay: spec.http[0].route[0].destination.host: Service shop/pay is another name "
+        f"for {name}, a host that Istio does not know, so it routes there nowhere; add a ServiceEntry for "
+        "the host, or name a Service in full"
+    ]
+
+
+def test_external_name_of_a_service_without_the_port_is_told() -> None:
+    """The other name's ports count."""
+    exposed = virtual_service("shop/pay", to("pay", 81))
+    mesh = view(exposed, EDGE, SHOP, external_name("cart.shop.svc.cluster.local"))
+    assert complaints(RULE, exposed, mesh) == [
+        "VirtualService shop/pay: spec.http[0].route[0].destination.host: Service shop/pay is another name "
+        "for Service shop/cart, behind which nothing answers on 81"
     ]
 
 

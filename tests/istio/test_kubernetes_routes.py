@@ -33,7 +33,7 @@ from istio_netpol.model.gateway_api import (
     ReferenceGrant,
 )
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort
+from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort, WorkloadEndpoint
 
 GATEWAY = gateway_api_gateway("shop/gw")
 CART = listening("shop/cart", 8080)
@@ -344,6 +344,26 @@ def test_other_ways_to_a_backend_elsewhere_need_its_consent() -> None:
     for backend in (hostname, to_cart(name="alias")):
         flow = first_flow(RULE, route(backend), GATEWAY, alias, *elsewhere)
         assert (str(flow.destination), flow.consented) == ("Deployment pay/api", False)
+
+
+def test_external_name_leads_where_istio_knows_its_host() -> None:
+    """To the endpoints of a ServiceEntry, not to what DNS says; without one Istio connects to nobody."""
+    alias = service("shop/alias", 443, type="ExternalName", external_name="api.example.com")
+    backend = to_cart(name="alias", port=443)
+    assert flows(RULE, route(backend), GATEWAY, alias) == []
+    assert findings(RULE, route(backend), GATEWAY, alias) == [
+        f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: Service shop/alias is another name for "
+        "api.example.com, a host that Istio does not know, so it routes there nowhere; add a ServiceEntry "
+        "for the host, or name a Service in full"
+    ]
+    entry = ServiceEntry(
+        ref("ServiceEntry", "shop/api"),
+        ("api.example.com",),
+        ports=(ServiceEntryPort(443),),
+        resolution="STATIC",
+        endpoints=(WorkloadEndpoint("192.0.2.9"),),
+    )
+    assert flows(RULE, route(backend), GATEWAY, alias, entry) == ["shop/gw-istio -> 192.0.2.9/32 TCP 443"]
 
 
 def test_granted_backend_has_consented() -> None:

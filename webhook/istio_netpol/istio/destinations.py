@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.model.connections import Protocol
@@ -88,6 +89,8 @@ def _of_service(
                 f"no DestinationRule defines subset {name} of {service.ref}; create it, or correct the name"
             )
             return None, (_unknown(asked, "subset", sentence),)
+    if service.external_name:
+        return _of_alias(asked, service, ports, subset, view)
     found = _over_tcp(each for port in ports for each in view.backends(service, port, subset))
     findings = [
         _undeclared(asked, service, pod, port) for pod, port in view.undeclared(service, ports, subset)
@@ -95,6 +98,29 @@ def _of_service(
     if not found and not findings:
         findings.append(_unknown(asked, "host", _no_pods(service, name)))
     return Answers(service, found), tuple(findings)
+
+
+def _of_alias(
+    asked: Asked, service: Service, ports: tuple[int, ...], subset: Labels | None, view: MeshView
+) -> tuple[Answers | None, tuple[Finding, ...]]:
+    """What is behind an ExternalName, by the ports of what it is another name for."""
+    target = aliased(service, asked.client_namespace, view)
+    if target is None:
+        return None, (_unknown(asked, "host", no_such_alias(service)),)
+    found = _over_tcp(
+        each
+        for port in ports
+        for each in (
+            view.entry_backends(target, port)
+            if isinstance(target, ServiceEntry)
+            else view.backends(target, port, subset)
+        )
+    )
+    if not found:
+        listed = ", ".join(str(each) for each in ports)
+        sentence = f"{service.ref} is another name for {target.ref}, behind which nothing answers on {listed}"
+        return None, (_unknown(asked, "host", sentence),)
+    return Answers(target, found), ()
 
 
 def _ports(asked: Asked, target: Service | ServiceEntry) -> tuple[int, ...] | Finding:
@@ -140,8 +166,6 @@ def _no_such_host(written: str, full: str) -> str:
 
 
 def _no_pods(service: Service, subset: str) -> str:
-    if service.external_name:
-        return f"{service.ref} is another name for {service.external_name}, behind which nothing is known"
     if not service.selector:
         return f"{service.ref} has no selector, and the input holds no endpoints for it; add them"
     part = f"subset {subset} of {service.ref}" if subset else f"{service.ref}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.attachment import refusal
 from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
@@ -151,6 +152,9 @@ def _target(route: KubernetesRoute, backend: BackendRef, view: MeshView) -> Serv
             backend.field,
             f"the port of {target.ref} is missing, so Istio refuses the backend; add it",
         )
+    if isinstance(target, Service) and target.external_name:
+        known = aliased(target, route.ref.namespace, view)
+        return known or unknown(route.ref, backend.field, no_such_alias(target))
     return target
 
 

@@ -1,0 +1,41 @@
+"""ExternalName Services as Istio's routes see them: one more name of what its registry holds.
+
+For a host that the registry does not hold there is no cluster: a route to it answers 503, or 500 where it is
+an HTTPRoute, and connects to nobody, whatever DNS says of the host. A client without such a route asks DNS.
+
+Source: `resolveServiceAliases` in `pilot/pkg/model/push_context.go`, Istio 1.31; seen on a running mesh.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.services import Service
+
+if TYPE_CHECKING:
+    from istio_netpol.istio.mesh_view import MeshView
+
+
+def aliased(service: Service, namespace: str, view: MeshView) -> Service | ServiceEntry | None:
+    """The end of a chain of ExternalNames; None for a ring, and for a host that Istio does not know by just
+    that name."""
+    seen = set()
+    while service.external_name and service.ref not in seen:
+        seen.add(service.ref)
+        host = service.external_name.rstrip(".").lower()
+        target = view.resolve_host(host, namespace)
+        if isinstance(target, ServiceEntry):
+            return target if host in target.hosts else None
+        if target is None or host != view.service_host(target):
+            return None
+        service = target
+    return None if service.external_name else service
+
+
+def no_such_alias(service: Service) -> str:
+    """What a finding says of an ExternalName that leads nowhere."""
+    return (
+        f"{service.ref} is another name for {service.external_name}, a host that Istio does not know, so it "
+        "routes there nowhere; add a ServiceEntry for the host, or name a Service in full"
+    )
