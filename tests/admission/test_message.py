@@ -126,7 +126,7 @@ def test_one_connection_is_one_connection() -> None:
             service("shop/ledger"),
         ]
     )
-    assert "it would cut 1 connection that" in state.validate(caller).message
+    assert "policies deny 1 connection that" in state.validate(caller).message
 
 
 @given(st.lists(st.text(max_size=600), max_size=60))

@@ -130,7 +130,7 @@ def test_the_request_says_where_an_object_lives_not_the_object() -> None:
     kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
     refused = state("reject").validate(stranger, kind=kind, name="cart", namespace="shop")
     assert refused.message.startswith("Deployment shop/cart is refused")
-    assert "- Deployment shop/cart: egress" in refused.message
+    assert "required-by: Deployment/shop/cart\n" in refused.message
 
 
 def test_kinds_of_other_groups_are_not_mistaken_for_ours() -> None:

@@ -209,7 +209,7 @@ def test_address_that_an_administrator_refuses_is_denied_in_every_strict_mode() 
     assert refused.rules == ("istiod-to-jwks", "jwks-host-refused")
     assert refused.message.startswith(
         "RequestAuthentication eve/jwt is refused: it asks for what the administrator refuses.\n"
-        "- RequestAuthentication eve/jwt: 169.254.169.254 is a private, reserved or cluster address; "
+        "- 169.254.169.254 is a private, reserved or cluster address; "
     )
     assert [(each.rule, each.field) for each in refused.causes] == [
         ("jwks-host-refused", "spec.jwtRules[0].jwksUri")

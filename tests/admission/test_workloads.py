@@ -51,8 +51,8 @@ def test_workload_that_lacks_its_istiod_is_refused_with_what_lets_it_pass() -> N
     assert not refused.allowed
     assert refused.rules == ("dns", "proxy-to-istiod")
     assert refused.message.startswith(
-        "Deployment shop/cart is refused: it would cut 3 connections that the mesh needs.\n"
-        "- Deployment shop/cart: egress to Deployment kube-system/coredns (TCP 53) is denied by "
+        "Deployment shop/cart is refused: policies deny 3 connections that it needs.\n"
+        "- egress to Deployment kube-system/coredns (TCP 53) is denied by "
         "NetworkPolicy shop/deny-all; it is needed because its sidecar finds istiod by name\n"
     )
     assert state.after(*shown(refused)).validate(CART).allowed

@@ -103,6 +103,17 @@ def test_stand_in_takes_the_place_of_an_absent_istiod() -> None:
     )
 
 
+def test_istiod_where_anybody_may_write_is_told_of() -> None:
+    """Whoever runs istiod elsewhere reads why it does not count, and which setting makes it count."""
+    mesh = view(SHOP, WEB, istiod("mesh/istiod"))
+    flows(RULE, WEB, mesh)
+    (assumption,) = mesh.assumptions
+    assert assumption.endswith(
+        "; the one of namespace mesh does not count until the setting admission.trustedNamespaces says that "
+        "only administrators write there"
+    )
+
+
 def test_nothing_is_assumed_beside_a_real_istiod() -> None:
     """The stand-in is not taken where the cluster has its own."""
     mesh = view(SHOP, WEB, istiod())

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.analysis.joining import joined
 from istio_netpol.manifests.encode import SEPARATOR, to_yaml
-from istio_netpol.model.findings import Finding
+from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.policies import NetworkPolicy
 
 MAX_MESSAGE = 8192
@@ -73,20 +73,27 @@ def refusals(sentences: Iterable[str]) -> tuple[str, ...]:
 
 def _sentences(described: str, refused: Sequence[Finding]) -> str:
     """One line that says what is refused, and one for each finding, as far as they fit."""
-    cut = sum(1 for finding in refused if finding.verdict is not None)
-    lines = [f"{one_line(described)} is refused: it asks for what the administrator refuses."]
-    if cut:
-        connections = f"{cut} connection" + ("s" if cut > 1 else "")
-        lines = [f"{one_line(described)} is refused: it would cut {connections} that the mesh needs."]
+    lines = [f"{one_line(described)} is refused: {_reason(refused)}."]
     left = MAX_SENTENCES
     for position, finding in enumerate(refused):
-        line = f"- {one_line(finding.message)}"
+        line = f"- {one_line(finding.message.removeprefix(f'{described}: '))}"
         left -= len(line.encode()) + 1
         if left < 0:
             lines.append(f"- and {len(refused) - position} more")
             break
         lines.append(line)
     return "\n".join(lines)
+
+
+def _reason(refused: Sequence[Finding]) -> str:
+    """What is wrong with the object itself, or with what it does to others."""
+    denied = [finding for finding in refused if finding.verdict is not None]
+    if not denied:
+        return "it asks for what the administrator refuses"
+    connections = f"{len(denied)} connection" + ("s" if len(denied) > 1 else "")
+    if any(finding.rule is Issue.IMPACT for finding in denied):
+        return f"it would cut {connections} that the mesh needs"
+    return f"policies deny {connections} that it needs"
 
 
 def _with_policies(head: str, policies: Sequence[NetworkPolicy]) -> str:

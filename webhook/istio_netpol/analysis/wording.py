@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from istio_netpol.analysis.remedies import Unmendable
 from istio_netpol.analysis.results import Judged
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.policies import Direction
 
 
 def denial(judged: Judged) -> str:
@@ -59,14 +59,13 @@ def _side(judged: Judged, direction: Direction) -> str:
         if direction is Direction.EGRESS
         else f"to {flow.destination} from {flow.source}"
     )
-    by = _policies(judged.verdict.side(direction).isolated_by)
-    return f"{direction.lower()} {ends} ({flow.protocol} {flow.port}) is denied by {by}"
+    names = sorted(policy.key for policy in judged.verdict.side(direction).isolated_by)
+    denied = f"{direction.lower()} {ends} ({flow.protocol} {flow.port}) is denied"
+    if len(names) == 1:
+        return f"{denied} by NetworkPolicy {names[0]}"
+    # Most of them are there to allow something: it is their sum that denies.
+    return f"{denied}, since none of NetworkPolicies {', '.join(names)} allows it"
 
 
 def _connection(flow: RequiredFlow) -> str:
     return f"the connection from {flow.source} to {flow.destination} ({flow.protocol} {flow.port})"
-
-
-def _policies(policies: Iterable[NetworkPolicy]) -> str:
-    names = sorted(policy.key for policy in policies)
-    return f"NetworkPolicy {names[0]}" if len(names) == 1 else f"NetworkPolicies {', '.join(names)}"

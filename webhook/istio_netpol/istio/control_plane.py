@@ -61,8 +61,11 @@ class ControlPlane:
     def real_istiods(self) -> tuple[Workload, ...]:
         """The istiod pods where only administrators write: elsewhere anybody can label pods like this, and
         would get every proxy to connect to them."""
-        found = self._snapshot.select_anywhere(ISTIOD)
-        return tuple(each for each in found if each.namespace in self._administered)
+        return tuple(each for each in self._labelled_istiods if each.namespace in self._administered)
+
+    @cached_property
+    def _labelled_istiods(self) -> tuple[Workload, ...]:
+        return self._snapshot.select_anywhere(ISTIOD)
 
     @cached_property
     def scopes_gateways(self) -> bool:
@@ -85,7 +88,7 @@ class ControlPlane:
         A name that no istiod carries is a tag, which may point to any of them.
         """
         if not self.real_istiods:
-            return (self._stand_ins.istiod(),)
+            return (self._stand_ins.istiod({each.namespace for each in self._labelled_istiods}),)
         wanted = canonical_revision(revision)
         found = tuple(each for each in self.real_istiods if revision_of(each) == wanted)
         return found or self.real_istiods

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 
 from istio_netpol.model.connections import Protocol
@@ -36,8 +37,15 @@ class StandIns:
         """Where the stand-ins that were taken are assumed to run."""
         return frozenset(workload.namespace for workload in self._taken)
 
-    def istiod(self) -> Workload:
-        return self._take(self._istiod, "istiod")
+    def istiod(self, not_counted: Collection[str] = ()) -> Workload:
+        """The istiod of the standard chart; `not_counted` are namespaces whose istiod is not trusted."""
+        remark = ""
+        if not_counted:
+            remark = (
+                f"; the one of namespace {' and '.join(sorted(not_counted))} does not count until the "
+                "setting admission.trustedNamespaces says that only administrators write there"
+            )
+        return self._take(self._istiod, "istiod", remark)
 
     def dns(self) -> Workload:
         return self._take(self._dns, "cluster DNS")
@@ -74,11 +82,11 @@ class StandIns:
         ref = ObjectRef("apps/v1", "Deployment", self._settings.mesh.root_namespace, name, ASSUMED)
         return Workload(ref=ref, labels=labels, ports=ports, service_account=f"{name}-service-account")
 
-    def _take(self, workload: Workload, what: str) -> Workload:
+    def _take(self, workload: Workload, what: str, remark: str = "") -> Workload:
         if workload not in self._taken:
             labels = ", ".join(f"{key}={value}" for key, value in sorted(workload.labels.items()))
             self._taken[workload] = (
                 f"the input holds no {what.removeprefix('an ')}: assumed {what} in namespace "
-                f"{workload.namespace} with labels {labels}, which nothing isolates"
+                f"{workload.namespace} with labels {labels}, which nothing isolates{remark}"
             )
         return workload
