@@ -50,9 +50,10 @@ class Telling:
     def refused(self, status: Mapping[str, Any], shows: str) -> None:
         """The first causes of a refusal, and one policy of the remedy in full."""
         message, causes = status["message"], status["details"]["causes"]
-        self._verdict("REFUSED", self._colours.error, message.splitlines()[0])
-        for cause in causes[:SHOWN_CAUSES]:
-            self._wrapped(cause["message"], first="   - ", indent="     ")
+        first, *lines = message.splitlines()
+        self._verdict("REFUSED", self._colours.error, first)
+        for line in lines[: min(len(causes), SHOWN_CAUSES)]:
+            self._wrapped(line.removeprefix("- "), first="   - ", indent="     ")
         self._rest(len(causes) - SHOWN_CAUSES, "connection", "connections")
         documents = command_in(message).partition("\n")[2].rpartition("\nEOF")[0].split("\n---\n")
         shown = next(each for each in documents if f"\n  name: {shows}" in each)
