@@ -128,8 +128,15 @@ class AdmissionSettings:
     exempt_groups: tuple[str, ...] = ("system:nodes",)
     """Never judged, besides kube-system and the webhook's own namespace."""
 
-    trusted_namespaces: tuple[str, ...] = ("istio-system", "kyma-system", "kube-system")
-    """Namespaces whose objects may open other namespaces: only cluster administrators write there."""
+    trusted_namespaces: tuple[str, ...] = (
+        "istio-system",
+        "istio-ingress",
+        "istio-egress",
+        "kyma-system",
+        "kube-system",
+    )
+    """Namespaces in which only cluster administrators write: their objects may open other namespaces, and
+    their istiod and gateways are believed. By default those into which Istio's guides and Kyma install."""
 
     max_request_bytes: int = 8 * 1024 * 1024
     """The largest request that is read: an object and what it was before, each at most what etcd stores."""
