@@ -9,7 +9,7 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile pyproject.t
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint bench lock coverage mutation clean
+.PHONY: help venv tools demo test lint bench lock coverage mutation clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,10 @@ $(STAMP): pyproject.toml requirements-dev.lock
 demo: $(STAMP) ## Show the webhook at work on example manifests.
 	@$(BIN)/python tests/demo/run.py
 
-test: $(STAMP) ## Run all tests, two at a time.
+tools: $(STAMP) ## Build the programs that the tests run: a real API server, kubectl, helm ...
+	@$(BIN)/python -m tests.tools.build
+
+test: $(STAMP) tools ## Run all tests, two at a time.
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(STAMP) ## Check style, formatting, types and layers.

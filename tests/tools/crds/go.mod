@@ -1,0 +1,11 @@
+module istio-netpol.io/tests/tools/crds
+
+go 1.26.0
+
+// Only the manifests in these modules are read, nothing of them is compiled: keep `go mod tidy` away.
+require (
+	github.com/argoproj/argo-rollouts v1.9.2
+	github.com/cert-manager/cert-manager v1.21.2
+	istio.io/api v1.31.4
+	sigs.k8s.io/gateway-api v1.6.3
+)
