@@ -1,4 +1,5 @@
-"""What all tests share: the `--update` option, golden files, and how hard the laws are tried."""
+"""What all tests share: the `--update` option, golden files, how hard the laws are tried, and the fixtures of
+a real API server."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+pytest_plugins = ["tests.cluster.fixtures"]
 
 Golden = Callable[[Path, str], None]
 

@@ -1,0 +1,83 @@
+"""CustomResourceDefinitions, read from the Go modules that publish them; none is kept in this repository."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.cluster.control_plane import ControlPlane
+from tests.tools.programs import PINS
+
+ISTIO = "istio.io/api"
+GATEWAY_API = "sigs.k8s.io/gateway-api"
+ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
+CERT_MANAGER = "github.com/cert-manager/cert-manager"
+
+FILES = {
+    ISTIO: "kubernetes/customresourcedefinitions.gen.yaml",
+    GATEWAY_API: "config/crd/standard/*.yaml",
+    ARGO_ROLLOUTS: "manifests/crds/*-crd.yaml",
+    CERT_MANAGER: "deploy/crds/*.yaml",
+}
+"""Where each module has them."""
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+MARK = "defined-for-a-test-with"
+"""A label by which definitions are removed in one request; one by one costs the API server far more."""
+
+
+def crds(module: str) -> Iterator[dict[str, Any]]:
+    """The CustomResourceDefinitions of a module, in the version that `tests/tools/crds/go.mod` pins."""
+    for file in sorted(_folder(module).glob(FILES[module])):
+        for document in yaml.load_all(file.read_bytes(), yaml.CSafeLoader):
+            if document and document["kind"] == "CustomResourceDefinition":
+                yield document
+
+
+@contextlib.contextmanager
+def defined(plane: ControlPlane, *modules: str) -> Iterator[list[str]]:
+    """Has the API server serve the modules' custom resources, and removes them at the end with all their
+    objects; yields the names of the definitions."""
+    definitions = [definition for module in modules for definition in crds(module)]
+    names = [str(definition["metadata"]["name"]) for definition in definitions]
+    try:
+        for definition in definitions:
+            labels = {**definition["metadata"].get("labels", {}), MARK: names[0]}
+            plane.create(
+                DEFINITIONS, {**definition, "metadata": {**definition["metadata"], "labels": labels}}
+            )
+        for name in names:
+            plane.wait_until(f"{name} is established", partial(_is_established, plane, name))
+        yield names
+    finally:
+        plane.api().request("DELETE", f"{DEFINITIONS}?labelSelector={MARK}%3D{names[0]}")
+        for name in names:
+            plane.wait_until(f"{name} is gone", partial(_is_gone, plane, name))
+
+
+def _is_established(plane: ControlPlane, name: str) -> bool:
+    status = plane.api().request("GET", f"{DEFINITIONS}/{name}").object["status"]
+    conditions = status.get("conditions") or []
+    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
+
+
+def _is_gone(plane: ControlPlane, name: str) -> bool:
+    return plane.api().request("GET", f"{DEFINITIONS}/{name}").status == 404
+
+
+def _folder(module: str) -> Path:
+    """Where Go keeps the module's files; it fetches them unless `make tools` did."""
+    go = shutil.which("go")
+    assert go is not None, "CRDs are read with Go, which is not installed"
+    command = [go, "-C", str(PINS / "crds"), "mod", "download", "-json", module]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    return Path(json.loads(done.stdout)["Dir"])

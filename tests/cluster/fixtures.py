@@ -1,0 +1,93 @@
+"""A real Kubernetes API server for tests: `control_plane`, `namespace`, `controller_manager`.
+
+Each worker of pytest-xdist has a cluster of its own, which starts when a test first asks for it and stops at
+the end of the session.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from tests.tools.programs import ASSETS, absent, located
+
+if TYPE_CHECKING:
+    from tests.cluster.control_plane import ControlPlane
+
+CONTROL_PLANE = "control_plane"
+
+
+class Unavailable(pytest.skip.Exception):
+    """What a test needs is not on this machine."""
+
+
+def require(*programs: str) -> None:
+    """Skips the test that asks for programs which are not there; in CI it fails."""
+    reason = absent(*programs)
+    if reason is not None:
+        _do_without(reason)
+
+
+def require_go() -> None:
+    """Skips the test that reads Go modules where there is no Go; in CI it fails."""
+    if shutil.which("go") is None:
+        _do_without("Go, which reads the modules that hold CRDs, is not installed")
+
+
+def _do_without(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    raise Unavailable(reason)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """etcd and kube-apiserver, ready. All tests of a worker share it, so each works in its own namespace."""
+    from tests.cluster.control_plane import ControlPlane  # most runs of pytest need none
+
+    require(*ASSETS)
+    programs = {name: path for name in (*ASSETS, "kube-controller-manager") if (path := located(name))}
+    plane = ControlPlane(tmp_path_factory.mktemp("cluster"), programs)
+    try:
+        plane.start()
+        yield plane
+    finally:
+        plane.stop()
+        shutil.rmtree(plane.folder / "etcd", ignore_errors=True)
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> str:
+    """A namespace of the test's own, in which `tenant` may edit."""
+    return control_plane.namespace()
+
+
+@pytest.fixture(scope="module")
+def controller_manager(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """The control plane with kube-controller-manager, for the tests of one module."""
+    require("kube-controller-manager")
+    try:
+        control_plane.start_controller_manager()
+        yield control_plane
+    finally:
+        control_plane.controller_manager.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows where the servers' logs are, and how they end, under a test of theirs that failed; and one line
+    for all tests that are skipped for one reason, which pytest would list test by test."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, Unavailable):
+        report.longrepr = (__file__, None, f"Skipped: {call.excinfo.value}")
+    plane = getattr(item, "funcargs", {}).get(CONTROL_PLANE)
+    if report.failed and plane is not None:
+        for server in plane.processes:
+            if server.log.exists():
+                report.sections.append((f"{server.name}: {server.log}", server.last_lines()))
+    return report

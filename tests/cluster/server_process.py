@@ -1,0 +1,107 @@
+"""A server that lives no longer than the process that started it, and logs to a file."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+PORTS = range(20000, 32768)
+"""Below the ports that systems give to outgoing connections: while a server is down, no client's own
+connection can take its port, or reach itself there."""
+
+DEATH_SIGNAL = 1
+"""`PR_SET_PDEATHSIG` of prctl(2)."""
+
+
+_CANDIDATES = itertools.count(os.getpid() * 16)
+"""Workers that start at the same moment look at different ports."""
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on; another one at every call."""
+    for number in itertools.islice(_CANDIDATES, 100):
+        port = PORTS[number % len(PORTS)]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"none of 100 ports between {PORTS[0]} and {PORTS[-1]} is free")
+
+
+class ServerProcess:
+    """Runs a command in `folder`, where its log is `<name>.log`; it can be stopped and started again."""
+
+    def __init__(self, folder: Path, command: Sequence[str | Path]) -> None:
+        self.command = [str(part) for part in command]
+        self.name = Path(self.command[0]).name
+        self.log = folder / f"{self.name}.log"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None, f"{self.name} was not started"
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended without being asked to."""
+        return self._process is not None and self._process.poll() is not None
+
+    def start(self) -> None:
+        """Starts it, in a session of its own so that Ctrl-C is for the tests alone to handle."""
+        assert not self.runs, f"{self.name} runs already"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                cwd=self._folder,
+                env={"HOME": str(self._folder), "PATH": "/usr/bin:/bin"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGKILL, within: float = 30.0) -> None:
+        """Ends it, if it runs, and waits until it is gone. SIGTERM lets it finish what is in flight."""
+        if self._process is None:
+            return
+        if self.runs:
+            self._process.send_signal(how)
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def last_lines(self, count: int = 20) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join(lines[-count:])
+
+
+_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """Asks the kernel to kill this process when the thread that started it is gone, however that ended."""
+    if _LIBRARY is not None:
+        _LIBRARY.prctl(DEATH_SIGNAL, signal.SIGKILL)

@@ -1,0 +1,32 @@
+"""The programs that the tests run are the ones that are pinned."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+from tests.cluster.fixtures import require
+from tests.tools.programs import PINS, PROGRAMS, Program, located
+
+ASKED = {"kubectl": ["version", "--client"], "kustomize": ["version"], "helm": ["version"]}
+"""How to ask for the version where it is not `--version`."""
+
+
+def pinned_release(program: Program) -> str:
+    """The major and minor version of the module that has the program."""
+    modules = re.findall(
+        r"^\s*(\S+) v(\d+\.\d+)\.\d", (PINS / program.pin / "go.mod").read_text(), re.MULTILINE
+    )
+    (release,) = {release for module, release in modules if f"{program.package}/".startswith(f"{module}/")}
+    return str(release)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_every_program_runs_and_is_the_pinned_release(program: Program) -> None:
+    """What the tests say of Kubernetes or Helm, they say of this release; assets of an older one may
+    differ."""
+    require(program.name)
+    command = [str(located(program.name)), *ASKED.get(program.name, ["--version"])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.search(rf"\bv?{re.escape(pinned_release(program))}\b", done.stdout)
