@@ -58,6 +58,13 @@ def test_settings_that_are_not_there_are_a_sentence(run: Run) -> None:
     assert result.stderr == "gone.yaml: the settings can't be read: No such file or directory\n"
 
 
+def test_settings_are_not_read_from_a_device(run: Run) -> None:
+    """/dev/zero would never end."""
+    result = run("check", "shop.yaml", "--config", "/dev/zero")
+    assert result.exit_code == 2
+    assert result.stderr == "/dev/zero: is a device, which may never end; name a file of settings\n"
+
+
 def test_all_mistakes_of_the_settings_are_told(run: Run, workspace: Path) -> None:
     """A line each."""
     (workspace / "netpol.yaml").write_text(

@@ -150,8 +150,11 @@ def kustomize_from_environment() -> Kustomize:
 def _text(config: str | None) -> str | None:
     if not config:
         return None
+    path = Path(config)
+    if path.is_char_device() or path.is_block_device():
+        raise SettingsError(f"{config}: is a device, which may never end; name a file of settings")
     try:
-        return Path(config).read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SettingsError(f"{config}: the settings can't be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
