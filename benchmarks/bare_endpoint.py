@@ -8,6 +8,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from istio_netpol.admission.reviews import encode
+from istio_netpol.server.listening import listen
 from istio_netpol.server.logs import configure_logs
 from istio_netpol.server.serving import Endpoint, WebhookServer
 from istio_netpol.server.tls import ServingCertificate
@@ -31,7 +32,8 @@ def main(certificate: str, key: str) -> None:
     """Serves on a free port of loopback, which the log names."""
     configure_logs()
     serving = ServingCertificate(Path(certificate), Path(key))
-    WebhookServer(Endpoint("127.0.0.1:0", serving, certificate, key), make_app).run()
+    listener = listen("127.0.0.1", 0, "benchmark")
+    WebhookServer(Endpoint(listener, serving, certificate, key), make_app).run()
 
 
 if __name__ == "__main__":
