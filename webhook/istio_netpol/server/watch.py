@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -82,6 +83,10 @@ class Watch:
             return
         table = FlowTable.of(state.snapshot, self._settings).indexed()
         self._reviewer.take(table)
+        # What the table holds stays until the next one: a collection need not walk it while reviews wait.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
         self._failure = ""
         self._log.info("the source was read", objects=state.snapshot.object_count)
         self._complete(table)
