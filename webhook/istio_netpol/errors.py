@@ -3,6 +3,7 @@
     NetpolError
     ├── InputError      an input can't be used; lists every problem found, not only the first
     ├── SettingsError   the settings contradict each other or can't be read
+    ├── ApiError        the Kubernetes API refused a request or could not be reached
     └── ToolError       an external program is missing or failed
 
 A denied connection is no error but a value: see `istio_netpol.model`.
@@ -58,6 +59,14 @@ class InputError(NetpolError):
 
 class SettingsError(NetpolError):
     """Settings that contradict each other or can't be read."""
+
+
+class ApiError(NetpolError):
+    """The Kubernetes API refused a request, or could not be reached: then `status` is 0."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        self.status = status
+        super().__init__(sentence)
 
 
 class ToolError(NetpolError):

@@ -1,0 +1,238 @@
+"""A cluster as its API server shows it: every kind that rules read, watched, and handed on in batches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import structlog
+
+from istio_netpol.errors import ApiError, Problem
+from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.discovery import Resource, served
+from istio_netpol.kube.objects import Name, Received
+from istio_netpol.kube.reflector import Reflector, Scope
+from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.model.interfaces import SourceState
+from istio_netpol.model.snapshot import Snapshot
+
+DISCOVERY_SECONDS = 30.0
+"""How often the API server is asked which kinds it serves: how late a new CRD is noticed."""
+
+MIRRORED = ("", "Endpoints")
+"""Not watched: the API server mirrors every Endpoints object into EndpointSlices."""
+
+CONFIG_MAP = ("", "ConfigMap")
+"""Watched only where istiod runs: the mesh config."""
+
+BY_HAND = {
+    ("discovery.k8s.io", "EndpointSlice"): (
+        "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io"
+    )
+}
+"""Selectors that leave out what follows from other objects: the slices of Services with a selector."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What is known of a scope: each object's model values, and since when its watch has been broken."""
+
+    reflector: Reflector
+    objects: dict[Name, tuple[Any, ...]] = field(default_factory=dict)
+    is_listed: bool = False
+    broken_since: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened since the last batch; `snapshot` has it already. `whole` says that everything is new."""
+
+    snapshot: Snapshot
+    put: tuple[Any, ...] = ()
+    remove: tuple[Any, ...] = ()
+    whole: bool = False
+
+
+class Cluster:
+    """Implements `ClusterSource`, and is the reflectors' sink. Every method may be called from any thread."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        config_namespaces: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._config_namespaces = tuple(config_namespaces)
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._watched: dict[Scope, _Watched] = {}
+        self._expected: frozenset[Scope] | None = None
+        self._snapshot = Snapshot.of([])
+        self._is_whole = False
+        self._pending: dict[tuple[str, ...], tuple[Any, bool]] = {}
+        self._unreadable: dict[tuple[Scope, Name], Problem] = {}
+        self._stopped = threading.Event()
+        self._news = threading.Event()
+        self._log = structlog.get_logger("kube")
+
+    def start(self) -> None:
+        """Starts watching in threads of its own; returns at once."""
+        threading.Thread(target=self._discover, name="discovery", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends all threads."""
+        self._stopped.set()
+        with self._lock:
+            for watched in self._watched.values():
+                watched.reflector.stop()
+
+    def state(self) -> SourceState:
+        """The newest snapshot, and for how long some part of it may have been stale."""
+        with self._lock:
+            now = self._clock()
+            broken = {s: w for s, w in self._watched.items() if w.broken_since is not None}
+            age = max((now - (w.broken_since or now) for w in broken.values()), default=0.0)
+            return SourceState(self._snapshot, self._is_whole, age)
+
+    def wait(self, seconds: float) -> None:
+        """Returns when something changed, or after so many seconds."""
+        self._news.wait(seconds)
+
+    def take(self) -> Changes | None:
+        """The changes since the last call, none before every kind was listed; for one thread to call."""
+        with self._lock:
+            self._news.clear()
+            if not self._is_whole:
+                return self._first()
+            if not self._pending:
+                return None
+            pending, self._pending = self._pending, {}
+            put = tuple(value for value, is_stored in pending.values() if is_stored)
+            remove = tuple(value for value, is_stored in pending.values() if not is_stored)
+            self._snapshot = self._snapshot.with_changes(put, remove)
+            return Changes(self._snapshot, put, remove)
+
+    def _first(self) -> Changes | None:
+        if self._expected is None or not all(self._watched[each].is_listed for each in self._expected):
+            return None
+        self._snapshot = Snapshot.of(
+            value for each in self._watched.values() for values in each.objects.values() for value in values
+        )
+        self._is_whole = True
+        self._pending.clear()
+        return Changes(self._snapshot, whole=True)
+
+    def replaced(self, scope: Scope, objects: Sequence[Received]) -> None:
+        """Takes up a list: what is not in it any more was deleted meanwhile."""
+        with self._lock:
+            watched = self._watched.get(scope)
+            if watched is None:
+                return
+            watched.is_listed = True
+            here = {each.name for each in objects}
+            for name in [name for name in watched.objects if name not in here]:
+                self._set(scope, watched, Received(name))
+            for each in objects:
+                self._set(scope, watched, each)
+            self._news.set()
+
+    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
+        """Takes up one object."""
+        with self._lock:
+            watched = self._watched.get(scope)
+            if watched is not None and self._set(
+                scope, watched, Received(stored.name) if deleted else stored
+            ):
+                self._news.set()
+
+    def heard(self, scope: Scope) -> None:
+        """The scope is up to date."""
+        with self._lock:
+            watched = self._watched.get(scope)
+            if watched is not None and watched.broken_since is not None:
+                watched.broken_since = None
+
+    def failed(self, scope: Scope, reason: str) -> None:
+        """The scope may be stale from now on."""
+        with self._lock:
+            watched = self._watched.get(scope)
+            if watched is not None:
+                watched.reason = reason
+                watched.broken_since = watched.broken_since or self._clock()
+
+    def _set(self, scope: Scope, watched: _Watched, stored: Received) -> bool:
+        """Remembers what an object is now; says whether anything that rules read is different."""
+        self._tell_problems(scope, stored)
+        before = watched.objects.get(stored.name, ())
+        if _same(before, stored.values):
+            return False
+        if stored.values:
+            watched.objects[stored.name] = stored.values
+        else:
+            watched.objects.pop(stored.name, None)
+        if self._is_whole:
+            kept = {value.ref.key for value in stored.values}
+            self._pending.update(
+                (value.ref.key, (value, False)) for value in before if value.ref.key not in kept
+            )
+            self._pending.update((value.ref.key, (value, True)) for value in stored.values)
+        return True
+
+    def _tell_problems(self, scope: Scope, stored: Received) -> None:
+        key = (scope, stored.name)
+        if not stored.problems:
+            self._unreadable.pop(key, None)
+        elif key not in self._unreadable:
+            self._unreadable[key] = stored.problems[0]
+            self._log.warning("an object can't be read, and is not counted", problem=str(stored.problems[0]))
+
+    def _discover(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._follow(served(self._connection, DECODERS))
+            except ApiError as error:
+                self._log.warning("the kinds that the API server serves are not known", reason=str(error))
+            self._stopped.wait(DISCOVERY_SECONDS if self._expected is not None else 1.0)
+
+    def _follow(self, resources: Iterable[Resource]) -> None:
+        """Watches kinds that appeared, and forgets those that are gone."""
+        scopes = frozenset(scope for each in resources for scope in self._scopes(each))
+        with self._lock:
+            for scope in self._watched.keys() - scopes:
+                watched = self._watched[scope]
+                watched.reflector.stop()
+                for name in list(watched.objects):
+                    self._set(scope, watched, Received(name))
+                del self._watched[scope]
+                self._news.set()
+            added = scopes - self._watched.keys()
+            for scope in added:
+                self._watched[scope] = _Watched(Reflector(self._connection, scope, self, clock=self._clock))
+            if self._expected is None or not self._is_whole:
+                self._expected = scopes
+        for scope in added:
+            self._log.info("watching", resource=str(scope))
+            self._watched[scope].reflector.start()
+
+    def _scopes(self, resource: Resource) -> list[Scope]:
+        kind = (resource.group, resource.kind)
+        if kind == MIRRORED:
+            return []
+        if kind == CONFIG_MAP:
+            return [Scope(resource, namespace) for namespace in self._config_namespaces]
+        return [Scope(resource, selector=BY_HAND.get(kind, ""))]
+
+
+def _same(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+    return len(before) == len(after) and all(map(_equal, before, after))
+
+
+def _equal(left: Any, right: Any) -> bool:
+    return type(left) is type(right) and all(
+        getattr(left, each.name) == getattr(right, each.name) for each in fields(left)
+    )

@@ -1,0 +1,107 @@
+"""Which of the kinds that rules read an API server serves, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from istio_netpol.errors import ApiError
+from istio_netpol.kube.connection import Connection
+
+AGGREGATED = ",".join(
+    f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+    for version in ("v2", "v2beta1")
+)
+"""One answer for all groups (Kubernetes 1.27 and later)."""
+
+GroupKind = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind at the version that the API server prefers."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """The path of one object, of a namespace's objects, or of all."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    kind: str = ""
+
+
+class _Resource(msgspec.Struct, frozen=True, rename="camel"):
+    resource: str
+    scope: str = ""
+    verbs: list[str] = []
+    response_kind: _Kind | None = None
+
+
+class _Version(msgspec.Struct, frozen=True):
+    version: str
+    resources: list[_Resource] = []
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Group(msgspec.Struct, frozen=True):
+    metadata: _Meta = _Meta()
+    versions: list[_Version] = []
+
+
+class _Groups(msgspec.Struct, frozen=True):
+    kind: str = ""
+    items: list[_Group] = []
+
+
+_DECODER = msgspec.json.Decoder(_Groups)
+
+
+def served(connection: Connection, wanted: Collection[GroupKind]) -> tuple[Resource, ...]:
+    """The wanted kinds that can be watched, each at the first version that has it. Raises ApiError.
+
+    A kind that is absent, because its CRD is not installed, is left out.
+    """
+    found: dict[GroupKind, Resource] = {}
+    for path in ("/api", "/apis"):
+        groups = _DECODER.decode(connection.get(path, accept=AGGREGATED))
+        if groups.kind != "APIGroupDiscoveryList":
+            raise ApiError(
+                0, "the API server has no aggregated discovery; Kubernetes 1.27 or later is needed"
+            )
+        for resource in _resources(groups):
+            found.setdefault((resource.group, resource.kind), resource)
+    return tuple(found[each] for each in sorted(wanted) if each in found)
+
+
+def _resources(groups: _Groups) -> Iterator[Resource]:
+    for group in groups.items:
+        for version in group.versions:
+            for each in version.resources:
+                if each.response_kind is not None and {"list", "watch"} <= set(each.verbs):
+                    yield Resource(
+                        group.metadata.name,
+                        version.version,
+                        each.response_kind.kind,
+                        each.resource,
+                        each.scope == "Namespaced",
+                    )

@@ -1,0 +1,120 @@
+"""From what the API server sends to model values, one object at a time: what no rule reads is gone before
+the next object is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from istio_netpol.errors import ApiError, Problem
+from istio_netpol.kube.discovery import Resource
+from istio_netpol.manifests.decode import decode
+from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.manifests.trimming import trim
+
+CLUSTER = "the cluster"
+"""What problems call the place of an object that was not read from a file."""
+
+Name = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An object as it is stored now: its model values, none where no rule cares for it, and what could not
+    be read of it."""
+
+    name: Name
+    values: tuple[Any, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """`metadata` of a list: where its watch begins, and how its next page is asked for."""
+
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list, its items not decoded yet."""
+
+    metadata: ListMeta = ListMeta()
+    items: list[msgspec.Raw] | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One line of a watch; `object` is a Status where `type` is ERROR."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class _Meta(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str = ""
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    metadata: _Meta = _Meta()
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What an ERROR event says."""
+
+    code: int = 0
+    message: str = ""
+
+
+T = TypeVar("T")
+
+_PAGE = msgspec.json.Decoder(Page)
+_EVENT = msgspec.json.Decoder(Event)
+_VERSIONED = msgspec.json.Decoder(_Versioned)
+_STATUS = msgspec.json.Decoder(Status)
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+def page_of(body: bytes) -> Page:
+    """A page of a list. Raises ApiError for what is none."""
+    return _decoded(_PAGE, body)
+
+
+def event_of(line: bytes) -> Event:
+    """An event of a watch. Raises ApiError for what is none."""
+    return _decoded(_EVENT, line)
+
+
+def version_of(raw: msgspec.Raw) -> str:
+    """The resourceVersion of an object, of a bookmark too."""
+    return _decoded(_VERSIONED, raw).metadata.resource_version
+
+
+def status_of(raw: msgspec.Raw) -> Status:
+    """The Status of an ERROR event."""
+    return _decoded(_STATUS, raw)
+
+
+def received(raw: msgspec.Raw, resource: Resource) -> Received:
+    """An object of a resource; items of a list do not say themselves what they are."""
+    content = trim(_decoded(_OBJECT, raw))
+    content.setdefault("apiVersion", resource.api_version)
+    content.setdefault("kind", resource.kind)
+    metadata = content.get("metadata") or {}
+    name = (str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+    values, problems = decode(RawObject(content, CLUSTER, 0))
+    return Received(name, tuple(values), tuple(problems))
+
+
+def received_all(items: list[msgspec.Raw] | None, resource: Resource) -> Iterator[Received]:
+    """The objects of a page."""
+    return (received(raw, resource) for raw in items or ())
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise ApiError(0, f"the API server's answer can't be read: {error}") from error

@@ -1,0 +1,167 @@
+"""Keeps up with all objects of one kind: a list in pages, then a watch that resumes where it broke off.
+
+How the API server behaves: Kubernetes 1.36, "Kubernetes API Concepts": a watch starts at the list's
+resourceVersion, bookmarks move it on, and 410 Gone means that it is too old and the list has to be read anew.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from istio_netpol.errors import ApiError
+from istio_netpol.kube.backoff import Backoff
+from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.objects import (
+    Received,
+    event_of,
+    page_of,
+    received,
+    received_all,
+    status_of,
+    version_of,
+)
+
+PAGE_ITEMS = 500
+WATCH_SECONDS = 300
+"""The API server ends a watch after this long, and the next one goes on; so a server that is drained loses
+its watches soon."""
+
+QUIET_SECONDS = 90.0
+"""A watch that says nothing for so long is broken: bookmarks come about once a minute."""
+
+GONE = 410
+
+
+class Sink(Protocol):
+    """Who is told what the API server holds; called from the reflector's thread."""
+
+    def replaced(self, scope: Scope, objects: Sequence[Received]) -> None:
+        """These are all objects there are."""
+        ...
+
+    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
+        """One object was stored, or deleted."""
+        ...
+
+    def heard(self, scope: Scope) -> None:
+        """The watch is alive and up to date."""
+        ...
+
+    def failed(self, scope: Scope, reason: str) -> None:
+        """The list or the watch broke off, and is tried again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one reflector keeps up with: a resource, in one namespace or in all, that a label selector
+    matches."""
+
+    resource: Resource
+    namespace: str = ""
+    selector: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.resource} in {self.namespace}" if self.namespace else str(self.resource)
+
+
+class Reflector:
+    """Tells a sink of everything that happens to the objects of a scope, until it is stopped."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        scope: Scope,
+        sink: Sink,
+        quiet_seconds: float = QUIET_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._sink = sink
+        self._quiet_seconds = quiet_seconds
+        self._backoff = Backoff(clock)
+        self._stopped = threading.Event()
+        self._version = ""
+        self._log = structlog.get_logger("kube").bind(resource=str(scope))
+
+    def start(self) -> None:
+        """Starts a thread; returns at once."""
+        threading.Thread(target=self.run, name=f"reflector-{self._scope}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends the thread when the API server says something next, or after `quiet_seconds`."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Lists and watches until stopped; whatever goes wrong is tried again, later each time."""
+        while not self._stopped.is_set():
+            try:
+                if not self._version:
+                    self._list()
+                self._watch()
+                self._backoff.succeeded()
+            except ApiError as error:
+                if error.status == GONE:
+                    self._version = ""
+                self._sink.failed(self._scope, str(error))
+                self._log.warning("the watch broke off", reason=str(error), status=error.status)
+                self._stopped.wait(self._backoff.next_wait())
+
+    def _list(self) -> None:
+        objects: list[Received] = []
+        following = ""
+        while True:
+            query = [("limit", str(PAGE_ITEMS)), *self._selection()]
+            if following:
+                query.append(("continue", following))
+            page = page_of(self._connection.get(self._path, query))
+            objects += received_all(page.items, self._scope.resource)
+            following = page.metadata.continue_
+            if not following or self._stopped.is_set():
+                break
+        self._version = page.metadata.resource_version
+        self._sink.replaced(self._scope, objects)
+        self._sink.heard(self._scope)
+
+    def _watch(self) -> None:
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", self._version),
+            ("timeoutSeconds", str(WATCH_SECONDS)),
+            *self._selection(),
+        ]
+        lines = self._connection.stream(self._path, query, self._quiet_seconds)
+        self._sink.heard(self._scope)
+        for line in lines:
+            if self._stopped.is_set():
+                return
+            self._take(line)
+            self._sink.heard(self._scope)
+
+    def _take(self, line: bytes) -> None:
+        event = event_of(line)
+        if event.type == "ERROR":
+            status = status_of(event.object)
+            self._version = ""
+            raise ApiError(status.code, status.message or "the watch ended with an error")
+        version = version_of(event.object)
+        if event.type != "BOOKMARK":
+            stored = received(event.object, self._scope.resource)
+            self._sink.changed(self._scope, stored, deleted=event.type == "DELETED")
+        self._version = version or self._version
+
+    def _selection(self) -> list[tuple[str, str]]:
+        return [("labelSelector", self._scope.selector)] if self._scope.selector else []
+
+    @property
+    def _path(self) -> str:
+        return self._scope.resource.path(self._scope.namespace)
