@@ -13,6 +13,7 @@ import click
 from istio_netpol import __version__
 from istio_netpol.cli.check import check
 from istio_netpol.cli.completion import completion
+from istio_netpol.cli.controller import controller
 from istio_netpol.cli.diff import diff
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import INTERRUPTED, UNUSABLE
@@ -24,7 +25,16 @@ from istio_netpol.cli.program import Program
 from istio_netpol.cli.serve import serve
 from istio_netpol.cli.terminal import OutputError, discard_output, tell
 
-COMMANDS: tuple[click.Command, ...] = (check, generate, explain, list_connections, diff, serve, completion)
+COMMANDS: tuple[click.Command, ...] = (
+    check,
+    generate,
+    explain,
+    list_connections,
+    diff,
+    serve,
+    controller,
+    completion,
+)
 
 
 @click.group(

@@ -131,6 +131,11 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "admission.exemptNamespaces": _namespace,
     "admission.trustedNamespaces": _namespace,
     "admission.maxRequestBytes": _between(64 * 1024, 64 * 1024 * 1024),
+    "controller.collectAfterSeconds": _at_least_one,
+    "controller.hostOverlapSeconds": _at_least_one,
+    "controller.maxPoliciesPerNamespace": _at_least_one,
+    "controller.writesPerSecond": _at_least_one,
+    "controller.staleAfterSeconds": _at_least_one,
     "scrapeNamespaces": _namespace,
 }
 """The check of each value by its path; of a list or a mapping, of each value in it."""

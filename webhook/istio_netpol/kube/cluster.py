@@ -99,6 +99,16 @@ class Cluster:
             age = max((now - (w.broken_since or now) for w in broken.values()), default=0.0)
             return SourceState(self._snapshot, self._is_whole, age)
 
+    def unreadable(self) -> frozenset[str]:
+        """The objects that can't be read, as `Kind/namespace/name`: what they need is not known."""
+        with self._lock:
+            return frozenset(f"{scope.resource.kind}/{name[0]}/{name[1]}" for scope, name in self._unreadable)
+
+    def resources(self) -> tuple[Resource, ...]:
+        """The kinds that are watched."""
+        with self._lock:
+            return tuple({scope.resource for scope in self._watched})
+
     def wait(self, seconds: float) -> None:
         """Returns when something changed, or after so many seconds."""
         self._news.wait(seconds)

@@ -146,6 +146,27 @@ class AdmissionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """How the controller keeps policies."""
+
+    collect_after_seconds: int = 300
+    """How long a generated policy outlives its need. Longer than an object takes from its review to its
+    storage."""
+
+    host_overlap_seconds: int = 3600
+    """How long addresses stay open after a host was last seen at them."""
+
+    max_policies_per_namespace: int = 500
+    """How many generated policies a namespace may have before no more are written there."""
+
+    writes_per_second: int = 20
+    """Of policies, in the whole cluster."""
+
+    stale_after_seconds: int = 30
+    """Nothing is written or collected by what was read of the cluster when it may be older than this."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them."""
 
@@ -154,6 +175,7 @@ class Settings:
     api_server: ApiServerSettings = field(default_factory=ApiServerSettings)
     hosts: HostSettings = field(default_factory=HostSettings)
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
+    controller: ControllerSettings = field(default_factory=ControllerSettings)
     check_scrape: bool = False
     """Require that the metrics ports of the mesh can be scraped."""
 

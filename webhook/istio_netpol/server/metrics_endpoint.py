@@ -15,8 +15,13 @@ CLIENT_SECONDS = 10.0
 
 def serve_metrics(listener: socket.socket, registry: CollectorRegistry) -> None:
     """Serves the registry on a listening socket, which may outlive this process; returns at once."""
+    serve_plain(listener, make_wsgi_app(registry))
+
+
+def serve_plain(listener: socket.socket, app: Any) -> None:
+    """Serves a WSGI application over HTTP in threads; returns at once."""
     server = _Server(listener)
-    server.set_app(make_wsgi_app(registry))
+    server.set_app(app)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 

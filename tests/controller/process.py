@@ -1,0 +1,83 @@
+"""`istio-netpol controller` as a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+SOURCE_ROOT = Path(__file__).parents[2] / "webhook"
+WITHIN = 40.0
+
+
+class ControllerProcess:
+    """Runs against a kubeconfig's cluster; ends with the block."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, settings: Path) -> None:
+        command = [sys.executable, "-m", "istio_netpol", "controller", "--namespace", namespace]
+        command += ["--metrics-listen", "127.0.0.1:0", "--offline", "--config", str(settings)]
+        self.logged: list[dict[str, Any]] = []
+        self._process = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT), "KUBECONFIG": str(kubeconfig)},
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ends the process; its exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        code = self._process.wait(30)
+        self._reader.join(5)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        return code
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """The first log line with that event."""
+        ends = time.monotonic() + WITHIN
+        while True:
+            for line in list(self.logged):
+                if line.get("event") == event:
+                    return line
+            assert time.monotonic() < ends, f"no {event!r} in {self.logged}"
+            assert self._reader.is_alive(), f"ended without {event!r}: {self.logged}"
+            time.sleep(0.05)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of what it serves."""
+        url = urlsplit(self.wait_for("serving")["url"])
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            try:
+                told: Mapping[str, Any] = json.loads(line)
+            except ValueError:
+                told = {"event": line}
+            self.logged.append(dict(told))

@@ -1,0 +1,205 @@
+"""The controller against a real API server: what an operator sees when policies are touched by hand."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.control_plane import ControlPlane
+from tests.controller.process import ControllerProcess
+
+GRACE = 3
+SETTINGS = f"""\
+apiVersion: istio-netpol.io/v1
+kind: Settings
+controller: {{collectAfterSeconds: {GRACE}, writesPerSecond: 100}}
+"""
+POLICIES = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
+DENY_ALL = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+class Shop:
+    """A namespace of mode augment with sidecars, and what kubectl shows of it."""
+
+    def __init__(self, plane: ControlPlane, mode: str = "augment") -> None:
+        self.plane = plane
+        labels = {"istio-injection": "enabled", "istio-netpol.io/mode": mode}
+        self.name = plane.namespace(labels)
+
+    def deny_all(self) -> None:
+        self.make("NetworkPolicy", "deny-all", DENY_ALL)
+
+    def make(self, kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> None:
+        api = {"NetworkPolicy": "networking.k8s.io/v1", "Deployment": "apps/v1"}[kind]
+        metadata |= {"name": name, "namespace": self.name}
+        done = self.plane.kubectl().apply(
+            {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
+        )
+        assert done.code == 0, done.stderr
+
+    def deploy(self, name: str) -> None:
+        labels = {"app": name}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "c"}]}}
+        self.make("Deployment", name, {"selector": {"matchLabels": labels}, "template": template})
+
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """Generated policies by name."""
+        items = self.plane.api().request("GET", POLICIES.format(self.name)).object["items"]
+        label = "app.kubernetes.io/managed-by"
+        return {
+            each["metadata"]["name"]: each
+            for each in items
+            if each["metadata"].get("labels", {}).get(label) == "istio-netpol"
+        }
+
+    def kinds(self) -> list[str]:
+        return sorted(each["metadata"]["labels"]["istio-netpol.io/flow"] for each in self.policies().values())
+
+    def wait_for(self, kinds: list[str], seconds: float = 30.0) -> None:
+        self.plane.wait_until(f"policies are {kinds}", lambda: self.kinds() == kinds, seconds)
+
+
+BOTH = ["dns", "proxy-to-istiod"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.yaml"
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.fixture
+def shop(control_plane: ControlPlane) -> Shop:
+    return Shop(control_plane)
+
+
+@pytest.fixture
+def controller(shop: Shop, settings: Path) -> Iterator[ControllerProcess]:
+    with ControllerProcess(shop.plane.kubeconfig(), shop.name, settings) as process:
+        process.wait_for("leading")
+        yield process
+
+
+def _kubectl(shop: Shop, *arguments: str) -> None:
+    done = shop.plane.kubectl()("--namespace", shop.name, *arguments)
+    assert done.code == 0, done.stderr
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_deny_all_is_followed_by_its_remedies_within_a_second(shop: Shop) -> None:
+    """Who switches on a deny-all sees the sidecars' policies appear at once."""
+    shop.deploy("cart")
+    shop.deny_all()
+    shop.wait_for(BOTH, seconds=3)
+    owner = next(iter(shop.policies().values()))["metadata"]["ownerReferences"][0]
+    assert (owner["kind"], owner["name"]) == ("Deployment", "cart")
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_policy_that_was_deleted_or_edited_by_hand_comes_back(shop: Shop) -> None:
+    """What was generated stays as it was generated."""
+    shop.deploy("cart")
+    shop.deny_all()
+    shop.wait_for(BOTH)
+    before = {name: each["spec"] for name, each in shop.policies().items()}
+    deleted, edited = sorted(before)
+    _kubectl(shop, "delete", "networkpolicy", deleted)
+    opened = json.dumps({"spec": {"egress": [{}]}})
+    _kubectl(shop, "patch", "networkpolicy", edited, "--type=merge", "--patch", opened)
+    shop.plane.wait_until(
+        "both are back", lambda: {n: p["spec"] for n, p in shop.policies().items()} == before, 10
+    )
+
+
+@pytest.mark.usefixtures("controller")
+def test_policies_whose_need_is_gone_are_collected_after_the_grace_period(shop: Shop) -> None:
+    """Nobody has to clean up after a Deployment; and what came back in time was never cut."""
+    shop.deploy("cart")
+    shop.deny_all()
+    shop.wait_for(BOTH)
+    _kubectl(shop, "delete", "deployment", "cart")
+    note = "istio-netpol.io/unneeded-since"
+    shop.plane.wait_until(
+        "they are marked",
+        lambda: all(note in each["metadata"]["annotations"] for each in shop.policies().values()),
+        10,
+    )
+    assert shop.kinds() == BOTH
+    shop.wait_for([])
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_forged_label_makes_a_policy_neither_ours_nor_safe_to_delete(shop: Shop) -> None:
+    """A tenant's policy is the tenant's, whatever it claims to be."""
+    forged = {
+        "labels": {"app.kubernetes.io/managed-by": "istio-netpol", "istio-netpol.io/flow": "dns"},
+        "annotations": {
+            "istio-netpol.io/required-by": f"Deployment/{shop.name}/gone",
+            "istio-netpol.io/unneeded-since": "2020-01-01T00:00:00Z",
+        },
+    }
+    shop.make("NetworkPolicy", "forged", DENY_ALL, **forged)
+    shop.deploy("cart")
+    shop.wait_for(["dns", *BOTH])
+    before = shop.policies()["forged"]["metadata"]["resourceVersion"]
+    _kubectl(shop, "delete", "deployment", "cart")
+    shop.wait_for(["dns"])
+    assert shop.policies()["forged"]["metadata"]["resourceVersion"] == before
+
+
+@pytest.mark.usefixtures("controller")
+def test_nothing_is_written_in_a_namespace_of_another_mode(shop: Shop) -> None:
+    """Who only wants warnings gets no policies."""
+    other = Shop(shop.plane, mode="warn")
+    for each in (other, shop):
+        each.deploy("cart")
+        each.deny_all()
+    shop.wait_for(BOTH)
+    assert other.kinds() == []
+
+
+def test_one_of_two_controllers_leads_and_the_other_takes_over(
+    shop: Shop, settings: Path, controller: ControllerProcess
+) -> None:
+    """A rollout or a lost node leaves nobody without a controller."""
+    with ControllerProcess(shop.plane.kubeconfig(), shop.name, settings) as second:
+        second.wait_for("serving")
+        shop.plane.wait_until("the second is ready", lambda: second.get("/readyz")[0] == 200, 20)
+        assert "istio_netpol_controller_leading 0.0" in second.get("/metrics")[1]
+        assert "istio_netpol_controller_leading 1.0" in controller.get("/metrics")[1]
+        assert controller.end() == 0
+        second.wait_for("leading")
+        shop.deploy("cart")
+        shop.deny_all()
+        shop.wait_for(BOTH)
+
+
+def test_a_controller_that_was_killed_in_the_middle_is_made_up_for(
+    shop: Shop, settings: Path, controller: ControllerProcess
+) -> None:
+    """SIGKILL between two writes leaves nothing that the next start does not put right."""
+    for number in range(10):
+        shop.deploy(f"cart-{number}")
+    shop.deny_all()
+    shop.plane.wait_until("writing has begun", lambda: len(shop.policies()) > 1)
+    controller.end(signal.SIGKILL)
+    with ControllerProcess(shop.plane.kubeconfig(), shop.name, settings):
+        shop.wait_for(sorted(BOTH * 10), seconds=60)
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_namespace_that_is_deleted_is_left_alone(shop: Shop) -> None:
+    """The controller does not fight with the deletion of a namespace, and goes on elsewhere."""
+    doomed = Shop(shop.plane)
+    for each in (doomed, shop):
+        each.deploy("cart")
+        each.deny_all()
+        each.wait_for(BOTH)
+    _kubectl(shop, "delete", "namespace", doomed.name, "--wait=false")
+    shop.deploy("till")
+    shop.wait_for(sorted(BOTH * 2))

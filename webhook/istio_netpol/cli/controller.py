@@ -1,0 +1,63 @@
+"""`istio-netpol controller`: keeps generated policies right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.options import config_option, resolution_options
+from istio_netpol.cli.serve import ListenAddress
+
+
+@click.command(
+    short_help="Keep the generated policies of a cluster right.",
+    epilog=examples(
+        "istio-netpol controller --metrics-listen 0.0.0.0:9443",
+        "istio-netpol controller --context dev --namespace istio-netpol --lease istio-netpol",
+    ),
+)
+@click.option("--namespace", metavar="NS", default="", help="Where the lease is; that of this pod if absent.")
+@click.option(
+    "--lease", metavar="NAME", default="istio-netpol", show_default=True, help="The lease of the leader."
+)
+@click.option(
+    "--metrics-listen",
+    type=ListenAddress(),
+    help="Where to serve /metrics, /healthz and /readyz over HTTP; nowhere if absent.",
+)
+@click.option("--context", metavar="NAME", default="", help="The context of the kubeconfig to use.")
+@resolution_options()
+@config_option()
+def controller(
+    *,
+    namespace: str,
+    lease: str,
+    metrics_listen: tuple[str, int] | None,
+    context: str,
+    addresses: Sequence[tuple[str, tuple[str, ...]]],
+    offline: bool,
+    config: str | None,
+) -> None:
+    """Restore, refresh and collect the generated policies of a cluster.
+
+    Of all that run, the one that holds the lease works. In namespaces of mode augment, policies that are
+    missing are written. SIGTERM and Ctrl-C give the lease back and end it.
+
+    Exit code: 0 after a clean stop, 2 for unusable arguments.
+    """
+    from istio_netpol.cli.options import read_settings
+    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.controller.run import ControllerOptions, run
+
+    run(
+        ControllerOptions(
+            namespace=namespace,
+            lease=lease,
+            metrics_listen=metrics_listen,
+            context=context,
+            settings=read_settings(config, addresses),
+            resolver=resolver(offline),
+        )
+    )

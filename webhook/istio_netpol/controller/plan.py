@@ -1,0 +1,191 @@
+"""What to do about the policies that are there, given those that are needed. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from istio_netpol.analysis.remedies import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
+from istio_netpol.analysis.upkeep import PolicyKey, Upkeep
+from istio_netpol.model.policies import NetworkPolicy, PolicyRule
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.settings import ControllerSettings
+
+OURS = (MANAGED_BY, FLOW_LABEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A policy that carries our label, as the API server holds it now.
+
+    `own` says that we applied it (see `owned`); `owners` are the kinds and names in its ownerReferences;
+    `unneeded_since` is when it was first seen without a need, in seconds since 1970.
+    """
+
+    policy: NetworkPolicy
+    own: bool
+    uid: str
+    version: str
+    owners: frozenset[tuple[str, str]] = frozenset()
+    unneeded_since: float | None = None
+
+    @property
+    def key(self) -> PolicyKey:
+        return (self.policy.namespace, self.policy.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Make this policy, or make `present` like it; `owners` go into its ownerReferences."""
+
+    policy: NetworkPolicy
+    owners: tuple[ObjectRef, ...] = ()
+    present: Present | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Note since when a policy has no need; None: it is needed after all."""
+
+    present: Present
+    since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Collect a policy."""
+
+    present: Present
+
+
+Action = Apply | Mark | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What opens goes before what closes. `withheld` says what is not done, and why; `again_in` is after how
+    many seconds a grace period ends."""
+
+    actions: tuple[Action, ...] = ()
+    withheld: tuple[str, ...] = ()
+    again_in: float = float("inf")
+
+
+def plan(need: Upkeep, present: Iterable[Present], now: float, settings: ControllerSettings) -> Plan:
+    """The way from what is there to what is needed. What is not ours is in no action."""
+    there = {each.key: each for each in present}
+    keeping, withheld = _kept(need, there, settings)
+    unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
+    decided = [_unneeded(each, need, there, now, settings) for each in unneeded]
+    collecting = [action for action in decided if action is not None]
+    waiting = [each for each, action in zip(unneeded, decided, strict=True) if not isinstance(action, Delete)]
+    ends = [(each.unneeded_since or now) + _grace(each.policy, settings) - now for each in waiting]
+    # One that an uncertain object holds back is past its end: what makes the object certain is an event.
+    again = min((seconds for seconds in ends if seconds > 0), default=float("inf"))
+    return Plan((*keeping, *collecting), tuple(withheld), again)
+
+
+def _kept(
+    need: Upkeep, there: Mapping[PolicyKey, Present], settings: ControllerSettings
+) -> tuple[list[Action], list[str]]:
+    actions: list[Action] = []
+    withheld = []
+    counts = Counter(key[0] for key, each in there.items() if each.own)
+    for key, policy in sorted(need.needed.items()):
+        here, owners = there.get(key), owners_of(policy, need.objects)
+        if here is not None and not here.own:
+            withheld.append(f"NetworkPolicy {policy.key} is there already and was not made by istio-netpol")
+        elif here is not None and key in need.wanted and not _is_same(here, policy, owners):
+            actions.append(Apply(policy, owners, here))
+        elif here is None and key in need.wanted:
+            counts[policy.namespace] += 1
+            if counts[policy.namespace] > settings.max_policies_per_namespace:
+                limit = settings.max_policies_per_namespace
+                withheld.append(
+                    f"NetworkPolicy {policy.key} is not written: its namespace has {limit} generated "
+                    "policies, as many as controller.maxPoliciesPerNamespace allows"
+                )
+                continue
+            actions.append(Apply(policy, owners))
+        if here is not None and here.own and here.unneeded_since is not None:
+            actions.append(Mark(here, None))
+    return actions, withheld
+
+
+def owners_of(policy: NetworkPolicy, objects: Mapping[str, ObjectRef | None]) -> tuple[ObjectRef, ...]:
+    """The objects whose deletion takes the policy with it: those that need it, if all of them are known and
+    live in its namespace."""
+    refs = [objects.get(name) for name in required_by(policy)]
+    owners = tuple(ref for ref in refs if ref is not None and ref.namespace == policy.namespace)
+    return owners if len(owners) == len(refs) else ()
+
+
+def required_by(policy: NetworkPolicy) -> list[str]:
+    """The objects that its annotation names."""
+    return [name.strip() for name in policy.annotations.get(REQUIRED_BY, "").split(",") if name.strip()]
+
+
+def _is_same(here: Present, policy: NetworkPolicy, owners: tuple[ObjectRef, ...]) -> bool:
+    known = here.policy
+    return (
+        known.pod_selector == policy.pod_selector
+        and known.policy_types == policy.policy_types
+        and all(known.rules(direction) == policy.rules(direction) for direction in policy.policy_types)
+        and all(known.labels.get(name) == policy.labels.get(name) for name in OURS)
+        and known.annotations.get(REQUIRED_BY) == policy.annotations.get(REQUIRED_BY)
+        and here.owners >= {(owner.kind, owner.name) for owner in owners}
+    )
+
+
+def _unneeded(
+    here: Present,
+    need: Upkeep,
+    there: Mapping[PolicyKey, Present],
+    now: float,
+    settings: ControllerSettings,
+) -> Action | None:
+    if need.uncertain.intersection(required_by(here.policy)):
+        return None
+    if _is_covered(here, need, there):
+        return Delete(here)
+    since = here.unneeded_since
+    if since is None or since > now:
+        return Mark(here, now)
+    return Delete(here) if now - since >= _grace(here.policy, settings) else None
+
+
+def _grace(policy: NetworkPolicy, settings: ControllerSettings) -> int:
+    """How long a policy outlives its need; addresses outlive their last sighting."""
+    names_addresses = any(rule.addresses for rule in policy.egress)
+    return settings.host_overlap_seconds if names_addresses else settings.collect_after_seconds
+
+
+def _is_covered(here: Present, need: Upkeep, there: Mapping[PolicyKey, Present]) -> bool:
+    """Whether a policy that is needed, ours and there opens at least the addresses that this one opens."""
+    return any(
+        _covers(need.needed[key], here.policy)
+        for key, other in there.items()
+        if other.own and key in need.needed and _is_same(other, need.needed[key], ())
+    )
+
+
+def _covers(wide: NetworkPolicy, narrow: NetworkPolicy) -> bool:
+    return (
+        wide.namespace == narrow.namespace
+        and wide.pod_selector == narrow.pod_selector
+        and wide.policy_types == narrow.policy_types
+        and not narrow.ingress
+        and all(any(_rule_covers(each, rule) for each in wide.egress) for rule in narrow.egress)
+        and bool(narrow.egress)
+    )
+
+
+def _rule_covers(wide: PolicyRule, narrow: PolicyRule) -> bool:
+    return (
+        bool(narrow.peers)
+        and not narrow.selectors
+        and set(narrow.ports) <= set(wide.ports)
+        and bool(narrow.ports)
+        and not (narrow.addresses - wide.addresses)
+    )

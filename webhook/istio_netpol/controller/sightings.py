@@ -1,0 +1,70 @@
+"""Addresses of hosts outlive the answers that named them, so that a host that rotates stays reachable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from istio_netpol.model.addresses import Address
+from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
+
+RETRY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    answer: Resolution
+    addresses: dict[Address, float]
+
+
+class Sightings:
+    """Implements `Resolver`: what the inner one says, and what it said of the same host lately.
+
+    After a failure the last good answer holds. An answer with addresses that are not public is passed on as
+    it is and not remembered, so that a bad answer does not outlive itself.
+    """
+
+    def __init__(
+        self, inner: Resolver, overlap: float, limit: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._inner = inner
+        self._overlap = overlap
+        self._limit = limit
+        self._clock = clock
+        self._seen: dict[str, _Seen] = {}
+        self._due: dict[str, float] = {}
+
+    def begin(self, inner: Resolver) -> None:
+        """Starts an evaluation that asks `inner`: hosts for which the last one did not ask are forgotten."""
+        self._inner = inner
+        self._seen = {host: seen for host, seen in self._seen.items() if host in self._due}
+        self._due = {}
+
+    @property
+    def due_at(self) -> float:
+        """When the first answer of this evaluation is too old, by the clock; infinite where no host was
+        asked for."""
+        return min(self._due.values(), default=float("inf"))
+
+    def resolve(self, host: str) -> Resolution:
+        """The addresses of a host, newest sightings first up to the limit; never raises."""
+        now = self._clock()
+        answer = self._inner.resolve(host)
+        is_good = answer.status is ResolutionStatus.RESOLVED
+        self._due[host] = now + (max(answer.ttl, 1) if is_good else RETRY_SECONDS)
+        before = self._seen.get(host)
+        if not is_good:
+            if before is None:
+                return answer
+            return replace(before.answer, reason=f"these are old addresses: {answer.reason}")
+        if not all(address.is_global for address in answer.addresses):
+            return answer
+        known = {} if before is None else before.addresses
+        lately = {each: seen for each, seen in known.items() if now - seen < self._overlap}
+        lately.update(dict.fromkeys(answer.addresses, now))
+        newest = sorted(lately, key=lambda each: (-lately[each], each.version, each))
+        kept = newest[: max(self._limit, len(answer.addresses))]
+        merged = replace(answer, addresses=tuple(sorted(kept, key=lambda each: (each.version, each))))
+        self._seen[host] = _Seen(merged, {each: lately[each] for each in kept})
+        return merged
