@@ -1,0 +1,170 @@
+"""What the controller does about the policies that are there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.analysis import meshes as some
+from tests.values import address, block, deny_all, deployment, namespace, policy, port, rule
+
+from istio_netpol.analysis.remedies import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
+from istio_netpol.analysis.upkeep import Upkeep, upkeep
+from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, plan
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.resolution import Resolution, ResolutionStatus
+from istio_netpol.model.settings import ControllerSettings, Settings
+from istio_netpol.model.snapshot import Snapshot
+
+NOW = 1_000_000.0
+LIMITS = ControllerSettings()
+LONG_AGO = NOW - 10 * LIMITS.host_overlap_seconds
+
+
+class Dns:
+    """Knows what the meshes' hosts stand for."""
+
+    def resolve(self, host: str) -> Resolution:
+        if host not in some.HOSTS:
+            return Resolution(host, (), ResolutionStatus.NOT_FOUND, reason="there is none")
+        found = tuple(address(each) for each in some.HOSTS[host].split())
+        return Resolution(host, found, ResolutionStatus.RESOLVED)
+
+
+def generated(found: NetworkPolicy, required_by: str = "Deployment/ns-a/w0") -> NetworkPolicy:
+    labels = {MANAGED_BY: OWNER, FLOW_LABEL: "istiod-to-jwks"}
+    return replace(found, labels=labels, annotations={REQUIRED_BY: required_by})
+
+
+def present(found: NetworkPolicy, **fields: Any) -> Present:
+    return Present(found, **{"own": True, "uid": "u", "version": "1", **fields})
+
+
+def keys_at(*cidrs: str, name: str = "keys") -> NetworkPolicy:
+    return generated(policy(f"ns-a/{name}", egress=[rule(*map(block, cidrs), port(443))]))
+
+
+def needing(*policies: NetworkPolicy, uncertain: frozenset[str] = frozenset()) -> Upkeep:
+    by_key = {(each.namespace, each.name): each for each in policies}
+    return Upkeep(by_key, frozenset(by_key), uncertain)
+
+
+def acts(made: Plan) -> list[type]:
+    return [type(action) for action in made.actions]
+
+
+def test_a_policy_that_is_as_needed_is_left_alone() -> None:
+    """A quiet cluster sees no writes."""
+    keys = keys_at("192.0.2.1/32")
+    assert plan(needing(keys), [present(keys)], NOW, LIMITS) == Plan()
+
+
+def test_old_addresses_stay_until_the_overlap_is_over() -> None:
+    """A host that moves is reachable at both addresses for a while."""
+    old, new = keys_at("192.0.2.1/32", name="old"), keys_at("192.0.2.9/32", name="new")
+    there = [present(old), present(new)]
+    assert plan(needing(new), there, NOW, LIMITS).actions == (Mark(there[0], NOW),)
+    there[0] = present(old, unneeded_since=NOW - LIMITS.host_overlap_seconds + 1)
+    waiting = plan(needing(new), there, NOW, LIMITS)
+    assert (waiting.actions, waiting.again_in) == ((), 1)
+    assert acts(plan(needing(new), there, NOW + 1, LIMITS)) == [Delete]
+
+
+def test_addresses_that_a_wider_policy_opens_need_no_policy_of_their_own() -> None:
+    """A host whose addresses come one by one does not leave a policy for each step behind."""
+    old, wide = keys_at("192.0.2.1/32", name="old"), keys_at("192.0.2.1/32", "192.0.2.9/32", name="wide")
+    assert acts(plan(needing(wide), [present(old), present(wide)], NOW, LIMITS)) == [Delete]
+    assert acts(plan(needing(wide), [present(old)], NOW, LIMITS)) == [Apply, Mark]
+
+
+def test_what_an_object_needed_stays_while_dns_fails() -> None:
+    """No outage of DNS takes a policy away, however long it lasts."""
+    keys = keys_at("192.0.2.1/32")
+    there = [present(keys, unneeded_since=LONG_AGO)]
+    unsure = needing(uncertain=frozenset({"Deployment/ns-a/w0"}))
+    assert plan(unsure, there, NOW, LIMITS).actions == ()
+    assert acts(plan(needing(), there, NOW, LIMITS)) == [Delete]
+
+
+def test_a_mark_from_the_future_counts_from_now() -> None:
+    """A clock that was wrong, or a tenant's forgery, keeps no policy for ever."""
+    there = present(keys_at("192.0.2.1/32"), unneeded_since=NOW + 9_999_999)
+    assert plan(needing(), [there], NOW, LIMITS).actions == (Mark(there, NOW),)
+
+
+def test_a_policy_of_somebody_else_in_the_place_of_ours_is_reported() -> None:
+    """The operator reads why the policy is missing; nobody's object is overwritten."""
+    keys = keys_at("192.0.2.1/32")
+    made = plan(needing(keys), [present(deny_all("ns-a"), own=False)], NOW, LIMITS)
+    assert acts(made) == [Apply]
+    made = plan(needing(keys), [present(keys, own=False)], NOW, LIMITS)
+    assert made.actions == ()
+    assert made.withheld == ("NetworkPolicy ns-a/keys is there already and was not made by istio-netpol",)
+
+
+def test_a_namespace_gets_no_more_policies_than_its_cap() -> None:
+    """A tenant's thousand objects do not become a thousand policies."""
+    first, second = keys_at("192.0.2.1/32", name="a"), keys_at("192.0.2.9/32", name="b")
+    made = plan(needing(first, second), [], NOW, replace(LIMITS, max_policies_per_namespace=1))
+    assert acts(made) == [Apply]
+    assert "controller.maxPoliciesPerNamespace" in made.withheld[0]
+
+
+def augmented(name: str) -> bool:
+    return name != "ns-b"
+
+
+@given(some.meshes(), st.data())
+def test_nothing_needed_and_nothing_foreign_is_ever_deleted(objects: list[Any], data: st.DataObject) -> None:
+    """However the policies that are there came about, and whatever they claim of their age."""
+    need = upkeep(Snapshot.of(objects), (), Settings(), Dns(), augmented)
+    pool = [*need.needed.values(), keys_at("192.0.2.1/32"), generated(deny_all("ns-a"))]
+    there = [
+        present(
+            each, own=data.draw(st.booleans()), unneeded_since=data.draw(st.sampled_from((None, LONG_AGO)))
+        )
+        for each in pool
+        if data.draw(st.booleans())
+    ]
+    for action in plan(need, there, NOW, LIMITS).actions:
+        match action:
+            case Delete(here) | Mark(here, float()):
+                assert here.own
+                assert here.key not in need.needed
+            case Mark(here, None):
+                assert here.own
+            case Apply(wanted, _, here):
+                assert (wanted.namespace, wanted.name) in need.wanted
+                assert here is None or here.own
+
+
+@given(some.meshes())
+def test_plans_come_to_rest(objects: list[Any]) -> None:
+    """What was written is seen as right in the next round: the controller never runs in circles."""
+    snapshot = Snapshot.of(objects)
+    first = upkeep(snapshot, (), Settings(), Dns(), augmented)
+    made = [first.needed[key] for key in sorted(first.wanted)]
+    after = upkeep(snapshot.with_changes(made), sorted(first.wanted), Settings(), Dns(), augmented)
+    assert after.needed.keys() == first.needed.keys()
+    assert after.wanted == first.wanted
+    there = [
+        present(each, owners=frozenset(tuple(name.split("/")[::2]) for name in _names(each))) for each in made
+    ]
+    assert plan(after, there, NOW, LIMITS).actions == ()
+
+
+def _names(found: NetworkPolicy) -> list[str]:
+    return found.annotations[REQUIRED_BY].split(", ")
+
+
+def test_policies_are_for_augmented_namespaces_and_select_isolated_pods_only() -> None:
+    """A sidecar whose namespace only wants warnings gets no policy; nor does one that nothing isolates."""
+    objects: list[Any] = []
+    for name in ("ns-a", "ns-b", "ns-open"):
+        objects += [namespace(name, **{"istio-injection": "enabled"}), deployment(f"{name}/cart", app="cart")]
+    objects += [deny_all("ns-a"), deny_all("ns-b")]
+    need = upkeep(Snapshot.of(objects), (), Settings(), Dns(), augmented)
+    assert {key[0] for key in need.needed} == {"ns-a", "ns-b"}
+    assert {key[0] for key in need.wanted} == {"ns-a"}

@@ -1,0 +1,91 @@
+"""How long addresses stay open after DNS named them: with a real name server on loopback."""
+
+from __future__ import annotations
+
+from tests.dns.conftest import Serve, serve
+from tests.dns.server import NameServer, Zone
+
+from istio_netpol.controller.sightings import Sightings
+from istio_netpol.dns.caching import CacheSettings, CachingResolver
+from istio_netpol.dns.lookup import LookupSettings
+
+__all__ = ["serve"]
+HOST = "keys.example.com"
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def sightings(server: NameServer, clock: Clock, overlap: float = 60, limit: int = 4) -> Sightings:
+    lookup = LookupSettings(name_servers=(server.address,), query_timeout=0.1, total_timeout=0.2)
+    caching = CachingResolver(CacheSettings(lookup, shortest=1, failures=1), clock)
+    return Sightings(caching, overlap, limit, clock)
+
+
+def shown(found: Sightings) -> list[str]:
+    return [str(each) for each in found.resolve(HOST).addresses]
+
+
+def answer(server: NameServer, *addresses: str) -> None:
+    server.zone.records[HOST] = {"A": list(addresses), "TTL": 1}
+
+
+def test_a_host_that_rotates_every_second_keeps_all_its_addresses(serve: Serve) -> None:
+    """Whoever fetches keys reaches every address that the host had lately."""
+    server, clock = serve(Zone()), Clock()
+    found = sightings(server, clock)
+    for number in (1, 2, 3):
+        answer(server, f"93.184.216.{number}")
+        shown(found)
+        clock.now += 2
+    assert shown(found) == ["93.184.216.1", "93.184.216.2", "93.184.216.3"]
+    clock.now += 59
+    answer(server, "93.184.216.9")
+    assert shown(found) == ["93.184.216.3", "93.184.216.9"]
+
+
+def test_a_host_brings_no_more_addresses_than_its_cap(serve: Serve) -> None:
+    """A host that answers with something new each time does not fill the policies."""
+    server, clock = serve(Zone()), Clock()
+    found = sightings(server, clock, limit=2)
+    for number in range(1, 8):
+        answer(server, f"93.184.216.{number}")
+        shown(found)
+        clock.now += 2
+    assert shown(found) == ["93.184.216.6", "93.184.216.7"]
+
+
+def test_the_last_good_addresses_hold_while_dns_fails(serve: Serve) -> None:
+    """Neither a failing name server nor a name that vanished takes addresses away."""
+    server, clock = serve(Zone()), Clock()
+    found = sightings(server, clock)
+    answer(server, "93.184.216.1")
+    shown(found)
+    for broken in (Zone(failing=frozenset({HOST})), Zone()):
+        clock.now += 10_000
+        server.zone = broken
+        assert shown(found) == ["93.184.216.1"]
+
+
+def test_an_address_that_is_not_public_is_neither_merged_nor_remembered(serve: Serve) -> None:
+    """One forged answer with the metadata address does not refuse the host for the whole overlap."""
+    server, clock = serve(Zone()), Clock()
+    found = sightings(server, clock)
+    for addresses in (["93.184.216.1"], ["169.254.169.254"], ["93.184.216.1"]):
+        answer(server, *addresses)
+        assert shown(found) == addresses
+        clock.now += 2
+
+
+def test_hosts_are_asked_again_when_their_ttl_is_over(serve: Serve) -> None:
+    """A change of addresses is noticed as early as DNS promises."""
+    server, clock = serve(Zone()), Clock()
+    found = sightings(server, clock)
+    assert found.due_at == float("inf")
+    answer(server, "93.184.216.1")
+    shown(found)
+    assert found.due_at == clock.now + 1
