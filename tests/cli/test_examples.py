@@ -10,6 +10,7 @@ import click
 import pytest
 from tests.cli.workspace import Run
 
+from istio_netpol.cli.controller import controller
 from istio_netpol.cli.examples import TITLE
 from istio_netpol.cli.main import program
 from istio_netpol.cli.serve import serve
@@ -21,10 +22,11 @@ def examples_of(command: click.Command) -> list[str]:
     return [line.strip() for line in lines[2:]]
 
 
+SERVERS = (serve, controller)
 EXAMPLES = [
     example
     for command in (program, *program.commands.values())
-    if command is not serve
+    if command not in SERVERS
     for example in examples_of(command)
 ]
 
@@ -46,9 +48,9 @@ def test_an_example_runs(run: Run, programs: Path, example: str) -> None:
     assert "nothing was done" not in complaint
 
 
-@pytest.mark.parametrize("example", examples_of(serve))
-def test_an_example_of_serve_is_accepted(workspace: Path, example: str) -> None:
-    """Its options and the folder are right; what it serves is tested with the server."""
+@pytest.mark.parametrize("example", [each for server in SERVERS for each in examples_of(server)])
+def test_an_example_of_a_server_is_accepted(workspace: Path, example: str) -> None:
+    """Its options and the folder are right; what it does is tested where it runs."""
     words = shlex.split(example)
-    assert words[:2] == ["istio-netpol", "serve"]
-    serve.make_context("serve", words[2:])
+    assert words[0] == "istio-netpol"
+    program.commands[words[1]].make_context(words[1], words[2:])
