@@ -203,3 +203,65 @@ def test_a_namespace_that_is_deleted_is_left_alone(shop: Shop) -> None:
     _kubectl(shop, "delete", "namespace", doomed.name, "--wait=false")
     shop.deploy("till")
     shop.wait_for(sorted(BOTH * 2))
+
+
+REPORTS = "/apis/wgpolicyk8s.io/v1alpha2/namespaces/{}/policyreports"
+REPORT_DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "policyreports.wgpolicyk8s.io",
+        "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+    },
+    "spec": {
+        "group": "wgpolicyk8s.io",
+        "names": {"kind": "PolicyReport", "plural": "policyreports", "singular": "policyreport"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1alpha2",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture
+def reports_defined(control_plane: ControlPlane) -> Iterator[None]:
+    kubectl = control_plane.kubectl()
+    assert kubectl.apply(REPORT_DEFINITION).code == 0
+    wait = ("wait", "--for=condition=Established", "crd/policyreports.wgpolicyk8s.io", "--timeout=30s")
+    assert kubectl(*wait).code == 0
+    yield
+    assert kubectl("delete", "crd", "policyreports.wgpolicyk8s.io").code == 0
+
+
+@pytest.mark.usefixtures("reports_defined", "controller")
+def test_what_is_denied_is_told_once_by_an_event_and_listed_in_a_report(shop: Shop) -> None:
+    """`kubectl describe` and the report of the namespace say what is missing, until nothing is."""
+    other = Shop(shop.plane, mode="warn")
+    other.deploy("cart")
+    other.deny_all()
+
+    def report() -> dict[str, Any]:
+        items = shop.plane.api().request("GET", REPORTS.format(other.name)).object.get("items", [])
+        return dict(items[0]) if items else {}
+
+    shop.plane.wait_until("there is a report", lambda: report().get("summary", {}).get("fail", 0) > 0, 30)
+    results = report()["results"]
+    assert [each["policy"] for each in results] == ["dns", "dns", "proxy-to-istiod"]
+    assert {each["resources"][0]["name"] for each in results} == {"cart"}
+    described = shop.plane.kubectl()("--namespace", other.name, "describe", "deployment", "cart").stdout
+    assert described.count("Deployment") > 0
+    assert described.count("is denied by NetworkPolicy") == 1, described
+    assert "(and 2 more)" in described
+    done = shop.plane.kubectl()("--namespace", other.name, "delete", "networkpolicy", "deny-all")
+    assert done.code == 0
+    shop.plane.wait_until("the report is empty", lambda: report()["summary"]["fail"] == 0, 30)
+    events = shop.plane.api().request("GET", f"/apis/events.k8s.io/v1/namespaces/{other.name}/events")
+    assert len([each for each in events.object["items"] if each["regarding"]["name"] == "cart"]) == 1

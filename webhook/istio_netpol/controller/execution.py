@@ -44,7 +44,7 @@ class Execution:
 
     def _apply(self, action: Apply) -> None:
         manifest = encode_policy(action.policy)
-        references = [self._reference(owner) for owner in action.owners]
+        references = [self.reference(owner) for owner in action.owners]
         if references and all(references):
             manifest["metadata"]["ownerReferences"] = references
         query = [("fieldManager", FIELD_MANAGER)]
@@ -72,7 +72,7 @@ class Execution:
             if error.status != NOT_FOUND:
                 raise
 
-    def _reference(self, owner: ObjectRef) -> Mapping[str, Any] | None:
+    def reference(self, owner: ObjectRef) -> Mapping[str, Any] | None:
         """An ownerReference with the uid that the owner has now: none without it, since one with a wrong uid
         gets the policy deleted."""
         resource = self._resources.get((owner.group, owner.kind))

@@ -12,11 +12,13 @@ import structlog
 
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.scope import is_exempt_namespace
+from istio_netpol.analysis.check import check
 from istio_netpol.analysis.upkeep import Upkeep, upkeep
 from istio_netpol.controller.execution import Execution
 from istio_netpol.controller.measures import Measures
 from istio_netpol.controller.owned import labelled_policies
 from istio_netpol.controller.plan import Plan, Present, plan
+from istio_netpol.controller.publishing import Publisher
 from istio_netpol.controller.sightings import Sightings
 from istio_netpol.dns.budget import Budget
 from istio_netpol.errors import ApiError, NetpolError
@@ -36,6 +38,9 @@ SETTLE_SECONDS = 0.1
 
 LOOKUP_SECONDS = 10.0
 """How long all lookups of one evaluation may take."""
+
+PUBLISH_SECONDS = 10.0
+"""How long there is between two rounds of Events and reports."""
 
 CONFLICT = 409
 
@@ -82,6 +87,9 @@ class Loop:
             resolver, settings.controller.host_overlap_seconds, hosts.max_addresses_per_host, clock
         )
         self._execution = Execution(connection)
+        self._publisher = Publisher(connection, self._execution.reference)
+        self._publish_due = clock()
+        self._is_told = False
         self._chores = {chore: float("-inf") for chore in chores}
         self._due = float("inf")
         self._log = structlog.get_logger("controller")
@@ -128,6 +136,10 @@ class Loop:
         try:
             made = self._plan(state.snapshot)
             is_done = self._carry_out(made, stopped)
+            if made.actions:
+                self._is_told = False
+            else:
+                self._publish(state.snapshot)
         except ApiError as error:
             self._log.warning("the policies can't be kept now", reason=str(error), status=error.status)
             self._measures.failures.inc()
@@ -135,6 +147,8 @@ class Loop:
         took = self._clock() - started
         self._measures.seconds.observe(took)
         again = min(RESYNC_SECONDS, made.again_in, self._sightings.due_at - self._clock())
+        if not self._is_told:
+            again = min(again, self._publish_due - self._clock())
         # Never more than half of the time, however large the cluster is.
         self._due = self._clock() + max(took, again if is_done else RETRY_SECONDS)
 
@@ -161,6 +175,27 @@ class Loop:
             not is_exempt_namespace(name, admission)
             and effective_mode(name, snapshot.namespace(name).labels, admission).mode is Mode.AUGMENT
         )
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        """Tells of what is wrong once the policies are as they should be: what is mended is no news."""
+        if self._clock() < self._publish_due:
+            self._is_told = False
+            return
+        self._publish_due = self._clock() + PUBLISH_SECONDS
+        findings = check(snapshot, self._settings, self._sightings).findings
+        admission = self._settings.admission
+        mentioned = [each for each in findings if not is_exempt_namespace(each.object.namespace, admission)]
+        modes = {
+            name: effective_mode(name, snapshot.namespace(name).labels, admission).mode
+            for name in {each.object.namespace for each in mentioned}
+        }
+        mentioned = [each for each in mentioned if modes[each.object.namespace] is not Mode.OFF]
+        try:
+            self._is_told = self._publisher.publish(mentioned, lambda: self._leadership.is_held)
+        except ApiError as error:
+            self._is_told = False
+            self._measures.failures.inc()
+            self._log.warning("findings can't be told now", reason=str(error), status=error.status)
 
     def _carry_out(self, made: Plan, stopped: Event) -> bool:
         """Writes no faster than allowed; whether everything was done. Whoever stops leading stops at once."""

@@ -1,0 +1,102 @@
+"""Findings as the documents that a cluster's own tools show: an Event an object, a report a namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
+from istio_netpol.kube.discovery import Resource
+from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.references import ObjectRef
+
+REPORT_KINDS = (("wgpolicyk8s.io", "PolicyReport"), ("openreports.io", "Report"))
+"""Of these the first that the API server serves is written."""
+
+RESULTS = {Severity.ERROR: ("fail", "high"), Severity.WARNING: ("warn", "medium")}
+"""What a finding of that severity is in a report; infos are in none."""
+
+MAX_RESULTS = 500
+"""A report is one object, which etcd limits to 1.5 MiB."""
+
+NOTE_LIMIT = 1024
+"""`note` of an Event: "Maximal length of the note is 1kB, but libraries should be prepared to handle values
+up to 64kB." (events.k8s.io/v1)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one object's Event says; `name` is another one when it says something else."""
+
+    ref: ObjectRef
+    note: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        said = repr((self.ref.key, self.reason, self.note))
+        return f"{self.ref.name[:200].rstrip('.-')}.{sha256(said.encode()).hexdigest()[:16]}"
+
+
+def reported(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Those that are told of, by namespace, in order."""
+    found: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda each: each.sort_key):
+        if finding.severity in RESULTS and finding.object.namespace:
+            found.setdefault(finding.object.namespace, []).append(finding)
+    return found
+
+
+def told(findings: Iterable[Finding]) -> Iterator[Told]:
+    """One summary for each object: its first and gravest finding, and how many more there are."""
+    by_object: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        by_object.setdefault(finding.object.key, []).append(finding)
+    for found in by_object.values():
+        first = min(found, key=lambda each: each.severity is not Severity.ERROR)
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        yield Told(first.object, _cut(first.message, NOTE_LIMIT - len(more)) + more, _reason(first))
+
+
+def report(resource: Resource, namespace: str, findings: list[Finding]) -> dict[str, Any]:
+    """The report of a namespace; the fields are the same in both of its kinds."""
+    counts = dict.fromkeys(("pass", "fail", "warn", "error", "skip"), 0)
+    for finding in findings:
+        counts[RESULTS[finding.severity][0]] += 1
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": OWNER, "namespace": namespace, "labels": {MANAGED_BY: OWNER}},
+        "summary": counts,
+        "results": [_result(finding) for finding in findings[:MAX_RESULTS]],
+    }
+
+
+def _result(finding: Finding) -> dict[str, Any]:
+    result, severity = RESULTS[finding.severity]
+    ref = finding.object
+    return {
+        "source": OWNER,
+        "policy": str(finding.rule),
+        "result": result,
+        "severity": severity,
+        "message": _cut(finding.message, NOTE_LIMIT),
+        "resources": [
+            {"apiVersion": ref.api_version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
+        ],
+    }
+
+
+def _reason(finding: Finding) -> str:
+    """The rule id as Events spell reasons: `ProxyToIstiod`."""
+    return "".join(word.capitalize() for word in str(finding.rule).split("-"))
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most so many bytes."""
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    return encoded[: limit - 3].decode(errors="ignore") + "…"
