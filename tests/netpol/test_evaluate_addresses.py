@@ -204,3 +204,11 @@ def test_ingress_admits_by_the_callers_addresses():
     assert [str(ref) for ref in verdict.ingress.allowed_by] == ["data/door ingress[0]"]
     assert verdict.ingress.allowed_by == (RuleRef(door, verdict.ingress.allowed_by[0].direction, 0),)
     assert not judge(snapshot, PodsPeer(inside), PodsPeer(inside), TCP, 5432).allowed
+
+
+def test_a_rule_that_names_the_pod_is_not_joined_by_blocks_that_admit_it_only_together():
+    """The verdict shows what allows by itself, and parts of an admission only where nothing else allows."""
+    pod = deployment("shop/db", at=["10.0.0.1", "10.0.1.1"])
+    halves = rule(block("10.0.0.0/24")), rule(block("10.0.1.0/24"))
+    assert indexes(calls(pod, *halves)) == [0, 1]
+    assert indexes(calls(pod, *halves, rule(pods(app="db")))) == [2]

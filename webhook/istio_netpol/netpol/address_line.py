@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
+from operator import itemgetter
 
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.intervals import Interval, canonical
 from istio_netpol.netpol.masks import Cells, Mask, positions
-from istio_netpol.netpol.port_sets import NOTHING, PortSets
+from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING, PortSets
 
 FIRST_IPV6 = 2**32
 LAST = FIRST_IPV6 + 2**128 - 1
@@ -72,19 +73,19 @@ def _intervals(addresses: AddressSet) -> list[Interval]:
 
 def ports_at(line: Stretches, position: int) -> int:
     """The number of the ports that are open at a point of the line."""
-    index = bisect_right(line, (position, LAST + 1, 0)) - 1
+    index = bisect_right(line, position, key=itemgetter(0)) - 1
     return line[index][2] if index >= 0 and position <= line[index][1] else NOTHING
 
 
 def ports_throughout(line: Stretches, low: int, high: int, sets: PortSets) -> int:
     """The number of the ports that are open at every point from `low` to `high`."""
-    common, reached = -1, low
+    common, reached = EVERY_PORT, low
     for start, end, ports in line:
         if end < reached:
             continue
         if start > reached:
             return NOTHING
-        common = ports if common < 0 else sets.intersection(common, ports)
+        common = sets.intersection(common, ports)
         reached = end + 1
         if reached > high:
             return common
@@ -119,11 +120,11 @@ class WorkloadAddresses:
         for position in positions(split):
             ports = reduce(sets.intersection, (ports_at(line, place) for place in self._places[position]))
             cells[ports] = cells.get(ports, 0) | 1 << position
-        if self._unknown and line:
+        if self._unknown:
             families = ((0, FIRST_IPV6 - 1), (FIRST_IPV6, LAST))
             ports = reduce(sets.union, (ports_throughout(line, *family, sets) for family in families))
             cells[ports] = cells.get(ports, 0) | self._unknown
-        return {ports: mask for ports, mask in cells.items() if mask and ports != NOTHING}
+        return {ports: mask for ports, mask in cells.items() if mask}
 
     def _living(self, start: int, stop: int) -> tuple[Mask, Mask]:
         """Of the points at indexes `start` to before `stop`: who is only there, and who is elsewhere too."""

@@ -16,7 +16,7 @@ from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.snapshot import Snapshot
-from istio_netpol.netpol.address_line import FIRST_IPV6, LAST, Stretches, address_at
+from istio_netpol.netpol.address_line import FIRST_IPV6, Stretches, address_at
 from istio_netpol.netpol.cluster_masks import ClusterMasks
 from istio_netpol.netpol.masks import Cells, Mask, positions
 from istio_netpol.netpol.port_sets import NOTHING, PortSets
@@ -46,7 +46,7 @@ class _Reachability:
     def __init__(self, snapshot: Snapshot, with_ipv6: bool) -> None:
         self._sets = PortSets()
         self._cluster = ClusterMasks(snapshot)
-        self._last = LAST if with_ipv6 else FIRST_IPV6 - 1
+        self._with_ipv6 = with_ipv6
         profiles = Profiles(snapshot, self._cluster, self._sets)
         self._egress = [profiles.egress(each) for each in self._cluster.workloads]
         self._ingress = [profiles.ingress(each) for each in self._cluster.workloads]
@@ -111,7 +111,7 @@ class _Reachability:
         for low, high, ports in line:
             if low < FIRST_IPV6:
                 yield low, min(high, FIRST_IPV6 - 1), ports
-            if FIRST_IPV6 <= high <= self._last:
+            if self._with_ipv6 and high >= FIRST_IPV6:
                 yield max(low, FIRST_IPV6), high, ports
 
 

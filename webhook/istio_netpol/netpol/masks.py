@@ -30,7 +30,7 @@ def union(masks: Iterable[Mask]) -> Mask:
 
 def overlay(cells: Cells, members: Mask, ports: int, sets: PortSets) -> Cells:
     """The cells after `members` got `ports` in addition to what they have."""
-    if not members or ports == NOTHING:
+    if ports == NOTHING:
         return cells
     result: Cells = {}
     fresh = members
