@@ -120,7 +120,7 @@ def _rest(count: int) -> str:
 
 def one_line(text: str) -> str:
     """A sentence that stays on one line whatever names and URLs it quotes, and within bounds."""
-    plain = _printable(text)
+    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     encoded = plain.encode(errors="replace")
     return (
         plain if len(encoded) <= MAX_SENTENCE else encoded[: MAX_SENTENCE - 3].decode(errors="ignore") + "..."
@@ -144,9 +144,4 @@ def _bounded(sentences: list[str]) -> tuple[str, ...]:
 
 def _ascii(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode()
-    return _printable(plain)
-
-
-def _printable(text: str) -> str:
-    shown = text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(shown.split())
+    return " ".join("".join(char if char.isprintable() else " " for char in plain).split())

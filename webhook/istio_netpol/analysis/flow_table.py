@@ -96,7 +96,6 @@ class FlowTable:
     def indexed(self) -> FlowTable:
         """The table itself, with every index made now instead of while a review waits."""
         self.snapshot.index()
-        self.view.index()
         for name in _INDEXES:
             getattr(self, name)
         return self

@@ -19,7 +19,7 @@ from istio_netpol.model.mesh import (
 )
 from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service, ServicePort
 from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import NamespaceIndex, Snapshot
+from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 
 _LONGEST_CHAIN = 4
@@ -50,7 +50,9 @@ class Backends:
 
     def services_of(self, workload: Workload) -> tuple[Service, ...]:
         """The Services that select the workload's pods, sorted by name."""
-        indexed = self._snapshot.by_namespace(SERVICES_BY_LABEL).get(workload.namespace)
+        indexed = self._snapshot.by_namespace("services-by-label", (Service,), _services_by_label).get(
+            workload.namespace
+        )
         if not indexed:
             return ()
         own = workload.labels.items()
@@ -140,7 +142,9 @@ class Backends:
                     yield Backend(self._peer(endpoint, service.namespace), port.protocol, number)
 
     def _slices(self, service: Service) -> Sequence[EndpointSlice]:
-        found = self._snapshot.by_namespace(SLICES_BY_SERVICE).get(service.namespace)
+        found = self._snapshot.by_namespace("endpoint-slices", (EndpointSlice,), _slices_by_service).get(
+            service.namespace
+        )
         return found[0].get(service.name, ()) if found else ()
 
     def _peer(self, endpoint: EndpointAddress, namespace: str) -> Peer:
@@ -206,7 +210,3 @@ def _slices_by_service(shard: Shard) -> tuple[dict[str, list[EndpointSlice]], ..
     for each in shard.of_type(EndpointSlice):
         found.setdefault(each.service, []).append(each)
     return (found,) if found else ()
-
-
-SERVICES_BY_LABEL = NamespaceIndex((Service,), _services_by_label)
-SLICES_BY_SERVICE = NamespaceIndex((EndpointSlice,), _slices_by_service)

@@ -16,7 +16,7 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import NamespaceIndex, Snapshot
+from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import ContainerPort, Workload
 
 TEMPLATES_KEY = "inject.istio.io/templates"
@@ -84,7 +84,9 @@ class Gateways:
         scoped = self._control_plane.scopes_gateways
         found: dict[_Pair, list[tuple[str, Labels]]] = {}
         seen: set[tuple[str, tuple[_Pair, ...]]] = set()
-        for home, selectors in self._snapshot.by_namespace(GATEWAY_SELECTORS).items():
+        for home, selectors in self._snapshot.by_namespace(
+            "gateway-selectors", (Gateway,), _gateway_selectors
+        ).items():
             for pairs in selectors:
                 key = (home if scoped else "", pairs)
                 if key not in seen:
@@ -198,10 +200,6 @@ def is_egress_gateway(workload: Workload) -> bool:
 def _gateway_selectors(shard: Shard) -> tuple[tuple[_Pair, ...], ...]:
     selectors = {tuple(sorted(each.selector.items())) for each in shard.of_type(Gateway) if each.selector}
     return tuple(sorted(selectors))
-
-
-GATEWAY_SELECTORS = NamespaceIndex((Gateway,), _gateway_selectors)
-"""The selectors of each namespace's Gateways."""
 
 
 def _to_be_deployed(gateway: KubernetesGateway) -> tuple[Workload, ...]:

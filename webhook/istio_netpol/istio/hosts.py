@@ -8,7 +8,7 @@ from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh import DestinationRule, ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import NamespaceIndex, Snapshot
+from istio_netpol.model.snapshot import Snapshot
 
 _EntriesByHost = Mapping[str, Sequence[ServiceEntry]]
 
@@ -69,7 +69,9 @@ class Hosts:
         return None
 
     def _entries(self, host: str) -> Iterator[ServiceEntry]:
-        for (by_host,) in self._snapshot.by_namespace(ENTRY_HOSTS).values():
+        for (by_host,) in self._snapshot.by_namespace(
+            "service-entry-hosts", (ServiceEntry,), _entries_by_host
+        ).values():
             yield from by_host.get(host, ())
 
     def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
@@ -130,7 +132,3 @@ def _entries_by_host(shard: Shard) -> tuple[_EntriesByHost, ...]:
         for host in entry.hosts:
             found.setdefault(host.rstrip(".").lower(), []).append(entry)
     return (found,) if found else ()
-
-
-ENTRY_HOSTS = NamespaceIndex((ServiceEntry,), _entries_by_host)
-"""The ServiceEntries of each namespace by their hosts."""

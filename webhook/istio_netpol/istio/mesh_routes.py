@@ -9,7 +9,6 @@ from istio_netpol.istio.hosts import is_exported
 from istio_netpol.istio.virtual_services import MESH, Leg, legs_of
 from istio_netpol.model.mesh import VirtualService
 from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import NamespaceIndex
 
 if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
@@ -32,7 +31,9 @@ def _routing(view: MeshView, host: str) -> Iterator[VirtualService]:
     """The VirtualServices with the host among theirs; they may write a Service of their namespace by name."""
     in_full = f".svc.{view.settings.mesh.cluster_domain}"
     written = (host, f"{host.removesuffix(in_full)}.svc") if host.endswith(in_full) else (host,)
-    for (by_host,) in view.snapshot.by_namespace(ROUTED_HOSTS).values():
+    for (by_host,) in view.snapshot.by_namespace(
+        "virtual-service-hosts", (VirtualService,), _by_host
+    ).values():
         for each in written:
             yield from by_host.get(each, ())
 
@@ -45,7 +46,3 @@ def _by_host(shard: Shard) -> tuple[Mapping[str, Sequence[VirtualService]], ...]
             key = key if "." in key or key == "*" else f"{key}.{each.ref.namespace}.svc"
             found.setdefault(key, []).append(each)
     return (found,) if found else ()
-
-
-ROUTED_HOSTS = NamespaceIndex((VirtualService,), _by_host)
-"""The VirtualServices of each namespace by their hosts."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from istio_netpol.istio.backends import SERVICES_BY_LABEL, SLICES_BY_SERVICE, Backend, Backends
+from istio_netpol.istio.backends import Backend, Backends
 from istio_netpol.istio.control_plane import ControlPlane, DnsTarget
-from istio_netpol.istio.gateways import GATEWAY_SELECTORS, Gateways
-from istio_netpol.istio.hosts import ENTRY_HOSTS, Hosts
+from istio_netpol.istio.gateways import Gateways
+from istio_netpol.istio.hosts import Hosts
 from istio_netpol.istio.injection import Injection, injection_of, is_captured
 from istio_netpol.istio.injectors import Injectors
-from istio_netpol.istio.mesh_routes import ROUTED_HOSTS
 from istio_netpol.istio.stand_ins import StandIns
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
@@ -23,8 +22,6 @@ from istio_netpol.model.workloads import Workload
 
 T = TypeVar("T")
 Use = tuple[str, str, str]
-
-INDEXES = (ENTRY_HOSTS, GATEWAY_SELECTORS, ROUTED_HOSTS, SERVICES_BY_LABEL, SLICES_BY_SERVICE)
 
 __all__ = ["Backend", "Injection", "MeshView", "Use"]
 
@@ -61,13 +58,6 @@ class MeshView:
     def tracked(self) -> MeshView:
         """A view of the same snapshot that shares all answers and has `uses` of its own, empty yet."""
         return MeshView(self.snapshot, self.settings, answers=self._answers)
-
-    def index(self) -> MeshView:
-        """The view itself, with the indexes of its snapshot made now: snapshots after a change build on
-        them, and what one of those makes is lost with it."""
-        for index in INDEXES:
-            self.snapshot.by_namespace(index)
-        return self
 
     def depends_on(self, kind: str, namespace: str = "") -> None:
         """Notes that an outcome depends on which objects of a kind a namespace has; without one, all have."""

@@ -37,15 +37,6 @@ class Spread:
         return replace(self, stale=self.stale.union(stale)) if stale else self
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceIndex:
-    """What each namespace adds to an answer about the cluster. `compute` depends on objects of these types
-    in one namespace alone."""
-
-    types: tuple[type, ...]
-    compute: Callable[[Shard], tuple[Any, ...]]
-
-
 CLUSTER_SCOPE = ""
 """The shard of objects without a namespace (Nodes)."""
 
@@ -166,10 +157,16 @@ class Snapshot:
         )
         return frozenset(name for name in spread if name != CLUSTER_SCOPE)
 
-    def by_namespace(self, index: NamespaceIndex) -> Mapping[str, tuple[Any, ...]]:
-        """What each namespace adds to an answer, where it adds anything; kept across changes of other
-        namespaces and other types."""
-        return self._spread(index, index.types, index.compute)
+    def by_namespace(
+        self, key: str, types: tuple[type, ...], compute: Callable[[Shard], tuple[Any, ...]]
+    ) -> Mapping[str, tuple[Any, ...]]:
+        """What each namespace adds to an answer, where it adds anything; kept under `key` across changes
+        of other namespaces and other types.
+
+        `compute` must depend on objects of these types in the shard alone, and must be the same for the same
+        key.
+        """
+        return self._spread(("by namespace", key), types, compute)
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects

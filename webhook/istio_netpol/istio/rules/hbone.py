@@ -21,7 +21,6 @@ from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFl
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.services import Service
 from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import NamespaceIndex
 from istio_netpol.model.workloads import Namespace, Workload
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[Requi
 def _served(gateway: KubernetesGateway, view: MeshView) -> Iterator[Service]:
     place = (gateway.ref.namespace, gateway.ref.name)
     view.depends_on("Service")
-    for namespace in sorted(view.snapshot.by_namespace(WAYPOINT_USERS)):
+    for namespace in sorted(view.snapshot.by_namespace("waypoint-users", (Namespace, Service), _choosing)):
         for service in view.snapshot.of_type(Service, namespace):
             if not service.is_headless and waypoint_of(view, service) == place:
                 yield service
@@ -91,9 +90,6 @@ def _choosing(shard: Shard) -> tuple[bool, ...]:
     labelled = USE_WAYPOINT in shard.namespace.labels
     return (True,) if labelled or any(USE_WAYPOINT in each.labels for each in shard.of_type(Service)) else ()
 
-
-WAYPOINT_USERS = NamespaceIndex((Namespace, Service), _choosing)
-"""The namespaces in which something chooses a waypoint."""
 
 RULE = Rule(
     name="hbone",
