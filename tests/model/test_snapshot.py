@@ -15,6 +15,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
 
+POLICY_NAMES = ("p1", "p0")
 SELECTORS = (EVERYTHING, Selector.of({"app": "x"}), Selector.of({"team": "x"}), namespace_named("ns-a"))
 
 
@@ -40,25 +41,39 @@ def answers(snapshot):
             )
             for selector in SELECTORS
         ],
+        "by name": [
+            [each.key for each in snapshot.by_name("policies", (NetworkPolicy,), policies_by_name, names)]
+            for names in (POLICY_NAMES, POLICY_NAMES[:1], ("absent",))
+        ],
     }
+
+
+def policies_by_name(shard):
+    """A namespace's policies as `by_name` takes them."""
+    return {each.name: (each,) for each in shard.policies}
 
 
 def reference(each):
     return type(each), each.ref
 
 
-@given(some.clusters(), some.clusters(), st.booleans(), st.data())
-def test_a_changed_snapshot_equals_one_of_the_result(before, put, is_warm, data):
-    """Whatever was stored, deleted and asked before, the answers are those of a fresh snapshot."""
+@given(some.clusters(), some.clusters(), st.booleans(), st.booleans(), st.data())
+def test_a_changed_snapshot_equals_one_of_the_result(before, put, is_indexed, is_warm, data):
+    """Whatever was stored, deleted, indexed and asked before, the answers are those of a fresh snapshot."""
     removed = data.draw(st.lists(st.sampled_from(before), unique_by=reference)) if before else []
     snapshot = Snapshot.of(before)
+    if is_indexed:
+        snapshot.index()
     if is_warm:
         answers(snapshot)
     kept = {reference(each): each for each in before}
     for each in removed:
         del kept[reference(each)]
     kept.update({reference(each): each for each in put})
-    assert answers(snapshot.with_changes(put, removed)) == answers(Snapshot.of(kept.values()))
+    after = answers(Snapshot.of(kept.values()))
+    assert answers(snapshot.with_changes(put, removed)) == after
+    assert answers(snapshot.with_changes(remove=removed).with_changes(put)) == after
+    assert answers(snapshot) == answers(Snapshot.of(before))
 
 
 @given(some.clusters(), some.clusters())
@@ -180,3 +195,30 @@ def test_a_workloads_own_namespace_object_is_its_newest():
     snapshot = Snapshot.of([namespace("shop")]).with_changes(put=[ending])
     assert snapshot.namespace("shop").terminating
     assert isinstance(snapshot.namespace("shop"), Namespace)
+
+
+def test_changes_of_an_indexed_snapshot_share_what_is_first_asked_of_one_of_them():
+    """A review must not look at every namespace for an answer that the review before it has made."""
+    snapshot = Snapshot.of(deny_all(f"ns-{number:02}") for number in range(20))
+    snapshot.index()
+    looked_at = []
+
+    def policies_of(shard):
+        looked_at.append(shard.namespace.name)
+        return policies_by_name(shard)
+
+    for name in ("ns-03", "ns-04"):
+        changed = snapshot.with_changes([policy(f"{name}/new", ingress=[])])
+        found = changed.by_name("policies", (NetworkPolicy,), policies_of, ("new",))
+        assert [each.key for each in found] == [f"{name}/new"]
+    assert looked_at == [*snapshot.namespace_names, "ns-03", "ns-04"]
+
+
+def test_a_name_is_found_in_more_changed_namespaces_than_an_index_puts_up_with():
+    """Enough policies written one after another, and the index by name is made anew."""
+    snapshot = Snapshot.of([deny_all("ns-00")])
+    snapshot.index()
+    for number in range(70):
+        snapshot = snapshot.with_changes([policy(f"ns-{number:02}/new", ingress=[])])
+        found = snapshot.by_name("policies", (NetworkPolicy,), policies_by_name, ("new",))
+        assert len(list(found)) == number + 1

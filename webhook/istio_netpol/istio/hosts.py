@@ -10,8 +10,6 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.shard import Shard
 from istio_netpol.model.snapshot import Snapshot
 
-_EntriesByHost = Mapping[str, Sequence[ServiceEntry]]
-
 
 class Hosts:
     """Resolves host names within one snapshot."""
@@ -69,10 +67,7 @@ class Hosts:
         return None
 
     def _entries(self, host: str) -> Iterator[ServiceEntry]:
-        for (by_host,) in self._snapshot.by_namespace(
-            "service-entry-hosts", (ServiceEntry,), _entries_by_host
-        ).values():
-            yield from by_host.get(host, ())
+        return self._snapshot.by_name("service-entry-hosts", (ServiceEntry,), _entries_by_host, (host,))
 
     def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
         """The labels of a subset, by DestinationRules of the client's, the Service's, then the root
@@ -126,9 +121,9 @@ def _patterns(host: str) -> Iterator[str]:
     yield "*"
 
 
-def _entries_by_host(shard: Shard) -> tuple[_EntriesByHost, ...]:
+def _entries_by_host(shard: Shard) -> Mapping[str, Sequence[ServiceEntry]]:
     found: dict[str, list[ServiceEntry]] = {}
     for entry in shard.of_type(ServiceEntry):
         for host in entry.hosts:
             found.setdefault(host.rstrip(".").lower(), []).append(entry)
-    return (found,) if found else ()
+    return found

@@ -31,18 +31,14 @@ def _routing(view: MeshView, host: str) -> Iterator[VirtualService]:
     """The VirtualServices with the host among theirs; they may write a Service of their namespace by name."""
     in_full = f".svc.{view.settings.mesh.cluster_domain}"
     written = (host, f"{host.removesuffix(in_full)}.svc") if host.endswith(in_full) else (host,)
-    for (by_host,) in view.snapshot.by_namespace(
-        "virtual-service-hosts", (VirtualService,), _by_host
-    ).values():
-        for each in written:
-            yield from by_host.get(each, ())
+    return view.snapshot.by_name("virtual-service-hosts", (VirtualService,), _by_host, written)
 
 
-def _by_host(shard: Shard) -> tuple[Mapping[str, Sequence[VirtualService]], ...]:
+def _by_host(shard: Shard) -> Mapping[str, Sequence[VirtualService]]:
     found: dict[str, list[VirtualService]] = {}
     for each in shard.of_type(VirtualService):
         for host in each.hosts:
             key = host.rstrip(".").lower()
             key = key if "." in key or key == "*" else f"{key}.{each.ref.namespace}.svc"
             found.setdefault(key, []).append(each)
-    return (found,) if found else ()
+    return found

@@ -7,7 +7,7 @@ its own namespaces' part of them stale.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -22,20 +22,46 @@ T = TypeVar("T")
 Answers = dict[str, tuple[Any, ...]]
 """An answer that spans namespaces: what each namespace adds to it, where it adds anything."""
 
+Changes = Mapping[str, frozenset[type] | None]
+"""The types of objects that changed, by namespace; None: the namespace came or went."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """An answer with the types of objects that it is made from, and the namespaces whose part is stale."""
+    """An answer with the types of objects that it is made from, and the namespaces whose part is stale.
+
+    `homes` are the namespaces whose part has a name, for answers that are looked up by name; the parts of
+    `moved` were made anew since.
+    """
 
     answers: Answers
     types: frozenset[type]
-    stale: frozenset[str]
+    stale: frozenset[str] = frozenset()
+    homes: Mapping[str, Sequence[str]] | None = None
+    moved: frozenset[str] = frozenset()
 
-    def after(self, changes: Mapping[str, frozenset[type] | None]) -> Spread:
-        """The same after types of objects changed in namespaces; None: the namespace came or went."""
+    def after(self, changes: Changes) -> Spread:
+        """The same after changes, which make the parts of their namespaces stale."""
         stale = [name for name, types in changes.items() if types is None or types & self.types]
         return replace(self, stale=self.stale.union(stale)) if stale else self
 
+    def renewed(self, answers: Answers) -> Spread:
+        """The same with its stale parts made anew."""
+        moved = self.moved | self.stale
+        made = replace(self, answers=answers, stale=frozenset(), moved=moved)
+        return made.with_homes() if self.homes is not None and len(moved) > _MOST_MOVED else made
+
+    def with_homes(self) -> Spread:
+        """The same, to be looked up by name."""
+        homes: dict[str, list[str]] = {}
+        for namespace, (by_name,) in self.answers.items():
+            for name in by_name:
+                homes.setdefault(name, []).append(namespace)
+        return replace(self, homes=homes, moved=frozenset())
+
+
+_MOST_MOVED = 64
+"""Namespaces made anew with which an index by name is still used; a new one is cheaper then."""
 
 CLUSTER_SCOPE = ""
 """The shard of objects without a namespace (Nodes)."""
@@ -43,11 +69,24 @@ CLUSTER_SCOPE = ""
 
 class Snapshot:
     """Objects by namespace, with the indexes that evaluation and flow rules need. Never changes;
-    `with_changes` makes another."""
+    `with_changes` makes another.
 
-    def __init__(self, shards: Mapping[str, Shard], spreads: Mapping[Any, Spread] | None = None) -> None:
+    Once indexed, a snapshot is what its changes go by: an answer that is first asked of one of them is made
+    here, where the next finds it.
+    """
+
+    def __init__(
+        self,
+        shards: Mapping[str, Shard],
+        spreads: Mapping[Any, Spread] | None = None,
+        origin: Snapshot | None = None,
+        changes: Changes | None = None,
+    ) -> None:
         self._shards = shards
         self._spreads: dict[Any, Spread] = dict(spreads or {})
+        self._origin = origin
+        self._changes = changes or {}
+        self._is_indexed = False
 
     @classmethod
     def of(cls, objects: Iterable[Any]) -> Snapshot:
@@ -79,12 +118,15 @@ class Snapshot:
             elif shards.pop(name, None):
                 changes[name] = None
         spreads = {key: spread.after(changes) for key, spread in self._spreads.items()}
-        return Snapshot(shards, spreads)
+        if self._is_indexed:
+            return Snapshot(shards, spreads, self, changes)
+        return Snapshot(shards, spreads, self._origin, _joined(self._changes, changes))
 
     def index(self) -> None:
         """Makes the indexes of every namespace now, so that changes of this snapshot only add to them."""
         for shard in self._shards.values():
             shard.index(self._distinguishing())
+        self._is_indexed = True
 
     @property
     def namespace_names(self) -> tuple[str, ...]:
@@ -110,9 +152,9 @@ class Snapshot:
 
     def every(self, type_: type[T]) -> Iterator[T]:
         """All objects of a type, sorted by namespace, kind and name."""
-        spread = self._spread(("type", type_), (type_,), lambda shard: shard.of_type(type_))
-        for name in sorted(spread):
-            yield from spread[name]
+        answers = self._kept(("type", type_), (type_,), lambda shard: shard.of_type(type_)).answers
+        for name in sorted(answers):
+            yield from answers[name]
 
     def workloads(self, namespace: str) -> tuple[Workload, ...]:
         """The classes of pods of a namespace."""
@@ -141,21 +183,21 @@ class Snapshot:
     def select_anywhere(self, selector: Selector) -> tuple[Workload, ...]:
         """The workloads of all namespaces that a pod selector matches."""
         distinguishing = self._distinguishing()
-        spread = self._spread(
+        answers = self._spread(
             ("pods", selector, distinguishing),
             (Workload,),
             lambda shard: shard.select(selector, distinguishing),
-        )
-        return tuple(workload for name in sorted(spread) for workload in spread[name])
+        ).answers
+        return tuple(workload for name in sorted(answers) for workload in answers[name])
 
     def select_namespaces(self, selector: Selector) -> frozenset[str]:
         """The names of the namespaces whose labels a selector matches."""
-        spread = self._spread(
+        answers = self._spread(
             ("namespaces", selector),
             (Namespace,),
             lambda shard: (True,) if selector.matches(shard.namespace.labels) else (),
-        )
-        return frozenset(name for name in spread if name != CLUSTER_SCOPE)
+        ).answers
+        return frozenset(name for name in answers if name != CLUSTER_SCOPE)
 
     def by_namespace(
         self, key: str, types: tuple[type, ...], compute: Callable[[Shard], tuple[Any, ...]]
@@ -166,7 +208,25 @@ class Snapshot:
         `compute` must depend on objects of these types in the shard alone, and must be the same for the same
         key.
         """
-        return self._spread(("by namespace", key), types, compute)
+        return self._kept(("by namespace", key), types, compute).answers
+
+    def by_name(
+        self,
+        key: str,
+        types: tuple[type, ...],
+        compute: Callable[[Shard], Mapping[str, Sequence[T]]],
+        names: Sequence[str],
+    ) -> Iterator[T]:
+        """What all namespaces have under these names, sorted by namespace, without asking each of them.
+
+        `compute` gives a namespace's part by name, under the terms of `by_namespace`.
+        """
+        answer = self._kept(("by name", key), types, lambda shard: _named(compute(shard)), named=True)
+        homes = answer.homes or {}
+        for namespace in sorted(answer.moved.union(*(homes.get(name, ()) for name in names))):
+            for by_name in answer.answers.get(namespace, ()):
+                for name in names:
+                    yield from by_name.get(name, ())
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects
@@ -189,23 +249,59 @@ class Snapshot:
 
     def _distinguishing(self) -> frozenset[str]:
         types = (NetworkPolicy, Service)
-        answers = self._spread("distinguishing", types, lambda shard: tuple(shard.distinguishing))
-        return frozenset(key for keys in answers.values() for key in keys)
+        spread = self._kept("distinguishing", types, lambda shard: tuple(shard.distinguishing))
+        return frozenset(key for keys in spread.answers.values() for key in keys)
+
+    def _kept(
+        self,
+        key: Any,
+        types: tuple[type, ...],
+        compute: Callable[[Shard], tuple[Any, ...]],
+        *,
+        named: bool = False,
+    ) -> Spread:
+        """An answer whose key is not a request's to choose, so that it may be kept for as long as the
+        indexed snapshot lives."""
+        if key not in self._spreads and self._origin is not None:
+            kept = self._origin._kept(key, types, compute, named=named)
+            self._spreads[key] = kept.after(self._changes)
+        return self._spread(key, types, compute, named=named)
 
     def _spread(
-        self, key: Any, types: tuple[type, ...], compute: Callable[[Shard], tuple[Any, ...]]
-    ) -> Answers:
+        self,
+        key: Any,
+        types: tuple[type, ...],
+        compute: Callable[[Shard], tuple[Any, ...]],
+        *,
+        named: bool = False,
+    ) -> Spread:
+        """The answer under a key, its stale parts made anew."""
         known = self._spreads.get(key)
         if known is not None and not known.stale:
-            return known.answers
+            return known
         answers = dict(known.answers) if known else {}
         for name in known.stale if known else self._shards:
             if name in self._shards and (answer := compute(self._shards[name])):
                 answers[name] = answer
             else:
                 answers.pop(name, None)
-        self._spreads[key] = Spread(answers, frozenset(types), frozenset())
-        return answers
+        made = known.renewed(answers) if known else Spread(answers, frozenset(types))
+        made = made.with_homes() if named and made.homes is None else made
+        self._spreads[key] = made
+        return made
+
+
+def _joined(earlier: Changes, later: Changes) -> Changes:
+    """Both changes as one."""
+    joined = dict(earlier)
+    for name, types in later.items():
+        before = joined.get(name, frozenset())
+        joined[name] = None if before is None or types is None else before | types
+    return joined
+
+
+def _named(by_name: Mapping[str, Sequence[T]]) -> tuple[Mapping[str, Sequence[T]], ...]:
+    return (by_name,) if by_name else ()
 
 
 def _home(value: Any) -> str:
