@@ -109,7 +109,7 @@ class _Review:
         known, needed, unnamed = self._flows()
         self._count_hosts(needed.values())
         for key, flow in needed.items():
-            if not self._was_denied(known.get(key)):
+            if not self._after.is_plainly_allowed(flow) and not self._was_denied(known.get(key)):
                 self.writer.take(flow)
         for finding in unnamed + self.writer.findings():
             is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in self._own

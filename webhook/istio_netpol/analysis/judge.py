@@ -41,6 +41,13 @@ class FlowJudge:
             found = self._verdicts[connection] = self._judged(flow)
         return found
 
+    def is_plainly_allowed(self, flow: RequiredFlow) -> bool:
+        """Whether there is nothing to say of a flow, which is known without a lookup."""
+        if isinstance(flow.destination, HostPeer):
+            return False
+        verdict = self.verdict(flow)
+        return verdict.allowed and not (verdict.egress.by_ip_block or verdict.ingress.by_ip_block)
+
     def _judged(self, flow: RequiredFlow) -> Verdict:
         verdict = judge(self.view.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
         return Verdict(
