@@ -120,7 +120,7 @@ def _rest(count: int) -> str:
 
 def one_line(text: str) -> str:
     """A sentence that stays on one line whatever names and URLs it quotes, and within bounds."""
-    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    plain = _printable(text)
     encoded = plain.encode(errors="replace")
     return (
         plain if len(encoded) <= MAX_SENTENCE else encoded[: MAX_SENTENCE - 3].decode(errors="ignore") + "..."
@@ -144,4 +144,11 @@ def _bounded(sentences: list[str]) -> tuple[str, ...]:
 
 def _ascii(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode()
-    return " ".join("".join(char if char.isprintable() else " " for char in plain).split())
+    return _printable(plain)
+
+
+def _printable(text: str) -> str:
+    """Words on one line: whatever can't be printed is a space."""
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(text.split())
