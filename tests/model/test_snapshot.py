@@ -137,6 +137,16 @@ def test_objects_are_found_by_type_and_name():
     assert snapshot.of_type(Service, "elsewhere") == ()
 
 
+def test_an_object_is_held_only_as_it_was_read():
+    """A review whose old object the snapshot already shows need not lay it over the snapshot."""
+    shop, cart, rule = namespace("shop", team="a"), deployment("shop/cart"), policy("shop/p", ingress=[])
+    snapshot = Snapshot.of([shop, cart, rule])
+    assert all(snapshot.holds(each) for each in (replace(shop), replace(cart), policy("shop/p", ingress=[])))
+    changed = namespace("shop", team="b"), replace(cart, calls="x"), policy("shop/p", egress=[])
+    absent = namespace("other"), deployment("other/cart"), policy("shop/q", ingress=[])
+    assert not any(snapshot.holds(each) for each in (*changed, *absent))
+
+
 def test_a_namespace_without_objects_answers_with_nothing():
     """Asking about a namespace that was not read is no error."""
     snapshot = Snapshot.of([])

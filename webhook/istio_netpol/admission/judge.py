@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.admission import message
@@ -21,6 +21,7 @@ from istio_netpol.analysis.impact import review_change
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.contents import say_the_same
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode
@@ -44,7 +45,7 @@ class Change:
     @property
     def is_idle(self) -> bool:
         """Whether the update changes nothing that any rule or policy reads."""
-        return len(self.put) == len(self.old) and all(map(_equal, self.put, self.old))
+        return len(self.put) == len(self.old) and all(map(say_the_same, self.put, self.old))
 
 
 def decide(request: Request, table: FlowTable, resolver: Resolver, *, mutating: bool) -> Decision:
@@ -133,9 +134,3 @@ def _remarked(decision: Decision, remark: str) -> Decision:
     if not remark:
         return decision
     return replace(decision, warnings=message.refusals([remark, *decision.warnings]))
-
-
-def _equal(left: Any, right: Any) -> bool:
-    return type(left) is type(right) and all(
-        getattr(left, each.name) == getattr(right, each.name) for each in fields(left)
-    )

@@ -59,7 +59,7 @@ def review_change(
     `old` are the objects as they are stored today, for the case that the table has not seen them yet.
     `submitter` is the namespace in whose name the change is made, and policies may be written.
     """
-    unseen = [each for each in old if each.ref.key not in table.needs]
+    unseen = [each for each in old if each.ref.key not in table.needs and not table.snapshot.holds(each)]
     before = table.with_objects(unseen) if unseen else table
     snapshot = _snapshot_after(before, put, remove)
     after = FlowJudge(MeshView(snapshot, table.settings), gate_of(before, resolver))

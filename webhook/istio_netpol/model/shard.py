@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from istio_netpol.model.class_index import ChangedClassIndex, ClassIndex
+from istio_netpol.model.contents import say_the_same
 from istio_netpol.model.label_index import PolicyIndex
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.pod_classes import INSTANCE_LABELS, Key, root_of
@@ -97,6 +98,12 @@ class Shard:
     def find(self, type_: type[T], name: str, kind: str = "") -> T | None:
         members: Mapping[Key, T] = self._objects.get(type_, {})
         return members.get((kind or type_.__name__, name))
+
+    def holds(self, member: Any) -> bool:
+        """Whether the shard has this member, and as it is here."""
+        if isinstance(member, Namespace):
+            return say_the_same(member, self.namespace)
+        return say_the_same(member, self.find(type(member), member.ref.name, member.ref.kind))
 
     def of_type(self, type_: type[T]) -> tuple[T, ...]:
         members: Mapping[Key, T] = self._objects.get(type_, {})

@@ -145,6 +145,11 @@ class Snapshot:
         shard = self._shards.get(namespace)
         return shard.find(type_, name, kind) if shard else None
 
+    def holds(self, value: Any) -> bool:
+        """Whether the snapshot has this object, and as it is here."""
+        shard = self._shards.get(_home(value))
+        return shard is not None and shard.holds(value)
+
     def of_type(self, type_: type[T], namespace: str) -> tuple[T, ...]:
         """A namespace's objects of a type as they were read, sorted by kind and name."""
         shard = self._shards.get(namespace)
