@@ -33,7 +33,7 @@ class Answers:
 def gate(
     table: Mapping[str, str], settings: HostSettings | None = None, cluster: AddressSet = NO_CLUSTER
 ) -> HostGate:
-    return HostGate(Answers(table), HostLimits(settings or HostSettings(), cluster))
+    return HostGate(Answers(table), HostLimits(settings or HostSettings(), lambda: cluster))
 
 
 def test_a_public_host_has_its_addresses() -> None:
@@ -90,9 +90,9 @@ def test_an_administrator_may_permit_a_private_range() -> None:
 def test_hosts_outside_the_allow_list_are_refused_without_a_query() -> None:
     """A host that no pattern allows is never resolved."""
     answers = Answers({"keys.example": "203.0.114.7"})
-    found = HostGate(answers, HostLimits(HostSettings(allowed_hosts=("*.corp",)), NO_CLUSTER)).addresses(
-        "keys.example", "shop"
-    )
+    found = HostGate(
+        answers, HostLimits(HostSettings(allowed_hosts=("*.corp",)), lambda: NO_CLUSTER)
+    ).addresses("keys.example", "shop")
     assert found.refused == "keys.example is not among the hosts that the administrator allows"
     assert answers.asked == []
 

@@ -7,6 +7,22 @@ from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.services import Service
+from istio_netpol.model.shard import Shard
+from istio_netpol.model.snapshot import NamespaceIndex
+from istio_netpol.model.workloads import Workload
+
+
+def _addresses_in(shard: Shard) -> tuple[AddressSet, ...]:
+    texts: list[str] = []
+    for node in shard.of_type(NodeAddresses):
+        texts += [str(address) for address in node.addresses] + list(node.pod_cidrs)
+    for service in shard.of_type(Service):
+        texts += [ip for ip in service.cluster_ips if parse_address(ip)]
+    texts += [str(address) for workload in shard.of_type(Workload) for address in workload.addresses]
+    return (AddressSet.of(*texts),) if texts else ()
+
+
+_ADDRESSES = NamespaceIndex((NodeAddresses, Service, Workload), _addresses_in)
 
 
 def cluster_addresses(view: MeshView) -> AddressSet:
@@ -14,13 +30,9 @@ def cluster_addresses(view: MeshView) -> AddressSet:
 
     They may be public ones: on managed clusters the API server's usually is.
     """
-    snapshot = view.snapshot
-    texts: list[str] = list(view.settings.api_server.addresses)
-    for node in snapshot.every(NodeAddresses):
-        texts += [str(address) for address in node.addresses] + list(node.pod_cidrs)
-    for service in snapshot.every(Service):
-        texts += [ip for ip in service.cluster_ips if parse_address(ip)]
-    texts += [str(address) for workload in snapshot.every_workload() for address in workload.addresses]
+    parts = view.snapshot.by_namespace(_ADDRESSES)
+    found = [AddressSet.of(*view.settings.api_server.addresses), *(part for (part,) in parts.values())]
     api_server, _ = view.api_server()
-    found = AddressSet.of(*texts)
-    return found | api_server.addresses if isinstance(api_server, AddressPeer) else found
+    if isinstance(api_server, AddressPeer):
+        found.append(api_server.addresses)
+    return AddressSet.union(found)

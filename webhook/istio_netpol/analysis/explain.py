@@ -46,7 +46,7 @@ def explain(
     InputError for peers and ports that the input does not have, and for hosts that do not resolve.
     """
     snapshot = as_injected(snapshot, settings.mesh)
-    table = FlowTable(MeshView(snapshot, settings), {})
+    table = FlowTable(snapshot, MeshView(snapshot, settings), {})
     steps: list[Step] = []
     client = _peer(source, snapshot, steps)
     gate = gate_of(table, resolver)

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from istio_netpol.analysis.cluster_addresses import cluster_addresses
+from istio_netpol.analysis.concern import Concern
 from istio_netpol.analysis.hosts import HostLimits
-from istio_netpol.istio.catalogue import CATALOGUE, outcomes_of
-from istio_netpol.istio.injected_pods import as_injected
-from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.analysis.postings import Postings
+from istio_netpol.analysis.subjects import Key, subjects_in, subjects_named
+from istio_netpol.istio.catalogue import outcomes_of
+from istio_netpol.istio.injected_pods import as_injected, with_injected
+from istio_netpol.istio.mesh_view import MeshView, Use
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
-from istio_netpol.model.workloads import Workload
-
-Key = tuple[str, str, str, str]
-Use = tuple[str, str, str]
-
-SUBJECT_TYPES: tuple[type[Any], ...] = tuple(
-    sorted(
-        {type_ for rule in CATALOGUE for type_ in rule.subjects} - {Workload},
-        key=lambda type_: type_.__name__,
-    )
-)
+from istio_netpol.model.workloads import Namespace, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +50,59 @@ def needs_of(subject: Any, view: MeshView) -> Needs:
     return Needs(tuple(flows.values()), findings, frozenset(tracked.uses))
 
 
-def subjects_in(snapshot: Snapshot, namespace: str) -> Iterator[Any]:
-    """Every object of a namespace that some rule looks at; workloads as classes of pods."""
-    yield from snapshot.workloads(namespace)
-    for type_ in SUBJECT_TYPES:
-        yield from snapshot.of_type(type_, namespace)
-
-
 class FlowTable:
-    """The needs of every object of one snapshot."""
+    """The needs of every object of one snapshot. `stored` is that snapshot as it was read, without what
+    injection adds to it."""
 
-    def __init__(self, view: MeshView, needs: MutableMapping[Key, Needs]) -> None:
+    def __init__(self, stored: Snapshot, view: MeshView, needs: Mapping[Key, Needs]) -> None:
+        self.stored = stored
         self.view = view
         self.needs = needs
 
     @classmethod
-    def of(cls, snapshot: Snapshot, settings: Settings) -> FlowTable:
-        view = MeshView(as_injected(snapshot, settings.mesh), settings)
+    def of(cls, stored: Snapshot, settings: Settings) -> FlowTable:
+        view = MeshView(as_injected(stored, settings.mesh), settings)
         snapshot = view.snapshot
         subjects = (subject for name in snapshot.namespace_names for subject in subjects_in(snapshot, name))
         found = ((subject.ref.key, needs_of(subject, view)) for subject in subjects)
-        return cls(view, {key: needs for key, needs in found if needs != NOTHING})
+        return cls(stored, view, {key: needs for key, needs in found if needs != NOTHING})
+
+    def with_changes(self, put: Sequence[Any], remove: Sequence[Any] = ()) -> FlowTable:
+        """The table of the snapshot after objects were stored and deleted: equal to a new one, and worked out
+        for those only whom the change concerns.
+
+        That is everybody where the control plane changes, an injector, which labels make a gateway, or which
+        ones tell the pods of a controller apart. The pods of one controller, the users of a Service, or
+        (where the mesh config asks for tracing) the mesh config with every proxy are worked out together.
+        """
+        stored = self.stored.with_changes(put, remove)
+        view = MeshView(self._injected(stored, put, remove), self.settings)
+        if view.settled != self.view.settled:
+            return FlowTable.of(stored, self.settings)
+        changed = (*put, *remove)
+        after = {
+            key: next((needs_of(each, view) for each in subjects_named(key, view.snapshot)[-1:]), NOTHING)
+            for key in sorted(Concern(self, view, changed).keys())
+        }
+        merged = {**self.needs, **after}
+        for key in [key for key, needs in after.items() if needs == NOTHING]:
+            del merged[key]
+        table = FlowTable(stored, view, merged)
+        pairs = [(key, self.needs.get(key, NOTHING), needs) for key, needs in after.items()]
+        table._users = self._users.moved((key, old.uses, new.uses) for key, old, new in pairs)
+        table._by_namespace = self._by_namespace.moved(
+            (key, _namespaces(old), _namespaces(new)) for key, old, new in pairs
+        )
+        return table
+
+    def _injected(self, stored: Snapshot, put: Sequence[Any], remove: Sequence[Any]) -> Snapshot:
+        """Our snapshot after the change: pods that changed are injected anew, as are those of namespaces
+        that did."""
+        homes = {each.name for each in (*put, *remove) if isinstance(each, Namespace)}
+        anew = [each for home in sorted(homes) for each in stored.of_type(Workload, home)]
+        snapshot = self.snapshot.with_changes((*put, *anew), remove)
+        changed = [each for each in put if isinstance(each, Workload)]
+        return with_injected(snapshot, self.settings.mesh, (*changed, *anew))
 
     def with_objects(self, objects: Sequence[Any]) -> FlowTable:
         """The table after objects were stored whose needs nobody else's depend on, such as policies."""
@@ -87,8 +111,8 @@ class FlowTable:
         view = MeshView(snapshot, self.settings)
         found = ((each.ref.key, needs_of(each, view)) for each in objects)
         added = {key: needs for key, needs in found if needs != NOTHING}
-        # Without `added` no layer: policies are stored one after another, and layers would pile up.
-        table = FlowTable(view, ChainMap(added, self.needs) if added else self.needs)
+        needs = {**self.needs, **added} if added else self.needs
+        table = FlowTable(self.stored.with_changes(objects), view, needs)
         # Worked out here, since what a short-lived table works out for itself is lost with it.
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
         return table
@@ -98,6 +122,7 @@ class FlowTable:
         self.snapshot.index()
         for name in _INDEXES:
             getattr(self, name)
+        _ = self.host_limits.forbidden
         return self
 
     @property
@@ -116,34 +141,38 @@ class FlowTable:
         for needs in self.needs.values():
             yield from needs.findings
 
-    def touching(self, namespace: str) -> tuple[RequiredFlow, ...]:
+    def touching(self, namespace: str) -> Iterator[RequiredFlow]:
         """The flows of which one end is a pod of the namespace."""
-        return tuple(self._by_namespace.get(namespace, ()))
+        for key in self._by_namespace.at(namespace):
+            for flow in self.needs.get(key, NOTHING).flows:
+                if namespace in namespaces_of(flow):
+                    yield flow
 
     def users(self, uses: Iterable[Use]) -> set[Key]:
         """The objects whose needs depend on any of these names."""
-        return {key for use in uses for key in self._users.get(use, ())}
+        return {key for use in uses for key in self._users.at(use)}
+
+    @property
+    def names(self) -> Iterable[Use]:
+        """The names on which needs depend."""
+        return self._users
 
     @cached_property
     def host_limits(self) -> HostLimits:
         """What hosts may stand for, the cluster's own addresses refused."""
-        return HostLimits(self.settings.hosts, cluster_addresses(self.view))
+        return HostLimits(self.settings.hosts, lambda: cluster_addresses(self.view))
 
     @cached_property
-    def _by_namespace(self) -> dict[str, list[RequiredFlow]]:
-        found: dict[str, list[RequiredFlow]] = {}
-        for flow in self.flows():
-            for namespace in namespaces_of(flow):
-                found.setdefault(namespace, []).append(flow)
-        return found
+    def _by_namespace(self) -> Postings[str]:
+        return Postings[str]().moved((key, set(), _namespaces(needs)) for key, needs in self.needs.items())
 
     @cached_property
-    def _users(self) -> dict[Use, list[Key]]:
-        found: dict[Use, list[Key]] = {}
-        for key, needs in self.needs.items():
-            for use in needs.uses:
-                found.setdefault(use, []).append(key)
-        return found
+    def _users(self) -> Postings[Use]:
+        return Postings[Use]().moved((key, set(), needs.uses) for key, needs in self.needs.items())
+
+
+def _namespaces(needs: Needs) -> set[str]:
+    return {namespace for flow in needs.flows for namespace in namespaces_of(flow)}
 
 
 def namespaces_of(flow: RequiredFlow) -> set[str]:

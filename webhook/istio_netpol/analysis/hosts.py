@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from ipaddress import ip_network
 
 from istio_netpol.model.addresses import Address, AddressSet, Network
@@ -55,12 +56,19 @@ class HostAnswer:
 class HostLimits:
     """What hosts may stand for in one cluster: worked out once, while a gate serves one analysis.
 
-    `cluster` addresses (the API server's, nodes', pods', Services') are refused wherever they lie.
+    `cluster` addresses (the API server's, nodes', pods', Services') are refused wherever they lie; they are
+    asked for when a host first matters.
     """
 
-    def __init__(self, settings: HostSettings, cluster: AddressSet) -> None:
+    def __init__(self, settings: HostSettings, cluster: Callable[[], AddressSet]) -> None:
         self.settings = settings
-        self.forbidden = _forbidden(settings) | (cluster - AddressSet.of(*settings.allowed_private))
+        self._cluster = cluster
+
+    @cached_property
+    def forbidden(self) -> AddressSet:
+        """What no host may stand for."""
+        allowed = AddressSet.of(*self.settings.allowed_private)
+        return _forbidden(self.settings) | (self._cluster() - allowed)
 
     def known(self, host: str) -> AddressSet | None:
         """The operator's word on a host; None without one."""
@@ -76,7 +84,6 @@ class HostGate:
         self._resolver = resolver
         self._limits = limits
         self._settings = limits.settings
-        self._forbidden = limits.forbidden
         self._brought: dict[str, dict[str, int]] = {}
         self._answers: dict[str, HostAnswer] = {}
 
@@ -98,7 +105,7 @@ class HostGate:
             return HostAnswer(text, known)
         if not self._is_allowed(text):
             return _not_allowed(text)
-        if addresses & self._forbidden:
+        if addresses & self._limits.forbidden:
             return HostAnswer(text, refused=f"{text} is {_FORBIDDEN}")
         return self._within_cap(HostAnswer(text, addresses), namespace)
 
@@ -109,7 +116,7 @@ class HostGate:
         for version, widest in ((4, self._settings.widest_ipv4_block), (6, self._settings.widest_ipv6_block)):
             for block in _covering(addresses, version, widest):
                 wide = AddressSet.of(block)
-                merged |= wide & addresses if wide & self._forbidden else wide
+                merged |= wide & addresses if wide & self._limits.forbidden else wide
         return merged
 
     def _ask(self, host: str) -> HostAnswer:
@@ -125,7 +132,7 @@ class HostGate:
                 refused=f"{host} has {count} addresses, more than the {limit} that a host may bring",
             )
         addresses = AddressSet.of(*found.addresses)
-        private = addresses & self._forbidden
+        private = addresses & self._limits.forbidden
         if private:
             return HostAnswer(host, refused=f"{host} resolves to {_first(private)}, {_FORBIDDEN}")
         return HostAnswer(host, addresses)

@@ -7,28 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.analysis.check import FindingsWriter, gate_of
-from istio_netpol.analysis.flow_table import (
-    NOTHING,
-    SUBJECT_TYPES,
-    FlowTable,
-    Key,
-    Use,
-    needs_of,
-    subjects_in,
-)
+from istio_netpol.analysis.concern import Concern
+from istio_netpol.analysis.flow_table import NOTHING, FlowTable, needs_of
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.openings import reach_of
 from istio_netpol.analysis.selectors import newly_isolated
-from istio_netpol.istio.gateways import GATEWAY_NAME_LABEL
+from istio_netpol.analysis.subjects import Key, subjects_named
 from istio_netpol.istio.injected_pods import as_injected, with_injected
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
-from istio_netpol.model.mesh import DestinationRule, Gateway, RequestAuthentication, ServiceEntry
+from istio_netpol.model.mesh import RequestAuthentication
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.services import EndpointSlice
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
 
@@ -147,7 +139,7 @@ class _Review:
             before = table.needs.get(key, NOTHING)
             known.update((flow.key, flow) for flow in before.flows)
             told = {(finding.rule, finding.message) for finding in before.findings}
-            for subject in self._subjects(key):
+            for subject in subjects_named(key, self._view.snapshot, self._changed):
                 after = needs_of(subject, self._view)
                 needed.update((flow.key, flow) for flow in after.flows)
                 if key in self._own:
@@ -156,48 +148,9 @@ class _Review:
 
     def _recomputed_keys(self) -> set[Key]:
         """The objects whose needs may differ after the change."""
-        keys: set[Key] = set()
-        uses: set[Use] = set()
-        for each in self._changed:
-            if isinstance(each, Namespace):
-                for snapshot in (self._table.snapshot, self._view.snapshot):
-                    keys |= {subject.ref.key for subject in subjects_in(snapshot, each.name)}
-                uses.add(("Namespace", "", each.name))
-            elif not isinstance(each, NetworkPolicy):
-                keys |= self._own
-                uses |= self._uses_of(each)
-            if isinstance(each, Workload):
-                keys |= {gateway.key for gateway in self._served(each)}
+        keys = Concern(self._table, self._view, self._changed).keys()
         # The mesh config asks for tracing alone, and of every proxy: too long a look for each request.
-        keys |= {key for key in self._table.users(uses) if key[1] != "ConfigMap"}
-        return keys
-
-    def _uses_of(self, changed: Any) -> set[Use]:
-        """The names under which other objects depend on this one."""
-        ref, type_ = changed.ref, type(changed).__name__
-        uses = {(ref.kind, ref.namespace, ref.name), (type_, ref.namespace, ""), (type_, "", "")}
-        if isinstance(changed, Workload):
-            uses |= {("Service", ref.namespace, each.name) for each in self._view.services_of(changed)}
-            uses |= {("Gateway", each.namespace, each.name) for each in self._served(changed)}
-        elif isinstance(changed, ServiceEntry):
-            uses |= {("Host", "", host.rstrip(".").lower()) for host in changed.hosts}
-        elif isinstance(changed, EndpointSlice):
-            uses.add(("Service", ref.namespace, changed.service))
-        elif isinstance(changed, DestinationRule):
-            service = self._view.resolve_host(changed.host, ref.namespace)
-            if service is not None:
-                uses.add((service.ref.kind, service.ref.namespace, service.ref.name))
-        return uses
-
-    def _served(self, workload: Workload) -> list[ObjectRef]:
-        """The Gateways that the workload serves, if it is a gateway: routes name them, not their pods."""
-        if not self._view.is_gateway(workload):
-            return []
-        labels, home = workload.labels, workload.namespace
-        every = self._view.snapshot.every(Gateway)
-        found = [each.ref for each in every if each.selector.items() <= labels.items()]
-        own = self._view.find_kubernetes_gateway(home, labels.get(GATEWAY_NAME_LABEL, ""))
-        return [*found, own.ref] if own else found
+        return {key for key in keys if key[1] != "ConfigMap" or key in self._own}
 
     def _retold(self) -> Iterator[RequiredFlow]:
         """The flows that stay needed, but that changed policies or namespace labels may judge differently."""
@@ -218,17 +171,3 @@ class _Review:
             for peer in (flow.source, flow.destination)
             if isinstance(peer, PodsPeer)
         )
-
-    def _subjects(self, key: Key) -> Iterable[Any]:
-        """The objects of that name after the change: several where a controller's pods fall into classes."""
-        _, kind, namespace, name = key
-        snapshot = self._view.snapshot
-        changed = [each for each in self._changed if isinstance(each, Workload) and each.ref.key == key]
-        named = snapshot.workloads_named(namespace, kind, name)
-        classes = [each for each in named if each.ref.key == key]
-        if classes:
-            return classes
-        if changed:
-            return ()
-        found = (snapshot.find(type_, namespace, name, kind) for type_ in SUBJECT_TYPES)
-        return [each for each in found if each is not None and each.ref.key == key]

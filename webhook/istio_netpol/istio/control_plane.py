@@ -67,6 +67,26 @@ class ControlPlane:
     def _labelled_istiods(self) -> tuple[Workload, ...]:
         return self._snapshot.select_anywhere(ISTIOD)
 
+    @property
+    def settled(self) -> tuple[object, ...]:
+        """What the needs of every proxy rest on: two snapshots in which this is equal differ for those only
+        whom a change of theirs concerns. The Services count without an istiod too: a stand-in has their
+        ports."""
+        return (
+            self.real_istiods,
+            frozenset(each.namespace for each in self._labelled_istiods),
+            self._istiod_services,
+            self._mesh_configs,
+            self.dns_targets,
+            self.api_server,
+        )
+
+    @cached_property
+    def _istiod_services(self) -> tuple[Service, ...]:
+        places = sorted({*self._administered, *(each.namespace for each in self.real_istiods)})
+        every = (each for place in places for each in self._snapshot.of_type(Service, place))
+        return tuple(each for each in every if each.name.startswith("istiod"))
+
     @cached_property
     def scopes_gateways(self) -> bool:
         """Whether a Gateway selects pods of its own namespace only."""
@@ -120,16 +140,20 @@ class ControlPlane:
 
     def discovery(self, client: Workload, revision: str) -> tuple[Backend, ...]:
         """What a proxy connects to for its configuration and certificate."""
-        address = _annotated_address(client)
-        if not address:
-            config = self.mesh_config(revision)
-            # The config of another control plane names that one's istiod.
-            is_own = config is not None and config.revision == canonical_revision(revision)
-            address = config.discovery_address if config and is_own else ""
+        address = self.discovery_address(client, revision)
         key = (revision, address)
         if key not in self._discovery:
             self._discovery[key] = self._named(address) or self._of_istiods(revision)
         return self._discovery[key]
+
+    def discovery_address(self, client: Workload, revision: str) -> str:
+        """The `host:port` that a proxy is told to get its configuration from; empty where that is istiod."""
+        if address := _annotated_address(client):
+            return address
+        config = self.mesh_config(revision)
+        # The config of another control plane names that one's istiod.
+        is_own = config is not None and config.revision == canonical_revision(revision)
+        return config.discovery_address if config and is_own else ""
 
     def _named(self, address: str) -> tuple[Backend, ...]:
         """What a discoveryAddress, `host:port`, stands for; nothing where its Service is not in the input."""

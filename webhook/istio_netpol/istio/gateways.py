@@ -54,6 +54,11 @@ class Gateways:
         self._stand_ins = stand_ins
         self._predicted: dict[tuple[str, str], tuple[Workload, ...]] = {}
 
+    @property
+    def settled(self) -> tuple[object, ...]:
+        """What makes pods gateways or stand-ins wanted, for two snapshots to be compared by."""
+        return (self._selectors_by_pair, bool(self.real))
+
     def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
         """Whether pods run a gateway proxy: they say so, or a Gateway selects them, who have no sidecar."""
         if is_declared_gateway(workload):

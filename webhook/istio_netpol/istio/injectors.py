@@ -42,6 +42,11 @@ class Injectors:
         found = self._snapshot.of_type(InjectorConfig, self._root_namespace)
         return {each.revision: each for each in found}
 
+    @property
+    def settled(self) -> tuple[object, ...]:
+        """What every injection rests on, for two snapshots to be compared by."""
+        return (self._tags, self._configs)
+
     def revision(self, named: str) -> str:
         """The revision that a label's value means: a tag's, or the name itself."""
         name = canonical_revision(named)

@@ -59,6 +59,14 @@ class MeshView:
         """A view of the same snapshot that shares all answers and has `uses` of its own, empty yet."""
         return MeshView(self.snapshot, self.settings, answers=self._answers)
 
+    @property
+    def settled(self) -> tuple[object, ...]:
+        """What the needs of all objects rest on and no `uses` tell: the control plane, the injectors, which
+        labels make a gateway, and which make pods of one controller different."""
+        answers = self._answers
+        parts = (answers.control_plane, answers.injectors, answers.gateways)
+        return (self.snapshot.distinguishing, *(each.settled for each in parts))
+
     def depends_on(self, kind: str, namespace: str = "") -> None:
         """Notes that an outcome depends on which objects of a kind a namespace has; without one, all have."""
         self._use(kind, namespace, "")
@@ -116,7 +124,11 @@ class MeshView:
 
     def discovery(self, client: Workload) -> tuple[Backend, ...]:
         """What the workload's proxies get configuration from: istiod, or their discoveryAddress."""
-        return self._answers.control_plane.discovery(client, self.injection(client).revision)
+        revision = self.injection(client).revision
+        host, _, _ = self._answers.control_plane.discovery_address(client, revision).rpartition(":")
+        if host:
+            self._use_host(host, self.settings.mesh.root_namespace)
+        return self._answers.control_plane.discovery(client, revision)
 
     def certificate_authority(self, client: Workload) -> str:
         """`host:port` of who signs the certificates of the workload's proxies; empty where istiod does."""
@@ -251,6 +263,7 @@ class MeshView:
 
     def services_of(self, workload: Workload) -> tuple[Service, ...]:
         """The Services of the workload's namespace that select its pods, sorted by name."""
+        self.depends_on("Service", workload.namespace)
         found = self._answers.backends.services_of(workload)
         self.uses.update(("Service", each.namespace, each.name) for each in found)
         return found
@@ -270,9 +283,13 @@ class MeshView:
         self._use_host(host, namespace)
         return self._answers.hosts.subset_labels(host, subset, namespace)
 
-    def _use_host(self, host: str, namespace: str) -> None:
+    def name_of(self, host: str, namespace: str) -> Use:
+        """The name under which `uses` have a host."""
         named = self._answers.hosts.service_name(host, namespace)
-        self._use(*(("Service", *named) if named else ("Host", "", host)))
+        return ("Service", *named) if named else ("Host", "", host.rstrip(".").lower())
+
+    def _use_host(self, host: str, namespace: str) -> None:
+        self.uses.add(self.name_of(host, namespace))
 
     def _use(self, kind: str, namespace: str, name: str) -> None:
         self.uses.add((kind, namespace, name))

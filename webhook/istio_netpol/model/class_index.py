@@ -41,8 +41,10 @@ class ClassIndex:
         self._family_of = [family for _, family in found]
         self._labels = LabelIndex(each.labels for each in self.workloads)
         self._positions: dict[Key, list[int]] = {}
+        self._of_family: dict[Key, list[int]] = {}
         for position, each in enumerate(self.workloads):
             self._positions.setdefault(_order(each), []).append(position)
+            self._of_family.setdefault(self._family_of[position], []).append(position)
 
     def select(self, selector: Selector, without: Container[Key] = ()) -> Classes:
         """The classes that a pod selector matches, by kind and name, without those of some families."""
@@ -51,6 +53,10 @@ class ClassIndex:
     def named(self, kind: str, name: str, without: Container[Key] = ()) -> Classes:
         """The classes that carry the name of an object."""
         return self._at(self._positions.get((kind, name), ()), without)
+
+    def family(self, root: Key) -> Classes:
+        """The classes of one family, by its root's kind and name."""
+        return self._at(self._of_family.get(root, ()), ())
 
     def every(self, without: Container[Key]) -> Classes:
         """All classes without those of some families."""
@@ -94,6 +100,11 @@ class ChangedClassIndex:
         """The classes that carry the name of an object."""
         before = self._before.named(kind, name, self._families)
         return self._with_anew(before, lambda each: _order(each) == (kind, name))
+
+    def family(self, root: Key) -> Classes:
+        """The classes of one family, by its root's kind and name."""
+        found = self._families.get(root)
+        return self._before.family(root) if found is None else found
 
     def _with_anew(self, before: Classes, is_meant: Callable[[Workload], bool]) -> Classes:
         anew = [each for classes in self._families.values() for each in classes if is_meant(each)]

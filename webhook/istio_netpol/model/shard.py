@@ -133,6 +133,21 @@ class Shard:
     def workloads_named(self, kind: str, name: str, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
         return self._classified(distinguishing).named(kind, name)
 
+    def family(self, root: Key, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
+        """The classes of the pods that share a root, by its kind and name."""
+        return self._classified(distinguishing).family(root)
+
+    def roots(self, keys: Iterable[Key]) -> set[Key]:
+        """The roots of these members, and of all that they own, by kind and name."""
+        members: Mapping[Key, Workload] = self._objects.get(Workload, {})
+        found = {key for key in keys if key in members}
+        owners = {key for key in keys if key[0] != "Pod"}
+        while owners:
+            owned = {key for key, each in members.items() if _owner(each) in owners} - found
+            found |= owned
+            owners = {key for key in owned if key[0] != "Pod"}
+        return {(root.kind, root.name) for root in (root_of(members[key], members) for key in found)}
+
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods."""
         return root_of(workload, self._objects.get(Workload, {}))
@@ -178,6 +193,10 @@ class Shard:
                 known = ChangedClassIndex(before, members, kept.workloads) if kept.workloads else before
             self._classes = known
         return known
+
+
+def _owner(member: Workload) -> Key | None:
+    return (member.owner.kind, member.owner.name) if member.owner else None
 
 
 def _instance_keys(member: Any) -> frozenset[str]:

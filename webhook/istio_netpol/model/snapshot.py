@@ -125,7 +125,9 @@ class Snapshot:
     def index(self) -> None:
         """Makes the indexes of every namespace now, so that changes of this snapshot only add to them."""
         for shard in self._shards.values():
-            shard.index(self._distinguishing())
+            shard.index(self.distinguishing)
+        # A cluster that is watched changes without end: a chain of origins would keep all it ever was.
+        self._origin, self._changes = None, {}
         self._is_indexed = True
 
     @property
@@ -164,12 +166,17 @@ class Snapshot:
     def workloads(self, namespace: str) -> tuple[Workload, ...]:
         """The classes of pods of a namespace."""
         shard = self._shards.get(namespace)
-        return shard.workloads(self._distinguishing()) if shard else ()
+        return shard.workloads(self.distinguishing) if shard else ()
 
     def workloads_named(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
         """The classes of pods of one name: a controller's, or a pod's of its own."""
         shard = self._shards.get(namespace)
-        return shard.workloads_named(kind, name, self._distinguishing()) if shard else ()
+        return shard.workloads_named(kind, name, self.distinguishing) if shard else ()
+
+    def family(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
+        """The classes of the pods that share a root: the first carries its name, the others a pod's."""
+        shard = self._shards.get(namespace)
+        return shard.family((kind, name), self.distinguishing) if shard else ()
 
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods; its name is that of their class."""
@@ -183,11 +190,11 @@ class Snapshot:
     def select(self, namespace: str, selector: Selector) -> tuple[Workload, ...]:
         """The workloads of a namespace that a pod selector matches, hostNetwork ones included."""
         shard = self._shards.get(namespace)
-        return shard.select(selector, self._distinguishing()) if shard else ()
+        return shard.select(selector, self.distinguishing) if shard else ()
 
     def select_anywhere(self, selector: Selector) -> tuple[Workload, ...]:
         """The workloads of all namespaces that a pod selector matches."""
-        distinguishing = self._distinguishing()
+        distinguishing = self.distinguishing
         answers = self._spread(
             ("pods", selector, distinguishing),
             (Workload,),
@@ -252,7 +259,9 @@ class Snapshot:
         shard = self._shards.get(workload.namespace)
         return shard.policies_for(workload) if shard else ()
 
-    def _distinguishing(self) -> frozenset[str]:
+    @property
+    def distinguishing(self) -> frozenset[str]:
+        """The labels of single pods of a controller that some selector tells apart."""
         types = (NetworkPolicy, Service)
         spread = self._kept("distinguishing", types, lambda shard: tuple(shard.distinguishing))
         return frozenset(key for keys in spread.answers.values() for key in keys)

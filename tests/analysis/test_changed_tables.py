@@ -1,0 +1,123 @@
+"""A table that is changed step by step is the one that would be made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import tests.strategies  # noqa: F401 (loads the profile of laws)
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.analysis.meshes import meshes
+from tests.istio import builders as mesh
+from tests.values import policy
+
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.model.addresses import parse_address
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.mesh import DestinationRule, InjectorConfig, MeshConfig
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import ContainerPort, Namespace, Owner, Workload
+
+SETTINGS = Settings()
+
+
+def plain(value: Any) -> Any:
+    """A value to compare by what it says: model values are equal to themselves alone."""
+    if is_dataclass(value):
+        return (type(value), *(plain(getattr(value, each.name)) for each in fields(value)))
+    if isinstance(value, Mapping):
+        return frozenset((key, plain(each)) for key, each in value.items())
+    if isinstance(value, set | frozenset):
+        return frozenset(map(plain, value))
+    return tuple(map(plain, value)) if isinstance(value, tuple | list) else value
+
+
+def contents(table: FlowTable) -> Any:
+    """All that a decision takes from a table."""
+    namespaces = table.snapshot.namespace_names
+    parts = (
+        table.needs,
+        {name: {flow.key for flow in table.touching(name)} for name in namespaces},
+        {name: table.users([name]) for name in table.names},
+        table.host_limits.forbidden,
+        {name: set(table.snapshot.workloads(name)) for name in namespaces},
+    )
+    return [{key: plain(part[key]) for key in part} if isinstance(part, dict) else part for part in parts]
+
+
+def pods(name: str, home: str = "ns-a") -> list[Workload]:
+    """A Deployment's pods of two kinds, with their ReplicaSet."""
+    owner = Owner("apps/v1", "ReplicaSet", f"{name}-1")
+    found = [
+        Workload(
+            ObjectRef("v1", "Pod", home, f"{name}-1-{number}"),
+            {"app": "x", "shard": str(number // 2)},
+            owner=owner,
+            ports=(ContainerPort(8080, "http"),),
+            addresses=(parse_address(f"10.0.0.{number}"),),  # type: ignore[arg-type]
+        )
+        for number in range(1, 4)
+    ]
+    replica_set = Workload(
+        ObjectRef("apps/v1", "ReplicaSet", home, f"{name}-1"),
+        {"app": "x"},
+        owner=Owner("apps/v1", "Deployment", name),
+    )
+    return [*found, replica_set]
+
+
+def others() -> list[Any]:
+    """What a cluster gets now and then and `meshes` has none of."""
+    root = "istio-system"
+    return [
+        *pods("w0"),
+        MeshConfig(
+            ObjectRef("v1", "ConfigMap", root, "istio"),
+            tracing_address="w0.ns-a.svc.cluster.local:80",
+            enable_tracing=True,
+        ),
+        InjectorConfig(ObjectRef("v1", "ConfigMap", root, "istio-sidecar-injector"), injects=False),
+        DestinationRule(
+            ObjectRef("networking.istio.io/v1", "DestinationRule", "ns-b", "d"), "*.ns-a.svc.cluster.local"
+        ),
+        mesh.service_entry("ns-a/wild", "*.example.com"),
+        mesh.gateway("ns-a/own", 80, app="x"),
+        policy("ns-a/one-pod", selects=Selector.of({"statefulset.kubernetes.io/pod-name": "x"})),
+        mesh.service("istio-system/istiod", ServicePort(15012, 15017), app="istiod"),
+    ]
+
+
+def relabelled(each: Any) -> Any:
+    """The object as somebody might have changed it."""
+    match each:
+        case Namespace():
+            return replace(each, labels={**each.labels, "istio-injection": "disabled"})
+        case Workload():
+            return replace(each, labels={**each.labels, "app": "z"})
+        case Service():
+            return replace(each, ports=(ServicePort(80, 81),))
+    return each
+
+
+@given(meshes(), meshes(), st.data())
+def test_a_table_changed_step_by_step_is_the_one_made_anew(
+    before: list[Any], after: list[Any], data: st.DataObject
+) -> None:
+    """Whatever comes, goes and changes, in whatever order, no need is forgotten and none stays that is not
+    there any more."""
+    known = {each.ref.key: each for each in before}
+    table = FlowTable.of(Snapshot.of(known.values()), SETTINGS).indexed()
+    pool = [*after, *others()]
+    for _ in range(data.draw(st.integers(1, 5))):
+        put = data.draw(st.lists(st.sampled_from([*pool, *map(relabelled, pool)]), max_size=3))
+        put = list({each.ref.key: each for each in put}.values())
+        gone = data.draw(st.lists(st.sampled_from(sorted(known)), max_size=2, unique=True)) if known else []
+        remove = [known.pop(key) for key in gone if key not in {each.ref.key for each in put}]
+        known.update((each.ref.key, each) for each in put)
+        table = table.with_changes(put, remove)
+    assert contents(table) == contents(FlowTable.of(Snapshot.of(known.values()), SETTINGS))

@@ -1,0 +1,38 @@
+"""The objects that rules look at, by namespace and by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from istio_netpol.istio.catalogue import CATALOGUE
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+
+Key = tuple[str, str, str, str]
+
+SUBJECT_TYPES: tuple[type[Any], ...] = tuple(
+    sorted(
+        {type_ for rule in CATALOGUE for type_ in rule.subjects} - {Workload},
+        key=lambda type_: type_.__name__,
+    )
+)
+
+
+def subjects_in(snapshot: Snapshot, namespace: str) -> Iterator[Any]:
+    """Every object of a namespace that some rule looks at; workloads as classes of pods."""
+    yield from snapshot.workloads(namespace)
+    for type_ in SUBJECT_TYPES:
+        yield from snapshot.of_type(type_, namespace)
+
+
+def subjects_named(key: Key, snapshot: Snapshot, changed: Iterable[Any] = ()) -> list[Any]:
+    """The objects of that name: several where a controller's pods fall into classes, none where a changed
+    workload is told by its controller."""
+    _, kind, namespace, name = key
+    named = snapshot.workloads_named(namespace, kind, name)
+    classes = [each for each in named if each.ref.key == key]
+    if classes or any(isinstance(each, Workload) and each.ref.key == key for each in changed):
+        return classes
+    found = (snapshot.find(type_, namespace, name, kind) for type_ in SUBJECT_TYPES)
+    return [each for each in found if each is not None and each.ref.key == key]
