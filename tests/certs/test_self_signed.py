@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from istio_netpol.certs.self_signed import CLOCK_SKEW, LIFETIME, CertificateFiles, make_self_signed
+from istio_netpol.certs.issuing import CLOCK_SKEW
+from istio_netpol.certs.self_signed import LIFETIME, CertificateFiles, make_self_signed
 
 
 def loaded(path: Path) -> x509.Certificate:
