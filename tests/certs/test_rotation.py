@@ -48,9 +48,10 @@ def authority_of(plan: Plan) -> x509.Certificate:
     return certificates_in(plan.authority["tls.crt"])[0]
 
 
-def made(reason: str) -> str:
-    """What was made: `CA` or `certificate`."""
-    return "CA" if reason.startswith("made a CA") else "certificate"
+def made(plan: Plan) -> list[str]:
+    """What is made anew."""
+    reasons = {"CA": plan.authority_reason, "leaf": plan.leaf_reason}
+    return [name for name, reason in reasons.items() if reason]
 
 
 @cache
@@ -91,8 +92,8 @@ def test_a_leaf_is_renewed_by_the_same_ca_at_two_thirds_of_its_life() -> None:
     """A month before it expires; nobody needs to learn of a new CA."""
     found, _ = settled()
     plan = ROTATION.plan(found, NOW + 60 * DAY)
-    assert [made(each) for each in plan.reasons] == ["certificate"]
-    assert "the old one ends on 2027-02-23 09:00:00 UTC" in plan.reasons[0]
+    assert made(plan) == ["leaf"]
+    assert "the old one ends on 2027-02-23 09:00:00 UTC" in plan.leaf_reason
     assert plan.bundle == found.bundles[0]
 
 
@@ -107,28 +108,28 @@ def test_a_new_ca_is_trusted_before_it_signs_and_the_old_one_until_nothing_of_it
 
     announced = rotation.plan(found, start)
     new = authority_of(announced)
-    assert [made(each) for each in announced.reasons] == ["CA"]
+    assert made(announced) == ["CA"]
     assert certificates_in(announced.bundle) == (new, old)
     assert announced.trusted_since == ""
 
     # Only what the API server holds counts: a caBundle that was not written starts no clock.
     unwritten = replace(carried_out(announced), bundles=found.bundles)
-    assert rotation.plan(unwritten, start + 5 * HOUR).reasons == ()
+    assert made(rotation.plan(unwritten, start + 5 * HOUR)) == []
 
     seen = rotation.plan(carried_out(announced), start + 5 * HOUR)
-    assert (seen.reasons, seen.again_at) == ((), start + 6 * HOUR)
+    assert (made(seen), seen.again_at) == ([], start + 6 * HOUR)
     waiting = rotation.plan(carried_out(seen), start + 6 * HOUR - MINUTE)
-    assert waiting.reasons == ()
+    assert made(waiting) == []
 
     signed = rotation.plan(carried_out(waiting), start + 6 * HOUR)
-    assert [made(each) for each in signed.reasons] == ["certificate"]
+    assert made(signed) == ["leaf"]
     assert verifies(leaf_of(signed), [new], NAMES, start + 6 * HOUR)
     assert (certificates_in(signed.bundle), signed.again_at) == ((new, old), start + 7 * HOUR)
 
     delivering = rotation.plan(carried_out(signed), start + 7 * HOUR - MINUTE)
     assert certificates_in(delivering.bundle) == (new, old)
     over = rotation.plan(carried_out(delivering), start + 7 * HOUR)
-    assert (over.reasons, certificates_in(over.bundle)) == ((), (new,))
+    assert (made(over), certificates_in(over.bundle)) == ([], (new,))
 
 
 @dataclass
@@ -241,7 +242,7 @@ def test_whatever_is_found_heals_at_once(found: Found, now: datetime) -> None:
     assert len(trusted) <= 1 + MOST_RETIRING
     assert set(trusted[1:]) <= set(authorities_in(pieces(), now))
     again = ROTATION.plan(carried_out(plan), now)
-    assert again.reasons == ()
+    assert made(again) == []
     assert replace(carried_out(again), trusted_since="") == replace(carried_out(plan), trusted_since="")
     assert ROTATION.plan(carried_out(again), now) == again
 
@@ -258,8 +259,8 @@ def test_a_lost_ca_is_no_reason_to_stop_serving() -> None:
     """The CA's Secret was deleted: the leaf serves on until its successor can, and its CA stays trusted."""
     found, now = settled()
     plan = ROTATION.plan(replace(found, authority=None), now)
-    assert [made(each) for each in plan.reasons] == ["CA"]
-    assert plan.reasons[0].endswith(": there was none")
+    assert made(plan) == ["CA"]
+    assert plan.authority_reason.endswith(": there was none")
     assert plan.serving["tls.crt"] == (found.serving or {})["tls.crt"]
     assert certificates_in(plan.bundle)[1:] == certificates_in(found.bundles[0])
 
@@ -269,7 +270,7 @@ def test_pods_go_on_serving_while_both_secrets_are_made_anew() -> None:
     found, now = settled()
     lost = Found(bundles=found.bundles)
     plan = ROTATION.plan(lost, now)
-    assert [made(each) for each in plan.reasons] == ["CA", "certificate"]
+    assert made(plan) == ["CA", "leaf"]
     old_leaf = certificates_in((found.serving or {})["tls.crt"])[0]
     assert verifies(old_leaf, certificates_in(plan.bundle), NAMES, now)
     later = ROTATION.plan(carried_out(ROTATION.plan(carried_out(plan), now)), now + HOUR)
@@ -280,7 +281,7 @@ def test_an_emptied_bundle_gets_back_what_is_trusted() -> None:
     """GitOps re-applied one of the configurations without a caBundle."""
     found, now = settled()
     plan = ROTATION.plan(replace(found, bundles=(b"", found.bundles[0])), now)
-    assert (plan.bundle, plan.reasons) == (found.bundles[0], ())
+    assert (plan.bundle, made(plan)) == (found.bundles[0], [])
 
 
 def test_a_foreign_ca_does_not_stay() -> None:
@@ -310,8 +311,16 @@ def test_a_leaf_that_serves_nobody_is_replaced(name: str) -> None:
     rotation = Rotation(("other.shop.svc",)) if name == "renamed" else ROTATION
     when = NOW - HOUR if name == "not-before" else now
     plan = rotation.plan(found, when)
-    assert made(plan.reasons[-1]) == "certificate"
+    assert "leaf" in made(plan)
     assert verifies(leaf_of(plan), certificates_in(plan.bundle), rotation.names, when)
+
+
+def test_a_ca_that_can_sign_nothing_is_replaced() -> None:
+    """Somebody put a serving certificate with its key where the CA belongs: what it signs nobody takes."""
+    found, now = settled()
+    plan = ROTATION.plan(replace(found, authority=found.serving), now)
+    assert plan.authority_reason.endswith(": clients take nothing that the old one signs")
+    assert verifies(leaf_of(plan), certificates_in(plan.bundle), NAMES, now)
 
 
 def test_keys_are_not_shown() -> None:

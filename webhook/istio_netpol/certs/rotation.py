@@ -54,8 +54,9 @@ class Plan:
     serving: dict[str, bytes] = field(repr=False)
     trusted_since: str
     bundle: bytes
-    reasons: tuple[str, ...]
-    """What is made anew, and why, a sentence each."""
+    authority_reason: str
+    leaf_reason: str
+    """What is made anew, and why; empty where nothing is."""
 
     again_at: datetime
     """When time alone will change this plan."""
@@ -85,7 +86,8 @@ class Rotation:
             serving=_data(leaf, bundle),
             trusted_since=since.isoformat() if since else "",
             bundle=bundle,
-            reasons=tuple(filter(None, (authority_reason, leaf_reason))),
+            authority_reason=authority_reason,
+            leaf_reason=leaf_reason,
             again_at=min(again),
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 import click
 
 from istio_netpol import __version__
+from istio_netpol.cli.certs import certs
 from istio_netpol.cli.check import check
 from istio_netpol.cli.completion import completion
 from istio_netpol.cli.controller import controller
@@ -33,6 +34,7 @@ COMMANDS: tuple[click.Command, ...] = (
     diff,
     serve,
     controller,
+    certs,
     completion,
 )
 

@@ -1,0 +1,150 @@
+"""Keeps the certificates of one webhook in the cluster: two Secrets, and whom two webhook configurations
+trust."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from istio_netpol.certs.found import Found
+from istio_netpol.certs.rotation import Plan, Rotation
+from istio_netpol.certs.stored_secret import StoredSecret, read_secret, write_secret
+from istio_netpol.certs.webhook_configurations import (
+    KINDS,
+    Configuration,
+    read_configuration,
+    write_bundle,
+)
+from istio_netpol.errors import ApiError
+from istio_netpol.kube.backoff import Backoff
+from istio_netpol.kube.connection import Connection
+
+BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+LOOK_SECONDS = 10.0
+"""How often everything is looked at: for so long a caBundle that GitOps emptied stays empty."""
+
+SHORTEST_SECONDS = 0.5
+"""At least so long is between two looks, also if the clock says that something is due at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the certificates are kept, and whose they are. The CA's key has a Secret of its own, which no
+    webhook mounts."""
+
+    namespace: str
+    secret: str
+    service: str
+    configuration: str
+
+    @property
+    def authority_secret(self) -> str:
+        """The name of the Secret that holds the CA with its key."""
+        return f"{self.secret}-ca"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the API server calls the Service (`<service>.<namespace>.svc`), and its full name in most
+        clusters."""
+        short = f"{self.service}.{self.namespace}.svc"
+        return (short, f"{short}.cluster.local")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of a look: what was written, which configurations are not there, and when to look again."""
+
+    written: tuple[str, ...]
+    absent: tuple[str, ...]
+    again_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    authority: StoredSecret
+    serving: StoredSecret
+    configurations: Sequence[Configuration]
+
+    @property
+    def found(self) -> Found:
+        bundles = [bundle for each in self.configurations for bundle in each.bundles or ()]
+        return Found(self.authority.data, self.serving.data, self.authority.trusted_since, bundles)
+
+
+class CertificateUpkeep:
+    """Brings about what a `Rotation` plans, one look at a time. No decision depends on an earlier look, and
+    each write is for the version that was read: two that run at once harm nothing."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        place: Place,
+        rotation: Rotation | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._connection = connection
+        self._place = place
+        self._rotation = rotation or Rotation(place.names)
+        self._clock = clock
+        self._backoff = Backoff(time.monotonic)
+        self._trouble: tuple[str, ...] = ()
+        self._log = structlog.get_logger("certificates")
+
+    def reconcile(self) -> float:
+        """One look; the seconds until the next is wanted. What fails is tried again, and logged once for as
+        long as it stays the same."""
+        try:
+            look = self.look(lambda sentence: self._log.info("written", what=sentence))
+        except ApiError as error:
+            self._complain("not kept now, and tried again", (str(error),))
+            return self._backoff.next_wait()
+        self._backoff.succeeded()
+        self._complain("not there yet, and written as soon as it is", look.absent)
+        return look.again_in
+
+    def look(self, tell: Callable[[str], None]) -> Look:
+        """Reads everything, writes what has to be different, and tells each thing that was written.
+
+        The order makes every moment in between a good one: the CA is kept before it is trusted, and trusted
+        before anything that it signed is served. Raises ApiError, after which nothing further was written.
+        """
+        state, now = self._read(), self._clock()
+        plan = self._rotation.plan(state.found, now)
+        written = []
+        for sentence in self._write(state, plan):
+            tell(sentence)
+            written.append(sentence)
+        seconds = (plan.again_at - now).total_seconds()
+        absent = tuple(str(each) for each in state.configurations if each.bundles is None)
+        return Look(tuple(written), absent, min(LOOK_SECONDS, max(SHORTEST_SECONDS, seconds)))
+
+    def _read(self) -> _State:
+        place = self._place
+        return _State(
+            read_secret(self._connection, place.namespace, place.authority_secret),
+            read_secret(self._connection, place.namespace, place.secret),
+            [read_configuration(self._connection, each, place.configuration) for each in KINDS],
+        )
+
+    def _write(self, state: _State, plan: Plan) -> Iterator[str]:
+        count = plan.bundle.count(BEGIN_CERTIFICATE)
+        trust = f"{count} CA{'s' if count > 1 else ''} trusted"
+        if not state.authority.holds(plan.authority, plan.trusted_since):
+            write_secret(self._connection, state.authority, plan.authority, plan.trusted_since)
+            yield f"{state.authority}: {plan.authority_reason or trust}"
+        for each in state.configurations:
+            if changed := write_bundle(self._connection, each, plan.bundle):
+                yield f"{each}: caBundle of {changed} webhook{'s' if changed > 1 else ''}, {trust}"
+        if not state.serving.holds(plan.serving):
+            write_secret(self._connection, state.serving, plan.serving)
+            yield f"{state.serving}: {plan.leaf_reason or trust}"
+
+    def _complain(self, event: str, trouble: tuple[str, ...]) -> None:
+        if trouble != self._trouble:
+            for sentence in trouble:
+                self._log.warning(event, what=sentence)
+        self._trouble = trouble

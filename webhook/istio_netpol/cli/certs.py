@@ -1,0 +1,46 @@
+"""`istio-netpol certs`: one look at the webhook's certificates, now."""
+
+from __future__ import annotations
+
+import click
+
+from istio_netpol.cli.examples import examples
+
+
+@click.command(
+    short_help="Make or renew the webhook's certificates now.",
+    epilog=examples(
+        "istio-netpol certs --namespace istio-netpol --secret istio-netpol-certificate "
+        "--service istio-netpol-webhook --webhook-configuration istio-netpol",
+    ),
+)
+@click.option("--namespace", metavar="NS", required=True, help="Where the Secrets and the Service are.")
+@click.option(
+    "--secret", metavar="NAME", required=True, help="What the webhook mounts; NAME-ca holds the CA's key."
+)
+@click.option("--service", metavar="NAME", required=True, help="The Service of the webhook.")
+@click.option(
+    "--webhook-configuration",
+    "configuration",
+    metavar="NAME",
+    required=True,
+    help="The validating and the mutating configuration whose caBundle is kept.",
+)
+@click.option("--context", metavar="NAME", default="", help="The context of the kubeconfig to use.")
+def certs(*, namespace: str, secret: str, service: str, configuration: str, context: str) -> None:
+    """Do once what the controller does with the webhook's certificates all the time.
+
+    Makes what is missing, broken or due, and writes the caBundle of both webhook configurations. Prints
+    what it wrote, never a key. Running it beside the controller is safe.
+
+    Exit code: 0 once everything is as it should be, 2 where something could not be read or written.
+    """
+    from istio_netpol.certs.upkeep import CertificateUpkeep, Place
+    from istio_netpol.kube.connection import Connection
+
+    upkeep = CertificateUpkeep(Connection.open(context), Place(namespace, secret, service, configuration))
+    look = upkeep.look(click.echo)
+    if not look.written:
+        click.echo("Nothing had to be written.")
+    for each in look.absent:
+        click.echo(f"{each} is not there; the controller writes its caBundle as soon as it is.", err=True)
