@@ -27,7 +27,7 @@ from istio_netpol.certs.found import (
 from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority, make_leaf
 from istio_netpol.certs.rotation import MOST_RETIRING, Lifetimes, Plan, Rotation
 
-NAMES = ("istio-netpol-webhook.istio-netpol.svc", "istio-netpol-webhook.istio-netpol.svc.cluster.local")
+NAMES = ("istio-netpol-webhook.istio-netpol.svc", "istio-netpol-webhook.istio-netpol")
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 SHORT = Lifetimes(leaf=9 * DAY, authority=30 * DAY, settle=HOUR)

@@ -3,6 +3,7 @@ trust."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from istio_netpol.certs.webhook_configurations import (
     read_configuration,
     write_bundle,
 )
-from istio_netpol.errors import ApiError
+from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import Connection
 
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 LOOK_SECONDS = 10.0
 """How often everything is looked at: for so long a caBundle that GitOps emptied stays empty."""
@@ -41,6 +44,16 @@ class Place:
     service: str
     configuration: str
 
+    def __post_init__(self) -> None:
+        """Raises SettingsError for names that no object can have."""
+        labels = (("namespace", self.namespace), ("Service", self.service))
+        names = (("Secret", self.authority_secret), ("webhook configuration", self.configuration))
+        wrong = [(what, name) for what, name in labels if not LABEL.fullmatch(name)]
+        wrong += [(what, name) for what, name in names if not SUBDOMAIN.fullmatch(name)]
+        if wrong:
+            told = "; ".join(f"{name!r} is no name of a {what}" for what, name in wrong)
+            raise SettingsError(f"{told}: use lower case letters, digits and '-'")
+
     @property
     def authority_secret(self) -> str:
         """The name of the Secret that holds the CA with its key."""
@@ -48,10 +61,10 @@ class Place:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the API server calls the Service (`<service>.<namespace>.svc`), and its full name in most
-        clusters."""
-        short = f"{self.service}.{self.namespace}.svc"
-        return (short, f"{short}.cluster.local")
+        """What the API server calls the Service, and what people do. Not its full name, since not every
+        caller knows the cluster's domain, and two that disagree would make each other's certificate anew."""
+        short = f"{self.service}.{self.namespace}"
+        return (f"{short}.svc", short)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ def certs(*, namespace: str, secret: str, service: str, configuration: str, cont
     from istio_netpol.certs.upkeep import CertificateUpkeep, Place
     from istio_netpol.kube.connection import Connection
 
-    upkeep = CertificateUpkeep(Connection.open(context), Place(namespace, secret, service, configuration))
+    place = Place(namespace, secret, service, configuration)
+    upkeep = CertificateUpkeep(Connection.open(context), place)
     look = upkeep.look(click.echo)
     if not look.written:
         click.echo("Nothing had to be written.")
