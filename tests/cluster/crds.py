@@ -19,12 +19,14 @@ ISTIO = "istio.io/api"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
 CERT_MANAGER = "github.com/cert-manager/cert-manager"
+PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
 FILES = {
     ISTIO: "kubernetes/customresourcedefinitions.gen.yaml",
     GATEWAY_API: "config/crd/standard/*.yaml",
     ARGO_ROLLOUTS: "manifests/crds/*-crd.yaml",
     CERT_MANAGER: "deploy/crds/*.yaml",
+    PROMETHEUS_OPERATOR: "example/prometheus-operator-crd/*_servicemonitors.yaml",
 }
 """Where each module has them."""
 

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.crds import ARGO_ROLLOUTS, CERT_MANAGER, DEFINITIONS, GATEWAY_API, ISTIO, defined
+from tests.cluster.crds import (
+    ARGO_ROLLOUTS,
+    CERT_MANAGER,
+    DEFINITIONS,
+    GATEWAY_API,
+    ISTIO,
+    PROMETHEUS_OPERATOR,
+    defined,
+)
 from tests.cluster.fixtures import require_go
 
 OBJECTS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
@@ -33,6 +41,12 @@ OBJECTS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
         "Certificate",
         "certificates",
         {"secretName": "tls", "dnsNames": ["cart.shop.svc"], "issuerRef": {"name": "ca"}},
+    ),
+    PROMETHEUS_OPERATOR: (
+        "monitoring.coreos.com/v1",
+        "ServiceMonitor",
+        "servicemonitors",
+        {"selector": {}, "endpoints": [{"port": "metrics"}]},
     ),
 }
 

@@ -1,0 +1,166 @@
+"""What helm makes of the chart: golden files of eight value sets, and what holds for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click import Command
+from tests.chart.rendering import CHART, NAMESPACE, Manifest, manifests, of_kind, render, run_helm
+from tests.cluster.fixtures import require
+from tests.conftest import Golden
+
+from istio_netpol.cli.serve import serve
+from istio_netpol.config.settings_file import load_settings
+
+HERE = Path(__file__).parent
+SETS = sorted((HERE / "sets").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def helm() -> None:
+    require("helm")
+
+
+def values(path: Path) -> dict[str, Any]:
+    """A value set, as helm reads it."""
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text())
+    return loaded
+
+
+@pytest.fixture(params=SETS, ids=lambda path: path.stem)
+def rendered(request: pytest.FixtureRequest) -> list[Manifest]:
+    """The manifests of each value set."""
+    return manifests(values(request.param))
+
+
+def pod_specs(objects: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]:
+    """Each Deployment's pods and their only container."""
+    for deployment in of_kind(objects, "Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        yield spec, container
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_a_value_set_renders_as_recorded(path: Path, golden: Golden) -> None:
+    """A change of the chart shows what it changes for those who run it."""
+    text = render(values(path))
+    golden(HERE / "golden" / path.name, text)
+    assert render(values(path)) == text
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_the_chart_passes_helm_lint(path: Path) -> None:
+    """`helm lint --strict` finds nothing to complain about."""
+    done = run_helm("lint", "--strict", "--kube-version", "1.36.0", "--values", path, CHART)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_helm_template_argo_cd_and_flux_see_the_same() -> None:
+    """No hook, no look at the cluster and no random value: what is in git is what runs, each time."""
+    text = "".join(path.read_text() for path in sorted((CHART / "templates").iterdir()))
+    for word in ("helm.sh/hook", "lookup", "randAlpha", "genCA", "genSigned", "uuidv4", "now ", ".IsInstall"):
+        assert word not in text, word
+
+
+def test_settings_are_what_the_program_reads(rendered: list[Manifest]) -> None:
+    """The settings file of the ConfigMap is one that the program accepts, with its own namespace in it."""
+    (config,) = of_kind(rendered, "ConfigMap")
+    settings = load_settings(config["data"]["config.yaml"], "config.yaml")
+    assert settings.admission.own_namespace == NAMESPACE
+
+
+def test_settings_arrive() -> None:
+    """What `config` says is what the program is told."""
+    (config,) = of_kind(manifests(values(HERE / "sets" / "locked-down.yaml")), "ConfigMap")
+    settings = load_settings(config["data"]["config.yaml"], "config.yaml")
+    assert settings.admission.floor == "reject"
+    assert settings.admission.exempt_users == ("o'brien",)
+    assert settings.api_server.addresses == ("10.250.0.4/32",)
+
+
+def test_other_settings_make_other_pods() -> None:
+    """Settings are read once, so a change of them rolls the pods."""
+    digests = {
+        template["metadata"]["annotations"]["istio-netpol.io/config-digest"]
+        for given in ({}, {"config": {"checkScrape": True}})
+        for template in (each["spec"]["template"] for each in of_kind(manifests(given), "Deployment"))
+    }
+    assert len(digests) == 2
+
+
+def options_of(command: Command) -> set[str]:
+    """The long options that a command knows."""
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_the_webhook_is_started_with_options_that_it_has(rendered: list[Manifest]) -> None:
+    """No pod fails to start for an option that the program does not know."""
+    (deployment,) = (
+        each for each in of_kind(rendered, "Deployment") if each["metadata"]["name"].endswith("-webhook")
+    )
+    name, *arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert name == "serve"
+    assert {argument.partition("=")[0] for argument in arguments} <= options_of(serve)
+
+
+def test_pods_run_without_rights_on_their_node(rendered: list[Manifest]) -> None:
+    """Every pod meets the restricted Pod Security Standard, as 65532, on a read-only root."""
+    for spec, container in pod_specs(rendered):
+        assert spec["securityContext"]["runAsUser"] == 65532
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+        assert {"secret", "configMap"} >= {
+            kind for each in spec["volumes"] for kind in each.keys() - {"name"}
+        }
+
+
+def test_selectors_meet_their_own_pods_only(rendered: list[Manifest]) -> None:
+    """The Service leads to the webhook's pods and to nothing else of ours."""
+    pods = {
+        each["metadata"]["name"].rpartition("-")[2]: each["spec"]["template"]["metadata"]["labels"]
+        for each in of_kind(rendered, "Deployment")
+    }
+    services = {
+        each["metadata"]["name"].rpartition("-")[2]: each["spec"]["selector"].items()
+        for each in of_kind(rendered, "Service")
+    }
+    assert [name for name, labels in pods.items() if services["webhook"] <= labels.items()] == ["webhook"]
+    assert all(services["metrics"] <= labels.items() for labels in pods.values())
+
+
+def test_a_webhook_of_one_replica_can_be_evicted() -> None:
+    """A budget that can never be met would hold up every node's maintenance."""
+    assert of_kind(manifests({"webhook": {"replicas": 1}}), "PodDisruptionBudget") == []
+    assert len(of_kind(manifests(), "PodDisruptionBudget")) == 1
+
+
+def test_webhooks_never_wait_long_nor_for_dry_runs(rendered: list[Manifest]) -> None:
+    """An API request waits at most five seconds for us, and a dry run writes nothing."""
+    kinds = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+    webhooks = [each for kind in kinds for one in of_kind(rendered, kind) for each in one["webhooks"]]
+    assert len(webhooks) == 3
+    for webhook in webhooks:
+        assert webhook["timeoutSeconds"] <= 5
+        assert webhook["sideEffects"] == "NoneOnDryRun"
+
+
+def test_only_opted_in_namespaces_are_closed_without_a_webhook() -> None:
+    """As shipped, a webhook that is down stops nothing, but where `reject` or `augment` was asked for."""
+    (validating,) = of_kind(manifests(), "ValidatingWebhookConfiguration")
+    (mutating,) = of_kind(manifests(), "MutatingWebhookConfiguration")
+    closed = {each["name"]: each["failurePolicy"] for each in validating["webhooks"] + mutating["webhooks"]}
+    assert closed == {
+        "opted-in.istio-netpol.io": "Fail",
+        "others.istio-netpol.io": "Ignore",
+        "augment.istio-netpol.io": "Ignore",
+    }
