@@ -55,3 +55,9 @@ def manifests(values: Mapping[str, Any] | None = None) -> list[Manifest]:
 def of_kind(objects: list[Manifest], kind: str) -> list[Manifest]:
     """Those of one kind."""
     return [each for each in objects if each["kind"] == kind]
+
+
+def plural(kind: str) -> str:
+    """As the API spells it."""
+    ends_in_ies = kind.endswith("y") and kind[-2] not in "aeiou"
+    return kind.lower().removesuffix("y") + "ies" if ends_in_ies else f"{kind.lower()}s"

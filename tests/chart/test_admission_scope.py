@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.chart.objects import DEPLOYMENT, ENTRY, POD, POLICY, SERVICE
 from tests.chart.recorder import Recorder
 from tests.chart.registration import configurations, registered, until_called
 from tests.chart.rendering import NAMESPACE, RELEASE
@@ -16,38 +17,6 @@ from tests.cluster.clients import Outcome
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import ISTIO, defined
 from tests.cluster.fixtures import require, require_go
-
-POD_SPEC = {"containers": [{"name": "app", "image": "app:1"}]}
-LABELS = {"app": "cart"}
-DEPLOYMENT = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "cart", "labels": LABELS},
-    "spec": {
-        "replicas": 1,
-        "selector": {"matchLabels": LABELS},
-        "template": {"metadata": {"labels": LABELS}, "spec": POD_SPEC},
-    },
-}
-POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "cart", "labels": LABELS}, "spec": POD_SPEC}
-POLICY = {
-    "apiVersion": "networking.k8s.io/v1",
-    "kind": "NetworkPolicy",
-    "metadata": {"name": "cart"},
-    "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
-}
-SERVICE = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "cart"},
-    "spec": {"ports": [{"port": 80}], "selector": LABELS},
-}
-ENTRY = {
-    "apiVersion": "networking.istio.io/v1",
-    "kind": "ServiceEntry",
-    "metadata": {"name": "cart"},
-    "spec": {"hosts": ["cart.example.com"], "ports": [{"number": 443, "name": "tls", "protocol": "TLS"}]},
-}
 
 
 @dataclass

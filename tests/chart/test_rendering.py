@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import yaml
 from click import Command
-from tests.chart.rendering import CHART, NAMESPACE, Manifest, manifests, of_kind, render, run_helm
+from tests.chart.rendering import CHART, NAMESPACE, Manifest, manifests, of_kind, plural, render, run_helm
 from tests.cluster.fixtures import require
 from tests.conftest import Golden
 
 from istio_netpol.cli.serve import serve
 from istio_netpol.config.settings_file import load_settings
+from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.manifests.decode_workloads import KEPT_ANNOTATIONS
 
 HERE = Path(__file__).parent
 SETS = sorted((HERE / "sets").glob("*.yaml"))
@@ -164,3 +166,34 @@ def test_only_opted_in_namespaces_are_closed_without_a_webhook() -> None:
         "others.istio-netpol.io": "Ignore",
         "augment.istio-netpol.io": "Ignore",
     }
+
+
+NOT_ADMITTED = {
+    ("", "Node"): "nodes come and go without us",
+    ("", "Endpoints"): "follows from Services and pods",
+    ("discovery.k8s.io", "EndpointSlice"): "follows from Services and pods",
+    ("", "ConfigMap"): "istiod's configuration is its administrator's",
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): "cannot be reviewed by a webhook",
+}
+"""Kinds that rules read and no webhook reviews, with the reason."""
+
+
+def test_what_rules_read_is_reviewed_before_it_is_stored() -> None:
+    """A kind with a new decoder is admitted by every webhook, or the reason why not is written down."""
+    expected = {(group, plural(kind)) for group, kind in DECODERS.keys() - NOT_ADMITTED.keys()}
+    for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+        (configuration,) = of_kind(manifests(), kind)
+        for webhook in configuration["webhooks"]:
+            rules = webhook["rules"]
+            admitted = [(rule["apiGroups"][0], each) for rule in rules for each in rule["resources"]]
+            assert sorted(admitted) == sorted(expected)
+            assert all(
+                ("DELETE" in rule["operations"]) == (rule["resources"] == ["networkpolicies"])
+                for rule in rules
+            )
+
+
+def test_annotations_that_rules_read_are_those_that_conditions_compare() -> None:
+    """An annotation of a domain that rules read is never edited unseen."""
+    pattern = "|".join(domain.removesuffix(".io") for domain in KEPT_ANNOTATIONS)
+    assert f"key.matches('^([^/]*[.])?({pattern})[.]io/')" in render()

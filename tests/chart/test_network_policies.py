@@ -1,0 +1,110 @@
+"""The chart's own NetworkPolicies, judged by our own engine in a namespace under a deny-all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from tests.chart.rendering import NAMESPACE, manifests
+from tests.cluster.fixtures import require
+
+from istio_netpol.cli.main import program
+
+WEBHOOK, CONTROLLER = f"{NAMESPACE}/istio-netpol-webhook", f"{NAMESPACE}/istio-netpol-controller"
+DENY_ALL = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "deny-all", "namespace": NAMESPACE},
+    "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+}
+
+
+def deployment(namespace: str, name: str, labels: dict[str, str]) -> dict[str, Any]:
+    """Pods for the chart's to talk to."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": name, "image": name}]},
+            },
+        },
+    }
+
+
+def namespace(name: str) -> dict[str, Any]:
+    labels = {"kubernetes.io/metadata.name": name}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+OTHERS = [
+    *map(namespace, (NAMESPACE, "kube-system", "monitoring", "shop")),
+    deployment("kube-system", "coredns", {"k8s-app": "kube-dns"}),
+    deployment("monitoring", "prometheus", {"app": "prometheus"}),
+    deployment("shop", "cart", {"app": "cart"}),
+    DENY_ALL,
+]
+VALUES = {"metrics": {"fromNamespaceLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+KNOWN = {
+    **VALUES,
+    "networkPolicies": {"apiServer": {"cidrs": ["192.0.2.10/32"], "sourceCidrs": ["192.0.2.0/28"]}},
+}
+
+
+def allows(tmp_path: Path, values: dict[str, Any], source: str, destination: str) -> bool:
+    """What `istio-netpol explain` says of one connection."""
+    require("helm")
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.safe_dump_all([*OTHERS, *manifests(values)]))
+    done = CliRunner().invoke(program, ["explain", str(path), "--from", source, "--to", destination])
+    assert done.exit_code in {0, 1}, done.output
+    return done.exit_code == 0
+
+
+NEEDED = [
+    ("192.0.2.5", f"{WEBHOOK}:8443"),
+    *((ours, f"kube-system/coredns:{port}/{protocol}") for ours in (WEBHOOK, CONTROLLER)
+      for port in (53, 8053, 1053) for protocol in ("UDP", "TCP")),
+    (WEBHOOK, "192.0.2.10:6443"),
+    (CONTROLLER, "192.0.2.10:443"),
+    ("monitoring/prometheus", f"{WEBHOOK}:9443"),
+    ("monitoring/prometheus", f"{CONTROLLER}:9443"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "destination"), NEEDED)
+def test_ours_works_under_a_deny_all(tmp_path: Path, source: str, destination: str) -> None:
+    """Reviews and scrapes come in, DNS and the API server can be reached, whatever else is denied."""
+    assert allows(tmp_path, VALUES, source, destination)
+    assert allows(tmp_path, KNOWN, source, destination)
+    assert not allows(tmp_path, {"networkPolicies": {"enabled": False}}, source, destination)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [
+        ("shop/cart", f"{WEBHOOK}:9443"),
+        ("shop/cart", f"{CONTROLLER}:8443"),
+        (WEBHOOK, "192.0.2.10:80"),
+        (CONTROLLER, "shop/cart:8080"),
+        (WEBHOOK, "shop/cart:53"),
+    ],
+)
+def test_nothing_else_is_open(tmp_path: Path, source: str, destination: str) -> None:
+    """What we have no use for stays closed."""
+    assert not allows(tmp_path, VALUES, source, destination)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [("198.51.100.7", f"{WEBHOOK}:8443"), (WEBHOOK, "198.51.100.7:443"), ("shop/cart", f"{WEBHOOK}:8443")],
+)
+def test_a_known_api_server_is_the_only_one(tmp_path: Path, source: str, destination: str) -> None:
+    """With the API server's addresses as values, no other address is open."""
+    assert not allows(tmp_path, KNOWN, source, destination)

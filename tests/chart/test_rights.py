@@ -1,0 +1,201 @@
+"""What the chart's roles grant: what the program does with the API, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.client import ApiClient, Configuration
+from tests.chart.rendering import NAMESPACE, RELEASE, Manifest, manifests, plural
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.crds import GATEWAY_API, ISTIO, defined
+from tests.cluster.fixtures import require, require_go
+
+from istio_netpol.kube.cluster import CONFIG_MAP, MIRRORED, Cluster
+from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.discovery import served
+from istio_netpol.manifests.decode import DECODERS
+
+Right = tuple[str, str, str, str, str]
+"""Namespace or nothing for all, group, resource, name or nothing for all, verb."""
+
+AUGMENT = {"augment": {"enabled": True}}
+POLICIES = ("networking.k8s.io", "networkpolicies")
+
+
+@pytest.fixture(autouse=True)
+def helm() -> None:
+    require("helm")
+
+
+def granted(objects: list[Manifest], component: str) -> set[Right]:
+    """What a component's ServiceAccount may do."""
+    roles = {(each["kind"], each["metadata"]["name"]): each for each in objects if "rules" in each}
+    return {
+        right
+        for binding in objects
+        if "roleRef" in binding
+        and binding["subjects"][0] == subject(component)
+        and len(binding["subjects"]) == 1
+        for right in rights_of(
+            binding["metadata"].get("namespace", ""),
+            roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]]["rules"],
+        )
+    }
+
+
+def subject(component: str) -> dict[str, str]:
+    return {"kind": "ServiceAccount", "name": f"{RELEASE}-{component}", "namespace": NAMESPACE}
+
+
+def rights_of(namespace: str, rules: list[Manifest]) -> Iterator[Right]:
+    """A rule's product."""
+    for rule in rules:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                for name in rule.get("resourceNames", [""]):
+                    yield from ((namespace, group, resource, name, verb) for verb in rule["verbs"])
+
+
+def read_by_rules(*verbs: str) -> set[Right]:
+    """What every kind with a decoder needs, but those that the cluster source leaves out or narrows."""
+    kinds = DECODERS.keys() - {MIRRORED, CONFIG_MAP}
+    rights = {("", group, plural(kind), "", verb) for group, kind in kinds for verb in verbs}
+    return rights | {("istio-system", "", "configmaps", "", verb) for verb in verbs}
+
+
+def on(namespace: str, group: str, resource: str, *verbs: str, name: str = "") -> set[Right]:
+    return {(namespace, group, resource, name, verb) for verb in verbs}
+
+
+def test_the_webhook_reads_what_rules_read_and_nothing_else() -> None:
+    """A kind with a new decoder needs its line in the chart; one that no rule reads may not have any."""
+    expected = read_by_rules("list", "watch") | on("", *POLICIES, "get")
+    assert granted(manifests(), "webhook") == expected
+
+
+CONTROLLER = {
+    *read_by_rules("get", "list", "watch"),
+    *on("", "events.k8s.io", "events", "create"),
+    *on("", "openreports.io", "reports", "create", "list", "patch"),
+    *on("", "wgpolicyk8s.io", "policyreports", "create", "list", "patch"),
+    *on(NAMESPACE, "coordination.k8s.io", "leases", "create"),
+    *on(NAMESPACE, "coordination.k8s.io", "leases", "get", "update", name=RELEASE),
+}
+CERTIFICATES = {
+    *on(NAMESPACE, "", "secrets", "create"),
+    *on(NAMESPACE, "", "secrets", "get", "update", name=f"{RELEASE}-certificate"),
+    *(
+        right
+        for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+        for right in on("", "admissionregistration.k8s.io", kind, "get", "patch", name=RELEASE)
+    ),
+}
+
+
+def test_the_controller_has_the_rights_that_it_uses() -> None:
+    """Beside what rules read: its lease, what it tells, and the certificate's Secret by name."""
+    assert granted(manifests(), "controller") == CONTROLLER | CERTIFICATES
+
+
+def test_cert_manager_takes_the_rights_on_certificates_away() -> None:
+    """Where somebody else keeps the certificate, nobody of ours can read a Secret."""
+    given = {"certificates": {"provider": "cert-manager"}}
+    assert granted(manifests(given), "controller") == CONTROLLER
+
+
+@pytest.mark.parametrize(
+    "values",
+    [AUGMENT, {"config": {"admission": {"defaultMode": "augment"}}}],
+    ids=["asked for", "the mode of every namespace"],
+)
+def test_policies_are_written_only_where_a_mode_needs_it(values: dict[str, Any]) -> None:
+    """Without augment nobody of ours can write a NetworkPolicy; with it, the controller alone deletes any."""
+    writes = {
+        component: granted(manifests(values), component) - granted(manifests(), component)
+        for component in ("webhook", "controller")
+    }
+    assert writes == {
+        "webhook": on("", *POLICIES, "create", "patch"),
+        "controller": on("", *POLICIES, "create", "delete", "patch"),
+    }
+
+
+def test_policies_are_written_only_in_the_namespaces_named() -> None:
+    """A list of namespaces is the end of where policies can be written."""
+    values = {"augment": {"enabled": True, "namespaces": ["shop", "istio-system"]}}
+    writes = granted(manifests(values), "webhook") - granted(manifests(), "webhook")
+    assert writes == {
+        right for place in ("shop", "istio-system") for right in on(place, *POLICIES, "create", "patch")
+    }
+
+
+def test_rights_can_be_granted_by_others() -> None:
+    """With `rbac.create: false` the chart grants nothing."""
+    assert [each["kind"] for each in manifests({"rbac": {"create": False}}) if "rules" in each] == []
+
+
+@pytest.fixture(scope="module")
+def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """A cluster with Istio's and the Gateway API's kinds, the chart's accounts and its roles."""
+    require("helm")
+    require_go()
+    kubectl = control_plane.kubectl()
+    for name in (NAMESPACE, "istio-system"):
+        kubectl("create", "namespace", name)
+    rights = [each for each in manifests() if "rules" in each or "roleRef" in each]
+    accounts = [each for each in manifests() if each["kind"] == "ServiceAccount"]
+    with defined(control_plane, ISTIO, GATEWAY_API):
+        applied = kubectl.apply(*accounts, *rights)
+        assert applied.code == 0, applied.stderr
+        yield control_plane
+        kubectl("delete", "--filename", "-", "--wait=false", stdin=yaml.safe_dump_all(rights))
+
+
+@pytest.mark.parametrize("component", ["webhook", "controller"])
+def test_the_cluster_is_read_whole_with_these_rights(cluster: ControlPlane, component: str) -> None:
+    """As the chart's ServiceAccount, every kind that the API server serves is listed and watched."""
+    connection = connection_of(cluster, component)
+    plurals = {(each.group, each.kind): each.plural for each in served(connection, DECODERS)}
+    assert {("networking.istio.io", "Gateway"), ("gateway.networking.k8s.io", "HTTPRoute")} <= plurals.keys()
+    assert {each: plural(each[1]) for each in plurals if each != MIRRORED} == {
+        each: name for each, name in plurals.items() if each != MIRRORED
+    }
+    source = Cluster(connection, ["istio-system"])
+    source.start()
+    try:
+        cluster.wait_until("everything is read", lambda: source.take() is not None, seconds=20)
+        assert source.state().age == 0.0
+    finally:
+        source.stop()
+
+
+def connection_of(cluster: ControlPlane, component: str) -> Connection:
+    """A connection with a token of the component's ServiceAccount."""
+    token = cluster.kubectl()("create", "token", f"{RELEASE}-{component}", "--namespace", NAMESPACE)
+    assert token.code == 0, token.stderr
+    configuration = Configuration()
+    configuration.host, configuration.ssl_ca_cert = cluster.url, str(cluster.ca)
+    configuration.api_key = {"authorization": f"Bearer {token.stdout.strip()}"}
+    return Connection(ApiClient(configuration))
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        ("get", "secrets"),
+        ("list", "configmaps"),
+        ("create", "networkpolicies"),
+        ("delete", "networkpolicies"),
+        ("create", "pods"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_needed_is_forbidden(cluster: ControlPlane, what: tuple[str, str]) -> None:
+    """The API server itself refuses what the chart does not grant."""
+    for component in ("webhook", "controller"):
+        account = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-{component}"
+        outcome = cluster.kubectl()("auth", "can-i", *what, "--namespace", "default", "--as", account)
+        assert outcome.stdout.strip() == "no", component
