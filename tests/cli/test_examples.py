@@ -10,6 +10,7 @@ import click
 import pytest
 from tests.cli.workspace import Run
 
+from istio_netpol.cli.bundle import bundle
 from istio_netpol.cli.certs import certs
 from istio_netpol.cli.controller import controller
 from istio_netpol.cli.examples import TITLE
@@ -28,7 +29,7 @@ NEED_MORE = (serve, controller, certs)
 
 EXAMPLES = [
     example
-    for command in (program, *program.commands.values())
+    for command in (program, *program.commands.values(), *bundle.commands.values())
     if command not in NEED_MORE
     for example in examples_of(command)
 ]

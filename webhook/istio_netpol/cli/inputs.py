@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.bundle.sources import ManifestFile, Overlay, Source, Sources, problem
 from istio_netpol.cli.progress import CountedFile, Progress
 from istio_netpol.errors import InputError, Problem, ToolError
-from istio_netpol.manifests.load import load
+from istio_netpol.manifests.load import Loaded, load
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.snapshot import Snapshot
@@ -34,10 +35,20 @@ class Input:
 def read_input(paths: Sequence[str], kustomize: Kustomize) -> Input:
     """Reads all paths into one snapshot. Raises InputError with every problem of every file."""
     with _no_collection():
-        loaded = load(_documents(paths, kustomize), DEFAULT_NAMESPACE)
-        if loaded.problems:
-            raise InputError(loaded.problems)
+        loaded = _loaded(_documents(paths, kustomize))
         return Input(Snapshot.of(loaded.objects), sum(loaded.skipped.values()))
+
+
+def read_objects(paths: Sequence[str], kustomize: Kustomize) -> tuple[Any, ...]:
+    """The decoded objects of all paths. Raises InputError with every problem of every file."""
+    return _loaded(_documents(paths, kustomize)).objects
+
+
+def _loaded(documents: Iterator[RawObject | Problem]) -> Loaded:
+    loaded = load(documents, DEFAULT_NAMESPACE)
+    if loaded.problems:
+        raise InputError(loaded.problems)
+    return loaded
 
 
 @contextmanager

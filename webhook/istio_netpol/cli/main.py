@@ -12,6 +12,7 @@ import click
 
 from istio_netpol import __version__
 from istio_netpol.cli.certs import certs
+from istio_netpol.cli.bundle import bundle
 from istio_netpol.cli.check import check
 from istio_netpol.cli.completion import completion
 from istio_netpol.cli.controller import controller
@@ -35,6 +36,8 @@ COMMANDS: tuple[click.Command, ...] = (
     serve,
     controller,
     certs,
+    bundle,
+    serve,
     completion,
 )
 

@@ -23,7 +23,7 @@ def json_report(report: Report) -> str:
             "apiVersion": API_VERSION,
             "kind": "Report",
             "findings": finding_documents(report.findings),
-            "summary": _summary(report.summary),
+            "summary": summary_document(report.summary),
         }
     )
 
@@ -66,7 +66,8 @@ def object_document(ref: ObjectRef) -> dict[str, Any]:
     }
 
 
-def _summary(summary: Summary) -> dict[str, int]:
+def summary_document(summary: Summary) -> dict[str, int]:
+    """`summary`: the counts."""
     return {
         "objects": summary.objects,
         "flows": summary.flows,

@@ -1,0 +1,82 @@
+"""Each overlay builds, and allows exactly what its control plane needs."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.bundle.overlays import KUSTOMIZE, OVERLAYS, UNSET, built, filled_tree, kustomize_build, standard
+from tests.cluster.fixtures import require
+from tests.tools.programs import located
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle with all values set."""
+    return filled_tree(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_allows_what_its_control_plane_needs_and_nothing_else(tree: Path, name: str) -> None:
+    """A platform team that applies it neither breaks Istio nor opens anything that nobody uses."""
+    proof = built(tree / "overlays" / name).proof(standard())
+    assert [finding.message for finding in proof.report.findings] == []
+    assert all(each.verdict.allowed for each in proof.flows)
+    assert len(proof.flows) >= 19
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_kubectl_builds_the_same_as_kustomize(tree: Path, name: str) -> None:
+    """Whoever has only kubectl gets the same policies."""
+    require("kubectl")
+    folder = str(tree / "overlays" / name)
+    command = [str(located("kubectl")), "kustomize", folder]
+    by_kubectl = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert by_kubectl == kustomize_build(tree / "overlays" / name).stdout
+
+
+def _unset() -> list[str]:
+    return [name for name in OVERLAYS if UNSET in (KUSTOMIZE / "overlays" / name / "values.yaml").read_text()]
+
+
+@pytest.mark.parametrize("name", _unset())
+def test_a_value_that_is_not_set_fails_the_build_by_its_name(name: str) -> None:
+    """Nobody installs a bundle whose API server is at an invented address."""
+    result = kustomize_build(KUSTOMIZE / "overlays" / name)
+    assert result.returncode != 0
+    assert "`apiServer.peers.0.ipBlock.cidr` is missing" in result.stderr
+    assert "values.yaml" in result.stderr
+
+
+def test_an_address_without_prefix_length_fails_the_build(tree: Path, tmp_path: Path) -> None:
+    """A plain address is told by the build, not by the API server when the deny-all is already there."""
+    copy = filled_tree(tmp_path) / "overlays" / "kind"
+    values = copy / "values.yaml"
+    values.write_text(values.read_text().replace("172.16.0.0/12", "172.18.0.2"))
+    result = kustomize_build(copy)
+    assert result.returncode != 0
+    assert "172.18.0.2" in result.stderr
+
+
+def test_a_user_s_overlay_builds_on_a_ref_of_the_repository(tmp_path: Path) -> None:
+    """A team pins the baseline by git URL and ref, and keeps only its own file."""
+    filled_tree(tmp_path / "repository")
+    git = ["git", "-C", str(tmp_path / "repository"), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Add the bundle"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    subprocess.run([*git, "tag", "v1"], check=True)
+    own = tmp_path / "own"
+    own.mkdir()
+    url = f"file://{tmp_path}/repository//kustomize/overlays/kind?ref=v1"
+    (own / "kustomization.yaml").write_text(f"resources:\n- {url}\n")
+    assert kustomize_build(own).stdout == kustomize_build(KUSTOMIZE / "overlays" / "kind").stdout
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_namespaces_outlive_the_bundle(tree: Path, name: str) -> None:
+    """Removing the bundle from git doesn't remove Istio with its namespace."""
+    text = kustomize_build(tree / "overlays" / name).stdout
+    namespaces = [each for each in text.split("---\n") if "kind: Namespace\n" in each]
+    assert len(namespaces) == 2
+    assert all("sync-options: Prune=false" in each and "prune: disabled" in each for each in namespaces)

@@ -1,0 +1,139 @@
+"""`istio-netpol bundle verify` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.bundle.overlays import KUSTOMIZE, filled_tree
+from tests.cluster.fixtures import require
+from tests.tools.programs import located
+
+from istio_netpol.cli.main import program
+
+KIND = KUSTOMIZE / "overlays" / "kind"
+
+
+def verify(*arguments: str | Path, stdin: str | None = None, kustomize: str | None = None) -> Result:
+    """Runs the command with the kustomize that the tests build."""
+    if kustomize is None:
+        require("kustomize")
+        kustomize = str(located("kustomize"))
+    environment = {"ISTIO_NETPOL_KUSTOMIZE": kustomize}
+    return CliRunner().invoke(
+        program, ["bundle", "verify", *map(str, arguments)], input=stdin, env=environment
+    )
+
+
+def test_a_proof_lists_each_connection_with_the_rules_that_allow_it() -> None:
+    """A reviewer sees that istiod's webhook is reachable, and by which policy."""
+    result = verify(KIND)
+    assert result.exit_code == 0
+    assert "allowed webhook-from-apiserver: the API server -> Deployment istio-system/istiod, TCP 15017" in (
+        result.stdout
+    )
+    assert "ingress by istio-system/istiod-from-apiserver ingress[0]" in result.stdout
+    assert "changed: istio-system/istio-cni-node-to-apiserver" in result.stdout
+    assert "No findings" in result.stdout
+
+
+def test_a_denied_connection_fails_the_proof(tmp_path: Path) -> None:
+    """The wrong DNS port is an error, with exit code 1 and the policies that would allow it."""
+    overlay = filled_tree(tmp_path) / "overlays" / "gardener"
+    file = overlay / "kustomization.yaml"
+    file.write_text(file.read_text().replace("- ../../components/dns-8053\n", ""))
+    result = verify(overlay)
+    assert result.exit_code == 1
+    assert "DENIED  dns: Deployment istio-system/istiod" in result.stdout
+    assert "port: 8053" in result.stdout
+
+
+def test_breadth_is_a_warning_that_strict_counts(tmp_path: Path) -> None:
+    """By default it is told; a team that wants it to fail the build says so."""
+    overlay = filled_tree(tmp_path) / "overlays" / "kind"
+    values = overlay / "values.yaml"
+    values.write_text(values.read_text().replace("172.16.0.0/12", "0.0.0.0/0"))
+    assert verify(overlay).exit_code == 0
+    result = verify(overlay, "--strict")
+    assert result.exit_code == 1
+    assert "warning broad-policy" in result.stdout
+
+
+def test_the_json_has_flows_and_difference() -> None:
+    """A script finds for each flow the rules that allow it."""
+    document = json.loads(verify(KIND, "-f", "json").stdout)
+    assert document["kind"] == "BundleReport"
+    assert document["summary"]["denied"] == 0
+    assert len(document["flows"]) == document["summary"]["flows"]
+    assert all(each["allowed"] for each in document["flows"])
+    assert document["difference"]["removed"] == []
+
+
+def test_junit_and_sarif_are_those_of_check() -> None:
+    """CI systems read them as they read a check."""
+    assert ET.fromstring(verify(KIND, "-f", "junit").stdout).get("failures") == "0"
+    assert json.loads(verify(KIND, "-f", "sarif").stdout)["runs"][0]["results"] == []
+
+
+def test_a_control_plane_on_standard_input_is_the_one_that_is_judged() -> None:
+    """An egress gateway that the overlay knows nothing of is denied."""
+    gateway = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: egress, namespace: istio-system}
+spec:
+  selector: {matchLabels: {istio: egressgateway}}
+  template:
+    metadata: {labels: {istio: egressgateway}}
+    spec: {containers: [{name: istio-proxy, image: proxy}]}
+"""
+    result = verify(KIND, "--control-plane", "-", stdin=gateway)
+    assert result.exit_code == 1
+    assert "DENIED  gateway-to-istiod: Deployment istio-system/egress" in result.stdout
+
+
+PATCHED = """
+resources: [../kind]
+patches:
+- patch: |
+    apiVersion: networking.k8s.io/v1
+    kind: NetworkPolicy
+    metadata: {name: absent, namespace: istio-system}
+    spec: {podSelector: {}}
+"""
+BROKEN = {
+    "no folder": (None, "is no folder"),
+    "no kustomization": ("", "has no kustomization.yaml"),
+    "a missing resource": ("resources: [absent.yaml]\n", "absent.yaml"),
+    "a cycle": ("resources: [.]\n", "cycle"),
+    "a patch without target": (PATCHED, "no matches for Id NetworkPolicy"),
+    "no YAML": ("resources: [\n", "yaml"),
+    "a remote base": ("resources: ['https://github.com/a/b//c?ref=v1']\n", "c?ref=v1"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_an_overlay_that_does_not_build_is_told_in_one_line(tmp_path: Path, broken: str) -> None:
+    """The cause and the folder, exit code 2, and no traceback."""
+    content, cause = BROKEN[broken]
+    overlay = filled_tree(tmp_path) / "overlays" / "mine"
+    if content is not None:
+        overlay.mkdir()
+        if content:
+            (overlay / "kustomization.yaml").write_text(content)
+    result = verify(overlay)
+    assert result.exit_code == 2
+    complaint = result.stderr.removesuffix("nothing was done\n").strip().splitlines()
+    assert len(complaint) == 1
+    assert str(overlay) in complaint[0]
+    assert cause in complaint[0]
+
+
+def test_a_missing_kustomize_is_told(tmp_path: Path) -> None:
+    """The program that could not be found is named."""
+    result = verify(KIND, kustomize=str(tmp_path / "kustomize"))
+    assert result.exit_code == 2
+    assert "which ISTIO_NETPOL_KUSTOMIZE names, is no program" in result.stderr

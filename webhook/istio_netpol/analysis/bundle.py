@@ -1,0 +1,143 @@
+"""Proof of a bundle: the connections its control plane needs, and whether each rule serves one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from istio_netpol.analysis.check import check, judge_of
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.narrowing import Uses, broad_findings
+from istio_netpol.analysis.results import Judged, Report
+from istio_netpol.istio.gateways import is_egress_gateway
+from istio_netpol.istio.stand_ins import ASSUMED
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.mesh import Gateway, GatewayServer
+from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+
+Objects = Sequence[Any]
+"""Decoded objects, in any order."""
+
+NOBODY_CIDR = "192.0.2.0/24"
+NOBODY = AddressSet.of(NOBODY_CIDR)
+
+INGRESS_GATEWAY = {"istio": "ingressgateway"}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanges:
+    """How a bundle's policies differ from its base's, as sorted `namespace/name`."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BundleReport:
+    """The findings, every required flow with what allows it, and the difference from the base."""
+
+    report: Report
+    flows: tuple[Judged, ...]
+    changes: PolicyChanges
+
+
+def verify(
+    bundle: Objects, control_plane: Objects, base: Objects, settings: Settings, resolver: Resolver
+) -> BundleReport:
+    """Judges the control plane under the bundle's policies and under no others."""
+    policies = _policies(bundle)
+    snapshot = _together(bundle, control_plane)
+    report = check(snapshot, settings, resolver)
+    table = FlowTable.of(snapshot, settings)
+    judge = judge_of(table, resolver)
+    flows = tuple(
+        Judged(each, judge.verdict(each)) for each in sorted(table.flows(), key=lambda flow: flow.sort_key)
+    )
+    wide = broad_findings(policies, Uses(table.snapshot, flows))
+    found = _one_a_rule([*report.findings, *_not_isolated(policies, snapshot), *_unset(policies), *wide])
+    findings = tuple(sorted(found, key=lambda finding: finding.sort_key))
+    return BundleReport(replace(report, findings=findings), flows, changes(base, bundle))
+
+
+def _one_a_rule(found: list[Finding]) -> list[Finding]:
+    """Without what is said of a rule's breadth where the same is said with the narrower rule."""
+    broad = [each for each in found if each.rule is Issue.BROAD_POLICY and each.remedy]
+    narrowed = {(each.object.key, each.field) for each in broad}
+    return [
+        each
+        for each in found
+        if each.rule is not Issue.BROAD_POLICY or each.remedy or (each.object.key, each.field) not in narrowed
+    ]
+
+
+def _policies(objects: Objects) -> tuple[NetworkPolicy, ...]:
+    return tuple(each for each in objects if isinstance(each, NetworkPolicy))
+
+
+def _together(bundle: Objects, control_plane: Objects) -> Snapshot:
+    """The control plane under the bundle; with a Gateway on 80 and 443 where an ingress gateway has none."""
+    running = [each for each in control_plane if not isinstance(each, NetworkPolicy)]
+    snapshot = Snapshot.of([*running, *bundle])
+    has_gateways = any(isinstance(each, Gateway | KubernetesGateway) for each in running)
+    pods = snapshot.select_anywhere(Selector.of(INGRESS_GATEWAY))
+    if has_gateways or not any(not is_egress_gateway(pod) for pod in pods):
+        return snapshot
+    return snapshot.with_changes(put=[_usual_gateway(pods[0].namespace)])
+
+
+def _usual_gateway(namespace: str) -> Gateway:
+    ref = ObjectRef("networking.istio.io/v1", "Gateway", namespace, "ports-80-and-443", ASSUMED)
+    return Gateway(ref, INGRESS_GATEWAY, (GatewayServer(80, "HTTP"), GatewayServer(443, "HTTPS")))
+
+
+def _not_isolated(policies: Iterable[NetworkPolicy], snapshot: Snapshot) -> Iterator[Finding]:
+    """Namespaces of the bundle in which a pod that no policy selects is open."""
+    for namespace in sorted({policy.namespace for policy in policies}):
+        for direction in Direction:
+            if not snapshot.isolates_all(namespace, direction):
+                ref = snapshot.namespace(namespace).ref
+                message = (
+                    f"{ref}: no policy denies {direction.lower()} by default, so pods that no other policy "
+                    "selects are open; add a policy with podSelector {} and "
+                    f"policyTypes [{direction}]"
+                )
+                yield Finding(Issue.BROAD_POLICY, Severity.ERROR, ref, message, field=str(direction))
+
+
+def _unset(policies: Iterable[NetworkPolicy]) -> Iterator[Finding]:
+    """Rules that still name the addresses which stand in a base for those of the API server."""
+    for policy in policies:
+        for index, rule in enumerate(policy.egress):
+            if rule.addresses and rule.addresses & NOBODY == rule.addresses:
+                place = f"spec.egress[{index}].to"
+                message = (
+                    f"{policy.ref}: {place} names {NOBODY_CIDR}, where nobody is (RFC 5737): the address was "
+                    "never set; list the component `values` last, and set the address in values.yaml"
+                )
+                yield Finding(Issue.UNKNOWN_DESTINATION, Severity.ERROR, policy.ref, message, field=place)
+
+
+def changes(base: Objects, bundle: Objects) -> PolicyChanges:
+    """Which policies the bundle adds to its base, changes and leaves out."""
+    before, after = _by_key(base), _by_key(bundle)
+    return PolicyChanges(
+        tuple(sorted(after.keys() - before.keys())),
+        tuple(sorted(key for key in after.keys() & before.keys() if after[key] != before[key])),
+        tuple(sorted(before.keys() - after.keys())),
+    )
+
+
+def _by_key(objects: Objects) -> dict[str, tuple[object, ...]]:
+    return {
+        each.key: (each.pod_selector, each.policy_types, each.ingress, each.egress)
+        for each in _policies(objects)
+    }

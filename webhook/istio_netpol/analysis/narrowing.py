@@ -1,0 +1,164 @@
+"""Rules that allow more than the required flows use, and the narrower rule for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from istio_netpol.analysis.results import Judged
+from istio_netpol.model.addresses import AddressSet, IpBlock
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
+from istio_netpol.model.labels import Selector, namespace_named
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.netpol.evaluate import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Which flows pass through which rule, within one snapshot."""
+
+    snapshot: Snapshot
+    flows: tuple[Judged, ...]
+
+    def of(self, policy: NetworkPolicy, direction: Direction, index: int) -> tuple[Judged, ...]:
+        """The flows that a rule allows, alone or among others."""
+        return tuple(
+            each
+            for each in self.flows
+            for ref in each.verdict.side(direction).allowed_by
+            if (ref.policy.key, ref.direction, ref.index) == (policy.key, direction, index)
+        )
+
+    def through(
+        self, policy: NetworkPolicy, direction: Direction, rule: PolicyRule, flows: Iterable[Judged]
+    ) -> tuple[Judged, ...]:
+        """Those of the flows that the policy would allow if this were its only rule."""
+        alone = with_rules(policy, direction, (rule,))
+        snapshot = self.snapshot.with_changes(put=[alone])
+        return tuple(
+            each
+            for each in flows
+            if any(
+                ref.policy.key == policy.key
+                for ref in judge(
+                    snapshot, each.flow.source, each.flow.destination, each.flow.protocol, each.flow.port
+                )
+                .side(direction)
+                .allowed_by
+            )
+        )
+
+
+def with_rules(policy: NetworkPolicy, direction: Direction, rules: tuple[PolicyRule, ...]) -> NetworkPolicy:
+    """The policy with these rules in one direction."""
+    if direction is Direction.INGRESS:
+        return replace(policy, ingress=rules)
+    return replace(policy, egress=rules)
+
+
+def broad_findings(policies: Iterable[NetworkPolicy], uses: Uses) -> list[Finding]:
+    """A warning for each rule of a policy that selects something and is wider than the flows through it."""
+    return [
+        finding
+        for policy in policies
+        if uses.snapshot.select(policy.namespace, policy.pod_selector)
+        for direction in Direction
+        for finding in _of_policy(policy, direction, uses)
+    ]
+
+
+def _of_policy(policy: NetworkPolicy, direction: Direction, uses: Uses) -> Iterator[Finding]:
+    rules = policy.rules(direction)
+    for index, rule in enumerate(rules):
+        narrower, surplus = _narrowed(policy, direction, rule, uses, uses.of(policy, direction, index))
+        if not surplus:
+            continue
+        place = f"spec.{direction.lower()}[{index}]"
+        kept = (narrower,) if narrower else ()
+        remedy = with_rules(policy, direction, rules[:index] + kept + rules[index + 1 :])
+        advice = "the narrower rule is in the remedy" if narrower else "remove the rule"
+        message = f"{policy.ref}: {place} {surplus}; {advice}"
+        yield Finding(
+            Issue.BROAD_POLICY, Severity.WARNING, policy.ref, message, remedy=(remedy,), field=place
+        )
+
+
+def _narrowed(
+    policy: NetworkPolicy, direction: Direction, rule: PolicyRule, uses: Uses, flows: tuple[Judged, ...]
+) -> tuple[PolicyRule | None, str]:
+    """What the flows need of a rule, None for nothing; and what of it they don't, empty where all is used."""
+    if not flows:
+        return None, "allows nothing that any flow of the control plane needs"
+    ports, spare_ports = _ports(policy, direction, rule, uses, flows)
+    peers, spare_peers = _peers(policy, direction, rule, uses, flows)
+    return PolicyRule(peers, ports), " and ".join(each for each in (spare_ports, spare_peers) if each)
+
+
+def _ports(
+    policy: NetworkPolicy, direction: Direction, rule: PolicyRule, uses: Uses, flows: tuple[Judged, ...]
+) -> tuple[tuple[PolicyPort, ...], str]:
+    needed = tuple(
+        PolicyPort(protocol, port)
+        for protocol, port in sorted({(each.flow.protocol, each.flow.port) for each in flows})
+    )
+    if not rule.ports:
+        return needed, f"opens every port where flows need {_listed(needed)}"
+    used = tuple(
+        port for port in rule.ports if uses.through(policy, direction, replace(rule, ports=(port,)), flows)
+    )
+    if any(port.port is None or port.end_port not in (None, port.port) for port in used):
+        return needed, f"opens ports {_listed(rule.ports)} where flows need {_listed(needed)}"
+    spare = [port for port in rule.ports if port not in used]
+    return used, f"opens {_listed(spare)}, which no flow needs" if spare else ""
+
+
+def _peers(
+    policy: NetworkPolicy, direction: Direction, rule: PolicyRule, uses: Uses, flows: tuple[Judged, ...]
+) -> tuple[tuple[PolicyPeer, ...], str]:
+    """Rules for peers whom no policy can name may be open to everybody."""
+    others = [each.flow.source if direction is Direction.INGRESS else each.flow.destination for each in flows]
+    if not rule.peers:
+        if any(isinstance(each, AnyPeer) for each in others) and direction is Direction.INGRESS:
+            return (), ""
+        needed = tuple(dict.fromkeys(peer for each in others for peer in _named(each)))
+        return needed, "opens its ports to every peer, where the flows go to few"
+    used = tuple(
+        peer for peer in rule.peers if uses.through(policy, direction, replace(rule, peers=(peer,)), flows)
+    )
+    is_shared = direction is Direction.INGRESS and any(each.flow.shared for each in flows)
+    if any(_is_wide(peer, others, is_shared) for peer in used):
+        needed = tuple(dict.fromkeys(peer for each in others for peer in _named(each)))
+        return needed or used, "names more peers than the flows need"
+    spare = len(rule.peers) - len(used)
+    return used or rule.peers, f"names {spare} peers that no flow needs" if used and spare else ""
+
+
+def _is_wide(peer: PolicyPeer, others: Sequence[Peer], is_shared: bool) -> bool:
+    """Whether a peer names whole namespaces, or all addresses, though the flows go to few."""
+    if peer.ip_block is not None:
+        needed = AddressSet.union(each.addresses for each in others if isinstance(each, AddressPeer))
+        found = peer.ip_block.addresses
+        return bool(needed & found and found - needed) or peer.ip_block.cidr.endswith("/0")
+    if is_shared:
+        return False
+    is_any_pod = peer.pod_selector is None or peer.pod_selector.is_everything
+    is_any_namespace = peer.namespace_selector is not None and peer.namespace_selector.is_everything
+    return is_any_pod or is_any_namespace
+
+
+def _named(peer: Peer) -> Iterator[PolicyPeer]:
+    """The narrowest peers for who is at the other end; none where the address is not known."""
+    if isinstance(peer, PodsPeer) and not peer.workload.host_network:
+        yield PolicyPeer(Selector.of(peer.workload.labels), namespace_named(peer.workload.namespace))
+    elif isinstance(peer, AddressPeer):
+        yield from (PolicyPeer(ip_block=IpBlock(str(network))) for network in peer.addresses.networks())
+
+
+def _listed(ports: Iterable[PolicyPort]) -> str:
+    return ", ".join(
+        f"{each.protocol} {'(all)' if each.port is None else each.port}"
+        + (f"-{each.end_port}" if each.end_port else "")
+        for each in ports
+    )

@@ -1,0 +1,77 @@
+"""`istio-netpol bundle`: proofs of a Kustomize bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.exits import FINE, FOUND
+from istio_netpol.cli.options import config_option, format_option
+
+FORMAT_NAMES = ("text", "json", "sarif", "junit")
+
+
+@click.group(
+    short_help="Prove the Kustomize bundle of the control plane.",
+    epilog=examples("istio-netpol bundle verify overlays/prod"),
+)
+def bundle() -> None:
+    """Prove that a bundle of policies lets the control plane work, and opens nothing else."""
+
+
+@bundle.command(
+    short_help="Prove every control-plane flow of an overlay.",
+    epilog=examples(
+        "istio-netpol bundle verify overlays/prod",
+        "istio-netpol bundle verify overlays/prod --strict -f junit",
+        "kubectl get all -A -o yaml | istio-netpol bundle verify overlays/prod --control-plane -",
+    ),
+)
+@click.argument("folder", metavar="DIR")
+@format_option(FORMAT_NAMES)
+@click.option(
+    "--control-plane",
+    "control_plane",
+    metavar="PATH",
+    multiple=True,
+    help="Manifests of the control plane, or - for standard input. Can be repeated.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
+@config_option()
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    *,
+    folder: str,
+    format_name: str,
+    control_plane: Sequence[str],
+    strict: bool,
+    config: str | None,
+) -> None:
+    """Build an overlay and prove that it allows what the control plane needs, and nothing else.
+
+    DIR is a folder with a kustomization.yaml. Its environment.yaml, if there is one, is the settings
+    file unless --config names another.
+
+    Exit code: 0 without findings of severity error, 1 with some, 2 for unusable input or arguments.
+    """
+    from istio_netpol.analysis.bundle import verify as verify_objects
+    from istio_netpol.cli.overlays import read_overlay
+    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.terminal import palette, tell, write
+    from istio_netpol.model.findings import Severity
+    from istio_netpol.report.bundle import json_bundle, text_bundle
+    from istio_netpol.report.table import FORMATS
+
+    given = read_overlay(folder, control_plane, config)
+    proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, resolver(True))
+    if format_name == "text":
+        write([text_bundle(proof, palette())])
+    else:
+        for assumption in proof.report.assumptions:
+            tell(f"assumed: {assumption}")
+        write([json_bundle(proof) if format_name == "json" else FORMATS[format_name](proof.report)])
+    deciding = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+    ctx.exit(FOUND if any(each.severity in deciding for each in proof.report.findings) else FINE)

@@ -1,0 +1,54 @@
+"""From the folder of an overlay to all that its proof needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from istio_netpol.bundle.overlays import (
+    bases_of,
+    environment_of,
+    required_kustomization,
+    standard_control_plane,
+)
+from istio_netpol.cli.inputs import read_objects
+from istio_netpol.cli.options import kustomize_from_environment, read_settings
+from istio_netpol.manifests.load import load
+from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.settings import Settings
+
+STANDARD = "(the usual control plane)"
+"""The file of what is read from the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayInput:
+    """Decoded objects: the overlay's, its bases', and the control plane's."""
+
+    bundle: tuple[Any, ...]
+    base: tuple[Any, ...]
+    control_plane: tuple[Any, ...]
+    settings: Settings
+
+
+def read_overlay(folder: str, control_plane: Sequence[str], config: str | None) -> OverlayInput:
+    """Builds the overlay and its bases offline. Raises a NetpolError that names the file and the cause."""
+    path = Path(folder)
+    required_kustomization(path)
+    environment = environment_of(path)
+    settings = read_settings(config or (str(environment) if environment else None))
+    kustomize = replace(kustomize_from_environment(), offline=True)
+    built = read_objects([folder], kustomize)
+    bases = [str(each) for each in bases_of(path)]
+    return OverlayInput(
+        bundle=built,
+        base=read_objects(bases, kustomize) if bases else (),
+        control_plane=read_objects(control_plane, kustomize) if control_plane else _standard(),
+        settings=settings,
+    )
+
+
+def _standard() -> tuple[Any, ...]:
+    return load(read_documents(standard_control_plane(), STANDARD)).objects
