@@ -9,7 +9,12 @@ import pytest
 from tests.cluster.fixtures import require
 from tests.tools.programs import PINS, PROGRAMS, Program, located
 
-ASKED = {"kubectl": ["version", "--client"], "kustomize": ["version"], "helm": ["version"]}
+ASKED = {
+    "kubectl": ["version", "--client"],
+    "kustomize": ["version"],
+    "helm": ["version"],
+    "istioctl": ["version", "--remote=false"],
+}
 """How to ask for the version where it is not `--version`."""
 
 

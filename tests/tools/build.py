@@ -77,8 +77,13 @@ def _build(go: str, program: Program, folder: Path) -> None:
 
 
 def _linker_flags(program: Program) -> str:
-    """No symbol tables; and the version that Kubernetes reports, which is stamped by its own build only."""
+    """No symbol tables; and the versions that only the own builds of Kubernetes and Istio stamp."""
     flags = ["-s", "-w"]
+    if program.pin == "istioctl":
+        text = (PINS / program.pin / "go.mod").read_text()
+        found = re.search(r"^\s*istio\.io/istio v(\S+)", text, re.MULTILINE)
+        assert found, "the pin of istioctl names no version"
+        flags.append(f"-X istio.io/istio/pkg/version.buildVersion={found[1]}")
     if program.pin == "kubernetes":
         text = (PINS / program.pin / "go.mod").read_text()
         found = re.search(r"^\s*k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", text, re.MULTILINE)

@@ -28,6 +28,7 @@ PROGRAMS = (
     Program("kustomize", "kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
     Program("helm", "helm", "helm.sh/helm/v3/cmd/helm"),
     Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    Program("istioctl", "istioctl", "istio.io/istio/istioctl/cmd/istioctl"),
 )
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
