@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import all_pairs, decisions, hostile, over_https, whole_check
+from benchmarks import all_pairs, bundle_proof, decisions, hostile, over_https, whole_check
 from benchmarks.measure import Figure
 from benchmarks.plan import Plan
 from benchmarks.synthetic import SEED
@@ -18,6 +18,7 @@ from benchmarks.synthetic import SEED
 PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "check": whole_check.figures,
     "list": all_pairs.figures,
+    "bundle": bundle_proof.figures,
     "decisions": decisions.figures,
     "https": over_https.figures,
     "hostile": hostile.figures,

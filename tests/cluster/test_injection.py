@@ -56,7 +56,7 @@ def says_istioctl(plane: ControlPlane, namespace: str, pod: Mapping[str, str]) -
     command = [str(located("istioctl")), "experimental", "check-inject", "-n", namespace, "-l", labels]
     command += ["--kubeconfig", str(plane.kubeconfig())]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    rows = [line.split() for line in done.stdout.splitlines()[1:] if line.startswith("istio-")]
+    rows = [line for line in done.stdout.splitlines() if line.startswith("istio-")]
     assert rows, done.stdout + done.stderr
     return any("✔" in row for row in rows)
 
