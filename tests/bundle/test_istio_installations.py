@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.bundle.istio_manifests import INSTALLATIONS, NEEDED, gateway_chart, installed
-from tests.bundle.overlays import OVERLAYS, Built, built, filled_tree
+from tests.bundle.overlays import OVERLAYS, Built, built, filled_tree, kustomize_build, objects_of
 
 from istio_netpol.analysis.narrowing import with_rules
 from istio_netpol.model.findings import Severity
@@ -71,6 +72,56 @@ def test_every_rule_of_a_component_is_missed_when_it_is_taken_away(tree: Path, c
                 objects = [weaker if each is policy else each for each in bundle.objects]
                 findings = bundle.proof(control_plane, objects).report.findings
                 assert any(each.severity is Severity.ERROR for each in findings), f"{policy.key} {index}"
+
+
+def _monitored(tree: Path, namespace: str) -> Built:
+    """An overlay whose metrics the pods of a namespace scrape, and an environment that says so."""
+    values = tree / "overlays" / "kind" / "values.yaml"
+    text = values.read_text()
+    try:
+        values.write_text(f"{text}metrics:\n  namespace: {namespace}\n")
+        bundle = with_components(tree, "kind", ["metrics", "egress-gateway", "ambient"])
+    finally:
+        values.write_text(text)
+    return replace(
+        bundle, settings=replace(bundle.settings, check_scrape=True, scrape_namespaces=("monitoring",))
+    )
+
+
+PROMETHEUS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: prometheus, namespace: monitoring}
+spec:
+  selector: {matchLabels: {app: prometheus}}
+  template:
+    metadata: {labels: {app: prometheus}}
+    spec: {containers: [{name: prometheus, image: prometheus}]}
+"""
+
+
+@pytest.mark.parametrize("installation", ["demo", "ambient"])
+def test_metrics_are_scraped_from_the_namespace_that_values_name(tree: Path, installation: str) -> None:
+    """Prometheus gets all of them, and no other namespace any."""
+    control_plane = [*installed(*INSTALLATIONS[installation]), *objects_of(PROMETHEUS)]
+    proof = _monitored(tree, "monitoring").proof(control_plane)
+    assert [each.message for each in proof.report.findings if each.severity is not Severity.INFO] == []
+    elsewhere = _monitored(tree, "shop").proof(control_plane)
+    denied = {each.flow.port for each in elsewhere.flows if not each.verdict.allowed}
+    assert denied == ({15014, 15020, 15090} if installation == "demo" else {15014, 15020})
+
+
+def test_metrics_without_a_namespace_fail_the_build(tree: Path) -> None:
+    """Nobody opens metrics to a namespace that is not there."""
+    file = tree / "overlays" / "kind" / "kustomization.yaml"
+    text = file.read_text()
+    try:
+        file.write_text(text.replace("- ../../components/values\n", "- ../../components/metrics\n"))
+        result = kustomize_build(file.parent)
+    finally:
+        file.write_text(text)
+    assert result.returncode != 0
+    assert "`metrics.namespace` is missing" in result.stderr
 
 
 def _policies(objects: Sequence[Any]) -> list[NetworkPolicy]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from istio_netpol.analysis.results import Judged
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
+from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, Peer, PodsPeer
 from istio_netpol.model.labels import Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.snapshot import Snapshot
@@ -128,15 +128,17 @@ def _peers(
         peer for peer in rule.peers if uses.through(policy, direction, replace(rule, peers=(peer,)), flows)
     )
     is_shared = direction is Direction.INGRESS and any(each.flow.shared for each in flows)
-    if any(_is_wide(peer, others, is_shared) for peer in used):
+    is_scraped = any(each.flow.kind is FlowKind.SCRAPE for each in flows)
+    if any(_is_wide(peer, others, is_shared, is_scraped) for peer in used):
         needed = tuple(dict.fromkeys(peer for each in others for peer in _named(each)))
         return needed or used, "names more peers than the flows need"
     spare = len(rule.peers) - len(used)
     return used or rule.peers, f"names {spare} peers that no flow needs" if used and spare else ""
 
 
-def _is_wide(peer: PolicyPeer, others: Sequence[Peer], is_shared: bool) -> bool:
-    """Whether a peer names whole namespaces, or all addresses, though the flows go to few."""
+def _is_wide(peer: PolicyPeer, others: Sequence[Peer], is_shared: bool, is_scraped: bool) -> bool:
+    """Whether a peer names whole namespaces, or all addresses, though the flows go to few. Metrics are for
+    every pod of the namespaces that scrape."""
     if peer.ip_block is not None:
         needed = AddressSet.union(each.addresses for each in others if isinstance(each, AddressPeer))
         found = peer.ip_block.addresses
@@ -145,7 +147,7 @@ def _is_wide(peer: PolicyPeer, others: Sequence[Peer], is_shared: bool) -> bool:
         return False
     is_any_pod = peer.pod_selector is None or peer.pod_selector.is_everything
     is_any_namespace = peer.namespace_selector is not None and peer.namespace_selector.is_everything
-    return is_any_pod or is_any_namespace
+    return is_any_namespace or (is_any_pod and not is_scraped)
 
 
 def _named(peer: Peer) -> Iterator[PolicyPeer]:
