@@ -8,8 +8,21 @@ from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.services import Service
 from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import NamespaceIndex
 from istio_netpol.model.workloads import Workload
+
+
+def cluster_addresses(view: MeshView) -> AddressSet:
+    """The API server's, the nodes', the Services' and the pods' addresses, as far as the snapshot knows them.
+
+    They may be public ones: on managed clusters the API server's usually is.
+    """
+    types = (NodeAddresses, Service, Workload)
+    parts = view.snapshot.by_namespace("cluster-addresses", types, _addresses_in)
+    found = [AddressSet.of(*view.settings.api_server.addresses), *(part for (part,) in parts.values())]
+    api_server, _ = view.api_server()
+    if isinstance(api_server, AddressPeer):
+        found.append(api_server.addresses)
+    return AddressSet.union(found)
 
 
 def _addresses_in(shard: Shard) -> tuple[AddressSet, ...]:
@@ -20,19 +33,3 @@ def _addresses_in(shard: Shard) -> tuple[AddressSet, ...]:
         texts += [ip for ip in service.cluster_ips if parse_address(ip)]
     texts += [str(address) for workload in shard.of_type(Workload) for address in workload.addresses]
     return (AddressSet.of(*texts),) if texts else ()
-
-
-_ADDRESSES = NamespaceIndex((NodeAddresses, Service, Workload), _addresses_in)
-
-
-def cluster_addresses(view: MeshView) -> AddressSet:
-    """The API server's, the nodes', the Services' and the pods' addresses, as far as the snapshot knows them.
-
-    They may be public ones: on managed clusters the API server's usually is.
-    """
-    parts = view.snapshot.by_namespace(_ADDRESSES)
-    found = [AddressSet.of(*view.settings.api_server.addresses), *(part for (part,) in parts.values())]
-    api_server, _ = view.api_server()
-    if isinstance(api_server, AddressPeer):
-        found.append(api_server.addresses)
-    return AddressSet.union(found)

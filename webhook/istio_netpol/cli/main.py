@@ -11,8 +11,8 @@ from pathlib import Path, PurePath
 import click
 
 from istio_netpol import __version__
-from istio_netpol.cli.certs import certs
 from istio_netpol.cli.bundle import bundle
+from istio_netpol.cli.certs import certs
 from istio_netpol.cli.check import check
 from istio_netpol.cli.completion import completion
 from istio_netpol.cli.controller import controller
@@ -37,7 +37,6 @@ COMMANDS: tuple[click.Command, ...] = (
     controller,
     certs,
     bundle,
-    serve,
     completion,
 )
 
