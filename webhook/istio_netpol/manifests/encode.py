@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from istio_netpol.manifests.plain_yaml import NotPlainError, plain_yaml
 from istio_netpol.manifests.yaml_scalars import resolve
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
@@ -41,21 +40,11 @@ def to_yaml(policies: Sequence[NetworkPolicy], comments: Mapping[str, str] | Non
     documents = []
     for policy in policies:
         comment = (comments or {}).get(policy.key)
-        documents.append((f"# {comment}\n" if comment else "") + _document(encode_policy(policy)))
+        text = yaml.dump(
+            encode_policy(policy), Dumper=_Dumper, sort_keys=False, width=10**6, allow_unicode=True
+        )
+        documents.append((f"# {comment}\n" if comment else "") + text)
     return SEPARATOR.join(documents)
-
-
-def _document(encoded: dict[str, Any]) -> str:
-    try:
-        return plain_yaml(encoded)
-    except NotPlainError:
-        return quoted_yaml(encoded)
-
-
-def quoted_yaml(encoded: dict[str, Any]) -> str:
-    """The same document by PyYAML, with quotes where texts need them."""
-    text: str = yaml.dump(encoded, Dumper=_Dumper, sort_keys=False, width=10**6, allow_unicode=True)
-    return text
 
 
 class _Dumper(yaml.CSafeDumper):
