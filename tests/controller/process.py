@@ -22,9 +22,9 @@ WITHIN = 40.0
 class ControllerProcess:
     """Runs against a kubeconfig's cluster; ends with the block."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, settings: Path) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, settings: Path, *options: str) -> None:
         command = [sys.executable, "-m", "istio_netpol", "controller", "--namespace", namespace]
-        command += ["--metrics-listen", "127.0.0.1:0", "--offline", "--config", str(settings)]
+        command += ["--metrics-listen", "127.0.0.1:0", "--offline", "--config", str(settings), *options]
         self.logged: list[dict[str, Any]] = []
         self._process = subprocess.Popen(
             command,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import config_option, resolution_options
 from istio_netpol.cli.serve import ListenAddress
+
+if TYPE_CHECKING:
+    from istio_netpol.certs.upkeep import Place
+
+CERTIFICATES = ("--certificate-secret", "--webhook-service", "--webhook-configuration")
 
 
 @click.command(
@@ -27,6 +33,19 @@ from istio_netpol.cli.serve import ListenAddress
     type=ListenAddress(),
     help="Where to serve /metrics, /healthz and /readyz over HTTP; nowhere if absent.",
 )
+@click.option(
+    "--certificate-secret",
+    metavar="NAME",
+    default="",
+    help="Keep the webhook's certificates in this Secret of the namespace, and in NAME-ca.",
+)
+@click.option("--webhook-service", metavar="NAME", default="", help="The Service that they are made for.")
+@click.option(
+    "--webhook-configuration",
+    metavar="NAME",
+    default="",
+    help="The validating and the mutating configuration whose caBundle is kept.",
+)
 @click.option("--context", metavar="NAME", default="", help="The context of the kubeconfig to use.")
 @resolution_options()
 @config_option()
@@ -35,6 +54,9 @@ def controller(
     namespace: str,
     lease: str,
     metrics_listen: tuple[str, int] | None,
+    certificate_secret: str,
+    webhook_service: str,
+    webhook_configuration: str,
     context: str,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
@@ -43,21 +65,34 @@ def controller(
     """Restore, refresh and collect the generated policies of a cluster.
 
     Of all that run, the one that holds the lease works. In namespaces of mode augment, policies that are
-    missing are written. SIGTERM and Ctrl-C give the lease back and end it.
+    missing are written. With --certificate-secret the webhook's certificates are kept, too. SIGTERM and
+    Ctrl-C give the lease back and end it.
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
     from istio_netpol.cli.options import read_settings
     from istio_netpol.cli.resolving import resolver
-    from istio_netpol.controller.run import ControllerOptions, run
+    from istio_netpol.controller.run import ControllerOptions, own_namespace, run
 
+    names = (certificate_secret, webhook_service, webhook_configuration)
+    if any(names) and not all(names):
+        lacking = " and ".join(option for option, name in zip(CERTIFICATES, names, strict=True) if not name)
+        raise click.UsageError(f"certificates are kept with all of {', '.join(CERTIFICATES)}: add {lacking}")
+    home = namespace or own_namespace()
     run(
         ControllerOptions(
-            namespace=namespace,
+            namespace=home,
             lease=lease,
             metrics_listen=metrics_listen,
             context=context,
             settings=read_settings(config, addresses),
             resolver=resolver(offline),
+            certificates=_place(home, *names) if all(names) else None,
         )
     )
+
+
+def _place(namespace: str, secret: str, service: str, configuration: str) -> Place:
+    from istio_netpol.certs.upkeep import Place
+
+    return Place(namespace, secret, service, configuration)

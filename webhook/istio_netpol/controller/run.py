@@ -7,14 +7,14 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from istio_netpol.certs.upkeep import CertificateUpkeep, Place
 from istio_netpol.controller.lease import Lease
-from istio_netpol.controller.loop import Chore, Loop
+from istio_netpol.controller.loop import Loop
 from istio_netpol.controller.measures import Measures, application
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
@@ -31,7 +31,7 @@ KEEP_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ControllerOptions:
-    """What `controller` is told. Without a namespace, the lease is in that of the pod."""
+    """What `controller` is told. The lease is in the namespace; `certificates` are the webhook's to keep."""
 
     namespace: str
     lease: str
@@ -39,20 +39,21 @@ class ControllerOptions:
     context: str
     settings: Settings
     resolver: Resolver
+    certificates: Place | None = None
 
 
-def run(options: ControllerOptions, chores: Sequence[Chore] = ()) -> None:
-    """Runs until SIGTERM or SIGINT. Raises SettingsError for what can't be used. `chores` are done by the
-    leader too."""
+def run(options: ControllerOptions) -> None:
+    """Runs until SIGTERM or SIGINT. Raises SettingsError for what can't be used."""
     configure_logs()
-    namespace = options.namespace or own_namespace()
     connection = Connection.open(options.context)
     listener = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     cluster = Cluster(connection, [options.settings.mesh.root_namespace])
-    lease = Lease(connection, namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}")
+    lease = Lease(
+        connection, options.namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}"
+    )
     measures = Measures()
     measures.leading.set_function(lambda: float(lease.is_held))
     if listener is not None:
@@ -61,6 +62,7 @@ def run(options: ControllerOptions, chores: Sequence[Chore] = ()) -> None:
     cluster.start()
     keeper = threading.Thread(target=_keep, args=(lease, stopped), name="lease", daemon=True)
     keeper.start()
+    chores = [CertificateUpkeep(connection, options.certificates)] if options.certificates else []
     loop = Loop(cluster, connection, lease, options.settings, options.resolver, measures, chores)
     try:
         loop.run(stopped)
