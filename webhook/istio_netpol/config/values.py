@@ -136,6 +136,10 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "controller.maxPoliciesPerNamespace": _at_least_one,
     "controller.writesPerSecond": _at_least_one,
     "controller.staleAfterSeconds": _at_least_one,
+    "admission.staleAfterSeconds": _at_least_one,
+    "admission.maxPoliciesPerObject": _at_least_one,
+    "admission.maxPoliciesPerNamespace": _at_least_one,
+    "admission.writesPerSecond": _at_least_one,
     "scrapeNamespaces": _namespace,
 }
 """The check of each value by its path; of a list or a mapping, of each value in it."""

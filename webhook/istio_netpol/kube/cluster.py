@@ -20,7 +20,10 @@ from istio_netpol.model.interfaces import SourceState
 from istio_netpol.model.snapshot import Snapshot
 
 DISCOVERY_SECONDS = 30.0
-"""How often the API server is asked which kinds it serves: how late a new CRD is noticed."""
+"""How often the API server is asked which kinds it serves: how late a new CRD is noticed. A watch that breaks
+off, as that of a deleted CRD does, brings it forward."""
+
+SOON_SECONDS = 1.0
 
 MIRRORED = ("", "Endpoints")
 """Not watched: the API server mirrors every Endpoints object into EndpointSlices."""
@@ -64,10 +67,12 @@ class Cluster:
         self,
         connection: Connection,
         config_namespaces: Sequence[str],
+        stale_seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._config_namespaces = tuple(config_namespaces)
+        self._stale_seconds = stale_seconds
         self._clock = clock
         self._lock = threading.RLock()
         self._watched: dict[Scope, _Watched] = {}
@@ -78,6 +83,8 @@ class Cluster:
         self._unreadable: dict[tuple[Scope, Name], Problem] = {}
         self._stopped = threading.Event()
         self._news = threading.Event()
+        self._doubt = threading.Event()
+        self._undiscovered = "the kinds that the API server serves are not known yet"
         self._log = structlog.get_logger("kube")
 
     def start(self) -> None:
@@ -87,17 +94,30 @@ class Cluster:
     def stop(self) -> None:
         """Ends all threads."""
         self._stopped.set()
+        self._doubt.set()
         with self._lock:
             for watched in self._watched.values():
                 watched.reflector.stop()
 
     def state(self) -> SourceState:
-        """The newest snapshot, and for how long some part of it may have been stale."""
+        """The newest snapshot, and for how long some part of it may have been stale. `problems` say what
+        keeps the first one from being whole, and what keeps a stale part from being read."""
         with self._lock:
             now = self._clock()
-            broken = {s: w for s, w in self._watched.items() if w.broken_since is not None}
-            age = max((now - (w.broken_since or now) for w in broken.values()), default=0.0)
-            return SourceState(self._snapshot, self._is_whole, age)
+            broken = [
+                (scope, watched.reason, now - watched.broken_since)
+                for scope, watched in sorted(self._watched.items(), key=lambda item: str(item[0]))
+                if watched.broken_since is not None
+            ]
+            age = max((seconds for _, _, seconds in broken), default=0.0)
+            told = [
+                f"{scope} can't be watched: {reason}"
+                for scope, reason, seconds in broken
+                if not self._is_whole or seconds > self._stale_seconds
+            ]
+            if self._undiscovered and not self._is_whole:
+                told.append(self._undiscovered)
+            return SourceState(self._snapshot, self._is_whole, age, tuple(told))
 
     def unreadable(self) -> frozenset[str]:
         """The objects that can't be read, as `Kind/namespace/name`: what they need is not known."""
@@ -173,7 +193,9 @@ class Cluster:
             watched = self._watched.get(scope)
             if watched is not None:
                 watched.reason = reason
-                watched.broken_since = watched.broken_since or self._clock()
+                if watched.broken_since is None:
+                    watched.broken_since = self._clock()
+        self._doubt.set()
 
     def _set(self, scope: Scope, watched: _Watched, stored: Received) -> bool:
         """Remembers what an object is now; says whether anything that rules read is different."""
@@ -205,9 +227,14 @@ class Cluster:
         while not self._stopped.is_set():
             try:
                 self._follow(served(self._connection, DECODERS))
-            except ApiError as error:
-                self._log.warning("the kinds that the API server serves are not known", reason=str(error))
-            self._stopped.wait(DISCOVERY_SECONDS if self._expected is not None else 1.0)
+                self._undiscovered = ""
+            except Exception as error:  # whatever it was: without this thread no new kind would be noticed
+                self._undiscovered = f"the kinds that the API server serves are not known: {error}"
+                expected = isinstance(error, ApiError)
+                self._log.warning("discovery failed", reason=str(error), exc_info=not expected)
+            self._stopped.wait(SOON_SECONDS)
+            self._doubt.wait(DISCOVERY_SECONDS if not self._undiscovered else 0.0)
+            self._doubt.clear()
 
     def _follow(self, resources: Iterable[Resource]) -> None:
         """Watches kinds that appeared, and forgets those that are gone."""

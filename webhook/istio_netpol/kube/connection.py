@@ -25,6 +25,9 @@ JSON = "application/json"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 CHUNK_BYTES = 1 << 16
+CONNECTIONS = 64
+"""How many are kept open: one for each watch, and some for reviews."""
+
 Query = Sequence[tuple[str, str]]
 
 
@@ -36,16 +39,18 @@ class Connection:
         self._client = client
 
     @classmethod
-    def open(cls, context: str = "", connections: int = 64) -> Connection:
+    def open(cls, context: str = "", kubeconfig: Path | None = None) -> Connection:
         """The cluster of a kubeconfig's context, else the one that this pod runs in. Raises SettingsError.
 
         As kubectl does it, a kubeconfig goes before the pod's own service account.
         """
         configuration = Configuration()
         try:
-            if context or _has_kubeconfig():
+            if context or kubeconfig or _has_kubeconfig():
                 load_kube_config(  # type: ignore[no-untyped-call]
-                    context=context or None, client_configuration=configuration
+                    config_file=str(kubeconfig) if kubeconfig else None,
+                    context=context or None,
+                    client_configuration=configuration,
                 )
             else:
                 load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
@@ -53,7 +58,7 @@ class Connection:
             raise SettingsError(
                 f"no cluster to talk to: {error}; set KUBECONFIG, name a --context, or run in a pod"
             ) from None
-        configuration.connection_pool_maxsize = connections
+        configuration.connection_pool_maxsize = CONNECTIONS
         configuration.retries = urllib3.Retry(0)
         return cls(ApiClient(configuration))
 
@@ -62,9 +67,11 @@ class Connection:
         """Where the API server is, for logs."""
         return str(self._client.configuration.host)
 
-    def get(self, path: str, query: Query = (), accept: str = JSON) -> bytes:
+    def get(
+        self, path: str, query: Query = (), accept: str = JSON, read_seconds: float = READ_SECONDS
+    ) -> bytes:
         """The body of what the path names."""
-        with _Response(self._send("GET", path, query, {"Accept": accept}, None, READ_SECONDS)) as response:
+        with _Response(self._send("GET", path, query, {"Accept": accept}, None, read_seconds)) as response:
             return response.body()
 
     def send(self, method: str, path: str, body: bytes, content_type: str = JSON, query: Query = ()) -> bytes:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.objects import page_of, received_all
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.policies import NetworkPolicy
@@ -19,6 +21,9 @@ from istio_netpol.model.policies import NetworkPolicy
 FIELD_MANAGER = "istio-netpol"
 APPLY = "application/apply-patch+yaml"
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", namespaced=True)
+LIVE_SECONDS = 1.0
+"""How long an answer may take for which a review waits."""
+
 NOT_FOUND, CONFLICT = 404, 409
 
 
@@ -65,6 +70,23 @@ class ClusterStore:
             if error.status != NOT_FOUND:
                 raise
             return None
+
+
+class LivePolicies:
+    """Implements `PolicyReader` by asking the API server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self, namespace: str) -> tuple[NetworkPolicy, ...] | None:
+        """The policies that a namespace has now; None where the API server does not say."""
+        try:
+            page = page_of(self._connection.get(NETWORK_POLICIES.path(namespace), read_seconds=LIVE_SECONDS))
+            found = list(received_all(page.items, NETWORK_POLICIES))
+        except ApiError as error:
+            structlog.get_logger("kube").warning("no live read", namespace=namespace, reason=str(error))
+            return None
+        return tuple(value for each in found for value in each.values)
 
 
 def _labels(manifest: Any) -> dict[str, str]:

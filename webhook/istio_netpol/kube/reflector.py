@@ -111,9 +111,16 @@ class Reflector:
             except ApiError as error:
                 if error.status == GONE:
                     self._version = ""
-                self._sink.failed(self._scope, str(error))
-                self._log.warning("the watch broke off", reason=str(error), status=error.status)
-                self._stopped.wait(self._backoff.next_wait())
+                self._failed(str(error), error.status)
+            except Exception as error:  # a thread that ended here would leave its kind stale and say nothing
+                self._version = ""
+                self._log.exception("an error inside istio-netpol", exc_info=error)
+                self._failed("an error inside istio-netpol; its log has the details", 0)
+
+    def _failed(self, reason: str, status: int) -> None:
+        self._sink.failed(self._scope, reason)
+        self._log.warning("the watch broke off", reason=reason, status=status)
+        self._stopped.wait(self._backoff.next_wait())
 
     def _list(self) -> None:
         objects: list[Received] = []

@@ -47,3 +47,11 @@ class PolicyStore(Protocol):
         """Stores each policy, never over an object that istio-netpol does not own; one result a policy, in
         order; never raises."""
         ...
+
+
+class PolicyReader(Protocol):
+    """Which policies there are at this moment, where a source may lag behind."""
+
+    def read(self, namespace: str) -> tuple[NetworkPolicy, ...] | None:
+        """The policies of a namespace, None where that can't be told in time; never raises."""
+        ...

@@ -144,6 +144,18 @@ class AdmissionSettings:
     deny_controlled_pods: bool = False
     """Deny pods, ReplicaSets and Jobs of a controller. Off: a node failure must not become an outage."""
 
+    stale_after_seconds: int = 60
+    """How old what was read of the cluster may be: `/readyz` fails beyond that."""
+
+    max_policies_per_object: int = 20
+    """How many policies one review may write in mode augment; what needs more is refused."""
+
+    max_policies_per_namespace: int = 500
+    """How many generated policies a namespace may have before the webhook writes no more of them there."""
+
+    writes_per_second: int = 10
+    """Of policies, in each namespace, by each replica of the webhook; ten times as many may come at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:

@@ -1,0 +1,213 @@
+"""What is known of a cluster, whatever happens to the connection."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.crds import ISTIO, defined
+from tests.cluster.users import ADMIN, NOBODY
+from tests.kube.following import connection, following, pod, pods_path
+from tests.kube.proxy import Proxy
+
+from istio_netpol.kube.cluster import Cluster
+from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.objects import Received
+from istio_netpol.kube.reflector import Reflector, Scope
+from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.workloads import Workload
+
+PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
+
+
+class Heard:
+    """A sink that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.pods: set[str] = set()
+        self.lists = 0
+        self.reasons: list[str] = []
+        self.news = threading.Condition()
+
+    def replaced(self, scope: Scope, objects: list[Received]) -> None:
+        with self.news:
+            self.lists += 1
+            self.pods = {each.name[1] for each in objects}
+            self.news.notify_all()
+
+    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
+        with self.news:
+            (self.pods.discard if deleted else self.pods.add)(stored.name[1])
+            self.news.notify_all()
+
+    def heard(self, scope: Scope) -> None:
+        pass
+
+    def failed(self, scope: Scope, reason: str) -> None:
+        with self.news:
+            self.reasons.append(reason)
+            self.news.notify_all()
+
+    def wait_for_pod(self, name: str, seconds: float = 30.0) -> None:
+        with self.news:
+            assert self.news.wait_for(lambda: name in self.pods, seconds), self.reasons
+
+
+def test_what_is_stored_changed_and_deleted_is_known(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """A pod is known while it is there, with the labels that it has now."""
+    api = control_plane.api()
+    control_plane.create(pods_path(namespace), pod("early", app="x"))
+    with following(connection(control_plane, tmp_path)) as known:
+        assert known.pods(namespace) == {"early"}
+        control_plane.create(pods_path(namespace), pod("late"))
+        known.wait_until(lambda: known.pods(namespace) == {"early", "late"})
+        api.request("DELETE", pods_path(namespace, "early") + "?gracePeriodSeconds=0")
+        known.wait_until(lambda: known.pods(namespace) == {"late"})
+        assert [each.ref.name for changes in known.changes for each in changes.put if _is_pod(each)] == [
+            "late"
+        ]
+
+
+def test_what_no_rule_reads_makes_no_change(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """A pod's status changes often; nothing is worked out anew for it."""
+    with following(connection(control_plane, tmp_path)) as known:
+        control_plane.create(pods_path(namespace), pod("one"))
+        known.wait_until(lambda: known.pods(namespace) == {"one"})
+        seen = len(known.changes)
+        stored = control_plane.api().request("GET", pods_path(namespace, "one")).object
+        stored["metadata"]["annotations"] = {"nobody/reads": "this"}
+        assert control_plane.api().request("PUT", pods_path(namespace, "one"), stored).status == 200
+        control_plane.create(pods_path(namespace), pod("two"))
+        known.wait_until(lambda: known.pods(namespace) == {"one", "two"})
+        put = [each.ref.name for changes in known.changes[seen:] for each in changes.put if _is_pod(each)]
+        assert put == ["two"]
+
+
+def test_a_broken_connection_is_resumed_where_it_broke_off(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """After a cut the watch goes on, without reading everything anew, and has what happened meanwhile."""
+    heard = Heard()
+    with Proxy(control_plane.port) as proxy:
+        found = connection(control_plane, tmp_path, port=proxy.port)
+        reflector = Reflector(found, Scope(PODS, namespace), heard)
+        reflector.start()
+        control_plane.create(pods_path(namespace), pod("before"))
+        heard.wait_for_pod("before")
+        proxy.cut()
+        control_plane.create(pods_path(namespace), pod("meanwhile"))
+        heard.wait_for_pod("meanwhile")
+        reflector.stop()
+    assert heard.reasons
+    assert heard.lists == 1
+
+
+def test_a_silent_connection_is_given_up(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """A connection on which nothing comes any more, though nobody closed it, is replaced."""
+    heard = Heard()
+    with Proxy(control_plane.port) as proxy:
+        found = connection(control_plane, tmp_path, port=proxy.port)
+        reflector = Reflector(found, Scope(PODS, namespace), heard, quiet_seconds=1.0)
+        reflector.start()
+        control_plane.create(pods_path(namespace), pod("before"))
+        heard.wait_for_pod("before")
+        proxy.hush()
+        control_plane.create(pods_path(namespace), pod("meanwhile"))
+        with heard.news:
+            assert heard.news.wait_for(lambda: bool(heard.reasons), 10)
+        proxy.speak()
+        heard.wait_for_pod("meanwhile")
+        reflector.stop()
+
+
+def test_what_is_too_old_to_resume_is_listed_anew(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Where etcd has forgotten where a watch broke off (410), what was deleted meanwhile is known to be
+    gone."""
+    api = control_plane.api()
+    control_plane.create(pods_path(namespace), pod("doomed"))
+    heard = Heard()
+    with Proxy(control_plane.port) as proxy:
+        found = connection(control_plane, tmp_path, port=proxy.port)
+        reflector = Reflector(found, Scope(PODS, namespace), heard)
+        reflector.start()
+        heard.wait_for_pod("doomed")
+        proxy.hush()
+        api.request("DELETE", pods_path(namespace, "doomed") + "?gracePeriodSeconds=0")
+        control_plane.create(pods_path(namespace), pod("new"))
+        control_plane.compact()
+        control_plane.restart()
+        proxy.speak()
+        heard.wait_for_pod("new", 60)
+        reflector.stop()
+    assert heard.pods == {"new"}
+
+
+def test_an_api_server_that_comes_back_is_followed_again(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """While it is away the age grows; then all is as it was."""
+    with following(connection(control_plane, tmp_path)) as known:
+        assert known.cluster.state().age == 0
+        control_plane.api_server.stop()
+        known.wait_until(lambda: known.cluster.state().age > 0.5)
+        assert known.cluster.state().synced
+        control_plane.start()
+        control_plane.create(pods_path(namespace), pod("back"))
+        known.wait_until(lambda: known.pods(namespace) == {"back"}, 60)
+        known.wait_until(lambda: known.cluster.state().age == 0, 60)
+
+
+def test_missing_rights_are_told_by_verb_and_resource(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """A cluster that may not be read is never ready, and says which rights are missing."""
+    cluster = Cluster(connection(control_plane, tmp_path, NOBODY), ["istio-system"])
+    cluster.start()
+    control_plane.wait_until("the refusal is told", lambda: len(cluster.state().problems) > 5)
+    state = cluster.state()
+    cluster.stop()
+    assert not state.synced
+    (told,) = [each for each in state.problems if each.startswith("pods can't")]
+    assert 'cannot list resource "pods"' in told
+
+
+def test_custom_resources_come_and_go_with_their_definitions(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Istio that is installed later is noticed, and its objects are gone with it."""
+    gateway = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "public"},
+        "spec": {
+            "selector": {"istio": "ingressgateway"},
+            "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
+        },
+    }
+    with following(connection(control_plane, tmp_path)) as known:
+        with defined(control_plane, ISTIO):
+            path = f"/apis/networking.istio.io/v1/namespaces/{namespace}/gateways"
+            control_plane.create(path, gateway)
+            known.wait_until(lambda: known.names(Gateway, namespace) == {"public"}, 60)
+        known.wait_until(lambda: known.names(Gateway, namespace) == set(), 60)
+        known.wait_until(lambda: known.cluster.state().age == 0, 60)
+
+
+def test_more_than_a_page_is_listed_whole(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """The second page of a list counts as much as the first."""
+    names = {f"pod-{number}" for number in range(520)}
+    for name in sorted(names):
+        control_plane.create(pods_path(namespace), pod(name))
+    with following(connection(control_plane, tmp_path, ADMIN)) as known:
+        assert known.pods(namespace) == names
+
+
+def _is_pod(value: object) -> bool:
+    return isinstance(value, Workload)

@@ -1,0 +1,160 @@
+"""Generated policies in a real API server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.users import NOBODY
+from tests.kube.following import connection
+from tests.values import policy
+
+from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
+from istio_netpol.kube.limited_store import LimitedStore, owned_beside
+from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.settings import AdmissionSettings
+from istio_netpol.model.snapshot import Snapshot
+
+
+def generated(namespace: str, name: str = "generated", **labels: str) -> NetworkPolicy:
+    """A policy as remedies are."""
+    return replace(
+        policy(f"{namespace}/{name}", selects=Selector.of(labels or {"app": "x"})),
+        labels={MANAGED_BY: OWNER},
+    )
+
+
+def path(namespace: str, name: str = "") -> str:
+    return f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies/{name}".rstrip("/")
+
+
+def foreign(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+    }
+
+
+def test_a_written_policy_is_stored_when_the_call_returns(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """The API server has it at once, under the field manager's name, and a live read shows it."""
+    found = connection(control_plane, tmp_path)
+    (result,) = ClusterStore(found).write([generated(namespace)])
+    assert result.written
+    stored = control_plane.api().request("GET", path(namespace, "generated")).object
+    assert [each["manager"] for each in stored["metadata"]["managedFields"]] == ["istio-netpol"]
+    assert [each.name for each in LivePolicies(found).read(namespace) or ()] == ["generated"]
+
+
+def test_writing_again_changes_what_differs_and_nothing_else(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """The same policy again leaves the object as it is; another one of its name replaces it."""
+    store = ClusterStore(connection(control_plane, tmp_path))
+
+    def version() -> str:
+        stored = control_plane.api().request("GET", path(namespace, "generated")).object
+        return str(stored["metadata"]["resourceVersion"])
+
+    store.write([generated(namespace)])
+    first = version()
+    store.write([generated(namespace)])
+    assert version() == first
+    (result,) = store.write([generated(namespace, app="y")])
+    assert result.written
+    stored = control_plane.api().request("GET", path(namespace, "generated")).object
+    assert stored["spec"]["podSelector"]["matchLabels"] == {"app": "y"}
+
+
+def test_what_others_made_is_left_alone(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """A policy of that name without our label is not touched, and the refusal says so."""
+    control_plane.create(path(namespace), foreign("generated"))
+    (result,) = ClusterStore(connection(control_plane, tmp_path)).write([generated(namespace)])
+    assert not result.written
+    assert f"NetworkPolicy {namespace}/generated" in result.refused
+    assert "not managed by istio-netpol" in result.refused
+    stored = control_plane.api().request("GET", path(namespace, "generated")).object
+    assert stored["spec"]["podSelector"] == {}
+
+
+def test_fields_that_others_manage_are_not_forced(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Whoever edited our policy is told of in a refusal instead of being overwritten at admission."""
+    store = ClusterStore(connection(control_plane, tmp_path))
+    store.write([generated(namespace)])
+    api = control_plane.api()
+    stored = api.request("GET", path(namespace, "generated")).object
+    stored["spec"]["podSelector"] = {"matchLabels": {"app": "theirs"}}
+    assert api.request("PUT", path(namespace, "generated"), stored).status == 200
+    (result,) = store.write([generated(namespace)])
+    assert not result.written
+    assert "was changed by somebody else" in result.refused
+
+
+def test_missing_rights_are_a_refusal_and_no_error(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Without the right to write, the result says so; without the right to read, nothing is told."""
+    found = connection(control_plane, tmp_path, NOBODY)
+    (result,) = ClusterStore(found).write([generated(namespace)])
+    assert not result.written
+    assert "networkpolicies" in result.refused
+    assert LivePolicies(found).read(namespace) is None
+
+
+def test_an_object_that_needs_too_many_policies_gets_none(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """The limit of one object holds for all of its policies together, and is named."""
+    limits = AdmissionSettings(max_policies_per_object=2)
+    store = LimitedStore(ClusterStore(connection(control_plane, tmp_path)), limits, lambda _: 0)
+    results = store.write([generated(namespace, f"generated-{number}") for number in range(3)])
+    assert [each.written for each in results] == [False] * 3
+    assert "admission.maxPoliciesPerObject is 2" in results[0].refused
+    assert control_plane.api().request("GET", path(namespace)).object["items"] == []
+
+
+def test_a_namespace_has_only_so_many_generated_policies(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """One that is there already may change; another one more is refused."""
+    there = Snapshot.of(
+        [generated(namespace, "one"), generated(namespace, "two"), policy(f"{namespace}/own")]
+    )
+    store = LimitedStore(
+        ClusterStore(connection(control_plane, tmp_path)),
+        AdmissionSettings(max_policies_per_namespace=2),
+        lambda each: owned_beside(each, there),
+    )
+    changed, more = store.write([generated(namespace, "one"), generated(namespace, "three")])
+    assert changed.written
+    assert not more.written
+    assert "admission.maxPoliciesPerNamespace" in more.refused
+
+
+def test_a_tenant_that_writes_fast_waits_and_others_do_not(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Ten seconds' worth may come at once; then the namespace's own rate holds, not another's."""
+    now = [0.0]
+    store = LimitedStore(
+        ClusterStore(connection(control_plane, tmp_path)),
+        AdmissionSettings(writes_per_second=1),
+        lambda _: 0,
+        clock=lambda: now[0],
+    )
+    other = control_plane.namespace()
+    results = [store.write([generated(namespace, f"generated-{number}")])[0] for number in range(11)]
+    assert [each.written for each in results] == [True] * 10 + [False]
+    assert "admission.writesPerSecond is 1" in results[-1].refused
+    assert store.write([generated(other)])[0].written
+    now[0] += 1
+    assert store.write([generated(namespace, "generated-10")])[0].written
