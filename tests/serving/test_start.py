@@ -80,7 +80,11 @@ def test_nowhere_to_put_a_made_certificate(tmp_path: Path) -> None:
         (["--key", "a"], "Give either --self-signed, or --cert and --key"),
         (["--self-signed", "--cert", "a", "--key", "b"], "Give either --self-signed, or --cert and --key"),
         (["--self-signed", "--source", "dir:missing"], "missing is no folder; create it"),
-        (["--self-signed", "--source", "cluster"], "'cluster' names no source; write dir:PATH"),
+        (
+            ["--self-signed", "--source", "kubernetes"],
+            "'kubernetes' names no source; write dir:PATH, or cluster",
+        ),
+        (["--self-signed", "--context", "dev"], "--context is of use with --source cluster only"),
         (["--self-signed", "--listen", "8443"], "'8443' is no address; write HOST:PORT"),
         (["--self-signed", "--listen", "::1:8443"], "'::1:8443' is no address"),
         (["--self-signed", "--listen", "localhost:70000"], "'70000' is no port"),

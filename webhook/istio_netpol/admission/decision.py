@@ -29,7 +29,8 @@ class Circumstances:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer to a request; `write` are the policies to store before the object is, `admitted` those
-    that the request itself is about to store."""
+    that the request itself is about to store. `missed` are the namespaces in which policies are missing: what
+    a denial rests on."""
 
     allowed: bool = True
     message: str = ""
@@ -38,6 +39,7 @@ class Decision:
     write: tuple[NetworkPolicy, ...] = ()
     admitted: tuple[NetworkPolicy, ...] = ()
     rules: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 ADMITTED = Decision()
@@ -68,7 +70,8 @@ def decide_validation(circumstances: Circumstances, impact: Impact) -> Decision:
     text = message.denial(circumstances.described, refused, impact.isolating)
     causes = tuple(map(_cause, refused[:MAX_CAUSES]))
     rest = tuple(each for each in impact.findings if each not in refused)
-    return Decision(False, text, causes, message.of_findings(rest), rules=rules)
+    missed = sorted({policy.namespace for finding in refused for policy in finding.remedy})
+    return Decision(False, text, causes, message.of_findings(rest), rules=rules, missed=tuple(missed))
 
 
 def _cause(finding: Finding) -> Cause:

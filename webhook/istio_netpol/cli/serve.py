@@ -14,17 +14,22 @@ from istio_netpol.cli.options import config_option, resolution_options
 SCHEME = "dir:"
 
 
-class FolderOption(click.ParamType[Path]):
-    """`dir:PATH`."""
+CLUSTER = "cluster"
 
-    name = "dir:PATH"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The folder, which must be there."""
+class SourceOption(click.ParamType["Path | str"]):
+    """`dir:PATH` or `cluster`."""
+
+    name = "dir:PATH|cluster"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """The folder, which must be there, or `cluster`."""
         if isinstance(value, Path):
             return value
+        if value == CLUSTER:
+            return CLUSTER
         if not value.startswith(SCHEME):
-            self.fail(f"{value!r} names no source; write dir:PATH", param, ctx)
+            self.fail(f"{value!r} names no source; write dir:PATH, or cluster", param, ctx)
         folder = Path(value.removeprefix(SCHEME) or ".")
         if not folder.is_dir():
             self.fail(f"{folder} is no folder; create it, or name another one", param, ctx)
@@ -55,12 +60,17 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
     short_help="Serve the admission webhook.",
     epilog=examples(
         "istio-netpol serve --source dir:manifests --self-signed",
+        "istio-netpol serve --source cluster --context dev --self-signed",
         "istio-netpol serve --source dir:manifests --cert tls.crt --key tls.key --listen 0.0.0.0:8443",
     ),
 )
 @click.option(
-    "--source", "folder", type=FolderOption(), required=True, help="The folder that stands for the cluster."
+    "--source",
+    type=SourceOption(),
+    required=True,
+    help="The cluster, or the folder of manifests that stands for one.",
 )
+@click.option("--context", metavar="NAME", default="", help="The context of the kubeconfig to use.")
 @click.option(
     "--listen",
     type=ListenAddress(),
@@ -78,7 +88,8 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
 @config_option()
 def serve(
     *,
-    folder: Path,
+    source: Path | str,
+    context: str,
     listen: tuple[str, int],
     metrics_listen: tuple[str, int] | None,
     self_signed: bool,
@@ -88,10 +99,11 @@ def serve(
     offline: bool,
     config: str | None,
 ) -> None:
-    """Serve the admission webhook for a folder of manifests that stands for a cluster.
+    """Serve the admission webhook for a cluster, or for a folder of manifests that stands for one.
 
-    The folder is watched. In namespaces of mode augment, missing policies are written to
-    istio-netpol-generated in it. SIGTERM and Ctrl-C end the server after it has answered what is in
+    A cluster is that of the kubeconfig, or the one that this pod runs in. Either is watched. In namespaces
+    of mode augment, missing policies are applied to the cluster, or written to istio-netpol-generated in the
+    folder. SIGTERM and Ctrl-C end the server after it has answered what is in
     flight.
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
@@ -103,8 +115,11 @@ def serve(
 
     if self_signed == (cert is not None or key is not None) or (cert is None) != (key is None):
         raise click.UsageError("Give either --self-signed, or --cert and --key.")
+    if context and source != CLUSTER:
+        raise click.UsageError("--context is of use with --source cluster only.")
     options = ServeOptions(
-        folder=folder,
+        folder=source if isinstance(source, Path) else None,
+        context=context,
         listen=listen,
         metrics_listen=metrics_listen,
         certificate=cert,

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 
 from istio_netpol.model.interfaces import SourceState
 
-STALE_SECONDS = 60.0
-"""How old a snapshot may be. Sources look far more often; older means that they can't."""
-
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Asks the source, what is made of it, and the certificate; each callable says what is wrong."""
+    """Asks the source, what is made of it, and the certificate; each callable says what is wrong. A source
+    looks far more often than every `stale_seconds`: older means that it can't."""
 
     state: Callable[[], SourceState]
     has_table: Callable[[], bool]
     table_problem: Callable[[], str]
     certificate_problem: Callable[[], str]
+    stale_seconds: float
 
     def reasons(self) -> list[str]:
         """Why the process is not ready; empty where it is."""
@@ -29,7 +28,7 @@ class Readiness:
             reasons.append("the source was not read yet")
         elif not self.has_table():
             reasons.append("required flows are being worked out")
-        elif state.age > STALE_SECONDS:
+        elif state.age > self.stale_seconds:
             reasons.append(f"the source was last seen good {state.age:.0f} s ago")
         return [*reasons, *filter(None, (self.table_problem(), self.certificate_problem()))]
 

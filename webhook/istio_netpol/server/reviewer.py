@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from istio_netpol.admission import message
 from istio_netpol.admission.decision import Decision
@@ -13,7 +13,7 @@ from istio_netpol.admission.judge import decide
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
-from istio_netpol.model.interfaces import PolicyStore, StoreResult
+from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 
@@ -23,6 +23,10 @@ LOOKUP_SECONDS = 3.0
 PENDING_SECONDS = 5.0
 """How long a policy that was written, or admitted, counts as stored before the source has shown it: who
 applies what a denial shows and repeats the request at once is through."""
+
+
+MOST_READS = 4
+"""In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,15 @@ class Reviewer:
     """Holds the table that decisions go by. Every method may be called from any thread."""
 
     def __init__(
-        self, store: PolicyStore, resolver: Resolver, clock: Callable[[], float] = time.monotonic
+        self,
+        store: PolicyStore,
+        resolver: Resolver,
+        clock: Callable[[], float] = time.monotonic,
+        live: PolicyReader | None = None,
     ) -> None:
         self._store = store
         self._resolver = resolver
+        self._live = live
         self._clock = clock
         self._lock = threading.Lock()
         self._table: FlowTable | None = None
@@ -78,13 +87,32 @@ class Reviewer:
         table = self._table
         if table is None:
             return Answer(503, b"", request, reason=NOT_READY)
-        decision = decide(request, table, Budget(self._resolver, LOOKUP_SECONDS), mutating=mutating)
+        resolver = Budget(self._resolver, LOOKUP_SECONDS)
+        decision = decide(request, table, resolver, mutating=mutating)
+        if not decision.allowed and (fresh := self._fresher(table, decision.missed)) is not None:
+            decision = decide(request, fresh, resolver, mutating=mutating)
         self._expect(decision.admitted)
         stored = self.store(decision.write) if decision.write else ()
         if stored:
             decision = replace(decision, warnings=_told(stored))
         encoded = encode(request.uid, decision.allowed, decision.message, decision.causes, decision.warnings)
         return Answer(200, encoded, request, decision, stored)
+
+    def _fresher(self, table: FlowTable, namespaces: Sequence[str]) -> FlowTable | None:
+        """The table with the policies that a few namespaces have at this moment; None where it has them
+        already, or nobody can tell. A table that lags behind must not deny what is allowed."""
+        if self._live is None:
+            return None
+        put: list[NetworkPolicy] = []
+        remove: list[NetworkPolicy] = []
+        for namespace in namespaces[:MOST_READS]:
+            found = self._live.read(namespace)
+            if found is None:
+                continue
+            known = {each.name: each for each in table.snapshot.of_type(NetworkPolicy, namespace)}
+            put += [each for each in found if not _same(known.pop(each.name, None), each)]
+            remove += known.values()
+        return table.with_changes(put, remove) if put or remove else None
 
     def store(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
         """Stores policies and counts the written ones as there at once."""
@@ -101,6 +129,12 @@ class Reviewer:
             self._pending.update({(each.namespace, each.name): (each, now) for each in policies})
             if self._table is not None:
                 self._table = self._table.with_objects(policies)
+
+
+def _same(left: NetworkPolicy | None, right: NetworkPolicy) -> bool:
+    return left is not None and all(
+        getattr(left, each.name) == getattr(right, each.name) for each in fields(NetworkPolicy)
+    )
 
 
 def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:

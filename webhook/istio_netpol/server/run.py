@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,15 @@ from flask import Flask
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.certs.self_signed import LOCAL_NAMES, make_self_signed
 from istio_netpol.errors import SettingsError
+from istio_netpol.kube.cluster import Cluster
+from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.limited_store import LimitedStore, owned_beside
+from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
+from istio_netpol.model.interfaces import SourceState
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.app import create_app
+from istio_netpol.server.cluster_watch import ClusterWatch
 from istio_netpol.server.folder_source import FolderSource
 from istio_netpol.server.folder_store import FolderStore
 from istio_netpol.server.listening import listen, url_of
@@ -35,10 +41,12 @@ from istio_netpol.server.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What `serve` is told; addresses are host and port. Without `certificate` and `key`, files for loopback
-    are made and deleted again."""
+    """What `serve` is told; addresses are host and port. Without `folder`, the source is the cluster of a
+    kubeconfig's `context`, or the one that this pod runs in. Without `certificate` and `key`, files for
+    loopback are made and deleted again."""
 
-    folder: Path
+    folder: Path | None
+    context: str
     listen: tuple[str, int]
     metrics_listen: tuple[str, int] | None
     certificate: Path | None
@@ -52,34 +60,72 @@ def serve(options: ServeOptions) -> None:
     """Serves until SIGTERM or SIGINT, and ends the process with code 0 once what is in flight is answered.
     Raises SettingsError for addresses and certificates that can't be used."""
     configure_logs()
+    connection = None if options.folder else Connection.open(options.context)
     with _certificate_files(options) as (certificate_file, key_file):
         certificate = ServingCertificate(certificate_file, key_file)
         listener = listen(*options.listen, "--listen")
         metrics = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
         endpoint = Endpoint(listener, certificate, str(certificate_file), str(key_file))
-        WebhookServer(endpoint, lambda: make_app(options, certificate, metrics)).run()
+        WebhookServer(endpoint, lambda: make_app(options, certificate, metrics, connection)).run()
 
 
 def make_app(
-    options: ServeOptions, certificate: ServingCertificate, metrics_listener: socket.socket | None
+    options: ServeOptions,
+    certificate: ServingCertificate,
+    metrics_listener: socket.socket | None,
+    connection: Connection | None,
 ) -> Flask:
     """The application with its threads running: the watch, and metrics where asked for."""
-    source = FolderSource(options.folder, options.kustomize)
-    reviewer = Reviewer(FolderStore(options.folder), options.resolver)
+    admission = options.settings.admission
+    source = _cluster(options, connection) if connection else _folder(options, options.folder or Path())
     metrics = Metrics(source.state, lambda: certificate.validity[1])
-    watch = Watch(source, reviewer, options.resolver, options.settings, metrics)
+    watch = source.watch(metrics)
     readiness = Readiness(
         source.state,
-        lambda: reviewer.is_ready,
+        lambda: source.reviewer.is_ready,
         lambda: watch.failure,
         lambda: certificate.problem() or validity(*certificate.validity),
+        admission.stale_after_seconds,
     )
     watch.start()
     if metrics_listener is not None:
         serve_metrics(metrics_listener, metrics.registry)
         url = f"{url_of('http', metrics_listener)}/metrics"
         structlog.get_logger("server").info("metrics", url=url)
-    return create_app(reviewer, readiness, metrics, options.settings.admission.max_request_bytes)
+    return create_app(source.reviewer, readiness, metrics, admission.max_request_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where decisions come from: what is read, who decides by it, and what keeps that fresh."""
+
+    state: Callable[[], SourceState]
+    reviewer: Reviewer
+    watch: Callable[[Metrics], Watch | ClusterWatch]
+
+
+def _folder(options: ServeOptions, folder: Path) -> _Source:
+    source = FolderSource(folder, options.kustomize)
+    reviewer = Reviewer(FolderStore(folder), options.resolver)
+    return _Source(
+        source.state,
+        reviewer,
+        lambda metrics: Watch(source, reviewer, options.resolver, options.settings, metrics),
+    )
+
+
+def _cluster(options: ServeOptions, connection: Connection) -> _Source:
+    settings = options.settings
+    cluster = Cluster(connection, [settings.mesh.root_namespace], settings.admission.stale_after_seconds)
+    store = LimitedStore(
+        ClusterStore(connection),
+        settings.admission,
+        lambda policy: owned_beside(policy, cluster.state().snapshot),
+    )
+    reviewer = Reviewer(store, options.resolver, live=LivePolicies(connection))
+    return _Source(
+        cluster.state, reviewer, lambda metrics: ClusterWatch(cluster, reviewer, settings, metrics)
+    )
 
 
 @contextlib.contextmanager

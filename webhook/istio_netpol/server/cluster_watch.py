@@ -1,0 +1,83 @@
+"""Keeps the reviewer's table in step with a cluster."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import structlog
+
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.kube.cluster import Changes, Cluster
+from istio_netpol.model.settings import Settings
+from istio_netpol.server.metrics import Metrics
+from istio_netpol.server.reviewer import Reviewer
+
+LOOK_SECONDS = 1.0
+"""How long a look waits for news: only the first one, and one after an error, have none to wait for."""
+
+BATCH_SECONDS = 0.02
+"""What comes so close together is taken in at once: the objects of one `kubectl apply`, a rollout's pods."""
+
+
+class ClusterWatch:
+    """A thread that takes changes into the table as they come. Policies that are missing are the controller's
+    to write."""
+
+    def __init__(self, cluster: Cluster, reviewer: Reviewer, settings: Settings, metrics: Metrics) -> None:
+        self._cluster = cluster
+        self._reviewer = reviewer
+        self._settings = settings
+        self._metrics = metrics
+        self._failure = ""
+        self._table: FlowTable | None = None
+        self._log = structlog.get_logger("source")
+
+    @property
+    def failure(self) -> str:
+        """Why the newest snapshot is not what decisions go by; empty where it is."""
+        return self._failure
+
+    def start(self) -> None:
+        """Starts the cluster's watches and this thread, for as long as the process lives; returns at once."""
+        self._cluster.start()
+        threading.Thread(target=self._run, name="watch", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self._cluster.wait(LOOK_SECONDS)
+            time.sleep(BATCH_SECONDS)
+            try:
+                self.look()
+            except Exception as error:  # the last good table stays, and the next look makes a whole one
+                self._table = None
+                self._failure = "the cluster could not be taken in; the log has the details"
+                self._log.exception("the cluster could not be taken in", exc_info=error)
+
+    def look(self) -> None:
+        """Takes in what has changed since the last look."""
+        changes = self._cluster.take()
+        state = self._cluster.state()
+        if not state.synced or (changes is None and not self._failure):
+            return
+        if changes is None or changes.whole or self._table is None:
+            self._take_whole()
+        else:
+            self._take_changes(changes, self._table)
+        self._failure = ""
+
+    def _take_changes(self, changes: Changes, table: FlowTable) -> None:
+        self._table = table.with_changes(changes.put, changes.remove)
+        self._reviewer.take(self._table)
+
+    def _take_whole(self) -> None:
+        snapshot = self._cluster.state().snapshot
+        self._table = FlowTable.of(snapshot, self._settings).indexed()
+        self._reviewer.take(self._table)
+        # Most of it stays as long as the process: a collection need not walk it while reviews wait.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        self._metrics.loaded(good=True)
+        self._log.info("the source was read", objects=snapshot.object_count)
