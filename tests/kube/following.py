@@ -26,6 +26,14 @@ def connection(plane: ControlPlane, folder: Path, user: str = ADMIN, port: int =
     return Connection.open(kubeconfig=kubeconfig)
 
 
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Waits for something to hold, with servers down or up."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not come to hold in time"
+        time.sleep(0.1)
+
+
 class Follower:
     """What a cluster has told so far."""
 

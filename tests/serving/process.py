@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -42,17 +42,22 @@ class WebhookProcess:
 
     def __init__(
         self,
-        folder: Path,
+        source: Path | str,
         *options: str,
         certificate: Sequence[str] = ("--self-signed",),
         ca: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        command = [sys.executable, "-m", "istio_netpol", "serve", "--source", f"dir:{folder}", *certificate]
+        where = f"dir:{source}" if isinstance(source, Path) else source
+        command = [sys.executable, "-m", "istio_netpol", "serve", "--source", where, *certificate]
         command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--offline", *options]
         self.logged: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)}
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT), **(environment or {})},
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -1,0 +1,83 @@
+"""An API server that asks a webhook, which follows that same API server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.control_plane import ControlPlane
+from tests.serving.cluster import manifests
+from tests.serving.process import READY, WebhookProcess
+
+from istio_netpol.admission.modes import MODE_LABEL
+
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+NAME = "istio-netpol-test"
+JUDGED = (
+    ("", "v1", "pods"),
+    ("", "v1", "services"),
+    ("apps", "v1", "deployments"),
+    ("apps", "v1", "replicasets"),
+    ("networking.k8s.io", "v1", "networkpolicies"),
+)
+
+
+@pytest.fixture(scope="module")
+def webhook(control_plane: ControlPlane) -> Iterator[WebhookProcess]:
+    """The webhook, registered for namespaces with a mode, and a mesh's control plane."""
+    kubectl = control_plane.kubectl()
+    applied = kubectl.apply(*_native_control_plane())
+    assert applied.code == 0, applied.stderr
+    environment = {"KUBECONFIG": str(control_plane.kubeconfig())}
+    with WebhookProcess("cluster", environment=environment) as webhook:
+        webhook.wait_for(READY)
+        for kind in CONFIGURATIONS:
+            control_plane.create(f"{REGISTRATION}/{kind}", _configuration(kind, webhook))
+        try:
+            yield webhook
+        finally:
+            for kind in CONFIGURATIONS:
+                control_plane.api().request("DELETE", f"{REGISTRATION}/{kind}/{NAME}")
+
+
+def _native_control_plane() -> list[dict[str, Any]]:
+    """istiod, cluster DNS and their namespaces, without Istio's own kinds."""
+    native = {"Namespace", "Deployment", "Service", "ConfigMap", "ServiceAccount"}
+    found = [each for each in manifests([SCENARIOS / "_control_plane"]) if each["kind"] in native]
+    return sorted(found, key=lambda each: each["kind"] != "Namespace")
+
+
+def _configuration(kind: str, webhook: WebhookProcess) -> dict[str, Any]:
+    path = "mutate" if kind.startswith("mutating") else "validate"
+    rules = [
+        {
+            "apiGroups": [group],
+            "apiVersions": [version],
+            "resources": [resource],
+            "operations": ["CREATE", "UPDATE", "DELETE"],
+        }
+        for group, version, resource in JUDGED
+    ]
+    bundle = base64.b64encode(webhook.ca.read_bytes()).decode()
+    hook = {
+        "name": f"{path}.istio-netpol.io",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "NoneOnDryRun",
+        "failurePolicy": "Fail",
+        "timeoutSeconds": 5,
+        "clientConfig": {"url": f"{webhook.url.geturl().rstrip('/')}/{path}", "caBundle": bundle},
+        "namespaceSelector": {"matchExpressions": [{"key": MODE_LABEL, "operator": "Exists"}]},
+        "rules": rules,
+    }
+    name = "MutatingWebhookConfiguration" if path == "mutate" else "ValidatingWebhookConfiguration"
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": name,
+        "metadata": {"name": NAME},
+        "webhooks": [hook],
+    }
