@@ -5,11 +5,17 @@ BIN    := .venv/bin
 STAMP  := .venv/.stamp
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --no-input --disable-pip-version-check --only-binary :all: \
+    --require-hashes
 PIP_COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile pyproject.toml
+
+BASE    ?= python:3.11-slim-bookworm
+IMAGE   ?= istio-netpol:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/istio_netpol/__init__.py)
+BUILDER ?= $(or $(shell command -v buildah),docker)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools demo test lint bench lock coverage mutation clean
+.PHONY: help venv tools packages wheels image demo test lint bench lock coverage mutation clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,8 +34,27 @@ demo: $(STAMP) ## Show the webhook at work on example manifests.
 tools: $(STAMP) ## Build the programs that the tests run: a real API server, kubectl, helm ...
 	@$(BIN)/python -m tests.tools.build
 
+packages: ## Install the Debian packages that the image's test needs; for root.
+	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { apt-get update --quiet=2 && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends buildah debootstrap; }
+
+wheels: build/wheels/.stamp ## Lay out the wheels that the image is built from: the lock's, pip's and ours.
+
+build/wheels/.stamp: $(STAMP) requirements.lock $(shell find webhook/istio_netpol -name '*.py')
+	@rm -rf $(@D) build/pip.lock build/lib build/bdist.*
+	@mkdir -p $(@D)
+	@$(PIP_DOWNLOAD) --requirement requirements.lock --dest $(@D)
+	@sed -n '/^pip==/,/[^\\]$$/p' requirements-dev.lock > build/pip.lock
+	@$(PIP_DOWNLOAD) --requirement build/pip.lock --dest $(@D)
+	@mv $(@D)/pip-*.whl $(@D)/pip.whl
+	@$(BIN)/python -m pip wheel --quiet --no-input --no-deps --no-build-isolation --wheel-dir $(@D) .
+	@touch $@
+
+image: wheels ## Build the image, on any BASE with Python 3.11.
+	@$(BUILDER) build --build-arg BASE=$(BASE) --tag $(IMAGE) .
+
 test: $(STAMP) tools ## Run all tests, two at a time.
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(STAMP) ## Check style, formatting, types and layers.
 	$(BIN)/ruff check .

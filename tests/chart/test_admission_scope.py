@@ -18,6 +18,8 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import ISTIO, defined
 from tests.cluster.fixtures import require, require_go
 
+pytestmark = pytest.mark.xdist_group("admission-scope")  # what it starts is started once
+
 
 @dataclass
 class Scope:

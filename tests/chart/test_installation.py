@@ -14,6 +14,8 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import CERT_MANAGER, PROMETHEUS_OPERATOR, defined
 from tests.cluster.fixtures import require, require_go
 
+pytestmark = pytest.mark.xdist_group("installation")  # what it starts is started once
+
 SETS = sorted((Path(__file__).parent / "sets").glob("*.yaml"))
 REGISTERED = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
 

@@ -19,6 +19,8 @@ from tests.cluster.server_process import free_port
 
 from istio_netpol.certs.self_signed import make_self_signed
 
+pytestmark = pytest.mark.xdist_group("repair")  # what it starts is started once
+
 PAGE = (Path(__file__).parents[2] / "docs" / "repair.md").read_text()
 COMMANDS = re.findall(r"^\$ kubectl (.*)$", PAGE, re.MULTILINE)
 REFUSED = 'failed calling webhook "opted-in.istio-netpol.io"'

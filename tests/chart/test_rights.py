@@ -18,6 +18,8 @@ from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import served
 from istio_netpol.manifests.decode import DECODERS
 
+pytestmark = pytest.mark.xdist_group("rights")  # what it starts is started once
+
 Right = tuple[str, str, str, str, str]
 """Namespace or nothing for all, group, resource, name or nothing for all, verb."""
 

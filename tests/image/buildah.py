@@ -1,0 +1,133 @@
+"""The image, built by Debian's buildah on a base made by debootstrap, and run as its configuration says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "build" / "image"
+BASE, IMAGE = "localhost/base:bookworm", "localhost/istio-netpol:test"
+PROGRAMS = ("buildah", "debootstrap", "chroot", "unshare", "mount")
+
+
+def absent() -> str | None:
+    """Why there can be no image here, with the remedy; None where there can."""
+    if os.geteuid() != 0:
+        return "building the image takes root, as debootstrap does: run pytest as root"
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    return f"{' and '.join(missing)} are not installed: run `make packages` as root" if missing else None
+
+
+def run(*command: str | Path, folder: Path = ROOT) -> str:
+    """Runs a program to its end; its output. Fails with what it said."""
+    done = subprocess.run(
+        [str(each) for each in command],
+        cwd=folder,
+        env={**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def buildah(*arguments: str | Path) -> str:
+    """buildah with a store of its own, below `build/`."""
+    return run("buildah", "--root", FOLDER / "storage", "--runroot", FOLDER / "run", *arguments)
+
+
+def build() -> str:
+    """Builds base and image, neither of them twice; the path where the image's root is mounted."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if BASE not in buildah("images", "--format", "{{.Name}}:{{.Tag}}"):
+        _make_base()
+    run("make", "wheels")
+    # Without a network: whatever the build needs is in its context.
+    buildah(
+        "build", "--network=none", "--pull=never", f"--build-arg=BASE={BASE}", f"--tag={IMAGE}", str(ROOT)
+    )
+    container = buildah("from", "--pull=never", IMAGE).strip()
+    return buildah("mount", container).strip()
+
+
+def _make_base() -> None:
+    base = FOLDER / "base"
+    shutil.rmtree(base, ignore_errors=True)
+    run("debootstrap", "--variant=minbase", "--include=python3", "bookworm", base)
+    container = buildah("from", "scratch").strip()
+    buildah("add", container, base, "/")
+    buildah("commit", "--rm", container, BASE)
+    shutil.rmtree(base)
+
+
+def remove() -> None:
+    """Unmounts and forgets the containers and the image; the base stays for the next run."""
+    buildah("rm", "--all")
+    buildah("rmi", "--force", IMAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image: where its root is mounted, and what its configuration says."""
+
+    root: Path
+    config: Mapping[str, Any]
+
+    @classmethod
+    def inspected(cls, root: str) -> Image:
+        """The image that was built."""
+        found = json.loads(buildah("inspect", "--type=image", IMAGE))
+        return cls(Path(root), found["OCIv1"]["config"])
+
+    def start(
+        self, arguments: Sequence[str], binds: Mapping[Path, str], entrypoint: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """Starts the image's entry point, or another program of it, as its user, on a root that can't be
+        written, as a container runtime does; `binds` are host folders, read-only, by their place in it.
+
+        The program gets the signals that are sent to the process.
+        """
+        for place in binds.values():
+            (self.root / place.lstrip("/")).mkdir(exist_ok=True)
+        command = [*(entrypoint or self.config["Entrypoint"]), *arguments]
+        return subprocess.Popen(
+            [
+                "unshare",
+                "--mount",
+                "--propagation=private",
+                "sh",
+                "-euc",
+                self._script(binds),
+                "sh",
+                *command,
+            ],
+            env=dict(each.split("=", 1) for each in self.config["Env"]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _script(self, binds: Mapping[Path, str]) -> str:
+        mounts = [f"mount --bind '{source}' '{self.root}{place}'" for source, place in binds.items()]
+        return "\n".join(
+            [
+                f"mount --rbind '{self.root}' '{self.root}'",
+                f"cd '{self.root}'",
+                *mounts,
+                *(f"mount -o remount,ro,bind '{self.root}{place}'" for place in binds.values()),
+                f"mount -o remount,ro,bind '{self.root}'",
+                f"mount -t tmpfs -o mode=1777 tmpfs '{self.root}/dev/shm'",
+                f"exec chroot --userspec='{self.config['User']}' --groups= '{self.root}' \"$@\"",
+            ]
+        )
