@@ -13,6 +13,7 @@ from tests.chart.rendering import CHART, NAMESPACE, Manifest, manifests, of_kind
 from tests.cluster.fixtures import require
 from tests.conftest import Golden
 
+from istio_netpol.cli.controller import controller
 from istio_netpol.cli.serve import serve
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.decode import DECODERS
@@ -100,14 +101,28 @@ def options_of(command: Command) -> set[str]:
     return {option for parameter in command.params for option in parameter.opts}
 
 
-def test_the_webhook_is_started_with_options_that_it_has(rendered: list[Manifest]) -> None:
+CERTIFICATE_OPTIONS = {"--certificate-secret", "--webhook-service", "--webhook-configuration"}
+
+
+def test_pods_are_started_with_options_that_they_have(rendered: list[Manifest]) -> None:
     """No pod fails to start for an option that the program does not know."""
-    (deployment,) = (
-        each for each in of_kind(rendered, "Deployment") if each["metadata"]["name"].endswith("-webhook")
-    )
-    name, *arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert name == "serve"
-    assert {argument.partition("=")[0] for argument in arguments} <= options_of(serve)
+    started = {}
+    for _, container in pod_specs(rendered):
+        command, *arguments = container["args"]
+        started[command] = {argument.partition("=")[0] for argument in arguments}
+    assert started.keys() == {"serve", "controller"}
+    assert started["serve"] <= options_of(serve)
+    assert started["controller"] - CERTIFICATE_OPTIONS <= options_of(controller)
+
+
+def test_certificates_are_kept_by_one_of_two() -> None:
+    """The controller is told of the certificate's names, unless cert-manager keeps it."""
+    for provider, expected in {"self-managed": CERTIFICATE_OPTIONS, "cert-manager": set()}.items():
+        given = manifests({"certificates": {"provider": provider}})
+        options = {
+            argument.partition("=")[0] for _, container in pod_specs(given) for argument in container["args"]
+        }
+        assert options & CERTIFICATE_OPTIONS == expected
 
 
 def test_pods_run_without_rights_on_their_node(rendered: list[Manifest]) -> None:
