@@ -1,8 +1,8 @@
 """A load generator for one HTTPS endpoint of loopback: kept connections, one request at a time on each.
 
 It is a process of its own, so that it does not share the interpreter of what it measures, and speaks HTTP
-itself over sockets, so that a request costs it little. It ends after `seconds` or `count` requests, whichever
-comes first.
+itself over sockets, in one thread, so that a request costs it little and no connection waits for another's
+thread. It ends after `seconds` or `count` requests, whichever comes first.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import json
 import socket
 import ssl
 import sys
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from itertools import count
+from itertools import cycle
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 
 HOST = "127.0.0.1"
 TIMEOUT = 10.0
@@ -38,60 +40,67 @@ class Job:
 
 @dataclass
 class Round:
-    """What came back: wall seconds, milliseconds of each request, and how many answers were not a 200."""
+    """What came back: wall seconds of all and processor seconds of this process, milliseconds of each
+    request, and how many answers were not a 200."""
 
     wall: float = 0.0
+    processor: float = 0.0
     milliseconds: list[float] = field(default_factory=list)
     errors: int = 0
 
 
+@dataclass
+class _Connection:
+    """One connection, what it has yet to send, and when it sent what is under way."""
+
+    socket: ssl.SSLSocket
+    requests: Iterator[bytes]
+    sent: float = 0.0
+
+    def send(self) -> None:
+        self.sent = time.perf_counter()
+        self.socket.sendall(next(self.requests))
+
+
 def run(job: Job) -> Round:
     """Sends until time or requests are used up."""
-    bodies = [_request(line) for line in Path(job.bodies).read_bytes().splitlines()]
+    requests = [_request(line) for line in Path(job.bodies).read_bytes().splitlines()]
     context = ssl.create_default_context(cafile=job.ca)
+    with ExitStack() as opened:
+        connections = [
+            _Connection(
+                opened.enter_context(_connected(context, job.port)), cycle(requests[at :: job.connections])
+            )
+            for at in range(job.connections)
+        ]
+        return _exchange(connections, job)
+
+
+def _connected(context: ssl.SSLContext, port: int) -> ssl.SSLSocket:
+    plain = socket.create_connection((HOST, port), timeout=TIMEOUT)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(plain, server_hostname=HOST)
+
+
+def _exchange(connections: list[_Connection], job: Job) -> Round:
+    """Sends the next request of a connection as soon as its answer is there."""
     results = Round()
-    begins = time.perf_counter() + WARM_UP
-    share = job.count // job.connections
-    threads = [
-        threading.Thread(
-            target=_send,
-            args=(context, job.port, bodies[at :: job.connections], begins, job.seconds, share, results),
-        )
-        for at in range(job.connections)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    results.wall = time.perf_counter() - begins
+    with DefaultSelector() as selector:
+        for connection in connections:
+            selector.register(connection.socket, EVENT_READ, connection)
+            connection.send()
+        begins = time.perf_counter() + WARM_UP
+        used = time.process_time()
+        while len(results.milliseconds) < job.count and time.perf_counter() < begins + job.seconds:
+            for key, _ in selector.select(TIMEOUT):
+                connection = key.data
+                results.errors += not _answer(connection.socket).startswith(b"HTTP/1.1 200")
+                if connection.sent >= begins:
+                    results.milliseconds.append((time.perf_counter() - connection.sent) * 1000)
+                connection.send()
+        results.wall = time.perf_counter() - begins
+        results.processor = time.process_time() - used
     return results
-
-
-def _send(
-    context: ssl.SSLContext,
-    port: int,
-    requests: list[bytes],
-    begins: float,
-    seconds: float,
-    share: int,
-    results: Round,
-) -> None:
-    times: list[float] = []
-    errors = 0
-    with (
-        socket.create_connection((HOST, port), timeout=TIMEOUT) as plain,
-        context.wrap_socket(plain, server_hostname=HOST) as connection,
-    ):
-        for number in count():
-            start = time.perf_counter()
-            if start > begins + seconds or len(times) >= share:
-                break
-            connection.sendall(requests[number % len(requests)])
-            errors += not _answer(connection).startswith(b"HTTP/1.1 200")
-            if start >= begins:
-                times.append((time.perf_counter() - start) * 1000)
-    results.milliseconds += times
-    results.errors += errors
 
 
 def _request(body: bytes) -> bytes:
