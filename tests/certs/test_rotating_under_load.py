@@ -16,11 +16,15 @@ from tests.certs.webhook_cluster import KINDS, WebhookCluster, clock
 from tests.cluster.control_plane import ControlPlane
 from tests.serving.process import READY, WebhookProcess
 
+from istio_netpol.certs.found import certificates_in
 from istio_netpol.certs.issuing import Validity, certificate_pem, make_authority
 from istio_netpol.certs.rotation import Lifetimes
 
-LIFETIMES = Lifetimes(leaf=timedelta(seconds=9), authority=timedelta(seconds=21), settle=timedelta(seconds=3))
-DELIVERED_AFTER = 1.5
+# Renewed after 12, 20 and 24 seconds; what is served ends six seconds later, for machines that are busy.
+LIFETIMES = Lifetimes(
+    leaf=timedelta(seconds=18), authority=timedelta(seconds=30), settle=timedelta(seconds=4)
+)
+DELIVERED_AFTER = 1.0
 """How long this kubelet takes; less than the time to settle, as it must be."""
 
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n"
@@ -122,27 +126,29 @@ class Kubelet:
 def test_no_call_fails_while_leaf_and_ca_are_rotated(
     cluster: WebhookCluster, mount: MountedSecret, webhook: WebhookProcess
 ) -> None:
-    """Two CAs and several leaves long: the API server, which keeps connections, and clients that make new
-    ones never meet a certificate that they don't trust."""
+    """From one CA to the next, and over three leaves: the API server, which keeps connections, and clients
+    that make new ones never meet a certificate that they don't trust."""
     configure(cluster, webhook)
     cluster.look(LIFETIMES)
     cluster.control_plane.wait_until("the webhooks answer", lambda: call(cluster) == "")
     upkeep = cluster.upkeep(LIFETIMES)
-    authorities, serials = set(), set()
+    (old,) = certificates_in(cluster.bundles()[0])
     ends = time.monotonic() + WITHIN
+
+    def is_over() -> bool:
+        trusted = certificates_in(cluster.bundles()[0])
+        return old not in trusted and len(trusted) == 1
+
     with (
         Background(upkeep.reconcile, 0.2) as looks,
         Background(Kubelet(cluster, mount), 0.1) as kubelet,
         Background(lambda: call(cluster), 0.02) as calls,
         Background(lambda: serial_of_a_new_connection(cluster, webhook), 0.05) as handshakes,
     ):
-        # The third CA signs what is served, so one rotation is over from end to end.
-        while (len(authorities), len(serials)) < (3, 5) and time.monotonic() < ends:
+        while not is_over() and time.monotonic() < ends:
             time.sleep(0.2)
-            authorities.add(cluster.data("certificate-ca")["tls.crt"])
-            serials = {each for each in list(handshakes.results) if isinstance(each, str)}
-    assert len(authorities) >= 3
-    assert len(serials) >= 5
+    assert is_over()
+    assert len({each for each in handshakes.results if isinstance(each, str)}) >= 3
     assert len(calls.results) > 100
     assert [each for each in calls.results if each != ""] == []
     assert [each for each in handshakes.results if not isinstance(each, str)] == []

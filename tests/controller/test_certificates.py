@@ -1,53 +1,82 @@
-"""The controller keeps the webhook's certificates, as the chart asks it to."""
+"""The controller keeps the webhook's certificates while it leads."""
 
 from __future__ import annotations
 
-import time
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
-from tests.certs.webhook_cluster import KINDS, WebhookCluster
+from tests.certs.webhook_cluster import KINDS, REGISTRATION, WebhookCluster
 from tests.cluster.control_plane import ControlPlane
 from tests.controller.process import ControllerProcess
 
 from istio_netpol.cli.main import program
 
-WITHIN = 30.0
+SETTINGS = "apiVersion: istio-netpol.io/v1\nkind: Settings\n"
 
 
-def wait_for_secret(control_plane: ControlPlane, path: str) -> None:
-    """It is the last thing that is written."""
-    ends = time.monotonic() + WITHIN
-    while control_plane.api().request("GET", path).status != 200:
-        assert time.monotonic() < ends, f"no {path}"
-        time.sleep(0.1)
-
-
-def test_the_leader_makes_certificates_and_has_the_api_server_trust_them(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path
-) -> None:
-    """After `helm install` nobody has to do anything: both configurations get their caBundle, and what the
-    webhook mounts is signed by it."""
+@pytest.fixture
+def cluster(control_plane: ControlPlane, namespace: str) -> Iterator[WebhookCluster]:
     cluster = WebhookCluster(control_plane, namespace)
     for kind in KINDS:
         cluster.configure(kind)
-    settings = tmp_path / "config.yaml"
-    settings.write_text("apiVersion: istio-netpol.io/v1\nkind: Settings\n")
+    yield cluster
+    cluster.remove_configurations()
+
+
+def controller(cluster: WebhookCluster, folder: Path) -> ControllerProcess:
+    settings = folder / "config.yaml"
+    settings.write_text(SETTINGS)
     place = cluster.place
-    options = [f"--certificate-secret={place.secret}", f"--webhook-service={place.service}"]
-    options += [f"--webhook-configuration={place.configuration}"]
-    try:
-        with ControllerProcess(control_plane.kubeconfig(), namespace, settings, *options) as controller:
-            controller.wait_for("leading")
-            wait_for_secret(control_plane, f"/api/v1/namespaces/{namespace}/secrets/{place.secret}")
+    options = ("--certificate-secret", place.secret, "--webhook-service", place.service)
+    options += ("--webhook-configuration", place.configuration)
+    kubeconfig = cluster.control_plane.kubeconfig()
+    return ControllerProcess(kubeconfig, cluster.namespace, settings, *options)
+
+
+def empty_bundles(manifest: dict[str, Any]) -> None:
+    for webhook in manifest["webhooks"]:
+        webhook["clientConfig"].pop("caBundle", None)
+
+
+def test_the_leader_keeps_certificates_and_its_successor_goes_on(
+    cluster: WebhookCluster, tmp_path: Path
+) -> None:
+    """Made at the start; a caBundle that GitOps emptied is back within a look; and when the leader is
+    killed, the next one trusts the same CA and mends what was deleted meanwhile."""
+    path = f"{REGISTRATION}/{KINDS[0]}/{cluster.namespace}"
+    plane = cluster.control_plane
+    with controller(cluster, tmp_path) as first:
+        first.wait_for("leading")
+        plane.wait_until("every caBundle is there", lambda: all(cluster.bundles()))
+        first.wait_for("written")
+        plane.wait_until("the Secret is there", lambda: "certificate" in names(cluster))
+        cluster.assert_serves()
+        trusted = set(cluster.bundles())
+        cluster.put(path, empty_bundles)
+        plane.wait_until("the caBundle is back", lambda: set(cluster.bundles()) == trusted)
+        with controller(cluster, tmp_path) as second:
+            second.wait_for("serving")
+            first.end(signal.SIGKILL)
+            cluster.delete_secret("certificate")
+            second.wait_for("leading")
+            plane.wait_until("the Secret is back", lambda: "certificate" in names(cluster))
             cluster.assert_serves()
-            assert controller.end() == 0
-    finally:
-        cluster.remove_configurations()
+            assert set(cluster.bundles()) == trusted
 
 
-def test_a_part_of_the_certificate_options_is_refused() -> None:
-    """A chart with a typing mistake would leave the API server without a caBundle, and nobody would know."""
-    told = CliRunner().invoke(program, ["controller", "--certificate-secret", "certificate"])
-    assert told.exit_code == 2
-    assert "add --webhook-service and --webhook-configuration" in told.stderr
+def names(cluster: WebhookCluster) -> set[str]:
+    answer = cluster.control_plane.api().request("GET", f"/api/v1/namespaces/{cluster.namespace}/secrets")
+    return {each["metadata"]["name"] for each in answer.object["items"]}
+
+
+def test_names_are_given_together() -> None:
+    """A Secret without a Service would be a certificate for nobody."""
+    result = CliRunner().invoke(program, ["controller", "--certificate-secret", "certificate"])
+    assert result.exit_code == 2
+    assert (
+        "Give --certificate-secret, --webhook-service and --webhook-configuration together" in result.stderr
+    )

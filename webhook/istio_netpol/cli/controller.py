@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,16 +10,13 @@ from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import config_option, resolution_options
 from istio_netpol.cli.serve import ListenAddress
 
-if TYPE_CHECKING:
-    from istio_netpol.certs.upkeep import Place
-
-CERTIFICATES = ("--certificate-secret", "--webhook-service", "--webhook-configuration")
-
 
 @click.command(
     short_help="Keep the generated policies of a cluster right.",
     epilog=examples(
         "istio-netpol controller --metrics-listen 0.0.0.0:9443",
+        "istio-netpol controller --certificate-secret istio-netpol-certificate "
+        "--webhook-service istio-netpol-webhook --webhook-configuration istio-netpol",
         "istio-netpol controller --context dev --namespace istio-netpol --lease istio-netpol",
     ),
 )
@@ -37,9 +33,9 @@ CERTIFICATES = ("--certificate-secret", "--webhook-service", "--webhook-configur
     "--certificate-secret",
     metavar="NAME",
     default="",
-    help="Keep the webhook's certificates in this Secret of the namespace, and in NAME-ca.",
+    help="Keep the webhook's certificate in this Secret, its CA in NAME-ca; needs the next two.",
 )
-@click.option("--webhook-service", metavar="NAME", default="", help="The Service that they are made for.")
+@click.option("--webhook-service", metavar="NAME", default="", help="The Service of the webhook.")
 @click.option(
     "--webhook-configuration",
     metavar="NAME",
@@ -65,34 +61,28 @@ def controller(
     """Restore, refresh and collect the generated policies of a cluster.
 
     Of all that run, the one that holds the lease works. In namespaces of mode augment, policies that are
-    missing are written. With --certificate-secret the webhook's certificates are kept, too. SIGTERM and
+    missing are written. With --certificate-secret the webhook's certificates are kept too. SIGTERM and
     Ctrl-C give the lease back and end it.
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
     from istio_netpol.cli.options import read_settings
     from istio_netpol.cli.resolving import resolver
-    from istio_netpol.controller.run import ControllerOptions, own_namespace, run
+    from istio_netpol.controller.run import Certificates, ControllerOptions, run
 
     names = (certificate_secret, webhook_service, webhook_configuration)
     if any(names) and not all(names):
-        lacking = " and ".join(option for option, name in zip(CERTIFICATES, names, strict=True) if not name)
-        raise click.UsageError(f"certificates are kept with all of {', '.join(CERTIFICATES)}: add {lacking}")
-    home = namespace or own_namespace()
+        raise click.UsageError(
+            "Give --certificate-secret, --webhook-service and --webhook-configuration together, or none."
+        )
     run(
         ControllerOptions(
-            namespace=home,
+            namespace=namespace,
             lease=lease,
             metrics_listen=metrics_listen,
             context=context,
             settings=read_settings(config, addresses),
             resolver=resolver(offline),
-            certificates=_place(home, *names) if all(names) else None,
+            certificates=Certificates(*names) if all(names) else None,
         )
     )
-
-
-def _place(namespace: str, secret: str, service: str, configuration: str) -> Place:
-    from istio_netpol.certs.upkeep import Place
-
-    return Place(namespace, secret, service, configuration)

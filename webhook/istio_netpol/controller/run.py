@@ -14,7 +14,7 @@ import structlog
 
 from istio_netpol.certs.upkeep import CertificateUpkeep, Place
 from istio_netpol.controller.lease import Lease
-from istio_netpol.controller.loop import Loop
+from istio_netpol.controller.loop import Chore, Loop
 from istio_netpol.controller.measures import Measures, application
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
@@ -30,8 +30,21 @@ KEEP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Certificates:
+    """The names of what the leader keeps for the webhook."""
+
+    secret: str
+    service: str
+    configuration: str
+
+    def upkeep(self, connection: Connection, namespace: str) -> Chore:
+        """What keeps them. Raises SettingsError for names that no object can have."""
+        return CertificateUpkeep(connection, Place(namespace, self.secret, self.service, self.configuration))
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerOptions:
-    """What `controller` is told. The lease is in the namespace; `certificates` are the webhook's to keep."""
+    """What `controller` is told. Without a namespace, the lease is in that of the pod."""
 
     namespace: str
     lease: str
@@ -39,21 +52,22 @@ class ControllerOptions:
     context: str
     settings: Settings
     resolver: Resolver
-    certificates: Place | None = None
+    certificates: Certificates | None = None
 
 
 def run(options: ControllerOptions) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError for what can't be used."""
     configure_logs()
+    namespace = options.namespace or own_namespace()
     connection = Connection.open(options.context)
+    certificates = options.certificates
+    chores = [certificates.upkeep(connection, namespace)] if certificates else []
     listener = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     cluster = Cluster(connection, [options.settings.mesh.root_namespace])
-    lease = Lease(
-        connection, options.namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}"
-    )
+    lease = Lease(connection, namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}")
     measures = Measures()
     measures.leading.set_function(lambda: float(lease.is_held))
     if listener is not None:
@@ -62,7 +76,6 @@ def run(options: ControllerOptions) -> None:
     cluster.start()
     keeper = threading.Thread(target=_keep, args=(lease, stopped), name="lease", daemon=True)
     keeper.start()
-    chores = [CertificateUpkeep(connection, options.certificates)] if options.certificates else []
     loop = Loop(cluster, connection, lease, options.settings, options.resolver, measures, chores)
     try:
         loop.run(stopped)
