@@ -51,7 +51,7 @@ build/wheels/.stamp: $(STAMP) requirements.lock $(shell find webhook/istio_netpo
 	@touch $@
 
 image: wheels ## Build the image, on any BASE with Python 3.11.
-	@$(BUILDER) build --build-arg BASE=$(BASE) --tag $(IMAGE) .
+	@$(BUILDER) build $(BUILD_OPTIONS) --build-arg BASE=$(BASE) --tag $(IMAGE) .
 
 test: $(STAMP) tools ## Run all tests, two at a time.
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

@@ -171,6 +171,24 @@ def test_a_changed_annotation_of_a_crowd_is_sent(scope: Scope) -> None:
     assert scope.sent(lambda: scope.kubectl(namespace, *annotate)) == both("UPDATE", "Deployment")
 
 
+def test_a_large_object_is_compared_within_the_budget(scope: Scope) -> None:
+    """An expression that ran out of budget would refuse every edit of an object as large as etcd takes."""
+    namespace = scope.namespace("reject")
+    many = [{"name": f"V{number}", "value": "x" * 60} for number in range(9000)]
+    large = json.loads(json.dumps(DEPLOYMENT))
+    large["spec"]["template"]["spec"]["containers"][0]["env"] = many
+    plane = scope.plane
+    create = ("--namespace", namespace, "create", "--filename", "-")
+    assert scope.sent(lambda: plane.kubectl()(*create, stdin=json.dumps(large)))
+    replicas = ("patch", "deployment", "cart", "--patch", '{"spec": {"replicas": 2}}')
+    assert scope.sent(lambda: scope.kubectl(namespace, *replicas)) == set()
+    edit = '[{"op": "replace", "path": "/spec/template/spec/containers/0/env/8999/value", "value": "y"}]'
+    last_value = ("patch", "deployment", "cart", "--type=json", "--patch", edit)
+    assert scope.sent(lambda: scope.kubectl(namespace, *last_value)) == {
+        ("/validate", "UPDATE", "Deployment")
+    }
+
+
 def test_a_taken_annotation_is_sent(scope: Scope) -> None:
     """Taking a consent back can cut what relies on it."""
     namespace = scope.namespace()

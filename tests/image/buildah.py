@@ -14,6 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "image"
 BASE, IMAGE = "localhost/base:bookworm", "localhost/istio-netpol:test"
+STORE = ("buildah", "--root", f"{FOLDER / 'storage'}", "--runroot", f"{FOLDER / 'run'}")
 PROGRAMS = ("buildah", "debootstrap", "chroot", "unshare", "mount")
 
 
@@ -43,7 +44,7 @@ def run(*command: str | Path, folder: Path = ROOT) -> str:
 
 def buildah(*arguments: str | Path) -> str:
     """buildah with a store of its own, below `build/`."""
-    return run("buildah", "--root", FOLDER / "storage", "--runroot", FOLDER / "run", *arguments)
+    return run(*STORE, *arguments)
 
 
 def build() -> str:
