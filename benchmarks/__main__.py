@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import all_pairs, bundle_proof, decisions, hostile, over_https, whole_check
+from benchmarks import all_pairs, cluster_sync, decisions, hostile, over_https, whole_check
 from benchmarks.measure import Figure
 from benchmarks.plan import Plan
 from benchmarks.synthetic import SEED
@@ -22,6 +23,7 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "decisions": decisions.figures,
     "https": over_https.figures,
     "hostile": hostile.figures,
+    "cluster": cluster_sync.figures,
 }
 
 
