@@ -12,7 +12,7 @@ from istio_netpol.cli.options import (
     assume_deny_all_option,
     config_option,
     format_option,
-    path_argument,
+    input_options,
     resolution_options,
 )
 
@@ -29,7 +29,7 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
         "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol check - -f sarif > netpol.sarif",
     ),
 )
-@path_argument()
+@input_options()
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
 @resolution_options()
@@ -39,6 +39,7 @@ def check(
     ctx: click.Context,
     *,
     paths: Sequence[str],
+    context: str,
     format_name: str,
     assume_deny_all: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
@@ -62,7 +63,7 @@ def check(
     from istio_netpol.report.text import text
 
     settings = read_settings(config, addresses)
-    given = read_input(paths, kustomize_from_environment())
+    given = read_input(paths, kustomize_from_environment(), context, settings)
     snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
     report = check_snapshot(snapshot, settings, resolver(offline), given.skipped)
     if format_name == "text":

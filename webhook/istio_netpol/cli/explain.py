@@ -14,7 +14,7 @@ from istio_netpol.cli.options import (
     assume_deny_all_option,
     config_option,
     format_option,
-    path_argument,
+    input_options,
     resolution_options,
 )
 
@@ -33,7 +33,7 @@ FORMAT_NAMES = ("text", "json")
         "istio-netpol explain shop.yaml --from shop/cart --to api.example:443 --address api.example=1.2.3.4",
     ),
 )
-@path_argument()
+@input_options()
 @click.option(
     "--from",
     "source",
@@ -57,6 +57,7 @@ def explain(
     ctx: click.Context,
     *,
     paths: Sequence[str],
+    context: str,
     source: str,
     destination: tuple[str, int | str, Protocol],
     format_name: str,
@@ -78,7 +79,7 @@ def explain(
     from istio_netpol.report.explanation import json_explanation, text_explanation
 
     settings = read_settings(config, addresses)
-    snapshot = read_input(paths, kustomize_from_environment()).snapshot
+    snapshot = read_input(paths, kustomize_from_environment(), context, settings).snapshot
     if assume_deny_all:
         snapshot = with_deny_all(snapshot)
     whom, port, protocol = destination

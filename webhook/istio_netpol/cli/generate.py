@@ -13,7 +13,7 @@ from istio_netpol.cli.exits import UNUSABLE
 from istio_netpol.cli.options import (
     assume_deny_all_option,
     config_option,
-    path_argument,
+    input_options,
     resolution_options,
 )
 
@@ -42,7 +42,7 @@ class OutputFolder(click.Path):
         "istio-netpol generate shop.yaml | kubectl apply -f -",
     ),
 )
-@path_argument()
+@input_options()
 @click.option(
     "-o",
     "--output",
@@ -65,6 +65,7 @@ def generate(
     ctx: click.Context,
     *,
     paths: Sequence[str],
+    context: str,
     folder: Path | None,
     tight: bool,
     assume_deny_all: bool,
@@ -89,7 +90,7 @@ def generate(
     from istio_netpol.manifests.encode import to_yaml
 
     settings = read_settings(config, addresses)
-    snapshot = read_input(paths, kustomize_from_environment()).snapshot
+    snapshot = read_input(paths, kustomize_from_environment(), context, settings).snapshot
     if assume_deny_all:
         snapshot = with_deny_all(snapshot)
     names = resolver(offline)

@@ -17,6 +17,7 @@ from istio_netpol.errors import InputError, Problem, ToolError
 from istio_netpol.manifests.load import Loaded, load
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.report.places import STANDARD_INPUT
 
@@ -32,11 +33,21 @@ class Input:
     skipped: int
 
 
-def read_input(paths: Sequence[str], kustomize: Kustomize) -> Input:
-    """Reads all paths into one snapshot. Raises InputError with every problem of every file."""
+def read_input(
+    paths: Sequence[str], kustomize: Kustomize, context: str = "", settings: Settings | None = None
+) -> Input:
+    """Reads all paths into one snapshot, over what the cluster of a context has. Raises InputError with every
+    problem of every file, ApiError with every kind of the cluster that can't be read."""
+    if context:
+        # The client and the watches cost half a second of imports, which reading files can do without.
+        from istio_netpol.cli.cluster_input import read_cluster
+
+        there = read_cluster(context, settings or Settings())
+    else:
+        there = Snapshot.of([])
     with _no_collection():
         loaded = _loaded(_documents(paths, kustomize))
-        return Input(Snapshot.of(loaded.objects), sum(loaded.skipped.values()))
+        return Input(there.with_changes(loaded.objects), sum(loaded.skipped.values()))
 
 
 def read_objects(paths: Sequence[str], kustomize: Kustomize) -> tuple[Any, ...]:

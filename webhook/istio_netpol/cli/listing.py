@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import assume_deny_all_option, config_option, format_option, path_argument
+from istio_netpol.cli.options import assume_deny_all_option, config_option, format_option, input_options
 
 FORMAT_NAMES = ("text", "json", "csv")
 
@@ -21,12 +21,12 @@ FORMAT_NAMES = ("text", "json", "csv")
         "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol list - -f json",
     ),
 )
-@path_argument()
+@input_options()
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
 @config_option()
 def list_connections(
-    paths: Sequence[str], format_name: str, assume_deny_all: bool, config: str | None
+    paths: Sequence[str], context: str, format_name: str, assume_deny_all: bool, config: str | None
 ) -> None:
     """List every connection that NetworkPolicies allow between workloads and address ranges.
 
@@ -40,7 +40,7 @@ def list_connections(
     from istio_netpol.report.connections import LISTINGS
 
     settings = read_settings(config)
-    snapshot = read_input(paths, kustomize_from_environment()).snapshot
+    snapshot = read_input(paths, kustomize_from_environment(), context, settings).snapshot
     if assume_deny_all:
         snapshot = with_deny_all(snapshot)
     write(LISTINGS[format_name](connections(snapshot, settings)))

@@ -79,9 +79,23 @@ class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
         return whom, int(port), Protocol(name)
 
 
-def path_argument() -> Decorator:
-    """`PATH…`: files, folders, overlays, `-`."""
-    return click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=str)
+def input_options() -> Decorator:
+    """`PATH…`: files, folders, overlays, `-`; and `--context`, without which one has to be there."""
+    paths = click.argument("paths", metavar="PATH...", nargs=-1, type=str, callback=_some_input)
+    context = click.option(
+        "--context",
+        metavar="NAME",
+        default="",
+        is_eager=True,
+        help="Read the cluster of this context of the kubeconfig, as it would be with PATH applied.",
+    )
+    return lambda command: paths(context(command))
+
+
+def _some_input(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value and not ctx.params.get("context"):
+        raise click.MissingParameter(ctx=ctx, param=param)
+    return value
 
 
 def config_option() -> Decorator:

@@ -1,0 +1,62 @@
+"""Commands that read a live cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.users import ADMIN, NOBODY
+from tests.kube.manifests import DENY_ALL, deployment
+from tests.serving.process import SOURCE_ROOT
+
+
+def run(plane: ControlPlane, *arguments: str, user: str = ADMIN) -> subprocess.CompletedProcess[str]:
+    """Runs a command with the kubeconfig of a user."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT), "KUBECONFIG": str(plane.kubeconfig(user))}
+    command = [sys.executable, "-m", "istio_netpol", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_check_judges_a_cluster_as_it_would_be_with_the_files_applied(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """The deny-all is the cluster's, the Deployment the file's: found is what apply would run into."""
+    namespace = control_plane.namespace({"istio-injection": "enabled"})
+    control_plane.create(f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies", DENY_ALL)
+    manifest = tmp_path / "web.yaml"
+    manifest.write_text(yaml.safe_dump(deployment("web", namespace)))
+    done = run(control_plane, "check", "--context", ADMIN, "--offline", "-f", "json", str(manifest))
+    assert done.returncode == 1, done.stderr
+    found = [each for each in json.loads(done.stdout)["findings"] if each["object"]["namespace"] == namespace]
+    assert {each["object"]["name"] for each in found} == {"web"}
+
+
+@pytest.mark.parametrize("arguments", [["generate"], ["list"], ["check"]])
+def test_a_cluster_is_input_enough(control_plane: ControlPlane, arguments: list[str]) -> None:
+    """No PATH is needed besides, and standard output holds nothing that does not belong there."""
+    done = run(control_plane, *arguments, "--context", ADMIN)
+    assert done.returncode in {0, 1}, done.stderr
+    assert "watching" not in done.stdout
+
+
+def test_what_may_not_be_read_is_told_at_once(control_plane: ControlPlane) -> None:
+    """Half a cluster would be judged wrongly: the command ends with the rights that are missing."""
+    done = run(control_plane, "check", "--context", NOBODY, user=NOBODY)
+    assert done.returncode == 2
+    assert 'cannot list resource "pods"' in done.stderr
+    assert 'cannot list resource "networkpolicies"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_context_is_a_sentence(control_plane: ControlPlane) -> None:
+    """The name is told, and no traceback."""
+    done = run(control_plane, "check", "--context", "elsewhere")
+    assert done.returncode == 2
+    assert "elsewhere" in done.stderr
+    assert "Traceback" not in done.stderr
