@@ -10,8 +10,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import all_pairs, bundle_proof, decisions, hostile, over_https, whole_check
-from benchmarks import all_pairs, cluster_sync, decisions, hostile, over_https, whole_check
+from benchmarks import (
+    all_pairs,
+    bundle_proof,
+    cluster_sync,
+    decisions,
+    hostile,
+    over_https,
+    whole_check,
+)
 from benchmarks.measure import Figure
 from benchmarks.plan import Plan
 from benchmarks.synthetic import SEED
