@@ -112,7 +112,7 @@ def test_pods_are_started_with_options_that_they_have(rendered: list[Manifest]) 
         started[command] = {argument.partition("=")[0] for argument in arguments}
     assert started.keys() == {"serve", "controller"}
     assert started["serve"] <= options_of(serve)
-    assert started["controller"] - CERTIFICATE_OPTIONS <= options_of(controller)
+    assert started["controller"] <= options_of(controller)
 
 
 def test_certificates_are_kept_by_one_of_two() -> None:
