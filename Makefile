@@ -15,10 +15,10 @@ BUILDER ?= $(or $(shell command -v buildah),docker)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools packages wheels image demo test lint bench lock coverage mutation clean
+.PHONY: help venv tools packages wheels image image-test demo test lint bench lock coverage mutation clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make .venv with everything that the lock pins.
 
@@ -54,7 +54,10 @@ image: wheels ## Build the image, on any BASE with Python 3.11.
 	@$(BUILDER) build $(BUILD_OPTIONS) --build-arg BASE=$(BASE) --tag $(IMAGE) .
 
 test: $(STAMP) tools ## Run all tests, two at a time.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/image $(ARGS)
+
+image-test: $(STAMP) packages ## Build the image with buildah on a base made by debootstrap, and run it; for root.
+	$(BIN)/python -m pytest tests/image $(ARGS)
 
 lint: $(STAMP) ## Check style, formatting, types and layers.
 	$(BIN)/ruff check .
