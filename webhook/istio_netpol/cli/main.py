@@ -55,7 +55,7 @@ COMMANDS: tuple[click.Command, ...] = (
 def program() -> None:
     """Keep Istio and Kyma working under deny-all NetworkPolicies.
 
-    Reads manifests from files, folders, overlays and standard input; never a cluster's API.
+    Reads manifests from files, folders, overlays and standard input, and clusters where --context names one.
     """
 
 
