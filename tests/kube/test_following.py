@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import ISTIO, defined
 from tests.cluster.users import ADMIN, NOBODY
-from tests.kube.following import connection, following, pod, pods_path
+from tests.kube.following import connection, following, pod, pods_path, wait_until
 from tests.kube.proxy import Proxy
 
-from istio_netpol.kube.cluster import Cluster
+from istio_netpol.kube.cluster import STOP_SECONDS, Cluster
+from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received
-from istio_netpol.kube.reflector import Reflector, Scope
+from istio_netpol.kube.reflector import QUIET_SECONDS, Reflector, Scope
 from istio_netpol.model.mesh import Gateway
 from istio_netpol.model.workloads import Workload
 
@@ -52,6 +56,20 @@ class Heard:
     def wait_for_pod(self, name: str, seconds: float = 30.0) -> None:
         with self.news:
             assert self.news.wait_for(lambda: name in self.pods, seconds), self.reasons
+
+
+@contextmanager
+def watching(
+    found: Connection, namespace: str, heard: Heard, quiet_seconds: float = QUIET_SECONDS
+) -> Iterator[None]:
+    """Pods are watched until the block ends."""
+    reflector = Reflector(found, Scope(PODS, namespace), heard, quiet_seconds)
+    reflector.start()
+    try:
+        yield
+    finally:
+        reflector.stop()
+        reflector.join(30)
 
 
 def test_what_is_stored_changed_and_deleted_is_known(
@@ -95,14 +113,12 @@ def test_a_broken_connection_is_resumed_where_it_broke_off(
     heard = Heard()
     with Proxy(control_plane.port) as proxy:
         found = connection(control_plane, tmp_path, port=proxy.port)
-        reflector = Reflector(found, Scope(PODS, namespace), heard)
-        reflector.start()
-        control_plane.create(pods_path(namespace), pod("before"))
-        heard.wait_for_pod("before")
-        proxy.cut()
-        control_plane.create(pods_path(namespace), pod("meanwhile"))
-        heard.wait_for_pod("meanwhile")
-        reflector.stop()
+        with watching(found, namespace, heard):
+            control_plane.create(pods_path(namespace), pod("before"))
+            heard.wait_for_pod("before")
+            proxy.cut()
+            control_plane.create(pods_path(namespace), pod("meanwhile"))
+            heard.wait_for_pod("meanwhile")
     assert heard.reasons
     assert heard.lists == 1
 
@@ -112,17 +128,15 @@ def test_a_silent_connection_is_given_up(control_plane: ControlPlane, namespace:
     heard = Heard()
     with Proxy(control_plane.port) as proxy:
         found = connection(control_plane, tmp_path, port=proxy.port)
-        reflector = Reflector(found, Scope(PODS, namespace), heard, quiet_seconds=1.0)
-        reflector.start()
-        control_plane.create(pods_path(namespace), pod("before"))
-        heard.wait_for_pod("before")
-        proxy.hush()
-        control_plane.create(pods_path(namespace), pod("meanwhile"))
-        with heard.news:
-            assert heard.news.wait_for(lambda: bool(heard.reasons), 10)
-        proxy.speak()
-        heard.wait_for_pod("meanwhile")
-        reflector.stop()
+        with watching(found, namespace, heard, quiet_seconds=1.0):
+            control_plane.create(pods_path(namespace), pod("before"))
+            heard.wait_for_pod("before")
+            proxy.hush()
+            control_plane.create(pods_path(namespace), pod("meanwhile"))
+            with heard.news:
+                assert heard.news.wait_for(lambda: bool(heard.reasons), 30)
+            proxy.speak()
+            heard.wait_for_pod("meanwhile")
 
 
 def test_what_is_too_old_to_resume_is_listed_anew(
@@ -135,17 +149,15 @@ def test_what_is_too_old_to_resume_is_listed_anew(
     heard = Heard()
     with Proxy(control_plane.port) as proxy:
         found = connection(control_plane, tmp_path, port=proxy.port)
-        reflector = Reflector(found, Scope(PODS, namespace), heard)
-        reflector.start()
-        heard.wait_for_pod("doomed")
-        proxy.hush()
-        api.request("DELETE", pods_path(namespace, "doomed") + "?gracePeriodSeconds=0")
-        control_plane.create(pods_path(namespace), pod("new"))
-        control_plane.compact()
-        control_plane.restart()
-        proxy.speak()
-        heard.wait_for_pod("new", 60)
-        reflector.stop()
+        with watching(found, namespace, heard):
+            heard.wait_for_pod("doomed")
+            proxy.hush()
+            api.request("DELETE", pods_path(namespace, "doomed") + "?gracePeriodSeconds=0")
+            control_plane.create(pods_path(namespace), pod("new"))
+            control_plane.compact()
+            control_plane.restart()
+            proxy.speak()
+            heard.wait_for_pod("new", 60)
     assert heard.pods == {"new"}
 
 
@@ -162,6 +174,21 @@ def test_an_api_server_that_comes_back_is_followed_again(
         control_plane.create(pods_path(namespace), pod("back"))
         known.wait_until(lambda: known.pods(namespace) == {"back"}, 60)
         known.wait_until(lambda: known.cluster.state().age == 0, 60)
+
+
+def test_a_cluster_that_is_not_followed_any_more_leaves_no_thread(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Where watches are silent, as nearly all are nearly always, their threads end at once nevertheless."""
+    with following(connection(control_plane, tmp_path)) as known:
+        wait_until(lambda: len(_followers()) == len(known.cluster.resources()) + 1)
+        stopped_at = time.monotonic()
+    assert not _followers()
+    assert time.monotonic() - stopped_at < STOP_SECONDS
+
+
+def _followers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name.startswith(("reflector-", "discovery"))]
 
 
 def test_missing_rights_are_told_by_verb_and_resource(control_plane: ControlPlane, tmp_path: Path) -> None:

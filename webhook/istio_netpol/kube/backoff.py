@@ -19,6 +19,7 @@ class Backoff:
         self._clock = clock
         self._limit = FIRST_SECONDS
         self._failed_at = clock() - CALM_SECONDS
+        self._random = random.Random()  # noqa: S311 (spreads clients, guards nothing)
 
     def next_wait(self) -> float:
         """Seconds to wait after a failure."""
@@ -26,7 +27,7 @@ class Backoff:
         calm = now - self._failed_at >= CALM_SECONDS + self._limit
         self._limit = FIRST_SECONDS if calm else min(LONGEST_SECONDS, self._limit * 2)
         self._failed_at = now
-        return random.uniform(self._limit / 2, self._limit)  # noqa: S311 (spreads clients, guards nothing)
+        return self._random.uniform(self._limit / 2, self._limit)
 
     def succeeded(self) -> None:
         """Begins anew: what failed works again."""

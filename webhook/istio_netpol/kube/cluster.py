@@ -25,6 +25,10 @@ off, as that of a deleted CRD does, brings it forward."""
 
 SOON_SECONDS = 1.0
 
+STOP_SECONDS = 10.0
+"""For how long the end of all threads is waited for; what is still waiting for an answer then dies with the
+process."""
+
 MIRRORED = ("", "Endpoints")
 """Not watched: the API server mirrors every Endpoints object into EndpointSlices."""
 
@@ -85,19 +89,26 @@ class Cluster:
         self._news = threading.Event()
         self._doubt = threading.Event()
         self._undiscovered = "the kinds that the API server serves are not known yet"
+        self._discovery = threading.Thread(target=self._discover, name="discovery", daemon=True)
         self._log = structlog.get_logger("kube")
 
     def start(self) -> None:
         """Starts watching in threads of its own; returns at once."""
-        threading.Thread(target=self._discover, name="discovery", daemon=True).start()
+        self._discovery.start()
 
     def stop(self) -> None:
-        """Ends all threads."""
+        """Ends all threads; returns when they have ended, or after a few seconds."""
+        ends = time.monotonic() + STOP_SECONDS
         self._stopped.set()
         self._doubt.set()
+        if self._discovery.is_alive():
+            self._discovery.join(STOP_SECONDS)
         with self._lock:
-            for watched in self._watched.values():
-                watched.reflector.stop()
+            reflectors = [watched.reflector for watched in self._watched.values()]
+        for reflector in reflectors:
+            reflector.stop()
+        for reflector in reflectors:
+            reflector.join(max(0.0, ends - time.monotonic()))
 
     def state(self) -> SourceState:
         """The newest snapshot, and for how long some part of it may have been stale. `problems` say what
@@ -232,7 +243,8 @@ class Cluster:
                 self._undiscovered = f"the kinds that the API server serves are not known: {error}"
                 expected = isinstance(error, ApiError)
                 self._log.warning("discovery failed", reason=str(error), exc_info=not expected)
-            self._stopped.wait(SOON_SECONDS)
+            if self._stopped.wait(SOON_SECONDS):
+                return
             self._doubt.wait(DISCOVERY_SECONDS if not self._undiscovered else 0.0)
             self._doubt.clear()
 

@@ -80,11 +80,11 @@ class Connection:
         with _Response(self._send(method, path, query, headers, body, READ_SECONDS)) as response:
             return response.body()
 
-    def stream(self, path: str, query: Query, quiet_seconds: float) -> Iterator[bytes]:
-        """Opens an answer that goes on; its lines as they come. Silence for so long is an error."""
+    def stream(self, path: str, query: Query, quiet_seconds: float) -> Stream:
+        """Opens an answer that goes on. Silence for so long is an error."""
         response = _Response(self._send("GET", path, query, {"Accept": JSON}, None, quiet_seconds))
         response.__enter__()
-        return _lines(response)
+        return Stream(response)
 
     def _send(
         self,
@@ -117,6 +117,21 @@ class Connection:
             raise _unreachable(error) from error
 
 
+class Stream:
+    """An answer that goes on, as its lines."""
+
+    def __init__(self, response: _Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        with contextlib.closing(self._response):
+            yield from self._response.lines()
+
+    def break_off(self) -> None:
+        """Makes who reads the lines find their end now; for another thread to call."""
+        self._response.break_off()
+
+
 class _Response:
     """An answer that is read once; as a context manager it gives its connection back, or closes it."""
 
@@ -141,6 +156,11 @@ class _Response:
             self._response.close()
         self._response.release_conn()
 
+    def break_off(self) -> None:
+        # Refused where nothing is read any more, and where the other side was faster.
+        with contextlib.suppress(ValueError, RuntimeError, OSError):
+            self._response.shutdown()
+
     def body(self) -> bytes:
         try:
             return self._response.read()
@@ -157,11 +177,6 @@ class _Response:
             raise _unreachable(error) from error
         if rest:
             yield rest
-
-
-def _lines(response: _Response) -> Iterator[bytes]:
-    with contextlib.closing(response):
-        yield from response.lines()
 
 
 class _Status(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ import structlog
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.backoff import Backoff
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import Connection, Stream
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import (
     Received,
@@ -90,15 +90,24 @@ class Reflector:
         self._backoff = Backoff(clock)
         self._stopped = threading.Event()
         self._version = ""
+        self._stream: Stream | None = None
+        self._thread = threading.Thread(target=self.run, name=f"reflector-{scope}", daemon=True)
         self._log = structlog.get_logger("kube").bind(resource=str(scope))
 
     def start(self) -> None:
         """Starts a thread; returns at once."""
-        threading.Thread(target=self.run, name=f"reflector-{self._scope}", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread when the API server says something next, or after `quiet_seconds`."""
+        """Ends the thread soon: a watch is broken off, a request that is under way is answered first."""
         self._stopped.set()
+        if stream := self._stream:
+            stream.break_off()
+
+    def join(self, seconds: float) -> None:
+        """Returns when the thread has ended, or after so many seconds."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
     def run(self) -> None:
         """Lists and watches until stopped; whatever goes wrong is tried again, later each time."""
@@ -118,6 +127,8 @@ class Reflector:
                 self._failed("an error inside istio-netpol; its log has the details", 0)
 
     def _failed(self, reason: str, status: int) -> None:
+        if self._stopped.is_set():
+            return
         self._sink.failed(self._scope, reason)
         self._log.warning("the watch broke off", reason=reason, status=status)
         self._stopped.wait(self._backoff.next_wait())
@@ -146,11 +157,11 @@ class Reflector:
             ("timeoutSeconds", str(WATCH_SECONDS)),
             *self._selection(),
         ]
-        lines = self._connection.stream(self._path, query, self._quiet_seconds)
+        self._stream = self._connection.stream(self._path, query, self._quiet_seconds)
         self._sink.heard(self._scope)
-        for line in lines:
+        for line in self._stream:
             if self._stopped.is_set():
-                return
+                break
             self._take(line)
             self._sink.heard(self._scope)
 
