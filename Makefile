@@ -7,6 +7,7 @@ STAMP  := .venv/.stamp
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
 PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --no-input --disable-pip-version-check --only-binary :all: \
     --require-hashes
+APT_RETRIES := --option Acquire::Retries=5
 PIP_COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile pyproject.toml
 
 BASE    ?= python:3.11-slim-bookworm
@@ -35,8 +36,9 @@ tools: $(STAMP) ## Build the programs that the tests run: a real API server, kub
 	@$(BIN)/python -m tests.tools.build
 
 packages: ## Install the Debian packages that the image's test needs; for root.
-	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { apt-get update --quiet=2 && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends buildah debootstrap; }
+	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { \
+	    apt-get $(APT_RETRIES) update --quiet=2 && \
+	    DEBIAN_FRONTEND=noninteractive apt-get $(APT_RETRIES) install --quiet=2 --yes --no-install-recommends buildah debootstrap; }
 
 wheels: build/wheels/.stamp ## Lay out the wheels that the image is built from: the lock's, pip's and ours.
 
@@ -54,7 +56,7 @@ image: wheels ## Build the image, on any BASE with Python 3.11.
 	@$(BUILDER) build $(BUILD_OPTIONS) --build-arg BASE=$(BASE) --tag $(IMAGE) .
 
 test: $(STAMP) tools ## Run all tests, two at a time.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/image $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 image-test: $(STAMP) packages ## Build the image with buildah on a base made by debootstrap, and run it; for root.
 	$(BIN)/python -m pytest tests/image $(ARGS)

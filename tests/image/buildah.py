@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "image"
 BASE, IMAGE = "localhost/base:bookworm", "localhost/istio-netpol:test"
 STORE = ("buildah", "--root", f"{FOLDER / 'storage'}", "--runroot", f"{FOLDER / 'run'}")
+SUITE = "bookworm"
+WAITS = (5.0, 20.0, 60.0)
+"""Seconds between tries to reach Debian's mirror."""
+
 PROGRAMS = ("buildah", "debootstrap", "chroot", "unshare", "mount")
 
 
@@ -63,12 +68,30 @@ def build() -> str:
 
 def _make_base() -> None:
     base = FOLDER / "base"
-    shutil.rmtree(base, ignore_errors=True)
-    run("debootstrap", "--variant=minbase", "--include=python3", "bookworm", base)
+    for rest in WAITS:
+        try:
+            _bootstrap(base)
+            break
+        except AssertionError:  # mirrors have bad minutes
+            time.sleep(rest)
+    else:
+        _bootstrap(base)
     container = buildah("from", "scratch").strip()
     buildah("add", container, base, "/")
     buildah("commit", "--rm", container, BASE)
     shutil.rmtree(base)
+
+
+def _bootstrap(base: Path) -> None:
+    """Debian's smallest system with Python, from the mirror that this machine's apt uses; what was fetched
+    before a failure is not fetched again."""
+    shutil.rmtree(base, ignore_errors=True)
+    packages = FOLDER / "packages"
+    packages.mkdir(exist_ok=True)
+    targets = run("apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages")
+    mirrors = [line.split()[1] for line in targets.splitlines() if line.split()[0] == SUITE]
+    options = ("--variant=minbase", "--include=python3", f"--cache-dir={packages}")
+    run("debootstrap", *options, SUITE, base, *mirrors[:1])
 
 
 def remove() -> None:
