@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import ISTIO, defined
@@ -15,11 +16,11 @@ from tests.kube.following import connection, following, pod, pods_path, wait_unt
 from tests.kube.proxy import Proxy
 
 from istio_netpol.kube.cluster import STOP_SECONDS, Cluster
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import Connection, Query, Stream
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received
 from istio_netpol.kube.reflector import QUIET_SECONDS, Reflector, Scope
-from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.mesh import AuthorizationPolicy, Gateway
 from istio_netpol.model.workloads import Workload
 
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
@@ -56,6 +57,18 @@ class Heard:
     def wait_for_pod(self, name: str, seconds: float = 30.0) -> None:
         with self.news:
             assert self.news.wait_for(lambda: name in self.pods, seconds), self.reasons
+
+
+class Watches(Connection):
+    """A connection that remembers from which resource version each watch began."""
+
+    def __init__(self, found: Connection) -> None:
+        super().__init__(found._client)
+        self.versions: list[str] = []
+
+    def stream(self, path: str, query: Query, quiet_seconds: float) -> Stream:
+        self.versions.append(dict(query)["resourceVersion"])
+        return super().stream(path, query, quiet_seconds)
 
 
 @contextmanager
@@ -121,6 +134,55 @@ def test_a_broken_connection_is_resumed_where_it_broke_off(
             heard.wait_for_pod("meanwhile")
     assert heard.reasons
     assert heard.lists == 1
+
+
+def test_a_quiet_watch_resumes_from_a_bookmark(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Where nothing happens to what is watched, the watch moves on nevertheless with what happens beside it,
+    so that it never becomes too old to resume."""
+    heard = Heard()
+    found = Watches(connection(control_plane, tmp_path))
+    beside = control_plane.namespace()
+    reflector = Reflector(found, Scope(PODS, namespace), heard, watch_seconds=5)
+    reflector.start()
+    try:
+        wait_until(lambda: len(found.versions) == 1)
+        control_plane.create(pods_path(beside), pod("other"))
+        wait_until(lambda: len(found.versions) == 2)
+    finally:
+        reflector.stop()
+        reflector.join(30)
+    assert int(found.versions[1]) > int(found.versions[0])
+    assert (heard.lists, heard.reasons) == (1, [])
+
+
+def test_an_object_that_cannot_be_read_is_told_and_the_others_are_known(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """One tenant's nonsense costs the others nothing, and is forgotten once it is put right."""
+
+    def authorization(name: str, port: str) -> dict[str, Any]:
+        return {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "AuthorizationPolicy",
+            "metadata": {"name": name},
+            "spec": {"rules": [{"to": [{"operation": {"ports": [port]}}]}]},
+        }
+
+    path = f"/apis/security.istio.io/v1/namespaces/{namespace}/authorizationpolicies"
+    with defined(control_plane, ISTIO):
+        control_plane.create(path, authorization("broken", "http"))
+        control_plane.create(path, authorization("sound", "8080"))
+        with following(connection(control_plane, tmp_path)) as known:
+            assert known.names(AuthorizationPolicy, namespace) == {"sound"}
+            assert known.cluster.unreadable() == {f"AuthorizationPolicy/{namespace}/broken"}
+            right = control_plane.api().request("GET", f"{path}/broken").object
+            right["spec"] = {}
+            assert control_plane.api().request("PUT", f"{path}/broken", right).status == 200
+            both = {"broken", "sound"}
+            known.wait_until(lambda: known.names(AuthorizationPolicy, namespace) == both)
+            assert not known.cluster.unreadable()
 
 
 def test_a_silent_connection_is_given_up(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:

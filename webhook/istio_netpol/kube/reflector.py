@@ -81,12 +81,14 @@ class Reflector:
         scope: Scope,
         sink: Sink,
         quiet_seconds: float = QUIET_SECONDS,
+        watch_seconds: int = WATCH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._scope = scope
         self._sink = sink
         self._quiet_seconds = quiet_seconds
+        self._watch_seconds = watch_seconds
         self._backoff = Backoff(clock)
         self._stopped = threading.Event()
         self._version = ""
@@ -154,7 +156,7 @@ class Reflector:
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", self._version),
-            ("timeoutSeconds", str(WATCH_SECONDS)),
+            ("timeoutSeconds", str(self._watch_seconds)),
             *self._selection(),
         ]
         self._stream = self._connection.stream(self._path, query, self._quiet_seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 
@@ -11,6 +10,7 @@ import structlog
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.model.settings import Settings
+from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
 
@@ -75,9 +75,6 @@ class ClusterWatch:
         snapshot = self._cluster.state().snapshot
         self._table = FlowTable.of(snapshot, self._settings).indexed()
         self._reviewer.take(self._table)
-        # Most of it stays as long as the process: a collection need not walk it while reviews wait.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
+        keep_what_is_left()
         self._metrics.loaded(good=True)
         self._log.info("the source was read", objects=snapshot.object_count)

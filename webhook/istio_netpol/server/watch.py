@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 
@@ -14,6 +13,7 @@ from istio_netpol.dns.budget import Budget
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.folder_source import FolderSource
+from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
 
@@ -83,10 +83,7 @@ class Watch:
             return
         table = FlowTable.of(state.snapshot, self._settings).indexed()
         self._reviewer.take(table)
-        # What the table holds stays until the next one: a collection need not walk it while reviews wait.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
+        keep_what_is_left()
         self._failure = ""
         self._log.info("the source was read", objects=state.snapshot.object_count)
         self._complete(table)
