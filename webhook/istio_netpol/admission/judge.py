@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.admission import message
+from istio_netpol.admission.cleared import Asked, Cleared, pods_of
 from istio_netpol.admission.decision import (
     ADMITTED,
     Circumstances,
@@ -17,7 +18,7 @@ from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.reviews import Request
 from istio_netpol.admission.scope import is_judged, namespace_of
 from istio_netpol.analysis.flow_table import FlowTable
-from istio_netpol.analysis.impact import review_change
+from istio_netpol.analysis.impact import Impact, review_change
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
@@ -28,6 +29,9 @@ from istio_netpol.model.settings import Mode
 from istio_netpol.model.workloads import Namespace, Workload
 
 SOURCE = "the request"
+KNOWN = Impact()
+"""No impact, as an earlier review has found; told apart by identity from one that was worked out now."""
+
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 """Who empties a namespace that was deleted, perhaps before the snapshot shows that it was."""
 
@@ -48,29 +52,57 @@ class Change:
         return len(self.put) == len(self.old) and all(map(say_the_same, self.put, self.old))
 
 
-def decide(request: Request, table: FlowTable, resolver: Resolver, *, mutating: bool) -> Decision:
-    """The decision on a request; what to write is the caller's to do."""
+def decide(
+    request: Request, table: FlowTable, resolver: Resolver, *, mutating: bool, cleared: Cleared | None = None
+) -> Decision:
+    """The decision on a request; what to write is the caller's to do. What is `cleared` is not worked out
+    again."""
     settings = table.settings.admission
     if not is_judged(request, settings):
         return ADMITTED
     change = change_of(request)
     namespace = namespace_of(request)
-    labels = _labels_after(namespace, change, table)
-    effective = effective_mode(namespace, labels, settings)
+    effective = effective_mode(namespace, _labels_after(namespace, change, table), settings)
     if effective.mode is Mode.OFF or (mutating and effective.mode is not Mode.AUGMENT):
         return ADMITTED
     if change.problems:
         return ADMITTED if mutating else Decision(warnings=message.refusals(map(str, change.problems)))
     if _passes(request, change, table):
         return ADMITTED
-    impact = review_change(table, change.put, change.remove, resolver, change.old, namespace)
+    impact = _impact(request, change, table, resolver, effective.mode, cleared or Cleared())
     circumstances = Circumstances(
         request.described, effective.mode, bool(request.dry_run), _is_spared(change, table)
     )
     if mutating:
-        return decide_mutation(circumstances, impact)
-    decision = _remarked(decide_validation(circumstances, impact), effective.remark)
-    return replace(decision, admitted=_admitted(request, change)) if decision.allowed else decision
+        decision = decide_mutation(circumstances, impact)
+    else:
+        decision = _remarked(decide_validation(circumstances, impact), effective.remark)
+    admitted = _admitted(request, change) if decision.allowed and not mutating else ()
+    return replace(decision, admitted=admitted, worked_out=impact is not KNOWN)
+
+
+def _impact(
+    request: Request, change: Change, table: FlowTable, resolver: Resolver, mode: Mode, cleared: Cleared
+) -> Impact:
+    """What the request costs. Where pods are not to start without their flows, it does not excuse new ones
+    that others like them run without."""
+    pods = pods_of(request, change.put, table)
+    if cleared.has(pods, table):
+        return KNOWN
+    is_kept_whole = mode is Mode.AUGMENT or table.settings.admission.deny_controlled_pods
+    asked = Asked(resolver)
+    impact = review_change(
+        table,
+        change.put,
+        change.remove,
+        asked,
+        change.old,
+        namespace_of(request),
+        starting=is_kept_whole and request.operation == "CREATE",
+    )
+    if impact == KNOWN and not asked.anything:
+        cleared.add(pods, table)
+    return impact
 
 
 def change_of(request: Request) -> Change:

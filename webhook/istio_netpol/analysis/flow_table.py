@@ -9,6 +9,7 @@ from typing import Any
 
 from istio_netpol.analysis.cluster_addresses import cluster_addresses
 from istio_netpol.analysis.concern import Concern
+from istio_netpol.analysis.currency import Currency
 from istio_netpol.analysis.hosts import HostLimits
 from istio_netpol.analysis.postings import Postings
 from istio_netpol.analysis.subjects import Key, subjects_in, subjects_named
@@ -52,12 +53,15 @@ def needs_of(subject: Any, view: MeshView) -> Needs:
 
 class FlowTable:
     """The needs of every object of one snapshot. `stored` is that snapshot as it was read, without what
-    injection adds to it."""
+    injection adds to it; `currency` says for how long answers hold that go by it."""
 
-    def __init__(self, stored: Snapshot, view: MeshView, needs: Mapping[Key, Needs]) -> None:
+    def __init__(
+        self, stored: Snapshot, view: MeshView, needs: Mapping[Key, Needs], currency: Currency | None = None
+    ) -> None:
         self.stored = stored
         self.view = view
         self.needs = needs
+        self.currency = currency or Currency()
 
     @classmethod
     def of(cls, stored: Snapshot, settings: Settings) -> FlowTable:
@@ -87,7 +91,7 @@ class FlowTable:
         merged = {**self.needs, **after}
         for key in [key for key, needs in after.items() if needs == NOTHING]:
             del merged[key]
-        table = FlowTable(stored, view, merged)
+        table = FlowTable(stored, view, merged, self.currency.after(put, remove, self.stored, stored))
         pairs = [(key, self.needs.get(key, NOTHING), needs) for key, needs in after.items()]
         table._users = self._users.moved((key, old.uses, new.uses) for key, old, new in pairs)
         table._by_namespace = self._by_namespace.moved(
@@ -112,7 +116,8 @@ class FlowTable:
         found = ((each.ref.key, needs_of(each, view)) for each in objects)
         added = {key: needs for key, needs in found if needs != NOTHING}
         needs = {**self.needs, **added} if added else self.needs
-        table = FlowTable(self.stored.with_changes(objects), view, needs)
+        stored, currency = self.stored.with_changes(objects), self.currency.with_objects(objects)
+        table = FlowTable(stored, view, needs, currency)
         # Worked out here, since what a short-lived table works out for itself is lost with it.
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
         return table

@@ -45,18 +45,21 @@ def review_change(
     resolver: Resolver,
     old: Sequence[Any] = (),
     submitter: str = "",
+    *,
+    starting: bool = False,
 ) -> Impact:
     """Judges the flows that storing and deleting these decoded objects concerns, before against after.
 
     `old` are the objects as they are stored today, for the case that the table has not seen them yet.
-    `submitter` is the namespace in whose name the change is made, and policies may be written.
+    `submitter` is the namespace in whose name the change is made, and policies may be written. `starting`
+    says that the pods of the change need their flows, whether or not pods like them lack them already.
     """
     unseen = [each for each in old if each.ref.key not in table.needs and not table.snapshot.holds(each)]
     before = table.with_objects(unseen) if unseen else table
     snapshot = _snapshot_after(before, put, remove)
     after = FlowJudge(MeshView(snapshot, table.settings), gate_of(before, resolver))
     changed = (*put, *remove)
-    review = _Review(before, after, changed, submitter)
+    review = _Review(before, after, changed, submitter, starting)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
     policies = review.writer.policies()
     keys = {each.ref.key for each in changed}
@@ -84,7 +87,10 @@ def _snapshot_after(before: FlowTable, put: Sequence[Any], remove: Sequence[Any]
 class _Review:
     """One change, seen from before and from after."""
 
-    def __init__(self, table: FlowTable, after: FlowJudge, changed: tuple[Any, ...], submitter: str) -> None:
+    def __init__(
+        self, table: FlowTable, after: FlowJudge, changed: tuple[Any, ...], submitter: str, starting: bool
+    ) -> None:
+        self._starting = starting
         self._table = table
         self._view = after.view
         self._changed = changed
@@ -101,7 +107,9 @@ class _Review:
         known, needed, unnamed = self._flows()
         self._count_hosts(needed.values())
         for key, flow in needed.items():
-            if not self._after.is_plainly_allowed(flow) and not self._was_denied(known.get(key)):
+            if self._after.is_plainly_allowed(flow):
+                continue
+            if self._is_of_a_start(flow) or not self._was_denied(known.get(key)):
                 self.writer.take(flow)
         for finding in unnamed + self.writer.findings():
             is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in self._own
@@ -118,6 +126,13 @@ class _Review:
                 if policy.ref.key not in self._own:
                     for flow in self._table.needs.get(policy.ref.key, NOTHING).flows:
                         self._before.resolved(flow)
+
+    def _is_of_a_start(self, flow: RequiredFlow) -> bool:
+        """Whether pods that start are one end of a flow."""
+        ends = (flow.source, flow.destination)
+        return self._starting and any(
+            isinstance(end, PodsPeer) and end.workload.ref.key in self._own for end in ends
+        )
 
     def _was_denied(self, flow: RequiredFlow | None) -> bool:
         if flow is None:

@@ -71,15 +71,19 @@ class ControlPlane:
     def settled(self) -> tuple[object, ...]:
         """What the needs of every proxy rest on: two snapshots in which this is equal differ for those only
         whom a change of theirs concerns. The Services count without an istiod too: a stand-in has their
-        ports."""
+        ports. Stand-ins themselves don't: each view makes its own, the same by the same settings."""
+        dns = (each for each in self.dns_targets if not self._is_assumed(each[0]))
         return (
             self.real_istiods,
             frozenset(each.namespace for each in self._labelled_istiods),
             self._istiod_services,
             self._mesh_configs,
-            self.dns_targets,
+            tuple(dns),
             self.api_server,
         )
+
+    def _is_assumed(self, peer: Peer) -> bool:
+        return isinstance(peer, PodsPeer) and peer.workload in self._stand_ins
 
     @cached_property
     def _istiod_services(self) -> tuple[Service, ...]:

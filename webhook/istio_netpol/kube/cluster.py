@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -16,6 +16,7 @@ from istio_netpol.kube.discovery import Resource, served
 from istio_netpol.kube.objects import Name, Received
 from istio_netpol.kube.reflector import Reflector, Scope
 from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.model.contents import say_the_same
 from istio_netpol.model.interfaces import SourceState
 from istio_netpol.model.snapshot import Snapshot
 
@@ -278,10 +279,4 @@ class Cluster:
 
 
 def _same(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
-    return len(before) == len(after) and all(map(_equal, before, after))
-
-
-def _equal(left: Any, right: Any) -> bool:
-    return type(left) is type(right) and all(
-        getattr(left, each.name) == getattr(right, each.name) for each in fields(left)
-    )
+    return len(before) == len(after) and all(map(say_the_same, before, after))

@@ -30,6 +30,12 @@ class Metrics:
             registry=registry,
             buckets=SECONDS,
         )
+        self._evaluations = Counter(
+            "istio_netpol_evaluations",
+            "Requests for which the rules were asked. The others could not matter, or were answered before.",
+            ("webhook",),
+            registry=registry,
+        )
         self._findings = Counter(
             "istio_netpol_findings",
             "Reviews in which a rule found something.",
@@ -67,6 +73,8 @@ class Metrics:
             self._reviews.labels(webhook, "error").inc()
             return
         self._reviews.labels(webhook, "allowed" if answer.decision.allowed else "denied").inc()
+        if answer.decision.worked_out:
+            self._evaluations.labels(webhook).inc()
         for rule in answer.decision.rules:
             self._findings.labels(rule).inc()
         self.stored(answer.stored)

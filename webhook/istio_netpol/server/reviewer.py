@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from istio_netpol.admission import message
+from istio_netpol.admission.cleared import Cleared
 from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.judge import decide
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
+from istio_netpol.model.contents import say_the_same
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
@@ -23,7 +25,6 @@ LOOKUP_SECONDS = 3.0
 PENDING_SECONDS = 5.0
 """How long a policy that was written, or admitted, counts as stored before the source has shown it: who
 applies what a denial shows and repeats the request at once is through."""
-
 
 MOST_READS = 4
 """In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""
@@ -59,6 +60,7 @@ class Reviewer:
         self._live = live
         self._clock = clock
         self._lock = threading.Lock()
+        self._cleared = Cleared()
         self._table: FlowTable | None = None
         self._pending: dict[tuple[str, str], tuple[NetworkPolicy, float]] = {}
 
@@ -88,7 +90,7 @@ class Reviewer:
         if table is None:
             return Answer(503, b"", request, reason=NOT_READY)
         resolver = Budget(self._resolver, LOOKUP_SECONDS)
-        decision = decide(request, table, resolver, mutating=mutating)
+        decision = decide(request, table, resolver, mutating=mutating, cleared=self._cleared)
         if not decision.allowed and (fresh := self._fresher(table, decision.missed)) is not None:
             decision = decide(request, fresh, resolver, mutating=mutating)
         self._expect(decision.admitted)
@@ -110,7 +112,7 @@ class Reviewer:
             if found is None:
                 continue
             known = {each.name: each for each in table.snapshot.of_type(NetworkPolicy, namespace)}
-            put += [each for each in found if not _same(known.pop(each.name, None), each)]
+            put += [each for each in found if not say_the_same(known.pop(each.name, None), each)]
             remove += known.values()
         return table.with_changes(put, remove) if put or remove else None
 
@@ -129,12 +131,6 @@ class Reviewer:
             self._pending.update({(each.namespace, each.name): (each, now) for each in policies})
             if self._table is not None:
                 self._table = self._table.with_objects(policies)
-
-
-def _same(left: NetworkPolicy | None, right: NetworkPolicy) -> bool:
-    return left is not None and all(
-        getattr(left, each.name) == getattr(right, each.name) for each in fields(NetworkPolicy)
-    )
 
 
 def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:

@@ -1,0 +1,251 @@
+"""What is worked out once for a Deployment, its ReplicaSet and its pods, and when it is worked out again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import tests.strategies  # noqa: F401 (loads the profile of laws)
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.admission.objects import (
+    CONTROL_PLANE,
+    Manifest,
+    allow,
+    deny_all,
+    deployment,
+    manifest,
+    namespace,
+    owned_by,
+    pod,
+    pod_template,
+    policy,
+    service,
+)
+from tests.admission.state import Answers, State, asked, identity, written
+from tests.admission.test_laws import answered, namespaced, states
+
+from istio_netpol.admission.cleared import Cleared
+from istio_netpol.admission.decision import Decision
+from istio_netpol.admission.judge import decide
+from istio_netpol.manifests.decode import decode
+from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.settings import AdmissionSettings, Settings
+
+HASHED = {"app": "cart", "pod-template-hash": "6d4"}
+CART = deployment("shop/cart")
+REPLICA_SET = manifest(
+    "ReplicaSet",
+    "shop/cart-6d4",
+    {"selector": {"matchLabels": HASHED}, "template": pod_template(HASHED)},
+    ownerReferences=[owned_by("Deployment", "cart")],
+)
+POD = pod("shop/cart-6d4-x", HASHED, ("ReplicaSet", "cart-6d4"))
+OPEN = allow("shop/mesh", egress=[{}])
+HOSTS = {"keys.example.com": "203.0.113.7", "api.example.com": "203.0.113.8"}
+
+
+class Watched:
+    """A cluster that changes object by object, and what one replica of the webhook remembers of it."""
+
+    def __init__(self, state: State) -> None:
+        self.table = state.table.indexed()
+        self.stored = {identity(each): each for each in state.stored}
+        self.cleared = Cleared()
+
+    def ask(self, new: Manifest, *, mutating: bool = False) -> Decision:
+        return self._decided(new, mutating, self.cleared)
+
+    def ask_anew(self, new: Manifest, *, mutating: bool = False) -> Decision:
+        """The answer of a replica that remembers nothing."""
+        return self._decided(new, mutating, None)
+
+    def _decided(self, new: Manifest, mutating: bool, cleared: Cleared | None) -> Decision:
+        request = asked(new, self.stored.get(identity(new)))
+        return decide(request, self.table, Answers(HOSTS), mutating=mutating, cleared=cleared)
+
+    def put(self, *manifests: Manifest) -> None:
+        values = [value for each in manifests for value in _decoded(each)]
+        self.stored |= {identity(each): each for each in manifests}
+        self.table = self.table.with_changes(values)
+
+    def remove(self, *manifests: Manifest) -> None:
+        values = [value for each in manifests for value in _decoded(each)]
+        for each in manifests:
+            del self.stored[identity(each)]
+        self.table = self.table.with_changes((), values)
+
+
+def _decoded(each: Manifest) -> list[Any]:
+    values, problems = decode(RawObject(each, "stored", 0))
+    assert not problems, problems
+    return values
+
+
+def shop(mode: str = "reject", *objects: Manifest, settings: Settings | None = None) -> Watched:
+    """A namespace under deny-all in which a sidecar has what it needs."""
+    base = [*CONTROL_PLANE, namespace("shop", mode), deny_all("shop"), OPEN]
+    return Watched(State([*base, *objects], settings or Settings(), HOSTS))
+
+
+def test_a_deployment_its_replica_set_and_its_pods_are_worked_out_once() -> None:
+    """Whether or not what was admitted before is known to be stored by then."""
+    cluster = shop()
+    assert cluster.ask(CART).worked_out
+    assert not cluster.ask(REPLICA_SET).worked_out
+    cluster.put(CART)
+    assert not cluster.ask(POD).worked_out
+    cluster.put(REPLICA_SET, POD)
+    assert not cluster.ask(pod("shop/cart-6d4-y", HASHED, ("ReplicaSet", "cart-6d4"))).worked_out
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pod("shop/cart-6d4-x", {**HASHED, "tier": "back"}, ("ReplicaSet", "cart-6d4")),
+        pod("shop/cart-6d4-x", HASHED, ("ReplicaSet", "other-6d4")),
+        pod("shop/cart-6d4-x", HASHED),
+        {**POD, "spec": {**POD["spec"], "hostNetwork": True}},
+        {**POD, "spec": {**POD["spec"], "serviceAccountName": "other"}},
+        {**POD, "spec": pod_template({}, 9090)["spec"]},
+        {**POD, "metadata": {**POD["metadata"], "annotations": {"istio-netpol.io/calls": "10.0.0.1:80"}}},
+        {**POD, "metadata": {**POD["metadata"], "namespace": "else"}},
+    ],
+    ids=["labels", "owner", "no-owner", "host-network", "account", "ports", "calls", "namespace"],
+)
+def test_a_pod_that_differs_is_worked_out_whatever_owner_it_claims(other: Manifest) -> None:
+    """An ownerReference that a tenant writes proves nothing: what counts is what rules read."""
+    cluster = shop("reject", namespace("else", "reject"))
+    cluster.ask(CART)
+    assert cluster.ask(other).worked_out
+
+
+def test_a_forged_owner_hides_no_missing_flow() -> None:
+    """A pod that borrows the name of an admitted Deployment, with labels of its own, is refused as any."""
+    selects = {"podSelector": {"matchLabels": {"app": "cart"}}, "policyTypes": ["Egress"], "egress": [{}]}
+    settings = Settings(admission=AdmissionSettings(deny_controlled_pods=True))
+    base = [*CONTROL_PLANE, namespace("shop", "reject"), deny_all("shop"), policy("shop/cart", selects)]
+    cluster = Watched(State(base, settings, HOSTS))
+    assert cluster.ask(CART).allowed
+    assert not cluster.ask(pod("shop/cart-6d4-x", {"app": "thief"}, ("ReplicaSet", "cart-6d4"))).allowed
+
+
+def test_a_label_of_single_pods_counts_where_a_selector_names_it() -> None:
+    """A policy for one revision tells its pods from those of the Deployment."""
+    narrow = {
+        "podSelector": {"matchLabels": {"pod-template-hash": "6d4"}},
+        "policyTypes": ["Egress"],
+        "egress": [{"ports": [{"port": 80}]}],
+    }
+    cluster = shop("reject", policy("shop/revision", narrow))
+    cluster.ask(CART)
+    assert cluster.ask(POD).worked_out
+
+
+@pytest.mark.parametrize("operation", ["put", "remove"])
+def test_any_other_change_has_it_worked_out_again(operation: str) -> None:
+    """A policy that went, a Service that came: it may concern the next pod."""
+    cluster = shop("reject")
+    cluster.ask(CART)
+    if operation == "put":
+        cluster.put(service("shop/cart"))
+    else:
+        cluster.remove(OPEN)
+    assert cluster.ask(REPLICA_SET).worked_out
+
+
+def test_a_policy_that_is_gone_is_noticed_by_the_next_pod() -> None:
+    """In mode augment it is written again before a pod of the older Deployment starts."""
+    cluster = shop("augment")
+    for made in (CART, REPLICA_SET, POD):
+        assert not cluster.ask(made, mutating=True).write
+        cluster.put(made)
+    cluster.remove(OPEN)
+    again = pod("shop/cart-6d4-y", HASHED, ("ReplicaSet", "cart-6d4"))
+    missing = cluster.ask(again, mutating=True)
+    assert [each.key.rpartition("-")[0] for each in missing.write] == [
+        "shop/dns-cart",
+        "shop/proxy-to-istiod-cart",
+    ]
+    cluster.put(*written(missing))
+    assert not cluster.ask(again, mutating=True).write
+
+
+def test_a_pod_without_its_mesh_is_refused_where_administrators_want_none() -> None:
+    """However long its Deployment has been there."""
+    settings = Settings(admission=AdmissionSettings(deny_controlled_pods=True))
+    cluster = shop("reject", CART, REPLICA_SET, settings=settings)
+    assert cluster.ask(POD).allowed
+    cluster.remove(OPEN)
+    assert not cluster.ask(POD).allowed
+
+
+def test_pods_that_come_together_are_judged_together() -> None:
+    """Two Deployments that were admitted one after the other may need each other."""
+    cluster = shop("reject")
+    cluster.ask(CART)
+    cluster.put(CART, deployment("shop/ledger"))
+    assert cluster.ask(REPLICA_SET).worked_out
+
+
+def test_a_pod_that_gets_its_address_changes_nothing() -> None:
+    """Status is written to pods all the time."""
+    cluster = shop("reject", POD)
+    cluster.ask(deployment("shop/ledger"))
+    cluster.put({**POD, "status": {"podIP": "10.1.2.3", "podIPs": [{"ip": "10.1.2.3"}]}})
+    assert not cluster.ask(deployment("shop/ledger")).worked_out
+
+
+def test_what_there_is_to_say_is_said_each_time() -> None:
+    """Refusals and warnings are not remembered, nor what depends on the addresses of a host."""
+    refused = Watched(State([*CONTROL_PLANE, namespace("shop", "reject"), deny_all("shop")], hosts=HOSTS))
+    assert [refused.ask(CART).allowed for _ in range(2)] == [False, False]
+    block = {
+        "podSelector": {},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": [{"ipBlock": {"cidr": "203.0.113.8/32"}}]}],
+    }
+    caller = deployment("shop/cart", calls="api.example.com:443")
+    looked_up = Watched(
+        State(
+            [*CONTROL_PLANE, namespace("shop", "reject", injected=False), policy("shop/api", block)],
+            hosts=HOSTS,
+        )
+    )
+    assert [looked_up.ask(caller).allowed for _ in range(2)] == [True, True]
+    assert looked_up.ask(caller).worked_out
+
+
+def test_only_so_much_is_remembered() -> None:
+    """A tenant who creates pods of ever other labels does not fill the webhook's memory."""
+    cluster = shop()
+    cluster.cleared = Cleared(most=2)
+    for name in ("a", "b", "c"):
+        cluster.ask(deployment(f"shop/{name}"))
+    assert not cluster.ask(deployment("shop/c")).worked_out
+    assert cluster.ask(deployment("shop/a")).worked_out
+
+
+@given(states(), st.data())
+def test_what_is_remembered_is_what_would_be_worked_out(state: State, data: st.DataObject) -> None:
+    """Whatever happens in between, asked in whatever order, a replica that remembers answers as one that does
+    not."""
+    cluster = Watched(state)
+    made = [
+        *(deployment(f"{home}/{name}") for home in ("shop", "eve") for name in ("cart", "web")),
+        REPLICA_SET,
+        POD,
+    ]
+    for _ in range(data.draw(st.integers(1, 6))):
+        new = data.draw(st.sampled_from(made))
+        for mutating in (True, False):
+            remembered, anew = cluster.ask(new, mutating=mutating), cluster.ask_anew(new, mutating=mutating)
+            assert answered(remembered) == answered(anew)
+            assert written(remembered) == written(anew)
+        match data.draw(st.sampled_from(["store", "other", "remove", "nothing"])):
+            case "store":
+                cluster.put(new)
+            case "other":
+                cluster.put(data.draw(namespaced()))
+            case "remove":
+                cluster.remove(data.draw(st.sampled_from(list(cluster.stored.values()))))

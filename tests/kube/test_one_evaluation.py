@@ -1,0 +1,97 @@
+"""What `kubectl apply` of a Deployment costs the webhook, with the controllers that make pods of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from tests.cluster.control_plane import ControlPlane
+from tests.kube.manifests import DENY_ALL, deployment
+from tests.serving.process import WebhookProcess
+
+from istio_netpol.admission.modes import MODE_LABEL
+
+pytestmark = pytest.mark.usefixtures("controller_manager")
+REPLICAS = 3
+OPEN: dict[str, Any] = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "open"},
+    "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]},
+}
+
+
+def count(webhook: WebhookProcess, metric: str) -> int:
+    """The sum of a counter of the validating webhook."""
+    found = re.findall(
+        rf'^{metric}_total\{{.*webhook="validate".*\}} (\S+)$', webhook.metrics(), re.MULTILINE
+    )
+    return int(sum(map(float, found)))
+
+
+def pods(plane: ControlPlane, namespace: str) -> list[str]:
+    items = plane.api().request("GET", f"/api/v1/namespaces/{namespace}/pods").object["items"]
+    return [each["metadata"]["name"] for each in items if "deletionTimestamp" not in each["metadata"]]
+
+
+def opened_namespace(plane: ControlPlane, mode: str) -> str:
+    """A namespace of a mode, with sidecars, under deny-all, in which egress is open."""
+    name = plane.namespace({MODE_LABEL: mode, "istio-injection": "enabled"})
+    for policy in (DENY_ALL, OPEN):
+        plane.create(f"/apis/networking.k8s.io/v1/namespaces/{name}/networkpolicies", policy)
+    return name
+
+
+def wait_until_quiet(plane: ControlPlane, webhook: WebhookProcess, namespace: str) -> None:
+    """Waits until the webhook has heard of what was stored: it then knows the answer to a question that was
+    asked before."""
+
+    def is_known() -> bool:
+        before = count(webhook, "istio_netpol_evaluations")
+        tried = plane.kubectl().apply(deployment("other", namespace), options=("--dry-run=server",))
+        return tried.code == 0 and count(webhook, "istio_netpol_evaluations") == before
+
+    plane.wait_until("the webhook is up to date", is_known)
+
+
+def applied(plane: ControlPlane, namespace: str) -> None:
+    """Applies a Deployment and waits for its pods."""
+    wanted = deployment("web", namespace)
+    wanted["spec"]["replicas"] = REPLICAS
+    done = plane.kubectl().apply(wanted)
+    assert done.code == 0, done.stderr
+    plane.wait_until("the pods are there", lambda: len(pods(plane, namespace)) == REPLICAS)
+
+
+def test_a_deployment_and_all_that_follows_cost_one_evaluation(
+    control_plane: ControlPlane, webhook: WebhookProcess
+) -> None:
+    """The ReplicaSet and the pods are reviewed, as the metrics show, and the rules are asked once."""
+    namespace = opened_namespace(control_plane, "reject")
+    wait_until_quiet(control_plane, webhook, namespace)
+    reviews, evaluations = count(webhook, "istio_netpol_reviews"), count(webhook, "istio_netpol_evaluations")
+    applied(control_plane, namespace)
+    assert count(webhook, "istio_netpol_reviews") - reviews == 2 + REPLICAS
+    assert count(webhook, "istio_netpol_evaluations") - evaluations == 1
+
+
+def test_a_policy_that_is_deleted_in_between_is_written_for_the_next_pod(
+    control_plane: ControlPlane, webhook: WebhookProcess
+) -> None:
+    """Without a controller: the pod that takes a deleted one's place has what the Deployment had."""
+    namespace = opened_namespace(control_plane, "augment")
+    applied(control_plane, namespace)
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    assert control_plane.api().request("DELETE", f"{policies}/open").status == 200
+    old = set(pods(control_plane, namespace))
+    kubectl = control_plane.kubectl()
+
+    def is_written() -> bool:
+        names = pods(control_plane, namespace)
+        assert kubectl("delete", "pod", names[0], "--namespace", namespace, "--wait=false", "--now").code == 0
+        items = control_plane.api().request("GET", policies).object["items"]
+        return any(each["metadata"]["name"].startswith("proxy-to-istiod-web") for each in items)
+
+    control_plane.wait_until("the policy is written", is_written)
+    assert set(pods(control_plane, namespace)) != old

@@ -1,0 +1,59 @@
+"""What a review need not work out again: a Deployment, its ReplicaSet and its pods ask the same."""
+
+from __future__ import annotations
+
+from istio_netpol.admission.reviews import Request
+from istio_netpol.analysis.currency import Currency, PodClass, class_of
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.model.resolution import Resolution, Resolver
+from istio_netpol.model.workloads import Workload
+
+MOST = 4096
+"""How many classes of pods are remembered; then all are forgotten."""
+
+
+class Cleared:
+    """Classes of pods of which there was nothing to say, each with the state of the cluster by which that was
+    found.
+
+    Refusals, warnings and writes are never remembered: they are worked out each time. Every method may be
+    called from any thread, since each touches the table once.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._found: dict[PodClass, Currency] = {}
+
+    def has(self, pods: PodClass | None, table: FlowTable) -> bool:
+        """Whether there is still nothing to say of these pods."""
+        found = self._found.get(pods) if pods is not None else None
+        return found is not None and pods is not None and table.currency.covers(found, pods)
+
+    def add(self, pods: PodClass | None, table: FlowTable) -> None:
+        """Takes note that by this table there is nothing to say of these pods."""
+        if pods is None:
+            return
+        if len(self._found) >= self._most:
+            self._found.clear()
+        self._found[pods] = table.currency
+
+
+def pods_of(request: Request, put: tuple[object, ...], table: FlowTable) -> PodClass | None:
+    """The class of the pods that a request brings; None where it does anything else. An update is judged by
+    what it changes, so that nothing follows from it for new pods."""
+    if request.operation != "CREATE" or len(put) != 1 or not isinstance(put[0], Workload):
+        return None
+    return class_of(put[0], table.stored)
+
+
+class Asked:
+    """Implements `Resolver` with another one, and tells whether it was asked: addresses change unseen."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self.anything = False
+
+    def resolve(self, host: str) -> Resolution:
+        """The other resolver's answer."""
+        self.anything = True
+        return self._resolver.resolve(host)

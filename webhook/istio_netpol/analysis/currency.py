@@ -1,0 +1,75 @@
+"""For how long an answer about a class of pods holds: by which state of the cluster it was found, and what
+has come since."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from istio_netpol.model.pod_classes import INSTANCE_LABELS
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Workload
+
+PodClass = tuple[Hashable, ...]
+
+_ADDRESSES = frozenset({"addresses", "node_addresses"})
+_OF_ONE_POD = frozenset({"ref", "labels", "selector", "owner"}) | _ADDRESSES
+"""What is not the same for a controller's template and all of its pods. Every other field is compared, those
+that are yet to be thought of included; of the labels, those that are not an instance's."""
+
+_MOST_CLASSES = 256
+"""How many new classes are told apart; then all answers end."""
+
+
+def class_of(workload: Workload, snapshot: Snapshot) -> PodClass:
+    """What a template, its ReplicaSet's and its pods have in common: the controller that a person would edit,
+    and all that rules and policies read of them.
+
+    Whose pod it is, it says itself, and can say so falsely. The rest is as it will be stored, so two of one
+    class in one namespace meet the same policies whoever made them. Pods of the host network meet them by
+    their addresses.
+    """
+    root = snapshot.root(workload)
+    ignored = INSTANCE_LABELS - snapshot.distinguishing
+    labels = frozenset(item for item in workload.labels.items() if item[0] not in ignored)
+    apart = _OF_ONE_POD - _ADDRESSES if workload.host_network else _OF_ONE_POD
+    read = (getattr(workload, each.name) for each in fields(workload) if each.name not in apart)
+    return (root.namespace, root.kind, root.name, labels, *map(_hashable, read))
+
+
+def _hashable(value: Any) -> Hashable:
+    found: Hashable = frozenset(value.items()) if isinstance(value, Mapping) else value
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A state of the cluster, and the classes of pods that were stored since it began. Whatever else changes
+    begins another state."""
+
+    state: Hashable = field(default_factory=object)
+    came: frozenset[PodClass] = frozenset()
+
+    def after(self, put: Sequence[Any], remove: Sequence[Any], before: Snapshot, after: Snapshot) -> Currency:
+        """The currency once objects were stored and deleted, from one snapshot to the other."""
+        if remove or not all(isinstance(each, Workload) for each in put):
+            return Currency()
+        came = set(self.came)
+        for each in put:
+            found = class_of(each, after)
+            known = before.find(Workload, each.namespace, each.name, each.ref.kind)
+            if known is None:
+                came.add(found)
+            elif class_of(known, before) != found:
+                return Currency()
+        return Currency(self.state, frozenset(came)) if len(came) <= _MOST_CLASSES else Currency()
+
+    def with_objects(self, objects: Sequence[Any]) -> Currency:
+        """The currency with objects laid over the cluster: the same as often as the same ones are."""
+        return Currency((self.state, tuple(objects)), self.came)
+
+    def covers(self, earlier: Currency, pods: PodClass) -> bool:
+        """Whether what was found of these pods then holds now: nothing came since but pods like them, with
+        whom it was found."""
+        return self.state == earlier.state and self.came - earlier.came <= {pods}
