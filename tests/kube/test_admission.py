@@ -20,6 +20,7 @@ from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
+from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.reviewer import Reviewer
 
@@ -107,6 +108,26 @@ def test_a_folder_ends_in_the_same_policies_in_any_order(control_plane: ControlP
         specs = json.dumps(policies_of(control_plane, namespace), sort_keys=True)
         found.add(specs.replace(namespace, "NAMESPACE"))
     assert len(found) == 1
+
+
+def test_what_was_written_counts_before_the_cluster_is_read_again(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """The API server's answer to the write is the stored object, and the next review goes by it."""
+    namespace = denied_namespace(control_plane, "augment")
+    found = connection(control_plane, tmp_path)
+    with following(found) as known:
+        table = FlowTable.of(known.cluster.state().snapshot, Settings())
+    reviewer = Reviewer(ClusterStore(found), Offline())
+    reviewer.take(table)
+    body = review(deployment("web", namespace))
+    written = reviewer.review(body, mutating=True).stored
+    stored = policies_of(control_plane, namespace)
+    assert [encode_policy(each.policy)["spec"] for each in written] == [
+        stored[each.policy.name] for each in written
+    ]
+    reviewer.take(table)
+    assert json.loads(reviewer.review(body, mutating=False).body)["response"]["allowed"]
 
 
 def test_a_cache_that_lags_behind_denies_nothing_that_is_allowed(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import NOBODY
 from tests.kube.following import connection
-from tests.values import policy
+from tests.values import EGRESS, policy
 
 from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.kube.limited_store import LimitedStore, owned_beside
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
+from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import AdmissionSettings
@@ -23,7 +27,7 @@ from istio_netpol.model.snapshot import Snapshot
 def generated(namespace: str, name: str = "generated", **labels: str) -> NetworkPolicy:
     """A policy as remedies are."""
     return replace(
-        policy(f"{namespace}/{name}", selects=Selector.of(labels or {"app": "x"})),
+        policy(f"{namespace}/{name}", selects=Selector.of(labels or {"app": "x"}), types=(EGRESS,)),
         labels={MANAGED_BY: OWNER},
     )
 
@@ -97,6 +101,61 @@ def test_fields_that_others_manage_are_not_forced(
     (result,) = store.write([generated(namespace)])
     assert not result.written
     assert "was changed by somebody else" in result.refused
+
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+
+
+@pytest.fixture
+def narrowing(control_plane: ControlPlane, namespace: str) -> Iterator[None]:
+    """Somebody whose admission policy adds a label to the selector of the namespace's NetworkPolicies."""
+    patch = "[JSONPatch{op: 'add', path: '/spec/podSelector/matchLabels/tier', value: 'front'}]"
+    spec = {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "resourceRules": [
+                {
+                    "apiGroups": ["networking.k8s.io"],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": ["networkpolicies"],
+                }
+            ],
+        },
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
+    }
+    made = {
+        "mutatingadmissionpolicies": {"kind": "MutatingAdmissionPolicy", "spec": spec},
+        "mutatingadmissionpolicybindings": {
+            "kind": "MutatingAdmissionPolicyBinding",
+            "spec": {"policyName": namespace},
+        },
+    }
+    about = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": namespace}}
+    for plural, each in made.items():
+        control_plane.create(f"{ADMISSION}/{plural}", {**about, **each})
+    yield
+    for plural in made:
+        control_plane.api().request("DELETE", f"{ADMISSION}/{plural}/{namespace}")
+
+
+@pytest.mark.usefixtures("narrowing")
+def test_what_another_webhook_changes_is_no_success(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """What is stored would leave pods closed for which the policy was written."""
+    store = ClusterStore(connection(control_plane, tmp_path))
+    numbers = itertools.count()
+    results: list[StoreResult] = []
+
+    def is_changed() -> bool:
+        results[:] = store.write([generated(namespace, f"generated-{next(numbers)}")])
+        return not results[0].written
+
+    control_plane.wait_until("the admission policy is at work", is_changed)
+    assert "is not stored as it was written" in results[0].refused
 
 
 def test_missing_rights_are_a_refusal_and_no_error(

@@ -13,10 +13,10 @@ from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.objects import page_of, received_all
+from istio_netpol.kube.objects import page_of, received, received_all
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.interfaces import StoreResult
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import Direction, NetworkPolicy
 
 FIELD_MANAGER = "istio-netpol"
 APPLY = "application/apply-patch+yaml"
@@ -34,18 +34,19 @@ class ClusterStore:
         self._connection = connection
 
     def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
-        """Applies each policy; once this returns, the API server has stored it."""
-        results = []
-        for policy in policies:
-            try:
-                refused = self._apply(policy)
-            except ApiError as error:
-                refused = str(error)
-            results.append(StoreResult(policy, not refused, refused))
-        return tuple(results)
+        """Applies each policy; once this returns, the API server has stored it. Its answer is the object as
+        stored, which is what the results hold."""
+        return tuple(map(self._result, policies))
 
-    def _apply(self, policy: NetworkPolicy) -> str:
-        """Why the policy was not applied; empty where it was."""
+    def _result(self, policy: NetworkPolicy) -> StoreResult:
+        try:
+            stored = self._apply(policy)
+        except ApiError as error:
+            return StoreResult(policy, False, str(error))
+        return StoreResult(policy, False, stored) if isinstance(stored, str) else StoreResult(stored, True)
+
+    def _apply(self, policy: NetworkPolicy) -> NetworkPolicy | str:
+        """The policy as it is stored now, or why it is not."""
         path = NETWORK_POLICIES.path(policy.namespace, policy.name)
         present = self._present(path)
         if present is not None and _labels(present).get(MANAGED_BY) != OWNER:
@@ -56,12 +57,18 @@ class ClusterStore:
             manifest["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
         query = [("fieldManager", FIELD_MANAGER)]
         try:
-            self._connection.send("PATCH", path, json.dumps(manifest).encode(), APPLY, query)
+            answer = self._connection.send("PATCH", path, json.dumps(manifest).encode(), APPLY, query)
         except ApiError as error:
             if error.status != CONFLICT:
                 raise
             return f"NetworkPolicy {policy.key} was changed by somebody else: {error}"
-        return ""
+        stored = received(msgspec.Raw(answer), NETWORK_POLICIES).values
+        if not (stored and isinstance(stored[0], NetworkPolicy) and _rules(stored[0]) == _rules(policy)):
+            return (
+                f"NetworkPolicy {policy.key} is not stored as it was written: somebody else manages fields "
+                "of its spec, or another webhook changes it; delete it, or what they added"
+            )
+        return stored[0]
 
     def _present(self, path: str) -> Any:
         try:
@@ -87,6 +94,12 @@ class LivePolicies:
             structlog.get_logger("kube").warning("no live read", namespace=namespace, reason=str(error))
             return None
         return tuple(value for each in found for value in each.values)
+
+
+def _rules(policy: NetworkPolicy) -> tuple[object, ...]:
+    """What a policy does; rules of a direction that is not among its types do nothing."""
+    rules = {Direction.INGRESS: policy.ingress, Direction.EGRESS: policy.egress}
+    return (policy.pod_selector, {each: rules[each] for each in policy.policy_types})
 
 
 def _labels(manifest: Any) -> dict[str, str]:

@@ -32,8 +32,8 @@ class ClusterSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What became of one policy: `written` (also where it was there already), or `refused` with a sentence
-    that says why."""
+    """What became of one policy: `written` (also where it was there already), and then `policy` is what is
+    stored, or `refused` with a sentence that says why."""
 
     policy: NetworkPolicy
     written: bool
