@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
 from istio_netpol.analysis.bundle import BundleReport, verify
+from istio_netpol.analysis.narrowing import with_rules
 from istio_netpol.bundle.overlays import environment_of, standard_control_plane
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.findings import Severity
+from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolution
 from istio_netpol.model.settings import Settings
 
@@ -37,6 +40,26 @@ class Built:
         """The proof of the overlay, or of other objects in its environment."""
         bundle = self.objects if objects is None else objects
         return verify(bundle, control_plane, self.objects, self.settings, NoResolver())
+
+    def complaints(
+        self, control_plane: Sequence[Any], objects: Sequence[Any] | None = None, *, warnings: bool = False
+    ) -> list[str]:
+        """The errors that the proof finds, and the warnings with them if those are asked for."""
+        counted = {Severity.ERROR, Severity.WARNING} if warnings else {Severity.ERROR}
+        found = self.proof(control_plane, objects).report.findings
+        return [each.message for each in found if each.severity in counted]
+
+    def unnoticed(
+        self, control_plane: Sequence[Any], weakened: Sequence[NetworkPolicy], *, warnings: bool = False
+    ) -> list[str]:
+        """Which rules, ports and peers of these policies could be taken away without a complaint; spans and
+        metrics that are denied are warnings."""
+        return [
+            place
+            for policy in weakened
+            for place, weaker in weaker_ones(policy)
+            if not self.complaints(control_plane, with_policy(self.objects, weaker), warnings=warnings)
+        ]
 
 
 class NoResolver:
@@ -84,3 +107,52 @@ def built(folder: Path) -> Built:
 def standard() -> tuple[Any, ...]:
     """The control plane that stands in where none is given."""
     return objects_of(standard_control_plane())
+
+
+def with_components(
+    tree: Path, overlay: str, components: Sequence[str], values: str = "", keeping: Sequence[str] = ()
+) -> Built:
+    """An overlay with further components in place of `api-gateway`, and with further values."""
+    file = tree / "overlays" / overlay / "kustomization.yaml"
+    values_file = file.with_name("values.yaml")
+    text, own_values = file.read_text(), values_file.read_text()
+    added = "".join(f"- ../../components/{each}\n" for each in (*keeping, *components))
+    try:
+        file.write_text(text.replace("- ../../components/api-gateway\n", added))
+        values_file.write_text(own_values + values)
+        return built(file.parent)
+    finally:
+        file.write_text(text)
+        values_file.write_text(own_values)
+
+
+def policies(objects: Sequence[Any]) -> list[NetworkPolicy]:
+    """Those of the objects that are policies."""
+    return [each for each in objects if isinstance(each, NetworkPolicy)]
+
+
+def with_policy(objects: Sequence[Any], policy: NetworkPolicy) -> list[Any]:
+    """The objects with another policy of the same name."""
+    return [
+        policy if isinstance(each, NetworkPolicy) and each.key == policy.key else each for each in objects
+    ]
+
+
+def weaker_ones(policy: NetworkPolicy) -> Iterator[tuple[str, NetworkPolicy]]:
+    """The policy without one of its rules, and without one port or one peer of a rule."""
+    for direction in Direction:
+        rules = policy.rules(direction)
+        for index, rule in enumerate(rules):
+            before, after = rules[:index], rules[index + 1 :]
+            place = f"{policy.key} {direction.lower()}[{index}]"
+            yield place, with_rules(policy, direction, before + after)
+            shorter = [
+                *(replace(rule, ports=_without(rule.ports, each)) for each in rule.ports[1:] and rule.ports),
+                *(replace(rule, peers=_without(rule.peers, each)) for each in rule.peers[1:] and rule.peers),
+            ]
+            for kept in shorter:
+                yield f"{place} as {kept}", with_rules(policy, direction, (*before, kept, *after))
+
+
+def _without(parts: tuple[Any, ...], part: object) -> tuple[Any, ...]:
+    return tuple(each for each in parts if each is not part)

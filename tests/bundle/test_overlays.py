@@ -11,12 +11,6 @@ from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle with all values set."""
-    return filled_tree(tmp_path_factory.mktemp("bundle"))
-
-
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_overlay_allows_what_its_control_plane_needs_and_nothing_else(tree: Path, name: str) -> None:
     """A platform team that applies it neither breaks Istio nor opens anything that nobody uses."""
