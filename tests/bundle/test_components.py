@@ -13,6 +13,7 @@ from tests.bundle.overlays import (
     KUSTOMIZE,
     OVERLAYS,
     Built,
+    objects_of,
     policies,
     with_components,
 )
@@ -28,6 +29,27 @@ SPANS = (
     "meshConfig.defaultProviders.tracing[0]=otel",
 )
 """Mesh config that has every proxy send its spans to a Service of another namespace."""
+
+
+EXPOSED = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: public, namespace: shop}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}
+  - {port: {number: 443, name: tls, protocol: TLS}, tls: {mode: PASSTHROUGH}, hosts: ["*"]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec:
+  hosts: [cart.example.com]
+  gateways: [public]
+  http: [{route: [{destination: {host: cart, port: {number: 8080}}}]}]
+"""
+"""A route from the ingress gateway to a workload of an application namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +78,25 @@ def _traced() -> Sequence[Any]:
     return [*installed(*INSTALLATIONS["an egress gateway"], *settings), *collector]
 
 
+def _kyma() -> Sequence[Any]:
+    module, opted_in = "kyma-project.io/module", "networking.kyma-project.io"
+    return [
+        *installed(*INSTALLATIONS["an egress gateway"]),
+        deployment("kyma-system/metric-agent", **{module: "telemetry"}),
+        deployment("kyma-system/rma", **{f"{opted_in}/metrics-scraping": "allowed"}),
+        deployment("kyma-system/scraper", **{f"{opted_in}/istio-metrics": "allowed"}),
+        deployment("shop/cart", app="cart", **{f"{opted_in}/from-ingressgateway": "allowed"}),
+        service("shop/cart", 8080),
+        *objects_of(EXPOSED),
+    ]
+
+
 PROMETHEUS = deployment("monitoring/prometheus")
 USES = {
     "ambient": Use(_istio("ambient")),
     "egress-gateway": Use(_istio("an egress gateway")),
     "gateway-chart": Use(gateway_chart),
+    "kyma-module-labels": Use(_kyma, ("egress-gateway",), scrapers=("kyma-system",)),
     "metrics": Use(_istio("demo", PROMETHEUS), ("egress-gateway",), METRICS, ("monitoring",)),
     "metrics of ztunnel": Use(_istio("ambient", PROMETHEUS), ("ambient",), METRICS, ("monitoring",)),
     "tracing": Use(_traced, ("egress-gateway",), TRACING),

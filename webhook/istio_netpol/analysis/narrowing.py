@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from istio_netpol.analysis.results import Judged
@@ -14,6 +14,9 @@ from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, Po
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.evaluate import judge
 
+OPT_IN_PREFIX = "networking.kyma-project.io/"
+"""Of the labels by which pods agree to what a policy opens for all who carry one (kyma-project/istio)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Uses:
@@ -22,33 +25,15 @@ class Uses:
     snapshot: Snapshot
     flows: tuple[Judged, ...]
 
-    def of(self, policy: NetworkPolicy, direction: Direction, index: int) -> tuple[Judged, ...]:
-        """The flows that a rule allows, alone or among others."""
-        return tuple(
+    def of(self, policy: NetworkPolicy, direction: Direction, index: int) -> UsedRule:
+        """A rule of a policy with the flows that it allows, alone or among others."""
+        found = tuple(
             each
             for each in self.flows
             for ref in each.verdict.side(direction).allowed_by
             if (ref.policy.key, ref.direction, ref.index) == (policy.key, direction, index)
         )
-
-    def through(
-        self, policy: NetworkPolicy, direction: Direction, rule: PolicyRule, flows: Iterable[Judged]
-    ) -> tuple[Judged, ...]:
-        """Those of the flows that the policy would allow if this were its only rule."""
-        alone = with_rules(policy, direction, (rule,))
-        snapshot = self.snapshot.with_changes(put=[alone])
-        return tuple(
-            each
-            for each in flows
-            if any(
-                ref.policy.key == policy.key
-                for ref in judge(
-                    snapshot, each.flow.source, each.flow.destination, each.flow.protocol, each.flow.port
-                )
-                .side(direction)
-                .allowed_by
-            )
-        )
+        return UsedRule(self.snapshot, policy, direction, policy.rules(direction)[index], found)
 
 
 def with_rules(policy: NetworkPolicy, direction: Direction, rules: tuple[PolicyRule, ...]) -> NetworkPolicy:
@@ -56,6 +41,98 @@ def with_rules(policy: NetworkPolicy, direction: Direction, rules: tuple[PolicyR
     if direction is Direction.INGRESS:
         return replace(policy, ingress=rules)
     return replace(policy, egress=rules)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedRule:
+    """One rule of a policy, and the flows through it."""
+
+    snapshot: Snapshot
+    policy: NetworkPolicy
+    direction: Direction
+    rule: PolicyRule
+    flows: tuple[Judged, ...]
+
+    def narrowed(self) -> tuple[PolicyRule | None, str]:
+        """What the flows need of the rule, None for nothing; and what of it they don't, empty where all is
+        used."""
+        if not self.flows:
+            return None, "allows nothing that any flow of the control plane needs"
+        ports, spare_ports = self._ports()
+        peers, spare_peers = self._peers()
+        return PolicyRule(peers, ports), " and ".join(each for each in (spare_ports, spare_peers) if each)
+
+    def _ports(self) -> tuple[tuple[PolicyPort, ...], str]:
+        rule = self.rule
+        needed = tuple(
+            PolicyPort(protocol, port)
+            for protocol, port in sorted({(each.flow.protocol, each.flow.port) for each in self.flows})
+        )
+        if not rule.ports:
+            if rule.peers and all(_has_opted_in(peer) for peer in rule.peers):
+                return (), ""
+            return needed, f"opens every port where flows need {_listed(needed)}"
+        used = tuple(port for port in rule.ports if self._is_used(replace(rule, ports=(port,))))
+        if any(port.port is None or port.end_port not in (None, port.port) for port in used):
+            return needed, f"opens ports {_listed(rule.ports)} where flows need {_listed(needed)}"
+        spare = [port for port in rule.ports if port not in used]
+        return used, f"opens {_listed(spare)}, which no flow needs" if spare else ""
+
+    def _peers(self) -> tuple[tuple[PolicyPeer, ...], str]:
+        """Rules for peers whom no policy can name may be open to everybody."""
+        rule, others = self.rule, self._others
+        if not rule.peers:
+            if any(isinstance(each, AnyPeer) for each in others) and self.direction is Direction.INGRESS:
+                return (), ""
+            return self._named_others(), "opens its ports to every peer, where the flows go to few"
+        used = tuple(peer for peer in rule.peers if self._is_used(replace(rule, peers=(peer,))))
+        if any(self._is_wide(peer) for peer in used):
+            return self._named_others() or used, "names more peers than the flows need"
+        spare = len(rule.peers) - len(used)
+        return used or rule.peers, f"names {spare} peers that no flow needs" if used and spare else ""
+
+    def _is_used(self, rule: PolicyRule) -> bool:
+        """Whether the policy would allow any of the flows if this were its only rule."""
+        snapshot = self.snapshot.with_changes(put=[with_rules(self.policy, self.direction, (rule,))])
+        return any(
+            ref.policy.key == self.policy.key
+            for flow in (each.flow for each in self.flows)
+            for ref in judge(snapshot, flow.source, flow.destination, flow.protocol, flow.port)
+            .side(self.direction)
+            .allowed_by
+        )
+
+    def _is_wide(self, peer: PolicyPeer) -> bool:
+        """Whether a peer names whole namespaces, or all addresses, though the flows go to few. Metrics are
+        for every pod of the namespaces that scrape."""
+        if peer.ip_block is not None:
+            needed = AddressSet.union(
+                each.addresses for each in self._others if isinstance(each, AddressPeer)
+            )
+            found = peer.ip_block.addresses
+            return bool(needed & found and found - needed) or peer.ip_block.cidr.endswith("/0")
+        is_shared = self.direction is Direction.INGRESS and any(each.flow.shared for each in self.flows)
+        if is_shared or _has_opted_in(peer):
+            return False
+        is_scraped = any(each.flow.kind is FlowKind.SCRAPE for each in self.flows)
+        is_any_pod = peer.pod_selector is None or peer.pod_selector.is_everything
+        is_any_namespace = peer.namespace_selector is not None and peer.namespace_selector.is_everything
+        return is_any_namespace or (is_any_pod and not is_scraped)
+
+    @property
+    def _others(self) -> list[Peer]:
+        """Who is at the other end."""
+        is_source = self.direction is Direction.INGRESS
+        return [each.flow.source if is_source else each.flow.destination for each in self.flows]
+
+    def _named_others(self) -> tuple[PolicyPeer, ...]:
+        return tuple(dict.fromkeys(peer for each in self._others for peer in _named(each)))
+
+
+def _has_opted_in(peer: PolicyPeer) -> bool:
+    """Whether the peer's pods agreed by a label of their own; how many there are is then theirs to say."""
+    labels = peer.pod_selector.match_labels if peer.pod_selector else ()
+    return any(key.startswith(OPT_IN_PREFIX) and value == "allowed" for key, value in labels)
 
 
 def broad_findings(policies: Iterable[NetworkPolicy], uses: Uses) -> list[Finding]:
@@ -71,8 +148,8 @@ def broad_findings(policies: Iterable[NetworkPolicy], uses: Uses) -> list[Findin
 
 def _of_policy(policy: NetworkPolicy, direction: Direction, uses: Uses) -> Iterator[Finding]:
     rules = policy.rules(direction)
-    for index, rule in enumerate(rules):
-        narrower, surplus = _narrowed(policy, direction, rule, uses, uses.of(policy, direction, index))
+    for index in range(len(rules)):
+        narrower, surplus = uses.of(policy, direction, index).narrowed()
         if not surplus:
             continue
         place = f"spec.{direction.lower()}[{index}]"
@@ -83,71 +160,6 @@ def _of_policy(policy: NetworkPolicy, direction: Direction, uses: Uses) -> Itera
         yield Finding(
             Issue.BROAD_POLICY, Severity.WARNING, policy.ref, message, remedy=(remedy,), field=place
         )
-
-
-def _narrowed(
-    policy: NetworkPolicy, direction: Direction, rule: PolicyRule, uses: Uses, flows: tuple[Judged, ...]
-) -> tuple[PolicyRule | None, str]:
-    """What the flows need of a rule, None for nothing; and what of it they don't, empty where all is used."""
-    if not flows:
-        return None, "allows nothing that any flow of the control plane needs"
-    ports, spare_ports = _ports(policy, direction, rule, uses, flows)
-    peers, spare_peers = _peers(policy, direction, rule, uses, flows)
-    return PolicyRule(peers, ports), " and ".join(each for each in (spare_ports, spare_peers) if each)
-
-
-def _ports(
-    policy: NetworkPolicy, direction: Direction, rule: PolicyRule, uses: Uses, flows: tuple[Judged, ...]
-) -> tuple[tuple[PolicyPort, ...], str]:
-    needed = tuple(
-        PolicyPort(protocol, port)
-        for protocol, port in sorted({(each.flow.protocol, each.flow.port) for each in flows})
-    )
-    if not rule.ports:
-        return needed, f"opens every port where flows need {_listed(needed)}"
-    used = tuple(
-        port for port in rule.ports if uses.through(policy, direction, replace(rule, ports=(port,)), flows)
-    )
-    if any(port.port is None or port.end_port not in (None, port.port) for port in used):
-        return needed, f"opens ports {_listed(rule.ports)} where flows need {_listed(needed)}"
-    spare = [port for port in rule.ports if port not in used]
-    return used, f"opens {_listed(spare)}, which no flow needs" if spare else ""
-
-
-def _peers(
-    policy: NetworkPolicy, direction: Direction, rule: PolicyRule, uses: Uses, flows: tuple[Judged, ...]
-) -> tuple[tuple[PolicyPeer, ...], str]:
-    """Rules for peers whom no policy can name may be open to everybody."""
-    others = [each.flow.source if direction is Direction.INGRESS else each.flow.destination for each in flows]
-    if not rule.peers:
-        if any(isinstance(each, AnyPeer) for each in others) and direction is Direction.INGRESS:
-            return (), ""
-        needed = tuple(dict.fromkeys(peer for each in others for peer in _named(each)))
-        return needed, "opens its ports to every peer, where the flows go to few"
-    used = tuple(
-        peer for peer in rule.peers if uses.through(policy, direction, replace(rule, peers=(peer,)), flows)
-    )
-    is_shared = direction is Direction.INGRESS and any(each.flow.shared for each in flows)
-    is_scraped = any(each.flow.kind is FlowKind.SCRAPE for each in flows)
-    if any(_is_wide(peer, others, is_shared, is_scraped) for peer in used):
-        needed = tuple(dict.fromkeys(peer for each in others for peer in _named(each)))
-        return needed or used, "names more peers than the flows need"
-    spare = len(rule.peers) - len(used)
-    return used or rule.peers, f"names {spare} peers that no flow needs" if used and spare else ""
-
-
-def _is_wide(peer: PolicyPeer, others: Sequence[Peer], is_shared: bool, is_scraped: bool) -> bool:
-    """Whether a peer names whole namespaces, or all addresses, though the flows go to few. Metrics are for
-    every pod of the namespaces that scrape."""
-    if peer.ip_block is not None:
-        needed = AddressSet.union(each.addresses for each in others if isinstance(each, AddressPeer))
-        found = peer.ip_block.addresses
-        return bool(needed & found and found - needed) or peer.ip_block.cidr.endswith("/0")
-    if is_shared:
-        return False
-    is_any_pod = peer.pod_selector is None or peer.pod_selector.is_everything
-    is_any_namespace = peer.namespace_selector is not None and peer.namespace_selector.is_everything
-    return is_any_namespace or (is_any_pod and not is_scraped)
 
 
 def _named(peer: Peer) -> Iterator[PolicyPeer]:

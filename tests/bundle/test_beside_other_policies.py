@@ -1,0 +1,127 @@
+"""The bundle beside the policies that Kyma and Istio bring along: policies add up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.bundle.istio_manifests import rendered
+from tests.bundle.overlays import objects_of, policies, standard, with_components
+from tests.bundle.test_components import USES
+from tests.values import TCP, UDP, deployment, pods, policy, port, rule
+
+from istio_netpol.analysis.listing import connections
+from istio_netpol.model.flows import PodsPeer
+from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector
+from istio_netpol.model.policies import NetworkPolicy, PolicyPeer
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.netpol.evaluate import judge
+
+ISTIOD, GATEWAY, AGENT = {"istio": "pilot"}, {"istio": "ingressgateway"}, {"k8s-app": "istio-cni-node"}
+OUT = (rule(port(53, UDP), port(53)), rule(port(443)))
+IS_MODULE = Selector(match_expressions=(Requirement("kyma-project.io/module", Operator.EXISTS),))
+
+
+def anywhere(selector: Selector) -> PolicyPeer:
+    """Pods of every namespace."""
+    return PolicyPeer(selector, EVERYTHING)
+
+
+def labelled(name: str) -> PolicyPeer:
+    """Pods of every namespace that carry one of Kyma's opt-in labels."""
+    return anywhere(Selector.of({f"networking.kyma-project.io/{name}": "allowed"}))
+
+
+SCRAPERS = (anywhere(IS_MODULE), labelled("istio-metrics"), labelled("metrics-scraping"))
+KYMA = [
+    policy(
+        "istio-system/kyma-project.io--istio-pilot",
+        selects=ISTIOD,
+        egress=OUT,
+        ingress=[
+            rule(anywhere(Selector.of({"security.istio.io/tlsMode": "istio"})), pods(**GATEWAY), port(15012)),
+            rule(port(15017)),
+            rule(*SCRAPERS, port(15014)),
+        ],
+    ),
+    policy(
+        "istio-system/kyma-project.io--istio-pilot-jwks", selects=ISTIOD, egress=[rule(port(80), port(443))]
+    ),
+    policy("istio-system/kyma-project.io--istio-cni-node", selects=AGENT, egress=OUT),
+    policy(
+        "istio-system/kyma-project.io--istio-ingressgateway",
+        selects=GATEWAY,
+        egress=[rule(pods(**ISTIOD), port(15012)), OUT[0]],
+        ingress=[rule(port(8080), port(8443)), rule(*SCRAPERS, port(15020), port(15021), port(15090))],
+    ),
+    policy(
+        "istio-system/kyma-project.io--istio-ingressgateway-egress",
+        selects=GATEWAY,
+        egress=[rule(labelled("from-ingressgateway"))],
+    ),
+    policy(
+        "istio-system/kyma-project.io--istio-egressgateway",
+        selects={"istio": "egressgateway"},
+        egress=[rule()],
+        ingress=[rule(labelled("to-egressgateway")), rule(*SCRAPERS, port(15020), port(15021), port(15090))],
+    ),
+    policy(
+        "kyma-system/kyma-project.io--allow-istio-controller-manager",
+        selects={"app.kubernetes.io/name": "istio-operator"},
+        egress=OUT,
+    ),
+    policy("kyma-system/kyma-project.io--telemetry-metric-agent", egress=[rule()]),
+]
+"""What the Kyma istio module writes when `spec.networkPoliciesEnabled` is set (kyma-project/istio
+internal/reconciliations/istioresources/networkpolicies), with the narrowest form that metrics had there; and
+that scrapers may go anywhere, as Kyma's telemetry module has it."""
+
+BROUGHT = ("--set", "profile=default", "--set", "values.global.networkPolicy.enabled=true")
+
+
+def istios() -> list[NetworkPolicy]:
+    """What Istio's charts write with `global.networkPolicy.enabled`."""
+    parts = rendered(*BROUGHT).split("\n---\n")
+    found = policies(objects_of("\n---\n".join(each for each in parts if "\nkind: NetworkPolicy\n" in each)))
+    assert {each.key for each in found} == {"istio-system/istiod", "istio-system/istio-ingressgateway"}
+    return found
+
+
+def lines(objects: Sequence[Any]) -> set[str]:
+    """Every connection that is allowed, as text."""
+    return {str(each) for each in connections(Snapshot.of(objects), Settings())}
+
+
+def test_kyma_s_labels_open_no_more_than_kyma_s_own_policies(tree: Path) -> None:
+    """Beside them the component changes nothing, so either may be switched on first, or off."""
+    cluster = USES["kyma-module-labels"]
+    plain, bundle = cluster.built(tree), cluster.built(tree, "kyma-module-labels")
+    running = [*cluster.control_plane(), *KYMA]
+    assert lines([*running, *bundle.objects]) == lines([*running, *plain.objects])
+    assert lines([*cluster.control_plane(), *bundle.objects]) != lines(
+        [*cluster.control_plane(), *plain.objects]
+    )
+
+
+def test_a_tenant_s_label_opens_no_metrics(tree: Path) -> None:
+    """Kyma's label for scraping counts in kyma-system, and on the pod of a tenant it opens nothing."""
+    cluster = USES["kyma-module-labels"]
+    bundle = cluster.built(tree, "kyma-module-labels")
+    tenant = deployment("shop/rma", **{"networking.kyma-project.io/metrics-scraping": "allowed"})
+    snapshot = Snapshot.of([*cluster.control_plane(), tenant, *bundle.objects])
+    (istiod,) = snapshot.select_anywhere(Selector.of({"app": "istiod"}))
+    (module,) = snapshot.select("kyma-system", Selector.of(dict(tenant.labels)))
+    assert judge(snapshot, PodsPeer(module), PodsPeer(istiod), TCP, 15014).allowed
+    assert not judge(snapshot, PodsPeer(tenant), PodsPeer(istiod), TCP, 15014).allowed
+
+
+@pytest.mark.parametrize("others", ["Kyma's", "Istio's"])
+@pytest.mark.parametrize("components", [[], ["kyma-module-labels"]], ids=["plain", "with Kyma's labels"])
+def test_nothing_breaks_beside_them(tree: Path, others: str, components: list[str]) -> None:
+    """Whatever the bundle allows stays allowed: they add to it and isolate nobody besides."""
+    brought = KYMA if others == "Kyma's" else istios()
+    bundle = with_components(tree, "kind", components, keeping=["api-gateway"])
+    assert bundle.complaints(standard(), [*bundle.objects, *brought]) == []
