@@ -32,6 +32,7 @@ class Heard:
     def __init__(self) -> None:
         self.pods: set[str] = set()
         self.lists = 0
+        self.signs = 0
         self.reasons: list[str] = []
         self.news = threading.Condition()
 
@@ -47,12 +48,19 @@ class Heard:
             self.news.notify_all()
 
     def heard(self, scope: Scope) -> None:
-        pass
+        with self.news:
+            self.signs += 1
+            self.news.notify_all()
 
     def failed(self, scope: Scope, reason: str) -> None:
         with self.news:
             self.reasons.append(reason)
             self.news.notify_all()
+
+    def wait_for_watch(self) -> None:
+        """The first sign of life is the list, the second that a watch is open."""
+        with self.news:
+            assert self.news.wait_for(lambda: self.signs >= 2, 30), self.reasons
 
     def wait_for_pod(self, name: str, seconds: float = 30.0) -> None:
         with self.news:
@@ -127,6 +135,7 @@ def test_a_broken_connection_is_resumed_where_it_broke_off(
     with Proxy(control_plane.port) as proxy:
         found = connection(control_plane, tmp_path, port=proxy.port)
         with watching(found, namespace, heard):
+            heard.wait_for_watch()
             control_plane.create(pods_path(namespace), pod("before"))
             heard.wait_for_pod("before")
             proxy.cut()
@@ -191,6 +200,7 @@ def test_a_silent_connection_is_given_up(control_plane: ControlPlane, namespace:
     with Proxy(control_plane.port) as proxy:
         found = connection(control_plane, tmp_path, port=proxy.port)
         with watching(found, namespace, heard, quiet_seconds=1.0):
+            heard.wait_for_watch()
             control_plane.create(pods_path(namespace), pod("before"))
             heard.wait_for_pod("before")
             proxy.hush()
