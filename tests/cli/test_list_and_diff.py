@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from tests.cli.workspace import DENY_ALL, SHOP, Run
 
 
@@ -70,6 +71,23 @@ def test_both_can_not_be_standard_input(run: Run) -> None:
     result = run("diff", "-", "-", stdin=SHOP)
     assert result.exit_code == 2
     assert "OLD and NEW can't both be standard input" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["old"], "Missing argument 'NEW'"),
+        ([], "Missing argument 'OLD'"),
+        (["old", "new", "old"], "'old' is one argument too many: OLD NEW"),
+        (["--context", "prod"], "Missing argument 'NEW'"),
+        (["--context", "prod", "old", "new"], "'new' is one argument too many: NEW"),
+    ],
+)
+def test_two_sides_are_compared(run: Run, arguments: list[str], told: str) -> None:
+    """With a cluster as one of them, one argument names the other."""
+    result = run("diff", *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
 
 
 def test_a_flow_of_what_is_gone_is_not_gained(run: Run) -> None:

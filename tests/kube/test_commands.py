@@ -45,6 +45,31 @@ def test_a_cluster_is_input_enough(control_plane: ControlPlane, arguments: list[
     assert "watching" not in done.stdout
 
 
+def test_diff_tells_what_applying_a_folder_would_do_to_a_cluster(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """The workload is the cluster's, the deny-all the folder's: what runs would lose what it needs. What a
+    folder does not name stays, so applying what is there already changes nothing."""
+    namespace = control_plane.namespace({"istio-injection": "enabled"})
+    web = deployment("web", namespace)
+    control_plane.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", web)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "web.yaml").write_text(yaml.safe_dump(web))
+    command = ("diff", "--context", ADMIN, "--offline", "-f", "json", str(folder))
+    same = run(control_plane, *command)
+    assert same.returncode == 0, same.stderr
+    assert [
+        each for part in json.loads(same.stdout).values() if isinstance(part, list) for each in part
+    ] == []
+    denied = {**DENY_ALL, "metadata": {"name": "default-deny", "namespace": namespace}}
+    (folder / "deny.yaml").write_text(yaml.safe_dump(denied))
+    worse = run(control_plane, *command)
+    assert worse.returncode == 1, worse.stderr
+    lost = json.loads(worse.stdout)["flowsLost"]
+    assert {each["object"]["name"] for each in lost} == {"web"}
+
+
 def test_what_may_not_be_read_is_told_at_once(control_plane: ControlPlane) -> None:
     """Half a cluster would be judged wrongly: the command ends with the rights that are missing."""
     done = run(control_plane, "check", "--context", NOBODY, user=NOBODY)

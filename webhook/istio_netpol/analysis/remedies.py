@@ -157,7 +157,11 @@ def _way(draft: Draft) -> object:
 
 def _required_by(opening: Opening) -> str:
     shared_side = opening.flow.shared and opening.direction is Direction.INGRESS
-    ref = opening.subject.ref if shared_side else opening.flow.object
+    return name_of(opening.subject.ref if shared_side else opening.flow.object)
+
+
+def name_of(ref: ObjectRef) -> str:
+    """An object as the annotation `required-by` names it."""
     return f"{ref.kind}/{ref.namespace}/{ref.name}"
 
 

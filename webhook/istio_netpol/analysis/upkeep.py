@@ -9,7 +9,7 @@ from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import HostTrouble
 from istio_netpol.analysis.openings import Reach, openings_of
-from istio_netpol.analysis.remedies import PolicyWriter
+from istio_netpol.analysis.remedies import PolicyWriter, name_of
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
@@ -78,11 +78,6 @@ def upkeep(
         if not table.snapshot.namespace(each.namespace).terminating
     }
     return Upkeep(by_key, frozenset(asked & by_key.keys()), frozenset(uncertain), objects)
-
-
-def name_of(ref: ObjectRef) -> str:
-    """An object as the annotation `required-by` names it."""
-    return f"{ref.kind}/{ref.namespace}/{ref.name}"
 
 
 def _note(objects: dict[str, ObjectRef | None], ref: ObjectRef) -> None:

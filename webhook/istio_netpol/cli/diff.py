@@ -8,9 +8,25 @@ import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
-from istio_netpol.cli.options import config_option, format_option, resolution_options
+from istio_netpol.cli.options import (
+    config_option,
+    context_option,
+    format_option,
+    resolution_options,
+)
 
 FORMAT_NAMES = ("text", "json")
+
+
+def _old_and_new(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    wanted = ("NEW",) if ctx.params.get("context") else ("OLD", "NEW")
+    if len(value) < len(wanted):
+        raise click.UsageError(f"Missing argument {wanted[len(value)]!r}.", ctx)
+    if len(value) > len(wanted):
+        raise click.UsageError(f"{value[len(wanted)]!r} is one argument too many: {' '.join(wanted)}", ctx)
+    if value == ("-", "-"):
+        raise click.UsageError("OLD and NEW can't both be standard input", ctx)
+    return value
 
 
 @click.command(
@@ -21,8 +37,8 @@ FORMAT_NAMES = ("text", "json")
         "git show main:shop.yaml | istio-netpol diff - shop.yaml",
     ),
 )
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("paths", metavar="[OLD] NEW", nargs=-1, callback=_old_and_new)
+@context_option("Compare the cluster of this context of the kubeconfig with what it is once NEW is applied.")
 @format_option(FORMAT_NAMES)
 @resolution_options()
 @config_option()
@@ -30,8 +46,8 @@ FORMAT_NAMES = ("text", "json")
 def diff(
     ctx: click.Context,
     *,
-    old: str,
-    new: str,
+    paths: Sequence[str],
+    context: str,
     format_name: str,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
@@ -39,22 +55,27 @@ def diff(
 ) -> None:
     """Compare two inputs: the connections and required flows that NEW gains and loses.
 
-    OLD and NEW are what PATH is elsewhere: a file, a folder, an overlay, or - for standard input.
+    OLD and NEW are what PATH is elsewhere: a file, a folder, an overlay, or - for standard input. With
+    --context, the cluster as it is is compared with what it will be once NEW is applied to it.
 
     Exit code: 0 where no required flow is lost, 1 where one is, 2 for unusable input or arguments.
     """
     from istio_netpol.analysis.diff import diff as compare
-    from istio_netpol.cli.inputs import read_input
+    from istio_netpol.cli.inputs import read_input, read_objects
     from istio_netpol.cli.options import kustomize_from_environment, read_settings
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.report.difference import json_difference, text_difference
 
-    if old == new == "-":
-        raise click.UsageError("OLD and NEW can't both be standard input")
     settings = read_settings(config, addresses)
     kustomize = kustomize_from_environment()
-    before, after = read_input([old], kustomize).snapshot, read_input([new], kustomize).snapshot
+    *old, new = paths
+    if context:
+        applied = read_objects([new], kustomize)
+        before = read_input([], kustomize, context, settings).snapshot
+        after = before.with_changes(applied)
+    else:
+        before, after = (read_input([each], kustomize).snapshot for each in (*old, new))
     difference = compare(before, after, settings, resolver(offline))
     is_text = format_name == "text"
     write([text_difference(difference, palette()) if is_text else json_difference(difference)])

@@ -82,14 +82,15 @@ class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
 def input_options() -> Decorator:
     """`PATH…`: files, folders, overlays, `-`; and `--context`, without which one has to be there."""
     paths = click.argument("paths", metavar="PATH...", nargs=-1, type=str, callback=_some_input)
-    context = click.option(
-        "--context",
-        metavar="NAME",
-        default="",
-        is_eager=True,
-        help="Read the cluster of this context of the kubeconfig, as it would be with PATH applied.",
+    context = context_option(
+        "Read the cluster of this context of the kubeconfig, as it would be with PATH applied."
     )
     return lambda command: paths(context(command))
+
+
+def context_option(told: str) -> Decorator:
+    """`--context NAME`, known before arguments are looked at."""
+    return click.option("--context", metavar="NAME", default="", is_eager=True, help=told)
 
 
 def _some_input(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
