@@ -103,16 +103,18 @@ USES = {
 }
 """By component, with what of it is used there behind ` of `."""
 
-ELSEWHERE = {
+TESTED_APART = {"app-namespace", "webhook"}
+"""Components whose tests have a file of their own."""
+
+LISTED = {
     "api-gateway",
-    "app-namespace",
     "dns-8053",
     "dns-openshift",
     "namespaces",
     "node-local-dns",
     "values",
 }
-"""Components that an overlay lists, and the one for application namespaces, whose rules are tested there."""
+"""Components that overlays list, whose rules are tested there."""
 
 
 def _component(use: str) -> str:
@@ -148,9 +150,9 @@ def test_every_rule_of_a_component_is_missed_when_it_is_taken_away(tree: Path, c
 def test_every_component_is_held_to_this() -> None:
     """Whoever adds a component says which cluster needs it, or lists it in an overlay."""
     folders = {each.name for each in (KUSTOMIZE / "components").iterdir()}
-    assert {_component(each) for each in USES} | ELSEWHERE == folders
+    assert {_component(each) for each in USES} | TESTED_APART | LISTED == folders
     listed = "".join((KUSTOMIZE / "overlays" / name / "kustomization.yaml").read_text() for name in OVERLAYS)
-    assert all(f"components/{each}\n" in listed for each in ELSEWHERE - {"app-namespace"})
+    assert all(f"components/{each}\n" in listed for each in LISTED)
 
 
 def test_metrics_are_for_the_namespace_that_values_name(tree: Path) -> None:

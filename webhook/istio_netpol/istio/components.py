@@ -50,7 +50,25 @@ KYMA_API_GATEWAY_OPERATOR = Component(
     "the Kyma API Gateway operator turns APIRules into Istio objects through the API server",
     webhook_port=9443,
 )
-COMPONENTS = (ISTIOD, CNI_NODE, KYMA_ISTIO_OPERATOR, KYMA_API_GATEWAY_OPERATOR)
+OWN_WEBHOOK = Component(
+    "the istio-netpol webhook",
+    ({"app.kubernetes.io/name": "istio-netpol", "app.kubernetes.io/component": "webhook"},),
+    "the webhook follows the cluster through the API server",
+    webhook_port=8443,
+)
+OWN_CONTROLLER = Component(
+    "the istio-netpol controller",
+    ({"app.kubernetes.io/name": "istio-netpol", "app.kubernetes.io/component": "controller"},),
+    "the controller keeps policies and certificates through the API server",
+)
+COMPONENTS = (
+    ISTIOD,
+    CNI_NODE,
+    KYMA_ISTIO_OPERATOR,
+    KYMA_API_GATEWAY_OPERATOR,
+    OWN_WEBHOOK,
+    OWN_CONTROLLER,
+)
 _KEYS = frozenset(key for each in COMPONENTS for labels in each.any_labels for key in labels)
 
 
