@@ -57,7 +57,8 @@ class Connection:
                 load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as error:
             raise SettingsError(
-                f"no cluster to talk to: {error}; set KUBECONFIG, name a --context, or run in a pod"
+                f"no cluster to talk to: {str(error).rstrip('.')}; "
+                "set KUBECONFIG, name a --context, or run in a pod"
             ) from None
         configuration.connection_pool_maxsize = CONNECTIONS
         configuration.retries = urllib3.Retry(0)
