@@ -103,7 +103,7 @@ USES = {
 }
 """By component, with what of it is used there behind ` of `."""
 
-TESTED_APART = {"app-namespace", "webhook"}
+TESTED_APART = {"app-namespace", "document-literal", "webhook"}
 """Components whose tests have a file of their own."""
 
 LISTED = {

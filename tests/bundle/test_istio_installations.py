@@ -8,6 +8,8 @@ import pytest
 from tests.bundle.istio_manifests import INSTALLATIONS, NEEDED, gateway_chart, installed
 from tests.bundle.overlays import OVERLAYS, with_components
 
+from istio_netpol.model.flows import FlowKind
+
 
 @pytest.mark.parametrize("installation", INSTALLATIONS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -25,3 +27,13 @@ def test_the_gateway_chart_needs_its_component(tree: Path) -> None:
     without = with_components(tree, "kind", []).proof(control_plane)
     assert {each.flow.port for each in without.flows if not each.verdict.allowed} == {80, 443}
     assert with_components(tree, "kind", ["gateway-chart"]).complaints(control_plane, warnings=True) == []
+
+
+def test_istiods_of_several_revisions_need_no_component(tree: Path) -> None:
+    """During an upgrade both istiods work and are reached: policies select what all revisions carry."""
+    control_plane = [*installed(*INSTALLATIONS["default"]), *installed(*INSTALLATIONS["a revision"])]
+    bundle = with_components(tree, "kind", [])
+    assert bundle.complaints(control_plane, warnings=True) == []
+    flows = [each.flow for each in bundle.proof(control_plane).flows]
+    reached = {str(each.destination) for each in flows if each.kind is FlowKind.WEBHOOK_FROM_APISERVER}
+    assert reached == {f"Deployment istio-system/{name}" for name in ("istiod", "istiod-canary")}

@@ -8,11 +8,49 @@ import pytest
 from tests.bundle.overlays import OVERLAYS, filled_tree
 from tests.cluster.control_plane import ControlPlane
 
+ADDED = "".join(
+    f"- ../../components/{each}\n"
+    for each in (
+        "ambient",
+        "document-literal",
+        "egress-gateway",
+        "gateway-chart",
+        "kyma-module-labels",
+        "metrics",
+        "tracing",
+        "values",
+    )
+)
+VALUES = """
+documentLiteral:
+  acceptedBy: the auditors
+metrics:
+  namespace: monitoring
+tracing:
+  namespace: observability
+  podLabels: {app: otel}
+  port: 4317
+"""
+
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_overlay_is_applied_once(control_plane: ControlPlane, tmp_path: Path, name: str) -> None:
     """`kubectl apply -k` with strict validation; the second time no object gets a new version."""
-    folder = str(filled_tree(tmp_path) / "overlays" / name)
+    apply_twice(control_plane, filled_tree(tmp_path) / "overlays" / name)
+
+
+def test_all_components_are_applied_together(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """What an overlay may list besides, with its values, is accepted as strictly."""
+    overlay = filled_tree(tmp_path) / "overlays" / "kind"
+    for name, more in {"kustomization.yaml": ADDED, "values.yaml": VALUES}.items():
+        file = overlay / name
+        file.write_text(file.read_text().replace("- ../../components/values\n", "") + more)
+    apply_twice(control_plane, overlay)
+
+
+def apply_twice(control_plane: ControlPlane, overlay: Path) -> None:
+    """Applies an overlay, strictly; the second time nothing may change."""
+    folder = str(overlay)
     kubectl = control_plane.kubectl()
     apply = ("apply", "-k", folder, "--server-side", "--validate=strict")
     versions = "jsonpath={.items[*].metadata.resourceVersion}"
