@@ -10,6 +10,8 @@ from tests.bundle.overlays import KUSTOMIZE, OVERLAYS, UNSET, built, filled_tree
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
+from istio_netpol.config.settings_file import load_settings
+
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_overlay_allows_what_its_control_plane_needs_and_nothing_else(tree: Path, name: str) -> None:
@@ -74,3 +76,28 @@ def test_namespaces_outlive_the_bundle(tree: Path, name: str) -> None:
     namespaces = [each for each in text.split("---\n") if "kind: Namespace\n" in each]
     assert len(namespaces) == 2
     assert all("sync-options: Prune=false" in each and "prune: disabled" in each for each in namespaces)
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_page_says_what_each_overlay_assumes(name: str) -> None:
+    """The table's ports and labels are those of the environment that the proof assumes."""
+    rows = (KUSTOMIZE / "README.md").read_text().splitlines()
+    (row,) = [each for each in rows if each.startswith(f"| `{name}` | ")]
+    _, _, server, pods, port, _ = (each.strip() for each in row.split("|"))
+    settings = load_settings((KUSTOMIZE / "overlays" / name / "environment.yaml").read_text(), name)
+    assert server.split(",")[0] == str(settings.api_server.port)
+    assert port == str(settings.dns.port)
+    assert all(f"`{key}: {value}`" in pods for key, value in settings.dns.labels.items())
+    assert ("node-local-dns" in pods) is bool(settings.dns.node_local_address)
+
+
+def test_a_port_that_differs_from_the_environment_s_is_told(tree: Path) -> None:
+    """Who changes the API server's port in values.yaml alone learns it from the proof."""
+    values = tree / "overlays" / "eks" / "values.yaml"
+    text = values.read_text()
+    try:
+        values.write_text(text.replace("port: 443", "port: 6443"))
+        overlay = built(values.parent)
+    finally:
+        values.write_text(text)
+    assert any("TCP 443" in each for each in overlay.complaints(standard()))
