@@ -28,13 +28,20 @@ JUDGED = (
 
 
 @pytest.fixture(scope="module")
-def webhook(control_plane: ControlPlane) -> Iterator[WebhookProcess]:
+def settings_file() -> Path | None:
+    """What the webhook is started with; a module that needs settings has a fixture of this name."""
+    return None
+
+
+@pytest.fixture(scope="module")
+def webhook(control_plane: ControlPlane, settings_file: Path | None) -> Iterator[WebhookProcess]:
     """The webhook, registered for namespaces with a mode, and a mesh's control plane."""
     kubectl = control_plane.kubectl()
     applied = kubectl.apply(*_native_control_plane())
     assert applied.code == 0, applied.stderr
     environment = {"KUBECONFIG": str(control_plane.kubeconfig())}
-    with WebhookProcess("cluster", environment=environment) as webhook:
+    options = ("--config", str(settings_file)) if settings_file else ()
+    with WebhookProcess("cluster", *options, environment=environment) as webhook:
         webhook.wait_for(READY)
         for kind in CONFIGURATIONS:
             control_plane.create(f"{REGISTRATION}/{kind}", _configuration(kind, webhook))

@@ -30,7 +30,8 @@ class Circumstances:
 class Decision:
     """The answer to a request; `write` are the policies to store before the object is, `admitted` those
     that the request itself is about to store. `missed` are the namespaces in which policies are missing: what
-    a denial rests on. `worked_out` says that the rules were asked, instead of an earlier answer or none."""
+    a denial rests on. `labels` are added to the pods of the object under review. `worked_out` says that the
+    rules were asked, instead of an earlier answer or none."""
 
     allowed: bool = True
     message: str = ""
@@ -40,6 +41,7 @@ class Decision:
     admitted: tuple[NetworkPolicy, ...] = ()
     rules: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     worked_out: bool = False
 
 

@@ -15,6 +15,7 @@ from istio_netpol.admission.decision import (
     decide_validation,
 )
 from istio_netpol.admission.modes import effective_mode
+from istio_netpol.admission.opt_in import Label, labels_instead
 from istio_netpol.admission.reviews import Request
 from istio_netpol.admission.scope import is_judged, namespace_of
 from istio_netpol.analysis.flow_table import FlowTable
@@ -74,11 +75,32 @@ def decide(
         request.described, effective.mode, bool(request.dry_run), _is_spared(change, table)
     )
     if mutating:
-        decision = decide_mutation(circumstances, impact)
+        decision = _mutation(request, change, table, resolver, circumstances, impact)
     else:
         decision = _remarked(decide_validation(circumstances, impact), effective.remark)
     admitted = _admitted(request, change) if decision.allowed and not mutating else ()
     return replace(decision, admitted=admitted, worked_out=impact is not KNOWN)
+
+
+def _mutation(
+    request: Request,
+    change: Change,
+    table: FlowTable,
+    resolver: Resolver,
+    circumstances: Circumstances,
+    impact: Impact,
+) -> Decision:
+    """What to write, and which labels to add where that makes a policy needless."""
+    labels: tuple[Label, ...] = ()
+    if table.settings.admission.kyma_labels and len(change.put) == 1 and isinstance(change.put[0], Workload):
+
+        def review(workload: Workload) -> Impact:
+            other = replace(change, put=(workload,))
+            return _impact(request, other, table, resolver, circumstances.mode, Cleared())
+
+        labels, impact = labels_instead(request, change.put[0], impact, table, review)
+    decision = decide_mutation(circumstances, impact)
+    return replace(decision, labels=labels, warnings=(*message.labelled(labels), *decision.warnings))
 
 
 def _impact(

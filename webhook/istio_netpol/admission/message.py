@@ -61,6 +61,12 @@ def would_write(policies: Sequence[NetworkPolicy]) -> tuple[str, ...]:
     return _bounded([f"dry run: istio-netpol would add NetworkPolicy {policy.key}" for policy in policies])
 
 
+def labelled(labels: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The warnings that name the labels that pods get."""
+    told = "Kyma's policies let these pods through"
+    return _bounded([f"istio-netpol added label {key}={value}: {told}" for key, value in labels])
+
+
 def wrote(policies: Sequence[NetworkPolicy]) -> tuple[str, ...]:
     """The warnings that name what was written."""
     return _bounded([f"istio-netpol added NetworkPolicy {policy.key}" for policy in policies])

@@ -7,6 +7,8 @@ itself.
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,10 +118,15 @@ def parse(body: bytes) -> Request | BadRequest:
 
 
 def encode(
-    uid: str, allowed: bool, message: str = "", causes: tuple[Cause, ...] = (), warnings: tuple[str, ...] = ()
+    uid: str,
+    allowed: bool,
+    message: str = "",
+    causes: tuple[Cause, ...] = (),
+    warnings: tuple[str, ...] = (),
+    patch: Sequence[dict[str, Any]] = (),
 ) -> bytes:
     """The response; a denial has code 403, reason Forbidden, the message for people and the causes for
-    programs."""
+    programs. `patch` is a JSON Patch of the object."""
     response: dict[str, Any] = {"uid": uid, "allowed": allowed}
     if not allowed:
         response["status"] = {
@@ -131,6 +138,8 @@ def encode(
             "message": message,
             "details": {"causes": [_cause(each) for each in causes]},
         }
+    if patch:
+        response["patchType"], response["patch"] = "JSONPatch", b64encode(_ENCODER.encode(patch)).decode()
     if warnings:
         response["warnings"] = list(warnings)
     return _ENCODER.encode({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response})

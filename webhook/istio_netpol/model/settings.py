@@ -138,6 +138,11 @@ class AdmissionSettings:
     """Namespaces in which only cluster administrators write: their objects may open other namespaces, and
     their istiod and gateways are believed. By default those into which Istio's guides and Kyma install."""
 
+    kyma_labels: bool = False
+    """Mode augment adds Kyma's opt-in labels (`networking.kyma-project.io/…`) to the pods of new workloads
+    where one of Kyma's own policies then lets them through, instead of a policy beside it; not to what Argo
+    CD or Flux tracks."""
+
     max_request_bytes: int = 8 * 1024 * 1024
     """The largest request that is read: an object and what it was before, each at most what etcd stores."""
 

@@ -11,6 +11,7 @@ from istio_netpol.admission import message
 from istio_netpol.admission.cleared import Cleared
 from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.judge import decide
+from istio_netpol.admission.opt_in import patch_of
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
@@ -96,8 +97,11 @@ class Reviewer:
         self._expect(decision.admitted)
         stored = self.store(decision.write) if decision.write else ()
         if stored:
-            decision = replace(decision, warnings=_told(stored))
-        encoded = encode(request.uid, decision.allowed, decision.message, decision.causes, decision.warnings)
+            decision = replace(decision, warnings=(*decision.warnings, *_told(stored)))
+        patch = patch_of(request, decision.labels)
+        encoded = encode(
+            request.uid, decision.allowed, decision.message, decision.causes, decision.warnings, patch
+        )
         return Answer(200, encoded, request, decision, stored)
 
     def _fresher(self, table: FlowTable, namespaces: Sequence[str]) -> FlowTable | None:
