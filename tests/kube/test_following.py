@@ -267,12 +267,17 @@ def test_missing_rights_are_told_by_verb_and_resource(control_plane: ControlPlan
     """A cluster that may not be read is never ready, and says which rights are missing."""
     cluster = Cluster(connection(control_plane, tmp_path, NOBODY), ["istio-system"])
     cluster.start()
-    control_plane.wait_until("the refusal is told", lambda: len(cluster.state().problems) > 5)
-    state = cluster.state()
-    cluster.stop()
-    assert not state.synced
-    (told,) = [each for each in state.problems if each.startswith("pods can't")]
-    assert 'cannot list resource "pods"' in told
+    try:
+        wait_until(lambda: bool(_about_pods(cluster)))
+        (told,) = _about_pods(cluster)
+        assert 'cannot list resource "pods"' in told
+        assert not cluster.state().synced
+    finally:
+        cluster.stop()
+
+
+def _about_pods(cluster: Cluster) -> list[str]:
+    return [each for each in cluster.state().problems if each.startswith("pods can't")]
 
 
 def test_custom_resources_come_and_go_with_their_definitions(
