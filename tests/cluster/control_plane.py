@@ -8,7 +8,7 @@ import itertools
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,10 @@ class ControlPlane:
 
     As in a cluster: authorization is RBAC, service accounts get real tokens, and a restart keeps port and
     data. Compaction is left to the tests, so that a resource version is too old when a test wants it to be.
+    `options` are further ones of the API server.
     """
 
-    def __init__(self, folder: Path, programs: Mapping[str, Path]) -> None:
+    def __init__(self, folder: Path, programs: Mapping[str, Path], options: Sequence[str] = ()) -> None:
         self.folder = folder
         self.users = Users()
         self.port = free_port()
@@ -50,7 +51,8 @@ class ControlPlane:
         self.users.write_token_file(folder / "tokens.csv")
         self._etcd_port = free_port()
         self.etcd = ServerProcess(folder, self._etcd_command())
-        self.api_server = ServerProcess(folder, self._api_server_command(files.certificate, files.key))
+        command = self._api_server_command(files.certificate, files.key)
+        self.api_server = ServerProcess(folder, [*command, *options])
         self.controller_manager = ServerProcess(folder, self._controller_manager_command())
 
     @property

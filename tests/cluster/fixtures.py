@@ -6,9 +6,11 @@ the end of the session.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -46,11 +48,18 @@ def _do_without(reason: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """etcd and kube-apiserver, ready. All tests of a worker share it, so each works in its own namespace."""
+    with started(tmp_path_factory.mktemp("cluster")) as plane:
+        yield plane
+
+
+@contextlib.contextmanager
+def started(folder: Path, options: Sequence[str] = ()) -> Iterator[ControlPlane]:
+    """A control plane of one's own, whose API server has further options, for as long as the block runs."""
     from tests.cluster.control_plane import ControlPlane  # most runs of pytest need none
 
     require(*ASSETS)
     programs = {name: path for name in (*ASSETS, "kube-controller-manager") if (path := located(name))}
-    plane = ControlPlane(tmp_path_factory.mktemp("cluster"), programs)
+    plane = ControlPlane(folder, programs, options)
     try:
         plane.start()
         yield plane
