@@ -16,10 +16,10 @@ BUILDER ?= $(or $(shell command -v buildah),docker)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools packages wheels image image-test demo test lint bench lock coverage mutation clean
+.PHONY: help venv tools packages wheels image image-test demo demo-cluster test lint bench lock coverage mutation clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make .venv with everything that the lock pins.
 
@@ -31,6 +31,9 @@ $(STAMP): pyproject.toml requirements-dev.lock
 
 demo: $(STAMP) ## Show the webhook at work on example manifests.
 	@$(BIN)/python tests/demo/run.py
+
+demo-cluster: $(STAMP) tools ## Show it at work in a real cluster, typed with kubectl.
+	@$(BIN)/python tests/demo/cluster.py
 
 tools: $(STAMP) ## Build the programs that the tests run: a real API server, kubectl, helm ...
 	@$(BIN)/python -m tests.tools.build

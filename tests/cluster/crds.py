@@ -44,21 +44,25 @@ def crds(module: str) -> Iterator[dict[str, Any]]:
                 yield document
 
 
+def define(plane: ControlPlane, *modules: str) -> list[str]:
+    """Has the API server serve the modules' custom resources from now on; the names of the definitions."""
+    definitions = [definition for module in modules for definition in crds(module)]
+    names = [str(definition["metadata"]["name"]) for definition in definitions]
+    for definition in definitions:
+        labels = {**definition["metadata"].get("labels", {}), MARK: names[0]}
+        plane.create(DEFINITIONS, {**definition, "metadata": {**definition["metadata"], "labels": labels}})
+    for name in names:
+        plane.wait_until(f"{name} is established", partial(_is_established, plane, name))
+    return names
+
+
 @contextlib.contextmanager
 def defined(plane: ControlPlane, *modules: str) -> Iterator[list[str]]:
     """Has the API server serve the modules' custom resources, and removes them at the end with all their
     objects; yields the names of the definitions."""
-    definitions = [definition for module in modules for definition in crds(module)]
-    names = [str(definition["metadata"]["name"]) for definition in definitions]
+    names = [str(each["metadata"]["name"]) for module in modules for each in crds(module)]
     try:
-        for definition in definitions:
-            labels = {**definition["metadata"].get("labels", {}), MARK: names[0]}
-            plane.create(
-                DEFINITIONS, {**definition, "metadata": {**definition["metadata"], "labels": labels}}
-            )
-        for name in names:
-            plane.wait_until(f"{name} is established", partial(_is_established, plane, name))
-        yield names
+        yield define(plane, *modules)
     finally:
         plane.api().request("DELETE", f"{DEFINITIONS}?labelSelector={MARK}%3D{names[0]}")
         for name in names:

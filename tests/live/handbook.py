@@ -1,5 +1,5 @@
-"""The five scenarios of Kyma's Istio module 1.26 ("NetworkPolicy scenarios", docs/user), as their reader types
-them, line by line.
+"""The five scenarios of Kyma's Istio module 1.26 ("NetworkPolicy scenarios", docs/user), as one types them,
+line by line.
 
 What the handbook fetches from the network is in the files of `tests/scenarios`. The policies that it opens by
 hand are left out: they are what istio-netpol is about. That one workload calls another is declared instead.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.crds import ISTIO, defined
+from tests.cluster.crds import ISTIO, define
 from tests.cluster.fixtures import started
 from tests.controller.process import ControllerProcess
 from tests.live.installation import Installation, installed
@@ -59,7 +59,7 @@ def live_cluster(
         (folder / "cluster").mkdir()
         plane = stack.enter_context(started(folder / "cluster", (*network.options(folder), *audited)))
         plane.start_controller_manager()
-        stack.enter_context(defined(plane, *modules))
+        define(plane, *modules)
         kubectl = plane.kubectl()
         for arguments in (
             ("create", "namespace", "istio-system"),

@@ -10,6 +10,7 @@ from tests.live.live_cluster import Live
 from tests.live.terminal import REFUSED, Terminal, remedies_in
 from tests.serving.reviews import review
 
+GENERATED = "labelSelector=app.kubernetes.io/managed-by%3Distio-netpol"
 TRIES = 3
 """A file of several objects can be refused for one after the other."""
 
@@ -29,16 +30,26 @@ class Reader:
         for line in chapter.lines:
             self._obey(line)
 
+    def wait_for_policies(self, namespace: str, count: int) -> None:
+        """Waits until a namespace has so many generated policies."""
+        path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies?{GENERATED}"
+        api = self._live.plane.api()
+        self._live.plane.wait_until(
+            f"{namespace} has {count} policies",
+            lambda: len(api.request("GET", path).object["items"]) == count,
+        )
+
     def _obey(self, line: str) -> None:
         for _ in range(TRIES):
-            printed = self._type(line)
+            printed = self.type(line)
             if REFUSED not in printed:
                 return
             for remedy in remedies_in(printed):
-                self._type(remedy)
+                self.type(remedy)
         raise AssertionError(f"refused {TRIES} times: {line}\n{printed}")
 
-    def _type(self, line: str) -> str:
+    def type(self, line: str) -> str:
+        """Types a line, and waits until what follows from it is there; what it printed."""
         printed = self._terminal.type(line)
         self._live.plane.wait_until("Deployments have their Pods", self._have_pods)
         self._until_known()

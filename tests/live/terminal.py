@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.cluster.clients import Kubectl
@@ -18,21 +17,17 @@ class Terminal:
     """Runs each line in a shell whose kubectl is that of one user, in a folder; `screen` has what a person
     sees, with standard output and standard error in the order in which they came."""
 
-    def __init__(
-        self, kubectl: Kubectl, folder: Path, echo: Callable[[str], None] = lambda text: None
-    ) -> None:
+    def __init__(self, kubectl: Kubectl, folder: Path) -> None:
         self._folder = folder
         self._environment = {
             "PATH": f"{kubectl.program.parent}{os.pathsep}/usr/bin{os.pathsep}/bin",
             "HOME": str(kubectl.kubeconfig.parent),
             "KUBECONFIG": str(kubectl.kubeconfig),
         }
-        self._echo = echo
         self.screen = ""
 
     def type(self, command: str) -> str:
         """Runs a command; what it printed, whether it succeeded or not."""
-        self._show(f"$ {command}\n")
         ran = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=self._folder,
@@ -44,12 +39,8 @@ class Terminal:
             timeout=120,
             check=False,
         )
-        self._show(ran.stdout)
+        self.screen += f"$ {command}\n{ran.stdout}"
         return ran.stdout
-
-    def _show(self, text: str) -> None:
-        self.screen += text
-        self._echo(text)
 
 
 def remedies_in(printed: str) -> list[str]:

@@ -15,15 +15,13 @@ from tests.conftest import Golden
 from tests.kube.test_commands import run
 from tests.live.handbook import CHAPTERS, KEYS_AT
 from tests.live.live_cluster import Live, in_mode, live_cluster
-from tests.live.reader import Reader
+from tests.live.reader import GENERATED, Reader
 from tests.live.terminal import Terminal
 
 MODES = ("reject", "augment", "warn")
 NAMES = [chapter.name for chapter in CHAPTERS]
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-EVERY_POLICY = (
-    "/apis/networking.k8s.io/v1/networkpolicies?labelSelector=app.kubernetes.io/managed-by%3Distio-netpol"
-)
+EVERY_POLICY = f"/apis/networking.k8s.io/v1/networkpolicies?{GENERATED}"
 
 
 class Play:
