@@ -20,6 +20,9 @@ GATEWAY_API = "sigs.k8s.io/gateway-api"
 ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
 CERT_MANAGER = "github.com/cert-manager/cert-manager"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+FLUX_HELM = "github.com/fluxcd/helm-controller"
+FLUX_KUSTOMIZE = "github.com/fluxcd/kustomize-controller"
+FLUX_SOURCE = "github.com/fluxcd/source-controller"
 
 FILES = {
     ISTIO: "kubernetes/customresourcedefinitions.gen.yaml",
@@ -27,6 +30,9 @@ FILES = {
     ARGO_ROLLOUTS: "manifests/crds/*-crd.yaml",
     CERT_MANAGER: "deploy/crds/*.yaml",
     PROMETHEUS_OPERATOR: "example/prometheus-operator-crd/*_servicemonitors.yaml",
+    FLUX_HELM: "config/crd/bases/*.yaml",
+    FLUX_KUSTOMIZE: "config/crd/bases/*.yaml",
+    FLUX_SOURCE: "config/crd/bases/*.yaml",
 }
 """Where each module has them."""
 

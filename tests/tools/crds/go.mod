@@ -6,6 +6,9 @@ go 1.26.0
 require (
 	github.com/argoproj/argo-rollouts v1.9.2
 	github.com/cert-manager/cert-manager v1.21.2
+	github.com/fluxcd/helm-controller v1.4.0
+	github.com/fluxcd/kustomize-controller v1.7.3
+	github.com/fluxcd/source-controller v1.7.0
 	github.com/prometheus-operator/prometheus-operator v0.85.0
 	istio.io/api v1.31.4
 	sigs.k8s.io/gateway-api v1.6.3
