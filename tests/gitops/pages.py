@@ -16,7 +16,7 @@ def files(page: str) -> dict[str, str]:
     """Path and content of each file of a page."""
     text = (DOCS / page).read_text(encoding="utf-8")
     found = {path: content for _, path, content in BLOCK.findall(text)}
-    assert len(re.findall(r"^```yaml$", text, re.MULTILINE)) == len(found), f"a block of {page} has no path"
+    assert len(re.findall(r"^```\w+$", text, re.MULTILINE)) == len(found), f"a block of {page} has no path"
     return found
 
 
