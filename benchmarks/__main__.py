@@ -16,6 +16,7 @@ from benchmarks import (
     cluster_sync,
     decisions,
     hostile,
+    latency,
     over_https,
     whole_check,
 )
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "https": over_https.figures,
     "hostile": hostile.figures,
     "cluster": cluster_sync.figures,
+    "latency": latency.figures,
 }
 
 

@@ -22,13 +22,14 @@ from selectors import EVENT_READ, DefaultSelector
 HOST = "127.0.0.1"
 TIMEOUT = 10.0
 END_OF_HEAD = b"\r\n\r\n"
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 WARM_UP = 0.5
 """Seconds before the first request that counts."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to send where. `bodies` names a file with one body a line."""
+    """What to send where. `bodies` names a file with one body a line; `token` is a bearer's, if any."""
 
     port: int
     ca: str
@@ -36,12 +37,14 @@ class Job:
     connections: int
     seconds: float
     count: int
+    path: str = "/validate"
+    token: str = ""
 
 
 @dataclass
 class Round:
     """What came back: wall seconds of all and processor seconds of this process, milliseconds of each
-    request, and how many answers were not a 200."""
+    request, and how many answers were no success."""
 
     wall: float = 0.0
     processor: float = 0.0
@@ -64,7 +67,7 @@ class _Connection:
 
 def run(job: Job) -> Round:
     """Sends until time or requests are used up."""
-    requests = [_request(line) for line in Path(job.bodies).read_bytes().splitlines()]
+    requests = [_request(job, line) for line in Path(job.bodies).read_bytes().splitlines()]
     context = ssl.create_default_context(cafile=job.ca)
     with ExitStack() as opened:
         connections = [
@@ -94,7 +97,7 @@ def _exchange(connections: list[_Connection], job: Job) -> Round:
         while len(results.milliseconds) < job.count and time.perf_counter() < begins + job.seconds:
             for key, _ in selector.select(TIMEOUT):
                 connection = key.data
-                results.errors += not _answer(connection.socket).startswith(b"HTTP/1.1 200")
+                results.errors += not _answer(connection.socket).startswith(b"HTTP/1.1 20")
                 if connection.sent >= begins:
                     results.milliseconds.append((time.perf_counter() - connection.sent) * 1000)
                 connection.send()
@@ -103,20 +106,25 @@ def _exchange(connections: list[_Connection], job: Job) -> Round:
     return results
 
 
-def _request(body: bytes) -> bytes:
+def _request(job: Job, body: bytes) -> bytes:
+    bearer = f"Authorization: Bearer {job.token}\r\n" if job.token else ""
     head = (
-        f"POST /validate HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        f"POST {job.path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n{bearer}"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
 def _answer(connection: ssl.SSLSocket) -> bytes:
-    """One whole answer with a Content-Length."""
+    """One whole answer, with a Content-Length or in chunks."""
     received = connection.recv(65536)
     while (end := received.find(END_OF_HEAD)) < 0:
         received += _more(connection)
     head = received[:end].lower()
+    if b"transfer-encoding: chunked" in head:
+        while not received.endswith(LAST_CHUNK):
+            received += _more(connection)
+        return received
     length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
     while len(received) < end + len(END_OF_HEAD) + length:
         received += _more(connection)

@@ -121,3 +121,13 @@ def test_a_table_changed_step_by_step_is_the_one_made_anew(
         known.update((each.ref.key, each) for each in put)
         table = table.with_changes(put, remove)
     assert contents(table) == contents(FlowTable.of(Snapshot.of(known.values()), SETTINGS))
+
+
+def test_a_pod_concerns_no_mesh_config_that_asks_for_nothing() -> None:
+    """Most name no collector of spans or logs: looking at every proxy for them, at every change, takes seconds
+    where there are thousands."""
+    ref = ObjectRef("v1", "ConfigMap", "istio-system", "istio")
+    quiet, sending = MeshConfig(ref), MeshConfig(ref, default_log_providers=("otel",))
+    istiods = [mesh.istiod(), *pods("cart")]
+    assert FlowTable.of(Snapshot.of([quiet, *istiods]), SETTINGS).users([("Workload", "", "")]) == set()
+    assert FlowTable.of(Snapshot.of([sending, *istiods]), SETTINGS).users([("Workload", "", "")]) == {ref.key}

@@ -30,6 +30,8 @@ _SENDING = frozenset({"envoyOtelAls", "envoyHttpAls", "envoyTcpAls"})
 def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcome]:
     """Flows from the proxies for which this object decides about access logs; a finding for a collector that
     nothing answers for."""
+    if isinstance(subject, MeshConfig) and not subject.default_log_providers:
+        return  # it sends no logs anywhere, so that no proxy need be looked at
     shared = isinstance(subject, MeshConfig) or is_mesh_wide(view, subject)
     missing: dict[str, None] = {}
     for client in decided_by(subject, _has_logs, view):

@@ -37,9 +37,17 @@ if TYPE_CHECKING:
 
 def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcome]:
     """Flows from the proxies for which this object decides about tracing."""
+    if isinstance(subject, MeshConfig) and not _sends_spans(subject):
+        return
     clients = decided_by(subject, _has_tracing, view)
     shared = isinstance(subject, MeshConfig) or is_mesh_wide(view, subject)
     yield from _spans(subject.ref, clients, shared, view)
+
+
+def _sends_spans(config: MeshConfig) -> bool:
+    """Whether a mesh config asks for spans where no Telemetry decides. Most don't, and then no proxy need be
+    looked at, which would be all of them at every change of any."""
+    return bool(config.default_tracing_providers or (config.tracing_address and config.enable_tracing))
 
 
 def _has_tracing(telemetry: Telemetry) -> bool:
