@@ -78,8 +78,10 @@ def _isolates(policy: NetworkPolicy, table: FlowTable) -> bool:
 def _snapshot_after(before: FlowTable, put: Sequence[Any], remove: Sequence[Any]) -> Snapshot:
     """The snapshot with the change, and with what injection adds to its pods."""
     mesh = before.settings.mesh
-    snapshot = before.snapshot.with_changes(put, remove)
-    snapshot = with_injected(snapshot, mesh, [each for each in put if isinstance(each, Workload)])
+    workloads = [each for each in put if isinstance(each, Workload)]
+    others = [each for each in put if not isinstance(each, Workload)]
+    snapshot = before.snapshot.with_changes(others, remove) if others or remove else before.snapshot
+    snapshot = with_injected(snapshot, mesh, workloads) if workloads else snapshot
     relabelled = [each.name for each in put if isinstance(each, Namespace)]
     return as_injected(snapshot, mesh, relabelled) if relabelled else snapshot
 

@@ -6,7 +6,7 @@ proxy. Source: `pkg/kube/inject/inject.go` and `webhook.go`, Istio 1.28 to 1.32.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from istio_netpol.istio.injection import injection_of
@@ -28,9 +28,10 @@ def as_injected(
     return snapshot.with_changes(put=_labelled(found, snapshot, settings))
 
 
-def with_injected(snapshot: Snapshot, settings: MeshSettings, workloads: Iterable[Workload]) -> Snapshot:
-    """The same where only these workloads of it are new."""
-    return snapshot.with_changes(put=_labelled(workloads, snapshot, settings))
+def with_injected(snapshot: Snapshot, settings: MeshSettings, workloads: Sequence[Workload]) -> Snapshot:
+    """The snapshot after these workloads were stored, with the label where they will be injected."""
+    labelled = {each.ref: each for each in _labelled(workloads, snapshot, settings)}
+    return snapshot.with_changes(put=[labelled.get(each.ref, each) for each in workloads])
 
 
 def _labelled(
