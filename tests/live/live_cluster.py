@@ -67,5 +67,8 @@ def live_cluster(
         ):
             done = kubectl(*arguments)
             assert done.code == 0, done.stderr
-        installation, webhook, controller = stack.enter_context(installed(plane, network, folder, values))
+        # As the chart asks: the ports by which this cluster's API server is reached.
+        own = {"networkPolicies": {"apiServer": {"ports": [plane.port]}}}
+        ours = installed(plane, network, folder, {**values, **own})
+        installation, webhook, controller = stack.enter_context(ours)
         yield Live(plane, installation, webhook, controller, audit)
