@@ -124,8 +124,8 @@ def test_a_table_changed_step_by_step_is_the_one_made_anew(
 
 
 def test_a_pod_concerns_no_mesh_config_that_asks_for_nothing() -> None:
-    """Most name no collector of spans or logs: looking at every proxy for them, at every change, takes seconds
-    where there are thousands."""
+    """Most name no collector of spans or logs: looking at every proxy for them, at every change, takes
+    seconds where there are thousands."""
     ref = ObjectRef("v1", "ConfigMap", "istio-system", "istio")
     quiet, sending = MeshConfig(ref), MeshConfig(ref, default_log_providers=("otel",))
     istiods = [mesh.istiod(), *pods("cart")]

@@ -104,8 +104,9 @@ class FlowTable:
         that did."""
         homes = {each.name for each in (*put, *remove) if isinstance(each, Namespace)}
         anew = [each for home in sorted(homes) for each in stored.of_type(Workload, home)]
-        snapshot = self.snapshot.with_changes((*put, *anew), remove)
         changed = [each for each in put if isinstance(each, Workload)]
+        others = [each for each in put if not isinstance(each, Workload)]
+        snapshot = self.snapshot.with_changes(others, remove) if others or remove else self.snapshot
         return with_injected(snapshot, self.settings.mesh, (*changed, *anew))
 
     def with_objects(self, objects: Sequence[Any]) -> FlowTable:
