@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.analysis.meshes import meshes
 from tests.istio import builders as mesh
-from tests.values import policy
+from tests.values import EGRESS, policy
 
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.model.addresses import parse_address
@@ -131,3 +131,15 @@ def test_a_pod_concerns_no_mesh_config_that_asks_for_nothing() -> None:
     istiods = [mesh.istiod(), *pods("cart")]
     assert FlowTable.of(Snapshot.of([quiet, *istiods]), SETTINGS).users([("Workload", "", "")]) == set()
     assert FlowTable.of(Snapshot.of([sending, *istiods]), SETTINGS).users([("Workload", "", "")]) == {ref.key}
+
+
+def test_a_table_that_changed_often_is_the_one_that_would_be_made_anew() -> None:
+    """A live cluster changes without end; every so often its indexes are made anew."""
+    table = FlowTable.of(Snapshot.of([mesh.istiod(), *pods("cart")]), SETTINGS).indexed()
+    stored = table.stored
+    for number in range(150):
+        home = f"ns-{number % 3}"
+        come = [*pods(f"web-{number}", home), policy(f"{home}/allow-{number}", types=(EGRESS,))]
+        gone = pods(f"web-{number - 30}", home) if number >= 30 else []
+        table, stored = table.with_changes(come, gone), stored.with_changes(come, gone)
+    assert contents(table) == contents(FlowTable.of(stored, SETTINGS))

@@ -38,6 +38,10 @@ NOTHING = Needs()
 _INDEXES = ("_by_namespace", "_users", "host_limits")
 """What a table works out once, and what stays good enough when policies are added."""
 
+_MOST_CHANGES = 64
+"""Changes after which a snapshot gets indexes of its own: until then every review takes up again, for itself
+alone, what changed since the last ones."""
+
 
 def needs_of(subject: Any, view: MeshView) -> Needs:
     """Evaluates every rule that looks at objects of this type."""
@@ -62,6 +66,7 @@ class FlowTable:
         self.view = view
         self.needs = needs
         self.currency = currency or Currency()
+        self._changes = 0
 
     @classmethod
     def of(cls, stored: Snapshot, settings: Settings) -> FlowTable:
@@ -97,6 +102,10 @@ class FlowTable:
         table._by_namespace = self._by_namespace.moved(
             (key, _namespaces(old), _namespaces(new)) for key, old, new in pairs
         )
+        table._changes = self._changes + 1
+        if table._changes >= _MOST_CHANGES:
+            view.snapshot.index()
+            table._changes = 0
         return table
 
     def _injected(self, stored: Snapshot, put: Sequence[Any], remove: Sequence[Any]) -> Snapshot:

@@ -36,8 +36,11 @@ class Postings(Generic[Place]):
             for place in before ^ after:
                 if place not in copied:
                     places[place] = copied[place] = dict(places.get(place, {}))
-                others = [each for each in copied[place].get(owner[2], ()) if each != owner]
-                copied[place][owner[2]] = (*others, owner) if place in after else tuple(others)
+                there = copied[place].get(owner[2], ())
+                if place in after:
+                    copied[place][owner[2]] = (*there, owner)
+                else:
+                    copied[place][owner[2]] = tuple(each for each in there if each != owner)
         for place, homes in copied.items():
             if not any(homes.values()):
                 del places[place]

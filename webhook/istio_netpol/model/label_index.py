@@ -9,20 +9,23 @@ from istio_netpol.model.policies import NetworkPolicy
 
 
 class LabelIndex:
-    """Positions of labelled things by (key, value)."""
+    """Positions of labelled things by (key, value), and by key."""
 
     def __init__(self, labelled: Iterable[Labels]) -> None:
         self._labels = tuple(labelled)
         self._postings: dict[tuple[str, str], list[int]] = {}
+        self._bearers: dict[str, list[int]] = {}
         for position, labels in enumerate(self._labels):
             for pair in labels.items():
                 self._postings.setdefault(pair, []).append(position)
+                self._bearers.setdefault(pair[0], []).append(position)
 
     def select(self, selector: Selector) -> list[int]:
         """Positions that the selector matches, ascending."""
+        postings = [self._postings.get(pair, []) for pair in selector.match_labels]
+        postings += [self._bearers.get(each.key, []) for each in selector.match_expressions if each.needs_key]
         candidates: Iterable[int] = range(len(self._labels))
-        if selector.match_labels:
-            postings = [self._postings.get(pair, []) for pair in selector.match_labels]
+        if postings:
             smallest: list[int] = min(postings, key=len)
             candidates = smallest
         return [position for position in candidates if selector.matches(self._labels[position])]

@@ -28,6 +28,11 @@ class Requirement:
     operator: Operator
     values: frozenset[str] = frozenset()
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether only labels with the key can match."""
+        return self.operator in (Operator.IN, Operator.EXISTS)
+
     def matches(self, labels: Labels) -> bool:
         """NotIn and DoesNotExist hold for labels that lack the key."""
         value = labels.get(self.key)
