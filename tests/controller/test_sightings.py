@@ -8,6 +8,7 @@ from tests.dns.server import NameServer, Zone
 from istio_netpol.controller.sightings import Sightings
 from istio_netpol.dns.caching import CacheSettings, CachingResolver
 from istio_netpol.dns.lookup import LookupSettings
+from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings
 
 __all__ = ["serve"]
 HOST = "keys.example.com"
@@ -20,10 +21,14 @@ class Clock:
         return self.now
 
 
-def sightings(server: NameServer, clock: Clock, overlap: float = 60, limit: int = 4) -> Sightings:
+def sightings(server: NameServer, clock: Clock, overlap: int = 60, limit: int = 4) -> Sightings:
     lookup = LookupSettings(name_servers=(server.address,), query_timeout=0.1, total_timeout=0.2)
     caching = CachingResolver(CacheSettings(lookup, shortest=1, failures=1), clock)
-    return Sightings(caching, overlap, limit, clock)
+    settings = Settings(
+        hosts=HostSettings(max_addresses_per_host=limit),
+        controller=ControllerSettings(host_overlap_seconds=overlap),
+    )
+    return Sightings(caching, settings, clock)
 
 
 def shown(found: Sightings) -> list[str]:

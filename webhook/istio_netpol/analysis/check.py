@@ -8,6 +8,7 @@ from istio_netpol.analysis import wording
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.known import Known
 from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.openings import Reach, openings_of
 from istio_netpol.analysis.remedies import Draft, PolicyWriter, Unmendable, written
@@ -43,7 +44,7 @@ class FindingsWriter:
     def __init__(self, judge: FlowJudge, reach: Reach) -> None:
         self._judge = judge
         self._reach = reach
-        self._writer = PolicyWriter(judge.view.snapshot, judge.gate)
+        self._writer = PolicyWriter(judge.view.snapshot, judge.gate, known=judge.known)
         self._denied: list[_Denied] = []
         self._others: list[Finding] = []
         self.unknown = 0
@@ -98,7 +99,12 @@ def check(snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: i
     """Judges every required flow. `skipped` is the number of objects that no decoder knows; it is only
     reported."""
     table = FlowTable.of(snapshot, settings)
-    writer = FindingsWriter(judge_of(table, resolver), Reach(settings, tenant=False))
+    return check_table(table, judge_of(table, resolver), skipped)
+
+
+def check_table(table: FlowTable, judge: FlowJudge, skipped: int = 0) -> Report:
+    """The same for flows that are worked out already."""
+    writer = FindingsWriter(judge, Reach(table.settings, tenant=False))
     flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
     for flow in flows:
         writer.take(flow)
@@ -107,13 +113,14 @@ def check(snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: i
     findings = sorted(
         [*writer.findings(), *unnamed, *lint(table.snapshot)], key=lambda finding: finding.sort_key
     )
-    summary = Summary(snapshot.object_count, len(flows), writer.denied, unknown, skipped)
+    summary = Summary(table.stored.object_count, len(flows), writer.denied, unknown, skipped)
     return Report(tuple(findings), summary, table.view.assumptions)
 
 
-def judge_of(table: FlowTable, resolver: Resolver) -> FlowJudge:
-    """A judge for one analysis of a table, with a fresh count of the addresses that namespaces bring."""
-    return FlowJudge(table.view, gate_of(table, resolver))
+def judge_of(table: FlowTable, resolver: Resolver, known: Known | None = None) -> FlowJudge:
+    """A judge for one analysis of a table, with a fresh count of the addresses that namespaces bring;
+    `known` are the answers of earlier analyses that hold still."""
+    return FlowJudge(table.view, gate_of(table, resolver), known)
 
 
 def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:

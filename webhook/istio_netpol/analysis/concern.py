@@ -32,7 +32,7 @@ class Concern:
         """The objects whose needs may differ, unless what all rest on changed (`MeshView.settled`)."""
         keys: set[Key] = set()
         uses: set[Use] = set()
-        for each in (*self._versions(), *self._families()):
+        for each in (*self._versions(), *self._families(), *self._injected_anew()):
             if isinstance(each, Namespace):
                 for view in (self._table.view, self._view):
                     keys |= {subject.ref.key for subject in subjects_in(view.snapshot, each.name)}
@@ -69,6 +69,13 @@ class Concern:
             for snapshot in snapshots
             for each in snapshot.family(home, *root)
         ]
+
+    def _injected_anew(self) -> list[Workload]:
+        """The pods of namespaces that changed, before and after: injection gives them other labels, and
+        whoever reaches them from elsewhere need not have asked for it."""
+        homes = {each.name for each in self._changed if isinstance(each, Namespace)}
+        snapshots = (self._table.snapshot, self._view.snapshot)
+        return [each for home in homes for snapshot in snapshots for each in snapshot.workloads(home)]
 
     def _uses_of(self, changed: Any) -> set[Use]:
         """The names under which other objects depend on this one."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from istio_netpol.analysis.flow_table import namespaces_of
 from istio_netpol.analysis.hosts import HostGate
+from istio_netpol.analysis.known import Known
 from istio_netpol.analysis.results import Judged
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4
-from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.verdicts import OPEN, Verdict
 from istio_netpol.netpol.evaluate import judge
 
@@ -27,18 +28,19 @@ class FlowJudge:
     """Judges flows against the policies of one view. Stand-ins have no policies of their own: their side
     is open."""
 
-    def __init__(self, view: MeshView, gate: HostGate) -> None:
+    def __init__(self, view: MeshView, gate: HostGate, known: Known | None = None) -> None:
         self.view = view
         self.gate = gate
-        self._verdicts: dict[tuple[Peer, Peer, Protocol, int], Verdict] = {}
+        self.known = known or Known()
 
     def verdict(self, flow: RequiredFlow) -> Verdict:
         """The policies' word on a flow as it stands; to an unresolved host it counts as allowed where any
         address is. Many objects may need the same connection: it is judged once."""
         connection = (flow.source, flow.destination, flow.protocol, flow.port)
-        found = self._verdicts.get(connection)
+        found: Verdict | None = self.known.find(connection)
         if found is None:
-            found = self._verdicts[connection] = self._judged(flow)
+            found = self._judged(flow)
+            self.known.keep(connection, namespaces_of(flow), found)
         return found
 
     def is_plainly_allowed(self, flow: RequiredFlow) -> bool:

@@ -7,11 +7,12 @@ the same object, and writers of different openings never overwrite one another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from istio_netpol.analysis.hosts import HostGate
+from istio_netpol.analysis.known import Known
 from istio_netpol.analysis.openings import Opening
 from istio_netpol.analysis.selectors import newly_isolated, selector_of
 from istio_netpol.model.addresses import IpBlock
@@ -56,14 +57,25 @@ class Draft:
     kinds: set[FlowKind] = field(default_factory=set)
     required_by: set[str] = field(default_factory=set)
 
+    @property
+    def content(self) -> Hashable:
+        """All that its policy will say."""
+        parts = (frozenset(self.ports), frozenset(self.kinds), frozenset(self.required_by))
+        subject = (self.direction, self.namespace, self.subject_name, self.selector)
+        return (*subject, self.peers, *parts)
+
 
 class PolicyWriter:
-    """Collects openings of one snapshot and writes the policies for them."""
+    """Collects openings of one snapshot and writes the policies for them; `known` holds what earlier writers
+    worked out."""
 
-    def __init__(self, snapshot: Snapshot, gate: HostGate, per_namespace: bool = False) -> None:
+    def __init__(
+        self, snapshot: Snapshot, gate: HostGate, per_namespace: bool = False, known: Known | None = None
+    ) -> None:
         self._snapshot = snapshot
         self._gate = gate
         self._per_namespace = per_namespace
+        self._known = known or Known()
         self._drafts: dict[object, Draft] = {}
 
     def add(self, opening: Opening) -> Draft | Unmendable:
@@ -97,7 +109,15 @@ class PolicyWriter:
                 needed.append(draft)
             else:
                 wider.required_by |= draft.required_by
-        return written(needed)
+        return _sorted(self._written(draft) for draft in needed)
+
+    def _written(self, draft: Draft) -> NetworkPolicy:
+        question = draft.content
+        found: NetworkPolicy | None = self._known.find(question)
+        if found is None:
+            found = _policy(draft)
+            self._known.keep(question, frozenset(), found)
+        return found
 
     def _is_for_all(self, opening: Opening) -> bool:
         kinds, egress = PER_NAMESPACE_KINDS, opening.direction is Direction.EGRESS
@@ -108,10 +128,17 @@ class PolicyWriter:
         namespace = workload.namespace
         if self._is_for_all(opening) and self._snapshot.isolates_all(namespace, direction):
             return EVERYTHING
+        found: Selector | str | None = self._known.find((direction, workload))
+        if found is None:
+            found = self._subject_of(workload, direction)
+            self._known.keep((direction, workload), {namespace}, found)
+        return found
+
+    def _subject_of(self, workload: Workload, direction: Direction) -> Selector | str:
         selector = selector_of(workload, self._snapshot)
         if selector is None:
             return f"{workload.ref} has no labels by which a policy could name it; give its pods a label"
-        others = newly_isolated(selector, namespace, direction, self._snapshot)
+        others = newly_isolated(selector, workload.namespace, direction, self._snapshot)
         others = tuple(each for each in others if each.ref.key != workload.ref.key)
         if others:
             return (
@@ -126,7 +153,12 @@ class PolicyWriter:
             return (PolicyPeer(namespace_selector=EVERYTHING),)
         match counterpart:
             case PodsPeer(workload=workload):
-                return self._pods(workload, opening.subject.namespace)
+                question = (workload, opening.subject.namespace)
+                found: tuple[PolicyPeer, ...] | str | None = self._known.find(question)
+                if found is None:
+                    found = self._pods(*question)
+                    self._known.keep(question, {workload.namespace}, found)
+                return found
             case AddressPeer(addresses=addresses):
                 blocks = self._gate.blocks(addresses) if counterpart.host else addresses
                 return tuple(PolicyPeer(ip_block=IpBlock(str(network))) for network in blocks.networks())
@@ -167,7 +199,10 @@ def name_of(ref: ObjectRef) -> str:
 
 def written(drafts: Iterable[Draft]) -> tuple[NetworkPolicy, ...]:
     """The policies of these drafts, sorted by namespace and name."""
-    policies = (_policy(draft) for draft in drafts)
+    return _sorted(map(_policy, drafts))
+
+
+def _sorted(policies: Iterable[NetworkPolicy]) -> tuple[NetworkPolicy, ...]:
     return tuple(sorted(policies, key=lambda policy: (policy.namespace, policy.name)))
 
 

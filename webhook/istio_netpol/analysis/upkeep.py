@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_table import FlowTable
-from istio_netpol.analysis.judge import HostTrouble
-from istio_netpol.analysis.openings import Reach, openings_of
+from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.openings import Opening, Reach, openings_of
 from istio_netpol.analysis.remedies import PolicyWriter, name_of
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 
 PolicyKey = tuple[str, str]
 """Namespace and name."""
@@ -34,53 +30,61 @@ class Upkeep:
     objects: Mapping[str, ObjectRef | None] = field(default_factory=dict)
 
 
-def upkeep(
-    snapshot: Snapshot,
-    own: Iterable[PolicyKey],
-    settings: Settings,
-    resolver: Resolver,
-    is_augmented: Callable[[str], bool],
-) -> Upkeep:
-    """Works out the policies as if those of `own` were not there; `is_augmented` tells of a namespace
+def upkeep(table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], bool]) -> Upkeep:
+    """Works out the policies of a table whose snapshot has none of ours; `is_augmented` tells of a namespace
     whether policies are written for its objects.
 
     As at admission, objects of tenants open what the trust boundaries allow and nothing else, and only pods
     that other policies isolate are selected.
     """
-    found = (snapshot.find(NetworkPolicy, *key) for key in own)
-    bare = snapshot.with_changes(remove=[policy for policy in found if policy is not None])
-    table = FlowTable.of(bare, settings)
-    judge = judge_of(table, resolver)
-    names = frozenset(table.snapshot.namespace_names)
-    augmented = frozenset(name for name in names if is_augmented(name))
-    anyone = Reach(settings, tenant=True, agreeing=names)
-    willing = Reach(settings, tenant=True, asking=augmented, agreeing=augmented)
-    needed, wanted = (PolicyWriter(table.snapshot, judge.gate) for _ in range(2))
-    uncertain: set[str] = set()
-    objects: dict[str, ObjectRef | None] = {}
+    ledger = _Ledger(table, judge, is_augmented)
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
-        _note(objects, flow.object)
         judged = judge.resolved(flow)
-        if isinstance(judged, HostTrouble):
-            if not judged.refused:
-                uncertain.add(name_of(flow.object))
-            continue
-        for opening in openings_of(judged):
-            _note(objects, opening.subject.ref)
-            if anyone.may_open(flow, opening.direction, opening.subject):
-                needed.add(opening)
-            if willing.may_open(flow, opening.direction, opening.subject):
-                wanted.add(opening)
-    by_key = {(each.namespace, each.name): each for each in needed.policies()}
-    asked = {
-        (each.namespace, each.name)
-        for each in wanted.policies()
-        if not table.snapshot.namespace(each.namespace).terminating
-    }
-    return Upkeep(by_key, frozenset(asked & by_key.keys()), frozenset(uncertain), objects)
+        ledger.note(flow.object)
+        if not isinstance(judged, HostTrouble):
+            for opening in openings_of(judged):
+                ledger.add(opening)
+        elif not judged.refused:
+            ledger.uncertain.add(name_of(flow.object))
+    return ledger.closed()
 
 
-def _note(objects: dict[str, ObjectRef | None], ref: ObjectRef) -> None:
-    known = objects.setdefault(name_of(ref), ref)
-    if known is not None and known.key != ref.key:
-        objects[name_of(ref)] = None
+class _Ledger:
+    """What the denied sides come to: policies that anybody may need, and those that are asked for."""
+
+    def __init__(self, table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], bool]) -> None:
+        self._snapshot = table.snapshot
+        names = frozenset(table.snapshot.namespace_names)
+        augmented = frozenset(name for name in names if is_augmented(name))
+        self._anyone = Reach(table.settings, tenant=True, agreeing=names)
+        self._willing = Reach(table.settings, tenant=True, asking=augmented, agreeing=augmented)
+        self._needed, self._wanted = (
+            PolicyWriter(table.snapshot, judge.gate, known=judge.known) for _ in range(2)
+        )
+        self._objects: dict[str, ObjectRef | None] = {}
+        self.uncertain: set[str] = set()
+
+    def note(self, ref: ObjectRef) -> None:
+        """Remembers which object a name means."""
+        known = self._objects.setdefault(name_of(ref), ref)
+        if known is not None and known.key != ref.key:
+            self._objects[name_of(ref)] = None
+
+    def add(self, opening: Opening) -> None:
+        """Takes up one side, as far as it may be opened."""
+        self.note(opening.subject.ref)
+        side = (opening.flow, opening.direction, opening.subject)
+        if self._anyone.may_open(*side):
+            self._needed.add(opening)
+        if self._willing.may_open(*side):
+            self._wanted.add(opening)
+
+    def closed(self) -> Upkeep:
+        """All of it. Nothing is asked for where a namespace is being deleted."""
+        needed = {(each.namespace, each.name): each for each in self._needed.policies()}
+        wanted = {
+            (each.namespace, each.name)
+            for each in self._wanted.policies()
+            if not self._snapshot.namespace(each.namespace).terminating
+        }
+        return Upkeep(needed, frozenset(wanted & needed.keys()), frozenset(self.uncertain), self._objects)

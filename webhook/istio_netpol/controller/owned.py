@@ -23,22 +23,56 @@ UNNEEDED_SINCE = "istio-netpol.io/unneeded-since"
 PAGE_ITEMS = "500"
 
 
-def labelled_policies(connection: Connection) -> list[Present]:
-    """Every policy with our label. Raises ApiError rather than returning a part of them."""
-    found: list[Present] = []
-    following = ""
-    while True:
+class _Names(msgspec.Struct, frozen=True, rename="camel"):
+    uid: str
+    resource_version: str
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What tells whether an object is one that was read before."""
+
+    metadata: _Names
+
+
+class _Rest(msgspec.Struct, frozen=True):
+    following: str = msgspec.field(name="continue", default="")
+
+
+class _Page(msgspec.Struct, frozen=True):
+    metadata: _Rest
+    items: list[msgspec.Raw] | None = None
+
+
+class LabelledPolicies:
+    """Every policy with our label, read live each time; only what changed is decoded. For one thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[_Names, Present | None] = {}
+
+    def read(self) -> list[Present]:
+        """All of them. Raises ApiError rather than returning a part."""
+        found: dict[_Names, Present | None] = {}
+        following = ""
+        while True:
+            page = self._page(following)
+            for item in page.items or ():
+                names = msgspec.json.decode(item, type=_Head).metadata
+                known = names in self._known
+                found[names] = self._known[names] if known else present_of(msgspec.json.decode(item))
+            following = page.metadata.following
+            if not following:
+                self._known = found
+                return [each for each in found.values() if each is not None]
+
+    def _page(self, following: str) -> _Page:
         query = [("labelSelector", f"{MANAGED_BY}={OWNER}"), ("limit", PAGE_ITEMS)]
         if following:
             query.append(("continue", following))
         try:
-            page = msgspec.json.decode(connection.get(NETWORK_POLICIES.path(), query))
+            return msgspec.json.decode(self._connection.get(NETWORK_POLICIES.path(), query), type=_Page)
         except msgspec.DecodeError as error:
             raise ApiError(0, f"the API server's answer can't be read: {error}") from error
-        found += [each for item in page["items"] or () if (each := present_of(item))]
-        following = page["metadata"].get("continue") or ""
-        if not following:
-            return found
 
 
 def present_of(manifest: dict[str, Any]) -> Present | None:

@@ -43,6 +43,10 @@ class Apply:
     owners: tuple[ObjectRef, ...] = ()
     present: Present | None = None
 
+    @property
+    def target(self) -> NetworkPolicy:
+        return self.policy
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -51,12 +55,20 @@ class Mark:
     present: Present
     since: float | None
 
+    @property
+    def target(self) -> NetworkPolicy:
+        return self.present.policy
+
 
 @dataclass(frozen=True, slots=True)
 class Delete:
     """Collect a policy."""
 
     present: Present
+
+    @property
+    def target(self) -> NetworkPolicy:
+        return self.present.policy
 
 
 Action = Apply | Mark | Delete

@@ -37,7 +37,7 @@ class Publisher:
         self._said: dict[tuple[str, ...], str] = {}
         self._reports: dict[str, Any] | None = None
 
-    def publish(self, findings: Sequence[Finding], may_write: Callable[[], bool]) -> bool:
+    def publish(self, findings: Sequence[Finding]) -> bool:
         """Tells of findings; whether all was told. Raises ApiError."""
         by_namespace = reported(findings)
         news = [each for found in by_namespace.values() for each in told(found)]
@@ -45,11 +45,9 @@ class Publisher:
         self._said = {key: name for key, name in self._said.items() if key in current}
         unsaid = [each for each in news if self._said.get(each.ref.key) != each.name]
         for each in unsaid[:WRITES_A_ROUND]:
-            if not may_write():
-                return False
             self._tell(each)
             self._said[each.ref.key] = each.name
-        return self._write_reports(by_namespace, may_write) and len(unsaid) <= WRITES_A_ROUND
+        return self._write_reports(by_namespace) and len(unsaid) <= WRITES_A_ROUND
 
     def _tell(self, news: Told) -> None:
         ref = news.ref
@@ -74,9 +72,7 @@ class Publisher:
             if error.status != CONFLICT and error.status not in GONE:
                 raise
 
-    def _write_reports(
-        self, by_namespace: Mapping[str, list[Finding]], may_write: Callable[[], bool]
-    ) -> bool:
+    def _write_reports(self, by_namespace: Mapping[str, list[Finding]]) -> bool:
         kinds = {(each.group, each.kind): each for each in served(self._connection, REPORT_KINDS)}
         resource = next((kinds[each] for each in REPORT_KINDS if each in kinds), None)
         if resource is None:
@@ -90,8 +86,6 @@ class Publisher:
         wanted |= {name: report(resource, name, []) for name in written.keys() - wanted.keys()}
         changed = [name for name in sorted(wanted) if written.get(name) != wanted[name]]
         for name in changed[:WRITES_A_ROUND]:
-            if not may_write():
-                return False
             self._write(resource, wanted[name], written)
         return len(changed) <= WRITES_A_ROUND
 

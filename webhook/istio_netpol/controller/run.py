@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
 import socket
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from istio_netpol.certs.upkeep import CertificateUpkeep, Place
+from istio_netpol.controller.evaluation import Evaluation
+from istio_netpol.controller.keeper import PolicyKeeper
+from istio_netpol.controller.leadership import Chore, Duty
 from istio_netpol.controller.lease import Lease
-from istio_netpol.controller.loop import Chore, Loop
+from istio_netpol.controller.loop import Loop
 from istio_netpol.controller.measures import Measures, application
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
@@ -60,30 +65,50 @@ def run(options: ControllerOptions) -> None:
     configure_logs()
     namespace = options.namespace or own_namespace()
     connection = Connection.open(options.context)
-    certificates = options.certificates
-    chores = [certificates.upkeep(connection, namespace)] if certificates else []
-    listener = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
+    lease = Lease(connection, namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}")
+    leading = connection.writing_while(lambda: lease.is_held)
+    chores = [each.upkeep(leading, namespace) for each in (options.certificates,) if each]
+    cluster = Cluster(connection, [options.settings.mesh.root_namespace])
+    measures = Measures()
+    measures.leading.set_function(lambda: float(lease.is_held))
+    _serve(options, cluster, measures)
+    evaluation = Evaluation(options.settings, options.resolver)
+    keeper = PolicyKeeper(cluster, leading, evaluation, options.settings.controller, measures)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    cluster = Cluster(connection, [options.settings.mesh.root_namespace])
-    lease = Lease(connection, namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}")
-    measures = Measures()
-    measures.leading.set_function(lambda: float(lease.is_held))
-    if listener is not None:
-        serve_plain(listener, application(measures, lambda: problems(cluster, options.settings)))
-        structlog.get_logger("controller").info("serving", url=url_of("http", listener), pid=os.getpid())
     cluster.start()
-    keeper = threading.Thread(target=_keep, args=(lease, stopped), name="lease", daemon=True)
-    keeper.start()
-    loop = Loop(cluster, connection, lease, options.settings, options.resolver, measures, chores)
     try:
-        loop.run(stopped)
+        with _at_work(lease, chores, stopped):
+            Loop(cluster, keeper, lease).run(stopped)
+    finally:
+        cluster.stop()
+
+
+@contextlib.contextmanager
+def _at_work(lease: Lease, chores: Sequence[Chore], stopped: threading.Event) -> Iterator[None]:
+    """Renews the lease and does the chores meanwhile; in the end all is at rest before the lease is free."""
+    duties = [Duty(type(each).__name__, each, lease, stopped) for each in chores]
+    renewal = threading.Thread(target=_keep, args=(lease, stopped), name="lease", daemon=True)
+    renewal.start()
+    for duty in duties:
+        duty.start()
+    try:
+        yield
     finally:
         stopped.set()
-        keeper.join()
+        for duty in duties:
+            duty.join()
+        renewal.join()
         _release(lease)
-        cluster.stop()
+
+
+def _serve(options: ControllerOptions, cluster: Cluster, measures: Measures) -> None:
+    if options.metrics_listen is None:
+        return
+    listener = listen(*options.metrics_listen, "--metrics-listen")
+    serve_plain(listener, application(measures, lambda: problems(cluster, options.settings)))
+    structlog.get_logger("controller").info("serving", url=url_of("http", listener), pid=os.getpid())
 
 
 def problems(cluster: Cluster, settings: Settings) -> list[str]:

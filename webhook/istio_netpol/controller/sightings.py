@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
+from istio_netpol.model.settings import Settings
 
 RETRY_SECONDS = 10.0
 
@@ -26,11 +27,11 @@ class Sightings:
     """
 
     def __init__(
-        self, inner: Resolver, overlap: float, limit: int, clock: Callable[[], float] = time.monotonic
+        self, inner: Resolver, settings: Settings, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._inner = inner
-        self._overlap = overlap
-        self._limit = limit
+        self._overlap = settings.controller.host_overlap_seconds
+        self._limit = settings.hosts.max_addresses_per_host
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
         self._due: dict[str, float] = {}

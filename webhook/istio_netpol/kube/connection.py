@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,14 @@ Query = Sequence[tuple[str, str]]
 class Connection:
     """Requests by path; every method may be called from any thread and raises ApiError."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, may_write: Callable[[], bool] = lambda: True) -> None:
         client.user_agent = f"istio-netpol/{__version__}"
         self._client = client
+        self._may_write = may_write
+
+    def writing_while(self, may_write: Callable[[], bool]) -> Connection:
+        """The same connection for somebody who may not always write: `send` fails while they may not."""
+        return Connection(self._client, may_write)
 
     @classmethod
     def open(cls, context: str = "", kubeconfig: Path | None = None) -> Connection:
@@ -80,6 +85,8 @@ class Connection:
 
     def send(self, method: str, path: str, body: bytes, content_type: str = JSON, query: Query = ()) -> bytes:
         """The body of the answer to a POST, PUT, PATCH or DELETE."""
+        if not self._may_write():
+            raise ApiError(0, f"{method} {path} was not sent, since this process may not write now")
         headers = {"Accept": JSON, "Content-Type": content_type}
         with _Response(self._send(method, path, query, headers, body, READ_SECONDS)) as response:
             return response.body()

@@ -93,7 +93,7 @@ class Snapshot:
         """A snapshot of decoded objects; where two have the same reference the later one counts."""
         grouped: dict[str, list[Any]] = {}
         for each in objects:
-            grouped.setdefault(_home(each), []).append(each)
+            grouped.setdefault(home_of(each), []).append(each)
         return cls(
             {name: Shard.of(implied_namespace(name), members) for name, members in sorted(grouped.items())}
         )
@@ -103,9 +103,9 @@ class Snapshot:
         puts: dict[str, list[Any]] = {}
         removes: dict[str, list[Any]] = {}
         for each in put:
-            puts.setdefault(_home(each), []).append(each)
+            puts.setdefault(home_of(each), []).append(each)
         for each in remove:
-            removes.setdefault(_home(each), []).append(each)
+            removes.setdefault(home_of(each), []).append(each)
         changes: dict[str, frozenset[type] | None] = {}
         shards = dict(self._shards)
         for name in puts.keys() | removes.keys():
@@ -149,7 +149,7 @@ class Snapshot:
 
     def holds(self, value: Any) -> bool:
         """Whether the snapshot has this object, and as it is here."""
-        shard = self._shards.get(_home(value))
+        shard = self._shards.get(home_of(value))
         return shard is not None and shard.holds(value)
 
     def of_type(self, type_: type[T], namespace: str) -> tuple[T, ...]:
@@ -318,6 +318,6 @@ def _named(by_name: Mapping[str, Sequence[T]]) -> tuple[Mapping[str, Sequence[T]
     return (by_name,) if by_name else ()
 
 
-def _home(value: Any) -> str:
+def home_of(value: Any) -> str:
     """The name of the shard that holds a decoded object: a Namespace lives in its own."""
     return str(value.ref.name if isinstance(value, Namespace) else value.ref.namespace)

@@ -1,0 +1,38 @@
+"""The flows of a cluster that changes, with what is known of them still."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from istio_netpol.analysis.check import judge_of
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.judge import FlowJudge
+from istio_netpol.analysis.known import Known
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.snapshot import home_of
+
+
+class CurrentFlows:
+    """A flow table that follows its cluster, at the cost of what changes. `known` holds what analyses worked
+    out for the namespaces that did not."""
+
+    def __init__(self, table: FlowTable) -> None:
+        self.table = table.indexed()
+        self.known = Known()
+
+    def judge(self, resolver: Resolver) -> FlowJudge:
+        """A judge for one analysis, which goes by what the one before it found."""
+        self.known.begin()
+        return judge_of(self.table, resolver, self.known)
+
+    def change(self, put: Sequence[Any], remove: Sequence[Any] = ()) -> None:
+        """Takes in objects that were stored and deleted."""
+        if not put and not remove:
+            return
+        before = self.table.view.settled
+        self.table = self.table.with_changes(put, remove)
+        if self.table.view.settled == before:
+            self.known.forget({home_of(each) for each in (*put, *remove)})
+        else:
+            self.known = Known()

@@ -1,0 +1,96 @@
+"""What the watched cluster needs, and what is denied in it: worked out anew for what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from istio_netpol.admission.modes import effective_mode
+from istio_netpol.admission.scope import is_exempt_namespace
+from istio_netpol.analysis.check import check_table
+from istio_netpol.analysis.current_flows import CurrentFlows
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
+from istio_netpol.controller.sightings import Sightings
+from istio_netpol.dns.budget import Budget
+from istio_netpol.kube.cluster import Changes
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Mode, Settings
+from istio_netpol.model.snapshot import Snapshot
+
+LOOKUP_SECONDS = 10.0
+"""How long all lookups of one evaluation may take."""
+
+
+class Evaluation:
+    """Follows a cluster twice: as it is, and as if our policies were not there. For one thread."""
+
+    def __init__(
+        self, settings: Settings, resolver: Resolver, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._resolver = resolver
+        self._clock = clock
+        self._sightings = Sightings(resolver, settings, clock)
+        self._flows = CurrentFlows(FlowTable.of(Snapshot.of([]), settings))
+        self._bare = self._flows
+        self._ours: frozenset[PolicyKey] = frozenset()
+
+    def take(self, changes: Changes) -> None:
+        """Takes in what happened."""
+        if changes.whole:
+            self._take_whole(changes)
+            return
+        self._flows.change(changes.put, changes.remove)
+        others = [
+            [each for each in part if not self._is_ours(each)] for part in (changes.put, changes.remove)
+        ]
+        self._bare.change(*others)
+
+    def _take_whole(self, changes: Changes) -> None:
+        self._flows = CurrentFlows(FlowTable.of(changes.snapshot, self._settings))
+        self._ours = frozenset()
+        self._bare = CurrentFlows(self._flows.table)
+
+    def _is_ours(self, value: object) -> bool:
+        return isinstance(value, NetworkPolicy) and (value.namespace, value.name) in self._ours
+
+    def need(self, ours: Iterable[PolicyKey]) -> Upkeep:
+        """The policies that the cluster would need without these; asks DNS anew."""
+        self._leave_out(frozenset(ours))
+        self._sightings.begin(Budget(self._resolver, LOOKUP_SECONDS))
+        return upkeep(self._bare.table, self._bare.judge(self._sightings), self._augments)
+
+    @property
+    def due_in(self) -> float:
+        """In how many seconds the first answer of DNS is too old; infinite where none matters."""
+        return self._sightings.due_at - self._clock()
+
+    def _leave_out(self, ours: frozenset[PolicyKey]) -> None:
+        here, there = self._flows.table.stored, self._bare.table.stored
+        theirs = [here.find(NetworkPolicy, *key) for key in sorted(self._ours - ours)]
+        gone = [there.find(NetworkPolicy, *key) for key in sorted(ours - self._ours)]
+        self._bare.change(
+            [each for each in theirs if each is not None], [each for each in gone if each is not None]
+        )
+        self._ours = ours
+
+    def findings(self) -> list[Finding]:
+        """What is wrong, in the namespaces that are judged."""
+        report = check_table(self._flows.table, self._flows.judge(self._sightings))
+        found = [each for each in report.findings if each.object.namespace]
+        names = {each.object.namespace for each in found}
+        told = {name for name in names if self._mode(name) not in {None, Mode.OFF}}
+        return [each for each in found if each.object.namespace in told]
+
+    def _augments(self, name: str) -> bool:
+        return self._mode(name) is Mode.AUGMENT
+
+    def _mode(self, name: str) -> Mode | None:
+        """The mode of a namespace; None for one that is never judged."""
+        admission = self._settings.admission
+        if is_exempt_namespace(name, admission):
+            return None
+        return effective_mode(name, self._flows.table.stored.namespace(name).labels, admission).mode

@@ -1,0 +1,107 @@
+"""Keeps the policies: a round looks at what is needed and what is there, and writes the difference."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from threading import Event
+
+import structlog
+
+from istio_netpol.controller.evaluation import Evaluation
+from istio_netpol.controller.execution import Execution
+from istio_netpol.controller.measures import Measures
+from istio_netpol.controller.owned import LabelledPolicies
+from istio_netpol.controller.plan import Plan, Present, plan
+from istio_netpol.controller.publishing import Publisher
+from istio_netpol.controller.telling import Telling
+from istio_netpol.controller.writing import Writing
+from istio_netpol.errors import ApiError
+from istio_netpol.kube.cluster import Cluster
+from istio_netpol.kube.connection import Connection
+from istio_netpol.model.settings import ControllerSettings
+
+RESYNC_SECONDS = 60.0
+"""How often everything is looked at, whether something changed or not."""
+
+RETRY_SECONDS = 1.0
+
+
+class PolicyKeeper:
+    """Nothing that it learns is lost with it but sightings of addresses, and what those opened stays for as
+    long again. For one thread."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        connection: Connection,
+        evaluation: Evaluation,
+        settings: ControllerSettings,
+        measures: Measures,
+    ) -> None:
+        self._cluster = cluster
+        self._evaluation = evaluation
+        self._settings = settings
+        self._measures = measures
+        self._labelled = LabelledPolicies(connection)
+        self._execution = Execution(connection)
+        self._writing = Writing(self._execution, settings.writes_per_second, measures)
+        self._telling = Telling(Publisher(connection, self._execution.reference), evaluation, measures)
+        self._log = structlog.get_logger("controller")
+
+    def follow(self) -> bool:
+        """Takes in what happened in the cluster; whether something did."""
+        changes = self._cluster.take()
+        if changes is None:
+            return False
+        self._evaluation.take(changes)
+        if changes.whole:
+            # Most of it stays as long as the process: a collection need not walk it in every round.
+            gc.collect()
+            gc.freeze()
+        return True
+
+    def reconcile(self, stopped: Event) -> float:
+        """One round; in how many seconds the next is due."""
+        state = self._cluster.state()
+        is_stale = not state.synced or state.age > self._settings.stale_after_seconds
+        self._measures.stale.set(is_stale)
+        if is_stale:
+            return RETRY_SECONDS
+        with self._measures.seconds.time():
+            started = time.monotonic()
+            again = self._guarded_round(stopped)
+            # Never more than half of the time, however large the cluster is.
+            return max(time.monotonic() - started, min(again, RESYNC_SECONDS))
+
+    def _guarded_round(self, stopped: Event) -> float:
+        try:
+            return self._round(stopped)
+        except ApiError as error:
+            self._log.warning("the policies can't be kept now", reason=str(error), status=error.status)
+            self._measures.failures.inc()
+            return RETRY_SECONDS
+
+    def _round(self, stopped: Event) -> float:
+        made = self._plan(self._labelled.read())
+        if not self._writing.carry_out(made.actions, stopped):
+            self._telling.wait()
+            return RETRY_SECONDS
+        if made.actions:
+            self._telling.wait()
+        else:
+            self._telling.tell()
+        return min(made.again_in, self._evaluation.due_in, self._telling.due_in)
+
+    def _plan(self, present: Sequence[Present]) -> Plan:
+        need = self._evaluation.need(each.key for each in present if each.own)
+        need = replace(need, uncertain=need.uncertain | self._cluster.unreadable())
+        self._execution.knows(self._cluster.resources())
+        made = plan(need, present, time.time(), self._settings)
+        self._measures.own.set(sum(each.own for each in present))
+        self._measures.withheld.set(len(made.withheld))
+        for sentence in self._measures.unsaid(made.withheld):
+            self._log.warning("a policy is withheld", reason=sentence)
+        return made
