@@ -22,9 +22,12 @@ WITHIN = 40.0
 class ControllerProcess:
     """Runs against a kubeconfig's cluster; ends with the block."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, settings: Path, *options: str) -> None:
+    def __init__(
+        self, kubeconfig: Path, namespace: str, settings: Path, *options: str, offline: bool = True
+    ) -> None:
         command = [sys.executable, "-m", "istio_netpol", "controller", "--namespace", namespace]
-        command += ["--metrics-listen", "127.0.0.1:0", "--offline", "--config", str(settings), *options]
+        command += ["--metrics-listen", "127.0.0.1:0", "--config", str(settings), *options]
+        command += ["--offline"] if offline else []
         self.logged: list[dict[str, Any]] = []
         self._process = subprocess.Popen(
             command,

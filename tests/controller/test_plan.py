@@ -18,11 +18,12 @@ from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, plan
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
-from istio_netpol.model.settings import ControllerSettings, Settings
+from istio_netpol.model.settings import HostSettings, Settings
 from istio_netpol.model.snapshot import Snapshot
 
 NOW = 1_000_000.0
-LIMITS = ControllerSettings()
+SETTINGS = Settings()
+LIMITS = SETTINGS.controller
 LONG_AGO = NOW - 10 * LIMITS.host_overlap_seconds
 
 
@@ -61,25 +62,38 @@ def acts(made: Plan) -> list[type]:
 def test_a_policy_that_is_as_needed_is_left_alone() -> None:
     """A quiet cluster sees no writes."""
     keys = keys_at("192.0.2.1/32")
-    assert plan(needing(keys), [present(keys)], NOW, LIMITS) == Plan()
+    assert plan(needing(keys), [present(keys)], NOW, SETTINGS) == Plan()
 
 
 def test_old_addresses_stay_until_the_overlap_is_over() -> None:
     """A host that moves is reachable at both addresses for a while."""
     old, new = keys_at("192.0.2.1/32", name="old"), keys_at("192.0.2.9/32", name="new")
     there = [present(old), present(new)]
-    assert plan(needing(new), there, NOW, LIMITS).actions == (Mark(there[0], NOW),)
+    assert plan(needing(new), there, NOW, SETTINGS).actions == (Mark(there[0], NOW),)
     there[0] = present(old, unneeded_since=NOW - LIMITS.host_overlap_seconds + 1)
-    waiting = plan(needing(new), there, NOW, LIMITS)
+    waiting = plan(needing(new), there, NOW, SETTINGS)
     assert (waiting.actions, waiting.again_in) == ((), 1)
-    assert acts(plan(needing(new), there, NOW + 1, LIMITS)) == [Delete]
+    assert acts(plan(needing(new), there, NOW + 1, SETTINGS)) == [Delete]
 
 
 def test_addresses_that_a_wider_policy_opens_need_no_policy_of_their_own() -> None:
     """A host whose addresses come one by one does not leave a policy for each step behind."""
     old, wide = keys_at("192.0.2.1/32", name="old"), keys_at("192.0.2.1/32", "192.0.2.9/32", name="wide")
-    assert acts(plan(needing(wide), [present(old), present(wide)], NOW, LIMITS)) == [Delete]
-    assert acts(plan(needing(wide), [present(old)], NOW, LIMITS)) == [Apply, Mark]
+    assert acts(plan(needing(wide), [present(old), present(wide)], NOW, SETTINGS)) == [Delete]
+    assert acts(plan(needing(wide), [present(old)], NOW, SETTINGS)) == [Apply, Mark]
+
+
+def test_old_addresses_of_a_host_are_capped_like_new_ones() -> None:
+    """A host that names another address each time leaves few policies behind: the oldest go at once."""
+    limited = replace(SETTINGS, hosts=HostSettings(max_addresses_per_host=2))
+    there = [
+        present(keys_at(f"192.0.2.{number}/32", name=f"old-{number}"), unneeded_since=NOW - number)
+        for number in (3, 1, 2, 4)
+    ]
+    made = plan(needing(keys_at("192.0.2.9/32", name="new")), there, NOW, limited)
+    assert [each.present.key[1] for each in made.actions if isinstance(each, Delete)] == ["old-3", "old-4"]
+    unsure = needing(uncertain=frozenset({"Deployment/ns-a/w0"}))
+    assert plan(unsure, there, NOW, limited).actions == ()
 
 
 def test_what_an_object_needed_stays_while_dns_fails() -> None:
@@ -87,22 +101,22 @@ def test_what_an_object_needed_stays_while_dns_fails() -> None:
     keys = keys_at("192.0.2.1/32")
     there = [present(keys, unneeded_since=LONG_AGO)]
     unsure = needing(uncertain=frozenset({"Deployment/ns-a/w0"}))
-    assert plan(unsure, there, NOW, LIMITS).actions == ()
-    assert acts(plan(needing(), there, NOW, LIMITS)) == [Delete]
+    assert plan(unsure, there, NOW, SETTINGS).actions == ()
+    assert acts(plan(needing(), there, NOW, SETTINGS)) == [Delete]
 
 
 def test_a_mark_from_the_future_counts_from_now() -> None:
     """A clock that was wrong, or a tenant's forgery, keeps no policy for ever."""
     there = present(keys_at("192.0.2.1/32"), unneeded_since=NOW + 9_999_999)
-    assert plan(needing(), [there], NOW, LIMITS).actions == (Mark(there, NOW),)
+    assert plan(needing(), [there], NOW, SETTINGS).actions == (Mark(there, NOW),)
 
 
 def test_a_policy_of_somebody_else_in_the_place_of_ours_is_reported() -> None:
     """The operator reads why the policy is missing; nobody's object is overwritten."""
     keys = keys_at("192.0.2.1/32")
-    made = plan(needing(keys), [present(deny_all("ns-a"), own=False)], NOW, LIMITS)
+    made = plan(needing(keys), [present(deny_all("ns-a"), own=False)], NOW, SETTINGS)
     assert acts(made) == [Apply]
-    made = plan(needing(keys), [present(keys, own=False)], NOW, LIMITS)
+    made = plan(needing(keys), [present(keys, own=False)], NOW, SETTINGS)
     assert made.actions == ()
     assert made.withheld == ("NetworkPolicy ns-a/keys is there already and was not made by istio-netpol",)
 
@@ -110,7 +124,8 @@ def test_a_policy_of_somebody_else_in_the_place_of_ours_is_reported() -> None:
 def test_a_namespace_gets_no_more_policies_than_its_cap() -> None:
     """A tenant's thousand objects do not become a thousand policies."""
     first, second = keys_at("192.0.2.1/32", name="a"), keys_at("192.0.2.9/32", name="b")
-    made = plan(needing(first, second), [], NOW, replace(LIMITS, max_policies_per_namespace=1))
+    limited = replace(SETTINGS, controller=replace(LIMITS, max_policies_per_namespace=1))
+    made = plan(needing(first, second), [], NOW, limited)
     assert acts(made) == [Apply]
     assert "controller.maxPoliciesPerNamespace" in made.withheld[0]
 
@@ -138,7 +153,7 @@ def test_nothing_needed_and_nothing_foreign_is_ever_deleted(objects: list[Any], 
         for each in pool
         if data.draw(st.booleans())
     ]
-    for action in plan(need, there, NOW, LIMITS).actions:
+    for action in plan(need, there, NOW, SETTINGS).actions:
         match action:
             case Delete(here) | Mark(here, float()):
                 assert here.own
@@ -162,7 +177,7 @@ def test_plans_come_to_rest(objects: list[Any]) -> None:
     there = [
         present(each, owners=frozenset(tuple(name.split("/")[::2]) for name in _names(each))) for each in made
     ]
-    assert plan(after, there, NOW, LIMITS).actions == ()
+    assert plan(after, there, NOW, SETTINGS).actions == ()
 
 
 def _names(found: NetworkPolicy) -> list[str]:

@@ -59,14 +59,14 @@ def verify(
     """
     from istio_netpol.analysis.bundle import verify as verify_objects
     from istio_netpol.cli.overlays import read_overlay
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.resolving import Offline
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.model.findings import Severity
     from istio_netpol.report.bundle import json_bundle, text_bundle
     from istio_netpol.report.table import FORMATS
 
     given = read_overlay(folder, control_plane, config)
-    proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, resolver(True))
+    proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, Offline())
     if format_name == "text":
         write([text_bundle(proof, palette())])
     else:

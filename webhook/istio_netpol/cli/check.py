@@ -65,7 +65,7 @@ def check(
     settings = read_settings(config, addresses)
     given = read_input(paths, kustomize_from_environment(), context, settings)
     snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-    report = check_snapshot(snapshot, settings, resolver(offline), given.skipped)
+    report = check_snapshot(snapshot, settings, resolver(offline, settings), given.skipped)
     if format_name == "text":
         write([text(report, palette())])
     else:

@@ -75,14 +75,15 @@ def controller(
         raise click.UsageError(
             "Give --certificate-secret, --webhook-service and --webhook-configuration together, or none."
         )
+    settings = read_settings(config, addresses)
     run(
         ControllerOptions(
             namespace=namespace,
             lease=lease,
             metrics_listen=metrics_listen,
             context=context,
-            settings=read_settings(config, addresses),
-            resolver=resolver(offline),
+            settings=settings,
+            resolver=resolver(offline, settings),
             certificates=Certificates(*names) if all(names) else None,
         )
     )

@@ -76,7 +76,7 @@ def diff(
         after = before.with_changes(applied)
     else:
         before, after = (read_input([each], kustomize).snapshot for each in (*old, new))
-    difference = compare(before, after, settings, resolver(offline))
+    difference = compare(before, after, settings, resolver(offline, settings))
     is_text = format_name == "text"
     write([text_difference(difference, palette()) if is_text else json_difference(difference)])
     ctx.exit(FOUND if difference.flows_lost else FINE)

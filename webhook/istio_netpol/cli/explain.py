@@ -83,7 +83,9 @@ def explain(
     if assume_deny_all:
         snapshot = with_deny_all(snapshot)
     whom, port, protocol = destination
-    explanation = explain_connection(snapshot, settings, resolver(offline), source, whom, port, protocol)
+    explanation = explain_connection(
+        snapshot, settings, resolver(offline, settings), source, whom, port, protocol
+    )
     is_text = format_name == "text"
     write([text_explanation(explanation, palette()) if is_text else json_explanation(explanation)])
     ctx.exit(FINE if explanation.allowed else FOUND)

@@ -93,7 +93,7 @@ def generate(
     snapshot = read_input(paths, kustomize_from_environment(), context, settings).snapshot
     if assume_deny_all:
         snapshot = with_deny_all(snapshot)
-    names = resolver(offline)
+    names = resolver(offline, settings)
     policies = generate_policies(snapshot, settings, names, per_namespace=not tight)
     refused: list[str] = []
     if folder is not None:

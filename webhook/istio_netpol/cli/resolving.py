@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
+from istio_netpol.model.settings import Settings
 
 
 class Offline:
@@ -13,10 +14,11 @@ class Offline:
         return Resolution(host, (), ResolutionStatus.FAILED, reason="DNS was not asked, because of --offline")
 
 
-def resolver(offline: bool) -> Resolver:
-    """DNS, or nobody."""
+def resolver(offline: bool, settings: Settings) -> Resolver:
+    """DNS as the settings name it, or nobody."""
     if offline:
         return Offline()
-    from istio_netpol.dns.caching import CachingResolver
+    from istio_netpol.dns.caching import CacheSettings, CachingResolver
+    from istio_netpol.dns.lookup import LookupSettings
 
-    return CachingResolver()
+    return CachingResolver(CacheSettings(LookupSettings.of(settings.dns)))

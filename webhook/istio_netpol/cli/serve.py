@@ -117,6 +117,7 @@ def serve(
         raise click.UsageError("Give either --self-signed, or --cert and --key.")
     if context and source != CLUSTER:
         raise click.UsageError("--context is of use with --source cluster only.")
+    settings = read_settings(config, addresses)
     options = ServeOptions(
         folder=source if isinstance(source, Path) else None,
         context=context,
@@ -124,8 +125,8 @@ def serve(
         metrics_listen=metrics_listen,
         certificate=cert,
         key=key,
-        settings=read_settings(config, addresses),
-        resolver=resolver(offline),
+        settings=settings,
+        resolver=resolver(offline, settings),
         kustomize=kustomize_from_environment(),
     )
     run(options)

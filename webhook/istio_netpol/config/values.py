@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from istio_netpol.model.addresses import DNS_PORT, parse_endpoint
 from istio_netpol.model.settings import Mode, Settings
 
 _TAGS = {str: "str", int: "int", bool: "bool"}
@@ -81,6 +82,13 @@ def _address_or_empty(text: str) -> None:
         _address(text)
 
 
+def _name_server(text: str) -> None:
+    if parse_endpoint(text, DNS_PORT) is None:
+        raise WrongValueError(
+            "is no name server", "write it as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353"
+        )
+
+
 def _namespace(text: str) -> None:
     if not _NAMESPACE.fullmatch(text):
         raise WrongValueError(
@@ -115,6 +123,7 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "dns.namespace": _namespace,
     "dns.port": _port,
     "dns.nodeLocalAddress": _address_or_empty,
+    "dns.servers": _name_server,
     "apiServer.addresses": _cidr,
     "apiServer.port": _port,
     "hosts.allowedHosts": _host_pattern,

@@ -77,6 +77,11 @@ class Evaluation:
         )
         self._ours = ours
 
+    @property
+    def host_troubles(self) -> tuple[str, ...]:
+        """What there is to say of hosts that answer badly, a sentence each."""
+        return self._sightings.troubles
+
     def findings(self) -> list[Finding]:
         """What is wrong, in the namespaces that are judged."""
         report = check_table(self._flows.table, self._flows.judge(self._sightings))

@@ -12,7 +12,7 @@ import structlog
 
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.execution import Execution
-from istio_netpol.controller.measures import Measures
+from istio_netpol.controller.measures import Measures, Said
 from istio_netpol.controller.owned import LabelledPolicies
 from istio_netpol.controller.plan import Plan, Present, plan
 from istio_netpol.controller.publishing import Publisher
@@ -21,7 +21,7 @@ from istio_netpol.controller.writing import Writing
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
-from istio_netpol.model.settings import ControllerSettings
+from istio_netpol.model.settings import Settings
 
 RESYNC_SECONDS = 60.0
 """How often everything is looked at, whether something changed or not."""
@@ -38,7 +38,7 @@ class PolicyKeeper:
         cluster: Cluster,
         connection: Connection,
         evaluation: Evaluation,
-        settings: ControllerSettings,
+        settings: Settings,
         measures: Measures,
     ) -> None:
         self._cluster = cluster
@@ -47,8 +47,9 @@ class PolicyKeeper:
         self._measures = measures
         self._labelled = LabelledPolicies(connection)
         self._execution = Execution(connection)
-        self._writing = Writing(self._execution, settings.writes_per_second, measures)
+        self._writing = Writing(self._execution, settings.controller.writes_per_second, measures)
         self._telling = Telling(Publisher(connection, self._execution.reference), evaluation, measures)
+        self._withheld, self._hosts = Said(), Said()
         self._log = structlog.get_logger("controller")
 
     def follow(self) -> bool:
@@ -66,7 +67,7 @@ class PolicyKeeper:
     def reconcile(self, stopped: Event) -> float:
         """One round; in how many seconds the next is due."""
         state = self._cluster.state()
-        is_stale = not state.synced or state.age > self._settings.stale_after_seconds
+        is_stale = not state.synced or state.age > self._settings.controller.stale_after_seconds
         self._measures.stale.set(is_stale)
         if is_stale:
             return RETRY_SECONDS
@@ -102,6 +103,9 @@ class PolicyKeeper:
         made = plan(need, present, time.time(), self._settings)
         self._measures.own.set(sum(each.own for each in present))
         self._measures.withheld.set(len(made.withheld))
-        for sentence in self._measures.unsaid(made.withheld):
+        self._measures.hosts.set(len(self._evaluation.host_troubles))
+        for sentence in self._withheld.news(made.withheld):
             self._log.warning("a policy is withheld", reason=sentence)
+        for sentence in self._hosts.news(self._evaluation.host_troubles):
+            self._log.warning("a host is not what it was", reason=sentence)
         return made

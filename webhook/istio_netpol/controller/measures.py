@@ -19,17 +19,24 @@ class Measures:
         self.stale = self._gauge(f"{prefix}stale", "1 while nothing is done since the cluster is not read.")
         self.own = self._gauge(f"{prefix}policies", "Generated policies in the cluster.")
         self.withheld = self._gauge(f"{prefix}withheld", "Policies that are needed and not written.")
+        self.hosts = self._gauge(f"{prefix}hosts_in_trouble", "Hosts whose old addresses stay or go.")
         self.failures = Counter(f"{prefix}failures", "What went wrong.", registry=self.registry)
         self.seconds = Histogram(f"{prefix}seconds", "Time for one round.", registry=self.registry)
         self.actions = Counter(f"{prefix}actions", "Writes, by kind.", ["action"], registry=self.registry)
-        self._said: frozenset[str] = frozenset()
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(name, meaning, registry=self.registry)
 
-    def unsaid(self, sentences: Sequence[str]) -> list[str]:
-        """Those that were not among the last ones: what stays true is said once."""
-        said, self._said = self._said, frozenset(sentences)
+
+class Said:
+    """What was said last: what stays true is said once."""
+
+    def __init__(self) -> None:
+        self._sentences: frozenset[str] = frozenset()
+
+    def news(self, sentences: Sequence[str]) -> list[str]:
+        """Those that were not among the last ones."""
+        said, self._sentences = self._sentences, frozenset(sentences)
         return [each for each in sentences if each not in said]
 
 

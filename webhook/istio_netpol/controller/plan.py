@@ -10,7 +10,7 @@ from istio_netpol.analysis.remedies import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep
 from istio_netpol.model.policies import NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.settings import ControllerSettings
+from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings
 
 OURS = (MANAGED_BY, FLOW_LABEL)
 
@@ -84,15 +84,20 @@ class Plan:
     again_in: float = float("inf")
 
 
-def plan(need: Upkeep, present: Iterable[Present], now: float, settings: ControllerSettings) -> Plan:
+def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Settings) -> Plan:
     """The way from what is there to what is needed. What is not ours is in no action."""
     there = {each.key: each for each in present}
-    keeping, withheld = _kept(need, there, settings)
+    keeping, withheld = _kept(need, there, settings.controller)
     unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
-    decided = [_unneeded(each, need, there, now, settings) for each in unneeded]
+    certain = [each for each in unneeded if not need.uncertain.intersection(required_by(each.policy))]
+    surplus = _surplus(certain, now, settings.hosts)
+    decided = [
+        Delete(each) if each in surplus else _unneeded(each, need, there, now, settings.controller)
+        for each in unneeded
+    ]
     collecting = [action for action in decided if action is not None]
     waiting = [each for each, action in zip(unneeded, decided, strict=True) if not isinstance(action, Delete)]
-    ends = [(each.unneeded_since or now) + _grace(each.policy, settings) - now for each in waiting]
+    ends = [(each.unneeded_since or now) + _grace(each.policy, settings.controller) - now for each in waiting]
     # One that an uncertain object holds back is past its end: what makes the object certain is an event.
     again = min((seconds for seconds in ends if seconds > 0), default=float("inf"))
     return Plan((*keeping, *collecting), tuple(withheld), again)
@@ -165,6 +170,27 @@ def _unneeded(
     if since is None or since > now:
         return Mark(here, now)
     return Delete(here) if now - since >= _grace(here.policy, settings) else None
+
+
+def _surplus(unneeded: Iterable[Present], now: float, settings: HostSettings) -> list[Present]:
+    """Those that keep more old addresses open than their objects, and the namespaces of these, may bring: the
+    oldest. A host that answers with something new each time would fill a namespace with policies else."""
+    brought: Counter[tuple[str, ...]] = Counter()
+    found = []
+    with_addresses = [each for each in unneeded if any(rule.addresses for rule in each.policy.egress)]
+    for each in sorted(with_addresses, key=lambda each: (-(each.unneeded_since or now), each.key)):
+        objects = tuple(required_by(each.policy))
+        namespaces = tuple(sorted({name.split("/")[1] for name in objects if name.count("/") == 2}))
+        count = sum(len(rule.peers) for rule in each.policy.egress)
+        limits = (
+            (objects, settings.max_addresses_per_host),
+            (namespaces, settings.max_addresses_per_namespace),
+        )
+        if any(brought[place] + count > limit for place, limit in limits):
+            found.append(each)
+        else:
+            brought.update({place: count for place, _ in limits})
+    return found
 
 
 def _grace(policy: NetworkPolicy, settings: ControllerSettings) -> int:

@@ -73,7 +73,7 @@ def run(options: ControllerOptions) -> None:
     measures.leading.set_function(lambda: float(lease.is_held))
     _serve(options, cluster, measures)
     evaluation = Evaluation(options.settings, options.resolver)
-    keeper = PolicyKeeper(cluster, leading, evaluation, options.settings.controller, measures)
+    keeper = PolicyKeeper(cluster, leading, evaluation, options.settings, measures)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

@@ -35,12 +35,19 @@ class Sightings:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
         self._due: dict[str, float] = {}
+        self._troubles: dict[str, str] = {}
 
     def begin(self, inner: Resolver) -> None:
         """Starts an evaluation that asks `inner`: hosts for which the last one did not ask are forgotten."""
         self._inner = inner
         self._seen = {host: seen for host, seen in self._seen.items() if host in self._due}
         self._due = {}
+        self._troubles = {}
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What this evaluation heard of hosts beside their addresses, a sentence each."""
+        return tuple(f"{host}: {sentence}" for host, sentence in sorted(self._troubles.items()))
 
     @property
     def due_at(self) -> float:
@@ -53,11 +60,14 @@ class Sightings:
         now = self._clock()
         answer = self._inner.resolve(host)
         is_good = answer.status is ResolutionStatus.RESOLVED
+        if is_good and answer.reason:
+            self._troubles[host] = answer.reason
         self._due[host] = now + (max(answer.ttl, 1) if is_good else RETRY_SECONDS)
         before = self._seen.get(host)
         if not is_good:
             if before is None:
                 return answer
+            self._troubles[host] = f"its last good addresses stay, since {answer.reason}"
             return replace(before.answer, reason=f"these are old addresses: {answer.reason}")
         if not all(address.is_global for address in answer.addresses):
             return answer
@@ -66,6 +76,11 @@ class Sightings:
         lately.update(dict.fromkeys(answer.addresses, now))
         newest = sorted(lately, key=lambda each: (-lately[each], each.version, each))
         kept = newest[: max(self._limit, len(answer.addresses))]
+        if len(kept) < len(newest):
+            self._troubles[host] = (
+                f"it had more than {self._limit} addresses (hosts.maxAddressesPerHost) within "
+                f"{self._overlap} s; the oldest are given up"
+            )
         merged = replace(answer, addresses=tuple(sorted(kept, key=lambda each: (each.version, each))))
         self._seen[host] = _Seen(merged, {each: lately[each] for each in kept})
         return merged

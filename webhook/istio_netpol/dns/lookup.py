@@ -21,8 +21,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from istio_netpol.model.addresses import Address
+from istio_netpol.model.addresses import DNS_PORT, Address, parse_endpoint
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
+from istio_netpol.model.settings import DnsSettings
 
 FAMILIES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 NameServer = tuple[str, int]
@@ -38,6 +39,12 @@ class LookupSettings:
     total_timeout: float = 1.5
     attempts: int = 2
     longest_chain: int = 8
+
+    @classmethod
+    def of(cls, settings: DnsSettings) -> LookupSettings:
+        """The name servers that the settings name."""
+        found = (parse_endpoint(each, DNS_PORT) for each in settings.servers)
+        return cls(tuple((str(address), port) for address, port in filter(None, found)))
 
 
 @dataclass(frozen=True, slots=True)

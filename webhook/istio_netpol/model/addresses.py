@@ -24,6 +24,8 @@ from istio_netpol.model.intervals import Interval, Intervals, canonical, complem
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+DNS_PORT = 53
+
 _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
 _ADDRESS_TYPES: dict[int, type[IPv4Address] | type[IPv6Address]] = {4: IPv4Address, 6: IPv6Address}
 
@@ -115,6 +117,17 @@ class IpBlock:
 @lru_cache(maxsize=65536)
 def _block_addresses(cidr: str, exceptions: tuple[str, ...]) -> AddressSet:
     return AddressSet.of(cidr) - AddressSet.of(*exceptions)
+
+
+def parse_endpoint(text: str, port: int) -> tuple[Address, int] | None:
+    """The address and port that the text spells, or None: `10.0.0.1`, `10.0.0.1:5353`, `::1`, `[::1]:5353`.
+    Without a port it is `port`."""
+    host, colon, number = text.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        host, number = text, str(port)
+    is_port = number.isascii() and number.isdigit() and 1 <= int(number) <= 65535
+    address = parse_address(host)
+    return (address, int(number)) if address is not None and is_port else None
 
 
 def parse_address(text: str) -> Address | None:

@@ -68,6 +68,11 @@ class DnsSettings:
     node_local_address: str = ""
     """The link-local address of node-local-dns (usually 169.254.20.10) where the cluster runs it."""
 
+    servers: tuple[str, ...] = ()
+    """The name servers that are asked for hosts, as IP, IP:port or [IPv6]:port, in this order. Empty: those
+    of the machine (`/etc/resolv.conf`), in a pod the cluster's. In the chart, `networkPolicies.dns` has to
+    let the pods reach them."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApiServerSettings:
