@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.admission.objects import deployment
 from tests.bundle.overlays import KUSTOMIZE, filled_tree
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
@@ -80,16 +81,8 @@ def test_junit_and_sarif_are_those_of_check() -> None:
 
 def test_a_control_plane_on_standard_input_is_the_one_that_is_judged() -> None:
     """An egress gateway that the overlay knows nothing of is denied."""
-    gateway = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: egress, namespace: istio-system}
-spec:
-  selector: {matchLabels: {istio: egressgateway}}
-  template:
-    metadata: {labels: {istio: egressgateway}}
-    spec: {containers: [{name: istio-proxy, image: proxy}]}
-"""
+    labels = {"istio": "egressgateway"}
+    gateway = json.dumps(deployment("istio-system/egress", labels=labels))
     result = verify(KIND, "--control-plane", "-", stdin=gateway)
     assert result.exit_code == 1
     assert "DENIED  gateway-to-istiod: Deployment istio-system/egress" in result.stdout
@@ -104,12 +97,29 @@ patches:
     metadata: {name: absent, namespace: istio-system}
     spec: {podSelector: {}}
 """
+JSON_PATCH = """
+resources: [../kind]
+patches:
+- {target}patch: |
+    - op: replace
+      path: /spec/egress/0/ports/0/port
+      value: 8053
+"""
+UNTARGETED = JSON_PATCH.replace("{target}", "")
+MISSING_TARGET = JSON_PATCH.replace(
+    "{target}", "target: {kind: NetworkPolicy, namespace: istio-system, name: istiod-to-dsn}\n  "
+)
 BROKEN = {
     "no folder": (None, "is no folder"),
     "no kustomization": ("", "has no kustomization.yaml"),
     "a missing resource": ("resources: [absent.yaml]\n", "absent.yaml"),
     "a cycle": ("resources: [.]\n", "cycle"),
     "a patch without target": (PATCHED, "no matches for Id NetworkPolicy"),
+    "a JSON patch without target": (UNTARGETED, "must specify a target for JSON patch"),
+    "a JSON patch whose target is not there": (
+        MISSING_TARGET,
+        "patches[0].target selects no NetworkPolicy (name istiod-to-dsn, namespace istio-system)",
+    ),
     "no YAML": ("resources: [\n", "yaml"),
     "a remote base": ("resources: ['https://github.com/a/b//c?ref=v1']\n", "c?ref=v1"),
 }
@@ -130,6 +140,31 @@ def test_an_overlay_that_does_not_build_is_told_in_one_line(tmp_path: Path, brok
     assert len(complaint) == 1
     assert str(overlay) in complaint[0]
     assert cause in complaint[0]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["name: istiod-to-dns", "name: istiod-.*", "namespace: istio-system", "name: '(', labelSelector: a=b"],
+)
+def test_a_patch_that_has_targets_is_nothing_to_tell(tmp_path: Path, target: str) -> None:
+    """Patterns select as they do for kustomize, and what can't be read here is for kustomize to tell."""
+    overlay = filled_tree(tmp_path) / "overlays" / "mine"
+    overlay.mkdir()
+    text = JSON_PATCH.replace("{target}", f"target: {{kind: NetworkPolicy, {target}}}\n  ")
+    (overlay / "kustomization.yaml").write_text(text.replace("replace", "test").replace("8053", "53"))
+    assert "selects no NetworkPolicy" not in verify(overlay).stderr
+
+
+def test_a_patch_that_takes_policies_away_is_nothing_to_tell(tmp_path: Path) -> None:
+    """Its targets are gone when it has done its work; the difference from the base names them."""
+    overlay = filled_tree(tmp_path) / "overlays" / "kind"
+    file = overlay / "kustomization.yaml"
+    gone = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: gone}, $patch: delete}"
+    target = "{kind: NetworkPolicy, name: api-gateway-operator-to-dns}"
+    file.write_text(f"{file.read_text()}patches:\n- target: {target}\n  patch: '{gone}'\n")
+    result = verify(overlay)
+    assert result.exit_code == 1
+    assert "DENIED  dns: Deployment kyma-system/api-gateway-controller-manager" in result.stdout
 
 
 def test_a_missing_kustomize_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import yaml
 
 from istio_netpol.bundle.kustomize import kustomization_of
 from istio_netpol.errors import ToolError
+from istio_netpol.model.policies import NetworkPolicy
 
 ENVIRONMENT_FILE = "environment.yaml"
 """Settings that hold where the overlay is applied."""
@@ -33,14 +36,50 @@ def required_kustomization(folder: Path) -> Path:
 
 def bases_of(folder: Path) -> tuple[Path, ...]:
     """The local folders among the overlay's resources: what its components and patches work on."""
-    file = required_kustomization(folder)
-    try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return ()  # kustomize, which reads it as well, says what is wrong
-    resources = content.get("resources") if isinstance(content, dict) else None
-    named = [folder / each for each in resources or () if isinstance(each, str)]
+    named = [folder / each for each in _listed(folder, "resources") if isinstance(each, str)]
     return tuple(each for each in named if each.is_dir())
+
+
+def require_effective_patches(folder: Path, policies: Iterable[NetworkPolicy]) -> None:
+    """Raises ToolError where a patch of the overlay's own is for NetworkPolicies and selects none of these:
+    kustomize builds without it, and without a word."""
+    known = tuple(policies)
+    for index, patch in enumerate(_listed(folder, "patches")):
+        target = patch.get("target") if isinstance(patch, dict) else None
+        if not isinstance(target, dict) or target.get("kind") != "NetworkPolicy" or _deletes(patch):
+            continue
+        if not any(_selects(target, each) for each in known):
+            wanted = ", ".join(f"{key} {value}" for key, value in sorted(target.items()) if key != "kind")
+            raise ToolError(
+                f"{required_kustomization(folder)}: patches[{index}].target selects no NetworkPolicy "
+                f"({wanted or 'of any name'}), so the patch does nothing; correct the name, or remove it"
+            )
+
+
+def _listed(folder: Path, field: str) -> Iterator[Any]:
+    """The entries of a list in the overlay's kustomization; none where kustomize, which reads it as well,
+    says what is wrong."""
+    try:
+        content: Any = yaml.safe_load(required_kustomization(folder).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return
+    entries = content.get(field) if isinstance(content, dict) else None
+    yield from entries if isinstance(entries, list) else ()
+
+
+def _deletes(patch: dict[str, Any]) -> bool:
+    """Whether the patch takes its targets away, so that none of them is left to be found."""
+    return "$patch: delete" in str(patch.get("patch", ""))
+
+
+def _selects(target: dict[str, Any], policy: NetworkPolicy) -> bool:
+    """Whether the target names the policy. Names are regular expressions for the whole name (kustomize,
+    `Selector`); what labels and annotations it asks for is left to kustomize."""
+    asked = ((target.get("name"), policy.name), (target.get("namespace"), policy.namespace))
+    try:
+        return all(not pattern or re.fullmatch(str(pattern), name) for pattern, name in asked)
+    except re.error:
+        return True
 
 
 def standard_control_plane() -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 from istio_netpol.bundle.overlays import (
     bases_of,
     environment_of,
+    require_effective_patches,
     required_kustomization,
     standard_control_plane,
 )
@@ -17,6 +18,7 @@ from istio_netpol.cli.inputs import read_objects
 from istio_netpol.cli.options import kustomize_from_environment, read_settings
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
 
 STANDARD = "(the usual control plane)"
@@ -42,9 +44,11 @@ def read_overlay(folder: str, control_plane: Sequence[str], config: str | None) 
     kustomize = replace(kustomize_from_environment(), offline=True)
     built = read_objects([folder], kustomize)
     bases = [str(each) for each in bases_of(path)]
+    base = read_objects(bases, kustomize) if bases else ()
+    require_effective_patches(path, (each for each in (*base, *built) if isinstance(each, NetworkPolicy)))
     return OverlayInput(
         bundle=built,
-        base=read_objects(bases, kustomize) if bases else (),
+        base=base,
         control_plane=read_objects(control_plane, kustomize) if control_plane else _standard(),
         settings=settings,
     )
