@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from tests.bundle.overlays import KUSTOMIZE, OVERLAYS, UNSET, built, filled_tree, kustomize_build, standard
+from tests.bundle.overlays import (
+    KUSTOMIZE,
+    OVERLAYS,
+    UNSET,
+    built,
+    filled_tree,
+    kustomize_build,
+    standard,
+    with_components,
+)
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
+from istio_netpol.analysis.bundle import PolicyChanges, changes
 from istio_netpol.config.settings_file import load_settings
 
 
@@ -55,18 +66,42 @@ def test_an_address_without_prefix_length_fails_the_build(tree: Path, tmp_path: 
     assert "172.18.0.2" in result.stderr
 
 
-def test_a_user_s_overlay_builds_on_a_ref_of_the_repository(tmp_path: Path) -> None:
-    """A team pins the baseline by git URL and ref, and keeps only its own file."""
-    filled_tree(tmp_path / "repository")
-    git = ["git", "-C", str(tmp_path / "repository"), "-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Add the bundle"]):
+@pytest.fixture
+def repository(tmp_path: Path) -> str:
+    """The address of a git repository that has the bundle at the tag of the page; its branch has moved on."""
+    folder = tmp_path / "repository"
+    filled_tree(folder)
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    moved = ["rm", "-q", "-r", "kustomize/base"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "1"], ["tag", "v1.0.0"], moved):
         subprocess.run([*git, *command], check=True, capture_output=True)
-    subprocess.run([*git, "tag", "v1"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "Move on"], check=True)
+    return f"file://{folder}"
+
+
+def test_a_user_s_overlay_builds_on_a_ref_of_the_repository(repository: str, tmp_path: Path) -> None:
+    """A team pins an overlay by git URL and ref; what the branch has become does not matter."""
     own = tmp_path / "own"
     own.mkdir()
-    url = f"file://{tmp_path}/repository//kustomize/overlays/kind?ref=v1"
+    url = f"{repository}//kustomize/overlays/kind?ref=v1.0.0"
     (own / "kustomization.yaml").write_text(f"resources:\n- {url}\n")
     assert kustomize_build(own).stdout == kustomize_build(KUSTOMIZE / "overlays" / "kind").stdout
+
+
+def test_the_page_s_kustomization_builds_on_a_ref_with_values_of_its_own(
+    repository: str, tree: Path, tmp_path: Path
+) -> None:
+    """Bases and components by git URL, and only values.yaml in the team's own repository."""
+    page = (KUSTOMIZE / "README.md").read_text()
+    (shown,) = re.findall(r"^    (resources:\n(?:    .*\n)+)", page, re.MULTILINE)
+    own = tmp_path / "own"
+    own.mkdir()
+    text = shown.replace("\n    ", "\n").replace("https://example.com/istio-netpol.git", repository)
+    (own / "kustomization.yaml").write_text(text)
+    (own / "values.yaml").write_text((tree / "overlays" / "eks" / "values.yaml").read_text())
+    local = with_components(tree, "eks", [])
+    assert kustomize_build(own).stdout.count("kind: Namespace") == 2
+    assert changes(local.objects, built(own).objects) == PolicyChanges()
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

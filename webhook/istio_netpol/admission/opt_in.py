@@ -16,10 +16,10 @@ from istio_netpol.admission.reviews import Request
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.analysis.openings import Reach
+from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
 
-KYMA_LABELS = "networking.kyma-project.io/"
 KYMA_POLICIES = "kyma-project.io--"
 
 TRACKING_LABELS = (
@@ -110,7 +110,7 @@ def _looked_for(policy: NetworkPolicy) -> Iterator[Label]:
     for rule in policy.ingress + policy.egress:
         for peer in rule.peers:
             for key, value in peer.pod_selector.match_labels if peer.pod_selector else ():
-                if key.startswith(KYMA_LABELS):
+                if key.startswith(KYMA_OPT_IN_PREFIX):
                     yield key, value
 
 

@@ -9,13 +9,10 @@ from istio_netpol.analysis.results import Judged
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, Peer, PodsPeer
-from istio_netpol.model.labels import Selector, namespace_named
+from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.evaluate import judge
-
-OPT_IN_PREFIX = "networking.kyma-project.io/"
-"""Of the labels by which pods agree to what a policy opens for all who carry one (kyma-project/istio)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +129,7 @@ class UsedRule:
 def _has_opted_in(peer: PolicyPeer) -> bool:
     """Whether the peer's pods agreed by a label of their own; how many there are is then theirs to say."""
     labels = peer.pod_selector.match_labels if peer.pod_selector else ()
-    return any(key.startswith(OPT_IN_PREFIX) and value == "allowed" for key, value in labels)
+    return any(key.startswith(KYMA_OPT_IN_PREFIX) and value == "allowed" for key, value in labels)
 
 
 def broad_findings(policies: Iterable[NetworkPolicy], uses: Uses) -> list[Finding]:

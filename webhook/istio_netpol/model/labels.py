@@ -9,6 +9,8 @@ from enum import StrEnum
 Labels = Mapping[str, str]
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+KYMA_OPT_IN_PREFIX = "networking.kyma-project.io/"
+"""Of the labels by which pods agree to what a policy opens for all who carry one (kyma-project/istio)."""
 
 
 class Operator(StrEnum):
