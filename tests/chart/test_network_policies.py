@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,20 @@ def test_nothing_else_is_open(tmp_path: Path, source: str, destination: str) -> 
 def test_a_known_api_server_is_the_only_one(tmp_path: Path, source: str, destination: str) -> None:
     """With the API server's addresses as values, no other address is open."""
     assert not allows(tmp_path, KNOWN, source, destination)
+
+
+@pytest.mark.parametrize("port", [8443, 9999])
+def test_check_finds_nothing_that_ours_lacks(tmp_path: Path, port: int) -> None:
+    """Under a deny-all the chart's policies are all that our pods need, on whatever port; without them each
+    need is told."""
+    require("helm")
+    path = tmp_path / "cluster.yaml"
+    for enabled, denied in ((True, set()), (False, {"dns", "to-apiserver", "webhook-from-apiserver"})):
+        values = {"webhook": {"port": port}, "networkPolicies": {"enabled": enabled}}
+        path.write_text(yaml.safe_dump_all([*OTHERS, *manifests(values)]))
+        done = CliRunner().invoke(program, ["check", str(path), "-f", "json"])
+        found = json.loads(done.stdout)["findings"]
+        told = {each["rule"] for each in found if each["severity"] == "error"}
+        assert told == denied, done.output
+        asked = {each["flow"]["port"] for each in found if each["rule"] == "webhook-from-apiserver"}
+        assert asked == (set() if enabled else {port})

@@ -13,13 +13,20 @@ class Component:
     """A workload of the control plane; one set of `any_labels` on its pods tells it.
 
     `watches` completes "it needs the API server because". `webhook_port` is the pods' usual port for
-    admission and conversion webhooks, 0 where there are none.
+    admission and conversion webhooks, 0 where there are none; a container port named `webhook_port_name`
+    counts more, where the component's chart lets users choose.
     """
 
     name: str
     any_labels: tuple[Labels, ...]
     watches: str
     webhook_port: int = 0
+    webhook_port_name: str = ""
+
+    def webhook_port_of(self, workload: Workload) -> int:
+        """The port of these pods for webhooks."""
+        named = (each.number for each in workload.ports if each.name == self.webhook_port_name != "")
+        return next(named, self.webhook_port)
 
 
 ISTIOD = Component(
@@ -55,6 +62,7 @@ OWN_WEBHOOK = Component(
     ({"app.kubernetes.io/name": "istio-netpol", "app.kubernetes.io/component": "webhook"},),
     "the webhook follows the cluster through the API server",
     webhook_port=8443,
+    webhook_port_name="https",
 )
 OWN_CONTROLLER = Component(
     "the istio-netpol controller",

@@ -24,7 +24,7 @@ def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
         port = view.injection_webhook_port(workload)
         reason = "the API server asks istiod to inject sidecars and to validate Istio's objects"
     else:
-        port = component.webhook_port
+        port = component.webhook_port_of(workload)
         reason = f"the API server calls the webhooks of {component.name}"
     yield RequiredFlow(
         FlowKind.WEBHOOK_FROM_APISERVER,
