@@ -54,6 +54,10 @@ class ControllerProcess:
             self._process.stderr.close()
         return code
 
+    def send(self, what: signal.Signals) -> None:
+        """Sends the process a signal, and does not wait."""
+        self._process.send_signal(what)
+
     def wait_for(self, event: str) -> dict[str, Any]:
         """The first log line with that event."""
         ends = time.monotonic() + WITHIN

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from tests.certs.webhook_cluster import KINDS, REGISTRATION, WebhookCluster
 from tests.cluster.control_plane import ControlPlane
 from tests.controller.process import ControllerProcess
+from tests.controller.test_on_a_cluster import Shop
 
 from istio_netpol.cli.main import program
 
@@ -27,9 +28,9 @@ def cluster(control_plane: ControlPlane, namespace: str) -> Iterator[WebhookClus
     cluster.remove_configurations()
 
 
-def controller(cluster: WebhookCluster, folder: Path) -> ControllerProcess:
+def controller(cluster: WebhookCluster, folder: Path, content: str = SETTINGS) -> ControllerProcess:
     settings = folder / "config.yaml"
-    settings.write_text(SETTINGS)
+    settings.write_text(content)
     place = cluster.place
     options = ("--certificate-secret", place.secret, "--webhook-service", place.service)
     options += ("--webhook-configuration", place.configuration)
@@ -66,6 +67,22 @@ def test_the_leader_keeps_certificates_and_its_successor_goes_on(
             plane.wait_until("the Secret is back", lambda: "certificate" in names(cluster))
             cluster.assert_serves()
             assert set(cluster.bundles()) == trusted
+
+
+def test_a_slow_write_of_policies_delays_no_certificate(cluster: WebhookCluster, tmp_path: Path) -> None:
+    """While policies are written one a second, a caBundle that was emptied is back long before the last."""
+    plane = cluster.control_plane
+    shop = Shop(plane)
+    for number in range(20):
+        shop.deploy(f"cart-{number}")
+    with controller(cluster, tmp_path, SETTINGS + "controller: {writesPerSecond: 1}\n"):
+        plane.wait_until("every caBundle is there", lambda: all(cluster.bundles()))
+        shop.deny_all()
+        plane.wait_until("writing has begun", lambda: len(shop.policies()) > 0)
+        for kind in KINDS:
+            cluster.put(f"{REGISTRATION}/{kind}/{cluster.namespace}", empty_bundles)
+        plane.wait_until("every caBundle is back", lambda: all(cluster.bundles()))
+        assert 0 < len(shop.policies()) < 30
 
 
 def names(cluster: WebhookCluster) -> set[str]:
