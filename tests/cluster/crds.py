@@ -19,6 +19,8 @@ ISTIO = "istio.io/api"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
 CERT_MANAGER = "github.com/cert-manager/cert-manager"
+KYVERNO = "github.com/kyverno/kyverno"
+OPENREPORTS = "github.com/openreports/reports-api"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 FLUX_HELM = "github.com/fluxcd/helm-controller"
 FLUX_KUSTOMIZE = "github.com/fluxcd/kustomize-controller"
@@ -29,6 +31,8 @@ FILES = {
     GATEWAY_API: "config/crd/standard/*.yaml",
     ARGO_ROLLOUTS: "manifests/crds/*-crd.yaml",
     CERT_MANAGER: "deploy/crds/*.yaml",
+    KYVERNO: "config/crds/policyreport/*_policyreports.yaml",
+    OPENREPORTS: "config/crd/*_reports.yaml",
     PROMETHEUS_OPERATOR: "example/prometheus-operator-crd/*_servicemonitors.yaml",
     FLUX_HELM: "config/crd/bases/*.yaml",
     FLUX_KUSTOMIZE: "config/crd/bases/*.yaml",

@@ -9,6 +9,8 @@ require (
 	github.com/fluxcd/helm-controller v1.4.0
 	github.com/fluxcd/kustomize-controller v1.7.3
 	github.com/fluxcd/source-controller v1.7.0
+	github.com/kyverno/kyverno v1.15.2
+	github.com/openreports/reports-api v0.2.1
 	github.com/prometheus-operator/prometheus-operator v0.85.0
 	istio.io/api v1.31.4
 	sigs.k8s.io/gateway-api v1.6.3

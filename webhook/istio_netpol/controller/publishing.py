@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,8 +23,19 @@ from istio_netpol.model.references import ObjectRef
 
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", namespaced=True)
 WRITES_A_ROUND = 50
+QUIET_SECONDS = 60.0
+"""How long there is between two Events of one object, whatever changes: the report has the newest."""
+
 GONE = frozenset({403, 404})
 """A namespace that is deleted takes nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The Event that was last written of an object, and when."""
+
+    name: str
+    at: float
 
 
 class Publisher:
@@ -30,24 +43,41 @@ class Publisher:
     still there by its name."""
 
     def __init__(
-        self, connection: Connection, reference: Callable[[ObjectRef], Mapping[str, Any] | None]
+        self,
+        connection: Connection,
+        reference: Callable[[ObjectRef], Mapping[str, Any] | None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._reference = reference
-        self._said: dict[tuple[str, ...], str] = {}
+        self._clock = clock
+        self._said: dict[tuple[str, ...], _Said] = {}
         self._reports: dict[str, Any] | None = None
 
     def publish(self, findings: Sequence[Finding]) -> bool:
         """Tells of findings; whether all was told. Raises ApiError."""
         by_namespace = reported(findings)
         news = [each for found in by_namespace.values() for each in told(found)]
-        current = {each.ref.key: each for each in news}
-        self._said = {key: name for key, name in self._said.items() if key in current}
-        unsaid = [each for each in news if self._said.get(each.ref.key) != each.name]
-        for each in unsaid[:WRITES_A_ROUND]:
+        unsaid = [each for each in news if self._name_said(each) != each.name]
+        due = [each for each in unsaid if self._is_due(each)]
+        for each in due[:WRITES_A_ROUND]:
             self._tell(each)
-            self._said[each.ref.key] = each.name
-        return self._write_reports(by_namespace) and len(unsaid) <= WRITES_A_ROUND
+            self._said[each.ref.key] = _Said(each.name, self._clock())
+        self._forget({each.ref.key for each in news})
+        return self._write_reports(by_namespace) and len(unsaid) == len(due) <= WRITES_A_ROUND
+
+    def _name_said(self, news: Told) -> str:
+        said = self._said.get(news.ref.key)
+        return said.name if said else ""
+
+    def _is_due(self, news: Told) -> bool:
+        said = self._said.get(news.ref.key)
+        return said is None or self._clock() - said.at >= QUIET_SECONDS
+
+    def _forget(self, current: Set[tuple[str, ...]]) -> None:
+        """Objects of which there is nothing to tell any more, once they were quiet for long enough."""
+        recently = self._clock() - QUIET_SECONDS
+        self._said = {key: said for key, said in self._said.items() if key in current or said.at > recently}
 
     def _tell(self, news: Told) -> None:
         ref = news.ref
