@@ -25,10 +25,13 @@ PROGRAMS = (
     Program("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     Program("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
     Program("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    Program("kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
     Program("kustomize", "kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
     Program("helm", "helm", "helm.sh/helm/v3/cmd/helm"),
     Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     Program("istioctl", "istioctl", "istio.io/istio/istioctl/cmd/istioctl"),
+    Program("argocd", "argocd", "github.com/argoproj/argo-cd/v3/cmd"),
+    Program("miniredis", "argocd", "istio-netpol.io/tests/tools/argocd/miniredis"),
 )
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
@@ -41,6 +44,7 @@ def built() -> Path:
     """The folder for what these pins and this script build; others have a folder of their own."""
     pins = sorted({program.pin for program in PROGRAMS})
     files = [PINS / pin / name for pin in pins for name in ("go.mod", "go.sum")]
+    files += sorted(file for pin in pins for file in (PINS / pin).rglob("*.go"))
     digest = hashlib.sha256(repr(PROGRAMS).encode())
     for file in [*files, PINS / "build.py"]:
         content = file.read_bytes()
