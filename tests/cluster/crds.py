@@ -18,6 +18,7 @@ from tests.tools.programs import PINS
 ISTIO = "istio.io/api"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
+ARGO_CD = "github.com/argoproj/argo-cd/v3"
 CERT_MANAGER = "github.com/cert-manager/cert-manager"
 KYVERNO = "github.com/kyverno/kyverno"
 OPENREPORTS = "github.com/openreports/reports-api"
@@ -25,11 +26,14 @@ PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 FLUX_HELM = "github.com/fluxcd/helm-controller"
 FLUX_KUSTOMIZE = "github.com/fluxcd/kustomize-controller"
 FLUX_SOURCE = "github.com/fluxcd/source-controller"
+KWOK = "sigs.k8s.io/kwok"
+PINNED_WITH_A_PROGRAM = {ARGO_CD: "argocd", KWOK: "kwok"}
 
 FILES = {
     ISTIO: "kubernetes/customresourcedefinitions.gen.yaml",
     GATEWAY_API: "config/crd/standard/*.yaml",
     ARGO_ROLLOUTS: "manifests/crds/*-crd.yaml",
+    ARGO_CD: "manifests/crds/*-crd.yaml",
     CERT_MANAGER: "deploy/crds/*.yaml",
     KYVERNO: "config/crds/policyreport/*_policyreports.yaml",
     OPENREPORTS: "config/crd/*_reports.yaml",
@@ -47,8 +51,8 @@ MARK = "defined-for-a-test-with"
 
 
 def crds(module: str) -> Iterator[dict[str, Any]]:
-    """The CustomResourceDefinitions of a module, in the version that `tests/tools/crds/go.mod` pins."""
-    for file in sorted(_folder(module).glob(FILES[module])):
+    """The CustomResourceDefinitions of a module, in the version that a go.mod of `tests/tools` pins."""
+    for file in sorted(module_folder(module).glob(FILES[module])):
         for document in yaml.load_all(file.read_bytes(), yaml.CSafeLoader):
             if document and document["kind"] == "CustomResourceDefinition":
                 yield document
@@ -89,11 +93,12 @@ def _is_gone(plane: ControlPlane, name: str) -> bool:
     return plane.api().request("GET", f"{DEFINITIONS}/{name}").status == 404
 
 
-def _folder(module: str) -> Path:
+def module_folder(module: str) -> Path:
     """Where Go keeps the module's files; it fetches them unless `make tools` did."""
     go = shutil.which("go")
     assert go is not None, "CRDs are read with Go, which is not installed"
-    command = [go, "-C", str(PINS / "crds"), "mod", "download", "-json", module]
+    pin = PINNED_WITH_A_PROGRAM.get(module, "crds")
+    command = [go, "-C", str(PINS / pin), "mod", "download", "-json", module]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return Path(json.loads(done.stdout)["Dir"])

@@ -19,7 +19,8 @@ from tests.tools.programs import ASSETS, absent, located
 if TYPE_CHECKING:
     from tests.cluster.control_plane import ControlPlane
 
-CONTROL_PLANE = "control_plane"
+HAVE_SERVERS = ("control_plane", "fleet")
+"""Fixtures with `processes`."""
 
 
 class Unavailable(pytest.skip.Exception):
@@ -94,9 +95,11 @@ def pytest_runtest_makereport(
     report = yield
     if call.excinfo is not None and isinstance(call.excinfo.value, Unavailable):
         report.longrepr = (__file__, None, f"Skipped: {call.excinfo.value}")
-    plane = getattr(item, "funcargs", {}).get(CONTROL_PLANE)
-    if report.failed and plane is not None:
-        for server in plane.processes:
+    if report.failed:
+        arguments = getattr(item, "funcargs", {})
+        for server in (
+            each for name in HAVE_SERVERS if name in arguments for each in arguments[name].processes
+        ):
             if server.log.exists():
                 report.sections.append((f"{server.name}: {server.log}", server.last_lines()))
     return report

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PORTS = range(20000, 32768)
@@ -41,11 +41,14 @@ def free_port() -> int:
 class ServerProcess:
     """Runs a command in `folder`, where its log is `<name>.log`; it can be stopped and started again."""
 
-    def __init__(self, folder: Path, command: Sequence[str | Path]) -> None:
+    def __init__(
+        self, folder: Path, command: Sequence[str | Path], environment: Mapping[str, str] | None = None
+    ) -> None:
         self.command = [str(part) for part in command]
         self.name = Path(self.command[0]).name
         self.log = folder / f"{self.name}.log"
         self._folder = folder
+        self._environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,7 +74,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self._folder,
-                env={"HOME": str(self._folder), "PATH": "/usr/bin:/bin"},
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

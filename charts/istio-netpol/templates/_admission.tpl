@@ -34,8 +34,7 @@ caBundle: {{ . }}
 
 {{- define "istio-netpol.certManagerAnnotation" -}}
 {{- if and (eq .Values.certificates.provider "cert-manager") (not .Values.admission.caBundle) -}}
-annotations:
-  cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "istio-netpol.fullname" . }}-certificate
+cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "istio-netpol.fullname" . }}-certificate
 {{- end }}
 {{- end -}}
 

@@ -1,0 +1,239 @@
+"""Argo CD and the controller on one cluster: neither undoes what the other does, and Git wins over hands."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from tests.argocd.fleet import Fleet
+from tests.argocd.team import TEAM
+
+pytestmark = [pytest.mark.xdist_group("argocd"), pytest.mark.usefixtures("controller")]
+
+BASELINE, WEBHOOK = "istio-netpol-baseline-edge", "istio-netpol-webhook-edge"
+CONFIGURATIONS = ("validatingwebhookconfiguration", "mutatingwebhookconfiguration")
+GENERATED = ("--selector", "app.kubernetes.io/managed-by=istio-netpol")
+OVERLAY = "kustomize/overlays/kind/kustomization.yaml"
+
+
+def bundles(fleet: Fleet) -> list[str]:
+    """The caBundle of every webhook, decoded."""
+    webhooks: list[Any] = []
+    for kind in CONFIGURATIONS:
+        webhooks += fleet.edge.kubectl()("get", kind, "istio-netpol", "--output", "json").json["webhooks"]
+    return [base64.b64decode(each["clientConfig"].get("caBundle", "")).decode() for each in webhooks]
+
+
+def generated(fleet: Fleet) -> dict[str, Any]:
+    """The team's generated policies by name."""
+    listed = ("get", "networkpolicies", "--namespace", TEAM, *GENERATED, "--output", "json")
+    return {each["metadata"]["name"]: each for each in fleet.edge.kubectl()(*listed).json["items"]}
+
+
+def wait_for_the_controller(fleet: Fleet) -> None:
+    """Until it wrote all that it has to write."""
+
+    def done() -> bool:
+        return len(generated(fleet)) == 2 and all(each.startswith("-----BEGIN") for each in bundles(fleet))
+
+    fleet.wait_until("the controller wrote its policies and the caBundle", done, WEBHOOK)
+
+
+def compare_anew(fleet: Fleet, name: str) -> dict[str, Any]:
+    """Has Argo CD render and compare without its caches; the Application afterwards."""
+    fleet.refresh(name, "hard")
+
+    def compared() -> bool:
+        return "argocd.argoproj.io/refresh" not in fleet.application(name)["metadata"].get("annotations", {})
+
+    fleet.wait_until(f"{name} was compared", compared, name)
+    return fleet.application(name)
+
+
+def test_what_the_controller_writes_is_no_drift(fleet: Fleet) -> None:
+    """Every Application stays in sync and healthy, and nothing is synced again because of it."""
+    wait_for_the_controller(fleet)
+    before = {name: fleet.wait_until_synced(name) for name in (BASELINE, WEBHOOK, TEAM)}
+    written = bundles(fleet)
+    for name, earlier in before.items():
+        status = compare_anew(fleet, name)["status"]
+        assert (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
+        assert [each for each in status["resources"] if each["status"] != "Synced"] == []
+        assert status["operationState"]["startedAt"] == earlier["status"]["operationState"]["startedAt"]
+    assert bundles(fleet) == written
+
+
+def test_generated_policies_are_not_argo_cds(fleet: Fleet) -> None:
+    """No tracking mark is copied to them, so no Application claims or prunes them."""
+    wait_for_the_controller(fleet)
+    for policy in generated(fleet).values():
+        metadata = policy["metadata"]
+        assert not [
+            each for each in metadata.get("annotations", {}) if each.startswith("argocd.argoproj.io/")
+        ]
+        assert "app.kubernetes.io/instance" not in metadata["labels"]
+    managed = {each["name"] for each in fleet.application(TEAM)["status"]["resources"]}
+    assert managed == {"cart", "default-deny"}
+
+
+def test_only_policies_that_nobody_made_on_purpose_are_orphans(fleet: Fleet) -> None:
+    """A team that monitors orphaned resources is warned of a forgotten policy, and not of generated ones."""
+    wait_for_the_controller(fleet)
+    kubectl = fleet.edge.kubectl()
+
+    def warnings() -> list[str]:
+        conditions = fleet.application(TEAM)["status"].get("conditions", [])
+        return [each["message"] for each in conditions if each["type"] == "OrphanedResourceWarning"]
+
+    copies = []
+    for number, policy in enumerate(generated(fleet).values()):
+        # Without its owner, as where the objects that need a policy live in several namespaces.
+        name = f"{policy['metadata']['labels']['istio-netpol.io/flow']}-other-{number:08x}"
+        metadata = {"name": name, "namespace": TEAM}
+        copies.append({**policy, "metadata": metadata})
+    assert kubectl.apply(*copies).code == 0
+    compare_anew(fleet, TEAM)
+    assert warnings() == []
+    forgotten = {**copies[0], "metadata": {"name": "allow-everything-for-now", "namespace": TEAM}}
+    assert kubectl.apply(forgotten).code == 0
+    fleet.wait_until("the team is warned", lambda: bool(compare_anew(fleet, TEAM) and warnings()), TEAM)
+    assert warnings() == ["Application has 1 orphaned resources"]
+    assert kubectl("delete", "networkpolicy", "--namespace", TEAM, forgotten["metadata"]["name"]).code == 0
+
+
+def test_an_edit_by_hand_is_undone(fleet: Fleet) -> None:
+    """Whoever opens a policy or loosens a webhook finds it as it was, with the caBundle in place."""
+    wait_for_the_controller(fleet)
+    kubectl, written = fleet.edge.kubectl(), bundles(fleet)
+    policy = ("networkpolicy", "istiod-to-dns", "--namespace", "istio-system")
+    webhook = ("validatingwebhookconfiguration", "istio-netpol")
+    before = [kubectl("get", *each, "--output", "json").json for each in (policy, webhook)]
+    opened = json.dumps({"spec": {"egress": [{}]}})
+    loosened = json.dumps([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}])
+    assert kubectl("patch", *policy, "--type=merge", "--patch", opened).code == 0
+    assert kubectl("patch", *webhook, "--type=json", "--patch", loosened).code == 0
+    assert kubectl("delete", "networkpolicy", "default-deny", "--namespace", "kyma-system").code == 0
+
+    def healed() -> bool:
+        gone = kubectl("get", "networkpolicy", "default-deny", "--namespace", "kyma-system").code
+        now = [kubectl("get", *each, "--output", "json").json for each in (policy, webhook)]
+        same = now[0]["spec"] == before[0]["spec"] and now[1]["webhooks"] == before[1]["webhooks"]
+        return gone == 0 and same
+
+    fleet.wait_until("it is as it was", healed, BASELINE, WEBHOOK)
+    assert bundles(fleet) == written
+
+
+def test_a_removed_policy_is_pruned_and_generated_ones_stay(fleet: Fleet) -> None:
+    """What leaves the repository leaves the cluster, and nothing else does."""
+    wait_for_the_controller(fleet)
+    before = {name: each["metadata"]["uid"] for name, each in generated(fleet).items()}
+    fleet.repository.edit(OVERLAY, "- ../../components/api-gateway\n", "")
+    fleet.wait_until_synced(BASELINE, fleet.repository.push("Leave out the api-gateway operator"))
+    policies = fleet.edge.kubectl()(
+        "get", "networkpolicies", "--namespace", "kyma-system", "--output", "name"
+    )
+    assert "api-gateway" not in policies.stdout
+    assert "istio-operator-to-apiserver" in policies.stdout
+    assert {name: each["metadata"]["uid"] for name, each in generated(fleet).items()} == before
+    fleet.wait_until_synced(BASELINE, fleet.repository.revert())
+
+
+def test_a_policy_that_is_renamed_is_never_missing(fleet: Fleet) -> None:
+    """The new one is there before the old one goes."""
+    text = (fleet.repository.work / OVERLAY).read_text()
+    fleet.repository.write(OVERLAY, text + RENAMING)
+    fleet.wait_until_synced(BASELINE, fleet.repository.push("Rename a policy"))
+    added = fleet.chronicle.first("ADDED", "NetworkPolicy", "istiod-to-cluster-dns", "istio-system")
+    assert added < fleet.chronicle.first("DELETED", "NetworkPolicy", "istiod-to-dns", "istio-system")
+    fleet.wait_until_synced(BASELINE, fleet.repository.revert())
+
+
+def test_a_commit_that_cant_be_built_changes_nothing(fleet: Fleet) -> None:
+    """The cluster keeps its policies, and the Application names the mistake."""
+    kubectl = fleet.edge.kubectl()
+    everything = (
+        "get",
+        "networkpolicies",
+        "--all-namespaces",
+        "--output",
+        "jsonpath={.items[*].metadata.uid}",
+    )
+    fleet.wait_until_synced(BASELINE)
+    before = kubectl(*everything).stdout
+    fleet.repository.edit(OVERLAY, "- ../../components/api-gateway\n", "- ../../components/api-gatewy\n")
+    fleet.repository.push("Break the overlay")
+    fleet.refresh(BASELINE)
+
+    def told() -> bool:
+        conditions = fleet.application(BASELINE)["status"].get("conditions", [])
+        return any("api-gatewy" in each["message"] for each in conditions)
+
+    fleet.wait_until("the Application names the mistake", told, BASELINE)
+    assert kubectl(*everything).stdout == before
+    fleet.wait_until_synced(BASELINE, fleet.repository.revert())
+
+
+def test_a_policy_that_is_refused_keeps_the_next_deny_away(fleet: Fleet) -> None:
+    """An allow that the API server does not take stops the sync before anything is denied."""
+    fleet.repository.edit(OVERLAY, "- values.yaml\n", "- values.yaml\n- wrong.yaml\n")
+    fleet.repository.write("kustomize/overlays/kind/wrong.yaml", WRONG)
+    revision = fleet.repository.push(
+        "Deny the default namespace all, and allow it something that there is not"
+    )
+
+    def refused() -> bool:
+        operation = fleet.application(BASELINE)["status"]["operationState"]
+        tried = operation.get("syncResult", {}).get("revision") == revision
+        return tried and "SCTPS" in json.dumps(operation)
+
+    fleet.wait_until("the policy is refused", refused, BASELINE)
+    policies = fleet.edge.kubectl()(
+        "get", "networkpolicies", "--namespace", "kyma-system", "--output", "name"
+    )
+    assert "default-deny-too" not in policies.stdout
+    fleet.wait_until_synced(BASELINE, fleet.repository.revert())
+
+
+RENAMING = """\
+patches:
+- target:
+    kind: NetworkPolicy
+    name: istiod-to-dns
+  options:
+    allowNameChange: true
+  patch: |-
+    - op: replace
+      path: /metadata/name
+      value: istiod-to-cluster-dns
+"""
+
+WRONG = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: allow-too
+  namespace: kyma-system
+spec:
+  podSelector: {}
+  egress:
+  - ports:
+    - protocol: SCTPS
+      port: 53
+  policyTypes:
+  - Egress
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: default-deny-too
+  namespace: kyma-system
+  annotations:
+    argocd.argoproj.io/sync-wave: "1"
+spec:
+  podSelector: {}
+  policyTypes:
+  - Egress
+"""

@@ -1,0 +1,88 @@
+"""What can be said of `argocd/` without a cluster: it allows no more than it needs, everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.argocd.repository import ROOT
+from tests.bundle.overlays import OVERLAYS, filled_tree, kustomize_build
+from tests.chart.rendering import of_kind, try_to_render
+from tests.cluster.fixtures import require
+
+APPLICATIONS = ROOT / "argocd" / "applications"
+VALUES = ROOT / "argocd" / "webhook"
+CLUSTER_WIDE = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "ValidatingWebhookConfiguration",
+}
+
+
+def values_of(environment: str) -> Any:
+    """The values that the chart gets there, later files before earlier ones."""
+    merged: dict[str, Any] = yaml.safe_load((VALUES / "values.yaml").read_text())
+    own = VALUES / f"{environment}.yaml"
+    return {**merged, **(yaml.safe_load(own.read_text()) if own.exists() else {})}
+
+
+def rendered(environment: str) -> list[Any]:
+    """The chart as that environment gets it."""
+    require("helm")
+    done = try_to_render(values_of(environment))
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def group_of(manifest: Any) -> str:
+    return str(manifest["apiVersion"]).rpartition("/")[0]
+
+
+def test_the_project_allows_the_kinds_that_there_are_and_no_others(tmp_path: Path) -> None:
+    """A mistake in the repository can't bring anything but what the baseline and the chart are made of."""
+    tree = filled_tree(tmp_path)
+    manifests = [each for name in OVERLAYS for each in rendered(name)]
+    for name in OVERLAYS:
+        built = kustomize_build(tree / "overlays" / name)
+        assert built.returncode == 0, built.stderr
+        manifests += yaml.safe_load_all(built.stdout)
+    kinds = {(group_of(each), str(each["kind"])) for each in manifests}
+    spec = yaml.safe_load((APPLICATIONS / "project.yaml").read_text())["spec"]
+    allowed = {
+        where: {(each["group"], each["kind"]) for each in spec[f"{where}ResourceWhitelist"]}
+        for where in ("cluster", "namespace")
+    }
+    assert allowed["cluster"] == {each for each in kinds if each[1] in CLUSTER_WIDE}
+    assert allowed["namespace"] == {each for each in kinds if each[1] not in CLUSTER_WIDE}
+    namespaces = {each["metadata"]["namespace"] for each in manifests if "namespace" in each["metadata"]}
+    assert {each["namespace"] for each in spec["destinations"]} == namespaces
+
+
+@pytest.mark.parametrize("environment", OVERLAYS)
+def test_the_webhook_reaches_dns_where_the_baseline_says_it_is(environment: str, tmp_path: Path) -> None:
+    """The chart's own policies and the overlay agree on the pods and addresses of cluster DNS."""
+    require("kustomize")
+    built = kustomize_build(filled_tree(tmp_path) / "overlays" / environment)
+    (baseline,) = (
+        each
+        for each in yaml.safe_load_all(built.stdout)
+        if each["metadata"]["name"] == "istiod-to-dns" and each["kind"] == "NetworkPolicy"
+    )
+    wanted = {(str(peer), port) for peer, port in _destinations(baseline)}
+    for policy in of_kind(rendered(environment), "NetworkPolicy"):
+        assert wanted <= {(str(peer), port) for peer, port in _destinations(policy)}, policy["metadata"][
+            "name"
+        ]
+
+
+def _destinations(policy: Any) -> list[tuple[Any, tuple[str, int]]]:
+    return [
+        (peer, (port["protocol"], port["port"]))
+        for rule in policy["spec"]["egress"]
+        for peer in rule.get("to", [])
+        for port in rule["ports"]
+    ]
