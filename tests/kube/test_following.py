@@ -248,6 +248,18 @@ def test_an_api_server_that_comes_back_is_followed_again(
         known.wait_until(lambda: known.cluster.state().age == 0, 60)
 
 
+def test_a_long_absence_of_the_api_server_delays_nothing_once_it_is_back(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """However long watches had been tried in vain, they are whole again within seconds, although a restarted
+    API server can't resume any of them."""
+    with following(connection(control_plane, tmp_path)) as known:
+        control_plane.api_server.stop()
+        known.wait_until(lambda: known.cluster.state().age > 15)
+        control_plane.start()
+        known.wait_until(lambda: known.cluster.state().age == 0, 15)
+
+
 def test_a_cluster_that_is_not_followed_any_more_leaves_no_thread(
     control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:

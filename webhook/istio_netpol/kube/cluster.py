@@ -239,6 +239,8 @@ class Cluster:
         while not self._stopped.is_set():
             try:
                 self._follow(served(self._connection, DECODERS))
+                if self._undiscovered:
+                    self._hurry()
                 self._undiscovered = ""
             except Exception as error:  # whatever it was: without this thread no new kind would be noticed
                 self._undiscovered = f"the kinds that the API server serves are not known: {error}"
@@ -248,6 +250,13 @@ class Cluster:
                 return
             self._doubt.wait(DISCOVERY_SECONDS if not self._undiscovered else 0.0)
             self._doubt.clear()
+
+    def _hurry(self) -> None:
+        """Spares watches that broke off while the API server was away the rest of their waits."""
+        with self._lock:
+            reflectors = [each.reflector for each in self._watched.values() if each.broken_since is not None]
+        for reflector in reflectors:
+            reflector.hurry()
 
     def _follow(self, resources: Iterable[Resource]) -> None:
         """Watches kinds that appeared, and forgets those that are gone."""

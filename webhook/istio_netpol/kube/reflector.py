@@ -92,6 +92,7 @@ class Reflector:
         self._backoff = Backoff(clock)
         self._stopped = threading.Event()
         self._version = ""
+        self._hurried = threading.Event()
         self._stream: Stream | None = None
         self._thread = threading.Thread(target=self.run, name=f"reflector-{scope}", daemon=True)
         self._log = structlog.get_logger("kube").bind(resource=str(scope))
@@ -103,8 +104,13 @@ class Reflector:
     def stop(self) -> None:
         """Ends the thread soon: a watch is broken off, a request that is under way is answered first."""
         self._stopped.set()
+        self._hurried.set()
         if stream := self._stream:
             stream.break_off()
+
+    def hurry(self) -> None:
+        """Has the next try made soon, since the API server answers again, instead of after a long wait."""
+        self._hurried.set()
 
     def join(self, seconds: float) -> None:
         """Returns when the thread has ended, or after so many seconds."""
@@ -114,14 +120,17 @@ class Reflector:
     def run(self) -> None:
         """Lists and watches until stopped; whatever goes wrong is tried again, later each time."""
         while not self._stopped.is_set():
+            is_resumed = bool(self._version)
             try:
-                if not self._version:
+                if not is_resumed:
                     self._list()
                 self._watch()
                 self._backoff.succeeded()
             except ApiError as error:
                 if error.status == GONE:
                     self._version = ""
+                    if is_resumed:  # no trouble of the API server's: it was restarted, or forgot
+                        self._backoff.succeeded()
                 self._failed(str(error), error.status)
             except Exception as error:  # a thread that ended here would leave its kind stale and say nothing
                 self._version = ""
@@ -133,7 +142,10 @@ class Reflector:
             return
         self._sink.failed(self._scope, reason)
         self._log.warning("the watch broke off", reason=reason, status=status)
-        self._stopped.wait(self._backoff.next_wait())
+        self._hurried.clear()
+        if not self._stopped.is_set() and self._hurried.wait(self._backoff.next_wait()):
+            self._backoff.succeeded()
+            self._stopped.wait(self._backoff.next_wait())
 
     def _list(self) -> None:
         objects: list[Received] = []
@@ -160,6 +172,8 @@ class Reflector:
             *self._selection(),
         ]
         self._stream = self._connection.stream(self._path, query, self._quiet_seconds)
+        if self._stopped.is_set():
+            self._stream.break_off()  # whoever stopped it while it was opened could not
         self._sink.heard(self._scope)
         for line in self._stream:
             if self._stopped.is_set():
