@@ -80,6 +80,7 @@ class Installation:
         service = self.plane.api().request("GET", path).object["spec"]
         address = f"{service['clusterIP']}:{service['ports'][0]['port']}"
         self.network.route(address, *(each.url.port or 0 for each in webhooks))
+        self.network.cut()
 
     def wait_for_trust(self) -> None:
         """Until the controller has written every caBundle."""

@@ -26,6 +26,8 @@ class ServiceNetwork:
     def __init__(self) -> None:
         self._backends: dict[str, list[int]] = {}
         self._open: set[socket.socket] = set()
+        self.sent = 0
+        """How many bytes the API server has sent to Services."""
         self._lock = threading.Lock()
         # A folder of its own: the path of a socket may have 107 characters, less than pytest's folders.
         self._folder = tempfile.TemporaryDirectory(prefix="services-")
@@ -40,10 +42,7 @@ class ServiceNetwork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.shutdown()
-        with self._lock:
-            for each in self._open:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+        self.cut()
         self._server.server_close()  # waits for the connections' threads
         self._folder.cleanup()
 
@@ -64,6 +63,13 @@ class ServiceNetwork:
         are passed over."""
         with self._lock:
             self._backends[service] = list(ports)
+
+    def cut(self) -> None:
+        """Ends every connection, as a node does that goes away: the API server makes new ones."""
+        with self._lock:
+            for each in self._open:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
     def _connected(self, service: str) -> socket.socket | None:
         with self._lock:
@@ -109,6 +115,8 @@ class ServiceNetwork:
                         content = key.fileobj.recv(1 << 16)
                         if not content:
                             return
+                        if key.fileobj is client:
+                            self.sent += len(content)
                         pair[key.fileobj].sendall(content)
         finally:
             with self._lock:

@@ -89,6 +89,11 @@ class WebhookProcess:
         self._process.send_signal(number)
 
     @property
+    def pid(self) -> int:
+        """The process id of the parent."""
+        return self._process.pid
+
+    @property
     def worker(self) -> int:
         """The process id of the worker, which serves what its parent accepts."""
         pid = self._process.pid
