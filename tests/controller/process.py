@@ -44,6 +44,11 @@ class ControllerProcess:
     def __exit__(self, *_: object) -> None:
         self.end()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends the process; its exit code."""
         if self._process.poll() is None:

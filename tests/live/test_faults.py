@@ -1,4 +1,4 @@
-"""What tenants notice when something goes wrong: nothing, or what was promised, and soon all is well again."""
+"""What tenants notice when something goes wrong: nothing, or what was promised, and soon all is well."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_an_api_server_that_is_away_for_long_is_waited_for(live: Live, shop: Ten
 
 
 def test_a_webhook_that_is_killed_in_mid_request_does_what_its_failure_policy_says(live: Live) -> None:
-    """Where a namespace asked for reject, the object is refused and kubectl names the webhook; elsewhere it is
-    admitted. The replacement takes over, and the cluster is as it was."""
+    """Where a namespace asked for reject, the object is refused and kubectl names the webhook; elsewhere it
+    is admitted. The replacement takes over, and the cluster is as it was."""
     closed, open_ = Tenant(live, "reject"), Tenant(live, "")
     with live.installation.webhook() as doomed:
         doomed.wait_for(READY)
