@@ -69,6 +69,22 @@ def _pod(name: str, label: str | None, note: str | None, host: bool, app: str, h
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
+def deployments() -> list[dict[str, Any]]:
+    """The same pods as templates of Deployments, whose own labels say the opposite."""
+    return [_deployment(each) for each in pods()]
+
+
+def _deployment(pod: dict[str, Any]) -> dict[str, Any]:
+    metadata = {**pod["metadata"], "labels": {KEY: "false"}, "annotations": {KEY: "true"}}
+    template = {
+        "metadata": {key: pod["metadata"][key] for key in ("labels", "annotations")},
+        "spec": pod["spec"],
+    }
+    selector = {"matchLabels": {"app": pod["metadata"]["labels"]["app"]}}
+    spec = {"selector": selector, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
 def says_istioctl(folder: Path, injector: dict[str, Any], every: list[dict[str, Any]]) -> dict[str, bool]:
     """Which pods come out of `istioctl kube-inject` with a proxy."""
     mesh = config_maps()["istio"]["data"]["mesh"]
@@ -84,8 +100,9 @@ def says_istioctl(folder: Path, injector: dict[str, Any], every: list[dict[str, 
     return {each["metadata"]["name"]: _has_proxy(each) for each in came_out}
 
 
-def _has_proxy(pod: dict[str, Any]) -> bool:
-    containers = [*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())]
+def _has_proxy(manifest: dict[str, Any]) -> bool:
+    spec = manifest["spec"].get("template", manifest)["spec"]
+    containers = [*spec["containers"], *spec.get("initContainers", ())]
     return any(each["name"] == "istio-proxy" for each in containers)
 
 
@@ -116,6 +133,17 @@ def test_the_injector_and_our_rules_agree_on_every_pod(tmp_path: Path) -> None:
     assert len(theirs) == len(every) == 256
     assert {name for name in theirs if theirs[name] != ours[name]} == set()
     assert 0 < sum(theirs.values()) < len(every)
+
+
+def test_templates_differ_only_where_kube_inject_knows_no_namespace(tmp_path: Path) -> None:
+    """A Deployment is what its template says, whatever stands on itself. A template names no namespace, so
+    kube-inject does not see that one is in kube-system; the webhook learns it from the request."""
+    require("istioctl")
+    injector, every = configured("enabled", selectors=False), deployments()
+    theirs, ours = says_istioctl(tmp_path, injector, every), says_our_rule(injector, every)
+    system = {each["metadata"]["name"] for each in every if each["metadata"]["namespace"] == "kube-system"}
+    assert {name for name in theirs if theirs[name] != ours[name]} == {n for n in system if theirs[n]}
+    assert sum(ours.values()) == sum(theirs[name] for name in theirs if name not in system) > 0
 
 
 @pytest.mark.parametrize("policy", ["enabled", "disabled"])
