@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.bundle.istio_manifests import rendered
 from tests.bundle.overlays import objects_of, policies, standard, with_components
-from tests.bundle.test_components import USES
+from tests.bundle.uses import USES
 from tests.values import TCP, UDP, deployment, pods, policy, port, rule
 
 from istio_netpol.analysis.listing import connections
