@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.certs.webhook_cluster import KINDS, REGISTRATION, WebhookCluster, clock
+from tests.certs.webhook_cluster import KINDS, REGISTRATION, WebhookCluster, clock, configured
 from tests.cluster.control_plane import ControlPlane
 
 from istio_netpol.certs.found import certificates_in
@@ -24,11 +24,8 @@ AUTHORITY, SERVING = "certificate-ca", "certificate"
 @pytest.fixture
 def empty(control_plane: ControlPlane, namespace: str) -> Iterator[WebhookCluster]:
     """Two configurations without a caBundle, and no Secrets."""
-    cluster = WebhookCluster(control_plane, namespace)
-    for kind in KINDS:
-        cluster.configure(kind)
-    yield cluster
-    cluster.remove_configurations()
+    with configured(control_plane, namespace) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -100,6 +97,21 @@ def test_an_expired_ca_heals(cluster: WebhookCluster) -> None:
     assert len(cluster.look()) == 4
     cluster.assert_serves()
     assert all(old not in certificates_in(bundle) for bundle in cluster.bundles())
+
+
+@pytest.mark.parametrize(("made", "found"), [(9, 0), (-9, 0), (0, 9), (0, -9)])
+def test_clocks_that_differ_by_minutes_are_tolerated(empty: WebhookCluster, made: int, found: int) -> None:
+    """What a controller makes serves at once by a clock that differs by nine minutes, and a successor with
+    that clock makes nothing anew."""
+    empty.ahead = timedelta(minutes=made)
+    assert len(empty.look()) == 4
+    serving = empty.data(SERVING)["tls.crt"]
+    empty.ahead = timedelta(minutes=found)
+    empty.assert_serves()
+    empty.look()
+    empty.assert_serves()
+    assert empty.look() == []
+    assert empty.data(SERVING)["tls.crt"] == serving
 
 
 @pytest.mark.parametrize("gone", [(AUTHORITY,), (SERVING,), (AUTHORITY, SERVING)], ids="+".join)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,16 @@ def connection(control_plane: ControlPlane, token: str = "") -> Connection:
     configuration.ssl_ca_cert = str(control_plane.ca)
     configuration.api_key = {"authorization": f"Bearer {token or control_plane.users.tokens[ADMIN]}"}
     return Connection(ApiClient(configuration))
+
+
+@contextlib.contextmanager
+def configured(control_plane: ControlPlane, namespace: str) -> Iterator[WebhookCluster]:
+    """Two configurations without a caBundle, and no Secrets."""
+    cluster = WebhookCluster(control_plane, namespace)
+    for kind in KINDS:
+        cluster.configure(kind)
+    yield cluster
+    cluster.remove_configurations()
 
 
 def clock() -> datetime:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.certs.webhook_cluster import KINDS, REGISTRATION, WebhookCluster
+from tests.certs.webhook_cluster import KINDS, REGISTRATION, WebhookCluster, configured
 from tests.cluster.control_plane import ControlPlane
 from tests.controller.process import ControllerProcess
 from tests.controller.test_on_a_cluster import Shop
@@ -21,11 +21,8 @@ SETTINGS = "apiVersion: istio-netpol.io/v1\nkind: Settings\n"
 
 @pytest.fixture
 def cluster(control_plane: ControlPlane, namespace: str) -> Iterator[WebhookCluster]:
-    cluster = WebhookCluster(control_plane, namespace)
-    for kind in KINDS:
-        cluster.configure(kind)
-    yield cluster
-    cluster.remove_configurations()
+    with configured(control_plane, namespace) as cluster:
+        yield cluster
 
 
 def controller(cluster: WebhookCluster, folder: Path, content: str = SETTINGS) -> ControllerProcess:
