@@ -124,10 +124,19 @@ def test_a_policy_of_somebody_else_in_the_place_of_ours_is_reported() -> None:
 def test_a_namespace_gets_no_more_policies_than_its_cap() -> None:
     """A tenant's thousand objects do not become a thousand policies."""
     first, second = keys_at("192.0.2.1/32", name="a"), keys_at("192.0.2.9/32", name="b")
-    limited = replace(SETTINGS, controller=replace(LIMITS, max_policies_per_namespace=1))
+    limited = replace(SETTINGS, admission=replace(SETTINGS.admission, max_policies_per_namespace=1))
     made = plan(needing(first, second), [], NOW, limited)
     assert acts(made) == [Apply]
-    assert "controller.maxPoliciesPerNamespace" in made.withheld[0]
+    assert "admission.maxPoliciesPerNamespace" in made.withheld[0]
+
+
+def test_namespaces_take_turns() -> None:
+    """A tenant whose objects change all the time delays nobody's policies but their own."""
+    names = ("ns-a", "ns-a", "ns-a", "ns-b", "ns-c")
+    wanted = [generated(deny_all(name)) for name in names]
+    wanted = [replace(each, ref=replace(each.ref, name=f"p{number}")) for number, each in enumerate(wanted)]
+    made = plan(needing(*wanted), [], NOW, SETTINGS)
+    assert [each.target.namespace for each in made.actions] == ["ns-a", "ns-b", "ns-c", "ns-a", "ns-a"]
 
 
 def augmented(name: str) -> bool:

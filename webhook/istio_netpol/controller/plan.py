@@ -87,7 +87,7 @@ class Plan:
 def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Settings) -> Plan:
     """The way from what is there to what is needed. What is not ours is in no action."""
     there = {each.key: each for each in present}
-    keeping, withheld = _kept(need, there, settings.controller)
+    keeping, withheld = _kept(need, there, settings.admission.max_policies_per_namespace)
     unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
     certain = [each for each in unneeded if not need.uncertain.intersection(required_by(each.policy))]
     surplus = _surplus(certain, now, settings.hosts)
@@ -100,12 +100,22 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     ends = [(each.unneeded_since or now) + _grace(each.policy, settings.controller) - now for each in waiting]
     # One that an uncertain object holds back is past its end: what makes the object certain is an event.
     again = min((seconds for seconds in ends if seconds > 0), default=float("inf"))
-    return Plan((*keeping, *collecting), tuple(withheld), again)
+    return Plan((*_in_turns(keeping), *_in_turns(collecting)), tuple(withheld), again)
 
 
-def _kept(
-    need: Upkeep, there: Mapping[PolicyKey, Present], settings: ControllerSettings
-) -> tuple[list[Action], list[str]]:
+def _in_turns(actions: Iterable[Action]) -> list[Action]:
+    """The first of each namespace, then the second of each: writes are few a second, and a namespace in which
+    everything changes all the time takes its share of them and no more."""
+    turns: Counter[str] = Counter()
+    placed = []
+    for action in actions:
+        namespace = action.target.namespace
+        turns[namespace] += 1
+        placed.append((turns[namespace], action))
+    return [action for _, action in sorted(placed, key=lambda each: each[0])]
+
+
+def _kept(need: Upkeep, there: Mapping[PolicyKey, Present], limit: int) -> tuple[list[Action], list[str]]:
     actions: list[Action] = []
     withheld = []
     counts = Counter(key[0] for key, each in there.items() if each.own)
@@ -117,11 +127,10 @@ def _kept(
             actions.append(Apply(policy, owners, here))
         elif here is None and key in need.wanted:
             counts[policy.namespace] += 1
-            if counts[policy.namespace] > settings.max_policies_per_namespace:
-                limit = settings.max_policies_per_namespace
+            if counts[policy.namespace] > limit:
                 withheld.append(
                     f"NetworkPolicy {policy.key} is not written: its namespace has {limit} generated "
-                    "policies, as many as controller.maxPoliciesPerNamespace allows"
+                    "policies, as many as admission.maxPoliciesPerNamespace allows"
                 )
                 continue
             actions.append(Apply(policy, owners))

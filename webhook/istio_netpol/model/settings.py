@@ -161,7 +161,8 @@ class AdmissionSettings:
     """How many policies one review may write in mode augment; what needs more is refused."""
 
     max_policies_per_namespace: int = 500
-    """How many generated policies a namespace may have before the webhook writes no more of them there."""
+    """How many generated policies a namespace may have before neither the webhook nor the controller writes
+    more of them there."""
 
     writes_per_second: int = 10
     """Of policies, in each namespace, by each replica of the webhook; ten times as many may come at once."""
@@ -178,11 +179,8 @@ class ControllerSettings:
     host_overlap_seconds: int = 3600
     """How long addresses stay open after a host was last seen at them."""
 
-    max_policies_per_namespace: int = 500
-    """How many generated policies a namespace may have before no more are written there."""
-
     writes_per_second: int = 20
-    """Of policies, in the whole cluster."""
+    """Of policies, in the whole cluster. Namespaces take turns: none waits for another's backlog."""
 
     stale_after_seconds: int = 30
     """Nothing is written or collected by what was read of the cluster when it may be older than this."""
