@@ -86,6 +86,10 @@ class Fleet:
         answer = self.hub.api().request("GET", path)
         return answer.object if answer.status == 200 else {}
 
+    def health(self, name: str) -> str:
+        """How Argo CD finds an Application."""
+        return str(self.application(name).get("status", {}).get("health", {}).get("status"))
+
     def refresh(self, name: str, how: str = "normal") -> None:
         """Has an Application compared with the newest commit: what a push has Git's webhook do."""
         note = f"argocd.argoproj.io/refresh={how}"

@@ -28,6 +28,15 @@ def replicas_answer(event: Event) -> bool:
     return bool(event.manifest["status"].get("availableReplicas", 0) == event.manifest["spec"]["replicas"])
 
 
+@pytest.mark.parametrize("folder", ["applications", "bootstrap", "cluster"])
+def test_every_manifest_is_accepted_strictly(fleet: Fleet, folder: str) -> None:
+    """The API server knows every field, as Argo CD's CustomResourceDefinitions have them."""
+    path = str(fleet.repository.work / "argocd" / folder)
+    options = ("--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts")
+    outcome = fleet.hub.kubectl()("apply", "-k", path, *options)
+    assert (outcome.code, outcome.stderr) == (0, "")
+
+
 def test_each_cluster_gets_the_overlay_that_its_label_names(fleet: Fleet) -> None:
     """One bootstrap, and every registered cluster has the policies of its own environment."""
     fleet.wait_until_synced("istio-netpol")
