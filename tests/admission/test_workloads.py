@@ -311,6 +311,24 @@ def test_gateway_pods_are_judged_by_the_routes_that_wait_for_them() -> None:
     assert "routes what Gateway shop/edge receives" in refused.message
 
 
+@pytest.mark.parametrize("injected", [True, False])
+def test_a_new_workload_counts_with_the_label_that_its_sidecar_brings(injected: bool) -> None:
+    """A policy for pods with sidecars lets it through before the first pod has the label, and no other."""
+    sidecars = [{"from": [{"podSelector": {"matchLabels": {"security.istio.io/tlsMode": "istio"}}}]}]
+    server = {"podSelector": {"matchLabels": {"app": "ledger"}}, "policyTypes": ["Ingress"]}
+    ledger = deployment("shop/ledger", called_by="shop/*")
+    state = State(
+        [
+            *CONTROL_PLANE,
+            namespace("shop", "reject", injected),
+            policy("shop/sidecars", {**server, "ingress": sidecars}),
+            ledger,
+            service("shop/ledger"),
+        ]
+    )
+    assert state.validate(deployment("shop/cart", calls="ledger:80")).allowed is injected
+
+
 # What is not known yet
 
 
