@@ -4,7 +4,7 @@ has come since."""
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from istio_netpol.model.pod_classes import INSTANCE_LABELS
@@ -45,11 +45,12 @@ def _hashable(value: Any) -> Hashable:
 
 @dataclass(frozen=True, slots=True)
 class Currency:
-    """A state of the cluster, and the classes of pods that were stored since it began. Whatever else changes
-    begins another state."""
+    """A state of the cluster, the classes of pods that were stored since it began, and the objects that are
+    laid over it. Whatever else changes begins another state."""
 
-    state: Hashable = field(default_factory=object)
+    state: object = field(default_factory=object)
     came: frozenset[PodClass] = frozenset()
+    over: tuple[Any, ...] = ()
 
     def after(self, put: Sequence[Any], remove: Sequence[Any], before: Snapshot, after: Snapshot) -> Currency:
         """The currency once objects were stored and deleted, from one snapshot to the other."""
@@ -63,13 +64,14 @@ class Currency:
                 came.add(found)
             elif class_of(known, before) != found:
                 return Currency()
-        return Currency(self.state, frozenset(came)) if len(came) <= _MOST_CLASSES else Currency()
+        return replace(self, came=frozenset(came)) if len(came) <= _MOST_CLASSES else Currency()
 
     def with_objects(self, objects: Sequence[Any]) -> Currency:
         """The currency with objects laid over the cluster: the same as often as the same ones are."""
-        return Currency((self.state, tuple(objects)), self.came)
+        return replace(self, over=(*self.over, *objects))
 
     def covers(self, earlier: Currency, pods: PodClass) -> bool:
         """Whether what was found of these pods then holds now: nothing came since but pods like them, with
         whom it was found."""
-        return self.state == earlier.state and self.came - earlier.came <= {pods}
+        is_same = self.state is earlier.state and self.over == earlier.over
+        return is_same and self.came - earlier.came <= {pods}
