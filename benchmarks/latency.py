@@ -36,7 +36,7 @@ NATIVE = {"Namespace", "Deployment", "Service", "ConfigMap", "ServiceAccount"}
 CLIENTS = {1: 400, 8: 1500, 32: 1500}
 """Clients at a time, and how many creates of a round they share."""
 
-ROUNDS, SECONDS = 5, 10.0
+ROUNDS, SECONDS = 3, 10.0
 ALLOWED = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}
 P50_ADDED, P99_ADDED, CREATES = 2.0, 10.0, 500.0
 KINDS = {"Pod": "/api/v1", "Deployment": "/apis/apps/v1"}
