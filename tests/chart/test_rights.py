@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.xdist_group("rights")  # what it starts is started once
 Right = tuple[str, str, str, str, str]
 """Namespace or nothing for all, group, resource, name or nothing for all, verb."""
 
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
 AUGMENT = {"augment": {"enabled": True}}
 POLICIES = ("networking.k8s.io", "networkpolicies")
 
@@ -77,8 +79,20 @@ def test_the_webhook_reads_what_rules_read_and_nothing_else() -> None:
     assert granted(manifests(), "webhook") == read_by_rules("list", "watch")
 
 
+OWNERLESS = {
+    ("", "namespaces"),
+    ("", "nodes"),
+    ("", "services"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("gateway.networking.k8s.io", "referencegrants"),
+    ("networking.istio.io", "destinationrules"),
+    ("networking.istio.io", "workloadentries"),
+}
+"""Kinds that rules read and none is about: they need no policy, and no Event tells of them."""
+
 CONTROLLER = {
-    *read_by_rules("get", "list", "watch"),
+    *read_by_rules("list", "watch"),
+    *(right for right in read_by_rules("get") if right[1:3] not in OWNERLESS),
     *on("", "events.k8s.io", "events", "create"),
     *on("", "openreports.io", "reports", "create", "list", "patch"),
     *on("", "wgpolicyk8s.io", "policyreports", "create", "list", "patch"),
@@ -100,6 +114,15 @@ CERTIFICATES = {
 def test_the_controller_has_the_rights_that_it_uses() -> None:
     """Beside what rules read: its lease, what it tells, and the Secrets of certificate and CA by name."""
     assert granted(manifests(), "controller") == CONTROLLER | CERTIFICATES
+
+
+def test_no_finding_is_about_a_kind_that_may_not_be_looked_up() -> None:
+    """In no scenario would an Event lack the uid of its object, or a policy its owner."""
+    files = sorted(SCENARIOS.glob("*/findings.yaml"))
+    found = [each for file in files for each in yaml.safe_load(file.read_text()) or ()]
+    resources = {plural(each["object"].partition("/")[0]) for each in found}
+    assert {"deployments", "virtualservices", "networkpolicies"} <= resources
+    assert resources & {resource for _, resource in OWNERLESS} == set()
 
 
 def test_cert_manager_takes_the_rights_on_certificates_away() -> None:
