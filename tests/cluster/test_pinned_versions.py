@@ -10,6 +10,7 @@ from tests.cluster.fixtures import require
 from tests.tools.programs import PINS, PROGRAMS, Program, located
 
 ASKED = {
+    "argocd": ["version", "--client"],
     "kubectl": ["version", "--client"],
     "kustomize": ["version"],
     "helm": ["version"],
@@ -18,12 +19,17 @@ ASKED = {
 """How to ask for the version where it is not `--version`."""
 
 
+WRAPPED = {"miniredis": "github.com/alicebob/miniredis/v2"}
+"""The library that a program of our own serves."""
+
+
 def pinned_release(program: Program) -> str:
     """The major and minor version of the module that has the program."""
     modules = re.findall(
-        r"^\s*(\S+) v(\d+\.\d+)\.\d", (PINS / program.pin / "go.mod").read_text(), re.MULTILINE
+        r"^\s*(?:require )?(\S+) v(\d+\.\d+)\.\d", (PINS / program.pin / "go.mod").read_text(), re.MULTILINE
     )
-    (release,) = {release for module, release in modules if f"{program.package}/".startswith(f"{module}/")}
+    package = WRAPPED.get(program.name, program.package)
+    (release,) = {release for module, release in modules if f"{package}/".startswith(f"{module}/")}
     return str(release)
 
 

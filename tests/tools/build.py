@@ -21,6 +21,11 @@ from pathlib import Path
 from tests.tools.programs import CACHE, PINS, PROGRAMS, Program, built, located
 
 CRDS = PINS / "crds"
+STAMPED = {
+    "argocd": ("github.com/argoproj/argo-cd/v3", "github.com/argoproj/argo-cd/v3/common.version"),
+    "istioctl": ("istio.io/istio", "istio.io/istio/pkg/version.buildVersion"),
+}
+"""Where a program keeps its own version, and the module whose version that is."""
 
 
 def main() -> int:
@@ -77,13 +82,14 @@ def _build(go: str, program: Program, folder: Path) -> None:
 
 
 def _linker_flags(program: Program) -> str:
-    """No symbol tables; and the versions that only the own builds of Kubernetes and Istio stamp."""
+    """No symbol tables; and the versions that only the own builds of Argo CD, Istio and Kubernetes stamp."""
     flags = ["-s", "-w"]
-    if program.pin == "istioctl":
+    if program.pin in STAMPED:
+        module, variable = STAMPED[program.pin]
         text = (PINS / program.pin / "go.mod").read_text()
-        found = re.search(r"^\s*istio\.io/istio v(\S+)", text, re.MULTILINE)
-        assert found, "the pin of istioctl names no version"
-        flags.append(f"-X istio.io/istio/pkg/version.buildVersion={found[1]}")
+        found = re.search(rf"^\s*{re.escape(module)} v(\S+)", text, re.MULTILINE)
+        assert found, f"the pin of {program.pin} names no version"
+        flags.append(f"-X {variable}={found[1]}")
     if program.pin == "kubernetes":
         text = (PINS / program.pin / "go.mod").read_text()
         found = re.search(r"^\s*k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", text, re.MULTILINE)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -13,8 +14,12 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: miniredis HOST:PORT")
+		fmt.Fprintln(os.Stderr, "usage: miniredis HOST:PORT | --version")
 		os.Exit(2)
+	}
+	if os.Args[1] == "--version" {
+		printVersion()
+		return
 	}
 	server := miniredis.NewMiniRedis()
 	if err := server.StartAddr(os.Args[1]); err != nil {
@@ -31,6 +36,15 @@ func main() {
 			return
 		case <-expire.C:
 			server.FastForward(time.Second) // its clock stands still otherwise, and no key would expire
+		}
+	}
+}
+
+func printVersion() {
+	build, _ := debug.ReadBuildInfo()
+	for _, module := range build.Deps {
+		if module.Path == "github.com/alicebob/miniredis/v2" {
+			fmt.Println(module.Path, module.Version)
 		}
 	}
 }
