@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from tests.chart.rendering import RELEASE, plural
 from tests.chart.test_rights import Right, granted
-from tests.controller.test_on_a_cluster import REPORT_DEFINITION
+from tests.cluster.crds import KYVERNO, define
 from tests.kube.manifests import deployment, service
 from tests.live.installation import account
 from tests.live.live_cluster import Live
@@ -70,7 +70,7 @@ def calls(live: Live) -> Iterator[Call]:
 def worked(live: Live) -> Live:
     """The cluster after both have done all that they can be asked to do."""
     kubectl = live.plane.kubectl()
-    assert kubectl.apply(REPORT_DEFINITION).code == 0
+    define(live.plane, KYVERNO)
     watched, shop = Tenant(live, "warn"), Tenant(live, "augment")
     assert watched.deploy("cart").code == 0
     assert shop.deploy("cart").code == 0
