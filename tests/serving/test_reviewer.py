@@ -91,6 +91,23 @@ def test_written_policies_count_at_once() -> None:
     assert desk.ask(CART) == (True, [])
 
 
+def test_what_became_known_between_the_two_reviews_is_covered_too() -> None:
+    """A deny-all that was admitted as the mutating webhook was asked refuses nobody in mode augment."""
+    desk = Desk("augment")
+    desk.reviewer.take(State([*CONTROL_PLANE, namespace("shop", "augment")]).table)
+    assert desk.ask(CART, mutating=True) == (True, [])
+    desk.reviewer.take(desk.state.table)
+    assert desk.ask(CART, dry_run=True)[1] != []
+    assert desk.shelf.taken == []
+    allowed, warnings = desk.ask(CART)
+    assert allowed
+    assert [each.partition("/")[2].rpartition("-")[0] for each in warnings] == [
+        "dns-cart",
+        "proxy-to-istiod-cart",
+    ]
+    assert desk.ask(CART) == (True, [])
+
+
 def test_policy_that_could_not_be_written_refuses_the_workload() -> None:
     """A full disk is told, and does not start pods that can't reach istiod."""
     desk = Desk("augment", refusal="the disk is full")

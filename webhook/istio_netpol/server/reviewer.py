@@ -92,10 +92,10 @@ class Reviewer:
             return Answer(503, b"", request, reason=NOT_READY)
         resolver = Budget(self._resolver, LOOKUP_SECONDS)
         decision = decide(request, table, resolver, mutating=mutating, cleared=self._cleared)
-        if not decision.allowed and (fresh := self._fresher(table, decision.missed)) is not None:
-            decision = decide(request, fresh, resolver, mutating=mutating)
-        self._expect(decision.admitted)
         stored = self.store(decision.write) if decision.write else ()
+        if not decision.allowed:
+            decision, stored = self._decided_anew(request, decision, table, resolver)
+        self._expect(decision.admitted)
         if stored:
             decision = replace(decision, warnings=(*decision.warnings, *_told(stored)))
         patch = patch_of(request, decision.labels)
@@ -103,6 +103,19 @@ class Reviewer:
             request.uid, decision.allowed, decision.message, decision.causes, decision.warnings, patch
         )
         return Answer(200, encoded, request, decision, stored)
+
+    def _decided_anew(
+        self, request: Request, denial: Decision, table: FlowTable, resolver: Resolver
+    ) -> tuple[Decision, tuple[StoreResult, ...]]:
+        """A denial once more, by what is stored at this moment and what can be added now: in mode augment,
+        what became known since `/mutate` was asked needs policies that nobody has written."""
+        fresh = self._fresher(table, denial.missed) or table
+        missing = decide(request, fresh, resolver, mutating=True).write
+        stored = self.store(missing) if missing else ()
+        if fresh is table and not stored:
+            return denial, ()
+        written = [each.policy for each in stored if each.written]
+        return decide(request, fresh.with_objects(written), resolver, mutating=False), stored
 
     def _fresher(self, table: FlowTable, namespaces: Sequence[str]) -> FlowTable | None:
         """The table with the policies that a few namespaces have at this moment; None where it has them
