@@ -15,9 +15,10 @@ from tests.cluster.server_process import PORTS, ServerProcess, free_port
 ROOT = Path(__file__).parents[2]
 
 INTERRUPTED = """\
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from tests.cluster.server_process import ServerProcess
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 server = ServerProcess(Path(sys.argv[1]), ["sleep", "600"])
 server.start()
 print(server.pid, flush=True)
@@ -45,6 +46,7 @@ def test_a_server_ends_with_the_run_that_started_it(tmp_path: Path, how: signal.
         pid = int(run.stdout.readline())
         assert is_alive(pid)
         run.send_signal(how)
+        run.wait(30)
     ends = time.monotonic() + 10
     while is_alive(pid):
         assert time.monotonic() < ends, f"process {pid} is still there"
