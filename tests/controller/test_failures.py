@@ -31,6 +31,7 @@ GROUPS = (
     "events.k8s.io",
     "networking.k8s.io",
 )
+DEPLOYMENTS = "/apis/apps/v1/deployments"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/istio-netpol"
 LEADING = "istio_netpol_controller_leading {}"
 QUIET_SECONDS = 4.0
@@ -80,6 +81,7 @@ class Rights:
     """The tenant's user as the controller: the rest, and Deployments as long as it may see them."""
 
     def __init__(self, shop: Shop) -> None:
+        self._plane = shop.plane
         self._kubectl = shop.plane.kubectl()
         self._names = (f"{shop.name}-rest", f"{shop.name}-apps")
 
@@ -89,6 +91,8 @@ class Rights:
 
     def blind(self) -> None:
         assert self._kubectl("delete", "clusterrolebinding", self._names[1]).code == 0
+        api = self._plane.api(TENANT)
+        self._plane.wait_until("it may not", lambda: api.request("GET", DEPLOYMENTS).status == 403)
 
     def remove(self) -> None:
         self._kubectl("delete", "clusterrole,clusterrolebinding", "--ignore-not-found", *self._names)
@@ -134,7 +138,7 @@ def test_nothing_is_written_or_collected_while_a_part_of_the_cluster_is_not_seen
             controller.wait_for("leading")
             assert_stays(lambda: versions(shop))
             rights.grant()
-            shop.wait_for([])
+            shop.wait_for([], 120)  # a watch without rights is tried again twice a minute
 
 
 def taken(shop: Shop) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Shop:
     def kinds(self) -> list[str]:
         return sorted(each["metadata"]["labels"]["istio-netpol.io/flow"] for each in self.policies().values())
 
-    def wait_for(self, kinds: list[str], seconds: float = 30.0) -> None:
+    def wait_for(self, kinds: list[str], seconds: float = 60.0) -> None:
         self.plane.wait_until(f"policies are {kinds}", lambda: self.kinds() == kinds, seconds)
 
 
