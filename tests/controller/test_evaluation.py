@@ -16,8 +16,10 @@ from istio_netpol.analysis.upkeep import PolicyKey, Upkeep
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.kube.cluster import Changes
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import AdmissionSettings, Mode, Settings
 from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.workloads import Owner, Workload
 
 SETTINGS = Settings(admission=AdmissionSettings(default_mode=Mode.AUGMENT))
 
@@ -97,3 +99,20 @@ def test_a_policy_that_somebody_takes_over_counts_as_theirs() -> None:
     assert followed.assert_as_anew().wanted == need.wanted
     followed.ours = frozenset()
     assert followed.assert_as_anew().wanted == frozenset()
+
+
+def test_pods_that_outlive_their_controller_keep_what_they_need_and_it_has_no_owner() -> None:
+    """While the pods of a deleted Deployment end, they still need DNS; what is gone can't own a policy."""
+    pod = Workload(
+        ObjectRef("v1", "Pod", "shop", "cart-5d4-x"),
+        {"app": "cart", "pod-template-hash": "5d4"},
+        owner=Owner("apps/v1", "ReplicaSet", "cart-5d4"),
+    )
+    cart = deployment("shop/cart", app="cart")
+    followed = Followed([namespace("shop", **{"istio-injection": "enabled"}), cart, pod, deny_all("shop")])
+    before = followed.assert_as_anew()
+    followed.change([], [cart])
+    after = followed.assert_as_anew()
+    assert before.needed == after.needed
+    assert before.objects["Deployment/shop/cart"] == cart.ref
+    assert after.objects["Deployment/shop/cart"] is None

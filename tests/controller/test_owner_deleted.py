@@ -8,12 +8,32 @@ import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.controller.process import ControllerProcess
 from tests.controller.test_on_a_cluster import BOTH, Shop
+from tests.controller.test_plan import generated
+from tests.values import policy, port, rule
+
+from istio_netpol.controller.execution import Execution
+from istio_netpol.controller.plan import Apply
+from istio_netpol.errors import ApiError
+from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.discovery import served
+from istio_netpol.kube.policy_store import CONFLICT
+from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.model.references import ObjectRef
 
 LONG_GRACE = """\
 apiVersion: istio-netpol.io/v1
 kind: Settings
 controller: {collectAfterSeconds: 3600, writesPerSecond: 100}
 """
+
+
+def uids(shop: Shop, owner: str) -> set[str]:
+    """The policies that go with a Deployment."""
+    return {
+        each["metadata"]["uid"]
+        for each in shop.policies().values()
+        if owner in {reference["name"] for reference in each["metadata"].get("ownerReferences", ())}
+    }
 
 
 @pytest.mark.usefixtures("controller_manager")
@@ -27,8 +47,26 @@ def test_the_policies_of_a_deleted_workload_go_with_it(control_plane: ControlPla
         shop.deploy("till")
         shop.deny_all()
         shop.wait_for(sorted(BOTH * 2))
+        others = uids(shop, "till")
         done = control_plane.kubectl()("--namespace", shop.name, "delete", "deployment", "cart")
         assert done.code == 0, done.stderr
-        shop.wait_for(BOTH)
-        owners = {each["metadata"]["ownerReferences"][0]["name"] for each in shop.policies().values()}
-        assert owners == {"till"}
+        control_plane.wait_until("its policies are gone", lambda: not uids(shop, "cart"))
+        assert len(others) == 2
+        assert uids(shop, "till") == others
+
+
+def test_a_policy_whose_owner_is_gone_by_now_is_not_written(control_plane: ControlPlane) -> None:
+    """What was planned before a deletion was seen must not come back and stay, without an owner."""
+    shop = Shop(control_plane)
+    shop.deploy("cart")
+    connection = Connection.open(kubeconfig=control_plane.kubeconfig())
+    execution = Execution(connection)
+    execution.knows(served(connection, DECODERS))
+    needed = generated(policy(f"{shop.name}/cart", egress=[rule(port(53))]))
+    here, gone = (ObjectRef("apps/v1", "Deployment", shop.name, name) for name in ("cart", "till"))
+    with pytest.raises(ApiError, match=f"Deployment {shop.name}/till is gone") as refused:
+        execution.carry_out(Apply(needed, (here, gone)))
+    assert refused.value.status == CONFLICT
+    assert shop.policies() == {}
+    execution.carry_out(Apply(needed, (here,)))
+    assert len(uids(shop, "cart")) == 1

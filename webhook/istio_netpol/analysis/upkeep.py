@@ -21,7 +21,8 @@ class Upkeep:
     """`needed` keeps a policy that is there, `wanted` (a part of it) makes and restores one.
 
     `uncertain` are the objects, as `required-by` names them, whose need is not known now: what they needed
-    before stays. `objects` are the references behind those names, none where two objects share one.
+    before stays. `objects` are the references behind those names, none where two objects share one, and where
+    pods are left of a controller that is gone.
     """
 
     needed: Mapping[PolicyKey, NetworkPolicy] = field(default_factory=dict)
@@ -87,4 +88,8 @@ class _Ledger:
             for each in self._wanted.policies()
             if not self._snapshot.namespace(each.namespace).terminating
         }
-        return Upkeep(needed, frozenset(wanted & needed.keys()), frozenset(self.uncertain), self._objects)
+        objects = {
+            name: ref if ref is not None and self._snapshot.names(ref) else None
+            for name, ref in self._objects.items()
+        }
+        return Upkeep(needed, frozenset(wanted & needed.keys()), frozenset(self.uncertain), objects)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from istio_netpol.controller.plan import Action, Apply, Delete, Mark
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.policy_store import APPLY, FIELD_MANAGER, NETWORK_POLICIES, NOT_FOUND
+from istio_netpol.kube.policy_store import APPLY, CONFLICT, FIELD_MANAGER, NETWORK_POLICIES, NOT_FOUND
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.references import ObjectRef
 
@@ -44,8 +44,8 @@ class Execution:
 
     def _apply(self, action: Apply) -> None:
         manifest = encode_policy(action.policy)
-        references = [self.reference(owner) for owner in action.owners]
-        if references and all(references):
+        references = self._references(action.owners)
+        if references:
             manifest["metadata"]["ownerReferences"] = references
         query = [("fieldManager", FIELD_MANAGER)]
         if action.present is not None:
@@ -54,6 +54,22 @@ class Execution:
             query.append(("force", "true"))
         path = NETWORK_POLICIES.path(action.policy.namespace, action.policy.name)
         self._connection.send("PATCH", path, json.dumps(manifest).encode(), APPLY, query)
+
+    def _references(self, owners: Sequence[ObjectRef]) -> list[Mapping[str, Any]]:
+        """Those of all owners, or none where a kind of them is not served.
+
+        An owner that is gone makes the plan old: Kubernetes collected its policies before its deletion was
+        seen here, and what is written now without it would outlive it.
+        """
+        if not all((each.group, each.kind) in self._resources for each in owners):
+            return []
+        references = []
+        for owner in owners:
+            reference = self.reference(owner)
+            if reference is None:
+                raise ApiError(CONFLICT, f"{owner} is gone: what needs a policy is looked at anew")
+            references.append(reference)
+        return references
 
     def _mark(self, action: Mark) -> None:
         value = None if action.since is None else timestamp(action.since)

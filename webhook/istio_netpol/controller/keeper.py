@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,11 +21,22 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.settings import Settings
+from istio_netpol.server.garbage import keep_what_is_left
 
 RESYNC_SECONDS = 60.0
 """How often everything is looked at, whether something changed or not."""
 
 RETRY_SECONDS = 1.0
+
+
+def staleness(cluster: Cluster, settings: Settings) -> list[str]:
+    """Why nothing can be decided by what was read of the cluster; empty where it can."""
+    state, limit = cluster.state(), settings.controller.stale_after_seconds
+    if not state.synced:
+        return ["the cluster was not read yet"]
+    if state.age > limit:
+        return [f"the cluster was last read {state.age:.0f} s ago, more than {limit} s"]
+    return []
 
 
 class PolicyKeeper:
@@ -59,17 +69,12 @@ class PolicyKeeper:
             return False
         self._evaluation.take(changes)
         if changes.whole:
-            # Most of it stays as long as the process: a collection need not walk it in every round.
-            gc.collect()
-            gc.freeze()
+            keep_what_is_left()
         return True
 
     def reconcile(self, stopped: Event) -> float:
         """One round; in how many seconds the next is due."""
-        state = self._cluster.state()
-        is_stale = not state.synced or state.age > self._settings.controller.stale_after_seconds
-        self._measures.stale.set(is_stale)
-        if is_stale:
+        if staleness(self._cluster, self._settings):
             return RETRY_SECONDS
         with self._measures.seconds.time():
             started = time.monotonic()

@@ -16,7 +16,7 @@ import structlog
 
 from istio_netpol.certs.upkeep import CertificateUpkeep, Place
 from istio_netpol.controller.evaluation import Evaluation
-from istio_netpol.controller.keeper import PolicyKeeper
+from istio_netpol.controller.keeper import PolicyKeeper, staleness
 from istio_netpol.controller.leadership import Chore, Duty
 from istio_netpol.controller.lease import Lease
 from istio_netpol.controller.loop import Loop
@@ -71,6 +71,7 @@ def run(options: ControllerOptions) -> None:
     cluster = Cluster(connection, [options.settings.mesh.root_namespace])
     measures = Measures()
     measures.leading.set_function(lambda: float(lease.is_held))
+    measures.stale.set_function(lambda: float(bool(staleness(cluster, options.settings))))
     _serve(options, cluster, measures)
     evaluation = Evaluation(options.settings, options.resolver)
     keeper = PolicyKeeper(cluster, leading, evaluation, options.settings, measures)
@@ -107,18 +108,8 @@ def _serve(options: ControllerOptions, cluster: Cluster, measures: Measures) -> 
     if options.metrics_listen is None:
         return
     listener = listen(*options.metrics_listen, "--metrics-listen")
-    serve_plain(listener, application(measures, lambda: problems(cluster, options.settings)))
+    serve_plain(listener, application(measures, lambda: staleness(cluster, options.settings)))
     structlog.get_logger("controller").info("serving", url=url_of("http", listener), pid=os.getpid())
-
-
-def problems(cluster: Cluster, settings: Settings) -> list[str]:
-    """Why the controller is not ready."""
-    state, limit = cluster.state(), settings.controller.stale_after_seconds
-    if not state.synced:
-        return ["the cluster was not read yet"]
-    if state.age > limit:
-        return [f"the cluster was last read {state.age:.0f} s ago, more than {limit} s"]
-    return []
 
 
 def own_namespace() -> str:

@@ -12,11 +12,10 @@ from istio_netpol.controller.execution import Execution
 from istio_netpol.controller.measures import Measures
 from istio_netpol.controller.plan import Action
 from istio_netpol.errors import ApiError
+from istio_netpol.kube.policy_store import CONFLICT
 
 WRITE_SECONDS = 5.0
 """After so long everything is looked at anew: what is collected was just seen to have no need."""
-
-CONFLICT = 409
 
 
 class Writing:

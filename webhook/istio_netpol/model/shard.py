@@ -99,6 +99,10 @@ class Shard:
         members: Mapping[Key, T] = self._objects.get(type_, {})
         return members.get((kind or type_.__name__, name))
 
+    def names(self, kind: str, name: str) -> bool:
+        """Whether the shard has an object of this kind and name."""
+        return any((kind, name) in members for members in self._objects.values())
+
     def holds(self, member: Any) -> bool:
         """Whether the shard has this member, and as it is here."""
         if isinstance(member, Namespace):

@@ -147,6 +147,11 @@ class Snapshot:
         shard = self._shards.get(namespace)
         return shard.find(type_, name, kind) if shard else None
 
+    def names(self, ref: ObjectRef) -> bool:
+        """Whether an object of this reference was read, and not just told of by what it owns."""
+        shard = self._shards.get(ref.namespace)
+        return shard is not None and shard.names(ref.kind, ref.name)
+
     def holds(self, value: Any) -> bool:
         """Whether the snapshot has this object, and as it is here."""
         shard = self._shards.get(home_of(value))
