@@ -18,14 +18,13 @@ import msgspec
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
 
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", namespaced=True)
 DURATION_SECONDS = 15
 RENEW_SECONDS = 3.0
 HOLDS_SECONDS = 10.0
 """Leadership ends by itself so long after the last renewal was begun, before anybody else may take it."""
-
-NOT_FOUND, CONFLICT = 404, 409
 
 
 class Lease:
