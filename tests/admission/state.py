@@ -32,7 +32,7 @@ class Answers:
     def __init__(self, table: Mapping[str, str]) -> None:
         self._table = table
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str = "", seconds: float = 0.0) -> Resolution:
         if host not in self._table:
             return Resolution(host, (), ResolutionStatus.NOT_FOUND, reason=f"{host} does not exist")
         addresses = tuple(ip_address(text) for text in self._table[host].split())

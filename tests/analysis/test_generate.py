@@ -15,7 +15,7 @@ from istio_netpol.model.snapshot import Snapshot
 class NoDns:
     """A resolver that knows no host."""
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str = "", seconds: float = 0.0) -> Resolution:
         return Resolution(host, (), ResolutionStatus.NOT_FOUND, reason=f"{host} does not exist")
 
 

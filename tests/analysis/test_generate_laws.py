@@ -49,7 +49,7 @@ NO_POLICY = frozenset({Issue.CONSENT_MISSING, Issue.JWKS_HOST_REFUSED, Issue.JWK
 class Answers:
     """A resolver that knows `meshes.HOSTS`."""
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str = "", seconds: float = 0.0) -> Resolution:
         texts = some.HOSTS.get(host)
         if texts is None:
             return Resolution(host, (), ResolutionStatus.NOT_FOUND, reason=f"{host} does not exist")

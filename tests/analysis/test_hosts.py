@@ -22,7 +22,7 @@ class Answers:
         self.table = table
         self.asked: list[str] = []
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str = "", seconds: float = 0.0) -> Resolution:
         self.asked.append(host)
         if host not in self.table:
             return Resolution(host, (), ResolutionStatus.NOT_FOUND, reason=f"{host} does not exist")

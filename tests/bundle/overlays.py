@@ -65,7 +65,7 @@ class Built:
 class NoResolver:
     """A resolver for control planes, which name no hosts."""
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str = "", seconds: float = 0.0) -> Resolution:
         """Never asked."""
         raise AssertionError(f"a control plane asked for {host}")
 

@@ -30,7 +30,7 @@ LONG_AGO = NOW - 10 * LIMITS.host_overlap_seconds
 class Dns:
     """Knows what the meshes' hosts stand for."""
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str = "", seconds: float = 0.0) -> Resolution:
         if host not in some.HOSTS:
             return Resolution(host, (), ResolutionStatus.NOT_FOUND, reason="there is none")
         found = tuple(address(each) for each in some.HOSTS[host].split())

@@ -32,7 +32,7 @@ def sightings(server: NameServer, clock: Clock, overlap: int = 60, limit: int = 
 
 
 def shown(found: Sightings) -> list[str]:
-    return [str(each) for each in found.resolve(HOST).addresses]
+    return [str(each) for each in found.resolve(HOST, "team-a").addresses]
 
 
 def answer(server: NameServer, *addresses: str) -> None:

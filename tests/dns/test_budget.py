@@ -16,7 +16,7 @@ class SlowAnswers:
     def clock(self) -> float:
         return self.now
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str = "", seconds: float = 0.0) -> Resolution:
         self.now += 1.0
         self.asked.append(host)
         return Resolution(host, (), ResolutionStatus.RESOLVED)
@@ -26,7 +26,7 @@ def test_slow_hosts_are_looked_up_only_while_there_is_time() -> None:
     """Five hundred slow hosts in one object hold up the API server no longer than three do."""
     slow = SlowAnswers()
     budget = Budget(slow, 2.5, slow.clock)
-    answers = [budget.resolve(f"host-{number}") for number in range(500)]
+    answers = [budget.resolve(f"host-{number}", "team-a") for number in range(500)]
     assert slow.asked == ["host-0", "host-1", "host-2"]
     assert [each.status for each in answers[:4]] == [ResolutionStatus.RESOLVED] * 3 + [
         ResolutionStatus.TIMEOUT
@@ -40,5 +40,5 @@ def test_time_that_passes_between_lookups_does_not_count() -> None:
     budget = Budget(slow, 2.5, slow.clock)
     for host in ("a", "b"):
         slow.now += 60.0
-        budget.resolve(host)
-    assert budget.resolve("c").status is ResolutionStatus.RESOLVED
+        budget.resolve(host, "team-a")
+    assert budget.resolve("c", "team-a").status is ResolutionStatus.RESOLVED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from istio_netpol.admission.reviews import Request
 from istio_netpol.analysis.currency import Currency, PodClass, class_of
 from istio_netpol.analysis.flow_table import FlowTable
@@ -53,7 +55,7 @@ class Asked:
         self._resolver = resolver
         self.anything = False
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The other resolver's answer."""
         self.anything = True
-        return self._resolver.resolve(host)
+        return self._resolver.resolve(host, asker, seconds)

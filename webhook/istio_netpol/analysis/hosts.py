@@ -85,7 +85,7 @@ class HostGate:
         self._limits = limits
         self._settings = limits.settings
         self._brought: dict[str, dict[str, int]] = {}
-        self._answers: dict[str, HostAnswer] = {}
+        self._answers: dict[tuple[str, str], HostAnswer] = {}
 
     def addresses(self, host: str, namespace: str) -> HostAnswer:
         """What a host stands for, asked on behalf of an object of `namespace`; the operator's own word is
@@ -93,9 +93,9 @@ class HostGate:
         known = self._limits.known(host)
         if known is not None:
             return HostAnswer(host, known)
-        answer = self._answers.get(host)
+        answer = self._answers.get((host, namespace))
         if answer is None:
-            answer = self._answers[host] = self._ask(host)
+            answer = self._answers[host, namespace] = self._ask(host, namespace)
         return self._within_cap(answer, namespace) if answer.addresses else answer
 
     def literal(self, text: str, addresses: AddressSet, namespace: str) -> HostAnswer:
@@ -119,10 +119,10 @@ class HostGate:
                 merged |= wide & addresses if wide & self._limits.forbidden else wide
         return merged
 
-    def _ask(self, host: str) -> HostAnswer:
+    def _ask(self, host: str, namespace: str) -> HostAnswer:
         if not self._is_allowed(host):
             return _not_allowed(host)
-        found = self._resolver.resolve(host)
+        found = self._resolver.resolve(host, namespace)
         if found.status is not ResolutionStatus.RESOLVED:
             return HostAnswer(host, unresolved=found.reason)
         if len(found.addresses) > self._settings.max_addresses_per_host:

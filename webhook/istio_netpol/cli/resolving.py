@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 from istio_netpol.model.settings import Settings
 
@@ -9,7 +11,7 @@ from istio_netpol.model.settings import Settings
 class Offline:
     """Answers no question about hosts; those that the operator named are never asked."""
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """Says that nobody was asked."""
         return Resolution(host, (), ResolutionStatus.FAILED, reason="DNS was not asked, because of --offline")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -55,10 +56,10 @@ class Sightings:
         asked for."""
         return min(self._due.values(), default=float("inf"))
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The addresses of a host, newest sightings first up to the limit; never raises."""
         now = self._clock()
-        answer = self._inner.resolve(host)
+        answer = self._inner.resolve(host, asker, seconds)
         is_good = answer.status is ResolutionStatus.RESOLVED
         if is_good and answer.reason:
             self._troubles[host] = answer.reason

@@ -6,6 +6,7 @@ waits is the API server, and every other request behind it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -23,13 +24,13 @@ class Budget:
         self._clock = clock
         self._taken = 0.0
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The other resolver's answer, while there is time left; never raises."""
         if self._taken >= self._seconds:
             reason = f"it was not looked up, since other hosts took more than {self._seconds:g} s"
             return Resolution(host, (), ResolutionStatus.TIMEOUT, reason=reason)
         started = self._clock()
         try:
-            return self._resolver.resolve(host)
+            return self._resolver.resolve(host, asker, seconds)
         finally:
             self._taken += self._clock() - started

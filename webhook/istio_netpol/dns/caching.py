@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -51,7 +52,7 @@ class CachingResolver:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._running: dict[str, Future[Resolution]] = {}
 
-    def resolve(self, host: str) -> Resolution:
+    def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The addresses of a host, from the cache while they are fresh; never raises."""
         literal = parse_address(host)
         if literal is not None:

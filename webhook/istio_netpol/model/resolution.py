@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -10,13 +11,15 @@ from istio_netpol.model.addresses import Address
 
 
 class ResolutionStatus(StrEnum):
-    """What became of a host name; LOOP is a chain of CNAMEs that never ends."""
+    """What became of a host name; LOOP is a chain of CNAMEs that never ends, PENDING an answer that did not
+    come while somebody waited for it and may still come."""
 
     RESOLVED = "resolved"
     NOT_FOUND = "not-found"
     TIMEOUT = "timeout"
     FAILED = "failed"
     LOOP = "loop"
+    PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,9 @@ class Resolution:
 class Resolver(Protocol):
     """Resolves host names."""
 
-    def resolve(self, host: str) -> Resolution:
-        """The addresses of a host; never raises."""
+    def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
+        """The addresses of a host, or why they are not known after so many seconds; never raises.
+
+        `asker` is the namespace of the object that names the host: what asking costs is counted there.
+        """
         ...
