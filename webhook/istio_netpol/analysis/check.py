@@ -44,7 +44,7 @@ class FindingsWriter:
     def __init__(self, judge: FlowJudge, reach: Reach) -> None:
         self._judge = judge
         self._reach = reach
-        self._writer = PolicyWriter(judge.view.snapshot, judge.gate, known=judge.known)
+        self._writer = PolicyWriter(judge.snapshot, judge.gate, known=judge.known)
         self._denied: list[_Denied] = []
         self._others: list[Finding] = []
         self.unknown = 0
@@ -88,7 +88,7 @@ class FindingsWriter:
         denied.withheld = not judged.flow.consented and len(permitted) < len(openings)
         drafted = [self._writer.add(opening) for opening in permitted]
         if denied.withheld:
-            shown = PolicyWriter(self._judge.view.snapshot, self._judge.gate)
+            shown = PolicyWriter(self._judge.snapshot, self._judge.gate)
             drafted = [shown.add(opening) for opening in openings]
         denied.drafts = [each for each in drafted if isinstance(each, Draft)]
         denied.unmendable = [each for each in drafted if isinstance(each, Unmendable)]
@@ -120,7 +120,7 @@ def check_table(table: FlowTable, judge: FlowJudge, skipped: int = 0) -> Report:
 def judge_of(table: FlowTable, resolver: Resolver, known: Known | None = None) -> FlowJudge:
     """A judge for one analysis of a table, with a fresh count of the addresses that namespaces bring;
     `known` are the answers of earlier analyses that hold still."""
-    return FlowJudge(table.view, gate_of(table, resolver), known)
+    return FlowJudge(table.snapshot, table.view, gate_of(table, resolver), known)
 
 
 def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:

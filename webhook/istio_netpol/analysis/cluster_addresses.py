@@ -8,16 +8,17 @@ from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.services import Service
 from istio_netpol.model.shard import Shard
+from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 
 
-def cluster_addresses(view: MeshView) -> AddressSet:
+def cluster_addresses(snapshot: Snapshot, view: MeshView) -> AddressSet:
     """The API server's, the nodes', the Services' and the pods' addresses, as far as the snapshot knows them.
 
     They may be public ones: on managed clusters the API server's usually is.
     """
     types = (NodeAddresses, Service, Workload)
-    parts = view.snapshot.by_namespace("cluster-addresses", types, _addresses_in)
+    parts = snapshot.by_namespace("cluster-addresses", types, _addresses_in)
     found = [AddressSet.of(*view.settings.api_server.addresses), *(part for (part,) in parts.values())]
     api_server, _ = view.api_server()
     if isinstance(api_server, AddressPeer):

@@ -13,6 +13,7 @@ from istio_netpol.model.mesh import DestinationRule, Gateway, ServiceEntry
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointSlice
+from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
 
 class Concern:
-    """Compares a table with the view of the snapshot after a change. `changed` are the objects stored and
-    deleted."""
+    """Compares a table with the snapshot after a change, and the view of it. `changed` are the objects stored
+    and deleted."""
 
-    def __init__(self, table: FlowTable, view: MeshView, changed: Sequence[Any]) -> None:
+    def __init__(self, table: FlowTable, snapshot: Snapshot, view: MeshView, changed: Sequence[Any]) -> None:
         self._table = table
+        self._snapshots = (table.snapshot, snapshot)
         self._view = view
         self._changed = changed
 
@@ -34,8 +36,8 @@ class Concern:
         uses: set[Use] = set()
         for each in (*self._versions(), *self._families(), *self._injected_anew()):
             if isinstance(each, Namespace):
-                for view in (self._table.view, self._view):
-                    keys |= {subject.ref.key for subject in subjects_in(view.snapshot, each.name)}
+                for snapshot in self._snapshots:
+                    keys |= {subject.ref.key for subject in subjects_in(snapshot, each.name)}
                 uses.add(("Namespace", "", each.name))
             elif not isinstance(each, NetworkPolicy):
                 keys.add(each.ref.key)
@@ -61,12 +63,11 @@ class Concern:
         for each in self._changed:
             if isinstance(each, Workload):
                 homes.setdefault(each.namespace, set()).add((each.ref.kind, each.name))
-        snapshots = (self._table.snapshot, self._view.snapshot)
         return [
             each
             for home, names in homes.items()
-            for root in {root for snapshot in snapshots for root in snapshot.shard(home).roots(names)}
-            for snapshot in snapshots
+            for root in {root for snapshot in self._snapshots for root in snapshot.shard(home).roots(names)}
+            for snapshot in self._snapshots
             for each in snapshot.family(home, *root)
         ]
 
@@ -74,8 +75,7 @@ class Concern:
         """The pods of namespaces that changed, before and after: injection gives them other labels, and
         whoever reaches them from elsewhere need not have asked for it."""
         homes = {each.name for each in self._changed if isinstance(each, Namespace)}
-        snapshots = (self._table.snapshot, self._view.snapshot)
-        return [each for home in homes for snapshot in snapshots for each in snapshot.workloads(home)]
+        return [each for home in homes for snapshot in self._snapshots for each in snapshot.workloads(home)]
 
     def _uses_of(self, changed: Any) -> set[Use]:
         """The names under which other objects depend on this one."""
@@ -111,7 +111,7 @@ class Concern:
         if not self._view.is_gateway(workload):
             return []
         labels, home = workload.labels, workload.namespace
-        every = self._view.snapshot.every(Gateway)
+        every = self._snapshots[1].every(Gateway)
         found = [each.ref for each in every if each.selector.items() <= labels.items()]
         own = self._view.find_kubernetes_gateway(home, labels.get(GATEWAY_NAME_LABEL, ""))
         return [*found, own.ref] if own else found

@@ -46,11 +46,11 @@ def explain(
     InputError for peers and ports that the input does not have, and for hosts that do not resolve.
     """
     snapshot = as_injected(snapshot, settings.mesh)
-    table = FlowTable(snapshot, MeshView(snapshot, settings), {})
+    table = FlowTable(snapshot, snapshot, MeshView(snapshot, settings), {})
     steps: list[Step] = []
     client = _peer(source, snapshot, steps)
     gate = gate_of(table, resolver)
-    server, number = _Destination(destination, port, protocol, client, table.view, gate).find(steps)
+    server, number = _Destination(destination, port, protocol, client, snapshot, table.view, gate).find(steps)
     if isinstance(client, AddressPeer) and isinstance(server, AddressPeer):
         raise InputError(
             [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
@@ -79,20 +79,21 @@ class _Destination:
     port: int | str
     protocol: Protocol
     client: Peer
+    snapshot: Snapshot
     view: MeshView
     gate: HostGate
 
     def find(self, steps: list[Step]) -> tuple[Peer, int]:
         """The pods or addresses that are called and their port on the wire; `steps` tell how it was found."""
         host = host_of(self.text)
-        service = find_service(self.text, self.port, self.protocol, self.view.snapshot)
+        service = find_service(self.text, self.port, self.protocol, self.snapshot)
         if host and service is None:
             resolved = self.view.resolve_host(host, "")
             if not isinstance(resolved, Service):
                 return self._addresses(host, steps), _number(HostPeer(host), self.port, self.protocol)
             service = resolved
         if service is None:
-            peer = _peer(self.text, self.view.snapshot, steps)
+            peer = _peer(self.text, self.snapshot, steps)
             return peer, _number(peer, self.port, self.protocol)
         backend = self._backend(service, steps)
         if isinstance(backend.peer, HostPeer):
@@ -123,8 +124,7 @@ class _Destination:
         return followed
 
     def _is_allowed(self, backend: Backend) -> bool:
-        snapshot = self.view.snapshot
-        return judge(snapshot, self.client, backend.peer, self.protocol, backend.port).allowed
+        return judge(self.snapshot, self.client, backend.peer, self.protocol, backend.port).allowed
 
     def _addresses(self, host: str, steps: list[Step]) -> Peer:
         namespace = self.client.workload.namespace if isinstance(self.client, PodsPeer) else ""

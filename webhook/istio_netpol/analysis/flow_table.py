@@ -60,9 +60,15 @@ class FlowTable:
     injection adds to it; `currency` says for how long answers hold that go by it."""
 
     def __init__(
-        self, stored: Snapshot, view: MeshView, needs: Mapping[Key, Needs], currency: Currency | None = None
+        self,
+        stored: Snapshot,
+        snapshot: Snapshot,
+        view: MeshView,
+        needs: Mapping[Key, Needs],
+        currency: Currency | None = None,
     ) -> None:
         self.stored = stored
+        self.snapshot = snapshot
         self.view = view
         self.needs = needs
         self.currency = currency or Currency()
@@ -70,11 +76,11 @@ class FlowTable:
 
     @classmethod
     def of(cls, stored: Snapshot, settings: Settings) -> FlowTable:
-        view = MeshView(as_injected(stored, settings.mesh), settings)
-        snapshot = view.snapshot
+        snapshot = as_injected(stored, settings.mesh)
+        view = MeshView(snapshot, settings)
         subjects = (subject for name in snapshot.namespace_names for subject in subjects_in(snapshot, name))
         found = ((subject.ref.key, needs_of(subject, view)) for subject in subjects)
-        return cls(stored, view, {key: needs for key, needs in found if needs != NOTHING})
+        return cls(stored, snapshot, view, {key: needs for key, needs in found if needs != NOTHING})
 
     def with_changes(self, put: Sequence[Any], remove: Sequence[Any] = ()) -> FlowTable:
         """The table of the snapshot after objects were stored and deleted: equal to a new one, and worked out
@@ -85,18 +91,20 @@ class FlowTable:
         (where the mesh config asks for tracing) the mesh config with every proxy are worked out together.
         """
         stored = self.stored.with_changes(put, remove)
-        view = MeshView(self._injected(stored, put, remove), self.settings)
+        snapshot = self._injected(stored, put, remove)
+        view = MeshView(snapshot, self.settings)
         if view.settled != self.view.settled:
             return FlowTable.of(stored, self.settings)
         changed = (*put, *remove)
         after = {
-            key: next((needs_of(each, view) for each in subjects_named(key, view.snapshot)[-1:]), NOTHING)
-            for key in sorted(Concern(self, view, changed).keys())
+            key: next((needs_of(each, view) for each in subjects_named(key, snapshot)[-1:]), NOTHING)
+            for key in sorted(Concern(self, snapshot, view, changed).keys())
         }
         merged = {**self.needs, **after}
         for key in [key for key, needs in after.items() if needs == NOTHING]:
             del merged[key]
-        table = FlowTable(stored, view, merged, self.currency.after(put, remove, self.stored, stored))
+        currency = self.currency.after(put, remove, self.stored, stored)
+        table = FlowTable(stored, snapshot, view, merged, currency)
         pairs = [(key, self.needs.get(key, NOTHING), needs) for key, needs in after.items()]
         table._users = self._users.moved((key, old.uses, new.uses) for key, old, new in pairs)
         table._by_namespace = self._by_namespace.moved(
@@ -104,7 +112,7 @@ class FlowTable:
         )
         table._changes = self._changes + 1
         if table._changes >= _MOST_CHANGES:
-            view.snapshot.index()
+            snapshot.index()
             table._changes = 0
         return table
 
@@ -127,7 +135,7 @@ class FlowTable:
         added = {key: needs for key, needs in found if needs != NOTHING}
         needs = {**self.needs, **added} if added else self.needs
         stored, currency = self.stored.with_changes(objects), self.currency.with_objects(objects)
-        table = FlowTable(stored, view, needs, currency)
+        table = FlowTable(stored, snapshot, view, needs, currency)
         # Worked out here, since what a short-lived table works out for itself is lost with it.
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
         return table
@@ -139,10 +147,6 @@ class FlowTable:
             getattr(self, name)
         _ = self.host_limits.forbidden
         return self
-
-    @property
-    def snapshot(self) -> Snapshot:
-        return self.view.snapshot
 
     @property
     def settings(self) -> Settings:
@@ -175,7 +179,7 @@ class FlowTable:
     @cached_property
     def host_limits(self) -> HostLimits:
         """What hosts may stand for, the cluster's own addresses refused."""
-        return HostLimits(self.settings.hosts, lambda: cluster_addresses(self.view))
+        return HostLimits(self.settings.hosts, lambda: cluster_addresses(self.snapshot, self.view))
 
     @cached_property
     def _by_namespace(self) -> Postings[str]:

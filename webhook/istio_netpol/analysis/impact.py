@@ -57,7 +57,7 @@ def review_change(
     unseen = [each for each in old if each.ref.key not in table.needs and not table.snapshot.holds(each)]
     before = table.with_objects(unseen) if unseen else table
     snapshot = _snapshot_after(before, put, remove)
-    after = FlowJudge(MeshView(snapshot, table.settings), gate_of(before, resolver))
+    after = FlowJudge(snapshot, MeshView(snapshot, table.settings), gate_of(before, resolver))
     changed = (*put, *remove)
     review = _Review(before, after, changed, submitter, starting)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
@@ -94,12 +94,13 @@ class _Review:
     ) -> None:
         self._starting = starting
         self._table = table
+        self._snapshot = after.snapshot
         self._view = after.view
         self._changed = changed
         self._own = {each.ref.key for each in changed} | {
             self._controller(each).key for each in changed if isinstance(each, Workload)
         }
-        self._before = FlowJudge(table.view, after.gate)
+        self._before = FlowJudge(table.snapshot, table.view, after.gate)
         self._after = after
         self.writer = FindingsWriter(after, reach_of(submitter, table.settings))
 
@@ -118,7 +119,7 @@ class _Review:
             yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
 
     def _controller(self, workload: Workload) -> ObjectRef:
-        return self._view.snapshot.root(workload)
+        return self._snapshot.root(workload)
 
     def _count_hosts(self, needed: Iterable[RequiredFlow]) -> None:
         """Lets what the namespaces' other objects bring count first, so that a cap holds for all together."""
@@ -156,7 +157,7 @@ class _Review:
             before = table.needs.get(key, NOTHING)
             known.update((flow.key, flow) for flow in before.flows)
             told = {(finding.rule, finding.message) for finding in before.findings}
-            for subject in subjects_named(key, self._view.snapshot, self._changed):
+            for subject in subjects_named(key, self._snapshot, self._changed):
                 after = needs_of(subject, self._view)
                 needed.update((flow.key, flow) for flow in after.flows)
                 if key in self._own:
@@ -165,7 +166,7 @@ class _Review:
 
     def _recomputed_keys(self) -> set[Key]:
         """The objects whose needs may differ after the change."""
-        keys = Concern(self._table, self._view, self._changed).keys()
+        keys = Concern(self._table, self._snapshot, self._view, self._changed).keys()
         # The mesh config asks for tracing alone, and of every proxy: too long a look for each request.
         return {key for key in keys if key[1] != "ConfigMap" or key in self._own}
 

@@ -11,6 +11,7 @@ from istio_netpol.analysis.results import Judged
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import OPEN, Verdict
 from istio_netpol.netpol.evaluate import judge
 
@@ -25,10 +26,13 @@ class HostTrouble:
 
 
 class FlowJudge:
-    """Judges flows against the policies of one view. Stand-ins have no policies of their own: their side
+    """Judges flows against the policies of one snapshot. Stand-ins have no policies of their own: their side
     is open."""
 
-    def __init__(self, view: MeshView, gate: HostGate, known: Known | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, view: MeshView, gate: HostGate, known: Known | None = None
+    ) -> None:
+        self.snapshot = snapshot
         self.view = view
         self.gate = gate
         self.known = known or Known()
@@ -51,7 +55,7 @@ class FlowJudge:
         return verdict.allowed and not (verdict.egress.by_ip_block or verdict.ingress.by_ip_block)
 
     def _judged(self, flow: RequiredFlow) -> Verdict:
-        verdict = judge(self.view.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
+        verdict = judge(self.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
         return Verdict(
             egress=OPEN if self._is_stand_in(flow.source) else verdict.egress,
             ingress=OPEN if self._is_stand_in(flow.destination) else verdict.ingress,

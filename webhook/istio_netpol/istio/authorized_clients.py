@@ -75,12 +75,8 @@ def _candidates(view: MeshView, source: AuthorizationSource, own_namespace: str)
     """The pods of the namespaces that the source names, or of all where it names one by a wildcard."""
     for homes in _namespaces(source, own_namespace):
         if homes and None not in homes:
-            named = sorted(filter(None, homes))
-            for home in named:
-                view.depends_on("Workload", home)
-            return [pod for home in named for pod in view.snapshot.workloads(home)]
-    view.depends_on("Workload")
-    return view.snapshot.every_workload()
+            return [pod for home in sorted(filter(None, homes)) for pod in view.workloads(home)]
+    return view.every_workload()
 
 
 def _namespaces(source: AuthorizationSource, own_namespace: str) -> Iterator[set[str | None]]:

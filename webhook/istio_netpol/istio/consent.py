@@ -62,7 +62,7 @@ def _called_by(target: Workload, service: Service | None) -> Iterator[str]:
 
 def _authorized(view: MeshView, client: Workload, target: Workload) -> bool:
     """Whether an ALLOW AuthorizationPolicy of the called namespace names the client."""
-    for policy in view.snapshot.of_type(AuthorizationPolicy, target.namespace):
+    for policy in view.all(AuthorizationPolicy, target.namespace):
         if policy.action == "ALLOW" and not policy.target_refs and _selects(policy, target):
             sources = (source for rule in policy.rules for source in rule.sources)
             if any(_names(source, policy.ref.namespace, client, view) for source in sources):

@@ -97,7 +97,7 @@ def waypoint_pods(view: MeshView, service: Service) -> tuple[Workload, ...]:
 def waypoint_of(view: MeshView, service: Service) -> tuple[str, str] | None:
     """(namespace, name) of the waypoint that labels choose for a Service: its own label before its
     namespace's; `none` opts out."""
-    for labels in (service.labels, view.snapshot.namespace(service.namespace).labels):
+    for labels in (service.labels, view.namespace_labels(service.namespace)):
         name = labels.get(USE_WAYPOINT)
         if name == "none":
             return None
@@ -108,4 +108,4 @@ def waypoint_of(view: MeshView, service: Service) -> tuple[str, str] | None:
 
 def _opted(view: MeshView, service: Service, label: str) -> str:
     own = service.labels.get(label)
-    return view.snapshot.namespace(service.namespace).labels.get(label, "") if own is None else own
+    return view.namespace_labels(service.namespace).get(label, "") if own is None else own

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from istio_netpol.istio.hosts import is_exported
 from istio_netpol.istio.virtual_services import MESH, Leg, legs_of
+from istio_netpol.model.indexes import Index
 from istio_netpol.model.mesh import VirtualService
-from istio_netpol.model.shard import Shard
 
 if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 def mesh_legs(view: MeshView, host: str, namespace: str) -> tuple[Leg, ...]:
     """Where VirtualServices send what sidecars of a namespace address to the host; nothing where none has a
     route for it."""
-    view.depends_on("VirtualService")
     return tuple(
         leg
         for service in _routing(view, host.rstrip(".").lower())
@@ -31,14 +30,14 @@ def _routing(view: MeshView, host: str) -> Iterator[VirtualService]:
     """The VirtualServices with the host among theirs; they may write a Service of their namespace by name."""
     in_full = f".svc.{view.settings.mesh.cluster_domain}"
     written = (host, f"{host.removesuffix(in_full)}.svc") if host.endswith(in_full) else (host,)
-    return view.snapshot.by_name("virtual-service-hosts", (VirtualService,), _by_host, written)
+    return view.by_key(VIRTUAL_SERVICE_HOSTS, *written)
 
 
-def _by_host(shard: Shard) -> Mapping[str, Sequence[VirtualService]]:
-    found: dict[str, list[VirtualService]] = {}
-    for each in shard.of_type(VirtualService):
-        for host in each.hosts:
-            key = host.rstrip(".").lower()
-            key = key if "." in key or key == "*" else f"{key}.{each.ref.namespace}.svc"
-            found.setdefault(key, []).append(each)
-    return found
+def _hosts_of(service: VirtualService) -> Iterator[str]:
+    """The hosts as `_routing` looks for them: a name without a dot is a Service of the namespace."""
+    for written in service.hosts:
+        host = written.rstrip(".").lower()
+        yield host if "." in host or host == "*" else f"{host}.{service.ref.namespace}.svc"
+
+
+VIRTUAL_SERVICE_HOSTS = Index("virtual-service-hosts", VirtualService, _hosts_of)

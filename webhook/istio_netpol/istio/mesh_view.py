@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 from istio_netpol.istio.backends import Backend, Backends
 from istio_netpol.istio.control_plane import ControlPlane, DnsTarget
@@ -13,12 +14,14 @@ from istio_netpol.istio.injectors import Injectors
 from istio_netpol.istio.stand_ins import StandIns
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
-from istio_netpol.model.labels import Labels
+from istio_netpol.model.indexes import Index
+from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.mesh import Gateway, MeshConfig, ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
+from istio_netpol.model.shard import Shard
 from istio_netpol.model.snapshot import Snapshot
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import Namespace, Workload
 
 T = TypeVar("T")
 Use = tuple[str, str, str]
@@ -50,14 +53,14 @@ class MeshView:
     """
 
     def __init__(self, snapshot: Snapshot, settings: Settings, *, answers: _Answers | None = None) -> None:
-        self.snapshot = snapshot
+        self._snapshot = snapshot
         self.settings = settings
         self.uses: set[Use] = set()
         self._answers = answers or _Answers(snapshot, settings)
 
     def tracked(self) -> MeshView:
         """A view of the same snapshot that shares all answers and has `uses` of its own, empty yet."""
-        return MeshView(self.snapshot, self.settings, answers=self._answers)
+        return MeshView(self._snapshot, self.settings, answers=self._answers)
 
     @property
     def settled(self) -> tuple[object, ...]:
@@ -65,20 +68,71 @@ class MeshView:
         labels make a gateway, and which make pods of one controller different."""
         answers = self._answers
         parts = (answers.control_plane, answers.injectors, answers.gateways)
-        return (self.snapshot.distinguishing, *(each.settled for each in parts))
+        return (self._snapshot.distinguishing, *(each.settled for each in parts))
 
-    def depends_on(self, kind: str, namespace: str = "") -> None:
-        """Notes that an outcome depends on which objects of a kind a namespace has; without one, all have."""
-        self._use(kind, namespace, "")
+    # Objects, by what they are and where they live
+
+    def find(self, type_: type[T], namespace: str, name: str, kind: str = "") -> T | None:
+        """The object of a type by name; `kind` tells apart types that stand for several kinds."""
+        self._use(kind or type_.__name__, namespace, name)
+        return self._snapshot.find(type_, namespace, name, kind)
+
+    def all(self, type_: type[T], namespace: str) -> tuple[T, ...]:
+        """A namespace's objects of a type, sorted by kind and name."""
+        self._use(type_.__name__, namespace, "")
+        return self._snapshot.of_type(type_, namespace)
+
+    def by_key(self, index: Index, *keys: str) -> Iterator[Any]:
+        """The objects that an index has under any of these keys, sorted by namespace."""
+        self._use(index.type.__name__, "", "")
+        return self._snapshot.by_key(index, keys)
+
+    def services_labelled(self, label: str) -> Iterator[Service]:
+        """The Services that carry a label, or whose namespace does, sorted by namespace and name."""
+        self._use("Service", "", "")
+
+        def carrying(shard: Shard) -> tuple[Service, ...]:
+            own = label in shard.namespace.labels
+            return tuple(each for each in shard.of_type(Service) if own or label in each.labels)
+
+        found = self._snapshot.by_namespace(f"services labelled {label}", (Namespace, Service), carrying)
+        for namespace in sorted(found):
+            self._use("Namespace", "", namespace)
+            yield from found[namespace]
+
+    def has_namespace(self, name: str) -> bool:
+        """Whether anything of a namespace was read."""
+        self._use("Namespace", "", name)
+        return name in self._snapshot.namespace_names
 
     # Workloads
+
+    def workloads(self, namespace: str) -> tuple[Workload, ...]:
+        """The classes of pods of a namespace."""
+        self._use("Workload", namespace, "")
+        return self._snapshot.workloads(namespace)
+
+    def every_workload(self) -> Iterator[Workload]:
+        """The classes of pods of all namespaces."""
+        self._use("Workload", "", "")
+        return self._snapshot.every_workload()
+
+    def selected(self, namespace: str, selector: Selector) -> tuple[Workload, ...]:
+        """The classes of pods of a namespace that a pod selector matches, hostNetwork ones included."""
+        self._use("Workload", namespace, "")
+        return self._snapshot.select(namespace, selector)
+
+    def selected_anywhere(self, selector: Selector) -> tuple[Workload, ...]:
+        """The classes of pods of all namespaces that a pod selector matches."""
+        self._use("Workload", "", "")
+        return self._snapshot.select_anywhere(selector)
 
     def injection(self, workload: Workload) -> Injection:
         """Whether the workload's pods get, or have, an Istio proxy."""
         self._use("Namespace", "", workload.namespace)
         found = self._answers.injections.get(workload)
         if found is None:
-            namespace = self.snapshot.namespace(workload.namespace)
+            namespace = self._snapshot.namespace(workload.namespace)
             found = self._answers.injections[workload] = injection_of(
                 workload, namespace, self.settings.mesh, self._answers.injectors
             )
@@ -88,7 +142,7 @@ class MeshView:
         """Whether ztunnel carries the pods' traffic."""
         injected = self.injection(workload).injected
         return is_captured(
-            workload, self.snapshot.namespace(workload.namespace), injected or self.is_gateway(workload)
+            workload, self._snapshot.namespace(workload.namespace), injected or self.is_gateway(workload)
         )
 
     def is_gateway(self, workload: Workload) -> bool:
@@ -102,7 +156,7 @@ class MeshView:
     def namespace_labels(self, name: str) -> Labels:
         """The labels of a namespace, the API server's own among them."""
         self._use("Namespace", "", name)
-        return self.snapshot.namespace(name).labels
+        return self._snapshot.namespace(name).labels
 
     # Control plane
 
@@ -204,7 +258,7 @@ class MeshView:
 
     def find_kubernetes_gateway(self, namespace: str, name: str) -> KubernetesGateway | None:
         self._use("Gateway", namespace, name)
-        return self.snapshot.find(KubernetesGateway, namespace, name, kind="Gateway")
+        return self._snapshot.find(KubernetesGateway, namespace, name, kind="Gateway")
 
     # Names
 
@@ -232,11 +286,6 @@ class MeshView:
                 self._use("ServiceEntry", found.ref.namespace, found.ref.name)
         return found
 
-    def find(self, type_: type[T], namespace: str, name: str, kind: str = "") -> T | None:
-        """The object of a type by name; `kind` tells apart types that stand for several kinds."""
-        self._use(kind or type_.__name__, namespace, name)
-        return self.snapshot.find(type_, namespace, name, kind)
-
     def find_service(self, namespace: str, name: str) -> Service | None:
         return self.find(Service, namespace, name)
 
@@ -263,7 +312,7 @@ class MeshView:
 
     def services_of(self, workload: Workload) -> tuple[Service, ...]:
         """The Services of the workload's namespace that select its pods, sorted by name."""
-        self.depends_on("Service", workload.namespace)
+        self._use("Service", workload.namespace, "")
         found = self._answers.backends.services_of(workload)
         self.uses.update(("Service", each.namespace, each.name) for each in found)
         return found

@@ -70,11 +70,9 @@ def targets(view: MeshView, policy: WorkloadPolicy) -> Iterator[Target]:
 
 def _selected(view: MeshView, policy: WorkloadPolicy) -> Iterable[Workload]:
     selector = Selector.of(policy.selector or {})
-    is_root = policy.ref.namespace == view.root_namespace
-    view.depends_on("Workload", "" if is_root else policy.ref.namespace)
-    if is_root:
-        return view.snapshot.select_anywhere(selector)
-    return view.snapshot.select(policy.ref.namespace, selector)
+    if policy.ref.namespace == view.root_namespace:
+        return view.selected_anywhere(selector)
+    return view.selected(policy.ref.namespace, selector)
 
 
 def _target(view: MeshView, ref: TargetRef, namespace: str) -> Target:

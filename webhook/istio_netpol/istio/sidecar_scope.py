@@ -14,18 +14,14 @@ if TYPE_CHECKING:
 def sidecar_of(view: MeshView, workload: Workload) -> Sidecar | None:
     """The Sidecar that holds for a workload: one that selects it, else its namespace's, else the root
     namespace's."""
-    for namespace in (workload.namespace, view.root_namespace):
-        view.depends_on("Sidecar", namespace)
-    own = view.snapshot.of_type(Sidecar, workload.namespace)
+    own = view.all(Sidecar, workload.namespace)
     selecting = (
         each
         for each in own
         if each.workload_selector and each.workload_selector.items() <= workload.labels.items()
     )
     default = (each for each in own if not each.workload_selector)
-    root = (
-        each for each in view.snapshot.of_type(Sidecar, view.root_namespace) if not each.workload_selector
-    )
+    root = (each for each in view.all(Sidecar, view.root_namespace) if not each.workload_selector)
     return next((each for found in (selecting, default, root) for each in found), None)
 
 

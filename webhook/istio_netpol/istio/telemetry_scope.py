@@ -35,8 +35,7 @@ def decided_by(subject: Telemetry | MeshConfig, section: Section, view: MeshView
 
 
 def _proxies(view: MeshView) -> Iterator[Workload]:
-    view.depends_on("Workload")
-    for pod in view.snapshot.every_workload():
+    for pod in view.every_workload():
         if view.injection(pod).injected or view.is_gateway(pod):
             yield pod
 
@@ -51,8 +50,7 @@ def applicable(proxy: Workload, section: Section, view: MeshView) -> tuple[Telem
 
 
 def _in(view: MeshView, namespace: str, section: Section) -> tuple[Telemetry, ...]:
-    view.depends_on("Telemetry", namespace)
-    return tuple(each for each in view.snapshot.of_type(Telemetry, namespace) if section(each))
+    return tuple(each for each in view.all(Telemetry, namespace) if section(each))
 
 
 def _targets(telemetry: Telemetry, proxy: Workload, view: MeshView) -> bool:

@@ -114,7 +114,7 @@ def _unknown_gateway(service: VirtualService, name: str) -> Finding:
 def _assumed_pods(name: str, home: str, view: MeshView) -> tuple[Workload, ...]:
     """The stand-in, where the input holds nothing of the Gateway's namespace: it is an app alone."""
     namespace = name.partition("/")[0]
-    if namespace == home or namespace in view.snapshot.namespace_names:
+    if namespace == home or view.has_namespace(namespace):
         return ()
     assumed = view.assumed_ingress_gateway()
     return (assumed,) if assumed else ()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from istio_netpol.model.indexes import Index
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -244,6 +245,18 @@ class Snapshot:
             for by_name in answer.answers.get(namespace, ()):
                 for name in names:
                     yield from by_name.get(name, ())
+
+    def by_key(self, index: Index, keys: Sequence[str]) -> Iterator[Any]:
+        """What all namespaces have under these keys of an index, sorted by namespace."""
+
+        def compute(shard: Shard) -> Mapping[str, Sequence[Any]]:
+            found: dict[str, list[Any]] = {}
+            for each in shard.of_type(index.type):
+                for key in index.keys_of(each):
+                    found.setdefault(key, []).append(each)
+            return found
+
+        return self.by_name(index.name, (index.type,), compute, keys)
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects

@@ -20,8 +20,7 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.services import Service
-from istio_netpol.model.shard import Shard
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import Workload
 
 if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView
@@ -79,16 +78,9 @@ def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[Requi
 
 def _served(gateway: KubernetesGateway, view: MeshView) -> Iterator[Service]:
     place = (gateway.ref.namespace, gateway.ref.name)
-    view.depends_on("Service")
-    for namespace in sorted(view.snapshot.by_namespace("waypoint-users", (Namespace, Service), _choosing)):
-        for service in view.snapshot.of_type(Service, namespace):
-            if not service.is_headless and waypoint_of(view, service) == place:
-                yield service
-
-
-def _choosing(shard: Shard) -> tuple[bool, ...]:
-    labelled = USE_WAYPOINT in shard.namespace.labels
-    return (True,) if labelled or any(USE_WAYPOINT in each.labels for each in shard.of_type(Service)) else ()
+    for service in view.services_labelled(USE_WAYPOINT):
+        if not service.is_headless and waypoint_of(view, service) == place:
+            yield service
 
 
 RULE = Rule(

@@ -159,14 +159,13 @@ def _target(route: KubernetesRoute, backend: BackendRef, view: MeshView) -> Serv
 
 
 def _is_granted(route: KubernetesRoute, backend: BackendRef, namespace: str, view: MeshView) -> bool:
-    view.depends_on("ReferenceGrant", namespace)
     return any(
         any(
             (f.group, f.kind, f.namespace) == (route.ref.group, route.ref.kind, route.ref.namespace)
             for f in grant.froms
         )
         and any((to.group, to.kind) == ("", "Service") and to.name in ("", backend.name) for to in grant.tos)
-        for grant in view.snapshot.of_type(ReferenceGrant, namespace)
+        for grant in view.all(ReferenceGrant, namespace)
     )
 
 

@@ -54,7 +54,7 @@ def _scrapers(workload: Workload, view: MeshView) -> Iterator[Peer]:
     if not namespaces:
         yield AnyPeer("whoever scrapes metrics")
     for namespace in namespaces:
-        for scraper in view.snapshot.workloads(namespace):
+        for scraper in view.workloads(namespace):
             if scraper is not workload:
                 yield PodsPeer(scraper)
 

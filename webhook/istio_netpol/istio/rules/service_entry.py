@@ -52,12 +52,9 @@ def outcomes(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
 
 def _clients(entry: ServiceEntry, view: MeshView) -> tuple[Workload, ...]:
     own = entry.ref.namespace
-    view.depends_on("Workload", own)
     if not is_exported(entry.export_to, own, own):
         return ()
-    return tuple(
-        pod for pod in view.snapshot.workloads(own) if view.in_mesh(pod) and not view.is_gateway(pod)
-    )
+    return tuple(pod for pod in view.workloads(own) if view.in_mesh(pod) and not view.is_gateway(pod))
 
 
 def _elsewhere(entry: ServiceEntry, host: str, view: MeshView) -> tuple[tuple[str, int | None], ...]:

@@ -52,8 +52,7 @@ def outcomes(sidecar: Sidecar, view: MeshView) -> Iterator[Outcome]:
 
 def _clients(sidecar: Sidecar, view: MeshView) -> tuple[Workload, ...]:
     """The selected pods that have a sidecar; gateways and pods in ambient mode are none of its business."""
-    view.depends_on("Workload", sidecar.ref.namespace)
-    selected = view.snapshot.select(sidecar.ref.namespace, Selector.of(sidecar.workload_selector or {}))
+    selected = view.selected(sidecar.ref.namespace, Selector.of(sidecar.workload_selector or {}))
     return tuple(pod for pod in selected if view.injection(pod).injected and not view.is_gateway(pod))
 
 

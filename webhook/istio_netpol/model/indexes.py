@@ -1,0 +1,17 @@
+"""Indexes of objects by what they say, a host for example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Objects of a type by the keys under which they are looked for. `keys_of` depends on the object
+    alone."""
+
+    name: str
+    type: type[Any]
+    keys_of: Callable[[Any], Iterable[str]]
