@@ -29,7 +29,7 @@ from tests.tools.programs import ASSETS, absent, located
 from benchmarks.load import Job
 from benchmarks.measure import Figure, percentile
 from benchmarks.plan import Plan
-from istio_netpol.admission.modes import MODE_LABEL
+from istio_netpol.model.own_names import MODE_LABEL
 
 CONTROL_PLANE = Path(__file__).parents[1] / "tests" / "scenarios" / "_control_plane"
 NATIVE = {"Namespace", "Deployment", "Service", "ConfigMap", "ServiceAccount"}

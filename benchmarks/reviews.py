@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from benchmarks import synthetic as text
+from istio_netpol.model.own_names import CALLS
 
 Manifest = dict[str, Any]
-CALLS = "istio-netpol.io/calls"
 RESOURCES = {
     "Deployment": ("apps", "v1", "deployments"),
     "Pod": ("", "v1", "pods"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from istio_netpol.admission.modes import MODE_LABEL
+from istio_netpol.model.own_names import MODE_LABEL
 
 Manifest = dict[str, Any]
 NAME_LABEL = "kubernetes.io/metadata.name"

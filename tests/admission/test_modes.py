@@ -6,8 +6,8 @@ import pytest
 from tests.admission.objects import CONTROL_PLANE, deny_all, deployment, manifest, namespace, policy
 from tests.admission.state import State
 
-from istio_netpol.admission.modes import MODE_LABEL, effective_mode
-from istio_netpol.admission.scope import NEVER_JUDGED
+from istio_netpol.admission.modes import effective_mode
+from istio_netpol.model.own_names import KUBERNETES_NAMESPACES, MODE_LABEL
 from istio_netpol.model.settings import AdmissionSettings, Mode, Settings
 
 CART = deployment("shop/cart")
@@ -58,7 +58,7 @@ def test_remark_is_not_made_where_nothing_was_to_judge() -> None:
     assert state("rejct").validate(manifest("Secret", "shop/key")).warnings == ()
 
 
-@pytest.mark.parametrize("home", sorted({*NEVER_JUDGED, "istio-netpol-system", "spared"}))
+@pytest.mark.parametrize("home", sorted({*KUBERNETES_NAMESPACES, "istio-netpol-system", "spared"}))
 def test_spared_namespaces_are_never_judged(home: str) -> None:
     """Whatever their labels say: a mistake of ours must not lock up the cluster or the webhook itself."""
     settings = Settings(admission=AdmissionSettings(default_mode=Mode.AUGMENT, exempt_namespaces=("spared",)))

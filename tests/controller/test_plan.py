@@ -13,9 +13,9 @@ from tests.values import address, block, deny_all, deployment, namespace, policy
 
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_table import FlowTable
-from istio_netpol.analysis.remedies import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, plan
+from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import HostSettings, Settings

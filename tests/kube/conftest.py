@@ -12,7 +12,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.serving.cluster import manifests
 from tests.serving.process import READY, WebhookProcess
 
-from istio_netpol.admission.modes import MODE_LABEL
+from istio_netpol.model.own_names import MODE_LABEL
 
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")

@@ -10,7 +10,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.kube.manifests import DENY_ALL, deployment
 from tests.serving.process import WebhookProcess
 
-from istio_netpol.admission.modes import MODE_LABEL
+from istio_netpol.model.own_names import MODE_LABEL
 
 pytestmark = pytest.mark.usefixtures("controller_manager")
 REPLICAS = 3

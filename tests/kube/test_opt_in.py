@@ -11,7 +11,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.kube.manifests import DENY_ALL, deployment, service
 from tests.serving.process import WebhookProcess
 
-from istio_netpol.admission.modes import MODE_LABEL
+from istio_netpol.model.own_names import MODE_LABEL
 
 LABEL = "networking.kyma-project.io/to-egressgateway"
 GATEWAY = {"app": "istio-egressgateway", "istio": "egressgateway"}

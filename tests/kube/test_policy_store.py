@@ -14,11 +14,11 @@ from tests.cluster.users import NOBODY
 from tests.kube.following import connection
 from tests.values import EGRESS, policy
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.kube.limited_store import LimitedStore, owned_beside
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.labels import Selector
+from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import AdmissionSettings
 from istio_netpol.model.snapshot import Snapshot

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from istio_netpol.admission.modes import MODE_LABEL
+from istio_netpol.model.own_names import MODE_LABEL
 from istio_netpol.server.folder_store import GENERATED
 
 Manifest = dict[str, Any]

@@ -6,10 +6,10 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from istio_netpol.analysis.impact import Impact
-from istio_netpol.analysis.joining import joined
 from istio_netpol.manifests.encode import SEPARATOR, to_yaml
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.remedies.combine import joined
 
 MAX_MESSAGE = 8192
 """Bytes of a denial: kubectl prints all of it, and etcd events and logs carry it along."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from istio_netpol.model.labels import Labels
+from istio_netpol.model.own_names import MODE_LABEL
 from istio_netpol.model.settings import AdmissionSettings, Mode
 
-MODE_LABEL = "istio-netpol.io/mode"
 _STRICTNESS = {Mode.OFF: 0, Mode.WARN: 1, Mode.REJECT: 2, Mode.AUGMENT: 2}
 """Reject and augment are equally strict: neither lets a workload run without the flows that it needs."""
 

@@ -15,10 +15,10 @@ from typing import Any
 from istio_netpol.admission.reviews import Request
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.impact import Impact
-from istio_netpol.analysis.openings import Reach
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
+from istio_netpol.remedies.denied_sides import Reach
 
 KYMA_POLICIES = "kyma-project.io--"
 

@@ -6,10 +6,10 @@ from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.scope import is_exempt_namespace
 from istio_netpol.analysis.check import FindingsWriter, judge_of
 from istio_netpol.analysis.flow_table import FlowTable, namespaces_of
-from istio_netpol.analysis.openings import Reach
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode
+from istio_netpol.remedies.denied_sides import Reach
 
 
 def missing_policies(table: FlowTable, resolver: Resolver) -> tuple[NetworkPolicy, ...]:

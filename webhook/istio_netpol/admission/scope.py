@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from istio_netpol.admission.reviews import Request
+from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import AdmissionSettings
-
-NEVER_JUDGED = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-"""Kubernetes' own namespaces: refusing something there can deadlock a cluster."""
 
 JUDGED_OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE"})
 DELETION_MATTERS = frozenset({("networking.k8s.io", "NetworkPolicy")})
@@ -31,7 +29,7 @@ def is_exempt_namespace(namespace: str, settings: AdmissionSettings) -> bool:
     """Whether nothing of a namespace is judged; objects without one are not judged either."""
     return (
         not namespace
-        or namespace in NEVER_JUDGED
+        or namespace in KUBERNETES_NAMESPACES
         or namespace == settings.own_namespace
         or namespace in settings.exempt_namespaces
     )

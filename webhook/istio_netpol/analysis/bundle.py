@@ -9,7 +9,7 @@ from typing import Any
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.narrowing import Uses, broad_findings
-from istio_netpol.analysis.results import Judged, Report
+from istio_netpol.analysis.results import Report
 from istio_netpol.istio.gateways import is_egress_gateway
 from istio_netpol.istio.stand_ins import ASSUMED
 from istio_netpol.model.addresses import AddressSet
@@ -22,6 +22,7 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.verdicts import Judged
 
 Objects = Sequence[Any]
 """Decoded objects, in any order."""

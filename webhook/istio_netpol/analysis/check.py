@@ -8,17 +8,18 @@ from istio_netpol.analysis import wording
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
-from istio_netpol.analysis.known import Known
 from istio_netpol.analysis.lint import lint
-from istio_netpol.analysis.openings import Reach, openings_of
-from istio_netpol.analysis.remedies import Draft, PolicyWriter, Unmendable, written
-from istio_netpol.analysis.results import Judged, Report, Summary
+from istio_netpol.analysis.results import Report, Summary
+from istio_netpol.flows.cache import Known
 from istio_netpol.model.findings import Finding, Issue, RuleId, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.verdicts import Judged
+from istio_netpol.remedies.denied_sides import Reach, openings_of
+from istio_netpol.remedies.policy_writer import Draft, PolicyWriter, Unmendable, written
 
 DISPENSABLE = frozenset({FlowKind.SCRAPE, FlowKind.TRACING})
 """Flows whose loss costs observability, not traffic: warnings."""
@@ -44,7 +45,7 @@ class FindingsWriter:
     def __init__(self, judge: FlowJudge, reach: Reach) -> None:
         self._judge = judge
         self._reach = reach
-        self._writer = PolicyWriter(judge.snapshot, judge.gate, known=judge.known)
+        self._writer = PolicyWriter(judge.snapshot, judge.gate.blocks, known=judge.known)
         self._denied: list[_Denied] = []
         self._others: list[Finding] = []
         self.unknown = 0
@@ -88,7 +89,7 @@ class FindingsWriter:
         denied.withheld = not judged.flow.consented and len(permitted) < len(openings)
         drafted = [self._writer.add(opening) for opening in permitted]
         if denied.withheld:
-            shown = PolicyWriter(self._judge.snapshot, self._judge.gate)
+            shown = PolicyWriter(self._judge.snapshot, self._judge.gate.blocks)
             drafted = [shown.add(opening) for opening in openings]
         denied.drafts = [each for each in drafted if isinstance(each, Draft)]
         denied.unmendable = [each for each in drafted if isinstance(each, Unmendable)]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from istio_netpol.model.labels import EVERYTHING
+from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.snapshot import Snapshot
 
 ASSUMED_NAME = "assumed-deny-all"
-SPARED = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-"""Kubernetes' own namespaces: a deny-all there breaks the cluster itself, and none is ever proposed."""
 
 
 def assume_deny_all(snapshot: Snapshot) -> Snapshot:
@@ -20,7 +19,7 @@ def assume_deny_all(snapshot: Snapshot) -> Snapshot:
         missing = frozenset(
             direction for direction in Direction if not snapshot.isolates_all(name, direction)
         )
-        if missing and name not in SPARED:
+        if missing and name not in KUBERNETES_NAMESPACES:
             ref = ObjectRef("networking.k8s.io/v1", "NetworkPolicy", name, ASSUMED_NAME)
             assumed.append(NetworkPolicy(ref, EVERYTHING, missing))
     return snapshot.with_changes(put=assumed)

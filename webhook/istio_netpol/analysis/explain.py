@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.hosts import HostGate
-from istio_netpol.analysis.openings import openings_of
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
-from istio_netpol.analysis.remedies import PolicyWriter, Unmendable
-from istio_netpol.analysis.results import Explanation, Judged, Step
+from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.injected_pods import as_injected
@@ -25,9 +23,11 @@ from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
-from istio_netpol.model.verdicts import SideVerdict
+from istio_netpol.model.verdicts import Judged, SideVerdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ports import admits_port
+from istio_netpol.remedies.denied_sides import openings_of
+from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
 
 
 def explain(
@@ -61,7 +61,7 @@ def explain(
     judged = Judged(flow, judge(snapshot, client, server, protocol, number))
     for direction in Direction:
         steps += _side_steps(judged, direction)
-    writer = PolicyWriter(snapshot, gate)
+    writer = PolicyWriter(snapshot, gate.blocks)
     drafted = [writer.add(opening) for opening in openings_of(judged)]
     steps += [
         Step(f"no policy can allow it: {each.because}") for each in drafted if isinstance(each, Unmendable)

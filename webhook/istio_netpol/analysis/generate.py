@@ -5,12 +5,12 @@ from __future__ import annotations
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import HostTrouble
-from istio_netpol.analysis.openings import Reach, openings_of
-from istio_netpol.analysis.remedies import PolicyWriter
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.remedies.denied_sides import Reach, openings_of
+from istio_netpol.remedies.policy_writer import PolicyWriter
 
 
 def generate(
@@ -26,7 +26,7 @@ def generate(
     table = FlowTable.of(snapshot, settings)
     judge = judge_of(table, resolver)
     reach = Reach(settings, tenant=False)
-    writer = PolicyWriter(table.snapshot, judge.gate, per_namespace)
+    writer = PolicyWriter(table.snapshot, judge.gate.blocks, per_namespace)
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         judged = judge.resolved(flow)
         if isinstance(judged, HostTrouble):

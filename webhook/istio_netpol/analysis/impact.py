@@ -10,8 +10,6 @@ from istio_netpol.analysis.check import FindingsWriter, gate_of
 from istio_netpol.analysis.concern import Concern
 from istio_netpol.analysis.flow_table import NOTHING, FlowTable, needs_of
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
-from istio_netpol.analysis.openings import reach_of
-from istio_netpol.analysis.selectors import newly_isolated
 from istio_netpol.analysis.subjects import Key, subjects_named
 from istio_netpol.istio.injected_pods import as_injected, with_injected
 from istio_netpol.istio.mesh_view import MeshView
@@ -23,6 +21,8 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.remedies.denied_sides import reach_of
+from istio_netpol.remedies.pod_selector import newly_isolated
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from istio_netpol.analysis.results import Judged
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, Peer, PodsPeer
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.model.verdicts import Judged
 from istio_netpol.netpol.evaluate import judge
 
 

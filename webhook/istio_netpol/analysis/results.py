@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +68,3 @@ class Difference:
     lost: tuple[Connection, ...]
     flows_gained: tuple[Finding, ...]
     flows_lost: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A required flow and what the policies say of it."""
-
-    flow: RequiredFlow
-    verdict: Verdict

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
-from istio_netpol.analysis.openings import Opening, Reach, openings_of
-from istio_netpol.analysis.remedies import PolicyWriter, name_of
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.remedies.denied_sides import Opening, Reach, openings_of
+from istio_netpol.remedies.policy_writer import PolicyWriter, name_of
 
 PolicyKey = tuple[str, str]
 """Namespace and name."""
@@ -60,7 +60,7 @@ class _Ledger:
         self._anyone = Reach(table.settings, tenant=True, agreeing=names)
         self._willing = Reach(table.settings, tenant=True, asking=augmented, agreeing=augmented)
         self._needed, self._wanted = (
-            PolicyWriter(table.snapshot, judge.gate, known=judge.known) for _ in range(2)
+            PolicyWriter(table.snapshot, judge.gate.blocks, known=judge.known) for _ in range(2)
         )
         self._objects: dict[str, ObjectRef | None] = {}
         self.uncertain: set[str] = set()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.analysis.remedies import Unmendable
-from istio_netpol.analysis.results import Judged
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
+from istio_netpol.model.verdicts import Judged
+from istio_netpol.remedies.policy_writer import Unmendable
 
 
 def denial(judged: Judged) -> str:

@@ -10,15 +10,14 @@ from typing import Any
 
 import msgspec
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.policy_store import CONFLICT, FIELD_MANAGER, NOT_FOUND
+from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
+from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, TRUSTED_SINCE
 
 SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
 TLS = "kubernetes.io/tls"
-TRUSTED_SINCE = "istio-netpol.io/trusted-since"
 CERT_MANAGER = "cert-manager.io/certificate-name"
 FORBIDDEN, INVALID = 403, 422
 

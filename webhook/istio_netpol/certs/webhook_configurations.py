@@ -11,7 +11,8 @@ import msgspec
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.policy_store import FIELD_MANAGER, NOT_FOUND
+from istio_netpol.kube.policy_store import NOT_FOUND
+from istio_netpol.model.own_names import FIELD_MANAGER
 
 KINDS = tuple(
     Resource("admissionregistration.k8s.io", "v1", kind, f"{kind.lower()}s", namespaced=False)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.server.folder_store import FolderStore

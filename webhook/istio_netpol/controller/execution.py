@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from istio_netpol.controller.owned import UNNEEDED_SINCE, timestamp
+from istio_netpol.controller.owned import timestamp
 from istio_netpol.controller.plan import Action, Apply, Delete, Mark
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.policy_store import APPLY, CONFLICT, FIELD_MANAGER, NETWORK_POLICIES, NOT_FOUND
+from istio_netpol.kube.policy_store import APPLY, CONFLICT, NETWORK_POLICIES, NOT_FOUND
 from istio_netpol.manifests.encode import encode_policy
+from istio_netpol.model.own_names import FIELD_MANAGER, UNNEEDED_SINCE
 from istio_netpol.model.references import ObjectRef
 
 MERGE = "application/merge-patch+json"

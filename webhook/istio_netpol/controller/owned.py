@@ -11,15 +11,14 @@ from typing import Any
 
 import msgspec
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.controller.plan import Present
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
-from istio_netpol.kube.policy_store import FIELD_MANAGER, NETWORK_POLICIES
+from istio_netpol.kube.policy_store import NETWORK_POLICIES
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, UNNEEDED_SINCE
 
-UNNEEDED_SINCE = "istio-netpol.io/unneeded-since"
 PAGE_ITEMS = "500"
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from istio_netpol.analysis.remedies import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep
+from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings

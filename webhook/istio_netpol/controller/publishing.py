@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.controller.reporting import REPORT_KINDS, Told, report, reported, told
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource, served
-from istio_netpol.kube.policy_store import APPLY, CONFLICT, FIELD_MANAGER
+from istio_netpol.kube.policy_store import APPLY, CONFLICT
 from istio_netpol.model.findings import Finding
+from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
 
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", namespaced=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
 
 REPORT_KINDS = (("wgpolicyk8s.io", "PolicyReport"), ("openreports.io", "Report"))

@@ -22,9 +22,9 @@ from ipaddress import ip_network
 
 from istio_netpol.model.addresses import Network
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol
+from istio_netpol.model.own_names import CALLS
 
-ANNOTATION = "istio-netpol.io/calls"
-FIELD = f"metadata.annotations[{ANNOTATION}]"
+FIELD = f"metadata.annotations[{CALLS}]"
 GRAMMAR = "[namespace/]service[:port], host:port, CIDR:port[/protocol] or apiserver"
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"

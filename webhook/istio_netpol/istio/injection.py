@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from istio_netpol.istio.injectors import Injectors, canonical_revision
 from istio_netpol.model.labels import Labels
+from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
 
@@ -20,7 +21,7 @@ INJECT_LABEL = "sidecar.istio.io/inject"
 STATUS_ANNOTATION = "sidecar.istio.io/status"
 AMBIENT_LABEL = "istio.io/dataplane-mode"
 
-IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+IGNORED_NAMESPACES = KUBERNETES_NAMESPACES | {"local-path-storage"}
 """Where the injector never acts, whatever labels say."""
 
 ZTUNNEL_LABELS = {"app": "ztunnel"}

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.model.interfaces import PolicyStore, StoreResult
+from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import AdmissionSettings
 from istio_netpol.model.snapshot import Snapshot

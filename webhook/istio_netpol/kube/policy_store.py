@@ -9,16 +9,15 @@ from typing import Any
 import msgspec
 import structlog
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import page_of, received, received_all
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.interfaces import StoreResult
+from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
 from istio_netpol.model.policies import Direction, NetworkPolicy
 
-FIELD_MANAGER = "istio-netpol"
 APPLY = "application/apply-patch+yaml"
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", namespaced=True)
 LIVE_SECONDS = 1.0

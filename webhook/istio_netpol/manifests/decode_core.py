@@ -11,11 +11,11 @@ from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
 from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.own_names import CALLED_BY
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointSlice, Service, ServicePort
 from istio_netpol.model.workloads import Namespace
 
-CALLED_BY = "istio-netpol.io/called-by"
 PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 """An IANA service name: what container ports are called."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from istio_netpol.manifests.decode_core import CALLED_BY, addresses_in, protocol_of, required_port
+from istio_netpol.manifests.decode_core import addresses_in, protocol_of, required_port
 from istio_netpol.manifests.decode_probes import probe_ports
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of, selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.labels import Selector
+from istio_netpol.model.own_names import CALLED_BY, CALLS
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, Owner, Workload
 
-CALLS = "istio-netpol.io/calls"
 KEPT_ANNOTATIONS = ("istio.io", "istio-netpol.io", "prometheus.io")
 """Annotation domains, with their subdomains, that some rule reads."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
 
 
@@ -52,3 +53,11 @@ class Verdict:
 
     def side(self, direction: Direction) -> SideVerdict:
         return self.egress if direction is Direction.EGRESS else self.ingress
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A required flow and what the policies say of it."""
+
+    flow: RequiredFlow
+    verdict: Verdict

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.analysis.bundle import BundleReport, PolicyChanges
-from istio_netpol.analysis.results import Judged
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import Direction
+from istio_netpol.model.verdicts import Judged
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents, summary_document
 from istio_netpol.report.palette import PLAIN, Palette

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from istio_netpol.model.findings import Finding
+from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
-
-_REQUIRED_BY = "istio-netpol.io/required-by"
 
 
 def distinct_policies(findings: Iterable[Finding]) -> tuple[NetworkPolicy, ...]:
@@ -26,8 +25,8 @@ def _joined(known: NetworkPolicy, again: NetworkPolicy) -> NetworkPolicy:
     needed_by = {
         name
         for policy in (known, again)
-        for name in policy.annotations.get(_REQUIRED_BY, "").split(", ")
+        for name in policy.annotations.get(REQUIRED_BY, "").split(", ")
         if name
     }
-    annotations = {**known.annotations, _REQUIRED_BY: ", ".join(sorted(needed_by))}
+    annotations = {**known.annotations, REQUIRED_BY: ", ".join(sorted(needed_by))}
     return replace(known, annotations=annotations) if needed_by else known

@@ -11,11 +11,11 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from istio_netpol.analysis.remedies import MANAGED_BY, OWNER
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.interfaces import StoreResult
+from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 
 GENERATED = "istio-netpol-generated"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from istio_netpol.analysis.remedies import FLOW_LABEL, REQUIRED_BY
+from istio_netpol.model.own_names import FLOW_LABEL, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyRule
 
 

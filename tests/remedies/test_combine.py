@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from istio_netpol.analysis.joining import joined
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.remedies.combine import joined
 
 TEMPLATE = """\
 apiVersion: networking.k8s.io/v1

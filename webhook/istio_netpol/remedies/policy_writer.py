@@ -7,30 +7,28 @@ the same object, and writers of different openings never overwrite one another.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from istio_netpol.analysis.hosts import HostGate
-from istio_netpol.analysis.known import Known
-from istio_netpol.analysis.openings import Opening
-from istio_netpol.analysis.selectors import newly_isolated, selector_of
-from istio_netpol.model.addresses import IpBlock
+from istio_netpol.flows.cache import Known
+from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
+from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
-
-MANAGED_BY = "app.kubernetes.io/managed-by"
-OWNER = "istio-netpol"
-FLOW_LABEL = "istio-netpol.io/flow"
-REQUIRED_BY = "istio-netpol.io/required-by"
+from istio_netpol.remedies.denied_sides import Opening
+from istio_netpol.remedies.pod_selector import newly_isolated, selector_of
 
 PER_NAMESPACE_KINDS = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.DNS})
 """Flows that pods of one namespace need alike, for `--per-namespace`."""
+
+Blocks = Callable[[AddressSet], AddressSet]
+"""Merges the addresses of a host into as few blocks as the settings allow."""
 
 _NAME_LIMIT = 180
 
@@ -70,10 +68,10 @@ class PolicyWriter:
     worked out."""
 
     def __init__(
-        self, snapshot: Snapshot, gate: HostGate, per_namespace: bool = False, known: Known | None = None
+        self, snapshot: Snapshot, blocks: Blocks, per_namespace: bool = False, known: Known | None = None
     ) -> None:
         self._snapshot = snapshot
-        self._gate = gate
+        self._blocks = blocks
         self._per_namespace = per_namespace
         self._known = known or Known()
         self._drafts: dict[object, Draft] = {}
@@ -160,7 +158,7 @@ class PolicyWriter:
                     self._known.keep(question, {workload.namespace}, found)
                 return found
             case AddressPeer(addresses=addresses):
-                blocks = self._gate.blocks(addresses) if counterpart.host else addresses
+                blocks = self._blocks(addresses) if counterpart.host else addresses
                 return tuple(PolicyPeer(ip_block=IpBlock(str(network))) for network in blocks.networks())
             case AnyPeer():
                 return ()

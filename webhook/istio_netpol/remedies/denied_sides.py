@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from istio_netpol.analysis.results import Judged
 from istio_netpol.istio.components import ISTIOD, component_of
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.settings import Settings
+from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
 
 TENANT_EGRESS = frozenset({FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.ISTIOD_TO_JWKS})

@@ -1,0 +1,1 @@
+"""Required flows of a cluster, kept up to date. Pure."""

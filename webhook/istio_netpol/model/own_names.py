@@ -1,0 +1,36 @@
+"""The names under which this program writes and reads in a cluster, and the namespaces that are
+Kubernetes' own."""
+
+from __future__ import annotations
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OWNER = "istio-netpol"
+"""The value of `MANAGED_BY` on what is ours."""
+
+FIELD_MANAGER = "istio-netpol"
+"""Under which the API server records the fields that we apply."""
+
+FLOW_LABEL = "istio-netpol.io/flow"
+"""On a generated policy: the kind of flow that it opens."""
+
+MODE_LABEL = "istio-netpol.io/mode"
+"""On a namespace: what happens to objects whose flows are denied."""
+
+REQUIRED_BY = "istio-netpol.io/required-by"
+"""On a generated policy: the objects that need it."""
+
+UNNEEDED_SINCE = "istio-netpol.io/unneeded-since"
+"""On a generated policy: when it was first seen without a need."""
+
+TRUSTED_SINCE = "istio-netpol.io/trusted-since"
+"""On the Secret of the webhook's certificate: since when API servers trust its issuer."""
+
+CALLS = "istio-netpol.io/calls"
+"""On a workload: the connections that it opens."""
+
+CALLED_BY = "istio-netpol.io/called-by"
+"""On a workload or Service: who may connect to it."""
+
+KUBERNETES_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+"""Kubernetes' own namespaces: they hold no injected pods, and what is refused or denied in them can break the
+cluster itself."""

@@ -1,0 +1,1 @@
+"""From denied sides to the NetworkPolicies that open them. Pure."""
