@@ -11,8 +11,8 @@ from benchmarks.plan import Plan
 from benchmarks.synthetic import Size
 from istio_netpol.analysis.listing import connections
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.report.connections import LISTINGS
+from istio_netpol.state.snapshot import Snapshot
 
 RUNS = 3
 

@@ -8,7 +8,7 @@ from io import BytesIO
 from benchmarks.synthetic import SEED, Size, documents
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 
 def snapshot_of(size: Size, seed: int = SEED) -> Snapshot:

@@ -26,8 +26,8 @@ from istio_netpol.analysis.listing import connections
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.model.own_names import CALLS
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.server.reviewer import Reviewer
+from istio_netpol.state.snapshot import Snapshot
 
 VICTIM = "app-0000"
 OPEN = "open"

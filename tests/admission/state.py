@@ -19,7 +19,7 @@ from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 Manifest = dict[str, Any]
 NO_HOSTS: Mapping[str, str] = {}

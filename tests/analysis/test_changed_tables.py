@@ -20,8 +20,8 @@ from istio_netpol.model.mesh import DestinationRule, InjectorConfig, MeshConfig
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import ContainerPort, Namespace, Owner, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 SETTINGS = Settings()
 

@@ -9,7 +9,7 @@ from istio_netpol.analysis.generate import generate
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 
 class NoDns:

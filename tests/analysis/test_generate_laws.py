@@ -31,7 +31,7 @@ from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 Probe = tuple[Protocol, int]
 SETTINGS = Settings()

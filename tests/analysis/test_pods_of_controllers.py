@@ -9,8 +9,8 @@ from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Owner, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 SHOP = namespace("shop", **{"istio-injection": "enabled"})
 CLOSED = deny_all("shop")

@@ -17,8 +17,8 @@ from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector
 from istio_netpol.model.policies import NetworkPolicy, PolicyPeer
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 ISTIOD, GATEWAY, AGENT = {"istio": "pilot"}, {"istio": "ingressgateway"}, {"k8s-app": "istio-cni-node"}
 OUT = (rule(port(53, UDP), port(53)), rule(port(443)))

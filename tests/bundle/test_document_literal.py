@@ -10,7 +10,7 @@ from tests.values import UDP, pods, policy, port, rule
 
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 ACCEPTED = "documentLiteral:\n  acceptedBy: the auditors of 2026\n"
 DNS, HTTPS = rule(port(53, UDP), port(53)), rule(port(443))

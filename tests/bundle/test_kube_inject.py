@@ -23,7 +23,7 @@ from istio_netpol.istio.injectors import Injectors
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import MeshSettings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 KEY = "sidecar.istio.io/inject"
 WISHES = (None, "true", "false", "perhaps")

@@ -16,8 +16,8 @@ from istio_netpol.istio.injection import injection_of
 from istio_netpol.istio.injectors import Injectors
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import MeshSettings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 NAMESPACES: tuple[Mapping[str, str], ...] = (
     {},

@@ -18,8 +18,8 @@ from istio_netpol.kube.cluster import Changes
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import AdmissionSettings, Mode, Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Owner, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 SETTINGS = Settings(admission=AdmissionSettings(default_mode=Mode.AUGMENT))
 

@@ -19,7 +19,7 @@ from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import HostSettings, Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 NOW = 1_000_000.0
 SETTINGS = Settings()

@@ -17,7 +17,7 @@ from istio_netpol.cli.resolving import Offline
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 TRANSCRIPTS = [each for page in pages() for each in transcripts(page)]
 SHOP = ROOT / "docs" / "examples" / "shop"

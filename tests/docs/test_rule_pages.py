@@ -20,7 +20,7 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 PAGES = ROOT / "docs" / "rules"
 IDS = sorted(str(each) for each in (*FlowKind, *Issue))

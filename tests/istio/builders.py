@@ -27,8 +27,8 @@ from istio_netpol.model.mesh import (
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointSlice, Service, ServicePort
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import ContainerPort, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 NETWORKING = "networking.istio.io/v1"
 INGRESS_LABELS = {"app": "istio-ingressgateway", "istio": "ingressgateway"}

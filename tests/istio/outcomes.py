@@ -18,8 +18,8 @@ from istio_netpol.model.mesh import ExtensionProvider, MeshConfig
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import ContainerPort, Namespace, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 DEFAULTS = Settings()
 API_VERSIONS = {

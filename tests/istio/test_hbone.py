@@ -27,7 +27,7 @@ from istio_netpol.istio.rules.hbone import RULE
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, PodsPeer
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 TCP = Protocol.TCP
 EDGE = deployment("edge/gw", **{"gateway.networking.k8s.io/gateway-name": "gw"})

@@ -16,7 +16,7 @@ from istio_netpol.istio.identities import (
 )
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 
 @pytest.mark.parametrize(

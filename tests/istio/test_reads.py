@@ -27,7 +27,7 @@ def reaches(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
             parts = {*node.module.split("."), *(each.name for each in node.names)}
-            if parts & {"snapshot", "Snapshot", "shard", "Shard"}:
+            if parts & {"snapshot", "Snapshot", "shard", "NamespaceObjects"}:
                 found.append(f"line {node.lineno} imports {node.module}")
         elif isinstance(node, ast.Attribute) and (
             "snapshot" in node.attr or (node.attr.startswith("_") and ast.unparse(node.value) == "view")
@@ -49,4 +49,4 @@ def test_a_read_past_the_view_is_noticed() -> None:
     """The test above would tell."""
     assert reaches("def outcomes(view): return view.snapshot.every(Gateway)")
     assert reaches("def outcomes(view): return view._snapshot")
-    assert reaches("from istio_netpol.model.snapshot import Snapshot")
+    assert reaches("from istio_netpol.state.snapshot import Snapshot")

@@ -21,7 +21,7 @@ from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import AdmissionSettings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 
 def generated(namespace: str, name: str = "generated", **labels: str) -> NetworkPolicy:

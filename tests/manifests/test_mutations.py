@@ -20,8 +20,8 @@ from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.report.table import FORMATS
+from istio_netpol.state.snapshot import Snapshot
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 VALUES: tuple[Any, ...] = (

@@ -7,7 +7,7 @@ from tests.netpol import naive
 from tests.values import deployment, host_daemon
 
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 
 @given(some.selectors, some.labels)

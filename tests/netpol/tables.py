@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.connections import ConnectionSet
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.connectivity import connections
+from istio_netpol.state.snapshot import Snapshot
 
 Table = dict[tuple[str, str], ConnectionSet]
 

@@ -23,9 +23,9 @@ from istio_netpol.model.connections import ALL_CONNECTIONS, ConnectionSet
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import ContainerPort
 from istio_netpol.netpol.connectivity import connections
+from istio_netpol.state.snapshot import Snapshot
 
 ALL_IPV4 = "0.0.0.0-255.255.255.255"
 ALL_IPV6 = "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"

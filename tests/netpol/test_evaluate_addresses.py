@@ -4,9 +4,9 @@ import pytest
 from tests.values import EGRESS, TCP, addresses, block, deployment, host_daemon, pods, policy, port, rule
 
 from istio_netpol.model.flows import AnyPeer, HostPeer, PodsPeer
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import RuleRef
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 CART = deployment("shop/cart")
 

@@ -3,9 +3,9 @@
 from tests.values import EGRESS, INGRESS, TCP, addresses, deny_all, deployment, host_daemon, policy, rule
 
 from istio_netpol.model.flows import AnyPeer, PodsPeer
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, Verdict
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 CART, DB = deployment("shop/cart"), deployment("data/db")
 

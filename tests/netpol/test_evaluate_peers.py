@@ -6,8 +6,8 @@ from tests.values import TCP, deployment, host_daemon, namespace, namespaces, po
 from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector, namespace_named
 from istio_netpol.model.policies import PolicyPeer
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 DB = deployment("data/db")
 CART = deployment("shop/cart", app="cart", tier="web")

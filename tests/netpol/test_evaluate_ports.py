@@ -16,9 +16,9 @@ from tests.values import (
 )
 
 from istio_netpol.model.flows import PodsPeer
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import ContainerPort
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 CART = deployment("shop/cart", ContainerPort(1, "http"))
 DB = deployment("data/db", ContainerPort(8080, "http"), ContainerPort(5353, "dns", UDP))

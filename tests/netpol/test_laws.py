@@ -13,10 +13,10 @@ from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.model.flows import AddressPeer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.connectivity import connections
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 PROBES = [(protocol, port) for protocol in Protocol for port in some.PROBED_PORTS]
 

@@ -15,7 +15,7 @@ from tests.scenarios.scenario import Scenario
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 NAMES = scenarios.names()
 FINISHED = [name for name in NAMES if (scenarios.FOLDER / name / "policies").is_dir()]

@@ -23,11 +23,11 @@ from istio_netpol.analysis.impact import Impact, review_change
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
-from istio_netpol.model.contents import say_the_same
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.contents import say_the_same
 
 SOURCE = "the request"
 KNOWN = Impact()

@@ -21,8 +21,8 @@ from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import Judged
+from istio_netpol.state.snapshot import Snapshot
 
 Objects = Sequence[Any]
 """Decoded objects, in any order."""

@@ -16,10 +16,10 @@ from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Reach, openings_of
 from istio_netpol.remedies.policy_writer import Draft, PolicyWriter, Unmendable, written
+from istio_netpol.state.snapshot import Snapshot
 
 DISPENSABLE = frozenset({FlowKind.SCRAPE, FlowKind.TRACING})
 """Flows whose loss costs observability, not traffic: warnings."""

@@ -7,9 +7,9 @@ from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.services import Service
-from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.namespace import NamespaceObjects
+from istio_netpol.state.snapshot import Snapshot
 
 
 def cluster_addresses(snapshot: Snapshot, view: MeshView) -> AddressSet:
@@ -26,7 +26,7 @@ def cluster_addresses(snapshot: Snapshot, view: MeshView) -> AddressSet:
     return AddressSet.union(found)
 
 
-def _addresses_in(shard: Shard) -> tuple[AddressSet, ...]:
+def _addresses_in(shard: NamespaceObjects) -> tuple[AddressSet, ...]:
     texts: list[str] = []
     for node in shard.of_type(NodeAddresses):
         texts += [str(address) for address in node.addresses] + list(node.pod_cidrs)

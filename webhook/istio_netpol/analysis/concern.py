@@ -13,8 +13,8 @@ from istio_netpol.model.mesh import DestinationRule, Gateway, ServiceEntry
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointSlice
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.flow_table import FlowTable

@@ -7,9 +7,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from istio_netpol.model.pod_classes import INSTANCE_LABELS
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.pod_classes import INSTANCE_LABELS
+from istio_netpol.state.snapshot import Snapshot
 
 PodClass = tuple[Hashable, ...]
 

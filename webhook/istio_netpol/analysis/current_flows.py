@@ -10,7 +10,7 @@ from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.flows.cache import Known
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.snapshot import home_of
+from istio_netpol.state.snapshot import home_of
 
 
 class CurrentFlows:

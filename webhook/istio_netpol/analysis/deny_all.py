@@ -6,7 +6,7 @@ from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 ASSUMED_NAME = "assumed-deny-all"
 

@@ -22,12 +22,12 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import Judged, SideVerdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.remedies.denied_sides import openings_of
 from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
+from istio_netpol.state.snapshot import Snapshot
 
 
 def explain(

@@ -19,8 +19,8 @@ from istio_netpol.istio.mesh_view import MeshView, Use
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from istio_netpol.analysis.judge import HostTrouble
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.remedies.denied_sides import Reach, openings_of
 from istio_netpol.remedies.policy_writer import PolicyWriter
+from istio_netpol.state.snapshot import Snapshot
 
 
 def generate(

@@ -19,10 +19,10 @@ from istio_netpol.model.mesh import RequestAuthentication
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.remedies.denied_sides import reach_of
 from istio_netpol.remedies.pod_selector import newly_isolated
+from istio_netpol.state.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from istio_netpol.flows.cache import Known
 from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import OPEN, Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

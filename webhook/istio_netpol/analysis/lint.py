@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort, PolicyRule
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 IN_POD_PORTS = {
     15000: "Envoy's administration interface",

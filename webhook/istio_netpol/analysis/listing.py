@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from istio_netpol.analysis.results import Connection
 from istio_netpol.istio.injected_pods import as_injected
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.connectivity import connections as pairs
+from istio_netpol.state.snapshot import Snapshot
 
 
 def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False) -> Iterator[Connection]:

@@ -10,9 +10,9 @@ from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, Peer, PodsPeer
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.services import Service
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import Snapshot
 
 SHAPES = (
     "a peer is namespace/workload, namespace/Kind/workload, namespace/pod or an IP address; "

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from istio_netpol.istio.catalogue import CATALOGUE
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import Snapshot
 
 Key = tuple[str, str, str, str]
 

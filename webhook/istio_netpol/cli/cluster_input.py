@@ -11,7 +11,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 PATIENCE_SECONDS = 5.0
 """How long a kind may fail to be listed: an API server that is just starting gets a second try."""

@@ -20,7 +20,7 @@ from istio_netpol.cli.options import (
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
     from istio_netpol.model.policies import NetworkPolicy
-    from istio_netpol.model.snapshot import Snapshot
+    from istio_netpol.state.snapshot import Snapshot
 
 
 class OutputFolder(click.Path):

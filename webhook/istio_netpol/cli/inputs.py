@@ -18,8 +18,8 @@ from istio_netpol.manifests.load import Loaded, load
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.report.places import STANDARD_INPUT
+from istio_netpol.state.snapshot import Snapshot
 
 DEFAULT_NAMESPACE = "default"
 """Where kubectl puts objects that name no namespace."""

@@ -10,8 +10,8 @@ from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.server.folder_store import FolderStore
+from istio_netpol.state.snapshot import Snapshot
 
 
 def write_files(policies: Sequence[NetworkPolicy], folder: Path) -> tuple[int, list[str]]:

@@ -18,7 +18,7 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode, Settings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 LOOKUP_SECONDS = 10.0
 """How long all lookups of one evaluation may take."""

@@ -18,9 +18,9 @@ from istio_netpol.model.mesh import (
     WorkloadEntry,
 )
 from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service, ServicePort
-from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.namespace import NamespaceObjects
+from istio_netpol.state.snapshot import Snapshot
 
 _LONGEST_CHAIN = 4
 """ExternalNames that are followed from one name to the next; a ring of them ends here."""
@@ -196,7 +196,7 @@ def target_on(pod: Workload, port: ServicePort) -> int | None:
     return next(iter(pod.named_port(port.target, port.protocol)), None)
 
 
-def _services_by_label(shard: Shard) -> tuple[dict[tuple[str, str], list[Service]], ...]:
+def _services_by_label(shard: NamespaceObjects) -> tuple[dict[tuple[str, str], list[Service]], ...]:
     """The Services with a selector by one pair of it."""
     found: dict[tuple[str, str], list[Service]] = {}
     for each in shard.of_type(Service):
@@ -205,7 +205,7 @@ def _services_by_label(shard: Shard) -> tuple[dict[tuple[str, str], list[Service
     return (found,) if found else ()
 
 
-def _slices_by_service(shard: Shard) -> tuple[dict[str, list[EndpointSlice]], ...]:
+def _slices_by_service(shard: NamespaceObjects) -> tuple[dict[str, list[EndpointSlice]], ...]:
     found: dict[str, list[EndpointSlice]] = {}
     for each in shard.of_type(EndpointSlice):
         found.setdefault(each.service, []).append(each)

@@ -18,8 +18,8 @@ from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import MeshConfig
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import Snapshot
 
 ISTIOD = Selector.of({"app": "istiod"})
 NODE_LOCAL_DNS = Selector.of({"k8s-app": "node-local-dns"})

@@ -15,9 +15,9 @@ from istio_netpol.model.mesh import Gateway
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import ContainerPort, Workload
+from istio_netpol.state.namespace import NamespaceObjects
+from istio_netpol.state.snapshot import Snapshot
 
 TEMPLATES_KEY = "inject.istio.io/templates"
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
@@ -202,7 +202,7 @@ def is_egress_gateway(workload: Workload) -> bool:
     return "egress" in workload.labels.get("istio", "") or "egress" in workload.labels.get("app", "")
 
 
-def _gateway_selectors(shard: Shard) -> tuple[tuple[_Pair, ...], ...]:
+def _gateway_selectors(shard: NamespaceObjects) -> tuple[tuple[_Pair, ...], ...]:
     selectors = {tuple(sorted(each.selector.items())) for each in shard.of_type(Gateway) if each.selector}
     return tuple(sorted(selectors))
 

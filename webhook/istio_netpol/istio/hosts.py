@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh import DestinationRule, ServiceEntry
 from istio_netpol.model.services import Service
-from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.namespace import NamespaceObjects
+from istio_netpol.state.snapshot import Snapshot
 
 
 class Hosts:
@@ -121,7 +121,7 @@ def _patterns(host: str) -> Iterator[str]:
     yield "*"
 
 
-def _entries_by_host(shard: Shard) -> Mapping[str, Sequence[ServiceEntry]]:
+def _entries_by_host(shard: NamespaceObjects) -> Mapping[str, Sequence[ServiceEntry]]:
     found: dict[str, list[ServiceEntry]] = {}
     for entry in shard.of_type(ServiceEntry):
         for host in entry.hosts:

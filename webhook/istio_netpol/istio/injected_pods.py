@@ -12,8 +12,8 @@ from dataclasses import replace
 from istio_netpol.istio.injection import injection_of
 from istio_netpol.istio.injectors import Injectors
 from istio_netpol.model.settings import MeshSettings
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import Snapshot
 
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
 

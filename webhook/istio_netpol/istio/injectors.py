@@ -10,8 +10,8 @@ from functools import cached_property
 
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh import InjectorConfig, RevisionTag
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import Snapshot
 
 DEFAULT_REVISION = "default"
 JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")

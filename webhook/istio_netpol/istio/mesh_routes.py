@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from istio_netpol.istio.hosts import is_exported
 from istio_netpol.istio.virtual_services import MESH, Leg, legs_of
-from istio_netpol.model.indexes import Index
 from istio_netpol.model.mesh import VirtualService
+from istio_netpol.state.indexes import Index
 
 if TYPE_CHECKING:
     from istio_netpol.istio.mesh_view import MeshView

@@ -14,14 +14,14 @@ from istio_netpol.istio.injectors import Injectors
 from istio_netpol.istio.stand_ins import StandIns
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
-from istio_netpol.model.indexes import Index
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.mesh import Gateway, MeshConfig, ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.shard import Shard
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.indexes import Index
+from istio_netpol.state.namespace import NamespaceObjects
+from istio_netpol.state.snapshot import Snapshot
 
 T = TypeVar("T")
 Use = tuple[str, str, str]
@@ -91,7 +91,7 @@ class MeshView:
         """The Services that carry a label, or whose namespace does, sorted by namespace and name."""
         self._use("Service", "", "")
 
-        def carrying(shard: Shard) -> tuple[Service, ...]:
+        def carrying(shard: NamespaceObjects) -> tuple[Service, ...]:
             own = label in shard.namespace.labels
             return tuple(each for each in shard.of_type(Service) if own or label in each.labels)
 

@@ -16,9 +16,9 @@ from istio_netpol.kube.discovery import Resource, served
 from istio_netpol.kube.objects import Name, Received
 from istio_netpol.kube.reflector import Reflector, Scope
 from istio_netpol.manifests.decode import DECODERS
-from istio_netpol.model.contents import say_the_same
-from istio_netpol.model.interfaces import SourceState
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.contents import say_the_same
+from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.source import SourceState
 
 DISCOVERY_SECONDS = 30.0
 """How often the API server is asked which kinds it serves: how late a new CRD is noticed. A watch that breaks

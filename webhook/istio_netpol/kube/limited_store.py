@@ -11,7 +11,7 @@ from istio_netpol.model.interfaces import PolicyStore, StoreResult
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import AdmissionSettings
-from istio_netpol.model.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 BURST_SECONDS = 10.0
 """A namespace that has been quiet may write at once what it may write in so long: a whole folder, say."""

@@ -1,2 +1,2 @@
 """Frozen values that every other layer speaks: labels, ports, addresses, workloads, policies, mesh
-objects, flows, findings, snapshot."""
+objects, flows, findings."""

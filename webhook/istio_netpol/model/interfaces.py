@@ -1,5 +1,5 @@
-"""The seams of the pure core: where objects come from and where generated policies go. Host names: see
-`resolution`."""
+"""The seams of the pure core: where generated policies go. Where objects come from: see `state.source`; host
+names: see `resolution`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """The newest good snapshot. `problems` say why a newer one could not be read; `age` is seconds since
-    the source was last seen good."""
-
-    snapshot: Snapshot
-    synced: bool
-    age: float
-    problems: tuple[str, ...] = ()
-
-
-class ClusterSource(Protocol):
-    """Where the objects of a cluster come from: a folder, the Kubernetes API."""
-
-    def state(self) -> SourceState:
-        """Returns at once, from memory; never raises."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.policies import PolicyPeer
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.address_line import WorkloadAddresses
 from istio_netpol.netpol.masks import LabelMasks, Mask, positions, union
+from istio_netpol.state.snapshot import Snapshot
 
 PortName = tuple[str, Protocol]
 

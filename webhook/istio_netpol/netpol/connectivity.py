@@ -15,12 +15,12 @@ from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.services import EndpointSlice, Service
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.netpol.address_line import FIRST_IPV6, Stretches, address_at
 from istio_netpol.netpol.cluster_masks import ClusterMasks
 from istio_netpol.netpol.masks import Cells, Mask, positions
 from istio_netpol.netpol.port_sets import NOTHING, PortSets
 from istio_netpol.netpol.profiles import Profile, Profiles
+from istio_netpol.state.snapshot import Snapshot
 
 
 class Allowed(NamedTuple):

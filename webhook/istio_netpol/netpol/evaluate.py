@@ -14,11 +14,11 @@ from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, Verdict
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import addresses_of, covers, names_pod
 from istio_netpol.netpol.ports import admits_port
+from istio_netpol.state.snapshot import Snapshot
 
 _ALL_OPEN = Verdict()
 _ByAddress = list[tuple[RuleRef, AddressSet]]

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, Address, AddressSet
 from istio_netpol.model.policies import PolicyPeer
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import Snapshot
 
 
 def names_pod(peer: PolicyPeer, policy_namespace: str, pod: Workload, snapshot: Snapshot) -> bool:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from istio_netpol.model.addresses import ALL_ADDRESSES, AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.address_line import LAST, Stretches, stretches
 from istio_netpol.netpol.cluster_masks import ClusterMasks
 from istio_netpol.netpol.masks import Cells, Mask, overlay
 from istio_netpol.netpol.port_sets import EVERY_PORT, PortSets
 from istio_netpol.netpol.ports import names, opened
+from istio_netpol.state.snapshot import Snapshot
 
 _Isolating = tuple[NetworkPolicy, ...]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.pod_classes import INSTANCE_LABELS
 from istio_netpol.model.policies import Direction
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.pod_classes import INSTANCE_LABELS
+from istio_netpol.state.snapshot import Snapshot
 
 INJECTED_LABELS = frozenset(
     {

@@ -19,10 +19,10 @@ from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Workload
 from istio_netpol.remedies.denied_sides import Opening
 from istio_netpol.remedies.pod_selector import newly_isolated, selector_of
+from istio_netpol.state.snapshot import Snapshot
 
 PER_NAMESPACE_KINDS = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.DNS})
 """Flows that pods of one namespace need alike, for `--per-namespace`."""

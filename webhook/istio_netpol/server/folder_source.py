@@ -16,10 +16,10 @@ from istio_netpol.errors import Problem, ToolError
 from istio_netpol.manifests.load import Loaded, joined, load
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.read import read_documents
-from istio_netpol.model.interfaces import SourceState
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.server.folder_files import Mark, Marks, marks_of
 from istio_netpol.server.folder_store import GENERATED
+from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.source import SourceState
 
 DEFAULT_NAMESPACE = "default"
 RETRY_SECONDS = 10.0

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from istio_netpol.model.interfaces import SourceState, StoreResult
+from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.server.reviewer import Answer
+from istio_netpol.state.source import SourceState
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from istio_netpol.model.interfaces import SourceState
+from istio_netpol.state.source import SourceState
 
 
 @dataclass(frozen=True, slots=True)

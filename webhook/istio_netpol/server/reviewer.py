@@ -15,10 +15,10 @@ from istio_netpol.admission.opt_in import patch_of
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
-from istio_netpol.model.contents import say_the_same
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
+from istio_netpol.state.contents import say_the_same
 
 LOOKUP_SECONDS = 3.0
 """How long all lookups of one review may take; the API server waits ten unless told otherwise."""

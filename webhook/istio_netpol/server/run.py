@@ -21,7 +21,6 @@ from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.limited_store import LimitedStore, owned_beside
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
-from istio_netpol.model.interfaces import SourceState
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.app import create_app
@@ -37,6 +36,7 @@ from istio_netpol.server.reviewer import Reviewer
 from istio_netpol.server.serving import Endpoint, WebhookServer
 from istio_netpol.server.tls import ServingCertificate
 from istio_netpol.server.watch import Watch
+from istio_netpol.state.source import SourceState
 
 
 @dataclass(frozen=True, slots=True)

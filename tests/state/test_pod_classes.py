@@ -7,8 +7,8 @@ from tests.values import address, deployment, policy
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import ContainerPort, Owner, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 HTTP = ContainerPort(8080, "http")
 

@@ -10,11 +10,11 @@ from collections import ChainMap
 from collections.abc import Callable, Container, Iterable
 from functools import cached_property
 
-from istio_netpol.model.label_index import LabelIndex
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.pod_classes import LONGEST_OWNERSHIP, Key, Members, classes_of_family, root_of
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.label_index import LabelIndex
+from istio_netpol.state.pod_classes import LONGEST_OWNERSHIP, Key, Members, classes_of_family, root_of
 
 Classes = tuple[Workload, ...]
 

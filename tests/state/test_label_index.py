@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.strategies import labels, selectors
 
-from istio_netpol.model.label_index import LabelIndex
 from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.state.label_index import LabelIndex
 
 
 @given(st.lists(labels, max_size=8), selectors)

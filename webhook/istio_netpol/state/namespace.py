@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from istio_netpol.model.class_index import ChangedClassIndex, ClassIndex
-from istio_netpol.model.contents import say_the_same
-from istio_netpol.model.label_index import PolicyIndex
 from istio_netpol.model.labels import Labels, Selector
-from istio_netpol.model.pod_classes import INSTANCE_LABELS, Key, root_of
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
+from istio_netpol.state.class_index import ChangedClassIndex, ClassIndex
+from istio_netpol.state.contents import say_the_same
+from istio_netpol.state.label_index import PolicyIndex
+from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, root_of
 
 T = TypeVar("T")
 Objects = Mapping[type, Mapping[Key, Any]]
@@ -35,7 +35,7 @@ _MOST_CHANGES = 64
 """Changed members with which an earlier index is still used; one of its own is cheaper then."""
 
 
-class Shard:
+class NamespaceObjects:
     """The objects of one namespace by type, then by kind and name. Never changes."""
 
     def __init__(
@@ -54,10 +54,10 @@ class Shard:
         self._policy_index: PolicyIndex | None = None
 
     @classmethod
-    def of(cls, implied: Namespace, members: Iterable[Any]) -> Shard:
+    def of(cls, implied: Namespace, members: Iterable[Any]) -> NamespaceObjects:
         return cls(implied, {}).with_changes(members, ())
 
-    def with_changes(self, put: Iterable[Any], remove: Iterable[Any]) -> Shard:
+    def with_changes(self, put: Iterable[Any], remove: Iterable[Any]) -> NamespaceObjects:
         """The shard after members were stored or deleted; only the types that change are copied."""
         namespace, changed = self.namespace, {}
         instance_keys = dict(self._instance_keys)
@@ -79,7 +79,7 @@ class Shard:
             else:
                 changed[type_].pop(key, None)
         kept = self._kept_after(touched)
-        return Shard(namespace, {**self._objects, **changed}, instance_keys, kept)
+        return NamespaceObjects(namespace, {**self._objects, **changed}, instance_keys, kept)
 
     def _kept_after(self, touched: Mapping[type, set[Key]]) -> _Kept:
         """What later shards may go by: our own indexes, or those that we went by ourselves."""

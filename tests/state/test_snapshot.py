@@ -12,8 +12,8 @@ from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
-from istio_netpol.model.snapshot import Snapshot
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.snapshot import Snapshot
 
 POLICY_NAMES = ("p1", "p0")
 SELECTORS = (EVERYTHING, Selector.of({"app": "x"}), Selector.of({"team": "x"}), namespace_named("ns-a"))

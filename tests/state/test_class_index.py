@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from istio_netpol.model.class_index import ChangedClassIndex, ClassIndex
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, Owner, Workload
+from istio_netpol.state.class_index import ChangedClassIndex, ClassIndex
 
 NAMES = ("web", "web-abc", "web-abc-1", "web-abc-2")
 CONTROLLERS = ("Deployment", "ReplicaSet", "Job")

@@ -1,8 +1,8 @@
 """An immutable, indexed view of a cluster.
 
-A `Snapshot` is a mapping of namespaces to `Shard`s. A change copies the outer mapping and the shards that
-it touches, nothing else; answers that span namespaces are kept per namespace, so that a change makes only
-its own namespaces' part of them stale.
+A `Snapshot` maps namespaces to their `NamespaceObjects`. A change copies the outer mapping and the objects
+of the namespaces that it touches, nothing else; answers that span namespaces are kept per namespace, so
+that a change makes only its own namespaces' part of them stale.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from istio_netpol.model.indexes import Index
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
-from istio_netpol.model.shard import Shard
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
+from istio_netpol.state.indexes import Index
+from istio_netpol.state.namespace import NamespaceObjects
 
 T = TypeVar("T")
 Answers = dict[str, tuple[Any, ...]]
@@ -78,7 +78,7 @@ class Snapshot:
 
     def __init__(
         self,
-        shards: Mapping[str, Shard],
+        shards: Mapping[str, NamespaceObjects],
         spreads: Mapping[Any, Spread] | None = None,
         origin: Snapshot | None = None,
         changes: Changes | None = None,
@@ -96,7 +96,10 @@ class Snapshot:
         for each in objects:
             grouped.setdefault(home_of(each), []).append(each)
         return cls(
-            {name: Shard.of(implied_namespace(name), members) for name, members in sorted(grouped.items())}
+            {
+                name: NamespaceObjects.of(implied_namespace(name), members)
+                for name, members in sorted(grouped.items())
+            }
         )
 
     def with_changes(self, put: Iterable[Any] = (), remove: Iterable[Any] = ()) -> Snapshot:
@@ -112,7 +115,7 @@ class Snapshot:
         for name in puts.keys() | removes.keys():
             members = puts.get(name, []), removes.get(name, [])
             before = shards.get(name)
-            after = (before or Shard.of(implied_namespace(name), ())).with_changes(*members)
+            after = (before or NamespaceObjects.of(implied_namespace(name), ())).with_changes(*members)
             changes[name] = frozenset(type(each) for part in members for each in part) if before else None
             if after.object_count:
                 shards[name] = after
@@ -140,8 +143,8 @@ class Snapshot:
         shard = self._shards.get(name)
         return shard.namespace if shard else implied_namespace(name)
 
-    def shard(self, namespace: str) -> Shard:
-        return self._shards.get(namespace) or Shard.of(implied_namespace(namespace), ())
+    def shard(self, namespace: str) -> NamespaceObjects:
+        return self._shards.get(namespace) or NamespaceObjects.of(implied_namespace(namespace), ())
 
     def find(self, type_: type[T], namespace: str, name: str, kind: str = "") -> T | None:
         """The object of a type by name; `kind` tells apart types that stand for several kinds."""
@@ -218,7 +221,7 @@ class Snapshot:
         return frozenset(name for name in answers if name != CLUSTER_SCOPE)
 
     def by_namespace(
-        self, key: str, types: tuple[type, ...], compute: Callable[[Shard], tuple[Any, ...]]
+        self, key: str, types: tuple[type, ...], compute: Callable[[NamespaceObjects], tuple[Any, ...]]
     ) -> Mapping[str, tuple[Any, ...]]:
         """What each namespace adds to an answer, where it adds anything; kept under `key` across changes
         of other namespaces and other types.
@@ -232,7 +235,7 @@ class Snapshot:
         self,
         key: str,
         types: tuple[type, ...],
-        compute: Callable[[Shard], Mapping[str, Sequence[T]]],
+        compute: Callable[[NamespaceObjects], Mapping[str, Sequence[T]]],
         names: Sequence[str],
     ) -> Iterator[T]:
         """What all namespaces have under these names, sorted by namespace, without asking each of them.
@@ -249,7 +252,7 @@ class Snapshot:
     def by_key(self, index: Index, keys: Sequence[str]) -> Iterator[Any]:
         """What all namespaces have under these keys of an index, sorted by namespace."""
 
-        def compute(shard: Shard) -> Mapping[str, Sequence[Any]]:
+        def compute(shard: NamespaceObjects) -> Mapping[str, Sequence[Any]]:
             found: dict[str, list[Any]] = {}
             for each in shard.of_type(index.type):
                 for key in index.keys_of(each):
@@ -288,7 +291,7 @@ class Snapshot:
         self,
         key: Any,
         types: tuple[type, ...],
-        compute: Callable[[Shard], tuple[Any, ...]],
+        compute: Callable[[NamespaceObjects], tuple[Any, ...]],
         *,
         named: bool = False,
     ) -> Spread:
@@ -303,7 +306,7 @@ class Snapshot:
         self,
         key: Any,
         types: tuple[type, ...],
-        compute: Callable[[Shard], tuple[Any, ...]],
+        compute: Callable[[NamespaceObjects], tuple[Any, ...]],
         *,
         named: bool = False,
     ) -> Spread:

@@ -1,0 +1,27 @@
+"""The seam of the pure core where objects come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from istio_netpol.state.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The newest good snapshot. `problems` say why a newer one could not be read; `age` is seconds since
+    the source was last seen good."""
+
+    snapshot: Snapshot
+    synced: bool
+    age: float
+    problems: tuple[str, ...] = ()
+
+
+class ClusterSource(Protocol):
+    """Where the objects of a cluster come from: a folder, the Kubernetes API."""
+
+    def state(self) -> SourceState:
+        """Returns at once, from memory; never raises."""
+        ...
