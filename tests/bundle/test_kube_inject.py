@@ -18,8 +18,8 @@ from tests.bundle.istio_manifests import rendered
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
-from istio_netpol.istio.injection import injection_of
-from istio_netpol.istio.injectors import Injectors
+from istio_netpol.istio.view.injection import injection_of
+from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import MeshSettings

@@ -12,8 +12,8 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
-from istio_netpol.istio.injection import injection_of
-from istio_netpol.istio.injectors import Injectors
+from istio_netpol.istio.view.injection import injection_of
+from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload

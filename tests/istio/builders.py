@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.values import address, deployment
 
-from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.istio.rule import Rule
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import RequiredFlow

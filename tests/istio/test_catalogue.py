@@ -6,7 +6,7 @@ from tests.istio.builders import coredns, istiod, labelled, view
 from tests.values import deny_all, namespace
 
 from istio_netpol.istio.catalogue import CATALOGUE, outcomes_of
-from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import AdmissionSettings, Settings

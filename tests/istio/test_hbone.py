@@ -20,10 +20,10 @@ from tests.istio.outcomes import (
 )
 from tests.values import UDP, deployment, namespace
 
-from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.hbone import reached, wire_port
-from istio_netpol.istio.mesh_view import MeshView
 from istio_netpol.istio.rules.hbone import RULE
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, PodsPeer
 from istio_netpol.model.settings import Settings

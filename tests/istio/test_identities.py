@@ -14,7 +14,7 @@ from istio_netpol.istio.identities import (
     service_account_matches,
     trust_domains,
 )
-from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 

@@ -9,7 +9,7 @@ import pytest
 from tests.istio.builders import ingress_gateway, labelled, ref, view
 from tests.values import namespace
 
-from istio_netpol.istio.mesh_view import Injection
+from istio_netpol.istio.view.mesh_view import Injection
 from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.mesh import InjectorConfig, RevisionTag
 from istio_netpol.model.settings import MeshSettings, Settings

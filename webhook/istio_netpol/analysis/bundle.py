@@ -10,8 +10,8 @@ from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.narrowing import Uses, broad_findings
 from istio_netpol.analysis.results import Report
-from istio_netpol.istio.gateways import is_egress_gateway
-from istio_netpol.istio.stand_ins import ASSUMED
+from istio_netpol.istio.view.gateways import is_egress_gateway
+from istio_netpol.istio.view.stand_ins import ASSUMED
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.gateway_api import KubernetesGateway

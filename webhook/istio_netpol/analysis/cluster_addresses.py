@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.mesh import NodeAddresses

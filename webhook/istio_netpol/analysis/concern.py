@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from istio_netpol.analysis.subjects import Key, subjects_in
-from istio_netpol.istio.gateways import GATEWAY_NAME_LABEL
-from istio_netpol.istio.hosts import overlap
-from istio_netpol.istio.mesh_view import MeshView, Use
+from istio_netpol.istio.view.gateways import GATEWAY_NAME_LABEL
+from istio_netpol.istio.view.mesh_view import MeshView, Use
+from istio_netpol.istio.view.names import overlap
 from istio_netpol.model.mesh import DestinationRule, Gateway, ServiceEntry
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef

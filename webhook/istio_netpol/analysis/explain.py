@@ -11,9 +11,9 @@ from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.istio.backends import Backend
-from istio_netpol.istio.injected_pods import as_injected
-from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.injected_pods import as_injected
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow

@@ -14,8 +14,8 @@ from istio_netpol.analysis.hosts import HostLimits
 from istio_netpol.analysis.postings import Postings
 from istio_netpol.analysis.subjects import Key, subjects_in, subjects_named
 from istio_netpol.istio.catalogue import outcomes_of
-from istio_netpol.istio.injected_pods import as_injected, with_injected
-from istio_netpol.istio.mesh_view import MeshView, Use
+from istio_netpol.istio.view.injected_pods import as_injected, with_injected
+from istio_netpol.istio.view.mesh_view import MeshView, Use
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings

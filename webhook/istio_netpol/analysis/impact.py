@@ -11,8 +11,8 @@ from istio_netpol.analysis.concern import Concern
 from istio_netpol.analysis.flow_table import NOTHING, FlowTable, needs_of
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.subjects import Key, subjects_named
-from istio_netpol.istio.injected_pods import as_injected, with_injected
-from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.istio.view.injected_pods import as_injected, with_injected
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import RequestAuthentication

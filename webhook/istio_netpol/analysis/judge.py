@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from istio_netpol.analysis.flow_table import namespaces_of
 from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.flows.cache import Known
-from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.verdicts import OPEN, Judged, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.analysis.results import Connection
-from istio_netpol.istio.injected_pods import as_injected
+from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.model.settings import Settings
 from istio_netpol.netpol.connectivity import connections as pairs
 from istio_netpol.state.snapshot import Snapshot

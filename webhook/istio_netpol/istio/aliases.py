@@ -8,13 +8,9 @@ Source: `resolveServiceAliases` in `pilot/pkg/model/push_context.go`, Istio 1.31
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.services import Service
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def aliased(service: Service, namespace: str, view: MeshView) -> Service | ServiceEntry | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.identities import (
     ANY,
@@ -15,13 +14,11 @@ from istio_netpol.istio.identities import (
     service_account_matches,
     trust_domains,
 )
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, AddressSet
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.mesh import AuthorizationSource
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.rules import (
@@ -25,9 +25,7 @@ from istio_netpol.istio.rules import (
     tracing,
     webhook_from_apiserver,
 )
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
+from istio_netpol.istio.view.mesh_view import MeshView
 
 CATALOGUE: tuple[Rule, ...] = (
     proxy_to_istiod.RULE,

@@ -8,7 +8,6 @@ annotation `istio-netpol.io/called-by` or by an ALLOW AuthorizationPolicy that n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.identities import (
     is_excluded,
@@ -16,13 +15,11 @@ from istio_netpol.istio.identities import (
     principal_matches,
     service_account_matches,
 )
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationSource
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def consents(

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
-from istio_netpol.istio.gateways import is_labelled_gateway
 from istio_netpol.istio.hbone import reached
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.gateways import is_labelled_gateway
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 @dataclass(frozen=True, slots=True)

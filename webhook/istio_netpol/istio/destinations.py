@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.aliases import aliased, no_such_alias
-from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.labels import Labels
@@ -16,9 +16,6 @@ from istio_netpol.model.mesh import Destination, ServiceEntry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 @dataclass(frozen=True, slots=True)

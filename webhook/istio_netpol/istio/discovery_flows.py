@@ -8,16 +8,13 @@ comes from there (`CA_ADDR` in `injection-template.yaml`, `gateway-injection-tem
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.backends import Backend
-from istio_netpol.istio.injection import is_ztunnel
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def discovery_flows(

@@ -13,17 +13,14 @@ opts in, none without a virtual IP).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.backends import Backend
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import Peer, PodsPeer
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 HBONE_PORT = 15008
 USE_WAYPOINT = "istio.io/use-waypoint"

@@ -4,13 +4,10 @@ entry means."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.mesh import AuthorizationSource
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 DEFAULT_TRUST_DOMAIN = "cluster.local"
 """Stands for the mesh's own trust domain, whatever that is called

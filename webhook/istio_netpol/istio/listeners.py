@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from istio_netpol.istio.backends import target_on
-from istio_netpol.istio.gateways import is_injected_gateway
+from istio_netpol.istio.view.backends import target_on
+from istio_netpol.istio.view.gateways import is_injected_gateway
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 CLASSIC_TARGETS = {80: 8080, 443: 8443}
 """What the `istio-ingress` chart, istioctl and Kyma put behind the gateway Service's ports."""

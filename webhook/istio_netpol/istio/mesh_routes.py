@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.hosts import is_exported
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.view.names import is_exported
 from istio_netpol.istio.virtual_services import MESH, Leg, legs_of
 from istio_netpol.model.mesh import VirtualService
 from istio_netpol.state.indexes import Index
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def mesh_legs(view: MeshView, host: str, namespace: str) -> tuple[Leg, ...]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.hbone import reached
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.mesh import ExtensionProvider, ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def find_provider(view: MeshView, client: Workload, name: str) -> ExtensionProvider | None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, RequiredFlow
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 Outcome = RequiredFlow | Finding
 """A rule yields flows, and findings where no flow can be named (`unknown-destination`, `consent-missing`

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from istio_netpol.istio.hbone import waypoint_pods
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import TargetRef
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 GATEWAY_API_GROUP = "gateway.networking.k8s.io"
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.mesh import Sidecar
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def sidecar_of(view: MeshView, workload: Workload) -> Sidecar | None:

@@ -7,14 +7,11 @@ own, its namespace's, the root namespace's (istio.io/latest/docs/reference/confi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.selection import enforcing_proxies
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.mesh import MeshConfig, Telemetry
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 Section = Callable[[Telemetry], bool]
 """Whether a Telemetry has the section that a rule is about."""

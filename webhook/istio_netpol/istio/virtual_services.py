@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.hosts import is_exported, overlap
 from istio_netpol.istio.unnamed import not_granted, unknown
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.view.names import is_exported, overlap
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.mesh import Destination, Gateway, GatewayServer, Route, VirtualService
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 MESH = "mesh"
 """The name that stands for all sidecars."""

@@ -9,19 +9,16 @@ administrators write, so their Services count as agreed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.provider_targets import find_provider, provider_backends
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import is_mesh_wide
 from istio_netpol.istio.telemetry_scope import applicable, decided_by
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import ExtensionProvider, MeshConfig, Telemetry
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 _SENDING = frozenset({"envoyOtelAls", "envoyHttpAls", "envoyTcpAls"})
 """The kinds of providers that get access logs over the network."""

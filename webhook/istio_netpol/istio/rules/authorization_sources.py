@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.authorized_clients import Unreadable, clients_of
 from istio_netpol.istio.hbone import HBONE_PORT, wire_port
@@ -22,13 +21,11 @@ from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import Target, is_mesh_wide, targets
 from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:

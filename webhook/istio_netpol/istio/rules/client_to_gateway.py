@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.gateways import is_egress_gateway, is_waypoint
 from istio_netpol.istio.listeners import listener_port
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.gateways import is_egress_gateway, is_waypoint
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.mesh import Gateway
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 CLIENTS = AnyPeer("clients of the gateway")
 NOT_FOR_CLIENTS = frozenset({"HBONE", "UDP"})

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.calls import (
     FIELD,
     AddressCall,
@@ -26,15 +24,14 @@ from istio_netpol.istio.destinations import answers as route_answers
 from istio_netpol.istio.mesh_routes import mesh_legs
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 @dataclass(frozen=True, slots=True)

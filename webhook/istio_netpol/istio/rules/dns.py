@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.components import component_of
-from istio_netpol.istio.injection import is_ztunnel
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:

@@ -9,17 +9,14 @@ agreed. Pods in ambient mode ask through their waypoint: ztunnel itself has no C
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.provider_targets import find_provider, missing_provider, provider_backends
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import AuthorizationPolicy
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 FIELD = "spec.provider.name"
 

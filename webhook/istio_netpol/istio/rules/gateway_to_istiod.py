@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.discovery_flows import discovery_flows
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 _REASON = "the gateway gets its listeners, routes and certificates from istiod"
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.consent import consents
 from istio_netpol.istio.destinations import Asked, answers
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.virtual_services import Leg, Server, legs_of, servers_of
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import VirtualService
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def outcomes(service: VirtualService, view: MeshView) -> Iterator[Outcome]:

@@ -10,20 +10,17 @@ follows from the objects that declare it: see `istio/hbone.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.gateways import is_waypoint
 from istio_netpol.istio.hbone import USE_WAYPOINT, waypoint_of, wire_port
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.view.gateways import is_waypoint
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 PROBE_SOURCES = {
     4: AddressPeer(AddressSet.of("169.254.7.127/32")),

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
 from istio_netpol.istio.declared import dialled
 from istio_netpol.istio.hbone import reached
@@ -24,15 +22,14 @@ from istio_netpol.istio.jwks_urls import HostPort, host_port
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import enforcing_proxies
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import JwtRule, RequestAuthentication, ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 DISCOVERY_PATH = "/.well-known/openid-configuration"
 

@@ -9,16 +9,16 @@ serves no UDPRoute (istio/istio issue 54163), and reaches a Service that offers 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.attachment import refusal
-from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.consent import consents
 from istio_netpol.istio.declared import answers
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import not_granted, unknown
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
@@ -32,9 +32,6 @@ from istio_netpol.model.gateway_api import (
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 GATEWAY_API_GROUP = "gateway.networking.k8s.io"
 ISTIO_GROUP = "networking.istio.io"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.discovery_flows import certificate_authority, discovery_flows
-from istio_netpol.istio.injection import is_ztunnel
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.mesh import InjectorConfig
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def outcomes(subject: Workload | InjectorConfig, view: MeshView) -> Iterator[Outcome]:

@@ -8,16 +8,13 @@ of the namespaces that the administrator names, and anybody where none is named.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.injection import is_ztunnel
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 AGENT_PORT, ENVOY_PORT, ISTIOD_PORT = 15020, 15090, 15014
 

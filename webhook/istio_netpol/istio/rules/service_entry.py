@@ -19,21 +19,18 @@ that is what DNS says of the host, and a wildcard host stands for nothing that a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.declared import Declaration, answers, flows_to
-from istio_netpol.istio.hosts import is_exported
 from istio_netpol.istio.mesh_routes import mesh_legs
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.view.names import is_exported
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def outcomes(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:

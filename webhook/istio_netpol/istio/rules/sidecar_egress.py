@@ -10,20 +10,17 @@ selector is the default of every namespace: neither names a need.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from istio_netpol.istio.declared import Declaration, answers, flows_to
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import ServiceEntry, Sidecar
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def outcomes(sidecar: Sidecar, view: MeshView) -> Iterator[Outcome]:

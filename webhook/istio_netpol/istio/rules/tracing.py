@@ -13,9 +13,7 @@ send nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from istio_netpol.istio.backends import Backend
 from istio_netpol.istio.provider_targets import (
     find_provider,
     host_backends,
@@ -26,13 +24,12 @@ from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import is_mesh_wide
 from istio_netpol.istio.telemetry_scope import applicable, decided_by
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import MeshConfig, Telemetry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-
-if TYPE_CHECKING:
-    from istio_netpol.istio.mesh_view import MeshView
 
 
 def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcome]:

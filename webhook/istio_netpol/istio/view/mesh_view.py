@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from istio_netpol.istio.backends import Backend, Backends
-from istio_netpol.istio.control_plane import ControlPlane, DnsTarget
-from istio_netpol.istio.gateways import Gateways
-from istio_netpol.istio.hosts import Hosts
-from istio_netpol.istio.injection import Injection, injection_of, is_captured
-from istio_netpol.istio.injectors import Injectors
-from istio_netpol.istio.stand_ins import StandIns
+from istio_netpol.istio.view.backends import Backend, Backends
+from istio_netpol.istio.view.control_plane import ControlPlane, DnsTarget
+from istio_netpol.istio.view.gateways import Gateways
+from istio_netpol.istio.view.injection import Injection, injection_of, is_captured
+from istio_netpol.istio.view.injectors import Injectors
+from istio_netpol.istio.view.names import Hosts
+from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Selector

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from istio_netpol.istio.injection import injection_of
-from istio_netpol.istio.injectors import Injectors
+from istio_netpol.istio.view.injection import injection_of
+from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot

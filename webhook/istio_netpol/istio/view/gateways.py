@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from istio_netpol.istio.control_plane import ControlPlane
-from istio_netpol.istio.hosts import Hosts
-from istio_netpol.istio.injection import REVISION_LABEL, STATUS_ANNOTATION
-from istio_netpol.istio.stand_ins import StandIns
+from istio_netpol.istio.view.control_plane import ControlPlane
+from istio_netpol.istio.view.injection import REVISION_LABEL, STATUS_ANNOTATION
+from istio_netpol.istio.view.names import Hosts
+from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Operator, Requirement, Selector
 from istio_netpol.model.mesh import Gateway

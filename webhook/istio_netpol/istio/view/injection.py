@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from istio_netpol.istio.injectors import Injectors, canonical_revision
+from istio_netpol.istio.view.injectors import Injectors, canonical_revision
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import MeshSettings

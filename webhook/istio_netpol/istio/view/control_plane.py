@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from istio_netpol.istio.backends import Backend, Backends, target_on
-from istio_netpol.istio.hosts import Hosts
-from istio_netpol.istio.injection import REVISION_LABEL
-from istio_netpol.istio.injectors import canonical_revision
-from istio_netpol.istio.stand_ins import StandIns
+from istio_netpol.istio.view.backends import Backend, Backends, target_on
+from istio_netpol.istio.view.injection import REVISION_LABEL
+from istio_netpol.istio.view.injectors import canonical_revision
+from istio_netpol.istio.view.names import Hosts
+from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
