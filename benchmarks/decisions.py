@@ -30,7 +30,7 @@ EVENT = 1.0
 class ReadOnlyStore:
     """Refuses every policy: decisions are measured, not a disk."""
 
-    def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
+    def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         return tuple(StoreResult(policy, False, "this cluster is read-only") for policy in policies)
 
 

@@ -162,5 +162,5 @@ def test_the_patch_is_in_the_answer() -> None:
 class _Nowhere:
     """A store that nobody should ask."""
 
-    def write(self, policies: Any) -> Any:
+    def write(self, policies: Any, asker: str = "") -> Any:
         raise AssertionError(policies)

@@ -121,22 +121,41 @@ def test_a_policy_of_somebody_else_in_the_place_of_ours_is_reported() -> None:
     assert made.withheld == ("NetworkPolicy ns-a/keys is there already and was not made by istio-netpol",)
 
 
+def routes(team: str, *names: str) -> list[NetworkPolicy]:
+    """What opens the gateways' way to a team's workloads: policies beside the gateways."""
+    return [
+        generated(policy(f"istio-system/{name}", egress=[rule(port(80))]), f"VirtualService/{team}/{name}")
+        for name in names
+    ]
+
+
 def test_a_namespace_gets_no_more_policies_than_its_cap() -> None:
-    """A tenant's thousand objects do not become a thousand policies."""
-    first, second = keys_at("192.0.2.1/32", name="a"), keys_at("192.0.2.9/32", name="b")
+    """A tenant's thousand objects do not become a thousand policies, and do not use up what others may have
+    at the same gateways."""
+    wanted = [*routes("ns-a", "a", "b"), *routes("ns-b", "c")]
     limited = replace(SETTINGS, admission=replace(SETTINGS.admission, max_policies_per_namespace=1))
-    made = plan(needing(first, second), [], NOW, limited)
-    assert acts(made) == [Apply]
-    assert "admission.maxPoliciesPerNamespace" in made.withheld[0]
+    made = plan(needing(*wanted), [], NOW, limited)
+    assert [each.target.name for each in made.actions] == ["a", "c"]
+    assert made.withheld == (
+        "NetworkPolicy istio-system/b is not written: namespace ns-a has asked for 1 generated policies, as "
+        "many as admission.maxPoliciesPerNamespace allows",
+    )
 
 
-def test_namespaces_take_turns() -> None:
-    """A tenant whose objects change all the time delays nobody's policies but their own."""
-    names = ("ns-a", "ns-a", "ns-a", "ns-b", "ns-c")
-    wanted = [generated(deny_all(name)) for name in names]
-    wanted = [replace(each, ref=replace(each.ref, name=f"p{number}")) for number, each in enumerate(wanted)]
+def test_namespaces_that_ask_take_turns() -> None:
+    """A tenant whose objects change all the time delays nobody's policies but their own, wherever these
+    lie."""
+    wanted = [*routes("ns-a", "p0", "p1", "p2"), *routes("ns-b", "p3"), *routes("ns-c", "p4")]
     made = plan(needing(*wanted), [], NOW, SETTINGS)
-    assert [each.target.namespace for each in made.actions] == ["ns-a", "ns-b", "ns-c", "ns-a", "ns-a"]
+    assert [each.target.name for each in made.actions] == ["p0", "p3", "p4", "p1", "p2"]
+
+
+def test_what_one_has_written_delays_nothing_that_another_has_collected() -> None:
+    """Each namespace's own policies open before its old ones close; another's need not wait for that."""
+    wanted = routes("ns-a", "p0", "p1")
+    gone = [present(each, unneeded_since=LONG_AGO) for each in (*routes("ns-a", "a"), *routes("ns-b", "b"))]
+    made = plan(needing(*wanted), gone, NOW, SETTINGS)
+    assert [each.target.name for each in made.actions] == ["p0", "b", "p1", "a"]
 
 
 def augmented(name: str) -> bool:

@@ -14,14 +14,11 @@ from tests.cluster.users import NOBODY
 from tests.kube.following import connection
 from tests.values import EGRESS, policy
 
-from istio_netpol.kube.limited_store import LimitedStore, owned_beside
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.settings import AdmissionSettings
-from istio_netpol.state.snapshot import Snapshot
 
 
 def generated(namespace: str, name: str = "generated", **labels: str) -> NetworkPolicy:
@@ -167,53 +164,3 @@ def test_missing_rights_are_a_refusal_and_no_error(
     assert not result.written
     assert "networkpolicies" in result.refused
     assert LivePolicies(found).read(namespace) is None
-
-
-def test_an_object_that_needs_too_many_policies_gets_none(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path
-) -> None:
-    """The limit of one object holds for all of its policies together, and is named."""
-    limits = AdmissionSettings(max_policies_per_object=2)
-    store = LimitedStore(ClusterStore(connection(control_plane, tmp_path)), limits, lambda _: 0)
-    results = store.write([generated(namespace, f"generated-{number}") for number in range(3)])
-    assert [each.written for each in results] == [False] * 3
-    assert "admission.maxPoliciesPerObject is 2" in results[0].refused
-    assert control_plane.api().request("GET", path(namespace)).object["items"] == []
-
-
-def test_a_namespace_has_only_so_many_generated_policies(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path
-) -> None:
-    """One that is there already may change; another one more is refused."""
-    there = Snapshot.of(
-        [generated(namespace, "one"), generated(namespace, "two"), policy(f"{namespace}/own")]
-    )
-    store = LimitedStore(
-        ClusterStore(connection(control_plane, tmp_path)),
-        AdmissionSettings(max_policies_per_namespace=2),
-        lambda each: owned_beside(each, there),
-    )
-    changed, more = store.write([generated(namespace, "one"), generated(namespace, "three")])
-    assert changed.written
-    assert not more.written
-    assert "admission.maxPoliciesPerNamespace" in more.refused
-
-
-def test_a_tenant_that_writes_fast_waits_and_others_do_not(
-    control_plane: ControlPlane, namespace: str, tmp_path: Path
-) -> None:
-    """Ten seconds' worth may come at once; then the namespace's own rate holds, not another's."""
-    now = [0.0]
-    store = LimitedStore(
-        ClusterStore(connection(control_plane, tmp_path)),
-        AdmissionSettings(writes_per_second=1),
-        lambda _: 0,
-        clock=lambda: now[0],
-    )
-    other = control_plane.namespace()
-    results = [store.write([generated(namespace, f"generated-{number}")])[0] for number in range(11)]
-    assert [each.written for each in results] == [True] * 10 + [False]
-    assert "admission.writesPerSecond is 1" in results[-1].refused
-    assert store.write([generated(other)])[0].written
-    now[0] += 1
-    assert store.write([generated(namespace, "generated-10")])[0].written

@@ -25,7 +25,7 @@ class Shelf:
         self.taken: list[str] = []
         self._refusal = refusal
 
-    def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
+    def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         self.taken += [each.key for each in policies]
         return tuple(StoreResult(each, not self._refusal, self._refusal) for each in policies)
 

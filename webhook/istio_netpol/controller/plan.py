@@ -11,6 +11,8 @@ from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings
+from istio_netpol.remedies.denied_sides import Reach
+from istio_netpol.remedies.quota import Account, Usage, beyond, usage_of
 
 OURS = (MANAGED_BY, FLOW_LABEL)
 
@@ -87,7 +89,8 @@ class Plan:
 def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Settings) -> Plan:
     """The way from what is there to what is needed. What is not ours is in no action."""
     there = {each.key: each for each in present}
-    keeping, withheld = _kept(need, there, settings.admission.max_policies_per_namespace)
+    usage = usage_of((each.policy for each in there.values()), Reach(settings, tenant=True).is_trusted)
+    keeping, withheld = _kept(need, there, usage, settings.admission.max_policies_per_namespace)
     unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
     certain = [each for each in unneeded if not need.uncertain.intersection(required_by(each.policy))]
     surplus = _surplus(certain, now, settings.hosts)
@@ -100,25 +103,28 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     ends = [(each.unneeded_since or now) + _grace(each.policy, settings.controller) - now for each in waiting]
     # One that an uncertain object holds back is past its end: what makes the object certain is an event.
     again = min((seconds for seconds in ends if seconds > 0), default=float("inf"))
-    return Plan((*_in_turns(keeping), *_in_turns(collecting)), tuple(withheld), again)
+    return Plan(tuple(_in_turns(keeping, collecting, usage)), tuple(withheld), again)
 
 
-def _in_turns(actions: Iterable[Action]) -> list[Action]:
-    """The first of each namespace, then the second of each: writes are few a second, and a namespace in which
-    everything changes all the time takes its share of them and no more."""
-    turns: Counter[str] = Counter()
+def _in_turns(keeping: Iterable[Action], collecting: Iterable[Action], usage: Usage) -> list[Action]:
+    """The first of each account, then the second of each: writes are few a second, and a namespace whose
+    objects change all the time takes its share of them and no more. What opens goes before what closes, for
+    each account: a policy that several need is kept at the first turn of any, and collected after all."""
+    turns: Counter[Account] = Counter()
     placed = []
-    for action in actions:
-        namespace = action.target.namespace
-        turns[namespace] += 1
-        placed.append((turns[namespace], action))
-    return [action for _, action in sorted(placed, key=lambda each: each[0])]
+    for actions, chosen in ((keeping, min), (collecting, max)):
+        for action in actions:
+            accounts = usage.accounts(action.target)
+            turns.update(accounts)
+            placed.append((chosen(turns[account] for account in accounts), action))
+    return [action for _, action in sorted(placed, key=lambda place: place[0])]
 
 
-def _kept(need: Upkeep, there: Mapping[PolicyKey, Present], limit: int) -> tuple[list[Action], list[str]]:
+def _kept(
+    need: Upkeep, there: Mapping[PolicyKey, Present], usage: Usage, limit: int
+) -> tuple[list[Action], list[str]]:
     actions: list[Action] = []
     withheld = []
-    counts = Counter(key[0] for key, each in there.items() if each.own)
     for key, policy in sorted(need.needed.items()):
         here, owners = there.get(key), owners_of(policy, need.objects)
         if here is not None and not here.own:
@@ -126,13 +132,11 @@ def _kept(need: Upkeep, there: Mapping[PolicyKey, Present], limit: int) -> tuple
         elif here is not None and key in need.wanted and not _is_same(here, policy, owners):
             actions.append(Apply(policy, owners, here))
         elif here is None and key in need.wanted:
-            counts[policy.namespace] += 1
-            if counts[policy.namespace] > limit:
-                withheld.append(
-                    f"NetworkPolicy {policy.key} is not written: its namespace has {limit} generated "
-                    "policies, as many as admission.maxPoliciesPerNamespace allows"
-                )
+            full = usage.full(policy, limit)
+            if full is not None:
+                withheld.append(f"NetworkPolicy {policy.key} is not written: {beyond(full, limit)}")
                 continue
+            usage.put(policy)
             actions.append(Apply(policy, owners))
         if here is not None and here.own and here.unneeded_since is not None:
             actions.append(Mark(here, None))

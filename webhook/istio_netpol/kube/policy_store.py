@@ -32,7 +32,7 @@ class ClusterStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
+    def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Applies each policy; once this returns, the API server has stored it. Its answer is the object as
         stored, which is what the results hold."""
         return tuple(map(self._result, policies))

@@ -23,9 +23,10 @@ class StoreResult:
 class PolicyStore(Protocol):
     """Where generated policies go."""
 
-    def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
+    def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Stores each policy, never over an object that istio-netpol does not own; one result a policy, in
-        order; never raises."""
+        order; never raises. `asker` is the namespace of the object for which they are written, empty where
+        they are for no single one: how fast is counted there."""
         ...
 
 

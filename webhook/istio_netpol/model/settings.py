@@ -161,11 +161,13 @@ class AdmissionSettings:
     """How many policies one review may write in mode augment; what needs more is refused."""
 
     max_policies_per_namespace: int = 500
-    """How many generated policies a namespace may have before neither the webhook nor the controller writes
-    more of them there."""
+    """How many generated policies the objects of one namespace may ask for, in their own namespace and in
+    trusted ones together, and as many again in each other namespace. Beyond that neither the webhook nor the
+    controller writes more of them, and what other namespaces ask for is not affected."""
 
     writes_per_second: int = 10
-    """Of policies, in each namespace, by each replica of the webhook; ten times as many may come at once."""
+    """Of policies, for the objects of each namespace, by each replica of the webhook; ten times as many may
+    come at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,8 @@ class ControllerSettings:
     """How long addresses stay open after a host was last seen at them."""
 
     writes_per_second: int = 20
-    """Of policies, in the whole cluster. Namespaces take turns: none waits for another's backlog."""
+    """Of policies, in the whole cluster. The namespaces whose objects ask for them take turns: none waits for
+    another's backlog."""
 
     stale_after_seconds: int = 30
     """Nothing is written or collected by what was read of the cluster when it may be older than this."""

@@ -9,6 +9,8 @@ import structlog
 
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.kube.cluster import Changes, Cluster
+from istio_netpol.kube.limited_store import LimitedStore
+from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.metrics import Metrics
@@ -25,9 +27,17 @@ class ClusterWatch:
     """A thread that takes changes into the table as they come. Policies that are missing are the controller's
     to write."""
 
-    def __init__(self, cluster: Cluster, reviewer: Reviewer, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        reviewer: Reviewer,
+        store: LimitedStore,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
         self._cluster = cluster
         self._reviewer = reviewer
+        self._store = store
         self._settings = settings
         self._metrics = metrics
         self._failure = ""
@@ -58,6 +68,8 @@ class ClusterWatch:
     def look(self) -> None:
         """Takes in what has changed since the last look."""
         changes = self._cluster.take()
+        if changes is not None:
+            self._count(changes)
         state = self._cluster.state()
         if not state.synced or (changes is None and not self._failure):
             return
@@ -66,6 +78,13 @@ class ClusterWatch:
         else:
             self._take_changes(changes, self._table)
         self._failure = ""
+
+    def _count(self, changes: Changes) -> None:
+        """Tells the store, which counts whose policies there are."""
+        if changes.whole:
+            self._store.restart(changes.snapshot.every(NetworkPolicy))
+        else:
+            self._store.follow(changes.put, changes.remove)
 
     def _take_changes(self, changes: Changes, table: FlowTable) -> None:
         self._table = table.with_changes(changes.put, changes.remove)

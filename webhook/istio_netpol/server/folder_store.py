@@ -40,7 +40,7 @@ class FolderStore:
     def __init__(self, folder: Path, subfolder: str = GENERATED) -> None:
         self._folder = folder / subfolder
 
-    def write(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
+    def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Stores each policy, never over a file that is not ours."""
         results = []
         for policy in policies:

@@ -13,6 +13,7 @@ from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.judge import decide
 from istio_netpol.admission.opt_in import patch_of
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
+from istio_netpol.admission.scope import namespace_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
@@ -92,7 +93,7 @@ class Reviewer:
             return Answer(503, b"", request, reason=NOT_READY)
         resolver = Budget(self._resolver, LOOKUP_SECONDS)
         decision = decide(request, table, resolver, mutating=mutating, cleared=self._cleared)
-        stored = self.store(decision.write) if decision.write else ()
+        stored = self.store(decision.write, namespace_of(request)) if decision.write else ()
         if not decision.allowed:
             decision, stored = self._decided_anew(request, decision, table, resolver)
         self._expect(decision.admitted)
@@ -111,7 +112,7 @@ class Reviewer:
         what became known since `/mutate` was asked needs policies that nobody has written."""
         fresh = self._fresher(table, denial.missed) or table
         missing = decide(request, fresh, resolver, mutating=True).write
-        stored = self.store(missing) if missing else ()
+        stored = self.store(missing, namespace_of(request)) if missing else ()
         if fresh is table and not stored:
             return denial, ()
         written = [each.policy for each in stored if each.written]
@@ -133,9 +134,9 @@ class Reviewer:
             remove += known.values()
         return table.with_changes(put, remove) if put or remove else None
 
-    def store(self, policies: Sequence[NetworkPolicy]) -> tuple[StoreResult, ...]:
-        """Stores policies and counts the written ones as there at once."""
-        results = self._store.write(policies)
+    def store(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
+        """Stores policies and counts the written ones as there at once; `asker` as in `PolicyStore`."""
+        results = self._store.write(policies, asker)
         self._expect([each.policy for each in results if each.written])
         return results
 

@@ -19,10 +19,11 @@ from istio_netpol.certs.self_signed import LOCAL_NAMES, make_self_signed
 from istio_netpol.errors import SettingsError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
-from istio_netpol.kube.limited_store import LimitedStore, owned_beside
+from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
+from istio_netpol.remedies.denied_sides import Reach
 from istio_netpol.server.app import create_app
 from istio_netpol.server.cluster_watch import ClusterWatch
 from istio_netpol.server.folder_source import FolderSource
@@ -118,13 +119,11 @@ def _cluster(options: ServeOptions, connection: Connection) -> _Source:
     settings = options.settings
     cluster = Cluster(connection, [settings.mesh.root_namespace], settings.admission.stale_after_seconds)
     store = LimitedStore(
-        ClusterStore(connection),
-        settings.admission,
-        lambda policy: owned_beside(policy, cluster.state().snapshot),
+        ClusterStore(connection), settings.admission, Reach(settings, tenant=True).is_trusted
     )
     reviewer = Reviewer(store, options.resolver, live=LivePolicies(connection))
     return _Source(
-        cluster.state, reviewer, lambda metrics: ClusterWatch(cluster, reviewer, settings, metrics)
+        cluster.state, reviewer, lambda metrics: ClusterWatch(cluster, reviewer, store, settings, metrics)
     )
 
 
