@@ -12,7 +12,8 @@ from tests.values import EGRESS, policy
 
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.server.reviewer import PENDING_SECONDS, Reviewer
+from istio_netpol.server.expected import EXPECTED_SECONDS
+from istio_netpol.server.reviewer import Reviewer
 
 CART = deployment("shop/cart")
 MESH = allow("shop/mesh", egress=[{}])
@@ -33,12 +34,18 @@ class Shelf:
 class Desk:
     """A reviewer of a namespace under a deny-all, with a clock to turn."""
 
-    def __init__(self, mode: str, refusal: str = "") -> None:
+    def __init__(self, mode: str, refusal: str = "", *, live: bool = False) -> None:
         self.now = 0.0
         self.shelf = Shelf(refusal)
         self.state = State([*CONTROL_PLANE, namespace("shop", mode), deny_all("shop")])
-        self.reviewer = Reviewer(self.shelf, Answers({}), lambda: self.now)
+        self.there = self.state
+        reader = self if live else None
+        self.reviewer = Reviewer(self.shelf, Answers({}), lambda: self.now, reader)
         self.reviewer.take(self.state.table)
+
+    def read(self, namespace: str) -> tuple[NetworkPolicy, ...]:
+        """Implements `PolicyReader`: what is stored by now, though no watch has shown it."""
+        return tuple(self.there.table.snapshot.of_type(NetworkPolicy, namespace))
 
     def ask(self, new: Manifest, mutating: bool = False, dry_run: bool = False) -> tuple[bool, list[str]]:
         answer = self.reviewer.review(review(new, dry_run=dry_run), mutating=mutating)
@@ -68,14 +75,43 @@ def test_policy_of_a_dry_run_does_not_count() -> None:
 
 
 def test_policy_that_the_source_never_shows_stops_counting() -> None:
-    """Somebody else refused it: after a few seconds and a look at the source it is gone."""
+    """Somebody else refused it: after a few seconds it is gone, also where nothing happens meanwhile."""
     desk = Desk("reject")
     desk.ask(MESH)
-    desk.now += PENDING_SECONDS / 2
+    desk.now += EXPECTED_SECONDS / 2
     desk.reviewer.take(desk.state.table)
     assert desk.ask(CART)[0]
-    desk.now += PENDING_SECONDS
-    desk.reviewer.take(desk.state.table)
+    desk.now += EXPECTED_SECONDS / 2
+    assert not desk.ask(CART)[0]
+
+
+def test_deny_all_that_is_never_stored_isolates_nobody_for_long() -> None:
+    """What only isolates ends by the same clock as what only allows."""
+    desk = Desk("reject")
+    desk.reviewer.take(State([*CONTROL_PLANE, namespace("shop", "reject")]).table)
+    assert desk.ask(deny_all("shop"))[0]
+    assert not desk.ask(CART)[0]
+    desk.now += EXPECTED_SECONDS
+    assert desk.ask(CART) == (True, [])
+
+
+def test_where_an_api_server_can_be_asked_a_policy_counts_once_it_is_stored() -> None:
+    """An admitted policy may never be stored: a denial is left to what the API server says, not to hopes."""
+    desk = Desk("reject", live=True)
+    assert desk.ask(MESH)[0]
+    assert not desk.ask(CART)[0]
+    desk.there = desk.state.after(MESH)
+    assert desk.ask(CART)[0]
+
+
+def test_a_creation_that_claims_to_replace_something_clears_no_pods() -> None:
+    """The API server sends no such review; judged as a change of nothing, it would speak for real pods."""
+    desk = Desk("reject")
+    body = json.loads(review(CART))
+    body["request"]["oldObject"] = body["request"]["object"]
+    forged = desk.reviewer.review(json.dumps(body).encode(), mutating=False)
+    assert forged.decision is not None
+    assert not forged.decision.allowed
     assert not desk.ask(CART)[0]
 
 

@@ -42,10 +42,11 @@ class Cleared:
 
 def pods_of(request: Request, put: tuple[object, ...], table: FlowTable) -> PodClass | None:
     """The class of the pods that a request brings; None where it does anything else. An update is judged by
-    what it changes, so that nothing follows from it for new pods."""
+    what it changes, so that nothing follows from it for new pods; and pods are judged by the mode of the
+    request's namespace, so that nothing follows from it for those of another one."""
     if request.operation != "CREATE" or len(put) != 1 or not isinstance(put[0], Workload):
         return None
-    return class_of(put[0], table.stored)
+    return class_of(put[0], table.stored) if put[0].namespace == request.namespace else None
 
 
 class Asked:

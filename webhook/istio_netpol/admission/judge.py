@@ -130,7 +130,9 @@ def _impact(
 def change_of(request: Request) -> Change:
     """What a request does to the cluster."""
     new, new_problems = _decoded(request.object, request)
-    old, old_problems = _decoded(request.old_object, request)
+    # What is created replaces nothing, whatever a review says.
+    replaced = request.old_object if request.operation != "CREATE" else None
+    old, old_problems = _decoded(replaced, request)
     if request.operation == "DELETE":
         return Change(remove=old, old=old, problems=old_problems)
     return Change(put=new, old=old if not old_problems else (), problems=new_problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +18,11 @@ from istio_netpol.dns.budget import Budget
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
+from istio_netpol.server.expected import ExpectedPolicies
 from istio_netpol.state.contents import say_the_same
 
 LOOKUP_SECONDS = 3.0
 """How long all lookups of one review may take; the API server waits ten unless told otherwise."""
-
-PENDING_SECONDS = 5.0
-"""How long a policy that was written, or admitted, counts as stored before the source has shown it: who
-applies what a denial shows and repeats the request at once is through."""
 
 MOST_READS = 4
 """In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""
@@ -60,35 +56,24 @@ class Reviewer:
         self._store = store
         self._resolver = resolver
         self._live = live
-        self._clock = clock
-        self._lock = threading.Lock()
         self._cleared = Cleared()
-        self._table: FlowTable | None = None
-        self._pending: dict[tuple[str, str], tuple[NetworkPolicy, float]] = {}
+        self._expected = ExpectedPolicies(clock)
 
     @property
     def is_ready(self) -> bool:
         """Whether there is a table to decide by."""
-        return self._table is not None
+        return self._expected.table() is not None
 
     def take(self, table: FlowTable) -> None:
         """Goes by a new table from now on, with what was just written and is not in it yet."""
-        now = self._clock()
-        with self._lock:
-            self._pending = {
-                key: (policy, written)
-                for key, (policy, written) in self._pending.items()
-                if now - written < PENDING_SECONDS and table.snapshot.find(NetworkPolicy, *key) is None
-            }
-            unseen = [policy for policy, _ in self._pending.values()]
-            self._table = table.with_objects(unseen) if unseen else table
+        self._expected.take(table)
 
     def review(self, body: bytes, *, mutating: bool) -> Answer:
         """The answer to one review; a body that is no review gets an error instead."""
         request = parse(body)
         if isinstance(request, BadRequest):
             return Answer(request.status, b"", reason=request.reason)
-        table = self._table
+        table = self._expected.table()
         if table is None:
             return Answer(503, b"", request, reason=NOT_READY)
         resolver = Budget(self._resolver, LOOKUP_SECONDS)
@@ -96,7 +81,10 @@ class Reviewer:
         stored = self.store(decision.write, namespace_of(request)) if decision.write else ()
         if not decision.allowed:
             decision, stored = self._decided_anew(request, decision, table, resolver)
-        self._expect(decision.admitted)
+        if self._live is None:
+            # A folder has nobody else to ask. Where an API server tells before each denial what is stored,
+            # a policy that it was only about to store is not believed in.
+            self._expected.add(decision.admitted)
         if stored:
             decision = replace(decision, warnings=(*decision.warnings, *_told(stored)))
         patch = patch_of(request, decision.labels)
@@ -137,18 +125,8 @@ class Reviewer:
     def store(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Stores policies and counts the written ones as there at once; `asker` as in `PolicyStore`."""
         results = self._store.write(policies, asker)
-        self._expect([each.policy for each in results if each.written])
+        self._expected.add([each.policy for each in results if each.written])
         return results
-
-    def _expect(self, policies: Sequence[NetworkPolicy]) -> None:
-        """Counts policies as there, before the source shows them."""
-        if not policies:
-            return
-        now = self._clock()
-        with self._lock:
-            self._pending.update({(each.namespace, each.name): (each, now) for each in policies})
-            if self._table is not None:
-                self._table = self._table.with_objects(policies)
 
 
 def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:

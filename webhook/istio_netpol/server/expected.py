@@ -1,0 +1,61 @@
+"""Policies that count as stored before the source shows them, each for a few seconds and no longer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.model.policies import NetworkPolicy
+
+EXPECTED_SECONDS = 5.0
+"""How long a policy that was written, or admitted, counts as stored before the source has shown it: who
+applies what a denial shows and repeats the request at once is through."""
+
+
+class ExpectedPolicies:
+    """Holds the newest table of the source, with what is expected laid over it. Every method may be called
+    from any thread.
+
+    An expectation ends when the source shows the policy, and by time alone: what is never stored counts for
+    nobody afterwards, also where nothing else happens in the cluster.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._source: FlowTable | None = None
+        self._table: FlowTable | None = None
+        self._expected: dict[tuple[str, str], tuple[NetworkPolicy, float]] = {}
+
+    def take(self, table: FlowTable) -> None:
+        """Goes by a new table of the source from now on."""
+        with self._lock:
+            self._source = table
+            found = self._expected.items()
+            self._lay({key: each for key, each in found if table.snapshot.find(NetworkPolicy, *key) is None})
+
+    def add(self, policies: Sequence[NetworkPolicy]) -> None:
+        """Counts policies as there for `EXPECTED_SECONDS` from now."""
+        if not policies:
+            return
+        until = self._clock() + EXPECTED_SECONDS
+        with self._lock:
+            self._expected.update({(each.namespace, each.name): (each, until) for each in policies})
+            if self._table is not None:
+                self._table = self._table.with_objects(policies)
+
+    def table(self) -> FlowTable | None:
+        """What to decide by at this moment; None before the source was read."""
+        with self._lock:
+            now = self._clock()
+            if any(until <= now for _, until in self._expected.values()):
+                self._lay(self._expected)
+            return self._table
+
+    def _lay(self, expected: dict[tuple[str, str], tuple[NetworkPolicy, float]]) -> None:
+        """Lays what is still to be expected over the table of the source."""
+        now = self._clock()
+        self._expected = {key: each for key, each in expected.items() if each[1] > now}
+        unseen = [policy for policy, _ in self._expected.values()]
+        self._table = self._source.with_objects(unseen) if self._source and unseen else self._source
