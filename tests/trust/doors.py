@@ -1,0 +1,150 @@
+"""The ways by which a case gets into a cluster, and the policies that the product then has written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from click.testing import CliRunner
+from tests.admission.state import Answers
+from tests.dns.server import NameServer, Zone
+from tests.serving.cluster import Cluster
+from tests.serving.reviews import review
+from tests.trust.case_files import Case, Manifest, world
+from tests.trust.openings import Allowed, Opening, excess, opened
+
+from istio_netpol.bundle.kustomize import Kustomize
+from istio_netpol.cli.exits import UNUSABLE
+from istio_netpol.cli.main import program
+from istio_netpol.config.settings_file import load_settings
+from istio_netpol.manifests.decode import decode
+from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.settings import Settings
+from istio_netpol.server.folder_source import FolderSource
+from istio_netpol.server.folder_store import GENERATED, FolderStore
+from istio_netpol.server.metrics import Metrics
+from istio_netpol.server.reviewer import Reviewer
+from istio_netpol.server.watch import Watch
+from istio_netpol.state.snapshot import Snapshot
+
+STANDING = tuple(
+    map(
+        Allowed.of,
+        (
+            "any -> istio-system/istiod: TCP 15012, TCP 15017",
+            "any -> kube-system/coredns: TCP 53, UDP 53",
+            "any -> istio-system/istio-ingressgateway: TCP 8080",
+            "any -> istio-ingress/shared-istio: TCP 80",
+            "istio-system/istiod -> 10.0.0.2/32: TCP 6443",
+            "team-a/* -> 10.0.0.2/32: TCP 6443",
+        ),
+    )
+)
+"""What the control plane of the world is there for, whoever asks, and no case may add to it: configuration,
+injection, DNS, the two shared gateways, and the API server, which any workload may say that it calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What is stored in the end, and what of it the product wrote; `said` is what it told whom."""
+
+    objects: tuple[Manifest, ...]
+    written: tuple[Manifest, ...]
+    settings: Settings
+    said: str = ""
+
+    def openings(self) -> list[Opening]:
+        """What the written policies open in the whole cluster."""
+        without = Snapshot.of(decoded(self.objects))
+        return opened(without, without.with_changes(put=list(decoded(self.written))), self.settings)
+
+    def excess(self, allowed: Iterable[Allowed]) -> list[str]:
+        """What they open beyond what is allowed."""
+        return excess(self.openings(), [*allowed, *STANDING])
+
+
+def decoded(manifests: Iterable[Manifest]) -> Iterator[Any]:
+    """The values of the objects that can be read; a tenant may write others."""
+    for manifest in manifests:
+        values, problems = decode(RawObject(manifest, "case", 0))
+        if not problems:
+            yield from values
+
+
+def by_generate(case: Case, folder: Path, *options: str) -> Aftermath:
+    """`istio-netpol generate` over the cluster with everything that the case writes."""
+    objects = (*world(), *case.there, *case.writes)
+    manifests, config = folder / "cluster", folder / "settings.yaml"
+    manifests.mkdir()
+    Cluster(manifests).apply(*objects)
+    with NameServer(Zone(case.records)) as names:
+        config.write_text(case.settings_file({"servers": [f"127.0.0.1:{names.address[1]}"]}))
+        arguments = ["generate", str(manifests), "--config", str(config), *options]
+        done = CliRunner().invoke(program, arguments, prog_name="istio-netpol", catch_exceptions=False)
+    assert done.exit_code in {0, UNUSABLE}, done.output
+    written = tuple(each for each in yaml.safe_load_all(done.stdout) if each)
+    return Aftermath(objects, written, settings_of(case), done.output)
+
+
+def settings_of(case: Case) -> Settings:
+    """The settings of a case."""
+    return load_settings(case.settings_file(), "settings.yaml")
+
+
+class Desk:
+    """The webhook over a folder, without its HTTP: reviews, its store of policies and its watch."""
+
+    def __init__(self, folder: Path, case: Case) -> None:
+        self.cluster = Cluster(folder)
+        self.cluster.apply(*world(), *case.there)
+        self.settings = settings_of(case)
+        names = Answers(case.hosts)
+        self._source = FolderSource(folder, Kustomize())
+        self._reviewer = Reviewer(FolderStore(folder), names)
+        metrics = Metrics(self._source.state, lambda: 0.0)
+        self._watch = Watch(self._source, self._reviewer, names, self.settings, metrics)
+        self.said: list[str] = []
+        self._watch.look()
+
+    def submit(self, manifest: Manifest) -> bool:
+        """Asks `/mutate`, then `/validate`, and stores what is admitted; whether it was."""
+        body = review(manifest)
+        responses = [self._answer(body, mutating=each) for each in (True, False)]
+        is_admitted = all(each["allowed"] for each in responses)
+        if is_admitted:
+            self.cluster.apply(manifest)
+        self.look()
+        return is_admitted
+
+    def look(self) -> None:
+        """Takes in what changed, twice: what is added then is read, too."""
+        for _ in range(4):
+            self._watch.look()
+        assert not self._watch.failure, self._watch.failure
+
+    def written(self) -> tuple[Manifest, ...]:
+        """The generated policies."""
+        files = sorted((self.cluster.folder / GENERATED).glob("*.yaml"))
+        return tuple(each for file in files for each in yaml.safe_load_all(file.read_text()))
+
+    def _answer(self, body: bytes, *, mutating: bool) -> dict[str, Any]:
+        answer = self._reviewer.review(body, mutating=mutating)
+        assert answer.status == 200, answer.reason
+        self.said.append(answer.body.decode())
+        response = json.loads(answer.body)["response"]
+        assert isinstance(response, dict)
+        return response
+
+
+def by_reviews(case: Case, folder: Path) -> Aftermath:
+    """`/mutate` and `/validate` of each object in turn; what is admitted is stored, and the watch adds what
+    it finds missing."""
+    desk = Desk(folder, case)
+    desk.look()
+    stored = [each for each in case.writes if desk.submit(each)]
+    objects = (*world(), *case.there, *stored)
+    return Aftermath(objects, desk.written(), desk.settings, "\n".join(desk.said))

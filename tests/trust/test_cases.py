@@ -1,0 +1,40 @@
+"""Every case by `generate` and by reviews: what opens in the whole cluster is what may, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.trust.case_files import Case, cases
+from tests.trust.doors import Aftermath, by_generate, by_reviews
+
+Door = Callable[[Case, Path], Aftermath]
+DOORS: dict[str, Door] = {"generate": by_generate, "reviews": by_reviews}
+CASES = list(cases())
+NOTHING = Case("nothing", "nothing", (), (), ())
+
+
+def attempts() -> Iterator[Any]:
+    """Every case at every door; a case that still opens too much is marked, until it is mended."""
+    for case in CASES:
+        for door in DOORS:
+            gap = case.gaps.get(door)
+            marks = [pytest.mark.xfail(reason=gap, strict=True)] if gap else []
+            yield pytest.param(case, door, id=f"{case.name}-{door}", marks=marks)
+
+
+@pytest.mark.parametrize(("case", "door"), list(attempts()))
+def test_a_tenant_opens_nothing_that_is_not_its_own(case: Case, door: str, tmp_path: Path) -> None:
+    """Nor has anybody else's policy opened more than the case says."""
+    assert DOORS[door](case, tmp_path).excess(case.allowed) == [], case.tries
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_world_opens_what_its_control_plane_is_there_for(door: str, tmp_path: Path) -> None:
+    """Without a case there is no excess, and yet something opens: the harness sees openings."""
+    aftermath = DOORS[door](NOTHING, tmp_path)
+    assert aftermath.excess(()) == []
+    told = {(opening.source, opening.destination) for opening in aftermath.openings()}
+    assert {("team-a/evil", "istio-system/istiod"), ("team-b/bank", "kube-system/coredns")} <= told
