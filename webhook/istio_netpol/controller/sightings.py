@@ -12,6 +12,8 @@ from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 from istio_netpol.model.settings import Settings
 
 RETRY_SECONDS = 10.0
+SOON_SECONDS = 2.0
+"""After how long a host is asked for again whose first answer did not come in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,14 @@ class Sightings:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
         self._due: dict[str, float] = {}
+        self._pending: set[str] = set()
         self._troubles: dict[str, str] = {}
 
     def begin(self, inner: Resolver) -> None:
         """Starts an evaluation that asks `inner`: hosts for which the last one did not ask are forgotten."""
         self._inner = inner
         self._seen = {host: seen for host, seen in self._seen.items() if host in self._due}
+        self._pending &= self._due.keys()
         self._due = {}
         self._troubles = {}
 
@@ -63,7 +67,7 @@ class Sightings:
         is_good = answer.status is ResolutionStatus.RESOLVED
         if is_good and answer.reason:
             self._troubles[host] = answer.reason
-        self._due[host] = now + (max(answer.ttl, 1) if is_good else RETRY_SECONDS)
+        self._due[host] = min(now + self._lasts(host, answer), self._due.get(host, math.inf))
         before = self._seen.get(host)
         if not is_good:
             if before is None:
@@ -85,3 +89,14 @@ class Sightings:
         merged = replace(answer, addresses=tuple(sorted(kept, key=lambda each: (each.version, each))))
         self._seen[host] = _Seen(merged, {each: lately[each] for each in kept})
         return merged
+
+    def _lasts(self, host: str, answer: Resolution) -> float:
+        """After how many seconds the host is asked for again."""
+        if answer.status is ResolutionStatus.PENDING and host not in self._pending:
+            self._pending.add(host)
+            return SOON_SECONDS
+        if answer.status is ResolutionStatus.RESOLVED:
+            self._pending.discard(host)
+            lasts = float(max(answer.ttl, 1))
+            return min(lasts, RETRY_SECONDS) if answer.reason else lasts
+        return RETRY_SECONDS

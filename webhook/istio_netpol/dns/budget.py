@@ -1,4 +1,4 @@
-"""A limit on the time that all lookups of one analysis take together.
+"""A limit on the time that one analysis waits for DNS.
 
 A single lookup is short, but a tenant may write hundreds of hosts into one object, each of them slow. Who
 waits is the API server, and every other request behind it.
@@ -8,29 +8,38 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 
 
 class Budget:
-    """Implements `Resolver` with another one, which is not asked any more once it has taken `seconds`."""
+    """Implements `Resolver` with another one, which is waited for no longer than `seconds` in all, and `each`
+    for what one namespace asks. Then it is still asked for what it knows without waiting."""
 
     def __init__(
-        self, resolver: Resolver, seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        resolver: Resolver,
+        seconds: float,
+        each: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
         self._seconds = seconds
+        self._each = each
         self._clock = clock
-        self._taken = 0.0
+        self._taken: defaultdict[str, float] = defaultdict(float)
+        self.is_complete = True
+        """Whether every answer came in time."""
 
     def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
-        """The other resolver's answer, while there is time left; never raises."""
-        if self._taken >= self._seconds:
-            reason = f"it was not looked up, since other hosts took more than {self._seconds:g} s"
-            return Resolution(host, (), ResolutionStatus.TIMEOUT, reason=reason)
+        """The other resolver's answer; never raises."""
+        left = min(self._seconds - sum(self._taken.values()), self._each - self._taken[asker], seconds)
         started = self._clock()
         try:
-            return self._resolver.resolve(host, asker, seconds)
+            answer = self._resolver.resolve(host, asker, max(left, 0.0))
         finally:
-            self._taken += self._clock() - started
+            self._taken[asker] += self._clock() - started
+        self.is_complete &= answer.status is not ResolutionStatus.PENDING
+        return answer

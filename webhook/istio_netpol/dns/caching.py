@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from istio_netpol.dns.answers import Answers, Entry
 from istio_netpol.dns.lookup import Lookup, LookupSettings
+from istio_netpol.dns.pool import MOST_QUEUED, LookupPool
+from istio_netpol.dns.shares import Shares
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 
 PASSING = frozenset({ResolutionStatus.TIMEOUT, ResolutionStatus.FAILED})
 """Failures of the asking, not of the name: an old answer beats them."""
+
+LONGEST_WAIT = 10.0
+"""For how many seconds anybody waits for one host."""
+
+WAITING = 32
+WAITING_EACH = 8
+"""How many threads wait at a time, in all and for one namespace: half of those that answer reviews."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +38,24 @@ class CacheSettings:
     stale: int = 3600
     """How long an answer outlives its time while name servers fail."""
 
-    capacity: int = 4096
-
-
-@dataclass(slots=True)
-class _Entry:
-    answer: Resolution
-    fresh_until: float
-    usable_until: float
+    capacity: int = 8192
+    capacity_each: int = 512
+    """In all, and for each namespace that asks."""
 
 
 class CachingResolver:
-    """Implements `Resolver` with DNS. Threads that ask for the same host wait for one lookup."""
+    """Implements `Resolver` with DNS. Threads that ask for the same host wait for one lookup, and none longer
+    than it said; the lookup goes on without them, and its answer is kept."""
 
     def __init__(
         self, settings: CacheSettings | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._settings = settings or CacheSettings()
         self._clock = clock
-        self._lookup = Lookup(self._settings.lookup)
         self._lock = threading.Lock()
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._running: dict[str, Future[Resolution]] = {}
+        self._answers = Answers(self._settings.capacity, self._settings.capacity_each)
+        self._waiting = Shares(WAITING, WAITING_EACH)
+        self._pool = LookupPool(Lookup(self._settings.lookup).resolve, self._keep)
 
     def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The addresses of a host, from the cache while they are fresh; never raises."""
@@ -59,43 +64,60 @@ class CachingResolver:
             return Resolution(host, (literal,), ResolutionStatus.RESOLVED)
         name = host.rstrip(".").lower()
         with self._lock:
-            entry = self._entries.get(name)
+            entry = self._answers.find(name, asker)
             if entry is not None and self._clock() < entry.fresh_until:
-                self._entries.move_to_end(name)
                 return entry.answer
-            running = self._running.get(name)
-            mine: Future[Resolution] = Future()
-            if running is None:
-                self._running[name] = mine
-        return self._ask(name, mine) if running is None else running.result()
+        promised = self._pool.ask(name, asker)
+        if promised is None:
+            reason = f"it was not looked up, since {MOST_QUEUED} other hosts of namespace {asker} wait for it"
+            return self._meanwhile(name, entry, reason)
+        patience = 0.0 if entry is not None and _is_silent(entry, seconds) else min(seconds, LONGEST_WAIT)
+        with self._place(asker) as may_wait, contextlib.suppress(TimeoutError):
+            return promised.result(patience if may_wait else 0.0)
+        return self._meanwhile(name, entry, "DNS has not answered yet")
 
-    def _ask(self, name: str, promised: Future[Resolution]) -> Resolution:
-        answer = Resolution(name, (), ResolutionStatus.FAILED, reason="the lookup was interrupted")
+    @contextlib.contextmanager
+    def _place(self, asker: str) -> Iterator[bool]:
+        """Whether one more thread may wait for what this namespace asks, within."""
+        with self._lock:
+            may_wait = self._waiting.take(asker)
         try:
-            answer = self._lookup.resolve(name)
+            yield may_wait
         finally:
-            with self._lock:
-                answer = self._keep(name, answer)
-                del self._running[name]
-            promised.set_result(answer)
+            if may_wait:
+                with self._lock:
+                    self._waiting.give(asker)
+
+    def _meanwhile(self, name: str, entry: Entry | None, reason: str) -> Resolution:
+        """What counts until there is an answer: the last one, if it was good or came from a silent server."""
+        if entry is not None and self._is_usable(entry):
+            return replace(entry.answer, reason=f"these are old addresses, since {reason}")
+        if entry is not None and entry.answer.status is ResolutionStatus.TIMEOUT:
+            return entry.answer
+        return Resolution(name, (), ResolutionStatus.PENDING, reason=reason)
+
+    def _is_usable(self, entry: Entry) -> bool:
+        return bool(entry.answer.addresses) and self._clock() < entry.usable_until
+
+    def _keep(self, name: str, asker: str, answer: Resolution) -> Resolution:
+        """Takes an answer into the cache, or an old one out of it."""
+        limits = self._settings
+        with self._lock:
+            now = self._clock()
+            before = self._answers.find(name, asker)
+            if before is not None and answer.status in PASSING and self._is_usable(before):
+                reason = f"these are old addresses, since DNS fails: {answer.reason}"
+                answer = replace(before.answer, reason=reason)
+                lasts, usable_until = limits.failures, before.usable_until
+            else:
+                is_good = answer.status is ResolutionStatus.RESOLVED
+                lasts = min(max(answer.ttl, limits.shortest), limits.longest) if is_good else limits.failures
+                answer = replace(answer, ttl=lasts) if is_good else answer
+                usable_until = now + lasts + limits.stale
+            self._answers.put(name, asker, Entry(answer, now + lasts, usable_until))
         return answer
 
-    def _keep(self, name: str, answer: Resolution) -> Resolution:
-        """Takes an answer into the cache, or an old one out of it."""
-        now = self._clock()
-        before = self._entries.pop(name, None)
-        is_usable = before is not None and before.answer.addresses and now < before.usable_until
-        if before is not None and is_usable and answer.status in PASSING:
-            reason = f"these are old addresses, since DNS fails: {answer.reason}"
-            answer = replace(before.answer, reason=reason)
-            self._entries[name] = _Entry(answer, now + self._settings.failures, before.usable_until)
-            return answer
-        limits = self._settings
-        is_good = answer.status is ResolutionStatus.RESOLVED
-        lasts = min(max(answer.ttl, limits.shortest), limits.longest) if is_good else limits.failures
-        if is_good:
-            answer = replace(answer, ttl=lasts)
-        self._entries[name] = _Entry(answer, now + lasts, now + lasts + limits.stale)
-        if len(self._entries) > limits.capacity:
-            self._entries.popitem(last=False)
-        return answer
+
+def _is_silent(entry: Entry, seconds: float) -> bool:
+    """Whether waiting was in vain the last time: who is in a hurry does not wait again."""
+    return entry.answer.status is ResolutionStatus.TIMEOUT and seconds < LONGEST_WAIT

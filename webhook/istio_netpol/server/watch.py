@@ -18,8 +18,9 @@ from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
 
 LOOK_SECONDS = 0.25
-LOOKUP_SECONDS = 20.0
-"""How long all lookups for one snapshot may take, far below the age at which it counts as stale."""
+LOOKUP_SECONDS = 5.0
+LOOKUP_SECONDS_EACH = 1.0
+"""How long a look waits for DNS in all, and for the hosts of one namespace."""
 
 LOOK_SHARE = 0.025
 """The part of one core that looking may take: a folder of 5,000 files, at some 20 ms a look, is looked at
@@ -29,7 +30,8 @@ SELDOM_SECONDS = 5.0
 """However slow the folder is, it is looked at this often."""
 
 RETRY_SECONDS = 10.0
-"""After how long a policy that could not be written is tried again."""
+"""After how long a policy that could not be written is tried again, and a host that was not resolved in time
+is asked for again."""
 
 
 class Watch:
@@ -93,10 +95,10 @@ class Watch:
             self._complete(self._unwritten[0])
 
     def _complete(self, table: FlowTable) -> None:
-        resolver = Budget(self._resolver, LOOKUP_SECONDS)
+        resolver = Budget(self._resolver, LOOKUP_SECONDS, LOOKUP_SECONDS_EACH)
         results = self._reviewer.store(missing_policies(table, resolver))
         self._metrics.stored(results)
-        is_complete = all(each.written for each in results)
+        is_complete = resolver.is_complete and all(each.written for each in results)
         self._unwritten = None if is_complete else (table, time.monotonic())
         for each in results:
             if each.written:
