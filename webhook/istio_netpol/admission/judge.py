@@ -23,6 +23,7 @@ from istio_netpol.analysis.impact import Impact, review_change
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode
@@ -151,6 +152,9 @@ def _decoded(content: dict[str, Any] | None, request: Request) -> tuple[tuple[An
         name = request.name or written.get("name") or None
         said["metadata"] = {**written, "name": name, "namespace": request.namespace}
     values, problems = decode(RawObject({**content, **said}, SOURCE, 0), request.namespace or "default")
+    failed = [value for value in values if isinstance(value, Undecoded)]
+    problems += [Problem(SOURCE, None, str(each.ref), None, None, str(each.failure), None) for each in failed]
+    values = [] if failed else values
     return tuple(values), tuple(problems)
 
 

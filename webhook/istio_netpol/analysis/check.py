@@ -11,7 +11,8 @@ from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.flows.cache import Known
-from istio_netpol.model.findings import Finding, Issue, RuleId, Severity
+from istio_netpol.model.failures import Failure
+from istio_netpol.model.findings import Finding, Issue, RuleId, Severity, not_judged
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
@@ -56,11 +57,22 @@ class FindingsWriter:
         return len(self._denied)
 
     def take(self, flow: RequiredFlow) -> None:
-        """Judges one flow and keeps what there is to say of it."""
+        """Judges one flow and keeps what there is to say of it. An error in that is contained to the flow."""
+        try:
+            self._take(flow)
+        except MemoryError:
+            raise
+        except Exception as error:
+            self._others.append(not_judged(flow.object, Failure.of("verdict", error), flow))
+
+    def _take(self, flow: RequiredFlow) -> None:
         outcome = self._judge.resolved(flow)
         refused = isinstance(outcome, HostTrouble) and outcome.refused
         if isinstance(outcome, HostTrouble):
             self.unknown += 1
+            if outcome.failure is not None:
+                self._others.append(not_judged(flow.object, outcome.failure, flow))
+                return
             self._others.append(_host_finding(outcome))
             # The flow of the trouble names no address, so that no policy can be written for it.
             outcome = Judged(outcome.flow, self._judge.verdict(outcome.flow))
@@ -76,7 +88,7 @@ class FindingsWriter:
 
     def findings(self) -> list[Finding]:
         """All of it, in no order."""
-        return self._others + [_denied_finding(each) for each in self._denied]
+        return self._others + [_told(each) for each in self._denied]
 
     def _draft(self, judged: Judged) -> _Denied:
         """The policies for a denied flow; where consent is missing, its finding shows both sides' policies,
@@ -127,6 +139,17 @@ def judge_of(table: FlowTable, resolver: Resolver, known: Known | None = None) -
 def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:
     """A host gate that refuses the cluster's own addresses."""
     return HostGate(resolver, table.host_limits)
+
+
+def _told(denied: _Denied) -> Finding:
+    """The finding of a denied flow. An error in its policies is contained to it."""
+    try:
+        return _denied_finding(denied)
+    except MemoryError:
+        raise
+    except Exception as error:
+        flow = denied.judged.flow
+        return not_judged(flow.object, Failure.of("policy writer", error), flow)
 
 
 def _denied_finding(denied: _Denied) -> Finding:

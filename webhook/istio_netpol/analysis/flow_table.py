@@ -20,7 +20,7 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Namespace, Workload
-from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +72,20 @@ class FlowTable:
         self.view = view
         self.needs = needs
         self.currency = currency or Currency()
+        self.failures: Mapping[Key, Finding] = {}
+        """A finding for each object whose needs an error of our own left unknown."""
         self._changes = 0
 
     @classmethod
     def of(cls, stored: Snapshot, settings: Settings) -> FlowTable:
         snapshot = as_injected(stored, settings.mesh)
         view = MeshView(snapshot, settings)
-        subjects = (subject for name in snapshot.namespace_names for subject in subjects_in(snapshot, name))
+        names = (*snapshot.namespace_names, CLUSTER_SCOPE)
+        subjects = (subject for name in names for subject in subjects_in(snapshot, name))
         found = ((subject.ref.key, needs_of(subject, view)) for subject in subjects)
-        return cls(stored, snapshot, view, {key: needs for key, needs in found if needs != NOTHING})
+        table = cls(stored, snapshot, view, {key: needs for key, needs in found if needs != NOTHING})
+        table.failures = _failures(table.needs)
+        return table
 
     def with_changes(self, put: Sequence[Any], remove: Sequence[Any] = ()) -> FlowTable:
         """The table of the snapshot after objects were stored and deleted: equal to a new one, and worked out
@@ -110,6 +115,8 @@ class FlowTable:
         table._by_namespace = self._by_namespace.moved(
             (key, _namespaces(old), _namespaces(new)) for key, old, new in pairs
         )
+        left = {key: failure for key, failure in self.failures.items() if key not in after}
+        table.failures = {**left, **_failures(after)}
         table._changes = self._changes + 1
         if table._changes >= _MOST_CHANGES:
             snapshot.index()
@@ -136,6 +143,7 @@ class FlowTable:
         needs = {**self.needs, **added} if added else self.needs
         stored, currency = self.stored.with_changes(objects), self.currency.with_objects(objects)
         table = FlowTable(stored, snapshot, view, needs, currency)
+        table.failures = {**self.failures, **_failures(added)}
         # Worked out here, since what a short-lived table works out for itself is lost with it.
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
         return table
@@ -188,6 +196,16 @@ class FlowTable:
     @cached_property
     def _users(self) -> Postings[Use]:
         return Postings[Use]().moved((key, set(), needs.uses) for key, needs in self.needs.items())
+
+
+def _failures(needs: Mapping[Key, Needs]) -> dict[Key, Finding]:
+    """The first finding of each object in which an error of our own was contained."""
+    found: dict[Key, Finding] = {}
+    for key, each in needs.items():
+        failed = next((finding for finding in each.findings if finding.failure is not None), None)
+        if failed is not None:
+            found[key] = failed
+    return found
 
 
 def _namespaces(needs: Needs) -> set[str]:

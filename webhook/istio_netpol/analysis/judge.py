@@ -9,6 +9,7 @@ from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.flows.cache import Known
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4
+from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.verdicts import OPEN, Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
@@ -17,11 +18,13 @@ from istio_netpol.state.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class HostTrouble:
-    """A flow to a host whose addresses are not known; `refused` where that is the administrator's word."""
+    """A flow that was not judged: to a host whose addresses are not known, `refused` where that is the
+    administrator's word, or because of an error of our own."""
 
     flow: RequiredFlow
     sentence: str
     refused: bool
+    failure: Failure | None = None
 
 
 class FlowJudge:
@@ -50,7 +53,10 @@ class FlowJudge:
         """Whether there is nothing to say of a flow, which is known without a lookup."""
         if isinstance(flow.destination, HostPeer):
             return False
-        verdict = self.verdict(flow)
+        judged = self.resolved(flow)
+        if isinstance(judged, HostTrouble):
+            return False
+        verdict = judged.verdict
         return verdict.allowed and not (verdict.egress.by_ip_block or verdict.ingress.by_ip_block)
 
     def _judged(self, flow: RequiredFlow) -> Verdict:
@@ -61,7 +67,17 @@ class FlowJudge:
         )
 
     def resolved(self, flow: RequiredFlow) -> Judged | HostTrouble:
-        """The verdict on a flow, after its host was resolved if policies make that necessary."""
+        """The verdict on a flow, after its host was resolved if policies make that necessary. An error in
+        that is contained to the flow."""
+        try:
+            return self._resolved(flow)
+        except MemoryError:
+            raise
+        except Exception as error:
+            failure = Failure.of("verdict", error)
+            return HostTrouble(flow, str(failure), False, failure)
+
+    def _resolved(self, flow: RequiredFlow) -> Judged | HostTrouble:
         if not isinstance(flow.destination, HostPeer):
             return self._to_known(flow)
         anywhere = self.verdict(replace(flow, destination=AddressPeer(ALL_IPV4, flow.destination.host)))

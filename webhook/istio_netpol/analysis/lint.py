@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.failures import Failure
+from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort, PolicyRule
 from istio_netpol.state.snapshot import Snapshot
 
@@ -25,13 +26,27 @@ DNS_PORTS = frozenset({53, 1053, 5353, 8053})
 def lint(snapshot: Snapshot) -> Iterator[Finding]:
     """Policies that select nothing, name in-pod ports, or open ports to every address."""
     for policy in snapshot.every(NetworkPolicy):
-        yield from _selects_nothing(policy, snapshot)
-        for direction in Direction:
-            for index, rule in enumerate(policy.rules(direction)):
-                place = f"spec.{direction.lower()}[{index}]"
-                yield from _in_pod_ports(policy, rule, place)
-                if direction is Direction.EGRESS:
-                    yield from _broad(policy, rule, place)
+        yield from _contained(policy, snapshot)
+
+
+def _contained(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
+    """What is odd about one policy. An error in that ends what is said of this policy, and nothing else."""
+    try:
+        yield from _of_policy(policy, snapshot)
+    except MemoryError:
+        raise
+    except Exception as error:
+        yield not_judged(policy.ref, Failure.of("lint", error))
+
+
+def _of_policy(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
+    yield from _selects_nothing(policy, snapshot)
+    for direction in Direction:
+        for index, rule in enumerate(policy.rules(direction)):
+            place = f"spec.{direction.lower()}[{index}]"
+            yield from _in_pod_ports(policy, rule, place)
+            if direction is Direction.EGRESS:
+                yield from _broad(policy, rule, place)
 
 
 def _selects_nothing(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:

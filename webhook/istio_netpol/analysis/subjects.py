@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from istio_netpol.istio.catalogue import CATALOGUE
+from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot
 
@@ -13,7 +14,7 @@ Key = tuple[str, str, str, str]
 
 SUBJECT_TYPES: tuple[type[Any], ...] = tuple(
     sorted(
-        {type_ for rule in CATALOGUE for type_ in rule.subjects} - {Workload},
+        ({type_ for rule in CATALOGUE for type_ in rule.subjects} - {Workload}) | {Undecoded},
         key=lambda type_: type_.__name__,
     )
 )
@@ -30,6 +31,9 @@ def subjects_named(key: Key, snapshot: Snapshot, changed: Iterable[Any] = ()) ->
     """The objects of that name: several where a controller's pods fall into classes, none where a changed
     workload is told by its controller."""
     _, kind, namespace, name = key
+    undecoded = snapshot.find(Undecoded, namespace, name, kind)
+    if undecoded is not None and undecoded.ref.key == key:
+        return [undecoded]
     named = snapshot.workloads_named(namespace, kind, name)
     classes = [each for each in named if each.ref.key == key]
     if classes or any(isinstance(each, Workload) and each.ref.key == key for each in changed):

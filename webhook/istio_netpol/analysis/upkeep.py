@@ -9,6 +9,7 @@ from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Opening, Reach, openings_of
 from istio_netpol.remedies.policy_writer import PolicyWriter, name_of
 
@@ -39,13 +40,14 @@ def upkeep(table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], boo
     that other policies isolate are selected.
     """
     ledger = _Ledger(table, judge, is_augmented)
+    ledger.uncertain.update(name_of(finding.object) for finding in table.failures.values())
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
-        judged = judge.resolved(flow)
         ledger.note(flow.object)
-        if not isinstance(judged, HostTrouble):
-            for opening in openings_of(judged):
-                ledger.add(opening)
-        elif not judged.refused:
+        try:
+            ledger.take(judge.resolved(flow))
+        except MemoryError:
+            raise
+        except Exception:  # contained to the flow: what its object needed before stays
             ledger.uncertain.add(name_of(flow.object))
     return ledger.closed()
 
@@ -71,6 +73,14 @@ class _Ledger:
         if known is not None and known.key != ref.key:
             self._objects[name_of(ref)] = None
 
+    def take(self, judged: Judged | HostTrouble) -> None:
+        """Takes up one flow."""
+        if not isinstance(judged, HostTrouble):
+            for opening in openings_of(judged):
+                self.add(opening)
+        elif not judged.refused:
+            self.uncertain.add(name_of(judged.flow.object))
+
     def add(self, opening: Opening) -> None:
         """Takes up one side, as far as it may be opened."""
         self.note(opening.subject.ref)
@@ -88,8 +98,9 @@ class _Ledger:
             for each in self._wanted.policies()
             if not self._snapshot.namespace(each.namespace).terminating
         }
+        failed = self._needed.failed | self._wanted.failed
         objects = {
             name: ref if ref is not None and self._snapshot.names(ref) else None
             for name, ref in self._objects.items()
         }
-        return Upkeep(needed, frozenset(wanted & needed.keys()), frozenset(self.uncertain), objects)
+        return Upkeep(needed, frozenset(wanted & needed.keys()), frozenset(self.uncertain | failed), objects)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.scope import is_exempt_namespace
 from istio_netpol.analysis.check import check_table
 from istio_netpol.analysis.current_flows import CurrentFlows
 from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.subjects import Key
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
 from istio_netpol.controller.sightings import Sightings
 from istio_netpol.dns.budget import Budget
@@ -58,6 +59,11 @@ class Evaluation:
 
     def _is_ours(self, value: object) -> bool:
         return isinstance(value, NetworkPolicy) and (value.namespace, value.name) in self._ours
+
+    @property
+    def failures(self) -> Mapping[Key, Finding]:
+        """The objects that an error of our own keeps from being judged."""
+        return self._flows.table.failures
 
     def need(self, ours: Iterable[PolicyKey]) -> Upkeep:
         """The policies that the cluster would need without these; asks DNS anew."""

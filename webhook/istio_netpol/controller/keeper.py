@@ -21,6 +21,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.settings import Settings
+from istio_netpol.server.contained import FailureLog
 from istio_netpol.server.garbage import keep_what_is_left
 
 RESYNC_SECONDS = 60.0
@@ -60,6 +61,7 @@ class PolicyKeeper:
         self._writing = Writing(self._execution, settings.controller.writes_per_second, measures)
         self._telling = Telling(Publisher(connection, self._execution.reference), evaluation, measures)
         self._withheld, self._hosts = Said(), Said()
+        self._failures = FailureLog("controller")
         self._log = structlog.get_logger("controller")
 
     def follow(self) -> bool:
@@ -68,6 +70,8 @@ class PolicyKeeper:
         if changes is None:
             return False
         self._evaluation.take(changes)
+        self._failures.tell(self._evaluation.failures)
+        self._measures.not_judged.set(len(self._evaluation.failures))
         if changes.whole:
             keep_what_is_left()
         return True

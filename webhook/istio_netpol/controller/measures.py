@@ -20,6 +20,10 @@ class Measures:
         self.own = self._gauge(f"{prefix}policies", "Generated policies in the cluster.")
         self.withheld = self._gauge(f"{prefix}withheld", "Policies that are needed and not written.")
         self.hosts = self._gauge(f"{prefix}hosts_in_trouble", "Hosts whose old addresses stay or go.")
+        self.not_judged = self._gauge(
+            f"{prefix}objects_not_judged",
+            "Objects that an error inside istio-netpol keeps from being judged.",
+        )
         self.failures = Counter(f"{prefix}failures", "What went wrong.", registry=self.registry)
         self.seconds = Histogram(f"{prefix}seconds", "Time for one round.", registry=self.registry)
         self.actions = Counter(f"{prefix}actions", "Writes, by kind.", ["action"], registry=self.registry)

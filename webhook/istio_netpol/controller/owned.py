@@ -18,6 +18,7 @@ from istio_netpol.kube.policy_store import NETWORK_POLICIES
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, UNNEEDED_SINCE
+from istio_netpol.model.policies import NetworkPolicy
 
 PAGE_ITEMS = "500"
 
@@ -79,11 +80,12 @@ def present_of(manifest: dict[str, Any]) -> Present | None:
     content = {**manifest, "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
     values, problems = decode(RawObject(content, "the cluster", 0))
     metadata = manifest["metadata"]
-    if problems or not values or metadata.get("deletionTimestamp"):
+    policy = next(iter(values), None)
+    if problems or not isinstance(policy, NetworkPolicy) or metadata.get("deletionTimestamp"):
         return None
     owners = metadata.get("ownerReferences") or ()
     return Present(
-        policy=values[0],
+        policy=policy,
         own=is_ours(metadata.get("managedFields") or ()),
         uid=metadata["uid"],
         version=metadata["resourceVersion"],

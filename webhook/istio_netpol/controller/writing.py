@@ -57,6 +57,12 @@ class Writing:
             level = self._log.info if error.status == CONFLICT else self._log.warning
             level("not done, and tried again", action=kind, policy=policy, reason=str(error))
             return False
+        except MemoryError:
+            raise
+        except Exception:  # one policy's failure is its own
+            self._measures.failures.inc()
+            self._log.exception("a policy was not written, and is tried again", action=kind, policy=policy)
+            return False
         self._measures.actions.labels(kind).inc()
         self._log.info("done", action=kind, policy=policy)
         return True

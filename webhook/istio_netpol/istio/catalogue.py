@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from istio_netpol.istio.rule import Outcome, Rule
@@ -26,6 +27,8 @@ from istio_netpol.istio.rules import (
     webhook_from_apiserver,
 )
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.failures import Failure, Undecoded
+from istio_netpol.model.findings import not_judged
 
 CATALOGUE: tuple[Rule, ...] = (
     proxy_to_istiod.RULE,
@@ -63,6 +66,17 @@ _RULES_OF = _by_subject()
 
 def outcomes_of(subject: Any, view: MeshView) -> tuple[Outcome, ...]:
     """What every rule says of one object; nothing for types that no rule looks at."""
-    return tuple(
-        outcome for rule in _RULES_OF.get(type(subject), ()) for outcome in rule.outcomes(subject, view)
-    )
+    if isinstance(subject, Undecoded):
+        return (not_judged(subject.ref, subject.failure),)
+    rules = _RULES_OF.get(type(subject), ())
+    return tuple(outcome for rule in rules for outcome in _contained(rule, subject, view))
+
+
+def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
+    """What one rule says of an object. An error in it ends what it says of this object, and nothing else."""
+    try:
+        yield from rule.outcomes(subject, view)
+    except MemoryError:
+        raise
+    except Exception as error:
+        yield not_judged(subject.ref, Failure.of(f"rule {rule.name}", error))

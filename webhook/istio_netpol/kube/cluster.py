@@ -220,11 +220,11 @@ class Cluster:
         else:
             watched.objects.pop(stored.name, None)
         if self._is_whole:
-            kept = {value.ref.key for value in stored.values}
+            kept = {_identity(value) for value in stored.values}
             self._pending.update(
-                (value.ref.key, (value, False)) for value in before if value.ref.key not in kept
+                (_identity(value), (value, False)) for value in before if _identity(value) not in kept
             )
-            self._pending.update((value.ref.key, (value, True)) for value in stored.values)
+            self._pending.update((_identity(value), (value, True)) for value in stored.values)
         return True
 
     def _tell_problems(self, scope: Scope, stored: Received) -> None:
@@ -285,6 +285,11 @@ class Cluster:
         if kind == CONFIG_MAP:
             return [Scope(resource, namespace) for namespace in self._config_namespaces]
         return [Scope(resource, selector=BY_HAND.get(kind, ""))]
+
+
+def _identity(value: Any) -> tuple[str, ...]:
+    """What a later version of a value replaces: an object that can't be decoded is of another type."""
+    return (type(value).__name__, *value.ref.key)
 
 
 def _same(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:

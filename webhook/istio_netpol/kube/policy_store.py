@@ -14,6 +14,7 @@ from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import page_of, received, received_all
 from istio_netpol.manifests.encode import encode_policy
+from istio_netpol.model.failures import Failure
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -42,6 +43,11 @@ class ClusterStore:
             stored = self._apply(policy)
         except ApiError as error:
             return StoreResult(policy, False, str(error))
+        except MemoryError:
+            raise
+        except Exception as error:  # one policy's failure is its own
+            structlog.get_logger("kube").exception("a policy was not written", policy=policy.key)
+            return StoreResult(policy, False, str(Failure.of("policy store", error)))
         return StoreResult(policy, False, stored) if isinstance(stored, str) else StoreResult(stored, True)
 
     def _apply(self, policy: NetworkPolicy) -> NetworkPolicy | str:
@@ -92,7 +98,8 @@ class LivePolicies:
         except ApiError as error:
             structlog.get_logger("kube").warning("no live read", namespace=namespace, reason=str(error))
             return None
-        return tuple(value for each in found for value in each.values)
+        values = (value for each in found for value in each.values)
+        return tuple(value for value in values if isinstance(value, NetworkPolicy))
 
 
 def _rules(policy: NetworkPolicy) -> tuple[object, ...]:

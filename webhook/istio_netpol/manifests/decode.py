@@ -37,6 +37,7 @@ from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of
 from istio_netpol.manifests.decode_workloads import decode_controller, decode_cron_job, decode_pod
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.failures import Failure, Undecoded
 from istio_netpol.model.references import ObjectRef
 
 Decoder = Callable[[Fields, ObjectRef], Iterator[Any]]
@@ -88,7 +89,8 @@ def is_known(raw: RawObject) -> bool:
 def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Any], list[Problem]]:
     """The model values of one object, and what is wrong with it: an object with problems has no values.
 
-    An object of an unknown kind has neither. `default_namespace` is where an object lives that does not say.
+    An object of an unknown kind has neither. One whose decoder failed is `Undecoded`. `default_namespace` is
+    where an object lives that does not say.
     """
     decoder = _decoder(raw)
     if decoder is None:
@@ -98,7 +100,12 @@ def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Any
     described = str(ref) if ref.name else f"{ref.kind} without a name"
     fields = Fields(raw.content, "", (raw.file, raw.line, described), problems)
     _check_metadata(fields)
-    values = list(decoder(fields, ref))
+    try:
+        values = list(decoder(fields, ref))
+    except MemoryError:
+        raise
+    except Exception as error:
+        values = [Undecoded(ref, Failure.of(f"decoder of {ref.kind}", error))]
     # What two readers of a field both complain about is told once.
     return ([], list(dict.fromkeys(problems))) if problems else (values, [])
 

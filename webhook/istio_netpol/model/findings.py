@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -32,6 +33,7 @@ class Issue(StrEnum):
     CONSENT_MISSING = "consent-missing"
     POLICY_SELECTS_NOTHING = "policy-selects-nothing"
     IMPACT = "impact"
+    NOT_JUDGED = "not-judged"
 
 
 RuleId = FlowKind | Issue
@@ -39,7 +41,8 @@ RuleId = FlowKind | Issue
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """One thing to tell a person. `flow` and `verdict` are None for findings about no connection."""
+    """One thing to tell a person. `flow` and `verdict` are None for findings about no connection; `failure`
+    is there where an error of our own kept something from being judged."""
 
     rule: RuleId
     severity: Severity
@@ -49,6 +52,7 @@ class Finding:
     verdict: Verdict | None = None
     remedy: tuple[NetworkPolicy, ...] = ()
     field: str = ""
+    failure: Failure | None = None
 
     def denied_by(self, direction: Direction) -> tuple[str, ...]:
         """`namespace/name` of the policies that isolate this side while none allows; empty where the side
@@ -63,3 +67,9 @@ class Finding:
         ref = self.object
         flow = self.flow.sort_key if self.flow else ()
         return (ref.namespace, ref.kind, ref.name, self.rule, flow, self.field, self.message)
+
+
+def not_judged(ref: ObjectRef, failure: Failure, flow: RequiredFlow | None = None) -> Finding:
+    """What is told of an object, or of one of its flows, where an error of our own was contained."""
+    message = f"{ref}: could not be judged: {failure}"
+    return Finding(Issue.NOT_JUDGED, Severity.ERROR, ref, message, flow, failure=failure)

@@ -14,6 +14,7 @@ from hashlib import sha256
 from istio_netpol.flows.cache import Known
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
+from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
@@ -75,10 +76,21 @@ class PolicyWriter:
         self._per_namespace = per_namespace
         self._known = known or Known()
         self._drafts: dict[object, Draft] = {}
+        self.failed: set[str] = set()
+        """The objects, as `required-by` names them, for which an error of our own left a policy unwritten."""
 
     def add(self, opening: Opening) -> Draft | Unmendable:
         """Takes up one opening: the policy that will open it once all openings were added, or why none
-        can."""
+        can. An error in that is contained to the opening."""
+        try:
+            return self._add(opening)
+        except MemoryError:
+            raise
+        except Exception as error:
+            self.failed.add(name_of(opening.flow.object))
+            return Unmendable(opening, str(Failure.of("policy writer", error)))
+
+    def _add(self, opening: Opening) -> Draft | Unmendable:
         peers = self._peers(opening)
         subject = self._subject(opening)
         if isinstance(peers, str) or isinstance(subject, str):
@@ -107,7 +119,17 @@ class PolicyWriter:
                 needed.append(draft)
             else:
                 wider.required_by |= draft.required_by
-        return _sorted(self._written(draft) for draft in needed)
+        return _sorted(policy for draft in needed if (policy := self._contained(draft)))
+
+    def _contained(self, draft: Draft) -> NetworkPolicy | None:
+        """The policy of a draft; None where an error of our own left it unwritten."""
+        try:
+            return self._written(draft)
+        except MemoryError:
+            raise
+        except Exception:
+            self.failed |= draft.required_by
+            return None
 
     def _written(self, draft: Draft) -> NetworkPolicy:
         question = draft.content

@@ -31,6 +31,7 @@ TITLES: dict[RuleId, str] = {
     Issue.CONSENT_MISSING: "The called namespace has not agreed.",
     Issue.POLICY_SELECTS_NOTHING: "A policy selects no pod.",
     Issue.IMPACT: "A change would cut something that runs.",
+    Issue.NOT_JUDGED: "An object, or a part of it, was not judged.",
 }
 
 

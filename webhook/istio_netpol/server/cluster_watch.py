@@ -12,6 +12,7 @@ from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
+from istio_netpol.server.contained import FailureLog
 from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
@@ -43,6 +44,7 @@ class ClusterWatch:
         self._failure = ""
         self._table: FlowTable | None = None
         self._log = structlog.get_logger("source")
+        self._failures = FailureLog("source")
 
     @property
     def failure(self) -> str:
@@ -78,6 +80,9 @@ class ClusterWatch:
         else:
             self._take_changes(changes, self._table)
         self._failure = ""
+        if self._table is not None:
+            self._failures.tell(self._table.failures)
+            self._metrics.not_judged.set(len(self._table.failures))
 
     def _count(self, changes: Changes) -> None:
         """Tells the store, which counts whose policies there are."""

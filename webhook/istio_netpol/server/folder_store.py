@@ -11,9 +11,12 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
+
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.failures import Failure
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
@@ -48,6 +51,11 @@ class FolderStore:
                 refused = self._store(policy)
             except OSError as error:
                 refused = f"{error.filename or self._folder}: {error.strerror or error}"
+            except MemoryError:
+                raise
+            except Exception as error:  # one policy's failure is its own
+                structlog.get_logger("source").exception("a policy was not written", policy=policy.key)
+                refused = str(Failure.of("policy store", error))
             results.append(StoreResult(policy, not refused, refused))
         return tuple(results)
 

@@ -52,6 +52,11 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self.not_judged = Gauge(
+            "istio_netpol_objects_not_judged",
+            "Objects that an error inside istio-netpol keeps from being judged.",
+            registry=registry,
+        )
         self._gauge(
             "istio_netpol_source_age_seconds", "Since the source was last seen good.", lambda: state().age
         )

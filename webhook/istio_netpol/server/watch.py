@@ -12,6 +12,7 @@ from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
+from istio_netpol.server.contained import FailureLog
 from istio_netpol.server.folder_source import FolderSource
 from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.metrics import Metrics
@@ -54,6 +55,7 @@ class Watch:
         self._cost = 0.0
         self._unwritten: tuple[FlowTable, float] | None = None
         self._log = structlog.get_logger("source")
+        self._failures = FailureLog("source")
 
     @property
     def failure(self) -> str:
@@ -85,6 +87,8 @@ class Watch:
             return
         table = FlowTable.of(state.snapshot, self._settings).indexed()
         self._reviewer.take(table)
+        self._failures.tell(table.failures)
+        self._metrics.not_judged.set(len(table.failures))
         keep_what_is_left()
         self._failure = ""
         self._log.info("the source was read", objects=state.snapshot.object_count)
