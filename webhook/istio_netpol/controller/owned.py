@@ -14,13 +14,12 @@ import msgspec
 from istio_netpol.controller.plan import Present
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.paging import pages_of
 from istio_netpol.kube.policy_store import NETWORK_POLICIES
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, UNNEEDED_SINCE
 from istio_netpol.model.policies import NetworkPolicy
-
-PAGE_ITEMS = "500"
 
 
 class _Names(msgspec.Struct, frozen=True, rename="camel"):
@@ -34,15 +33,6 @@ class _Head(msgspec.Struct, frozen=True):
     metadata: _Names
 
 
-class _Rest(msgspec.Struct, frozen=True):
-    following: str = msgspec.field(name="continue", default="")
-
-
-class _Page(msgspec.Struct, frozen=True):
-    metadata: _Rest
-    items: list[msgspec.Raw] | None = None
-
-
 class LabelledPolicies:
     """Every policy with our label, read live each time; only what changed is decoded. For one thread."""
 
@@ -53,26 +43,21 @@ class LabelledPolicies:
     def read(self) -> list[Present]:
         """All of them. Raises ApiError rather than returning a part."""
         found: dict[_Names, Present | None] = {}
-        following = ""
-        while True:
-            page = self._page(following)
+        query = [("labelSelector", f"{MANAGED_BY}={OWNER}")]
+        for page in pages_of(self._connection, NETWORK_POLICIES.path(), query):
             for item in page.items or ():
-                names = msgspec.json.decode(item, type=_Head).metadata
+                names = _names(item)
                 known = names in self._known
                 found[names] = self._known[names] if known else present_of(msgspec.json.decode(item))
-            following = page.metadata.following
-            if not following:
-                self._known = found
-                return [each for each in found.values() if each is not None]
+        self._known = found
+        return [each for each in found.values() if each is not None]
 
-    def _page(self, following: str) -> _Page:
-        query = [("labelSelector", f"{MANAGED_BY}={OWNER}"), ("limit", PAGE_ITEMS)]
-        if following:
-            query.append(("continue", following))
-        try:
-            return msgspec.json.decode(self._connection.get(NETWORK_POLICIES.path(), query), type=_Page)
-        except msgspec.DecodeError as error:
-            raise ApiError(0, f"the API server's answer can't be read: {error}") from error
+
+def _names(item: msgspec.Raw) -> _Names:
+    try:
+        return msgspec.json.decode(item, type=_Head).metadata
+    except msgspec.DecodeError as error:
+        raise ApiError(0, f"the API server's answer can't be read: {error}") from error
 
 
 def present_of(manifest: dict[str, Any]) -> Present | None:

@@ -21,20 +21,23 @@ from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import (
     Received,
     event_of,
-    page_of,
     received,
     received_all,
     status_of,
     version_of,
 )
+from istio_netpol.kube.paging import pages_of
 
-PAGE_ITEMS = 500
 WATCH_SECONDS = 300
 """The API server ends a watch after this long, and the next one goes on; so a server that is drained loses
 its watches soon."""
 
 QUIET_SECONDS = 90.0
 """A watch that says nothing for so long is broken: bookmarks come about once a minute."""
+
+HEALTHY_SECONDS = 5.0
+"""A watch that ends sooner, or before half of the time that was asked for, has not worked: one that ends at
+once would be opened thousands of times a second."""
 
 GONE = 410
 
@@ -89,7 +92,9 @@ class Reflector:
         self._sink = sink
         self._quiet_seconds = quiet_seconds
         self._watch_seconds = watch_seconds
+        self._clock = clock
         self._backoff = Backoff(clock)
+        self._has_worked = False
         self._stopped = threading.Event()
         self._version = ""
         self._hurried = threading.Event()
@@ -120,22 +125,36 @@ class Reflector:
     def run(self) -> None:
         """Lists and watches until stopped; whatever goes wrong is tried again, later each time."""
         while not self._stopped.is_set():
-            is_resumed = bool(self._version)
             try:
-                if not is_resumed:
+                if not self._version:
                     self._list()
-                self._watch()
-                self._backoff.succeeded()
+                self._watched()
             except ApiError as error:
                 if error.status == GONE:
                     self._version = ""
-                    if is_resumed:  # no trouble of the API server's: it was restarted, or forgot
+                    if self._has_worked:  # no trouble of the API server's: it was restarted, or forgot
                         self._backoff.succeeded()
+                    self._has_worked = False
                 self._failed(str(error), error.status)
             except Exception as error:  # a thread that ended here would leave its kind stale and say nothing
                 self._version = ""
                 self._log.exception("an error inside istio-netpol", exc_info=error)
                 self._failed("an error inside istio-netpol; its log has the details", 0)
+
+    def _watched(self) -> None:
+        """Watches once. Raises ApiError for a watch that ended too soon."""
+        started, version = self._clock(), self._version
+        try:
+            self._watch()
+        finally:
+            seconds = self._clock() - started
+            lasted = seconds >= min(HEALTHY_SECONDS, self._watch_seconds / 2)
+            self._has_worked |= lasted
+        if lasted or self._version != version:  # it told something: the next try need not wait long
+            self._backoff.succeeded()
+        if not lasted and not self._stopped.is_set():
+            self._has_worked = False
+            raise ApiError(0, f"the watch ended after {seconds:.1f} s")
 
     def _failed(self, reason: str, status: int) -> None:
         if self._stopped.is_set():
@@ -149,17 +168,13 @@ class Reflector:
 
     def _list(self) -> None:
         objects: list[Received] = []
-        following = ""
-        while True:
-            query = [("limit", str(PAGE_ITEMS)), *self._selection()]
-            if following:
-                query.append(("continue", following))
-            page = page_of(self._connection.get(self._path, query))
+        version = ""
+        for page in pages_of(self._connection, self._path, self._selection()):
             objects += received_all(page.items, self._scope.resource)
-            following = page.metadata.continue_
-            if not following or self._stopped.is_set():
-                break
-        self._version = page.metadata.resource_version
+            version = page.metadata.resource_version
+            if self._stopped.is_set():
+                return
+        self._version = version
         self._sink.replaced(self._scope, objects)
         self._sink.heard(self._scope)
 

@@ -1,0 +1,127 @@
+"""API servers that don't behave: what they cost is bounded, and said."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from tests.kube.test_following import Heard
+
+from istio_netpol.controller.owned import LabelledPolicies
+from istio_netpol.errors import ApiError
+from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.reflector import Reflector, Scope
+
+PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
+BOOKMARK = {"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": {"resourceVersion": "2"}}}
+
+
+class OddServer:
+    """Answers lists with one page after the other, or with one, and each watch with these events and its
+    end."""
+
+    def __init__(self, *events: dict[str, Any], pages: str = "one") -> None:
+        self.events, self.pages = events, pages
+        self.asked: Counter[str] = Counter()
+
+    def answer(self, query: dict[str, list[str]]) -> bytes:
+        if "watch" in query:
+            self.asked["watch"] += 1
+            return b"".join(json.dumps(event).encode() + b"\n" for event in self.events)
+        self.asked["list"] += 1
+        following = {"one": "", "same": "again", "new": f"page-{self.asked['list']}"}[self.pages]
+        return json.dumps({"metadata": {"resourceVersion": "1", "continue": following}, "items": []}).encode()
+
+    @contextmanager
+    def connected(self, folder: Path) -> Iterator[Connection]:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        config = folder / "kubeconfig"
+        url = f"http://127.0.0.1:{server.server_port}"
+        config.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "clusters": [{"name": "odd", "cluster": {"server": url}}],
+                    "users": [{"name": "odd", "user": {}}],
+                    "contexts": [{"name": "odd", "context": {"cluster": "odd", "user": "odd"}}],
+                    "current-context": "odd",
+                }
+            )
+        )
+        try:
+            yield Connection.open(kubeconfig=config)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        odd = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = odd.answer(parse_qs(urlsplit(self.path).query))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Not in the test's output."""
+
+        return Handler
+
+
+def followed(server: OddServer, folder: Path, seconds: float) -> Heard:
+    """What a sink hears of a server within some seconds."""
+    heard = Heard()
+    with server.connected(folder) as found:
+        reflector = Reflector(found, Scope(PODS, "shop"), heard)
+        reflector.start()
+        time.sleep(seconds)
+        reflector.stop()
+        reflector.join(30)
+    return heard
+
+
+@pytest.mark.parametrize("events", [(), (BOOKMARK,)])
+def test_a_watch_that_ends_at_once_is_opened_a_few_times_a_second(
+    events: tuple[dict[str, Any], ...], tmp_path: Path
+) -> None:
+    """With a word or without: it counts as broken, and is opened anew after a pause that grows."""
+    server = OddServer(*events)
+    heard = followed(server, tmp_path, 2.0)
+    assert 1 <= server.asked["watch"] <= 10
+    assert server.asked["list"] == 1
+    assert heard.reasons[0] == "the watch ended after 0.0 s"
+
+
+def test_a_server_that_forgets_at_once_is_not_listed_all_the_time(tmp_path: Path) -> None:
+    """410 after each list is a failure like any other, since no watch has worked in between."""
+    server = OddServer({"type": "ERROR", "object": {"code": 410, "message": "too old"}})
+    followed(server, tmp_path, 2.0)
+    assert 1 <= server.asked["list"] <= 10
+
+
+@pytest.mark.parametrize("pages", ["same", "new"])
+def test_a_list_that_never_ends_is_given_up(pages: str, tmp_path: Path) -> None:
+    """Neither a watch nor a round of the controller reads pages for ever."""
+    server = OddServer(pages=pages)
+    heard = followed(server, tmp_path, 0.5)
+    assert "does not end" in heard.reasons[0]
+    assert heard.lists == 0
+    with server.connected(tmp_path) as found, pytest.raises(ApiError, match="does not end"):
+        LabelledPolicies(found).read()
