@@ -85,8 +85,8 @@ def _cause(finding: Finding) -> Cause:
 
 def _must_refuse(finding: Finding) -> bool:
     """Whether a finding is a reason to refuse: an error that the submitter can mend, by a policy or by
-    another host."""
-    mendable = bool(finding.remedy) or finding.rule is Issue.JWKS_HOST_REFUSED
+    another host or address."""
+    mendable = bool(finding.remedy) or finding.rule in (Issue.JWKS_HOST_REFUSED, Issue.ADDRESS_REFUSED)
     return finding.severity is Severity.ERROR and mendable
 
 

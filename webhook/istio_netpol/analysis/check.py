@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from istio_netpol.analysis import wording
 from istio_netpol.analysis.flow_table import FlowTable
-from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.results import Report, Summary
@@ -21,6 +20,7 @@ from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Reach, openings_of
 from istio_netpol.remedies.policy_writer import Draft, PolicyWriter, Unmendable, written
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.host_policy import HostGate
 
 DISPENSABLE = frozenset({FlowKind.SCRAPE, FlowKind.TRACING})
 """Flows whose loss costs observability, not traffic: warnings."""
@@ -171,7 +171,9 @@ def _host_finding(trouble: HostTrouble) -> Finding:
     flow = trouble.flow
     if trouble.refused:
         message = f"{flow.object}: {trouble.sentence}; no policy is written for it"
-        return Finding(Issue.JWKS_HOST_REFUSED, Severity.ERROR, flow.object, message, flow, field=flow.field)
+        is_jwks = flow.kind is FlowKind.ISTIOD_TO_JWKS
+        rule = Issue.JWKS_HOST_REFUSED if is_jwks else Issue.ADDRESS_REFUSED
+        return Finding(rule, Severity.ERROR, flow.object, message, flow, field=flow.field)
     message = (
         f"{flow.object}: {flow.destination} does not resolve ({trouble.sentence}), so its addresses can't be "
         f"compared with the policies; name them with --address {flow.destination}=IP"

@@ -26,6 +26,11 @@ def cluster_addresses(snapshot: Snapshot, view: MeshView) -> AddressSet:
     return AddressSet.union(found)
 
 
+def node_addresses(snapshot: Snapshot) -> AddressSet:
+    """The addresses of the cluster's Nodes."""
+    return AddressSet.of(*(address for node in snapshot.every(NodeAddresses) for address in node.addresses))
+
+
 def _addresses_in(shard: NamespaceObjects) -> tuple[AddressSet, ...]:
     texts: list[str] = []
     for node in shard.of_type(NodeAddresses):

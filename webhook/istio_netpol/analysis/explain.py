@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.flow_table import FlowTable
-from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.errors import InputError, Problem
@@ -28,6 +27,7 @@ from istio_netpol.netpol.ports import admits_port
 from istio_netpol.remedies.denied_sides import openings_of
 from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.host_policy import HostGate
 
 
 def explain(

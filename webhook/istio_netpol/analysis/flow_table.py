@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from istio_netpol.analysis.cluster_addresses import cluster_addresses
+from istio_netpol.analysis.cluster_addresses import cluster_addresses, node_addresses
 from istio_netpol.analysis.concern import Concern
 from istio_netpol.analysis.currency import Currency
-from istio_netpol.analysis.hosts import HostLimits
 from istio_netpol.analysis.postings import Postings
 from istio_netpol.analysis.subjects import Key, subjects_in, subjects_named
 from istio_netpol.istio.catalogue import outcomes_of
@@ -21,6 +20,7 @@ from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
+from istio_netpol.trust.host_policy import HostLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class FlowTable:
         self.snapshot.index()
         for name in _INDEXES:
             getattr(self, name)
-        _ = self.host_limits.forbidden
+        _ = self.host_limits.forbidden, self.host_limits.nodes
         return self
 
     @property
@@ -187,7 +187,12 @@ class FlowTable:
     @cached_property
     def host_limits(self) -> HostLimits:
         """What hosts may stand for, the cluster's own addresses refused."""
-        return HostLimits(self.settings.hosts, lambda: cluster_addresses(self.snapshot, self.view))
+        snapshot = self.snapshot
+        return HostLimits(
+            self.settings.hosts,
+            lambda: cluster_addresses(snapshot, self.view),
+            lambda: node_addresses(snapshot),
+        )
 
     @cached_property
     def _by_namespace(self) -> Postings[str]:

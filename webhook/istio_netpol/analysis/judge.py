@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from istio_netpol.analysis.flow_table import namespaces_of
-from istio_netpol.analysis.hosts import HostGate
 from istio_netpol.flows.cache import Known
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.addresses import ALL_IPV4
+from istio_netpol.model.addresses import ALL_IPV4, AddressSet
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.verdicts import OPEN, Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.host_policy import HostAnswer, HostGate
+
+ADMINISTERED = frozenset({FlowKind.TO_APISERVER, FlowKind.DNS})
+"""Flows whose destination is the cluster's own, told by settings and by what administrators run: no object
+names its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +94,30 @@ class FlowJudge:
         return Judged(exact, self.verdict(exact))
 
     def _to_known(self, flow: RequiredFlow) -> Judged | HostTrouble:
-        """The verdict on a flow whose destination needs no lookup. A tenant's URL may name an address too,
-        itself or through endpoints that the tenant wrote, and is refused like a host that resolves to it."""
+        """The verdict on a flow whose destination needs no lookup. Addresses that an object names, itself or
+        through endpoints that somebody listed, are refused like a host that resolves to them."""
         judged = Judged(flow, self.verdict(flow))
-        peer = flow.destination
-        if (
-            judged.verdict.allowed
-            or flow.kind is not FlowKind.ISTIOD_TO_JWKS
-            or not isinstance(peer, AddressPeer)
-        ):
+        if judged.verdict.allowed or flow.kind in ADMINISTERED:
             return judged
-        written = peer.text.removesuffix("/32").removesuffix("/128")
-        answer = self.gate.literal(written, peer.addresses, flow.object.namespace)
-        if answer.refused:
-            return HostTrouble(replace(flow, destination=HostPeer(written)), answer.refused, True)
-        return judged
+        answer = self._literal(flow)
+        if answer is None or not answer.refused:
+            return judged
+        return HostTrouble(replace(flow, destination=HostPeer(answer.host)), answer.refused, True)
+
+    def _literal(self, flow: RequiredFlow) -> HostAnswer | None:
+        """What the limits say of the addresses that a policy for this flow would name; None without any."""
+        peer, home = flow.destination, flow.object.namespace
+        if isinstance(peer, AddressPeer):
+            return self.gate.literal(_in_short(peer), peer.addresses, home)
+        if isinstance(peer, PodsPeer) and peer.workload.host_network:
+            addresses = AddressSet.of(*peer.workload.node_addresses)
+            return self.gate.of_host_network(_in_short(AddressPeer(addresses)), addresses, home)
+        return None
 
     def _is_stand_in(self, peer: object) -> bool:
         return isinstance(peer, PodsPeer) and self.view.is_stand_in(peer.workload)
+
+
+def _in_short(peer: AddressPeer) -> str:
+    """The addresses as a person writes them."""
+    return ", ".join(text.removesuffix("/32").removesuffix("/128") for text in peer.text.split(", "))

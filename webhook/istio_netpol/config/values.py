@@ -127,6 +127,7 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "apiServer.addresses": _cidr,
     "apiServer.port": _port,
     "hosts.allowedHosts": _host_pattern,
+    "hosts.allowedAddresses": _cidr,
     "hosts.knownAddresses": _address,
     "hosts.allowedPrivate": _cidr,
     "hosts.podCidrs": _cidr,

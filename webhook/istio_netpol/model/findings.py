@@ -26,6 +26,7 @@ class Issue(StrEnum):
 
     JWKS_UNRESOLVABLE = "jwks-unresolvable"
     JWKS_HOST_REFUSED = "jwks-host-refused"
+    ADDRESS_REFUSED = "address-refused"
     UNKNOWN_DESTINATION = "unknown-destination"
     BROAD_POLICY = "broad-policy"
     IN_POD_PORT = "in-pod-port"

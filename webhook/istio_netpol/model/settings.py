@@ -88,17 +88,22 @@ class ApiServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """What host names that tenants write may open."""
+    """What hosts and addresses may be opened, whoever writes them."""
 
     allowed_hosts: tuple[str, ...] = ("*",)
     """Patterns (`*.example.com`) of hosts that may be opened."""
+
+    allowed_addresses: tuple[str, ...] = ()
+    """Public addresses and CIDRs that may be written instead of a host. Empty: any where `allowedHosts` has
+    `*`, none where it does not."""
 
     known_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The operator's word on what a host stands for: replaces DNS, and is not subject to the refusals
     below."""
 
     allowed_private: tuple[str, ...] = ()
-    """Private, loopback, link-local or cluster CIDRs that an administrator permits nevertheless."""
+    """Private, loopback, link-local, platform or cluster CIDRs that an administrator permits nevertheless, to
+    hosts and to literal addresses."""
 
     pod_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()

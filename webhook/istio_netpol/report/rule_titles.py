@@ -24,6 +24,7 @@ TITLES: dict[RuleId, str] = {
     FlowKind.HBONE: "Ambient traffic arrives on TCP 15008.",
     Issue.JWKS_UNRESOLVABLE: "A JWKS host does not resolve.",
     Issue.JWKS_HOST_REFUSED: "A JWKS host must not be opened.",
+    Issue.ADDRESS_REFUSED: "An address must not be opened.",
     Issue.UNKNOWN_DESTINATION: "A destination is not there (yet).",
     Issue.BROAD_POLICY: "A rule opens more than any flow needs.",
     Issue.IN_POD_PORT: "A rule names a port that never crosses the network.",

@@ -1,4 +1,5 @@
-"""Turns host names that tenants write into addresses, and refuses what they must not open."""
+"""Which addresses an object may open, written as a host name or as they are. Whoever writes it, the same
+limits hold."""
 
 from __future__ import annotations
 
@@ -8,35 +9,10 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from ipaddress import ip_network
 
-from istio_netpol.model.addresses import Address, AddressSet, Network
+from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet, Network
 from istio_netpol.model.resolution import ResolutionStatus, Resolver
 from istio_netpol.model.settings import HostSettings
-
-RESERVED = AddressSet.of(
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "224.0.0.0/3",
-    "::/127",
-    "::ffff:0:0/96",
-    "64:ff9b::/96",
-    "64:ff9b:1::/48",
-    "2002::/16",
-    "fc00::/7",
-    "fe80::/10",
-    "fec0::/10",
-    "ff00::/8",
-)
-"""Addresses that are never a public service: the IANA special-purpose registries, among them every cloud's
-metadata address. IPv6 ranges that embed IPv4 addresses (mapped, NAT64, 6to4) are among them, since they
-would reach the embedded one."""
-
+from istio_netpol.trust.special_addresses import SPECIAL
 
 NO_ADDRESSES = AddressSet()
 _FORBIDDEN = "a private, reserved or cluster address"
@@ -54,21 +30,44 @@ class HostAnswer:
 
 
 class HostLimits:
-    """What hosts may stand for in one cluster: worked out once, while a gate serves one analysis.
+    """What hosts and literal addresses may stand for in one cluster: worked out once, while a gate serves one
+    analysis.
 
-    `cluster` addresses (the API server's, nodes', pods', Services') are refused wherever they lie; they are
-    asked for when a host first matters.
-    """
+    `cluster` addresses (the API server's, nodes', pods', Services') are refused wherever they lie; `nodes`
+    are those of them at which pods of the host network may say that they run. Both are asked for when they
+    first matter."""
 
-    def __init__(self, settings: HostSettings, cluster: Callable[[], AddressSet]) -> None:
+    def __init__(
+        self,
+        settings: HostSettings,
+        cluster: Callable[[], AddressSet],
+        nodes: Callable[[], AddressSet] = lambda: NO_ADDRESSES,
+    ) -> None:
         self.settings = settings
         self._cluster = cluster
+        self._nodes = nodes
 
     @cached_property
     def forbidden(self) -> AddressSet:
-        """What no host may stand for."""
+        """What neither a host nor a literal may stand for."""
         allowed = AddressSet.of(*self.settings.allowed_private)
         return _forbidden(self.settings) | (self._cluster() - allowed)
+
+    @cached_property
+    def nodes(self) -> AddressSet:
+        """The addresses of the cluster's Nodes."""
+        return self._nodes()
+
+    @cached_property
+    def literals(self) -> AddressSet:
+        """The addresses that may be written as they are.
+
+        An administrator who narrows `allowed_hosts` means every way around it too: then no address but those
+        that a list names."""
+        settings = self.settings
+        if not settings.allowed_addresses and "*" in settings.allowed_hosts:
+            return ALL_ADDRESSES
+        return AddressSet.of(*settings.allowed_addresses, *settings.allowed_private)
 
     def known(self, host: str) -> AddressSet | None:
         """The operator's word on a host; None without one."""
@@ -99,15 +98,27 @@ class HostGate:
         return self._within_cap(answer, namespace) if answer.addresses else answer
 
     def literal(self, text: str, addresses: AddressSet, namespace: str) -> HostAnswer:
-        """The same limits for addresses that were written instead of a host."""
+        """The same limits for addresses that stand where a host could, or that a host's own author lists."""
         known = self._limits.known(text)
         if known is not None:
             return HostAnswer(text, known)
-        if not self._is_allowed(text):
-            return _not_allowed(text)
-        if addresses & self._limits.forbidden:
-            return HostAnswer(text, refused=f"{text} is {_FORBIDDEN}")
+        forbidden = addresses & self._limits.forbidden
+        if forbidden:
+            what = "is" if forbidden == addresses else f"contains {_first(forbidden)},"
+            return HostAnswer(text, refused=f"{text} {what} {_FORBIDDEN}")
+        if not addresses <= self._limits.literals:
+            return HostAnswer(
+                text,
+                refused=f"{text} is not among the addresses that the administrator allows "
+                "(hosts.allowedAddresses)",
+            )
         return self._within_cap(HostAnswer(text, addresses), namespace)
+
+    def of_host_network(self, text: str, addresses: AddressSet, namespace: str) -> HostAnswer:
+        """The same limits for the addresses at which pods of the host network say that they run: those of
+        Nodes are theirs, whatever else their status names is a literal."""
+        elsewhere = addresses - self._limits.nodes
+        return self.literal(text, elsewhere, namespace) if elsewhere else HostAnswer(text, addresses)
 
     def blocks(self, addresses: AddressSet) -> AddressSet:
         """The addresses merged into blocks no wider than the settings allow, and never over a forbidden
@@ -121,7 +132,7 @@ class HostGate:
 
     def _ask(self, host: str, namespace: str) -> HostAnswer:
         if not self._is_allowed(host):
-            return _not_allowed(host)
+            return HostAnswer(host, refused=f"{host} is not among the hosts that the administrator allows")
         found = self._resolver.resolve(host, namespace)
         if found.status is not ResolutionStatus.RESOLVED:
             return HostAnswer(host, unresolved=found.reason)
@@ -143,7 +154,7 @@ class HostGate:
     def _within_cap(self, answer: HostAnswer, namespace: str) -> HostAnswer:
         brought = self._brought.setdefault(namespace, {})
         limit = self._settings.max_addresses_per_namespace
-        count = _size(answer.addresses)
+        count = sum(1 for _ in answer.addresses.networks())
         if answer.host not in brought and sum(brought.values()) + count > limit:
             return HostAnswer(
                 answer.host,
@@ -153,21 +164,13 @@ class HostGate:
         return answer
 
 
-def _not_allowed(host: str) -> HostAnswer:
-    return HostAnswer(host, refused=f"{host} is not among the hosts that the administrator allows")
-
-
 def _forbidden(settings: HostSettings) -> AddressSet:
     cluster = AddressSet.of(*settings.pod_cidrs, *settings.service_cidrs, *settings.node_cidrs)
-    return (RESERVED | cluster) - AddressSet.of(*settings.allowed_private)
+    return (SPECIAL | cluster) - AddressSet.of(*settings.allowed_private)
 
 
 def _first(addresses: AddressSet) -> Address:
     return next(addresses.ranges())[0]
-
-
-def _size(addresses: AddressSet) -> int:
-    return sum(high - low + 1 for low, high in addresses.ipv4 + addresses.ipv6)
 
 
 def _covering(addresses: AddressSet, version: int, widest: int) -> Iterable[Network]:

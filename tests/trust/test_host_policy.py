@@ -7,10 +7,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from istio_netpol.analysis.hosts import HostGate, HostLimits
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import HostSettings
+from istio_netpol.trust.host_policy import HostGate, HostLimits
 
 NO_CLUSTER = AddressSet()
 

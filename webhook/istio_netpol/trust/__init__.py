@@ -1,0 +1,1 @@
+"""Who may say what about whom, and which addresses an object may open."""
