@@ -297,3 +297,11 @@ def test_two_wildcards_are_told() -> None:
         "spec.rules[0].from[0].source.namespaces: "
         "*us* matches nobody, because Istio knows a wildcard at one end of a value only; name the namespaces",
     ]
+
+
+def test_exclusion_that_cannot_be_read_lets_nobody_in() -> None:
+    """What it would take away is not known."""
+    subject = policy(AuthorizationSource(ip_blocks=("192.0.2.0/24",), not_ip_blocks=("192.0.2.7/33",)))
+    assert flows(RULE, subject, *MESH) == []
+    (finding,) = findings(RULE, subject, *MESH)
+    assert "192.0.2.7/33 is no IP address or CIDR" in finding

@@ -263,3 +263,15 @@ def test_injectors_of_tenants_are_not_believed() -> None:
     mesh = view(SHOP, WEB, istiod(), forged)
     assert len(told(RULE, WEB, mesh)) == 1
     assert complaints(RULE, forged, mesh) == []
+
+
+@pytest.mark.parametrize("port", ["0", "99999", "\u00b2", "\u0663", "", "http"])
+def test_discovery_address_without_a_port_is_told(port: str) -> None:
+    """No policy is written for a port that there is not, whatever digits spell it; istiod is assumed."""
+    web = annotated(f"discoveryAddress: istiod.example.com:{port}")
+    mesh = view(SHOP, web, istiod())
+    assert told(RULE, web, mesh) == [
+        "proxy-to-istiod: Deployment shop/web -> Deployment istio-system/istiod TCP 15012"
+    ]
+    (sentence,) = complaints(RULE, web, mesh)
+    assert f"the discoveryAddress istiod.example.com:{port} is no host:port" in sentence

@@ -182,3 +182,12 @@ def test_selector_without_pods_is_told() -> None:
 def test_entry_without_ports_is_not_judged() -> None:
     """Without ports there is no connection."""
     assert findings(RULE, entry(ports=()), *SHOP) == []
+
+
+def test_address_that_cannot_be_read_is_told_and_the_others_count() -> None:
+    """Istio refuses it too; nothing is opened for it."""
+    addresses = ("203.0.113.9/33", "203.0.113.8")
+    subject = entry("x.example.com", addresses=addresses, ports=HTTPS, resolution="NONE")
+    assert flows(RULE, subject, *SHOP) == ["shop/web -> 203.0.113.8/32 TCP 443"]
+    (finding,) = findings(RULE, subject, *SHOP)
+    assert "spec.addresses[0]: 203.0.113.9/33 is no IP address or CIDR" in finding

@@ -1,4 +1,5 @@
-"""Text that is safe to show: what a manifest says must not steer the terminal or the log that prints it."""
+"""Text that is safe to show: what a manifest says must not steer the terminal or the log that prints it, nor
+hand on the credentials that somebody wrote into a URL."""
 
 from __future__ import annotations
 
@@ -11,3 +12,30 @@ _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u20
 def visible(text: str) -> str:
     """The text in one line, control characters spelled out."""
     return text if text.isprintable() else _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+_AFTER_SLASHES = re.compile(r"(?<=//)[^\s\"'<>]*@[^\s\"'<>]*")
+_BARE = re.compile(r"(?<![^\s\"'<>=,;])[^\s\"'<>=,;:@/]+:(?!//)[^\s\"'<>@]*@")
+_QUERY = re.compile(r"(//[^\s\"'<>?#]*)[?#][^\s\"'<>]*")
+_END_OF_AUTHORITY = re.compile("[/?#]")
+_PORT = re.compile(r"(:[0-9]{0,5})?")
+
+
+def without_secrets(text: str) -> str:
+    """The text without what stands before the `@` of a URL, with scheme or without, and without its query:
+    `https://user:pass@host/x?token=y` becomes `https://host/x`. An `@` in the path of a URL that has none
+    before it stays. Nothing of that says where packets go."""
+    if "@" in text:
+        text = _BARE.sub("", _AFTER_SLASHES.sub(_without_user, text))
+    return _QUERY.sub(r"\1", text) if "//" in text and ("?" in text or "#" in text) else text
+
+
+def _without_user(found: re.Match[str]) -> str:
+    """What follows `//`, from its host on. Where a `/` or `?` may be part of a password, all before the last
+    `@` goes."""
+    authority = _END_OF_AUTHORITY.split(found[0], 1)[0]
+    user, at, host = authority.rpartition("@")
+    if at:
+        return found[0].removeprefix(user + at)
+    is_host = authority and _PORT.fullmatch(host.removeprefix(host.partition(":")[0]))
+    return found[0] if is_host else found[0].rpartition("@")[2]

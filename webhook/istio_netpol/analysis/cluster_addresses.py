@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.addresses import AddressSet, parse_address
+from istio_netpol.model.addresses import AddressSet, parse_address, parse_networks
 from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.services import Service
@@ -38,4 +38,5 @@ def _addresses_in(shard: NamespaceObjects) -> tuple[AddressSet, ...]:
     for service in shard.of_type(Service):
         texts += [ip for ip in service.cluster_ips if parse_address(ip)]
     texts += [str(address) for workload in shard.of_type(Workload) for address in workload.addresses]
-    return (AddressSet.of(*texts),) if texts else ()
+    addresses, _ = parse_networks(texts)
+    return (addresses,) if addresses else ()

@@ -15,7 +15,7 @@ from istio_netpol.bundle.kustomize import PROGRAM_VARIABLE, Kustomize
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.config.values import WrongValueError, host_name
 from istio_netpol.errors import SettingsError
-from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol
+from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol, parse_port
 from istio_netpol.model.settings import Settings
 
 CONFIG_VARIABLE = "ISTIO_NETPOL_CONFIG"
@@ -74,9 +74,10 @@ class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
             self.fail(f"{protocol!r} is no protocol; use TCP, UDP or SCTP", param, ctx)
         if not port.isdecimal():
             return whom, port, Protocol(name)
-        if len(port) > len(str(LAST_PORT)) or not FIRST_PORT <= int(port) <= LAST_PORT:
+        number = parse_port(port)
+        if number is None:
             self.fail(f"port {port[:20]} is not between {FIRST_PORT} and {LAST_PORT}", param, ctx)
-        return whom, int(port), Protocol(name)
+        return whom, number, Protocol(name)
 
 
 def input_options() -> Decorator:

@@ -10,6 +10,7 @@ import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import config_option, resolution_options
+from istio_netpol.model.connections import parse_port
 
 SCHEME = "dir:"
 
@@ -51,9 +52,10 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
         is_bracketed = host.startswith("[") and host.endswith("]")
         if not separator or not host or (":" in host and not is_bracketed):
             self.fail(f"{value!r} is no address; write HOST:PORT, for example 127.0.0.1:8443", param, ctx)
-        if not port.isdecimal() or int(port) > 65535:
+        number = 0 if port == "0" else parse_port(port)
+        if number is None:
             self.fail(f"{port!r} is no port; use a number from 0 (any free one) to 65535", param, ctx)
-        return host.strip("[]"), int(port)
+        return host.strip("[]"), number
 
 
 @click.command(

@@ -15,7 +15,7 @@ from istio_netpol.istio.identities import (
     trust_domains,
 )
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, AddressSet
+from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, AddressSet, parse_networks
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.mesh import AuthorizationSource
 from istio_netpol.model.workloads import Workload
@@ -35,12 +35,14 @@ def clients_of(
 
     Its lists hold together: a client has to be in each of them. `requestPrincipals` and `remoteIpBlocks`
     speak of the request, not of who opens the connection, so they name nobody. Exclusions (`notPrincipals`
-    …) take away from what the other lists name, and name nobody themselves.
+    …) take away from what the other lists name, and name nobody themselves. One that can't be read could take
+    away anybody.
     """
-    blocks = [_addresses(each) for each in (*source.ip_blocks, *source.not_ip_blocks)]
-    yield from (each for each in blocks if isinstance(each, Unreadable))
-    listed = _union(blocks[: len(source.ip_blocks)])
-    excluded = _union(blocks[len(source.ip_blocks) :])
+    listed, unreadable = parse_networks(source.ip_blocks)
+    excluded, unknown_exclusions = parse_networks(source.not_ip_blocks)
+    yield from map(Unreadable, (*unreadable, *unknown_exclusions))
+    if unknown_exclusions:
+        return
     if not _narrows(source):
         left = listed - excluded
         if left and not (listed >= ALL_IPV4 or listed >= ALL_IPV6):
@@ -53,13 +55,6 @@ def clients_of(
             and _within(pod, source, listed, excluded)
         ):
             yield PodsPeer(pod)
-
-
-def _union(blocks: Iterable[AddressSet | Unreadable]) -> AddressSet:
-    found = AddressSet()
-    for each in blocks:
-        found = found if isinstance(each, Unreadable) else found | each
-    return found
 
 
 def _narrows(source: AuthorizationSource) -> bool:
@@ -106,10 +101,3 @@ def _within(pod: Workload, source: AuthorizationSource, listed: AddressSet, excl
         (not source.ip_blocks or listed.contains(each)) and not excluded.contains(each)
         for each in pod.addresses
     )
-
-
-def _addresses(block: str) -> AddressSet | Unreadable:
-    try:
-        return AddressSet.of(block)
-    except ValueError:
-        return Unreadable(block)

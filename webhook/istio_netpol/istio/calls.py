@@ -18,10 +18,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_network
 
-from istio_netpol.model.addresses import Network
-from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol
+from istio_netpol.model.addresses import Network, parse_network
+from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol, parse_port
 from istio_netpol.model.own_names import CALLS
 
 FIELD = f"metadata.annotations[{CALLS}]"
@@ -101,13 +100,12 @@ def _parse(text: str) -> Call | BadCall:
 
 def _address(text: str, match: re.Match[str]) -> Call | BadCall:
     written = match["six"] if match["six"] is not None else match["four"]
-    try:
-        network = ip_network(written, strict=False)
-    except ValueError:
+    network = parse_network(written)
+    if network is None:
         return BadCall(text, f"{written} is no IP address or CIDR")
     if match["port"] is None:
         return BadCall(text, f"an address needs a port, {text}:443 for example")
-    port = _number(match["port"])
+    port = parse_port(match["port"])
     if port is None:
         return BadCall(text, _not_a_port(match["port"]))
     protocol = (match["protocol"] or "TCP").upper()
@@ -120,7 +118,7 @@ def _host(text: str, match: re.Match[str]) -> Call | BadCall:
     host = match["host"].lower()
     if match["port"] is None:
         return HostCall(host)
-    port = _number(match["port"])
+    port = parse_port(match["port"])
     return BadCall(text, _not_a_port(match["port"])) if port is None else HostCall(host, port)
 
 
@@ -128,7 +126,7 @@ def _service(text: str, match: re.Match[str]) -> Call | BadCall:
     name, namespace, port = match["name"], match["namespace"] or "", match["port"]
     if port is None:
         return ServiceCall(name, namespace)
-    number = _number(port)
+    number = parse_port(port)
     if number is None and not _PORT_NAME.fullmatch(port):
         return BadCall(
             text,
@@ -136,11 +134,6 @@ def _service(text: str, match: re.Match[str]) -> Call | BadCall:
             "port",
         )
     return ServiceCall(name, namespace, port if number is None else number)
-
-
-def _number(text: str) -> int | None:
-    digits = text.isascii() and text.isdigit() and len(text) <= 5
-    return int(text) if digits and FIRST_PORT <= int(text) <= LAST_PORT else None
 
 
 def _not_a_port(text: str) -> str:

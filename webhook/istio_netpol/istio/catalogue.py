@@ -26,9 +26,11 @@ from istio_netpol.istio.rules import (
     tracing,
     webhook_from_apiserver,
 )
+from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.connections import FIRST_PORT, LAST_PORT
 from istio_netpol.model.failures import Failure, Undecoded
-from istio_netpol.model.findings import not_judged
+from istio_netpol.model.findings import Finding, not_judged
 
 CATALOGUE: tuple[Rule, ...] = (
     proxy_to_istiod.RULE,
@@ -75,8 +77,19 @@ def outcomes_of(subject: Any, view: MeshView) -> tuple[Outcome, ...]:
 def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
     """What one rule says of an object. An error in it ends what it says of this object, and nothing else."""
     try:
-        yield from rule.outcomes(subject, view)
+        for outcome in rule.outcomes(subject, view):
+            yield _nameable(subject, outcome)
     except MemoryError:
         raise
     except Exception as error:
         yield not_judged(subject.ref, Failure.of(f"rule {rule.name}", error))
+
+
+def _nameable(subject: Any, outcome: Outcome) -> Outcome:
+    """The outcome; a finding instead of a flow to a port that no policy can name."""
+    if isinstance(outcome, Finding) or FIRST_PORT <= outcome.port <= LAST_PORT:
+        return outcome
+    sentence = (
+        f"{outcome.destination} can't be reached at port {outcome.port}; use {FIRST_PORT} to {LAST_PORT}"
+    )
+    return unknown(subject.ref, outcome.field, sentence)

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from istio_netpol.istio.rule import Outcome
+from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.control_plane import PROXY_CONFIG_ANNOTATION, annotated_address
 from istio_netpol.istio.view.injection import is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
@@ -19,8 +23,13 @@ from istio_netpol.model.workloads import Workload
 
 def discovery_flows(
     kind: FlowKind, requiring: ObjectRef, proxy: Workload, view: MeshView, reason: str
-) -> Iterator[RequiredFlow]:
-    """From the proxy's pods to what serves them xDS and certificates, in the name of `requiring`."""
+) -> Iterator[Outcome]:
+    """From the proxy's pods to what serves them xDS and certificates, in the name of `requiring`; a finding
+    for a discoveryAddress that can't be read."""
+    told = annotated_address(proxy)
+    if told and parse_host_port(told) is None:
+        sentence = f"the discoveryAddress {told} is no host:port, so istiod is assumed; correct it"
+        yield unknown(requiring, f"metadata.annotations[{PROXY_CONFIG_ANNOTATION}]", sentence)
     for backend in view.discovery(proxy):
         yield _flow(kind, requiring, proxy, backend, reason)
     address = "" if is_ztunnel(proxy) else view.certificate_authority(proxy)
@@ -30,8 +39,11 @@ def discovery_flows(
 
 def certificate_authority(address: str, namespace: str, view: MeshView) -> tuple[Backend, ...]:
     """What answers at a `caAddress`; nothing where it is empty, or a Service that the input does not hold."""
-    host, _, port = address.rpartition(":")
-    return view.address_backends(host, namespace, int(port)) if host and port.isdigit() else ()
+    place = parse_host_port(address)
+    if place is None:
+        return ()
+    host, port = place
+    return view.address_backends(host, namespace, port)
 
 
 def _flow(

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
+from istio_netpol.model.connections import parse_port
 from istio_netpol.model.mesh import (
     AuthorizationPolicy,
     AuthorizationRule,
@@ -95,8 +96,9 @@ def _ports(fields: Fields, name: str) -> tuple[int, ...]:
     """Port numbers, which Istio has as text."""
     found = []
     for index, text in enumerate(fields.texts(name)):
-        if text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535:
-            found.append(int(text))
+        port = parse_port(text)
+        if port is not None:
+            found.append(port)
         else:
             fields.problem(f"{fields.at(name)}[{index}]", text, "is no port number", 'write "8080"')
     return tuple(dict.fromkeys(found))

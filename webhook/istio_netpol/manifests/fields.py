@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from istio_netpol.errors import Problem
+from istio_netpol.printable import without_secrets
 
 
 class Fields:
@@ -41,7 +42,8 @@ class Fields:
         """Notes what is wrong with a field; `value` None where showing it would say nothing."""
         file, line, described = self._origin
         shown = None if value is None else _shown(value)
-        self._problems.append(Problem(file, line or None, described, path, shown, cause, remedy))
+        place = without_secrets(path)
+        self._problems.append(Problem(file, line or None, described, place, shown, cause, remedy))
 
     def allow_only(self, *names: str) -> None:
         """Problems for all other fields: the API server drops or refuses them, so what they say is lost."""
@@ -57,7 +59,7 @@ class Fields:
         if value is None:
             return default
         if isinstance(value, str):
-            return sys.intern(value)
+            return _kept(value)
         self.problem(self.at(name), value, f"is {_kind(value)}, not a string", _quoting(value))
         return default
 
@@ -118,7 +120,7 @@ class Fields:
         found = []
         for index, value in enumerate(self._list(name)):
             if isinstance(value, str):
-                found.append(sys.intern(value))
+                found.append(_kept(value))
             else:
                 self.problem(
                     f"{self.at(name)}[{index}]",
@@ -134,7 +136,7 @@ class Fields:
         found = {}
         for key, value in fields.content.items():
             if isinstance(value, str):
-                found[sys.intern(key)] = sys.intern(value)
+                found[sys.intern(key)] = _kept(value)
             elif value is not None:
                 fields.problem(
                     f"{fields.path}[{key}]",
@@ -152,6 +154,11 @@ class Fields:
             return value or []
         self.problem(self.at(name), value, f"is {_kind(value)}, not a list")
         return []
+
+
+def _kept(text: str) -> str:
+    """A text as it enters the model: once, and without credentials."""
+    return sys.intern(without_secrets(text))
 
 
 def _kind(value: object) -> str:
@@ -178,5 +185,5 @@ def _plain(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    text = _plain(value) if not isinstance(value, str) else f'"{value}"'
+    text = without_secrets(_plain(value) if not isinstance(value, str) else f'"{value}"')
     return text if len(text) <= 60 else text[:57] + "..."

@@ -19,6 +19,7 @@ from ipaddress import (
     summarize_address_range,
 )
 
+from istio_netpol.model.connections import parse_port
 from istio_netpol.model.intervals import Interval, Intervals, canonical, complement, overlap
 
 Address = IPv4Address | IPv6Address
@@ -122,12 +123,40 @@ def _block_addresses(cidr: str, exceptions: tuple[str, ...]) -> AddressSet:
 def parse_endpoint(text: str, port: int) -> tuple[Address, int] | None:
     """The address and port that the text spells, or None: `10.0.0.1`, `10.0.0.1:5353`, `::1`, `[::1]:5353`.
     Without a port it is `port`."""
-    host, colon, number = text.rpartition(":")
+    host, colon, written = text.rpartition(":")
     if not colon or (":" in host and not host.endswith("]")):
-        host, number = text, str(port)
-    is_port = number.isascii() and number.isdigit() and 1 <= int(number) <= 65535
-    address = parse_address(host)
-    return (address, int(number)) if address is not None and is_port else None
+        host, written = text, str(port)
+    number, address = parse_port(written), parse_address(host)
+    return (address, number) if address is not None and number is not None else None
+
+
+def parse_host_port(text: str) -> tuple[str, int] | None:
+    """The host, without brackets, and the port of `host:port`, or None: `istiod.istio-system:15012`,
+    `[::1]:15012`."""
+    host, _, written = text.rpartition(":")
+    number, host = parse_port(written), host.removeprefix("[").removesuffix("]")
+    return (host, number) if host and number is not None else None
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[AddressSet, tuple[str, ...]]:
+    """The union of the addresses and CIDRs that texts spell, and the texts that spell none."""
+    networks: list[Network] = []
+    unreadable: list[str] = []
+    for text in texts:
+        network = parse_network(text)
+        if network is None:
+            unreadable.append(text)
+        else:
+            networks.append(network)
+    return AddressSet.of(*networks), tuple(unreadable)
+
+
+def parse_network(text: str) -> Network | None:
+    """The CIDR or address that the text spells, or None. Bits after the prefix are ignored."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def parse_address(text: str) -> Address | None:

@@ -27,6 +27,7 @@ from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported
+from istio_netpol.model.addresses import parse_network
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer
 from istio_netpol.model.mesh import ServiceEntry
@@ -36,6 +37,7 @@ from istio_netpol.model.workloads import Workload
 def outcomes(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
     """Flows from the workloads of its namespace to what the entry adds; an INFO finding where that can't be
     named."""
+    yield from _unreadable(entry)
     yield from _unnamed(entry, view)
     clients = _clients(entry, view)
     for host in entry.hosts:
@@ -91,6 +93,13 @@ def _routed(
     )
     for client in clients:
         yield from flows_to(view, declared, client, target, answers(view, target, port))
+
+
+def _unreadable(entry: ServiceEntry) -> Iterator[Outcome]:
+    for position, text in enumerate(entry.addresses):
+        if parse_network(text) is None:
+            sentence = f"{text} is no IP address or CIDR, so nothing is opened for it; correct it"
+            yield unknown(entry.ref, f"spec.addresses[{position}]", sentence)
 
 
 def _unnamed(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:

@@ -26,6 +26,7 @@ from istio_netpol.istio.telemetry_scope import applicable, decided_by
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import MeshConfig, Telemetry
 from istio_netpol.model.references import ObjectRef
@@ -98,13 +99,13 @@ def _of_provider(client: Workload, name: str, view: MeshView) -> tuple[Backend, 
 
 
 def _of_address(client: Workload, address: str, view: MeshView) -> tuple[Backend, ...] | str:
-    host, _, port = address.rpartition(":")
-    if "$(" in host:
+    if "$(" in address:
         return (
             f"the tracing address {address} of the mesh config is another one on every node, so no policy "
             "can name it"
         )
-    found = tuple(host_backends(view, client, host.strip("[]"), int(port))) if host and port.isdigit() else ()
+    place = parse_host_port(address)
+    found = tuple(host_backends(view, client, *place)) if place else ()
     return found or f"nothing answers at the tracing address {address} of the mesh config"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from istio_netpol.istio.view.names import Hosts
-from istio_netpol.model.addresses import AddressSet, parse_address
+from istio_netpol.model.addresses import AddressSet, parse_address, parse_networks
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Labels, Selector
@@ -135,7 +135,7 @@ class Backends:
             numbers = [
                 each.port
                 for each in slice_.ports
-                if each.name == port.name and each.protocol is port.protocol
+                if each.port and each.name == port.name and each.protocol is port.protocol
             ]
             for number in numbers:
                 for endpoint in slice_.endpoints:
@@ -162,7 +162,7 @@ class Backends:
                 yield Backend(PodsPeer(pod), protocol, target)
         for endpoint in self._endpoints(entry):
             yield from self.of_address(
-                endpoint.address, entry.ref.namespace, endpoint.ports.get(port.name, target), protocol
+                endpoint.address, entry.ref.namespace, endpoint.ports.get(port.name) or target, protocol
             )
         if entry.workload_selector is None and not entry.endpoints:
             yield from self._without_endpoints(entry, port.number, target, protocol)
@@ -180,7 +180,9 @@ class Backends:
     ) -> Iterator[Backend]:
         """Resolution NONE keeps the address that the client asked for; the DNS ones look the hosts up."""
         if entry.resolution == "NONE" and entry.addresses:
-            yield Backend(AddressPeer(AddressSet.of(*entry.addresses)), protocol, number)
+            addresses, _ = parse_networks(entry.addresses)
+            if addresses:
+                yield Backend(AddressPeer(addresses), protocol, number)
             return
         for host in entry.hosts:
             yield from self.of_address(host, entry.ref.namespace, target, protocol)

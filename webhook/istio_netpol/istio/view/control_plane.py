@@ -11,7 +11,7 @@ from istio_netpol.istio.view.injection import REVISION_LABEL
 from istio_netpol.istio.view.injectors import canonical_revision
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIns
-from istio_netpol.model.addresses import Address, AddressSet
+from istio_netpol.model.addresses import Address, AddressSet, parse_host_port
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
@@ -152,7 +152,7 @@ class ControlPlane:
 
     def discovery_address(self, client: Workload, revision: str) -> str:
         """The `host:port` that a proxy is told to get its configuration from; empty where that is istiod."""
-        if address := _annotated_address(client):
+        if address := annotated_address(client):
             return address
         config = self.mesh_config(revision)
         # The config of another control plane names that one's istiod.
@@ -161,10 +161,11 @@ class ControlPlane:
 
     def _named(self, address: str) -> tuple[Backend, ...]:
         """What a discoveryAddress, `host:port`, stands for; nothing where its Service is not in the input."""
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
+        place = parse_host_port(address)
+        if place is None:
             return ()
-        return self._backends.of_host(host, self._settings.mesh.root_namespace, int(port))
+        host, port = place
+        return self._backends.of_host(host, self._settings.mesh.root_namespace, port)
 
     def _of_istiods(self, revision: str) -> tuple[Backend, ...]:
         return tuple(
@@ -268,7 +269,8 @@ def revision_of(istiod: Workload) -> str:
     return canonical_revision(istiod.labels.get(REVISION_LABEL, ""))
 
 
-def _annotated_address(client: Workload) -> str:
+def annotated_address(client: Workload) -> str:
+    """The discoveryAddress that the pods' own annotation names; empty without one."""
     found = _DISCOVERY_ADDRESS.search(client.annotations.get(PROXY_CONFIG_ANNOTATION, ""))
     return found.group(1) if found else ""
 
