@@ -18,7 +18,7 @@ from istio_netpol.controller.publishing import Publisher
 from istio_netpol.controller.telling import Telling
 from istio_netpol.controller.writing import Writing
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.cluster import Cluster
+from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.contained import FailureLog
@@ -62,14 +62,20 @@ class PolicyKeeper:
         self._telling = Telling(Publisher(connection, self._execution.reference), evaluation, measures)
         self._withheld, self._hosts = Said(), Said()
         self._failures = FailureLog("controller")
+        self._is_broken = False
         self._log = structlog.get_logger("controller")
 
     def follow(self) -> bool:
         """Takes in what happened in the cluster; whether something did."""
         changes = self._cluster.take()
+        if self._is_broken and self._cluster.state().synced:
+            changes = Changes(self._cluster.state().snapshot, whole=True)
         if changes is None:
             return False
+        # What is taken in by half, or kept from a round that broke off, is worked out anew.
+        self._is_broken = True
         self._evaluation.take(changes)
+        self._is_broken = False
         self._failures.tell(self._evaluation.failures)
         self._measures.not_judged.set(len(self._evaluation.failures))
         if changes.whole:
@@ -78,15 +84,17 @@ class PolicyKeeper:
 
     def reconcile(self, stopped: Event) -> float:
         """One round; in how many seconds the next is due."""
-        if staleness(self._cluster, self._settings):
+        if self._is_broken or staleness(self._cluster, self._settings):
             return RETRY_SECONDS
         with self._measures.seconds.time():
             started = time.monotonic()
-            again = self._guarded_round(stopped)
+            self._is_broken = True
+            again = self._reachable_round(stopped)
+            self._is_broken = False
             # Never more than half of the time, however large the cluster is.
             return max(time.monotonic() - started, min(again, RESYNC_SECONDS))
 
-    def _guarded_round(self, stopped: Event) -> float:
+    def _reachable_round(self, stopped: Event) -> float:
         try:
             return self._round(stopped)
         except ApiError as error:
@@ -96,14 +104,14 @@ class PolicyKeeper:
 
     def _round(self, stopped: Event) -> float:
         made = self._plan(self._labelled.read())
-        if not self._writing.carry_out(made.actions, stopped):
-            self._telling.wait()
-            return RETRY_SECONDS
-        if made.actions:
+        outcome = self._writing.carry_out(made.actions, stopped)
+        if outcome.written and not self._telling.is_overdue:
             self._telling.wait()
         else:
             self._telling.tell()
-        return min(made.again_in, self._evaluation.due_in, self._telling.due_in)
+        if not outcome.is_complete:
+            return RETRY_SECONDS
+        return min(made.again_in, outcome.again_in, self._evaluation.due_in, self._telling.due_in)
 
     def _plan(self, present: Sequence[Present]) -> Plan:
         need = self._evaluation.need(each.key for each in present if each.own)

@@ -25,8 +25,18 @@ class Measures:
             "Objects that an error inside istio-netpol keeps from being judged.",
         )
         self.failures = Counter(f"{prefix}failures", "What went wrong.", registry=self.registry)
+        self.errors = Counter(
+            f"{prefix}errors",
+            "Errors inside istio-netpol by loop, which goes on; each is in the log with its traceback.",
+            ["loop"],
+            registry=self.registry,
+        )
         self.seconds = Histogram(f"{prefix}seconds", "Time for one round.", registry=self.registry)
         self.actions = Counter(f"{prefix}actions", "Writes, by kind.", ["action"], registry=self.registry)
+
+    def errored(self, loop: str) -> None:
+        """Counts an error that a loop met."""
+        self.errors.labels(loop).inc()
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(name, meaning, registry=self.registry)

@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import structlog
 from istio_netpol.certs.upkeep import CertificateUpkeep, Place
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.keeper import PolicyKeeper, staleness
-from istio_netpol.controller.leadership import Chore, Duty
+from istio_netpol.controller.leadership import Chore, Duty, Leased
 from istio_netpol.controller.lease import Lease
 from istio_netpol.controller.loop import Loop
 from istio_netpol.controller.measures import Measures, application
@@ -26,6 +26,7 @@ from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
+from istio_netpol.runtime.guarded import Guarded
 from istio_netpol.server.listening import listen, url_of
 from istio_netpol.server.logs import configure_logs
 from istio_netpol.server.metrics_endpoint import serve_plain
@@ -72,25 +73,28 @@ def run(options: ControllerOptions) -> None:
     measures = Measures()
     measures.leading.set_function(lambda: float(lease.is_held))
     measures.stale.set_function(lambda: float(bool(staleness(cluster, options.settings))))
-    _serve(options, cluster, measures)
     evaluation = Evaluation(options.settings, options.resolver)
     keeper = PolicyKeeper(cluster, leading, evaluation, options.settings, measures)
+    loop = Loop(cluster, keeper, lease, measures.errored)
+    _serve(options, measures, lambda: [*staleness(cluster, options.settings), *loop.problems])
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     cluster.start()
     try:
-        with _at_work(lease, chores, stopped):
-            Loop(cluster, keeper, lease).run(stopped)
+        with at_work(lease, chores, stopped, measures):
+            loop.run(stopped)
     finally:
         cluster.stop()
 
 
 @contextlib.contextmanager
-def _at_work(lease: Lease, chores: Sequence[Chore], stopped: threading.Event) -> Iterator[None]:
+def at_work(
+    lease: Leased, chores: Sequence[Chore], stopped: threading.Event, measures: Measures
+) -> Iterator[None]:
     """Renews the lease and does the chores meanwhile; in the end all is at rest before the lease is free."""
-    duties = [Duty(type(each).__name__, each, lease, stopped) for each in chores]
-    renewal = threading.Thread(target=_keep, args=(lease, stopped), name="lease", daemon=True)
+    duties = [Duty(type(each).__name__, each, lease, stopped, measures.errored) for each in chores]
+    renewal = threading.Thread(target=_keep, args=(lease, stopped, measures), name="lease", daemon=True)
     renewal.start()
     for duty in duties:
         duty.start()
@@ -104,11 +108,11 @@ def _at_work(lease: Lease, chores: Sequence[Chore], stopped: threading.Event) ->
         _release(lease)
 
 
-def _serve(options: ControllerOptions, cluster: Cluster, measures: Measures) -> None:
+def _serve(options: ControllerOptions, measures: Measures, problems: Callable[[], Sequence[str]]) -> None:
     if options.metrics_listen is None:
         return
     listener = listen(*options.metrics_listen, "--metrics-listen")
-    serve_plain(listener, application(measures, lambda: staleness(cluster, options.settings)))
+    serve_plain(listener, application(measures, problems))
     structlog.get_logger("controller").info("serving", url=url_of("http", listener), pid=os.getpid())
 
 
@@ -122,17 +126,22 @@ def own_namespace() -> str:
         ) from None
 
 
-def _keep(lease: Lease, stopped: threading.Event) -> None:
+def _keep(lease: Leased, stopped: threading.Event, measures: Measures) -> None:
     log = structlog.get_logger("lease")
+    guarded = Guarded("lease", "the lease can't be renewed now", measures.errored)
     while not stopped.wait(KEEP_SECONDS):
-        try:
-            lease.keep()
-        except ApiError as error:
-            log.warning("the lease can't be renewed now", reason=str(error))
+        with guarded:
+            try:
+                lease.keep()
+            except ApiError as error:
+                log.warning("the lease can't be renewed now", reason=str(error))
 
 
-def _release(lease: Lease) -> None:
+def _release(lease: Leased) -> None:
+    log = structlog.get_logger("lease")
     try:
         lease.release()
     except ApiError as error:
-        structlog.get_logger("lease").warning("the lease is not given back, and runs out", reason=str(error))
+        log.warning("the lease is not given back, and runs out", reason=str(error))
+    except Exception:  # what else there is to do at the end is done
+        log.exception("the lease is not given back, and runs out")

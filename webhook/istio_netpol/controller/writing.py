@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from threading import Event
 
 import structlog
@@ -16,6 +17,29 @@ from istio_netpol.kube.policy_store import CONFLICT
 
 WRITE_SECONDS = 5.0
 """After so long everything is looked at anew: what is collected was just seen to have no need."""
+
+
+FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0
+"""How long a write that failed once, and one that fails each time, is left alone: one that a tenant's own
+ResourceQuota refuses must not make round follow round."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of the writes: whether all that were due were tried, how many were done, and in how many
+    seconds the first of those that failed is due."""
+
+    is_complete: bool = True
+    written: int = 0
+    again_in: float = float("inf")
+
+
+@dataclass(slots=True)
+class _Failed:
+    """A write that failed: until when it is left alone, and for how long the last time."""
+
+    until: float
+    seconds: float
 
 
 class Writing:
@@ -32,19 +56,36 @@ class Writing:
         self._pause = 1 / per_second
         self._measures = measures
         self._clock = clock
+        self._failed: dict[object, _Failed] = {}
         self._log = structlog.get_logger("controller")
 
-    def carry_out(self, actions: Sequence[Action], stopped: Event) -> bool:
-        """Whether all was done. Raises ApiError where the API server can't be reached, or the lease was
-        lost."""
+    def carry_out(self, actions: Sequence[Action], stopped: Event) -> Outcome:
+        """Tries what is due. Raises ApiError where the API server can't be reached, or the lease was lost."""
         ends = self._clock() + WRITE_SECONDS
-        is_done = True
+        outcome = Outcome()
+        names = {_name(action) for action in actions}
+        self._failed = {name: failed for name, failed in self._failed.items() if name in names}
         for action in actions:
-            if stopped.is_set() or self._clock() > ends:
-                return False
-            is_done &= self._try(action)
-            stopped.wait(self._pause)
-        return is_done
+            failed = self._failed.get(_name(action))
+            if failed is None or failed.until <= self._clock():
+                if stopped.is_set() or self._clock() > ends:
+                    outcome.is_complete = False
+                    return outcome
+                failed = self._tried(action, failed)
+                outcome.written += failed is None
+                stopped.wait(self._pause)
+            if failed is not None:
+                outcome.again_in = min(outcome.again_in, max(failed.until - self._clock(), 0.0))
+        return outcome
+
+    def _tried(self, action: Action, before: _Failed | None) -> _Failed | None:
+        """Tries a write; what is remembered of it where it failed."""
+        if self._try(action):
+            self._failed.pop(_name(action), None)
+            return None
+        seconds = FIRST_SECONDS if before is None else min(2 * before.seconds, LONGEST_SECONDS)
+        self._failed[_name(action)] = failed = _Failed(self._clock() + seconds, seconds)
+        return failed
 
     def _try(self, action: Action) -> bool:
         kind, policy = type(action).__name__.lower(), str(action.target.key)
@@ -66,3 +107,8 @@ class Writing:
         self._measures.actions.labels(kind).inc()
         self._log.info("done", action=kind, policy=policy)
         return True
+
+
+def _name(action: Action) -> object:
+    """What tells writes apart from round to round."""
+    return (type(action), action.target.namespace, action.target.name)

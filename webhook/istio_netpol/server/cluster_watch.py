@@ -12,6 +12,7 @@ from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
+from istio_netpol.runtime.guarded import Guarded
 from istio_netpol.server.contained import FailureLog
 from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.metrics import Metrics
@@ -41,7 +42,7 @@ class ClusterWatch:
         self._store = store
         self._settings = settings
         self._metrics = metrics
-        self._failure = ""
+        self._guarded = Guarded("source", "the cluster could not be taken in", metrics.errored)
         self._table: FlowTable | None = None
         self._log = structlog.get_logger("source")
         self._failures = FailureLog("source")
@@ -49,7 +50,7 @@ class ClusterWatch:
     @property
     def failure(self) -> str:
         """Why the newest snapshot is not what decisions go by; empty where it is."""
-        return self._failure
+        return self._guarded.problem
 
     def start(self) -> None:
         """Starts the cluster's watches and this thread, for as long as the process lives; returns at once."""
@@ -60,12 +61,11 @@ class ClusterWatch:
         while True:
             self._cluster.wait(LOOK_SECONDS)
             time.sleep(BATCH_SECONDS)
-            try:
+            with self._guarded:
                 self.look()
-            except Exception as error:  # the last good table stays, and the next look makes a whole one
-                self._table = None
-                self._failure = "the cluster could not be taken in; the log has the details"
-                self._log.exception("the cluster could not be taken in", exc_info=error)
+            if self._guarded.problem:
+                self._table = None  # made anew by the next look; the reviewer keeps the last good one
+                time.sleep(self._guarded.wait)
 
     def look(self) -> None:
         """Takes in what has changed since the last look."""
@@ -73,13 +73,12 @@ class ClusterWatch:
         if changes is not None:
             self._count(changes)
         state = self._cluster.state()
-        if not state.synced or (changes is None and not self._failure):
+        if not state.synced or (changes is None and not self.failure):
             return
         if changes is None or changes.whole or self._table is None:
             self._take_whole()
         else:
             self._take_changes(changes, self._table)
-        self._failure = ""
         if self._table is not None:
             self._failures.tell(self._table.failures)
             self._metrics.not_judged.set(len(self._table.failures))

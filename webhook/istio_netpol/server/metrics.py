@@ -57,6 +57,12 @@ class Metrics:
             "Objects that an error inside istio-netpol keeps from being judged.",
             registry=registry,
         )
+        self._errors = Counter(
+            "istio_netpol_errors",
+            "Errors inside istio-netpol by loop, which goes on; each is in the log with its traceback.",
+            ("loop",),
+            registry=registry,
+        )
         self._gauge(
             "istio_netpol_source_age_seconds", "Since the source was last seen good.", lambda: state().age
         )
@@ -89,6 +95,10 @@ class Metrics:
         """Counts what became of policies."""
         for each in results:
             self._policies.labels("written" if each.written else "refused").inc()
+
+    def errored(self, loop: str) -> None:
+        """Counts an error that a loop met."""
+        self._errors.labels(loop).inc()
 
     def loaded(self, *, good: bool) -> None:
         """Counts one reading of the source."""

@@ -12,6 +12,7 @@ from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
+from istio_netpol.runtime.guarded import Guarded
 from istio_netpol.server.contained import FailureLog
 from istio_netpol.server.folder_source import FolderSource
 from istio_netpol.server.garbage import keep_what_is_left
@@ -51,8 +52,9 @@ class Watch:
         self._resolver = resolver
         self._settings = settings
         self._metrics = metrics
-        self._failure = ""
+        self._guarded = Guarded("source", "the source could not be taken in", metrics.errored)
         self._cost = 0.0
+        self._is_untaken = False
         self._unwritten: tuple[FlowTable, float] | None = None
         self._log = structlog.get_logger("source")
         self._failures = FailureLog("source")
@@ -60,7 +62,7 @@ class Watch:
     @property
     def failure(self) -> str:
         """Why the newest snapshot is not what decisions go by; empty where it is."""
-        return self._failure
+        return self._guarded.problem
 
     def start(self) -> None:
         """Starts looking, for as long as the process lives; returns at once."""
@@ -68,14 +70,15 @@ class Watch:
 
     def _run(self) -> None:
         while True:
-            self._guarded_look()
+            with self._guarded:  # the last good table stays
+                self.look()
             rest = min(max(LOOK_SECONDS, self._cost / LOOK_SHARE), SELDOM_SECONDS)
-            time.sleep(LOOK_SECONDS if self._source.is_settling else rest)
+            time.sleep(max(LOOK_SECONDS if self._source.is_settling else rest, self._guarded.wait))
 
     def look(self) -> None:
         """One look: a changed folder becomes the table to decide by, and gets the policies it lacks."""
         started = time.perf_counter()
-        if not self._source.refresh():
+        if not self._source.refresh() and not self._is_untaken:
             self._cost = time.perf_counter() - started
             self._retry()
             return
@@ -85,12 +88,13 @@ class Watch:
             for problem in state.problems:
                 self._log.error("the source is broken; the last good state is kept", problem=problem)
             return
+        self._is_untaken = True
         table = FlowTable.of(state.snapshot, self._settings).indexed()
         self._reviewer.take(table)
+        self._is_untaken = False
         self._failures.tell(table.failures)
         self._metrics.not_judged.set(len(table.failures))
         keep_what_is_left()
-        self._failure = ""
         self._log.info("the source was read", objects=state.snapshot.object_count)
         self._complete(table)
 
@@ -99,21 +103,15 @@ class Watch:
             self._complete(self._unwritten[0])
 
     def _complete(self, table: FlowTable) -> None:
+        self._unwritten = (table, time.monotonic())
         resolver = Budget(self._resolver, LOOKUP_SECONDS, LOOKUP_SECONDS_EACH)
         results = self._reviewer.store(missing_policies(table, resolver))
         self._metrics.stored(results)
         is_complete = resolver.is_complete and all(each.written for each in results)
-        self._unwritten = None if is_complete else (table, time.monotonic())
+        if is_complete:
+            self._unwritten = None
         for each in results:
             if each.written:
                 self._log.info("policy added", policy=each.policy.key)
             else:
                 self._log.error("policy not added", policy=each.policy.key, reason=each.refused)
-
-    def _guarded_look(self) -> None:
-        """Whatever goes wrong, the next look comes; the last good table stays."""
-        try:
-            self.look()
-        except Exception as error:
-            self._failure = "the source could not be taken in; the log has the details"
-            self._log.exception("the source could not be taken in", exc_info=error)

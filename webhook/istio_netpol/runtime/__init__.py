@@ -1,0 +1,1 @@
+"""What every long-running process of istio-netpol does in the same way."""
