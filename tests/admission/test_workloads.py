@@ -98,7 +98,7 @@ def test_mode_augment_writes_first_and_then_admits() -> None:
     """The mutating webhook writes what is missing; the validating one finds nothing to object to."""
     state = shop("augment", DENIED)
     mutated = state.mutate(CART)
-    assert [each.key.rpartition("-")[0] for each in mutated.write] == [
+    assert [each.key.rsplit("-", 4)[0] for each in mutated.write] == [
         "shop/dns-cart",
         "shop/proxy-to-istiod-cart",
     ]
@@ -124,7 +124,7 @@ def test_dry_run_says_what_it_would_write() -> None:
     state = shop("augment", DENIED)
     mutated, validated = state.mutate(CART, dry_run=True), state.validate(CART, dry_run=True)
     assert mutated.write == ()
-    assert [each.rpartition("-")[0] for each in mutated.warnings] == [
+    assert [each.rsplit("-", 4)[0] for each in mutated.warnings] == [
         "dry run: istio-netpol would add NetworkPolicy shop/dns-cart",
         "dry run: istio-netpol would add NetworkPolicy shop/proxy-to-istiod-cart",
     ]

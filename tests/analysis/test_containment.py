@@ -35,7 +35,7 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import Settings
 from istio_netpol.remedies import policy_writer
-from istio_netpol.remedies.policy_writer import name_of
+from istio_netpol.remedies.required_by import name_of
 from istio_netpol.state.snapshot import Snapshot
 
 SETTINGS = Settings(check_scrape=True, scrape_namespaces=("monitoring",))
@@ -145,7 +145,7 @@ def _failing_for(victim: RequiredFlow, whole: Callable[..., Any], touched: set[s
         for argument in arguments:
             judged = getattr(argument, "judged", argument)
             flow = getattr(judged, "flow", judged)
-            asking = {str(each) for each in getattr(argument, "required_by", ())}
+            asking = {str(each) for each in getattr(argument, "names", ())}
             if (isinstance(flow, RequiredFlow) and flow.key == victim.key) or name_of(
                 victim.object
             ) in asking:

@@ -17,10 +17,10 @@ from tests.analysis import meshes as some
 from tests.netpol.naive import NaiveCluster
 from tests.values import EGRESS, deployment, namespace, policy
 
-from istio_netpol.analysis.check import check
+from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.generate import generate
-from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.manifests.encode import encode_spec, to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.addresses import AddressSet
@@ -31,6 +31,11 @@ from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import Settings
+from istio_netpol.model.verdicts import Judged
+from istio_netpol.remedies.denied_sides import Reach, openings_of
+from istio_netpol.remedies.names import is_named_after_content
+from istio_netpol.remedies.policy_writer import PolicyWriter
+from istio_netpol.remedies.required_by import name_of, needers_of
 from istio_netpol.state.snapshot import Snapshot
 
 Probe = tuple[Protocol, int]
@@ -197,20 +202,29 @@ def test_each_generated_policy_opens_a_required_flow(world: World) -> None:
         ), to_yaml([generated])
 
 
+def needer(flow: RequiredFlow, direction: Direction) -> str:
+    """Who needs a side: istiod and DNS their own ingress, for everybody; else who asks for the flow."""
+    is_shared = flow.shared and direction is Direction.INGRESS and isinstance(flow.destination, PodsPeer)
+    return name_of(flow.destination.workload.ref if is_shared else flow.object)
+
+
 @given(distinct_worlds)
 def test_leaving_out_a_generated_policy_breaks_a_required_flow(world: World) -> None:
-    """Where no two workloads share labels, no policy is redundant."""
-    sides = [
-        (flow, direction)
-        for flow in world.flows
-        for direction in Direction
-        if world.allows_side(world.after, flow, direction)
-    ]
-    for generated in world.policies:
-        rest = world.without([generated])
-        assert not all(world.allows_side(rest, flow, direction) for flow, direction in sides), to_yaml(
-            [generated]
-        )
+    """Where no two workloads share labels, no policy is redundant among those that one object needs."""
+    for name in {name for each in world.policies for name in needers_of(each).names}:
+        own = [each for each in world.policies if name in needers_of(each).names]
+        together = NaiveCluster([*world.objects, *own])
+        sides = [
+            (flow, direction)
+            for flow in world.flows
+            for direction in Direction
+            if needer(flow, direction) == name and world.allows_side(together, flow, direction)
+        ]
+        for generated in own:
+            rest = NaiveCluster([*world.objects, *(each for each in own if each is not generated)])
+            assert not all(world.allows_side(rest, flow, direction) for flow, direction in sides), to_yaml(
+                [generated]
+            )
 
 
 @given(distinct_worlds)
@@ -225,6 +239,43 @@ def test_generated_policies_open_nothing_else(world: World) -> None:
                 if needs.isdisjoint((end, probe) for end in ends):
                     was = connects(world.before, source, destination, probe)
                     assert was or not connects(world.after, source, destination, probe)
+
+
+def unjoined(world: World) -> list[NetworkPolicy]:
+    """A policy for each denied side by itself."""
+    judge = judge_of(world.table, Answers())
+    reach = Reach(SETTINGS, tenant=False)
+    found = []
+    for flow in world.table.flows():
+        judged = judge.resolved(flow)
+        for opening in openings_of(judged) if isinstance(judged, Judged) else ():
+            if reach.may_open(judged.flow, opening.direction, opening.subject):
+                writer = PolicyWriter(world.table.snapshot, judge.gate.blocks)
+                writer.add(opening)
+                found += writer.policies()
+    return found
+
+
+@given(worlds)
+def test_joined_policies_open_what_single_ones_would(world: World) -> None:
+    """For each pod, direction, peer and port, joining makes no difference."""
+    single = NaiveCluster([*world.objects, *unjoined(world)])
+    peers = [*world.pods, *(AddressPeer(AddressSet.of(each)) for each in some.outside())]
+    for subject in world.pods:
+        for direction in Direction:
+            for peer in peers:
+                called = peer if direction is Direction.EGRESS else subject
+                for probe in PROBES:
+                    asked = (subject, direction, peer, called, probe)
+                    assert single.allows(*asked) == world.after.allows(*asked), asked
+
+
+@given(worlds)
+def test_names_differ_exactly_where_contents_differ(world: World) -> None:
+    """Within a namespace, which is where names count."""
+    contents = {each.key: (each.namespace, str(encode_spec(each))) for each in world.policies}
+    assert len(contents) == len(world.policies) == len(set(contents.values()))
+    assert all(is_named_after_content(each) for each in world.policies)
 
 
 @given(worlds)

@@ -21,10 +21,9 @@ from tests.tools.programs import located
 ROOT = DOCS.parent
 PROGRAMS = Path(sys.executable).parent
 PAGE = "gitops.md"
-POLICIES = {
-    "shop--gateway-to-workload-cart-edcfd4f7.yaml",
-    "shop--proxy-to-istiod-cart-cd717948.yaml",
-}
+TO_CART = "shop--gateway-to-workload-cart-43a87262-2ada4fe7-b2f1bc78-16fc9f56.yaml"
+TO_ISTIOD = "shop--proxy-to-istiod-cart-91f318e4-2ef66922-30ac5af4-7c2ebc91.yaml"
+POLICIES = {TO_CART, TO_ISTIOD}
 
 
 def run(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -107,7 +106,7 @@ def test_a_branch_that_loses_a_policy_fails_each_step(repository: Path) -> None:
         "deploy/apps/shop/virtual-service.yaml",
     }
     assert "Required flows that are lost" in failed["Compare with the target branch"].stdout
-    assert "cart-cd717948" in failed["Compare with what is generated"].stdout
+    assert "cart-91f318e4" in failed["Compare with what is generated"].stdout
 
 
 def test_a_policy_that_nothing_needs_fails_the_last_step(repository: Path) -> None:
@@ -117,13 +116,13 @@ def test_a_policy_that_nothing_needs_fails_the_last_step(repository: Path) -> No
     (repository / "deploy" / "apps" / "shop" / "virtual-service.yaml").unlink()
     done = run(steps()["Compare with what is generated"], repository)
     assert done.returncode == 1
-    assert "Only in deploy/policies: shop--gateway-to-workload-cart-edcfd4f7.yaml" in done.stdout
+    assert f"Only in deploy/policies: {TO_CART}" in done.stdout
 
 
 def test_gitlab_gets_both_reports_from_a_branch_that_fails(repository: Path) -> None:
     """The job fails after it has written what the merge request shows."""
     (job,) = (each["netpol"] for each in objects(PAGE, ".gitlab-ci.yml"))
-    (repository / "deploy" / "policies" / "shop--proxy-to-istiod-cart-cd717948.yaml").unlink()
+    (repository / "deploy" / "policies" / TO_ISTIOD).unlink()
     assert [run(script, repository).returncode for script in job["script"]] == [0, 1]
     assert ET.parse(repository / job["artifacts"]["reports"]["junit"]).getroot().get("failures") == "1"
     (sarif,) = job["artifacts"]["paths"]
@@ -159,7 +158,7 @@ def test_pre_commit_runs_the_hook(repository: Path, tmp_path: Path) -> None:
     done = run(command, repository, PRE_COMMIT_HOME=str(tmp_path / "cache"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Passed" in done.stdout
-    (repository / "deploy" / "policies" / "shop--proxy-to-istiod-cart-cd717948.yaml").unlink()
+    (repository / "deploy" / "policies" / TO_ISTIOD).unlink()
     git(repository, "add", ".")
     done = run(command, repository, PRE_COMMIT_HOME=str(tmp_path / "cache"))
     assert done.returncode == 1

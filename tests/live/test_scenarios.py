@@ -51,7 +51,7 @@ class Play:
 def with_usual_port(screen: str, port: int) -> str:
     """The port of this run's API server is any free one; names of policies that open it have its digest."""
     usual = re.sub(rf"\b{port}\b", "6443", screen)
-    return re.sub(r"\b(to-apiserver-[a-z-]+)-[0-9a-f]{8}\b", r"\1-01234567", usual)
+    return re.sub(r"\b(to-apiserver-[a-z-]+?)(-[0-9a-f]{8}){4}\b", r"\1" + 4 * "-01234567", usual)
 
 
 def denied_in(plane: ControlPlane) -> set[str]:

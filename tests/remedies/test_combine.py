@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import strategies as some
+
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
-from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.remedies.combine import joined
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import FlowKind
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.policies import NetworkPolicy, PolicyPeer
+from istio_netpol.remedies.combine import MOST_PEERS, MOST_PORTS, Port, joined, rules_of
 
 TEMPLATE = """\
 apiVersion: networking.k8s.io/v1
@@ -75,3 +84,53 @@ def test_other_pods_and_directions_stay_apart() -> None:
     """What selects other pods, or the other direction, is left as it is."""
     apart = [DNS, policy("dns", "web", 53), policy("scrape", "cart", 15090, direction="Ingress")]
     assert list(joined(apart)) == sorted(apart, key=lambda each: each.name)
+
+
+_ports = st.dictionaries(
+    st.tuples(st.sampled_from(Protocol), st.integers(1, 4)), st.sampled_from((FlowKind.DNS, FlowKind.HBONE))
+)
+Needed = dict[PolicyPeer | None, dict[Port, FlowKind]]
+_peers = st.none() | some.policy_peers
+_needs = st.dictionaries(_peers, _ports.filter(bool), max_size=8)
+
+
+@given(_needs)
+def test_rules_open_exactly_what_is_needed(needs: Needed) -> None:
+    """Each peer gets each of its ports once, for the reason that it is needed for."""
+    opened = [
+        (peer, port, rule.kind)
+        for rule in rules_of(needs)
+        for peer in rule.peers or (None,)
+        for port in rule.ports
+    ]
+    assert len(opened) == len(set(opened))
+    assert set(opened) == {
+        (peer, port, kind) for peer, ports in needs.items() for port, kind in ports.items()
+    }
+
+
+@given(_needs)
+def test_peers_with_the_same_ports_share_a_rule(needs: Needed) -> None:
+    """No two rules for one reason could be one, but those for everybody and for somebody."""
+    rules = [(rule.kind, rule.ports, not rule.peers) for rule in rules_of(needs)]
+    assert len(rules) == len(set(rules))
+
+
+@given(_needs, st.randoms(use_true_random=False))
+def test_rules_do_not_depend_on_order(needs: Needed, random: Any) -> None:
+    """The same needs give the same rules, peers in order."""
+    shuffled = list(needs.items())
+    random.shuffle(shuffled)
+    assert set(rules_of(dict(shuffled))) == set(rules_of(needs))
+
+
+def test_a_policy_has_a_bounded_size() -> None:
+    """Many peers, many ports and long labels come in several policies."""
+    many = {PolicyPeer(pod_selector=Selector.of({"app": f"a{number}"})) for number in range(MOST_PEERS + 1)}
+    ports = {(Protocol.TCP, number): FlowKind.DNS for number in range(1, MOST_PORTS + 2)}
+    sizes = sorted((len(rule.peers), len(rule.ports)) for rule in rules_of(dict.fromkeys(many, ports)))
+    assert sizes == [(1, 1), (1, MOST_PORTS), (MOST_PEERS, 1), (MOST_PEERS, MOST_PORTS)]
+    long = {f"key{number}": "v" * 63 for number in range(2000)}
+    peers = (PolicyPeer(pod_selector=Selector.of({**long, "app": app})) for app in "abc")
+    needs = {peer: {(Protocol.TCP, 80): FlowKind.DNS} for peer in peers}
+    assert [len(rule.peers) for rule in rules_of(needs)] == [1, 1, 1]

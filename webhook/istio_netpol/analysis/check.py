@@ -18,7 +18,8 @@ from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Reach, openings_of
-from istio_netpol.remedies.policy_writer import Draft, PolicyWriter, Unmendable, written
+from istio_netpol.remedies.drafts import Part
+from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.host_policy import HostGate
 
@@ -28,10 +29,11 @@ DISPENSABLE = frozenset({FlowKind.SCRAPE, FlowKind.TRACING})
 
 @dataclass(slots=True)
 class _Denied:
-    """A denied flow, and the policies in the making that would open it."""
+    """A denied flow, and the parts of policies in the making that would open it; `writer` makes them."""
 
     judged: Judged
-    drafts: list[Draft] = field(default_factory=list)
+    writer: PolicyWriter
+    parts: list[Part] = field(default_factory=list)
     unmendable: list[Unmendable] = field(default_factory=list)
     withheld: bool = False
 
@@ -78,7 +80,7 @@ class FindingsWriter:
             outcome = Judged(outcome.flow, self._judge.verdict(outcome.flow))
         if not outcome.verdict.allowed:
             # A refused address may stand in the flow itself: nothing is drafted that would open it.
-            self._denied.append(_Denied(outcome) if refused else self._draft(outcome))
+            self._denied.append(_Denied(outcome, self._writer) if refused else self._draft(outcome))
         elif outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block:
             self._others.append(_ip_block_finding(outcome))
 
@@ -93,7 +95,7 @@ class FindingsWriter:
     def _draft(self, judged: Judged) -> _Denied:
         """The policies for a denied flow; where consent is missing, its finding shows both sides' policies,
         and only the permitted one may be written."""
-        denied = _Denied(judged)
+        denied = _Denied(judged, self._writer)
         openings = list(openings_of(judged))
         permitted = [
             each for each in openings if self._reach.may_open(each.flow, each.direction, each.subject)
@@ -101,9 +103,9 @@ class FindingsWriter:
         denied.withheld = not judged.flow.consented and len(permitted) < len(openings)
         drafted = [self._writer.add(opening) for opening in permitted]
         if denied.withheld:
-            shown = PolicyWriter(self._judge.snapshot, self._judge.gate.blocks)
-            drafted = [shown.add(opening) for opening in openings]
-        denied.drafts = [each for each in drafted if isinstance(each, Draft)]
+            denied.writer = PolicyWriter(self._judge.snapshot, self._judge.gate.blocks)
+            drafted = [denied.writer.add(opening) for opening in openings]
+        denied.parts = [each for each in drafted if isinstance(each, Part)]
         denied.unmendable = [each for each in drafted if isinstance(each, Unmendable)]
         return denied
 
@@ -162,9 +164,8 @@ def _denied_finding(denied: _Denied) -> Finding:
     if flow.kind in DISPENSABLE:
         severity = Severity.WARNING
     message += wording.unmendable(denied.unmendable)
-    return Finding(
-        rule, severity, flow.object, message, flow, judged.verdict, written(denied.drafts), flow.field
-    )
+    remedy = denied.writer.remedies(denied.parts)
+    return Finding(rule, severity, flow.object, message, flow, judged.verdict, remedy, flow.field)
 
 
 def _host_finding(trouble: HostTrouble) -> Finding:

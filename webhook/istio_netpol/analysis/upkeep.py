@@ -11,7 +11,8 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Opening, Reach, openings_of
-from istio_netpol.remedies.policy_writer import PolicyWriter, name_of
+from istio_netpol.remedies.policy_writer import PolicyWriter
+from istio_netpol.remedies.required_by import name_of
 
 PolicyKey = tuple[str, str]
 """Namespace and name."""

@@ -22,6 +22,12 @@ def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
         metadata["labels"] = dict(sorted(policy.labels.items()))
     if policy.annotations:
         metadata["annotations"] = dict(sorted(policy.annotations.items()))
+    spec = encode_spec(policy)
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+
+
+def encode_spec(policy: NetworkPolicy) -> dict[str, Any]:
+    """What the policy does."""
     types = [
         str(direction)
         for direction in (Direction.INGRESS, Direction.EGRESS)
@@ -32,7 +38,7 @@ def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
         spec["ingress"] = [_rule(rule, "from") for rule in policy.ingress]
     if policy.egress:
         spec["egress"] = [_rule(rule, "to") for rule in policy.egress]
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    return spec
 
 
 def to_yaml(policies: Sequence[NetworkPolicy], comments: Mapping[str, str] | None = None) -> str:

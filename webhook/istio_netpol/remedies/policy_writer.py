@@ -1,19 +1,13 @@
-"""From openings to NetworkPolicies: one policy for each pair of subject and counterpart, named after its
-own content.
-
-A policy's name is derived from everything that it says, so that two writers who need the same opening write
-the same object, and writers of different openings never overwrite one another.
-"""
+"""From openings to NetworkPolicies: for what one object needs of the same pods, one policy for each set of
+peers, with all ports at which these are alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass, replace
 
 from istio_netpol.flows.cache import Known
 from istio_netpol.model.addresses import AddressSet, IpBlock
-from istio_netpol.model.connections import Protocol
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
@@ -21,8 +15,12 @@ from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
+from istio_netpol.remedies.combine import Port, rules_of
 from istio_netpol.remedies.denied_sides import Opening
+from istio_netpol.remedies.drafts import Content, Draft, Part, Uses, without_needless
+from istio_netpol.remedies.names import digest_of, policy_name
 from istio_netpol.remedies.pod_selector import newly_isolated, selector_of
+from istio_netpol.remedies.required_by import Needers, name_of
 from istio_netpol.state.snapshot import Snapshot
 
 PER_NAMESPACE_KINDS = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.DNS})
@@ -30,8 +28,6 @@ PER_NAMESPACE_KINDS = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.DNS})
 
 Blocks = Callable[[AddressSet], AddressSet]
 """Merges the addresses of a host into as few blocks as the settings allow."""
-
-_NAME_LIMIT = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +38,13 @@ class Unmendable:
     because: str
 
 
-@dataclass(slots=True, eq=False)
-class Draft:
-    """A policy in the making: the same subject and counterpart may need several ports, and for several
-    objects."""
-
-    direction: Direction
-    namespace: str
-    subject_name: str
-    selector: Selector
-    peers: tuple[PolicyPeer, ...]
-    ports: set[tuple[Protocol, int]] = field(default_factory=set)
-    kinds: set[FlowKind] = field(default_factory=set)
-    required_by: set[str] = field(default_factory=set)
-
-    @property
-    def content(self) -> Hashable:
-        """All that its policy will say."""
-        parts = (frozenset(self.ports), frozenset(self.kinds), frozenset(self.required_by))
-        subject = (self.direction, self.namespace, self.subject_name, self.selector)
-        return (*subject, self.peers, *parts)
-
-
 class PolicyWriter:
     """Collects openings of one snapshot and writes the policies for them; `known` holds what earlier writers
-    worked out."""
+    worked out.
+
+    Openings are joined within what one object needs: its policies then live and change with it, and never
+    with what somebody else writes. Objects that need the very same share a policy.
+    """
 
     def __init__(
         self, snapshot: Snapshot, blocks: Blocks, per_namespace: bool = False, known: Known | None = None
@@ -75,12 +53,13 @@ class PolicyWriter:
         self._blocks = blocks
         self._per_namespace = per_namespace
         self._known = known or Known()
-        self._drafts: dict[object, Draft] = {}
+        self._drafts: dict[Hashable, Draft] = {}
+        self._places: dict[tuple[int, PolicyPeer | None, Port], NetworkPolicy | Exception] | None = None
         self.failed: set[str] = set()
         """The objects, as `required-by` names them, for which an error of our own left a policy unwritten."""
 
-    def add(self, opening: Opening) -> Draft | Unmendable:
-        """Takes up one opening: the policy that will open it once all openings were added, or why none
+    def add(self, opening: Opening) -> Part | Unmendable:
+        """Takes up one opening: a part of the policies that will open it once all were added, or why none
         can. An error in that is contained to the opening."""
         try:
             return self._add(opening)
@@ -90,52 +69,92 @@ class PolicyWriter:
             self.failed.add(name_of(opening.flow.object))
             return Unmendable(opening, str(Failure.of("policy writer", error)))
 
-    def _add(self, opening: Opening) -> Draft | Unmendable:
+    def _add(self, opening: Opening) -> Part | Unmendable:
         peers = self._peers(opening)
         subject = self._subject(opening)
         if isinstance(peers, str) or isinstance(subject, str):
             return Unmendable(opening, peers if isinstance(peers, str) else str(subject))
         flow, workload = opening.flow, opening.subject
-        name = "all" if subject.is_everything else workload.name
-        ports = () if flow.kind is FlowKind.DNS else (flow.protocol, flow.port)
-        identity = (opening.direction, workload.namespace, subject, peers, ports)
+        needer = _needer(opening)
+        # What all pods of a namespace need, each of its objects needs: there, one policy names them all.
+        together: Hashable = peers if subject.is_everything else needer
+        identity = (opening.direction, workload.namespace, subject, together)
         draft = self._drafts.get(identity)
         if draft is None:
-            draft = Draft(opening.direction, workload.namespace, name, subject, peers)
+            name = "all" if subject.is_everything else workload.name
+            draft = Draft(opening.direction, workload.namespace, subject, name, set())
             self._drafts[identity] = draft
-        draft.kinds.add(flow.kind)
-        draft.ports.add((flow.protocol, flow.port))
-        draft.required_by.add(_required_by(opening))
-        return draft
+        draft.needers.add(needer)
+        draft.subject = min(draft.subject, workload.name) if not subject.is_everything else draft.subject
+        port = (flow.protocol, flow.port)
+        draft.add(peers, port, flow.kind)
+        self._places = None
+        return Part(draft, peers, port)
 
     def policies(self) -> tuple[NetworkPolicy, ...]:
         """The policies, sorted by namespace and name; none that one for all pods of its namespace makes
         needless."""
-        for_all = {_way(each): each for each in self._drafts.values() if each.selector.is_everything}
-        needed = []
-        for draft in self._drafts.values():
-            wider = for_all.get(_way(draft))
-            if wider is None or wider is draft or not draft.ports <= wider.ports:
-                needed.append(draft)
-            else:
-                wider.required_by |= draft.required_by
-        return _sorted(policy for draft in needed if (policy := self._contained(draft)))
+        contents = self._contents(without_needless(self._drafts.values()))
+        found = [self._contained(content, uses) for content, uses in contents.items()]
+        return _sorted(policy for policy in found if isinstance(policy, NetworkPolicy))
 
-    def _contained(self, draft: Draft) -> NetworkPolicy | None:
-        """The policy of a draft; None where an error of our own left it unwritten."""
+    def remedies(self, parts: Iterable[Part]) -> tuple[NetworkPolicy, ...]:
+        """Those of the policies that open these parts, sorted, as they are once all openings were added.
+        Raises the error that left one of them unwritten."""
+        if self._places is None:
+            self._places = self._placed()
+        found = {
+            self._places[id(part.draft), peer, part.port] for part in parts for peer in part.peers or (None,)
+        }
+        for error in found:
+            if isinstance(error, Exception):
+                raise error
+        return _sorted(policy for policy in found if isinstance(policy, NetworkPolicy))
+
+    def _placed(self) -> dict[tuple[int, PolicyPeer | None, Port], NetworkPolicy | Exception]:
+        """Which policy opens a port to a peer, by the draft that asks for it."""
+        contents = self._contents(self._drafts.values())
+        policies = {content: self._contained(content, uses) for content, uses in contents.items()}
+        return {
+            (place, peer, port): policies[content]
+            for content, uses in contents.items()
+            for place in uses.drafts
+            for peer in content.peers or (None,)
+            for port in content.ports
+        }
+
+    def _contents(self, drafts: Iterable[Draft]) -> dict[Content, Uses]:
+        """What the policies of these drafts do, and for whom."""
+        found: dict[Content, Uses] = {}
+        for draft in drafts:
+            try:
+                rules = list(rules_of(draft.needs))
+            except MemoryError:
+                raise
+            except Exception:
+                self.failed |= draft.needers
+                continue
+            for rule in rules:
+                subject = (draft.direction, draft.namespace, draft.selector)
+                found.setdefault(Content(*subject, rule.peers, rule.ports), Uses()).add(draft, rule.kind)
+        return found
+
+    def _contained(self, content: Content, uses: Uses) -> NetworkPolicy | Exception:
+        """The policy, or the error of our own that left it unwritten."""
         try:
-            return self._written(draft)
+            return self._written(content, uses)
         except MemoryError:
             raise
-        except Exception:
-            self.failed |= draft.required_by
-            return None
+        except Exception as error:
+            self.failed |= uses.needers
+            return error
 
-    def _written(self, draft: Draft) -> NetworkPolicy:
-        question = draft.content
+    def _written(self, content: Content, uses: Uses) -> NetworkPolicy:
+        kind, subject, needers = min(uses.kinds), min(uses.subjects), frozenset(uses.needers)
+        question = (content, kind, subject, needers)
         found: NetworkPolicy | None = self._known.find(question)
         if found is None:
-            found = _policy(draft)
+            found = _policy(content, kind, subject, Needers(needers))
             self._known.keep(question, frozenset(), found)
         return found
 
@@ -202,44 +221,26 @@ class PolicyWriter:
         return (PolicyPeer(pod_selector=selector, namespace_selector=namespace_named(workload.namespace)),)
 
 
-def _way(draft: Draft) -> object:
-    """What drafts have in common whose policies differ in the pods that they select, and in ports."""
-    return (draft.direction, draft.namespace, draft.peers)
-
-
-def _required_by(opening: Opening) -> str:
+def _needer(opening: Opening) -> str:
     shared_side = opening.flow.shared and opening.direction is Direction.INGRESS
     return name_of(opening.subject.ref if shared_side else opening.flow.object)
-
-
-def name_of(ref: ObjectRef) -> str:
-    """An object as the annotation `required-by` names it."""
-    return f"{ref.kind}/{ref.namespace}/{ref.name}"
-
-
-def written(drafts: Iterable[Draft]) -> tuple[NetworkPolicy, ...]:
-    """The policies of these drafts, sorted by namespace and name."""
-    return _sorted(map(_policy, drafts))
 
 
 def _sorted(policies: Iterable[NetworkPolicy]) -> tuple[NetworkPolicy, ...]:
     return tuple(sorted(policies, key=lambda policy: (policy.namespace, policy.name)))
 
 
-def _policy(draft: Draft) -> NetworkPolicy:
-    ports = tuple(PolicyPort(protocol, port) for protocol, port in sorted(draft.ports))
-    rules = (PolicyRule(draft.peers, ports),)
-    said = repr((draft.direction, draft.selector, draft.peers, ports))
-    digest = sha256(said.encode()).hexdigest()[:8]
-    kind = min(draft.kinds)
-    name = f"{kind}-{draft.subject_name[:_NAME_LIMIT].rstrip('.-')}-{digest}"
-    ingress = draft.direction is Direction.INGRESS
-    return NetworkPolicy(
-        ref=ObjectRef("networking.k8s.io/v1", "NetworkPolicy", draft.namespace, name),
-        pod_selector=draft.selector,
-        policy_types=frozenset({draft.direction}),
+def _policy(content: Content, kind: FlowKind, subject: str, needers: Needers) -> NetworkPolicy:
+    ports = tuple(PolicyPort(protocol, port) for protocol, port in content.ports)
+    rules = (PolicyRule(content.peers, ports),)
+    ingress = content.direction is Direction.INGRESS
+    policy = NetworkPolicy(
+        ref=ObjectRef("networking.k8s.io/v1", "NetworkPolicy", content.namespace, ""),
+        pod_selector=content.selector,
+        policy_types=frozenset({content.direction}),
         ingress=rules if ingress else (),
         egress=() if ingress else rules,
         labels={MANAGED_BY: OWNER, FLOW_LABEL: str(kind)},
-        annotations={REQUIRED_BY: ", ".join(sorted(draft.required_by))},
+        annotations={REQUIRED_BY: needers.text},
     )
+    return replace(policy, ref=replace(policy.ref, name=policy_name(kind, subject, digest_of(policy))))
