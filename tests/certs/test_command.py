@@ -48,6 +48,7 @@ def test_the_command_says_what_it_made(cluster: WebhookCluster) -> None:
     name = cluster.namespace
     assert done.returncode == 0, done.stderr
     assert [line.partition(", valid")[0] for line in done.stdout.splitlines()] == [
+        f"ValidatingWebhookConfiguration {name}: secret paths",
         f"Secret {name}/certificate-ca: made a CA",
         f"ValidatingWebhookConfiguration {name}: caBundle of 2 webhooks, 1 CA trusted",
         f"Secret {name}/certificate: made a certificate for webhook.{name}.svc",

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 import yaml
 from click import Command
-from tests.chart.rendering import CHART, NAMESPACE, Manifest, manifests, of_kind, plural, render, run_helm
+from tests.chart.rendering import (
+    CHART,
+    NAMESPACE,
+    Manifest,
+    manifests,
+    of_kind,
+    plural,
+    render,
+    run_helm,
+    try_to_render,
+)
 from tests.cluster.fixtures import require
 from tests.conftest import Golden
 
@@ -101,7 +111,7 @@ def options_of(command: Command) -> set[str]:
     return {option for parameter in command.params for option in parameter.opts}
 
 
-CERTIFICATE_OPTIONS = {"--certificate-secret", "--webhook-service", "--webhook-configuration"}
+CERTIFICATE_OPTIONS = {"--certificate-secret", "--webhook-service"}
 
 
 def test_pods_are_started_with_options_that_they_have(rendered: list[Manifest]) -> None:
@@ -115,6 +125,12 @@ def test_pods_are_started_with_options_that_they_have(rendered: list[Manifest]) 
     assert started["controller"] <= options_of(controller)
 
 
+def webhooks(rendered: list[Manifest]) -> list[Manifest]:
+    """All that are registered."""
+    kinds = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+    return [each for kind in kinds for one in of_kind(rendered, kind) for each in one["webhooks"]]
+
+
 def test_certificates_are_kept_by_one_of_two() -> None:
     """The controller is told of the certificate's names, unless cert-manager keeps it."""
     for provider, expected in {"self-managed": CERTIFICATE_OPTIONS, "cert-manager": set()}.items():
@@ -123,6 +139,24 @@ def test_certificates_are_kept_by_one_of_two() -> None:
             argument.partition("=")[0] for _, container in pod_specs(given) for argument in container["args"]
         }
         assert options & CERTIFICATE_OPTIONS == expected
+        assert "--webhook-configuration" in options
+
+
+def test_paths_are_left_to_the_controller() -> None:
+    """What nothing sets, no tool calls drift: the path and the caBundle of a Service's webhook. Plain paths
+    are registered where the first step of an upgrade asks for them."""
+    for plain, expected in ((False, {None}), (True, {"/validate", "/mutate"})):
+        found = webhooks(manifests({"admission": {"registerPlainPaths": plain}}))
+        assert {each["clientConfig"]["service"].get("path") for each in found} == expected
+        assert not any("caBundle" in each["clientConfig"] for each in found)
+
+
+def test_a_path_that_lets_policies_be_written_is_shown_to_nobody() -> None:
+    """The API server tells users the URL of a call that failed, where a webhook fails closed."""
+    refused = try_to_render({"admission": {"failurePolicyMutating": "Fail"}})
+    assert "would show users the secret path" in refused.stderr
+    by_certificate = {"failurePolicyMutating": "Fail", "clientCertificates": {"configMap": "ca"}}
+    assert webhooks(manifests({"admission": by_certificate}))
 
 
 def test_pods_run_without_rights_on_their_node(rendered: list[Manifest]) -> None:
@@ -163,19 +197,14 @@ def test_a_webhook_of_one_replica_can_be_evicted() -> None:
 
 def test_webhooks_never_wait_long_nor_for_dry_runs(rendered: list[Manifest]) -> None:
     """An API request waits at most five seconds for us, and a dry run writes nothing."""
-    kinds = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
-    webhooks = [each for kind in kinds for one in of_kind(rendered, kind) for each in one["webhooks"]]
-    assert len(webhooks) == 3
-    for webhook in webhooks:
+    for webhook in webhooks(rendered):
         assert webhook["timeoutSeconds"] <= 5
         assert webhook["sideEffects"] == "NoneOnDryRun"
 
 
 def test_only_opted_in_namespaces_are_closed_without_a_webhook() -> None:
     """As shipped, a webhook that is down stops nothing, but where `reject` or `augment` was asked for."""
-    (validating,) = of_kind(manifests(), "ValidatingWebhookConfiguration")
-    (mutating,) = of_kind(manifests(), "MutatingWebhookConfiguration")
-    closed = {each["name"]: each["failurePolicy"] for each in validating["webhooks"] + mutating["webhooks"]}
+    closed = {each["name"]: each["failurePolicy"] for each in webhooks(manifests())}
     assert closed == {
         "opted-in.istio-netpol.io": "Fail",
         "others.istio-netpol.io": "Ignore",

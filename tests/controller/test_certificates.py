@@ -91,6 +91,4 @@ def test_names_are_given_together() -> None:
     """A Secret without a Service would be a certificate for nobody."""
     result = CliRunner().invoke(program, ["controller", "--certificate-secret", "certificate"])
     assert result.exit_code == 2
-    assert (
-        "Give --certificate-secret, --webhook-service and --webhook-configuration together" in result.stderr
-    )
+    assert "Give --certificate-secret and --webhook-service with --webhook-configuration" in result.stderr

@@ -17,6 +17,8 @@ from tests.controller.process import ControllerProcess
 from tests.live.service_network import ServiceNetwork
 from tests.serving.process import READY, WebhookProcess
 
+from istio_netpol.certs.review_paths import SECRET_PATH
+
 PLACES = ("--source", "--listen", "--metrics-listen", "--cert", "--key", "--config", "--namespace")
 """Options of the rendered Deployments that the processes get by other means, since they run elsewhere."""
 
@@ -60,13 +62,17 @@ class Installation:
         kubeconfig = self.plane.kubeconfig(f"{RELEASE}-controller")
         return ControllerProcess(kubeconfig, NAMESPACE, self._settings, *self._arguments("controller"))
 
-    def webhook(self) -> WebhookProcess:
-        """A webhook, as the chart's Deployment runs it: started once its Secret is there."""
+    def webhook(self, *, knows_secret_paths: bool = True) -> WebhookProcess:
+        """A webhook, as the chart's Deployment runs it, or as that of a version before secret paths did:
+        started once its Secret is there."""
         self.plane.wait_until("the certificate is made", self._mounts)
+        arguments = self._arguments("webhook")
+        if not knows_secret_paths:
+            arguments = [each for each in arguments if not each.startswith("--webhook-configuration=")]
         webhook = WebhookProcess(
             "cluster",
             f"--config={self._settings}",
-            *self._arguments("webhook"),
+            *arguments,
             certificate=self._mount.options,
             ca=self._mount.folder / "ca.crt",
             environment={"KUBECONFIG": str(self.plane.kubeconfig(f"{RELEASE}-webhook"))},
@@ -83,8 +89,16 @@ class Installation:
         self.network.cut()
 
     def wait_for_trust(self) -> None:
-        """Until the controller has written every caBundle."""
-        self.plane.wait_until("every caBundle is written", self._is_trusted)
+        """Until the controller has written every caBundle and every secret path."""
+        self.plane.wait_until("every caBundle and path is written", self._is_trusted)
+
+    def clients(self) -> dict[str, dict[str, Any]]:
+        """How the API server calls each webhook, by its name."""
+        api = self.plane.api()
+        found = [api.request("GET", f"{REGISTRATION}/{kind}/{RELEASE}").object for kind in CONFIGURATIONS]
+        return {
+            webhook["name"]: webhook["clientConfig"] for each in found for webhook in each.get("webhooks", ())
+        }
 
     def _arguments(self, component: str) -> list[str]:
         deployments = {each["metadata"]["name"]: each for each in of_kind(self.manifests, "Deployment")}
@@ -100,13 +114,9 @@ class Installation:
         return True
 
     def _is_trusted(self) -> bool:
-        api = self.plane.api()
-        found = [api.request("GET", f"{REGISTRATION}/{kind}/{RELEASE}").object for kind in CONFIGURATIONS]
-        return all(
-            webhook["clientConfig"].get("caBundle")
-            for each in found
-            for webhook in each.get("webhooks", [{}])
-        )
+        clients = self.clients().values()
+        paths = [SECRET_PATH.fullmatch(each["service"].get("path", "")) for each in clients]
+        return len(paths) == 3 and all(paths) and all(each.get("caBundle") for each in clients)
 
 
 @contextlib.contextmanager

@@ -6,14 +6,19 @@ import json
 from collections.abc import Sequence
 
 from tests.admission.objects import CONTROL_PLANE, Manifest, allow, deny_all, deployment, namespace
-from tests.admission.state import Answers, State
+from tests.admission.state import Answers, State, written
 from tests.serving.reviews import review
 from tests.values import EGRESS, policy
 
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.server.expected import EXPECTED_SECONDS
-from istio_netpol.server.reviewer import Reviewer
+from istio_netpol.server.expected import (
+    EXPECTED_SECONDS,
+    NEWS_SECONDS,
+    STEP_SECONDS,
+    ExpectedPolicies,
+)
+from istio_netpol.server.reviewer import NEWS, Reviewer
 
 CART = deployment("shop/cart")
 MESH = allow("shop/mesh", egress=[{}])
@@ -47,8 +52,10 @@ class Desk:
         """Implements `PolicyReader`: what is stored by now, though no watch has shown it."""
         return tuple(self.there.table.snapshot.of_type(NetworkPolicy, namespace))
 
-    def ask(self, new: Manifest, mutating: bool = False, dry_run: bool = False) -> tuple[bool, list[str]]:
-        answer = self.reviewer.review(review(new, dry_run=dry_run), mutating=mutating)
+    def ask(
+        self, new: Manifest, mutating: bool = False, dry_run: bool = False, may_write: bool = True
+    ) -> tuple[bool, list[str]]:
+        answer = self.reviewer.review(review(new, dry_run=dry_run), mutating=mutating, may_write=may_write)
         assert answer.status == 200, answer.reason
         response = json.loads(answer.body)["response"]
         return response["allowed"], response.get("warnings", [])
@@ -170,3 +177,52 @@ def test_hundreds_of_written_policies_are_no_burden() -> None:
         desk.reviewer.store([policy(f"other-{number}/mesh", types=(EGRESS,))])
     assert desk.ask(CART, mutating=True)[0]
     assert desk.ask(CART) == (True, [])
+
+
+def test_what_became_known_a_moment_ago_refuses_nobody_where_nothing_may_be_written() -> None:
+    """In mode augment it is added once the object is stored. What was known before is a reason to refuse."""
+    desk = Desk("augment", live=True)
+    open_before = State([*CONTROL_PLANE, namespace("shop", "augment")])
+    desk.reviewer.take(open_before.table)
+    desk.now += NEWS_SECONDS
+    desk.reviewer.take(desk.state.table)
+    allowed, warnings = desk.ask(CART, may_write=False)
+    assert allowed
+    assert warnings == [NEWS]
+    assert desk.shelf.taken == []
+    desk.now += NEWS_SECONDS
+    assert not desk.ask(CART, may_write=False)[0]
+    assert desk.shelf.taken == []
+
+
+def test_in_mode_reject_news_refuse_as_everything_does() -> None:
+    """Nobody adds anything there."""
+    desk = Desk("reject", live=True)
+    desk.reviewer.take(State([*CONTROL_PLANE, namespace("shop", "reject")]).table)
+    desk.now += NEWS_SECONDS
+    desk.reviewer.take(desk.state.table)
+    assert not desk.ask(CART, may_write=False)[0]
+
+
+def test_policies_of_the_mutating_review_count_where_nothing_may_be_written() -> None:
+    """Another replica wrote them, and no watch has shown them yet."""
+    desk = Desk("augment", live=True)
+    needed = desk.state.mutate(CART)
+    assert not desk.ask(CART, may_write=False)[0]
+    desk.there = desk.state.after(*written(needed))
+    assert desk.ask(CART, may_write=False) == (True, [])
+
+
+def test_only_a_few_tables_are_kept_to_tell_what_is_news() -> None:
+    """However often the cluster changes."""
+    desk = Desk("augment")
+    expected = ExpectedPolicies(lambda: desk.now)
+    tables = []
+    for _ in range(200):
+        tables.append(State([*CONTROL_PLANE]).table if not tables else tables[-1].with_objects([]))
+        expected.take(tables[-1])
+        desk.now += 0.05
+    earlier = expected.earlier()
+    place = next(number for number, table in enumerate(tables) if table is earlier)
+    assert NEWS_SECONDS <= (len(tables) - place) * 0.05 <= NEWS_SECONDS + 2 * STEP_SECONDS
+    assert len(expected._history) <= 2 * NEWS_SECONDS / STEP_SECONDS + 3

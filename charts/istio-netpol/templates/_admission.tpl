@@ -16,7 +16,10 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Where the webhook is: `dict root path`. Without caBundle, whoever keeps the certificate writes it. */}}
+{{/*
+Where the webhook is: `dict root path`. Without caBundle, whoever keeps the certificate writes it. The path of a
+Service is secret: the controller draws and writes it.
+*/}}
 {{- define "istio-netpol.client" -}}
 {{- with .root.Values.admission.url -}}
 url: {{ trimSuffix "/" . }}{{ $.path }}
@@ -24,7 +27,9 @@ url: {{ trimSuffix "/" . }}{{ $.path }}
 service:
   name: {{ include "istio-netpol.fullname" .root }}-webhook
   namespace: {{ .root.Release.Namespace }}
+  {{- if .root.Values.admission.registerPlainPaths }}
   path: {{ .path }}
+  {{- end }}
   port: 443
 {{- end }}
 {{- with .root.Values.admission.caBundle }}
@@ -142,6 +147,14 @@ fails closed, and lose it elsewhere: each reads only what is there. A DELETE has
         pair[0].metadata.?annotations.orValue({}).exists(key,
           key.matches('^([^/]*[.])?(istio|istio-netpol|prometheus)[.]io/') &&
           pair[0].metadata.annotations[key] != pair[1].metadata.?annotations.orValue({})[?key].orValue('')))))
+{{- end -}}
+
+{{/* A call that fails where the webhook fails closed shows users its URL, and with it the path that lets policies be written. */}}
+{{- define "istio-netpol.mutatingFailurePolicy" -}}
+{{- if and (eq .Values.admission.failurePolicyMutating "Fail") (not .Values.admission.url) (not .Values.admission.clientCertificates.configMap) -}}
+{{- fail "admission.failurePolicyMutating: Fail would show users the secret path when a call fails; keep Ignore, since what is not written is refused where a namespace opted in, or set admission.clientCertificates" -}}
+{{- end -}}
+{{ .Values.admission.failurePolicyMutating }}
 {{- end -}}
 
 {{- define "istio-netpol.celList" -}}

@@ -1,6 +1,8 @@
-"""`istio-netpol certs`: one look at the webhook's certificates, now."""
+"""`istio-netpol certs`: one look at the webhook's certificates and paths, now."""
 
 from __future__ import annotations
+
+import time
 
 import click
 
@@ -8,7 +10,7 @@ from istio_netpol.cli.examples import examples
 
 
 @click.command(
-    short_help="Make or renew the webhook's certificates now.",
+    short_help="Make or renew the webhook's certificates and paths now.",
     epilog=examples(
         "istio-netpol certs --namespace istio-netpol --secret istio-netpol-certificate "
         "--service istio-netpol-webhook --webhook-configuration istio-netpol",
@@ -24,24 +26,32 @@ from istio_netpol.cli.examples import examples
     "configuration",
     metavar="NAME",
     required=True,
-    help="The validating and the mutating configuration whose caBundle is kept.",
+    help="The validating and the mutating configuration whose caBundle and paths are kept.",
 )
 @click.option("--context", metavar="NAME", default="", help="The context of the kubeconfig to use.")
 def certs(*, namespace: str, secret: str, service: str, configuration: str, context: str) -> None:
-    """Do once what the controller does with the webhook's certificates all the time.
+    """Do once what the controller does with the webhook's certificates and paths all the time.
 
-    Makes what is missing, broken or due, and writes the caBundle of both webhook configurations. Prints
-    what it wrote, never a key. Running it beside the controller is safe.
+    Makes what is missing, broken or due, and writes the caBundle and the secret paths of both webhook
+    configurations. Prints what it wrote, never a key or a path. Running it beside the controller is safe.
 
     Exit code: 0 once everything is as it should be, 2 where something could not be read or written.
     """
+    from istio_netpol.certs.path_upkeep import PathUpkeep
     from istio_netpol.certs.upkeep import CertificateUpkeep, Place
     from istio_netpol.kube.connection import Connection
 
     place = Place(namespace, secret, service, configuration)
-    upkeep = CertificateUpkeep(Connection.open(context), place)
+    connection = Connection.open(context)
+    upkeep = CertificateUpkeep(connection, place)
+    paths = PathUpkeep(connection, configuration)
+    registered = paths.look(click.echo)
     look = upkeep.look(click.echo)
-    if not look.written:
+    written = (*registered.written, *look.written)
+    while registered.is_settling:
+        time.sleep(registered.again_in)
+        registered = paths.look(click.echo)
+    if not written:
         click.echo("Nothing had to be written.")
     for each in look.absent:
         click.echo(f"{each} is not there; the controller writes its caBundle as soon as it is.", err=True)

@@ -17,6 +17,7 @@ from istio_netpol.cli.serve import ListenAddress
         "istio-netpol controller --metrics-listen 0.0.0.0:9443",
         "istio-netpol controller --certificate-secret istio-netpol-certificate "
         "--webhook-service istio-netpol-webhook --webhook-configuration istio-netpol",
+        "istio-netpol controller --webhook-configuration istio-netpol",
         "istio-netpol controller --context dev --namespace istio-netpol --lease istio-netpol",
     ),
 )
@@ -40,7 +41,7 @@ from istio_netpol.cli.serve import ListenAddress
     "--webhook-configuration",
     metavar="NAME",
     default="",
-    help="The validating and the mutating configuration whose caBundle is kept.",
+    help="Keep the secret paths of the configurations of this name, and with a Secret their caBundle.",
 )
 @click.option("--context", metavar="NAME", default="", help="The context of the kubeconfig to use.")
 @resolution_options()
@@ -61,8 +62,9 @@ def controller(
     """Restore, refresh and collect the generated policies of a cluster.
 
     Of all that run, the one that holds the lease works. In namespaces of mode augment, policies that are
-    missing are written. With --certificate-secret the webhook's certificates are kept too. SIGTERM and
-    Ctrl-C give the lease back and end it.
+    missing are written. With --webhook-configuration the paths are kept under which the API server calls the
+    webhook, with --certificate-secret its certificates too. SIGTERM and Ctrl-C give the lease back and end
+    it.
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
@@ -71,9 +73,9 @@ def controller(
     from istio_netpol.controller.run import Certificates, ControllerOptions, run
 
     names = (certificate_secret, webhook_service, webhook_configuration)
-    if any(names) and not all(names):
+    if any(names[:2]) and not all(names):
         raise click.UsageError(
-            "Give --certificate-secret, --webhook-service and --webhook-configuration together, or none."
+            "Give --certificate-secret and --webhook-service with --webhook-configuration, or neither."
         )
     settings = read_settings(config, addresses)
     run(
@@ -84,6 +86,6 @@ def controller(
             context=context,
             settings=settings,
             resolver=resolver(offline, settings),
-            certificates=Certificates(*names) if all(names) else None,
+            certificates=Certificates(*names) if webhook_configuration else None,
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
     epilog=examples(
         "istio-netpol serve --source dir:manifests --self-signed",
         "istio-netpol serve --source cluster --context dev --self-signed",
-        "istio-netpol serve --source dir:manifests --cert tls.crt --key tls.key --listen 0.0.0.0:8443",
+        "istio-netpol serve --source cluster --cert tls.crt --key tls.key --listen 0.0.0.0:8443 "
+        "--webhook-configuration istio-netpol",
     ),
 )
 @click.option(
@@ -86,6 +88,31 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
 @click.option("--self-signed", is_flag=True, help="Make a certificate for loopback and --listen.")
 @click.option("--cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate chain, PEM.")
 @click.option("--key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM, no password.")
+@click.option(
+    "--webhook-configuration",
+    "webhook_configuration",
+    metavar="NAME",
+    default="",
+    help="Believe reviews that come under a path which the configurations of this name register.",
+)
+@click.option(
+    "--client-ca",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Believe reviews that bring a client certificate which a CA of this file signed.",
+)
+@click.option(
+    "--client-name",
+    "client_names",
+    metavar="NAME",
+    multiple=True,
+    help="With --client-ca: the certificate's common name or DNS name; repeatable, any if absent.",
+)
+@click.option(
+    "--any-client",
+    is_flag=True,
+    help="Believe whoever reaches --listen, where that is not loopback.",
+)
 @resolution_options()
 @config_option()
 def serve(
@@ -97,6 +124,10 @@ def serve(
     self_signed: bool,
     cert: Path | None,
     key: Path | None,
+    webhook_configuration: str,
+    client_ca: Path | None,
+    client_names: tuple[str, ...],
+    any_client: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
     config: str | None,
@@ -105,8 +136,10 @@ def serve(
 
     A cluster is that of the kubeconfig, or the one that this pod runs in. Either is watched. In namespaces
     of mode augment, missing policies are applied to the cluster, or written to istio-netpol-generated in the
-    folder. SIGTERM and Ctrl-C end the server after it has answered what is in
-    flight.
+    folder. SIGTERM and Ctrl-C end the server after it has answered what is in flight.
+
+    A review has to prove that the API server sent it: by its path, by a client certificate, or by both. On
+    loopback neither is needed.
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
@@ -119,6 +152,15 @@ def serve(
         raise click.UsageError("Give either --self-signed, or --cert and --key.")
     if context and source != CLUSTER:
         raise click.UsageError("--context is of use with --source cluster only.")
+    if webhook_configuration and source != CLUSTER:
+        raise click.UsageError("--webhook-configuration is of use with --source cluster only.")
+    if client_names and client_ca is None:
+        raise click.UsageError("--client-name is of use with --client-ca only.")
+    if not (webhook_configuration or client_ca or any_client or _is_loopback(listen[0])):
+        raise click.UsageError(
+            f"Others may reach {listen[0]}, and nothing would prove that a review comes from the API server: "
+            "give --webhook-configuration, --client-ca, or --any-client to believe everybody."
+        )
     settings = read_settings(config, addresses)
     options = ServeOptions(
         folder=source if isinstance(source, Path) else None,
@@ -130,5 +172,16 @@ def serve(
         settings=settings,
         resolver=resolver(offline, settings),
         kustomize=kustomize_from_environment(),
+        webhook_configuration=webhook_configuration,
+        client_ca=client_ca,
+        client_names=client_names,
     )
     run(options)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address. Other names than localhost may mean any."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

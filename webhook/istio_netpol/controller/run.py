@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from istio_netpol.certs.path_upkeep import PathUpkeep
 from istio_netpol.certs.upkeep import CertificateUpkeep, Place
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.keeper import PolicyKeeper, staleness
@@ -37,15 +38,19 @@ KEEP_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """The names of what the leader keeps for the webhook."""
+    """The names of what the leader keeps for the webhook. Without `secret`, the paths of `configuration`."""
 
     secret: str
     service: str
     configuration: str
 
-    def upkeep(self, connection: Connection, namespace: str) -> Chore:
+    def upkeep(self, connection: Connection, namespace: str) -> list[Chore]:
         """What keeps them. Raises SettingsError for names that no object can have."""
-        return CertificateUpkeep(connection, Place(namespace, self.secret, self.service, self.configuration))
+        chores: list[Chore] = [PathUpkeep(connection, self.configuration)]
+        if self.secret:
+            place = Place(namespace, self.secret, self.service, self.configuration)
+            chores.append(CertificateUpkeep(connection, place))
+        return chores
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def run(options: ControllerOptions) -> None:
     connection = Connection.open(options.context)
     lease = Lease(connection, namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}")
     leading = connection.writing_while(lambda: lease.is_held)
-    chores = [each.upkeep(leading, namespace) for each in (options.certificates,) if each]
+    chores = options.certificates.upkeep(leading, namespace) if options.certificates else []
     cluster = Cluster(connection, [options.settings.mesh.root_namespace])
     measures = Measures()
     measures.leading.set_function(lambda: float(lease.is_held))

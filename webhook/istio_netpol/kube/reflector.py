@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from istio_netpol.errors import ApiError
@@ -22,7 +23,6 @@ from istio_netpol.kube.objects import (
     Received,
     event_of,
     received,
-    received_all,
     status_of,
     version_of,
 )
@@ -65,11 +65,12 @@ class Sink(Protocol):
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What one reflector keeps up with: a resource, in one namespace or in all, that a label selector
-    matches."""
+    matches, or that has a name."""
 
     resource: Resource
     namespace: str = ""
     selector: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         return f"{self.resource} in {self.namespace}" if self.namespace else str(self.resource)
@@ -86,9 +87,11 @@ class Reflector:
         quiet_seconds: float = QUIET_SECONDS,
         watch_seconds: int = WATCH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        read: Callable[[msgspec.Raw, Resource], Received] = received,
     ) -> None:
         self._connection = connection
         self._scope = scope
+        self._read = read
         self._sink = sink
         self._quiet_seconds = quiet_seconds
         self._watch_seconds = watch_seconds
@@ -170,7 +173,7 @@ class Reflector:
         objects: list[Received] = []
         version = ""
         for page in pages_of(self._connection, self._path, self._selection()):
-            objects += received_all(page.items, self._scope.resource)
+            objects += (self._read(item, self._scope.resource) for item in page.items or ())
             version = page.metadata.resource_version
             if self._stopped.is_set():
                 return
@@ -204,12 +207,14 @@ class Reflector:
             raise ApiError(status.code, status.message or "the watch ended with an error")
         version = version_of(event.object)
         if event.type != "BOOKMARK":
-            stored = received(event.object, self._scope.resource)
+            stored = self._read(event.object, self._scope.resource)
             self._sink.changed(self._scope, stored, deleted=event.type == "DELETED")
         self._version = version or self._version
 
     def _selection(self) -> list[tuple[str, str]]:
-        return [("labelSelector", self._scope.selector)] if self._scope.selector else []
+        name, selector = self._scope.name, self._scope.selector
+        named = [("fieldSelector", f"metadata.name={name}")] if name else []
+        return [*named, *([("labelSelector", selector)] if selector else [])]
 
     @property
     def _path(self) -> str:

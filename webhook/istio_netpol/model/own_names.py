@@ -25,6 +25,9 @@ UNNEEDED_SINCE = "istio-netpol.io/unneeded-since"
 TRUSTED_SINCE = "istio-netpol.io/trusted-since"
 """On the Secret of the webhook's certificate: since when API servers trust its issuer."""
 
+REVIEW_PATHS = "istio-netpol.io/review-paths"
+"""On a webhook configuration: since when the paths of its webhooks are registered, and which come next."""
+
 CALLS = "istio-netpol.io/calls"
 """On a workload: the connections that it opens."""
 

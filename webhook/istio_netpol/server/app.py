@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 
 import structlog
@@ -9,38 +10,61 @@ from flask import Flask, Response, jsonify, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
+from istio_netpol.certs.review_paths import Door
 from istio_netpol.server.metrics import Metrics
+from istio_netpol.server.proof import REASONS, ReviewProof, Unproven, UnprovenLog
 from istio_netpol.server.readiness import Readiness
+from istio_netpol.server.registered_paths import Right
 from istio_netpol.server.reviewer import Answer, Reviewer
 
 JSON = "application/json"
+ANYBODY = ReviewProof()
+"""No proof is demanded: for a listener that only this machine reaches."""
+
 Log = structlog.stdlib.BoundLogger
 
 
-def create_app(reviewer: Reviewer, readiness: Readiness, metrics: Metrics, max_bytes: int) -> Flask:
-    """The application; bodies over `max_bytes` are refused unread."""
+def create_app(
+    reviewer: Reviewer, readiness: Readiness, metrics: Metrics, max_bytes: int, proof: ReviewProof = ANYBODY
+) -> Flask:
+    """The application; bodies over `max_bytes` are refused unread, and so are reviews without `proof`."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     log: Log = structlog.get_logger("review")
+    unproven = UnprovenLog()
 
     def review(webhook: str) -> Response:
+        right = _right(proof)
+        if isinstance(right, Unproven):
+            metrics.unproven(right)
+            unproven.refused(right, request.remote_addr or "")
+            return _error(403, f"this review proves not that the API server sent it: {REASONS[right]}")
         if request.mimetype != JSON:
             return _error(415, f"the content type is {request.mimetype or 'missing'}; send {JSON}")
         if coding := request.headers.get("Content-Encoding", ""):
             return _error(415, f"the content encoding is {coding}; send the JSON as it is")
         started = time.perf_counter()
-        answer = reviewer.review(_body(max_bytes), mutating=webhook == "mutate")
+        answer = reviewer.review(
+            _body(max_bytes), mutating=right.door is Door.MUTATE, may_write=right.may_write
+        )
         metrics.reviewed(webhook, answer, time.perf_counter() - started)
         _log_answer(log, webhook, answer)
         return Response(answer.body, answer.status, mimetype=JSON) if answer.body else _refusal(answer)
 
     @app.post("/validate")
     def validate() -> Response:
-        return review("validate")
+        return review(Door.VALIDATE)
 
     @app.post("/mutate")
     def mutate() -> Response:
-        return review("mutate")
+        return review(Door.MUTATE)
+
+    if proof.paths is not None:
+        # The second is what the API server calls while no path is registered.
+        @app.post(f"/<any({', '.join(Door)}):door>/<secret>")
+        @app.post("/", defaults={"door": Door.VALIDATE, "secret": ""})
+        def registered(door: str, secret: str) -> Response:
+            return review(door)
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -56,6 +80,13 @@ def create_app(reviewer: Reviewer, readiness: Readiness, metrics: Metrics, max_b
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, lambda error: _unexpected(log, error))
     return app
+
+
+def _right(proof: ReviewProof) -> Right | Unproven:
+    """What the review at hand may do, or what it lacks."""
+    connection = request.environ.get("gunicorn.socket")
+    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return proof.right(request.path, certificate)
 
 
 def _body(max_bytes: int) -> bytes:

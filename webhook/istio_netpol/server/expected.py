@@ -13,6 +13,13 @@ EXPECTED_SECONDS = 5.0
 applies what a denial shows and repeats the request at once is through."""
 
 
+NEWS_SECONDS = 2.0
+"""What came so recently may have come between the two reviews of one request."""
+
+STEP_SECONDS = 0.5
+"""How far apart the tables are, at least every other one, that are kept for that."""
+
+
 class ExpectedPolicies:
     """Holds the newest table of the source, with what is expected laid over it. Every method may be called
     from any thread.
@@ -27,11 +34,17 @@ class ExpectedPolicies:
         self._source: FlowTable | None = None
         self._table: FlowTable | None = None
         self._expected: dict[tuple[str, str], tuple[NetworkPolicy, float]] = {}
+        self._history: list[tuple[float, FlowTable]] = []
 
     def take(self, table: FlowTable) -> None:
         """Goes by a new table of the source from now on."""
         with self._lock:
             self._source = table
+            now = self._clock()
+            if len(self._history) > 1 and now - self._history[-2][0] < STEP_SECONDS:
+                self._history.pop()
+            self._history.append((now, table))
+            self._forget()
             found = self._expected.items()
             self._lay({key: each for key, each in found if table.snapshot.find(NetworkPolicy, *key) is None})
 
@@ -51,7 +64,22 @@ class ExpectedPolicies:
             now = self._clock()
             if any(until <= now for _, until in self._expected.values()):
                 self._lay(self._expected)
+            self._forget()
             return self._table
+
+    def earlier(self) -> FlowTable | None:
+        """The source's table of `NEWS_SECONDS` ago, or of at most a step before; None where that is not
+        known."""
+        with self._lock:
+            self._forget()
+            known_since, table = self._history[0] if self._history else (self._clock(), None)
+            return table if known_since <= self._clock() - NEWS_SECONDS else None
+
+    def _forget(self) -> None:
+        """Lets tables go that were replaced before `NEWS_SECONDS` ago."""
+        until = self._clock() - NEWS_SECONDS
+        while len(self._history) > 1 and self._history[1][0] <= until:
+            self._history.pop(0)
 
     def _lay(self, expected: dict[tuple[str, str], tuple[NetworkPolicy, float]]) -> None:
         """Lays what is still to be expected over the table of the source."""

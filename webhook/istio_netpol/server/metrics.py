@@ -24,6 +24,13 @@ class Metrics:
             ("webhook", "result"),
             registry=registry,
         )
+        self._unproven = Counter(
+            "istio_netpol_unproven_reviews",
+            "Requests that were refused unread, since nothing showed that the API server sent them, by what "
+            "they lacked: path or certificate.",
+            ("lacks",),
+            registry=registry,
+        )
         self._seconds = Histogram(
             "istio_netpol_review_seconds",
             "Time to answer a request.",
@@ -90,6 +97,10 @@ class Metrics:
         for rule in answer.decision.rules:
             self._findings.labels(rule).inc()
         self.stored(answer.stored)
+
+    def unproven(self, lacks: str) -> None:
+        """Counts one request that was refused for want of proof."""
+        self._unproven.labels(lacks).inc()
 
     def stored(self, results: Sequence[StoreResult]) -> None:
         """Counts what became of policies."""

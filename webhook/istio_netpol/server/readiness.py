@@ -11,13 +11,14 @@ from istio_netpol.state.source import SourceState
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Asks the source, what is made of it, and the certificate; each callable says what is wrong. A source
-    looks far more often than every `stale_seconds`: older means that it can't."""
+    """Asks the source, what is made of it, the certificate, and what proves reviews; each callable says what
+    is wrong. A source looks far more often than every `stale_seconds`: older means that it can't."""
 
     state: Callable[[], SourceState]
     has_table: Callable[[], bool]
     table_problem: Callable[[], str]
     certificate_problem: Callable[[], str]
+    proof_problem: Callable[[], str]
     stale_seconds: float
 
     def reasons(self) -> list[str]:
@@ -30,7 +31,8 @@ class Readiness:
             reasons.append("required flows are being worked out")
         elif state.age > self.stale_seconds:
             reasons.append(f"the source was last seen good {state.age:.0f} s ago")
-        return [*reasons, *filter(None, (self.table_problem(), self.certificate_problem()))]
+        asked = (self.table_problem, self.certificate_problem, self.proof_problem)
+        return [*reasons, *filter(None, (problem() for problem in asked))]
 
 
 def validity(starts: float, ends: float, now: Callable[[], float] = time.time) -> str:

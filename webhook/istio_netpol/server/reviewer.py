@@ -16,6 +16,7 @@ from istio_netpol.admission.scope import namespace_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
+from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.server.expected import ExpectedPolicies
@@ -41,6 +42,10 @@ class Answer:
     reason: str = ""
 
 
+Found = dict[str, tuple[NetworkPolicy, ...]]
+"""Policies by namespace."""
+
+NEWS = "istio-netpol will add right after it what it needs because of a change of this moment"
 NOT_READY = "the cluster was not read yet, or not without errors; see /readyz"
 
 
@@ -69,8 +74,9 @@ class Reviewer:
         """Goes by a new table from now on, with what was just written and is not in it yet."""
         self._expected.take(table)
 
-    def review(self, body: bytes, *, mutating: bool) -> Answer:
-        """The answer to one review; a body that is no review gets an error instead."""
+    def review(self, body: bytes, *, mutating: bool, may_write: bool = True) -> Answer:
+        """The answer to one review; a body that is no review gets an error instead. Where it `may_write`
+        nothing, missing policies are left to whoever may."""
         request = parse(body)
         if isinstance(request, BadRequest):
             return Answer(request.status, b"", reason=request.reason)
@@ -79,10 +85,11 @@ class Reviewer:
             return Answer(503, b"", request, reason=NOT_READY)
         resolver = Budget(self._resolver, LOOKUP_SECONDS)
         decision = decide(request, table, resolver, mutating=mutating, cleared=self._cleared)
-        stored = self.store(decision.write, namespace_of(request)) if decision.write else ()
+        writing = decision.write if may_write else ()
+        stored = self.store(writing, namespace_of(request)) if writing else ()
         if not decision.allowed:
-            decision, stored = self._decided_anew(request, decision, table, resolver)
-        if self._live is None:
+            decision, stored = self._decided_anew(request, decision, table, resolver, may_write=may_write)
+        if self._live is None and may_write:
             # A folder has nobody else to ask. Where an API server tells before each denial what is stored,
             # a policy that it was only about to store is not believed in.
             self._expected.add(decision.admitted)
@@ -95,39 +102,63 @@ class Reviewer:
         return Answer(200, encoded, request, decision, stored)
 
     def _decided_anew(
-        self, request: Request, denial: Decision, table: FlowTable, resolver: Resolver
+        self, request: Request, denial: Decision, table: FlowTable, resolver: Resolver, *, may_write: bool
     ) -> tuple[Decision, tuple[StoreResult, ...]]:
         """A denial once more, by what is stored at this moment and what can be added now: in mode augment,
         what became known since `/mutate` was asked needs policies that nobody has written."""
-        fresh = self._fresher(table, denial.missed) or table
+        found = self._read(denial.missed)
+        fresh = _with_policies(table, found) or table
         missing = decide(request, fresh, resolver, mutating=True).write
+        if missing and not may_write:
+            return self._excused(request, denial, fresh, found, resolver), ()
         stored = self.store(missing, namespace_of(request)) if missing else ()
         if fresh is table and not stored:
             return denial, ()
         written = [each.policy for each in stored if each.written]
         return decide(request, fresh.with_objects(written), resolver, mutating=False), stored
 
-    def _fresher(self, table: FlowTable, namespaces: Sequence[str]) -> FlowTable | None:
-        """The table with the policies that a few namespaces have at this moment; None where it has them
-        already, or nobody can tell. A table that lags behind must not deny what is allowed."""
+    def _excused(
+        self, request: Request, denial: Decision, fresh: FlowTable, found: Found, resolver: Resolver
+    ) -> Decision:
+        """A denial in mode augment once more, where nothing is written on the review's word: what only became
+        known after `/mutate` was asked refuses nobody, and is added once the object is stored. What was known
+        before was not written for a reason."""
+        decision = decide(request, fresh, resolver, mutating=False)
+        earlier = self._expected.earlier()
+        if decision.allowed or earlier is None:
+            return decision
+        ours = [
+            each for policies in found.values() for each in policies if each.labels.get(MANAGED_BY) == OWNER
+        ]
+        before = decide(request, earlier.with_objects(ours), resolver, mutating=False)
+        if not before.allowed:
+            return decision
+        return replace(before, warnings=message.refusals([NEWS, *before.warnings]), rules=decision.rules)
+
+    def _read(self, namespaces: Sequence[str]) -> Found:
+        """The policies that a few namespaces have at this moment, without those of which nobody can tell."""
         if self._live is None:
-            return None
-        put: list[NetworkPolicy] = []
-        remove: list[NetworkPolicy] = []
-        for namespace in namespaces[:MOST_READS]:
-            found = self._live.read(namespace)
-            if found is None:
-                continue
-            known = {each.name: each for each in table.snapshot.of_type(NetworkPolicy, namespace)}
-            put += [each for each in found if not say_the_same(known.pop(each.name, None), each)]
-            remove += known.values()
-        return table.with_changes(put, remove) if put or remove else None
+            return {}
+        found = {namespace: self._live.read(namespace) for namespace in namespaces[:MOST_READS]}
+        return {namespace: policies for namespace, policies in found.items() if policies is not None}
 
     def store(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Stores policies and counts the written ones as there at once; `asker` as in `PolicyStore`."""
         results = self._store.write(policies, asker)
         self._expected.add([each.policy for each in results if each.written])
         return results
+
+
+def _with_policies(table: FlowTable, found: Found) -> FlowTable | None:
+    """The table with the policies that were found; None where it has them already. A table that lags behind
+    must not deny what is allowed."""
+    put: list[NetworkPolicy] = []
+    remove: list[NetworkPolicy] = []
+    for namespace, policies in found.items():
+        known = {each.name: each for each in table.snapshot.of_type(NetworkPolicy, namespace)}
+        put += [each for each in policies if not say_the_same(known.pop(each.name, None), each)]
+        remove += known.values()
+    return table.with_changes(put, remove) if put or remove else None
 
 
 def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:

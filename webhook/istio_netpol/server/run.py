@@ -32,7 +32,9 @@ from istio_netpol.server.listening import listen, url_of
 from istio_netpol.server.logs import configure_logs
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.metrics_endpoint import serve_metrics
+from istio_netpol.server.proof import ReviewProof
 from istio_netpol.server.readiness import Readiness, validity
+from istio_netpol.server.registered_paths import RegisteredPaths
 from istio_netpol.server.reviewer import Reviewer
 from istio_netpol.server.serving import Endpoint, WebhookServer
 from istio_netpol.server.tls import ServingCertificate
@@ -44,7 +46,9 @@ from istio_netpol.state.source import SourceState
 class ServeOptions:
     """What `serve` is told; addresses are host and port. Without `folder`, the source is the cluster of a
     kubeconfig's `context`, or the one that this pod runs in. Without `certificate` and `key`, files for
-    loopback are made and deleted again."""
+    loopback are made and deleted again. A review proves by a path of `webhook_configuration`, by a client
+    certificate of `client_ca` under one of `client_names`, or both, that the API server sent it; without
+    either, everybody who reaches the webhook is believed."""
 
     folder: Path | None
     context: str
@@ -55,6 +59,9 @@ class ServeOptions:
     settings: Settings
     resolver: Resolver
     kustomize: Kustomize
+    webhook_configuration: str = ""
+    client_ca: Path | None = None
+    client_names: tuple[str, ...] = ()
 
 
 def serve(options: ServeOptions) -> None:
@@ -63,7 +70,7 @@ def serve(options: ServeOptions) -> None:
     configure_logs()
     connection = None if options.folder else Connection.open(options.context)
     with _certificate_files(options) as (certificate_file, key_file):
-        certificate = ServingCertificate(certificate_file, key_file)
+        certificate = ServingCertificate(certificate_file, key_file, options.client_ca)
         listener = listen(*options.listen, "--listen")
         metrics = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
         endpoint = Endpoint(listener, certificate, str(certificate_file), str(key_file))
@@ -81,11 +88,13 @@ def make_app(
     source = _cluster(options, connection) if connection else _folder(options, options.folder or Path())
     metrics = Metrics(source.state, lambda: certificate.validity[1])
     watch = source.watch(metrics)
+    proof = _proof(options, connection)
     readiness = Readiness(
         source.state,
         lambda: source.reviewer.is_ready,
         lambda: watch.failure,
         lambda: certificate.problem() or validity(*certificate.validity),
+        proof.problem,
         admission.stale_after_seconds,
     )
     watch.start()
@@ -93,7 +102,18 @@ def make_app(
         serve_metrics(metrics_listener, metrics.registry)
         url = f"{url_of('http', metrics_listener)}/metrics"
         structlog.get_logger("server").info("metrics", url=url)
-    return create_app(source.reviewer, readiness, metrics, admission.max_request_bytes)
+    return create_app(source.reviewer, readiness, metrics, admission.max_request_bytes, proof)
+
+
+def _proof(options: ServeOptions, connection: Connection | None) -> ReviewProof:
+    """What reviews have to prove; what is registered is watched from now on."""
+    paths = None
+    if connection and options.webhook_configuration:
+        paths = RegisteredPaths(connection, options.webhook_configuration)
+        paths.start()
+    if paths is None and options.client_ca is None:
+        structlog.get_logger("server").warning("reviews are believed whoever sends them")
+    return ReviewProof(paths, frozenset(options.client_names) if options.client_ca else None)
 
 
 @dataclass(frozen=True, slots=True)

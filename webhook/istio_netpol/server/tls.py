@@ -75,12 +75,17 @@ def _gave_up() -> ConnectionResetError:
 
 class ServingCertificate:
     """A certificate and its key in files, and the context that serves them. Files that don't fit together
-    keep the context that did."""
+    keep the context that did.
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    With `client_ca`, a client that brings a certificate must bring one that a CA of that file signed. One
+    that brings none is served: who may do what without is decided request by request.
+    """
+
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
         """Raises SettingsError where the files can't be served."""
         self._certificate = certificate
         self._key = key
+        self._client_ca = client_ca
         self._lock = threading.Lock()
         self._stamp = self._stamp_now()
         self._context, self._validity = self._load()
@@ -127,12 +132,20 @@ class ServingCertificate:
             context.load_cert_chain(self._certificate, self._key, password="")
         except OSError as error:
             raise SettingsError(f"{self._certificate} and {self._key} can't be served: {error}") from None
+        if self._client_ca:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            try:
+                context.load_verify_locations(self._client_ca)
+            except OSError as error:
+                reason = error.strerror or error
+                raise SettingsError(f"{self._client_ca} holds no CA in PEM format: {reason}") from None
         return context, validity
 
     def _stamp_now(self) -> Stamp:
         """Follows links: Kubernetes renews a mounted Secret by swapping the link to its folder."""
         try:
-            found = [os.stat(path) for path in (self._certificate, self._key)]
+            files = (self._certificate, self._key, self._client_ca)
+            found = [os.stat(path) for path in files if path]
         except OSError:
             return ()
         return tuple((each.st_ino, each.st_size, each.st_ctime_ns) for each in found)
