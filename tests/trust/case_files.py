@@ -2,8 +2,9 @@
 
 `tries` says what the tenant is after; `there` is in the cluster before; `writes` comes then, one object after
 the other, each by whoever may write in its namespace; `allowed` lists what may open beyond what the cluster
-opens without the case; `settings` and `hosts` (what DNS says) are those of the case; `live` has it tried on a
-real API server too; `gaps` names the doors by which it still opens too much, and why.
+opens without the case, and `needs` what has to, on both sides; `settings` and `hosts` (what DNS says) are its
+own; `live` has it tried on a real API server too; `gaps` names the doors by which it still fails, and
+why.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.trust.openings import Allowed
 Manifest = dict[str, Any]
 FOLDER = Path(__file__).parent / "cases"
 WORLD = Path(__file__).parent / "world.yaml"
-KEYS = {"tries", "there", "writes", "allowed", "settings", "hosts", "live", "gaps"}
+KEYS = {"tries", "there", "writes", "allowed", "needs", "settings", "hosts", "live", "gaps"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Case:
     tries: str
     there: tuple[Manifest, ...]
     writes: tuple[Manifest, ...]
-    allowed: tuple[Allowed, ...]
+    allowed: tuple[Allowed, ...] = ()
+    needs: tuple[Allowed, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     hosts: Mapping[str, str] = field(default_factory=dict)
     live: bool = False
@@ -70,7 +72,8 @@ def _case(name: str, entry: Mapping[str, Any]) -> Case:
         entry["tries"],
         tuple(entry.get("there", ())),
         tuple(entry["writes"]),
-        tuple(map(Allowed.of, entry.get("allowed", ()))),
+        tuple(map(Allowed.of, (*entry.get("allowed", ()), *entry.get("needs", ())))),
+        tuple(map(Allowed.of, entry.get("needs", ()))),
         entry.get("settings", {}),
         entry.get("hosts", {}),
         entry.get("live", False),

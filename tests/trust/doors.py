@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from tests.admission.state import Answers
 from tests.dns.server import NameServer, Zone
 from tests.serving.cluster import Cluster
 from tests.serving.reviews import review
 from tests.trust.case_files import Case, Manifest, world
-from tests.trust.openings import Allowed, Opening, excess, opened
+from tests.trust.openings import Allowed, Opening, excess, missing, opened
 
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.cli.exits import UNUSABLE
@@ -47,6 +47,9 @@ STANDING = tuple(
 """What the control plane of the world is there for, whoever asks, and no case may add to it: configuration,
 injection, DNS, the two shared gateways, and the API server, which any workload may say that it calls."""
 
+SECRET = "s3cret"
+"""The password of every URL that has one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
@@ -62,9 +65,19 @@ class Aftermath:
         without = Snapshot.of(decoded(self.objects))
         return opened(without, without.with_changes(put=list(decoded(self.written))), self.settings)
 
-    def excess(self, allowed: Iterable[Allowed]) -> list[str]:
-        """What they open beyond what is allowed."""
-        return excess(self.openings(), [*allowed, *STANDING])
+    def mistakes(self, case: Case, *standing: Allowed) -> list[str]:
+        """What they open beyond what the case allows, what it needs and they don't open, and what is told
+        that nobody may read."""
+        openings = self.openings()
+        before, secret, _ = self.said.partition(SECRET)
+        said = [f"told: {before[-200:]}{secret}"] if secret else []
+        over = excess(openings, [*case.allowed, *STANDING, *standing])
+        return [*over, *(f"closed: {line}" for line in missing(openings, case.needs)), *said]
+
+
+def is_readable(manifest: Manifest) -> bool:
+    """Whether an object has no field that can't be read."""
+    return not decode(RawObject(manifest, "case", 0))[1]
 
 
 def decoded(manifests: Iterable[Manifest]) -> Iterator[Any]:
@@ -75,19 +88,31 @@ def decoded(manifests: Iterable[Manifest]) -> Iterator[Any]:
             yield from values
 
 
-def by_generate(case: Case, folder: Path, *options: str) -> Aftermath:
-    """`istio-netpol generate` over the cluster with everything that the case writes."""
-    objects = (*world(), *case.there, *case.writes)
+def by_generate(case: Case, folder: Path) -> Aftermath:
+    """`istio-netpol generate` over the cluster with everything that the case writes; what makes the input
+    unusable as a whole is corrected, as its user would: left out."""
+    objects = [*world(), *case.there, *case.writes]
+    done = _generated(case, folder / "as-written", objects)
+    said = done.output
+    if done.exit_code == UNUSABLE:
+        objects = [each for each in objects if is_readable(each)]
+        done = _generated(case, folder / "corrected", objects)
+        said += done.output
+    assert done.exit_code == 0, done.output
+    assert "did not expect" not in said, said
+    written = tuple(each for each in yaml.safe_load_all(done.stdout) if each)
+    return Aftermath(tuple(objects), written, settings_of(case), said)
+
+
+def _generated(case: Case, folder: Path, objects: Iterable[Manifest]) -> Result:
+    """How `generate` ends, asked about objects in a folder."""
     manifests, config = folder / "cluster", folder / "settings.yaml"
-    manifests.mkdir()
+    manifests.mkdir(parents=True)
     Cluster(manifests).apply(*objects)
     with NameServer(Zone(case.records)) as names:
         config.write_text(case.settings_file({"servers": [f"127.0.0.1:{names.address[1]}"]}))
-        arguments = ["generate", str(manifests), "--config", str(config), *options]
-        done = CliRunner().invoke(program, arguments, prog_name="istio-netpol", catch_exceptions=False)
-    assert done.exit_code in {0, UNUSABLE}, done.output
-    written = tuple(each for each in yaml.safe_load_all(done.stdout) if each)
-    return Aftermath(objects, written, settings_of(case), done.output)
+        arguments = ["generate", str(manifests), "--config", str(config)]
+        return CliRunner().invoke(program, arguments, prog_name="istio-netpol", catch_exceptions=False)
 
 
 def settings_of(case: Case) -> Settings:
@@ -115,7 +140,7 @@ class Desk:
         body = review(manifest)
         responses = [self._answer(body, mutating=each) for each in (True, False)]
         is_admitted = all(each["allowed"] for each in responses)
-        if is_admitted:
+        if is_admitted and is_readable(manifest):  # a cluster's watch passes over what it can't read
             self.cluster.apply(manifest)
         self.look()
         return is_admitted

@@ -117,6 +117,20 @@ def excess(openings: Iterable[Opening], allowed: Iterable[Allowed]) -> list[str]
     return [_told(*key, counterparts) for key, counterparts in found.items()]
 
 
+def missing(openings: Iterable[Opening], needs: Iterable[Allowed]) -> list[str]:
+    """What did not open though it has to, by side; an end outside of the cluster has none."""
+    found = list(openings)
+    return [
+        f"{need.source} -> {need.destination}: {need.ports} ({side})"
+        for need in needs
+        for side in Direction
+        if "/" in (need.source if side is Direction.EGRESS else need.destination).replace("/32", "")
+        and not any(
+            opening.side is side and need.covers(opening) and need.ports <= opening.ports for opening in found
+        )
+    ]
+
+
 def _is_the_tenants_own(opening: Opening) -> bool:
     is_own = opening.subject.startswith(f"{HOSTILE}/")
     return is_own and (opening.side is Direction.INGRESS or "/" in opening.counterpart)
