@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from tests.report.results import (
@@ -20,7 +21,10 @@ from tests.report.results import (
 
 from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.model.findings import Finding
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.policies import PolicyPeer
 from istio_netpol.report.json_format import json_report
+from istio_netpol.report.remedies import LARGE
 
 
 def entries(*findings: Finding) -> list[dict[str, Any]]:
@@ -110,3 +114,16 @@ def test_a_finding_without_a_flow_has_null() -> None:
     assert entry["denied"] == {"egress": [], "ingress": []}
     assert entry["remedy"] == []
     assert (entry["object"]["file"], entry["object"]["line"]) == ("", 0)
+
+
+def test_a_large_policy_that_mends_many_findings_stands_in_the_first() -> None:
+    """The others name it, so that a document does not grow with the square of the workloads."""
+    (rule,) = FROM_GATEWAY.egress
+    many = tuple(PolicyPeer(pod_selector=Selector.of({"app": f"a{number}"})) for number in range(LARGE))
+    large = replace(FROM_GATEWAY, egress=(replace(rule, peers=many),))
+    finding = replace(GATEWAY_DENIED, remedy=(large,))
+    first, *others = entries(finding, finding, finding)
+    assert [each["metadata"]["name"] for each in first["remedy"]] == [large.name]
+    assert "remedyAbove" not in first
+    assert [(each["remedy"], each["remedyAbove"]) for each in others] == 2 * [([], [large.key])]
+    assert [len(each["remedy"]) for each in entries(GATEWAY_DENIED, GATEWAY_DENIED)] == [1, 1]

@@ -12,6 +12,7 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.report.peers import flow_shapes
+from istio_netpol.report.remedies import Printed
 
 API_VERSION = "istio-netpol.io/v1"
 
@@ -35,11 +36,13 @@ def dump(document: dict[str, Any]) -> str:
 
 def finding_documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """`findings`: an entry each, or one a CIDR for a flow to several that no host name stands for."""
-    return [document for finding in findings for document in _entries(finding)]
+    printed = Printed()
+    return [document for finding in findings for document in _entries(finding, printed)]
 
 
-def _entries(finding: Finding) -> Iterator[dict[str, Any]]:
+def _entries(finding: Finding, printed: Printed) -> Iterator[dict[str, Any]]:
     for flow in flow_shapes(finding.flow):
+        remedy, above = printed.part(finding.remedy)
         yield {
             "rule": str(finding.rule),
             "severity": str(finding.severity),
@@ -50,7 +53,8 @@ def _entries(finding: Finding) -> Iterator[dict[str, Any]]:
                 "ingress": list(finding.denied_by(Direction.INGRESS)),
             },
             "message": finding.message,
-            "remedy": [encode_policy(policy) for policy in finding.remedy],
+            "remedy": [encode_policy(policy) for policy in remedy],
+            **({"remedyAbove": above} if above else {}),
         }
 
 

@@ -9,6 +9,33 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 
+LARGE = 20
+"""Peers and ports of a policy that a document holds once: a policy for many peers mends many findings, and
+would stand in each of them with all its peers."""
+
+
+class Printed:
+    """The large policies that a document holds already."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def part(self, policies: Iterable[NetworkPolicy]) -> tuple[list[NetworkPolicy], list[str]]:
+        """Those to print for one finding, and as `namespace/name` those that an earlier one has."""
+        printed, named = [], []
+        for policy in policies:
+            if policy.key in self._keys:
+                named.append(policy.key)
+                continue
+            printed.append(policy)
+            if _size(policy) > LARGE:
+                self._keys.add(policy.key)
+        return printed, named
+
+
+def _size(policy: NetworkPolicy) -> int:
+    return sum(len(rule.peers) + len(rule.ports) for rule in (*policy.ingress, *policy.egress))
+
 
 def distinct_policies(findings: Iterable[Finding]) -> tuple[NetworkPolicy, ...]:
     """All remedies sorted by namespace and name; one that several findings propose names all who need it."""

@@ -14,6 +14,7 @@ from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.model.flows import AddressPeer, Peer
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.report.places import in_a_file
+from istio_netpol.report.remedies import Printed
 from istio_netpol.report.rule_titles import TITLES, page
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -30,10 +31,11 @@ def sarif(report: Report) -> str:
         "semanticVersion": __version__,
         "rules": [_rule(rule) for rule in rules],
     }
+    printed = Printed()
     run = {
         "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notes}],
-        "results": [_result(finding, index[finding.rule]) for finding in report.findings],
+        "results": [_result(finding, index[finding.rule], printed) for finding in report.findings],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -42,7 +44,7 @@ def _rule(rule: RuleId) -> dict[str, Any]:
     return {"id": str(rule), "shortDescription": {"text": TITLES[rule]}, "helpUri": page(rule)}
 
 
-def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
+def _result(finding: Finding, rule_index: int, printed: Printed) -> dict[str, Any]:
     result = {
         "ruleId": str(finding.rule),
         "ruleIndex": rule_index,
@@ -51,8 +53,12 @@ def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
         "locations": [_location(finding.object)],
         "partialFingerprints": {"istioNetpolFinding/v1": fingerprint(finding)},
     }
-    if finding.remedy:
-        result["properties"] = {"remedy": to_yaml(finding.remedy)}
+    remedy, above = printed.part(finding.remedy)
+    properties = {"remedy": to_yaml(remedy)} if remedy else {}
+    if above:
+        properties["remedyAbove"] = ", ".join(above)
+    if properties:
+        result["properties"] = properties
     return result
 
 
