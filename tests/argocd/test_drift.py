@@ -111,9 +111,9 @@ def test_only_policies_that_nobody_made_on_purpose_are_orphans(fleet: Fleet) -> 
     copies = []
     for number, policy in enumerate(generated(fleet).values()):
         # Without its owner, as where the objects that need a policy live in several namespaces.
-        name = f"{policy['metadata']['labels']['istio-netpol.io/flow']}-other-{number:08x}"
-        metadata = {"name": name, "namespace": TEAM}
-        copies.append({**policy, "metadata": metadata})
+        prefix = f"{policy['metadata']['labels']['istio-netpol.io/flow']}-other"
+        names = (f"{prefix}-{number:08x}", prefix + 4 * f"-{number:08x}")
+        copies += [{**policy, "metadata": {"name": name, "namespace": TEAM}} for name in names]
     assert kubectl.apply(*copies).code == 0
     compare_anew(fleet, TEAM)
     assert warnings() == []

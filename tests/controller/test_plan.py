@@ -14,11 +14,13 @@ from tests.values import address, block, deny_all, deployment, namespace, policy
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
-from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, plan
+from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, owners_of, plan
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import HostSettings, Settings
+from istio_netpol.remedies.names import digest_of
 from istio_netpol.state.snapshot import Snapshot
 
 NOW = 1_000_000.0
@@ -80,7 +82,7 @@ def test_addresses_that_a_wider_policy_opens_need_no_policy_of_their_own() -> No
     """A host whose addresses come one by one does not leave a policy for each step behind."""
     old, wide = keys_at("192.0.2.1/32", name="old"), keys_at("192.0.2.1/32", "192.0.2.9/32", name="wide")
     assert acts(plan(needing(wide), [present(old), present(wide)], NOW, SETTINGS)) == [Delete]
-    assert acts(plan(needing(wide), [present(old)], NOW, SETTINGS)) == [Apply, Mark]
+    assert acts(plan(needing(wide), [present(old)], NOW, SETTINGS)) == [Apply]
 
 
 def test_old_addresses_of_a_host_are_capped_like_new_ones() -> None:
@@ -121,10 +123,84 @@ def test_a_policy_of_somebody_else_in_the_place_of_ours_is_reported() -> None:
     assert made.withheld == ("NetworkPolicy ns-a/keys is there already and was not made by istio-netpol",)
 
 
-def routes(team: str, *names: str) -> list[NetworkPolicy]:
+def named(found: NetworkPolicy, digest: str = "") -> NetworkPolicy:
+    """The policy under a name as versions since 128 bits give it, or before."""
+    return replace(found, ref=replace(found.ref, name=f"dns-web-{digest or digest_of(found)}"))
+
+
+EARLIER, NEW = named(keys_at("192.0.2.1/32"), "9eb151f7"), named(keys_at("192.0.2.1/32"))
+"""The same opening under both kinds of names."""
+
+BEFORE = present(EARLIER, unneeded_since=LONG_AGO)
+
+
+def test_a_policy_of_an_earlier_name_stays_until_the_new_one_is_there() -> None:
+    """Whatever keeps the new one from being stored, the flow stays open."""
+    assert acts(plan(needing(NEW), [BEFORE], NOW, SETTINGS)) == [Apply]
+    assert acts(plan(needing(NEW), [BEFORE, present(NEW)], NOW, SETTINGS)) == [Delete]
+    differs = replace(NEW, egress=())
+    assert acts(plan(needing(NEW), [BEFORE, present(differs)], NOW, SETTINGS)) == [Apply]
+    foreign = plan(needing(NEW), [BEFORE, present(NEW, own=False)], NOW, SETTINGS)
+    assert foreign.actions == ()
+    assert plan(replace(needing(NEW), wanted=frozenset()), [BEFORE], NOW, SETTINGS).actions == ()
+
+
+def test_a_joined_policy_replaces_all_those_that_it_joins() -> None:
+    """What nothing needs any more goes meanwhile."""
+    pods = named(generated(policy("ns-a/p", ingress=[rule(port(80), port(81))])))
+    single = [generated(policy(f"ns-a/dns-web-0000000{at}", ingress=[rule(port(at))])) for at in (80, 81, 82)]
+    there = [present(each, unneeded_since=LONG_AGO) for each in single]
+    made = plan(needing(pods), there, NOW, SETTINGS)
+    assert [(type(each), each.target.name[-2:]) for each in made.actions[1:]] == [(Delete, "82")]
+    assert made.actions[0].target is pods
+    made = plan(needing(pods), [present(pods), *there], NOW, SETTINGS)
+    assert acts(made) == [Delete, Delete, Delete]
+
+
+def test_policies_of_earlier_names_leave_room_for_their_successors() -> None:
+    """A namespace at its limit migrates too."""
+    limited = replace(SETTINGS, admission=replace(SETTINGS.admission, max_policies_per_namespace=1))
+    made = plan(needing(NEW), [BEFORE], NOW, limited)
+    assert (acts(made), made.withheld) == ([Apply], ())
+
+
+def test_old_addresses_for_many_pods_count_once() -> None:
+    """A host that twenty workloads call brings its addresses once, so that nothing is closed before its
+    successor is there."""
+    limited = replace(SETTINGS, hosts=HostSettings(max_addresses_per_host=2, max_addresses_per_namespace=2))
+    there = [present(keys_at("192.0.2.1/32", name=f"old-{number}")) for number in range(20)]
+    assert set(acts(plan(needing(), there, NOW, limited))) == {Mark}
+
+
+def test_a_name_that_is_not_the_digest_of_its_content_overwrites_nothing() -> None:
+    """Were two contents ever to get one name, the first stays; what was edited by hand is restored."""
+    other = replace(keys_at("192.0.2.9/32"), ref=NEW.ref)
+    made = plan(needing(other), [present(NEW)], NOW, SETTINGS)
+    assert made.actions == ()
+    assert made.withheld == (f"NetworkPolicy {NEW.key} is there already and does something else",)
+    assert acts(plan(needing(NEW), [present(other)], NOW, SETTINGS)) == [Apply]
+
+
+def test_objects_that_are_not_named_may_be_uncertain_too_and_own_nothing() -> None:
+    """A policy that more objects need than it names is neither collected nor given owners on their behalf."""
+    many = generated(policy("ns-a/p"), "Deployment/ns-a/w0 and 7 more")
+    there = [present(many, unneeded_since=LONG_AGO)]
+    for namespace_, acted in (("ns-a", []), ("ns-b", [Delete])):
+        unsure = needing(uncertain=frozenset({f"RequestAuthentication/{namespace_}/other"}))
+        assert acts(plan(unsure, there, NOW, SETTINGS)) == acted
+    elsewhere = generated(many, "Deployment/ns-a/w0 and 7 more elsewhere")
+    assert acts(plan(unsure, [present(elsewhere, unneeded_since=LONG_AGO)], NOW, SETTINGS)) == []
+    assert acts(plan(needing(), there, NOW, SETTINGS)) == [Delete]
+    workload = ObjectRef("apps/v1", "Deployment", "ns-a", "w0")
+    objects = {"Deployment/ns-a/w0": workload}
+    assert owners_of(many, objects) == ()
+    assert owners_of(generated(policy("ns-a/p")), objects) == (workload,)
+
+
+def routes(team: str, *names: str, to: int = 80) -> list[NetworkPolicy]:
     """What opens the gateways' way to a team's workloads: policies beside the gateways."""
     return [
-        generated(policy(f"istio-system/{name}", egress=[rule(port(80))]), f"VirtualService/{team}/{name}")
+        generated(policy(f"istio-system/{name}", egress=[rule(port(to))]), f"VirtualService/{team}/{name}")
         for name in names
     ]
 
@@ -153,7 +229,8 @@ def test_namespaces_that_ask_take_turns() -> None:
 def test_what_one_has_written_delays_nothing_that_another_has_collected() -> None:
     """Each namespace's own policies open before its old ones close; another's need not wait for that."""
     wanted = routes("ns-a", "p0", "p1")
-    gone = [present(each, unneeded_since=LONG_AGO) for each in (*routes("ns-a", "a"), *routes("ns-b", "b"))]
+    unneeded = (*routes("ns-a", "a", to=81), *routes("ns-b", "b", to=81))
+    gone = [present(each, unneeded_since=LONG_AGO) for each in unneeded]
     made = plan(needing(*wanted), gone, NOW, SETTINGS)
     assert [each.target.name for each in made.actions] == ["p0", "b", "p1", "a"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,22 +38,29 @@ def settings_file() -> Path | None:
 def webhook(control_plane: ControlPlane, settings_file: Path | None) -> Iterator[WebhookProcess]:
     """The webhook, registered for namespaces with a mode, and a mesh's control plane."""
     kubectl = control_plane.kubectl()
-    applied = kubectl.apply(*_native_control_plane())
+    applied = kubectl.apply(*native_control_plane())
     assert applied.code == 0, applied.stderr
     environment = {"KUBECONFIG": str(control_plane.kubeconfig())}
     options = ("--config", str(settings_file)) if settings_file else ()
     with WebhookProcess("cluster", *options, environment=environment) as webhook:
         webhook.wait_for(READY)
-        for kind in CONFIGURATIONS:
-            control_plane.create(f"{REGISTRATION}/{kind}", _configuration(kind, webhook))
-        try:
+        with registered(control_plane, webhook):
             yield webhook
-        finally:
-            for kind in CONFIGURATIONS:
-                control_plane.api().request("DELETE", f"{REGISTRATION}/{kind}/{NAME}")
 
 
-def _native_control_plane() -> list[dict[str, Any]]:
+@contextlib.contextmanager
+def registered(control_plane: ControlPlane, webhook: WebhookProcess) -> Iterator[None]:
+    """Has the API server ask the webhook about namespaces with a mode, until the block ends."""
+    for kind in CONFIGURATIONS:
+        control_plane.create(f"{REGISTRATION}/{kind}", _configuration(kind, webhook))
+    try:
+        yield
+    finally:
+        for kind in CONFIGURATIONS:
+            control_plane.api().request("DELETE", f"{REGISTRATION}/{kind}/{NAME}")
+
+
+def native_control_plane() -> list[dict[str, Any]]:
     """istiod, cluster DNS and their namespaces, without Istio's own kinds."""
     native = {"Namespace", "Deployment", "Service", "ConfigMap", "ServiceAccount"}
     found = [each for each in manifests([SCENARIOS / "_control_plane"]) if each["kind"] in native]

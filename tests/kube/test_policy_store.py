@@ -17,7 +17,7 @@ from tests.values import EGRESS, policy
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.own_names import MANAGED_BY, OWNER
+from istio_netpol.model.own_names import MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 
 
@@ -54,24 +54,42 @@ def test_a_written_policy_is_stored_when_the_call_returns(
     assert [each.name for each in LivePolicies(found).read(namespace) or ()] == ["generated"]
 
 
-def test_writing_again_changes_what_differs_and_nothing_else(
+def test_writing_again_adds_who_needs_it_and_changes_nothing_else(
     control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    """The same policy again leaves the object as it is; another one of its name replaces it."""
+    """The same policy again leaves the object as it is; for another object it names both."""
     store = ClusterStore(connection(control_plane, tmp_path))
 
-    def version() -> str:
-        stored = control_plane.api().request("GET", path(namespace, "generated")).object
-        return str(stored["metadata"]["resourceVersion"])
+    def stored() -> Any:
+        return control_plane.api().request("GET", path(namespace, "generated")).object
 
-    store.write([generated(namespace)])
-    first = version()
-    store.write([generated(namespace)])
-    assert version() == first
-    (result,) = store.write([generated(namespace, app="y")])
+    def needed_by(name: str) -> NetworkPolicy:
+        return replace(generated(namespace), annotations={REQUIRED_BY: f"Deployment/{namespace}/{name}"})
+
+    store.write([needed_by("b")])
+    first = stored()
+    store.write([needed_by("b")])
+    assert stored()["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    (result,) = store.write([needed_by("a")])
     assert result.written
-    stored = control_plane.api().request("GET", path(namespace, "generated")).object
-    assert stored["spec"]["podSelector"]["matchLabels"] == {"app": "y"}
+    again = stored()
+    assert again["spec"] == first["spec"]
+    assert again["metadata"]["annotations"] == {
+        REQUIRED_BY: f"Deployment/{namespace}/a, Deployment/{namespace}/b"
+    }
+
+
+def test_another_content_under_the_same_name_is_never_written(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Were two contents to get one name, the one that is stored stays."""
+    store = ClusterStore(connection(control_plane, tmp_path))
+    store.write([generated(namespace)])
+    first = control_plane.api().request("GET", path(namespace, "generated")).object
+    (result,) = store.write([generated(namespace, app="y")])
+    assert not result.written
+    assert "is there already and does something else than its name says" in result.refused
+    assert control_plane.api().request("GET", path(namespace, "generated")).object == first
 
 
 def test_what_others_made_is_left_alone(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
@@ -97,7 +115,7 @@ def test_fields_that_others_manage_are_not_forced(
     assert api.request("PUT", path(namespace, "generated"), stored).status == 200
     (result,) = store.write([generated(namespace)])
     assert not result.written
-    assert "was changed by somebody else" in result.refused
+    assert "somebody changed it" in result.refused
 
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"

@@ -11,7 +11,9 @@ import pytest
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.remedies.names import digest_of
 from istio_netpol.server.folder_store import GENERATED, FolderStore
 
 POLICY = """\
@@ -86,11 +88,35 @@ def test_the_same_policy_is_left_alone(store: FolderStore, generated: Path, poli
 
 
 def test_our_own_file_is_renewed(store: FolderStore, generated: Path, policy: NetworkPolicy) -> None:
-    """A file that we wrote takes the policy's new content."""
-    refusal(store, decoded(POLICY.replace("53", "54")))
+    """A file that we wrote takes the policy's new annotation."""
+    refusal(store, replace(policy, annotations={REQUIRED_BY: "Deployment/shop/web"}))
     assert refusal(store, policy) == ""
     assert to_yaml([decoded((generated / FILE).read_text())]) == to_yaml([policy])
     assert [each.name for each in generated.iterdir()] == [FILE]
+
+
+def test_another_content_of_the_same_name_stays(
+    store: FolderStore, generated: Path, policy: NetworkPolicy
+) -> None:
+    """Were two contents to get one name, the first stays, for `generate` too."""
+    other = decoded(POLICY.replace("53", "54"))
+    refusal(store, other)
+    for door in (store, FolderStore(generated, subfolder="", restores=True)):
+        assert (
+            refusal(door, policy)
+            == f"{FILE} is there already and does something else than its name says; delete it"
+        )
+    assert to_yaml([decoded((generated / FILE).read_text())]) == to_yaml([other])
+
+
+def test_generate_restores_what_was_edited(generated: Path, policy: NetworkPolicy) -> None:
+    """The name tells what the file is for."""
+    named = replace(policy, ref=replace(policy.ref, name=f"dns-cart-{digest_of(policy)}"))
+    generated.mkdir(parents=True)
+    door = FolderStore(generated, subfolder="", restores=True)
+    refusal(door, replace(named, egress=()))
+    assert refusal(door, named) == ""
+    assert to_yaml([decoded((generated / f"shop--{named.name}.yaml").read_text())]) == to_yaml([named])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +135,7 @@ def test_files_of_others_stay(
     store: FolderStore, generated: Path, policy: NetworkPolicy, content: str
 ) -> None:
     """A file that holds anything but our policy of that name is never written over."""
-    generated.mkdir()
+    generated.mkdir(parents=True)
     (generated / FILE).write_text(content)
     assert refusal(store, policy) == f"{FILE} is there already and was not written by istio-netpol"
     assert (generated / FILE).read_text() == content
@@ -117,7 +143,7 @@ def test_files_of_others_stay(
 
 def test_a_link_in_place_of_a_file(store: FolderStore, generated: Path, policy: NetworkPolicy) -> None:
     """A link is neither followed nor replaced, wherever it leads: to nothing, or to a policy of ours."""
-    generated.mkdir()
+    generated.mkdir(parents=True)
     victim = generated.parent / "victim"
     (generated / FILE).symlink_to(victim)
     for content in (None, POLICY):
@@ -130,7 +156,7 @@ def test_a_link_in_place_of_a_file(store: FolderStore, generated: Path, policy: 
 
 def test_a_fifo_in_place_of_a_file(store: FolderStore, generated: Path, policy: NetworkPolicy) -> None:
     """A FIFO, on which a reader would wait for ever, is refused at once."""
-    generated.mkdir()
+    generated.mkdir(parents=True)
     os.mkfifo(generated / FILE)
     assert refusal(store, policy) == f"{FILE} is there already and was not written by istio-netpol"
 

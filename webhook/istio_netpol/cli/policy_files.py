@@ -20,7 +20,8 @@ def write_files(policies: Sequence[NetworkPolicy], folder: Path) -> tuple[int, l
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return 0, [f"{error.filename or folder}: {error.strerror or error}"]
-    refused = [each.refused for each in FolderStore(folder, subfolder="").write(policies) if each.refused]
+    store = FolderStore(folder, subfolder="", restores=True)
+    refused = [each.refused for each in store.write(policies) if each.refused]
     return len(policies) - len(refused), refused
 
 

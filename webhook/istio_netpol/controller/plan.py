@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
-from istio_netpol.model.policies import NetworkPolicy, PolicyRule
+from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings
 from istio_netpol.remedies.denied_sides import Reach
+from istio_netpol.remedies.names import has_earlier_name, is_named_after_content
 from istio_netpol.remedies.quota import Account, Usage, beyond, usage_of
+from istio_netpol.remedies.required_by import Needers, needers_of
 
 OURS = (MANAGED_BY, FLOW_LABEL)
+_Pods = tuple[str, Selector]
+"""Namespace and selector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,17 @@ class Plan:
 def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Settings) -> Plan:
     """The way from what is there to what is needed. What is not ours is in no action."""
     there = {each.key: each for each in present}
-    usage = usage_of((each.policy for each in there.values()), Reach(settings, tenant=True).is_trusted)
+    counted = (each.policy for each in there.values() if not _is_replaced(each, need))
+    usage = usage_of(counted, Reach(settings, tenant=True).is_trusted)
     keeping, withheld = _kept(need, there, usage, settings.admission.max_policies_per_namespace)
     unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
-    certain = [each for each in unneeded if not need.uncertain.intersection(required_by(each.policy))]
-    surplus = _surplus(certain, now, settings.hosts)
+    needed = _by_pods(need) if unneeded else {}
+    closing = {each.key for each in unneeded if not _must_stay(each, need, needed, there)}
+    surplus = _surplus((each for each in unneeded if each.key in closing), need, now, settings.hosts)
     decided = [
-        Delete(each) if each in surplus else _unneeded(each, need, there, now, settings.controller)
+        _unneeded(each, needed, there, now, settings.controller, each in surplus)
+        if each.key in closing
+        else None
         for each in unneeded
     ]
     collecting = [action for action in decided if action is not None]
@@ -130,7 +139,10 @@ def _kept(
         if here is not None and not here.own:
             withheld.append(f"NetworkPolicy {policy.key} is there already and was not made by istio-netpol")
         elif here is not None and key in need.wanted and not _is_same(here, policy, owners):
-            actions.append(Apply(policy, owners, here))
+            if _does_the_same(here.policy, policy) or is_named_after_content(policy):
+                actions.append(Apply(policy, owners, here))
+            else:
+                withheld.append(f"NetworkPolicy {policy.key} is there already and does something else")
         elif here is None and key in need.wanted:
             full = usage.full(policy, limit)
             if full is not None:
@@ -144,40 +156,105 @@ def _kept(
 
 
 def owners_of(policy: NetworkPolicy, objects: Mapping[str, ObjectRef | None]) -> tuple[ObjectRef, ...]:
-    """The objects whose deletion takes the policy with it: those that need it, if all of them are known and
-    live in its namespace."""
-    refs = [objects.get(name) for name in required_by(policy)]
+    """The objects whose deletion takes the policy with it: those that need it, if all of them are named,
+    known and live in its namespace."""
+    needers = needers_of(policy)
+    refs = [objects.get(name) for name in sorted(needers.names)]
     owners = tuple(ref for ref in refs if ref is not None and ref.namespace == policy.namespace)
-    return owners if len(owners) == len(refs) else ()
-
-
-def required_by(policy: NetworkPolicy) -> list[str]:
-    """The objects that its annotation names."""
-    return [name.strip() for name in policy.annotations.get(REQUIRED_BY, "").split(",") if name.strip()]
+    return owners if needers.is_complete and len(owners) == len(refs) else ()
 
 
 def _is_same(here: Present, policy: NetworkPolicy, owners: tuple[ObjectRef, ...]) -> bool:
     known = here.policy
     return (
-        known.pod_selector == policy.pod_selector
-        and known.policy_types == policy.policy_types
-        and all(known.rules(direction) == policy.rules(direction) for direction in policy.policy_types)
+        _does_the_same(known, policy)
         and all(known.labels.get(name) == policy.labels.get(name) for name in OURS)
         and known.annotations.get(REQUIRED_BY) == policy.annotations.get(REQUIRED_BY)
         and here.owners >= {(owner.kind, owner.name) for owner in owners}
     )
 
 
-def _unneeded(
+def _does_the_same(one: NetworkPolicy, other: NetworkPolicy) -> bool:
+    """Rules of a direction that is not among a policy's types do nothing."""
+    return (
+        one.pod_selector == other.pod_selector
+        and one.policy_types == other.policy_types
+        and all(one.rules(direction) == other.rules(direction) for direction in other.policy_types)
+    )
+
+
+def _is_replaced(here: Present, need: Upkeep) -> bool:
+    """Whether a policy has a name of an earlier version, and goes as soon as those are there that do the same
+    under new names: counted with them, it would leave no room for them."""
+    return here.own and here.key not in need.needed and has_earlier_name(here.policy)
+
+
+def _by_pods(need: Upkeep) -> dict[_Pods, list[NetworkPolicy]]:
+    """The needed policies by the pods that they select."""
+    found: dict[_Pods, list[NetworkPolicy]] = {}
+    for policy in need.needed.values():
+        found.setdefault((policy.namespace, policy.pod_selector), []).append(policy)
+    return found
+
+
+def _must_stay(
     here: Present,
     need: Upkeep,
+    needed: Mapping[_Pods, Sequence[NetworkPolicy]],
+    there: Mapping[PolicyKey, Present],
+) -> bool:
+    """Whether a policy that is not needed under its name may be what keeps a flow open: what will do so in
+    its place has to be stored, and seen, before."""
+    return _is_uncertain(here.policy, need) or any(
+        _opens_alike(policy, here.policy) and not _is_there(policy, there)
+        for policy in needed.get((here.policy.namespace, here.policy.pod_selector), ())
+    )
+
+
+def _is_uncertain(policy: NetworkPolicy, need: Upkeep) -> bool:
+    """Whether it may be needed by an object whose need is not known now: by one of those that it names, or of
+    those that it only counts."""
+    needers = needers_of(policy)
+    if needers.is_complete:
+        return not need.uncertain.isdisjoint(needers.names)
+    uncertain = Needers(need.uncertain).namespaces
+    return bool(uncertain) and (needers.elsewhere or not uncertain.isdisjoint(needers.namespaces))
+
+
+def _is_there(policy: NetworkPolicy, there: Mapping[PolicyKey, Present]) -> bool:
+    here = there.get((policy.namespace, policy.name))
+    return here is not None and here.own and _does_the_same(here.policy, policy)
+
+
+def _opens_alike(one: NetworkPolicy, other: NetworkPolicy) -> bool:
+    """Whether there is something that both open."""
+    return any(
+        _meet(rule, again)
+        for direction in one.policy_types & other.policy_types
+        for rule in one.rules(direction)
+        for again in other.rules(direction)
+    )
+
+
+def _meet(one: PolicyRule, other: PolicyRule) -> bool:
+    have_ports = not one.ports or not other.ports or not set(one.ports).isdisjoint(other.ports)
+    return have_ports and (
+        not one.peers
+        or not other.peers
+        or not set(one.peers).isdisjoint(other.peers)
+        or bool(one.addresses & other.addresses)
+    )
+
+
+def _unneeded(
+    here: Present,
+    needed: Mapping[_Pods, Sequence[NetworkPolicy]],
     there: Mapping[PolicyKey, Present],
     now: float,
     settings: ControllerSettings,
+    is_surplus: bool,
 ) -> Action | None:
-    if need.uncertain.intersection(required_by(here.policy)):
-        return None
-    if _is_covered(here, need, there):
+    if is_surplus or _is_covered(here, needed, there):
         return Delete(here)
     since = here.unneeded_since
     if since is None or since > now:
@@ -185,24 +262,25 @@ def _unneeded(
     return Delete(here) if now - since >= _grace(here.policy, settings) else None
 
 
-def _surplus(unneeded: Iterable[Present], now: float, settings: HostSettings) -> list[Present]:
+def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: HostSettings) -> list[Present]:
     """Those that keep more old addresses open than their objects, and the namespaces of these, may bring: the
     oldest. A host that answers with something new each time would fill a namespace with policies else."""
-    brought: Counter[tuple[str, ...]] = Counter()
+    brought: defaultdict[tuple[str, ...], set[PolicyPeer]] = defaultdict(set)
+    current = {peer for policy in need.needed.values() for rule in policy.egress for peer in rule.peers}
     found = []
     with_addresses = [each for each in unneeded if any(rule.addresses for rule in each.policy.egress)]
     for each in sorted(with_addresses, key=lambda each: (-(each.unneeded_since or now), each.key)):
-        objects = tuple(required_by(each.policy))
-        namespaces = tuple(sorted({name.split("/")[1] for name in objects if name.count("/") == 2}))
-        count = sum(len(rule.peers) for rule in each.policy.egress)
+        needers = needers_of(each.policy)
+        old = {peer for rule in each.policy.egress for peer in rule.peers} - current
         limits = (
-            (objects, settings.max_addresses_per_host),
-            (namespaces, settings.max_addresses_per_namespace),
+            (tuple(sorted(needers.names)), settings.max_addresses_per_host),
+            (tuple(sorted(needers.namespaces)), settings.max_addresses_per_namespace),
         )
-        if any(brought[place] + count > limit for place, limit in limits):
+        if any(len(brought[place] | old) > limit for place, limit in limits):
             found.append(each)
         else:
-            brought.update({place: count for place, _ in limits})
+            for place, _ in limits:
+                brought[place] |= old
     return found
 
 
@@ -212,20 +290,19 @@ def _grace(policy: NetworkPolicy, settings: ControllerSettings) -> int:
     return settings.host_overlap_seconds if names_addresses else settings.collect_after_seconds
 
 
-def _is_covered(here: Present, need: Upkeep, there: Mapping[PolicyKey, Present]) -> bool:
+def _is_covered(
+    here: Present, needed: Mapping[_Pods, Sequence[NetworkPolicy]], there: Mapping[PolicyKey, Present]
+) -> bool:
     """Whether a policy that is needed, ours and there opens at least the addresses that this one opens."""
     return any(
-        _covers(need.needed[key], here.policy)
-        for key, other in there.items()
-        if other.own and key in need.needed and _is_same(other, need.needed[key], ())
+        _covers(policy, here.policy) and _is_there(policy, there)
+        for policy in needed.get((here.policy.namespace, here.policy.pod_selector), ())
     )
 
 
 def _covers(wide: NetworkPolicy, narrow: NetworkPolicy) -> bool:
     return (
-        wide.namespace == narrow.namespace
-        and wide.pod_selector == narrow.pod_selector
-        and wide.policy_types == narrow.policy_types
+        wide.policy_types == narrow.policy_types
         and not narrow.ingress
         and all(any(_rule_covers(each, rule) for each in wide.egress) for rule in narrow.egress)
         and bool(narrow.egress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import structlog
@@ -18,6 +17,7 @@ from istio_netpol.model.failures import Failure
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
 from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.remedies.required_by import needers_of, with_needers
 
 APPLY = "application/apply-patch+yaml"
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", namespaced=True)
@@ -25,6 +25,16 @@ LIVE_SECONDS = 1.0
 """How long an answer may take for which a review waits."""
 
 NOT_FOUND, CONFLICT = 404, 409
+
+
+class _Version(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """Which version of an object was read."""
+
+    metadata: _Version
 
 
 class ClusterStore:
@@ -54,12 +64,22 @@ class ClusterStore:
         """The policy as it is stored now, or why it is not."""
         path = NETWORK_POLICIES.path(policy.namespace, policy.name)
         present = self._present(path)
-        if present is not None and _labels(present).get(MANAGED_BY) != OWNER:
-            return f"NetworkPolicy {policy.key} is there already and is not managed by istio-netpol"
-        manifest = encode_policy(policy)
+        version = ""
         if present is not None:
+            there = _policy_in(present)
+            if there is None or there.labels.get(MANAGED_BY) != OWNER:
+                return f"NetworkPolicy {policy.key} is there already and is not managed by istio-netpol"
+            if _rules(there) != _rules(policy):
+                return (
+                    f"NetworkPolicy {policy.key} is there already and does something else than its name "
+                    "says: somebody changed it; delete it, or let the controller restore it"
+                )
+            policy = with_needers(policy, needers_of(there))
+            version = msgspec.json.decode(present, type=_Head).metadata.resource_version
+        manifest = encode_policy(policy)
+        if version:
             # Whoever changes or deletes it between these two requests wins.
-            manifest["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
+            manifest["metadata"]["resourceVersion"] = version
         query = [("fieldManager", FIELD_MANAGER)]
         try:
             answer = self._connection.send("PATCH", path, json.dumps(manifest).encode(), APPLY, query)
@@ -67,17 +87,17 @@ class ClusterStore:
             if error.status != CONFLICT:
                 raise
             return f"NetworkPolicy {policy.key} was changed by somebody else: {error}"
-        stored = received(msgspec.Raw(answer), NETWORK_POLICIES).values
-        if not (stored and isinstance(stored[0], NetworkPolicy) and _rules(stored[0]) == _rules(policy)):
+        stored = _policy_in(answer)
+        if stored is None or _rules(stored) != _rules(policy):
             return (
                 f"NetworkPolicy {policy.key} is not stored as it was written: somebody else manages fields "
                 "of its spec, or another webhook changes it; delete it, or what they added"
             )
-        return stored[0]
+        return stored
 
-    def _present(self, path: str) -> Any:
+    def _present(self, path: str) -> bytes | None:
         try:
-            return msgspec.json.decode(self._connection.get(path))
+            return self._connection.get(path)
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
@@ -102,11 +122,13 @@ class LivePolicies:
         return tuple(value for value in values if isinstance(value, NetworkPolicy))
 
 
+def _policy_in(body: bytes) -> NetworkPolicy | None:
+    """The policy of an answer; None for one that can't be read."""
+    values = received(msgspec.Raw(body), NETWORK_POLICIES).values
+    return values[0] if values and isinstance(values[0], NetworkPolicy) else None
+
+
 def _rules(policy: NetworkPolicy) -> tuple[object, ...]:
     """What a policy does; rules of a direction that is not among its types do nothing."""
     rules = {Direction.INGRESS: policy.ingress, Direction.EGRESS: policy.egress}
     return (policy.pod_selector, {each: rules[each] for each in policy.policy_types})
-
-
-def _labels(manifest: Any) -> dict[str, str]:
-    return manifest["metadata"].get("labels") or {}

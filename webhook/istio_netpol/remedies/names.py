@@ -17,8 +17,9 @@ from istio_netpol.manifests.decode_selectors import SUBDOMAIN
 from istio_netpol.manifests.encode import encode_spec
 from istio_netpol.model.policies import NetworkPolicy
 
-LONGEST_SUBJECT = 180
-"""Characters of the subject's name: with kind and digest a name stays below the 253 that the API takes."""
+LONGEST_SUBJECT = 120
+"""Characters of the subject's name: so that `<namespace>--<name>.yaml`, with the longest kind and namespace,
+is a file name too, of at most 255 bytes."""
 
 _DIGITS, _GROUP = 32, 8
 _NAME = re.compile(rf".+(-[0-9a-f]{{{_GROUP}}}){{{_DIGITS // _GROUP}}}")

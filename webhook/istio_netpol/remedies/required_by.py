@@ -12,7 +12,7 @@ objects of others too.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from istio_netpol.model.own_names import REQUIRED_BY
@@ -83,6 +83,14 @@ def name_of(ref: ObjectRef) -> str:
 def needers_of(policy: NetworkPolicy) -> Needers:
     """The objects that a policy's annotation names; none where it has none."""
     return parse(policy.annotations.get(REQUIRED_BY, ""))
+
+
+def with_needers(policy: NetworkPolicy, others: Needers) -> NetworkPolicy:
+    """The policy, which others need too."""
+    needers = needers_of(policy) | others
+    if not needers.text:
+        return policy
+    return replace(policy, annotations={**policy.annotations, REQUIRED_BY: needers.text})
 
 
 def parse(text: str) -> Needers:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.remedies.required_by import needers_of, with_needers
 
 LARGE = 20
 """Peers and ports of a policy that a document holds once: a policy for many peers mends many findings, and
@@ -43,17 +42,6 @@ def distinct_policies(findings: Iterable[Finding]) -> tuple[NetworkPolicy, ...]:
     for finding in findings:
         for policy in finding.remedy:
             known = policies.get(policy.key)
-            policies[policy.key] = policy if known is None else _joined(known, policy)
+            if known is not policy:
+                policies[policy.key] = with_needers(policy, needers_of(known)) if known else policy
     return tuple(sorted(policies.values(), key=lambda policy: (policy.namespace, policy.name)))
-
-
-def _joined(known: NetworkPolicy, again: NetworkPolicy) -> NetworkPolicy:
-    """Names hold a digest of the rules, so two policies of one name differ only in who needs them."""
-    needed_by = {
-        name
-        for policy in (known, again)
-        for name in policy.annotations.get(REQUIRED_BY, "").split(", ")
-        if name
-    }
-    annotations = {**known.annotations, REQUIRED_BY: ", ".join(sorted(needed_by))}
-    return replace(known, annotations=annotations) if needed_by else known

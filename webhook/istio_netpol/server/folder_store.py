@@ -13,13 +13,14 @@ from pathlib import Path
 
 import structlog
 
-from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.manifests.encode import encode_spec, to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.remedies.names import is_named_after_content
 
 GENERATED = "istio-netpol-generated"
 """The folder within the watched one."""
@@ -37,11 +38,14 @@ class FolderStore:
     """Implements `PolicyStore`: one file a policy, each complete or absent.
 
     Every path below the watched folder is opened without following links, and all else goes by the opened
-    folder: who may put links into it can't lead a write elsewhere.
+    folder: who may put links into it can't lead a write elsewhere. A file of ours that does something else
+    than a policy of its name is left as it is; with `restores` it is written anew, as far as the name is the
+    digest of what is written.
     """
 
-    def __init__(self, folder: Path, subfolder: str = GENERATED) -> None:
+    def __init__(self, folder: Path, subfolder: str = GENERATED, *, restores: bool = False) -> None:
         self._folder = folder / subfolder
+        self._restores = restores
 
     def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Stores each policy, never over a file that is not ours."""
@@ -72,12 +76,12 @@ class FolderStore:
                 return f"{self._folder} is a link or a file, not the folder that istio-netpol makes"
             raise
         try:
-            return _put(folder, policy)
+            return _put(folder, policy, self._restores)
         finally:
             os.close(folder)
 
 
-def _put(folder: int, policy: NetworkPolicy) -> str:
+def _put(folder: int, policy: NetworkPolicy, restores: bool) -> str:
     """Writes the file of a policy into an opened folder; why not, where it was not written."""
     name = f"{policy.namespace}--{policy.name}.yaml"
     content = (HEADER + to_yaml([policy])).encode()
@@ -91,8 +95,12 @@ def _put(folder: int, policy: NetworkPolicy) -> str:
         raise
     if present == content:
         return ""
-    if present is None or not _is_ours(present, policy):
+    ours = None if present is None else _ours(present, policy)
+    if ours is None:
         return f"{name} is there already and was not written by istio-netpol"
+    is_changed = encode_spec(ours) != encode_spec(policy)
+    if is_changed and not (restores and is_named_after_content(policy)):
+        return f"{name} is there already and does something else than its name says; delete it"
     return _place(folder, name, content, is_new=False)
 
 
@@ -127,12 +135,11 @@ def _place(folder: int, name: str, content: bytes, *, is_new: bool) -> str:
     return ""
 
 
-def _is_ours(content: bytes, policy: NetworkPolicy) -> bool:
-    """Whether a file holds exactly the policy of that name, with our label."""
+def _ours(content: bytes, policy: NetworkPolicy) -> NetworkPolicy | None:
+    """What a file holds, if it is exactly the policy of that name, with our label."""
     objects = load(read_documents(content, ""), policy.namespace).objects
-    return (
-        len(objects) == 1
-        and isinstance(objects[0], NetworkPolicy)
-        and objects[0].key == policy.key
-        and objects[0].labels.get(MANAGED_BY) == OWNER
+    found = objects[0] if len(objects) == 1 else None
+    is_ours = (
+        isinstance(found, NetworkPolicy) and found.key == policy.key and found.labels.get(MANAGED_BY) == OWNER
     )
+    return found if is_ours else None
