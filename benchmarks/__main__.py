@@ -17,6 +17,7 @@ from benchmarks import (
     decisions,
     hostile,
     latency,
+    noisy_neighbours,
     over_https,
     whole_check,
 )
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "hostile": hostile.figures,
     "cluster": cluster_sync.figures,
     "latency": latency.figures,
+    "neighbours": noisy_neighbours.figures,
 }
 
 

@@ -46,11 +46,13 @@ class WebhookProcess:
         *options: str,
         certificate: Sequence[str] = ("--self-signed",),
         ca: Path | None = None,
+        offline: bool = True,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         where = f"dir:{source}" if isinstance(source, Path) else source
         command = [sys.executable, "-m", "istio_netpol", "serve", "--source", where, *certificate]
-        command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--offline", *options]
+        command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", *options]
+        command += ["--offline"] if offline else []
         self.logged: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._process = subprocess.Popen(
