@@ -11,8 +11,8 @@ from tests.dns.server import NameServer, Zone
 
 from istio_netpol.dns.caching import CacheSettings, CachingResolver
 from istio_netpol.dns.lookup import LookupSettings
-from istio_netpol.dns.shares import Shares
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
+from istio_netpol.shares import Shares
 
 SILENT = [f"silent-{number}.example.com" for number in range(1000)]
 KEYS = "keys.example.com"

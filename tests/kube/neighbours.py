@@ -33,7 +33,7 @@ Body = Callable[[str, int], bytes]
 
 def keys_at_an_address(home: str, number: int) -> bytes:
     """A RequestAuthentication whose keys lie at an address of its own: a policy of istiod."""
-    first, (high, low) = 104 + int(home.rpartition("-")[2]) % 64, divmod(number, 250)
+    high, low = divmod(number, 250)
     address = f"{104 + int(home.rpartition('-')[2]) % 64}.101.{high}.{low + 1}"
     return review(request_authentication(f"{home}/keys-{number}", f"https://{address}/keys"))
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from istio_netpol.dns.answers import Answers, Entry
 from istio_netpol.dns.lookup import Lookup, LookupSettings
 from istio_netpol.dns.pool import MOST_QUEUED, LookupPool
-from istio_netpol.dns.shares import Shares
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
+from istio_netpol.shares import Shares
 
 PASSING = frozenset({ResolutionStatus.TIMEOUT, ResolutionStatus.FAILED})
 """Failures of the asking, not of the name: an old answer beats them."""

@@ -13,8 +13,8 @@ from concurrent.futures import Future
 
 import structlog
 
-from istio_netpol.dns.shares import Shares
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
+from istio_netpol.shares import Shares
 
 THREADS = 32
 THREADS_EACH = 4

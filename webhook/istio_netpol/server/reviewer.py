@@ -20,11 +20,17 @@ from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.server.expected import ExpectedPolicies
+from istio_netpol.server.turns import Turns, WaitingAside
 from istio_netpol.state.contents import say_the_same
 
 LOOKUP_SECONDS = 0.5
 """How long one review waits for DNS in all: ten times what a good answer takes, and a tenth of what the API
 server allows the chart's webhooks. What comes later is known to the next review, and to the controller."""
+
+AT_ONCE, AT_ONCE_EACH = 8, 2
+"""How many reviews are worked out at a time, in all and of one namespace; those that wait for DNS or the API
+server don't count. The namespaces take turns: one whose reviews come by the hundred makes its own wait for
+each other."""
 
 MOST_READS = 4
 """In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""
@@ -64,6 +70,7 @@ class Reviewer:
         self._live = live
         self._cleared = Cleared()
         self._expected = ExpectedPolicies(clock)
+        self._turns = Turns(AT_ONCE, AT_ONCE_EACH)
 
     @property
     def is_ready(self) -> bool:
@@ -80,10 +87,15 @@ class Reviewer:
         request = parse(body)
         if isinstance(request, BadRequest):
             return Answer(request.status, b"", reason=request.reason)
+        with self._turns.turn(namespace_of(request)):
+            return self._answered(request, mutating=mutating, may_write=may_write)
+
+    def _answered(self, request: Request, *, mutating: bool, may_write: bool) -> Answer:
+        """The answer to a request whose turn it is."""
         table = self._expected.table()
         if table is None:
             return Answer(503, b"", request, reason=NOT_READY)
-        resolver = Budget(self._resolver, LOOKUP_SECONDS)
+        resolver = Budget(WaitingAside(self._resolver, self._turns), LOOKUP_SECONDS)
         decision = decide(request, table, resolver, mutating=mutating, cleared=self._cleared)
         writing = decision.write if may_write else ()
         stored = self.store(writing, namespace_of(request)) if writing else ()
@@ -139,12 +151,14 @@ class Reviewer:
         """The policies that a few namespaces have at this moment, without those of which nobody can tell."""
         if self._live is None:
             return {}
-        found = {namespace: self._live.read(namespace) for namespace in namespaces[:MOST_READS]}
+        with self._turns.aside():
+            found = {namespace: self._live.read(namespace) for namespace in namespaces[:MOST_READS]}
         return {namespace: policies for namespace, policies in found.items() if policies is not None}
 
     def store(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Stores policies and counts the written ones as there at once; `asker` as in `PolicyStore`."""
-        results = self._store.write(policies, asker)
+        with self._turns.aside():
+            results = self._store.write(policies, asker)
         self._expected.add([each.policy for each in results if each.written])
         return results
 

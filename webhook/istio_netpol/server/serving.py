@@ -18,9 +18,10 @@ from istio_netpol.server.logs import GunicornLogger
 from istio_netpol.server.tls import ServingCertificate
 from istio_netpol.server.worker import WebhookWorker
 
-THREADS = 64
-"""Far more than cores: a thread waits for its client to send, and a review may wait for DNS. They are
-started as they are needed."""
+THREADS = 256
+"""Far more than cores, and more than the reviews that the API server sends for one tenant at a time (its
+priorities give a user's requests a part of 600 places): each holds a thread while it waits for the turn of
+its namespace. They are started as they are needed."""
 
 KEEP_ALIVE_SECONDS = 100
 """Longer than the API server keeps an idle connection (90 s, Go's http.DefaultTransport). Were it shorter,

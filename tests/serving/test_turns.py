@@ -1,0 +1,111 @@
+"""Reviews of a namespace wait for one another, and not those of others for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from tests.kube.following import wait_until
+
+from istio_netpol.server.turns import Turns
+
+
+class Workshop:
+    """Threads that hold a turn until they are let go."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.inside: list[str] = []
+        self.order: list[str] = []
+        self._threads: list[threading.Thread] = []
+        self._go: dict[str, threading.Semaphore] = {}
+
+    def come(self, name: str) -> None:
+        """A thread that asks for a turn of the namespace before the slash; it has asked when this returns."""
+        go = self._go.setdefault(name, threading.Semaphore(0))
+
+        def work() -> None:
+            with self.turns.turn(name.partition("/")[0]):
+                self.inside.append(name)
+                self.order.append(name)
+                go.acquire()
+                self.inside.remove(name)
+
+        self._threads.append(threading.Thread(target=work))
+        self._threads[-1].start()
+        time.sleep(0.02)
+
+    def end(self, *names: str) -> None:
+        for name in names:
+            self._go[name].release()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_a_namespace_gets_a_few_turns_at_a_time_and_another_one_its_own() -> None:
+    """Twenty reviews of one namespace leave a place for the first of another one."""
+    shop = Workshop(Turns(8, 3))
+    names = [f"team-a/{number}" for number in range(20)]
+    for name in names:
+        shop.come(name)
+    assert shop.inside == names[:3]
+    shop.come("team-b/0")
+    assert "team-b/0" in shop.inside
+    shop.end("team-b/0", *names)
+    shop.join()
+    assert sorted(shop.order) == sorted([*names, "team-b/0"])
+
+
+def test_who_waits_is_let_in_in_turn() -> None:
+    """Where all places are taken, the next ones go to the namespaces one after the other."""
+    shop = Workshop(Turns(1, 1))
+    for name in ("team-a/0", "team-a/1", "team-a/2", "team-b/0", "team-b/1"):
+        shop.come(name)
+    for number, name in enumerate(("team-a/0", "team-a/1", "team-b/0", "team-a/2", "team-b/1")):
+        wait_until(lambda name=name: shop.inside == [name])
+        assert shop.order[number] == name
+        shop.end(name)
+    shop.join()
+
+
+def test_an_error_gives_the_turn_back() -> None:
+    """A review that breaks keeps nobody out."""
+    turns = Turns(1, 1)
+    for _ in range(3):
+        try:
+            with turns.turn("team-a"):
+                raise ZeroDivisionError
+        except ZeroDivisionError:
+            continue
+    with turns.turn("team-b"):
+        pass
+
+
+def test_who_waits_for_somebody_else_holds_no_turn() -> None:
+    """While a review waits for DNS or the API server, the next one is worked out; then it takes its turn
+    again."""
+    turns = Turns(1, 1)
+    seen: list[str] = []
+    asked, answered = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with turns.turn("team-a"):
+            with turns.aside():
+                asked.set()
+                answered.wait(10)
+            seen.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    asked.wait(10)
+    with turns.turn("team-b"):
+        answered.set()
+        time.sleep(0.1)
+        seen.append("second")
+    thread.join(10)
+    assert seen == ["second", "first"]
+    with turns.aside():
+        seen.append("a thread without a turn")

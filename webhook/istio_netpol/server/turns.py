@@ -1,0 +1,94 @@
+"""Reviews of many namespaces take turns, so that none waits for all of another one's."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
+from istio_netpol.shares import Shares
+
+
+class Turns:
+    """Lets so many threads at a time do their work, a few of them for each namespace; who waits is let in in
+    turn by namespace, and within one in the order of coming. Every method may be called from any thread."""
+
+    def __init__(self, total: int, each: int) -> None:
+        self._lock = threading.Lock()
+        self._shares = Shares(total, each)
+        self._mine = threading.local()
+        self._waiting: OrderedDict[str, deque[threading.Lock]] = OrderedDict()
+
+    @contextlib.contextmanager
+    def turn(self, namespace: str) -> Iterator[None]:
+        """Waits for a turn of the namespace, which lasts as long as the block; one in a thread."""
+        self._begin(namespace)
+        self._mine.namespace = namespace
+        try:
+            yield
+        finally:
+            del self._mine.namespace
+            self._end(namespace)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Lets others have this thread's turn, if it has one, while it waits for something within the block,
+        and waits for a new one then."""
+        namespace: str | None = getattr(self._mine, "namespace", None)
+        if namespace is None:
+            yield
+            return
+        self._end(namespace)
+        try:
+            yield
+        finally:
+            self._begin(namespace)
+
+    def _begin(self, namespace: str) -> None:
+        with self._lock:
+            gate = None if namespace not in self._waiting and self._shares.take(namespace) else _closed()
+            if gate is not None:
+                self._waiting.setdefault(namespace, deque()).append(gate)
+        if gate is not None:
+            gate.acquire()
+
+    def _end(self, namespace: str) -> None:
+        with self._lock:
+            self._shares.give(namespace)
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Opens the gates for which there is room."""
+        for namespace in list(self._waiting):
+            gates = self._waiting[namespace]
+            if self._shares.take(namespace):
+                gates.popleft().release()
+                self._waiting.move_to_end(namespace)
+            if not gates:
+                del self._waiting[namespace]
+
+
+class WaitingAside:
+    """Implements `Resolver` with another one; who waits for it holds no turn meanwhile."""
+
+    def __init__(self, resolver: Resolver, turns: Turns) -> None:
+        self._resolver = resolver
+        self._turns = turns
+
+    def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
+        """The other resolver's answer; never raises."""
+        known = self._resolver.resolve(host, asker, 0.0)
+        is_fresh = known.status is ResolutionStatus.RESOLVED and not known.reason
+        if is_fresh or seconds <= 0:
+            return known
+        with self._turns.aside():
+            return self._resolver.resolve(host, asker, seconds)
+
+
+def _closed() -> threading.Lock:
+    gate = threading.Lock()
+    gate.acquire()
+    return gate
