@@ -19,7 +19,6 @@ from benchmarks import (
     latency,
     noisy_neighbours,
     over_https,
-    slow_clients,
     whole_check,
 )
 from benchmarks.measure import Figure
@@ -33,7 +32,6 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "decisions": decisions.figures,
     "https": over_https.figures,
     "hostile": hostile.figures,
-    "clients": slow_clients.figures,
     "cluster": cluster_sync.figures,
     "latency": latency.figures,
     "neighbours": noisy_neighbours.figures,

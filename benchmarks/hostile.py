@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from benchmarks import one_object
 from benchmarks import synthetic as text
 from benchmarks.clusters import read
 from benchmarks.decisions import ReadOnlyStore
@@ -145,7 +146,9 @@ SHAPES = (
 
 
 def figures(plan: Plan) -> Iterator[Figure]:
-    """For each shape: seconds of a check and of a list, how they grow, and milliseconds of reviews."""
+    """What one object may ask; then for each shape: seconds of a check and of a list, how they grow, and
+    milliseconds of reviews."""
+    yield from one_object.figures(plan)
     for shape in SHAPES:
         yield from _of(shape, plan)
 

@@ -13,15 +13,6 @@ from benchmarks import synthetic as text
 from istio_netpol.model.own_names import CALLS
 
 Manifest = dict[str, Any]
-RESOURCES = {
-    "Deployment": ("apps", "v1", "deployments"),
-    "Pod": ("", "v1", "pods"),
-    "Service": ("", "v1", "services"),
-    "Namespace": ("", "v1", "namespaces"),
-    "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
-    "VirtualService": ("networking.istio.io", "v1", "virtualservices"),
-    "RequestAuthentication": ("security.istio.io", "v1", "requestauthentications"),
-}
 
 
 @dataclass(frozen=True)
@@ -137,7 +128,8 @@ def _review(uid: str, old: Manifest | None, new: Manifest | None) -> bytes:
     shown = new or old
     assert shown is not None
     kind, metadata = shown["kind"], shown["metadata"]
-    group, version, plural = RESOURCES[kind]
+    group, _, version = str(shown["apiVersion"]).rpartition("/")
+    plural = f"{kind.lower()[:-1]}ies" if kind.endswith("y") and kind != "Gateway" else f"{kind.lower()}s"
     request = {
         "uid": uid,
         "kind": {"group": group, "version": version, "kind": kind},

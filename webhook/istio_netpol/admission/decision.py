@@ -72,7 +72,8 @@ def decide_validation(circumstances: Circumstances, impact: Impact) -> Decision:
         return Decision(warnings=message.warnings(impact, follows), rules=rules)
     text = message.denial(circumstances.described, refused, impact.isolating)
     causes = tuple(map(_cause, refused[:MAX_CAUSES]))
-    rest = tuple(each for each in impact.findings if each not in refused)
+    told = {id(finding) for finding in refused}
+    rest = tuple(finding for finding in impact.findings if id(finding) not in told)
     missed = sorted({policy.namespace for finding in refused for policy in finding.remedy})
     return Decision(False, text, causes, message.of_findings(rest), rules=rules, missed=tuple(missed))
 
@@ -84,10 +85,10 @@ def _cause(finding: Finding) -> Cause:
 
 
 def _must_refuse(finding: Finding) -> bool:
-    """Whether a finding is a reason to refuse: an error that the submitter can mend, by a policy or by
-    another host or address."""
+    """Whether a finding is a reason to refuse: an error that the submitter can mend, by a policy, by another
+    host or address, or by asking for less. An error of our own is nobody's to mend."""
     mendable = bool(finding.remedy) or finding.rule in (Issue.JWKS_HOST_REFUSED, Issue.ADDRESS_REFUSED)
-    return finding.severity is Severity.ERROR and mendable
+    return finding.severity is Severity.ERROR and (mendable or finding.asks_too_much)
 
 
 def _rules(findings: tuple[Finding, ...]) -> tuple[str, ...]:

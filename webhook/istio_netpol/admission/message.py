@@ -94,6 +94,8 @@ def _sentences(described: str, refused: Sequence[Finding]) -> str:
 def _reason(refused: Sequence[Finding]) -> str:
     """What is wrong with the object itself, or with what it does to others."""
     denied = [finding for finding in refused if finding.verdict is not None]
+    if any(finding.asks_too_much for finding in refused):
+        return "it asks for more than one object may"
     if not denied:
         return "it asks for what the administrator refuses"
     connections = f"{len(denied)} connection" + ("s" if len(denied) > 1 else "")

@@ -156,6 +156,10 @@ def _is_deep(content: Any) -> bool:
     for _ in range(MAX_DEPTH):
         if not level:
             return False
-        below = [each for node in level for each in (node.values() if isinstance(node, dict) else node)]
-        level = [each for each in below if isinstance(each, dict | list)]
+        level = [
+            each
+            for node in level
+            for each in (node.values() if type(node) is dict else node)
+            if type(each) is dict or type(each) is list
+        ]
     return bool(level)

@@ -13,6 +13,7 @@ from istio_netpol.flows.cache import Known
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, RuleId, Severity, not_judged
 from istio_netpol.model.flows import FlowKind, RequiredFlow
+from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
@@ -62,7 +63,7 @@ class FindingsWriter:
         """Judges one flow and keeps what there is to say of it. An error in that is contained to the flow."""
         try:
             self._take(flow)
-        except MemoryError:
+        except NOT_CONTAINED:
             raise
         except Exception as error:
             self._others.append(not_judged(flow.object, Failure.of("verdict", error), flow))
@@ -147,7 +148,7 @@ def _told(denied: _Denied) -> Finding:
     """The finding of a denied flow. An error in its policies is contained to it."""
     try:
         return _denied_finding(denied)
-    except MemoryError:
+    except NOT_CONTAINED:
         raise
     except Exception as error:
         flow = denied.judged.flow

@@ -108,6 +108,11 @@ class _Review:
         """One finding for each flow that the change denies or leaves unjudged; `impact` where another
         object needs it."""
         known, needed, unnamed = self._flows()
+        too_much = [finding for finding in unnamed if finding.asks_too_much]
+        if too_much:
+            # Its author has to ask for less: what it would take to judge the rest is spared.
+            yield from too_much
+            return
         self._count_hosts(needed.values())
         for key, flow in needed.items():
             if self._after.is_plainly_allowed(flow):

@@ -10,6 +10,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4, AddressSet
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.verdicts import OPEN, Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot
@@ -75,7 +76,7 @@ class FlowJudge:
         that is contained to the flow."""
         try:
             return self._resolved(flow)
-        except MemoryError:
+        except NOT_CONTAINED:
             raise
         except Exception as error:
             failure = Failure.of("verdict", error)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
+from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort, PolicyRule
 from istio_netpol.state.snapshot import Snapshot
 
@@ -33,7 +34,7 @@ def _contained(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
     """What is odd about one policy. An error in that ends what is said of this policy, and nothing else."""
     try:
         yield from _of_policy(policy, snapshot)
-    except MemoryError:
+    except NOT_CONTAINED:
         raise
     except Exception as error:
         yield not_judged(policy.ref, Failure.of("lint", error))

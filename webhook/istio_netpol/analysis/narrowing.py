@@ -164,7 +164,7 @@ def _named(peer: Peer) -> Iterator[PolicyPeer]:
     if isinstance(peer, PodsPeer) and not peer.workload.host_network:
         yield PolicyPeer(Selector.of(peer.workload.labels), namespace_named(peer.workload.namespace))
     elif isinstance(peer, AddressPeer):
-        yield from (PolicyPeer(ip_block=IpBlock(str(network))) for network in peer.addresses.networks())
+        yield from (PolicyPeer(ip_block=IpBlock(cidr)) for cidr in peer.addresses.cidrs())
 
 
 def _listed(ports: Iterable[PolicyPort]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Judged
@@ -46,7 +47,7 @@ def upkeep(table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], boo
         ledger.note(flow.object)
         try:
             ledger.take(judge.resolved(flow))
-        except MemoryError:
+        except NOT_CONTAINED:
             raise
         except Exception:  # contained to the flow: what its object needed before stays
             ledger.uncertain.add(name_of(flow.object))

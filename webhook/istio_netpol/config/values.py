@@ -145,14 +145,14 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "controller.hostOverlapSeconds": _at_least_one,
     "controller.writesPerSecond": _at_least_one,
     "controller.staleAfterSeconds": _at_least_one,
-    "admission.maxConnections": _between(64, 65536),
-    "admission.maxConnectionsPerClient": _between(64, 65536),
-    "admission.maxBufferedBytes": _between(1024 * 1024, 1024 * 1024 * 1024),
-    "admission.requestSeconds": _between(1, 60),
     "admission.staleAfterSeconds": _at_least_one,
     "admission.maxPoliciesPerObject": _at_least_one,
     "admission.maxPoliciesPerNamespace": _at_least_one,
     "admission.writesPerSecond": _at_least_one,
+    "limits.flowsPerObject": _at_least_one,
+    "limits.findingsPerObject": _at_least_one,
+    "limits.lookupsPerObject": _at_least_one,
+    "limits.reviewSeconds": _between(1, 29),
     "scrapeNamespaces": _namespace,
 }
 """The check of each value by its path; of a list or a mapping, of each value in it."""

@@ -78,6 +78,7 @@ def _namespaces(source: AuthorizationSource, own_namespace: str) -> Iterator[set
 
 
 def _means(view: MeshView, source: AuthorizationSource, own_namespace: str, pod: Workload) -> bool:
+    view.spend(_length(source))
     home, account = pod.namespace, pod.service_account
     domains = trust_domains(view, pod)
     if source.namespaces and not any(pattern_matches(entry, home) for entry in source.namespaces):
@@ -92,6 +93,13 @@ def _means(view: MeshView, source: AuthorizationSource, own_namespace: str, pod:
     ):
         return False
     return not is_excluded(source, domains, own_namespace, home, account)
+
+
+def _length(source: AuthorizationSource) -> int:
+    """Entries with which each pod is compared."""
+    lists = (source.principals, source.namespaces, source.service_accounts, source.ip_blocks)
+    exclusions = (source.not_principals, source.not_namespaces, source.not_service_accounts)
+    return sum(map(len, (*lists, *exclusions, source.not_ip_blocks)))
 
 
 def _within(pod: Workload, source: AuthorizationSource, listed: AddressSet, excluded: AddressSet) -> bool:

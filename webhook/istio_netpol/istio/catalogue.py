@@ -30,7 +30,9 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT
 from istio_netpol.model.failures import Failure, Undecoded
-from istio_netpol.model.findings import Finding, not_judged
+from istio_netpol.model.findings import Finding, beyond_limit, more_findings, not_judged
+from istio_netpol.model.flows import AddressPeer, RequiredFlow
+from istio_netpol.model.limits import NOT_CONTAINED, TooMuchError
 
 CATALOGUE: tuple[Rule, ...] = (
     proxy_to_istiod.RULE,
@@ -63,6 +65,9 @@ def _by_subject() -> dict[type, tuple[Rule, ...]]:
     return found
 
 
+_UNTOLD_LOOKUPS = 50
+"""What a finding that nobody will read counts for, so that looking for more of them ends soon."""
+
 _RULES_OF = _by_subject()
 
 
@@ -75,14 +80,45 @@ def outcomes_of(subject: Any, view: MeshView) -> tuple[Outcome, ...]:
 
 
 def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
-    """What one rule says of an object. An error in it ends what it says of this object, and nothing else."""
+    """What one rule says of an object, as far as the limits go. An error in it ends what it says of this
+    object, and nothing else."""
     try:
-        for outcome in rule.outcomes(subject, view):
-            yield _nameable(subject, outcome)
-    except MemoryError:
+        yield from _limited(rule, subject, view)
+    except TooMuchError as error:
+        yield beyond_limit(subject.ref, error)
+    except NOT_CONTAINED:
         raise
     except Exception as error:
         yield not_judged(subject.ref, Failure.of(f"rule {rule.name}", error))
+
+
+def _limited(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
+    """What one rule says of an object. Raises TooMuchError where that is more than the limits let one say:
+    the rest is not asked for."""
+    limits = view.settings.limits
+    view.allow(limits.lookups_per_object)
+    flows = findings = 0
+    for outcome in rule.outcomes(subject, view):
+        found = _nameable(subject, outcome)
+        if isinstance(found, Finding):
+            findings += 1
+            if findings > limits.findings_per_object:
+                view.spend(_UNTOLD_LOOKUPS)
+                continue
+        else:
+            flows += _width(found)
+            if flows > limits.flows_per_object:
+                sentence = f"more than {limits.flows_per_object:,} connections"
+                raise TooMuchError(sentence, "limits.flowsPerObject")
+        yield found
+    if findings > limits.findings_per_object:
+        yield more_findings(subject.ref, findings - limits.findings_per_object)
+
+
+def _width(flow: RequiredFlow) -> int:
+    """How much of the limit a flow takes: one, or the address ranges at its ends."""
+    ends = (flow.source, flow.destination)
+    return max(end.addresses.range_count if isinstance(end, AddressPeer) else 1 for end in ends)
 
 
 def _nameable(subject: Any, outcome: Outcome) -> Outcome:

@@ -27,6 +27,7 @@ def knows(view: MeshView, workload: Workload, namespace: str, host: str) -> bool
     sidecar = sidecar_of(view, workload)
     if sidecar is None or not sidecar.egress:
         return True
+    view.spend(sum(len(listener.hosts) for listener in sidecar.egress))
     return any(
         _names_namespace(entry.rpartition("/")[0], namespace, workload.namespace)
         and _covers(entry.rpartition("/")[2], host)

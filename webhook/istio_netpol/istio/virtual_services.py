@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -123,6 +123,20 @@ def legs_of(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
     A route is served by the gateways of the VirtualService; the gateways of its matches narrow them, and add
     none (`sourceMatchHTTP` in `pilot/pkg/networking/core/route/route.go`).
     """
+    seen: set[object] = set()
+    for leg in _every_leg(service, view):
+        # Many routes lead to the same place: the first field that says so stands for all.
+        place = (
+            leg
+            if isinstance(leg, Finding)
+            else (replace(leg.destination, field=""), leg.written_in, leg.gateways)
+        )
+        if place not in seen:
+            seen.add(place)
+            yield leg
+
+
+def _every_leg(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
     all_gateways = _names(service.gateways or (MESH,), service.ref.namespace)
     for route in service.routes:
         gateways = _narrowed(all_gateways, route, service.ref.namespace)

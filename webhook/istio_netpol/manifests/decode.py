@@ -38,6 +38,7 @@ from istio_netpol.manifests.decode_workloads import decode_controller, decode_cr
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.failures import Failure, Undecoded
+from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.references import ObjectRef
 
 Decoder = Callable[[Fields, ObjectRef], Iterator[Any]]
@@ -102,7 +103,7 @@ def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Any
     _check_metadata(fields)
     try:
         values = list(decoder(fields, ref))
-    except MemoryError:
+    except NOT_CONTAINED:
         raise
     except Exception as error:
         values = [Undecoded(ref, Failure.of(f"decoder of {ref.kind}", error))]

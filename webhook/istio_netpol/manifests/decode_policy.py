@@ -15,7 +15,7 @@ from ipaddress import IPv6Network, ip_network
 from istio_netpol.manifests.decode_core import port_number, port_or_name, protocol_of
 from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
-from istio_netpol.model.addresses import IpBlock, Network
+from istio_netpol.model.addresses import IpBlock, Network, ipv4_exceptions
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
@@ -99,9 +99,13 @@ def _peer(fields: Fields) -> PolicyPeer:
 
 def _block(fields: Fields) -> IpBlock | None:
     fields.allow_only("cidr", "except")
-    cidr = _cidr(fields, "cidr", fields.text("cidr"))
+    written, excepted = fields.text("cidr"), fields.texts("except")
+    known = ipv4_exceptions(written, excepted)
+    if known is not None:
+        return IpBlock(written, excepted, known)
+    cidr = _cidr(fields, "cidr", written)
     exceptions = []
-    for index, text in enumerate(fields.texts("except")):
+    for index, text in enumerate(excepted):
         path = f"except[{index}]"
         inner = _cidr(fields, path, text)
         exceptions.append(inner or "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import FlowKind, RequiredFlow
+from istio_netpol.model.limits import TooMuchError
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Verdict
@@ -55,6 +56,11 @@ class Finding:
     field: str = ""
     failure: Failure | None = None
 
+    @property
+    def asks_too_much(self) -> bool:
+        """Whether the object asks for more than one may, so that its own author can mend it."""
+        return self.rule is Issue.NOT_JUDGED and self.failure is None
+
     def denied_by(self, direction: Direction) -> tuple[str, ...]:
         """`namespace/name` of the policies that isolate this side while none allows; empty where the side
         is open."""
@@ -74,3 +80,18 @@ def not_judged(ref: ObjectRef, failure: Failure, flow: RequiredFlow | None = Non
     """What is told of an object, or of one of its flows, where an error of our own was contained."""
     message = f"{ref}: could not be judged: {failure}"
     return Finding(Issue.NOT_JUDGED, Severity.ERROR, ref, message, flow, failure=failure)
+
+
+def beyond_limit(ref: ObjectRef, error: TooMuchError) -> Finding:
+    """What is told of an object that asks for more than one may."""
+    message = (
+        f"{ref}: asks for {error.asked}, as many as {error.limit} lets one object ask for; the rest is not "
+        "judged, and nothing is opened for it: make several objects of it, or raise the limit"
+    )
+    return Finding(Issue.NOT_JUDGED, Severity.ERROR, ref, message)
+
+
+def more_findings(ref: ObjectRef, count: int) -> Finding:
+    """Stands for so many findings of one rule on one object, beyond those that are told."""
+    message = f"{ref}: {count:,} more findings like these are not listed (limits.findingsPerObject)"
+    return Finding(Issue.UNKNOWN_DESTINATION, Severity.WARNING, ref, message)

@@ -57,7 +57,7 @@ class AddressPeer:
 
     @property
     def text(self) -> str:
-        return ", ".join(str(network) for network in self.addresses.networks())
+        return ", ".join(self.addresses.cidrs())
 
     def __str__(self) -> str:
         return f"{self.host} ({self.text})" if self.host else self.text

@@ -156,21 +156,6 @@ class AdmissionSettings:
     max_request_bytes: int = 8 * 1024 * 1024
     """The largest request that is read: an object and what it was before, each at most what etcd stores."""
 
-    max_connections: int = 1024
-    """Connections that are open at once. One more ends another one, of the client with the most; clients of
-    which no review was answered lately yield first."""
-
-    max_connections_per_client: int = 512
-    """The same for one client address. The API server keeps 25 idle ones for each webhook and replica, and
-    opens one more for each review that is under way."""
-
-    max_buffered_bytes: int = 64 * 1024 * 1024
-    """Of requests that are not complete or wait for their turn, of all clients together; beyond that, the
-    largest is dropped. At least `maxRequestBytes`."""
-
-    request_seconds: int = 10
-    """How long a client may take for its handshake, for sending a request, and for taking the answer."""
-
     deny_controlled_pods: bool = False
     """Deny pods, ReplicaSets and Jobs of a controller. Off: a node failure must not become an outage."""
 
@@ -210,6 +195,26 @@ class ControllerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What one object may ask for. What it asks for beyond that is not judged: the finding `not-judged` says
+    so, nothing is opened for it, and modes `augment` and `reject` refuse the object."""
+
+    flows_per_object: int = 10_000
+    """Connections that one rule takes from one object."""
+
+    findings_per_object: int = 200
+    """What one rule lists of one object besides, destinations that are not there, say. The rest is
+    counted."""
+
+    lookups_per_object: int = 200_000
+    """How often one rule may look something up in the cluster for one object."""
+
+    review_seconds: int = 8
+    """How long the answer to a review may take, where the API server does not wait for less. Then modes
+    `augment` and `reject` refuse the object, and `warn` admits it with a warning."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them."""
 
@@ -219,6 +224,7 @@ class Settings:
     hosts: HostSettings = field(default_factory=HostSettings)
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     controller: ControllerSettings = field(default_factory=ControllerSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     check_scrape: bool = False
     """Require that the metrics ports of the mesh can be scraped."""
 

@@ -11,6 +11,7 @@ from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
+from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
@@ -63,7 +64,7 @@ class PolicyWriter:
         can. An error in that is contained to the opening."""
         try:
             return self._add(opening)
-        except MemoryError:
+        except NOT_CONTAINED:
             raise
         except Exception as error:
             self.failed.add(name_of(opening.flow.object))
@@ -113,15 +114,12 @@ class PolicyWriter:
 
     def _placed(self) -> dict[tuple[int, PolicyPeer | None, Port], NetworkPolicy | Exception]:
         """Which policy opens a port to a peer, by the draft that asks for it."""
-        contents = self._contents(self._drafts.values())
-        policies = {content: self._contained(content, uses) for content, uses in contents.items()}
-        return {
-            (place, peer, port): policies[content]
-            for content, uses in contents.items()
-            for place in uses.drafts
-            for peer in content.peers or (None,)
-            for port in content.ports
-        }
+        found: dict[tuple[int, PolicyPeer | None, Port], NetworkPolicy | Exception] = {}
+        for content, uses in self._contents(self._drafts.values()).items():
+            policy = self._contained(content, uses)
+            for peer in content.peers or (None,):
+                found.update({(place, peer, port): policy for place in uses.drafts for port in content.ports})
+        return found
 
     def _contents(self, drafts: Iterable[Draft]) -> dict[Content, Uses]:
         """What the policies of these drafts do, and for whom."""
@@ -129,7 +127,7 @@ class PolicyWriter:
         for draft in drafts:
             try:
                 rules = list(rules_of(draft.needs))
-            except MemoryError:
+            except NOT_CONTAINED:
                 raise
             except Exception:
                 self.failed |= draft.needers
@@ -143,7 +141,7 @@ class PolicyWriter:
         """The policy, or the error of our own that left it unwritten."""
         try:
             return self._written(content, uses)
-        except MemoryError:
+        except NOT_CONTAINED:
             raise
         except Exception as error:
             self.failed |= uses.needers
@@ -200,7 +198,7 @@ class PolicyWriter:
                 return found
             case AddressPeer(addresses=addresses):
                 blocks = self._blocks(addresses) if counterpart.host else addresses
-                return tuple(PolicyPeer(ip_block=IpBlock(str(network))) for network in blocks.networks())
+                return tuple(PolicyPeer(ip_block=IpBlock(cidr)) for cidr in blocks.cidrs())
             case AnyPeer():
                 return ()
         return f"the addresses of {counterpart} are not known"

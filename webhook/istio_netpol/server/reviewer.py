@@ -99,7 +99,7 @@ class Reviewer:
         decision = decide(request, table, resolver, mutating=mutating, cleared=self._cleared)
         writing = decision.write if may_write else ()
         stored = self.store(writing, namespace_of(request)) if writing else ()
-        if not decision.allowed:
+        if not decision.allowed and decision.missed:
             decision, stored = self._decided_anew(request, decision, table, resolver, may_write=may_write)
         if self._live is None and may_write:
             # A folder has nobody else to ask. Where an API server tells before each denial what is stored,

@@ -11,7 +11,7 @@ else all TCP ports that the pods are known to serve, without `notPorts`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from istio_netpol.istio.authorized_clients import Unreadable, clients_of
@@ -24,7 +24,7 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
-from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource
+from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource, PortMatch
 from istio_netpol.model.workloads import Workload
 
 
@@ -34,6 +34,7 @@ def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:
         return
     protected = tuple(targets(view, policy))
     for index, rule in enumerate(policy.rules):
+        ports = _Ports(rule, view)
         for position, source in enumerate(rule.sources):
             field = f"spec.rules[{index}].from[{position}].source"
             yield from _useless_patterns(policy, source, field)
@@ -46,7 +47,7 @@ def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:
                     )
                     continue
                 for target in protected:
-                    yield from _flows(_Clause(policy, rule, field), client, target, view)
+                    yield from _flows(_Clause(policy, ports, field), client, target, view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,12 @@ class _Clause:
     """One `from` of a rule; `field` is its path."""
 
     policy: AuthorizationPolicy
-    rule: AuthorizationRule
+    ports: _Ports
     field: str
 
 
 def _flows(clause: _Clause, client: Peer, target: Target, view: MeshView) -> Iterator[RequiredFlow]:
-    for pod, port in _entrances(clause.rule, client, target, view):
+    for pod, port in _entrances(clause.ports, client, target, view):
         if isinstance(client, PodsPeer) and client.workload is pod:
             continue
         yield RequiredFlow(
@@ -74,28 +75,54 @@ def _flows(clause: _Clause, client: Peer, target: Target, view: MeshView) -> Ite
         )
 
 
-def _entrances(
-    rule: AuthorizationRule, client: Peer, target: Target, view: MeshView
-) -> Iterator[tuple[Workload, int]]:
+def _entrances(ports: _Ports, client: Peer, target: Target, view: MeshView) -> Iterator[tuple[Workload, int]]:
     """The pods that the client connects to, and the ports on the wire: a waypoint's, where the client passes
     through one."""
     if isinstance(client, PodsPeer) and view.is_ambient(client.workload) and target.proxies != target.pods:
         yield from ((waypoint, HBONE_PORT) for waypoint in target.proxies)
         return
     for pod in target.pods:
-        for port in _ports(rule, served_ports(view, pod)):
+        for port in ports.of(pod):
             yield pod, wire_port(view, client, PodsPeer(pod), Protocol.TCP, port)
 
 
-def _ports(rule: AuthorizationRule, served: tuple[int, ...]) -> list[int]:
-    """The ports that the rule opens, among those that it names itself and those that the pods serve."""
-    named = {port for each in (*rule.operations, *rule.conditions) for port in each.ports}
-    return [
-        port
-        for port in sorted(named.union(served))
-        if (not rule.operations or any(each.admits(port) for each in rule.operations))
-        and all(each.admits(port) for each in rule.conditions)
-    ]
+class _Ports:
+    """The ports that a rule opens, among those that it names itself and those that the pods serve. They are
+    the same for all of its clients, and worked out once."""
+
+    def __init__(self, rule: AuthorizationRule, view: MeshView) -> None:
+        self._view = view
+        self._named = {port for each in (*rule.operations, *rule.conditions) for port in each.ports}
+        self._operations = _Matches(rule.operations)
+        self._conditions = [_Matches((each,)) for each in rule.conditions]
+        self._known: dict[Workload, tuple[int, ...]] = {}
+
+    def of(self, pod: Workload) -> tuple[int, ...]:
+        """The ports on which the rule lets its clients call these pods, ascending."""
+        found = self._known.get(pod)
+        if found is None:
+            every = self._named.union(served_ports(self._view, pod))
+            self._view.spend(len(every) * (1 + len(self._conditions)))
+            found = self._known[pod] = tuple(port for port in sorted(every) if self._admits(port))
+        return found
+
+    def _admits(self, port: int) -> bool:
+        return self._operations.admit(port) and all(each.admit(port) for each in self._conditions)
+
+
+class _Matches:
+    """Several port matches of which one is enough; none at all admit every port."""
+
+    def __init__(self, matches: Sequence[PortMatch]) -> None:
+        self._admits_all = not matches
+        self._listed = {port for each in matches for port in each.ports if each.admits(port)}
+        exclusions = [set(each.not_ports) for each in matches if not each.ports]
+        self._excluded = set.intersection(*exclusions) if exclusions else None
+
+    def admit(self, port: int) -> bool:
+        if self._admits_all or port in self._listed:
+            return True
+        return self._excluded is not None and port not in self._excluded
 
 
 def _useless_patterns(

@@ -9,6 +9,7 @@ serves no UDPRoute (istio/istio issue 54163), and reaches a Service that offers 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.attachment import refusal
@@ -52,7 +53,9 @@ def outcomes(route: KubernetesRoute, view: MeshView) -> Iterator[Outcome]:
         elif gateway not in gateways:
             gateways.append(gateway)
     if attached:
-        for backend in route.backends:
+        # Many rules lead to the same place: the first field that says so stands for all.
+        distinct = {replace(backend, field=""): backend for backend in reversed(route.backends)}
+        for backend in reversed(distinct.values()):
             yield from _to_backend(route, gateways, backend, view)
 
 

@@ -27,7 +27,7 @@ from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported
-from istio_netpol.model.addresses import parse_network
+from istio_netpol.model.addresses import is_network
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer
 from istio_netpol.model.mesh import ServiceEntry
@@ -97,7 +97,7 @@ def _routed(
 
 def _unreadable(entry: ServiceEntry) -> Iterator[Outcome]:
     for position, text in enumerate(entry.addresses):
-        if parse_network(text) is None:
+        if not is_network(text):
             sentence = f"{text} is no IP address or CIDR, so nothing is opened for it; correct it"
             yield unknown(entry.ref, f"spec.addresses[{position}]", sentence)
 

@@ -96,10 +96,16 @@ class Backends:
             if target_on(pod, port) is None
         )
 
-    def of_entry(self, entry: ServiceEntry, port: int | None) -> tuple[Backend, ...]:
-        """What answers for a ServiceEntry on one of its ports, or on all; for wildcard hosts nobody."""
-        ports = [each for each in entry.ports if port in (None, each.number)]
-        return tuple(dict.fromkeys(backend for each in ports for backend in self._of_entry_port(entry, each)))
+    def of_entry(self, entry: ServiceEntry, port: int | None) -> Iterator[Backend]:
+        """What answers for a ServiceEntry on one of its ports, or on all; for wildcard hosts nobody. One by
+        one, since whoever asks may not want all."""
+        seen: set[Backend] = set()
+        for each in entry.ports:
+            if port in (None, each.number):
+                for backend in self._of_entry_port(entry, each):
+                    if backend not in seen:
+                        seen.add(backend)
+                        yield backend
 
     def of_host(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
         """What answers over TCP at an address or host; nothing for a Service that the input does not hold."""

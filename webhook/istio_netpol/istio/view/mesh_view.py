@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from istio_netpol.istio.view.backends import Backend, Backends
@@ -15,7 +16,9 @@ from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.limits import TooMuchError
 from istio_netpol.model.mesh import Gateway, MeshConfig, ServiceEntry
+from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Namespace, Workload
@@ -56,7 +59,24 @@ class MeshView:
         self._snapshot = snapshot
         self.settings = settings
         self.uses: set[Use] = set()
+        self._left = math.inf
+        self._services: dict[Workload, tuple[Service, ...]] = {}
+        self._of_services: dict[
+            tuple[ObjectRef, int | None, tuple[tuple[str, str], ...]], tuple[Backend, ...]
+        ] = {}
+        self._of_entries: dict[tuple[ObjectRef, int | None], tuple[Backend, ...]] = {}
         self._answers = answers or _Answers(snapshot, settings)
+
+    def allow(self, lookups: float) -> None:
+        """Lets so many more lookups come; the next one raises TooMuchError."""
+        self._left = lookups
+
+    def spend(self, lookups: int) -> None:
+        """Counts what costs as much as so many lookups. Raises TooMuchError where too few are left."""
+        self._left -= lookups
+        if self._left < 0:
+            limit = self.settings.limits.lookups_per_object
+            raise TooMuchError(f"more than {limit:,} lookups", "limits.lookupsPerObject")
 
     def tracked(self) -> MeshView:
         """A view of the same snapshot that shares all answers and has `uses` of its own, empty yet."""
@@ -296,7 +316,12 @@ class MeshView:
         self._use("Service", service.namespace, service.name)
         if service.external_name:
             self._use_host(service.external_name, service.namespace)
-        return self._answers.backends.of_service(service, port, subset)
+        key = (service.ref, port, tuple(sorted(subset.items())) if subset else ())
+        found = self._of_services.get(key)
+        if found is None:
+            found = self._of_services[key] = self._answers.backends.of_service(service, port, subset)
+            self.spend(len(found))
+        return found
 
     def undeclared(
         self, service: Service, ports: tuple[int, ...], subset: Labels | None = None
@@ -313,14 +338,28 @@ class MeshView:
     def services_of(self, workload: Workload) -> tuple[Service, ...]:
         """The Services of the workload's namespace that select its pods, sorted by name."""
         self._use("Service", workload.namespace, "")
-        found = self._answers.backends.services_of(workload)
-        self.uses.update(("Service", each.namespace, each.name) for each in found)
+        found = self._services.get(workload)
+        if found is None:
+            found = self._services[workload] = self._answers.backends.services_of(workload)
+            self.uses.update(("Service", each.namespace, each.name) for each in found)
         return found
 
     def entry_backends(self, entry: ServiceEntry, port: int | None) -> tuple[Backend, ...]:
         """What answers for a ServiceEntry on one of its ports (None: on all of them)."""
         self._use("ServiceEntry", entry.ref.namespace, entry.ref.name)
-        return self._answers.backends.of_entry(entry, port)
+        key = (entry.ref, port)
+        found = self._of_entries.get(key)
+        if found is None:
+            found = self._of_entries[key] = tuple(self._counted(self._answers.backends.of_entry(entry, port)))
+        return found
+
+    def _counted(self, backends: Iterable[Backend]) -> Iterator[Backend]:
+        """The backends, as many as one object may ask for: each would be a connection."""
+        most = self.settings.limits.flows_per_object
+        for number, backend in enumerate(backends):
+            if number >= most and self._left < math.inf:
+                raise TooMuchError(f"more than {most:,} connections", "limits.flowsPerObject")
+            yield backend
 
     def address_backends(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
         """What answers over TCP at a host or address: pods, where it names a Service of the cluster."""
@@ -338,7 +377,9 @@ class MeshView:
         return ("Service", *named) if named else ("Host", "", host.rstrip(".").lower())
 
     def _use_host(self, host: str, namespace: str) -> None:
+        self.spend(1)
         self.uses.add(self.name_of(host, namespace))
 
     def _use(self, kind: str, namespace: str, name: str) -> None:
+        self.spend(1)
         self.uses.add((kind, namespace, name))

@@ -1,1 +1,0 @@
-"""HTTPS for one application whose clients may be hostile: no client holds up another."""
