@@ -19,6 +19,7 @@ from benchmarks import (
     latency,
     noisy_neighbours,
     over_https,
+    slow_clients,
     whole_check,
 )
 from benchmarks.measure import Figure
@@ -32,6 +33,7 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "decisions": decisions.figures,
     "https": over_https.figures,
     "hostile": hostile.figures,
+    "clients": slow_clients.figures,
     "cluster": cluster_sync.figures,
     "latency": latency.figures,
     "neighbours": noisy_neighbours.figures,

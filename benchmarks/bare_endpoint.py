@@ -8,6 +8,8 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from istio_netpol.admission.reviews import encode
+from istio_netpol.http.limits import Limits
+from istio_netpol.http.refusals import Refusals
 from istio_netpol.server.listening import listen
 from istio_netpol.server.logs import configure_logs
 from istio_netpol.server.serving import Endpoint, WebhookServer
@@ -33,7 +35,7 @@ def main(certificate: str, key: str) -> None:
     configure_logs()
     serving = ServingCertificate(Path(certificate), Path(key))
     listener = listen("127.0.0.1", 0, "benchmark")
-    WebhookServer(Endpoint(listener, serving, certificate, key), make_app).run()
+    WebhookServer(Endpoint(listener, serving, Limits(), Refusals()), make_app).run()
 
 
 if __name__ == "__main__":

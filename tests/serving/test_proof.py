@@ -179,7 +179,7 @@ class Entrance:
         source = SourceState(state.table.snapshot, True, 0.0)
         self.metrics = Metrics(lambda: source, lambda: 0.0)
         right = Readiness(lambda: source, lambda: True, str, str, self.registered.paths.problem, 60)
-        app = create_app(reviewer, right, self.metrics, 1 << 20, ReviewProof(self.registered.paths))
+        app = create_app(reviewer, right, self.metrics, ReviewProof(self.registered.paths))
         self.client: FlaskClient = app.test_client()
 
     def post(self, path: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep
+from istio_netpol.controller.awaited import Awaited
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyRule
@@ -98,11 +99,14 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     usage = usage_of(counted, Reach(settings, tenant=True).is_trusted)
     keeping, withheld = _kept(need, there, usage, settings.admission.max_policies_per_namespace)
     unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
-    needed = _by_pods(need) if unneeded else {}
-    closing = {each.key for each in unneeded if not _must_stay(each, need, needed, there)}
+    awaited = Awaited(policy for policy in need.needed.values() if not _is_there(policy, there))
+    closing = {
+        each.key for each in unneeded if not (_is_uncertain(each.policy, need) or awaited.meets(each.policy))
+    }
     surplus = _surplus((each for each in unneeded if each.key in closing), need, now, settings.hosts)
+    stored = _stored_addresses(need, there) if closing else {}
     decided = [
-        _unneeded(each, needed, there, now, settings.controller, each in surplus)
+        _without_need(each, each.key in surplus, stored, now, settings.controller)
         if each.key in closing
         else None
         for each in unneeded
@@ -189,28 +193,6 @@ def _is_replaced(here: Present, need: Upkeep) -> bool:
     return here.own and here.key not in need.needed and has_earlier_name(here.policy)
 
 
-def _by_pods(need: Upkeep) -> dict[_Pods, list[NetworkPolicy]]:
-    """The needed policies by the pods that they select."""
-    found: dict[_Pods, list[NetworkPolicy]] = {}
-    for policy in need.needed.values():
-        found.setdefault((policy.namespace, policy.pod_selector), []).append(policy)
-    return found
-
-
-def _must_stay(
-    here: Present,
-    need: Upkeep,
-    needed: Mapping[_Pods, Sequence[NetworkPolicy]],
-    there: Mapping[PolicyKey, Present],
-) -> bool:
-    """Whether a policy that is not needed under its name may be what keeps a flow open: what will do so in
-    its place has to be stored, and seen, before."""
-    return _is_uncertain(here.policy, need) or any(
-        _opens_alike(policy, here.policy) and not _is_there(policy, there)
-        for policy in needed.get((here.policy.namespace, here.policy.pod_selector), ())
-    )
-
-
 def _is_uncertain(policy: NetworkPolicy, need: Upkeep) -> bool:
     """Whether it may be needed by an object whose need is not known now: by one of those that it names, or of
     those that it only counts."""
@@ -226,35 +208,14 @@ def _is_there(policy: NetworkPolicy, there: Mapping[PolicyKey, Present]) -> bool
     return here is not None and here.own and _does_the_same(here.policy, policy)
 
 
-def _opens_alike(one: NetworkPolicy, other: NetworkPolicy) -> bool:
-    """Whether there is something that both open."""
-    return any(
-        _meet(rule, again)
-        for direction in one.policy_types & other.policy_types
-        for rule in one.rules(direction)
-        for again in other.rules(direction)
-    )
-
-
-def _meet(one: PolicyRule, other: PolicyRule) -> bool:
-    have_ports = not one.ports or not other.ports or not set(one.ports).isdisjoint(other.ports)
-    return have_ports and (
-        not one.peers
-        or not other.peers
-        or not set(one.peers).isdisjoint(other.peers)
-        or bool(one.addresses & other.addresses)
-    )
-
-
-def _unneeded(
+def _without_need(
     here: Present,
-    needed: Mapping[_Pods, Sequence[NetworkPolicy]],
-    there: Mapping[PolicyKey, Present],
+    is_surplus: bool,
+    stored: Mapping[_Pods, Sequence[NetworkPolicy]],
     now: float,
     settings: ControllerSettings,
-    is_surplus: bool,
 ) -> Action | None:
-    if is_surplus or _is_covered(here, needed, there):
+    if is_surplus or _is_covered(here.policy, stored):
         return Delete(here)
     since = here.unneeded_since
     if since is None or since > now:
@@ -262,12 +223,12 @@ def _unneeded(
     return Delete(here) if now - since >= _grace(here.policy, settings) else None
 
 
-def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: HostSettings) -> list[Present]:
+def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: HostSettings) -> set[PolicyKey]:
     """Those that keep more old addresses open than their objects, and the namespaces of these, may bring: the
     oldest. A host that answers with something new each time would fill a namespace with policies else."""
     brought: defaultdict[tuple[str, ...], set[PolicyPeer]] = defaultdict(set)
     current = {peer for policy in need.needed.values() for rule in policy.egress for peer in rule.peers}
-    found = []
+    found = set()
     with_addresses = [each for each in unneeded if any(rule.addresses for rule in each.policy.egress)]
     for each in sorted(with_addresses, key=lambda each: (-(each.unneeded_since or now), each.key)):
         needers = needers_of(each.policy)
@@ -277,7 +238,7 @@ def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: Ho
             (tuple(sorted(needers.namespaces)), settings.max_addresses_per_namespace),
         )
         if any(len(brought[place] | old) > limit for place, limit in limits):
-            found.append(each)
+            found.add(each.key)
         else:
             for place, _ in limits:
                 brought[place] |= old
@@ -290,14 +251,18 @@ def _grace(policy: NetworkPolicy, settings: ControllerSettings) -> int:
     return settings.host_overlap_seconds if names_addresses else settings.collect_after_seconds
 
 
-def _is_covered(
-    here: Present, needed: Mapping[_Pods, Sequence[NetworkPolicy]], there: Mapping[PolicyKey, Present]
-) -> bool:
-    """Whether a policy that is needed, ours and there opens at least the addresses that this one opens."""
-    return any(
-        _covers(policy, here.policy) and _is_there(policy, there)
-        for policy in needed.get((here.policy.namespace, here.policy.pod_selector), ())
-    )
+def _stored_addresses(need: Upkeep, there: Mapping[PolicyKey, Present]) -> dict[_Pods, list[NetworkPolicy]]:
+    """The policies that are needed, ours and there, and open addresses, by the pods that they select."""
+    found: dict[_Pods, list[NetworkPolicy]] = {}
+    for policy in need.needed.values():
+        if any(rule.addresses for rule in policy.egress) and _is_there(policy, there):
+            found.setdefault((policy.namespace, policy.pod_selector), []).append(policy)
+    return found
+
+
+def _is_covered(here: NetworkPolicy, stored: Mapping[_Pods, Sequence[NetworkPolicy]]) -> bool:
+    """Whether one of these opens at least the addresses that this one opens."""
+    return any(_covers(policy, here) for policy in stored.get((here.namespace, here.pod_selector), ()))
 
 
 def _covers(wide: NetworkPolicy, narrow: NetworkPolicy) -> bool:

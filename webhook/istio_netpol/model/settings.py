@@ -156,6 +156,21 @@ class AdmissionSettings:
     max_request_bytes: int = 8 * 1024 * 1024
     """The largest request that is read: an object and what it was before, each at most what etcd stores."""
 
+    max_connections: int = 1024
+    """Connections that are open at once. One more ends another one, of the client with the most; clients of
+    which no review was answered lately yield first."""
+
+    max_connections_per_client: int = 512
+    """The same for one client address. The API server keeps 25 idle ones for each webhook and replica, and
+    opens one more for each review that is under way."""
+
+    max_buffered_bytes: int = 64 * 1024 * 1024
+    """Of requests that are not complete or wait for their turn, of all clients together; beyond that, the
+    largest is dropped. At least `maxRequestBytes`."""
+
+    request_seconds: int = 10
+    """How long a client may take for its handshake, for sending a request, and for taking the answer."""
+
     deny_controlled_pods: bool = False
     """Deny pods, ReplicaSets and Jobs of a controller. Off: a node failure must not become an outage."""
 

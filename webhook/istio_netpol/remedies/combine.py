@@ -49,7 +49,7 @@ def rules_of(needs: Needs) -> Iterator[Rule]:
             own = frozenset(port for port, needed_for in ports.items() if needed_for is kind)
             alike.setdefault((kind, own), []).append(peer)
     for (kind, together), peers in alike.items():
-        for some_ports in _in_parts(sorted(together)):
+        for some_ports in _in_parts(sorted(together) if len(together) > 1 else tuple(together)):
             if None in peers:
                 yield Rule(kind, (), some_ports)
             named = [peer for peer in peers if peer is not None]
@@ -63,9 +63,12 @@ def _in_parts(ports: Sequence[Port]) -> Iterator[tuple[Port, ...]]:
 
 def _peers_in_parts(peers: list[PolicyPeer]) -> Iterator[tuple[PolicyPeer, ...]]:
     """The peers in their order, as many together as one policy holds."""
+    if len(peers) == 1:
+        yield tuple(peers)
+        return
     part: list[PolicyPeer] = []
     characters = 0
-    for peer in sorted(peers, key=_order) if len(peers) > 1 else peers:
+    for peer in sorted(peers, key=_order):
         size = _characters(peer)
         if part and (len(part) == MOST_PEERS or characters + size > MOST_LABEL_CHARACTERS):
             yield tuple(part)

@@ -26,6 +26,9 @@ MOST_NAMES = 20
 MOST_CHARACTERS = 4096
 """Of all names together: with 500 policies in a namespace, a list of them stays within 2 MiB."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9]+(/[a-z0-9.-]*){2}")
+"""Names in which there is nothing to encode: almost all."""
+
 _REST = re.compile(r"(?:(?P<names>.+) )?and (?P<count>[1-9][0-9]{0,8}) more(?P<elsewhere> elsewhere)?")
 
 
@@ -79,6 +82,9 @@ def name_of(ref: ObjectRef) -> str:
     Kinds may come from ownerReferences, in which anything can stand: what the list's own grammar needs is
     percent-encoded, so that no name can pass for two.
     """
+    text = f"{ref.kind}/{ref.namespace}/{ref.name}"
+    if _PLAIN.fullmatch(text):
+        return text
     return "/".join(quote(part, "", errors="surrogatepass") for part in (ref.kind, ref.namespace, ref.name))
 
 

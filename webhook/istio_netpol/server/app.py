@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 
 import structlog
 from flask import Flask, Response, jsonify, request
-from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from istio_netpol.certs.review_paths import Door
+from istio_netpol.http.moderation import ModeratedLog
+from istio_netpol.http.wsgi import CLIENT_CERTIFICATE
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.proof import REASONS, ReviewProof, Unproven, UnprovenLog
 from istio_netpol.server.readiness import Readiness
@@ -25,12 +25,13 @@ Log = structlog.stdlib.BoundLogger
 
 
 def create_app(
-    reviewer: Reviewer, readiness: Readiness, metrics: Metrics, max_bytes: int, proof: ReviewProof = ANYBODY
+    reviewer: Reviewer, readiness: Readiness, metrics: Metrics, proof: ReviewProof = ANYBODY
 ) -> Flask:
-    """The application; bodies over `max_bytes` are refused unread, and so are reviews without `proof`."""
+    """The application; it refuses reviews without `proof`. How large a body is, the server watches."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     log: Log = structlog.get_logger("review")
+    moderated = ModeratedLog("review")
     unproven = UnprovenLog()
 
     def review(webhook: str) -> Response:
@@ -45,9 +46,12 @@ def create_app(
             return _error(415, f"the content encoding is {coding}; send the JSON as it is")
         started = time.perf_counter()
         answer = reviewer.review(
-            _body(max_bytes), mutating=right.door is Door.MUTATE, may_write=right.may_write
+            request.get_data(cache=False), mutating=right.door is Door.MUTATE, may_write=right.may_write
         )
         metrics.reviewed(webhook, answer, time.perf_counter() - started)
+        if answer.decision is None:
+            client = request.remote_addr or ""
+            moderated.tell("not a review", client, webhook, status=answer.status, reason=answer.reason)
         _log_answer(log, webhook, answer)
         return Response(answer.body, answer.status, mimetype=JSON) if answer.body else _refusal(answer)
 
@@ -84,30 +88,12 @@ def create_app(
 
 def _right(proof: ReviewProof) -> Right | Unproven:
     """What the review at hand may do, or what it lacks."""
-    connection = request.environ.get("gunicorn.socket")
-    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
-    return proof.right(request.path, certificate)
-
-
-def _body(max_bytes: int) -> bytes:
-    """The body. Werkzeug's own limit would cut a chunked one short and say nothing."""
-    if (request.content_length or 0) > max_bytes:
-        raise RequestEntityTooLarge
-    try:
-        body: bytes = request.environ["wsgi.input"].read(max_bytes + 1)
-    except OSError as error:
-        raise BadRequest("the body stopped coming before it was complete") from error
-    except ParseException as error:
-        raise BadRequest(f"the body is not well chunked: {str(error)[:200]}") from error
-    if len(body) > max_bytes:
-        raise RequestEntityTooLarge
-    return body
+    return proof.right(request.path, request.environ.get(CLIENT_CERTIFICATE))
 
 
 def _log_answer(log: Log, webhook: str, answer: Answer) -> None:
     decision, reviewed = answer.decision, answer.request
     if decision is None or reviewed is None:
-        log.warning("not a review", webhook=webhook, status=answer.status, reason=answer.reason)
         return
     if decision.allowed and not decision.warnings and not answer.stored:
         return
@@ -129,8 +115,6 @@ def _refusal(answer: Answer) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    if isinstance(error, RequestEntityTooLarge):
-        return _error(413, "the body is larger than this webhook reads (admission.maxRequestBytes)")
     response = _error(error.code or 500, str(error.description or error.name))
     for name, value in error.get_headers():
         if name.lower() == "allow":

@@ -18,12 +18,14 @@ from flask import Flask
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.certs.self_signed import LOCAL_NAMES, make_self_signed
 from istio_netpol.errors import SettingsError
+from istio_netpol.http.limits import Limits
+from istio_netpol.http.refusals import Refusals
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.settings import Settings
+from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.remedies.denied_sides import Reach
 from istio_netpol.server.app import create_app
 from istio_netpol.server.cluster_watch import ClusterWatch
@@ -78,8 +80,9 @@ def serve(options: ServeOptions) -> None:
         certificate = ServingCertificate(certificate_file, key_file, options.client_ca)
         listener = listen(*options.listen, "--listen")
         metrics = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
-        endpoint = Endpoint(listener, certificate, str(certificate_file), str(key_file))
-        WebhookServer(endpoint, lambda: make_app(options, certificate, metrics, connection)).run()
+        refusals = Refusals()
+        endpoint = Endpoint(listener, certificate, _limits(options.settings.admission), refusals)
+        WebhookServer(endpoint, lambda: make_app(options, certificate, metrics, connection, refusals)).run()
 
 
 def make_app(
@@ -87,12 +90,14 @@ def make_app(
     certificate: ServingCertificate,
     metrics_listener: socket.socket | None,
     connection: Connection | None,
+    refusals: Refusals,
 ) -> Flask:
     """The application with its threads running: the watch, and metrics where asked for."""
     sys.setswitchinterval(SWITCH_SECONDS)
     admission = options.settings.admission
     source = _cluster(options, connection) if connection else _folder(options, options.folder or Path())
     metrics = Metrics(source.state, lambda: certificate.validity[1])
+    metrics.registry.register(refusals)
     watch = source.watch(metrics)
     proof = _proof(options, connection)
     readiness = Readiness(
@@ -108,7 +113,7 @@ def make_app(
         serve_metrics(metrics_listener, metrics.registry)
         url = f"{url_of('http', metrics_listener)}/metrics"
         structlog.get_logger("server").info("metrics", url=url)
-    return create_app(source.reviewer, readiness, metrics, admission.max_request_bytes, proof)
+    return create_app(source.reviewer, readiness, metrics, proof)
 
 
 def _proof(options: ServeOptions, connection: Connection | None) -> ReviewProof:
@@ -120,6 +125,16 @@ def _proof(options: ServeOptions, connection: Connection | None) -> ReviewProof:
     if paths is None and options.client_ca is None:
         structlog.get_logger("server").warning("reviews are believed whoever sends them")
     return ReviewProof(paths, frozenset(options.client_names) if options.client_ca else None)
+
+
+def _limits(admission: AdmissionSettings) -> Limits:
+    return Limits(
+        connections=admission.max_connections,
+        connections_per_client=admission.max_connections_per_client,
+        request_seconds=admission.request_seconds,
+        request_bytes=admission.max_request_bytes,
+        buffered_bytes=max(admission.max_buffered_bytes, admission.max_request_bytes),
+    )
 
 
 @dataclass(frozen=True, slots=True)

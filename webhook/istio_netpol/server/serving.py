@@ -1,4 +1,4 @@
-"""gunicorn, configured for one webhook: one process, threads, keep-alive, TLS."""
+"""gunicorn, configured for one webhook: one process, and a worker that no client can hold up."""
 
 from __future__ import annotations
 
@@ -13,19 +13,12 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from istio_netpol.http.limits import Limits
+from istio_netpol.http.refusals import Refusals
+from istio_netpol.http.worker import LoopWorker
 from istio_netpol.server.listening import url_of
 from istio_netpol.server.logs import GunicornLogger
 from istio_netpol.server.tls import ServingCertificate
-from istio_netpol.server.worker import WebhookWorker
-
-THREADS = 256
-"""Far more than cores, and more than the reviews that the API server sends for one tenant at a time (its
-priorities give a user's requests a part of 600 places): each holds a thread while it waits for the turn of
-its namespace. They are started as they are needed."""
-
-KEEP_ALIVE_SECONDS = 100
-"""Longer than the API server keeps an idle connection (90 s, Go's http.DefaultTransport). Were it shorter,
-a connection could close under a review that is just being sent, and a POST is not sent again."""
 
 GRACEFUL_SECONDS = 25
 """Under the 30 s that Kubernetes gives a pod to end."""
@@ -37,12 +30,12 @@ and the root file system may be read-only."""
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The socket to serve on, and with which certificate files."""
+    """The socket to serve on, with which certificate, how much of clients is borne, and who counts it."""
 
     listener: socket.socket
     certificate: ServingCertificate
-    certificate_file: str
-    key_file: str
+    limits: Limits
+    refusals: Refusals
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]
@@ -55,7 +48,9 @@ class WebhookServer(BaseApplication):  # type: ignore[misc]
     """Serves what `make` returns. `make` is called in the worker process, where threads may be started."""
 
     def __init__(self, endpoint: Endpoint, make: Callable[[], Flask]) -> None:
-        self._endpoint = endpoint
+        self.limits = endpoint.limits
+        self.refusals = endpoint.refusals
+        self.context = endpoint.certificate.context
         self._make = make
         # From here on the socket is gunicorn's to close.
         self._url = url_of("https", endpoint.listener)
@@ -76,19 +71,12 @@ class WebhookServer(BaseApplication):  # type: ignore[misc]
         return self._make()
 
     def _settings(self) -> dict[str, Any]:
-        endpoint = self._endpoint
         return {
             "bind": [self._bind],
             "workers": 1,
-            "worker_class": WebhookWorker,
+            "worker_class": LoopWorker,
             "worker_tmp_dir": MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK | os.X_OK) else None,
-            "threads": THREADS,
-            "keepalive": KEEP_ALIVE_SECONDS,
             "graceful_timeout": GRACEFUL_SECONDS,
-            "certfile": endpoint.certificate_file,
-            "keyfile": endpoint.key_file,
-            "ssl_context": lambda config, default: endpoint.certificate.context(),
-            "do_handshake_on_connect": False,
             "logger_class": GunicornLogger,
             "control_socket_disable": True,
             "when_ready": self._tell,

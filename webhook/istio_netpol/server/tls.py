@@ -1,76 +1,19 @@
-"""TLS for the webhook: one cached context, renewed when the files change, and an end to slow clients."""
+"""TLS for the webhook: one cached context, renewed when the files change."""
 
 from __future__ import annotations
 
-import errno
 import os
 import ssl
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from istio_netpol.certs.serving_pair import validity_of
 from istio_netpol.errors import SettingsError
 
-REQUEST_SECONDS = 10.0
-"""How long a client may take for a handshake, and for sending a request: as long as the API server waits
-for a webhook by default (`timeoutSeconds`, Kubernetes 1.36)."""
-
 Stamp = tuple[tuple[int, int, int], ...]
-
-
-class ImpatientSocket(ssl.SSLSocket):
-    """A server socket whose client must have sent its request within `REQUEST_SECONDS`.
-
-    gunicorn's threads read a request with blocking calls, so a client that sends a byte now and then would
-    keep a thread for ever. The server makes the socket blocking before each request: then the time starts.
-    A shorter timeout that is set later holds too.
-    """
-
-    _deadline: float
-
-    def setblocking(self, flag: bool) -> None:
-        """Starts the time of a request, or waits for the next one."""
-        self._deadline = time.monotonic() + REQUEST_SECONDS
-        super().settimeout(REQUEST_SECONDS if flag else 0.0)
-
-    def do_handshake(self, block: bool = False) -> None:
-        """The handshake, within the time of a request."""
-        self.setblocking(True)
-        try:
-            super().do_handshake(block)
-        except TimeoutError as error:
-            raise _gave_up() from error
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """What has come, within what is left of the time."""
-        allowed = self.gettimeout()
-        if allowed == 0.0:
-            return super().recv(buflen, flags)
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise _gave_up()
-        self.settimeout(left if allowed is None else min(left, allowed))
-        try:
-            return super().recv(buflen, flags)
-        except TimeoutError as error:
-            raise _gave_up() from error
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """The answer, for which the client has as much time again."""
-        self.settimeout(REQUEST_SECONDS)
-        try:
-            super().sendall(data, flags)
-        except TimeoutError as error:
-            raise _gave_up() from error
-
-
-def _gave_up() -> ConnectionResetError:
-    return ConnectionResetError(errno.ECONNRESET, "the client was too slow")
 
 
 class ServingCertificate:
@@ -126,7 +69,9 @@ class ServingCertificate:
         validity = validity_of(self._certificate, self._key, datetime.now(UTC))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.sslsocket_class = ImpatientSocket
+        # A client could have a handshake made again and again (TLS 1.2), and tickets that no API server uses.
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.num_tickets = 0
         try:
             # With a password at hand openssl never asks the terminal for one.
             context.load_cert_chain(self._certificate, self._key, password="")

@@ -1,0 +1,87 @@
+"""HTTP without a socket: what is taken for a request, what is refused, and in how many steps."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+
+from istio_netpol.http.exchange import MOST_EVENTS, Exchange
+from istio_netpol.http.message import Answer, RefusedError, Request
+
+POST = b"POST /validate?timeout=10s HTTP/1.1\r\nHost: a\r\n"
+LIMIT = 1000
+
+
+def received(exchange: Exchange, *pieces: bytes) -> Request | None:
+    """What comes of several pieces, each looked at until nothing more can be done with it."""
+    request = None
+    for piece in pieces:
+        request = exchange.receive(piece)
+        while exchange.has_more:
+            request = exchange.receive(b"")
+    return request
+
+
+def test_byte_by_byte() -> None:
+    """However it is cut, it is the same request."""
+    whole = POST + b"Content-Length: 4\r\n\r\nbody"
+    by_bytes = received(Exchange(LIMIT), *(bytes([byte]) for byte in whole))
+    assert by_bytes == received(Exchange(LIMIT), whole)
+    assert by_bytes is not None
+    assert (by_bytes.method, by_bytes.target, by_bytes.body) == ("POST", "/validate?timeout=10s", b"body")
+
+
+def test_small_chunks_are_taken_in_turns() -> None:
+    """A body in a thousand chunks does not take the loop for itself."""
+    exchange = Exchange(LIMIT)
+    assert exchange.receive(POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 900) is None
+    assert exchange.has_more
+    assert exchange.held <= MOST_EVENTS
+    assert received(exchange, b"0\r\n\r\n") == received(
+        Exchange(LIMIT), POST + b"Transfer-Encoding: chunked\r\n\r\n384\r\n" + b"x" * 900 + b"\r\n0\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /" + b"a" * 9000, HTTPStatus.REQUEST_URI_TOO_LONG),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 40_000, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
+        (b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 10_000, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
+        (POST + b"Content-Length: 1001\r\n\r\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+        (
+            POST + b"Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + b"a" * 1001,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 100_000, HTTPStatus.BAD_REQUEST),
+        (POST + b"Expect: the-unexpected\r\n\r\n", HTTPStatus.EXPECTATION_FAILED),
+        (b"\r\n\r\n", HTTPStatus.BAD_REQUEST),
+    ],
+    ids=["line", "field", "fields", "body", "chunk", "chunk-size", "expect", "empty"],
+)
+def test_refused_as_soon_as_it_is_too_much(sent: bytes, status: HTTPStatus) -> None:
+    """Without waiting for an end that need not come."""
+    with pytest.raises(RefusedError) as refused:
+        received(Exchange(LIMIT), sent)
+    assert refused.value.status in {status, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE}
+    assert refused.value.as_bytes().startswith(b"HTTP/1.1 4")
+
+
+def test_answers_and_what_becomes_of_the_connection() -> None:
+    """Kept for HTTP/1.1, unless either side says otherwise."""
+    answer = Answer(200, [("Content-Length", "2")], b"ok")
+
+    def kept(request: bytes) -> bool:
+        exchange = Exchange(LIMIT)
+        assert received(exchange, request) is not None
+        is_kept = exchange.is_kept
+        sent = exchange.answer(answer, keep=is_kept)
+        assert sent.endswith(b"\r\n\r\nok")
+        assert (b"connection: close" in sent.lower()) != is_kept
+        return is_kept
+
+    assert kept(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert not kept(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert not kept(b"GET / HTTP/1.0\r\n\r\n")
+    assert not kept(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n")

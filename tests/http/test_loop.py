@@ -1,0 +1,105 @@
+"""Threads are shared out: whoever holds some, others and the probes get theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.http.serving import Served, serving
+
+from istio_netpol.http.answering import RESERVED, STRANGERS_HOLD
+from istio_netpol.http.limits import Limits
+
+THREADS = RESERVED + STRANGERS_HOLD + 4
+"""Of which a client that is known holds four more than one that is not."""
+
+
+class Application:
+    """`/wait` answers when the test says so, `/fail` raises, all else answers at once what it was sent."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/wait":
+            self.released.wait(20)
+        if environ["PATH_INFO"] == "/fail":
+            raise ValueError("as asked for")
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@pytest.fixture
+def served(application: Application, tmp_path: Path) -> Iterator[Served]:
+    with serving(application, tmp_path, Limits(threads=THREADS, request_seconds=8)) as served:
+        yield served
+        application.released.set()
+
+
+@contextlib.contextmanager
+def asking(served: Served, count: int, path: str, source: str) -> Iterator[list[tuple[int, bytes]]]:
+    """So many requests at once; their answers are there when the block has ended."""
+    answers: list[tuple[int, bytes]] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(served.ask("POST", path, source, b"x")))
+        for _ in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    yield answers
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_no_client_holds_all_threads(served: Served, application: Application, is_known: bool) -> None:
+    """Reviews that wait hold up their own client's, and nobody else's; probes of the same address go by
+    another way."""
+    if is_known:
+        assert served.ask("POST", "/", "127.0.0.2", b"known") == (200, b"known")
+    with asking(served, (THREADS + 20), "/wait", "127.0.0.2") as answers:
+        started = time.monotonic()
+        assert served.ask("POST", "/", "127.0.0.3", b"other") == (200, b"other")
+        assert served.ask("GET", "/healthz", "127.0.0.2") == (200, b"")
+        assert time.monotonic() - started < 2
+        assert answers == []
+        application.released.set()
+    assert answers == [(200, b"x")] * (THREADS + 20)
+
+
+def test_what_waits_too_long_for_a_thread_is_told(served: Served, application: Application) -> None:
+    """A request that no thread takes in time gets 503; those that a thread has are answered."""
+    with asking(served, STRANGERS_HOLD + 4, "/wait", "127.0.0.2") as answers:
+        time.sleep(9)
+        assert [status for status, _ in answers] == [503] * 4
+        application.released.set()
+    assert sorted(status for status, _ in answers) == [200] * STRANGERS_HOLD + [503] * 4
+
+
+def test_an_application_that_fails_gets_500(served: Served) -> None:
+    """And goes on serving."""
+    assert served.ask("POST", "/fail", body=b"x") == (500, b"")
+    assert served.ask("POST", "/", body=b"x") == (200, b"x")
+
+
+def test_two_requests_at_once(served: Served) -> None:
+    """A client that does not wait for its answer gets it, and the connection ends: it may ask again."""
+    with served.open() as stream:
+        stream.sendall(2 * b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        received = b""
+        while piece := stream.recv(65536):
+            received += piece
+    assert received.count(b"HTTP/1.1 200 ") == 1
+    assert b"Connection: close" in received

@@ -1,0 +1,1 @@
+"""HTTPS for one application whose clients may be hostile: no client holds up another."""
