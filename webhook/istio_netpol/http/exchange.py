@@ -7,11 +7,15 @@ from http import HTTPStatus
 
 import h11
 
+from istio_netpol.http.chunk_framing import ChunkFraming
 from istio_netpol.http.message import Answer, RefusedError, Request
 from istio_netpol.http.request_head import take_head
 
 MOST_EVENTS = 64
 """Taken from the parser in one turn: a client may send a body in chunks of a single byte."""
+
+FED_AT_ONCE = 1024
+"""Bytes of a chunked body that are parsed in one go."""
 
 _VERSIONS = (b"1.0", b"1.1")
 
@@ -24,6 +28,8 @@ class Exchange:
         self._http = h11.Connection(h11.SERVER)
         self._head = bytearray()
         self._event: h11.Request | None = None
+        self._framing: ChunkFraming | None = None
+        self._pending = bytearray()
         self._body = bytearray()
         self.has_more = False
         """Whether the last call of `receive` left something for the next one."""
@@ -36,12 +42,13 @@ class Exchange:
     @property
     def held(self) -> int:
         """Bytes of the request that is not complete yet."""
-        return len(self._head) + len(self._body)
+        return len(self._head) + len(self._pending) + len(self._body)
 
     @property
     def is_kept(self) -> bool:
         """Whether the connection goes on after this request."""
-        return self._http.their_state is h11.DONE and not self._http.trailing_data[0]
+        has_next = self._pending or self._http.trailing_data[0]
+        return self._http.their_state is h11.DONE and not has_next
 
     def receive(self, data: bytes) -> Request | None:
         """The request, once all of it is here. Raises RefusedError for what is refused."""
@@ -80,26 +87,29 @@ class Exchange:
     def start_next(self) -> None:
         """Makes ready for the next request of a connection that is kept."""
         self._http.start_next_cycle()
-        self._event = None
+        self._event = self._framing = None
 
     def _receive(self, data: bytes) -> Request | None:
         if self._event is None:
             searched = len(self._head)
             self._head += data
-            if not take_head(self._head, searched):
+            end = take_head(self._head, searched)
+            if not end:
                 return None
-            data = bytes(self._head)
+            self._http.receive_data(bytes(self._head[:end]))
+            data = bytes(self._head[end:])
             self._head.clear()
-        if data:
-            self._http.receive_data(data)
+        self._pending += data
         return self._parse()
 
     def _parse(self) -> Request | None:
         for _ in range(MOST_EVENTS):
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                return None
-            if isinstance(event, h11.Request):
+                if not self._pending:
+                    return None
+                self._feed()
+            elif isinstance(event, h11.Request):
                 self._begin(event)
             elif isinstance(event, h11.Data):
                 self._body += event.data
@@ -108,6 +118,15 @@ class Exchange:
                 return self._whole()
         self.has_more = True
         return None
+
+    def _feed(self) -> None:
+        """Gives the parser what comes next; of a chunked body, so little that few chunks are in it."""
+        size = FED_AT_ONCE if self._framing else len(self._pending)
+        piece = bytes(self._pending[:size])
+        del self._pending[:size]
+        if self._framing:
+            self._framing.check(piece)
+        self._http.receive_data(piece)
 
     def _begin(self, event: h11.Request) -> None:
         self._event = event
@@ -118,6 +137,8 @@ class Exchange:
             raise RefusedError.malformed("it gives the length of its body twice")
         if names.get(b"expect", b"100-continue").lower() != b"100-continue":
             raise RefusedError.malformed("it expects something unknown", HTTPStatus.EXPECTATION_FAILED)
+        if b"transfer-encoding" in names:
+            self._framing = ChunkFraming()
         self._refuse_large(int(names.get(b"content-length", b"0")))
 
     def _refuse_large(self, size: int) -> None:
