@@ -20,6 +20,7 @@ from istio_netpol.controller.owned import LabelledPolicies
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.objects import Received
 from istio_netpol.kube.reflector import Reflector, Scope
 
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
@@ -125,3 +126,42 @@ def test_a_list_that_never_ends_is_given_up(pages: str, tmp_path: Path) -> None:
     assert heard.lists == 0
     with server.connected(tmp_path) as found, pytest.raises(ApiError, match="does not end"):
         LabelledPolicies(found).read()
+
+
+class Clumsy(Heard):
+    """A sink that fails on the first thing that it is told of a kind."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self.left = {part: 1}
+
+    def _stumble(self, part: str) -> None:
+        if self.left.pop(part, 0):
+            raise ZeroDivisionError("as if we had miscalculated")
+
+    def replaced(self, scope: Scope, objects: list[Received]) -> None:
+        self._stumble("replaced")
+        super().replaced(scope, objects)
+
+    def heard(self, scope: Scope) -> None:
+        self._stumble("heard")
+        super().heard(scope)
+
+    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
+        self._stumble("changed")
+        super().changed(scope, stored, deleted=deleted)
+
+
+@pytest.mark.parametrize("part", ["replaced", "heard", "changed"])
+def test_an_error_of_whoever_is_told_ends_no_watch(part: str, tmp_path: Path) -> None:
+    """The kind is listed anew, and what could not be taken in comes again."""
+    pod = {"metadata": {"name": "web", "namespace": "shop", "resourceVersion": "2"}, "spec": {}}
+    heard = Clumsy(part)
+    with OddServer({"type": "ADDED", "object": pod}).connected(tmp_path) as found:
+        reflector = Reflector(found, Scope(PODS, "shop"), heard)
+        reflector.start()
+        heard.wait_for_pod("web")
+        reflector.stop()
+        reflector.join(30)
+    assert not heard.left
+    assert "an error inside istio-netpol; its log has the details" in heard.reasons
