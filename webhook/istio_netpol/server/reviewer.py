@@ -20,7 +20,7 @@ from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.server.expected import ExpectedPolicies
-from istio_netpol.server.turns import Turns, WaitingAside
+from istio_netpol.server.turnstile import Turnstile, WaitingAside
 from istio_netpol.state.contents import say_the_same
 
 LOOKUP_SECONDS = 0.5
@@ -70,7 +70,7 @@ class Reviewer:
         self._live = live
         self._cleared = Cleared()
         self._expected = ExpectedPolicies(clock)
-        self._turns = Turns(AT_ONCE, AT_ONCE_EACH)
+        self._turnstile = Turnstile(AT_ONCE, AT_ONCE_EACH)
 
     @property
     def is_ready(self) -> bool:
@@ -87,7 +87,7 @@ class Reviewer:
         request = parse(body)
         if isinstance(request, BadRequest):
             return Answer(request.status, b"", reason=request.reason)
-        with self._turns.turn(namespace_of(request)):
+        with self._turnstile.turn(namespace_of(request)):
             return self._answered(request, mutating=mutating, may_write=may_write)
 
     def _answered(self, request: Request, *, mutating: bool, may_write: bool) -> Answer:
@@ -95,7 +95,7 @@ class Reviewer:
         table = self._expected.table()
         if table is None:
             return Answer(503, b"", request, reason=NOT_READY)
-        resolver = Budget(WaitingAside(self._resolver, self._turns), LOOKUP_SECONDS)
+        resolver = Budget(WaitingAside(self._resolver, self._turnstile), LOOKUP_SECONDS)
         decision = decide(request, table, resolver, mutating=mutating, cleared=self._cleared)
         writing = decision.write if may_write else ()
         stored = self.store(writing, namespace_of(request)) if writing else ()
@@ -151,13 +151,13 @@ class Reviewer:
         """The policies that a few namespaces have at this moment, without those of which nobody can tell."""
         if self._live is None:
             return {}
-        with self._turns.aside():
+        with self._turnstile.aside():
             found = {namespace: self._live.read(namespace) for namespace in namespaces[:MOST_READS]}
         return {namespace: policies for namespace, policies in found.items() if policies is not None}
 
     def store(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Stores policies and counts the written ones as there at once; `asker` as in `PolicyStore`."""
-        with self._turns.aside():
+        with self._turnstile.aside():
             results = self._store.write(policies, asker)
         self._expected.add([each.policy for each in results if each.written])
         return results

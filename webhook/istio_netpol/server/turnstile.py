@@ -12,7 +12,7 @@ from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 from istio_netpol.shares import Shares
 
 
-class Turns:
+class Turnstile:
     """Lets so many threads at a time do their work, a few of them for each namespace; who waits is let in in
     turn by namespace, and within one in the order of coming. Every method may be called from any thread."""
 
@@ -74,9 +74,9 @@ class Turns:
 class WaitingAside:
     """Implements `Resolver` with another one; who waits for it holds no turn meanwhile."""
 
-    def __init__(self, resolver: Resolver, turns: Turns) -> None:
+    def __init__(self, resolver: Resolver, turnstile: Turnstile) -> None:
         self._resolver = resolver
-        self._turns = turns
+        self._turnstile = turnstile
 
     def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The other resolver's answer; never raises."""
@@ -84,7 +84,7 @@ class WaitingAside:
         is_fresh = known.status is ResolutionStatus.RESOLVED and not known.reason
         if is_fresh or seconds <= 0:
             return known
-        with self._turns.aside():
+        with self._turnstile.aside():
             return self._resolver.resolve(host, asker, seconds)
 
 

@@ -7,13 +7,13 @@ import time
 
 from tests.kube.following import wait_until
 
-from istio_netpol.server.turns import Turns
+from istio_netpol.server.turnstile import Turnstile
 
 
 class Workshop:
     """Threads that hold a turn until they are let go."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turnstile) -> None:
         self.turns = turns
         self.inside: list[str] = []
         self.order: list[str] = []
@@ -47,7 +47,7 @@ class Workshop:
 
 def test_a_namespace_gets_a_few_turns_at_a_time_and_another_one_its_own() -> None:
     """Twenty reviews of one namespace leave a place for the first of another one."""
-    shop = Workshop(Turns(8, 3))
+    shop = Workshop(Turnstile(8, 3))
     names = [f"team-a/{number}" for number in range(20)]
     for name in names:
         shop.come(name)
@@ -61,7 +61,7 @@ def test_a_namespace_gets_a_few_turns_at_a_time_and_another_one_its_own() -> Non
 
 def test_who_waits_is_let_in_in_turn() -> None:
     """Where all places are taken, the next ones go to the namespaces one after the other."""
-    shop = Workshop(Turns(1, 1))
+    shop = Workshop(Turnstile(1, 1))
     for name in ("team-a/0", "team-a/1", "team-a/2", "team-b/0", "team-b/1"):
         shop.come(name)
     for number, name in enumerate(("team-a/0", "team-a/1", "team-b/0", "team-a/2", "team-b/1")):
@@ -73,7 +73,7 @@ def test_who_waits_is_let_in_in_turn() -> None:
 
 def test_an_error_gives_the_turn_back() -> None:
     """A review that breaks keeps nobody out."""
-    turns = Turns(1, 1)
+    turns = Turnstile(1, 1)
     for _ in range(3):
         try:
             with turns.turn("team-a"):
@@ -87,7 +87,7 @@ def test_an_error_gives_the_turn_back() -> None:
 def test_who_waits_for_somebody_else_holds_no_turn() -> None:
     """While a review waits for DNS or the API server, the next one is worked out; then it takes its turn
     again."""
-    turns = Turns(1, 1)
+    turns = Turnstile(1, 1)
     seen: list[str] = []
     asked, answered = threading.Event(), threading.Event()
 
