@@ -9,12 +9,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.analysis import meshes as some
+from tests.istio import builders as mesh
+from tests.istio.outcomes import mesh_config
 from tests.values import address, block, deny_all, deployment, namespace, policy, port, rule
 
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, owners_of, plan
+from istio_netpol.model.mesh import ExtensionProvider, Telemetry
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -298,3 +301,21 @@ def test_policies_are_for_augmented_namespaces_and_select_isolated_pods_only() -
     need = needs(Snapshot.of(objects))
     assert {key[0] for key in need.needed} == {"ns-a", "ns-b"}
     assert {key[0] for key in need.wanted} == {"ns-a"}
+
+
+def test_what_one_namespace_asks_for_is_written_though_another_needs_it_too() -> None:
+    """A policy is named after why all need it that may; those whose namespace is augmented are not all."""
+    to_otel = ExtensionProvider("otel", "opentelemetry", "otel.observe.svc.cluster.local", 4317)
+    spans = Telemetry(
+        mesh.ref("telemetry.istio.io/v1", "Telemetry", "istio-system/all"),
+        tracing_providers=("otel",),
+        has_tracing=True,
+    )
+    web = replace(deployment("shop/web"), calls="observe/otel:4317")
+    shop = (namespace("shop", **{"istio-injection": "enabled"}), deny_all("shop"), web)
+    observe = (mesh.service("observe/otel", 4317), deployment("observe/otel"))
+    snapshot = Snapshot.of([*shop, *observe, mesh_config(to_otel), spans, *mesh.coredns(), mesh.istiod()])
+    table = FlowTable.of(snapshot, Settings())
+    need = upkeep(table, judge_of(table, Dns()), lambda name: name == "shop")
+    both = ["Deployment/shop/web", "Telemetry/istio-system/all"]
+    assert both in [_names(need.needed[key]) for key in need.wanted]

@@ -12,6 +12,7 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Opening, Reach, openings_of
+from istio_netpol.remedies.names import content_key
 from istio_netpol.remedies.policy_writer import PolicyWriter
 from istio_netpol.remedies.required_by import name_of
 
@@ -95,14 +96,18 @@ class _Ledger:
     def closed(self) -> Upkeep:
         """All of it. Nothing is asked for where a namespace is being deleted."""
         needed = {(each.namespace, each.name): each for each in self._needed.policies()}
-        wanted = {
-            (each.namespace, each.name)
-            for each in self._wanted.policies()
-            if not self._snapshot.namespace(each.namespace).terminating
-        }
+        contents = {content_key(policy): key for key, policy in needed.items()}
+        wanted = set()
+        for policy in self._wanted.policies():
+            if self._snapshot.namespace(policy.namespace).terminating:
+                continue
+            # Fewer objects may ask for it than need it, or for a part of it: then its name is another one.
+            key = contents.setdefault(content_key(policy), (policy.namespace, policy.name))
+            needed.setdefault(key, policy)
+            wanted.add(key)
         failed = self._needed.failed | self._wanted.failed
         objects = {
             name: ref if ref is not None and self._snapshot.names(ref) else None
             for name, ref in self._objects.items()
         }
-        return Upkeep(needed, frozenset(wanted & needed.keys()), frozenset(self.uncertain | failed), objects)
+        return Upkeep(needed, frozenset(wanted), frozenset(self.uncertain | failed), objects)

@@ -44,6 +44,11 @@ def is_named_after_content(policy: NetworkPolicy) -> bool:
     return policy.name.endswith(f"-{digest_of(policy)}")
 
 
+def content_key(policy: NetworkPolicy) -> tuple[str, str]:
+    """Equal for generated policies that do the same in one namespace, whatever they are called for."""
+    return (policy.namespace, "-".join(policy.name.split("-")[-_DIGITS // _GROUP :]))
+
+
 def has_earlier_name(policy: NetworkPolicy) -> bool:
     """Whether a generated policy has a name as versions before 128 bits gave them."""
     return _EARLIER_NAME.fullmatch(policy.name) is not None and _NAME.fullmatch(policy.name) is None
