@@ -27,6 +27,11 @@ class Served:
         self.refusals = Refusals()
         self._context = ssl.create_default_context(cafile=ca)
 
+    def count(self, reason: str) -> float:
+        """Connections that were refused for that reason."""
+        (counts,) = (metric for metric in self.refusals.collect() if metric.name.endswith("refused"))
+        return sum(sample.value for sample in counts.samples if sample.labels["reason"] == reason)
+
     def open(self, source: str = HOST) -> ssl.SSLSocket:
         """A TLS connection from a loopback address."""
         plain = socket.create_connection((HOST, self.port), 15, (source, 0))
