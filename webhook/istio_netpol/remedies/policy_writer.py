@@ -3,6 +3,7 @@ peers, with all ports at which these are alike."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,10 @@ Blocks = Callable[[AddressSet], AddressSet]
 """Merges the addresses of a host into as few blocks as the settings allow."""
 
 
+_Places = defaultdict[tuple[int, PolicyPeer | None], list[tuple[frozenset[Port], NetworkPolicy | Exception]]]
+"""The policies that open something to a peer, by the draft that asks for it, with their ports."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unmendable:
     """A side that no policy can open, and why: a clause that completes "… can't be allowed, because"."""
@@ -55,7 +60,7 @@ class PolicyWriter:
         self._per_namespace = per_namespace
         self._known = known or Known()
         self._drafts: dict[Hashable, Draft] = {}
-        self._places: dict[tuple[int, PolicyPeer | None, Port], NetworkPolicy | Exception] | None = None
+        self._places: _Places | None = None
         self.failed: set[str] = set()
         """The objects, as `required-by` names them, for which an error of our own left a policy unwritten."""
 
@@ -104,21 +109,22 @@ class PolicyWriter:
         Raises the error that left one of them unwritten."""
         if self._places is None:
             self._places = self._placed()
-        found = {
-            self._places[id(part.draft), peer, part.port] for part in parts for peer in part.peers or (None,)
-        }
-        for error in found:
-            if isinstance(error, Exception):
-                raise error
-        return _sorted(policy for policy in found if isinstance(policy, NetworkPolicy))
+        found: set[NetworkPolicy] = set()
+        for part in parts:
+            for peer in part.peers or (None,):
+                for ports, policy in self._places[id(part.draft), peer]:
+                    if part.port in ports:
+                        found.add(_intact(policy))
+        return _sorted(found)
 
-    def _placed(self) -> dict[tuple[int, PolicyPeer | None, Port], NetworkPolicy | Exception]:
-        """Which policy opens a port to a peer, by the draft that asks for it."""
-        found: dict[tuple[int, PolicyPeer | None, Port], NetworkPolicy | Exception] = {}
-        for content, uses in self._contents(self._drafts.values()).items():
-            policy = self._contained(content, uses)
-            for peer in content.peers or (None,):
-                found.update({(place, peer, port): policy for place in uses.drafts for port in content.ports})
+    def _placed(self) -> _Places:
+        contents = self._contents(self._drafts.values())
+        found: _Places = defaultdict(list)
+        for content, uses in contents.items():
+            place = (frozenset(content.ports), self._contained(content, uses))
+            for draft in uses.drafts:
+                for peer in content.peers or (None,):
+                    found[draft, peer].append(place)
         return found
 
     def _contents(self, drafts: Iterable[Draft]) -> dict[Content, Uses]:
@@ -217,6 +223,12 @@ class PolicyWriter:
         if workload.namespace == subject_namespace:
             return (PolicyPeer(pod_selector=selector),)
         return (PolicyPeer(pod_selector=selector, namespace_selector=namespace_named(workload.namespace)),)
+
+
+def _intact(policy: NetworkPolicy | Exception) -> NetworkPolicy:
+    if isinstance(policy, Exception):
+        raise policy
+    return policy
 
 
 def _needer(opening: Opening) -> str:
