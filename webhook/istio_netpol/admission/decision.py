@@ -78,6 +78,19 @@ def decide_validation(circumstances: Circumstances, impact: Impact) -> Decision:
     return Decision(False, text, causes, message.of_findings(rest), rules=rules, missed=tuple(missed))
 
 
+def decide_late(circumstances: Circumstances) -> Decision:
+    """Instead of a decision by what the object costs, where time ran out before that was known."""
+    sentence = (
+        f"{circumstances.described}: asks for too much to be judged in time; make several objects of it, or "
+        "raise limits.reviewSeconds and the timeout of the webhook"
+    )
+    rules = (str(Issue.NOT_JUDGED),)
+    if circumstances.mode is Mode.WARN or circumstances.controlled:
+        return Decision(warnings=message.refusals([sentence]), rules=rules)
+    text = message.one_line(sentence)
+    return Decision(False, text, (Cause(rules[0], text),), rules=rules)
+
+
 def _cause(finding: Finding) -> Cause:
     """A finding for programs; the field is one of the object under review, so other objects' have none."""
     field = "" if finding.rule is Issue.IMPACT else finding.field

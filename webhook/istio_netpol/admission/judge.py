@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from istio_netpol.admission.decision import (
     ADMITTED,
     Circumstances,
     Decision,
+    decide_late,
     decide_mutation,
     decide_validation,
 )
@@ -24,6 +26,7 @@ from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.failures import Undecoded
+from istio_netpol.model.limits import NO_DEADLINE, Deadline, OutOfTimeError
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode
@@ -55,10 +58,16 @@ class Change:
 
 
 def decide(
-    request: Request, table: FlowTable, resolver: Resolver, *, mutating: bool, cleared: Cleared | None = None
+    request: Request,
+    table: FlowTable,
+    resolver: Resolver,
+    *,
+    mutating: bool,
+    cleared: Cleared | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> Decision:
     """The decision on a request; what to write is the caller's to do. What is `cleared` is not worked out
-    again."""
+    again, and what is not worked out by the `deadline` is decided by the mode."""
     settings = table.settings.admission
     if not is_judged(request, settings):
         return ADMITTED
@@ -71,13 +80,20 @@ def decide(
         return ADMITTED if mutating else Decision(warnings=message.refusals(map(str, change.problems)))
     if _passes(request, change, table):
         return ADMITTED
-    impact = _impact(request, change, table, resolver, effective.mode, cleared or Cleared())
     circumstances = Circumstances(
         request.described, effective.mode, bool(request.dry_run), _is_spared(change, table)
     )
-    if mutating:
-        decision = _mutation(request, change, table, resolver, circumstances, impact)
-    else:
+
+    def review(put: tuple[Any, ...], cleared: Cleared) -> Impact:
+        judged = replace(change, put=put)
+        return _impact(request, judged, table, resolver, effective.mode, cleared, deadline)
+
+    try:
+        impact = review(change.put, cleared or Cleared())
+        decision = _mutation(request, change, table, circumstances, impact, review) if mutating else ADMITTED
+    except OutOfTimeError:
+        return ADMITTED if mutating else decide_late(circumstances)
+    if not mutating:
         decision = _remarked(decide_validation(circumstances, impact), effective.remark)
     admitted = _admitted(request, change) if decision.allowed and not mutating else ()
     return replace(decision, admitted=admitted, worked_out=impact is not KNOWN)
@@ -87,25 +103,28 @@ def _mutation(
     request: Request,
     change: Change,
     table: FlowTable,
-    resolver: Resolver,
     circumstances: Circumstances,
     impact: Impact,
+    review: Callable[[tuple[Any, ...], Cleared], Impact],
 ) -> Decision:
     """What to write, and which labels to add where that makes a policy needless."""
     labels: tuple[Label, ...] = ()
     if table.settings.admission.kyma_labels and len(change.put) == 1 and isinstance(change.put[0], Workload):
-
-        def review(workload: Workload) -> Impact:
-            other = replace(change, put=(workload,))
-            return _impact(request, other, table, resolver, circumstances.mode, Cleared())
-
-        labels, impact = labels_instead(request, change.put[0], impact, table, review)
+        labels, impact = labels_instead(
+            request, change.put[0], impact, table, lambda workload: review((workload,), Cleared())
+        )
     decision = decide_mutation(circumstances, impact)
     return replace(decision, labels=labels, warnings=(*message.labelled(labels), *decision.warnings))
 
 
 def _impact(
-    request: Request, change: Change, table: FlowTable, resolver: Resolver, mode: Mode, cleared: Cleared
+    request: Request,
+    change: Change,
+    table: FlowTable,
+    resolver: Resolver,
+    mode: Mode,
+    cleared: Cleared,
+    deadline: Deadline,
 ) -> Impact:
     """What the request costs. Where pods are not to start without their flows, it does not excuse new ones
     that others like them run without."""
@@ -122,6 +141,7 @@ def _impact(
         change.old,
         namespace_of(request),
         starting=is_kept_whole and request.operation == "CREATE",
+        deadline=deadline,
     )
     if impact == KNOWN and not asked.anything:
         cleared.add(pods, table)

@@ -15,6 +15,7 @@ from istio_netpol.istio.view.injected_pods import as_injected, with_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.limits import NO_DEADLINE, Deadline
 from istio_netpol.model.mesh import RequestAuthentication
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -47,19 +48,21 @@ def review_change(
     submitter: str = "",
     *,
     starting: bool = False,
+    deadline: Deadline = NO_DEADLINE,
 ) -> Impact:
     """Judges the flows that storing and deleting these decoded objects concerns, before against after.
 
     `old` are the objects as they are stored today, for the case that the table has not seen them yet.
     `submitter` is the namespace in whose name the change is made, and policies may be written. `starting`
     says that the pods of the change need their flows, whether or not pods like them lack them already.
+    Raises OutOfTimeError at the deadline.
     """
     unseen = [each for each in old if each.ref.key not in table.needs and not table.snapshot.holds(each)]
     before = table.with_objects(unseen) if unseen else table
     snapshot = _snapshot_after(before, put, remove)
     after = FlowJudge(snapshot, MeshView(snapshot, table.settings), gate_of(before, resolver))
     changed = (*put, *remove)
-    review = _Review(before, after, changed, submitter, starting)
+    review = _Review(before, after, changed, submitter, starting, deadline)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
     policies = review.writer.policies()
     keys = {each.ref.key for each in changed}
@@ -90,8 +93,15 @@ class _Review:
     """One change, seen from before and from after."""
 
     def __init__(
-        self, table: FlowTable, after: FlowJudge, changed: tuple[Any, ...], submitter: str, starting: bool
+        self,
+        table: FlowTable,
+        after: FlowJudge,
+        changed: tuple[Any, ...],
+        submitter: str,
+        starting: bool,
+        deadline: Deadline,
     ) -> None:
+        self._deadline = deadline
         self._starting = starting
         self._table = table
         self._snapshot = after.snapshot
@@ -115,10 +125,12 @@ class _Review:
             return
         self._count_hosts(needed.values())
         for key, flow in needed.items():
+            self._deadline.check()
             if self._after.is_plainly_allowed(flow):
                 continue
             if self._is_of_a_start(flow) or not self._was_denied(known.get(key)):
                 self.writer.take(flow)
+        self._deadline.check()
         for finding in unnamed + self.writer.findings():
             is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in self._own
             yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
@@ -159,6 +171,7 @@ class _Review:
             if flow.object.key not in recomputed:
                 known[flow.key] = needed[flow.key] = flow
         for key in sorted(recomputed):
+            self._deadline.check()
             before = table.needs.get(key, NOTHING)
             known.update((flow.key, flow) for flow in before.flows)
             told = {(finding.rule, finding.message) for finding in before.findings}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import structlog
@@ -22,6 +23,14 @@ ANYBODY = ReviewProof()
 """No proof is demanded: for a listener that only this machine reaches."""
 
 Log = structlog.stdlib.BoundLogger
+
+
+def waited_for(timeout: str) -> float | None:
+    """How many seconds the API server waits, as it says in the parameter `timeout` of the webhook's URL, a Go
+    duration of whole seconds, 30 at most (`Request.URL` in client-go's rest/request.go); None where nobody
+    says."""
+    found = re.fullmatch(r"([1-9][0-9]?)s", timeout, re.ASCII)
+    return float(found[1]) if found else None
 
 
 def create_app(
@@ -46,7 +55,10 @@ def create_app(
             return _error(415, f"the content encoding is {coding}; send the JSON as it is")
         started = time.perf_counter()
         answer = reviewer.review(
-            request.get_data(cache=False), mutating=right.door is Door.MUTATE, may_write=right.may_write
+            request.get_data(cache=False),
+            mutating=right.door is Door.MUTATE,
+            may_write=right.may_write,
+            seconds=waited_for(request.args.get("timeout", "")),
         )
         metrics.reviewed(webhook, answer, time.perf_counter() - started)
         if answer.decision is None:

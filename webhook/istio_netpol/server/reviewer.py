@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from istio_netpol.admission import message
 from istio_netpol.admission.cleared import Cleared
@@ -16,6 +17,7 @@ from istio_netpol.admission.scope import namespace_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
+from istio_netpol.model.limits import Deadline
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
@@ -48,6 +50,12 @@ class Answer:
     reason: str = ""
 
 
+Judge = Callable[..., Decision]
+"""What decides on the request of one review by a table: `decide` with everything else given."""
+
+ANSWER_SECONDS = 0.5
+"""How long before the API server stops waiting an answer has to be under way."""
+
 Found = dict[str, tuple[NetworkPolicy, ...]]
 """Policies by namespace."""
 
@@ -68,6 +76,7 @@ class Reviewer:
         self._store = store
         self._resolver = resolver
         self._live = live
+        self._clock = clock
         self._cleared = Cleared()
         self._expected = ExpectedPolicies(clock)
         self._turnstile = Turnstile(AT_ONCE, AT_ONCE_EACH)
@@ -81,26 +90,33 @@ class Reviewer:
         """Goes by a new table from now on, with what was just written and is not in it yet."""
         self._expected.take(table)
 
-    def review(self, body: bytes, *, mutating: bool, may_write: bool = True) -> Answer:
+    def review(
+        self, body: bytes, *, mutating: bool, may_write: bool = True, seconds: float | None = None
+    ) -> Answer:
         """The answer to one review; a body that is no review gets an error instead. Where it `may_write`
-        nothing, missing policies are left to whoever may."""
+        nothing, missing policies are left to whoever may. `seconds` is how long the answer is waited for."""
+        started = self._clock()
         request = parse(body)
         if isinstance(request, BadRequest):
             return Answer(request.status, b"", reason=request.reason)
         with self._turnstile.turn(namespace_of(request)):
-            return self._answered(request, mutating=mutating, may_write=may_write)
+            return self._answered(request, started, seconds, mutating=mutating, may_write=may_write)
 
-    def _answered(self, request: Request, *, mutating: bool, may_write: bool) -> Answer:
+    def _answered(
+        self, request: Request, started: float, seconds: float | None, *, mutating: bool, may_write: bool
+    ) -> Answer:
         """The answer to a request whose turn it is."""
         table = self._expected.table()
         if table is None:
             return Answer(503, b"", request, reason=NOT_READY)
         resolver = Budget(WaitingAside(self._resolver, self._turnstile), LOOKUP_SECONDS)
-        decision = decide(request, table, resolver, mutating=mutating, cleared=self._cleared)
+        ends = started + _time_left(table, seconds)
+        judge = partial(decide, request, resolver=resolver, deadline=Deadline(lambda: self._clock() > ends))
+        decision = judge(table, mutating=mutating, cleared=self._cleared)
         writing = decision.write if may_write else ()
         stored = self.store(writing, namespace_of(request)) if writing else ()
         if not decision.allowed and decision.missed:
-            decision, stored = self._decided_anew(request, decision, table, resolver, may_write=may_write)
+            decision, stored = self._decided_anew(request, decision, table, judge, may_write=may_write)
         if self._live is None and may_write:
             # A folder has nobody else to ask. Where an API server tells before each denial what is stored,
             # a policy that it was only about to store is not believed in.
@@ -114,35 +130,35 @@ class Reviewer:
         return Answer(200, encoded, request, decision, stored)
 
     def _decided_anew(
-        self, request: Request, denial: Decision, table: FlowTable, resolver: Resolver, *, may_write: bool
+        self, request: Request, denial: Decision, table: FlowTable, judge: Judge, *, may_write: bool
     ) -> tuple[Decision, tuple[StoreResult, ...]]:
         """A denial once more, by what is stored at this moment and what can be added now: in mode augment,
         what became known since `/mutate` was asked needs policies that nobody has written."""
         found = self._read(denial.missed)
         fresh = _with_policies(table, found) or table
-        missing = decide(request, fresh, resolver, mutating=True).write
+        missing = judge(fresh, mutating=True).write
         if missing and not may_write:
-            return self._excused(request, denial, fresh, found, resolver), ()
+            return self._excused(request, denial, fresh, found, judge), ()
         stored = self.store(missing, namespace_of(request)) if missing else ()
         if fresh is table and not stored:
             return denial, ()
         written = [each.policy for each in stored if each.written]
-        return decide(request, fresh.with_objects(written), resolver, mutating=False), stored
+        return judge(fresh.with_objects(written), mutating=False), stored
 
     def _excused(
-        self, request: Request, denial: Decision, fresh: FlowTable, found: Found, resolver: Resolver
+        self, request: Request, denial: Decision, fresh: FlowTable, found: Found, judge: Judge
     ) -> Decision:
         """A denial in mode augment once more, where nothing is written on the review's word: what only became
         known after `/mutate` was asked refuses nobody, and is added once the object is stored. What was known
         before was not written for a reason."""
-        decision = decide(request, fresh, resolver, mutating=False)
+        decision = judge(fresh, mutating=False)
         earlier = self._expected.earlier()
         if decision.allowed or earlier is None:
             return decision
         ours = [
             each for policies in found.values() for each in policies if each.labels.get(MANAGED_BY) == OWNER
         ]
-        before = decide(request, earlier.with_objects(ours), resolver, mutating=False)
+        before = judge(earlier.with_objects(ours), mutating=False)
         if not before.allowed:
             return decision
         return replace(before, warnings=message.refusals([NEWS, *before.warnings]), rules=decision.rules)
@@ -173,6 +189,12 @@ def _with_policies(table: FlowTable, found: Found) -> FlowTable | None:
         put += [each for each in policies if not say_the_same(known.pop(each.name, None), each)]
         remove += known.values()
     return table.with_changes(put, remove) if put or remove else None
+
+
+def _time_left(table: FlowTable, seconds: float | None) -> float:
+    """For how many seconds a review may be worked on."""
+    most = float(table.settings.limits.review_seconds)
+    return most if seconds is None else min(most, max(0.0, seconds - ANSWER_SECONDS))
 
 
 def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:
