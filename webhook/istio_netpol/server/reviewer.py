@@ -29,10 +29,10 @@ LOOKUP_SECONDS = 0.5
 """How long one review waits for DNS in all: ten times what a good answer takes, and a tenth of what the API
 server allows the chart's webhooks. What comes later is known to the next review, and to the controller."""
 
-AT_ONCE, AT_ONCE_EACH = 8, 2
+AT_ONCE, AT_ONCE_EACH = 4, 1
 """How many reviews are worked out at a time, in all and of one namespace; those that wait for DNS or the API
 server don't count. The namespaces take turns: one whose reviews come by the hundred makes its own wait for
-each other."""
+each other. More at a time would not be faster, since the interpreter runs one thread at a time."""
 
 MOST_READS = 4
 """In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""

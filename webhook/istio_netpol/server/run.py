@@ -44,8 +44,8 @@ from istio_netpol.server.tls import ServingCertificate
 from istio_netpol.server.watch import Watch
 from istio_netpol.state.source import SourceState
 
-SWITCH_SECONDS = 0.001
-"""For how long one thread may keep the others from running, a fifth of Python's default: a review that writes
+SWITCH_SECONDS = 0.0005
+"""For how long one thread may keep the others from running, a tenth of Python's default: a review that writes
 has to get its turn a dozen times, and beside busy threads waited for this long each time."""
 
 
