@@ -18,7 +18,7 @@ from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, owners_of, plan
 from istio_netpol.model.mesh import ExtensionProvider, Telemetry
-from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
+from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, PROVISIONAL_AT, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
@@ -53,6 +53,10 @@ def present(found: NetworkPolicy, **fields: Any) -> Present:
 
 def keys_at(*cidrs: str, name: str = "keys") -> NetworkPolicy:
     return generated(policy(f"ns-a/{name}", egress=[rule(*map(block, cidrs), port(443))]))
+
+
+def to_istiod(name: str) -> NetworkPolicy:
+    return generated(policy(f"ns-a/{name}", egress=[rule(port(15012))]))
 
 
 def needing(*policies: NetworkPolicy, uncertain: frozenset[str] = frozenset()) -> Upkeep:
@@ -319,3 +323,40 @@ def test_what_one_namespace_asks_for_is_written_though_another_needs_it_too() ->
     need = upkeep(table, judge_of(table, Dns()), lambda name: name == "shop")
     both = ["Deployment/shop/web", "Telemetry/istio-system/all"]
     assert both in [_names(need.needed[key]) for key in need.wanted]
+
+
+def test_what_was_written_for_an_object_that_is_not_stored_is_taken_back_soon() -> None:
+    """Addresses, too, if no object is there that may have come to others."""
+    soon = LIMITS.take_back_after_seconds
+    for expected in (to_istiod("cart"), keys_at("192.0.2.1/32")):
+        here = present(expected, provisional_at=NOW)
+        assert plan(needing(), [here], NOW, SETTINGS).actions == (Mark(here, NOW),)
+        marked = present(expected, provisional_at=NOW, unneeded_since=NOW)
+        waiting = plan(needing(), [marked], NOW + soon - 1, SETTINGS)
+        assert (waiting.actions, waiting.again_in) == ((), 1)
+        assert acts(plan(needing(), [marked], NOW + soon, SETTINGS)) == [Delete]
+
+
+def test_a_review_that_has_a_policy_written_again_begins_anew() -> None:
+    """Its object may be about to be stored. A clock that is ahead of ours delays nothing."""
+    soon = LIMITS.take_back_after_seconds
+    for at, expected in ((NOW, []), (NOW + 10 * soon, [Delete])):
+        again = present(to_istiod("cart"), provisional_at=at, unneeded_since=NOW - soon)
+        assert acts(plan(needing(), [again], NOW + 1, SETTINGS)) == expected
+
+
+def test_addresses_of_an_object_that_is_stored_stay_for_the_overlap() -> None:
+    """Between its review and now its host may have got others, while connections still use these."""
+    old = present(keys_at("192.0.2.1/32"), provisional_at=NOW, unneeded_since=NOW)
+    stored = replace(needing(), objects={"Deployment/ns-a/w0": None})
+    later = NOW + LIMITS.take_back_after_seconds
+    assert plan(stored, [old], later, SETTINGS).actions == ()
+    assert acts(plan(stored, [old], NOW + LIMITS.host_overlap_seconds, SETTINGS)) == [Delete]
+
+
+def test_what_is_needed_is_provisional_no_more() -> None:
+    """It is applied once without the mark, and has the usual grace period from then on."""
+    cart = to_istiod("cart")
+    (action,) = plan(needing(cart), [present(cart, provisional_at=NOW)], NOW, SETTINGS).actions
+    assert isinstance(action, Apply)
+    assert PROVISIONAL_AT not in action.policy.annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from tests.cluster.users import NOBODY
 from tests.kube.following import connection
 from tests.values import EGRESS, policy
 
+from istio_netpol.controller.execution import Execution
+from istio_netpol.controller.plan import Apply
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.own_names import MANAGED_BY, OWNER, REQUIRED_BY
+from istio_netpol.model.own_names import MANAGED_BY, OWNER, PROVISIONAL_AT, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 
 
@@ -57,8 +60,10 @@ def test_a_written_policy_is_stored_when_the_call_returns(
 def test_writing_again_adds_who_needs_it_and_changes_nothing_else(
     control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    """The same policy again leaves the object as it is; for another object it names both."""
-    store = ClusterStore(connection(control_plane, tmp_path))
+    """The same policy again leaves the object as it is; for another object it names both. Until its object
+    was seen stored, it says when a review last had it written."""
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    store = ClusterStore(connection(control_plane, tmp_path), lambda: now)
 
     def stored() -> Any:
         return control_plane.api().request("GET", path(namespace, "generated")).object
@@ -75,6 +80,21 @@ def test_writing_again_adds_who_needs_it_and_changes_nothing_else(
     again = stored()
     assert again["spec"] == first["spec"]
     assert again["metadata"]["annotations"] == {
+        REQUIRED_BY: f"Deployment/{namespace}/a, Deployment/{namespace}/b",
+        PROVISIONAL_AT: "2026-11-29T00:00:00+00:00",
+    }
+
+
+def test_a_policy_whose_object_was_seen_is_not_made_provisional_again(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """The controller applied it without the mark; a later review only adds who needs it."""
+    found = connection(control_plane, tmp_path)
+    seen = replace(generated(namespace), annotations={REQUIRED_BY: f"Deployment/{namespace}/a"})
+    Execution(found).carry_out(Apply(seen))
+    ClusterStore(found).write([replace(seen, annotations={REQUIRED_BY: f"Deployment/{namespace}/b"})])
+    stored = control_plane.api().request("GET", path(namespace, "generated")).object
+    assert stored["metadata"]["annotations"] == {
         REQUIRED_BY: f"Deployment/{namespace}/a, Deployment/{namespace}/b"
     }
 

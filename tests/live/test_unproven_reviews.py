@@ -83,7 +83,7 @@ def no_call_fails(live: Live, shop: Tenant, *webhooks: WebhookProcess) -> Iterat
     "path", ["/mutate", "/validate", f"/mutate/{'0' * 64}", f"/validate/{'0' * 64}", "/"]
 )
 def test_a_review_that_a_pod_posts_writes_nothing(live: Live, shop: Tenant, path: str) -> None:
-    """It is refused unread, and the kubelet's probes are not."""
+    """It is not judged, and the kubelet's probes are answered."""
     reply = live.webhook.request("POST", path, review(deployment("ghost", shop.namespace)))
     assert reply.status == 403
     assert "API server" in reply.json["error"]

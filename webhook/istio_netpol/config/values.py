@@ -142,6 +142,7 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "admission.trustedNamespaces": _namespace,
     "admission.maxRequestBytes": _between(64 * 1024, 64 * 1024 * 1024),
     "controller.collectAfterSeconds": _at_least_one,
+    "controller.takeBackAfterSeconds": _at_least_one,
     "controller.hostOverlapSeconds": _at_least_one,
     "controller.writesPerSecond": _at_least_one,
     "controller.staleAfterSeconds": _at_least_one,

@@ -18,7 +18,7 @@ from istio_netpol.kube.paging import pages_of
 from istio_netpol.kube.policy_store import NETWORK_POLICIES
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
-from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, UNNEEDED_SINCE
+from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, PROVISIONAL_AT, UNNEEDED_SINCE
 from istio_netpol.model.policies import NetworkPolicy
 
 
@@ -69,22 +69,30 @@ def present_of(manifest: dict[str, Any]) -> Present | None:
     if problems or not isinstance(policy, NetworkPolicy) or metadata.get("deletionTimestamp"):
         return None
     owners = metadata.get("ownerReferences") or ()
+    managed, annotations = metadata.get("managedFields") or (), metadata.get("annotations") or {}
+    is_provisional = _is_applied(managed, "annotations", PROVISIONAL_AT)
     return Present(
         policy=policy,
-        own=is_ours(metadata.get("managedFields") or ()),
+        own=is_ours(managed),
         uid=metadata["uid"],
         version=metadata["resourceVersion"],
         owners=frozenset((each["kind"], each["name"]) for each in owners),
-        unneeded_since=_seconds((metadata.get("annotations") or {}).get(UNNEEDED_SINCE)),
+        unneeded_since=_seconds(annotations.get(UNNEEDED_SINCE)),
+        provisional_at=_seconds(annotations.get(PROVISIONAL_AT)) if is_provisional else None,
     )
 
 
 def is_ours(managed_fields: Any) -> bool:
     """Whether our manager applied the label."""
+    return _is_applied(managed_fields, "labels", MANAGED_BY)
+
+
+def _is_applied(managed_fields: Any, kind: str, name: str) -> bool:
+    """Whether our manager applied a label or an annotation: nobody else wrote its value."""
     return any(
         entry.get("manager") == FIELD_MANAGER
         and entry.get("operation") == "Apply"
-        and f"f:{MANAGED_BY}" in entry.get("fieldsV1", {}).get("f:metadata", {}).get("f:labels", {})
+        and f"f:{name}" in entry.get("fieldsV1", {}).get("f:metadata", {}).get(f"f:{kind}", {})
         for entry in managed_fields
     )
 

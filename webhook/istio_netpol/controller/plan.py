@@ -28,7 +28,8 @@ class Present:
     """A policy that carries our label, as the API server holds it now.
 
     `own` says that we applied it (see `owned`); `owners` are the kinds and names in its ownerReferences;
-    `unneeded_since` is when it was first seen without a need, in seconds since 1970.
+    `unneeded_since` is when it was first seen without a need, and `provisional_at` when a review last had it
+    written whose object was not seen since, both in seconds since 1970.
     """
 
     policy: NetworkPolicy
@@ -37,6 +38,7 @@ class Present:
     version: str
     owners: frozenset[tuple[str, str]] = frozenset()
     unneeded_since: float | None = None
+    provisional_at: float | None = None
 
     @property
     def key(self) -> PolicyKey:
@@ -106,14 +108,14 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     surplus = _surplus((each for each in unneeded if each.key in closing), need, now, settings.hosts)
     stored = _stored_addresses(need, there) if closing else {}
     decided = [
-        _without_need(each, each.key in surplus, stored, now, settings.controller)
+        _without_need(each, each.key in surplus, stored, now, _grace(each, need, settings.controller))
         if each.key in closing
         else None
         for each in unneeded
     ]
     collecting = [action for action in decided if action is not None]
     waiting = [each for each, action in zip(unneeded, decided, strict=True) if not isinstance(action, Delete)]
-    ends = [(each.unneeded_since or now) + _grace(each.policy, settings.controller) - now for each in waiting]
+    ends = [_unneeded_since(each, now) + _grace(each, need, settings.controller) - now for each in waiting]
     # One that an uncertain object holds back is past its end: what makes the object certain is an event.
     again = min((seconds for seconds in ends if seconds > 0), default=float("inf"))
     return Plan(tuple(_in_turns(keeping, collecting, usage)), tuple(withheld), again)
@@ -175,6 +177,7 @@ def _is_same(here: Present, policy: NetworkPolicy, owners: tuple[ObjectRef, ...]
         and all(known.labels.get(name) == policy.labels.get(name) for name in OURS)
         and known.annotations.get(REQUIRED_BY) == policy.annotations.get(REQUIRED_BY)
         and here.owners >= {(owner.kind, owner.name) for owner in owners}
+        and here.provisional_at is None
     )
 
 
@@ -213,14 +216,13 @@ def _without_need(
     is_surplus: bool,
     stored: Mapping[_Pods, Sequence[NetworkPolicy]],
     now: float,
-    settings: ControllerSettings,
+    grace: int,
 ) -> Action | None:
     if is_surplus or _is_covered(here.policy, stored):
         return Delete(here)
-    since = here.unneeded_since
-    if since is None or since > now:
+    if here.unneeded_since is None or here.unneeded_since > now:
         return Mark(here, now)
-    return Delete(here) if now - since >= _grace(here.policy, settings) else None
+    return Delete(here) if now - _unneeded_since(here, now) >= grace else None
 
 
 def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: HostSettings) -> set[PolicyKey]:
@@ -245,10 +247,28 @@ def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: Ho
     return found
 
 
-def _grace(policy: NetworkPolicy, settings: ControllerSettings) -> int:
-    """How long a policy outlives its need; addresses outlive their last sighting."""
-    names_addresses = any(rule.addresses for rule in policy.egress)
-    return settings.host_overlap_seconds if names_addresses else settings.collect_after_seconds
+def _unneeded_since(here: Present, now: float) -> float:
+    """Since when a policy has no need, as far as anybody knows: a review that had it written again begins
+    anew, unless its clock is ahead of ours."""
+    times = (here.unneeded_since, here.provisional_at)
+    return max((time for time in times if time is not None and time <= now), default=now)
+
+
+def _grace(here: Present, need: Upkeep, settings: ControllerSettings) -> int:
+    """How long a policy outlives its need; addresses outlive their last sighting. What was written for an
+    object that is not there never had one. An object that is there may need other addresses than at its
+    review, by another answer of the DNS."""
+    names_addresses = any(rule.addresses for rule in here.policy.egress)
+    grace = settings.host_overlap_seconds if names_addresses else settings.collect_after_seconds
+    if here.provisional_at is None or (names_addresses and _has_object(here.policy, need)):
+        return grace
+    return min(grace, settings.take_back_after_seconds)
+
+
+def _has_object(policy: NetworkPolicy, need: Upkeep) -> bool:
+    """Whether an object that a policy was written for may be stored."""
+    needers = needers_of(policy)
+    return not needers.is_complete or any(name in need.objects for name in needers.names)
 
 
 def _stored_addresses(need: Upkeep, there: Mapping[PolicyKey, Present]) -> dict[_Pods, list[NetworkPolicy]]:

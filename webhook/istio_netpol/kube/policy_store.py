@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 import structlog
@@ -15,7 +16,7 @@ from istio_netpol.kube.objects import page_of, received, received_all
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.interfaces import StoreResult
-from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
+from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, PROVISIONAL_AT
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.remedies.required_by import needers_of, with_needers
 
@@ -27,21 +28,29 @@ LIVE_SECONDS = 1.0
 NOT_FOUND, CONFLICT = 404, 409
 
 
-class _Version(msgspec.Struct, frozen=True, rename="camel"):
+class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str
+    annotations: dict[str, str] | None = None
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """Which version of an object was read."""
+    """Which version of an object was read, and what is noted on it."""
 
-    metadata: _Version
+    metadata: _Metadata
 
 
 class ClusterStore:
-    """Implements `PolicyStore`. What somebody else made or changed is reported and left as it is."""
+    """Implements `PolicyStore`. What somebody else made or changed is reported and left as it is.
 
-    def __init__(self, connection: Connection) -> None:
+    What a review has written is for an object that may never be stored: a new policy says so, until the
+    controller has seen its object.
+    """
+
+    def __init__(
+        self, connection: Connection, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._connection = connection
+        self._clock = clock
 
     def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Applies each policy; once this returns, the API server has stored it. Its answer is the object as
@@ -64,7 +73,7 @@ class ClusterStore:
         """The policy as it is stored now, or why it is not."""
         path = NETWORK_POLICIES.path(policy.namespace, policy.name)
         present = self._present(path)
-        version = ""
+        version, is_provisional = "", present is None
         if present is not None:
             there = _policy_in(present)
             if there is None or there.labels.get(MANAGED_BY) != OWNER:
@@ -75,8 +84,15 @@ class ClusterStore:
                     "says: somebody changed it; delete it, or let the controller restore it"
                 )
             policy = with_needers(policy, needers_of(there))
-            version = msgspec.json.decode(present, type=_Head).metadata.resource_version
+            metadata = msgspec.json.decode(present, type=_Head).metadata
+            version, is_provisional = (
+                metadata.resource_version,
+                PROVISIONAL_AT in (metadata.annotations or {}),
+            )
         manifest = encode_policy(policy)
+        if is_provisional:
+            now = self._clock().isoformat(timespec="seconds")
+            manifest["metadata"].setdefault("annotations", {})[PROVISIONAL_AT] = now
         if version:
             # Whoever changes or deletes it between these two requests wins.
             manifest["metadata"]["resourceVersion"] = version

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from istio_netpol.model.own_names import PROVISIONAL_AT, UNNEEDED_SINCE
+
 _POD_SPECS = ("spec", "spec template spec", "spec jobTemplate spec template spec", "template spec")
 _CONTAINER_PATHS = tuple(
     f"{spec} {group}"
@@ -23,6 +25,8 @@ _CONTAINER_FIELDS = (
 SKIPPED = (
     "metadata managedFields",
     "metadata annotations kubectl.kubernetes.io/last-applied-configuration",
+    f"metadata annotations {PROVISIONAL_AT}",
+    f"metadata annotations {UNNEEDED_SINCE}",
     "stringData",
     "binaryData",
     *(f"{spec} volumes" for spec in _POD_SPECS),

@@ -22,6 +22,9 @@ REQUIRED_BY = "istio-netpol.io/required-by"
 UNNEEDED_SINCE = "istio-netpol.io/unneeded-since"
 """On a generated policy: when it was first seen without a need."""
 
+PROVISIONAL_AT = "istio-netpol.io/provisional-at"
+"""On a generated policy: when a review had it written, until its object is seen stored."""
+
 TRUSTED_SINCE = "istio-netpol.io/trusted-since"
 """On the Secret of the webhook's certificate: since when API servers trust its issuer."""
 

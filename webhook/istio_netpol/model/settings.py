@@ -198,6 +198,10 @@ class ControllerSettings:
     """How long a generated policy outlives its need. Longer than an object takes from its review to its
     storage."""
 
+    take_back_after_seconds: int = 30
+    """How long a policy that a review had written stays where its object is not stored: refused by others, by
+    a quota, or by the validating review."""
+
     host_overlap_seconds: int = 3600
     """How long addresses stay open after a host was last seen at them."""
 

@@ -48,7 +48,7 @@ def create_app(
         if isinstance(right, Unproven):
             metrics.unproven(right)
             unproven.refused(right, request.remote_addr or "")
-            return _error(403, f"this review proves not that the API server sent it: {REASONS[right]}")
+            return _error(403, f"nothing proves that the API server sent this review: {REASONS[right]}")
         if request.mimetype != JSON:
             return _error(415, f"the content type is {request.mimetype or 'missing'}; send {JSON}")
         if coding := request.headers.get("Content-Encoding", ""):

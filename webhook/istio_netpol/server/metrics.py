@@ -26,8 +26,8 @@ class Metrics:
         )
         self._unproven = Counter(
             "istio_netpol_unproven_reviews",
-            "Requests that were refused unread, since nothing showed that the API server sent them, by what "
-            "they lacked: path or certificate.",
+            "Requests that were not judged, since nothing proved that the API server sent them, by what they "
+            "lacked: path or certificate.",
             ("lacks",),
             registry=registry,
         )
