@@ -93,9 +93,10 @@ def _addresses() -> Manifest:
 def _gateway() -> Manifest:
     servers = [
         {"port": {"number": 1000 + n, "name": f"p-{n}", "protocol": "HTTP"}, "hosts": [f"h-{n}.example.com"]}
-        for n in range(500)
+        for n in range(12_000)
     ]
-    return _object("networking.istio.io/v1", "Gateway", {"selector": {"all": "yes"}, "servers": servers})
+    spec = {"selector": {"istio": "ingressgateway"}, "servers": servers}
+    return _object("networking.istio.io/v1", "Gateway", spec)
 
 
 def _ip_blocks() -> Manifest:
@@ -204,7 +205,7 @@ HEAVY = (
     Heavy("ServiceEntry with 5,000 endpoints", _endpoints),
     Heavy("ServiceEntry with 256 hosts and 256 ports", _hosts_and_ports),
     Heavy("ServiceEntry with 20,000 addresses", _addresses),
-    Heavy("Gateway with 500 servers", _gateway),
+    Heavy("Gateway with 12,000 servers", _gateway),
     Heavy("NetworkPolicy with 200 ipBlocks of 500 excepts", _ip_blocks),
     Heavy("Deployment with 12,000 calls", _calls),
     Heavy("AuthorizationPolicy with 1,000 ipBlocks", _sources),

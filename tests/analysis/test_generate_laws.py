@@ -32,11 +32,12 @@ from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.remedies.denied_sides import Reach, openings_of
+from istio_netpol.remedies.denied_sides import openings_of
 from istio_netpol.remedies.names import is_named_after_content
 from istio_netpol.remedies.policy_writer import PolicyWriter
 from istio_netpol.remedies.required_by import name_of, needers_of
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.authority import OPERATOR
 
 Probe = tuple[Protocol, int]
 SETTINGS = Settings()
@@ -244,12 +245,11 @@ def test_generated_policies_open_nothing_else(world: World) -> None:
 def unjoined(world: World) -> list[NetworkPolicy]:
     """A policy for each denied side by itself."""
     judge = judge_of(world.table, Answers())
-    reach = Reach(SETTINGS, tenant=False)
     found = []
     for flow in world.table.flows():
         judged = judge.resolved(flow)
         for opening in openings_of(judged) if isinstance(judged, Judged) else ():
-            if reach.may_open(judged.flow, opening.direction, opening.subject):
+            if OPERATOR.may_open(judged.flow, opening.direction):
                 writer = PolicyWriter(world.table.snapshot, judge.gate.blocks)
                 writer.add(opening)
                 found += writer.policies()

@@ -32,7 +32,7 @@ OVER = frozenset(
         "ServiceEntry with 5,000 endpoints",
         "ServiceEntry with 256 hosts and 256 ports",
         "ServiceEntry with 20,000 addresses",
-        "Gateway with 500 servers",
+        "Gateway with 12,000 servers",
         "Deployment with 12,000 calls",
         "AuthorizationPolicy with 1,000 ipBlocks",
         "AuthorizationPolicy with 150 ports",

@@ -10,6 +10,7 @@ from tests.values import address, deployment
 
 from istio_netpol.istio.rule import Rule
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.witness import agreed
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import RequiredFlow
@@ -136,7 +137,8 @@ def view(*objects: Any, settings: Settings | None = None) -> MeshView:
 
 
 def flows(rule: Rule, subject: Any, mesh: MeshView) -> list[RequiredFlow]:
-    return [each for each in rule.outcomes(subject, mesh) if isinstance(each, RequiredFlow)]
+    found = (agreed(outcome, mesh) for outcome in rule.outcomes(subject, mesh))
+    return [outcome for outcome in found if isinstance(outcome, RequiredFlow)]
 
 
 def findings(rule: Rule, subject: Any, mesh: MeshView) -> list[Finding]:

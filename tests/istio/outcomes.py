@@ -10,6 +10,7 @@ from tests.values import deployment, namespace
 
 from istio_netpol.istio.rule import Rule
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.witness import agreed
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AnyPeer, HostPeer, Peer, PodsPeer, RequiredFlow
@@ -39,7 +40,7 @@ def outcomes(
 ) -> list[RequiredFlow | Finding]:
     """Everything that the rule yields in a cluster of the subject and the others."""
     view = MeshView(Snapshot.of([subject, *others]), settings)
-    return list(rule.outcomes(subject, view))
+    return [agreed(outcome, view) for outcome in rule.outcomes(subject, view)]
 
 
 def flows(rule: Rule, subject: Any, *others: Any, settings: Settings = DEFAULTS) -> list[str]:

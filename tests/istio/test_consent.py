@@ -9,19 +9,46 @@ import pytest
 from tests.istio.builders import ref, service, view, virtual_service
 from tests.values import deployment
 
-from istio_netpol.istio.consent import consents
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.witness import MeshWitness
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import (
     AuthorizationPolicy,
     AuthorizationRule,
     AuthorizationSource,
     MeshConfig,
+    PortMatch,
     TargetRef,
 )
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
 from istio_netpol.model.settings import AdmissionSettings, Settings
+from istio_netpol.model.workloads import Workload
+from istio_netpol.trust.agreement import agreement_of
 
 CART = deployment("shop/cart")
 CLIENT = replace(deployment("rival/web"), service_account="web")
 RIVAL = virtual_service("rival/cart").ref
+
+
+def consents(
+    mesh: MeshView, requiring: ObjectRef, client: Workload | None, target: Workload, front: Service | None
+) -> bool:
+    """Whether the called side agrees to what an object asks for."""
+    source = PodsPeer(client) if client else AnyPeer()
+    home = (front.namespace,) if front else ()
+    asked = RequiredFlow(
+        FlowKind.WORKLOAD_TO_WORKLOAD,
+        requiring,
+        source,
+        PodsPeer(target),
+        Protocol.TCP,
+        8080,
+        "it asks",
+        via=Via(front, home),
+    )
+    return agreement_of(asked, MeshWitness(mesh)).ingress is not None
 
 
 def policy(*sources: AuthorizationSource, **changes: Any) -> AuthorizationPolicy:
@@ -171,7 +198,14 @@ def test_authorization_says_nothing_of_unknown_clients() -> None:
     assert not agreed(policy(SOURCE), client=None)
 
 
-def test_annotation_covers_unknown_clients_of_the_namespace() -> None:
-    """`rival/*` admits whatever rival's objects ask for."""
+def test_annotation_says_nothing_of_unknown_clients() -> None:
+    """Who connects from anywhere is not of a namespace."""
     called = replace(CART, called_by="rival/*")
-    assert consents(view(called), RIVAL, None, called, None)
+    assert not consents(view(called), RIVAL, None, called, None)
+
+
+def test_authorization_policy_agrees_to_its_ports_only() -> None:
+    """What it allows on one port is no word on another."""
+    for operation, expected in ((PortMatch(ports=(8080,)), True), (PortMatch(ports=(9090,)), False)):
+        rules = (AuthorizationRule((SOURCE,), operations=(operation,)),)
+        assert agreed(policy(rules=rules)) is expected

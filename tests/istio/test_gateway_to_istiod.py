@@ -72,8 +72,15 @@ def test_injected_sidecar_that_runs_is_no_gateway() -> None:
 def test_selected_pods_with_a_proxy_of_their_own_are_a_gateway() -> None:
     """Labels of one's own choice do, where a Gateway names them."""
     pods = replace(labelled("edge/gw", {"app": "gw"}), has_proxy=True)
-    assert len(flows(RULE, pods, view(pods, gateway("shop/public", app="gw"), istiod()))) == 1
-    assert flows(RULE, pods, view(pods, gateway("shop/public", app="other"), istiod())) == []
+    assert len(flows(RULE, pods, view(pods, gateway("edge/public", app="gw"), istiod()))) == 1
+    assert flows(RULE, pods, view(pods, gateway("edge/public", app="other"), istiod())) == []
+
+
+def test_gateway_of_a_stranger_makes_no_gateway_of_a_tenant_s_pods() -> None:
+    """Where administrators run a bare proxy, anybody's Gateway may be the one that names it."""
+    for home, found in (("edge", 0), ("istio-ingress", 1)):
+        pods = replace(labelled(f"{home}/gw", {"app": "gw"}), has_proxy=True)
+        assert len(flows(RULE, pods, view(pods, gateway("shop/public", app="gw"), istiod()))) == found
 
 
 @pytest.mark.parametrize(("home", "found"), [("edge/public", 1), ("shop/public", 0)])

@@ -26,6 +26,7 @@ from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, PodsPeer
+from istio_netpol.model.gateway_api import KubernetesGateway, Listener
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
@@ -86,9 +87,21 @@ def test_ambient_client_passes_the_waypoint_of_a_service() -> None:
 def test_namespace_chooses_the_waypoint_of_its_services() -> None:
     """The namespace's label holds for Services without one, which may opt out."""
     home = ambient("amb", **{"istio.io/use-waypoint": "way", "istio.io/use-waypoint-namespace": "infra"})
-    assert destinations("ambient", home, waypoint("infra/way")) == ["infra/way 15008"]
+    serving = open_waypoint("infra/way")
+    assert destinations("ambient", home, serving) == ["infra/way 15008"]
     opted_out = {"istio.io/use-waypoint": "none"}
-    assert destinations("ambient", home, waypoint("infra/way"), **opted_out) == ["amb/cart 15008"]
+    assert destinations("ambient", home, serving, **opted_out) == ["amb/cart 15008"]
+
+
+def test_waypoint_serves_the_namespaces_that_it_admits() -> None:
+    """A label chooses a waypoint of another namespace only where its listener's allowedRoutes let it in."""
+    home = ambient("amb", **{"istio.io/use-waypoint": "way", "istio.io/use-waypoint-namespace": "infra"})
+    assert destinations("ambient", home, waypoint("infra/way")) == ["amb/cart 15008"]
+
+
+def open_waypoint(key: str) -> KubernetesGateway:
+    """A waypoint that serves Services of every namespace."""
+    return replace(waypoint(key), listeners=(Listener("mesh", 15008, "HBONE", routes_from="All"),))
 
 
 def test_sidecars_and_gateways_pass_no_waypoint_by_default() -> None:
@@ -165,10 +178,11 @@ def test_waypoint_reaches_what_it_serves() -> None:
         service("side/cart", (80, 8080)),
         PODS["sidecar"],
     )
-    assert flows(RULE, waypoint("amb/way"), *objects) == [
+    assert flows(RULE, open_waypoint("amb/way"), *objects) == [
         "amb/way -> amb/cart TCP 15008",
         "amb/way -> plain/cart TCP 8080",
     ]
+    assert flows(RULE, waypoint("amb/way"), *objects) == ["amb/way -> amb/cart TCP 15008"]
     assert first_flow(RULE, waypoint("amb/way"), *objects).reason == (
         "waypoint way passes on what is sent to Service amb/cart"
     )

@@ -65,9 +65,9 @@ def test_entry_may_have_a_short_host() -> None:
 
 def test_exact_host_goes_before_wildcards() -> None:
     """The most specific pattern counts."""
-    exact = service_entry("a/exact", "api.eu.example.com")
-    near = service_entry("a/near", "*.eu.example.com")
-    far = service_entry("a/far", "*.example.com")
+    exact = service_entry("shop/exact", "api.eu.example.com")
+    near = service_entry("shop/near", "*.eu.example.com")
+    far = service_entry("shop/far", "*.example.com")
     mesh = view(far, near, exact)
     assert mesh.resolve_host("api.eu.example.com", "shop") is exact
     assert mesh.resolve_host("www.eu.example.com", "shop") is near
@@ -77,7 +77,7 @@ def test_exact_host_goes_before_wildcards() -> None:
 
 def test_wildcard_host_finds_its_own_entry() -> None:
     """A wildcard is a host like any other where it is asked for literally."""
-    entry = service_entry("a/wild", "*.example.com")
+    entry = service_entry("shop/wild", "*.example.com")
     assert view(entry).resolve_host("*.example.com", "shop") is entry
     assert view(entry).resolve_host("*.eu.example.com", "shop") is entry
 
@@ -86,7 +86,8 @@ def test_own_entry_goes_before_those_of_others() -> None:
     """Then the first namespace and name in alphabetical order."""
     own, first, second = (service_entry(key, "api.example.com") for key in ("shop/z", "alpha/b", "alpha/a"))
     assert view(first, second, own).resolve_host("api.example.com", "shop") is own
-    assert view(first, second, own).resolve_host("api.example.com", "web") is second
+    mesh = view(first, second, own)
+    assert mesh.resolve_host("api.example.com", "web", authors=("alpha", "shop")) is second
 
 
 @pytest.mark.parametrize(
@@ -106,19 +107,30 @@ def test_entries_are_seen_where_they_are_exported(
 ) -> None:
     """exportTo names namespaces, `.` for the own one, `*` for all."""
     entry = service_entry("shop/api", "api.example.com", export_to=export_to)
-    assert (view(entry).resolve_host("api.example.com", namespace) is entry) is seen
+    found = view(entry).resolve_host("api.example.com", namespace, authors=("shop",))
+    assert (found is entry) is seen
+
+
+def test_entries_of_other_tenants_are_not_heeded() -> None:
+    """Proxies follow them; who calls the host has not asked for that. Administrators' are heeded."""
+    entry = service_entry("shop/api", "api.example.com")
+    assert view(entry).resolve_host("api.example.com", "web") is None
+    assert view(entry).unheeded_entry("api.example.com", "web") is entry
+    central = service_entry("istio-system/api", "api.example.com")
+    assert view(entry, central).resolve_host("api.example.com", "web") is central
+    assert view(entry).unheeded_entry("api.example.com", "shop") is None
 
 
 def test_lookup_is_noted() -> None:
     """A host that may be a Service counts as one, another as itself; an entry that is found counts too."""
-    entry = service_entry("a/api", "api.example.com")
+    entry = service_entry("shop/api", "api.example.com")
     mesh = view(entry).tracked()
     mesh.resolve_host("cart", "shop")
     mesh.resolve_host("api.example.com", "shop")
     assert mesh.uses == {
         ("Service", "shop", "cart"),
         ("Host", "", "api.example.com"),
-        ("ServiceEntry", "a", "api"),
+        ("ServiceEntry", "shop", "api"),
     }
 
 

@@ -6,17 +6,17 @@ import pytest
 from tests.istio.outcomes import mesh_config
 from tests.values import deployment
 
-from istio_netpol.istio.identities import (
+from istio_netpol.istio.authorized_clients import trust_domains
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.settings import Settings
+from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.identities import (
     has_two_wildcards,
     named_namespace,
     pattern_matches,
     principal_matches,
     service_account_matches,
-    trust_domains,
 )
-from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.settings import Settings
-from istio_netpol.state.snapshot import Snapshot
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,18 @@ def test_running_gateway_pods_are_used() -> None:
 
 def test_manually_deployed_gateway_is_found_by_its_hostname() -> None:
     """A Hostname address names the Service whose pods serve the Gateway."""
-    gateway = gateway_api_gateway("shop/gw", hostnames=("edge.infra.svc.cluster.local",))
-    others = (service("infra/edge"), deployment("infra/edge"), CART, CART_SERVICE)
-    assert flows(RULE, route(to_cart()), gateway, *others) == ["infra/edge -> shop/cart TCP 8080"]
+    gateway = gateway_api_gateway("shop/gw", hostnames=("edge.istio-ingress.svc.cluster.local",))
+    edge = replace(deployment("istio-ingress/edge"), has_proxy=True)
+    others = (service("istio-ingress/edge"), edge, CART, CART_SERVICE)
+    assert flows(RULE, route(to_cart()), gateway, *others) == ["istio-ingress/edge -> shop/cart TCP 8080"]
+
+
+@pytest.mark.parametrize("home", ["infra", "kube-system"])
+def test_hostname_makes_no_gateway_of_others_pods(home: str) -> None:
+    """Pods of other tenants, and of Kubernetes, serve no Gateway because it names their Service."""
+    gateway = gateway_api_gateway("shop/gw", hostnames=(f"edge.{home}.svc.cluster.local",))
+    edge = replace(deployment(f"{home}/edge"), has_proxy=True)
+    assert flows(RULE, route(to_cart()), gateway, service(f"{home}/edge"), edge, CART, CART_SERVICE) == []
 
 
 def test_flow_says_why_and_where() -> None:

@@ -16,7 +16,17 @@ ISTIOD = istiod()
 
 
 def kubernetes(*addresses: str, port: int = 6443) -> EndpointSlice:
-    return endpoints("default/kubernetes", *addresses, port=port, name="https")
+    found = endpoints("default/kubernetes", *addresses, port=port, name="https")
+    return replace(found, ref=replace(found.ref, name="kubernetes"))
+
+
+def test_other_slices_of_its_service_are_not_the_api_server() -> None:
+    """Whoever writes in `default` may add one; the API server keeps its own under its own name."""
+    forged = endpoints("default/kubernetes", "169.254.169.254", port=80, name="https")
+    mesh = view(ISTIOD, kubernetes("172.18.0.2"), forged)
+    assert told(RULE, ISTIOD, mesh) == [
+        "to-apiserver: Deployment istio-system/istiod -> 172.18.0.2/32 TCP 6443"
+    ]
 
 
 def test_endpoint_of_the_api_server_counts() -> None:

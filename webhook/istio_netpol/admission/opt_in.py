@@ -18,7 +18,6 @@ from istio_netpol.analysis.impact import Impact
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
-from istio_netpol.remedies.denied_sides import Reach
 
 KYMA_POLICIES = "kyma-project.io--"
 
@@ -99,8 +98,8 @@ def _has(found: Any, prefixes: tuple[str, ...]) -> bool:
 
 def _offered(table: FlowTable) -> Iterator[Label]:
     """The labels that Kyma's policies look for in peers, where only administrators write."""
-    reach, snapshot = Reach(table.settings, tenant=True), table.snapshot
-    for namespace in filter(reach.is_trusted, snapshot.namespace_names):
+    snapshot = table.snapshot
+    for namespace in sorted(table.view.trusted_namespaces.intersection(snapshot.namespace_names)):
         for policy in snapshot.of_type(NetworkPolicy, namespace):
             if policy.name.startswith(KYMA_POLICIES):
                 yield from _looked_for(policy)

@@ -9,7 +9,7 @@ from istio_netpol.analysis.flow_table import FlowTable, namespaces_of
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode
-from istio_netpol.remedies.denied_sides import Reach
+from istio_netpol.trust.authority import Authority
 
 
 def missing_policies(table: FlowTable, resolver: Resolver) -> tuple[NetworkPolicy, ...]:
@@ -17,8 +17,8 @@ def missing_policies(table: FlowTable, resolver: Resolver) -> tuple[NetworkPolic
     a namespace for flows to which it has agreed."""
     names = table.snapshot.namespace_names
     augmented = frozenset(name for name in names if _is_augmented(name, table))
-    reach = Reach(table.settings, tenant=True, asking=augmented, agreeing=augmented)
-    writer = FindingsWriter(judge_of(table, resolver), reach)
+    authority = Authority(augmented)
+    writer = FindingsWriter(judge_of(table, resolver), authority)
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         if not augmented.isdisjoint({flow.object.namespace, *namespaces_of(flow)}):
             writer.take(flow)

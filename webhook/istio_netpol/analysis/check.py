@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from istio_netpol.analysis import wording
@@ -18,10 +19,11 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.remedies.denied_sides import Reach, openings_of
+from istio_netpol.remedies.denied_sides import Opening, openings_of
 from istio_netpol.remedies.drafts import Part
 from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.authority import OPERATOR, Authority
 from istio_netpol.trust.host_policy import HostGate
 
 DISPENSABLE = frozenset({FlowKind.SCRAPE, FlowKind.TRACING})
@@ -36,21 +38,36 @@ class _Denied:
     writer: PolicyWriter
     parts: list[Part] = field(default_factory=list)
     unmendable: list[Unmendable] = field(default_factory=list)
+    closed: list[Opening] = field(default_factory=list)
     withheld: bool = False
+
+    def take(self, drafted: Part | Unmendable) -> None:
+        """Notes what comes of one side."""
+        if isinstance(drafted, Part):
+            self.parts.append(drafted)
+        else:
+            self.unmendable.append(drafted)
+
+    def showing(self, drafted: Iterable[Part | Unmendable]) -> _Denied:
+        """Itself, with what comes of further sides."""
+        for side in drafted:
+            self.take(side)
+        return self
 
 
 class FindingsWriter:
     """Collects the trouble of one analysis and words it as findings.
 
     Remedies are worked out together, so that the policies of the findings are the same that `generate`
-    prints. `reach` says in whose name policies may be written.
+    prints. `authority` says in whose name policies may be written.
     """
 
-    def __init__(self, judge: FlowJudge, reach: Reach) -> None:
+    def __init__(self, judge: FlowJudge, authority: Authority) -> None:
         self._judge = judge
-        self._reach = reach
+        self._authority = authority
         self._writer = PolicyWriter(judge.snapshot, judge.gate.blocks, known=judge.known)
         self._denied: list[_Denied] = []
+        self._opened: dict[Hashable, Part | Unmendable] = {}
         self._others: list[Finding] = []
         self.unknown = 0
 
@@ -91,24 +108,38 @@ class FindingsWriter:
 
     def findings(self) -> list[Finding]:
         """All of it, in no order."""
-        return self._others + [_told(each) for each in self._denied]
+        return self._others + [_told(self._complete(denied)) for denied in self._denied]
 
     def _draft(self, judged: Judged) -> _Denied:
-        """The policies for a denied flow; where consent is missing, its finding shows both sides' policies,
-        and only the permitted one may be written."""
+        """The policies for a denied flow, as far as they may be written."""
         denied = _Denied(judged, self._writer)
-        openings = list(openings_of(judged))
-        permitted = [
-            each for each in openings if self._reach.may_open(each.flow, each.direction, each.subject)
-        ]
-        denied.withheld = not judged.flow.consented and len(permitted) < len(openings)
-        drafted = [self._writer.add(opening) for opening in permitted]
-        if denied.withheld:
-            denied.writer = PolicyWriter(self._judge.snapshot, self._judge.gate.blocks)
-            drafted = [denied.writer.add(opening) for opening in openings]
-        denied.parts = [each for each in drafted if isinstance(each, Part)]
-        denied.unmendable = [each for each in drafted if isinstance(each, Unmendable)]
+        for opening in openings_of(judged):
+            if not self._authority.may_open(opening.flow, opening.direction):
+                denied.closed.append(opening)
+                continue
+            drafted = self._writer.add(opening)
+            self._opened[_side_of(opening)] = drafted
+            denied.take(drafted)
         return denied
+
+    def _complete(self, denied: _Denied) -> _Denied:
+        """The same with what objects of the other end open of this connection; where an end has not agreed,
+        the finding shows both sides' policies, of which only the permitted one may be written."""
+        closed = [opening for opening in denied.closed if _side_of(opening) not in self._opened]
+        denied.withheld = any(opening.flow.agreement.of(opening.direction) is None for opening in closed)
+        if denied.withheld:
+            shown = PolicyWriter(self._judge.snapshot, self._judge.gate.blocks)
+            proposed = _Denied(denied.judged, shown, withheld=True)
+            return proposed.showing(map(shown.add, openings_of(denied.judged)))
+        return denied.showing(
+            self._opened[_side_of(opening)] for opening in denied.closed if opening not in closed
+        )
+
+
+def _side_of(opening: Opening) -> Hashable:
+    """One side of a connection, whichever object needs it."""
+    flow = opening.flow
+    return (opening.direction, flow.source.key, flow.destination.key, flow.protocol, flow.port)
 
 
 def check(snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: int = 0) -> Report:
@@ -120,7 +151,7 @@ def check(snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: i
 
 def check_table(table: FlowTable, judge: FlowJudge, skipped: int = 0) -> Report:
     """The same for flows that are worked out already."""
-    writer = FindingsWriter(judge, Reach(table.settings, tenant=False))
+    writer = FindingsWriter(judge, OPERATOR)
     flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
     for flow in flows:
         writer.take(flow)

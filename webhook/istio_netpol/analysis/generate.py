@@ -8,9 +8,10 @@ from istio_netpol.analysis.judge import HostTrouble
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.remedies.denied_sides import Reach, openings_of
+from istio_netpol.remedies.denied_sides import openings_of
 from istio_netpol.remedies.policy_writer import PolicyWriter
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.authority import OPERATOR
 
 
 def generate(
@@ -25,13 +26,12 @@ def generate(
     """
     table = FlowTable.of(snapshot, settings)
     judge = judge_of(table, resolver)
-    reach = Reach(settings, tenant=False)
     writer = PolicyWriter(table.snapshot, judge.gate.blocks, per_namespace)
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         judged = judge.resolved(flow)
         if isinstance(judged, HostTrouble):
             continue
         for opening in openings_of(judged):
-            if reach.may_open(judged.flow, opening.direction, opening.subject):
+            if OPERATOR.may_open(judged.flow, opening.direction):
                 writer.add(opening)
     return writer.policies()

@@ -21,9 +21,9 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.workloads import Namespace, Workload
-from istio_netpol.remedies.denied_sides import reach_of
 from istio_netpol.remedies.pod_selector import newly_isolated
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.authority import authority_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class _Review:
         }
         self._before = FlowJudge(table.snapshot, table.view, after.gate)
         self._after = after
-        self.writer = FindingsWriter(after, reach_of(submitter, table.settings))
+        self.writer = FindingsWriter(after, authority_of(submitter, table.view.trusted_namespaces))
 
     def findings(self) -> Iterator[Finding]:
         """One finding for each flow that the change denies or leaves unjudged; `impact` where another

@@ -11,10 +11,11 @@ from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.remedies.denied_sides import Opening, Reach, openings_of
+from istio_netpol.remedies.denied_sides import Opening, openings_of
 from istio_netpol.remedies.names import content_key
 from istio_netpol.remedies.policy_writer import PolicyWriter
 from istio_netpol.remedies.required_by import name_of
+from istio_netpol.trust.authority import ANYBODY, Authority
 
 PolicyKey = tuple[str, str]
 """Namespace and name."""
@@ -60,10 +61,8 @@ class _Ledger:
 
     def __init__(self, table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], bool]) -> None:
         self._snapshot = table.snapshot
-        names = frozenset(table.snapshot.namespace_names)
-        augmented = frozenset(name for name in names if is_augmented(name))
-        self._anyone = Reach(table.settings, tenant=True, agreeing=names)
-        self._willing = Reach(table.settings, tenant=True, asking=augmented, agreeing=augmented)
+        names = table.snapshot.namespace_names
+        self._willing = Authority(frozenset(name for name in names if is_augmented(name)))
         self._needed, self._wanted = (
             PolicyWriter(table.snapshot, judge.gate.blocks, known=judge.known) for _ in range(2)
         )
@@ -87,8 +86,8 @@ class _Ledger:
     def add(self, opening: Opening) -> None:
         """Takes up one side, as far as it may be opened."""
         self.note(opening.subject.ref)
-        side = (opening.flow, opening.direction, opening.subject)
-        if self._anyone.may_open(*side):
+        side = (opening.flow, opening.direction)
+        if ANYBODY.may_open(*side):
             self._needed.add(opening)
         if self._willing.may_open(*side):
             self._wanted.add(opening)

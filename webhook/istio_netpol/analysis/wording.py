@@ -20,13 +20,18 @@ def denial(judged: Judged) -> str:
 
 
 def consent_missing(judged: Judged) -> str:
-    """The same, where the called namespace has not agreed."""
+    """The same, where a side that is denied has not agreed."""
     flow = judged.flow
+    is_called = not judged.verdict.ingress.allowed and flow.agreement.ingress is None
+    side, means = ("called", _CALLED) if is_called else ("calling", _CALLING)
     return (
-        f"{flow.object}: {_connection(flow)} is denied, and the called side has not agreed to it; "
-        "let it do so with the annotation istio-netpol.io/called-by, an ALLOW AuthorizationPolicy, or the "
-        "policies shown"
+        f"{flow.object}: {_connection(flow)} is denied, and the {side} side has not agreed to it; "
+        f"let it do so with {means}, or the policies shown"
     )
+
+
+_CALLED = "the annotation istio-netpol.io/called-by, an ALLOW AuthorizationPolicy"
+_CALLING = "the annotation istio-netpol.io/calls, a Sidecar or ServiceEntry of its own that names the host"
 
 
 def relies_on_ip_block(judged: Judged) -> str:

@@ -13,10 +13,10 @@ from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings
-from istio_netpol.remedies.denied_sides import Reach
 from istio_netpol.remedies.names import has_earlier_name, is_named_after_content
 from istio_netpol.remedies.quota import Account, Usage, beyond, usage_of
 from istio_netpol.remedies.required_by import Needers, needers_of
+from istio_netpol.trust.administrators import trusted_namespaces
 
 OURS = (MANAGED_BY, FLOW_LABEL)
 _Pods = tuple[str, Selector]
@@ -98,7 +98,7 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     """The way from what is there to what is needed. What is not ours is in no action."""
     there = {each.key: each for each in present}
     counted = (each.policy for each in there.values() if not _is_replaced(each, need))
-    usage = usage_of(counted, Reach(settings, tenant=True).is_trusted)
+    usage = usage_of(counted, trusted_namespaces(settings).__contains__)
     keeping, withheld = _kept(need, there, usage, settings.admission.max_policies_per_namespace)
     unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
     awaited = Awaited(policy for policy in need.needed.values() if not _is_there(policy, there))

@@ -10,23 +10,29 @@ from __future__ import annotations
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 
 
-def aliased(service: Service, namespace: str, view: MeshView) -> Service | ServiceEntry | None:
-    """The end of a chain of ExternalNames; None for a ring, and for a host that Istio does not know by just
-    that name."""
-    seen = set()
+def aliased(
+    service: Service, namespace: str, view: MeshView, authors: tuple[str, ...] = ()
+) -> tuple[Service | ServiceEntry | None, tuple[str, ...]]:
+    """The end of a chain of ExternalNames, None for a ring and for a host that Istio does not know by just
+    that name; and the namespaces of the Services that lead there. `authors` are as in
+    `MeshView.resolve_host`."""
+    seen: dict[ObjectRef, None] = {}
     while service.external_name and service.ref not in seen:
-        seen.add(service.ref)
+        seen[service.ref] = None
         host = service.external_name.rstrip(".").lower()
-        target = view.resolve_host(host, namespace)
+        homes = tuple(dict.fromkeys(ref.namespace for ref in seen))
+        target = view.resolve_host(host, namespace, (*authors, *homes))
         if isinstance(target, ServiceEntry):
-            return target if host in target.hosts else None
+            return (target if host in target.hosts else None), homes
         if target is None or host != view.service_host(target):
-            return None
+            return None, homes
         service = target
-    return None if service.external_name else service
+    homes = tuple(dict.fromkeys(ref.namespace for ref in seen))
+    return (None if service.external_name else service), homes
 
 
 def no_such_alias(service: Service) -> str:

@@ -50,7 +50,7 @@ def refusal(route: KubernetesRoute, parent: ParentRef, gateway: KubernetesGatewa
             f"serves none of {', '.join(route.hostnames)}; correct the hostnames",
         ),
         (
-            lambda each: _admits(each, route.ref.namespace, gateway, view),
+            lambda each: admits(each, route.ref.namespace, gateway, view),
             f"admits no routes of namespace {route.ref.namespace}; allow them in the listener's "
             "allowedRoutes.namespaces",
         ),
@@ -62,7 +62,8 @@ def refusal(route: KubernetesRoute, parent: ParentRef, gateway: KubernetesGatewa
     return ""
 
 
-def _admits(listener: Listener, namespace: str, gateway: KubernetesGateway, view: MeshView) -> bool:
+def admits(listener: Listener, namespace: str, gateway: KubernetesGateway, view: MeshView) -> bool:
+    """Whether a listener takes routes of a namespace."""
     match listener.routes_from:
         case "All":
             return True

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from istio_netpol.istio.identities import (
-    ANY,
-    is_excluded,
-    named_namespace,
-    pattern_matches,
-    principal_matches,
-    service_account_matches,
-    trust_domains,
-)
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, AddressSet, parse_networks
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.mesh import AuthorizationSource
 from istio_netpol.model.workloads import Workload
+from istio_netpol.trust.identities import (
+    ANY,
+    DEFAULT_TRUST_DOMAIN,
+    is_excluded,
+    named_namespace,
+    pattern_matches,
+    principal_matches,
+    service_account_matches,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +109,11 @@ def _within(pod: Workload, source: AuthorizationSource, listed: AddressSet, excl
         (not source.ip_blocks or listed.contains(each)) and not excluded.contains(each)
         for each in pod.addresses
     )
+
+
+def trust_domains(view: MeshView, workload: Workload) -> tuple[str, ...]:
+    """The trust domain of the workload's control plane, and its aliases."""
+    config = view.mesh_config(view.injection(workload).revision)
+    if config is None:
+        return (DEFAULT_TRUST_DOMAIN,)
+    return (config.trust_domain, *config.trust_domain_aliases)

@@ -28,6 +28,7 @@ from istio_netpol.istio.rules import (
 )
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.witness import agreed
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT
 from istio_netpol.model.failures import Failure, Undecoded
 from istio_netpol.model.findings import Finding, beyond_limit, more_findings, not_judged
@@ -83,7 +84,8 @@ def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
     """What one rule says of an object, as far as the limits go. An error in it ends what it says of this
     object, and nothing else."""
     try:
-        yield from _limited(rule, subject, view)
+        for outcome in _limited(rule, subject, view):
+            yield agreed(outcome, view)
     except TooMuchError as error:
         yield beyond_limit(subject.ref, error)
     except NOT_CONTAINED:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from istio_netpol.istio.consent import consents
-from istio_netpol.istio.hbone import reached
+from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.view.backends import Backend
-from istio_netpol.istio.view.gateways import is_labelled_gateway
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
@@ -57,25 +55,27 @@ def flows_to(
     client: Workload,
     target: Service | ServiceEntry | None,
     backends: Iterable[Backend],
+    choosers: tuple[str, ...] = (),
 ) -> Iterator[RequiredFlow]:
-    """A client's flows to the backends of a name, as they are on the wire; to pods only with the consent of
-    their namespace."""
+    """A client's flows to the backends of a name, as they are on the wire. `choosers` are the namespaces of
+    routes that lead to the name."""
     service = target if isinstance(target, Service) else None
     for backend in backends:
-        consented, kind = True, FlowKind.WORKLOAD_TO_EXTERNAL
-        if isinstance(backend.peer, PodsPeer):
-            kind = FlowKind.WORKLOAD_TO_WORKLOAD
-            called = backend.peer.workload
-            consented = is_labelled_gateway(called) or consents(view, declared.ref, client, called, service)
+        is_pods = isinstance(backend.peer, PodsPeer)
+        homes = choosers if target is None else (*choosers, target.ref.namespace)
+        if isinstance(backend.peer, HostPeer) and isinstance(target, ServiceEntry):
+            # DNS says who answers for a host that the client names itself, not who wrote the entry.
+            homes = choosers if backend.peer.host in target.hosts else homes
         for wire in reached(view, client, target, backend):
+            meant, meant_port = meant_by(backend, wire)
             yield RequiredFlow(
-                kind=kind,
+                kind=FlowKind.WORKLOAD_TO_WORKLOAD if is_pods else FlowKind.WORKLOAD_TO_EXTERNAL,
                 object=declared.ref,
                 source=PodsPeer(client),
                 destination=wire.peer,
                 protocol=wire.protocol,
                 port=wire.port,
                 reason=declared.reason,
-                consented=consented,
                 field=declared.field,
+                via=Via(service, homes, meant=meant, meant_port=meant_port),
             )

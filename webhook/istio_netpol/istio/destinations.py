@@ -20,10 +20,16 @@ from istio_netpol.model.workloads import Workload
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The Service or ServiceEntry that a host means, and what is behind it."""
+    """The Service or ServiceEntry that a host means, and what is behind it. `through` are the namespaces of
+    the Services that are another name for it."""
 
     target: Service | ServiceEntry
     backends: tuple[Backend, ...]
+    through: tuple[str, ...] = ()
+
+    def choosers(self, backend: Backend) -> tuple[str, ...]:
+        """The namespaces that decide who a backend is."""
+        return (*self.through, self.target.ref.namespace, *backend.choosers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,18 @@ class Asked:
     """A destination, who wrote it, and who follows it: the client's namespace decides what is visible.
 
     `ports` are those that the client listens on, of which one is taken where the destination names none.
-    """
+    `root` is the VirtualService that has the gateways, where `written_in` is its delegate."""
 
     destination: Destination
     written_in: ObjectRef
     client_namespace: str
     ports: frozenset[int]
+    root: ObjectRef
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """The namespaces that say where the client connects."""
+        return (self.written_in.namespace, self.root.namespace)
 
 
 def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding, ...]]:
@@ -46,7 +58,7 @@ def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding
     resolve it (`ResolveShortnameToFQDN` in `pilot/pkg/model/virtualservice.go`, Istio 1.28).
     """
     host = view.full_name(asked.destination.host, asked.written_in.namespace)
-    target = view.resolve_host(host, asked.client_namespace)
+    target = view.resolve_host(host, asked.client_namespace, asked.authors)
     if target is None:
         return None, (_unknown(asked, "", _no_such_host(asked.destination.host, host)),)
     if isinstance(target, Service) and host != view.service_host(target):
@@ -101,7 +113,7 @@ def _of_alias(
     asked: Asked, service: Service, ports: tuple[int, ...], subset: Labels | None, view: MeshView
 ) -> tuple[Answers | None, tuple[Finding, ...]]:
     """What is behind an ExternalName, by the ports of what it is another name for."""
-    target = aliased(service, asked.client_namespace, view)
+    target, through = aliased(service, asked.client_namespace, view, asked.authors)
     if target is None:
         return None, (_unknown(asked, "host", no_such_alias(service)),)
     found = _over_tcp(
@@ -117,7 +129,7 @@ def _of_alias(
         listed = ", ".join(str(each) for each in ports)
         sentence = f"{service.ref} is another name for {target.ref}, behind which nothing answers on {listed}"
         return None, (_unknown(asked, "host", sentence),)
-    return Answers(target, found), ()
+    return Answers(target, found, through), ()
 
 
 def _ports(asked: Asked, target: Service | ServiceEntry) -> tuple[int, ...] | Finding:

@@ -16,7 +16,7 @@ from istio_netpol.istio.view.control_plane import PROXY_CONFIG_ANNOTATION, annot
 from istio_netpol.istio.view.injection import is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_host_port
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 
@@ -31,10 +31,20 @@ def discovery_flows(
         sentence = f"the discoveryAddress {told} is no host:port, so istiod is assumed; correct it"
         yield unknown(requiring, f"metadata.annotations[{PROXY_CONFIG_ANNOTATION}]", sentence)
     for backend in view.discovery(proxy):
-        yield _flow(kind, requiring, proxy, backend, reason)
+        # An annotation is the tenant's word, and makes nobody serve every proxy but who does so anyway.
+        is_shared = not told or _serves_proxies(backend, view)
+        yield _flow(kind, requiring, proxy, backend, reason, is_shared=is_shared)
     address = "" if is_ztunnel(proxy) else view.certificate_authority(proxy)
     for backend in certificate_authority(address, proxy.namespace, view):
-        yield _flow(kind, requiring, proxy, backend, f"its proxy gets its certificate from {address}")
+        reason = f"its proxy gets its certificate from {address}"
+        yield _flow(kind, requiring, proxy, backend, reason, is_shared=True)
+
+
+def _serves_proxies(backend: Backend, view: MeshView) -> bool:
+    if not isinstance(backend.peer, PodsPeer):
+        return False
+    pods = backend.peer.workload
+    return pods in view.every_istiod() and backend.port == view.discovery_port(pods)
 
 
 def certificate_authority(address: str, namespace: str, view: MeshView) -> tuple[Backend, ...]:
@@ -47,7 +57,7 @@ def certificate_authority(address: str, namespace: str, view: MeshView) -> tuple
 
 
 def _flow(
-    kind: FlowKind, requiring: ObjectRef, proxy: Workload, backend: Backend, reason: str
+    kind: FlowKind, requiring: ObjectRef, proxy: Workload, backend: Backend, reason: str, *, is_shared: bool
 ) -> RequiredFlow:
     return RequiredFlow(
         kind=kind,
@@ -57,5 +67,6 @@ def _flow(
         protocol=backend.protocol,
         port=backend.port,
         reason=reason,
-        shared=isinstance(backend.peer, PodsPeer),
+        shared=is_shared and isinstance(backend.peer, PodsPeer),
+        via=Via(choosers=backend.choosers, administered=is_shared),
     )

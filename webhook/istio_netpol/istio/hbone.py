@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from istio_netpol.istio.attachment import admits
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import Peer, PodsPeer
+from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
@@ -88,7 +90,26 @@ def waypoint_pods(view: MeshView, service: Service) -> tuple[Workload, ...]:
     gateway = view.find_kubernetes_gateway(*named)
     if gateway is None or gateway.labels.get(WAYPOINT_FOR, "service") not in _FOR_SERVICES:
         return ()
+    if not serves_namespace(gateway, service.namespace, view):
+        return ()
     return view.kubernetes_gateway_workloads(gateway)
+
+
+def serves_namespace(gateway: KubernetesGateway, namespace: str, view: MeshView) -> bool:
+    """Whether a waypoint serves Services of a namespace: of its own, and of those that its listeners'
+    allowedRoutes admit (`Waypoint.AllowedRoutes` in `pilot/pkg/serviceregistry/ambient/waypoints.go`, Istio
+    1.28)."""
+    return namespace == gateway.ref.namespace or any(
+        admits(listener, namespace, gateway, view) for listener in gateway.listeners
+    )
+
+
+def meant_by(backend: Backend, wire: Backend) -> tuple[Workload | None, int]:
+    """The pods that a client means, and their own port, where its packets go through a tunnel or to a
+    waypoint; (None, 0) where they go there themselves."""
+    if wire == backend or not isinstance(backend.peer, PodsPeer):
+        return None, 0
+    return backend.peer.workload, backend.port
 
 
 def waypoint_of(view: MeshView, service: Service) -> tuple[str, str] | None:

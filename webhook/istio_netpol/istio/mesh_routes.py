@@ -13,14 +13,44 @@ from istio_netpol.state.indexes import Index
 
 def mesh_legs(view: MeshView, host: str, namespace: str) -> tuple[Leg, ...]:
     """Where VirtualServices send what sidecars of a namespace address to the host; nothing where none has a
-    route for it."""
+    route for it.
+
+    Heeded are those of the namespace itself, of the namespace of the Service that the host is, and of
+    administrators: no other tenant says where a client connects.
+    """
     return tuple(
         leg
-        for service in _routing(view, host.rstrip(".").lower())
-        if is_exported(service.export_to, service.ref.namespace, namespace)
-        for leg in legs_of(service, view)
-        if isinstance(leg, Leg) and MESH in leg.gateways
+        for service in _exported(view, host, namespace)
+        if _is_heeded(service, host, namespace, view)
+        for leg in _legs(service, view)
     )
+
+
+def unheeded_routes(view: MeshView, host: str, namespace: str) -> tuple[VirtualService, ...]:
+    """The VirtualServices of other tenants that sidecars of the namespace follow for the host, and that are
+    not heeded here."""
+    return tuple(
+        service
+        for service in _exported(view, host, namespace)
+        if not _is_heeded(service, host, namespace, view) and any(_legs(service, view))
+    )
+
+
+def _exported(view: MeshView, host: str, namespace: str) -> Iterator[VirtualService]:
+    for service in _routing(view, host.rstrip(".").lower()):
+        if is_exported(service.export_to, service.ref.namespace, namespace):
+            yield service
+
+
+def _is_heeded(service: VirtualService, host: str, namespace: str, view: MeshView) -> bool:
+    home = service.ref.namespace
+    return home in {namespace, view.home_of_service(host, namespace)} or home in view.trusted_namespaces
+
+
+def _legs(service: VirtualService, view: MeshView) -> Iterator[Leg]:
+    for leg in legs_of(service, view):
+        if isinstance(leg, Leg) and MESH in leg.gateways:
+            yield leg
 
 
 def _routing(view: MeshView, host: str) -> Iterator[VirtualService]:

@@ -60,7 +60,9 @@ def targets(view: MeshView, policy: WorkloadPolicy) -> Iterator[Target]:
     """The pods of the mesh that the policy is about, grouped by the `targetRefs` entry that names them."""
     if policy.target_refs:
         for ref in policy.target_refs:
-            yield _target(view, ref, ref.namespace or policy.ref.namespace)
+            # Istio takes targets of the policy's own namespace only, whatever the reference says.
+            if ref.namespace in ("", policy.ref.namespace):
+                yield _target(view, ref, policy.ref.namespace)
         return
     pods = tuple(pod for pod in _selected(view, policy) if view.in_mesh(pod))
     yield Target(pods, pods)

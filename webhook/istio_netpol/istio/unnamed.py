@@ -15,3 +15,12 @@ def unknown(ref: ObjectRef, field: str, sentence: str, severity: Severity = Seve
 def not_granted(ref: ObjectRef, field: str, sentence: str) -> Finding:
     """A destination whose namespace has not agreed, so that Istio itself refuses it."""
     return Finding(Issue.CONSENT_MISSING, Severity.WARNING, ref, f"{ref}: {field}: {sentence}", field=field)
+
+
+def foreign_routing(ref: ObjectRef, field: str, written: str, router: ObjectRef) -> Finding:
+    """Routing of another tenant, which proxies follow and policies do not."""
+    sentence = (
+        f"{ref}: {field}: {written}: {router} of another namespace says where sidecars connect for this "
+        "host; no policy follows it. Limit its exportTo, or name the hosts that are meant in a Sidecar"
+    )
+    return Finding(Issue.FOREIGN_ROUTING, Severity.WARNING, ref, sentence, field=field)

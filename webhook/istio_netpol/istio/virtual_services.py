@@ -19,23 +19,31 @@ MESH = "mesh"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A gateway that serves a VirtualService: its pods, and the ports that it opens."""
+    """A gateway that serves a VirtualService: its pods, and the ports that it opens. `admitting` is the
+    Gateway's namespace where its `hosts` name that of the VirtualService."""
 
     name: str
     pods: tuple[Workload, ...]
     ports: frozenset[int]
+    admitting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One destination of a route.
 
-    `written_in` is the VirtualService that names it: the root one, or its delegate.
+    `written_in` is the VirtualService that names it: the root one, or its delegate. `root` has the gateways.
     """
 
     destination: Destination
     written_in: ObjectRef
     gateways: frozenset[str]
+    root: ObjectRef
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """The namespaces that say where clients connect."""
+        return (self.root.namespace, self.written_in.namespace)
 
 
 def gateway_name(written: str, namespace: str) -> str:
@@ -74,7 +82,14 @@ def servers_of(service: VirtualService, view: MeshView) -> Iterator[Server | Fin
                 continue
             pods = view.gateway_workloads(gateway)
         seen = tuple(pod for pod in pods if is_exported(service.export_to, home, pod.namespace))
-        yield Server(name, seen, ports)
+        yield Server(name, seen, ports, _admitting(gateway, home))
+
+
+def _admitting(gateway: Gateway | None, namespace: str) -> str:
+    """The Gateway's namespace, where the `hosts` of a server name this one; `*` and `.` name nobody."""
+    servers = gateway.servers if gateway else ()
+    is_named = any(host.rpartition("/")[0] == namespace for server in servers for host in server.hosts)
+    return gateway.ref.namespace if gateway and is_named else ""
 
 
 def _serves(gateway: Gateway, server: GatewayServer, service: VirtualService, view: MeshView) -> bool:
@@ -140,7 +155,9 @@ def _every_leg(service: VirtualService, view: MeshView) -> Iterator[Leg | Findin
     all_gateways = _names(service.gateways or (MESH,), service.ref.namespace)
     for route in service.routes:
         gateways = _narrowed(all_gateways, route, service.ref.namespace)
-        yield from (Leg(each, service.ref, gateways) for each in route.destinations)
+        yield from (
+            Leg(destination, service.ref, gateways, service.ref) for destination in route.destinations
+        )
         if route.delegate is not None:
             yield from _delegated(service, route.delegate, gateways, view)
 
@@ -159,7 +176,9 @@ def _delegated(
         return
     for route in delegate.routes:
         narrowed = _narrowed(gateways, route, delegate.ref.namespace)
-        yield from (Leg(each, delegate.ref, narrowed) for each in route.destinations)
+        yield from (
+            Leg(destination, delegate.ref, narrowed, service.ref) for destination in route.destinations
+        )
 
 
 def _narrowed(gateways: frozenset[str], route: Route, namespace: str) -> frozenset[str]:

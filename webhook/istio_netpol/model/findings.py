@@ -33,6 +33,7 @@ class Issue(StrEnum):
     IN_POD_PORT = "in-pod-port"
     IP_BLOCK_FOR_PODS = "ip-block-for-pods"
     CONSENT_MISSING = "consent-missing"
+    FOREIGN_ROUTING = "foreign-routing"
     POLICY_SELECTS_NOTHING = "policy-selects-nothing"
     IMPACT = "impact"
     NOT_JUDGED = "not-judged"

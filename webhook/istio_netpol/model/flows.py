@@ -7,7 +7,9 @@ from enum import StrEnum
 
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
+from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
 
@@ -100,14 +102,59 @@ FlowKey = tuple[str, tuple[str, str, str, str], str, str, str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Via:
+    """How an object leads to the destination of its flow: what agreement rests on besides the two ends.
+
+    - `service`: the Service through which it is called.
+    - `choosers`: the namespaces of the objects that decide who is behind the name: Services, ServiceEntries,
+      VirtualServices.
+    - `delegate`: the namespace of the delegate that names the destination, if another VirtualService has one.
+    - `granted`: an object of the destination's namespace names the object's namespace or the client: a
+      ReferenceGrant, the waypoint that a Service chose.
+    - `admitted`: a Gateway of the sending pods' namespace admits the object's namespace by name.
+    - `administered`: settings or mesh config name the far end.
+    - `meant`, `meant_port`: where a tunnel or a waypoint receives, the pods that are called and their own
+    port."""
+
+    service: Service | None = None
+    choosers: tuple[str, ...] = ()
+    delegate: str = ""
+    granted: bool = False
+    admitted: bool = False
+    administered: bool = False
+    meant: Workload | None = None
+    meant_port: int = 0
+
+
+DIRECTLY = Via()
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """On whose word each end of a flow may be opened: namespaces that agree, the end's own or one in which
+    only administrators write. Empty where only an administrator's own hand opens it; None where nobody
+    agrees, so that the end stays closed."""
+
+    egress: frozenset[str] | None = None
+    ingress: frozenset[str] | None = None
+
+    def of(self, direction: Direction) -> frozenset[str] | None:
+        """The words for one end."""
+        return self.egress if direction is Direction.EGRESS else self.ingress
+
+
+NOBODY = Agreement()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RequiredFlow:
     """One connection that `object` needs.
 
     `port` is the one on the wire: the pod's, after a Service translated it. `reason` completes the sentence
     "this connection is needed because …". `shared` marks destinations that serve every pod of the cluster
-    (istiod, DNS), whose own policy admits all of them at once. `consented` is False where the destination's
-    namespace has not agreed: such a flow is never opened on that side. `field` is the path within `object`
-    that asks for the flow, if one does.
+    (istiod, DNS), whose own policy admits all of them at once. `field` is the path within `object` that asks
+    for the flow, if one does. `via` is how the object leads to the destination, and `agreement` what follows
+    from it (see `trust/agreement.py`): an end without agreement is never opened.
     """
 
     kind: FlowKind
@@ -118,8 +165,14 @@ class RequiredFlow:
     port: int
     reason: str
     shared: bool = False
-    consented: bool = True
     field: str = ""
+    via: Via = DIRECTLY
+    agreement: Agreement = NOBODY
+
+    @property
+    def consented(self) -> bool:
+        """Whether anybody may open the side that is called."""
+        return self.agreement.ingress is not None
 
     @property
     def key(self) -> FlowKey:

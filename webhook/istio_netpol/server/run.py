@@ -26,7 +26,6 @@ from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import AdmissionSettings, Settings
-from istio_netpol.remedies.denied_sides import Reach
 from istio_netpol.server.app import create_app
 from istio_netpol.server.cluster_watch import ClusterWatch
 from istio_netpol.server.folder_source import FolderSource
@@ -43,6 +42,7 @@ from istio_netpol.server.serving import Endpoint, WebhookServer
 from istio_netpol.server.tls import ServingCertificate
 from istio_netpol.server.watch import Watch
 from istio_netpol.state.source import SourceState
+from istio_netpol.trust.administrators import trusted_namespaces
 
 SWITCH_SECONDS = 0.0005
 """For how long one thread may keep the others from running, a tenth of Python's default: a review that writes
@@ -160,7 +160,7 @@ def _cluster(options: ServeOptions, connection: Connection) -> _Source:
     settings = options.settings
     cluster = Cluster(connection, [settings.mesh.root_namespace], settings.admission.stale_after_seconds)
     store = LimitedStore(
-        ClusterStore(connection), settings.admission, Reach(settings, tenant=True).is_trusted
+        ClusterStore(connection), settings.admission, trusted_namespaces(settings).__contains__
     )
     reviewer = Reviewer(store, options.resolver, live=LivePolicies(connection))
     return _Source(

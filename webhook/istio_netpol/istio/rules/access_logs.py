@@ -16,7 +16,7 @@ from istio_netpol.istio.selection import is_mesh_wide
 from istio_netpol.istio.telemetry_scope import applicable, decided_by
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import ExtensionProvider, MeshConfig, Telemetry
 from istio_netpol.model.workloads import Workload
 
@@ -47,6 +47,7 @@ def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcom
                     port=wire.port,
                     reason=f"{subject.ref} has proxies send their access logs there",
                     shared=shared,
+                    via=Via(administered=True),
                 )
     for sentence in missing:
         yield unknown(subject.ref, "accessLogging", sentence)

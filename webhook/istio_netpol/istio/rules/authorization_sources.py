@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from istio_netpol.istio.authorized_clients import Unreadable, clients_of
 from istio_netpol.istio.hbone import HBONE_PORT, wire_port
-from istio_netpol.istio.identities import has_two_wildcards
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import Target, is_mesh_wide, targets
 from istio_netpol.istio.served_ports import served_ports
@@ -26,6 +25,7 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource, PortMatch
 from istio_netpol.model.workloads import Workload
+from istio_netpol.trust.identities import has_two_wildcards
 
 
 def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from istio_netpol.istio.listeners import listener_port
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.served_ports import PROXY_PORTS
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.gateways import is_egress_gateway, is_waypoint
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -48,15 +49,16 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
     if not pods:
         labels = ", ".join(f"{key}={value}" for key, value in sorted(gateway.selector.items()))
         sentence = (
-            f"no pods of the input have the labels {labels}, so nobody serves this gateway; "
-            "correct the selector, or add the gateway's Deployment"
+            f"no gateway pods have the labels {labels}, neither in namespace {gateway.ref.namespace} nor "
+            "where only administrators write (admission.trustedNamespaces), so nobody serves this gateway; "
+            "correct the selector, add the gateway's Deployment, or have its namespace trusted"
         )
         yield unknown(gateway.ref, "spec.selector", sentence)
     for pod in pods:
         if not is_egress_gateway(pod):
             for position, server in enumerate(gateway.servers):
                 opened = Opened(server.port, f"spec.servers[{position}].port.number")
-                yield _flow(gateway.ref, opened, pod, listener_port(server.port, pod, view))
+                yield _opening(gateway.ref, opened, pod, listener_port(server.port, pod, view))
 
 
 def _of_kubernetes(gateway: KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
@@ -72,10 +74,16 @@ def _of_kubernetes(gateway: KubernetesGateway, view: MeshView) -> Iterator[Outco
                 continue
             opened = Opened(listener.port, f"spec.listeners[{position}].port")
             port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
-            yield _flow(gateway.ref, opened, pod, port)
+            yield _opening(gateway.ref, opened, pod, port)
 
 
-def _flow(ref: ObjectRef, opened: Opened, pod: Workload, port: int) -> RequiredFlow:
+def _opening(ref: ObjectRef, opened: Opened, pod: Workload, port: int) -> Outcome:
+    if port in PROXY_PORTS:
+        sentence = (
+            f"{port} is a port of the gateway's own proxy, which a Gateway opens to no client; take "
+            "another port"
+        )
+        return unknown(ref, opened.field, sentence)
     return RequiredFlow(
         kind=FlowKind.CLIENT_TO_GATEWAY,
         object=ref,

@@ -21,9 +21,9 @@ from istio_netpol.istio.calls import (
 from istio_netpol.istio.declared import Declaration, dialled, flows_to
 from istio_netpol.istio.destinations import Asked
 from istio_netpol.istio.destinations import answers as route_answers
-from istio_netpol.istio.mesh_routes import mesh_legs
+from istio_netpol.istio.mesh_routes import mesh_legs, unheeded_routes
 from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
@@ -94,6 +94,9 @@ def _to_named(entry: _Entry, call: ServiceCall, view: MeshView) -> Iterator[Outc
 def _to_host(entry: _Entry, call: HostCall, view: MeshView) -> Iterator[Outcome]:
     workload = entry.workload
     target = view.resolve_host(call.host, workload.namespace)
+    foreign = view.unheeded_entry(call.host, workload.namespace)
+    if foreign is not None:
+        yield foreign_routing(workload.ref, FIELD, entry.text, foreign.ref)
     if isinstance(target, Service):
         yield from _to_service(entry, target, call.port, view)
         return
@@ -133,13 +136,17 @@ def _rerouted(entry: _Entry, service: Service, ports: frozenset[int], view: Mesh
     client = entry.workload
     if not view.injection(client).injected or view.is_gateway(client):
         return
-    for leg in mesh_legs(view, view.service_host(service), client.namespace):
-        asked = Asked(leg.destination, leg.written_in, client.namespace, ports)
+    host = view.service_host(service)
+    for foreign in unheeded_routes(view, host, client.namespace):
+        yield foreign_routing(client.ref, FIELD, entry.text, foreign.ref)
+    for leg in mesh_legs(view, host, client.namespace):
+        asked = Asked(leg.destination, leg.written_in, client.namespace, ports, leg.root)
         found, _ = route_answers(asked, view)
         if found is not None and found.target.ref != service.ref:
             reason = f"{entry.declared.reason}, which {leg.written_in} sends to {found.target.ref}"
             declared = Declaration(client.ref, FIELD, reason)
-            yield from flows_to(view, declared, client, found.target, found.backends)
+            choosers = (*leg.authors, *found.through)
+            yield from flows_to(view, declared, client, found.target, found.backends, choosers)
 
 
 def _no_such_port(service: Service, port: int | str | None) -> str:

@@ -8,7 +8,7 @@ from istio_netpol.istio.components import component_of
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.injection import is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.workloads import Workload
 
@@ -28,6 +28,7 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
                 port=port,
                 reason=reason,
                 shared=isinstance(peer, PodsPeer),
+                via=Via(administered=True),
             )
 
 

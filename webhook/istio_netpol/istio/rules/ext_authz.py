@@ -15,7 +15,7 @@ from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import AuthorizationPolicy
 
 FIELD = "spec.provider.name"
@@ -48,6 +48,7 @@ def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:
                 reason=f"{policy.ref} lets extension provider {provider.name} decide on every request",
                 shared=is_mesh_wide(view, policy),
                 field=FIELD,
+                via=Via(administered=True),
             )
     for sentence in problems:
         yield unknown(policy.ref, FIELD, sentence)

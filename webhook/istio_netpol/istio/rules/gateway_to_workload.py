@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.consent import consents
 from istio_netpol.istio.destinations import Asked, answers
-from istio_netpol.istio.hbone import reached
+from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.virtual_services import Leg, Server, legs_of, servers_of
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import VirtualService
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
@@ -55,7 +54,7 @@ def _followed(
     service: VirtualService, leg: Leg, server: Server, pod: Workload, view: MeshView
 ) -> Iterator[Outcome]:
     """One gateway's pods, one destination."""
-    asked = Asked(leg.destination, leg.written_in, pod.namespace, server.ports)
+    asked = Asked(leg.destination, leg.written_in, pod.namespace, server.ports, leg.root)
     found, findings = answers(asked, view)
     yield from findings
     if found is None:
@@ -66,6 +65,7 @@ def _followed(
     for backend in found.backends:
         for wire in reached(view, pod, found.target, backend):
             is_pods = isinstance(wire.peer, PodsPeer)
+            meant, meant_port = meant_by(backend, wire)
             yield RequiredFlow(
                 kind=FlowKind.GATEWAY_TO_WORKLOAD if is_pods else FlowKind.WORKLOAD_TO_EXTERNAL,
                 object=service.ref,
@@ -74,9 +74,15 @@ def _followed(
                 protocol=wire.protocol,
                 port=wire.port,
                 reason=f"{service.ref}{via} routes what Gateway {server.name} receives to {found.target.ref}",
-                consented=not isinstance(wire.peer, PodsPeer)
-                or consents(view, leg.written_in, pod, wire.peer.workload, behind),
                 field=leg.destination.field if own else "",
+                via=Via(
+                    behind,
+                    found.choosers(backend),
+                    delegate="" if own else leg.written_in.namespace,
+                    admitted=server.admitting == pod.namespace,
+                    meant=meant,
+                    meant_port=meant_port,
+                ),
             )
 
 

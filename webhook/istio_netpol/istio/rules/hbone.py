@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.hbone import USE_WAYPOINT, waypoint_of, wire_port
+from istio_netpol.istio.hbone import USE_WAYPOINT, serves_namespace, waypoint_of, wire_port
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.gateways import is_waypoint
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
@@ -70,13 +71,22 @@ def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[Requi
                     protocol=backend.protocol,
                     port=wire_port(view, source, backend.peer, backend.protocol, backend.port),
                     reason=f"waypoint {gateway.ref.name} passes on what is sent to {service.ref}",
+                    via=_chosen(service, backend),
                 )
+
+
+def _chosen(service: Service, backend: Backend) -> Via:
+    """The Service chose this waypoint, by its own label or its namespace's."""
+    meant = backend.peer.workload if isinstance(backend.peer, PodsPeer) else None
+    choosers = (service.namespace, *backend.choosers)
+    return Via(service, choosers, granted=True, meant=meant, meant_port=backend.port)
 
 
 def _served(gateway: KubernetesGateway, view: MeshView) -> Iterator[Service]:
     place = (gateway.ref.namespace, gateway.ref.name)
     for service in view.services_labelled(USE_WAYPOINT):
-        if not service.is_headless and waypoint_of(view, service) == place:
+        is_chosen = not service.is_headless and waypoint_of(view, service) == place
+        if is_chosen and serves_namespace(gateway, service.namespace, view):
             yield service
 
 

@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from istio_netpol.istio.consent import consents
 from istio_netpol.istio.declared import dialled
-from istio_netpol.istio.hbone import reached
+from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.jwks_urls import HostPort, host_port
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.selection import enforcing_proxies
@@ -26,7 +25,7 @@ from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import JwtRule, RequestAuthentication, ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
@@ -80,11 +79,14 @@ class _Asked:
 def _flows(
     asked: _Asked, client: Workload, target: Service | ServiceEntry | None, view: MeshView
 ) -> Iterator[RequiredFlow]:
+    if target is None:
+        known = view.resolve_host(asked.place.host, client.namespace)
+        target = known if isinstance(known, Service) else None
     service = target if isinstance(target, Service) else None
     for backend in _answers(asked.place, client, target, view):
-        pods = backend.peer.workload if isinstance(backend.peer, PodsPeer) else None
-        consented = pods is None or consents(view, asked.policy.ref, client, pods, service)
+        choosers = backend.choosers if target is None else (target.ref.namespace, *backend.choosers)
         for wire in reached(view, client, service, backend):
+            meant, meant_port = meant_by(backend, wire)
             yield RequiredFlow(
                 kind=FlowKind.ISTIOD_TO_JWKS,
                 object=asked.policy.ref,
@@ -93,8 +95,8 @@ def _flows(
                 protocol=wire.protocol,
                 port=wire.port,
                 reason=_reason(asked.policy, asked.rule),
-                consented=consented,
                 field=asked.field,
+                via=Via(service, choosers, meant=meant, meant_port=meant_port),
             )
 
 
@@ -125,9 +127,6 @@ def _clients(asked: _Asked, view: MeshView) -> tuple[tuple[Workload, ...], Servi
 def _answers(
     place: HostPort, client: Workload, target: Service | ServiceEntry | None, view: MeshView
 ) -> tuple[Backend, ...]:
-    if target is None:
-        known = view.resolve_host(place.host, client.namespace)
-        target = known if isinstance(known, Service) else None
     if target is None:
         return view.address_backends(place.host, client.namespace, place.port)
     if isinstance(target, Service):

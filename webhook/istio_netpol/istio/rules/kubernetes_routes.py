@@ -13,16 +13,15 @@ from dataclasses import replace
 
 from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.attachment import refusal
-from istio_netpol.istio.consent import consents
 from istio_netpol.istio.declared import answers
-from istio_netpol.istio.hbone import reached
+from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import (
     BackendRef,
     KubernetesGateway,
@@ -75,10 +74,11 @@ def _gateway(
 def _to_backend(
     route: KubernetesRoute, gateways: list[KubernetesGateway], backend: BackendRef, view: MeshView
 ) -> Iterator[Outcome]:
-    target = _target(route, backend, view)
-    if isinstance(target, Finding):
-        yield target
+    meaning = _target(route, backend, view)
+    if isinstance(meaning, Finding):
+        yield meaning
         return
+    target, through = meaning
     found = _answers(target, backend.port, view)
     if not found:
         sentence = (
@@ -89,7 +89,6 @@ def _to_backend(
     for gateway in gateways:
         for pod in view.kubernetes_gateway_workloads(gateway):
             for each in found:
-                is_agreed = _is_agreed(route, backend, pod, target, each, view)
                 for wire in reached(view, pod, target, each):
                     yield RequiredFlow(
                         kind=FlowKind.GATEWAY_TO_WORKLOAD,
@@ -99,35 +98,44 @@ def _to_backend(
                         protocol=wire.protocol,
                         port=wire.port,
                         reason=f"{route.ref} sends what {gateway.ref} receives to {target.ref}",
-                        consented=is_agreed,
                         field=backend.field,
+                        # `refusal` has found that a listener admits the route's namespace.
+                        via=_via(route, backend, target, through, each, wire, pod, gateway),
                     )
 
 
-def _is_agreed(
+def _via(
     route: KubernetesRoute,
     ref: BackendRef,
-    pod: Workload,
     target: Service | ServiceEntry,
+    through: tuple[str, ...],
     backend: Backend,
-    view: MeshView,
-) -> bool:
-    """Whether the backend's pods may be opened for the route: a ReferenceGrant speaks for pods of its own
-    namespace, and nothing speaks for those that an ExternalName or a Hostname leads to."""
-    if not isinstance(backend.peer, PodsPeer):
-        return True
-    called, home = backend.peer.workload, target.ref.namespace
-    behind = target if isinstance(target, Service) else None
-    is_granted = ref.kind == "Service" and called.namespace == home == ref.namespace
-    return is_granted or consents(view, route.ref, pod, called, behind)
+    wire: Backend,
+    pod: Workload,
+    gateway: KubernetesGateway,
+) -> Via:
+    """How a route leads to a backend: a reference to another namespace's Service has that namespace's
+    grant."""
+    meant, meant_port = meant_by(backend, wire)
+    return Via(
+        target if isinstance(target, Service) else None,
+        (*through, target.ref.namespace, *backend.choosers),
+        granted=ref.kind == "Service" and ref.namespace not in ("", route.ref.namespace),
+        admitted=pod.namespace == gateway.ref.namespace,
+        meant=meant,
+        meant_port=meant_port,
+    )
 
 
 def _answers(target: Service | ServiceEntry, port: int | None, view: MeshView) -> tuple[Backend, ...]:
     return tuple(each for each in answers(view, target, port) if each.protocol is Protocol.TCP)
 
 
-def _target(route: KubernetesRoute, backend: BackendRef, view: MeshView) -> Service | ServiceEntry | Finding:
-    """What a backendRef means, or why Istio refuses it."""
+def _target(
+    route: KubernetesRoute, backend: BackendRef, view: MeshView
+) -> tuple[Service | ServiceEntry, tuple[str, ...]] | Finding:
+    """What a backendRef means and the namespaces of the Services that it leads through, or why Istio refuses
+    it."""
     namespace = backend.namespace or route.ref.namespace
     match (backend.group, backend.kind):
         case ("", "Service"):
@@ -153,9 +161,9 @@ def _target(route: KubernetesRoute, backend: BackendRef, view: MeshView) -> Serv
             f"the port of {target.ref} is missing, so Istio refuses the backend; add it",
         )
     if isinstance(target, Service) and target.external_name:
-        known = aliased(target, route.ref.namespace, view)
-        return known or unknown(route.ref, backend.field, no_such_alias(target))
-    return target
+        known, through = aliased(target, route.ref.namespace, view)
+        return (known, through) if known else unknown(route.ref, backend.field, no_such_alias(target))
+    return target, ()
 
 
 def _is_granted(route: KubernetesRoute, backend: BackendRef, namespace: str, view: MeshView) -> bool:

@@ -13,7 +13,7 @@ from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.injection import is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AnyPeer, FlowKind, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AnyPeer, FlowKind, Peer, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.workloads import Workload
 
 AGENT_PORT, ENVOY_PORT, ISTIOD_PORT = 15020, 15090, 15014
@@ -33,6 +33,7 @@ def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
                 protocol=Protocol.TCP,
                 port=port,
                 reason=f"{metrics} of {workload.ref} are scraped there",
+                via=Via(administered=True),
             )
 
 

@@ -21,12 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.istio.declared import Declaration, answers, flows_to
-from istio_netpol.istio.mesh_routes import mesh_legs
+from istio_netpol.istio.mesh_routes import mesh_legs, unheeded_routes
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.sidecar_scope import knows
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported
+from istio_netpol.istio.virtual_services import Leg
 from istio_netpol.model.addresses import is_network
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer
@@ -41,12 +42,14 @@ def outcomes(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
     yield from _unnamed(entry, view)
     clients = _clients(entry, view)
     for host in entry.hosts:
+        for foreign in unheeded_routes(view, host, entry.ref.namespace) if clients else ():
+            yield foreign_routing(entry.ref, "spec.hosts", host, foreign.ref)
         knowing = [client for client in clients if knows(view, client, entry.ref.namespace, host)]
         elsewhere = _elsewhere(entry, host, view)
         if not elsewhere:
             yield from _direct(entry, host, knowing, view)
-        for there in elsewhere:
-            yield from _routed(entry, host, there, knowing, view)
+        for leg in elsewhere:
+            yield from _routed(entry, host, leg, knowing, view)
 
 
 def _clients(entry: ServiceEntry, view: MeshView) -> tuple[Workload, ...]:
@@ -56,16 +59,16 @@ def _clients(entry: ServiceEntry, view: MeshView) -> tuple[Workload, ...]:
     return tuple(pod for pod in view.workloads(own) if view.in_mesh(pod) and not view.is_gateway(pod))
 
 
-def _elsewhere(entry: ServiceEntry, host: str, view: MeshView) -> tuple[tuple[str, int | None], ...]:
-    """The hosts and ports that VirtualServices send sidecars to instead; nothing where they go to the host
-    itself."""
+def _elsewhere(entry: ServiceEntry, host: str, view: MeshView) -> tuple[Leg, ...]:
+    """Where VirtualServices send sidecars instead; nothing where they go to the host itself."""
     namespace = entry.ref.namespace
     legs = mesh_legs(view, host, namespace)
-    there = [
-        (view.full_name(leg.destination.host, leg.written_in.namespace), leg.destination.port) for leg in legs
-    ]
     own = view.full_name(host, namespace)
-    return () if any(target == own for target, _ in there) else tuple(there)
+    return () if any(_full_host(leg, view) == own for leg in legs) else legs
+
+
+def _full_host(leg: Leg, view: MeshView) -> str:
+    return view.full_name(leg.destination.host, leg.written_in.namespace)
 
 
 def _direct(entry: ServiceEntry, host: str, clients: list[Workload], view: MeshView) -> Iterator[Outcome]:
@@ -82,17 +85,17 @@ def _direct(entry: ServiceEntry, host: str, clients: list[Workload], view: MeshV
 
 
 def _routed(
-    entry: ServiceEntry, host: str, there: tuple[str, int | None], clients: list[Workload], view: MeshView
+    entry: ServiceEntry, host: str, leg: Leg, clients: list[Workload], view: MeshView
 ) -> Iterator[Outcome]:
-    target_host, port = there
-    target = view.resolve_host(target_host, entry.ref.namespace)
+    target = view.resolve_host(_full_host(leg, view), entry.ref.namespace, leg.authors)
     if target is None:
         return
     declared = Declaration(
         entry.ref, "spec.hosts", f"{entry.ref} adds {host}, which a VirtualService sends through {target.ref}"
     )
     for client in clients:
-        yield from flows_to(view, declared, client, target, answers(view, target, port))
+        backends = answers(view, target, leg.destination.port)
+        yield from flows_to(view, declared, client, target, backends, leg.authors)
 
 
 def _unreadable(entry: ServiceEntry) -> Iterator[Outcome]:

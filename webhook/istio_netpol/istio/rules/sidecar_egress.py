@@ -57,7 +57,8 @@ def _target(
     sidecar: Sidecar, home: str, host: str, field: str, view: MeshView
 ) -> Service | ServiceEntry | Finding:
     own = sidecar.ref.namespace
-    target = view.resolve_host(host, own)
+    # Whoever names a namespace here chooses what is written there.
+    target = view.resolve_host(host, own, () if home in ("*", ".") else (home,))
     if target is None:
         return unknown(
             sidecar.ref,

@@ -27,7 +27,7 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_host_port
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import MeshConfig, Telemetry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
@@ -69,6 +69,7 @@ def _spans(ref: ObjectRef, clients: Iterable[Workload], shared: bool, view: Mesh
                 port=wire.port,
                 reason=f"{ref} has proxies send their spans there",
                 shared=shared,
+                via=Via(administered=True),
             )
     for sentence in problems:
         yield unknown(ref, "tracing", sentence)

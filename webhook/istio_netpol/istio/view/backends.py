@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.model.addresses import AddressSet, parse_address, parse_networks
@@ -28,11 +28,13 @@ _LONGEST_CHAIN = 4
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One peer behind a name, and the port on the wire: the pod's, after the Service translated it."""
+    """One peer behind a name, and the port on the wire: the pod's, after the Service translated it.
+    `choosers` are the namespaces of Services that the name leads through."""
 
     peer: Peer
     protocol: Protocol
     port: int
+    choosers: tuple[str, ...] = ()
 
 
 class Backends:
@@ -123,7 +125,8 @@ class Backends:
             return
         service = self._hosts.service(address, namespace) if "." in address else None
         if service is not None and depth < _LONGEST_CHAIN:
-            yield from self.of_service(service, port, depth=depth + 1)
+            for backend in self.of_service(service, port, depth=depth + 1):
+                yield replace(backend, choosers=(service.namespace, *backend.choosers))
         elif service is None and "*" not in address and not address.startswith("unix:"):
             yield Backend(HostPeer(address.rstrip(".").lower()), protocol, port)
 

@@ -20,6 +20,7 @@ from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.administrators import trusted_namespaces
 
 ISTIOD = Selector.of({"app": "istiod"})
 NODE_LOCAL_DNS = Selector.of({"k8s-app": "node-local-dns"})
@@ -192,9 +193,9 @@ class ControlPlane:
 
     @cached_property
     def _administered(self) -> frozenset[str]:
-        """The namespaces in which only administrators write, as settings name them."""
-        settings = self._settings
-        return frozenset({*settings.admission.trusted_namespaces, settings.mesh.root_namespace})
+        """The namespaces in which only administrators write, as settings name them: what the mesh config adds
+        to them is read here."""
+        return trusted_namespaces(self._settings)
 
     @cached_property
     def dns_targets(self) -> tuple[DnsTarget, ...]:
@@ -256,7 +257,10 @@ class ControlPlane:
     @cached_property
     def _api_server_endpoints(self) -> tuple[AddressSet, tuple[int, ...]]:
         slices = [
-            each for each in self._snapshot.of_type(EndpointSlice, "default") if each.service == "kubernetes"
+            each
+            for each in self._snapshot.of_type(EndpointSlice, "default")
+            # The one that the API server keeps for itself: others could be written by whoever writes there.
+            if each.service == each.ref.name == "kubernetes"
         ]
         found = AddressSet.of(
             *(a for each in slices for endpoint in each.endpoints for a in endpoint.addresses)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from istio_netpol.istio.view.control_plane import ControlPlane
@@ -18,6 +18,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import ContainerPort, Workload
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.administrators import KUBERNETES_NAMESPACES
 
 TEMPLATES_KEY = "inject.istio.io/templates"
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
@@ -46,12 +47,14 @@ class Gateways:
         hosts: Hosts,
         control_plane: ControlPlane,
         stand_ins: StandIns,
+        trusted: Callable[[], frozenset[str]],
     ) -> None:
         self._snapshot = snapshot
         self._settings = settings
         self._hosts = hosts
         self._control_plane = control_plane
         self._stand_ins = stand_ins
+        self._trusted = trusted
         self._predicted: dict[tuple[str, str], tuple[Workload, ...]] = {}
 
     @property
@@ -77,30 +80,36 @@ class Gateways:
         return gateway is not None and gateway.class_name not in _DEPLOYED_NAMES
 
     def _is_selected(self, workload: Workload) -> bool:
+        """Whether a Gateway that may speak of these pods selects them: one of their own namespace or of
+        administrators, and any where administrators run a bare proxy."""
+        own, trusted = workload.namespace, self._trusted()
+        is_bare_proxy = own in trusted and workload.has_proxy
         for pair in workload.labels.items():
-            for home, selector in self._selectors_by_pair.get(pair, ()):
-                if selector.items() <= workload.labels.items() and home in ("", workload.namespace):
+            for selector, homes in self._selectors_by_pair.get(pair, ()):
+                if selector.items() <= workload.labels.items() and (
+                    own in homes
+                    or (not self._control_plane.scopes_gateways and (is_bare_proxy or homes & trusted))
+                ):
                     return True
         return False
 
     @cached_property
-    def _selectors_by_pair(self) -> Mapping[_Pair, list[tuple[str, Labels]]]:
-        """The selectors of all Gateways by their first pair, each with the namespace of its scope, if any."""
-        scoped = self._control_plane.scopes_gateways
-        found: dict[_Pair, list[tuple[str, Labels]]] = {}
-        seen: set[tuple[str, tuple[_Pair, ...]]] = set()
+    def _selectors_by_pair(self) -> Mapping[_Pair, list[tuple[Labels, frozenset[str]]]]:
+        """The selectors of all Gateways by their first pair, each with the namespaces of its Gateways."""
+        homes: dict[tuple[_Pair, ...], set[str]] = {}
         for home, selectors in self._snapshot.by_namespace(
             "gateway-selectors", (Gateway,), _gateway_selectors
         ).items():
             for pairs in selectors:
-                key = (home if scoped else "", pairs)
-                if key not in seen:
-                    seen.add(key)
-                    found.setdefault(pairs[0], []).append((key[0], dict(pairs)))
+                homes.setdefault(pairs, set()).add(home)
+        found: dict[_Pair, list[tuple[Labels, frozenset[str]]]] = {}
+        for pairs, named in sorted(homes.items()):
+            found.setdefault(pairs[0], []).append((dict(pairs), frozenset(named)))
         return found
 
     def of(self, gateway: Gateway) -> tuple[Workload, ...]:
-        """The pods that a Gateway selects; an empty selector selects every gateway.
+        """The pods that a Gateway selects and that are believed to run its proxy; an empty selector selects
+        every gateway.
 
         Stand-ins where the input holds none.
         """
@@ -112,7 +121,14 @@ class Gateways:
             )
         else:
             found = tuple(each for each in self.real if scope in (None, each.namespace))
-        return found or self._assumed(gateway.selector)
+        believed = self._believed(found, gateway.ref.namespace)
+        return believed or (() if found else self._assumed(gateway.selector))
+
+    def _believed(self, pods: Iterable[Workload], home: str) -> tuple[Workload, ...]:
+        """Those of the pods that run a gateway proxy in the Gateway's own namespace, or where only
+        administrators write: a label proves nothing elsewhere, and a selector may name anybody's pods."""
+        places = (self._trusted() - KUBERNETES_NAMESPACES) | {home}
+        return tuple(pod for pod in pods if pod.namespace in places and runs_gateway_proxy(pod))
 
     @cached_property
     def real(self) -> tuple[Workload, ...]:
@@ -145,7 +161,8 @@ class Gateways:
         """
         ref = gateway.ref
         if gateway.hostnames:
-            return tuple(pod for host in gateway.hostnames for pod in self._behind(host, ref.namespace))
+            found = tuple(pod for host in gateway.hostnames for pod in self._behind(host, ref.namespace))
+            return self._believed(found, ref.namespace)
         for label in (GATEWAY_NAME_LABEL, OLDER_GATEWAY_NAME_LABEL):
             found = self._snapshot.select(ref.namespace, Selector.of({label: ref.name}))
             if found:
@@ -184,6 +201,12 @@ def is_declared_gateway(workload: Workload) -> bool:
 def is_labelled_gateway(workload: Workload) -> bool:
     """Whether the pods themselves say that they are a gateway, not only some Gateway that selects them."""
     return is_declared_gateway(workload) or workload.labels.get("istio", "").endswith("gateway")
+
+
+def runs_gateway_proxy(workload: Workload) -> bool:
+    """Whether pods have a proxy that is not a sidecar, or labels and annotations that bring one."""
+    is_sidecar = STATUS_ANNOTATION in workload.annotations and not is_declared_gateway(workload)
+    return (workload.has_proxy and not is_sidecar) or is_labelled_gateway(workload)
 
 
 def is_injected_gateway(workload: Workload) -> bool:

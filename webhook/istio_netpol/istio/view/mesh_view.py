@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any, TypeVar
 
 from istio_netpol.istio.view.backends import Backend, Backends
@@ -25,6 +26,7 @@ from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.administrators import trusted_namespaces
 
 T = TypeVar("T")
 Use = tuple[str, str, str]
@@ -39,12 +41,36 @@ class _Answers:
         self.snapshot = snapshot
         self.settings = settings
         self.stand_ins = StandIns(settings)
-        self.hosts = Hosts(snapshot, settings.mesh.cluster_domain, settings.mesh.root_namespace)
+        self.hosts = Hosts(
+            snapshot,
+            settings.mesh.cluster_domain,
+            settings.mesh.root_namespace,
+            lambda: self.trusted_namespaces,
+        )
         self.backends = Backends(snapshot, self.hosts)
         self.control_plane = ControlPlane(snapshot, settings, self.hosts, self.backends, self.stand_ins)
-        self.gateways = Gateways(snapshot, settings, self.hosts, self.control_plane, self.stand_ins)
+        self.gateways = Gateways(
+            snapshot,
+            settings,
+            self.hosts,
+            self.control_plane,
+            self.stand_ins,
+            lambda: self.trusted_namespaces,
+        )
         self.injectors = Injectors(snapshot, settings.mesh.root_namespace)
         self.injections: dict[Workload, Injection] = {}
+
+    @cached_property
+    def root_namespace(self) -> str:
+        """Where mesh-wide objects live."""
+        config = self.control_plane.mesh_config("")
+        named = config.root_namespace if config else ""
+        return named or self.settings.mesh.root_namespace
+
+    @cached_property
+    def trusted_namespaces(self) -> frozenset[str]:
+        """In which namespaces only administrators write."""
+        return trusted_namespaces(self.settings, self.root_namespace)
 
 
 class MeshView:
@@ -228,10 +254,12 @@ class MeshView:
     @property
     def root_namespace(self) -> str:
         """Where mesh-wide objects live."""
-        config = self.mesh_config()
-        return (
-            config.root_namespace if config and config.root_namespace else self.settings.mesh.root_namespace
-        )
+        return self._answers.root_namespace
+
+    @property
+    def trusted_namespaces(self) -> frozenset[str]:
+        """In which namespaces only administrators write."""
+        return self._answers.trusted_namespaces
 
     @property
     def control_plane_namespaces(self) -> frozenset[str]:
@@ -290,21 +318,33 @@ class MeshView:
         """The name of a Service in full, by which Istio's objects know it."""
         return self.full_name(service.name, service.namespace)
 
-    def resolve_host(self, host: str, namespace: str) -> Service | ServiceEntry | None:
+    def resolve_host(
+        self, host: str, namespace: str, authors: tuple[str, ...] = ()
+    ) -> Service | ServiceEntry | None:
         """The Service or ServiceEntry that a host means to an object of the namespace.
 
         Knows `name`, `name.namespace`, `name.namespace.svc` and full names; for other hosts the ServiceEntry
         that is exported to the namespace, exact ones before wildcards. A Service goes before a ServiceEntry
-        of the same host, as in istiod's registry.
-        """
+        of the same host, as in istiod's registry. ServiceEntries are heeded where the namespace itself, one
+        of the `authors`, or administrators wrote them: no other tenant says where a client connects."""
         self._use_host(host, namespace)
         hosts = self._answers.hosts
         found: Service | ServiceEntry | None = hosts.service(host, namespace)
         if found is None:
-            found = hosts.entry(host, namespace)
+            found = hosts.entry(host, namespace, authors)
             if found is not None:
                 self._use("ServiceEntry", found.ref.namespace, found.ref.name)
         return found
+
+    def unheeded_entry(self, host: str, namespace: str) -> ServiceEntry | None:
+        """The ServiceEntry of another tenant that proxies of the namespace follow for a host, and that is not
+        heeded here; None where one that is heeded goes before it."""
+        self._use_host(host, namespace)
+        hosts = self._answers.hosts
+        if hosts.service(host, namespace) is not None:
+            return None
+        followed = hosts.followed_entry(host, namespace)
+        return followed if followed is not hosts.entry(host, namespace) else None
 
     def find_service(self, namespace: str, name: str) -> Service | None:
         return self.find(Service, namespace, name)
@@ -370,6 +410,12 @@ class MeshView:
         """The labels of a subset of the host, as the DestinationRules define it that the namespace sees."""
         self._use_host(host, namespace)
         return self._answers.hosts.subset_labels(host, subset, namespace)
+
+    def home_of_service(self, host: str, namespace: str) -> str:
+        """The namespace of the Service that a host would be to an object of a namespace; empty where it is no
+        name of a Service."""
+        named = self._answers.hosts.service_name(host, namespace)
+        return named[0] if named else ""
 
     def name_of(self, host: str, namespace: str) -> Use:
         """The name under which `uses` have a host."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh import DestinationRule, ServiceEntry
@@ -14,10 +14,17 @@ from istio_netpol.state.snapshot import Snapshot
 class Hosts:
     """Resolves host names within one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, cluster_domain: str, root_namespace: str) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        cluster_domain: str,
+        root_namespace: str,
+        trusted: Callable[[], frozenset[str]],
+    ) -> None:
         self._snapshot = snapshot
         self._suffix = f".svc.{cluster_domain}"
         self._root_namespace = root_namespace
+        self._trusted = trusted
         self._rules: dict[str, dict[str, list[DestinationRule]]] = {}
 
     def service_name(self, host: str, namespace: str) -> tuple[str, str] | None:
@@ -50,19 +57,31 @@ class Hosts:
         named = self.service_name(host, namespace)
         return self._snapshot.find(Service, *named) if named else None
 
-    def entry(self, host: str, namespace: str) -> ServiceEntry | None:
-        """The ServiceEntry of a host that the namespace sees: its own first, exact before wildcard."""
+    def entry(self, host: str, namespace: str, authors: tuple[str, ...] = ()) -> ServiceEntry | None:
+        """The ServiceEntry of a host that the namespace sees and that is heeded: its own, one of the
+        `authors`' or of administrators."""
+        heeded = {namespace, *authors} | self._trusted()
+        return self._nearest(host, namespace, lambda entry: entry.ref.namespace in heeded)
+
+    def followed_entry(self, host: str, namespace: str) -> ServiceEntry | None:
+        """The ServiceEntry of a host that proxies of the namespace follow, whoever wrote it."""
+        return self._nearest(host, namespace, lambda entry: True)
+
+    def _nearest(
+        self, host: str, namespace: str, counts: Callable[[ServiceEntry], bool]
+    ) -> ServiceEntry | None:
+        """Of those that count and are exported to the namespace its own goes first, exact before wildcard."""
         host = self.full_name(host, namespace)
         for pattern in _patterns(host):
             found = [
-                each
-                for each in self._entries(pattern)
-                if is_exported(each.export_to, each.ref.namespace, namespace)
+                entry
+                for entry in self._entries(pattern)
+                if counts(entry) and is_exported(entry.export_to, entry.ref.namespace, namespace)
             ]
             if found:
                 return min(
                     found,
-                    key=lambda each: (each.ref.namespace != namespace, each.ref.namespace, each.ref.name),
+                    key=lambda entry: (entry.ref.namespace != namespace, entry.ref.namespace, entry.ref.name),
                 )
         return None
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.mesh import AuthorizationSource
-from istio_netpol.model.workloads import Workload
 
 DEFAULT_TRUST_DOMAIN = "cluster.local"
 """Stands for the mesh's own trust domain, whatever that is called
@@ -91,11 +89,3 @@ def named_namespace(principal: str) -> str | None:
     parts = principal.split("/")
     complete = len(parts) == 5 and parts[1] == "ns" and parts[3] == "sa"
     return parts[2] if complete and "*" not in parts[2] else None
-
-
-def trust_domains(view: MeshView, workload: Workload) -> tuple[str, ...]:
-    """The trust domain of the workload's control plane, and its aliases."""
-    config = view.mesh_config(view.injection(workload).revision)
-    if config is None:
-        return (DEFAULT_TRUST_DOMAIN,)
-    return (config.trust_domain, *config.trust_domain_aliases)

@@ -1,0 +1,171 @@
+"""Who may say what about whom: on whose word each end of a connection may be opened.
+
+Policies are written with rights that the author of an object does not have, so the author's object decides
+for the author's own namespace only. Each real end is asked, the pods that send and the pods that receive, on
+the port on the wire, after names, delegates, waypoints and tunnels are resolved:
+
+| end | its word |
+|---|---|
+| the author's own namespace | the object itself |
+| any | the object, where only administrators write it |
+| receives, elsewhere | its namespace, of this client: `called-by`, an ALLOW AuthorizationPolicy, a grant |
+| receives, by a delegate of its own | the delegate, for clients of its own namespace and shared gateways |
+| a shared gateway, sending | the agreement of the pods that it sends to; to addresses, an administrator's
+hand | | a gateway of others, sending | its own Gateway that admits the author by name, and the pods that it
+sends to | | a shared gateway, receiving | its own ports | | istiod, sending | the RequestAuthentication that
+names public keys, or pods that agree | | istiod, receiving | its discovery port |
+
+Whoever decides who is behind a name (a Service, a ServiceEntry, a route) leads a sender to pods of its own
+namespace, never to others, and never opens a receiver that is not its own. Addresses are not asked: limits
+hold for them (`host_policy.py`). What a label says is believed by nobody here; see `istio/view/gateways.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from istio_netpol.model.flows import AddressPeer, Agreement, FlowKind, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+GATEWAY_KINDS = frozenset({FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.HBONE})
+CALLED_KINDS = frozenset({FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.WORKLOAD_TO_WORKLOAD})
+"""Flows of which the receiving namespace is asked whether policies are written there at all, too."""
+
+DISCOVERY_KINDS = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD})
+
+Words = frozenset[str] | None
+_ADMINISTRATOR_ALONE: frozenset[str] = frozenset()
+
+
+class Witness(Protocol):
+    """What is known of the cluster, each answer from objects of the namespace that it is about, or of
+    administrators."""
+
+    def is_trusted(self, namespace: str) -> bool:
+        """Whether only administrators write there."""
+        ...
+
+    def is_shared_gateway(self, workload: Workload) -> bool:
+        """Whether the pods run a gateway proxy where only administrators write."""
+        ...
+
+    def offers(self, gateway: Workload, port: int) -> bool:
+        """Whether gateway pods or their Service declare a port, which is not the proxy's own."""
+        ...
+
+    def serves_proxies(self, workload: Workload, port: int) -> bool:
+        """Whether the pods are an istiod, and the port is that on which it serves every proxy."""
+        ...
+
+    def admits(
+        self, client: Workload, target: Workload, port: int, service: Service | None, on_behalf: str
+    ) -> bool:
+        """Whether the target's namespace names the client as one that may call this port, or all of a
+        namespace on whose behalf the client calls, empty for none."""
+        ...
+
+
+def agreement_of(flow: RequiredFlow, witness: Witness) -> Agreement:
+    """The words for both ends of a flow. An end that is no pod has no policies and needs none."""
+    ingress = _receiving(flow, witness)
+    return Agreement(_sending(flow, ingress, witness), ingress)
+
+
+def _receiving(flow: RequiredFlow, witness: Witness) -> Words:
+    peer, author = flow.destination, flow.object.namespace
+    if not isinstance(peer, PodsPeer):
+        return frozenset({author})
+    home = peer.workload.namespace
+    if flow.kind in DISCOVERY_KINDS and witness.serves_proxies(peer.workload, flow.port):
+        return frozenset({home})
+    if flow.via.meant is not None and flow.via.meant is not peer.workload:
+        # A waypoint: it serves whom the pods behind it agree to, which it admitted by its own Gateway.
+        behind = _pods_agree(flow, flow.via.meant, flow.via.meant_port, witness)
+        return None if behind is None else behind | {home}
+    return _pods_agree(flow, peer.workload, flow.via.meant_port or flow.port, witness)
+
+
+def _pods_agree(flow: RequiredFlow, target: Workload, port: int, witness: Witness) -> Words:
+    """The words for pods that receive, on their own port."""
+    author, home, via = flow.object.namespace, target.namespace, flow.via
+    client = flow.source.workload if isinstance(flow.source, PodsPeer) else None
+    if _is_vouched_for(flow, home, witness) and _is_accepted(flow, client, home, witness):
+        is_elsewhere = author != home and witness.is_trusted(author)
+        if is_elsewhere and flow.kind not in CALLED_KINDS:
+            return frozenset({author})
+        return frozenset({author, home}) if is_elsewhere else frozenset({home})
+    if client is not None:
+        # istiod and shared gateways call for whoever configured them.
+        on_behalf = author if witness.is_trusted(client.namespace) else ""
+        if witness.admits(client, target, port, via.service, on_behalf):
+            return frozenset({home})
+    if witness.is_shared_gateway(target) and witness.offers(target, port):
+        return frozenset({home}) if client is not None else _ADMINISTRATOR_ALONE
+    return _ADMINISTRATOR_ALONE if via.administered else None
+
+
+def _is_vouched_for(flow: RequiredFlow, home: str, witness: Witness) -> bool:
+    """Whether everybody who chose the pods that receive may speak for their namespace."""
+    via = flow.via
+    authors = () if via.granted else (via.delegate or flow.object.namespace,)
+    return all(each == home or witness.is_trusted(each) for each in (*authors, *via.choosers))
+
+
+def _is_accepted(flow: RequiredFlow, client: Workload | None, home: str, witness: Witness) -> bool:
+    """Whether the receiving namespace, or an administrator, chose who sends. A delegate and a grant leave
+    that to the author, so there it has to be a shared gateway, or pods of a namespace that the grant
+    names."""
+    author = flow.object.namespace
+    if author == home or witness.is_trusted(author):
+        return True
+    if client is None:
+        return False
+    granted = flow.via.granted and (client.namespace == author or flow.via.admitted)
+    return granted or client.namespace == home or witness.is_shared_gateway(client)
+
+
+def _sending(flow: RequiredFlow, ingress: Words, witness: Witness) -> Words:
+    author = flow.object.namespace
+    if not isinstance(flow.source, PodsPeer):
+        return frozenset({author})
+    home = flow.source.workload.namespace
+    if _is_led_rightly(flow, home, witness) and (author == home or witness.is_trusted(author)):
+        return frozenset({author})
+    if _is_door(flow, flow.source.workload, ingress, witness):
+        return frozenset({author, home})
+    if flow.via.admitted and isinstance(flow.destination, PodsPeer) and ingress is not None:
+        return frozenset({home})
+    is_way_out = _leads_outside(flow, witness) and witness.is_shared_gateway(flow.source.workload)
+    return _ADMINISTRATOR_ALONE if flow.via.administered or is_way_out else None
+
+
+def _is_led_rightly(flow: RequiredFlow, home: str, witness: Witness) -> bool:
+    """Whether everybody who chose the destination may lead these senders there: administrators and their own
+    namespace anywhere, others to their own pods."""
+    peer, via = flow.destination, flow.via
+    called = via.meant or (peer.workload if isinstance(peer, PodsPeer) else None)
+    choosers = (*via.choosers, via.delegate) if via.delegate else via.choosers
+    return all(
+        each == home or witness.is_trusted(each) or (called is not None and called.namespace == each)
+        for each in choosers
+    )
+
+
+def _is_door(flow: RequiredFlow, sender: Workload, ingress: Words, witness: Witness) -> bool:
+    """The two ways from where only administrators write that an object of a tenant may open: from a shared
+    gateway to pods that agree, from istiod to the keys that a RequestAuthentication names."""
+    is_istiod = flow.kind is FlowKind.ISTIOD_TO_JWKS and witness.is_trusted(sender.namespace)
+    if not isinstance(flow.destination, PodsPeer):
+        return is_istiod and _leads_outside(flow, witness)
+    is_gateway = flow.kind in GATEWAY_KINDS and witness.is_shared_gateway(sender)
+    return (is_gateway or is_istiod) and ingress is not None
+
+
+def _leads_outside(flow: RequiredFlow, witness: Witness) -> bool:
+    """Whether the author, or an administrator, chose the addresses to which the flow leads."""
+    author, via = flow.object.namespace, flow.via
+    choosers = (*via.choosers, via.delegate) if via.delegate else via.choosers
+    return isinstance(flow.destination, AddressPeer | HostPeer) and all(
+        each == author or witness.is_trusted(each) for each in choosers
+    )

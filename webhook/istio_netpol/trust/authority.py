@@ -1,0 +1,38 @@
+"""In whose name policies are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from istio_netpol.model.flows import RequiredFlow
+from istio_netpol.model.policies import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Whose words a door may act on: those of the namespaces `speaking`, None for all of them.
+
+    An operator, who generates for all namespaces at once, acts on every word, and is the administrator where
+    only that hand may open an end."""
+
+    speaking: frozenset[str] | None = None
+    is_operator: bool = False
+
+    def may_open(self, flow: RequiredFlow, direction: Direction) -> bool:
+        """Whether this end of the flow may be opened."""
+        words = flow.agreement.of(direction)
+        if words is None:
+            return False
+        if self.is_operator:
+            return True
+        return bool(words) if self.speaking is None else not self.speaking.isdisjoint(words)
+
+
+OPERATOR = Authority(is_operator=True)
+ANYBODY = Authority()
+"""Of any namespace, whether policies are written for it or not."""
+
+
+def authority_of(submitter: str, trusted: frozenset[str]) -> Authority:
+    """Of whoever changes something in a namespace: of everybody where only administrators write."""
+    return ANYBODY if submitter in trusted else Authority(frozenset({submitter}))
