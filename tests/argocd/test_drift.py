@@ -12,6 +12,8 @@ import pytest
 from tests.argocd.fleet import Fleet
 from tests.argocd.team import TEAM
 
+from istio_netpol.certs.review_paths import SECRET_PATH
+
 pytestmark = [pytest.mark.xdist_group("argocd"), pytest.mark.usefixtures("controller")]
 
 BASELINE, WEBHOOK = "istio-netpol-baseline-edge", "istio-netpol-webhook-edge"
@@ -20,12 +22,23 @@ GENERATED = ("--selector", "app.kubernetes.io/managed-by=istio-netpol")
 OVERLAY = "kustomize/overlays/kind/kustomization.yaml"
 
 
-def bundles(fleet: Fleet) -> list[str]:
-    """The caBundle of every webhook, decoded."""
+def clients(fleet: Fleet) -> list[tuple[str, str]]:
+    """The caBundle of every webhook, decoded, and the path under which it is called."""
     webhooks: list[Any] = []
     for kind in CONFIGURATIONS:
         webhooks += fleet.edge.kubectl()("get", kind, "istio-netpol", "--output", "json").json["webhooks"]
-    return [base64.b64decode(each["clientConfig"].get("caBundle", "")).decode() for each in webhooks]
+    configs = [each["clientConfig"] for each in webhooks]
+    return [
+        (base64.b64decode(each.get("caBundle", "")).decode(), each["service"].get("path", ""))
+        for each in configs
+    ]
+
+
+def are_kept(fleet: Fleet) -> bool:
+    """Whether the controller wrote all of them."""
+    return all(
+        bundle.startswith("-----BEGIN") and SECRET_PATH.fullmatch(path) for bundle, path in clients(fleet)
+    )
 
 
 def generated(fleet: Fleet) -> dict[str, Any]:
@@ -45,9 +58,9 @@ def wait_for_the_controller(fleet: Fleet) -> None:
     """Until it wrote all that it has to write."""
 
     def done() -> bool:
-        return len(generated(fleet)) == 2 and all(each.startswith("-----BEGIN") for each in bundles(fleet))
+        return len(generated(fleet)) == 2 and are_kept(fleet)
 
-    fleet.wait_until("the controller wrote its policies and the caBundle", done, WEBHOOK)
+    fleet.wait_until("the controller wrote its policies, the caBundle and the paths", done, WEBHOOK)
 
 
 def compare_anew(fleet: Fleet, name: str) -> dict[str, Any]:
@@ -77,13 +90,35 @@ def test_what_the_controller_writes_is_no_drift(fleet: Fleet) -> None:
     """Every Application stays in sync and healthy, and nothing is synced again because of it."""
     wait_for_the_controller(fleet)
     before = {name: fleet.wait_until_synced(name) for name in (BASELINE, WEBHOOK, TEAM)}
-    written = bundles(fleet)
+    written = clients(fleet)
     for name, earlier in before.items():
         status = compare_anew(fleet, name)["status"]
         assert (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
         assert [each for each in status["resources"] if each["status"] != "Synced"] == []
         assert status["operationState"]["startedAt"] == earlier["status"]["operationState"]["startedAt"]
-    assert bundles(fleet) == written
+    assert clients(fleet) == written
+
+
+def test_paths_that_change_are_no_drift(fleet: Fleet) -> None:
+    """They change every day: nothing is synced because of it, and nothing puts the old ones back."""
+    wait_for_the_controller(fleet)
+    before, started = (
+        clients(fleet),
+        fleet.wait_until_synced(WEBHOOK)["status"]["operationState"]["startedAt"],
+    )
+    taken = ("annotate", ",".join(CONFIGURATIONS), "istio-netpol", "istio-netpol.io/review-paths-")
+    assert fleet.edge.kubectl()(*taken).code == 0
+
+    def changed() -> bool:
+        old = {path for _, path in before}
+        return are_kept(fleet) and not old & {path for _, path in clients(fleet)}
+
+    fleet.wait_until("the controller has drawn new paths", changed, WEBHOOK)
+    now = clients(fleet)
+    status = compare_anew(fleet, WEBHOOK)["status"]
+    assert (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
+    assert status["operationState"]["startedAt"] == started
+    assert clients(fleet) == now
 
 
 def test_generated_policies_are_not_argo_cds(fleet: Fleet) -> None:
@@ -125,9 +160,9 @@ def test_only_policies_that_nobody_made_on_purpose_are_orphans(fleet: Fleet) -> 
 
 
 def test_an_edit_by_hand_is_undone(fleet: Fleet) -> None:
-    """Whoever opens a policy or loosens a webhook finds it as it was, with the caBundle in place."""
+    """Whoever opens a policy or loosens a webhook finds it as it was, with caBundle and paths in place."""
     wait_for_the_controller(fleet)
-    kubectl, written = fleet.edge.kubectl(), bundles(fleet)
+    kubectl, written = fleet.edge.kubectl(), clients(fleet)
     policy = ("networkpolicy", "istiod-to-dns", "--namespace", "istio-system")
     webhook = ("validatingwebhookconfiguration", "istio-netpol")
     before = [kubectl("get", *each, "--output", "json").json for each in (policy, webhook)]
@@ -144,7 +179,7 @@ def test_an_edit_by_hand_is_undone(fleet: Fleet) -> None:
         return gone == 0 and same
 
     fleet.wait_until("it is as it was", healed, BASELINE, WEBHOOK)
-    assert bundles(fleet) == written
+    assert clients(fleet) == written
 
 
 def test_a_removed_policy_is_pruned_and_generated_ones_stay(fleet: Fleet) -> None:
