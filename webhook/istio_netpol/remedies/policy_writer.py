@@ -3,7 +3,6 @@ peers, with all ports at which these are alike."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
@@ -32,7 +31,7 @@ Blocks = Callable[[AddressSet], AddressSet]
 """Merges the addresses of a host into as few blocks as the settings allow."""
 
 
-_Places = defaultdict[tuple[int, PolicyPeer | None], list[tuple[frozenset[Port], NetworkPolicy | Exception]]]
+_Places = dict[tuple[int, PolicyPeer | None], list[tuple[frozenset[Port], NetworkPolicy | Exception]]]
 """The policies that open something to a peer, by the draft that asks for it, with their ports."""
 
 
@@ -86,12 +85,12 @@ class PolicyWriter:
         together: Hashable = peers if subject.is_everything else needer
         identity = (opening.direction, workload.namespace, subject, together)
         draft = self._drafts.get(identity)
+        name = "all" if subject.is_everything else workload.name
         if draft is None:
-            name = "all" if subject.is_everything else workload.name
             draft = Draft(opening.direction, workload.namespace, subject, name, set())
             self._drafts[identity] = draft
         draft.needers.add(needer)
-        draft.subject = min(draft.subject, workload.name) if not subject.is_everything else draft.subject
+        draft.subject = min(draft.subject, name)
         port = (flow.protocol, flow.port)
         draft.add(peers, port, flow.kind)
         self._places = None
@@ -119,12 +118,12 @@ class PolicyWriter:
 
     def _placed(self) -> _Places:
         contents = self._contents(self._drafts.values())
-        found: _Places = defaultdict(list)
+        found: _Places = {}
         for content, uses in contents.items():
             place = (frozenset(content.ports), self._contained(content, uses))
             for draft in uses.drafts:
                 for peer in content.peers or (None,):
-                    found[draft, peer].append(place)
+                    found.setdefault((draft, peer), []).append(place)
         return found
 
     def _contents(self, drafts: Iterable[Draft]) -> dict[Content, Uses]:
