@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
-
 from istio_netpol.analysis import wording
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
@@ -19,40 +16,13 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.remedies.denied_sides import Opening, openings_of
-from istio_netpol.remedies.drafts import Part
-from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
+from istio_netpol.remedies.plan import DeniedFlow, PolicyPlan
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import OPERATOR, Authority
 from istio_netpol.trust.host_policy import HostGate
 
 DISPENSABLE = frozenset({FlowKind.SCRAPE, FlowKind.TRACING})
 """Flows whose loss costs observability, not traffic: warnings."""
-
-
-@dataclass(slots=True)
-class _Denied:
-    """A denied flow, and the parts of policies in the making that would open it; `writer` makes them."""
-
-    judged: Judged
-    writer: PolicyWriter
-    parts: list[Part] = field(default_factory=list)
-    unmendable: list[Unmendable] = field(default_factory=list)
-    closed: list[Opening] = field(default_factory=list)
-    withheld: bool = False
-
-    def take(self, drafted: Part | Unmendable) -> None:
-        """Notes what comes of one side."""
-        if isinstance(drafted, Part):
-            self.parts.append(drafted)
-        else:
-            self.unmendable.append(drafted)
-
-    def showing(self, drafted: Iterable[Part | Unmendable]) -> _Denied:
-        """Itself, with what comes of further sides."""
-        for side in drafted:
-            self.take(side)
-        return self
 
 
 class FindingsWriter:
@@ -64,10 +34,8 @@ class FindingsWriter:
 
     def __init__(self, judge: FlowJudge, authority: Authority) -> None:
         self._judge = judge
-        self._authority = authority
-        self._writer = PolicyWriter(judge.snapshot, judge.gate.blocks, known=judge.known)
-        self._denied: list[_Denied] = []
-        self._opened: dict[Hashable, Part | Unmendable] = {}
+        self._plan = PolicyPlan(judge.snapshot, judge.gate.blocks, authority, known=judge.known)
+        self._denied: list[DeniedFlow] = []
         self._others: list[Finding] = []
         self.unknown = 0
 
@@ -98,48 +66,17 @@ class FindingsWriter:
             outcome = Judged(outcome.flow, self._judge.verdict(outcome.flow))
         if not outcome.verdict.allowed:
             # A refused address may stand in the flow itself: nothing is drafted that would open it.
-            self._denied.append(_Denied(outcome, self._writer) if refused else self._draft(outcome))
+            self._denied.append(self._plan.refuse(outcome) if refused else self._plan.take(outcome))
         elif outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block:
             self._others.append(_ip_block_finding(outcome))
 
     def policies(self) -> tuple[NetworkPolicy, ...]:
         """The policies that may be written: without those that only a consent would permit."""
-        return self._writer.policies()
+        return self._plan.policies()
 
     def findings(self) -> list[Finding]:
         """All of it, in no order."""
-        return self._others + [_told(self._complete(denied)) for denied in self._denied]
-
-    def _draft(self, judged: Judged) -> _Denied:
-        """The policies for a denied flow, as far as they may be written."""
-        denied = _Denied(judged, self._writer)
-        for opening in openings_of(judged):
-            if not self._authority.may_open(opening.flow, opening.direction):
-                denied.closed.append(opening)
-                continue
-            drafted = self._writer.add(opening)
-            self._opened[_side_of(opening)] = drafted
-            denied.take(drafted)
-        return denied
-
-    def _complete(self, denied: _Denied) -> _Denied:
-        """The same with what objects of the other end open of this connection; where an end has not agreed,
-        the finding shows both sides' policies, of which only the permitted one may be written."""
-        closed = [opening for opening in denied.closed if _side_of(opening) not in self._opened]
-        denied.withheld = any(opening.flow.agreement.of(opening.direction) is None for opening in closed)
-        if denied.withheld:
-            shown = PolicyWriter(self._judge.snapshot, self._judge.gate.blocks)
-            proposed = _Denied(denied.judged, shown, withheld=True)
-            return proposed.showing(map(shown.add, openings_of(denied.judged)))
-        return denied.showing(
-            self._opened[_side_of(opening)] for opening in denied.closed if opening not in closed
-        )
-
-
-def _side_of(opening: Opening) -> Hashable:
-    """One side of a connection, whichever object needs it."""
-    flow = opening.flow
-    return (opening.direction, flow.source.key, flow.destination.key, flow.protocol, flow.port)
+        return self._others + [_told(self._plan.completed(denied)) for denied in self._denied]
 
 
 def check(snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: int = 0) -> Report:
@@ -175,7 +112,7 @@ def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:
     return HostGate(resolver, table.host_limits)
 
 
-def _told(denied: _Denied) -> Finding:
+def _told(denied: DeniedFlow) -> Finding:
     """The finding of a denied flow. An error in its policies is contained to it."""
     try:
         return _denied_finding(denied)
@@ -186,7 +123,7 @@ def _told(denied: _Denied) -> Finding:
         return not_judged(flow.object, Failure.of("policy writer", error), flow)
 
 
-def _denied_finding(denied: _Denied) -> Finding:
+def _denied_finding(denied: DeniedFlow) -> Finding:
     judged, flow = denied.judged, denied.judged.flow
     rule: RuleId
     if denied.withheld:
@@ -196,8 +133,7 @@ def _denied_finding(denied: _Denied) -> Finding:
     if flow.kind in DISPENSABLE:
         severity = Severity.WARNING
     message += wording.unmendable(denied.unmendable)
-    remedy = denied.writer.remedies(denied.parts)
-    return Finding(rule, severity, flow.object, message, flow, judged.verdict, remedy, flow.field)
+    return Finding(rule, severity, flow.object, message, flow, judged.verdict, denied.remedies, flow.field)
 
 
 def _host_finding(trouble: HostTrouble) -> Finding:

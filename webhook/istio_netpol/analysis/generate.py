@@ -8,8 +8,7 @@ from istio_netpol.analysis.judge import HostTrouble
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.remedies.denied_sides import openings_of
-from istio_netpol.remedies.policy_writer import PolicyWriter
+from istio_netpol.remedies.plan import PolicyPlan
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import OPERATOR
 
@@ -26,12 +25,9 @@ def generate(
     """
     table = FlowTable.of(snapshot, settings)
     judge = judge_of(table, resolver)
-    writer = PolicyWriter(table.snapshot, judge.gate.blocks, per_namespace)
+    plan = PolicyPlan(table.snapshot, judge.gate.blocks, OPERATOR, per_namespace=per_namespace)
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         judged = judge.resolved(flow)
-        if isinstance(judged, HostTrouble):
-            continue
-        for opening in openings_of(judged):
-            if OPERATOR.may_open(judged.flow, opening.direction):
-                writer.add(opening)
-    return writer.policies()
+        if not isinstance(judged, HostTrouble):
+            plan.take(judged)
+    return plan.policies()

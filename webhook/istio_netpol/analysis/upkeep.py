@@ -11,9 +11,9 @@ from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.remedies.denied_sides import Opening, openings_of
+from istio_netpol.remedies.denied_sides import openings_of
 from istio_netpol.remedies.names import content_key
-from istio_netpol.remedies.policy_writer import PolicyWriter
+from istio_netpol.remedies.plan import PolicyPlan
 from istio_netpol.remedies.required_by import name_of
 from istio_netpol.trust.authority import ANYBODY, Authority
 
@@ -62,9 +62,10 @@ class _Ledger:
     def __init__(self, table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], bool]) -> None:
         self._snapshot = table.snapshot
         names = table.snapshot.namespace_names
-        self._willing = Authority(frozenset(name for name in names if is_augmented(name)))
+        willing = Authority(frozenset(name for name in names if is_augmented(name)))
         self._needed, self._wanted = (
-            PolicyWriter(table.snapshot, judge.gate.blocks, known=judge.known) for _ in range(2)
+            PolicyPlan(table.snapshot, judge.gate.blocks, authority, known=judge.known)
+            for authority in (ANYBODY, willing)
         )
         self._objects: dict[str, ObjectRef | None] = {}
         self.uncertain: set[str] = set()
@@ -77,20 +78,14 @@ class _Ledger:
 
     def take(self, judged: Judged | HostTrouble) -> None:
         """Takes up one flow."""
-        if not isinstance(judged, HostTrouble):
-            for opening in openings_of(judged):
-                self.add(opening)
-        elif not judged.refused:
-            self.uncertain.add(name_of(judged.flow.object))
-
-    def add(self, opening: Opening) -> None:
-        """Takes up one side, as far as it may be opened."""
-        self.note(opening.subject.ref)
-        side = (opening.flow, opening.direction)
-        if ANYBODY.may_open(*side):
-            self._needed.add(opening)
-        if self._willing.may_open(*side):
-            self._wanted.add(opening)
+        if isinstance(judged, HostTrouble):
+            if not judged.refused:
+                self.uncertain.add(name_of(judged.flow.object))
+            return
+        for opening in openings_of(judged):
+            self.note(opening.subject.ref)
+        self._needed.take(judged)
+        self._wanted.take(judged)
 
     def closed(self) -> Upkeep:
         """All of it. Nothing is asked for where a namespace is being deleted."""
