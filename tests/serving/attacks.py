@@ -234,6 +234,28 @@ def no_reviews(attacker: Attacker) -> None:
     attacker.repeat(once, 16)
 
 
+def known_client(attacker: Attacker) -> None:
+    """Handshakes without end of a client whose review was answered, which is not paced."""
+    review = json.dumps(
+        {
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "u",
+                "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
+                "resource": {"group": "", "version": "v1", "resource": "configmaps"},
+                "name": "a",
+                "namespace": "a",
+                "operation": "CREATE",
+                "userInfo": {},
+            },
+        }
+    ).encode()
+    with attacker.tls(POST + b"Content-Length: %d\r\n\r\n" % len(review) + review) as connection:
+        connection.recv(65536)
+    handshakes(attacker)
+
+
 ATTACKS: dict[str, Callable[[Attacker], None]] = {
     attack.__name__: attack
     for attack in (
@@ -254,6 +276,7 @@ ATTACKS: dict[str, Callable[[Attacker], None]] = {
         half_closed,
         unread_answers,
         no_reviews,
+        known_client,
     )
 }
 
