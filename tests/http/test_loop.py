@@ -18,6 +18,8 @@ from istio_netpol.http.limits import Limits
 THREADS = RESERVED + STRANGERS_HOLD + 4
 """Of which a client that is known holds four more than one that is not."""
 
+ASKED = STRANGERS_HOLD + 8
+
 
 class Application:
     """`/wait` answers when the test says so, `/fail` raises, all else answers at once what it was sent."""
@@ -27,7 +29,7 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/wait":
-            self.released.wait(20)
+            self.released.wait(30)
         if environ["PATH_INFO"] == "/fail":
             raise ValueError("as asked for")
         body = environ["wsgi.input"].read()
@@ -42,7 +44,7 @@ def application() -> Application:
 
 @pytest.fixture
 def served(application: Application, tmp_path: Path) -> Iterator[Served]:
-    with serving(application, tmp_path, Limits(threads=THREADS, request_seconds=8)) as served:
+    with serving(application, tmp_path, Limits(threads=THREADS, request_seconds=30)) as served:
         yield served
         application.released.set()
 
@@ -69,21 +71,23 @@ def test_no_client_holds_all_threads(served: Served, application: Application, i
     another way."""
     if is_known:
         assert served.ask("POST", "/", "127.0.0.2", b"known") == (200, b"known")
-    with asking(served, (THREADS + 20), "/wait", "127.0.0.2") as answers:
-        started = time.monotonic()
+    with asking(served, ASKED, "/wait", "127.0.0.2") as answers:
         assert served.ask("POST", "/", "127.0.0.3", b"other") == (200, b"other")
         assert served.ask("GET", "/healthz", "127.0.0.2") == (200, b"")
-        assert time.monotonic() - started < 2
         assert answers == []
         application.released.set()
-    assert answers == [(200, b"x")] * (THREADS + 20)
+    assert answers == [(200, b"x")] * ASKED
 
 
-def test_what_waits_too_long_for_a_thread_is_told(served: Served, application: Application) -> None:
+def test_what_waits_too_long_for_a_thread_is_told(application: Application, tmp_path: Path) -> None:
     """A request that no thread takes in time gets 503; those that a thread has are answered."""
-    with asking(served, STRANGERS_HOLD + 4, "/wait", "127.0.0.2") as answers:
-        time.sleep(9)
-        assert [status for status, _ in answers] == [503] * 4
+    with (
+        serving(application, tmp_path, Limits(request_seconds=2)) as served,
+        asking(served, STRANGERS_HOLD + 4, "/wait", "127.0.0.2") as answers,
+    ):
+        ends = time.monotonic() + 20
+        while len(answers) < 4 and time.monotonic() < ends:
+            time.sleep(0.1)
         application.released.set()
     assert sorted(status for status, _ in answers) == [200] * STRANGERS_HOLD + [503] * 4
 

@@ -27,7 +27,7 @@ class Client:
 
         self._yielding: tuple[dict[Connection, None], ...] = ({}, {}, {})
         self._answered: float | None = None
-        self._may_connect = STRANGERS_AT_ONCE
+        self._left = STRANGERS_AT_ONCE
         self._counted = 0.0
 
     def is_known(self, now: float) -> bool:
@@ -42,13 +42,18 @@ class Client:
         """Whether one more connection is taken now; counts it, if so."""
         if self.is_known(now):
             return True
-        gained = (now - self._counted) * STRANGERS_PER_SECOND
-        self._may_connect = min(STRANGERS_AT_ONCE, self._may_connect + gained)
+        allowed = self._allowed(now)
         self._counted = now
-        if self._may_connect < 1:
-            return False
-        self._may_connect -= 1
-        return True
+        self._left = allowed - 1 if allowed >= 1 else allowed
+        return allowed >= 1
+
+    def is_forgettable(self, now: float) -> bool:
+        """Whether it would be treated the same if it came anew."""
+        return not self.connections and not self.is_known(now) and self._allowed(now) >= STRANGERS_AT_ONCE
+
+    def _allowed(self, now: float) -> float:
+        """How many connections it may make now, while it is not known."""
+        return min(STRANGERS_AT_ONCE, self._left + (now - self._counted) * STRANGERS_PER_SECOND)
 
     @property
     def yields(self) -> Connection | None:
@@ -139,18 +144,18 @@ class Clients:
         )
         return max(client.connections, key=lambda connection: connection.held, default=None)
 
+    def __iter__(self) -> Iterator[str]:
+        """The addresses that are remembered."""
+        return iter(self._by_address)
+
     def all(self) -> Iterator[Connection]:
         """Every connection."""
         for client in self._by_address.values():
             yield from client.connections
 
     def forget_strangers(self, now: float) -> None:
-        """Forgets who has no connection and is not known."""
-        gone = [
-            address
-            for address, client in self._by_address.items()
-            if not client.connections and not client.is_known(now)
-        ]
+        """Forgets who has no connection and left nothing to remember."""
+        gone = [address for address, client in self._by_address.items() if client.is_forgettable(now)]
         for address in gone:
             del self._by_address[address]
 

@@ -107,7 +107,7 @@ class Loop:
                 if key.data not in self._again:
                     ready.append((key.data.address, key.data))
             else:
-                key.data()
+                self._guarded(key.data)
         ends = time.monotonic() + TURN_SECONDS
         served: set[str] = set()
         for connection in in_turns(ready):
@@ -115,8 +115,15 @@ class Loop:
                 break
             served.add(connection.address)
             self._serve(connection)
-        self._sweep(time.monotonic())
+        self._guarded(partial(self._sweep, time.monotonic()))
         self._refusals.open = self._clients.count
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Does something after which the loop goes on, whatever became of it."""
+        try:
+            work()
+        except Exception:
+            self._log.exception("unexpected error")
 
     # ---- connections come
 
@@ -185,14 +192,18 @@ class Loop:
             self._drop(connection)
 
     def _step(self, connection: Connection) -> None:
-        if connection.has_output:
+        if connection.phase in AT_WORK:
+            pass  # A thread has it: nothing of it may be touched, and until then nothing is reported.
+        elif connection.has_output:
             connection.flush()
             if connection.phase is Phase.SENDING:
                 self._sent(connection)
         elif connection.phase is Phase.LINGERING:
             connection.discard()
-        elif connection.phase not in AT_WORK:
+        else:
             self._receive(connection)
+            if connection.phase in AT_WORK:
+                return  # Its client sends nothing before it has the answer: most need no change.
         self._watch(connection)
 
     def _receive(self, connection: Connection) -> None:
@@ -225,7 +236,7 @@ class Loop:
         self._clients.holds(connection, 0)
         try:
             connection.refuse(refusal)
-        except EOFError:
+        except (EOFError, ssl.SSLError):
             self._drop(connection)
         else:
             self._enter(connection, Phase.SENDING)
