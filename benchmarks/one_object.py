@@ -30,6 +30,7 @@ from istio_netpol.cli.resolving import Offline
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.own_names import CALLS
+from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.reviewer import Reviewer
 
 TENANT = "tenant"
@@ -246,6 +247,7 @@ def figures(plan: Plan) -> Iterator[Figure]:
     """For each object: processor milliseconds of both its reviews, and seconds and MiB to take it in."""
     snapshot = read([*text.documents(Size(20), plan.seed), *(f"{each}\n" for each in neighbours())])
     table = FlowTable.of(snapshot, settings_for(plan.size)).indexed()
+    keep_what_is_left()
     for heavy in HEAVY:
         yield from _of(heavy, table)
 

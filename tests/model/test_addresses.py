@@ -12,6 +12,7 @@ from istio_netpol.model.addresses import (
     ALL_IPV6,
     AddressSet,
     IpBlock,
+    ipv4_exceptions,
     parse_address,
 )
 
@@ -180,3 +181,43 @@ def test_a_block_is_its_cidr_without_its_exceptions():
 def test_parse_address(text, address):
     """An address in any of its spellings, or None."""
     assert parse_address(text) == address
+
+
+EXCEPTIONS = st.lists(
+    st.one_of(
+        st.builds(lambda third, prefix: f"10.0.{third}.0/{prefix}", st.integers(0, 255), st.integers(16, 32)),
+        st.sampled_from(
+            ["10.0.1.0/024", "10.0.1.0", "10.0.1.0/33", "10.1.0.0/24", "10.0.1.0/24\n10.0.2.0/24"]
+        ),
+        st.sampled_from(["", "::/0", "10.0.01.0/24", "10.0.1.300/24", "10.0.1.0/24 ", "\u00b2.0.0.0/8"]),
+    ),
+    max_size=5,
+)
+
+
+@given(EXCEPTIONS)
+def test_exceptions_are_read_fast_as_ipaddress_reads_them(exceptions: list[str]) -> None:
+    """Either all are in their usual spelling and smaller than the block, or the slow way has the word."""
+    found = ipv4_exceptions("10.0.0.0/16", exceptions)
+    if found is not None:
+        networks = [ip_network(each, strict=False) for each in exceptions]
+        assert found == AddressSet.of("10.0.0.0/16") - AddressSet.of(*networks)
+        assert all(each != ip_network("10.0.0.0/16") for each in networks)
+    else:
+        assert any(not _is_usual(each) for each in exceptions)
+
+
+def _is_usual(text: str) -> bool:
+    try:
+        network = ip_network(text, strict=True)
+    except ValueError:
+        return False
+    return str(network) == text and network.prefixlen > 16 and text.startswith("10.0.")
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**128 - 1))
+def test_cidrs_are_those_of_ipaddress(one: int, other: int, six: int) -> None:
+    """The fewest that cover exactly the set, as text."""
+    low, high = sorted((one, other))
+    addresses = AddressSet(((low, high),), ((six, min(six + low, 2**128 - 1)),))
+    assert list(addresses.cidrs()) == [str(network) for network in addresses.networks()]

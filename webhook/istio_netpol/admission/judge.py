@@ -65,37 +65,39 @@ def decide(
     mutating: bool,
     cleared: Cleared | None = None,
     deadline: Deadline = NO_DEADLINE,
+    change: Callable[[], Change] | None = None,
 ) -> Decision:
     """The decision on a request; what to write is the caller's to do. What is `cleared` is not worked out
-    again, and what is not worked out by the `deadline` is decided by the mode."""
+    again, and what is not worked out by the `deadline` is decided by the mode. `change` is what the request
+    does, for whoever asks more than once."""
     settings = table.settings.admission
     if not is_judged(request, settings):
         return ADMITTED
-    change = change_of(request)
+    changed = change() if change else change_of(request)
     namespace = namespace_of(request)
-    effective = effective_mode(namespace, _labels_after(namespace, change, table), settings)
+    effective = effective_mode(namespace, _labels_after(namespace, changed, table), settings)
     if effective.mode is Mode.OFF or (mutating and effective.mode is not Mode.AUGMENT):
         return ADMITTED
-    if change.problems:
-        return ADMITTED if mutating else Decision(warnings=message.refusals(map(str, change.problems)))
-    if _passes(request, change, table):
+    if changed.problems:
+        return ADMITTED if mutating else Decision(warnings=message.refusals(map(str, changed.problems)))
+    if _passes(request, changed, table):
         return ADMITTED
     circumstances = Circumstances(
-        request.described, effective.mode, bool(request.dry_run), _is_spared(change, table)
+        request.described, effective.mode, bool(request.dry_run), _is_spared(changed, table)
     )
 
     def review(put: tuple[Any, ...], cleared: Cleared) -> Impact:
-        judged = replace(change, put=put)
+        judged = replace(changed, put=put)
         return _impact(request, judged, table, resolver, effective.mode, cleared, deadline)
 
     try:
-        impact = review(change.put, cleared or Cleared())
-        decision = _mutation(request, change, table, circumstances, impact, review) if mutating else ADMITTED
+        impact = review(changed.put, cleared or Cleared())
+        decision = _mutation(request, changed, table, circumstances, impact, review) if mutating else ADMITTED
     except OutOfTimeError:
         return ADMITTED if mutating else decide_late(circumstances)
     if not mutating:
         decision = _remarked(decide_validation(circumstances, impact), effective.remark)
-    admitted = _admitted(request, change) if decision.allowed and not mutating else ()
+    admitted = _admitted(request, changed) if decision.allowed and not mutating else ()
     return replace(decision, admitted=admitted, worked_out=impact is not KNOWN)
 
 

@@ -66,7 +66,7 @@ def _by_subject() -> dict[type, tuple[Rule, ...]]:
     return found
 
 
-_UNTOLD_LOOKUPS = 50
+_UNTOLD_LOOKUPS = 100
 """What a finding that nobody will read counts for, so that looking for more of them ends soon."""
 
 _RULES_OF = _by_subject()
@@ -118,9 +118,9 @@ def _limited(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
 
 
 def _width(flow: RequiredFlow) -> int:
-    """How much of the limit a flow takes: one, or the address ranges at its ends."""
+    """How much of the limit a flow takes: one, or the CIDRs at its ends."""
     ends = (flow.source, flow.destination)
-    return max(end.addresses.range_count if isinstance(end, AddressPeer) else 1 for end in ends)
+    return max(end.addresses.cidr_count if isinstance(end, AddressPeer) else 1 for end in ends)
 
 
 def _nameable(subject: Any, outcome: Outcome) -> Outcome:

@@ -117,8 +117,11 @@ class Fields:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The strings of a list."""
+        values = self._list(name)
+        if all(type(value) is str for value in values):
+            return tuple(map(_kept, values))
         found = []
-        for index, value in enumerate(self._list(name)):
+        for index, value in enumerate(values):
             if isinstance(value, str):
                 found.append(_kept(value))
             else:
@@ -158,7 +161,7 @@ class Fields:
 
 def _kept(text: str) -> str:
     """A text as it enters the model: once, and without credentials."""
-    return sys.intern(without_secrets(text))
+    return sys.intern(without_secrets(text) if "@" in text or "//" in text else text)
 
 
 def _kind(value: object) -> str:

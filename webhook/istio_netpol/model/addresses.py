@@ -98,9 +98,9 @@ class AddressSet:
                 yield make(low), make(high)
 
     @property
-    def range_count(self) -> int:
-        """How many maximal ranges there are."""
-        return len(self.ipv4) + len(self.ipv6)
+    def cidr_count(self) -> int:
+        """How many CIDRs cover this set: how long a policy for it gets."""
+        return sum(1 for _ in self.cidrs())
 
     def cidrs(self) -> Iterator[str]:
         """The fewest CIDRs that cover exactly this set, as text. IPv4 without the objects of `ipaddress`, of
@@ -141,6 +141,8 @@ class IpBlock:
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(3[0-2]|[12]?[0-9]))?")
 
+_IPV4_CIDRS = re.compile(rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}/(3[0-2]|[12]?[0-9])$", re.MULTILINE)
+
 
 def _ipv4_interval(text: str) -> Interval | None:
     """The first and last address of an IPv4 address or CIDR in its usual spelling; None for any other text,
@@ -148,10 +150,11 @@ def _ipv4_interval(text: str) -> Interval | None:
     found = _IPV4.fullmatch(text)
     if found is None:
         return None
-    first, second, third, fourth, prefix = found.groups()
+    return _bounds(*found.groups(default="32"))
+
+
+def _bounds(first: str, second: str, third: str, fourth: str, prefix: str) -> Interval:
     value = int(first) << 24 | int(second) << 16 | int(third) << 8 | int(fourth)
-    if prefix is None:
-        return value, value
     wild = (1 << 32 - int(prefix)) - 1
     return value & ~wild, value | wild
 
@@ -162,13 +165,14 @@ def ipv4_exceptions(cidr: str, exceptions: Sequence[str]) -> AddressSet | None:
     whole = _ipv4_interval(cidr) if "/" in cidr else None
     if whole is None:
         return None
-    found: list[Interval] = []
-    for text in exceptions:
-        part = _ipv4_interval(text) if "/" in text else None
-        if part is None or not whole[0] <= part[0] <= part[1] <= whole[1] or part == whole:
-            return None
-        found.append(part)
-    return AddressSet((whole,)) - AddressSet(canonical(found))
+    lines = "\n".join(exceptions)
+    spelled = _IPV4_CIDRS.findall(lines)
+    if len(spelled) != len(exceptions) or lines.count("\n") != max(0, len(exceptions) - 1):
+        return None
+    parts = [_bounds(*each) for each in spelled]
+    if not all(whole[0] <= low <= high <= whole[1] and (low, high) != whole for low, high in parts):
+        return None
+    return AddressSet((whole,)) - AddressSet(canonical(parts))
 
 
 @lru_cache(maxsize=65536)

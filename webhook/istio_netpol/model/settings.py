@@ -218,7 +218,7 @@ class LimitSettings:
     """What one object may ask for. What it asks for beyond that is not judged: the finding `not-judged` says
     so, nothing is opened for it, and modes `augment` and `reject` refuse the object."""
 
-    flows_per_object: int = 10_000
+    flows_per_object: int = 7_500
     """Connections that one rule takes from one object."""
 
     findings_per_object: int = 200

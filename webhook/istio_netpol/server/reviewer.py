@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from istio_netpol.admission import message
 from istio_netpol.admission.cleared import Cleared
 from istio_netpol.admission.decision import Decision
-from istio_netpol.admission.judge import decide
+from istio_netpol.admission.judge import change_of, decide
 from istio_netpol.admission.opt_in import patch_of
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.admission.scope import namespace_of
@@ -111,7 +111,8 @@ class Reviewer:
             return Answer(503, b"", request, reason=NOT_READY)
         resolver = Budget(WaitingAside(self._resolver, self._turnstile), LOOKUP_SECONDS)
         ends = started + _time_left(table, seconds)
-        judge = partial(decide, request, resolver=resolver, deadline=Deadline(lambda: self._clock() > ends))
+        deadline, change = Deadline(lambda: self._clock() > ends), cache(partial(change_of, request))
+        judge = partial(decide, request, resolver=resolver, deadline=deadline, change=change)
         decision = judge(table, mutating=mutating, cleared=self._cleared)
         writing = decision.write if may_write else ()
         stored = self.store(writing, namespace_of(request)) if writing else ()
@@ -140,9 +141,9 @@ class Reviewer:
         if missing and not may_write:
             return self._excused(request, denial, fresh, found, judge), ()
         stored = self.store(missing, namespace_of(request)) if missing else ()
-        if fresh is table and not stored:
-            return denial, ()
         written = [each.policy for each in stored if each.written]
+        if fresh is table and not written:
+            return denial, stored
         return judge(fresh.with_objects(written), mutating=False), stored
 
     def _excused(

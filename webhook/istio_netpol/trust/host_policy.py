@@ -154,7 +154,7 @@ class HostGate:
     def _within_cap(self, answer: HostAnswer, namespace: str) -> HostAnswer:
         brought = self._brought.setdefault(namespace, {})
         limit = self._settings.max_addresses_per_namespace
-        count = sum(1 for _ in answer.addresses.networks())
+        count = answer.addresses.cidr_count
         if answer.host not in brought and sum(brought.values()) + count > limit:
             return HostAnswer(
                 answer.host,
