@@ -29,7 +29,7 @@ TURN_SECONDS = 0.005
 MOST_ACCEPTS = 64
 """New connections in one turn."""
 
-BACKLOG = 2048
+BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) may be lower."""
 
 SWEEP_SECONDS = 0.25

@@ -8,7 +8,7 @@ import socket
 
 from istio_netpol.errors import SettingsError
 
-BACKLOG = 2048
+BACKLOG = 4096
 """Connections that wait for the server; the kernel's own limit (net.core.somaxconn) may be lower."""
 
 
