@@ -77,6 +77,7 @@ class Installation:
             ca=self._mount.folder / "ca.crt",
             environment={"KUBECONFIG": str(self.plane.kubeconfig(f"{RELEASE}-webhook"))},
         )
+        webhook.path_of = self._path_of
         webhook.context.check_hostname = False  # it serves by the Service's name; the API server checks that
         return webhook
 
@@ -99,6 +100,11 @@ class Installation:
         return {
             webhook["name"]: webhook["clientConfig"] for each in found for webhook in each.get("webhooks", ())
         }
+
+    def _path_of(self, door: str) -> str:
+        """The path that is registered for reviews that are to validate, or to mutate."""
+        paths = (client["service"]["path"] for client in self.clients().values())
+        return next(path for path in paths if path.startswith(f"/{door}"))
 
     def _arguments(self, component: str) -> list[str]:
         deployments = {each["metadata"]["name"]: each for each in of_kind(self.manifests, "Deployment")}

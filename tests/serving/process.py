@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +53,8 @@ class WebhookProcess:
         command = [sys.executable, "-m", "istio_netpol", "serve", "--source", where, *certificate]
         command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", *options]
         command += ["--offline"] if offline else []
+        self.path_of: Callable[[str], str] = "/{}".format
+        """Where reviews are asked for, if not under the plain path."""
         self.logged: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self._process = subprocess.Popen(
@@ -147,7 +149,7 @@ class WebhookProcess:
 
     def review(self, webhook: str, review: bytes) -> dict[str, Any]:
         """The response to an AdmissionReview, sent to `validate` or `mutate`."""
-        reply = self.request("POST", f"/{webhook}", review)
+        reply = self.request("POST", self.path_of(webhook), review)
         assert reply.status == 200, reply.body
         response = reply.json["response"]
         assert isinstance(response, dict)
