@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.analysis import meshes as some
@@ -114,6 +115,20 @@ def test_what_an_object_needed_stays_while_dns_fails() -> None:
     assert acts(plan(needing(), there, NOW, SETTINGS)) == [Delete]
 
 
+@pytest.mark.parametrize(
+    ("needer", "acted"),
+    [
+        ("Deployment/ns-b/w0", [Delete]),
+        ("Deployment/ns-a/w0", []),
+        ("VirtualService/istio-system/w0", []),
+    ],
+)
+def test_an_object_that_can_not_be_read_holds_no_other_tenant_open(needer: str, acted: list[type]) -> None:
+    """Whose consent is gone is closed, though the object that rested on it does not say what it needs."""
+    there = [present(generated(policy("ns-a/p"), needer), unneeded_since=LONG_AGO)]
+    assert acts(plan(needing(uncertain=frozenset({needer})), there, NOW, SETTINGS)) == acted
+
+
 def test_a_mark_from_the_future_counts_from_now() -> None:
     """A clock that was wrong, or a tenant's forgery, keeps no policy for ever."""
     there = present(keys_at("192.0.2.1/32"), unneeded_since=NOW + 9_999_999)
@@ -195,7 +210,8 @@ def test_objects_that_are_not_named_may_be_uncertain_too_and_own_nothing() -> No
     for namespace_, acted in (("ns-a", []), ("ns-b", [Delete])):
         unsure = needing(uncertain=frozenset({f"RequestAuthentication/{namespace_}/other"}))
         assert acts(plan(unsure, there, NOW, SETTINGS)) == acted
-    elsewhere = generated(many, "Deployment/ns-a/w0 and 7 more elsewhere")
+    shared = policy("istio-system/p")
+    elsewhere = generated(shared, "Deployment/ns-a/w0 and 7 more elsewhere")
     assert acts(plan(unsure, [present(elsewhere, unneeded_since=LONG_AGO)], NOW, SETTINGS)) == []
     assert acts(plan(needing(), there, NOW, SETTINGS)) == [Delete]
     workload = ObjectRef("apps/v1", "Deployment", "ns-a", "w0")

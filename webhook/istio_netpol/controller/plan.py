@@ -98,12 +98,15 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     """The way from what is there to what is needed. What is not ours is in no action."""
     there = {each.key: each for each in present}
     counted = (each.policy for each in there.values() if not _is_replaced(each, need))
-    usage = usage_of(counted, trusted_namespaces(settings).__contains__)
+    trusted = trusted_namespaces(settings)
+    usage = usage_of(counted, trusted.__contains__)
     keeping, withheld = _kept(need, there, usage, settings.admission.max_policies_per_namespace)
     unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
     awaited = Awaited(policy for policy in need.needed.values() if not _is_there(policy, there))
     closing = {
-        each.key for each in unneeded if not (_is_uncertain(each.policy, need) or awaited.meets(each.policy))
+        each.key
+        for each in unneeded
+        if not (_is_uncertain(each.policy, need, trusted) or awaited.meets(each.policy))
     }
     surplus = _surplus((each for each in unneeded if each.key in closing), need, now, settings.hosts)
     stored = _stored_addresses(need, there) if closing else {}
@@ -196,14 +199,20 @@ def _is_replaced(here: Present, need: Upkeep) -> bool:
     return here.own and here.key not in need.needed and has_earlier_name(here.policy)
 
 
-def _is_uncertain(policy: NetworkPolicy, need: Upkeep) -> bool:
+def _is_uncertain(policy: NetworkPolicy, need: Upkeep, trusted: frozenset[str]) -> bool:
     """Whether it may be needed by an object whose need is not known now: by one of those that it names, or of
-    those that it only counts."""
-    needers = needers_of(policy)
+    those that it only counts.
+
+    An object that can't be read holds nothing open in the namespace of another tenant, whose consent may be
+    gone: there, only objects of that namespace and of administrators do.
+    """
+    place, needers, uncertain = policy.namespace, needers_of(policy), Needers(need.uncertain)
+    if place not in trusted:
+        uncertain = uncertain.within(trusted | {place})
     if needers.is_complete:
-        return not need.uncertain.isdisjoint(needers.names)
-    uncertain = Needers(need.uncertain).namespaces
-    return bool(uncertain) and (needers.elsewhere or not uncertain.isdisjoint(needers.namespaces))
+        return not uncertain.names.isdisjoint(needers.names)
+    homes = uncertain.namespaces
+    return bool(homes) and (needers.elsewhere or not homes.isdisjoint(needers.namespaces))
 
 
 def _is_there(policy: NetworkPolicy, there: Mapping[PolicyKey, Present]) -> bool:

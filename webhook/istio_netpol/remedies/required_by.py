@@ -54,6 +54,10 @@ class Needers:
         """The namespaces of the objects that are named."""
         return frozenset(filter(None, map(_namespace_of, self.names)))
 
+    def within(self, namespaces: frozenset[str]) -> Needers:
+        """Those of them that are of these namespaces, as far as they are named."""
+        return Needers(frozenset(name for name in self.names if _namespace_of(name) in namespaces))
+
     @property
     def text(self) -> str:
         """The annotation: sorted; beyond the bounds one name of each namespace goes before the others, and
