@@ -125,10 +125,10 @@ def test_annotation_names_callers(text: str, expected: bool) -> None:
     assert consents(view(called), RIVAL, CLIENT, called, None) is expected
 
 
-def test_annotation_for_a_namespace_covers_its_objects() -> None:
-    """`rival/*` admits what a VirtualService of rival asks a gateway for; a workload's name does not."""
+def test_annotation_for_a_namespace_covers_its_pods_only() -> None:
+    """`rival/*` is no word on a gateway that a VirtualService of rival would have call: that one is named."""
     gateway = deployment("istio-ingress/gw")
-    for text, expected in (("rival/*", True), ("istio-ingress/gw", True), ("rival/web", False)):
+    for text, expected in (("rival/*", False), ("istio-ingress/gw", True), ("rival/web", False)):
         called = replace(CART, called_by=text)
         assert consents(view(called), RIVAL, gateway, called, None) is expected
 

@@ -217,7 +217,13 @@ def test_issuers_are_asked_by_istiod_alone() -> None:
 
 @pytest.mark.parametrize(
     ("called_by", "home", "expected"),
-    [("", "shop", False), ("shop/*", "shop", True), ("", "istio-system", True), ("", "auth", True)],
+    [
+        ("", "shop", False),
+        ("shop/*", "shop", False),
+        ("istio-system/istiod", "shop", True),
+        ("", "istio-system", True),
+        ("", "auth", True),
+    ],
 )
 def test_identity_provider_of_another_namespace_agrees(called_by: str, home: str, expected: bool) -> None:
     """A tenant can't send istiod to a Service of somebody else."""
@@ -240,6 +246,6 @@ def test_keys_in_another_namespace_need_its_consent() -> None:
     url = keys("http://idp.auth.svc.cluster.local/keys")
     behind = service("auth/idp", (80, 8080))
     silent = first_flow(RULE, policy(url), istiod(), listening("auth/idp", 8080), behind)
-    agreeing = listening("auth/idp", 8080, called_by="shop/*")
+    agreeing = listening("auth/idp", 8080, called_by="istio-system/istiod")
     asked = first_flow(RULE, policy(url), istiod(), agreeing, behind)
     assert (silent.consented, asked.consented) == (False, True)

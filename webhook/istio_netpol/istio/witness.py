@@ -48,12 +48,9 @@ class MeshWitness:
         view = self._view
         return port == view.discovery_port(workload) if workload in view.every_istiod() else False
 
-    def admits(
-        self, client: Workload, target: Workload, port: int, service: Service | None, on_behalf: str
-    ) -> bool:
-        """Whether the target's namespace names the client as one that may call this port, or the namespace on
-        whose behalf it calls."""
-        if is_called_by(client, target, service, on_behalf):
+    def admits(self, client: Workload, target: Workload, port: int, service: Service | None) -> bool:
+        """Whether the target's namespace names the client as one that may call this port."""
+        if is_called_by(client, target, service):
             return True
         config = self._view.mesh_config()
         domains = (config.trust_domain if config else self._view.settings.mesh.cluster_domain,)

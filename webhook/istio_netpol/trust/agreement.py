@@ -58,11 +58,8 @@ class Witness(Protocol):
         """Whether the pods are an istiod, and the port is that on which it serves every proxy."""
         ...
 
-    def admits(
-        self, client: Workload, target: Workload, port: int, service: Service | None, on_behalf: str
-    ) -> bool:
-        """Whether the target's namespace names the client as one that may call this port, or all of a
-        namespace on whose behalf the client calls, empty for none."""
+    def admits(self, client: Workload, target: Workload, port: int, service: Service | None) -> bool:
+        """Whether the target's namespace names the client as one that may call this port."""
         ...
 
 
@@ -95,11 +92,8 @@ def _pods_agree(flow: RequiredFlow, target: Workload, port: int, witness: Witnes
         if is_elsewhere and flow.kind not in CALLED_KINDS:
             return frozenset({author})
         return frozenset({author, home}) if is_elsewhere else frozenset({home})
-    if client is not None:
-        # istiod and shared gateways call for whoever configured them.
-        on_behalf = author if witness.is_trusted(client.namespace) else ""
-        if witness.admits(client, target, port, via.service, on_behalf):
-            return frozenset({home})
+    if client is not None and witness.admits(client, target, port, via.service):
+        return frozenset({home})
     if witness.is_shared_gateway(target) and witness.offers(target, port):
         return frozenset({home}) if client is not None else _ADMINISTRATOR_ALONE
     return _ADMINISTRATOR_ALONE if via.administered else None

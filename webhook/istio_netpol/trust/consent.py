@@ -16,12 +16,10 @@ from istio_netpol.trust.identities import (
 )
 
 
-def is_called_by(client: Workload, target: Workload, service: Service | None, on_behalf: str = "") -> bool:
+def is_called_by(client: Workload, target: Workload, service: Service | None) -> bool:
     """Whether the annotation on the called pods, or on a Service of their namespace, names the pods that
-    call: `namespace/name`, or `namespace/*`. `on_behalf` is a namespace for which they call, which could do
-    so itself."""
+    call: `namespace/name`, or `namespace/*`."""
     names = {f"{client.namespace}/*", f"{client.namespace}/{client.name}"}
-    names |= {f"{on_behalf}/*"} if on_behalf else set()
     return any(entry in names for entry in _called_by(target, service))
 
 
