@@ -15,12 +15,13 @@ from tests.values import EGRESS, policy
 
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.model.addresses import parse_address
-from istio_netpol.model.labels import Selector
+from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.mesh import DestinationRule, InjectorConfig, MeshConfig
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import ContainerPort, Namespace, Owner, Workload
+from istio_netpol.state.reads import pods_read
 from istio_netpol.state.snapshot import Snapshot
 
 SETTINGS = Settings()
@@ -43,11 +44,15 @@ def contents(table: FlowTable) -> Any:
     parts = (
         table.needs,
         {name: {flow.key for flow in table.touching(name)} for name in namespaces},
-        {name: table.users([name]) for name in table.names},
+        {read: set(table.dependencies.readers.at(read)) for read in table.dependencies.readers},
+        table.answers,
+        table.assumptions,
         table.host_limits.forbidden,
         {name: set(table.snapshot.workloads(name)) for name in namespaces},
     )
-    return [{key: plain(part[key]) for key in part} if isinstance(part, dict) else part for part in parts]
+    return [
+        {plain(key): plain(part[key]) for key in part} if isinstance(part, dict) else part for part in parts
+    ]
 
 
 def pods(name: str, home: str = "ns-a") -> list[Workload]:
@@ -129,8 +134,10 @@ def test_a_pod_concerns_no_mesh_config_that_asks_for_nothing() -> None:
     ref = ObjectRef("v1", "ConfigMap", "istio-system", "istio")
     quiet, sending = MeshConfig(ref), MeshConfig(ref, default_log_providers=("otel",))
     istiods = [mesh.istiod(), *pods("cart")]
-    assert FlowTable.of(Snapshot.of([quiet, *istiods]), SETTINGS).users([("Workload", "", "")]) == set()
-    assert FlowTable.of(Snapshot.of([sending, *istiods]), SETTINGS).users([("Workload", "", "")]) == {ref.key}
+    every_pod = pods_read(EVERYTHING)
+    assert every_pod not in FlowTable.of(Snapshot.of([quiet, *istiods]), SETTINGS).dependencies.readers
+    readers = FlowTable.of(Snapshot.of([sending, *istiods]), SETTINGS).dependencies.readers
+    assert set(readers.at(every_pod)) == {ref.key}
 
 
 def test_a_table_that_changed_often_is_the_one_that_would_be_made_anew() -> None:

@@ -19,9 +19,9 @@ from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.generate import generate
 from istio_netpol.analysis.results import Report
-from istio_netpol.analysis.subjects import subjects_named
 from istio_netpol.analysis.upkeep import upkeep
 from istio_netpol.cli.resolving import Offline
+from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.istio import catalogue
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.manifests import decode as decode_module

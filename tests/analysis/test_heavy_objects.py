@@ -89,7 +89,7 @@ def test_what_is_taken_from_one_object_is_bounded(heavy: Heavy) -> None:
     rules = 4
     assert len(needs.flows) <= LIMITS.flows_per_object * rules
     assert len(needs.findings) <= (LIMITS.findings_per_object + 2) * rules
-    assert len(needs.uses) <= LIMITS.lookups_per_object * rules
+    assert len(needs.reads) <= LIMITS.lookups_per_object * rules
     told = _told(needs)
     assert bool(told) == (heavy.name in OVER)
     for finding in told:

@@ -23,6 +23,7 @@ from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import MeshSettings
+from istio_netpol.state.reader import Reader
 from istio_netpol.state.snapshot import Snapshot
 
 KEY = "sidecar.istio.io/inject"
@@ -117,7 +118,7 @@ def says_our_rule(injector: dict[str, Any], every: list[dict[str, Any]]) -> dict
     loaded = load(read_documents(text.encode(), "grid.yaml"))
     assert not loaded.problems
     snapshot = Snapshot.of(loaded.objects)
-    injectors = Injectors(snapshot, "istio-system")
+    injectors = Injectors(Reader(snapshot), "istio-system")
     return {
         pod.name: injection_of(pod, snapshot.namespace(home), MeshSettings(), injectors).injected
         for home in NAMESPACES

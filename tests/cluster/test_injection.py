@@ -17,6 +17,7 @@ from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.reader import Reader
 from istio_netpol.state.snapshot import Snapshot
 
 NAMESPACES: tuple[Mapping[str, str], ...] = (
@@ -65,7 +66,7 @@ def says_our_rule(namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
     """What the engine takes for granted."""
     home = Namespace(ObjectRef("v1", "Namespace", "", "shop"), namespace)
     workload = Workload(ObjectRef("v1", "Pod", "shop", "a"), pod)
-    injectors = Injectors(Snapshot.of([home, workload]), "istio-system")
+    injectors = Injectors(Reader(Snapshot.of([home, workload])), "istio-system")
     return injection_of(workload, home, MeshSettings(), injectors).injected
 
 

@@ -9,8 +9,10 @@ from istio_netpol.istio.catalogue import CATALOGUE, outcomes_of
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
 from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.reads import object_read
 
 
 def test_every_rule_that_looks_at_a_type_is_asked() -> None:
@@ -32,14 +34,29 @@ def test_rules_have_names_of_their_own_and_sources() -> None:
     assert all(rule.sources and rule.subjects for rule in CATALOGUE)
 
 
-def test_tracked_views_share_answers_and_keep_their_own_uses() -> None:
+def test_pieces_of_work_share_answers_and_have_notes_of_their_own() -> None:
     """The notes of one evaluation do not mix with another's."""
     web = labelled("shop/web", {"app": "web"})
     mesh = view(namespace("shop", **{"istio-injection": "enabled"}), web)
-    first, second = mesh.tracked(), mesh.tracked()
-    assert first.injection(web) is second.injection(web)
-    first.find_service("shop", "web")
-    assert (first.uses - second.uses, mesh.uses) == ({("Service", "shop", "web")}, set())
+    first, asked = mesh.noting(lambda: mesh.injection(web))
+    second, asked_again = mesh.noting(lambda: mesh.injection(web))
+    assert first is second
+    assert asked == asked_again
+    service = object_read(Service, "shop", "Service", "web")
+    assert mesh.noting(lambda: mesh.find_service("shop", "web")) == (None, {service})
+
+
+def test_what_fails_has_asked_too() -> None:
+    """A rule that stumbles over an object is asked anew when the object is another one."""
+    mesh = view()
+
+    def stumble() -> None:
+        try:
+            mesh.noting(lambda: (mesh.find_service("shop", "web"), 1 // 0))
+        except ZeroDivisionError:
+            return
+
+    assert mesh.noting(stumble) == (None, {object_read(Service, "shop", "Service", "web")})
 
 
 def test_order_of_reading_does_not_matter() -> None:

@@ -127,7 +127,8 @@ def test_stand_in_follows_the_settings() -> None:
     settings = Settings(dns=DnsSettings(namespace="dns-system", labels={"app": "dns"}, port=8053))
     mesh = view(SHOP, WEB, settings=settings)
     assert told(RULE, WEB, mesh) == dns("Deployment shop/web", "Deployment dns-system/coredns", 8053)
-    assert mesh.open_namespaces == {"dns-system"}
+    (assumption,) = mesh.assumptions
+    assert "in namespace dns-system with labels app=dns" in assumption
 
 
 def test_node_local_dns_is_asked_too() -> None:

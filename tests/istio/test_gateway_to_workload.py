@@ -33,6 +33,7 @@ from istio_netpol.model.findings import Issue, Severity
 from istio_netpol.model.mesh import Destination, Gateway, GatewayServer, ServiceEntryPort
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.workloads import ContainerPort
+from istio_netpol.state.reads import object_read
 
 PODS = ingress_gateway()
 PUBLIC = gateway("istio-system/public", 80)
@@ -619,10 +620,10 @@ def test_ambient_pods_are_reached_through_the_tunnel() -> None:
 def test_what_was_looked_up_is_noted() -> None:
     """A change of the Gateway or the Service concerns the VirtualService."""
     exposed = virtual_service("shop/cart", to("cart", 80), to("api.example.com", 443))
-    mesh = view(exposed, EDGE, SHOP).tracked()
-    list(RULE.outcomes(exposed, mesh))
-    assert mesh.uses >= {
-        ("Gateway", "istio-system", "public"),
-        ("Service", "shop", "cart"),
-        ("Host", "", "api.example.com"),
+    mesh = view(exposed, EDGE, SHOP)
+    _, reads = mesh.noting(lambda: list(RULE.outcomes(exposed, mesh)))
+    assert reads >= {
+        object_read(Gateway, "istio-system", "Gateway", "public"),
+        object_read(Service, "shop", "Service", "cart"),
     }
+    assert "api.example.com" in {read.subject[0] for read in reads if read.of == "Hosts._entry"}

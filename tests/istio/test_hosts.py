@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.istio.builders import destination_rule, service, service_entry, view
 
+from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
+from istio_netpol.model.services import Service
 from istio_netpol.model.settings import MeshSettings, Settings
+from istio_netpol.state.reads import Read, indexed_read, object_read
 
 CART = service("shop/cart", 80)
 
@@ -122,16 +125,17 @@ def test_entries_of_other_tenants_are_not_heeded() -> None:
 
 
 def test_lookup_is_noted() -> None:
-    """A host that may be a Service counts as one, another as itself; an entry that is found counts too."""
-    entry = service_entry("shop/api", "api.example.com")
-    mesh = view(entry).tracked()
-    mesh.resolve_host("cart", "shop")
-    mesh.resolve_host("api.example.com", "shop")
-    assert mesh.uses == {
-        ("Service", "shop", "cart"),
-        ("Host", "", "api.example.com"),
-        ("ServiceEntry", "shop", "api"),
+    """A Service that is not there is noted, and every pattern under which an entry was looked for."""
+    entry = service_entry("shop/api", "*.example.com")
+    mesh = view(entry)
+    asked = Read("question", "Hosts._entry", "", ("api.example.com", "shop", ()))
+    _, reads = mesh.noting(lambda: mesh.resolve_host("api.example.com", "shop"))
+    assert reads == {asked}
+    assert mesh.reader.answer(asked).reads >= {
+        indexed_read(SERVICE_ENTRY_HOSTS, host) for host in ("api.example.com", "*.example.com")
     }
+    _, reads = mesh.noting(lambda: mesh.resolve_host("cart.example", "shop"))
+    assert object_read(Service, "example", "Service", "cart") in reads
 
 
 V1, V2 = {"version": "v1"}, {"version": "v2"}

@@ -95,7 +95,6 @@ def test_stand_in_takes_the_place_of_an_absent_istiod() -> None:
     (flow,) = flows(RULE, WEB, mesh)
     assert (str(flow.destination), flow.port) == ("Deployment istio-system/istiod", 15012)
     assert mesh.is_stand_in(flow.destination.workload)  # type: ignore[union-attr]
-    assert mesh.open_namespaces == {"istio-system"}
     assert mesh.assumptions == (
         "the input holds no istiod: assumed istiod in namespace istio-system with labels app=istiod, "
         "istio=pilot, "
@@ -118,7 +117,7 @@ def test_nothing_is_assumed_beside_a_real_istiod() -> None:
     """The stand-in is not taken where the cluster has its own."""
     mesh = view(SHOP, WEB, istiod())
     flows(RULE, WEB, mesh)
-    assert (mesh.assumptions, mesh.open_namespaces) == ((), frozenset())
+    assert mesh.assumptions == ()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.indexes import Index
 from istio_netpol.state.snapshot import Snapshot
 
 POLICY_NAMES = ("p1", "p0")
@@ -41,16 +42,14 @@ def answers(snapshot):
             )
             for selector in SELECTORS
         ],
-        "by name": [
-            [each.key for each in snapshot.by_name("policies", (NetworkPolicy,), policies_by_name, names)]
+        "by key": [
+            [each.key for each in snapshot.by_key(POLICIES, names)]
             for names in (POLICY_NAMES, POLICY_NAMES[:1], ("absent",))
         ],
     }
 
 
-def policies_by_name(shard):
-    """A namespace's policies as `by_name` takes them."""
-    return {each.name: (each,) for each in shard.policies}
+POLICIES = Index("policies", NetworkPolicy, lambda policy: [policy.name])
 
 
 def reference(each):
@@ -153,7 +152,7 @@ def test_a_namespace_without_objects_answers_with_nothing():
     assert snapshot.workloads("shop") == ()
     assert snapshot.select("shop", EVERYTHING) == ()
     assert snapshot.policies_for(deployment("shop/cart")) == ()
-    assert snapshot.shard("shop").policies == ()
+    assert snapshot.place("shop").policies == ()
 
 
 def test_policies_of_a_workload_are_sorted_by_name():
@@ -213,22 +212,23 @@ def test_changes_of_an_indexed_snapshot_share_what_is_first_asked_of_one_of_them
     snapshot.index()
     looked_at = []
 
-    def policies_of(shard):
-        looked_at.append(shard.namespace.name)
-        return policies_by_name(shard)
+    def name_of(policy):
+        looked_at.append(policy.namespace)
+        return [policy.name]
 
+    index = Index("policies", NetworkPolicy, name_of)
     for name in ("ns-03", "ns-04"):
         changed = snapshot.with_changes([policy(f"{name}/new", ingress=[])])
-        found = changed.by_name("policies", (NetworkPolicy,), policies_of, ("new",))
+        found = changed.by_key(index, ("new",))
         assert [each.key for each in found] == [f"{name}/new"]
-    assert looked_at == [*snapshot.namespace_names, "ns-03", "ns-04"]
+    assert looked_at == [*snapshot.namespace_names, "ns-03", "ns-03", "ns-04", "ns-04"]
 
 
 def test_a_name_is_found_in_more_changed_namespaces_than_an_index_puts_up_with():
-    """Enough policies written one after another, and the index by name is made anew."""
+    """Enough policies written one after another, and the index by key is made anew."""
     snapshot = Snapshot.of([deny_all("ns-00")])
     snapshot.index()
     for number in range(70):
         snapshot = snapshot.with_changes([policy(f"ns-{number:02}/new", ingress=[])])
-        found = snapshot.by_name("policies", (NetworkPolicy,), policies_by_name, ("new",))
+        found = snapshot.by_key(POLICIES, ("new",))
         assert len(list(found)) == number + 1

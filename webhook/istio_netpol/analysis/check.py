@@ -98,7 +98,7 @@ def check_table(table: FlowTable, judge: FlowJudge, skipped: int = 0) -> Report:
         [*writer.findings(), *unnamed, *lint(table.snapshot)], key=lambda finding: finding.sort_key
     )
     summary = Summary(table.stored.object_count, len(flows), writer.denied, unknown, skipped)
-    return Report(tuple(findings), summary, table.view.assumptions)
+    return Report(tuple(findings), summary, table.assumptions)
 
 
 def judge_of(table: FlowTable, resolver: Resolver, known: Known | None = None) -> FlowJudge:

@@ -31,12 +31,12 @@ def node_addresses(snapshot: Snapshot) -> AddressSet:
     return AddressSet.of(*(address for node in snapshot.every(NodeAddresses) for address in node.addresses))
 
 
-def _addresses_in(shard: NamespaceObjects) -> tuple[AddressSet, ...]:
+def _addresses_in(place: NamespaceObjects) -> tuple[AddressSet, ...]:
     texts: list[str] = []
-    for node in shard.of_type(NodeAddresses):
+    for node in place.of_type(NodeAddresses):
         texts += [str(address) for address in node.addresses] + list(node.pod_cidrs)
-    for service in shard.of_type(Service):
+    for service in place.of_type(Service):
         texts += [ip for ip in service.cluster_ips if parse_address(ip)]
-    texts += [str(address) for workload in shard.of_type(Workload) for address in workload.addresses]
+    texts += [str(address) for workload in place.of_type(Workload) for address in workload.addresses]
     addresses, _ = parse_networks(texts)
     return (addresses,) if addresses else ()

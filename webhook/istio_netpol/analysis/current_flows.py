@@ -10,7 +10,6 @@ from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.flows.cache import Known
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.state.snapshot import home_of
 
 
 class CurrentFlows:
@@ -30,9 +29,5 @@ class CurrentFlows:
         """Takes in objects that were stored and deleted."""
         if not put and not remove:
             return
-        before = self.table.view.settled
         self.table = self.table.with_changes(put, remove)
-        if self.table.view.settled == before:
-            self.known.forget({home_of(each) for each in (*put, *remove)})
-        else:
-            self.known = Known()
+        self.known.forget(self.table.change.homes)

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from istio_netpol.analysis.cluster_addresses import cluster_addresses, node_addresses
-from istio_netpol.analysis.concern import Concern
 from istio_netpol.analysis.currency import Currency
-from istio_netpol.analysis.postings import Postings
-from istio_netpol.analysis.subjects import Key, subjects_in, subjects_named
+from istio_netpol.flows.affected import Affected, followed
+from istio_netpol.flows.dependencies import Dependencies, Key, Postings
+from istio_netpol.flows.subjects import subjects_in, subjects_named
 from istio_netpol.istio.catalogue import outcomes_of
 from istio_netpol.istio.view.injected_pods import as_injected, with_injected
-from istio_netpol.istio.view.mesh_view import MeshView, Use
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.view.stand_ins import assumptions_in
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import Workload
+from istio_netpol.state.changes import Change, change_between
+from istio_netpol.state.reader import NO_ANSWERS, Answers
+from istio_netpol.state.reads import Read
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 from istio_netpol.trust.host_policy import HostLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one object needs. `uses` are the objects by name (kind, namespace, name) on which that depends,
-    existing or not."""
+    """What one object needs. `reads` is all that was asked for it, existing or not: what it depends on
+    besides the object itself."""
 
     flows: tuple[RequiredFlow, ...] = ()
     findings: tuple[Finding, ...] = ()
-    uses: frozenset[Use] = frozenset()
+    reads: frozenset[Read] = frozenset()
 
 
 NOTHING = Needs()
 
-_INDEXES = ("_by_namespace", "_users", "host_limits")
+_INDEXES = ("dependencies", "_by_namespace", "host_limits")
 """What a table works out once, and what stays good enough when policies are added."""
 
 _MOST_CHANGES = 64
@@ -45,19 +50,33 @@ alone, what changed since the last ones."""
 
 def needs_of(subject: Any, view: MeshView) -> Needs:
     """Evaluates every rule that looks at objects of this type."""
-    tracked = view.tracked()
-    outcomes = outcomes_of(subject, tracked)
+    try:
+        outcomes, reads = view.noting(lambda: outcomes_of(subject, view))
+    finally:
+        view.allow(math.inf)
     flows: dict[Any, RequiredFlow] = {}
     for outcome in outcomes:
         if isinstance(outcome, RequiredFlow):
             flows.setdefault(outcome.key, outcome)
     findings = tuple(outcome for outcome in outcomes if isinstance(outcome, Finding))
-    return Needs(tuple(flows.values()), findings, frozenset(tracked.uses))
+    return Needs(tuple(flows.values()), findings, reads)
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """A cluster after a change, and whom the change concerns: the objects with these keys are to be worked
+    out anew by this view."""
+
+    snapshot: Snapshot
+    view: MeshView
+    change: Change
+    keys: frozenset[Key]
 
 
 class FlowTable:
     """The needs of every object of one snapshot. `stored` is that snapshot as it was read, without what
-    injection adds to it; `currency` says for how long answers hold that go by it."""
+    injection adds to it; `answers` are those of the questions that the needs rest on; `currency` says for how
+    long answers hold that go by the table, `change` what differs from the table before it."""
 
     def __init__(
         self,
@@ -65,13 +84,16 @@ class FlowTable:
         snapshot: Snapshot,
         view: MeshView,
         needs: Mapping[Key, Needs],
+        answers: Answers = NO_ANSWERS,
         currency: Currency | None = None,
     ) -> None:
         self.stored = stored
         self.snapshot = snapshot
         self.view = view
         self.needs = needs
+        self.answers = answers
         self.currency = currency or Currency()
+        self.change = Change()
         self.failures: Mapping[Key, Finding] = {}
         """A finding for each object whose needs an error of our own left unknown."""
         self._changes = 0
@@ -83,66 +105,83 @@ class FlowTable:
         names = (*snapshot.namespace_names, CLUSTER_SCOPE)
         subjects = (subject for name in names for subject in subjects_in(snapshot, name))
         found = ((subject.ref.key, needs_of(subject, view)) for subject in subjects)
-        table = cls(stored, snapshot, view, {key: needs for key, needs in found if needs != NOTHING})
+        needs = {key: needs for key, needs in found if needs != NOTHING}
+        answers = view.reader.found
+        # A new view: what this one keeps of all pods is not asked again.
+        table = cls(stored, snapshot, MeshView(snapshot, settings, answers), needs, answers)
         table.failures = _failures(table.needs)
         return table
 
     def with_changes(self, put: Sequence[Any], remove: Sequence[Any] = ()) -> FlowTable:
         """The table of the snapshot after objects were stored and deleted: equal to a new one, and worked out
-        for those only whom the change concerns.
-
-        That is everybody where the control plane changes, an injector, which labels make a gateway, or which
-        ones tell the pods of a controller apart. The pods of one controller, the users of a Service, or
-        (where the mesh config asks for tracing) the mesh config with every proxy are worked out together.
-        """
+        for those only whom the change concerns: who asked for what is another one now."""
         stored = self.stored.with_changes(put, remove)
-        snapshot = self._injected(stored, put, remove)
-        view = MeshView(snapshot, self.settings)
-        if view.settled != self.view.settled:
-            return FlowTable.of(stored, self.settings)
-        changed = (*put, *remove)
-        after = {
-            key: next((needs_of(each, view) for each in subjects_named(key, snapshot)[-1:]), NOTHING)
-            for key in sorted(Concern(self, snapshot, view, changed).keys())
-        }
+        prospect = self._after(lambda: stored, put, remove)
+        if not prospect.change:
+            return self._with_nothing_else(stored, prospect)
+        after = {key: _needs_named(key, prospect) for key in sorted(prospect.keys)}
+        pairs = [(key, self.needs.get(key, NOTHING), needs) for key, needs in after.items()]
+        moves = [(key, old.reads, new.reads) for key, old, new in pairs]
+        dependencies, answers = followed(self.dependencies, self.answers, prospect.view.reader.found, moves)
         merged = {**self.needs, **after}
         for key in [key for key, needs in after.items() if needs == NOTHING]:
             del merged[key]
         currency = self.currency.after(put, remove, self.stored, stored)
-        table = FlowTable(stored, snapshot, view, merged, currency)
-        pairs = [(key, self.needs.get(key, NOTHING), needs) for key, needs in after.items()]
-        table._users = self._users.moved((key, old.uses, new.uses) for key, old, new in pairs)
+        table = FlowTable(stored, prospect.snapshot, prospect.view, merged, answers, currency)
+        table.dependencies = dependencies
+        table.change = prospect.change
         table._by_namespace = self._by_namespace.moved(
             (key, _namespaces(old), _namespaces(new)) for key, old, new in pairs
         )
         left = {key: failure for key, failure in self.failures.items() if key not in after}
         table.failures = {**left, **_failures(after)}
-        table._changes = self._changes + 1
-        if table._changes >= _MOST_CHANGES:
-            snapshot.index()
-            table._changes = 0
-        return table
+        return table._counted(self._changes + 1)
 
-    def _injected(self, stored: Snapshot, put: Sequence[Any], remove: Sequence[Any]) -> Snapshot:
-        """Our snapshot after the change: pods that changed are injected anew, as are those of namespaces
-        that did."""
-        homes = {each.name for each in (*put, *remove) if isinstance(each, Namespace)}
-        anew = [each for home in sorted(homes) for each in stored.of_type(Workload, home)]
-        changed = [each for each in put if isinstance(each, Workload)]
-        others = [each for each in put if not isinstance(each, Workload)]
-        snapshot = self.snapshot.with_changes(others, remove) if others or remove else self.snapshot
-        return with_injected(snapshot, self.settings.mesh, (*changed, *anew))
+    def _with_nothing_else(self, stored: Snapshot, prospect: Prospect) -> FlowTable:
+        """The table after a change that nobody could notice, such as one more pod of a class."""
+        snapshot, view = prospect.snapshot, prospect.view
+        table = FlowTable(stored, snapshot, view, self.needs, self.answers, self.currency)
+        table.failures = self.failures
+        table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
+        return table._counted(self._changes + 1)
+
+    def _counted(self, changes: int) -> FlowTable:
+        if changes >= _MOST_CHANGES:
+            self.snapshot.index()
+        self._changes = changes % _MOST_CHANGES
+        return self
+
+    def after(
+        self, put: Sequence[Any], remove: Sequence[Any] = (), *, starting: Sequence[Workload] = ()
+    ) -> Prospect:
+        """What storing and deleting objects would make of the cluster. The pods of `starting` count as new
+        ones, whether or not there are some like them."""
+        return self._after(lambda: self.stored.with_changes(put, remove), put, remove, starting)
+
+    def _after(
+        self,
+        stored: Callable[[], Snapshot],
+        put: Sequence[Any],
+        remove: Sequence[Any],
+        starting: Sequence[Workload] = (),
+    ) -> Prospect:
+        snapshot, touched = with_injected(self.snapshot, stored, put, remove, self.settings.mesh)
+        change = change_between(self.snapshot, snapshot, touched, starting)
+        touches = self.dependencies.touched(change)
+        stale = self.dependencies.questions_on(touches)
+        view = MeshView(snapshot, self.settings, self.answers, stale)
+        affected = Affected(self.dependencies, self.answers, touches, stale, view.reader)
+        return Prospect(snapshot, view, change, frozenset(affected.keys(change)))
 
     def with_objects(self, objects: Sequence[Any]) -> FlowTable:
         """The table after objects were stored whose needs nobody else's depend on, such as policies."""
-        homes = {each.ref.namespace for each in objects if isinstance(each, Workload)}
-        snapshot = as_injected(self.snapshot.with_changes(objects), self.settings.mesh, homes)
-        view = MeshView(snapshot, self.settings)
+        stored = self.stored.with_changes(objects)
+        snapshot, _ = with_injected(self.snapshot, lambda: stored, objects, (), self.settings.mesh)
+        view = MeshView(snapshot, self.settings, self.answers)
         found = ((each.ref.key, needs_of(each, view)) for each in objects)
         added = {key: needs for key, needs in found if needs != NOTHING}
         needs = {**self.needs, **added} if added else self.needs
-        stored, currency = self.stored.with_changes(objects), self.currency.with_objects(objects)
-        table = FlowTable(stored, snapshot, view, needs, currency)
+        table = FlowTable(stored, snapshot, view, needs, self.answers, self.currency.with_objects(objects))
         table.failures = {**self.failures, **_failures(added)}
         # Worked out here, since what a short-lived table works out for itself is lost with it.
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
@@ -155,6 +194,11 @@ class FlowTable:
             getattr(self, name)
         _ = self.host_limits.forbidden, self.host_limits.nodes
         return self
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Which stand-ins the needs rest on, a sentence each, sorted."""
+        return assumptions_in(self.answers)
 
     @property
     def settings(self) -> Settings:
@@ -175,15 +219,6 @@ class FlowTable:
                 if namespace in namespaces_of(flow):
                     yield flow
 
-    def users(self, uses: Iterable[Use]) -> set[Key]:
-        """The objects whose needs depend on any of these names."""
-        return {key for use in uses for key in self._users.at(use)}
-
-    @property
-    def names(self) -> Iterable[Use]:
-        """The names on which needs depend."""
-        return self._users
-
     @cached_property
     def host_limits(self) -> HostLimits:
         """What hosts may stand for, the cluster's own addresses refused."""
@@ -199,8 +234,16 @@ class FlowTable:
         return Postings[str]().moved((key, set(), _namespaces(needs)) for key, needs in self.needs.items())
 
     @cached_property
-    def _users(self) -> Postings[Use]:
-        return Postings[Use]().moved((key, set(), needs.uses) for key, needs in self.needs.items())
+    def dependencies(self) -> Dependencies:
+        """Who asked for what."""
+        moves = [(key, NOTHING.reads, needs.reads) for key, needs in self.needs.items()]
+        return followed(Dependencies(), NO_ANSWERS, self.answers, moves)[0]
+
+
+def _needs_named(key: Key, prospect: Prospect) -> Needs:
+    """The needs of the object of that name, if there is one."""
+    subjects = subjects_named(key, prospect.snapshot)
+    return needs_of(subjects[-1], prospect.view) if subjects else NOTHING
 
 
 def _failures(needs: Mapping[Key, Needs]) -> dict[Key, Finding]:

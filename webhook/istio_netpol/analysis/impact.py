@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.analysis.check import FindingsWriter, gate_of
-from istio_netpol.analysis.concern import Concern
-from istio_netpol.analysis.flow_table import NOTHING, FlowTable, needs_of
+from istio_netpol.analysis.flow_table import NOTHING, FlowTable, Prospect, needs_of
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
-from istio_netpol.analysis.subjects import Key, subjects_named
-from istio_netpol.istio.view.injected_pods import as_injected, with_injected
-from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.flows.dependencies import Key
+from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NO_DEADLINE, Deadline
@@ -22,8 +20,8 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.remedies.pod_selector import newly_isolated
-from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import authority_of
+from istio_netpol.trust.host_policy import HostGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +57,10 @@ def review_change(
     """
     unseen = [each for each in old if each.ref.key not in table.needs and not table.snapshot.holds(each)]
     before = table.with_objects(unseen) if unseen else table
-    snapshot = _snapshot_after(before, put, remove)
-    after = FlowJudge(snapshot, MeshView(snapshot, table.settings), gate_of(before, resolver))
+    pods = [each for each in put if isinstance(each, Workload)]
+    prospect = before.after(put, remove, starting=pods)
     changed = (*put, *remove)
-    review = _Review(before, after, changed, submitter, starting, deadline)
+    review = _Review(before, prospect, gate_of(before, resolver), changed, submitter, starting, deadline)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
     policies = review.writer.policies()
     keys = {each.ref.key for each in changed}
@@ -78,24 +76,14 @@ def _isolates(policy: NetworkPolicy, table: FlowTable) -> bool:
     )
 
 
-def _snapshot_after(before: FlowTable, put: Sequence[Any], remove: Sequence[Any]) -> Snapshot:
-    """The snapshot with the change, and with what injection adds to its pods."""
-    mesh = before.settings.mesh
-    workloads = [each for each in put if isinstance(each, Workload)]
-    others = [each for each in put if not isinstance(each, Workload)]
-    snapshot = before.snapshot.with_changes(others, remove) if others or remove else before.snapshot
-    snapshot = with_injected(snapshot, mesh, workloads) if workloads else snapshot
-    relabelled = [each.name for each in put if isinstance(each, Namespace)]
-    return as_injected(snapshot, mesh, relabelled) if relabelled else snapshot
-
-
 class _Review:
     """One change, seen from before and from after."""
 
     def __init__(
         self,
         table: FlowTable,
-        after: FlowJudge,
+        prospect: Prospect,
+        gate: HostGate,
         changed: tuple[Any, ...],
         submitter: str,
         starting: bool,
@@ -104,15 +92,15 @@ class _Review:
         self._deadline = deadline
         self._starting = starting
         self._table = table
-        self._snapshot = after.snapshot
-        self._view = after.view
+        self._prospect = prospect
+        self._snapshot = prospect.snapshot
         self._changed = changed
         self._own = {each.ref.key for each in changed} | {
             self._controller(each).key for each in changed if isinstance(each, Workload)
         }
-        self._before = FlowJudge(table.snapshot, table.view, after.gate)
-        self._after = after
-        self.writer = FindingsWriter(after, authority_of(submitter, table.view.trusted_namespaces))
+        self._before = FlowJudge(table.snapshot, table.view, gate)
+        self._after = FlowJudge(prospect.snapshot, prospect.view, gate)
+        self.writer = FindingsWriter(self._after, authority_of(submitter, table.view.trusted_namespaces))
 
     def findings(self) -> Iterator[Finding]:
         """One finding for each flow that the change denies or leaves unjudged; `impact` where another
@@ -176,7 +164,7 @@ class _Review:
             known.update((flow.key, flow) for flow in before.flows)
             told = {(finding.rule, finding.message) for finding in before.findings}
             for subject in subjects_named(key, self._snapshot, self._changed):
-                after = needs_of(subject, self._view)
+                after = needs_of(subject, self._prospect.view)
                 needed.update((flow.key, flow) for flow in after.flows)
                 if key in self._own:
                     unnamed += [each for each in after.findings if (each.rule, each.message) not in told]
@@ -184,7 +172,8 @@ class _Review:
 
     def _recomputed_keys(self) -> set[Key]:
         """The objects whose needs may differ after the change."""
-        keys = Concern(self._table, self._snapshot, self._view, self._changed).keys()
+        changed = {each.ref.key for each in self._changed if not isinstance(each, NetworkPolicy)}
+        keys = self._prospect.keys | changed
         # The mesh config asks for tracing alone, and of every proxy: too long a look for each request.
         return {key for key in keys if key[1] != "ConfigMap" or key in self._own}
 

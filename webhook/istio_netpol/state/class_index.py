@@ -2,6 +2,9 @@
 
 The index is made once. A change makes only the families anew that it touches, and lays them over what the
 index says: a review of one pod must not cost more because its namespace is large.
+
+A class that says what it said before is the same object as before, also in an index that is made anew: so
+whoever holds one can tell by identity whether it changed.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from functools import cached_property
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.contents import is_unchanged
 from istio_netpol.state.label_index import LabelIndex
 from istio_netpol.state.pod_classes import LONGEST_OWNERSHIP, Key, Members, classes_of_family, root_of
 
@@ -20,9 +24,14 @@ Classes = tuple[Workload, ...]
 
 
 class ClassIndex:
-    """The classes of these members, all of them."""
+    """The classes of these members, all of them; `earlier` is an index of the same namespace before."""
 
-    def __init__(self, members: Members, distinguishing: frozenset[str]) -> None:
+    def __init__(
+        self,
+        members: Members,
+        distinguishing: frozenset[str],
+        earlier: ClassIndex | ChangedClassIndex | None = None,
+    ) -> None:
         self.distinguishing = distinguishing
         self.roots = {key: root_of(members[key], members) for key in sorted(members)}
         self.families: dict[Key, list[Key]] = {}
@@ -34,7 +43,9 @@ class ClassIndex:
         found = [
             (each, family)
             for family, keys in self.families.items()
-            for each in classes_of_family(keys, members, self.roots, distinguishing)
+            for each in _as_before(
+                classes_of_family(keys, members, self.roots, distinguishing), family, earlier
+            )
         ]
         found.sort(key=lambda pair: _order(pair[0]))
         self.workloads: Classes = tuple(each for each, _ in found)
@@ -58,6 +69,14 @@ class ClassIndex:
         """The classes of one family, by its root's kind and name."""
         return self._at(self._of_family.get(root, ()), ())
 
+    def owned_by(self, owner: Key) -> Iterable[Key]:
+        """The members that name an owner."""
+        return self.owned.get(owner, ())
+
+    def families_of(self, keys: Iterable[Key]) -> set[Key]:
+        """The roots of these members and of all that they own, by kind and name."""
+        return {_family(self.roots[key]) for key in _moved(self, keys) if key in self.roots}
+
     def every(self, without: Container[Key]) -> Classes:
         """All classes without those of some families."""
         return self._at(range(len(self.workloads)), without)
@@ -67,25 +86,37 @@ class ClassIndex:
 
 
 class ChangedClassIndex:
-    """The same answers for a namespace of which some members changed since its index was made."""
+    """The same answers for a namespace of which some members changed since its index was made; `earlier` is
+    one of the namespace in between."""
 
-    def __init__(self, before: ClassIndex, members: Members, changed: Iterable[Key]) -> None:
+    def __init__(
+        self,
+        before: ClassIndex,
+        members: Members,
+        changed: Iterable[Key],
+        earlier: ClassIndex | ChangedClassIndex | None = None,
+    ) -> None:
         self.distinguishing = before.distinguishing
         self._before = before
         moved = _moved(before, changed)
-        anew = {key: root_of(members[key], members) for key in moved if key in members}
-        roots = ChainMap(anew, before.roots)
+        self._anew = {key: root_of(members[key], members) for key in moved if key in members}
+        self._owned: dict[Key, list[Key]] = {}
+        for key in self._anew:
+            if owner := members[key].owner:
+                self._owned.setdefault((owner.kind, owner.name), []).append(key)
+        roots = ChainMap(self._anew, before.roots)
         joined: dict[Key, list[Key]] = {}
         for key in moved:
             if key in before.roots:
                 joined.setdefault(_family(before.roots[key]), [])
-            if key in anew:
-                joined.setdefault(_family(anew[key]), []).append(key)
+            if key in self._anew:
+                joined.setdefault(_family(self._anew[key]), []).append(key)
+        self._gone = moved - self._anew.keys()
         self._families: dict[Key, Classes] = {}
         for family, keys in joined.items():
             stayed = [key for key in before.families.get(family, ()) if key not in moved]
             found = classes_of_family(sorted(stayed + keys), members, roots, before.distinguishing)
-            self._families[family] = tuple(found)
+            self._families[family] = _as_before(found, family, earlier or before)
 
     @cached_property
     def workloads(self) -> Classes:
@@ -106,17 +137,41 @@ class ChangedClassIndex:
         found = self._families.get(root)
         return self._before.family(root) if found is None else found
 
+    def owned_by(self, owner: Key) -> Iterable[Key]:
+        """The members that name an owner, and such as did."""
+        return {*self._before.owned_by(owner), *self._owned.get(owner, ())}
+
+    def families_of(self, keys: Iterable[Key]) -> set[Key]:
+        """The roots of these members and of all that they own, by kind and name."""
+        roots = ChainMap(self._anew, self._before.roots)
+        moved = _moved(self, keys) - self._gone
+        return {_family(roots[key]) for key in moved if key in roots}
+
     def _with_anew(self, before: Classes, is_meant: Callable[[Workload], bool]) -> Classes:
         anew = [each for classes in self._families.values() for each in classes if is_meant(each)]
         return tuple(sorted([*before, *anew], key=_order)) if anew else before
 
 
-def _moved(before: ClassIndex, changed: Iterable[Key]) -> set[Key]:
+def _as_before(
+    found: Iterable[Workload], family: Key, earlier: ClassIndex | ChangedClassIndex | None
+) -> Classes:
+    """The classes of a family, those of an earlier index where these say the same."""
+    classes = tuple(found)
+    known = {each.name: each for each in earlier.family(family)} if earlier else {}
+    if not known:
+        return classes
+    return tuple(
+        before if (before := known.get(each.name)) and is_unchanged(before, each) else each
+        for each in classes
+    )
+
+
+def _moved(before: ClassIndex | ChangedClassIndex, changed: Iterable[Key]) -> set[Key]:
     """The members whose family may be another one: those that changed, and all that they own."""
     moved = set(changed)
     owners = set(moved)
     for _ in range(LONGEST_OWNERSHIP):
-        owners = {key for owner in owners for key in before.owned.get(owner, ())} - moved
+        owners = {key for owner in owners for key in before.owned_by(owner)} - moved
         moved |= owners
     return moved
 

@@ -11,3 +11,11 @@ def say_the_same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and all(
         getattr(left, each.name) == getattr(right, each.name) for each in fields(left)
     )
+
+
+def is_unchanged(before: Any, after: Any) -> bool:
+    """Whether an object says what it said, and in the same place of the same file."""
+    if before is after:
+        return True
+    places = [(each.ref.file, each.ref.line) for each in (before, after)]
+    return places[0] == places[1] and say_the_same(before, after)

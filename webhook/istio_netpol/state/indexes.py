@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Index:
     """Objects of a type by the keys under which they are looked for. `keys_of` depends on the object
     alone."""
 
     name: str
     type: type[Any]
-    keys_of: Callable[[Any], Iterable[str]]
+    keys_of: Callable[[Any], Iterable[Hashable]]

@@ -13,7 +13,7 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 from istio_netpol.state.class_index import ChangedClassIndex, ClassIndex
-from istio_netpol.state.contents import say_the_same
+from istio_netpol.state.contents import is_unchanged, say_the_same
 from istio_netpol.state.label_index import PolicyIndex
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, root_of
 
@@ -23,10 +23,12 @@ Objects = Mapping[type, Mapping[Key, Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The indexes of an earlier shard, and the names of what changed since."""
+    """The indexes of an earlier state, and the names of what changed since; `latest` has the classes of pods
+    as they were last told."""
 
     classes: ClassIndex | None = None
     workloads: frozenset[Key] = frozenset()
+    latest: ClassIndex | ChangedClassIndex | None = None
     policies: PolicyIndex | None = None
     policy_names: frozenset[str] = frozenset()
 
@@ -58,18 +60,22 @@ class NamespaceObjects:
         return cls(implied, {}).with_changes(members, ())
 
     def with_changes(self, put: Iterable[Any], remove: Iterable[Any]) -> NamespaceObjects:
-        """The shard after members were stored or deleted; only the types that change are copied."""
-        namespace, changed = self.namespace, {}
+        """The namespace after members were stored or deleted; only the types that change are copied. A member
+        that is stored again as it was stays the object that it is."""
+        namespace, changed = self.namespace, dict[type, dict[Key, Any]]()
         instance_keys = dict(self._instance_keys)
         touched: dict[type, set[Key]] = {}
         for member, is_put in [(each, False) for each in remove] + [(each, True) for each in put]:
             if isinstance(member, Namespace):
-                namespace = member if is_put else implied_namespace(member.name)
+                after = member if is_put else implied_namespace(member.name)
+                namespace = namespace if is_unchanged(namespace, after) else after
                 continue
-            type_ = type(member)
+            type_, key = type(member), (member.ref.kind, member.ref.name)
+            before = changed.get(type_, self._objects.get(type_, {})).get(key)
+            if is_unchanged(before, member) if is_put and before else not is_put and not before:
+                continue
             if type_ not in changed:
                 changed[type_] = dict(self._objects.get(type_, {}))
-            key = (member.ref.kind, member.ref.name)
             touched.setdefault(type_, set()).add(key)
             instance_keys.pop((type_, key), None)
             if is_put:
@@ -78,11 +84,13 @@ class NamespaceObjects:
                     instance_keys[type_, key] = keys
             else:
                 changed[type_].pop(key, None)
+        if not touched and namespace is self.namespace:
+            return self
         kept = self._kept_after(touched)
         return NamespaceObjects(namespace, {**self._objects, **changed}, instance_keys, kept)
 
     def _kept_after(self, touched: Mapping[type, set[Key]]) -> _Kept:
-        """What later shards may go by: our own indexes, or those that we went by ourselves."""
+        """What later states may go by: our own indexes, or those that we went by ourselves."""
         kept = self._kept
         if isinstance(self._classes, ClassIndex):
             kept = replace(kept, classes=self._classes, workloads=frozenset())
@@ -92,6 +100,7 @@ class NamespaceObjects:
         names = kept.policy_names | {name for _, name in touched.get(NetworkPolicy, ())}
         return _Kept(
             *((kept.classes, workloads) if len(workloads) <= _MOST_CHANGES else (None, frozenset())),
+            self._classes or kept.latest,
             *((kept.policies, names) if len(names) <= _MOST_CHANGES else (None, frozenset())),
         )
 
@@ -100,11 +109,11 @@ class NamespaceObjects:
         return members.get((kind or type_.__name__, name))
 
     def names(self, kind: str, name: str) -> bool:
-        """Whether the shard has an object of this kind and name."""
+        """Whether the namespace has an object of this kind and name."""
         return any((kind, name) in members for members in self._objects.values())
 
     def holds(self, member: Any) -> bool:
-        """Whether the shard has this member, and as it is here."""
+        """Whether the namespace has this member, and as it is here."""
         if isinstance(member, Namespace):
             return say_the_same(member, self.namespace)
         return say_the_same(member, self.find(type(member), member.ref.name, member.ref.kind))
@@ -141,16 +150,9 @@ class NamespaceObjects:
         """The classes of the pods that share a root, by its kind and name."""
         return self._classified(distinguishing).family(root)
 
-    def roots(self, keys: Iterable[Key]) -> set[Key]:
+    def families_of(self, keys: Iterable[Key], distinguishing: frozenset[str]) -> set[Key]:
         """The roots of these members, and of all that they own, by kind and name."""
-        members: Mapping[Key, Workload] = self._objects.get(Workload, {})
-        found = {key for key in keys if key in members}
-        owners = {key for key in keys if key[0] != "Pod"}
-        while owners:
-            owned = {key for key, each in members.items() if _owner(each) in owners} - found
-            found |= owned
-            owners = {key for key in owned if key[0] != "Pod"}
-        return {(root.kind, root.name) for root in (root_of(members[key], members) for key in found)}
+        return self._classified(distinguishing).families_of(keys)
 
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods."""
@@ -169,7 +171,7 @@ class NamespaceObjects:
         return found
 
     def index(self, distinguishing: frozenset[str]) -> None:
-        """Makes the indexes now that later shards will go by."""
+        """Makes the indexes now that later states will go by."""
         self._classified(distinguishing)
         self._own_policy_index()
 
@@ -191,16 +193,15 @@ class NamespaceObjects:
         if known is None or known.distinguishing != distinguishing:
             kept, members = self._kept, self._objects.get(Workload, {})
             before = kept.classes
+            earlier = known or kept.latest
             if before is None or before.distinguishing != distinguishing:
-                known = ClassIndex(members, distinguishing)
+                known = ClassIndex(members, distinguishing, earlier)
+            elif kept.workloads:
+                known = ChangedClassIndex(before, members, kept.workloads, earlier)
             else:
-                known = ChangedClassIndex(before, members, kept.workloads) if kept.workloads else before
+                known = before
             self._classes = known
         return known
-
-
-def _owner(member: Workload) -> Key | None:
-    return (member.owner.kind, member.owner.name) if member.owner else None
 
 
 def _instance_keys(member: Any) -> frozenset[str]:

@@ -7,7 +7,7 @@ that a change makes only its own namespaces' part of them stale.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -31,14 +31,14 @@ Changes = Mapping[str, frozenset[type] | None]
 class Spread:
     """An answer with the types of objects that it is made from, and the namespaces whose part is stale.
 
-    `homes` are the namespaces whose part has a name, for answers that are looked up by name; the parts of
+    `homes` are the namespaces whose part has a key, for answers that are looked up by key; the parts of
     `moved` were made anew since.
     """
 
     answers: Answers
     types: frozenset[type]
     stale: frozenset[str] = frozenset()
-    homes: Mapping[str, Sequence[str]] | None = None
+    homes: Mapping[Hashable, Sequence[str]] | None = None
     moved: frozenset[str] = frozenset()
 
     def after(self, changes: Changes) -> Spread:
@@ -53,19 +53,19 @@ class Spread:
         return made.with_homes() if self.homes is not None and len(moved) > _MOST_MOVED else made
 
     def with_homes(self) -> Spread:
-        """The same, to be looked up by name."""
-        homes: dict[str, list[str]] = {}
-        for namespace, (by_name,) in self.answers.items():
-            for name in by_name:
-                homes.setdefault(name, []).append(namespace)
+        """The same, to be looked up by key."""
+        homes: dict[Hashable, list[str]] = {}
+        for namespace, (by_key,) in self.answers.items():
+            for key in by_key:
+                homes.setdefault(key, []).append(namespace)
         return replace(self, homes=homes, moved=frozenset())
 
 
 _MOST_MOVED = 64
-"""Namespaces made anew with which an index by name is still used; a new one is cheaper then."""
+"""Namespaces made anew with which an index by key is still used; a new one is cheaper then."""
 
 CLUSTER_SCOPE = ""
-"""The shard of objects without a namespace (Nodes)."""
+"""The place of objects without a namespace (Nodes)."""
 
 
 class Snapshot:
@@ -78,12 +78,12 @@ class Snapshot:
 
     def __init__(
         self,
-        shards: Mapping[str, NamespaceObjects],
+        places: Mapping[str, NamespaceObjects],
         spreads: Mapping[Any, Spread] | None = None,
         origin: Snapshot | None = None,
         changes: Changes | None = None,
     ) -> None:
-        self._shards = shards
+        self._places = places
         self._spreads: dict[Any, Spread] = dict(spreads or {})
         self._origin = origin
         self._changes = changes or {}
@@ -111,86 +111,97 @@ class Snapshot:
         for each in remove:
             removes.setdefault(home_of(each), []).append(each)
         changes: dict[str, frozenset[type] | None] = {}
-        shards = dict(self._shards)
+        places = dict(self._places)
         for name in puts.keys() | removes.keys():
             members = puts.get(name, []), removes.get(name, [])
-            before = shards.get(name)
+            before = places.get(name)
             after = (before or NamespaceObjects.of(implied_namespace(name), ())).with_changes(*members)
+            if after is before:
+                continue
             changes[name] = frozenset(type(each) for part in members for each in part) if before else None
             if after.object_count:
-                shards[name] = after
-            elif shards.pop(name, None):
+                places[name] = after
+            elif places.pop(name, None):
                 changes[name] = None
         spreads = {key: spread.after(changes) for key, spread in self._spreads.items()}
         if self._is_indexed:
-            return Snapshot(shards, spreads, self, changes)
-        return Snapshot(shards, spreads, self._origin, _joined(self._changes, changes))
+            return Snapshot(places, spreads, self, changes)
+        return Snapshot(places, spreads, self._origin, _joined(self._changes, changes))
 
     def index(self) -> None:
         """Makes the indexes of every namespace now, so that changes of this snapshot only add to them."""
-        for shard in self._shards.values():
-            shard.index(self.distinguishing)
+        for place in self._places.values():
+            place.index(self.distinguishing)
         # A cluster that is watched changes without end: a chain of origins would keep all it ever was.
         self._origin, self._changes = None, {}
         self._is_indexed = True
 
     @property
     def namespace_names(self) -> tuple[str, ...]:
-        return tuple(sorted(name for name in self._shards if name != CLUSTER_SCOPE))
+        return tuple(sorted(name for name in self._places if name != CLUSTER_SCOPE))
 
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name; an implied one where nothing of it was read."""
-        shard = self._shards.get(name)
-        return shard.namespace if shard else implied_namespace(name)
+        place = self._places.get(name)
+        return place.namespace if place else implied_namespace(name)
 
-    def shard(self, namespace: str) -> NamespaceObjects:
-        return self._shards.get(namespace) or NamespaceObjects.of(implied_namespace(namespace), ())
+    def has(self, namespace: str) -> bool:
+        """Whether anything of a namespace was read."""
+        return namespace != CLUSTER_SCOPE and namespace in self._places
+
+    def place(self, namespace: str) -> NamespaceObjects:
+        return self._places.get(namespace) or NamespaceObjects.of(implied_namespace(namespace), ())
 
     def find(self, type_: type[T], namespace: str, name: str, kind: str = "") -> T | None:
         """The object of a type by name; `kind` tells apart types that stand for several kinds."""
-        shard = self._shards.get(namespace)
-        return shard.find(type_, name, kind) if shard else None
+        place = self._places.get(namespace)
+        return place.find(type_, name, kind) if place else None
 
     def names(self, ref: ObjectRef) -> bool:
         """Whether an object of this reference was read, and not just told of by what it owns."""
-        shard = self._shards.get(ref.namespace)
-        return shard is not None and shard.names(ref.kind, ref.name)
+        place = self._places.get(ref.namespace)
+        return place is not None and place.names(ref.kind, ref.name)
 
     def holds(self, value: Any) -> bool:
         """Whether the snapshot has this object, and as it is here."""
-        shard = self._shards.get(home_of(value))
-        return shard is not None and shard.holds(value)
+        place = self._places.get(home_of(value))
+        return place is not None and place.holds(value)
 
     def of_type(self, type_: type[T], namespace: str) -> tuple[T, ...]:
         """A namespace's objects of a type as they were read, sorted by kind and name."""
-        shard = self._shards.get(namespace)
-        return shard.of_type(type_) if shard else ()
+        place = self._places.get(namespace)
+        return place.of_type(type_) if place else ()
 
     def every(self, type_: type[T]) -> Iterator[T]:
         """All objects of a type, sorted by namespace, kind and name."""
-        answers = self._kept(("type", type_), (type_,), lambda shard: shard.of_type(type_)).answers
+        answers = self._kept(("type", type_), (type_,), lambda place: place.of_type(type_)).answers
         for name in sorted(answers):
             yield from answers[name]
 
     def workloads(self, namespace: str) -> tuple[Workload, ...]:
         """The classes of pods of a namespace."""
-        shard = self._shards.get(namespace)
-        return shard.workloads(self.distinguishing) if shard else ()
+        place = self._places.get(namespace)
+        return place.workloads(self.distinguishing) if place else ()
 
     def workloads_named(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
         """The classes of pods of one name: a controller's, or a pod's of its own."""
-        shard = self._shards.get(namespace)
-        return shard.workloads_named(kind, name, self.distinguishing) if shard else ()
+        place = self._places.get(namespace)
+        return place.workloads_named(kind, name, self.distinguishing) if place else ()
 
     def family(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
         """The classes of the pods that share a root: the first carries its name, the others a pod's."""
-        shard = self._shards.get(namespace)
-        return shard.family((kind, name), self.distinguishing) if shard else ()
+        place = self._places.get(namespace)
+        return place.family((kind, name), self.distinguishing) if place else ()
+
+    def families_of(self, namespace: str, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """The roots of members of a namespace, and of all that they own, by kind and name."""
+        place = self._places.get(namespace)
+        return place.families_of(keys, self.distinguishing) if place else set()
 
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods; its name is that of their class."""
-        shard = self._shards.get(workload.namespace)
-        return shard.root(workload) if shard else workload.ref
+        place = self._places.get(workload.namespace)
+        return place.root(workload) if place else workload.ref
 
     def every_workload(self) -> Iterator[Workload]:
         for name in self.namespace_names:
@@ -198,8 +209,8 @@ class Snapshot:
 
     def select(self, namespace: str, selector: Selector) -> tuple[Workload, ...]:
         """The workloads of a namespace that a pod selector matches, hostNetwork ones included."""
-        shard = self._shards.get(namespace)
-        return shard.select(selector, self.distinguishing) if shard else ()
+        place = self._places.get(namespace)
+        return place.select(selector, self.distinguishing) if place else ()
 
     def select_anywhere(self, selector: Selector) -> tuple[Workload, ...]:
         """The workloads of all namespaces that a pod selector matches."""
@@ -207,7 +218,7 @@ class Snapshot:
         answers = self._spread(
             ("pods", selector, distinguishing),
             (Workload,),
-            lambda shard: shard.select(selector, distinguishing),
+            lambda place: place.select(selector, distinguishing),
         ).answers
         return tuple(workload for name in sorted(answers) for workload in answers[name])
 
@@ -216,9 +227,17 @@ class Snapshot:
         answers = self._spread(
             ("namespaces", selector),
             (Namespace,),
-            lambda shard: (True,) if selector.matches(shard.namespace.labels) else (),
+            lambda place: (True,) if selector.matches(place.namespace.labels) else (),
         ).answers
         return frozenset(name for name in answers if name != CLUSTER_SCOPE)
+
+    def namespaces_labelled(self, label: str) -> tuple[str, ...]:
+        """The names of the namespaces that carry a label, sorted."""
+        key = ("labelled", label)
+        answers = self._kept(
+            key, (Namespace,), lambda place: (True,) if label in place.namespace.labels else ()
+        )
+        return tuple(sorted(answers.answers))
 
     def by_namespace(
         self, key: str, types: tuple[type, ...], compute: Callable[[NamespaceObjects], tuple[Any, ...]]
@@ -226,65 +245,45 @@ class Snapshot:
         """What each namespace adds to an answer, where it adds anything; kept under `key` across changes
         of other namespaces and other types.
 
-        `compute` must depend on objects of these types in the shard alone, and must be the same for the same
+        `compute` must depend on objects of these types in the place alone, and must be the same for the same
         key.
         """
         return self._kept(("by namespace", key), types, compute).answers
 
-    def by_name(
-        self,
-        key: str,
-        types: tuple[type, ...],
-        compute: Callable[[NamespaceObjects], Mapping[str, Sequence[T]]],
-        names: Sequence[str],
-    ) -> Iterator[T]:
-        """What all namespaces have under these names, sorted by namespace, without asking each of them.
-
-        `compute` gives a namespace's part by name, under the terms of `by_namespace`.
-        """
-        answer = self._kept(("by name", key), types, lambda shard: _named(compute(shard)), named=True)
+    def by_key(self, index: Index, keys: Sequence[Hashable]) -> Iterator[Any]:
+        """What all namespaces have under these keys of an index, sorted by namespace, without asking each of
+        them."""
+        answer = self._kept(("by key", index), (index.type,), lambda place: _by_key(place, index), named=True)
         homes = answer.homes or {}
-        for namespace in sorted(answer.moved.union(*(homes.get(name, ()) for name in names))):
-            for by_name in answer.answers.get(namespace, ()):
-                for name in names:
-                    yield from by_name.get(name, ())
-
-    def by_key(self, index: Index, keys: Sequence[str]) -> Iterator[Any]:
-        """What all namespaces have under these keys of an index, sorted by namespace."""
-
-        def compute(shard: NamespaceObjects) -> Mapping[str, Sequence[Any]]:
-            found: dict[str, list[Any]] = {}
-            for each in shard.of_type(index.type):
-                for key in index.keys_of(each):
-                    found.setdefault(key, []).append(each)
-            return found
-
-        return self.by_name(index.name, (index.type,), compute, keys)
+        for namespace in sorted(answer.moved.union(*(homes.get(key, ()) for key in keys))):
+            for by_key in answer.answers.get(namespace, ()):
+                for key in keys:
+                    yield from by_key.get(key, ())
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects
         all."""
         return any(
             direction in policy.policy_types and policy.pod_selector == EVERYTHING
-            for policy in self.shard(namespace).policies
+            for policy in self.place(namespace).policies
         )
 
     @property
     def object_count(self) -> int:
         """How many objects were read."""
-        return sum(shard.object_count for shard in self._shards.values())
+        return sum(place.object_count for place in self._places.values())
 
     def policies_for(self, workload: Workload) -> tuple[NetworkPolicy, ...]:
         """The policies of the workload's namespace whose podSelector matches it; none for hostNetwork
         pods."""
-        shard = self._shards.get(workload.namespace)
-        return shard.policies_for(workload) if shard else ()
+        place = self._places.get(workload.namespace)
+        return place.policies_for(workload) if place else ()
 
     @property
     def distinguishing(self) -> frozenset[str]:
         """The labels of single pods of a controller that some selector tells apart."""
         types = (NetworkPolicy, Service)
-        spread = self._kept("distinguishing", types, lambda shard: tuple(shard.distinguishing))
+        spread = self._kept("distinguishing", types, lambda place: tuple(place.distinguishing))
         return frozenset(key for keys in spread.answers.values() for key in keys)
 
     def _kept(
@@ -315,8 +314,8 @@ class Snapshot:
         if known is not None and not known.stale:
             return known
         answers = dict(known.answers) if known else {}
-        for name in known.stale if known else self._shards:
-            if name in self._shards and (answer := compute(self._shards[name])):
+        for name in known.stale if known else self._places:
+            if name in self._places and (answer := compute(self._places[name])):
                 answers[name] = answer
             else:
                 answers.pop(name, None)
@@ -335,10 +334,15 @@ def _joined(earlier: Changes, later: Changes) -> Changes:
     return joined
 
 
-def _named(by_name: Mapping[str, Sequence[T]]) -> tuple[Mapping[str, Sequence[T]], ...]:
-    return (by_name,) if by_name else ()
+def _by_key(place: NamespaceObjects, index: Index) -> tuple[Mapping[Hashable, Sequence[Any]], ...]:
+    """A namespace's part of an index."""
+    found: dict[Hashable, list[Any]] = {}
+    for member in place.of_type(index.type):
+        for key in index.keys_of(member):
+            found.setdefault(key, []).append(member)
+    return (found,) if found else ()
 
 
 def home_of(value: Any) -> str:
-    """The name of the shard that holds a decoded object: a Namespace lives in its own."""
+    """The name of the place that holds a decoded object: a Namespace lives in its own."""
     return str(value.ref.name if isinstance(value, Namespace) else value.ref.namespace)

@@ -19,8 +19,8 @@ from istio_netpol.model.mesh import (
 )
 from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service, ServicePort
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.namespace import NamespaceObjects
-from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.indexes import Index
+from istio_netpol.state.reader import Reader, question
 
 _LONGEST_CHAIN = 4
 """ExternalNames that are followed from one name to the next; a ring of them ends here."""
@@ -38,33 +38,38 @@ class Backend:
 
 
 class Backends:
-    """Finds what is behind names, within one snapshot."""
+    """Finds what is behind names, by one reader."""
 
-    def __init__(self, snapshot: Snapshot, hosts: Hosts) -> None:
-        self._snapshot = snapshot
+    def __init__(self, reader: Reader, hosts: Hosts) -> None:
+        self.reader = reader
         self._hosts = hosts
+        reader.take(self)
 
     def pods(self, service: Service, subset: Labels | None = None) -> tuple[Workload, ...]:
         """The workloads that a Service selects, narrowed to a subset."""
         if not service.selector:
             return ()
-        return self._snapshot.select(service.namespace, Selector.of({**service.selector, **(subset or {})}))
+        return self.reader.pods(service.namespace, Selector.of({**service.selector, **(subset or {})}))
 
     def services_of(self, workload: Workload) -> tuple[Service, ...]:
         """The Services that select the workload's pods, sorted by name."""
-        indexed = self._snapshot.by_namespace("services-by-label", (Service,), _services_by_label).get(
-            workload.namespace
-        )
-        if not indexed:
-            return ()
-        own = workload.labels.items()
-        found = (service for pair in own for service in indexed[0].get(pair, ()))
+        indexed, own = self._selecting(workload.namespace), workload.labels.items()
+        found = (service for pair in own for service in indexed.get(pair, ()))
         return tuple(
             sorted(
-                (each for each in found if each.selector and each.selector.items() <= own),
-                key=lambda each: each.name,
+                (service for service in found if service.selector and service.selector.items() <= own),
+                key=lambda service: service.name,
             )
         )
+
+    @question
+    def _selecting(self, namespace: str) -> dict[tuple[str, str], list[Service]]:
+        """A namespace's Services with a selector by one pair of it."""
+        found: dict[tuple[str, str], list[Service]] = {}
+        for service in self.reader.all(Service, namespace):
+            if service.selector:
+                found.setdefault(next(iter(service.selector.items())), []).append(service)
+        return found
 
     def of_service(
         self, service: Service, port: int | None, subset: Labels | None = None, depth: int = 0
@@ -151,14 +156,11 @@ class Backends:
                     yield Backend(self._peer(endpoint, service.namespace), port.protocol, number)
 
     def _slices(self, service: Service) -> Sequence[EndpointSlice]:
-        found = self._snapshot.by_namespace("endpoint-slices", (EndpointSlice,), _slices_by_service).get(
-            service.namespace
-        )
-        return found[0].get(service.name, ()) if found else ()
+        return tuple(self.reader.by_key(ENDPOINT_SLICES, (service.namespace, service.name)))
 
     def _peer(self, endpoint: EndpointAddress, namespace: str) -> Peer:
         if endpoint.pod:
-            for pod in self._snapshot.workloads(namespace):
+            for pod in self.reader.pods(namespace):
                 if pod.name == endpoint.pod or set(endpoint.addresses) & set(pod.addresses):
                     return PodsPeer(pod)
         return AddressPeer(AddressSet.of(*endpoint.addresses))
@@ -167,7 +169,7 @@ class Backends:
         protocol = APPLICATION_PROTOCOLS.get(port.protocol.upper(), Protocol.TCP)
         target = port.target_port or port.number
         if entry.workload_selector is not None:
-            for pod in self._snapshot.select(entry.ref.namespace, Selector.of(entry.workload_selector)):
+            for pod in self.reader.pods(entry.ref.namespace, Selector.of(entry.workload_selector)):
                 yield Backend(PodsPeer(pod), protocol, target)
         for endpoint in self._endpoints(entry):
             yield from self.of_address(
@@ -180,7 +182,7 @@ class Backends:
         yield from entry.endpoints
         if entry.workload_selector is not None:
             wanted = entry.workload_selector.items()
-            for each in self._snapshot.of_type(WorkloadEntry, entry.ref.namespace):
+            for each in self.reader.all(WorkloadEntry, entry.ref.namespace):
                 if wanted <= each.endpoint.labels.items():
                     yield each.endpoint
 
@@ -207,17 +209,8 @@ def target_on(pod: Workload, port: ServicePort) -> int | None:
     return next(iter(pod.named_port(port.target, port.protocol)), None)
 
 
-def _services_by_label(shard: NamespaceObjects) -> tuple[dict[tuple[str, str], list[Service]], ...]:
-    """The Services with a selector by one pair of it."""
-    found: dict[tuple[str, str], list[Service]] = {}
-    for each in shard.of_type(Service):
-        if each.selector:
-            found.setdefault(next(iter(each.selector.items())), []).append(each)
-    return (found,) if found else ()
+def _service_of(endpoints: EndpointSlice) -> tuple[tuple[str, str]]:
+    return ((endpoints.ref.namespace, endpoints.service),)
 
 
-def _slices_by_service(shard: NamespaceObjects) -> tuple[dict[str, list[EndpointSlice]], ...]:
-    found: dict[str, list[EndpointSlice]] = {}
-    for each in shard.of_type(EndpointSlice):
-        found.setdefault(each.service, []).append(each)
-    return (found,) if found else ()
+ENDPOINT_SLICES = Index("endpoint-slices", EndpointSlice, _service_of)

@@ -10,7 +10,7 @@ from istio_netpol.istio.view.backends import Backend, Backends, target_on
 from istio_netpol.istio.view.injection import REVISION_LABEL
 from istio_netpol.istio.view.injectors import canonical_revision
 from istio_netpol.istio.view.names import Hosts
-from istio_netpol.istio.view.stand_ins import StandIns
+from istio_netpol.istio.view.stand_ins import StandIn, StandIns
 from istio_netpol.model.addresses import Address, AddressSet, parse_host_port
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
@@ -19,7 +19,7 @@ from istio_netpol.model.mesh import MeshConfig
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.reader import Reader, question
 from istio_netpol.trust.administrators import trusted_namespaces
 
 ISTIOD = Selector.of({"app": "istiod"})
@@ -46,83 +46,61 @@ DnsTarget = tuple[Peer, Protocol, int]
 
 
 class ControlPlane:
-    """What every proxy depends on, within one snapshot."""
+    """What every proxy depends on, by one reader."""
 
     def __init__(
-        self, snapshot: Snapshot, settings: Settings, hosts: Hosts, backends: Backends, stand_ins: StandIns
+        self, reader: Reader, settings: Settings, hosts: Hosts, backends: Backends, stand_ins: StandIns
     ) -> None:
-        self._snapshot = snapshot
+        self.reader = reader
         self._settings = settings
         self._hosts = hosts
         self._backends = backends
         self._stand_ins = stand_ins
-        self._discovery: dict[tuple[str, str], tuple[Backend, ...]] = {}
+        reader.take(self)
 
-    @cached_property
+    @question
     def real_istiods(self) -> tuple[Workload, ...]:
         """The istiod pods where only administrators write: elsewhere anybody can label pods like this, and
         would get every proxy to connect to them."""
-        return tuple(each for each in self._labelled_istiods if each.namespace in self._administered)
+        labelled = self.reader.pods_anywhere(ISTIOD)
+        return tuple(pods for pods in labelled if pods.namespace in self._administered)
 
-    @cached_property
-    def _labelled_istiods(self) -> tuple[Workload, ...]:
-        return self._snapshot.select_anywhere(ISTIOD)
+    @question
+    def _stand_in(self) -> StandIn:
+        """The istiod that is assumed where no administrator runs one."""
+        others = {pods.namespace for pods in self.reader.pods_anywhere(ISTIOD)} - self._administered
+        return self._stand_ins.istiod(tuple(sorted(others)))
 
-    @property
-    def settled(self) -> tuple[object, ...]:
-        """What the needs of every proxy rest on: two snapshots in which this is equal differ for those only
-        whom a change of theirs concerns. The Services count without an istiod too: a stand-in has their
-        ports. Stand-ins themselves don't: each view makes its own, the same by the same settings."""
-        dns = (each for each in self.dns_targets if not self._is_assumed(each[0]))
-        return (
-            self.real_istiods,
-            frozenset(each.namespace for each in self._labelled_istiods),
-            self._istiod_services,
-            self._mesh_configs,
-            tuple(dns),
-            self.api_server,
-        )
-
-    def _is_assumed(self, peer: Peer) -> bool:
-        return isinstance(peer, PodsPeer) and peer.workload in self._stand_ins
-
-    @cached_property
-    def _istiod_services(self) -> tuple[Service, ...]:
-        places = sorted({*self._administered, *(each.namespace for each in self.real_istiods)})
-        every = (each for place in places for each in self._snapshot.of_type(Service, place))
-        return tuple(each for each in every if each.name.startswith("istiod"))
-
-    @cached_property
+    @question
     def scopes_gateways(self) -> bool:
         """Whether a Gateway selects pods of its own namespace only."""
         on = self._settings.mesh.scope_gateway_to_namespace
         return on or self._is_on("PILOT_SCOPE_GATEWAY_TO_NAMESPACE")
 
-    @cached_property
+    @question
     def proxies_fetch_jwks(self) -> bool:
         """Whether proxies fetch the JWKS of hosts that Istio knows."""
         return self._settings.mesh.remote_jwks or self._is_on("PILOT_JWT_ENABLE_REMOTE_JWKS")
 
     def _is_on(self, switch: str) -> bool:
         """Whether an istiod of the input has a feature switched on (`pilot/pkg/features`, Istio 1.28)."""
-        return any(each.switches.get(switch, "").lower() in _ON for each in self.real_istiods)
+        return any(each.switches.get(switch, "").lower() in _ON for each in self.real_istiods())
 
     def istiods(self, revision: str) -> tuple[Workload, ...]:
         """The istiod pods of a revision.
 
         A name that no istiod carries is a tag, which may point to any of them.
         """
-        if not self.real_istiods:
-            return (self._stand_ins.istiod({each.namespace for each in self._labelled_istiods}),)
-        wanted = canonical_revision(revision)
-        found = tuple(each for each in self.real_istiods if revision_of(each) == wanted)
-        return found or self.real_istiods
+        real, wanted = self.real_istiods(), canonical_revision(revision)
+        if not real:
+            return (self._stand_in().workload,)
+        return tuple(pods for pods in real if revision_of(pods) == wanted) or real
 
     def service_of(self, istiod: Workload) -> Service | None:
         """The Service in front of an istiod: `istiod`, or `istiod-<revision>`."""
         revision = revision_of(istiod)
         names = (f"istiod-{revision}", "istiod") if revision else ("istiod",)
-        found = (self._snapshot.find(Service, istiod.namespace, name) for name in names)
+        found = (self.reader.find(Service, istiod.namespace, name) for name in names)
         return next(
             (
                 each
@@ -145,11 +123,11 @@ class ControlPlane:
 
     def discovery(self, client: Workload, revision: str) -> tuple[Backend, ...]:
         """What a proxy connects to for its configuration and certificate."""
-        address = self.discovery_address(client, revision)
-        key = (revision, address)
-        if key not in self._discovery:
-            self._discovery[key] = self._named(address) or self._of_istiods(revision)
-        return self._discovery[key]
+        return self._discovery(revision, self.discovery_address(client, revision))
+
+    @question
+    def _discovery(self, revision: str, address: str) -> tuple[Backend, ...]:
+        return self._named(address) or self._of_istiods(revision)
 
     def discovery_address(self, client: Workload, revision: str) -> str:
         """The `host:port` that a proxy is told to get its configuration from; empty where that is istiod."""
@@ -174,11 +152,12 @@ class ControlPlane:
             for each in self.istiods(revision)
         )
 
+    @question
     def mesh_config(self, revision: str) -> MeshConfig | None:
         """The mesh config of a revision, of the root namespace first; the default one where it has none."""
         wanted = canonical_revision(revision)
         ranked = sorted(
-            (each for each in self._mesh_configs if each.revision in (wanted, "")),
+            (each for each in self._mesh_configs() if each.revision in (wanted, "")),
             key=lambda each: (
                 each.revision != wanted,
                 each.ref.namespace != self._settings.mesh.root_namespace,
@@ -186,10 +165,22 @@ class ControlPlane:
         )
         return ranked[0] if ranked else None
 
-    @cached_property
+    @question
     def _mesh_configs(self) -> tuple[MeshConfig, ...]:
-        found = self._snapshot.every(MeshConfig)
+        found = self.reader.every(MeshConfig)
         return tuple(each for each in found if each.ref.namespace in self._administered)
+
+    @question
+    def root_namespace(self) -> str:
+        """Where mesh-wide objects live."""
+        config = self.mesh_config("")
+        named = config.root_namespace if config else ""
+        return named or self._settings.mesh.root_namespace
+
+    @question
+    def trusted_namespaces(self) -> frozenset[str]:
+        """In which namespaces only administrators write."""
+        return trusted_namespaces(self._settings, self.root_namespace())
 
     @cached_property
     def _administered(self) -> frozenset[str]:
@@ -197,7 +188,7 @@ class ControlPlane:
         to them is read here."""
         return trusted_namespaces(self._settings)
 
-    @cached_property
+    @question
     def dns_targets(self) -> tuple[DnsTarget, ...]:
         """Who answers DNS, over UDP and TCP."""
         found = {(str(peer), protocol, port): (peer, protocol, port) for peer, protocol, port in self._dns()}
@@ -217,18 +208,18 @@ class ControlPlane:
         """
         dns = self._settings.dns
         bound = dict.fromkeys(
-            address for pod in self._snapshot.workloads(dns.namespace) for address in pod.node_local_addresses
+            address for pod in self.reader.pods(dns.namespace) for address in pod.node_local_addresses
         )
         if dns.node_local_address:
             return tuple(dict.fromkeys(map(str, (dns.node_local_address, *bound))))
-        if bound or not self._snapshot.select(dns.namespace, NODE_LOCAL_DNS):
+        if bound or not self.reader.pods(dns.namespace, NODE_LOCAL_DNS):
             return tuple(bound)
         return (NODE_LOCAL_ADDRESS,)
 
     def _dns_pods(self) -> tuple[DnsTarget, ...]:
         dns = self._settings.dns
         for place in (*((dns.namespace, name) for name in DNS_SERVICES), OPENSHIFT_DNS):
-            service = self._snapshot.find(Service, *place)
+            service = self.reader.find(Service, *place)
             if service is not None:
                 backends = self._backends.of_service(service, 53)
                 found = tuple(
@@ -238,27 +229,26 @@ class ControlPlane:
                 )
                 if found:
                     return found
-        pods = self._snapshot.select(dns.namespace, Selector.of(dns.labels))
+        pods = self.reader.pods(dns.namespace, Selector.of(dns.labels))
         return tuple(target for pod in pods for target in _dns_on(pod, dns.port))
 
     def _dns_stand_in(self) -> tuple[DnsTarget, ...]:
-        return _dns_on(self._stand_ins.dns(), self._settings.dns.port)
+        return _dns_on(self._stand_ins.dns().workload, self._settings.dns.port)
 
-    @cached_property
+    @question
     def api_server(self) -> tuple[Peer, int]:
         """The API server after address translation, and its port."""
         settings = self._settings.api_server
-        addresses, ports = self._api_server_endpoints
+        addresses, ports = self._api_server_endpoints()
         if settings.addresses:
             addresses = AddressSet.of(*settings.addresses)
         port = ports[0] if ports else settings.port
         return (AddressPeer(addresses), port) if addresses else (AnyPeer("the API server"), port)
 
-    @cached_property
     def _api_server_endpoints(self) -> tuple[AddressSet, tuple[int, ...]]:
         slices = [
             each
-            for each in self._snapshot.of_type(EndpointSlice, "default")
+            for each in self.reader.all(EndpointSlice, "default")
             # The one that the API server keeps for itself: others could be written by whoever writes there.
             if each.service == each.ref.name == "kubernetes"
         ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable
 
 from istio_netpol.istio.view.control_plane import ControlPlane
 from istio_netpol.istio.view.injection import REVISION_LABEL, STATUS_ANNOTATION
@@ -16,8 +15,8 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import ContainerPort, Workload
-from istio_netpol.state.namespace import NamespaceObjects
-from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.indexes import Index
+from istio_netpol.state.reader import Reader, question
 from istio_netpol.trust.administrators import KUBERNETES_NAMESPACES
 
 TEMPLATES_KEY = "inject.istio.io/templates"
@@ -38,29 +37,24 @@ _Pair = tuple[str, str]
 
 
 class Gateways:
-    """Matches gateways with their pods, within one snapshot."""
+    """Matches gateways with their pods, by one reader."""
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        reader: Reader,
         settings: Settings,
         hosts: Hosts,
         control_plane: ControlPlane,
         stand_ins: StandIns,
         trusted: Callable[[], frozenset[str]],
     ) -> None:
-        self._snapshot = snapshot
+        self.reader = reader
         self._settings = settings
         self._hosts = hosts
         self._control_plane = control_plane
         self._stand_ins = stand_ins
         self._trusted = trusted
-        self._predicted: dict[tuple[str, str], tuple[Workload, ...]] = {}
-
-    @property
-    def settled(self) -> tuple[object, ...]:
-        """What makes pods gateways or stand-ins wanted, for two snapshots to be compared by."""
-        return (self._selectors_by_pair, bool(self.real))
+        reader.take(self)
 
     def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
         """Whether pods run a gateway proxy: they say so, or a Gateway selects them, who have no sidecar."""
@@ -76,36 +70,39 @@ class Gateways:
         name = workload.labels.get(GATEWAY_NAME_LABEL)
         if workload.has_proxy or name is None or is_injected_gateway(workload):
             return False
-        gateway = self._snapshot.find(KubernetesGateway, workload.namespace, name, kind="Gateway")
+        gateway = self.reader.find(KubernetesGateway, workload.namespace, name, kind="Gateway")
         return gateway is not None and gateway.class_name not in _DEPLOYED_NAMES
 
     def _is_selected(self, workload: Workload) -> bool:
-        """Whether a Gateway that may speak of these pods selects them: one of their own namespace or of
-        administrators, and any where administrators run a bare proxy."""
-        own, trusted = workload.namespace, self._trusted()
-        is_bare_proxy = own in trusted and workload.has_proxy
-        for pair in workload.labels.items():
-            for selector, homes in self._selectors_by_pair.get(pair, ()):
-                if selector.items() <= workload.labels.items() and (
-                    own in homes
-                    or (not self._control_plane.scopes_gateways and (is_bare_proxy or homes & trusted))
-                ):
-                    return True
-        return False
+        """Whether a Gateway that may speak of these pods selects them."""
+        pairs = workload.labels.items()
+        is_in_question = any(not self.reader.lacks(GATEWAY_SELECTORS, pair) for pair in pairs)
+        return is_in_question and self._is_meant(workload)
 
-    @cached_property
-    def _selectors_by_pair(self) -> Mapping[_Pair, list[tuple[Labels, frozenset[str]]]]:
-        """The selectors of all Gateways by their first pair, each with the namespaces of its Gateways."""
-        homes: dict[tuple[_Pair, ...], set[str]] = {}
-        for home, selectors in self._snapshot.by_namespace(
-            "gateway-selectors", (Gateway,), _gateway_selectors
-        ).items():
-            for pairs in selectors:
-                homes.setdefault(pairs, set()).add(home)
-        found: dict[_Pair, list[tuple[Labels, frozenset[str]]]] = {}
-        for pairs, named in sorted(homes.items()):
-            found.setdefault(pairs[0], []).append((dict(pairs), frozenset(named)))
-        return found
+    @question
+    def _is_meant(self, workload: Workload) -> bool:
+        """The same for pods of whose labels a Gateway has one: it has to be one of their own namespace or of
+        administrators, and any where administrators run a bare proxy."""
+        own, labels, trusted = workload.namespace, workload.labels.items(), self._trusted()
+        is_bare_proxy = own in trusted and workload.has_proxy
+        return any(
+            selector <= labels
+            and (
+                own in homes
+                or (not self._control_plane.scopes_gateways() and (is_bare_proxy or bool(homes & trusted)))
+            )
+            for pair in labels
+            if not self.reader.lacks(GATEWAY_SELECTORS, pair)
+            for selector, homes in self._selectors_with(pair).items()
+        )
+
+    @question
+    def _selectors_with(self, pair: _Pair) -> dict[frozenset[_Pair], frozenset[str]]:
+        """The selectors of Gateways that begin with a pair, each with the namespaces of its Gateways."""
+        homes: dict[frozenset[_Pair], set[str]] = {}
+        for gateway in self.reader.by_key(GATEWAY_SELECTORS, pair):
+            homes.setdefault(frozenset(gateway.selector.items()), set()).add(gateway.ref.namespace)
+        return {selector: frozenset(named) for selector, named in homes.items()}
 
     def of(self, gateway: Gateway) -> tuple[Workload, ...]:
         """The pods that a Gateway selects and that are believed to run its proxy; an empty selector selects
@@ -113,14 +110,12 @@ class Gateways:
 
         Stand-ins where the input holds none.
         """
-        scope = gateway.ref.namespace if self._control_plane.scopes_gateways else None
+        scope = gateway.ref.namespace if self._control_plane.scopes_gateways() else None
         if gateway.selector:
             selector = Selector.of(gateway.selector)
-            found = (
-                self._snapshot.select(scope, selector) if scope else self._snapshot.select_anywhere(selector)
-            )
+            found = self.reader.pods(scope, selector) if scope else self.reader.pods_anywhere(selector)
         else:
-            found = tuple(each for each in self.real if scope in (None, each.namespace))
+            found = tuple(each for each in self.real() if scope in (None, each.namespace))
         believed = self._believed(found, gateway.ref.namespace)
         return believed or (() if found else self._assumed(gateway.selector))
 
@@ -130,7 +125,12 @@ class Gateways:
         places = (self._trusted() - KUBERNETES_NAMESPACES) | {home}
         return tuple(pod for pod in pods if pod.namespace in places and runs_gateway_proxy(pod))
 
-    @cached_property
+    @question
+    def any_real(self) -> bool:
+        """Whether the input holds a gateway."""
+        return bool(self.real())
+
+    @question
     def real(self) -> tuple[Workload, ...]:
         """The gateways that the input holds and that can be told by their labels."""
         exists = (
@@ -138,19 +138,21 @@ class Gateways:
             Selector(match_expressions=(Requirement(GATEWAY_NAME_LABEL, Operator.EXISTS),)),
             Selector.of({TEMPLATES_KEY: "gateway"}),
         )
-        found = {each: None for selector in exists for each in self._snapshot.select_anywhere(selector)}
+        found = {each: None for selector in exists for each in self.reader.pods_anywhere(selector)}
         return tuple(each for each in found if self.is_gateway(each, has_sidecar=False))
 
     def assumed_ingress(self) -> Workload | None:
         """The stand-in for an ingress gateway, unless the input holds a gateway."""
-        return None if self.real else self._stand_ins.gateway()
+        return None if self.any_real() else self._stand_ins.gateway().workload
 
     def _assumed(self, selector: Labels) -> tuple[Workload, ...]:
-        if self.real:
+        if self.any_real():
             return ()
         if selector.items() <= self._settings.mesh.gateway_labels.items():
-            return (self._stand_ins.gateway(),)
-        return () if self._control_plane.real_istiods else (self._stand_ins.gateway(selector),)
+            return (self._stand_ins.gateway().workload,)
+        if self._control_plane.real_istiods():
+            return ()
+        return (self._stand_ins.gateway(selector).workload,)
 
     def of_kubernetes(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
         """The pods behind the Services that a Gateway's addresses name, else those that istiod deploys for
@@ -163,27 +165,27 @@ class Gateways:
         if gateway.hostnames:
             found = tuple(pod for host in gateway.hostnames for pod in self._behind(host, ref.namespace))
             return self._believed(found, ref.namespace)
+        return self._deployed(ref) or self._predicted(gateway)
+
+    def yet_to_come(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
+        """The pods that istiod has yet to deploy for a Gateway."""
+        return () if gateway.hostnames or self._deployed(gateway.ref) else self._predicted(gateway)
+
+    def _deployed(self, ref: ObjectRef) -> tuple[Workload, ...]:
         for label in (GATEWAY_NAME_LABEL, OLDER_GATEWAY_NAME_LABEL):
-            found = self._snapshot.select(ref.namespace, Selector.of({label: ref.name}))
+            found = self.reader.pods(ref.namespace, Selector.of({label: ref.name}))
             if found:
                 return found
-        return self._predict(gateway)
+        return ()
 
-    def _predict(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
-        key = (gateway.ref.namespace, gateway.ref.name)
-        if key not in self._predicted:
-            self._predicted[key] = _to_be_deployed(gateway)
-        return self._predicted[key]
-
-    def is_predicted(self, workload: Workload) -> bool:
-        """Whether the workload is one that istiod has yet to deploy for a Gateway."""
-        name = workload.labels.get(GATEWAY_NAME_LABEL, "")
-        return workload in self._predicted.get((workload.namespace, name), ())
+    @question
+    def _predicted(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
+        return _to_be_deployed(gateway)
 
     def _behind(self, host: str, namespace: str) -> tuple[Workload, ...]:
         service: Service | None = self._hosts.service(host, namespace)
         if service is not None and service.selector:
-            return self._snapshot.select(service.namespace, Selector.of(service.selector))
+            return self.reader.pods(service.namespace, Selector.of(service.selector))
         named = self._hosts.service_name(host, namespace)
         if service is None and named and named[0] == self._settings.mesh.root_namespace:
             assumed = self.assumed_ingress()
@@ -225,9 +227,11 @@ def is_egress_gateway(workload: Workload) -> bool:
     return "egress" in workload.labels.get("istio", "") or "egress" in workload.labels.get("app", "")
 
 
-def _gateway_selectors(shard: NamespaceObjects) -> tuple[tuple[_Pair, ...], ...]:
-    selectors = {tuple(sorted(each.selector.items())) for each in shard.of_type(Gateway) if each.selector}
-    return tuple(sorted(selectors))
+def _first_pair(gateway: Gateway) -> list[_Pair]:
+    return sorted(gateway.selector.items())[:1]
+
+
+GATEWAY_SELECTORS = Index("gateway-selectors", Gateway, _first_pair)
 
 
 def _to_be_deployed(gateway: KubernetesGateway) -> tuple[Workload, ...]:

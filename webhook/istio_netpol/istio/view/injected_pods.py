@@ -6,40 +6,83 @@ proxy. Source: `pkg/kube/inject/inject.go` and `webhook.go`, Istio 1.28 to 1.32.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from istio_netpol.istio.view.injection import injection_of
 from istio_netpol.istio.view.injectors import Injectors
+from istio_netpol.model.mesh import InjectorConfig, RevisionTag
 from istio_netpol.model.settings import MeshSettings
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.reader import Reader
 from istio_netpol.state.snapshot import Snapshot
 
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
 
 
-def as_injected(
-    snapshot: Snapshot, settings: MeshSettings, namespaces: Iterable[str] | None = None
-) -> Snapshot:
-    """The snapshot with the label on the pods of templates that will be injected; of these namespaces, or
-    of all."""
-    names = snapshot.namespace_names if namespaces is None else sorted(namespaces)
-    found = (each for name in names for each in snapshot.of_type(Workload, name))
-    return snapshot.with_changes(put=_labelled(found, snapshot, settings))
+def as_injected(snapshot: Snapshot, settings: MeshSettings) -> Snapshot:
+    """The snapshot with the label on the pods of templates that will be injected."""
+    labelled = _Labelled(snapshot, settings)
+    found = (pods for name in snapshot.namespace_names for pods in snapshot.of_type(Workload, name))
+    return snapshot.with_changes(put=[after for pods in found if (after := labelled(pods)) is not pods])
 
 
-def with_injected(snapshot: Snapshot, settings: MeshSettings, workloads: Sequence[Workload]) -> Snapshot:
-    """The snapshot after these workloads were stored, with the label where they will be injected."""
-    labelled = {each.ref: each for each in _labelled(workloads, snapshot, settings)}
-    return snapshot.with_changes(put=[labelled.get(each.ref, each) for each in workloads])
+def with_injected(
+    before: Snapshot,
+    stored: Callable[[], Snapshot],
+    put: Sequence[Any],
+    remove: Sequence[Any],
+    settings: MeshSettings,
+) -> tuple[Snapshot, tuple[Any, ...]]:
+    """The snapshot with the labels after objects were stored and deleted, and all objects in which it may
+    differ; `stored` gives the cluster after the change without them, where that matters.
+
+    Injection gives other labels to the pods that changed, to those of namespaces that did, and to all where
+    an injector did.
+    """
+    others = [value for value in put if not isinstance(value, Workload)]
+    snapshot = before.with_changes(others, remove) if others or remove else before
+    homes = _injected_anew((*put, *remove), before, snapshot, settings)
+    if len(others) == len(put) and not homes:
+        return snapshot, (*others, *remove)
+    labelled = _Labelled(snapshot, settings)
+    pods = [labelled(value) for value in put if isinstance(value, Workload)]
+    snapshot = snapshot.with_changes(pods) if pods else snapshot
+    known = stored() if homes else snapshot
+    anew = [
+        after
+        for home in homes
+        for workload in known.of_type(Workload, home)
+        if not snapshot.holds(after := labelled(workload))
+    ]
+    return snapshot.with_changes(anew) if anew else snapshot, (*others, *remove, *pods, *anew)
 
 
-def _labelled(
-    workloads: Iterable[Workload], snapshot: Snapshot, settings: MeshSettings
-) -> Iterator[Workload]:
-    injectors = Injectors(snapshot, settings.root_namespace)
-    for workload in workloads:
-        if TLS_MODE_LABEL not in workload.labels:
-            namespace = snapshot.namespace(workload.namespace)
-            if injection_of(workload, namespace, settings, injectors).injected:
-                yield replace(workload, labels={**workload.labels, TLS_MODE_LABEL: "istio"})
+def _injected_anew(
+    changed: Sequence[Any], before: Snapshot, after: Snapshot, settings: MeshSettings
+) -> Sequence[str]:
+    """The namespaces whose pods may be injected otherwise than before."""
+    if any(isinstance(value, InjectorConfig | RevisionTag) for value in changed):
+        were, are = (Injectors(Reader(snapshot), settings.root_namespace) for snapshot in (before, after))
+        if (were.tags(), were.configs()) != (are.tags(), are.configs()):
+            return after.namespace_names
+    return sorted({value.name for value in changed if isinstance(value, Namespace)})
+
+
+class _Labelled:
+    """Labels workloads by the injectors and namespaces of a snapshot."""
+
+    def __init__(self, snapshot: Snapshot, settings: MeshSettings) -> None:
+        self._snapshot = snapshot
+        self._settings = settings
+        self._injectors = Injectors(Reader(snapshot), settings.root_namespace)
+
+    def __call__(self, workload: Workload) -> Workload:
+        """The workload as a selector sees its pods."""
+        if TLS_MODE_LABEL in workload.labels:
+            return workload
+        namespace = self._snapshot.namespace(workload.namespace)
+        if not injection_of(workload, namespace, self._settings, self._injectors).injected:
+            return workload
+        return replace(workload, labels={**workload.labels, TLS_MODE_LABEL: "istio"})

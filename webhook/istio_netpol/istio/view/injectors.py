@@ -6,12 +6,10 @@ Sources: `injectRequired` in `pkg/kube/inject/inject.go`, and `istiod-injector-c
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh import InjectorConfig, RevisionTag
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.reader import Reader, question
 
 DEFAULT_REVISION = "default"
 JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
@@ -23,43 +21,40 @@ def canonical_revision(revision: str) -> str:
 
 
 class Injectors:
-    """Finds the injector of a revision, within one snapshot.
+    """Finds the injector of a revision, by one reader.
 
     Only ConfigMaps of the root namespace count, where administrators alone write: elsewhere anybody could
     name one like an injector's, and have every proxy connect to a certificate authority of his own.
     """
 
-    def __init__(self, snapshot: Snapshot, root_namespace: str) -> None:
-        self._snapshot = snapshot
+    def __init__(self, reader: Reader, root_namespace: str) -> None:
+        self.reader = reader
         self._root_namespace = root_namespace
+        reader.take(self)
 
-    @cached_property
-    def _tags(self) -> dict[str, str]:
-        return {canonical_revision(each.tag): each.revision for each in self._snapshot.every(RevisionTag)}
+    @question
+    def tags(self) -> dict[str, str]:
+        """The revisions that tags point to."""
+        return {canonical_revision(tag.tag): tag.revision for tag in self.reader.every(RevisionTag)}
 
-    @cached_property
-    def _configs(self) -> dict[str, InjectorConfig]:
-        found = self._snapshot.of_type(InjectorConfig, self._root_namespace)
-        return {each.revision: each for each in found}
-
-    @property
-    def settled(self) -> tuple[object, ...]:
-        """What every injection rests on, for two snapshots to be compared by."""
-        return (self._tags, self._configs)
+    @question
+    def configs(self) -> dict[str, InjectorConfig]:
+        """The injectors' configurations by revision."""
+        return {config.revision: config for config in self.reader.all(InjectorConfig, self._root_namespace)}
 
     def revision(self, named: str) -> str:
         """The revision that a label's value means: a tag's, or the name itself."""
         name = canonical_revision(named)
-        return self._tags.get(name, name)
+        return self.tags().get(name, name)
 
     def config(self, revision: str) -> InjectorConfig | None:
         """The configuration of a revision's injector, if the input holds it."""
-        return self._configs.get(revision)
+        return self.configs().get(revision)
 
     @property
     def injects_by_default(self) -> bool:
         """Whether pods are injected that nothing speaks of, neither their labels nor their namespace's."""
-        return any(each.enable_namespaces_by_default for each in self._configs.values())
+        return any(config.enable_namespaces_by_default for config in self.configs().values())
 
     def objection(self, revision: str, workload: Workload) -> str:
         """Why an injector leaves pods out that do not ask for it; empty where it has nothing against them."""

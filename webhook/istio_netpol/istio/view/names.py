@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh import DestinationRule, ServiceEntry
 from istio_netpol.model.services import Service
-from istio_netpol.state.namespace import NamespaceObjects
-from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.indexes import Index
+from istio_netpol.state.reader import Reader, question
 
 
 class Hosts:
-    """Resolves host names within one snapshot."""
+    """Resolves host names by one reader."""
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        reader: Reader,
         cluster_domain: str,
         root_namespace: str,
         trusted: Callable[[], frozenset[str]],
     ) -> None:
-        self._snapshot = snapshot
+        self.reader = reader
         self._suffix = f".svc.{cluster_domain}"
         self._root_namespace = root_namespace
         self._trusted = trusted
-        self._rules: dict[str, dict[str, list[DestinationRule]]] = {}
+        reader.take(self)
 
     def service_name(self, host: str, namespace: str) -> tuple[str, str] | None:
         """(namespace, name) of the Service that a host would be: `name`, `name.ns`, `name.ns.svc`, or in
@@ -55,27 +55,34 @@ class Hosts:
 
     def service(self, host: str, namespace: str) -> Service | None:
         named = self.service_name(host, namespace)
-        return self._snapshot.find(Service, *named) if named else None
+        return self.reader.find(Service, *named) if named else None
 
     def entry(self, host: str, namespace: str, authors: tuple[str, ...] = ()) -> ServiceEntry | None:
         """The ServiceEntry of a host that the namespace sees and that is heeded: its own, one of the
         `authors`' or of administrators."""
-        heeded = {namespace, *authors} | self._trusted()
-        return self._nearest(host, namespace, lambda entry: entry.ref.namespace in heeded)
+        return self._entry(self.full_name(host, namespace), namespace, authors)
 
     def followed_entry(self, host: str, namespace: str) -> ServiceEntry | None:
         """The ServiceEntry of a host that proxies of the namespace follow, whoever wrote it."""
+        return self._followed(self.full_name(host, namespace), namespace)
+
+    @question
+    def _entry(self, host: str, namespace: str, authors: tuple[str, ...]) -> ServiceEntry | None:
+        heeded = {namespace, *authors} | self._trusted()
+        return self._nearest(host, namespace, lambda entry: entry.ref.namespace in heeded)
+
+    @question
+    def _followed(self, host: str, namespace: str) -> ServiceEntry | None:
         return self._nearest(host, namespace, lambda entry: True)
 
     def _nearest(
         self, host: str, namespace: str, counts: Callable[[ServiceEntry], bool]
     ) -> ServiceEntry | None:
         """Of those that count and are exported to the namespace its own goes first, exact before wildcard."""
-        host = self.full_name(host, namespace)
         for pattern in _patterns(host):
-            found = [
+            found: list[ServiceEntry] = [
                 entry
-                for entry in self._entries(pattern)
+                for entry in self.reader.by_key(SERVICE_ENTRY_HOSTS, pattern)
                 if counts(entry) and is_exported(entry.export_to, entry.ref.namespace, namespace)
             ]
             if found:
@@ -85,9 +92,7 @@ class Hosts:
                 )
         return None
 
-    def _entries(self, host: str) -> Iterator[ServiceEntry]:
-        return self._snapshot.by_name("service-entry-hosts", (ServiceEntry,), _entries_by_host, (host,))
-
+    @question
     def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
         """The labels of a subset, by DestinationRules of the client's, the Service's, then the root
         namespace."""
@@ -96,17 +101,17 @@ class Hosts:
         homes = (namespace, service[0] if service else namespace, self._root_namespace)
         for home in dict.fromkeys(homes):
             for pattern in _patterns(full):
-                for rule in self._rules_of(home).get(pattern, ()):
+                for rule in self._rules(home).get(pattern, ()):
                     if subset in rule.subsets:
                         return rule.subsets[subset]
         return None
 
-    def _rules_of(self, namespace: str) -> dict[str, list[DestinationRule]]:
-        found = self._rules.get(namespace)
-        if found is None:
-            found = self._rules[namespace] = {}
-            for rule in self._snapshot.of_type(DestinationRule, namespace):
-                found.setdefault(self.full_name(rule.host, namespace), []).append(rule)
+    @question
+    def _rules(self, namespace: str) -> dict[str, list[DestinationRule]]:
+        """A namespace's DestinationRules by their host in full."""
+        found: dict[str, list[DestinationRule]] = {}
+        for rule in self.reader.all(DestinationRule, namespace):
+            found.setdefault(self.full_name(rule.host, namespace), []).append(rule)
         return found
 
 
@@ -140,9 +145,8 @@ def _patterns(host: str) -> Iterator[str]:
     yield "*"
 
 
-def _entries_by_host(shard: NamespaceObjects) -> Mapping[str, Sequence[ServiceEntry]]:
-    found: dict[str, list[ServiceEntry]] = {}
-    for entry in shard.of_type(ServiceEntry):
-        for host in entry.hosts:
-            found.setdefault(host.rstrip(".").lower(), []).append(entry)
-    return found
+def _hosts_of(entry: ServiceEntry) -> Iterator[str]:
+    return (host.rstrip(".").lower() for host in entry.hosts)
+
+
+SERVICE_ENTRY_HOSTS = Index("service-entry-hosts", ServiceEntry, _hosts_of)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from istio_netpol.flows.dependencies import Key
 from istio_netpol.istio.catalogue import CATALOGUE
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot
-
-Key = tuple[str, str, str, str]
 
 SUBJECT_TYPES: tuple[type[Any], ...] = tuple(
     sorted(

@@ -1,0 +1,102 @@
+"""A cluster that is followed change by change, and compared with what would be made of it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from istio_netpol.admission.reconcile import missing_policies
+from istio_netpol.analysis.check import check_table, judge_of
+from istio_netpol.analysis.current_flows import CurrentFlows
+from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.analysis.upkeep import upkeep
+from istio_netpol.cli.resolving import Offline
+from istio_netpol.model.settings import AdmissionSettings, Mode, Settings
+from istio_netpol.state.snapshot import Snapshot
+
+SCRAPING = Settings(
+    check_scrape=True,
+    scrape_namespaces=("monitoring", "edge"),
+    admission=AdmissionSettings(kyma_labels=True, default_mode=Mode.AUGMENT),
+)
+"""Settings under which rules read what they do not read by default."""
+
+SETTINGS = (Settings(), SCRAPING)
+
+
+class Current:
+    """A table that takes in one change after the other."""
+
+    def __init__(self, settings: Settings, objects: Iterable[Any] = ()) -> None:
+        self.objects = {value.ref.key: value for value in objects}
+        self._settings = settings
+        self._flows = CurrentFlows(FlowTable.of(Snapshot.of(self.objects.values()), settings))
+
+    def put(self, *values: Any) -> None:
+        """Stores objects."""
+        self.objects.update((value.ref.key, value) for value in values)
+        self._flows.change(values)
+
+    def remove(self, *values: Any) -> None:
+        """Deletes objects."""
+        for value in values:
+            del self.objects[value.ref.key]
+        self._flows.change((), values)
+
+    def compare(self) -> None:
+        """Fails where the table, what is judged by it or the policies that follow from it are not those of a
+        table made anew."""
+        fresh = CurrentFlows(FlowTable.of(Snapshot.of(self.objects.values()), self._settings))
+        ours, theirs = self._flows.table, fresh.table
+        assert contents(ours) == contents(theirs)
+        assert _judged(self._flows) == _judged(fresh)
+        assert plain(missing_policies(ours, Offline())) == plain(missing_policies(theirs, Offline()))
+
+
+def _judged(flows: CurrentFlows) -> Any:
+    """The findings with their remedies, and the policies that the cluster needs."""
+    report = check_table(flows.table, judge_of(flows.table, Offline(), flows.known))
+    kept = upkeep(flows.table, flows.judge(Offline()), lambda _: True)
+    return plain((report, kept))
+
+
+def contents(table: FlowTable) -> Any:
+    """All that a decision takes from a table."""
+    namespaces = table.snapshot.namespace_names
+    readers = table.dependencies.readers
+    return plain(
+        (
+            dict(table.needs),
+            {read: set(readers.at(read)) for read in readers},
+            dict(table.answers),
+            table.assumptions,
+            {name: {flow.key for flow in table.touching(name)} for name in namespaces},
+            {name: set(table.snapshot.workloads(name)) for name in namespaces},
+            table.host_limits.forbidden,
+        )
+    )
+
+
+def plain(value: Any) -> Any:
+    """A value to compare by what it says: model values are equal to themselves alone."""
+    return _Plain()(value)
+
+
+class _Plain:
+    """Looks at each model value once: many flows have the same pods at their ends."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, tuple[Any, Any]] = {}
+
+    def __call__(self, value: Any) -> Any:
+        if is_dataclass(value) and not isinstance(value, type):
+            if id(value) not in self._told:
+                said = (type(value), *(self(getattr(value, field.name)) for field in fields(value)))
+                self._told[id(value)] = (said, value)
+            return self._told[id(value)][0]
+        if isinstance(value, Mapping):
+            return frozenset((self(key), self(held)) for key, held in value.items())
+        if isinstance(value, set | frozenset):
+            return frozenset(map(self, value))
+        return tuple(map(self, value)) if isinstance(value, tuple | list) else value

@@ -1,0 +1,90 @@
+"""Whom a change concerns: the objects whose needs may differ after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from istio_netpol.flows.dependencies import Dependencies, Key, Move
+from istio_netpol.model.limits import NOT_CONTAINED
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.state.changes import Change
+from istio_netpol.state.reader import Answers, Reader
+from istio_netpol.state.reads import QUESTION, Read
+
+
+class Affected:
+    """Follows a change from what it touches. `reader` reads the cluster after it, and takes none of the
+    `stale` answers for granted."""
+
+    def __init__(
+        self,
+        dependencies: Dependencies,
+        answers: Answers,
+        touched: set[Read],
+        stale: set[Read],
+        reader: Reader,
+    ) -> None:
+        self._dependencies = dependencies
+        self._answers = answers
+        self._touched = touched
+        self._stale = stale
+        self._reader = reader
+        self._differs: dict[Read, bool] = {}
+
+    def keys(self, change: Change) -> set[Key]:
+        """The objects to work out anew: those that changed, and those that asked for something which is
+        another one now."""
+        own = {version.ref.key for version in change.versions() if not isinstance(version, NetworkPolicy)}
+        own |= {pods.ref.key for pods in change.pods}
+        changed = {asked for asked in self._stale if self._is_another(asked)}
+        return own | self._dependencies.objects_on(self._touched | changed)
+
+    def _is_another(self, asked: Read) -> bool:
+        """Whether a question has another answer than before. It is asked anew only where what it read is
+        touched, or itself another one."""
+        known = self._differs.get(asked)
+        if known is None:
+            self._differs[asked] = True  # a ring of questions does not hold
+            known = self._differs[asked] = self._compared(asked)
+        return known
+
+    def _compared(self, asked: Read) -> bool:
+        before = self._answers[asked]
+        is_due = not self._touched.isdisjoint(before.reads) or any(
+            self._is_another(read) for read in before.reads if read in self._stale
+        )
+        if not is_due:
+            self._reader.keep(asked)
+            return False
+        try:
+            return self._reader.answer(asked).value is not before.value
+        except NOT_CONTAINED:
+            raise
+        except Exception:
+            return True  # whoever asks meets the error, and contains it
+
+
+def followed(
+    dependencies: Dependencies, answers: Answers, found: Answers, moves: Sequence[Move]
+) -> tuple[Dependencies, Answers]:
+    """The dependencies and the answers after objects moved from what they asked to what they ask now, and
+    `found` was answered for them. What nobody asks for any more is dropped."""
+    asked = [
+        (asked, answers[asked].reads if asked in answers else frozenset(), answer.reads)
+        for asked, answer in found.items()
+    ]
+    after = dependencies.moved([*moves, *asked])
+    left = {**answers, **found} if found else answers
+    unread = {read for _, before, now in (*moves, *asked) for read in (before - now) if read.what == QUESTION}
+    unread = {asked for asked in unread | found.keys() if asked not in after.readers}
+    while unread:
+        gone = {asked: left[asked] for asked in unread if asked in left}
+        left = {asked: answer for asked, answer in left.items() if asked not in gone}
+        after = after.moved([(asked, answer.reads, frozenset()) for asked, answer in gone.items()])
+        unread = {
+            read
+            for answer in gone.values()
+            for read in answer.reads
+            if read.what == QUESTION and read in left and read not in after.readers
+        }
+    return after, left

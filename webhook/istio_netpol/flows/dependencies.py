@@ -1,0 +1,189 @@
+"""Who asked for what: from what a change touches to those whom it concerns.
+
+Nothing here ever changes: a change makes another of each, which copies only what it changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
+from typing import Any, Generic, TypeVar
+
+from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.state.changes import Change
+from istio_netpol.state.indexes import Index
+from istio_netpol.state.reads import (
+    EVERYWHERE,
+    INDEXED,
+    PODS,
+    QUESTION,
+    Read,
+    existence_read,
+    indexed_read,
+    labelled_read,
+    namespace_read,
+    object_read,
+    objects_read,
+    pods_read,
+)
+
+Key = tuple[str, str, str, str]
+"""Group, kind, namespace and name of an object that rules look at."""
+
+Owner = Key | Read
+"""Who reads: an object whose needs were worked out, or a question."""
+
+Move = tuple[Owner, Set[Read], Set[Read]]
+"""An owner with what it read before and what it reads now."""
+
+Place = TypeVar("Place", bound=Hashable)
+
+
+class Postings(Generic[Place]):
+    """The owners that stand under each place, by their namespaces.
+
+    Some places (the namespace of istiod, all pods) hold most of a cluster: what a change copies of them is
+    the list of one namespace.
+    """
+
+    def __init__(self, places: Mapping[Place, Mapping[str, tuple[Any, ...]]] | None = None) -> None:
+        self._places = places or {}
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._places)
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._places
+
+    def at(self, place: Place) -> Iterator[Any]:
+        """Who stands there."""
+        for owners in self._places.get(place, {}).values():
+            yield from owners
+
+    def moved(self, moves: Iterable[tuple[Any, Set[Place], Set[Place]]]) -> Postings[Place]:
+        """The postings after owners changed places: from these to those."""
+        copied: dict[Place, dict[str, tuple[Any, ...]]] = {}
+        for owner, before, after in moves:
+            for place in before ^ after:
+                if place not in copied:
+                    copied[place] = dict(self._places.get(place, {}))
+                there = copied[place].get(owner[2], ())
+                if place in after:
+                    copied[place][owner[2]] = (*there, owner)
+                else:
+                    copied[place][owner[2]] = tuple(each for each in there if each != owner)
+        if not copied:
+            return self
+        places = {**self._places, **copied}
+        for place, homes in copied.items():
+            if not any(homes.values()):
+                del places[place]
+        return Postings(places)
+
+
+class Selectors:
+    """The selectors by which pods of one namespace, or of all, are read: by one pair of their labels, so that
+    a pod is compared with few of them."""
+
+    def __init__(self, by_pair: Mapping[tuple[str, str] | None, tuple[Selector, ...]] | None = None) -> None:
+        self._by_pair = by_pair or {}
+
+    def matching(self, labels: Labels) -> Iterator[Selector]:
+        """Those that match pods with these labels."""
+        for pair in (None, *labels.items()):
+            for selector in self._by_pair.get(pair, ()):
+                if selector.matches(labels):
+                    yield selector
+
+    def moved(self, come: Iterable[Selector], gone: Iterable[Selector]) -> Selectors:
+        """The selectors after some came and some are read no more."""
+        by_pair = dict(self._by_pair)
+        for selector in come:
+            pair = next(iter(selector.match_labels), None)
+            by_pair[pair] = (*by_pair.get(pair, ()), selector)
+        for selector in gone:
+            pair = next(iter(selector.match_labels), None)
+            by_pair[pair] = tuple(other for other in by_pair[pair] if other != selector)
+            if not by_pair[pair]:
+                del by_pair[pair]
+        return Selectors(by_pair)
+
+
+class Dependencies:
+    """The readers of everything that was read."""
+
+    def __init__(
+        self,
+        readers: Postings[Read] | None = None,
+        selectors: Mapping[str, Selectors] | None = None,
+        indexes: Mapping[type, frozenset[Index]] | None = None,
+    ) -> None:
+        self.readers = readers or Postings[Read]()
+        self._selectors = selectors or {}
+        self._indexes = indexes or {}
+
+    def moved(self, moves: Iterable[Move]) -> Dependencies:
+        """The dependencies after these owners were asked anew."""
+        moves = list(moves)
+        readers = self.readers.moved(moves)
+        touched = {read for _, before, after in moves for read in before ^ after}
+        come = [read for read in touched if read in readers and read not in self.readers]
+        gone = [read for read in touched if read in self.readers and read not in readers]
+        return Dependencies(readers, self._selectors_after(come, gone), self._indexes_after(come))
+
+    def _selectors_after(self, come: Iterable[Read], gone: Iterable[Read]) -> Mapping[str, Selectors]:
+        changed: dict[str, tuple[list[Any], list[Any]]] = {}
+        for part, reads in enumerate((come, gone)):
+            for read in reads:
+                if read.what == PODS:
+                    changed.setdefault(read.namespace, ([], []))[part].append(read.subject)
+        if not changed:
+            return self._selectors
+        after = {home: self._selectors.get(home, Selectors()).moved(*both) for home, both in changed.items()}
+        return {**self._selectors, **after}
+
+    def _indexes_after(self, come: Iterable[Read]) -> Mapping[type, frozenset[Index]]:
+        indexes = dict(self._indexes)
+        for index in {read.of for read in come if read.what == INDEXED}:
+            indexes[index.type] = indexes.get(index.type, frozenset()) | {index}
+        return indexes
+
+    def touched(self, change: Change) -> set[Read]:
+        """What was read and a change touches."""
+        return {read for read in self._candidates(change) if read in self.readers}
+
+    def _candidates(self, change: Change) -> Iterator[Read]:
+        for version in change.versions():
+            type_, ref = type(version), version.ref
+            yield object_read(type_, ref.namespace, ref.kind, ref.name)
+            yield objects_read(type_, ref.namespace)
+            yield objects_read(type_)
+            for index in self._indexes.get(type_, ()):
+                yield from (indexed_read(index, key) for key in index.keys_of(version))
+        for pods in change.pods:
+            for home in (pods.namespace, EVERYWHERE):
+                selectors = self._selectors.get(home)
+                for selector in selectors.matching(pods.labels) if selectors else ():
+                    yield pods_read(selector, home)
+        for before, after in change.namespaces:
+            yield namespace_read(after.name)
+            yield from (labelled_read(label) for label in before.labels.keys() | after.labels.keys())
+        yield from (existence_read(name) for name in change.founded)
+
+    def questions_on(self, reads: Iterable[Read]) -> set[Read]:
+        """The questions that rest on any of these, and on the questions among them."""
+        found: set[Read] = set()
+        left = list(reads)
+        while left:
+            more = {owner for owner in self.readers.at(left.pop()) if is_question(owner)} - found
+            found |= more
+            left += more
+        return found
+
+    def objects_on(self, reads: Iterable[Read]) -> set[Key]:
+        """The objects whose needs rest on any of these themselves."""
+        return {owner for read in reads for owner in self.readers.at(read) if not is_question(owner)}
+
+
+def is_question(owner: Owner) -> bool:
+    """Whether an owner is a question, not an object."""
+    return owner[0] == QUESTION

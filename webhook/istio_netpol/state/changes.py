@@ -1,0 +1,89 @@
+"""What differs between two snapshots of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.contents import is_unchanged
+from istio_netpol.state.snapshot import Snapshot, home_of
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`objects` are those that came, went or say something else, as they were and as they are, pods left out:
+    `pods` are the classes of pods that are no more or were not yet. `namespaces` are those that say something
+    else, as they were and as they are, `founded` the names of those that came or went."""
+
+    objects: tuple[tuple[Any | None, Any | None], ...] = ()
+    pods: tuple[Workload, ...] = ()
+    namespaces: tuple[tuple[Namespace, Namespace], ...] = ()
+    founded: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.objects or self.pods or self.namespaces or self.founded)
+
+    def versions(self) -> Iterator[Any]:
+        """The objects as they were and as they are."""
+        return (version for pair in self.objects for version in pair if version is not None)
+
+    @property
+    def homes(self) -> frozenset[str]:
+        """The namespaces in which anything differs."""
+        found = {version.ref.namespace for version in self.versions()}
+        found |= {pods.namespace for pods in self.pods}
+        return frozenset(found | {after.name for _, after in self.namespaces} | self.founded)
+
+
+def change_between(
+    before: Snapshot, after: Snapshot, touched: Iterable[Any], starting: Iterable[Workload] = ()
+) -> Change:
+    """The difference between a snapshot and the one after `touched` objects were stored or deleted. All
+    classes of pods that share a controller with one of `starting` count as new ones."""
+    workloads: dict[str, set[tuple[str, str]]] = {}
+    objects: dict[Any, tuple[Any | None, Any | None]] = {}
+    homes: set[str] = set()
+    for value in touched:
+        homes.add(home_of(value))
+        if isinstance(value, Workload):
+            workloads.setdefault(value.namespace, set()).add((value.ref.kind, value.name))
+        elif not isinstance(value, Namespace):
+            ref, type_ = value.ref, type(value)
+            pair = tuple(
+                snapshot.find(type_, ref.namespace, ref.name, ref.kind) for snapshot in (before, after)
+            )
+            if pair[0] is not pair[1]:
+                objects[type_, ref.kind, ref.namespace, ref.name] = (pair[0], pair[1])
+    namespaces = ((before.namespace(home), after.namespace(home)) for home in sorted(homes) if home)
+    return Change(
+        tuple(objects.values()),
+        tuple(_changed_pods(before, after, workloads, {(pods.ref.kind, pods.name) for pods in starting})),
+        tuple(pair for pair in namespaces if not is_unchanged(*pair)),
+        frozenset(home for home in homes if before.has(home) != after.has(home)),
+    )
+
+
+def _changed_pods(
+    before: Snapshot,
+    after: Snapshot,
+    touched: dict[str, set[tuple[str, str]]],
+    starting: set[tuple[str, str]],
+) -> Iterator[Workload]:
+    """The classes of pods that are in one of the snapshots only, or of whose families some start."""
+    if before.distinguishing != after.distinguishing:
+        for home in {*before.namespace_names, *after.namespace_names}:
+            yield from _in_one_only(before.workloads(home), after.workloads(home))
+        return
+    for home, keys in touched.items():
+        families = before.families_of(home, keys) | after.families_of(home, keys)
+        for family in sorted(families):
+            were, are = before.family(home, *family), after.family(home, *family)
+            yield from dict.fromkeys((*were, *are)) if keys & starting else _in_one_only(were, are)
+
+
+def _in_one_only(before: Iterable[Workload], after: Iterable[Workload]) -> Iterator[Workload]:
+    were, are = ({id(pods): pods for pods in classes} for classes in (before, after))
+    yield from (pods for key, pods in were.items() if key not in are)
+    yield from (pods for key, pods in are.items() if key not in were)

@@ -1,0 +1,66 @@
+"""What can be asked of a cluster, as values: who asked for what tells whom a change concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final, NamedTuple
+
+from istio_netpol.model.labels import Selector
+from istio_netpol.state.indexes import Index
+
+EVERYWHERE: Final = ""
+"""Where a read has no namespace."""
+
+OBJECT: Final = "object"
+OBJECTS: Final = "objects"
+INDEXED: Final = "indexed"
+PODS: Final = "pods"
+NAMESPACE: Final = "namespace"
+EXISTENCE: Final = "existence"
+LABELLED: Final = "labelled"
+QUESTION: Final = "question"
+
+
+class Read(NamedTuple):
+    """One thing that was asked: `what` is one of the words above, `of` a type, an index or the name of a
+    question, `subject` a name, a key, a selector or arguments."""
+
+    what: str
+    of: Any
+    namespace: str
+    subject: Hashable = ""
+
+
+def object_read(type_: type[Any], namespace: str, kind: str, name: str) -> Read:
+    """An object by its name, existing or not."""
+    return Read(OBJECT, type_, namespace, (kind, name))
+
+
+def objects_read(type_: type[Any], namespace: str = EVERYWHERE) -> Read:
+    """All objects of a type in a namespace, or everywhere."""
+    return Read(OBJECTS, type_, namespace)
+
+
+def indexed_read(index: Index, key: Hashable) -> Read:
+    """What an index has under a key."""
+    return Read(INDEXED, index, EVERYWHERE, key)
+
+
+def pods_read(selector: Selector, namespace: str = EVERYWHERE) -> Read:
+    """The classes of pods that a selector matches."""
+    return Read(PODS, "", namespace, selector)
+
+
+def namespace_read(name: str) -> Read:
+    """A namespace's labels and state."""
+    return Read(NAMESPACE, "", name)
+
+
+def existence_read(name: str) -> Read:
+    """Whether anything of a namespace was read."""
+    return Read(EXISTENCE, "", name)
+
+
+def labelled_read(label: str) -> Read:
+    """Which namespaces carry a label, and in which state they are."""
+    return Read(LABELLED, "", EVERYWHERE, label)
