@@ -74,9 +74,20 @@ def on(namespace: str, group: str, resource: str, *verbs: str, name: str = "") -
     return {(namespace, group, resource, name, verb) for verb in verbs}
 
 
+def registration(*verbs: str) -> set[Right]:
+    """What concerns our own two webhook configurations."""
+    kinds = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+    return {
+        right
+        for kind in kinds
+        for right in on("", "admissionregistration.k8s.io", kind, *verbs, name=RELEASE)
+    }
+
+
 def test_the_webhook_reads_what_rules_read_and_nothing_else() -> None:
-    """A kind with a new decoder needs its line in the chart; one that no rule reads may not have any."""
-    assert granted(manifests(), "webhook") == read_by_rules("list", "watch")
+    """But for the paths under which it is called. A kind with a new decoder needs its line in the chart; one
+    that no rule reads may not have any."""
+    assert granted(manifests(), "webhook") == read_by_rules("list", "watch") | registration("list", "watch")
 
 
 OWNERLESS = {
@@ -98,21 +109,18 @@ CONTROLLER = {
     *on("", "wgpolicyk8s.io", "policyreports", "create", "list", "patch"),
     *on(NAMESPACE, "coordination.k8s.io", "leases", "create"),
     *on(NAMESPACE, "coordination.k8s.io", "leases", "get", "update", name=RELEASE),
+    *registration("get", "patch"),
 }
 CERTIFICATES = {
     *on(NAMESPACE, "", "secrets", "create"),
     *on(NAMESPACE, "", "secrets", "get", "update", name=f"{RELEASE}-certificate"),
     *on(NAMESPACE, "", "secrets", "get", "update", name=f"{RELEASE}-certificate-ca"),
-    *(
-        right
-        for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
-        for right in on("", "admissionregistration.k8s.io", kind, "get", "patch", name=RELEASE)
-    ),
 }
 
 
 def test_the_controller_has_the_rights_that_it_uses() -> None:
-    """Beside what rules read: its lease, what it tells, and the Secrets of certificate and CA by name."""
+    """Beside what rules read: its lease, what it tells, our two webhook configurations, and the Secrets of
+    certificate and CA by name."""
     assert granted(manifests(), "controller") == CONTROLLER | CERTIFICATES
 
 
