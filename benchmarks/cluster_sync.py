@@ -19,7 +19,7 @@ from tests.tools.programs import ASSETS, absent, located
 
 from benchmarks.measure import Figure
 from benchmarks.plan import Plan
-from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.settings import Settings

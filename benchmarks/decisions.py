@@ -13,8 +13,8 @@ from benchmarks.measure import Figure, percentile, seconds
 from benchmarks.plan import Plan
 from benchmarks.reviews import KINDS, mix
 from benchmarks.settings import settings_for
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.cli.resolving import Offline
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload

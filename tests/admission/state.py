@@ -13,7 +13,7 @@ from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.judge import decide
 from istio_netpol.admission.reconcile import missing_policies
 from istio_netpol.admission.reviews import Request, parse
-from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.manifests.raw_objects import RawObject

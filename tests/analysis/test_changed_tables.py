@@ -13,7 +13,7 @@ from tests.analysis.meshes import meshes
 from tests.istio import builders as mesh
 from tests.values import EGRESS, policy
 
-from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.mesh import DestinationRule, InjectorConfig, MeshConfig

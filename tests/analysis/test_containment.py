@@ -16,12 +16,12 @@ from istio_netpol.analysis import check as check_module
 from istio_netpol.analysis import judge as judge_module
 from istio_netpol.analysis import lint as lint_module
 from istio_netpol.analysis.check import check, judge_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.generate import generate
 from istio_netpol.analysis.results import Report
 from istio_netpol.analysis.upkeep import upkeep
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.flows.subjects import subjects_named
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio import catalogue
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.manifests import decode as decode_module

@@ -18,8 +18,8 @@ from tests.netpol.naive import NaiveCluster
 from tests.values import EGRESS, deployment, namespace, policy
 
 from istio_netpol.analysis.check import check, judge_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.generate import generate
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.encode import encode_spec, to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents

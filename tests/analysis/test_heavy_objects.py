@@ -12,8 +12,8 @@ from benchmarks.one_object import HEAVY, TENANT, Heavy, neighbours
 from benchmarks.reviews import create
 
 from istio_netpol.admission.decision import Decision
-from istio_netpol.analysis.flow_table import FlowTable, Needs
 from istio_netpol.cli.resolving import Offline
+from istio_netpol.flows.table import FlowTable, Needs
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.raw_objects import RawObject

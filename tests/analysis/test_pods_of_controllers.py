@@ -3,8 +3,8 @@
 import pytest
 from tests.values import deny_all, deployment, namespace
 
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.impact import review_change
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolution, ResolutionStatus

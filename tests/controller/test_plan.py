@@ -15,9 +15,9 @@ from tests.istio.outcomes import mesh_config
 from tests.values import address, block, deny_all, deployment, namespace, policy, port, rule
 
 from istio_netpol.analysis.check import judge_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, owners_of, plan
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.mesh import ExtensionProvider, Telemetry
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, PROVISIONAL_AT, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy

@@ -12,8 +12,8 @@ from tests.serving.reviews import review
 
 from istio_netpol.admission.judge import decide
 from istio_netpol.admission.reviews import Request, parse
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.cli.resolving import Offline
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings

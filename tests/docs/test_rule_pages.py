@@ -11,7 +11,7 @@ import yaml
 from tests.docs.transcripts import ROOT
 from tests.scenarios import scenario as scenarios
 
-from istio_netpol.analysis.flow_table import FlowTable, subjects_in
+from istio_netpol.flows.table import FlowTable, subjects_in
 from istio_netpol.istio.catalogue import CATALOGUE
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.manifests.load import load

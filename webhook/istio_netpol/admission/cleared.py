@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from istio_netpol.admission.reviews import Request
-from istio_netpol.analysis.currency import Currency, PodClass, class_of
-from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.flows.currency import Currency, PodClass, class_of
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolution, Resolver
 from istio_netpol.model.workloads import Workload
 

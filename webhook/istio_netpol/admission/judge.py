@@ -20,9 +20,9 @@ from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.opt_in import Label, labels_instead
 from istio_netpol.admission.reviews import Request
 from istio_netpol.admission.scope import is_judged, namespace_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.impact import Impact, review_change
 from istio_netpol.errors import Problem
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.failures import Undecoded

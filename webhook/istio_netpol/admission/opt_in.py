@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from istio_netpol.admission.reviews import Request
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.impact import Impact
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.analysis.check import check, judge_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.narrowing import Uses, broad_findings
 from istio_netpol.analysis.results import Report
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.istio.view.stand_ins import ASSUMED
 from istio_netpol.model.addresses import AddressSet

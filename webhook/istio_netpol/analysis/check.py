@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from istio_netpol.analysis import wording
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.flows.cache import Known
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, RuleId, Severity, not_judged
 from istio_netpol.model.flows import FlowKind, RequiredFlow

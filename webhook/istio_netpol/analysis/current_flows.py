@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from istio_netpol.analysis.check import judge_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.flows.cache import Known
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolver
 
 

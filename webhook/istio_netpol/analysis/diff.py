@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from istio_netpol.analysis.check import check
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.listing import connections
 from istio_netpol.analysis.results import Connection, Difference
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.model.findings import Finding, Severity

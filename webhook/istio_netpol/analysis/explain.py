@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from istio_netpol.analysis.check import gate_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from istio_netpol.analysis.check import judge_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import HostTrouble
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.analysis.check import FindingsWriter, gate_of
-from istio_netpol.analysis.flow_table import NOTHING, FlowTable, Prospect, needs_of
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.subjects import subjects_named
+from istio_netpol.flows.table import NOTHING, FlowTable, Prospect, needs_of
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NO_DEADLINE, Deadline

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from istio_netpol.analysis.flow_table import namespaces_of
 from istio_netpol.flows.cache import Known
+from istio_netpol.flows.table import namespaces_of
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4, AddressSet
 from istio_netpol.model.failures import Failure

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef

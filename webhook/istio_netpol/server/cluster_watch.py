@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.policies import NetworkPolicy

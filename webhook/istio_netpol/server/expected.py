@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from istio_netpol.analysis.flow_table import FlowTable
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.policies import NetworkPolicy
 
 EXPECTED_SECONDS = 5.0

@@ -14,8 +14,8 @@ from istio_netpol.admission.judge import change_of, decide
 from istio_netpol.admission.opt_in import patch_of
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.admission.scope import namespace_of
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.limits import Deadline
 from istio_netpol.model.own_names import MANAGED_BY, OWNER

@@ -8,8 +8,8 @@ import time
 import structlog
 
 from istio_netpol.admission.reconcile import missing_policies
-from istio_netpol.analysis.flow_table import FlowTable
 from istio_netpol.dns.budget import Budget
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.runtime.guarded import Guarded

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from istio_netpol.analysis.cluster_addresses import cluster_addresses, node_addresses
-from istio_netpol.analysis.currency import Currency
 from istio_netpol.flows.affected import Affected, followed
+from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
+from istio_netpol.flows.currency import Currency
 from istio_netpol.flows.dependencies import Dependencies, Key, Postings
 from istio_netpol.flows.subjects import subjects_in, subjects_named
 from istio_netpol.istio.catalogue import outcomes_of
