@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import tests.strategies  # noqa: F401 (loads the profile of laws)
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.analysis.meshes import meshes
+from tests.flows.current import contents
 from tests.istio import builders as mesh
 from tests.values import EGRESS, policy
 
@@ -25,34 +25,6 @@ from istio_netpol.state.reads import pods_read
 from istio_netpol.state.snapshot import Snapshot
 
 SETTINGS = Settings()
-
-
-def plain(value: Any) -> Any:
-    """A value to compare by what it says: model values are equal to themselves alone."""
-    if is_dataclass(value):
-        return (type(value), *(plain(getattr(value, each.name)) for each in fields(value)))
-    if isinstance(value, Mapping):
-        return frozenset((key, plain(each)) for key, each in value.items())
-    if isinstance(value, set | frozenset):
-        return frozenset(map(plain, value))
-    return tuple(map(plain, value)) if isinstance(value, tuple | list) else value
-
-
-def contents(table: FlowTable) -> Any:
-    """All that a decision takes from a table."""
-    namespaces = table.snapshot.namespace_names
-    parts = (
-        table.needs,
-        {name: {flow.key for flow in table.touching(name)} for name in namespaces},
-        {read: set(table.dependencies.readers.at(read)) for read in table.dependencies.readers},
-        table.answers,
-        table.assumptions,
-        table.host_limits.forbidden,
-        {name: set(table.snapshot.workloads(name)) for name in namespaces},
-    )
-    return [
-        {plain(key): plain(part[key]) for key in part} if isinstance(part, dict) else part for part in parts
-    ]
 
 
 def pods(name: str, home: str = "ns-a") -> list[Workload]:

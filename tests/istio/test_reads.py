@@ -18,7 +18,7 @@ def reaches(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
             parts = {*node.module.split("."), *(each.name for each in node.names)}
-            if parts & {"snapshot", "Snapshot", "shard", "NamespaceObjects"}:
+            if parts & {"snapshot", "Snapshot", "NamespaceObjects"}:
                 found.append(f"line {node.lineno} imports {node.module}")
         elif isinstance(node, ast.Attribute) and (
             "snapshot" in node.attr or (node.attr.startswith("_") and ast.unparse(node.value) == "view")
