@@ -112,7 +112,11 @@ class FlowJudge:
             return self.gate.literal(_in_short(peer), peer.addresses, home)
         if isinstance(peer, PodsPeer) and peer.workload.host_network:
             addresses = AddressSet.of(*peer.workload.node_addresses)
-            return self.gate.of_host_network(_in_short(AddressPeer(addresses)), addresses, home)
+            written = _in_short(AddressPeer(addresses))
+            # A port of a node is opened for what administrators run there, not for a tenant's pods beside it.
+            is_trusted = peer.workload.namespace in self.view.trusted_namespaces
+            limit = self.gate.of_host_network if is_trusted else self.gate.literal
+            return limit(written, addresses, home)
         return None
 
     def _is_stand_in(self, peer: object) -> bool:
