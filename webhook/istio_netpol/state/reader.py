@@ -160,7 +160,8 @@ class Reader:
     def ask(self, asked: Read) -> Any:
         """The answer to a question: one that holds still, or a new one."""
         self._noted.add(asked)
-        return self.answer(asked).value
+        found = self.found.get(asked) or self.answer(asked)
+        return found.value
 
     def answer(self, asked: Read) -> Answer:
         """The same with what it rests on, unnoted. Where a new answer equals an earlier one, that one is
