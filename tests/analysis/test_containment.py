@@ -34,6 +34,7 @@ from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import Settings
+from istio_netpol.remedies import plan as plan_module
 from istio_netpol.remedies import policy_writer
 from istio_netpol.remedies.required_by import name_of
 from istio_netpol.state.snapshot import Snapshot
@@ -167,7 +168,7 @@ def _denied_of(name: str) -> tuple[Report, Finding]:
     ("place", "function"),
     [
         (judge_module.FlowJudge, "_resolved"),
-        (check_module, "openings_of"),
+        (plan_module, "openings_of"),
         (check_module, "_denied_finding"),
         (policy_writer.PolicyWriter, "_add"),
         (policy_writer, "_policy"),

@@ -29,5 +29,5 @@ def generate(
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         judged = judge.resolved(flow)
         if not isinstance(judged, HostTrouble):
-            plan.take(judged)
+            plan.add(judged)
     return plan.policies()

@@ -84,8 +84,8 @@ class _Ledger:
             return
         for opening in openings_of(judged):
             self.note(opening.subject.ref)
-        self._needed.take(judged)
-        self._wanted.take(judged)
+        self._needed.add(judged)
+        self._wanted.add(judged)
 
     def closed(self) -> Upkeep:
         """All of it. Nothing is asked for where a namespace is being deleted."""

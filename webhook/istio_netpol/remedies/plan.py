@@ -9,11 +9,13 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from istio_netpol.flows.cache import Known
+from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Opening, openings_of
 from istio_netpol.remedies.drafts import Part
 from istio_netpol.remedies.policy_writer import Blocks, PolicyWriter, Unmendable
+from istio_netpol.remedies.required_by import name_of
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import Authority
 
@@ -64,6 +66,16 @@ class PolicyPlan:
         self._authority = authority
         self._writer = PolicyWriter(snapshot, blocks, per_namespace, known)
         self._opened: dict[Hashable, Part | Unmendable] = {}
+        self._failed: set[str] = set()
+
+    def add(self, judged: Judged) -> None:
+        """Takes up a flow of which nobody will tell. An error in that is contained to its object."""
+        try:
+            self.take(judged)
+        except NOT_CONTAINED:
+            raise
+        except Exception:
+            self._failed.add(name_of(judged.flow.object))
 
     def refuse(self, judged: Judged) -> DeniedFlow:
         """A denied flow of which nothing is opened, because an address in it is refused."""
@@ -98,7 +110,7 @@ class PolicyPlan:
     @property
     def failed(self) -> set[str]:
         """The objects, as `required-by` names them, for which an error of our own left a policy unwritten."""
-        return self._writer.failed
+        return self._writer.failed | self._failed
 
 
 def _side_of(opening: Opening) -> Hashable:
