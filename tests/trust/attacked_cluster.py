@@ -89,12 +89,12 @@ class AttackedCluster:
         self._plane.wait_until("policies are as before", self._is_as_before, 30, 0.2)
 
     def _write(self, manifest: Manifest, user: str) -> Answer:
-        """Creates an object, scaled to nothing, and tells its status as a kubelet would."""
+        """Creates an object, scaled to nothing, with the status that it claims."""
         api, path = self._plane.api(user), _path(manifest)
         answer = api.request("POST", path, _scaled_to_nothing(manifest))
         if "status" in manifest and answer.status == 201:
             told = {**answer.object, "status": manifest["status"]}
-            status = self._plane.api().request("PUT", f"{path}/{manifest['metadata']['name']}/status", told)
+            status = api.request("PUT", f"{path}/{manifest['metadata']['name']}/status", told)
             assert status.status == 200, status.object
         return answer
 

@@ -3,8 +3,7 @@
 `tries` says what the tenant is after; `there` is in the cluster before; `writes` comes then, one object after
 the other, each by whoever may write in its namespace; `allowed` lists what may open beyond what the cluster
 opens without the case, and `needs` what has to, on both sides; `settings` and `hosts` (what DNS says) are its
-own; `live` has it tried on a real API server too; `gaps` names the doors by which it still fails, and
-why.
+own; `live` has it tried on a real API server too.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from tests.trust.openings import Allowed
 Manifest = dict[str, Any]
 FOLDER = Path(__file__).parent / "cases"
 WORLD = Path(__file__).parent / "world.yaml"
-KEYS = {"tries", "there", "writes", "allowed", "needs", "settings", "hosts", "live", "gaps"}
+KEYS = {"tries", "there", "writes", "allowed", "needs", "settings", "hosts", "live"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,6 @@ class Case:
     settings: Mapping[str, Any] = field(default_factory=dict)
     hosts: Mapping[str, str] = field(default_factory=dict)
     live: bool = False
-    gaps: Mapping[str, str] = field(default_factory=dict)
 
     def settings_file(self, dns: Mapping[str, Any] | None = None) -> str:
         """The text of the settings that the case needs; `dns` says who is asked for names."""
@@ -77,5 +75,4 @@ def _case(name: str, entry: Mapping[str, Any]) -> Case:
         entry.get("settings", {}),
         entry.get("hosts", {}),
         entry.get("live", False),
-        entry.get("gaps", {}),
     )

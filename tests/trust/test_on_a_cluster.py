@@ -4,7 +4,6 @@ controller."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from tests.cluster.crds import GATEWAY_API, ISTIO
@@ -29,16 +28,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackedCluste
         yield cluster
 
 
-def attempts() -> Iterator[Any]:
-    """The cases that are tried here."""
-    for case in cases():
-        if case.live:
-            gap = case.gaps.get("cluster")
-            marks = [pytest.mark.xfail(reason=gap, strict=True)] if gap else []
-            yield pytest.param(case, id=case.name, marks=marks)
-
-
-@pytest.mark.parametrize("case", list(attempts()))
+@pytest.mark.parametrize("case", [case for case in cases() if case.live], ids=lambda case: case.name)
 def test_a_user_of_one_namespace_opens_nothing_that_is_not_its_own(
     cluster: AttackedCluster, case: Case
 ) -> None:
