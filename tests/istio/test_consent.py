@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from tests.values import deployment
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.witness import MeshWitness
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
+from istio_netpol.model.flows import Agreement, AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import (
     AuthorizationPolicy,
     AuthorizationRule,
@@ -209,3 +209,25 @@ def test_authorization_policy_agrees_to_its_ports_only() -> None:
     for operation, expected in ((PortMatch(ports=(8080,)), True), (PortMatch(ports=(9090,)), False)):
         rules = (AuthorizationRule((SOURCE,), operations=(operation,)),)
         assert agreed(policy(rules=rules)) is expected
+
+
+def test_a_copy_with_an_agreement_keeps_everything_else() -> None:
+    """It is written out by hand, so nothing may be forgotten."""
+    flow = RequiredFlow(
+        FlowKind.HBONE,
+        RIVAL,
+        PodsPeer(CLIENT),
+        PodsPeer(CART),
+        Protocol.UDP,
+        9,
+        "why",
+        shared=True,
+        field="spec",
+        via=Via(delegate="web"),
+    )
+    agreement = Agreement(frozenset({"rival"}), None)
+    copy = flow.with_agreement(agreement)
+    assert copy.agreement is agreement
+    for each in fields(RequiredFlow):
+        if each.name != "agreement":
+            assert getattr(copy, each.name) is getattr(flow, each.name), each.name

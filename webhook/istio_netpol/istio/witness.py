@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from istio_netpol.istio.rule import Outcome
 from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -20,7 +18,7 @@ def agreed(outcome: Outcome, view: MeshView) -> Outcome:
     """The outcome of a rule; a flow with the words on which its ends may be opened."""
     if not isinstance(outcome, RequiredFlow):
         return outcome
-    return replace(outcome, agreement=agreement_of(outcome, MeshWitness(view)))
+    return outcome.with_agreement(agreement_of(outcome, MeshWitness(view)))
 
 
 class MeshWitness:

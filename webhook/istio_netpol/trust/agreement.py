@@ -92,11 +92,14 @@ def _pods_agree(flow: RequiredFlow, target: Workload, port: int, witness: Witnes
         if is_elsewhere and flow.kind not in CALLED_KINDS:
             return frozenset({author})
         return frozenset({author, home}) if is_elsewhere else frozenset({home})
+    if via.administered:
+        # What serves everybody is opened to everybody, which no word for one client means.
+        return _ADMINISTRATOR_ALONE
     if client is not None and witness.admits(client, target, port, via.service):
         return frozenset({home})
     if witness.is_shared_gateway(target) and witness.offers(target, port):
         return frozenset({home}) if client is not None else _ADMINISTRATOR_ALONE
-    return _ADMINISTRATOR_ALONE if via.administered else None
+    return None
 
 
 def _is_vouched_for(flow: RequiredFlow, home: str, witness: Witness) -> bool:
