@@ -4,16 +4,13 @@ Policies are written with rights that the author of an object does not have, so 
 for the author's own namespace only. Each real end is asked, the pods that send and the pods that receive, on
 the port on the wire, after names, delegates, waypoints and tunnels are resolved:
 
-| end | its word |
-|---|---|
-| the author's own namespace | the object itself |
-| any | the object, where only administrators write it |
-| receives, elsewhere | its namespace, of this client: `called-by`, an ALLOW AuthorizationPolicy, a grant |
-| receives, by a delegate of its own | the delegate, for clients of its own namespace and shared gateways |
-| a shared gateway, sending | the agreement of the pods that it sends to; to addresses, an administrator's
-hand | | a gateway of others, sending | its own Gateway that admits the author by name, and the pods that it
-sends to | | a shared gateway, receiving | its own ports | | istiod, sending | the RequestAuthentication that
-names public keys, or pods that agree | | istiod, receiving | its discovery port |
+- The author's own namespace has the object's word, and where only administrators write, an object has a word
+  for everybody.
+- Pods that receive elsewhere have the word of their own namespace for this client: `called-by`, an ALLOW
+  AuthorizationPolicy, a grant. A delegate of theirs is such a word for shared gateways and their own clients.
+- A shared gateway sends to pods that agree, and receives on its own ports. To addresses it sends by an
+  administrator's hand alone. A gateway of others sends where its own Gateway admits the author by name.
+- istiod sends to the keys that a RequestAuthentication names, and receives on its discovery port.
 
 Whoever decides who is behind a name (a Service, a ServiceEntry, a route) leads a sender to pods of its own
 namespace, never to others, and never opens a receiver that is not its own. Addresses are not asked: limits
@@ -106,7 +103,7 @@ def _is_vouched_for(flow: RequiredFlow, home: str, witness: Witness) -> bool:
     """Whether everybody who chose the pods that receive may speak for their namespace."""
     via = flow.via
     authors = () if via.granted else (via.delegate or flow.object.namespace,)
-    return all(each == home or witness.is_trusted(each) for each in (*authors, *via.choosers))
+    return all(chooser == home or witness.is_trusted(chooser) for chooser in (*authors, *via.choosers))
 
 
 def _is_accepted(flow: RequiredFlow, client: Workload | None, home: str, witness: Witness) -> bool:
@@ -144,8 +141,8 @@ def _is_led_rightly(flow: RequiredFlow, home: str, witness: Witness) -> bool:
     called = via.meant or (peer.workload if isinstance(peer, PodsPeer) else None)
     choosers = (*via.choosers, via.delegate) if via.delegate else via.choosers
     return all(
-        each == home or witness.is_trusted(each) or (called is not None and called.namespace == each)
-        for each in choosers
+        chooser == home or witness.is_trusted(chooser) or (called is not None and called.namespace == chooser)
+        for chooser in choosers
     )
 
 
@@ -164,5 +161,5 @@ def _leads_outside(flow: RequiredFlow, witness: Witness) -> bool:
     author, via = flow.object.namespace, flow.via
     choosers = (*via.choosers, via.delegate) if via.delegate else via.choosers
     return isinstance(flow.destination, AddressPeer | HostPeer) and all(
-        each == author or witness.is_trusted(each) for each in choosers
+        chooser == author or witness.is_trusted(chooser) for chooser in choosers
     )

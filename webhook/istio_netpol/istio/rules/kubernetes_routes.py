@@ -88,8 +88,8 @@ def _to_backend(
         yield unknown(route.ref, backend.field, sentence)
     for gateway in gateways:
         for pod in view.kubernetes_gateway_workloads(gateway):
-            for each in found:
-                for wire in reached(view, pod, target, each):
+            for answering in found:
+                for wire in reached(view, pod, target, answering):
                     yield RequiredFlow(
                         kind=FlowKind.GATEWAY_TO_WORKLOAD,
                         object=route.ref,
@@ -100,7 +100,7 @@ def _to_backend(
                         reason=f"{route.ref} sends what {gateway.ref} receives to {target.ref}",
                         field=backend.field,
                         # `refusal` has found that a listener admits the route's namespace.
-                        via=_via(route, backend, target, through, each, wire, pod, gateway),
+                        via=_via(route, backend, target, through, answering, wire, pod, gateway),
                     )
 
 
