@@ -30,7 +30,6 @@ ADMITTED = {
     ("calls-without-consent", "Deployment/shop/orders"): FOREIGN,
     ("cluster-dump", "Deployment/shop/cart"): WORSE,
     ("empty-ingress-list", "NetworkPolicy/shop/cart-ingress"): WORSE,
-    ("gateway-in-another-namespace", "VirtualService/shop/cart"): FOREIGN,
     ("http-route-with-reference-grant", "HTTPRoute/bank/cart"): FOREIGN,
     ("jwks-in-another-namespace", "RequestAuthentication/shop/cart"): FOREIGN,
     ("or-written-as-and", "NetworkPolicy/shop/allow-cart-clients"): WORSE,
@@ -42,8 +41,11 @@ ADMITTED = {
 }
 """What is admitted in mode reject although `check` finds something, and why."""
 
-NOT_MENDABLE = {("jwks-refused", "RequestAuthentication/shop/cart")}
-"""What stays refused: another host is the remedy, not a policy."""
+NOT_MENDABLE = {
+    ("address-refused", "Deployment/shop/backup"),
+    ("jwks-refused", "RequestAuthentication/shop/cart"),
+}
+"""What stays refused: another host or address is the remedy, not a policy."""
 
 NAMED = {
     "control-plane": "NetworkPolicy/istio-system/default-deny",

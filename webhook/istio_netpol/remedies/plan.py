@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from istio_netpol.flows.cache import Known
 from istio_netpol.model.limits import NOT_CONTAINED
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Opening, openings_of
 from istio_netpol.remedies.drafts import Part
@@ -94,10 +94,16 @@ class PolicyPlan:
 
     def completed(self, denied: DeniedFlow) -> DeniedFlow:
         """A flow that was taken, once all were: with what objects of the other end open of its connection.
-        Where an end has not agreed, both sides' policies as a proposal."""
+        Where an end has not agreed, both sides' policies as a proposal; but the called side is opened at its
+        own word, whether or not the calling one has agreed yet."""
         spoken_for = [opening for opening in denied.closed if _side_of(opening) in self._opened]
-        closed = [opening for opening in denied.closed if opening not in spoken_for]
-        if any(opening.flow.agreement.of(opening.direction) is None for opening in closed):
+        silent = [
+            opening
+            for opening in denied.closed
+            if opening not in spoken_for and opening.flow.agreement.of(opening.direction) is None
+        ]
+        is_called_silent = any(opening.direction is Direction.INGRESS for opening in silent)
+        if is_called_silent or (silent and not denied.parts):
             proposing = PolicyWriter(self._snapshot, self._blocks)
             proposal = DeniedFlow(denied.judged, proposing, withheld=True)
             return proposal.with_sides(map(proposing.add, openings_of(denied.judged)))
