@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.analysis import meshes as some
-from tests.analysis.test_changed_tables import others, plain, relabelled
+from tests.analysis.test_changed_tables import others, relabelled
 from tests.controller.test_plan import Dns
+from tests.flows.current import plain
 from tests.values import deny_all, deployment, namespace
 
 from istio_netpol.analysis.upkeep import PolicyKey, Upkeep
