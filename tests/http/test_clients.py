@@ -11,7 +11,7 @@ import pytest
 from istio_netpol.http.clients import KNOWN_SECONDS, STRANGERS_AT_ONCE, Clients
 from istio_netpol.http.connection import Connection, Phase
 from istio_netpol.http.limits import Limits
-from istio_netpol.http.turns import Turns, in_turns
+from istio_netpol.turns import Turns, in_turns
 
 
 class Crowd:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +20,7 @@ from istio_netpol.kube.policy_store import APPLY, CONFLICT
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.turns import in_turns
 
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events", namespaced=True)
 WRITES_A_ROUND = 50
@@ -60,7 +60,8 @@ class Publisher:
         by_namespace = reported(findings)
         news = [each for found in by_namespace.values() for each in told(found)]
         unsaid = [each for each in news if self._name_said(each) != each.name]
-        due = _in_turns(each for each in unsaid if self._is_due(each))
+        # Thousands of objects of one tenant keep nobody else's from being told of.
+        due = list(in_turns((each.ref.namespace, each) for each in unsaid if self._is_due(each)))
         for each in due[:WRITES_A_ROUND]:
             self._tell(each)
             self._said[each.ref.key] = _Said(each.name, self._clock())
@@ -137,14 +138,3 @@ class Publisher:
         query = [("labelSelector", f"{MANAGED_BY}={OWNER}"), ("fieldSelector", f"metadata.name={OWNER}")]
         items = msgspec.json.decode(self._connection.get(resource.path(), query))["items"]
         return [item["metadata"]["namespace"] for item in items]
-
-
-def _in_turns(news: Iterable[Told]) -> list[Told]:
-    """The first of each namespace, then the second of each: thousands of objects of one tenant keep nobody
-    else's from being told of."""
-    turns: Counter[str] = Counter()
-    placed = []
-    for each in news:
-        turns[each.ref.namespace] += 1
-        placed.append((turns[each.ref.namespace], each))
-    return [each for _, each in sorted(placed, key=lambda place: place[0])]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from istio_netpol.http.connection import Connection, Phase
 from istio_netpol.http.message import Request
-from istio_netpol.http.turns import Turns
+from istio_netpol.turns import Turns
 
 
 class Lane:

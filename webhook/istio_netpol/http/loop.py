@@ -20,8 +20,8 @@ from istio_netpol.http.connection import AT_WORK, LINGER_SECONDS, Connection, Ph
 from istio_netpol.http.limits import Limits
 from istio_netpol.http.message import RefusedError
 from istio_netpol.http.refusals import Reason, Refusals
-from istio_netpol.http.turns import in_turns
 from istio_netpol.http.wsgi import Application
+from istio_netpol.turns import in_turns
 
 TURN_SECONDS = 0.005
 """After which the loop looks who else has come; everybody had a turn by then."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections import OrderedDict, deque
 from collections.abc import Iterator
 
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 from istio_netpol.shares import Shares
+from istio_netpol.turns import Turns
 
 
 class Turnstile:
@@ -20,7 +20,7 @@ class Turnstile:
         self._lock = threading.Lock()
         self._shares = Shares(total, each)
         self._mine = threading.local()
-        self._waiting: OrderedDict[str, deque[threading.Lock]] = OrderedDict()
+        self._waiting: Turns[str, threading.Lock] = Turns()
 
     @contextlib.contextmanager
     def turn(self, namespace: str) -> Iterator[None]:
@@ -51,24 +51,15 @@ class Turnstile:
         with self._lock:
             gate = None if namespace not in self._waiting and self._shares.take(namespace) else _closed()
             if gate is not None:
-                self._waiting.setdefault(namespace, deque()).append(gate)
+                self._waiting.put(namespace, gate)
         if gate is not None:
             gate.acquire()
 
     def _end(self, namespace: str) -> None:
         with self._lock:
             self._shares.give(namespace)
-            self._let_in()
-
-    def _let_in(self) -> None:
-        """Opens the gates for which there is room."""
-        for namespace in list(self._waiting):
-            gates = self._waiting[namespace]
-            if self._shares.take(namespace):
-                gates.popleft().release()
-                self._waiting.move_to_end(namespace)
-            if not gates:
-                del self._waiting[namespace]
+            while (gate := self._waiting.take(self._shares.take)) is not None:
+                gate.release()
 
 
 class WaitingAside:

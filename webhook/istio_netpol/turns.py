@@ -1,4 +1,4 @@
-"""Clients take turns, so that nobody's thousand things go before another's one."""
+"""Clients and namespaces take turns, so that nobody's thousand things go before another's one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class Turns(Generic[Owner, Item]):
 
     def __init__(self) -> None:
         self._waiting: dict[Owner, deque[Item]] = {}
+
+    def __contains__(self, owner: object) -> bool:
+        """Whether something of the owner waits."""
+        return owner in self._waiting
 
     def put(self, owner: Owner, item: Item) -> None:
         """Lines up behind what the owner has there."""
