@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from ipaddress import ip_address
+from itertools import product
 from typing import Any
 
 from hypothesis import example, given
@@ -26,7 +27,7 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Issue
-from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
@@ -115,6 +116,14 @@ def connects(cluster: NaiveCluster, source: PodsPeer, destination: PodsPeer, pro
     )
 
 
+def connections(world: World) -> Iterator[tuple[PodsPeer, Direction, Peer, Peer, Probe]]:
+    """All that a cluster may be asked to allow: each way of each pod, between pods and with addresses
+    outside."""
+    peers = [*world.pods, *(AddressPeer(AddressSet.of(each)) for each in some.outside())]
+    for subject, direction, peer, probe in product(world.pods, Direction, peers, PROBES):
+        yield subject, direction, peer, peer if direction is Direction.EGRESS else subject, probe
+
+
 def meanings(flow: RequiredFlow) -> Iterator[tuple[tuple[str, str], Probe]]:
     """The ends of a required flow and its port; an end that no policy can name is empty."""
     source, destination = flow.source.key, flow.destination.key
@@ -162,14 +171,8 @@ def test_generated_policies_isolate_nobody(world: World) -> None:
 @given(worlds)
 def test_generated_policies_deny_nothing(world: World) -> None:
     """Every connection that was allowed is allowed still: between pods, and with addresses outside."""
-    peers = [*world.pods, *(AddressPeer(AddressSet.of(each)) for each in some.outside())]
-    for subject in world.pods:
-        for direction in Direction:
-            for peer in peers:
-                called = peer if direction is Direction.EGRESS else subject
-                for probe in PROBES:
-                    was = world.before.allows(subject, direction, peer, called, probe)
-                    assert not was or world.after.allows(subject, direction, peer, called, probe)
+    for asked in connections(world):
+        assert not world.before.allows(*asked) or world.after.allows(*asked), asked
 
 
 @given(worlds)
@@ -250,7 +253,7 @@ def unjoined(world: World) -> list[NetworkPolicy]:
         judged = judge.resolved(flow)
         for opening in openings_of(judged) if isinstance(judged, Judged) else ():
             if OPERATOR.may_open(judged.flow, opening.direction):
-                writer = PolicyWriter(world.table.snapshot, judge.gate.blocks)
+                writer = PolicyWriter(world.table.snapshot, judge.gate.blocks, world.per_namespace)
                 writer.add(opening)
                 found += writer.policies()
     return found
@@ -260,14 +263,8 @@ def unjoined(world: World) -> list[NetworkPolicy]:
 def test_joined_policies_open_what_single_ones_would(world: World) -> None:
     """For each pod, direction, peer and port, joining makes no difference."""
     single = NaiveCluster([*world.objects, *unjoined(world)])
-    peers = [*world.pods, *(AddressPeer(AddressSet.of(each)) for each in some.outside())]
-    for subject in world.pods:
-        for direction in Direction:
-            for peer in peers:
-                called = peer if direction is Direction.EGRESS else subject
-                for probe in PROBES:
-                    asked = (subject, direction, peer, called, probe)
-                    assert single.allows(*asked) == world.after.allows(*asked), asked
+    for asked in connections(world):
+        assert single.allows(*asked) == world.after.allows(*asked), asked
 
 
 @given(worlds)
