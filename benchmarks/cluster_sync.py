@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.control_plane import ControlPlane
-from tests.tools.programs import ASSETS, absent, located
+from tests.cluster.fixtures import started
+from tests.tools.programs import ASSETS, absent
 
 from benchmarks.measure import Figure
 from benchmarks.plan import Plan
@@ -35,14 +36,9 @@ def figures(plan: Plan) -> Iterator[Figure]:
     if reason := absent(*ASSETS):
         print(f"   left out: {reason}")
         return
-    programs = {name: path for name in ASSETS if (path := located(name))}
-    plane = ControlPlane(plan.folder / "cluster", programs)
-    try:
-        plane.start()
+    with started(plan.folder / "cluster") as plane:
         _fill(plane, plan.times(PODS))
         told = _read_by_another(plane.kubeconfig())
-    finally:
-        plane.stop()
     yield Figure("live cluster, all listed", "s", [told["listed"]], at_most=SYNC_SECONDS)
     yield Figure("live cluster, with its table of flows", "s", [told["table"]], at_most=SYNC_SECONDS)
     yield Figure("live cluster, memory when listed", "MiB", [told["memory_listed"]], at_most=MEMORY_MIB)

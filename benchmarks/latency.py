@@ -21,10 +21,11 @@ from typing import Any
 
 from tests.chart.registration import configurations, registered, until_called
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.fixtures import started
 from tests.kube.manifests import DENY_ALL, deployment
 from tests.serving.cluster import manifests
 from tests.serving.process import READY, WebhookProcess
-from tests.tools.programs import ASSETS, absent, located
+from tests.tools.programs import ASSETS, absent
 
 from benchmarks.load import Job
 from benchmarks.measure import Figure, percentile
@@ -68,13 +69,8 @@ def figures(plan: Plan) -> Iterator[Figure]:
     if reason := absent(*ASSETS, "helm"):
         print(f"   left out: {reason}")
         return
-    programs = {name: path for name in ASSETS if (path := located(name))}
-    plane = ControlPlane(plan.folder / "cluster", programs)
-    try:
-        plane.start()
+    with started(plan.folder / "cluster") as plane:
         yield from _against(plane, plan)
-    finally:
-        plane.stop()
 
 
 def _against(plane: ControlPlane, plan: Plan) -> Iterator[Figure]:

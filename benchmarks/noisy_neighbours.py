@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import count
 
-from tests.cluster.control_plane import ControlPlane
+from tests.cluster.fixtures import started
 from tests.kube.neighbours import (
     Body,
     Fared,
@@ -25,7 +25,7 @@ from tests.kube.neighbours import (
     neighbours,
     workload,
 )
-from tests.tools.programs import ASSETS, absent, located
+from tests.tools.programs import ASSETS, absent
 
 from benchmarks.load import Job
 from benchmarks.measure import Figure, percentile
@@ -61,20 +61,14 @@ def figures(plan: Plan) -> Iterator[Figure]:
     if reason := absent(*ASSETS):
         print(f"   left out: {reason}")
         return
-    programs = {name: path for name in ASSETS if (path := located(name))}
-    plane = ControlPlane(plan.folder / "cluster", programs)
-    try:
-        plane.start()
-        with neighbours(plane, plan.folder, ADMISSION) as world:
-            numbers = {name: count() for name in VICTIM}
-            for attack in ATTACKS:
-                with _attacked(world, attack, plan):
-                    for name, body in VICTIM.items():
-                        pause = PAUSE if body is workload else 1 / ADMISSION["writesPerSecond"]
-                        fared = world.reviewed(world.victim, body, numbers[name], pause, SECONDS)
-                        yield from _figures(name, attack, fared)
-    finally:
-        plane.stop()
+    with started(plan.folder / "cluster") as plane, neighbours(plane, plan.folder, ADMISSION) as world:
+        numbers = {name: count() for name in VICTIM}
+        for attack in ATTACKS:
+            with _attacked(world, attack, plan):
+                for name, body in VICTIM.items():
+                    pause = PAUSE if body is workload else 1 / ADMISSION["writesPerSecond"]
+                    fared = world.reviewed(world.victim, body, numbers[name], pause, SECONDS)
+                    yield from _figures(name, attack, fared)
 
 
 def _figures(name: str, attack: _Attack | None, fared: Fared) -> Iterator[Figure]:
