@@ -125,6 +125,11 @@ class Via:
     meant: Workload | None = None
     meant_port: int = 0
 
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """Every namespace but the object's own that decides where the flow leads."""
+        return (*self.choosers, self.delegate) if self.delegate else self.choosers
+
 
 DIRECTLY = Via()
 

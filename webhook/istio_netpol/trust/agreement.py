@@ -139,10 +139,9 @@ def _is_led_rightly(flow: RequiredFlow, home: str, witness: Witness) -> bool:
     namespace anywhere, others to their own pods."""
     peer, via = flow.destination, flow.via
     called = via.meant or (peer.workload if isinstance(peer, PodsPeer) else None)
-    choosers = (*via.choosers, via.delegate) if via.delegate else via.choosers
     return all(
         chooser == home or witness.is_trusted(chooser) or (called is not None and called.namespace == chooser)
-        for chooser in choosers
+        for chooser in via.leaders
     )
 
 
@@ -159,7 +158,6 @@ def _is_door(flow: RequiredFlow, sender: Workload, ingress: Words, witness: Witn
 def _leads_outside(flow: RequiredFlow, witness: Witness) -> bool:
     """Whether the author, or an administrator, chose the addresses to which the flow leads."""
     author, via = flow.object.namespace, flow.via
-    choosers = (*via.choosers, via.delegate) if via.delegate else via.choosers
     return isinstance(flow.destination, AddressPeer | HostPeer) and all(
-        chooser == author or witness.is_trusted(chooser) for chooser in choosers
+        chooser == author or witness.is_trusted(chooser) for chooser in via.leaders
     )

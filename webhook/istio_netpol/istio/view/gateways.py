@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from istio_netpol.istio.view.control_plane import ControlPlane
 from istio_netpol.istio.view.injection import REVISION_LABEL, STATUS_ANNOTATION
@@ -46,14 +46,12 @@ class Gateways:
         hosts: Hosts,
         control_plane: ControlPlane,
         stand_ins: StandIns,
-        trusted: Callable[[], frozenset[str]],
     ) -> None:
         self.reader = reader
         self._settings = settings
         self._hosts = hosts
         self._control_plane = control_plane
         self._stand_ins = stand_ins
-        self._trusted = trusted
         reader.take(self)
 
     def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
@@ -83,7 +81,11 @@ class Gateways:
     def _is_meant(self, workload: Workload) -> bool:
         """The same for pods of whose labels a Gateway has one: it has to be one of their own namespace or of
         administrators, and any where administrators run a bare proxy."""
-        own, labels, trusted = workload.namespace, workload.labels.items(), self._trusted()
+        own, labels, trusted = (
+            workload.namespace,
+            workload.labels.items(),
+            self._control_plane.trusted_namespaces(),
+        )
         is_bare_proxy = own in trusted and workload.has_proxy
         return any(
             selector <= labels
@@ -122,7 +124,7 @@ class Gateways:
     def _believed(self, pods: Iterable[Workload], home: str) -> tuple[Workload, ...]:
         """Those of the pods that run a gateway proxy in the Gateway's own namespace, or where only
         administrators write: a label proves nothing elsewhere, and a selector may name anybody's pods."""
-        places = (self._trusted() - KUBERNETES_NAMESPACES) | {home}
+        places = (self._control_plane.trusted_namespaces() - KUBERNETES_NAMESPACES) | {home}
         return tuple(pod for pod in pods if pod.namespace in places and runs_gateway_proxy(pod))
 
     @question

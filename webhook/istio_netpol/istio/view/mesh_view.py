@@ -52,14 +52,7 @@ class MeshView:
         self._hosts = Hosts(reader, mesh.cluster_domain, mesh.root_namespace, lambda: self.trusted_namespaces)
         self._backends = Backends(reader, self._hosts)
         self._control_plane = ControlPlane(reader, settings, self._hosts, self._backends, self._stand_ins)
-        self._gateways = Gateways(
-            reader,
-            settings,
-            self._hosts,
-            self._control_plane,
-            self._stand_ins,
-            self._control_plane.trusted_namespaces,
-        )
+        self._gateways = Gateways(reader, settings, self._hosts, self._control_plane, self._stand_ins)
         self._injectors = Injectors(reader, settings.mesh.root_namespace)
         self._injections: dict[Workload, tuple[Injection, frozenset[Read]]] = {}
         self._are_gateways: dict[Workload, tuple[bool, frozenset[Read]]] = {}
