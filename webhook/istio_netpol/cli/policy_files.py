@@ -8,8 +8,8 @@ from typing import Any
 
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
-from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.remedies.quota import is_generated
 from istio_netpol.server.folder_store import FolderStore
 from istio_netpol.state.snapshot import Snapshot
 
@@ -41,8 +41,4 @@ def left_behind(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snaps
 
 
 def _is_left(found: Any, current: set[str]) -> bool:
-    return (
-        isinstance(found, NetworkPolicy)
-        and found.labels.get(MANAGED_BY) == OWNER
-        and found.key not in current
-    )
+    return isinstance(found, NetworkPolicy) and is_generated(found) and found.key not in current

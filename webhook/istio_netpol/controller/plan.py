@@ -148,7 +148,7 @@ def _kept(
         if here is not None and not here.own:
             withheld.append(f"NetworkPolicy {policy.key} is there already and was not made by istio-netpol")
         elif here is not None and key in need.wanted and not _is_same(here, policy, owners):
-            if _does_the_same(here.policy, policy) or is_named_after_content(policy):
+            if here.policy.does_the_same(policy) or is_named_after_content(policy):
                 actions.append(Apply(policy, owners, here))
             else:
                 withheld.append(f"NetworkPolicy {policy.key} is there already and does something else")
@@ -176,20 +176,11 @@ def owners_of(policy: NetworkPolicy, objects: Mapping[str, ObjectRef | None]) ->
 def _is_same(here: Present, policy: NetworkPolicy, owners: tuple[ObjectRef, ...]) -> bool:
     known = here.policy
     return (
-        _does_the_same(known, policy)
+        known.does_the_same(policy)
         and all(known.labels.get(name) == policy.labels.get(name) for name in OURS)
         and known.annotations.get(REQUIRED_BY) == policy.annotations.get(REQUIRED_BY)
         and here.owners >= {(owner.kind, owner.name) for owner in owners}
         and here.provisional_at is None
-    )
-
-
-def _does_the_same(one: NetworkPolicy, other: NetworkPolicy) -> bool:
-    """Rules of a direction that is not among a policy's types do nothing."""
-    return (
-        one.pod_selector == other.pod_selector
-        and one.policy_types == other.policy_types
-        and all(one.rules(direction) == other.rules(direction) for direction in other.policy_types)
     )
 
 
@@ -217,7 +208,7 @@ def _is_uncertain(policy: NetworkPolicy, need: Upkeep, trusted: frozenset[str]) 
 
 def _is_there(policy: NetworkPolicy, there: Mapping[PolicyKey, Present]) -> bool:
     here = there.get((policy.namespace, policy.name))
-    return here is not None and here.own and _does_the_same(here.policy, policy)
+    return here is not None and here.own and here.policy.does_the_same(policy)
 
 
 def _without_need(

@@ -16,8 +16,9 @@ from istio_netpol.kube.objects import page_of, received, received_all
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.interfaces import StoreResult
-from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, PROVISIONAL_AT
-from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.own_names import FIELD_MANAGER, PROVISIONAL_AT
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.remedies.quota import is_generated
 from istio_netpol.remedies.required_by import needers_of, with_needers
 
 APPLY = "application/apply-patch+yaml"
@@ -76,9 +77,9 @@ class ClusterStore:
         version, is_provisional = "", present is None
         if present is not None:
             there = _policy_in(present)
-            if there is None or there.labels.get(MANAGED_BY) != OWNER:
+            if there is None or not is_generated(there):
                 return f"NetworkPolicy {policy.key} is there already and is not managed by istio-netpol"
-            if _rules(there) != _rules(policy):
+            if not there.does_the_same(policy):
                 return (
                     f"NetworkPolicy {policy.key} is there already and does something else than its name "
                     "says: somebody changed it; delete it, or let the controller restore it"
@@ -104,7 +105,7 @@ class ClusterStore:
                 raise
             return f"NetworkPolicy {policy.key} was changed by somebody else: {error}"
         stored = _policy_in(answer)
-        if stored is None or _rules(stored) != _rules(policy):
+        if stored is None or not stored.does_the_same(policy):
             return (
                 f"NetworkPolicy {policy.key} is not stored as it was written: somebody else manages fields "
                 "of its spec, or another webhook changes it; delete it, or what they added"
@@ -142,9 +143,3 @@ def _policy_in(body: bytes) -> NetworkPolicy | None:
     """The policy of an answer; None for one that can't be read."""
     values = received(msgspec.Raw(body), NETWORK_POLICIES).values
     return values[0] if values and isinstance(values[0], NetworkPolicy) else None
-
-
-def _rules(policy: NetworkPolicy) -> tuple[object, ...]:
-    """What a policy does; rules of a direction that is not among its types do nothing."""
-    rules = {Direction.INGRESS: policy.ingress, Direction.EGRESS: policy.egress}
-    return (policy.pod_selector, {each: rules[each] for each in policy.policy_types})

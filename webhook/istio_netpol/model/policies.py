@@ -88,3 +88,12 @@ class NetworkPolicy:
 
     def rules(self, direction: Direction) -> tuple[PolicyRule, ...]:
         return self.ingress if direction is Direction.INGRESS else self.egress
+
+    def does_the_same(self, other: NetworkPolicy) -> bool:
+        """Whether both select and allow the same. Rules of a direction that is not among a policy's types do
+        nothing."""
+        return (
+            self.pod_selector == other.pod_selector
+            and self.policy_types == other.policy_types
+            and all(self.rules(direction) == other.rules(direction) for direction in self.policy_types)
+        )

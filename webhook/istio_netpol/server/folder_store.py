@@ -18,9 +18,9 @@ from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.interfaces import StoreResult
-from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.remedies.names import is_named_after_content
+from istio_netpol.remedies.quota import is_generated
 
 GENERATED = "istio-netpol-generated"
 """The folder within the watched one."""
@@ -139,7 +139,5 @@ def _ours(content: bytes, policy: NetworkPolicy) -> NetworkPolicy | None:
     """What a file holds, if it is exactly the policy of that name, with our label."""
     objects = load(read_documents(content, ""), policy.namespace).objects
     found = objects[0] if len(objects) == 1 else None
-    is_ours = (
-        isinstance(found, NetworkPolicy) and found.key == policy.key and found.labels.get(MANAGED_BY) == OWNER
-    )
+    is_ours = isinstance(found, NetworkPolicy) and found.key == policy.key and is_generated(found)
     return found if is_ours else None

@@ -18,9 +18,9 @@ from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.limits import Deadline
-from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
+from istio_netpol.remedies.quota import is_generated
 from istio_netpol.server.expected import ExpectedPolicies
 from istio_netpol.server.turnstile import Turnstile, WaitingAside
 from istio_netpol.state.contents import say_the_same
@@ -156,9 +156,7 @@ class Reviewer:
         earlier = self._expected.earlier()
         if decision.allowed or earlier is None:
             return decision
-        ours = [
-            each for policies in found.values() for each in policies if each.labels.get(MANAGED_BY) == OWNER
-        ]
+        ours = [each for policies in found.values() for each in policies if is_generated(each)]
         before = judge(earlier.with_objects(ours), mutating=False)
         if not before.allowed:
             return decision
