@@ -9,8 +9,7 @@ of.
                                                                   10.0.0.0/24:5432/TCP, [2001:db8::/64]:443
 
 A name without dots is a Service of the workload's own namespace. A name with dots is a host; whoever knows
-the cluster
-may find that it is the name of a Service, and only then may its port be absent.
+the cluster may find that it is the name of a Service, and only then may its port be absent.
 """
 
 from __future__ import annotations

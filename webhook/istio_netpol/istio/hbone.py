@@ -1,13 +1,11 @@
 """HBONE: how connections look on the wire where ambient mode carries them.
 
 ztunnel tunnels TCP between pods of the mesh over port 15008, and sends what is meant for a Service with a
-waypoint to that waypoint first.
-A NetworkPolicy sees the tunnel, not what is in it.
+waypoint to that waypoint first. A NetworkPolicy sees the tunnel, not what is in it.
 
 Sources: istio.io/latest/docs/ambient/usage/networkpolicy/ and .../usage/waypoint/ (Istio 1.28);
-`findServiceWaypoint` in
-`pilot/pkg/xds/endpoints/endpoint_builder.go` (sidecars do not use waypoints, gateways only where the Service
-opts in, none without a virtual IP).
+`findServiceWaypoint` in `pilot/pkg/xds/endpoints/endpoint_builder.go` (sidecars do not use waypoints,
+gateways only where the Service opts in, none without a virtual IP).
 """
 
 from __future__ import annotations
@@ -37,8 +35,7 @@ def wire_port(view: MeshView, client: Peer, server: Peer, protocol: Protocol, po
     else the port itself.
 
     Only TCP is tunnelled. An ambient pod is tunnelled to by whatever is in the mesh; a sidecar accepts
-    tunnels of ambient pods, a
-    gateway does not.
+    tunnels of ambient pods, a gateway does not.
     """
     if protocol is not Protocol.TCP or not isinstance(client, PodsPeer) or not isinstance(server, PodsPeer):
         return port

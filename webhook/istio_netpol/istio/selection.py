@@ -1,9 +1,8 @@
 """Which pods a policy of Istio's is about: by `selector`, by `targetRefs`, or by where it lives.
 
 Sources: istio.io/latest/docs/reference/config/type/workload-selector/ and .../security/authorization-policy/
-(Istio 1.28): without either, a
-policy holds for its namespace, and in the root namespace for the whole mesh; a selector in the root namespace
-selects in all namespaces.
+(Istio 1.28): without either, a policy holds for its namespace, and in the root namespace for the whole mesh;
+a selector in the root namespace selects in all namespaces.
 """
 
 from __future__ import annotations

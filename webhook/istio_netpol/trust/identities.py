@@ -18,8 +18,7 @@ def pattern_matches(pattern: str, value: str) -> bool:
     """Istio's string match: exact, `prefix*`, `*suffix`, or `*` for any value that is present.
 
     A pattern has one wildcard: what follows a leading `*` is taken literally, so `*/ns/shop/sa/*` matches
-    nobody
-    (`pilot/pkg/security/authz/matcher/string.go`, Istio 1.28).
+    nobody (`pilot/pkg/security/authz/matcher/string.go`, Istio 1.28).
     """
     if pattern == ANY:
         return bool(value)
@@ -41,8 +40,7 @@ def principal_matches(
     """Whether pods of a service account have the identity that a `principals` entry means.
 
     `trust_domains` are the mesh's own one and its aliases, which count as the same. Only a complete principal
-    has its trust domain
-    exchanged; a prefix such as `cluster.local/ns/shop/*` is compared as it is written.
+    has its trust domain exchanged; a prefix such as `cluster.local/ns/shop/*` is compared as it is written.
     """
     parts = principal.split("/")
     if len(parts) != 5 or parts[0] == ANY:

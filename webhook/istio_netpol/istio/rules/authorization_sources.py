@@ -2,11 +2,10 @@
 protects.
 
 Whoever lets a client in by name expects its connections, so an ALLOW counts as declared communication, and as
-the consent of the called
-namespace. What names nobody in particular asks for nothing: rules without sources, `*`, and policies for the
-whole mesh. DENY and AUDIT
-ask for nothing either. Ports are those that `to.operation.ports` or a condition on `destination.port` names,
-else all TCP ports that the pods are known to serve, without `notPorts`.
+the consent of the called namespace. What names nobody in particular asks for nothing: rules without sources,
+`*`, and policies for the whole mesh. DENY and AUDIT ask for nothing either. Ports are those that
+`to.operation.ports` or a condition on `destination.port` names, else all TCP ports that the pods are known to
+serve, without `notPorts`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 provider.
 
 The provider is defined in the mesh config, which only administrators write: they offer it to the whole mesh,
-so its Service counts as
-agreed. Pods in ambient mode ask through their waypoint: ztunnel itself has no CUSTOM action.
+so its Service counts as agreed. Pods in ambient mode ask through their waypoint: ztunnel itself has no CUSTOM
+action.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 they serve.
 
 istio-cni rewrites the source of the kubelet's probes to a link-local address, so that ztunnel lets them pass
-in the clear; to a policy they no
-longer come from the node, whose probes are always allowed. Who connects to a pod through its tunnel port
-follows from the objects that declare it: see `istio/hbone.py`.
+in the clear; to a policy they no longer come from the node, whose probes are always allowed. Who connects to
+a pod through its tunnel port follows from the objects that declare it: see `istio/hbone.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Metrics: whoever scrapes reaches the metrics ports of proxies and of istiod, where the settings ask for it.
 
 15020 has the merged metrics of agent, Envoy and application, 15090 Envoy's own; ztunnel has 15020 and istiod
-15014. Who scrapes is every pod
-of the namespaces that the administrator names, and anybody where none is named.
+15014. Who scrapes is every pod of the namespaces that the administrator names, and anybody where none is
+named.
 """
 
 from __future__ import annotations

@@ -1,19 +1,15 @@
 """ServiceEntry: the workloads of its own namespace connect to the endpoints that it adds to the mesh.
 
 A ServiceEntry does not say who its clients are. Taken at its word (exported to every namespace) it would open
-every namespace of the mesh,
-so its clients are the sidecars and ambient pods of its own namespace: whoever wants the host, adds it there.
-A Sidecar whose
-`egress` leaves the host out takes its workloads away; workloads of other namespaces name the host in a
-Sidecar or in
-`istio-netpol.io/calls`. A namespace to which the ServiceEntry is not exported, its own included, has no
-clients.
+every namespace of the mesh, so its clients are the sidecars and ambient pods of its own namespace: whoever
+wants the host, adds it there. A Sidecar whose `egress` leaves the host out takes its workloads away;
+workloads of other namespaces name the host in a Sidecar or in `istio-netpol.io/calls`. A namespace to which
+the ServiceEntry is not exported, its own included, has no clients.
 
 Where a VirtualService sends sidecars elsewhere for the host, to an egress gateway say, they connect there
-instead, and the way on from that
-gateway is the VirtualService's need. Resolution NONE sends packets to the address that the client looked up:
-without `addresses`
-that is what DNS says of the host, and a wildcard host stands for nothing that a policy could name.
+instead, and the way on from that gateway is the VirtualService's need. Resolution NONE sends packets to the
+address that the client looked up: without `addresses` that is what DNS says of the host, and a wildcard host
+stands for nothing that a policy could name.
 """
 
 from __future__ import annotations

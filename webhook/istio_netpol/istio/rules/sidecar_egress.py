@@ -1,10 +1,9 @@
 """Sidecar: the hosts that `egress` names exactly are those that the selected workloads call.
 
 A Sidecar enforces nothing; it says which destinations its workloads know. `ns/host` with a host in full is as
-good as a declaration that
-they call it. Wildcards (`*/*`, `./*`, `ns/*`, `*.example.com`) only bound what they might call, and a Sidecar
-of the root namespace without a
-selector is the default of every namespace: neither names a need.
+good as a declaration that they call it. Wildcards (`*/*`, `./*`, `ns/*`, `*.example.com`) only bound what
+they might call, and a Sidecar of the root namespace without a selector is the default of every namespace:
+neither names a need.
 """
 
 from __future__ import annotations

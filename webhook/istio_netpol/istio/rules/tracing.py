@@ -1,13 +1,10 @@
 """Telemetry and mesh config: proxies send their spans to a collector.
 
 Of the Telemetry objects that concern a proxy the most specific one with a tracing section (its own, its
-namespace's, the root namespace's)
-asks for the flow; the provider comes from the most specific one that names any, else from the mesh config's
-default providers, else from
-`defaultConfig.tracing`. Istio uses the first provider of a list. Collectors are defined in the mesh config,
-which only
-administrators write, so their Services count as agreed. Pods in ambient mode have no Envoy of their own, and
-send nothing.
+namespace's, the root namespace's) asks for the flow; the provider comes from the most specific one that names
+any, else from the mesh config's default providers, else from `defaultConfig.tracing`. Istio uses the first
+provider of a list. Collectors are defined in the mesh config, which only administrators write, so their
+Services count as agreed. Pods in ambient mode have no Envoy of their own, and send nothing.
 """
 
 from __future__ import annotations
