@@ -180,13 +180,18 @@ def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     kubectl = control_plane.kubectl()
     for name in (NAMESPACE, "istio-system"):
         kubectl("create", "namespace", name)
-    rights = [each for each in manifests() if "rules" in each or "roleRef" in each]
-    accounts = [each for each in manifests() if each["kind"] == "ServiceAccount"]
+    accounts_and_rights = [
+        each
+        for each in manifests()
+        if each["kind"] == "ServiceAccount" or "rules" in each or "roleRef" in each
+    ]
     with defined(control_plane, ISTIO, GATEWAY_API):
-        applied = kubectl.apply(*accounts, *rights)
+        applied = kubectl.apply(*accounts_and_rights)
         assert applied.code == 0, applied.stderr
         yield control_plane
-        kubectl("delete", "--filename", "-", "--wait=false", stdin=yaml.safe_dump_all(rights))
+        # helm refuses to install where any of them is left
+        deleted = kubectl("delete", "--filename", "-", stdin=yaml.safe_dump_all(accounts_and_rights))
+        assert deleted.code == 0, deleted.stderr
 
 
 @pytest.mark.parametrize("component", ["webhook", "controller"])
