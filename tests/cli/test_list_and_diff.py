@@ -66,6 +66,67 @@ def test_no_difference(run: Run) -> None:
     assert result.stdout == "0 required flows lost, 0 gained; 0 connections lost, 0 gained\n"
 
 
+ALLOW_ALL = """\
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: tmp-allow-all, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 0),
+        (["--fail-on", "required"], 0),
+        (["--fail-on", "lost"], 0),
+        (["--fail-on", "gained"], 1),
+        (["--fail-on", "lost,gained"], 1),
+        (["--fail-on", "lost", "--fail-on", "gained"], 1),
+        (["--fail-on", "lost, required"], 0),
+    ],
+)
+def test_a_pull_request_that_allows_everything(run: Run, arguments: list[str], code: int) -> None:
+    """It loses nothing, so only `gained` stops it."""
+    result = run("diff", "new", "-", "--offline", *arguments, stdin=SHOP + DENY_ALL + ALLOW_ALL)
+    assert result.exit_code == code
+    told = "fails because connections are gained (--fail-on gained)"
+    assert (told in result.stderr.splitlines()) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [("lost", 1), ("gained", 0), ("required", 0), ("gained,required", 0)]
+)
+def test_a_connection_that_nothing_needs_is_lost(run: Run, change: str, code: int) -> None:
+    """A policy isolates the database, which no object calls."""
+    isolated = DENY_ALL.replace("podSelector: {}", "podSelector: {matchLabels: {app: db}}").replace(
+        "[Ingress, Egress]", "[Ingress]"
+    )
+    result = run("diff", "old", "-", "--offline", "--fail-on", change, "-f", "json", stdin=SHOP + isolated)
+    assert result.exit_code == code
+    document = json.loads(result.stdout)
+    assert (bool(document["lost"]), document["gained"], document["flowsLost"]) == (True, [], [])
+
+
+def test_each_change_that_fails_is_told(run: Run) -> None:
+    """A deny-all loses connections and required flows alike."""
+    result = run("diff", "old", "new", "--offline", "--fail-on", "required,lost,gained")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-2:] == [
+        "fails because connections are lost (--fail-on lost)",
+        "fails because required flows are lost (--fail-on required)",
+    ]
+
+
+@pytest.mark.parametrize("value", ["everything", "", "gained;lost", "Gained"])
+def test_an_unknown_change_is_refused(run: Run, value: str) -> None:
+    """The names are told."""
+    result = run("diff", "old", "new", "--fail-on", value)
+    assert result.exit_code == 2
+    assert "use lost, gained, required, several with commas" in result.stderr
+
+
 def test_both_can_not_be_standard_input(run: Run) -> None:
     """There is only one."""
     result = run("diff", "-", "-", stdin=SHOP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +16,39 @@ from istio_netpol.cli.options import (
     resolution_options,
 )
 
+if TYPE_CHECKING:
+    from istio_netpol.analysis.results import Difference
+
 FORMAT_NAMES = ("text", "json")
+
+CHANGES = {
+    "lost": "connections are lost",
+    "gained": "connections are gained",
+    "required": "required flows are lost",
+}
+"""What `--fail-on` may name, and what is then said."""
+
+
+class ChangeNames(click.ParamType[tuple[str, ...]]):
+    """`CHANGE[,CHANGE…]`."""
+
+    name = "CHANGE[,CHANGE…]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The changes that are named, in the order of `CHANGES`."""
+        if isinstance(value, tuple):
+            return value
+        named = {name.strip() for name in value.split(",")}
+        unknown = sorted(named - CHANGES.keys())
+        if unknown:
+            self.fail(
+                f"{unknown[0]!r} is not a change; use {', '.join(CHANGES)}, several with commas",
+                param,
+                ctx,
+            )
+        return tuple(change for change in CHANGES if change in named)
 
 
 def _old_and_new(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -34,12 +67,22 @@ def _old_and_new(ctx: click.Context, _: click.Parameter, value: tuple[str, ...])
     epilog=examples(
         "istio-netpol diff old/ new/",
         "istio-netpol diff old/ new/ -f json",
+        "istio-netpol diff old/ new/ --fail-on gained,required",
         "git show main:shop.yaml | istio-netpol diff - shop.yaml",
     ),
 )
 @click.argument("paths", metavar="[OLD] NEW", nargs=-1, callback=_old_and_new)
 @context_option("Compare the cluster of this context of the kubeconfig with what it is once NEW is applied.")
 @format_option(FORMAT_NAMES)
+@click.option(
+    "--fail-on",
+    type=ChangeNames(),
+    multiple=True,
+    default=["required"],
+    show_default=True,
+    help="Exit with 1 where connections are lost (`lost`), connections are gained (`gained`), or required "
+    "flows are lost (`required`). Takes several with commas, and can be repeated.",
+)
 @resolution_options()
 @config_option()
 @click.pass_context
@@ -49,6 +92,7 @@ def diff(
     paths: Sequence[str],
     context: str,
     format_name: str,
+    fail_on: Sequence[tuple[str, ...]],
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
     config: str | None,
@@ -58,13 +102,14 @@ def diff(
     OLD and NEW are what PATH is elsewhere: a file, a folder, an overlay, or - for standard input. With
     --context, the cluster as it is is compared with what it will be once NEW is applied to it.
 
-    Exit code: 0 where no required flow is lost, 1 where one is, 2 for unusable input or arguments.
+    Exit code: 1 where a required flow is lost, or what --fail-on names instead; 0 otherwise; 2 for unusable
+    input or arguments.
     """
     from istio_netpol.analysis.diff import diff as compare
     from istio_netpol.cli.inputs import read_input, read_objects
     from istio_netpol.cli.options import kustomize_from_environment, read_settings
     from istio_netpol.cli.resolving import resolver
-    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.report.difference import json_difference, text_difference
 
     settings = read_settings(config, addresses)
@@ -79,4 +124,13 @@ def diff(
     difference = compare(before, after, settings, resolver(offline, settings))
     is_text = format_name == "text"
     write([text_difference(difference, palette()) if is_text else json_difference(difference)])
-    ctx.exit(FOUND if difference.flows_lost else FINE)
+    failed = [change for change in _happened(difference) if any(change in named for named in fail_on)]
+    for change in failed:
+        tell(f"fails because {CHANGES[change]} (--fail-on {change})")
+    ctx.exit(FOUND if failed else FINE)
+
+
+def _happened(difference: Difference) -> list[str]:
+    """Which of `CHANGES` there are."""
+    found = {"lost": difference.lost, "gained": difference.gained, "required": difference.flows_lost}
+    return [change for change in CHANGES if found[change]]
