@@ -108,6 +108,24 @@ def test_kinds_that_no_rule_reads_are_counted(run: Run) -> None:
     config_map = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\n"
     result = run("check", "-", "--offline", stdin=SHOP + config_map)
     assert result.stdout.splitlines()[-1].endswith("; 1 object of kinds that no rule reads")
+    assert "Not read: 1 Secret (v1)" in result.stdout.splitlines()
+
+
+def test_kinds_that_no_rule_reads_are_in_the_json(run: Run) -> None:
+    """By apiVersion and kind: a NetworkPolicy of Calico's is another kind than Kubernetes'."""
+    others = "".join(
+        f"---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}, namespace: shop}}\n"
+        for version, kind, name in (
+            ("v1", "Secret", "a"),
+            ("example.com/v1", "NetworkPolicy", "a"),
+            ("example.com/v1", "NetworkPolicy", "b"),
+        )
+    )
+    result = run("check", "-", "--offline", "-f", "json", stdin=SHOP + others)
+    assert json.loads(result.stdout)["notRead"] == [
+        {"apiVersion": "example.com/v1", "kind": "NetworkPolicy", "count": 2},
+        {"apiVersion": "v1", "kind": "Secret", "count": 1},
+    ]
 
 
 def test_settings_change_what_is_checked(run: Run, workspace: Path) -> None:

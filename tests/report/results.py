@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from istio_netpol.analysis.results import Connection, Difference, Explanation, Report, Step, Summary
+from istio_netpol.analysis.results import Connection, Difference, Explanation, NotRead, Report, Step, Summary
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.connections import ALL_CONNECTIONS, ConnectionSet, Protocol
 from istio_netpol.model.findings import Finding, Issue, Severity
@@ -154,7 +154,10 @@ FINDINGS = tuple(
         key=lambda finding: finding.sort_key,
     )
 )
-REPORT = Report(FINDINGS, Summary(34, 120, 3, 1, 2), ("istiod is not in the input: a stand-in is used",))
+NOT_READ = (NotRead("cilium.io/v2", "CiliumNetworkPolicy", 1), NotRead("v1", "Secret", 1))
+REPORT = Report(
+    FINDINGS, Summary(34, 120, 3, 1), ("istiod is not in the input: a stand-in is used",), NOT_READ
+)
 NOTHING = Report((), Summary(1, 3))
 
 DB = ConnectionSet.of(Protocol.TCP, 5432)

@@ -33,11 +33,15 @@ def entries(*findings: Finding) -> list[dict[str, Any]]:
 
 
 def test_the_document_has_these_keys() -> None:
-    """Version, kind, findings and the four figures, nothing else."""
+    """Version, kind, findings, the four figures and what was not read, nothing else."""
     document = json.loads(json_report(REPORT))
-    assert list(document) == ["apiVersion", "kind", "findings", "summary"]
+    assert list(document) == ["apiVersion", "kind", "findings", "summary", "notRead"]
     assert (document["apiVersion"], document["kind"]) == ("istio-netpol.io/v1", "Report")
     assert document["summary"] == {"objects": 34, "flows": 120, "denied": 3, "unknown": 1}
+    assert document["notRead"] == [
+        {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "count": 1},
+        {"apiVersion": "v1", "kind": "Secret", "count": 1},
+    ]
 
 
 def test_a_denied_flow_has_these_keys() -> None:

@@ -36,7 +36,7 @@ def test_a_clean_check_says_what_was_checked() -> None:
 
 def test_a_single_thing_is_singular() -> None:
     """Nobody reads "1 objects" without stumbling."""
-    assert closing_line([SELECTS_NOTHING], Summary(1, 1)) == "1 info in 1 object, 1 flow checked"
+    assert closing_line(Report((SELECTS_NOTHING,), Summary(1, 1))) == "1 info in 1 object, 1 flow checked"
 
 
 def test_a_message_does_not_repeat_its_heading() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from istio_netpol.analysis import wording
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.lint import lint
-from istio_netpol.analysis.results import Report, Summary
+from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.failures import Failure
@@ -79,14 +81,16 @@ class FindingsWriter:
         return self._others + [_told(self._plan.completed(denied)) for denied in self._denied]
 
 
-def check(snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: int = 0) -> Report:
-    """Judges every required flow. `skipped` is the number of objects that no decoder knows; it is only
-    reported."""
+def check(
+    snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: Mapping[tuple[str, str], int] = {}
+) -> Report:
+    """Judges every required flow. `skipped` are the numbers of objects that no decoder knows, by apiVersion
+    and kind; they are only reported."""
     table = FlowTable.of(snapshot, settings)
     return check_table(table, judge_of(table, resolver), skipped)
 
 
-def check_table(table: FlowTable, judge: FlowJudge, skipped: int = 0) -> Report:
+def check_table(table: FlowTable, judge: FlowJudge, skipped: Mapping[tuple[str, str], int] = {}) -> Report:
     """The same for flows that are worked out already."""
     writer = FindingsWriter(judge, OPERATOR)
     flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
@@ -97,8 +101,13 @@ def check_table(table: FlowTable, judge: FlowJudge, skipped: int = 0) -> Report:
     findings = sorted(
         [*writer.findings(), *unnamed, *lint(table.snapshot)], key=lambda finding: finding.sort_key
     )
-    summary = Summary(table.stored.object_count, len(flows), writer.denied, unknown, skipped)
-    return Report(tuple(findings), summary, table.assumptions)
+    summary = Summary(table.stored.object_count, len(flows), writer.denied, unknown)
+    return Report(tuple(findings), summary, table.assumptions, not_read(skipped))
+
+
+def not_read(skipped: Mapping[tuple[str, str], int]) -> tuple[NotRead, ...]:
+    """What was skipped, for a report."""
+    return tuple(sorted(NotRead(*kind, count) for kind, count in skipped.items()))
 
 
 def judge_of(table: FlowTable, resolver: Resolver, known: Known | None = None) -> FlowJudge:

@@ -12,23 +12,32 @@ from istio_netpol.model.policies import NetworkPolicy
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Counts of a check. `unknown` are flows that could not be judged (unresolved hosts, missing
-    destinations); `skipped` counts objects of kinds that no rule reads."""
+    destinations)."""
 
     objects: int = 0
     flows: int = 0
     denied: int = 0
     unknown: int = 0
-    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NotRead:
+    """How many objects of a kind are in the input and were not read, because no rule knows the kind."""
+
+    api_version: str
+    kind: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings of a check, sorted, and what it assumed (sentences for people: stand-ins, unknown API
-    server …)."""
+    """The findings of a check, sorted, what it assumed (sentences for people: stand-ins, unknown API
+    server …), and what it did not read, sorted."""
 
     findings: tuple[Finding, ...]
     summary: Summary
     assumptions: tuple[str, ...] = ()
+    not_read: tuple[NotRead, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def check(
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.model.findings import Severity
     from istio_netpol.report.table import FORMATS
-    from istio_netpol.report.text import text
+    from istio_netpol.report.text import kinds_not_read, text
 
     settings = read_settings(config, addresses)
     given = read_input(paths, kustomize_from_environment(), context, settings)
@@ -71,5 +71,7 @@ def check(
     else:
         for assumption in report.assumptions:
             tell(f"assumed: {assumption}")
+        if report.not_read:
+            tell(f"not read: {kinds_not_read(report.not_read)}")
         write([FORMATS[format_name](report)])
     ctx.exit(FOUND if any(each.severity is Severity.ERROR for each in report.findings) else FINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +14,7 @@ from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.bundle.sources import ManifestFile, Overlay, Source, Sources, problem
 from istio_netpol.cli.progress import CountedFile, Progress
 from istio_netpol.errors import InputError, Problem, ToolError
-from istio_netpol.manifests.load import Loaded, load
+from istio_netpol.manifests.load import KindName, Loaded, load
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
@@ -27,10 +27,10 @@ DEFAULT_NAMESPACE = "default"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What was read. `skipped` counts the objects of kinds that no rule looks at."""
+    """What was read. `skipped` counts the objects of kinds that no rule looks at, by apiVersion and kind."""
 
     snapshot: Snapshot
-    skipped: int
+    skipped: Mapping[KindName, int]
 
 
 def read_input(
@@ -47,7 +47,7 @@ def read_input(
         there = Snapshot.of([])
     with _no_collection():
         loaded = _loaded(_documents(paths, kustomize))
-        return Input(there.with_changes(loaded.objects), sum(loaded.skipped.values()))
+        return Input(there.with_changes(loaded.objects), loaded.skipped)
 
 
 def read_objects(paths: Sequence[str], kustomize: Kustomize) -> tuple[Any, ...]:

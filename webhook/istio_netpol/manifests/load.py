@@ -12,28 +12,32 @@ from istio_netpol.manifests.decode import decode, is_known
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.references import ObjectRef
 
+KindName = tuple[str, str]
+"""An apiVersion and a kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Model values, problems sorted by file and line, and how many objects of each kind no rule reads."""
+    """Model values, problems sorted by file and line, and how many objects there are of each apiVersion and
+    kind that no rule reads."""
 
     objects: tuple[Any, ...]
     problems: tuple[Problem, ...]
-    skipped: Mapping[str, int]
+    skipped: Mapping[KindName, int]
 
 
 def load(documents: Iterable[RawObject | Problem], default_namespace: str = "default") -> Loaded:
     """Decodes documents one by one; the same object twice is a problem: nobody can say which one counts."""
     objects: list[Any] = []
     problems: list[Problem] = []
-    skipped: Counter[str] = Counter()
+    skipped: Counter[KindName] = Counter()
     seen: dict[tuple[str, str, str, str], ObjectRef] = {}
     for document in documents:
         if isinstance(document, Problem):
             problems.append(document)
             continue
         if not is_known(document):
-            skipped[str(document.content.get("kind"))] += 1
+            skipped[str(document.content.get("apiVersion")), str(document.content.get("kind"))] += 1
             continue
         values, found = decode(document, default_namespace)
         problems += found
@@ -50,7 +54,7 @@ def joined(parts: Iterable[Loaded]) -> Loaded:
     """The inputs of several files as one; the same object in two of them is a problem."""
     objects: list[Any] = []
     problems: list[Problem] = []
-    skipped: Counter[str] = Counter()
+    skipped: Counter[KindName] = Counter()
     seen: dict[tuple[str, str, str, str], ObjectRef] = {}
     for part in parts:
         problems += part.problems

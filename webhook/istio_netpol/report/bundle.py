@@ -70,7 +70,7 @@ def _lines(proof: BundleReport, palette: Palette) -> Iterator[str]:
         yield palette.paint("Assumed:", palette.heading)
         yield from (f"  - {visible(assumption)}" for assumption in proof.report.assumptions)
         yield ""
-    yield closing_line(proof.report.findings, proof.report.summary, palette)
+    yield closing_line(proof.report, palette)
 
 
 def _flow(judged: Judged, palette: Palette) -> Iterator[str]:

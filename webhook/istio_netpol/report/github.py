@@ -18,7 +18,7 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 def github(report: Report) -> str:
     """A command a finding, then the closing line, which the job's log shows as it is."""
     lines = [_command(finding) for finding in report.findings]
-    return "\n".join([*lines, closing_line(report.findings, report.summary)]) + "\n"
+    return "\n".join([*lines, closing_line(report)]) + "\n"
 
 
 def _command(finding: Finding) -> str:

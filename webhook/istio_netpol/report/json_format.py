@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from istio_netpol.analysis.results import Report, Summary
+from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import Direction
@@ -25,6 +25,7 @@ def json_report(report: Report) -> str:
             "kind": "Report",
             "findings": finding_documents(report.findings),
             "summary": summary_document(report.summary),
+            "notRead": not_read_documents(report.not_read),
         }
     )
 
@@ -68,6 +69,11 @@ def object_document(ref: ObjectRef) -> dict[str, Any]:
         "file": ref.file,
         "line": ref.line,
     }
+
+
+def not_read_documents(not_read: Iterable[NotRead]) -> list[dict[str, Any]]:
+    """`notRead`: the kinds of which objects are in the input that no rule reads, and how many."""
+    return [{"apiVersion": each.api_version, "kind": each.kind, "count": each.count} for each in not_read]
 
 
 def summary_document(summary: Summary) -> dict[str, int]:

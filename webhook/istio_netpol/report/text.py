@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from istio_netpol.analysis.results import Report, Summary
+from istio_netpol.analysis.results import NotRead, Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import RequiredFlow
@@ -36,7 +36,15 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
         yield palette.paint("Assumed:", palette.heading)
         yield from (f"  - {visible(assumption)}" for assumption in report.assumptions)
         yield ""
-    yield closing_line(report.findings, report.summary, palette)
+    if report.not_read:
+        yield f"{palette.paint('Not read:', palette.heading)} {visible(kinds_not_read(report.not_read))}"
+        yield ""
+    yield closing_line(report, palette)
+
+
+def kinds_not_read(not_read: Iterable[NotRead]) -> str:
+    """`3 CiliumNetworkPolicy (cilium.io/v2), 1 Secret (v1)`."""
+    return ", ".join(f"{kind.count} {kind.kind} ({kind.api_version})" for kind in not_read)
 
 
 def _heading(ref: ObjectRef, palette: Palette) -> str:
@@ -97,9 +105,9 @@ def _policies(policies: Sequence[NetworkPolicy], palette: Palette) -> Iterator[s
     yield ""
 
 
-def closing_line(findings: Iterable[Finding], summary: Summary, palette: Palette = PLAIN) -> str:
+def closing_line(report: Report, palette: Palette = PLAIN) -> str:
     """`2 errors, 1 warning in 34 objects, 120 flows checked`."""
-    found = counts(findings)
+    found, summary = counts(report.findings), report.summary
     parts = [
         f"{count} info" if severity is Severity.INFO else plural(count, severity)
         for severity, count in found.items()
@@ -111,6 +119,7 @@ def closing_line(findings: Iterable[Finding], summary: Summary, palette: Palette
     figures = f"{plural(summary.objects, 'object')}, {plural(summary.flows, 'flow')} checked"
     if summary.unknown:
         figures += f", {summary.unknown} could not be judged"
-    if summary.skipped:
-        figures += f"; {plural(summary.skipped, 'object')} of kinds that no rule reads"
+    skipped = sum(kind.count for kind in report.not_read)
+    if skipped:
+        figures += f"; {plural(skipped, 'object')} of kinds that no rule reads"
     return f"{palette.paint(verdict, escape)} in {figures}"
