@@ -20,6 +20,17 @@ from istio_netpol.model.workloads import Namespace, Workload
 FIRST = {4: IPv4Address(0), 6: IPv6Address(0)}
 LAST = {4: IPv4Address(2**32 - 1), 6: IPv6Address(2**128 - 1)}
 
+PODLESS = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/4",
+            "255.255.255.255/32", "::/127", "::ffff:0:0/96", "fd00:ec2::254/128", "fe80::/10", "ff00::/8",
+        ),
+    )
+)  # fmt: skip
+"""Where no pod can be, whatever network plugin gives them their addresses."""
+
 
 class NaiveCluster:
     """Namespaces' labels and policies, in lists."""
@@ -57,9 +68,9 @@ class NaiveCluster:
             return any(passes(address) for address in [None, *self.landmarks])
         if addresses:
             return all(passes(address) for address in addresses)
+        possible = [each for each in (*self.landmarks, *BESIDE_PODLESS) if not is_podless(each)]
         return any(
-            all(passes(address) for address in self.landmarks if address.version == family)
-            for family in (4, 6)
+            all(passes(address) for address in possible if address.version == family) for family in (4, 6)
         )
 
     def _selecting(self, workload: Workload, direction: Direction) -> list[NetworkPolicy]:
@@ -156,6 +167,20 @@ def inside(address: Address, addresses: AddressSet) -> bool:
         low.version == address.version and int(low) <= int(address) <= int(high)
         for low, high in addresses.ranges()
     )
+
+
+def is_podless(address: Address) -> bool:
+    """Whether no pod can have an address."""
+    return any(address in network for network in PODLESS)
+
+
+BESIDE_PODLESS = tuple(
+    FIRST[network.version] + value
+    for network in PODLESS
+    for value in (int(network.network_address) - 1, int(network.broadcast_address) + 1)
+    if 0 <= value <= int(LAST[network.version])
+)
+"""The addresses just outside: one at least in each stretch between them."""
 
 
 def _landmarks(policies: Iterable[NetworkPolicy]) -> Iterator[Address]:

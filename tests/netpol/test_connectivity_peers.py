@@ -220,11 +220,18 @@ def test_pods_at_unknown_addresses_are_admitted_by_all_of_ipv6_beside_some_of_ip
     assert called_by_cart(deployment("data/new"), out) == {"data/new": "TCP 2"}
 
 
-@pytest.mark.parametrize("missing", ["0.0.0.0", "10.0.0.1", "255.255.255.255"])
+@pytest.mark.parametrize("missing", ["1.0.0.0", "10.0.0.1", "255.255.255.254"])
 def test_pods_at_unknown_addresses_are_not_admitted_by_all_but_one_address(missing):
     """It may be the pod's."""
     out = calls(rule(block("0.0.0.0/0", f"{missing}/32")))
     assert called_by_cart(deployment("data/new"), out) == {}
+
+
+@pytest.mark.parametrize("missing", ["0.0.0.0", "169.254.169.254", "224.0.0.1", "255.255.255.255"])
+def test_pods_at_unknown_addresses_are_admitted_by_all_but_what_holds_no_pods(missing):
+    """It can't be the pod's."""
+    out = calls(rule(block("0.0.0.0/0", f"{missing}/32")))
+    assert called_by_cart(deployment("data/new"), out) == {"data/new": "all"}
 
 
 def test_the_first_ipv6_address_is_a_range():

@@ -212,3 +212,24 @@ def test_a_rule_that_names_the_pod_is_not_joined_by_blocks_that_admit_it_only_to
     halves = rule(block("10.0.0.0/24")), rule(block("10.0.1.0/24"))
     assert indexes(calls(pod, *halves)) == [0, 1]
     assert indexes(calls(pod, *halves, rule(pods(app="db")))) == [2]
+
+
+@pytest.mark.parametrize(
+    "exception",
+    ["169.254.169.254/32", "169.254.0.0/16", "127.0.0.0/8", "224.0.0.0/4", "0.0.0.0/8", "168.63.129.16/32"],
+)
+def test_an_exception_that_holds_no_pods_denies_no_pods(exception):
+    """Nobody knows where the pods are, but not there."""
+    assert calls(deployment("data/db"), rule(block("0.0.0.0/0", exception))).allowed
+
+
+@pytest.mark.parametrize("exception", ["fe80::/10", "ff00::/8", "::1/128", "fd00:ec2::254/128"])
+def test_an_ipv6_exception_that_holds_no_pods_denies_no_pods(exception):
+    """The same in the other family."""
+    assert calls(deployment("data/db"), rule(block("::/0", exception))).allowed
+
+
+@pytest.mark.parametrize("exception", ["10.0.0.0/8", "240.0.0.0/5", "169.0.0.0/8", "8.8.8.8/32"])
+def test_an_exception_that_may_hold_pods_denies_pods_at_unknown_addresses(exception):
+    """A network plugin may give pods any of these."""
+    assert not calls(deployment("data/db"), rule(block("0.0.0.0/0", exception))).allowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from istio_netpol.analysis import wording
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
@@ -10,6 +11,7 @@ from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.connections import Protocol
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, RuleId, Severity, not_judged
 from istio_netpol.model.flows import FlowKind, RequiredFlow
@@ -78,7 +80,17 @@ class FindingsWriter:
 
     def findings(self) -> list[Finding]:
         """All of it, in no order."""
-        return self._others + [_told(self._plan.completed(denied)) for denied in self._denied]
+        return self._others + [
+            _told(self._plan.completed(denied), self._has_substitute(denied)) for denied in self._denied
+        ]
+
+    def _has_substitute(self, denied: DeniedFlow) -> bool:
+        """Whether the same is open over UDP: clients ask DNS by TCP only for what a datagram does not hold.
+        Istio's and Kyma's own policies are like this."""
+        flow = denied.judged.flow
+        if flow.kind is not FlowKind.DNS or flow.protocol is not Protocol.TCP:
+            return False
+        return self._judge.verdict(replace(flow, protocol=Protocol.UDP)).allowed
 
 
 def check(
@@ -121,10 +133,10 @@ def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:
     return HostGate(resolver, table.host_limits)
 
 
-def _told(denied: DeniedFlow) -> Finding:
+def _told(denied: DeniedFlow, has_substitute: bool) -> Finding:
     """The finding of a denied flow. An error in its policies is contained to it."""
     try:
-        return _denied_finding(denied)
+        return _denied_finding(denied, has_substitute)
     except NOT_CONTAINED:
         raise
     except Exception as error:
@@ -132,14 +144,16 @@ def _told(denied: DeniedFlow) -> Finding:
         return not_judged(flow.object, Failure.of("policy writer", error), flow)
 
 
-def _denied_finding(denied: DeniedFlow) -> Finding:
+def _denied_finding(denied: DeniedFlow, has_substitute: bool) -> Finding:
     judged, flow = denied.judged, denied.judged.flow
     rule: RuleId
     if denied.withheld:
         rule, severity, message = Issue.CONSENT_MISSING, Severity.WARNING, wording.consent_missing(judged)
     else:
         rule, severity, message = flow.kind, Severity.ERROR, wording.denial(judged)
-    if flow.kind in DISPENSABLE:
+    if has_substitute:
+        message += wording.DNS_BY_UDP
+    if has_substitute or flow.kind in DISPENSABLE:
         severity = Severity.WARNING
     message += wording.unmendable(denied.unmendable)
     return Finding(rule, severity, flow.object, message, flow, judged.verdict, denied.remedies, flow.field)

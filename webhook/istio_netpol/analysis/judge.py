@@ -7,18 +7,22 @@ from dataclasses import dataclass, replace
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import namespaces_of
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.addresses import ALL_IPV4, AddressSet
+from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.verdicts import OPEN, Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.host_policy import HostAnswer, HostGate
 
 ADMINISTERED = frozenset({FlowKind.TO_APISERVER, FlowKind.DNS})
 """Flows whose destination is the cluster's own, told by settings and by what administrators run: no object
 names its address."""
+
+_ANYWHERE = POSSIBLE_ADDRESSES[0]
+"""Where a host may be: it stands for no link-local or multicast address any more than a pod does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class FlowJudge:
     def _resolved(self, flow: RequiredFlow) -> Judged | HostTrouble:
         if not isinstance(flow.destination, HostPeer):
             return self._to_known(flow)
-        anywhere = self.verdict(replace(flow, destination=AddressPeer(ALL_IPV4, flow.destination.host)))
+        anywhere = self.verdict(replace(flow, destination=AddressPeer(_ANYWHERE, flow.destination.host)))
         if anywhere.allowed:
             return Judged(flow, anywhere)
         answer = self.gate.addresses(flow.destination.host, flow.object.namespace)

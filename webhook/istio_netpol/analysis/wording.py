@@ -33,6 +33,9 @@ def consent_missing(judged: Judged) -> str:
 _CALLED = "the annotation istio-netpol.io/called-by, an ALLOW AuthorizationPolicy"
 _CALLING = "the annotation istio-netpol.io/calls, a Sidecar or ServiceEntry of its own that names the host"
 
+DNS_BY_UDP = "; UDP is open, so only answers that are too long for a datagram are lost"
+"""Added to a denial of DNS over TCP alone."""
+
 
 def relies_on_ip_block(judged: Judged) -> str:
     """An allowed flow that only an ipBlock allows."""

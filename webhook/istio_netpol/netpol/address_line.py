@@ -12,6 +12,7 @@ from operator import itemgetter
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.intervals import Interval, canonical
 from istio_netpol.netpol.masks import Cells, Mask, positions
+from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING, PortSets
 
 FIRST_IPV6 = 2**32
@@ -92,6 +93,12 @@ def ports_throughout(line: Stretches, low: int, high: int, sets: PortSets) -> in
     return NOTHING
 
 
+def _ports_of_family(line: Stretches, family: AddressSet, sets: PortSets) -> int:
+    """The number of the ports that are open at every address of a family that pods may have."""
+    parts = (ports_throughout(line, low, high, sets) for low, high in _intervals(family))
+    return reduce(sets.intersection, parts)
+
+
 class WorkloadAddresses:
     """Which workloads are where on the line, to tell which ports rules with ipBlocks open to them."""
 
@@ -121,8 +128,9 @@ class WorkloadAddresses:
             ports = reduce(sets.intersection, (ports_at(line, place) for place in self._places[position]))
             cells[ports] = cells.get(ports, 0) | 1 << position
         if self._unknown:
-            families = ((0, FIRST_IPV6 - 1), (FIRST_IPV6, LAST))
-            ports = reduce(sets.union, (ports_throughout(line, *family, sets) for family in families))
+            ports = reduce(
+                sets.union, (_ports_of_family(line, family, sets) for family in POSSIBLE_ADDRESSES)
+            )
             cells[ports] = cells.get(ports, 0) | self._unknown
         return {ports: mask for ports, mask in cells.items() if mask}
 

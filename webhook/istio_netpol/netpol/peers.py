@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, Address, AddressSet
+from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.policies import PolicyPeer
 from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.state.snapshot import Snapshot
 
 
@@ -36,11 +37,12 @@ def covers(named: AddressSet, addresses: AddressSet) -> bool:
 
     A class of pods has an address a replica, on dual-stack clusters one in each family. A connection uses
     one of them and nobody knows which, so all have to be admitted. At unknown addresses only a complete
-    family will do, and one family is enough: nothing says that the cluster has both.
+    family will do, but for what no pod can have, and one family is enough: nothing says that the cluster
+    has both.
     """
     if addresses:
         return addresses <= named
-    return any(family <= named for family in (ALL_IPV4, ALL_IPV6))
+    return any(family <= named for family in POSSIBLE_ADDRESSES)
 
 
 @lru_cache(maxsize=16384)
