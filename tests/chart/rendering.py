@@ -59,5 +59,7 @@ def of_kind(objects: list[Manifest], kind: str) -> list[Manifest]:
 
 def plural(kind: str) -> str:
     """As the API spells it."""
+    if kind.endswith("ss"):
+        return f"{kind.lower()}es"
     ends_in_ies = kind.endswith("y") and kind[-2] not in "aeiou"
     return kind.lower().removesuffix("y") + "ies" if ends_in_ies else f"{kind.lower()}s"

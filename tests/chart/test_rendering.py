@@ -218,6 +218,7 @@ NOT_ADMITTED = {
     ("discovery.k8s.io", "EndpointSlice"): "follows from Services and pods",
     ("", "ConfigMap"): "istiod's configuration is its administrator's",
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): "cannot be reviewed by a webhook",
+    ("gateway.networking.k8s.io", "GatewayClass"): "whose Gateways are is its administrator's to say",
 }
 """Kinds that rules read and no webhook reviews, with the reason."""
 

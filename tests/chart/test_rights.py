@@ -95,6 +95,7 @@ OWNERLESS = {
     ("", "nodes"),
     ("", "services"),
     ("discovery.k8s.io", "endpointslices"),
+    ("gateway.networking.k8s.io", "gatewayclasses"),
     ("gateway.networking.k8s.io", "referencegrants"),
     ("networking.istio.io", "destinationrules"),
     ("networking.istio.io", "workloadentries"),

@@ -16,7 +16,7 @@ from istio_netpol.istio.view.backends import ENDPOINT_SLICES
 from istio_netpol.istio.view.gateways import GATEWAY_SELECTORS
 from istio_netpol.istio.view.mesh_view import SERVICE_LABELS
 from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
-from istio_netpol.model.gateway_api import KubernetesGateway, ReferenceGrant
+from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway, ReferenceGrant
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import (
     AuthorizationPolicy,
@@ -64,6 +64,7 @@ CASES = (
     Case("a Gateway over pods that were there", of(INDEXED, GATEWAY_SELECTORS), "Gateway edge/own"),
     Case("an object by name", of(OBJECT, Gateway), "Gateway istio-system/public"),
     Case("a waypoint by name", of(OBJECT, KubernetesGateway), "Gateway edge/front"),
+    Case("a class of gateways", of(OBJECT, GatewayClass), "GatewayClass corp"),
     Case("a Service by name", of(OBJECT, Service), "Service shop/cart"),
     Case(
         "pods behind a Service",

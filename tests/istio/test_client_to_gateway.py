@@ -230,7 +230,7 @@ def test_deployed_pods_are_found_by_the_gateways_name() -> None:
     [
         kubernetes_gateway(Listener("mesh", 15008, "HBONE"), class_name="istio-waypoint"),
         kubernetes_gateway(Listener("mesh", 15008, "HBONE"), class_name="istio-east-west"),
-        kubernetes_gateway(Listener("http", 80, "HTTP"), class_name="nginx"),
+        kubernetes_gateway(Listener("http", 80, "HTTP"), class_name="istio-remote", at="far.example.com"),
     ],
 )
 def test_waypoints_and_other_controllers_have_no_clients_here(closed: KubernetesGateway) -> None:

@@ -94,7 +94,7 @@ def test_gateway_may_be_scoped_to_its_namespace(home: str, found: int) -> None:
 
 @pytest.mark.parametrize(
     ("class_name", "name"),
-    [("istio", "public-istio"), ("istio-waypoint", "public"), ("istio-east-west", "public-istio-east-west")],
+    [("istio", "public-istio"), ("istio-waypoint", "public"), ("istio-east-west", "public")],
 )
 def test_gateway_that_is_not_deployed_yet_tells_what_its_pods_will_need(class_name: str, name: str) -> None:
     """istiod deploys the pods only once the Gateway is stored."""

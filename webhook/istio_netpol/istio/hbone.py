@@ -26,7 +26,6 @@ HBONE_PORT = 15008
 USE_WAYPOINT = "istio.io/use-waypoint"
 USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
 INGRESS_USE_WAYPOINT = "istio.io/ingress-use-waypoint"
-WAYPOINT_FOR = "istio.io/waypoint-for"
 _FOR_SERVICES = frozenset({"service", "all"})
 
 
@@ -85,17 +84,17 @@ def waypoint_pods(view: MeshView, service: Service) -> tuple[Workload, ...]:
     if named is None or service.is_headless:
         return ()
     gateway = view.find_kubernetes_gateway(*named)
-    if gateway is None or gateway.labels.get(WAYPOINT_FOR, "service") not in _FOR_SERVICES:
-        return ()
-    if not serves_namespace(gateway, service.namespace, view):
+    if gateway is None or not serves_namespace(gateway, service.namespace, view):
         return ()
     return view.kubernetes_gateway_workloads(gateway)
 
 
 def serves_namespace(gateway: KubernetesGateway, namespace: str, view: MeshView) -> bool:
-    """Whether a waypoint serves Services of a namespace: of its own, and of those that its listeners'
-    allowedRoutes admit (`Waypoint.AllowedRoutes` in `pilot/pkg/serviceregistry/ambient/waypoints.go`, Istio
-    1.28)."""
+    """Whether a waypoint serves Services of a namespace: it is for Services, and they are of its own
+    namespace or of one that its listeners' allowedRoutes admit (`Waypoint.AllowedRoutes` in
+    `pilot/pkg/serviceregistry/ambient/waypoints.go`, Istio 1.28)."""
+    if view.waypoint_for(gateway) not in _FOR_SERVICES:
+        return False
     return namespace == gateway.ref.namespace or any(
         admits(listener, namespace, gateway, view) for listener in gateway.listeners
     )

@@ -15,6 +15,7 @@ from istio_netpol.manifests.decode_core import (
     decode_service,
 )
 from istio_netpol.manifests.decode_gateway_api import (
+    decode_gateway_class,
     decode_kubernetes_gateway,
     decode_reference_grant,
     decode_route,
@@ -70,6 +71,7 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("security.istio.io", "RequestAuthentication"): decode_request_authentication,
     ("security.istio.io", "AuthorizationPolicy"): decode_authorization_policy,
     ("telemetry.istio.io", "Telemetry"): decode_telemetry,
+    ("gateway.networking.k8s.io", "GatewayClass"): decode_gateway_class,
     ("gateway.networking.k8s.io", "Gateway"): decode_kubernetes_gateway,
     ("gateway.networking.k8s.io", "HTTPRoute"): decode_route,
     ("gateway.networking.k8s.io", "GRPCRoute"): decode_route,
@@ -79,7 +81,7 @@ DECODERS: dict[tuple[str, str], Decoder] = {
 }
 """What rules read, by API group and kind; every served version of a group has the fields that are read."""
 
-CLUSTER_SCOPED = frozenset({"Namespace", "Node", "MutatingWebhookConfiguration"})
+CLUSTER_SCOPED = frozenset({"Namespace", "Node", "MutatingWebhookConfiguration", "GatewayClass"})
 
 
 def is_known(raw: RawObject) -> bool:

@@ -9,6 +9,7 @@ from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.gateway_api import (
     BackendRef,
+    GatewayClass,
     GrantFrom,
     GrantTo,
     KubernetesGateway,
@@ -20,6 +21,12 @@ from istio_netpol.model.gateway_api import (
 from istio_netpol.model.references import ObjectRef
 
 GROUP = "gateway.networking.k8s.io"
+
+
+def decode_gateway_class(fields: Fields, ref: ObjectRef) -> Iterator[GatewayClass]:
+    """A GatewayClass."""
+    controller = fields.mapping("spec").text("controllerName")
+    yield GatewayClass(ref, controller, fields.mapping("metadata").strings("labels"))
 
 
 def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesGateway]:

@@ -27,6 +27,15 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GatewayClass:
+    """Whose Gateways of a class are: `controller` is `spec.controllerName`."""
+
+    ref: ObjectRef
+    controller: str
+    labels: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class KubernetesGateway:
     """`addresses` with type Hostname bind the listeners to a Service that someone else deployed.
     `pod_labels` are those of `infrastructure`, None where it has none."""

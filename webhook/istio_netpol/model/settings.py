@@ -44,6 +44,10 @@ class MeshSettings:
     scope_gateway_to_namespace: bool = False
     """`PILOT_SCOPE_GATEWAY_TO_NAMESPACE`: a Gateway selects pods of its own namespace only."""
 
+    gateway_controller: str = "istio.io/gateway-controller"
+    """`PILOT_GATEWAY_API_CONTROLLER_NAME`: the controllerName of the GatewayClasses that are istiod's, where
+    the input does not hold istiod with the variable."""
+
     remote_jwks: bool = False
     """`PILOT_JWT_ENABLE_REMOTE_JWKS`: proxies fetch the JWKS of a Service or ServiceEntry themselves,
     istiod the others."""

@@ -9,9 +9,11 @@ from istio_netpol.istio.listeners import listener_port
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.served_ports import PROXY_PORTS
 from istio_netpol.istio.unnamed import unknown
-from istio_netpol.istio.view.gateways import is_egress_gateway, is_waypoint
+from istio_netpol.istio.view.gateway_classes import GatewayRole
+from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
+from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.mesh import Gateway
@@ -40,8 +42,10 @@ def outcomes(gateway: Gateway | KubernetesGateway, view: MeshView) -> Iterator[O
     """
     if isinstance(gateway, Gateway):
         yield from _of_istio(gateway, view)
-    elif not is_waypoint(gateway):
-        yield from _of_kubernetes(gateway, view)
+    elif (role := view.gateway_role(gateway)) not in (GatewayRole.WAYPOINT, GatewayRole.REMOTE):
+        if role is GatewayRole.UNKNOWN:
+            yield unknown(gateway.ref, "spec.gatewayClassName", _unknown_class(gateway), Severity.INFO)
+        yield from _of_kubernetes(gateway, role, view)
 
 
 def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
@@ -61,10 +65,17 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
                 yield _opening(gateway.ref, opened, pod, listener_port(server.port, pod, view))
 
 
-def _of_kubernetes(gateway: KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
+def _unknown_class(gateway: KubernetesGateway) -> str:
+    return (
+        f"there is no GatewayClass {gateway.class_name}, so nothing tells whether Istio serves this gateway; "
+        "add the class, or correct the name"
+    )
+
+
+def _of_kubernetes(gateway: KubernetesGateway, role: GatewayRole, view: MeshView) -> Iterator[Outcome]:
     """The pods listen on the listeners' own ports; under a Hostname address these are ports of the Service it
     names."""
-    for position, host in enumerate(gateway.hostnames):
+    for position, host in enumerate(gateway.hostnames if role is not GatewayRole.FOREIGN else ()):
         if view.resolve_host(host, gateway.ref.namespace) is None:
             sentence = f"there is no Service with the host {host}; create it, or correct the address"
             yield unknown(gateway.ref, f"spec.addresses[{position}]", sentence)

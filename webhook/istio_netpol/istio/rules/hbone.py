@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from istio_netpol.istio.hbone import USE_WAYPOINT, serves_namespace, waypoint_of, wire_port
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.backends import Backend
-from istio_netpol.istio.view.gateways import is_waypoint
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
@@ -33,7 +32,7 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
     if isinstance(subject, Workload):
         if view.is_ambient(subject):
             yield from _probes(subject)
-    elif is_waypoint(subject):
+    elif view.is_waypoint(subject):
         yield from _from_waypoint(subject, view)
 
 

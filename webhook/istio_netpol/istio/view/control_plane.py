@@ -86,6 +86,12 @@ class ControlPlane:
         """Whether an istiod of the input has a feature switched on (`pilot/pkg/features`, Istio 1.28)."""
         return any(each.switches.get(switch, "").lower() in _ON for each in self.real_istiods())
 
+    def set_to(self, variable: str, otherwise: str) -> frozenset[str]:
+        """The values that the istiods of the input have for a variable of theirs; `otherwise` is that of one
+        which is silent, or not in the input."""
+        real = self.real_istiods()
+        return frozenset(each.switches.get(variable) or otherwise for each in real) or frozenset({otherwise})
+
     def istiods(self, revision: str) -> tuple[Workload, ...]:
         """The istiod pods of a revision.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from istio_netpol.istio.view.control_plane import ControlPlane
+from istio_netpol.istio.view.gateway_classes import DEPLOYED, GatewayClasses, GatewayRole
 from istio_netpol.istio.view.injection import REVISION_LABEL, STATUS_ANNOTATION
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIns
@@ -23,15 +24,8 @@ TEMPLATES_KEY = "inject.istio.io/templates"
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
 GATEWAY_API_PREFIX = "gateway.networking.k8s.io/"
 OLDER_GATEWAY_NAME_LABEL = "istio.io/gateway-name"
-WAYPOINT_CLASS = "istio-waypoint"
 
 _GATEWAY_TEMPLATES = frozenset({"gateway", "grpc-gateway"})
-_DEPLOYED_NAMES = {
-    "istio": "{name}-istio",
-    "istio-east-west": "{name}-istio-east-west",
-    WAYPOINT_CLASS: "{name}",
-}
-"""The Deployment of a Gateway, by class (`pilot/pkg/config/kube/gateway/deploymentcontroller.go`)."""
 
 _Pair = tuple[str, str]
 
@@ -46,12 +40,14 @@ class Gateways:
         hosts: Hosts,
         control_plane: ControlPlane,
         stand_ins: StandIns,
+        classes: GatewayClasses,
     ) -> None:
         self.reader = reader
         self._settings = settings
         self._hosts = hosts
         self._control_plane = control_plane
         self._stand_ins = stand_ins
+        self._classes = classes
         reader.take(self)
 
     def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
@@ -69,7 +65,7 @@ class Gateways:
         if workload.has_proxy or name is None or is_injected_gateway(workload):
             return False
         gateway = self.reader.find(KubernetesGateway, workload.namespace, name, kind="Gateway")
-        return gateway is not None and gateway.class_name not in _DEPLOYED_NAMES
+        return gateway is not None and self._classes.role(gateway) not in DEPLOYED
 
     def _is_selected(self, workload: Workload) -> bool:
         """Whether a Gateway that may speak of these pods selects them."""
@@ -163,8 +159,10 @@ class Gateways:
         Where these do not run yet the answer holds them as they will be: they are no stand-in, policies of
         their namespace apply.
         """
-        ref = gateway.ref
-        if gateway.hostnames:
+        ref, role = gateway.ref, self._classes.role(gateway)
+        if role is GatewayRole.REMOTE:
+            return ()
+        if gateway.hostnames and role is not GatewayRole.FOREIGN:
             found = tuple(pod for host in gateway.hostnames for pod in self._behind(host, ref.namespace))
             return self._believed(found, ref.namespace)
         return self._deployed(ref) or self._predicted(gateway)
@@ -182,7 +180,8 @@ class Gateways:
 
     @question
     def _predicted(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
-        return _to_be_deployed(gateway)
+        name = self._classes.deployed_name(gateway)
+        return _to_be_deployed(gateway, name) if name else ()
 
     def _behind(self, host: str, namespace: str) -> tuple[Workload, ...]:
         service: Service | None = self._hosts.service(host, namespace)
@@ -219,11 +218,6 @@ def is_injected_gateway(workload: Workload) -> bool:
     return bool(_GATEWAY_TEMPLATES & {each.strip() for each in templates.split(",")})
 
 
-def is_waypoint(gateway: KubernetesGateway) -> bool:
-    """Whether a Gateway is a waypoint of ambient mode."""
-    return gateway.class_name == WAYPOINT_CLASS
-
-
 def is_egress_gateway(workload: Workload) -> bool:
     """Whether gateway pods serve the mesh's way out, by the labels of the `istio-egress` chart."""
     return "egress" in workload.labels.get("istio", "") or "egress" in workload.labels.get("app", "")
@@ -236,16 +230,13 @@ def _first_pair(gateway: Gateway) -> list[_Pair]:
 GATEWAY_SELECTORS = Index("gateway-selectors", Gateway, _first_pair)
 
 
-def _to_be_deployed(gateway: KubernetesGateway) -> tuple[Workload, ...]:
-    """The pods that istiod will deploy for a Gateway of its classes; they bind the listeners' ports.
+def _to_be_deployed(gateway: KubernetesGateway, name: str) -> tuple[Workload, ...]:
+    """The pods of the Deployment that istiod will make for a Gateway; they bind the listeners' ports.
 
     They take the labels of `infrastructure`, else the Gateway's own (`extractInfrastructureMetadata` in
     `deploymentcontroller.go`, Istio 1.28).
     """
-    pattern, ref = _DEPLOYED_NAMES.get(gateway.class_name), gateway.ref
-    if pattern is None:
-        return ()
-    name = pattern.format(name=ref.name)
+    ref = gateway.ref
     revision = {key: value for key, value in gateway.labels.items() if key == REVISION_LABEL}
     chosen = gateway.labels if gateway.pod_labels is None else gateway.pod_labels
     own = {key: value for key, value in chosen.items() if not key.startswith(GATEWAY_API_PREFIX)}

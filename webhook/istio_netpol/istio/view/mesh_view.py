@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from istio_netpol.istio.view.backends import Backend, Backends
 from istio_netpol.istio.view.control_plane import ControlPlane, DnsTarget
+from istio_netpol.istio.view.gateway_classes import GatewayClasses, GatewayRole
 from istio_netpol.istio.view.gateways import Gateways
 from istio_netpol.istio.view.injection import Injection, injection_of, is_captured
 from istio_netpol.istio.view.injectors import Injectors
@@ -52,7 +53,10 @@ class MeshView:
         self._hosts = Hosts(reader, mesh.cluster_domain, mesh.root_namespace, lambda: self.trusted_namespaces)
         self._backends = Backends(reader, self._hosts)
         self._control_plane = ControlPlane(reader, settings, self._hosts, self._backends, self._stand_ins)
-        self._gateways = Gateways(reader, settings, self._hosts, self._control_plane, self._stand_ins)
+        self._classes = classes = GatewayClasses(reader, settings, self._control_plane)
+        self._gateways = Gateways(
+            reader, settings, self._hosts, self._control_plane, self._stand_ins, classes
+        )
         self._injectors = Injectors(reader, settings.mesh.root_namespace)
         self._injections: dict[Workload, tuple[Injection, frozenset[Read]]] = {}
         self._are_gateways: dict[Workload, tuple[bool, frozenset[Read]]] = {}
@@ -267,6 +271,18 @@ class MeshView:
     def find_kubernetes_gateway(self, namespace: str, name: str) -> KubernetesGateway | None:
         self.spend(1)
         return self._reader.find(KubernetesGateway, namespace, name, kind="Gateway")
+
+    def gateway_role(self, gateway: KubernetesGateway) -> GatewayRole:
+        """What becomes of a Gateway API gateway, by the controller of its class."""
+        return self._classes.role(gateway)
+
+    def is_waypoint(self, gateway: KubernetesGateway) -> bool:
+        """Whether a Gateway is a waypoint of ambient mode."""
+        return self._classes.role(gateway) is GatewayRole.WAYPOINT
+
+    def waypoint_for(self, gateway: KubernetesGateway) -> str:
+        """What a waypoint serves: `service`, `workload`, `all` or `none`."""
+        return self._classes.waypoint_for(gateway)
 
     # Names
 
