@@ -9,6 +9,8 @@ from istio_netpol.analysis import wording
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.results import NotRead, Report, Summary
+from istio_netpol.analysis.tunnel_ports import closed_tunnels
+from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.connections import Protocol
@@ -110,8 +112,11 @@ def check_table(table: FlowTable, judge: FlowJudge, skipped: Mapping[tuple[str, 
         writer.take(flow)
     unnamed = list(table.findings())
     unknown = writer.unknown + sum(1 for finding in unnamed if finding.rule is Issue.UNKNOWN_DESTINATION)
+    policies = table.snapshot.every(NetworkPolicy)
+    odd = [*lint(table.snapshot), *closed_tunnels(policies, table.snapshot, table.view)]
     findings = sorted(
-        [*writer.findings(), *unnamed, *lint(table.snapshot)], key=lambda finding: finding.sort_key
+        [*writer.findings(), *unnamed, *for_owners(odd, table.snapshot)],
+        key=lambda finding: finding.sort_key,
     )
     summary = Summary(table.stored.object_count, len(flows), writer.denied, unknown)
     return Report(tuple(findings), summary, table.assumptions, not_read(skipped))

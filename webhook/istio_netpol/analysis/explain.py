@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.results import Explanation, Step
+from istio_netpol.analysis.wire import Leg, legs
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.backends import Backend
@@ -50,25 +51,42 @@ def explain(
     steps: list[Step] = []
     client = _peer(source, snapshot, steps)
     gate = gate_of(table, resolver)
-    server, number = _Destination(destination, port, protocol, client, snapshot, table.view, gate).find(steps)
-    if isinstance(client, AddressPeer) and isinstance(server, AddressPeer):
+    called, service = _Destination(destination, port, protocol, client, snapshot, table.view, gate).find(
+        steps
+    )
+    if isinstance(client, AddressPeer) and isinstance(called.peer, AddressPeer):
         raise InputError(
             [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
         )
-    flow = RequiredFlow(
-        _kind(client, server), _object(client, server), client, server, protocol, number, "it was asked for"
-    )
-    judged = Judged(flow, judge(snapshot, client, server, protocol, number))
-    for direction in Direction:
-        steps += _side_steps(judged, direction)
+    parts = [_judged(snapshot, leg, protocol) for leg in legs(table.view, client, called, service)]
     writer = PolicyWriter(snapshot, gate.blocks)
-    drafted = [writer.add(opening) for opening in openings_of(judged)]
-    steps += [
-        Step(f"no policy can allow it: {each.because}") for each in drafted if isinstance(each, Unmendable)
-    ]
-    return Explanation(
-        source, f"{destination}:{port}/{protocol}", judged.verdict.allowed, tuple(steps), writer.policies()
+    for remark, judged in parts:
+        steps += [Step(remark)] if remark else []
+        for direction in Direction:
+            steps += _side_steps(judged, direction)
+        drafted = [writer.add(opening) for opening in openings_of(judged)]
+        steps += [
+            Step(f"no policy can allow it: {each.because}")
+            for each in drafted
+            if isinstance(each, Unmendable)
+        ]
+    allowed = all(judged.verdict.allowed for _, judged in parts)
+    return Explanation(source, f"{destination}:{port}/{protocol}", allowed, tuple(steps), writer.policies())
+
+
+def _judged(snapshot: Snapshot, leg: Leg, protocol: Protocol) -> tuple[str, Judged]:
+    """A part of the way with its remark, and what the policies say of it."""
+    source, destination = leg.source, leg.destination
+    flow = RequiredFlow(
+        _kind(source, destination),
+        _object(source, destination),
+        source,
+        destination,
+        protocol,
+        leg.port,
+        "it was asked for",
     )
+    return leg.remark, Judged(flow, judge(snapshot, source, destination, protocol, leg.port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +101,24 @@ class _Destination:
     view: MeshView
     gate: HostGate
 
-    def find(self, steps: list[Step]) -> tuple[Peer, int]:
-        """The pods or addresses that are called and their port on the wire; `steps` tell how it was found."""
+    def find(self, steps: list[Step]) -> tuple[Backend, Service | None]:
+        """The pods or addresses that are called with their own port, and the Service that leads there if one
+        does; `steps` tell how it was found."""
         host = host_of(self.text)
         service = find_service(self.text, self.port, self.protocol, self.snapshot)
         if host and service is None:
             resolved = self.view.resolve_host(host, "")
             if not isinstance(resolved, Service):
-                return self._addresses(host, steps), _number(HostPeer(host), self.port, self.protocol)
+                number = _number(HostPeer(host), self.port, self.protocol)
+                return Backend(self._addresses(host, steps), self.protocol, number), None
             service = resolved
         if service is None:
             peer = _peer(self.text, self.snapshot, steps)
-            return peer, _number(peer, self.port, self.protocol)
+            return Backend(peer, self.protocol, _number(peer, self.port, self.protocol)), None
         backend = self._backend(service, steps)
         if isinstance(backend.peer, HostPeer):
-            return self._addresses(backend.peer.host, steps), backend.port
-        return backend.peer, backend.port
+            return replace(backend, peer=self._addresses(backend.peer.host, steps)), None
+        return backend, service
 
     def _backend(self, service: Service, steps: list[Step]) -> Backend:
         """Pods of the Service: those that are cut off, if only some are."""
@@ -115,7 +135,7 @@ class _Destination:
         backends = [each for each in found if each.protocol is self.protocol]
         if not backends:
             raise InputError([_problem(f"{service.ref} has no pods in the input", "name a workload instead")])
-        followed = next((each for each in backends if not self._is_allowed(each)), backends[0])
+        followed = next((each for each in backends if not self._is_allowed(each, service)), backends[0])
         translated = f"{service.ref} port {self.port} is {followed.peer} port {followed.port}"
         steps.append(Step(f"{translated}; policies see the pods' port"))
         if len(backends) > 1:
@@ -123,8 +143,11 @@ class _Destination:
             steps.append(Step(f"{service.ref} has {len(backends)} kinds of pods; this follows {which}"))
         return followed
 
-    def _is_allowed(self, backend: Backend) -> bool:
-        return judge(self.snapshot, self.client, backend.peer, self.protocol, backend.port).allowed
+    def _is_allowed(self, backend: Backend, service: Service) -> bool:
+        return all(
+            judge(self.snapshot, leg.source, leg.destination, self.protocol, leg.port).allowed
+            for leg in legs(self.view, self.client, backend, service)
+        )
 
     def _addresses(self, host: str, steps: list[Step]) -> Peer:
         namespace = self.client.workload.namespace if isinstance(self.client, PodsPeer) else ""

@@ -8,9 +8,12 @@ from typing import Any
 
 from istio_netpol.analysis.check import FindingsWriter, gate_of
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.tunnel_ports import closed_tunnels
+from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import NOTHING, FlowTable, Prospect, needs_of
+from istio_netpol.istio.view.injection import AMBIENT_LABEL
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NO_DEADLINE, Deadline
@@ -122,6 +125,32 @@ class _Review:
         for finding in unnamed + self.writer.findings():
             is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in self._own
             yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
+        yield from self._closed_tunnels()
+
+    def _closed_tunnels(self) -> Iterator[Finding]:
+        """Which policies let nothing through any more, once ambient mode carries what they name: those of the
+        change, and all where it makes a namespace ambient."""
+        after, view = self._snapshot, self._prospect.view
+        policies = [each for each in self._changed if isinstance(each, NetworkPolicy) and after.holds(each)]
+        if any(self._becomes_ambient(each) for each in self._changed):
+            policies = list(after.every(NetworkPolicy))
+        if not policies:
+            return
+        table = self._table
+        told = {
+            (each.object.key, each.field) for each in closed_tunnels(policies, table.snapshot, table.view)
+        }
+        for finding in for_owners(closed_tunnels(policies, after, view), after):
+            self._deadline.check()
+            if (finding.object.key, finding.field) not in told:
+                yield finding
+
+    def _becomes_ambient(self, changed: Any) -> bool:
+        if not isinstance(changed, Namespace):
+            return False
+        labels = (side.namespace(changed.name).labels for side in (self._table.snapshot, self._snapshot))
+        before, after = (each.get(AMBIENT_LABEL) for each in labels)
+        return before != after and after == "ambient"
 
     def _controller(self, workload: Workload) -> ObjectRef:
         return self._snapshot.root(workload)

@@ -5,13 +5,62 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.analysis.results import Connection
+from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.view.injected_pods import as_injected
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.model.settings import Settings
+from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.connectivity import connections as pairs
 from istio_netpol.state.snapshot import Snapshot
 
+_ALL_TCP = ConnectionSet.of(Protocol.TCP)
+
 
 def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False) -> Iterator[Connection]:
-    """The connections, sorted by source and destination, one at a time; see `netpol.connectivity`."""
-    for source, destination, ports in pairs(as_injected(snapshot, settings.mesh), with_ipv6=with_ipv6):
-        yield Connection(source, destination, ports)
+    """The connections, sorted by source and destination, one at a time; see `netpol.connectivity`.
+
+    Where ambient mode carries TCP between two workloads, policies see its tunnel alone: all TCP ports are
+    open where they allow 15008, and none is where they don't, whatever ports they name.
+    """
+    snapshot = as_injected(snapshot, settings.mesh)
+    tunnelling = _Tunnels(snapshot, settings)
+    for source, destination, ports in pairs(snapshot, with_ipv6=with_ipv6):
+        if found := tunnelling.carried(source, destination, ports):
+            yield Connection(source, destination, found)
+
+
+class _Tunnels:
+    """Which pairs of workloads, by their names in the list, have a tunnel between them."""
+
+    def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
+        self._view = MeshView(snapshot, settings)
+        self._workloads = {each.peer_name: each for each in snapshot.every_workload()}
+        alike: dict[tuple[bool, bool, bool], int] = {}
+        self._kinds = {
+            name: alike.setdefault(self._kind(each), len(alike)) for name, each in self._workloads.items()
+        }
+        self._known: dict[tuple[int, int], bool] = {}
+        self._is_ambient = any(kind[0] for kind in alike)
+
+    def _kind(self, workload: Workload) -> tuple[bool, bool, bool]:
+        view = self._view
+        return view.is_ambient(workload), view.in_mesh(workload), view.is_gateway(workload)
+
+    def carried(self, source: str, destination: str, ports: ConnectionSet) -> ConnectionSet:
+        """What of the ports that policies allow gets through."""
+        if not self._is_ambient or not self._between(source, destination):
+            return ports
+        is_open = ports.contains(Protocol.TCP, HBONE_PORT)
+        return ports | _ALL_TCP if is_open else ports - _ALL_TCP
+
+    def _between(self, source: str, destination: str) -> bool:
+        """Worked out once for all pairs of the same kinds."""
+        client, server = self._kinds.get(source), self._kinds.get(destination)
+        if client is None or server is None:
+            return False
+        found = self._known.get((client, server))
+        if found is None:
+            pair = self._workloads[source], self._workloads[destination]
+            found = self._known[client, server] = tunnels(self._view, *pair)
+        return found

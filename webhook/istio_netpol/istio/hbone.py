@@ -38,11 +38,12 @@ def wire_port(view: MeshView, client: Peer, server: Peer, protocol: Protocol, po
     """
     if protocol is not Protocol.TCP or not isinstance(client, PodsPeer) or not isinstance(server, PodsPeer):
         return port
-    tunnelled = _tunnels(view, client.workload, server.workload)
+    tunnelled = tunnels(view, client.workload, server.workload)
     return HBONE_PORT if tunnelled else port
 
 
-def _tunnels(view: MeshView, client: Workload, server: Workload) -> bool:
+def tunnels(view: MeshView, client: Workload, server: Workload) -> bool:
+    """Whether TCP between these pods goes through a tunnel."""
     if view.is_ambient(server):
         return view.is_ambient(client) or view.in_mesh(client) or view.is_gateway(client)
     return view.is_ambient(client) and view.in_mesh(server) and not view.is_gateway(server)

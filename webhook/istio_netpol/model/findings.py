@@ -35,6 +35,7 @@ class Issue(StrEnum):
     CONSENT_MISSING = "consent-missing"
     FOREIGN_ROUTING = "foreign-routing"
     POLICY_SELECTS_NOTHING = "policy-selects-nothing"
+    TUNNEL_PORT = "tunnel-port"
     IMPACT = "impact"
     NOT_JUDGED = "not-judged"
 

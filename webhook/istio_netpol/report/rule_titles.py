@@ -32,6 +32,7 @@ TITLES: dict[RuleId, str] = {
     Issue.IP_BLOCK_FOR_PODS: "Only an ipBlock allows traffic between pods.",
     Issue.CONSENT_MISSING: "One side has not agreed.",
     Issue.POLICY_SELECTS_NOTHING: "A policy selects no pod.",
+    Issue.TUNNEL_PORT: "A rule names an application's port where ambient mode needs TCP 15008.",
     Issue.IMPACT: "A change would cut something that runs.",
     Issue.NOT_JUDGED: "An object, or a part of it, was not judged.",
 }
