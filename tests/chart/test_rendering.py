@@ -218,6 +218,9 @@ NOT_ADMITTED = {
     ("discovery.k8s.io", "EndpointSlice"): "follows from Services and pods",
     ("", "ConfigMap"): "istiod's configuration is its administrator's",
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): "cannot be reviewed by a webhook",
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): "cannot be reviewed by a webhook",
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): "administrators', and a cluster is mended by them",
+    ("apiregistration.k8s.io", "APIService"): "administrators', and a cluster is mended by them",
     ("gateway.networking.k8s.io", "GatewayClass"): "whose Gateways are is its administrator's to say",
 }
 """Kinds that rules read and no webhook reviews, with the reason."""

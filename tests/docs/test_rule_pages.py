@@ -20,7 +20,7 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.settings import Settings
-from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 
 PAGES = ROOT / "docs" / "rules"
 IDS = sorted(str(each) for each in (*FlowKind, *Issue))
@@ -80,7 +80,7 @@ def _working(table: FlowTable) -> set[str]:
     snapshot = table.snapshot
     return {
         rule.name
-        for name in snapshot.namespace_names
+        for name in (*snapshot.namespace_names, CLUSTER_SCOPE)
         for subject in subjects_in(snapshot, name)
         for rule in CATALOGUE
         if isinstance(subject, rule.subjects)

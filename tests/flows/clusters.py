@@ -20,7 +20,8 @@ WORLD = Path(__file__).parent / "world"
 def cluster(name: str) -> tuple[Any, ...]:
     """The objects of a scenario's broken state, or those of `world`, each reference once."""
     paths = (str(WORLD),) if name == "world" else scenarios.read(name).before
-    return tuple({value.ref.key: value for value in _decoded(map(Path, paths))}.values())
+    found = _decoded(map(Path, paths))
+    return tuple({(type(value), value.ref.key): value for value in found}.values())
 
 
 def _decoded(paths: Iterable[Path]) -> Iterable[Any]:

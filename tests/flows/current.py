@@ -29,19 +29,19 @@ class Current:
     """A table that takes in one change after the other."""
 
     def __init__(self, settings: Settings, objects: Iterable[Any] = ()) -> None:
-        self.objects = {value.ref.key: value for value in objects}
+        self.objects = {_identity(value): value for value in objects}
         self._settings = settings
         self._flows = CurrentFlows(FlowTable.of(Snapshot.of(self.objects.values()), settings))
 
     def put(self, *values: Any) -> None:
         """Stores objects."""
-        self.objects.update((value.ref.key, value) for value in values)
+        self.objects.update((_identity(value), value) for value in values)
         self._flows.change(values)
 
     def remove(self, *values: Any) -> None:
         """Deletes objects."""
         for value in values:
-            del self.objects[value.ref.key]
+            del self.objects[_identity(value)]
         self._flows.change((), values)
 
     def compare(self) -> None:
@@ -52,6 +52,11 @@ class Current:
         assert contents(ours) == contents(theirs)
         assert _judged(self._flows) == _judged(fresh)
         assert plain(missing_policies(ours, Offline())) == plain(missing_policies(theirs, Offline()))
+
+
+def _identity(value: Any) -> tuple[str, ...]:
+    """A manifest may stand for values of several types."""
+    return (type(value).__name__, *value.ref.key)
 
 
 def _judged(flows: CurrentFlows) -> Any:

@@ -72,6 +72,7 @@ CASES = (
         "Deployment shop/cart",
     ),
     Case("endpoints", of(INDEXED, ENDPOINT_SLICES), "EndpointSlice client/keys-1"),
+    Case("a Service that the API server calls", of(OBJECT, Service), "Service client/keys"),
     Case("the API server", of(OBJECTS, EndpointSlice), "EndpointSlice default/kubernetes"),
     Case("a host", of(INDEXED, SERVICE_ENTRY_HOSTS), "ServiceEntry client/partner"),
     Case("a route in the mesh", of(INDEXED, VIRTUAL_SERVICE_HOSTS), "VirtualService shop/cart"),

@@ -158,7 +158,7 @@ def _denied_finding(denied: DeniedFlow, has_substitute: bool) -> Finding:
         rule, severity, message = flow.kind, Severity.ERROR, wording.denial(judged)
     if has_substitute:
         message += wording.DNS_BY_UDP
-    if has_substitute or flow.kind in DISPENSABLE:
+    if has_substitute or flow.dispensable or flow.kind in DISPENSABLE:
         severity = Severity.WARNING
     message += wording.unmendable(denied.unmendable)
     return Finding(rule, severity, flow.object, message, flow, judged.verdict, denied.remedies, flow.field)

@@ -8,6 +8,7 @@ from typing import Any
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.rules import (
     access_logs,
+    api_server_calls,
     authorization_sources,
     client_to_gateway,
     declared_calls,
@@ -45,6 +46,7 @@ CATALOGUE: tuple[Rule, ...] = (
     istiod_to_jwks.RULE,
     to_apiserver.RULE,
     webhook_from_apiserver.RULE,
+    api_server_calls.RULE,
     authorization_sources.RULE,
     ext_authz.RULE,
     declared_calls.RULE,

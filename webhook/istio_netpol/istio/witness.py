@@ -28,8 +28,8 @@ class MeshWitness:
         self._view = view
 
     def is_trusted(self, namespace: str) -> bool:
-        """Whether only administrators write there."""
-        return namespace in self._view.trusted_namespaces
+        """Whether only administrators write there: so it is of objects that have no namespace."""
+        return not namespace or namespace in self._view.trusted_namespaces
 
     def is_shared_gateway(self, workload: Workload) -> bool:
         """Whether the pods run a gateway proxy where only administrators write, who are believed what their

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from istio_netpol.errors import Problem
+from istio_netpol.manifests.decode_api_extensions import decode_api_service, decode_crd, decode_webhooks
 from istio_netpol.manifests.decode_control_plane import decode_config_map, decode_mutating_webhook
 from istio_netpol.manifests.decode_core import (
     decode_endpoint_slice,
@@ -53,6 +54,9 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("", "ConfigMap"): decode_config_map,
     ("", "ReplicationController"): decode_controller,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): decode_mutating_webhook,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): decode_webhooks,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): decode_crd,
+    ("apiregistration.k8s.io", "APIService"): decode_api_service,
     ("discovery.k8s.io", "EndpointSlice"): decode_endpoint_slice,
     ("apps", "Deployment"): decode_controller,
     ("apps", "StatefulSet"): decode_controller,
@@ -81,7 +85,17 @@ DECODERS: dict[tuple[str, str], Decoder] = {
 }
 """What rules read, by API group and kind; every served version of a group has the fields that are read."""
 
-CLUSTER_SCOPED = frozenset({"Namespace", "Node", "MutatingWebhookConfiguration", "GatewayClass"})
+CLUSTER_SCOPED = frozenset(
+    {
+        "Namespace",
+        "Node",
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+        "CustomResourceDefinition",
+        "APIService",
+        "GatewayClass",
+    }
+)
 
 
 def is_known(raw: RawObject) -> bool:

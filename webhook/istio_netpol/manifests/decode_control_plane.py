@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from istio_netpol.manifests.decode_api_extensions import decode_webhooks
 from istio_netpol.manifests.decode_core import port_number
 from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.yaml_documents import read_text
+from istio_netpol.model.api_calls import ApiExtension
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import ExtensionProvider, InjectorConfig, MeshConfig, RevisionTag
 from istio_netpol.model.references import ObjectRef
@@ -69,13 +71,14 @@ def _selectors(config: Fields, name: str) -> tuple[Selector, ...]:
     return tuple(each for each in found if not each.is_everything)
 
 
-def decode_mutating_webhook(fields: Fields, ref: ObjectRef) -> Iterator[RevisionTag]:
+def decode_mutating_webhook(fields: Fields, ref: ObjectRef) -> Iterator[RevisionTag | ApiExtension]:
     """The tag that a webhook configuration of `istioctl tag` or of the chart's `revisionTags` gives to a
-    revision; nothing for others."""
+    revision, and whom the API server calls for it."""
     labels = fields.mapping("metadata").strings("labels")
     tag, revision = labels.get(TAG_LABEL), labels.get(REVISION_LABEL)
     if tag and revision:
         yield RevisionTag(ref, tag, "" if revision == "default" else revision)
+    yield from decode_webhooks(fields, ref)
 
 
 def _mesh_config(mesh: Fields, ref: ObjectRef, revision: str) -> MeshConfig:

@@ -29,6 +29,15 @@ SKIPPED = (
     f"metadata annotations {UNNEEDED_SINCE}",
     "stringData",
     "binaryData",
+    # Certificates and schemas, and what webhooks are asked about.
+    "webhooks clientConfig caBundle",
+    "webhooks rules",
+    "webhooks matchConditions",
+    "spec caBundle",
+    "spec conversion webhook clientConfig caBundle",
+    "spec conversion webhookClientConfig caBundle",
+    "spec validation",
+    "spec versions",
     *(f"{spec} volumes" for spec in _POD_SPECS),
     *(f"{path} {field}" for path in _CONTAINER_PATHS for field in _CONTAINER_FIELDS),
 )

@@ -159,7 +159,8 @@ class RequiredFlow:
     "this connection is needed because …". `shared` marks destinations that serve every pod of the cluster
     (istiod, DNS), whose own policy admits all of them at once. `field` is the path within `object` that asks
     for the flow, if one does. `via` is how the object leads to the destination, and `agreement` what follows
-    from it (see `trust/agreement.py`): an end without agreement is never opened.
+    from it (see `trust/agreement.py`): an end without agreement is never opened. `dispensable` says that
+    whoever connects goes on without it.
     """
 
     kind: FlowKind
@@ -173,6 +174,7 @@ class RequiredFlow:
     field: str = ""
     via: Via = DIRECTLY
     agreement: Agreement = NOBODY
+    dispensable: bool = False
 
     def with_agreement(self, agreement: Agreement) -> RequiredFlow:
         """The same flow with the words on which its ends may be opened. Written out, since every flow of a
@@ -189,6 +191,7 @@ class RequiredFlow:
             self.field,
             self.via,
             agreement,
+            self.dispensable,
         )
 
     @property

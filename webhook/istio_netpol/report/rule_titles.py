@@ -17,7 +17,7 @@ TITLES: dict[RuleId, str] = {
     FlowKind.WORKLOAD_TO_WORKLOAD: "A declared call between two workloads.",
     FlowKind.WORKLOAD_TO_EXTERNAL: "A declared call to an address outside the cluster.",
     FlowKind.TO_APISERVER: "The control plane needs the Kubernetes API server.",
-    FlowKind.WEBHOOK_FROM_APISERVER: "The API server calls admission webhooks.",
+    FlowKind.WEBHOOK_FROM_APISERVER: "The API server calls webhooks and APIs that pods serve.",
     FlowKind.EXT_AUTHZ: "External authorization asks another service.",
     FlowKind.TRACING: "Proxies send spans and access logs to a collector.",
     FlowKind.SCRAPE: "Metrics are scraped.",

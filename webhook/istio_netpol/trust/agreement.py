@@ -40,7 +40,7 @@ class Witness(Protocol):
     administrators."""
 
     def is_trusted(self, namespace: str) -> bool:
-        """Whether only administrators write there."""
+        """Whether only administrators write there: so it is of objects that have no namespace."""
         ...
 
     def is_shared_gateway(self, workload: Workload) -> bool:
@@ -85,7 +85,8 @@ def _pods_agree(flow: RequiredFlow, target: Workload, port: int, witness: Witnes
     author, home, via = flow.object.namespace, target.namespace, flow.via
     client = flow.source.workload if isinstance(flow.source, PodsPeer) else None
     if _is_vouched_for(flow, home, witness) and _is_accepted(flow, client, home, witness):
-        is_elsewhere = author != home and witness.is_trusted(author)
+        # An object without a namespace has no mode: that of the pods' own namespace counts.
+        is_elsewhere = bool(author) and author != home and witness.is_trusted(author)
         if is_elsewhere and flow.kind not in CALLED_KINDS:
             return frozenset({author})
         return frozenset({author, home}) if is_elsewhere else frozenset({home})

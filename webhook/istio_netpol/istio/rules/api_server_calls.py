@@ -1,0 +1,100 @@
+"""The API server calls the pods that admission webhooks, conversion webhooks and APIServices name by their
+Service.
+
+Whoever writes such an object may change everything in the cluster, so its word counts in every namespace. Who
+is behind the Service is the word of the Service's namespace, which opens its own pods and nobody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.api_calls import ApiExtension, ApiServerCall
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
+
+ITSELF = ("default", "kubernetes")
+"""The API server's own Service, by which configurations name what it serves or aggregates itself."""
+
+
+def outcomes(extension: ApiExtension, view: MeshView) -> Iterator[Outcome]:
+    """From the API server, at whatever address, to the port behind each Service that the object names.
+
+    Of several webhooks behind one Service the one counts that is not dispensable.
+    """
+    for call in sorted(extension.calls, key=lambda call: call.dispensable):
+        if (call.namespace, call.service) == ITSELF:
+            continue
+        service = view.find_service(call.namespace, call.service)
+        if service is None:
+            sentence = (
+                f"there is no Service {call.namespace}/{call.service}, which the API server calls; add it, "
+                "or correct the name"
+            )
+            yield unknown(extension.ref, call.field, sentence)
+        else:
+            yield from _to(service, call, extension.ref, view)
+
+
+def _to(service: Service, call: ApiServerCall, ref: ObjectRef, view: MeshView) -> Iterator[Outcome]:
+    ports = tuple(port.port for port in service.ports if port.protocol is Protocol.TCP)
+    if call.port not in ports and not service.external_name:
+        listed = ", ".join(map(str, ports)) or "none"
+        sentence = (
+            f"{service.ref} has no TCP port {call.port}, which the API server calls; its ports: {listed}"
+        )
+        yield unknown(ref, call.field, sentence)
+        return
+    backends = view.backends(service, call.port)
+    for backend in backends:
+        # What is no pod, such as the host of an ExternalName, has no policies.
+        if isinstance(backend.peer, PodsPeer) and backend.protocol is Protocol.TCP:
+            yield RequiredFlow(
+                FlowKind.WEBHOOK_FROM_APISERVER,
+                ref,
+                AnyPeer("the API server"),
+                backend.peer,
+                Protocol.TCP,
+                backend.port,
+                call.why,
+                field=call.field,
+                via=Via(service=service, choosers=(service.namespace, *backend.choosers)),
+                dispensable=call.dispensable,
+            )
+    undeclared = view.undeclared(service, (call.port,))
+    for pods, port in undeclared:
+        sentence = (
+            f"the target port {port!r} of {service.ref} is declared by no container of {pods.ref}; name the "
+            "container port, or use its number"
+        )
+        yield unknown(ref, call.field, sentence)
+    if not backends and not undeclared and not service.external_name:
+        yield unknown(ref, call.field, _nobody(service))
+
+
+def _nobody(service: Service) -> str:
+    if service.selector:
+        return f"{service.ref} selects no pods of the input; add its workload, or correct the selector"
+    return f"{service.ref} has no selector, and the input holds no endpoints for it; add them"
+
+
+RULE = Rule(
+    name="api-server-calls",
+    kind=FlowKind.WEBHOOK_FROM_APISERVER,
+    subjects=(ApiExtension,),
+    sources=(
+        "https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ "
+        "(service reference, failure policy; Kubernetes 1.36)",
+        "https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/"
+        "custom-resource-definition-versioning/#webhook-conversion (Kubernetes 1.36)",
+        "https://kubernetes.io/docs/concepts/extend-kubernetes/api-extension/apiserver-aggregation/ "
+        "(Kubernetes 1.36)",
+        "kubernetes/apiserver pkg/util/proxy/proxy.go, ResolveCluster and ResolveEndpoint (Kubernetes 1.36)",
+    ),
+    outcomes=outcomes,
+)
