@@ -13,6 +13,7 @@ from tests.admission.objects import (
     CONTROL_PLANE,
     deny_all,
     deployment,
+    manifest,
     namespace,
     request_authentication,
     service,
@@ -21,6 +22,7 @@ from tests.admission.state import State, shown
 
 from istio_netpol.admission import message
 from istio_netpol.admission.decision import MAX_CAUSES
+from istio_netpol.analysis.check import check_table, judge_of
 
 
 def crowded(count: int, mode: str = "reject") -> State:
@@ -31,7 +33,7 @@ def crowded(count: int, mode: str = "reject") -> State:
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 40, 200])
 def test_denial_fits_and_counts_the_rest(count: int) -> None:
-    """At most 8 KiB; whole policies only; the number of those left out, and the command that prints all."""
+    """At most 8 KiB; whole policies only; the number of those left out, and how to see them."""
     state = crowded(count)
     refused = state.validate(deny_all("shop"))
     assert not refused.allowed
@@ -41,9 +43,55 @@ def test_denial_fits_and_counts_the_rest(count: int) -> None:
     assert all(each["kind"] == "NetworkPolicy" for each in policies)
     missing = count - len(policies)
     more = "1 more policy is" if missing == 1 else f"{missing} more policies are"
-    tail = f"\n{more} missing: istio-netpol generate PATH prints all of them."
+    tail = f"\n{more} missing: apply these and repeat the request, which then shows what is left."
     assert refused.message.endswith(tail if missing else "EOF")
     assert f"it would cut {3 * count} connections" in refused.message
+
+
+@pytest.mark.parametrize("closed", ["deny-all", "deployment"])
+def test_whoever_repeats_the_request_is_through_in_the_end(closed: str) -> None:
+    """What each denial shows is applied one by one and cuts nothing; the next one shows the rest, until
+    none is left."""
+    state = crowded(20)
+    new = deny_all("shop")
+    if closed == "deployment":
+        calls = ", ".join(f"w{number:03}:80" for number in range(20))
+        new = deployment("shop/caller", calls=calls)
+        state = state.after(deny_all("shop"), *(service(f"shop/w{number:03}") for number in range(20)))
+    before, rounds = denied_in(state), 0
+    while not (refused := state.validate(new)).allowed:
+        rounds += 1
+        assert shown(refused)
+        for policy in shown(refused):
+            assert state.validate(policy).allowed
+            state = state.after(policy)
+            assert denied_in(state) <= before
+    assert rounds > 1
+    assert denied_in(state.after(new)) <= before
+
+
+def denied_in(state: State) -> set[object]:
+    """The required flows that are denied, whatever their loss costs."""
+    found = check_table(state.table, judge_of(state.table, state.resolver)).findings
+    return {each.flow.key for each in found if each.flow is not None and each.verdict is not None}
+
+
+def test_flows_whose_loss_is_a_warning_are_kept_too() -> None:
+    """What is applied before a deny-all allows all that its pods need, spans and access logs among it."""
+    config = manifest("ConfigMap", "istio-system/istio")
+    zipkin = "{name: spans, zipkin: {service: zipkin.shop.svc.cluster.local, port: 9411}}"
+    config["data"] = {"mesh": f"extensionProviders: [{zipkin}]\n"}
+    spans = manifest("Telemetry", "shop/spans", {"tracing": [{"providers": [{"name": "spans"}]}]})
+    collector = [deployment("shop/zipkin", 9411), service("shop/zipkin", port=9411, target=9411)]
+    state = State(
+        [*CONTROL_PLANE, config, namespace("shop", "reject"), *collector, spans, deployment("shop/cart")]
+    )
+    refused = state.validate(deny_all("shop", "Egress"))
+    (policy,) = [
+        each for each in shown(refused) if each["spec"]["podSelector"]["matchLabels"] == {"app": "cart"}
+    ]
+    ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert ports == {53, 9411, 15012}
 
 
 def test_denial_is_the_same_every_time() -> None:
@@ -109,7 +157,8 @@ def test_policy_that_is_too_long_for_a_message_is_counted() -> None:
     refused = state.validate(deployment("shop/cart", labels=labels))
     assert shown(refused) == []
     assert refused.message.endswith(
-        "repeat the request: 2 policies, too long for here: istio-netpol generate PATH prints all of them."
+        "repeat the request: 2 policies, too long for here: with what is refused in FILE, istio-netpol "
+        "generate --context CONTEXT FILE prints all of them."
     )
 
 

@@ -37,7 +37,8 @@ def test_deny_all_over_running_pods_is_refused_with_what_to_apply_first() -> Non
         "- Deployment shop/cart: "
     )
     assert (
-        "First apply these policies, which allow what is needed; then repeat the request:" in refused.message
+        "First apply these policies in this order; each allows at once all that its pods need. "
+        "Then repeat the request:" in refused.message
     )
     assert state.after(*shown(refused)).validate(DENIED).allowed
 

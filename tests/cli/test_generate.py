@@ -49,9 +49,39 @@ def test_tight_selects_the_workload(run: Run) -> None:
 
 
 def test_assume_deny_all_generates_before_the_deny_all_is_there(run: Run) -> None:
-    """The policies are those that a deny-all would make necessary."""
+    """The policies are those that a deny-all would make necessary, and none cuts another's pods off: each
+    allows at once all that its pods need."""
     assumed = run("generate", "shop.yaml", "--offline", "--assume-deny-all")
-    assert assumed.stdout == run("generate", "-", "--offline", stdin=SHOP + DENY_ALL).stdout
+    for given in (SHOP, SHOP + DENY_ALL):
+        checked = run("check", "-", "--offline", stdin=f"{given}---\n{assumed.stdout}")
+        assert checked.exit_code == 0
+    (policy,) = yaml.safe_load_all(assumed.stdout)
+    assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} == {53, 15012}
+    assert assumed.stderr.splitlines()[0].startswith(
+        "apply these policies before the deny-all, which comes last"
+    )
+
+
+def test_policies_of_an_assumed_deny_all_are_printed_in_the_order_to_apply(run: Run) -> None:
+    """Each prefix of the output leaves every workload what it needs; which ones have to wait is said."""
+    labels = ("{app: cart}", "{app: cart, tier: db}")
+    shop = SHOP.replace("{app: cart}", labels[0]).replace("{app: db}", labels[1])
+    shop = shop.replace('{app: db, sidecar.istio.io/inject: "false"}', labels[1])
+    assumed = run("generate", "-", "--offline", "--assume-deny-all", stdin=shop)
+    policies = list(yaml.safe_load_all(assumed.stdout))
+    for count in range(len(policies) + 1):
+        applied = shop + "".join(f"---\n{yaml.safe_dump(each)}" for each in policies[:count])
+        assert run("check", "-", "--offline", stdin=applied).exit_code == 0
+    selected = [each["spec"]["podSelector"]["matchLabels"] for each in policies]
+    assert selected == [{"app": "cart", "tier": "db"}, {"app": "cart"}]
+    assert f"in this order: shop/{policies[1]['metadata']['name']}\n" in assumed.stderr
+
+
+def test_pods_that_are_isolated_already_get_the_policies_of_a_real_deny_all(run: Run) -> None:
+    """Nothing has to be applied in an order then, and nothing is said of one."""
+    assumed = run("generate", "manifests", "--offline", "--assume-deny-all")
+    assert assumed.stdout == run("generate", "manifests", "--offline").stdout
+    assert "apply these policies" not in assumed.stderr
 
 
 def test_what_no_policy_covers_is_told(run: Run) -> None:

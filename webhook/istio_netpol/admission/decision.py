@@ -70,7 +70,7 @@ def decide_validation(circumstances: Circumstances, impact: Impact) -> Decision:
     if mode is Mode.WARN or circumstances.controlled or not refused:
         follows = mode is Mode.AUGMENT and impact.isolating
         return Decision(warnings=message.warnings(impact, follows), rules=rules)
-    text = message.denial(circumstances.described, refused, impact.isolating)
+    text = message.denial(circumstances.described, refused, impact.ahead)
     causes = tuple(map(_cause, refused[:MAX_CAUSES]))
     told = {id(finding) for finding in refused}
     rest = tuple(finding for finding in impact.findings if id(finding) not in told)

@@ -9,7 +9,6 @@ from istio_netpol.analysis.impact import Impact
 from istio_netpol.manifests.encode import SEPARATOR, to_yaml
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.remedies.combine import joined
 
 MAX_MESSAGE = 8192
 """Bytes of a denial: kubectl prints all of it, and etcd events and logs carry it along."""
@@ -22,11 +21,14 @@ MAX_SENTENCES = 3072
 """Bytes of a denial that sentences may take, so that room is left for YAML to paste."""
 
 MAX_SENTENCE = 1024
-PRINTS_ALL = "istio-netpol generate PATH prints all of them"
+PRINTS_ALL = "with what is refused in FILE, istio-netpol generate --context CONTEXT FILE prints all of them"
 
 
-def denial(described: str, refused: Sequence[Finding], isolating: bool) -> str:
-    """Which flows are cut, by what, and YAML to paste; at most `MAX_MESSAGE` bytes, the rest counted."""
+def denial(described: str, refused: Sequence[Finding], ahead: Sequence[NetworkPolicy] = ()) -> str:
+    """Which flows are cut, by what, and YAML to paste; at most `MAX_MESSAGE` bytes, the rest counted.
+
+    `ahead` are the policies to apply, in this order, where the refused object is what isolates their pods.
+    """
     head = _sentences(described, refused)
     found = {policy.key: policy for finding in refused for policy in finding.remedy}
     own = next((key for key, policy in found.items() if str(policy.ref) == described), None)
@@ -35,12 +37,11 @@ def denial(described: str, refused: Sequence[Finding], isolating: bool) -> str:
         head += "\nThis policy itself is what allows it: keep it, or first delete what needs it."
     if not found:
         return head
-    order = "First apply these policies, then repeat the request:"
+    if ahead:
+        order = "First apply these policies in this order; each allows at once all that its pods need."
+        return _with_policies(f"{head}\n{order} Then repeat the request:\n\n", ahead)
     policies = tuple(found[key] for key in sorted(found))
-    if isolating:
-        order = "First apply these policies, which allow what is needed; then repeat the request:"
-        policies = joined(policies)
-    return _with_policies(f"{head}\n{order}\n\n", policies)
+    return _with_policies(f"{head}\nFirst apply these policies, then repeat the request:\n\n", policies)
 
 
 def warnings(impact: Impact, follows: bool) -> tuple[str, ...]:
@@ -117,13 +118,15 @@ def _with_policies(head: str, policies: Sequence[NetworkPolicy]) -> str:
         documents.append(document)
     missing = len(policies) - len(documents)
     if not documents:
-        return f"{head.rstrip()} {missing} policies, too long for here: {PRINTS_ALL}."
+        count = "1 policy" if missing == 1 else f"{missing} policies"
+        return f"{head.rstrip()} {count}, too long for here: {PRINTS_ALL}."
     return f"{head}{start}{''.join(documents)}{end}{_rest(missing) if missing else ''}"
 
 
 def _rest(count: int) -> str:
+    """Advice that works whatever is refused: once those that are shown are applied, the others are shown."""
     more = "1 more policy is" if count == 1 else f"{count} more policies are"
-    return f"\n{more} missing: {PRINTS_ALL}."
+    return f"\n{more} missing: apply these and repeat the request, which then shows what is left."
 
 
 def one_line(text: str) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.judge import HostTrouble
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
+from istio_netpol.model.verdicts import Judged
+from istio_netpol.remedies.ahead import Ahead, ahead
 from istio_netpol.remedies.plan import PolicyPlan
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import OPERATOR
@@ -23,11 +28,32 @@ def generate(
     `per_namespace` writes one policy for all pods of a namespace where every pod may need the flow (istiod,
     DNS) and all are isolated.
     """
-    table = FlowTable.of(snapshot, settings)
-    judge = judge_of(table, resolver)
-    plan = PolicyPlan(table.snapshot, judge.gate.blocks, OPERATOR, per_namespace=per_namespace)
-    for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
-        judged = judge.resolved(flow)
-        if not isinstance(judged, HostTrouble):
+    return _Missing(snapshot, settings, resolver).policies(per_namespace)
+
+
+def generate_ahead(
+    snapshot: Snapshot, today: Snapshot, settings: Settings, resolver: Resolver, per_namespace: bool = False
+) -> Ahead:
+    """The same for a state that is not there yet, to be applied to the one of `today`: what isolates pods
+    that are open there allows at once all that they need."""
+    missing = _Missing(snapshot, settings, resolver)
+    tight = missing.policies(per_namespace=False) if per_namespace else None
+    return ahead(missing.policies(per_namespace), as_injected(today, settings.mesh), tight)
+
+
+class _Missing:
+    """The denied flows of a snapshot, and the policies that open them."""
+
+    def __init__(self, snapshot: Snapshot, settings: Settings, resolver: Resolver) -> None:
+        table = FlowTable.of(snapshot, settings)
+        self._snapshot = table.snapshot
+        self._judge = judge_of(table, resolver)
+        flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
+        outcomes = map(self._judge.resolved, flows)
+        self._judged: Sequence[Judged] = [each for each in outcomes if not isinstance(each, HostTrouble)]
+
+    def policies(self, per_namespace: bool) -> tuple[NetworkPolicy, ...]:
+        plan = PolicyPlan(self._snapshot, self._judge.gate.blocks, OPERATOR, per_namespace=per_namespace)
+        for judged in self._judged:
             plan.add(judged)
-    return plan.policies()
+        return plan.policies()

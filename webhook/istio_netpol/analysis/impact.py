@@ -22,7 +22,7 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.workloads import Namespace, Workload
-from istio_netpol.remedies.pod_selector import newly_isolated
+from istio_netpol.remedies.ahead import ahead, isolates_open_pods
 from istio_netpol.trust.authority import authority_of
 from istio_netpol.trust.host_policy import HostGate
 
@@ -32,12 +32,14 @@ class Impact:
     """The findings that a change brings, sorted, and the policies that may be written to mend them.
 
     A finding without a remedy is one that whoever makes the change can't mend. `isolating` says that the
-    policies must not be stored before the change: pods are isolated only by it, or it would undo them.
+    policies must not be stored before the change: pods are isolated only by it, or it would undo them. Then
+    `ahead` has those that may be, in the order to store them.
     """
 
     findings: tuple[Finding, ...] = ()
     policies: tuple[NetworkPolicy, ...] = ()
     isolating: bool = False
+    ahead: tuple[NetworkPolicy, ...] = ()
 
 
 def review_change(
@@ -67,16 +69,12 @@ def review_change(
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
     policies = review.writer.policies()
     keys = {each.ref.key for each in changed}
-    isolating = any(policy.ref.key in keys or _isolates(policy, before) for policy in policies)
-    return Impact(tuple(findings), policies, isolating)
-
-
-def _isolates(policy: NetworkPolicy, table: FlowTable) -> bool:
-    """Whether a policy would isolate pods as they are today."""
-    return any(
-        newly_isolated(policy.pod_selector, policy.namespace, direction, table.snapshot)
-        for direction in policy.policy_types
+    others = [policy for policy in policies if policy.ref.key not in keys]
+    isolating = len(others) < len(policies) or any(
+        isolates_open_pods(policy, before.snapshot) for policy in others
     )
+    first = ahead(others, before.snapshot).policies if isolating else ()
+    return Impact(tuple(findings), policies, isolating, first)
 
 
 class _Review:

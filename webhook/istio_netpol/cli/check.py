@@ -54,6 +54,7 @@ def check(
     """
     from istio_netpol.analysis.check import check as check_snapshot
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
+    from istio_netpol.analysis.deny_all import with_remedies_ahead
     from istio_netpol.cli.inputs import read_input
     from istio_netpol.cli.options import kustomize_from_environment, read_settings
     from istio_netpol.cli.resolving import resolver
@@ -66,6 +67,8 @@ def check(
     given = read_input(paths, kustomize_from_environment(), context, settings)
     snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
     report = check_snapshot(snapshot, settings, resolver(offline, settings), given.skipped)
+    if assume_deny_all:
+        report = with_remedies_ahead(report, given.there or given.snapshot, settings)
     if format_name == "text":
         write([text(report, palette())])
     else:

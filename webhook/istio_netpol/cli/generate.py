@@ -20,6 +20,7 @@ from istio_netpol.cli.options import (
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
     from istio_netpol.model.policies import NetworkPolicy
+    from istio_netpol.remedies.ahead import Ahead
     from istio_netpol.state.snapshot import Snapshot
 
 
@@ -82,7 +83,7 @@ def generate(
     """
     from istio_netpol.analysis.check import check
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.analysis.generate import generate as generate_policies
+    from istio_netpol.analysis.generate import generate_ahead
     from istio_netpol.cli.inputs import read_input
     from istio_netpol.cli.options import kustomize_from_environment, read_settings
     from istio_netpol.cli.resolving import resolver
@@ -90,11 +91,12 @@ def generate(
     from istio_netpol.manifests.encode import to_yaml
 
     settings = read_settings(config, addresses)
-    snapshot = read_input(paths, kustomize_from_environment(), context, settings).snapshot
-    if assume_deny_all:
-        snapshot = with_deny_all(snapshot)
+    given = read_input(paths, kustomize_from_environment(), context, settings)
+    snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+    today = given.there or (given.snapshot if assume_deny_all else snapshot)
     names = resolver(offline, settings)
-    policies = generate_policies(snapshot, settings, names, per_namespace=not tight)
+    missing = generate_ahead(snapshot, today, settings, names, per_namespace=not tight)
+    policies = missing.policies
     refused: list[str] = []
     if folder is not None:
         refused = _write_files(policies, folder, snapshot)
@@ -102,6 +104,8 @@ def generate(
         write([to_yaml(policies)])
     else:
         tell("no policy is missing")
+    for sentence in _order(missing):
+        tell(sentence)
     for sentence in _left_over(check(snapshot.with_changes(put=policies), settings, names)):
         tell(f"not covered: {sentence}")
     if refused:
@@ -120,6 +124,22 @@ def _write_files(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snap
     for file in left_behind(policies, folder, snapshot):
         tell(f"not needed any more: {file}, written by an earlier run; delete it")
     return refused
+
+
+def _order(missing: Ahead) -> Iterator[str]:
+    """How to apply policies for pods that nothing isolates yet."""
+    if not missing.isolating:
+        return
+    yield (
+        "apply these policies before the deny-all, which comes last: each allows at once all that its pods "
+        "need; whatever else they do is cut from then on"
+    )
+    if missing.last:
+        names = ", ".join(policy.key for policy in missing.last)
+        yield (
+            "keep the order: these select pods that have a policy of their own, and come after all others, "
+            f"in this order: {names}"
+        )
 
 
 def _left_over(report: Report) -> Iterator[str]:

@@ -27,10 +27,12 @@ DEFAULT_NAMESPACE = "default"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What was read. `skipped` counts the objects of kinds that no rule looks at, by apiVersion and kind."""
+    """What was read. `skipped` counts the objects of kinds that no rule looks at, by apiVersion and kind;
+    `there` is what the cluster has without the paths, where one was named."""
 
     snapshot: Snapshot
     skipped: Mapping[KindName, int]
+    there: Snapshot | None = None
 
 
 def read_input(
@@ -47,7 +49,8 @@ def read_input(
         there = Snapshot.of([])
     with _no_collection():
         loaded = _loaded(_documents(paths, kustomize))
-        return Input(there.with_changes(loaded.objects), loaded.skipped)
+        whole = there.with_changes(loaded.objects)
+        return Input(whole, loaded.skipped, there if context else None)
 
 
 def read_objects(paths: Sequence[str], kustomize: Kustomize) -> tuple[Any, ...]:

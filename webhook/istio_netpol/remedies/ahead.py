@@ -1,0 +1,123 @@
+"""Policies that are applied before the change that makes them needed, such as a deny-all.
+
+The first policy that selects pods isolates them from all that it does not allow. Applied one by one, the
+policies of several flows would therefore each cut the others, for as long as the rest is missing. So what
+isolates pods allows at once all that they need, and a policy that selects pods which have one of their own
+comes after that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort
+from istio_netpol.remedies.combine import joined
+from istio_netpol.remedies.pod_selector import newly_isolated
+from istio_netpol.state.snapshot import Snapshot
+
+_Pods = tuple[str, Selector, frozenset[Direction]]
+"""Namespace and selector, and the directions in which a policy isolates them."""
+
+_Side = tuple[Direction, tuple[str, str, str, str]]
+"""A direction, and the key of a workload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """`policies` in an order in which none cuts what another allows: those of `last` come after all others.
+    `isolating` are the keys of those that isolate pods which are open today."""
+
+    policies: tuple[NetworkPolicy, ...] = ()
+    last: tuple[NetworkPolicy, ...] = ()
+    isolating: frozenset[str] = frozenset()
+
+
+def ahead(
+    policies: Iterable[NetworkPolicy], today: Snapshot, tight: Iterable[NetworkPolicy] | None = None
+) -> Ahead:
+    """What to apply to the cluster of `today` before pods are isolated that are open there.
+
+    `policies` are generated ones, each for one direction, that open all that is needed once their pods are
+    isolated. Where some of them are for all pods of a namespace, `tight` opens the same without such.
+    """
+    found = list(policies)
+    opened = {pods for pods in map(_pods, found) if _isolates(pods, today)}
+    wide = joined(each for each in found if each.pod_selector.is_everything and _pods(each) in opened)
+    own = [
+        each
+        for each in (found if tight is None else tight)
+        if not each.pod_selector.is_everything and _isolates(_pods(each), today)
+    ]
+    narrow = [each for each in joined(own) if not any(_covers(policy, each) for policy in wide)]
+    isolating = [*narrow, *wide]
+    last = _last(isolating, today)
+    late = {each.key for each in last}
+    others = [each for each in found if _pods(each) not in opened]
+    first = [each for each in [*others, *isolating] if each.key not in late]
+    first.sort(key=lambda policy: (policy.namespace, policy.name))
+    return Ahead((*first, *last), last, frozenset(each.key for each in isolating))
+
+
+def isolates_open_pods(policy: NetworkPolicy, today: Snapshot) -> bool:
+    """Whether a policy would isolate pods that are open today."""
+    return _isolates(_pods(policy), today)
+
+
+def _pods(policy: NetworkPolicy) -> _Pods:
+    return (policy.namespace, policy.pod_selector, policy.policy_types)
+
+
+def _isolates(pods: _Pods, today: Snapshot) -> bool:
+    namespace, selector, directions = pods
+    return any(newly_isolated(selector, namespace, direction, today) for direction in directions)
+
+
+def _covers(wide: NetworkPolicy, narrow: NetworkPolicy) -> bool:
+    """Whether a policy for all pods of the namespace opens all that one for some of them does."""
+    if (wide.namespace, wide.policy_types) != (narrow.namespace, narrow.policy_types):
+        return False
+    return set(_opened(narrow)) <= set(_opened(wide))
+
+
+def _opened(policy: NetworkPolicy) -> Iterator[tuple[PolicyPeer | None, PolicyPort]]:
+    """Each peer with each of its ports; the peer None is everybody."""
+    for rule in (*policy.ingress, *policy.egress):
+        for peer in rule.peers or (None,):
+            for port in rule.ports:
+                yield peer, port
+
+
+def _last(policies: Sequence[NetworkPolicy], today: Snapshot) -> tuple[NetworkPolicy, ...]:
+    """Those that isolate pods for which another one is meant, the widest at the end.
+
+    A generated selector names one workload's pods by labels, so it also selects those that have more labels;
+    the policy of these selects fewer workloads.
+    """
+    widths = {policy.key: _width(policy, today) for policy in policies}
+    narrowest: dict[_Side, float] = {}
+    for policy in policies:
+        for side in _open_sides(policy, today):
+            narrowest[side] = min(widths[policy.key], narrowest.get(side, widths[policy.key]))
+    found = [
+        policy
+        for policy in policies
+        if any(narrowest[side] < widths[policy.key] for side in _open_sides(policy, today))
+    ]
+    return tuple(sorted(found, key=lambda policy: (widths[policy.key], policy.namespace, policy.name)))
+
+
+def _width(policy: NetworkPolicy, today: Snapshot) -> float:
+    """How many workloads it selects; one for all pods is wider than any that names some."""
+    if policy.pod_selector.is_everything:
+        return inf
+    return len(today.select(policy.namespace, policy.pod_selector))
+
+
+def _open_sides(policy: NetworkPolicy, today: Snapshot) -> Iterator[_Side]:
+    """The workloads that it isolates though nothing does so today, each with the direction."""
+    for direction in policy.policy_types:
+        for workload in newly_isolated(policy.pod_selector, policy.namespace, direction, today):
+            yield direction, workload.ref.key
