@@ -109,6 +109,12 @@ def test_unknown_provider_is_told_once() -> None:
     ]
 
 
+def test_a_provider_that_cannot_be_read_is_told_of_the_mesh_config_alone() -> None:
+    """Whoever mends it mends every policy that names it."""
+    config = mesh_config(unread_providers=("gone",))
+    assert findings(RULE, policy(provider="gone"), config, *OPA[1:], *SHOP) == []
+
+
 def test_absent_mesh_config_is_told() -> None:
     """Without the mesh config nobody knows the provider."""
     assert findings(RULE, policy(), *SHOP) == [

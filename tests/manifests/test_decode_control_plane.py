@@ -108,3 +108,110 @@ def test_tags_are_read(labels: dict[str, str], expected: list[tuple[str, str]]) 
     assert problems == []
     assert all(isinstance(each, RevisionTag) and each.ref.namespace == "" for each in values)
     assert [(each.tag, each.revision) for each in values] == expected
+
+
+PROVIDER = "extensionProviders: [{{name: authz, {kind}: {{service: authz.guard, port: {port}}}}}]"
+
+
+@pytest.mark.parametrize(
+    ("written", "port"),
+    [
+        ("9000", 9000),
+        ('"9000"', 9000),
+        ("9000.0", 9000),
+        ('"9000.0"', 9000),
+        ("9e3", 9000),
+        ('"9.0e+3"', 9000),
+        ('"65535"', 65535),
+    ],
+)
+def test_numbers_are_read_as_protobuf_writes_them(written: str, port: int) -> None:
+    """Istio's own page on external authorization has the port in quotes."""
+    (found,), problems = config_map("istio", mesh=PROVIDER.format(kind="envoyExtAuthzGrpc", port=written))
+    assert [each.port for each in found.extension_providers] == [port]
+    assert (found.unread, problems) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("written", "cause"),
+    [
+        ('"9000 "', '"9000 " is no number'),
+        ('""', '"" is no number'),
+        ('"+9000"', '"+9000" is no number'),
+        ('"09000"', '"09000" is no number'),
+        ('"0x10"', '"0x10" is no number'),
+        ("http", '"http" is no number'),
+        ("true", "true is no number"),
+        ("[9000]", "[9000] is no number"),
+        ("9000.5", "9000.5 is no whole number"),
+        ('"1e-400"', '"1e-400" is no whole number'),
+        ("-1", "-1 is not from 0 to 4294967295"),
+        ('"4294967296"', '"4294967296" is not from 0 to 4294967295'),
+        ('"1e999999"', '"1e999999" is not from 0 to 4294967295'),
+        ("70000", "70000 is no port number"),
+        ("0", "is no port number"),
+        ("null", "is no port number"),
+    ],
+)
+def test_an_unreadable_provider_is_told_once_and_spares_the_rest(written: str, cause: str) -> None:
+    """No command stops for it, and no other provider is lost."""
+    text = PROVIDER.format(kind="envoyExtAuthzGrpc", port=written)
+    text = text.replace("[{", "[{name: spans, zipkin: {service: zipkin.guard, port: 9411}}, {")
+    (found,), problems = config_map("istio", mesh=text)
+    assert [each.name for each in found.extension_providers] == ["spans"]
+    assert (found.unread_providers, problems) == (("authz",), [])
+    (part,) = found.unread
+    assert part.field == "data.mesh.extensionProviders[1].envoyExtAuthzGrpc.port"
+    assert part.sentence.startswith(f"{cause}, so nothing is judged that names extension provider authz")
+
+
+@pytest.mark.parametrize(
+    "provider",
+    ["zipkin: collector", "zipkin: {service: 9411, port: 1}", "zipkin: {service: [], port: 1}"],
+)
+def test_a_provider_of_another_shape_is_told_once(provider: str) -> None:
+    """Whatever stands there."""
+    (found,), problems = config_map("istio", mesh=f"extensionProviders: [{{name: spans, {provider}}}]")
+    assert (len(found.unread), found.extension_providers, problems) == (1, (), [])
+
+
+def test_fields_have_two_names() -> None:
+    """That of the proto file and the one in camel case, which counts where both are written."""
+    snake = """
+root_namespace: mesh
+trust_domain: old
+trustDomain: example
+enable_tracing: true
+default_config: {discovery_address: "istiod.mesh:15012", tracing: {open_census_agent: {address: "oc:55678"}}}
+default_providers: {access_logging: [otel]}
+extension_providers: [{name: otel, envoy_otel_als: {service: otel.mesh, port: "4317", http: null}}]
+a_field_of_tomorrow: {x: 1}
+"""
+    (found,), problems = config_map("istio", mesh=snake)
+    assert (found.root_namespace, found.trust_domain, found.enable_tracing) == ("mesh", "example", True)
+    assert (found.discovery_address, found.tracing_address) == ("istiod.mesh:15012", "oc:55678")
+    assert found.default_log_providers == ("otel",)
+    assert [(each.kind, each.port) for each in found.extension_providers] == [("envoyOtelAls", 4317)]
+    assert (found.unread, problems) == ((), [])
+
+
+def test_what_is_no_part_of_a_provider_is_told_too() -> None:
+    """It counts as absent, and everything else is read."""
+    (found,), problems = config_map("istio", mesh="enableTracing: 'yes'\ntrustDomain: example")
+    assert (found.trust_domain, found.enable_tracing, problems) == ("example", False, [])
+    (part,) = found.unread
+    assert (part.field, part.sentence) == (
+        "data.mesh.enableTracing",
+        '"yes" is a string, not true or false, so it counts as absent',
+    )
+
+
+def test_unreadable_values_of_an_injector_spare_its_config() -> None:
+    """As those of the mesh config do."""
+    values = json.dumps({"global": {"caAddress": 5}, "sidecarInjectorWebhook": []})
+    (found,), problems = config_map("istio-sidecar-injector", config=CONFIG, values=values)
+    assert (found.injects, found.ca_address, problems) == (False, "", [])
+    assert [part.field for part in found.unread] == [
+        "data.values.sidecarInjectorWebhook",
+        "data.values.global.caAddress",
+    ]

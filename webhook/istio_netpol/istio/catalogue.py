@@ -35,6 +35,7 @@ from istio_netpol.model.failures import Failure, Undecoded
 from istio_netpol.model.findings import Finding, beyond_limit, more_findings, not_judged
 from istio_netpol.model.flows import AddressPeer, RequiredFlow
 from istio_netpol.model.limits import NOT_CONTAINED, TooMuchError
+from istio_netpol.model.mesh import InjectorConfig, MeshConfig
 
 CATALOGUE: tuple[Rule, ...] = (
     proxy_to_istiod.RULE,
@@ -79,7 +80,13 @@ def outcomes_of(subject: Any, view: MeshView) -> tuple[Outcome, ...]:
     if isinstance(subject, Undecoded):
         return (not_judged(subject.ref, subject.failure),)
     rules = _RULES_OF.get(type(subject), ())
-    return tuple(outcome for rule in rules for outcome in _contained(rule, subject, view))
+    found = tuple(outcome for rule in rules for outcome in _contained(rule, subject, view))
+    return (*_unread_parts(subject), *found) if isinstance(subject, MeshConfig | InjectorConfig) else found
+
+
+def _unread_parts(config: MeshConfig | InjectorConfig) -> tuple[Finding, ...]:
+    """What is told of the parts of a configuration that can't be read: they may name a destination."""
+    return tuple(unknown(config.ref, part.field, part.sentence) for part in config.unread)
 
 
 def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:

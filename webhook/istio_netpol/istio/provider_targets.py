@@ -20,8 +20,12 @@ def find_provider(view: MeshView, client: Workload, name: str) -> ExtensionProvi
 
 
 def missing_provider(view: MeshView, client: Workload, name: str) -> str:
-    """A sentence on a provider that `find_provider` did not find."""
-    if view.mesh_config(view.injection(client).revision) is None:
+    """A sentence on a provider that `find_provider` did not find; empty where it can't be read, which is told
+    of the mesh config."""
+    config = view.mesh_config(view.injection(client).revision)
+    if config is not None and name in config.unread_providers:
+        return ""
+    if config is None:
         return (
             "the input holds no mesh config (ConfigMap istio), so nobody can tell where extension provider "
             f"{name} is; add it"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode_api_extensions import decode_webhooks
-from istio_netpol.manifests.decode_core import port_number
 from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
+from istio_netpol.manifests.protobuf_fields import ProtobufFields
 from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.api_calls import ApiExtension
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import ExtensionProvider, InjectorConfig, MeshConfig, RevisionTag
+from istio_netpol.model.mesh import ExtensionProvider, InjectorConfig, MeshConfig, RevisionTag, UnreadPart
 from istio_netpol.model.references import ObjectRef
 
 INJECTOR = "istio-sidecar-injector"
@@ -32,13 +34,13 @@ def decode_config_map(fields: Fields, ref: ObjectRef) -> Iterator[MeshConfig | I
             revision = labels.get(REVISION_LABEL, ref.name.removeprefix(name).lstrip("-"))
             revision = "" if revision == "default" else revision
             if key == "mesh":
-                yield _mesh_config(content, ref, revision)
+                yield _mesh_config(data, content, ref, revision)
             else:
-                yield _injector(content, _yaml(data, "values"), ref, revision)
+                yield from _injector(data, content, ref, revision)
             return
 
 
-def _yaml(data: Fields, key: str) -> Fields | None:
+def _yaml(data: Fields, key: str) -> Mapping[str, Any] | None:
     """The mapping that a key's text spells in YAML or JSON; None, and a problem, where it spells none."""
     content, problems = read_text(data.text(key))
     for cause in problems:
@@ -48,20 +50,30 @@ def _yaml(data: Fields, key: str) -> Fields | None:
     if content is not None and not isinstance(content, dict):
         data.problem(data.at(key), content, "is no mapping")
         return None
-    return data.nested(content or {}, data.at(key))
+    return content or {}
 
 
-def _injector(config: Fields, values: Fields | None, ref: ObjectRef, revision: str) -> InjectorConfig:
+def _injector(
+    data: Fields, content: Mapping[str, Any], ref: ObjectRef, revision: str
+) -> Iterator[InjectorConfig]:
     """Written by `istiod-injector-configmap.yaml` of the istiod chart, Istio 1.28."""
-    chosen = values.mapping("sidecarInjectorWebhook") if values else config.nested({}, "")
-    return InjectorConfig(
+    chart = _yaml(data, "values")
+    if chart is None:
+        return
+    problems: list[Problem] = []
+    config = data.apart(Fields, content, data.at("config"), problems)
+    values = data.apart(Fields, chart, data.at("values"), problems)
+    yield InjectorConfig(
         ref=ref,
         revision=revision,
         injects=config.text("policy", "enabled") == "enabled",
         never=_selectors(config, "neverInjectSelector"),
         always=_selectors(config, "alwaysInjectSelector"),
-        enable_namespaces_by_default=chosen.flag("enableNamespacesByDefault"),
-        ca_address=values.mapping("global").text("caAddress") if values else "",
+        enable_namespaces_by_default=values.mapping("sidecarInjectorWebhook").flag(
+            "enableNamespacesByDefault"
+        ),
+        ca_address=values.mapping("global").text("caAddress"),
+        unread=_unread(problems),
     )
 
 
@@ -81,7 +93,11 @@ def decode_mutating_webhook(fields: Fields, ref: ObjectRef) -> Iterator[Revision
     yield from decode_webhooks(fields, ref)
 
 
-def _mesh_config(mesh: Fields, ref: ObjectRef, revision: str) -> MeshConfig:
+def _mesh_config(data: Fields, content: Mapping[str, Any], ref: ObjectRef, revision: str) -> MeshConfig:
+    """Read as istiod reads it (`ApplyMeshConfig` in `pkg/config/mesh/mesh.go`, Istio 1.31)."""
+    problems: list[Problem] = []
+    mesh = data.apart(ProtobufFields, content, data.at("mesh"), problems)
+    providers, unread = _providers(mesh)
     proxy = mesh.mapping("defaultConfig")
     tracing = proxy.mapping("tracing")
     backends = ("zipkin", "lightstep", "datadog", "openCensusAgent")
@@ -96,17 +112,47 @@ def _mesh_config(mesh: Fields, ref: ObjectRef, revision: str) -> MeshConfig:
         enable_tracing=mesh.flag("enableTracing"),
         tracing_address=next(filter(None, addresses), ""),
         default_tracing_providers=mesh.mapping("defaultProviders").texts("tracing"),
-        extension_providers=tuple(_providers(mesh)),
+        extension_providers=providers,
         default_log_providers=mesh.mapping("defaultProviders").texts("accessLogging"),
+        unread=(*_unread(problems), *unread.values()),
+        unread_providers=tuple(unread),
     )
 
 
-def _providers(mesh: Fields) -> Iterator[ExtensionProvider]:
+def _providers(mesh: ProtobufFields) -> tuple[tuple[ExtensionProvider, ...], dict[str, UnreadPart]]:
+    """The providers that open connections, and by name those that can't be read, each told of once."""
+    found: list[ExtensionProvider] = []
+    unread: dict[str, UnreadPart] = {}
     for entry in mesh.mappings("extensionProviders"):
-        for kind in entry.content:
-            if kind != "name" and isinstance(entry.content[kind], dict):
-                provider = entry.mapping(kind)
-                if provider.text("service"):
-                    yield ExtensionProvider(
-                        entry.text("name"), kind, provider.text("service"), port_number(provider, "port")
-                    )
+        problems: list[Problem] = []
+        own = entry.apart(ProtobufFields, entry.content, entry.path, problems)
+        name = own.text("name")
+        found_here = list(_provider(own, name))
+        if problems:
+            unread[name] = _part(problems[0], f"so nothing is judged that names extension provider {name}")
+        else:
+            found += found_here
+    return tuple(found), unread
+
+
+def _provider(entry: ProtobufFields, name: str) -> Iterator[ExtensionProvider]:
+    """The one kind of provider that an entry is; those without a Service open no connection."""
+    for kind in [kind for kind in entry.content if kind != "name"]:
+        provider = entry.mapping(kind)
+        service = provider.text("service")
+        if service:
+            port = provider.integer("port")
+            if not 1 <= port <= 65535:
+                provider.problem(provider.at("port"), port or None, "is no port number", "use 1 to 65535")
+            yield ExtensionProvider(name, kind, service, port)
+
+
+def _unread(problems: list[Problem]) -> tuple[UnreadPart, ...]:
+    return tuple(_part(problem, "so it counts as absent") for problem in dict.fromkeys(problems))
+
+
+def _part(problem: Problem, consequence: str) -> UnreadPart:
+    """What is told of one mistake in a configuration, of which the rest is read."""
+    said = f"{problem.value} {problem.cause}" if problem.value else problem.cause
+    remedy = f"; {problem.remedy}" if problem.remedy else ""
+    return UnreadPart(problem.field or "", f"{said}, {consequence}{remedy}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from istio_netpol.errors import Problem
 from istio_netpol.printable import without_secrets
+
+F = TypeVar("F", bound="Fields")
 
 
 class Fields:
@@ -90,28 +92,32 @@ class Fields:
         self.problem(self.at(name), value, f"is {_kind(value)}, not a number or a name")
         return None
 
-    def mapping(self, name: str) -> Fields:
+    def mapping(self, name: str) -> Self:
         """The mapping of that name; an empty one where it is absent."""
         value = self.content.get(name)
         if value is not None and not isinstance(value, dict):
             self.problem(self.at(name), value, f"is {_kind(value)}, not a mapping")
             value = None
-        return Fields(value or {}, self.at(name), self._origin, self._problems)
+        return type(self)(value or {}, self.at(name), self._origin, self._problems)
 
     def nested(self, content: Mapping[str, Any], path: str) -> Fields:
         """A mapping that was found inside a field, such as YAML in a string."""
         return Fields(content, path, self._origin, self._problems)
 
-    def optional(self, name: str) -> Fields | None:
+    def apart(self, type_: type[F], content: Mapping[str, Any], path: str, problems: list[Problem]) -> F:
+        """The same, read in a way of its own, with its problems apart from the object's."""
+        return type_(content, path, self._origin, problems)
+
+    def optional(self, name: str) -> Self | None:
         """The mapping of that name, or None where it is absent: for fields whose presence means something."""
         return self.mapping(name) if self.has(name) else None
 
-    def mappings(self, name: str) -> Iterator[Fields]:
+    def mappings(self, name: str) -> Iterator[Self]:
         """The mappings of a list; anything else in it is a problem."""
         for index, value in enumerate(self._list(name)):
             path = f"{self.at(name)}[{index}]"
             if isinstance(value, dict):
-                yield Fields(value, path, self._origin, self._problems)
+                yield type(self)(value, path, self._origin, self._problems)
             else:
                 self.problem(path, value, f"is {_kind(value)}, not a mapping")
 

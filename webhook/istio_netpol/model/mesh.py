@@ -231,6 +231,15 @@ class Telemetry:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadPart:
+    """A field of a configuration that can't be read, by its path, and what is wrong with it: the rest
+    holds."""
+
+    field: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExtensionProvider:
     """A mesh config extension provider that opens a connection: `kind` is envoyExtAuthzGrpc,
     opentelemetry, zipkin …"""
@@ -246,7 +255,8 @@ class MeshConfig:
     """What flows depend on in the `mesh` key of the ConfigMap `istio` (or `istio-<revision>`).
 
     `tracing_address` is `defaultConfig.tracing.<backend>.address`; `discovery_address` is
-    `defaultConfig.discoveryAddress`.
+    `defaultConfig.discoveryAddress`. `unread_providers` are the names of extension providers that can't be
+    read.
     """
 
     ref: ObjectRef
@@ -260,6 +270,8 @@ class MeshConfig:
     extension_providers: tuple[ExtensionProvider, ...] = ()
     trust_domain_aliases: tuple[str, ...] = ()
     default_log_providers: tuple[str, ...] = ()
+    unread: tuple[UnreadPart, ...] = ()
+    unread_providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -278,6 +290,7 @@ class InjectorConfig:
     always: tuple[Selector, ...] = ()
     enable_namespaces_by_default: bool = False
     ca_address: str = ""
+    unread: tuple[UnreadPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

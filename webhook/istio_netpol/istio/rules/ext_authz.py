@@ -30,7 +30,8 @@ def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:
     for client in enforcing_proxies(view, policy):
         provider = find_provider(view, client, policy.provider)
         if provider is None:
-            problems[missing_provider(view, client, policy.provider)] = None
+            if sentence := missing_provider(view, client, policy.provider):
+                problems[sentence] = None
             continue
         found = tuple(provider_backends(view, client, provider))
         if not found:

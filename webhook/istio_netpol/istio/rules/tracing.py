@@ -91,7 +91,7 @@ def _collector(client: Workload, view: MeshView) -> tuple[Backend, ...] | str:
 def _of_provider(client: Workload, name: str, view: MeshView) -> tuple[Backend, ...] | str:
     provider = find_provider(view, client, name)
     if provider is None:
-        return missing_provider(view, client, name)
+        return missing_provider(view, client, name) or ()
     found = tuple(provider_backends(view, client, provider))
     return found or f"nothing answers for provider {name} at {provider.service} port {provider.port}"
 
