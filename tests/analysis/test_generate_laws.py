@@ -72,7 +72,7 @@ class World:
     def __init__(self, objects: list[Any], per_namespace: bool) -> None:
         self.objects = objects
         self.per_namespace = per_namespace
-        self.policies = generate(Snapshot.of(objects), SETTINGS, Answers(), per_namespace)
+        self.policies = generate(Snapshot.of(objects), SETTINGS, Answers(), per_namespace, proposals=True)
         self.before = NaiveCluster(objects)
         self.after = self.without(())
 
@@ -279,7 +279,7 @@ def test_names_differ_exactly_where_contents_differ(world: World) -> None:
 def test_generate_is_idempotent(world: World) -> None:
     """After applying what it printed, there is nothing to print."""
     applied = Snapshot.of([*world.objects, *world.policies])
-    assert generate(applied, SETTINGS, Answers(), world.per_namespace) == ()
+    assert generate(applied, SETTINGS, Answers(), world.per_namespace, proposals=True) == ()
 
 
 @given(worlds, st.randoms(use_true_random=False))
@@ -287,7 +287,7 @@ def test_the_order_of_input_is_irrelevant_to_the_output(world: World, random: An
     """The same objects in another order give the same bytes."""
     shuffled = list(world.objects)
     random.shuffle(shuffled)
-    again = generate(Snapshot.of(shuffled), SETTINGS, Answers(), world.per_namespace)
+    again = generate(Snapshot.of(shuffled), SETTINGS, Answers(), world.per_namespace, proposals=True)
     assert to_yaml(again) == to_yaml(world.policies)
 
 

@@ -70,10 +70,19 @@ def test_offline_asks_nobody(run: Run) -> None:
 
 
 def test_assumptions_do_not_disturb_machine_formats(run: Run) -> None:
-    """They go to standard error there."""
-    result = run("check", "manifests", "--offline", "-f", "json")
+    """They go to standard error there; JSON has a place for them."""
+    result = run("check", "manifests", "--offline", "-f", "github")
     assert "assumed: the input holds no istiod" in result.stderr
-    assert "assumed" not in result.stdout
+    assert "the input holds no istiod" not in result.stdout
+
+
+def test_json_says_what_was_assumed_and_why(run: Run) -> None:
+    """Each stand-in, and what the input lacks."""
+    document = json.loads(run("check", "manifests", "--offline", "-f", "json").stdout)
+    told = {each["why"]: each["what"] for each in document["assumed"]}
+    assert told["the input holds no istiod"] == (
+        "istiod in namespace istio-system with labels app=istiod, istio=pilot, which nothing isolates"
+    )
 
 
 def test_junit_is_xml(run: Run) -> None:

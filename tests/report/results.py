@@ -6,6 +6,7 @@ from ipaddress import ip_network
 
 from istio_netpol.analysis.results import Connection, Difference, Explanation, NotRead, Report, Step, Summary
 from istio_netpol.model.addresses import AddressSet, IpBlock
+from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import ALL_CONNECTIONS, ConnectionSet, Protocol
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
@@ -155,9 +156,8 @@ FINDINGS = tuple(
     )
 )
 NOT_READ = (NotRead("cilium.io/v2", "CiliumNetworkPolicy", 1), NotRead("v1", "Secret", 1))
-REPORT = Report(
-    FINDINGS, Summary(34, 120, 3, 1), ("istiod is not in the input: a stand-in is used",), NOT_READ
-)
+ASSUMED = Assumption("the input holds no istiod", "istiod in namespace istio-system")
+REPORT = Report(FINDINGS, Summary(34, 120, 3, 1), (ASSUMED,), NOT_READ)
 NOTHING = Report((), Summary(1, 3))
 
 DB = ConnectionSet.of(Protocol.TCP, 5432)

@@ -33,9 +33,9 @@ def entries(*findings: Finding) -> list[dict[str, Any]]:
 
 
 def test_the_document_has_these_keys() -> None:
-    """Version, kind, findings, the four figures and what was not read, nothing else."""
+    """Version, kind, findings, the four figures, what was not read and what was assumed, nothing else."""
     document = json.loads(json_report(REPORT))
-    assert list(document) == ["apiVersion", "kind", "findings", "summary", "notRead"]
+    assert list(document) == ["apiVersion", "kind", "findings", "summary", "notRead", "assumed"]
     assert (document["apiVersion"], document["kind"]) == ("istio-netpol.io/v1", "Report")
     assert document["summary"] == {"objects": 34, "flows": 120, "denied": 3, "unknown": 1}
     assert document["notRead"] == [

@@ -11,14 +11,13 @@ from istio_netpol.analysis.narrowing import Uses, broad_findings
 from istio_netpol.analysis.results import Report
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.gateways import is_egress_gateway
-from istio_netpol.istio.view.stand_ins import ASSUMED
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import Gateway, GatewayServer
 from istio_netpol.model.policies import Direction, NetworkPolicy
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ASSUMED, ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from istio_netpol.analysis import wording
+from istio_netpol.analysis.assumed import undeclared_namespaces
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.results import NotRead, Report, Summary
@@ -35,19 +37,22 @@ class FindingsWriter:
     """Collects the trouble of one analysis and words it as findings.
 
     Remedies are worked out together, so that the policies of the findings are the same that `generate`
-    prints. `authority` says in whose name policies may be written.
+    prints. `authority` says in whose name policies may be written, `proposals` whether also for what is
+    denied by assumption only.
     """
 
-    def __init__(self, judge: FlowJudge, authority: Authority) -> None:
+    def __init__(self, judge: FlowJudge, authority: Authority, *, proposals: bool = False) -> None:
         self._judge = judge
+        self._proposals = proposals
         self._plan = PolicyPlan(judge.snapshot, judge.gate.blocks, authority, known=judge.known)
         self._denied: list[DeniedFlow] = []
+        self._assumed: list[DeniedFlow] = []
         self._others: list[Finding] = []
         self.unknown = 0
 
     @property
     def denied(self) -> int:
-        """How many flows are denied so far."""
+        """How many flows are denied so far, whatever is assumed."""
         return len(self._denied)
 
     def take(self, flow: RequiredFlow) -> None:
@@ -70,7 +75,9 @@ class FindingsWriter:
             self._others.append(_host_finding(outcome))
             # The flow of the trouble names no address, so that no policy can be written for it.
             outcome = Judged(outcome.flow, self._judge.verdict(outcome.flow))
-        if not outcome.verdict.allowed:
+        if self._judge.is_assumed(outcome):
+            self._assumed.append(self._plan.take(outcome) if self._proposals else self._plan.refuse(outcome))
+        elif not outcome.verdict.allowed:
             # A refused address may stand in the flow itself: nothing is drafted that would open it.
             self._denied.append(self._plan.refuse(outcome) if refused else self._plan.take(outcome))
         elif outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block:
@@ -82,9 +89,15 @@ class FindingsWriter:
 
     def findings(self) -> list[Finding]:
         """All of it, in no order."""
-        return self._others + [
-            _told(self._plan.completed(denied), self._has_substitute(denied)) for denied in self._denied
+        denied = [
+            _told(
+                self._plan.completed(each),
+                partial(_denied_finding, has_substitute=self._has_substitute(each)),
+            )
+            for each in self._denied
         ]
+        assumed = [_told(self._plan.completed(each), _assumed_finding) for each in self._assumed]
+        return [*self._others, *denied, *assumed]
 
     def _has_substitute(self, denied: DeniedFlow) -> bool:
         """Whether the same is open over UDP: clients ask DNS by TCP only for what a datagram does not hold.
@@ -96,17 +109,29 @@ class FindingsWriter:
 
 
 def check(
-    snapshot: Snapshot, settings: Settings, resolver: Resolver, skipped: Mapping[tuple[str, str], int] = {}
+    snapshot: Snapshot,
+    settings: Settings,
+    resolver: Resolver,
+    skipped: Mapping[tuple[str, str], int] = {},
+    *,
+    proposals: bool = False,
 ) -> Report:
     """Judges every required flow. `skipped` are the numbers of objects that no decoder knows, by apiVersion
-    and kind; they are only reported."""
+    and kind; they are only reported. `proposals` says whether what is denied by assumption only gets a remedy
+    too."""
     table = FlowTable.of(snapshot, settings)
-    return check_table(table, judge_of(table, resolver), skipped)
+    return check_table(table, judge_of(table, resolver), skipped, proposals=proposals)
 
 
-def check_table(table: FlowTable, judge: FlowJudge, skipped: Mapping[tuple[str, str], int] = {}) -> Report:
+def check_table(
+    table: FlowTable,
+    judge: FlowJudge,
+    skipped: Mapping[tuple[str, str], int] = {},
+    *,
+    proposals: bool = False,
+) -> Report:
     """The same for flows that are worked out already."""
-    writer = FindingsWriter(judge, OPERATOR)
+    writer = FindingsWriter(judge, OPERATOR, proposals=proposals)
     flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
     for flow in flows:
         writer.take(flow)
@@ -119,7 +144,8 @@ def check_table(table: FlowTable, judge: FlowJudge, skipped: Mapping[tuple[str, 
         key=lambda finding: finding.sort_key,
     )
     summary = Summary(table.stored.object_count, len(flows), writer.denied, unknown)
-    return Report(tuple(findings), summary, table.assumptions, not_read(skipped))
+    assumptions = sorted([*table.assumptions, *undeclared_namespaces(table.stored)])
+    return Report(tuple(findings), summary, tuple(assumptions), not_read(skipped))
 
 
 def not_read(skipped: Mapping[tuple[str, str], int]) -> tuple[NotRead, ...]:
@@ -138,10 +164,10 @@ def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:
     return HostGate(resolver, table.host_limits)
 
 
-def _told(denied: DeniedFlow, has_substitute: bool) -> Finding:
+def _told(denied: DeniedFlow, finding_of: Callable[[DeniedFlow], Finding]) -> Finding:
     """The finding of a denied flow. An error in its policies is contained to it."""
     try:
-        return _denied_finding(denied, has_substitute)
+        return finding_of(denied)
     except NOT_CONTAINED:
         raise
     except Exception as error:
@@ -162,6 +188,15 @@ def _denied_finding(denied: DeniedFlow, has_substitute: bool) -> Finding:
         severity = Severity.WARNING
     message += wording.unmendable(denied.unmendable)
     return Finding(rule, severity, flow.object, message, flow, judged.verdict, denied.remedies, flow.field)
+
+
+def _assumed_finding(denied: DeniedFlow) -> Finding:
+    """The warning of a flow that is denied by assumption; a remedy is a proposal, and there if asked for."""
+    judged, flow = denied.judged, denied.judged.flow
+    message = wording.only_assumed(judged)
+    return Finding(
+        flow.kind, Severity.WARNING, flow.object, message, flow, judged.verdict, denied.remedies, flow.field
+    )
 
 
 def _host_finding(trouble: HostTrouble) -> Finding:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from istio_netpol.analysis.results import Report
 from istio_netpol.istio.view.injected_pods import as_injected
+from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.labels import EVERYTHING
@@ -20,10 +21,11 @@ from istio_netpol.remedies.combine import joined
 from istio_netpol.state.snapshot import Snapshot
 
 ASSUMED_NAME = "assumed-deny-all"
-_ASSUMED = (
-    f"a NetworkPolicy {ASSUMED_NAME} in each namespace that does not deny all traffic by default, as "
-    "--assume-deny-all asks; before a real one, apply what is missing in the order in which "
-    "`istio-netpol generate --assume-deny-all` prints them"
+_ASSUMED = Assumption(
+    "--assume-deny-all was given",
+    f"a NetworkPolicy {ASSUMED_NAME} in each namespace that does not deny all traffic by default; "
+    "before a real one, apply what is missing in the order in which "
+    "`istio-netpol generate --assume-deny-all` prints them",
 )
 
 

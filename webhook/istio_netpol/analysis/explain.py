@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+from istio_netpol.analysis.assumed import is_assumed, opened, stand_ins_of
 from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.results import Explanation, Step
@@ -14,6 +16,7 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.istio.view.stand_ins import StandIn
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
@@ -46,14 +49,13 @@ def explain(
     `port` is the pods' port, its name, or a Service's port where the destination is a Service. Raises
     InputError for peers and ports that the input does not have, and for hosts that do not resolve.
     """
-    snapshot = as_injected(snapshot, settings.mesh)
+    peers = _Peers(snapshot, settings)
+    snapshot = peers.snapshot
     table = FlowTable(snapshot, snapshot, MeshView(snapshot, settings), {})
     steps: list[Step] = []
-    client = _peer(source, snapshot, steps)
+    client = peers.find(source, steps)
     gate = gate_of(table, resolver)
-    called, service = _Destination(destination, port, protocol, client, snapshot, table.view, gate).find(
-        steps
-    )
+    called, service = _Destination(destination, port, protocol, client, peers, table.view, gate).find(steps)
     if isinstance(client, AddressPeer) and isinstance(called.peer, AddressPeer):
         raise InputError(
             [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
@@ -86,7 +88,36 @@ def _judged(snapshot: Snapshot, leg: Leg, protocol: Protocol) -> tuple[str, Judg
         leg.port,
         "it was asked for",
     )
-    return leg.remark, Judged(flow, judge(snapshot, source, destination, protocol, leg.port))
+    verdict = judge(snapshot, source, destination, protocol, leg.port)
+    return leg.remark, Judged(flow, opened(verdict, source, destination))
+
+
+@dataclass(frozen=True)
+class _Peers:
+    """The workloads of an input, with what is assumed for what it lacks."""
+
+    stored: Snapshot
+    settings: Settings
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The input, with what injection adds to it."""
+        return as_injected(self.stored, self.settings.mesh)
+
+    @cached_property
+    def stand_ins(self) -> tuple[StandIn, ...]:
+        """Worked out where somebody asks for one: it takes all that the input needs."""
+        return stand_ins_of(self.stored, self.settings)
+
+    def find(self, text: str, steps: list[Step]) -> Peer:
+        """The peer that a person typed; `steps` tell what it is where the text does not."""
+        peer = find_peer(text, self.snapshot, lambda: (each.workload for each in self.stand_ins))
+        if isinstance(peer, PodsPeer) and parse_address(text) is not None:
+            steps.append(Step(f"{text} is a pod of {peer}"))
+        if is_assumed(peer):
+            told = (each.assumption for each in self.stand_ins if PodsPeer(each.workload) == peer)
+            steps += [Step(str(assumption)) for assumption in told]
+        return peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +128,13 @@ class _Destination:
     port: int | str
     protocol: Protocol
     client: Peer
-    snapshot: Snapshot
+    peers: _Peers
     view: MeshView
     gate: HostGate
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.peers.snapshot
 
     def find(self, steps: list[Step]) -> tuple[Backend, Service | None]:
         """The pods or addresses that are called with their own port, and the Service that leads there if one
@@ -113,7 +148,7 @@ class _Destination:
                 return Backend(self._addresses(host, steps), self.protocol, number), None
             service = resolved
         if service is None:
-            peer = _peer(self.text, self.snapshot, steps)
+            peer = self.peers.find(self.text, steps)
             return Backend(peer, self.protocol, _number(peer, self.port, self.protocol)), None
         backend = self._backend(service, steps)
         if isinstance(backend.peer, HostPeer):
@@ -160,13 +195,6 @@ class _Destination:
         return peer
 
 
-def _peer(text: str, snapshot: Snapshot, steps: list[Step]) -> Peer:
-    peer = find_peer(text, snapshot)
-    if isinstance(peer, PodsPeer) and parse_address(text) is not None:
-        steps.append(Step(f"{text} is a pod of {peer}"))
-    return peer
-
-
 def _number(peer: Peer, port: int | str, protocol: Protocol) -> int:
     if isinstance(port, int):
         return port
@@ -186,6 +214,8 @@ def _side_steps(judged: Judged, direction: Direction) -> Iterator[Step]:
     word = direction.lower()
     if not isinstance(subject, PodsPeer):
         yield Step(f"{word} of {subject}: outside the cluster, no policy governs it", True)
+    elif is_assumed(subject):
+        yield Step(f"{word} of {subject}: which policies select it is not known, so it counts as open", True)
     elif subject.workload.host_network:
         yield Step(f"{word} of {subject}: it runs in the host's network, which no policy governs", True)
     elif not side.isolated_by:
@@ -231,11 +261,9 @@ def _kind(client: Peer, server: Peer) -> FlowKind:
 
 
 def _object(client: Peer, server: Peer) -> ObjectRef:
-    """The object in whose name the remedy is written: the client's where it is a workload."""
-    for peer in (client, server):
-        if isinstance(peer, PodsPeer):
-            return peer.workload.ref
-    raise AssertionError("one side is a workload")
+    """The object in whose name the remedy is written: the client's where it is a workload that is there."""
+    refs = [peer.workload.ref for peer in (client, server) if isinstance(peer, PodsPeer)]
+    return next((ref for ref in refs if not ref.is_assumed), refs[0])
 
 
 def _problem(cause: str, remedy: str) -> Problem:

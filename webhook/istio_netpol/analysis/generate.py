@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.judge import HostTrouble
 from istio_netpol.flows.table import FlowTable
@@ -11,7 +9,6 @@ from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.ahead import Ahead, ahead
 from istio_netpol.remedies.plan import PolicyPlan
 from istio_netpol.state.snapshot import Snapshot
@@ -19,24 +16,35 @@ from istio_netpol.trust.authority import OPERATOR
 
 
 def generate(
-    snapshot: Snapshot, settings: Settings, resolver: Resolver, per_namespace: bool = False
+    snapshot: Snapshot,
+    settings: Settings,
+    resolver: Resolver,
+    per_namespace: bool = False,
+    *,
+    proposals: bool = False,
 ) -> tuple[NetworkPolicy, ...]:
     """The policies that open every denied flow which has the consent of both sides, sorted by namespace
     and name.
 
     Each selects only pods that are isolated already, so applying them never denies a connection.
     `per_namespace` writes one policy for all pods of a namespace where every pod may need the flow (istiod,
-    DNS) and all are isolated.
+    DNS) and all are isolated. `proposals` also opens what is denied by assumption only.
     """
-    return _Missing(snapshot, settings, resolver).policies(per_namespace)
+    return _Missing(snapshot, settings, resolver, proposals).policies(per_namespace)
 
 
 def generate_ahead(
-    snapshot: Snapshot, today: Snapshot, settings: Settings, resolver: Resolver, per_namespace: bool = False
+    snapshot: Snapshot,
+    today: Snapshot,
+    settings: Settings,
+    resolver: Resolver,
+    per_namespace: bool = False,
+    *,
+    proposals: bool = False,
 ) -> Ahead:
     """The same for a state that is not there yet, to be applied to the one of `today`: what isolates pods
     that are open there allows at once all that they need."""
-    missing = _Missing(snapshot, settings, resolver)
+    missing = _Missing(snapshot, settings, resolver, proposals)
     tight = missing.policies(per_namespace=False) if per_namespace else None
     return ahead(missing.policies(per_namespace), as_injected(today, settings.mesh), tight)
 
@@ -44,13 +52,14 @@ def generate_ahead(
 class _Missing:
     """The denied flows of a snapshot, and the policies that open them."""
 
-    def __init__(self, snapshot: Snapshot, settings: Settings, resolver: Resolver) -> None:
+    def __init__(self, snapshot: Snapshot, settings: Settings, resolver: Resolver, proposals: bool) -> None:
         table = FlowTable.of(snapshot, settings)
         self._snapshot = table.snapshot
         self._judge = judge_of(table, resolver)
         flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
         outcomes = map(self._judge.resolved, flows)
-        self._judged: Sequence[Judged] = [each for each in outcomes if not isinstance(each, HostTrouble)]
+        judged = [each for each in outcomes if not isinstance(each, HostTrouble)]
+        self._judged = [each for each in judged if proposals or not self._judge.is_assumed(each)]
 
     def policies(self, per_namespace: bool) -> tuple[NetworkPolicy, ...]:
         plan = PolicyPlan(self._snapshot, self._judge.gate.blocks, OPERATOR, per_namespace=per_namespace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from istio_netpol.analysis.assumed import opened, rests_on_assumption
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import namespaces_of
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -11,7 +12,7 @@ from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NOT_CONTAINED
-from istio_netpol.model.verdicts import OPEN, Judged, Verdict
+from istio_netpol.model.verdicts import Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.state.snapshot import Snapshot
@@ -70,10 +71,11 @@ class FlowJudge:
 
     def _judged(self, flow: RequiredFlow) -> Verdict:
         verdict = judge(self.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
-        return Verdict(
-            egress=OPEN if self._is_stand_in(flow.source) else verdict.egress,
-            ingress=OPEN if self._is_stand_in(flow.destination) else verdict.ingress,
-        )
+        return opened(verdict, flow.source, flow.destination)
+
+    def is_assumed(self, judged: Judged) -> bool:
+        """Whether a denial rests on where pods are assumed to be that the input lacks."""
+        return rests_on_assumption(judged, self.snapshot)
 
     def resolved(self, flow: RequiredFlow) -> Judged | HostTrouble:
         """The verdict on a flow, after its host was resolved if policies make that necessary. An error in
@@ -122,9 +124,6 @@ class FlowJudge:
             limit = self.gate.of_host_network if is_trusted else self.gate.literal
             return limit(written, addresses, home)
         return None
-
-    def _is_stand_in(self, peer: object) -> bool:
-        return isinstance(peer, PodsPeer) and self.view.is_stand_in(peer.workload)
 
 
 def _in_short(peer: AddressPeer) -> str:

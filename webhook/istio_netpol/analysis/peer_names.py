@@ -3,6 +3,7 @@ address."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 from istio_netpol.errors import InputError, Problem
@@ -41,7 +42,7 @@ def find_service(text: str, port: int | str, protocol: Protocol, snapshot: Snaps
     service = snapshot.find(Service, namespace, named) if kind.lower() in ("", "service") else None
     if service is None or kind:
         return service
-    workloads = _named(namespace, "", name, snapshot)
+    workloads = _among(snapshot.workloads(namespace), "", name)
     if not workloads:
         return service
     offers = any(port in (each.port, each.name) and each.protocol is protocol for each in service.ports)
@@ -53,8 +54,9 @@ def find_service(text: str, port: int | str, protocol: Protocol, snapshot: Snaps
     return service if offers and not declared else None
 
 
-def find_peer(text: str, snapshot: Snapshot) -> Peer:
-    """The peer that the text names. Raises InputError where there is none, or more than one."""
+def find_peer(text: str, snapshot: Snapshot, assumed: Callable[[], Iterable[Workload]]) -> Peer:
+    """The peer that the text names, one of those that are `assumed` where the input has none. Raises
+    InputError where there is none, or more than one."""
     address = parse_address(text)
     if address is not None:
         pods = next((each for each in snapshot.every_workload() if address in each.addresses), None)
@@ -65,7 +67,11 @@ def find_peer(text: str, snapshot: Snapshot) -> Peer:
     if len(parts) not in (2, 3) or not all(parts):
         raise _error(text, "is no peer", SHAPES)
     namespace, kind, name = parts[0], parts[1] if len(parts) == 3 else "", parts[-1]
-    found = _named(namespace, kind, name, snapshot) or _by_pod(namespace, kind, name, snapshot)
+    found = (
+        _among(snapshot.workloads(namespace), kind, name)
+        or _by_pod(namespace, kind, name, snapshot)
+        or _among((each for each in assumed() if each.namespace == namespace), kind, name)
+    )
     if not found:
         raise _error(text, "names no workload of the input", _suggestion(namespace, name, snapshot))
     if len(found) > 1:
@@ -80,10 +86,10 @@ def is_range(text: str) -> bool:
     return bool(slash) and length.isdecimal() and parse_address(address) is not None
 
 
-def _named(namespace: str, kind: str, name: str, snapshot: Snapshot) -> list[Workload]:
+def _among(workloads: Iterable[Workload], kind: str, name: str) -> list[Workload]:
     return [
         each
-        for each in snapshot.workloads(namespace)
+        for each in workloads
         if each.name == name and (not kind or each.ref.kind.lower() == kind.lower())
     ]
 

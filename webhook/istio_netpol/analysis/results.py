@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import NetworkPolicy
@@ -31,12 +32,11 @@ class NotRead:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings of a check, sorted, what it assumed (sentences for people: stand-ins, unknown API
-    server …), and what it did not read, sorted."""
+    """The findings of a check, sorted, what it assumed, and what it did not read, both sorted too."""
 
     findings: tuple[Finding, ...]
     summary: Summary
-    assumptions: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
     not_read: tuple[NotRead, ...] = ()
 
 

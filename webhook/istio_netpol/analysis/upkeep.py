@@ -61,6 +61,7 @@ class _Ledger:
 
     def __init__(self, table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], bool]) -> None:
         self._snapshot = table.snapshot
+        self._judge = judge
         names = table.snapshot.namespace_names
         willing = Authority(frozenset(name for name in names if is_augmented(name)))
         self._needed, self._wanted = (
@@ -85,7 +86,8 @@ class _Ledger:
         for opening in openings_of(judged):
             self.note(opening.subject.ref)
         self._needed.add(judged)
-        self._wanted.add(judged)
+        if not self._judge.is_assumed(judged):
+            self._wanted.add(judged)
 
     def closed(self) -> Upkeep:
         """All of it. Nothing is asked for where a namespace is being deleted."""

@@ -37,6 +37,18 @@ DNS_BY_UDP = "; UDP is open, so only answers that are too long for a datagram ar
 """Added to a denial of DNS over TCP alone."""
 
 
+def only_assumed(judged: Judged) -> str:
+    """A denial that rests on where pods are assumed to be."""
+    flow, sides = judged.flow, map(judged.verdict.side, Direction)
+    names = sorted({policy.key for side in sides if not side.allowed for policy in side.isolated_by})
+    policies = f"NetworkPolic{'y' if len(names) == 1 else 'ies'} {', '.join(names)}"
+    return (
+        f"{flow.object}: look at {_connection(flow)}: {policies} would deny it, but the assumed pods stand "
+        "in for some that the input does not hold, which may be others or elsewhere; add them to the input, "
+        f"or describe them in the settings (mesh, dns). It is needed because {flow.reason}"
+    )
+
+
 def relies_on_ip_block(judged: Judged) -> str:
     """An allowed flow that only an ipBlock allows."""
     rules = [

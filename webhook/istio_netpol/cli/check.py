@@ -13,6 +13,7 @@ from istio_netpol.cli.options import (
     config_option,
     format_option,
     input_options,
+    proposals_option,
     resolution_options,
 )
 
@@ -32,6 +33,7 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
 @input_options()
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
+@proposals_option()
 @resolution_options()
 @config_option()
 @click.pass_context
@@ -42,6 +44,7 @@ def check(
     context: str,
     format_name: str,
     assume_deny_all: bool,
+    proposals: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
     config: str | None,
@@ -66,7 +69,9 @@ def check(
     settings = read_settings(config, addresses)
     given = read_input(paths, kustomize_from_environment(), context, settings)
     snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-    report = check_snapshot(snapshot, settings, resolver(offline, settings), given.skipped)
+    report = check_snapshot(
+        snapshot, settings, resolver(offline, settings), given.skipped, proposals=proposals
+    )
     if assume_deny_all:
         report = with_remedies_ahead(report, given.there or given.snapshot, settings)
     if format_name == "text":

@@ -14,6 +14,7 @@ from istio_netpol.cli.options import (
     assume_deny_all_option,
     config_option,
     input_options,
+    proposals_option,
     resolution_options,
 )
 
@@ -59,6 +60,7 @@ class OutputFolder(click.Path):
     help="A policy for each workload (the default), or one for all pods of a namespace for istiod and DNS.",
 )
 @assume_deny_all_option()
+@proposals_option()
 @resolution_options()
 @config_option()
 @click.pass_context
@@ -70,6 +72,7 @@ def generate(
     folder: Path | None,
     tight: bool,
     assume_deny_all: bool,
+    proposals: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
     config: str | None,
@@ -95,7 +98,7 @@ def generate(
     snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
     today = given.there or (given.snapshot if assume_deny_all else snapshot)
     names = resolver(offline, settings)
-    missing = generate_ahead(snapshot, today, settings, names, per_namespace=not tight)
+    missing = generate_ahead(snapshot, today, settings, names, per_namespace=not tight, proposals=proposals)
     policies = missing.policies
     refused: list[str] = []
     if folder is not None:
@@ -144,9 +147,11 @@ def _order(missing: Ahead) -> Iterator[str]:
 
 def _left_over(report: Report) -> Iterator[str]:
     """What is denied, or could not be judged, with the generated policies in place."""
+    from istio_netpol.analysis.assumed import is_assumed_denial
     from istio_netpol.model.findings import Issue, Severity
 
     open_questions = (Issue.JWKS_UNRESOLVABLE, Issue.UNKNOWN_DESTINATION, Issue.CONSENT_MISSING)
     for finding in report.findings:
-        if finding.severity is Severity.ERROR or finding.rule in open_questions:
+        is_open = finding.rule in open_questions or is_assumed_denial(finding)
+        if finding.severity is Severity.ERROR or is_open:
             yield finding.message

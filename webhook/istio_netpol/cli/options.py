@@ -133,6 +133,15 @@ def assume_deny_all_option() -> Decorator:
     )
 
 
+def proposals_option() -> Decorator:
+    """`--proposals`."""
+    return click.option(
+        "--proposals",
+        is_flag=True,
+        help="Also write policies for pods that are not in the input, where they are assumed to run.",
+    )
+
+
 def format_option(names: Sequence[str]) -> Decorator:
     """`-f`, with the names of the formats that a command has; the first is the default."""
     return click.option(

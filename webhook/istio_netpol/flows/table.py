@@ -17,6 +17,7 @@ from istio_netpol.istio.catalogue import outcomes_of
 from istio_netpol.istio.view.injected_pods import as_injected, with_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import assumptions_in
+from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
@@ -196,8 +197,8 @@ class FlowTable:
         return self
 
     @property
-    def assumptions(self) -> tuple[str, ...]:
-        """Which stand-ins the needs rest on, a sentence each, sorted."""
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What the needs rest on that the input does not say, sorted."""
         return assumptions_in(self.answers)
 
     @property

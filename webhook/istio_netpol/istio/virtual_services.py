@@ -125,10 +125,10 @@ def _unknown_gateway(service: VirtualService, name: str) -> Finding:
 
 def _assumed_pods(name: str, home: str, view: MeshView) -> tuple[Workload, ...]:
     """The stand-in, where the input holds nothing of the Gateway's namespace: it is an app alone."""
-    namespace = name.partition("/")[0]
+    namespace, _, bare = name.partition("/")
     if namespace == home or view.has_namespace(namespace):
         return ()
-    assumed = view.assumed_ingress_gateway()
+    assumed = view.assumed_gateway(namespace, bare)
     return (assumed,) if assumed else ()
 
 

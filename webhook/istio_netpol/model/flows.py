@@ -8,7 +8,7 @@ from enum import StrEnum
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.policies import Direction
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ASSUMED, ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
@@ -43,7 +43,8 @@ class PodsPeer:
         return self.workload.peer_name
 
     def __str__(self) -> str:
-        return f"{self.workload.ref}"
+        ref = self.workload.ref
+        return f"{ref} {ASSUMED}" if ref.is_assumed else f"{ref}"
 
 
 @dataclass(frozen=True, slots=True)

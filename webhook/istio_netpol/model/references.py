@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+ASSUMED = "(assumed)"
+"""The file of what was read nowhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectRef:
@@ -29,6 +32,11 @@ class ObjectRef:
     def key(self) -> tuple[str, str, str, str]:
         """Identity across versions of the API: group, kind, namespace, name."""
         return (self.group, self.kind, self.namespace, self.name)
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether the object was read nowhere: it stands in for one that the input lacks."""
+        return self.file == ASSUMED
 
     def __str__(self) -> str:
         place = f"{self.namespace}/{self.name}" if self.namespace else self.name

@@ -32,6 +32,10 @@ class MeshSettings:
     )
     """Labels of the stand-in ingress gateway pods (`istio-ingress` chart)."""
 
+    gateway_namespace: str = ""
+    """Where the ingress gateways run whose pods are not in the input. Empty: those with the labels above in
+    the root namespace, others in the namespace of their Gateway."""
+
     discovery_port: int = 15012
     """xDS and CA over mutual TLS."""
 

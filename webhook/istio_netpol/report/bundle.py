@@ -68,7 +68,7 @@ def _lines(proof: BundleReport, palette: Palette) -> Iterator[str]:
     yield ""
     if proof.report.assumptions:
         yield palette.paint("Assumed:", palette.heading)
-        yield from (f"  - {visible(assumption)}" for assumption in proof.report.assumptions)
+        yield from (f"  - {visible(str(assumption))}" for assumption in proof.report.assumptions)
         yield ""
     yield closing_line(proof.report, palette)
 

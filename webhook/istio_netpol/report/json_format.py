@@ -26,6 +26,7 @@ def json_report(report: Report) -> str:
             "findings": finding_documents(report.findings),
             "summary": summary_document(report.summary),
             "notRead": not_read_documents(report.not_read),
+            "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
         }
     )
 

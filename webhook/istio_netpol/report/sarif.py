@@ -25,7 +25,7 @@ def sarif(report: Report) -> str:
     """One run with a result a finding, and the rules that occur in it."""
     rules = sorted({finding.rule for finding in report.findings})
     index = {rule: position for position, rule in enumerate(rules)}
-    notes = [{"level": "note", "message": {"text": each}} for each in report.assumptions]
+    notes = [{"level": "note", "message": {"text": str(each)}} for each in report.assumptions]
     driver = {
         "name": "istio-netpol",
         "semanticVersion": __version__,

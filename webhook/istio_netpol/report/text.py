@@ -34,7 +34,7 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
     yield from _policies(distinct_policies(report.findings), palette)
     if report.assumptions:
         yield palette.paint("Assumed:", palette.heading)
-        yield from (f"  - {visible(assumption)}" for assumption in report.assumptions)
+        yield from (f"  - {visible(str(assumption))}" for assumption in report.assumptions)
         yield ""
     if report.not_read:
         yield f"{palette.paint('Not read:', palette.heading)} {visible(kinds_not_read(report.not_read))}"

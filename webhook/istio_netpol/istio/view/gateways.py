@@ -27,6 +27,10 @@ OLDER_GATEWAY_NAME_LABEL = "istio.io/gateway-name"
 
 _GATEWAY_TEMPLATES = frozenset({"gateway", "grpc-gateway"})
 
+SERVED_BY_THE_STANDARD_GATEWAY = frozenset({("kyma-system", "kyma-gateway")})
+"""Gateways that everybody refers to, and whose pods run elsewhere: Kyma's default one selects those of
+istio-system (kyma-project/api-gateway, `internal/reconciliations/gateway/kyma_gateway.yaml`)."""
+
 _Pair = tuple[str, str]
 
 
@@ -115,7 +119,7 @@ class Gateways:
         else:
             found = tuple(each for each in self.real() if scope in (None, each.namespace))
         believed = self._believed(found, gateway.ref.namespace)
-        return believed or (() if found else self._assumed(gateway.selector))
+        return believed or (() if found else self._assumed(gateway))
 
     def _believed(self, pods: Iterable[Workload], home: str) -> tuple[Workload, ...]:
         """Those of the pods that run a gateway proxy in the Gateway's own namespace, or where only
@@ -141,16 +145,27 @@ class Gateways:
 
     def assumed_ingress(self) -> Workload | None:
         """The stand-in for an ingress gateway, unless the input holds a gateway."""
-        return None if self.any_real() else self._stand_ins.gateway().workload
+        return None if self.any_real() else self._stand_ins.standard_gateway().workload
 
-    def _assumed(self, selector: Labels) -> tuple[Workload, ...]:
+    def assumed_for(self, namespace: str, name: str) -> Workload | None:
+        """The stand-in for the pods of a Gateway that the input lacks, with the standard chart's labels in
+        the Gateway's own namespace; unless the input holds a gateway."""
+        if (namespace, name) in SERVED_BY_THE_STANDARD_GATEWAY:
+            return self.assumed_ingress()
         if self.any_real():
+            return None
+        return self._stand_ins.gateway(self._settings.mesh.gateway_labels, namespace).workload
+
+    def _assumed(self, gateway: Gateway) -> tuple[Workload, ...]:
+        """The stand-in for the pods that a Gateway selects: the standard chart's, wherever the Gateway is, or
+        some beside the Gateway. An egress gateway is none of the parts that every mesh has."""
+        if self.any_real() or labels_egress(gateway.selector):
             return ()
-        if selector.items() <= self._settings.mesh.gateway_labels.items():
-            return (self._stand_ins.gateway().workload,)
+        if gateway.selector.items() <= self._settings.mesh.gateway_labels.items():
+            return (self._stand_ins.standard_gateway().workload,)
         if self._control_plane.real_istiods():
             return ()
-        return (self._stand_ins.gateway(selector).workload,)
+        return (self._stand_ins.gateway(gateway.selector, gateway.ref.namespace).workload,)
 
     def of_kubernetes(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
         """The pods behind the Services that a Gateway's addresses name, else those that istiod deploys for
@@ -219,8 +234,13 @@ def is_injected_gateway(workload: Workload) -> bool:
 
 
 def is_egress_gateway(workload: Workload) -> bool:
-    """Whether gateway pods serve the mesh's way out, by the labels of the `istio-egress` chart."""
-    return "egress" in workload.labels.get("istio", "") or "egress" in workload.labels.get("app", "")
+    """Whether gateway pods serve the mesh's way out."""
+    return labels_egress(workload.labels)
+
+
+def labels_egress(labels: Labels) -> bool:
+    """Whether labels are those of the `istio-egress` chart."""
+    return "egress" in labels.get("istio", "") or "egress" in labels.get("app", "")
 
 
 def _first_pair(gateway: Gateway) -> list[_Pair]:

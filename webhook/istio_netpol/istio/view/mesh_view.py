@@ -14,6 +14,7 @@ from istio_netpol.istio.view.injection import Injection, injection_of, is_captur
 from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIns, assumptions_in
+from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Selector
@@ -242,11 +243,11 @@ class MeshView:
 
     def is_stand_in(self, workload: Workload) -> bool:
         """Whether a workload is assumed, not read. No policy applies to it."""
-        return workload in self._stand_ins
+        return workload.ref.is_assumed
 
     @property
-    def assumptions(self) -> tuple[str, ...]:
-        """Which stand-ins were taken so far, a sentence each, sorted."""
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What was assumed so far, sorted."""
         return assumptions_in(self._reader.found)
 
     # Gateways
@@ -265,8 +266,12 @@ class MeshView:
         return self._gateways.yet_to_come(gateway)
 
     def assumed_ingress_gateway(self) -> Workload | None:
-        """The stand-in for an ingress gateway, unless the input holds a gateway."""
+        """The stand-in for the mesh's ingress gateway, unless the input holds a gateway."""
         return self._gateways.assumed_ingress()
+
+    def assumed_gateway(self, namespace: str, name: str) -> Workload | None:
+        """The stand-in for the pods of a Gateway that is not in the input, unless that holds a gateway."""
+        return self._gateways.assumed_for(namespace, name)
 
     def find_kubernetes_gateway(self, namespace: str, name: str) -> KubernetesGateway | None:
         self.spend(1)

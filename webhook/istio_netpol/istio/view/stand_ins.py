@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ASSUMED, ObjectRef
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import ContainerPort, Workload
 from istio_netpol.state.reader import Answers, Reader, question
 
-ASSUMED = "(assumed)"
-"""The file of what was read nowhere."""
-
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """A workload that is assumed, and the sentence that says so."""
+    """A workload that is assumed, and what is to be said of that."""
 
     workload: Workload
-    sentence: str
+    assumption: Assumption
 
 
 class StandIns:
@@ -31,10 +29,6 @@ class StandIns:
         self.reader = reader
         self._settings = settings
         reader.take(self)
-
-    def __contains__(self, workload: Workload) -> bool:
-        """Whether a workload is one: by where it was read."""
-        return workload.ref.file == ASSUMED
 
     @question
     def istiod(self, not_counted: tuple[str, ...] = ()) -> StandIn:
@@ -52,15 +46,20 @@ class StandIns:
         )
         return _stand_in(self._workload("istiod", mesh.istiod_labels, ports), "istiod", remark)
 
-    def gateway(self, labels: Labels | None = None) -> StandIn:
-        """The ingress gateway of the standard chart; with `labels`, one that carries exactly these."""
-        chosen = self._settings.mesh.gateway_labels if labels is None else labels
-        return self._gateway(tuple(sorted(chosen.items())))
+    def standard_gateway(self) -> StandIn:
+        """The ingress gateway of the standard chart."""
+        return self.gateway(self._settings.mesh.gateway_labels, self._settings.mesh.root_namespace)
+
+    def gateway(self, labels: Labels, namespace: str) -> StandIn:
+        """An ingress gateway with these labels, in a namespace unless settings name another one."""
+        place = self._settings.mesh.gateway_namespace or namespace
+        return self._gateway(tuple(sorted(labels.items())), place)
 
     @question
-    def _gateway(self, labels: tuple[tuple[str, str], ...]) -> StandIn:
+    def _gateway(self, labels: tuple[tuple[str, str], ...], namespace: str) -> StandIn:
         ports = (ContainerPort(8080, "http2"), ContainerPort(8443, "https"))
-        return _stand_in(self._workload("istio-ingressgateway", dict(labels), ports), "an ingress gateway")
+        workload = self._workload("istio-ingressgateway", dict(labels), ports, namespace)
+        return _stand_in(workload, "an ingress gateway")
 
     @question
     def dns(self) -> StandIn:
@@ -73,21 +72,29 @@ class StandIns:
         ref = ObjectRef("apps/v1", "Deployment", dns.namespace, "coredns", ASSUMED)
         return _stand_in(Workload(ref=ref, labels=dns.labels, ports=ports), "cluster DNS")
 
-    def _workload(self, name: str, labels: Labels, ports: tuple[ContainerPort, ...]) -> Workload:
-        ref = ObjectRef("apps/v1", "Deployment", self._settings.mesh.root_namespace, name, ASSUMED)
+    def _workload(
+        self, name: str, labels: Labels, ports: tuple[ContainerPort, ...], namespace: str = ""
+    ) -> Workload:
+        place = namespace or self._settings.mesh.root_namespace
+        ref = ObjectRef("apps/v1", "Deployment", place, name, ASSUMED)
         return Workload(ref=ref, labels=labels, ports=ports, service_account=f"{name}-service-account")
 
 
 def _stand_in(workload: Workload, what: str, remark: str = "") -> StandIn:
     labels = ", ".join(f"{key}={value}" for key, value in sorted(workload.labels.items()))
-    sentence = (
-        f"the input holds no {what.removeprefix('an ')}: assumed {what} in namespace "
-        f"{workload.namespace} with labels {labels}, which nothing isolates{remark}"
-    )
-    return StandIn(workload, sentence)
+    assumed = f"{what} in namespace {workload.namespace} with labels {labels}, which nothing isolates{remark}"
+    return StandIn(workload, Assumption(f"the input holds no {what.removeprefix('an ')}", assumed))
 
 
-def assumptions_in(answers: Answers) -> tuple[str, ...]:
-    """The sentences of the stand-ins among the answers to questions, sorted."""
+def stand_ins_in(answers: Answers) -> tuple[StandIn, ...]:
+    """The stand-ins among the answers to questions, each once, sorted."""
     values = (answer.value for answer in answers.values())
-    return tuple(sorted({value.sentence for value in values if isinstance(value, StandIn)}))
+    found = {value.assumption: value for value in values if isinstance(value, StandIn)}
+    return tuple(found[assumption] for assumption in sorted(found))
+
+
+def assumptions_in(answers: Answers) -> tuple[Assumption, ...]:
+    """What the answers to questions assume, sorted."""
+    values = (answer.value for answer in answers.values())
+    alone = {value for value in values if isinstance(value, Assumption)}
+    return tuple(sorted(alone | {each.assumption for each in stand_ins_in(answers)}))

@@ -1,0 +1,99 @@
+"""Which denials rest on an assumption: the pods that the input lacks may be others, and elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from istio_netpol.flows.table import FlowTable
+from istio_netpol.istio.view.stand_ins import StandIn, stand_ins_in
+from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Operator, Selector
+from istio_netpol.model.policies import PolicyRule
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.verdicts import OPEN, Judged, Verdict
+from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.ports import admits_port
+from istio_netpol.state.snapshot import Snapshot
+
+
+def is_assumed_denial(finding: Finding) -> bool:
+    """Whether a finding tells of a connection of pods that are assumed, and is denied."""
+    if finding.flow is None or finding.verdict is None or finding.verdict.allowed:
+        return False
+    return is_assumed(finding.flow.source) or is_assumed(finding.flow.destination)
+
+
+def opened(verdict: Verdict, source: Peer, destination: Peer) -> Verdict:
+    """The verdict with the own sides of stand-ins open: nobody knows which policies select them."""
+    return Verdict(
+        egress=OPEN if is_assumed(source) else verdict.egress,
+        ingress=OPEN if is_assumed(destination) else verdict.ingress,
+    )
+
+
+def stand_ins_of(snapshot: Snapshot, settings: Settings) -> tuple[StandIn, ...]:
+    """What is assumed for what an input lacks: all that its objects need, and the parts of every mesh."""
+    table = FlowTable.of(snapshot, settings)
+    view = table.view
+    view.every_istiod(), view.dns_targets(), view.assumed_ingress_gateway()
+    return stand_ins_in({**table.answers, **view.reader.found})
+
+
+def rests_on_assumption(judged: Judged, snapshot: Snapshot) -> bool:
+    """Whether a denial would perhaps not be one, were the assumed pods where they really are.
+
+    Who calls from pods that the input lacks is not known. Whom the input lacks, but every proxy needs, is
+    called in vain wherever it is, if no rule lets the port through to pods that the input lacks.
+    """
+    flow = judged.flow
+    if judged.verdict.allowed:
+        return False
+    if is_assumed(flow.source):
+        return True
+    if not is_assumed(flow.destination):
+        return False
+    rules = (rule for policy in judged.verdict.egress.isolated_by for rule in policy.egress)
+    return any(
+        admits_port(rule.ports, _called(flow), flow.protocol, flow.port) and _means_unknown(rule, snapshot)
+        for rule in rules
+    )
+
+
+def undeclared_namespaces(snapshot: Snapshot) -> Iterator[Assumption]:
+    """The namespaces with pods whose labels the input does not say."""
+    for name in snapshot.namespace_names:
+        if not snapshot.namespace(name).declared and snapshot.workloads(name):
+            yield Assumption(
+                f"the input holds no Namespace {name}",
+                f"that it has no label but {NAMESPACE_NAME_LABEL}, which decides on injection and selectors",
+            )
+
+
+def is_assumed(peer: Peer) -> bool:
+    """Whether a peer is a stand-in."""
+    return isinstance(peer, PodsPeer) and peer.workload.ref.is_assumed
+
+
+def _called(flow: RequiredFlow) -> Workload | None:
+    return flow.destination.workload if isinstance(flow.destination, PodsPeer) else None
+
+
+def _means_unknown(rule: PolicyRule, snapshot: Snapshot) -> bool:
+    """Whether a peer of a rule may be pods of a namespace whose pods the input lacks. Those of the policy's
+    own namespace are there, and an ipBlock means no pods."""
+    return any(
+        peer.namespace_selector is not None and _may_match_unknown(peer.namespace_selector, snapshot)
+        for peer in rule.selectors
+    )
+
+
+def _may_match_unknown(selector: Selector, snapshot: Snapshot) -> bool:
+    wanted = [{value} for key, value in selector.match_labels if key == NAMESPACE_NAME_LABEL]
+    wanted += [
+        set(requirement.values)
+        for requirement in selector.match_expressions
+        if requirement.key == NAMESPACE_NAME_LABEL and requirement.operator is Operator.IN
+    ]
+    return all(any(not snapshot.workloads(name) for name in names) for names in wanted)

@@ -1,0 +1,16 @@
+"""What is taken for granted where the input does not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Assumption:
+    """`why` is what the input lacks, `what` is assumed for it; as text, one sentence."""
+
+    why: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.why}: assumed {self.what}"
