@@ -106,11 +106,11 @@ def test_a_folder_without_manifests_is_a_problem(run: Run, workspace: Path) -> N
     assert problems(run, "docs")[0] == "docs: no manifests found; looked for *.yaml, *.yml, *.json"
 
 
-def test_a_helm_chart_is_a_problem(run: Run, workspace: Path) -> None:
+def test_a_helm_chart_without_helm_is_a_problem(run: Run, workspace: Path) -> None:
     """Templates are no manifests; the message says how to get some."""
     (workspace / "chart").mkdir()
     (workspace / "chart/Chart.yaml").write_text("name: a\n")
-    assert problems(run, "chart")[0] == (
+    assert problems(run, "chart", PATH=str(workspace))[0] == (
         "chart: is a Helm chart, whose templates are no manifests yet; "
         "render it: helm template chart | istio-netpol … -"
     )
@@ -181,13 +181,20 @@ def test_what_follows_a_json_object_is_told(run: Run, workspace: Path) -> None:
     assert problems(run, "pod.json")[0] == "pod.json:1: is not valid JSON: what follows the object is none"
 
 
-def test_the_same_object_in_two_overlays_names_both(run: Run, workspace: Path) -> None:
-    """Without lines, which nobody could find in a build."""
-    (workspace / "overlays/test").mkdir()
-    for name in ("kustomization.yaml", "shop.yaml"):
-        (workspace / "overlays/test" / name).write_text((workspace / "overlays/prod" / name).read_text())
+def test_the_same_object_in_a_file_and_an_overlay_names_both(run: Run, workspace: Path) -> None:
+    """Without the line of the build, which nobody could find, where the two are not alike."""
+    (workspace / "shop.yaml").write_text(SHOP.replace("istio-injection: enabled", "other: label"))
     kustomize = str(program(workspace / "kustomize", KUSTOMIZE))
-    assert problems(run, "overlays", ISTIO_NETPOL_KUSTOMIZE=kustomize)[0] == (
-        "overlays/test/kustomization.yaml: Namespace shop: is the same object as the one at "
-        "overlays/prod/kustomization.yaml; keep one of them"
+    assert problems(run, "shop.yaml", "overlays", ISTIO_NETPOL_KUSTOMIZE=kustomize)[0] == (
+        "overlays/prod/kustomization.yaml: Namespace shop: is the same object as the one at shop.yaml:1; "
+        "keep one of them"
     )
+
+
+def test_the_same_object_twice_counts_once(run: Run, workspace: Path) -> None:
+    """Whoever applies it twice has it once."""
+    (workspace / "again.yaml").write_text(SHOP + DENY_ALL)
+    result = run("check", "manifests", "again.yaml", "--offline", "-f", "json")
+    report = json.loads(result.stdout)
+    assert report["summary"]["objects"] == 4
+    assert {tuple(finding["denied"]["egress"]) for finding in report["findings"]} == {("shop/default-deny",)}

@@ -102,7 +102,7 @@ def lay_out(folder: Path) -> None:
 
 
 def install(folder: Path) -> Path:
-    """A folder for PATH with istio-netpol, a kubectl and a git that print the shop, and a kustomize."""
+    """A folder for PATH: istio-netpol, a kubectl, a helm and a git that print the shop, and a kustomize."""
     items = list(yaml.safe_load_all(SHOP + DENY_ALL))
     dump = folder / "dump.json"
     dump.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
@@ -112,6 +112,7 @@ def install(folder: Path) -> Path:
         f"import sys\nprint(open({str(dump)!r}).read() if sys.argv[1] == 'get' else sys.stdin.read())\n",
     )
     program(folder / "kustomize", KUSTOMIZE)
+    program(folder / "helm", f"print({SHOP!r}.replace(', namespace: shop', ''))\n")
     program(folder / "git", f"print({SHOP!r})\n")
     return folder
 

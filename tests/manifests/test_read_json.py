@@ -72,9 +72,9 @@ def test_duplicate_keys_are_told() -> None:
         ),
         ('{"a":' * 5000, "shop.json:1: is not valid JSON: is nested deeper than 200 levels"),
         (
-            "[]",
-            "shop.json:1: the document is a list, not an object; "
-            "begin each document with apiVersion and kind",
+            '[{"apiVersion": "v1", "kind": "Pod"}]',
+            "shop.json:1: the document is a list of objects, which the API server does not take; write them "
+            "as documents, with --- between them, or as the items of a List",
         ),
     ],
 )

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.manifests.raw_objects import Document, OtherDocument
 from istio_netpol.manifests.read import RawObject, read_documents
 
 POD = "apiVersion: v1\nkind: Pod\n"
-BEGIN = "begin each document with apiVersion and kind"
+HELM = "this looks like a Helm template; render it first: helm template CHART | istio-netpol … -"
+ENVSUBST = "this looks like a variable for envsubst; fill it in first: envsubst < FILE | istio-netpol … -"
 
 
-def read(text: str | bytes, file: str = "shop.yaml") -> list[RawObject | Problem]:
+def read(text: str | bytes, file: str = "shop.yaml") -> list[Document]:
     data = text.encode() if isinstance(text, str) else text
     return list(read_documents(data, file))
 
@@ -111,8 +113,43 @@ def test_a_null_key_is_a_problem() -> None:
 def test_a_template_is_recognised_by_its_key() -> None:
     """Unrendered Helm templates parse as mappings of mappings; the message says what they are."""
     assert told(f"{POD}spec: {{{{ .Values.x }}}}\n") == [
-        "shop.yaml:3: Pod: spec: a key is not a text; quote it; if it is a {{ template }}, render that first"
+        "shop.yaml:3: Pod: spec: a key is not a text; quote it, unless it was written as {{ … }}: " + HELM
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("{{- if .Values.x }}\nkind: Pod\n{{- end }}\n", HELM),
+        ("kind: Pod\nspec:\n  {{- toYaml . | nindent 2 }}\n  a: b\n", HELM),
+        ("kind: Pod\nspec:\n  {{- range .Values.x }}\n- a\n  {{- end }}\n", HELM),
+        ("kind: Pod\nspec:\n${SPEC}\n", ENVSUBST),
+        ("kind: Pod\nspec: {a: ${A}, b: ${B: 1}\n", ENVSUBST),
+    ],
+)
+def test_placeholders_are_recognised_where_yaml_breaks(text: str, hint: str) -> None:
+    """Wherever the parser stumbles over them."""
+    (problem,) = told(text)
+    assert problem.endswith(f"; {hint}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "replicas: 2\nimage: {tag: '1'}\n",
+        "- op: remove\n  path: /spec/replicas\n",
+        "just words\n",
+        "a: !reference [b]\na: 1\n",
+        "items: [1, 2]\n",
+        "panels: []\ntitle: Dashboard\n",
+        "metadata: {}\n",
+    ],
+)
+def test_what_is_no_object_is_not_a_problem(text: str) -> None:
+    """Values, patches and dashboards lie beside manifests; they are told apart, with their line."""
+    found = read(f"{POD}---\n# a comment\n{text}---\n{POD}")
+    assert [type(item) for item in found] == [RawObject, OtherDocument, RawObject]
+    assert [getattr(item, "line", None) for item in found] == [1, 5, 6 + text.count("\n")]
 
 
 def test_merge_keys_fill_in_what_is_missing() -> None:
@@ -196,12 +233,9 @@ def test_a_duplicate_of_a_skipped_field_is_told() -> None:
         (b"a: 1\nb: \xff\n", "shop.yaml:2: byte 8 (0xff) is not UTF-8; save the file as UTF-8"),
         ("a: \0\n", "shop.yaml:1: byte 3 is the control character U+0000, which YAML forbids; remove it"),
         (
-            "- 1\n",
-            f"shop.yaml:1: the document is a list, not an object; {BEGIN}",
-        ),
-        (
-            "x\n",
-            f"shop.yaml:1: the document is a text, not an object; {BEGIN}",
+            "- {apiVersion: v1, kind: Pod}\n",
+            "shop.yaml:1: the document is a list of objects, which the API server does not take; write them "
+            "as documents, with --- between them, or as the items of a List",
         ),
         (
             f"{POD}x: !foo 1\n",
@@ -222,6 +256,17 @@ def test_a_duplicate_of_a_skipped_field_is_told() -> None:
 def test_unusable_text_is_told(text: str | bytes, message: str) -> None:
     """Each kind of unusable text has its place and its remedy."""
     assert told(text) == [message]
+
+
+@pytest.mark.parametrize("text", ["metadata: {name: a}\n", "metadata: {labels: {a: b}}\nspec: {}\n"])
+def test_an_object_that_lost_its_head_is_a_problem(text: str) -> None:
+    """Nothing but an object has such metadata."""
+    missing = [problem.removesuffix("; every Kubernetes object names its apiVersion and kind")
+               for problem in told(text)]  # fmt: skip
+    assert [problem.split(": ")[-2:] for problem in missing] == [
+        ["apiVersion", "is missing"],
+        ["kind", "is missing"],
+    ]
 
 
 def test_errors_of_all_documents_are_told() -> None:

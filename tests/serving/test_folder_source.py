@@ -116,8 +116,8 @@ def test_a_broken_file_keeps_the_last_good_state(source: FolderSource, folder: P
 
 
 def test_the_same_object_in_two_files(source: FolderSource, folder: Path) -> None:
-    """Nobody can say which of two files counts, so neither does."""
-    (folder / "b.yaml").write_text(namespace("a"))
+    """Where they differ nobody can say which of two files counts, so neither does."""
+    (folder / "b.yaml").write_text(namespace("a") + "  labels: {app: a}\n")
     assert settle(source)
     assert "is the same object as the one at" in problem(source)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, replace
 
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import ConnectionSet
@@ -32,12 +34,45 @@ class NotRead:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings of a check, sorted, what it assumed, and what it did not read, both sorted too."""
+    """The findings of a check, sorted, what it assumed, and what it did not read, both sorted too.
+
+    Of several inputs that were judged one by one, `parts` has the name and the report of each, and the rest
+    is their sum.
+    """
 
     findings: tuple[Finding, ...]
     summary: Summary
     assumptions: tuple[Assumption, ...] = ()
     not_read: tuple[NotRead, ...] = ()
+    parts: tuple[tuple[str, Report], ...] = ()
+
+    @classmethod
+    def of_inputs(cls, parts: Iterable[tuple[str, Report]]) -> Report:
+        """One report of several inputs, by their names; a single one stays as it is."""
+        named = tuple(parts)
+        if len(named) == 1:
+            return named[0][1]
+        reports = [report for _, report in named]
+        counts = zip(*(astuple(report.summary) for report in reports), strict=True)
+        not_read: Counter[tuple[str, str]] = Counter()
+        for kind in (kind for report in reports for kind in report.not_read):
+            not_read[kind.api_version, kind.kind] += kind.count
+        return cls(
+            tuple(finding for report in reports for finding in report.findings),
+            Summary(*map(sum, counts)),
+            tuple(sorted({assumption for report in reports for assumption in report.assumptions})),
+            tuple(sorted(NotRead(*kind, count) for kind, count in not_read.items())),
+            named,
+        )
+
+    def with_input(self, assumed: Iterable[Assumption], findings: Iterable[Finding]) -> Report:
+        """The report with what there is to say of its input besides the flows."""
+        more = sorted((*self.findings, *findings), key=lambda finding: finding.sort_key)
+        return replace(self, findings=tuple(more), assumptions=tuple(sorted((*assumed, *self.assumptions))))
+
+    def by_input(self) -> tuple[tuple[str, Report], ...]:
+        """The report of each input with its name, which is empty where there is one input only."""
+        return self.parts or (("", self),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from istio_netpol.bundle.external import output_of
 from istio_netpol.errors import ToolError
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -44,29 +42,7 @@ class Kustomize:
 
     def build(self, folder: Path) -> bytes:
         """The manifests of an overlay, as YAML. Raises ToolError with a sentence that says what to do."""
-        command = [*self._command(), str(folder)]
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                env={**os.environ, **_OFFLINE} if self.offline else None,
-            )
-        except OSError as error:
-            raise ToolError(f"{command[0]} can't be run: {error.strerror or error}") from None
-        try:
-            manifests, complaints = process.communicate(timeout=self.timeout)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            raise ToolError(f"{' '.join(command)} took more than {self.timeout:g} seconds") from None
-        except BaseException:
-            _kill(process)
-            raise
-        if process.returncode != 0:
-            raise ToolError(f"{' '.join(command)} failed: {_cause(complaints, process.returncode)}")
-        return manifests
+        return output_of([*self._command(), str(folder)], self.timeout, _OFFLINE if self.offline else None)
 
     def _command(self) -> list[str]:
         if self.program:
@@ -82,18 +58,3 @@ class Kustomize:
             "the folder is built with kustomize, which is not installed; install kustomize or kubectl, or "
             f"name the program with {PROGRAM_VARIABLE}, or pipe the built manifests in and read them with `-`"
         )
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends the program and whatever it started: kustomize runs git for remote bases."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-def _cause(complaints: bytes, status: int) -> str:
-    """The first line that says what is wrong: kustomize marks it with `Error:`, after any warnings."""
-    lines = [line.strip() for line in complaints.decode(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error")]
-    first = (errors or lines or [f"exit status {status}"])[0]
-    return first.partition(": ")[2] if first.lower().startswith("error: ") else first

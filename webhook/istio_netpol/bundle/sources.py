@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from istio_netpol.bundle.exclusions import Exclusions, patterns_of
+from istio_netpol.bundle.helm import CHART_FILE
 from istio_netpol.bundle.kustomize import KUSTOMIZATION_FILES, kustomization_of
 from istio_netpol.errors import Problem
 from istio_netpol.report.places import STANDARD_INPUT
@@ -32,17 +34,34 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True)
+class Chart:
+    """A folder that helm renders; `is_named` where a PATH is this very folder."""
+
+    folder: Path
+    is_named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StandardInput:
     """Standard input."""
 
 
-Source = ManifestFile | Overlay | StandardInput
+Source = ManifestFile | Overlay | Chart | StandardInput
 
 
 class Sources:
-    """Finds the sources of all arguments of one run, each file and folder once."""
+    """Finds the sources of all arguments of one run, each file and folder once.
 
-    def __init__(self) -> None:
+    `exclude` are patterns for what lies in the folders that arguments name (see `exclusions`). Where
+    `below_overlays`, the overlays below an overlay are sources too: whoever asks sorts out which belong to
+    which.
+    """
+
+    def __init__(self, exclude: Sequence[str] = (), *, below_overlays: bool = False) -> None:
+        self._exclude = exclude
+        self._below_overlays = below_overlays
+        self._exclusions = Exclusions()
+        self._top = Path()
         self._seen: set[tuple[int, int]] = set()
         self._repeated = False
 
@@ -78,9 +97,18 @@ class Sources:
     def in_folder(self, folder: Path, status: os.stat_result) -> Iterator[Source | Problem]:
         """The sources of a folder, which may have none."""
         self._repeated = False
+        self._top = folder
+        try:
+            self._exclusions = Exclusions([*patterns_of(folder), *self._exclude])
+        except OSError as error:
+            yield problem(error.filename or str(folder), *_unreadable(error))
+            return
         yield from self._folder(folder, status)
 
-    def _folder(self, folder: Path, status: os.stat_result) -> Iterator[Source | Problem]:
+    def _folder(
+        self, folder: Path, status: os.stat_result, *, below: bool = False
+    ) -> Iterator[Source | Problem]:
+        """What is in a folder; `below` an overlay only further overlays count, as its files are its own."""
         if not self._is_new(status):
             return
         try:
@@ -91,17 +119,21 @@ class Sources:
         kustomization = kustomization_of(folder)
         if kustomization is not None:
             yield Overlay(folder, kustomization)
-            return
-        if "Chart.yaml" in names:
-            remedy = f"render it: helm template {folder} | istio-netpol … -"
-            yield problem(str(folder), "is a Helm chart, whose templates are no manifests yet", remedy)
+            if not self._below_overlays:
+                return
+            below = True
+        elif CHART_FILE in names:
+            if not below:
+                yield Chart(folder, is_named=folder == self._top)
             return
         for name in names:
             if not name.startswith("."):
-                yield from self._entry(folder / name)
+                yield from self._entry(folder / name, below=below)
 
-    def _entry(self, path: Path) -> Iterator[Source | Problem]:
-        wanted = path.name.endswith(SUFFIXES)
+    def _entry(self, path: Path, *, below: bool) -> Iterator[Source | Problem]:
+        wanted = path.name.endswith(SUFFIXES) and not below
+        if self._excludes(path, is_folder=False):
+            return
         try:
             status = path.stat()
         except OSError as error:
@@ -109,9 +141,14 @@ class Sources:
                 yield problem(str(path), *_unreadable(error))
             return
         if stat.S_ISDIR(status.st_mode):
-            yield from self._folder(path, status)
+            if self._excludes(path, is_folder=True):
+                return
+            yield from self._folder(path, status, below=below)
         elif wanted and stat.S_ISREG(status.st_mode) and self._is_new(status):
             yield ManifestFile(path, status.st_size)
+
+    def _excludes(self, path: Path, *, is_folder: bool) -> bool:
+        return self._exclusions.excludes(path.relative_to(self._top).as_posix(), is_folder=is_folder)
 
     def _is_new(self, status: os.stat_result) -> bool:
         """Whether this file or folder was not met before: links make loops, and arguments overlap."""
@@ -126,6 +163,12 @@ class Sources:
 def problem(file: str, cause: str, remedy: str | None = None) -> Problem:
     """A problem with a whole file or folder; standard input reads as `<stdin>`."""
     return Problem(STANDARD_INPUT if file == "-" else file, None, None, None, None, cause, remedy)
+
+
+def unrendered(chart: Chart) -> Problem:
+    """What is said of a chart that nobody renders."""
+    remedy = f"render it: helm template {chart.folder} | istio-netpol … -"
+    return problem(str(chart.folder), "is a Helm chart, whose templates are no manifests yet", remedy)
 
 
 def _unreadable(error: OSError) -> tuple[str, str | None]:

@@ -27,6 +27,8 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
         "istio-netpol check manifests/ --assume-deny-all",
         "istio-netpol check manifests/ --address keys.example.com=192.0.2.7,192.0.2.8",
         "istio-netpol check overlays/prod -f github",
+        "istio-netpol check . --exclude charts/ --exclude '*-values.yaml'",
+        "helm template cart charts/cart -n shop | istio-netpol check - -n shop",
         "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol check - -f sarif > netpol.sarif",
     ),
 )
@@ -42,6 +44,8 @@ def check(
     *,
     paths: Sequence[str],
     context: str,
+    namespace: str | None,
+    exclude: Sequence[str],
     format_name: str,
     assume_deny_all: bool,
     proposals: bool,
@@ -51,15 +55,17 @@ def check(
 ) -> None:
     """Find the connections that Istio and Kyma need and NetworkPolicies deny.
 
-    PATH is a file, a folder, an overlay (a folder with a kustomization.yaml) or - for standard input.
+    PATH is a file, a folder, an overlay (a folder with a kustomization.yaml), a Helm chart or - for standard
+    input. Of a folder with several overlays, each that no other includes is judged on its own.
 
     Exit code: 0 without findings of severity error, 1 with some, 2 for unusable input or arguments.
     """
     from istio_netpol.analysis.check import check as check_snapshot
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.deny_all import with_remedies_ahead
-    from istio_netpol.cli.inputs import read_input
-    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.analysis.results import Report
+    from istio_netpol.cli.inputs import read_inputs
+    from istio_netpol.cli.options import read_settings, reading_from
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.model.findings import Severity
@@ -67,13 +73,15 @@ def check(
     from istio_netpol.report.text import kinds_not_read, text
 
     settings = read_settings(config, addresses)
-    given = read_input(paths, kustomize_from_environment(), context, settings)
-    snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-    report = check_snapshot(
-        snapshot, settings, resolver(offline, settings), given.skipped, proposals=proposals
-    )
-    if assume_deny_all:
-        report = with_remedies_ahead(report, given.there or given.snapshot, settings)
+    hosts = resolver(offline, settings)
+    parts = []
+    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+        found = check_snapshot(snapshot, settings, hosts, given.skipped, proposals=proposals)
+        if assume_deny_all:
+            found = with_remedies_ahead(found, given.there or given.snapshot, settings)
+        parts.append((given.name, found.with_input(given.assumed, given.findings())))
+    report = Report.of_inputs(parts)
     if format_name == "text":
         write([text(report, palette())])
     else:

@@ -13,6 +13,7 @@ from istio_netpol.cli.options import (
     config_option,
     context_option,
     format_option,
+    reading_options,
     resolution_options,
 )
 
@@ -73,6 +74,7 @@ def _old_and_new(ctx: click.Context, _: click.Parameter, value: tuple[str, ...])
 )
 @click.argument("paths", metavar="[OLD] NEW", nargs=-1, callback=_old_and_new)
 @context_option("Compare the cluster of this context of the kubeconfig with what it is once NEW is applied.")
+@reading_options()
 @format_option(FORMAT_NAMES)
 @click.option(
     "--fail-on",
@@ -91,6 +93,8 @@ def diff(
     *,
     paths: Sequence[str],
     context: str,
+    namespace: str | None,
+    exclude: Sequence[str],
     format_name: str,
     fail_on: Sequence[tuple[str, ...]],
     addresses: Sequence[tuple[str, tuple[str, ...]]],
@@ -100,31 +104,35 @@ def diff(
     """Compare two inputs: the connections and required flows that NEW gains and loses.
 
     OLD and NEW are what PATH is elsewhere: a file, a folder, an overlay, or - for standard input. With
-    --context, the cluster as it is is compared with what it will be once NEW is applied to it.
+    --context, the cluster as it is is compared with what it will be once NEW is applied to it. Of several
+    overlays in folders, those at the same place are compared.
 
     Exit code: 1 where a required flow is lost, or what --fail-on names instead; 0 otherwise; 2 for unusable
     input or arguments.
     """
     from istio_netpol.analysis.diff import diff as compare
-    from istio_netpol.cli.inputs import read_input, read_objects
-    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.cli.inputs import paired, read_inputs, read_objects
+    from istio_netpol.cli.options import read_settings, reading_from
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, tell, write
-    from istio_netpol.report.difference import json_difference, text_difference
+    from istio_netpol.report.difference import json_differences, text_differences
 
     settings = read_settings(config, addresses)
-    kustomize = kustomize_from_environment()
+    reading = reading_from(namespace, exclude)
     *old, new = paths
     if context:
-        applied = read_objects([new], kustomize)
-        before = read_input([], kustomize, context, settings).snapshot
-        after = before.with_changes(applied)
+        (before,) = read_inputs([], reading, context, settings)
+        pairs = [("", before.snapshot, before.snapshot.with_changes(read_objects([new], reading)))]
     else:
-        before, after = (read_input([each], kustomize).snapshot for each in (*old, new))
-    difference = compare(before, after, settings, resolver(offline, settings))
+        pairs = paired(*(read_inputs([path], reading) for path in (*old, new)))
+    hosts = resolver(offline, settings)
+    differences = [(name, compare(before, after, settings, hosts)) for name, before, after in pairs]
     is_text = format_name == "text"
-    write([text_difference(difference, palette()) if is_text else json_difference(difference)])
-    failed = [change for change in _happened(difference) if any(change in named for named in fail_on)]
+    write([text_differences(differences, palette()) if is_text else json_differences(differences)])
+    happened = {change for _, difference in differences for change in _happened(difference)}
+    failed = [
+        change for change in CHANGES if change in happened and any(change in named for named in fail_on)
+    ]
     for change in failed:
         tell(f"fails because {CHANGES[change]} (--fail-on {change})")
     ctx.exit(FOUND if failed else FINE)

@@ -58,6 +58,8 @@ def explain(
     *,
     paths: Sequence[str],
     context: str,
+    namespace: str | None,
+    exclude: Sequence[str],
     source: str,
     destination: tuple[str, int | str, Protocol],
     format_name: str,
@@ -68,24 +70,35 @@ def explain(
 ) -> None:
     """Say whether a connection is allowed, step by step, and show the smallest remedy.
 
+    Of several overlays in a folder, those that have both ends answer, each on its own.
+
     Exit code: 0 allowed, 1 denied, 2 for unusable input or arguments.
     """
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.explain import explain as explain_connection
-    from istio_netpol.cli.inputs import read_input
-    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.analysis.results import Explanation
+    from istio_netpol.cli.inputs import read_inputs
+    from istio_netpol.cli.options import read_settings, reading_from
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
-    from istio_netpol.report.explanation import json_explanation, text_explanation
+    from istio_netpol.errors import InputError, Problem
+    from istio_netpol.report.explanation import json_explanations, text_explanations
 
     settings = read_settings(config, addresses)
-    snapshot = read_input(paths, kustomize_from_environment(), context, settings).snapshot
-    if assume_deny_all:
-        snapshot = with_deny_all(snapshot)
-    whom, port, protocol = destination
-    explanation = explain_connection(
-        snapshot, settings, resolver(offline, settings), source, whom, port, protocol
-    )
+    hosts = resolver(offline, settings)
+    explanations: list[tuple[str, Explanation]] = []
+    problems: list[Problem] = []
+    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+        given.tell()
+        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+        try:
+            explanations.append(
+                (given.name, explain_connection(snapshot, settings, hosts, source, *destination))
+            )
+        except InputError as error:
+            problems += error.problems
+    if not explanations:
+        raise InputError(dict.fromkeys(problems))
     is_text = format_name == "text"
-    write([text_explanation(explanation, palette()) if is_text else json_explanation(explanation)])
-    ctx.exit(FINE if explanation.allowed else FOUND)
+    write([text_explanations(explanations, palette()) if is_text else json_explanations(explanations)])
+    ctx.exit(FINE if all(explanation.allowed for _, explanation in explanations) else FOUND)

@@ -69,6 +69,8 @@ def generate(
     *,
     paths: Sequence[str],
     context: str,
+    namespace: str | None,
+    exclude: Sequence[str],
     folder: Path | None,
     tight: bool,
     assume_deny_all: bool,
@@ -80,37 +82,47 @@ def generate(
     """Write the NetworkPolicies that are missing, as YAML.
 
     The same input gives the same bytes. What no policy can allow is told on standard error. Files in DIR that
-    istio-netpol did not write are never written over.
+    istio-netpol did not write are never written over. Of several overlays in a folder, each has its own
+    policies: under its name, or in a folder of DIR that is called like it.
 
     Exit code: 0, or 2 for unusable input or arguments and where a file can't be written.
     """
     from istio_netpol.analysis.check import check
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.generate import generate_ahead
-    from istio_netpol.cli.inputs import read_input
-    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.cli.inputs import read_inputs
+    from istio_netpol.cli.options import read_settings, reading_from
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import tell, write
     from istio_netpol.manifests.encode import to_yaml
+    from istio_netpol.printable import visible
 
     settings = read_settings(config, addresses)
-    given = read_input(paths, kustomize_from_environment(), context, settings)
-    snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-    today = given.there or (given.snapshot if assume_deny_all else snapshot)
-    names = resolver(offline, settings)
-    missing = generate_ahead(snapshot, today, settings, names, per_namespace=not tight, proposals=proposals)
-    policies = missing.policies
+    hosts = resolver(offline, settings)
     refused: list[str] = []
-    if folder is not None:
-        refused = _write_files(policies, folder, snapshot)
-    elif policies:
-        write([to_yaml(policies)])
-    else:
-        tell("no policy is missing")
-    for sentence in _order(missing):
-        tell(sentence)
-    for sentence in _left_over(check(snapshot.with_changes(put=policies), settings, names)):
-        tell(f"not covered: {sentence}")
+    printed: list[str] = []
+    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+        given.tell()
+        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+        today = given.there or (given.snapshot if assume_deny_all else snapshot)
+        missing = generate_ahead(
+            snapshot, today, settings, hosts, per_namespace=not tight, proposals=proposals
+        )
+        policies = missing.policies
+        if folder is not None:
+            refused += _write_files(policies, folder / given.place if given.name else folder, snapshot)
+        elif policies:
+            printed.append(
+                f"# {visible(given.name)}\n{to_yaml(policies)}" if given.name else to_yaml(policies)
+            )
+        else:
+            tell(f"{given.name}: no policy is missing" if given.name else "no policy is missing")
+        for sentence in _order(missing):
+            tell(sentence)
+        for sentence in _left_over(check(snapshot.with_changes(put=policies), settings, hosts)):
+            tell(f"not covered: {sentence}")
+    if printed:
+        write(["---\n".join(printed)])
     if refused:
         ctx.exit(UNUSABLE)
 

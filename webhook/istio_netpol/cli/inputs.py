@@ -1,22 +1,37 @@
-"""From PATH arguments to a snapshot; everything that is wrong with any of them is told at once."""
+"""From PATH arguments to snapshots; everything that is wrong with any of them is told at once."""
 
 from __future__ import annotations
 
 import gc
 import io
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from istio_netpol.bundle.helm import CHART_FILE, Helm, release_name
 from istio_netpol.bundle.kustomize import Kustomize
-from istio_netpol.bundle.sources import ManifestFile, Overlay, Source, Sources, problem
+from istio_netpol.bundle.sources import (
+    Chart,
+    ManifestFile,
+    Overlay,
+    Source,
+    Sources,
+    StandardInput,
+    problem,
+    unrendered,
+)
+from istio_netpol.cli.arrangement import Part, arranged
 from istio_netpol.cli.progress import CountedFile, Progress
+from istio_netpol.cli.remarks import other_documents, outdated, unnamed_namespaces
+from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem, ToolError
-from istio_netpol.manifests.load import KindName, Loaded, load
-from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, load
+from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.places import STANDARD_INPUT
 from istio_netpol.state.snapshot import Snapshot
@@ -26,20 +41,53 @@ DEFAULT_NAMESPACE = "default"
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How PATHs are read: `namespace` is that of objects that name none, empty where nobody said; `exclude`
+    are patterns of what is left out of folders."""
+
+    kustomize: Kustomize
+    helm: Helm = field(default_factory=Helm)
+    namespace: str = ""
+    exclude: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
-    """What was read. `skipped` counts the objects of kinds that no rule looks at, by apiVersion and kind;
-    `there` is what the cluster has without the paths, where one was named."""
+    """What was read and is judged as one cluster.
+
+    `name` and `place` tell one of several inputs from the others (see `arrangement.Part`). `skipped` counts
+    the objects of kinds that no rule looks at, by apiVersion and kind, `outdated` are objects that no API
+    server takes, and `assumed` says in which namespace objects were put that name none. `there` is what the
+    cluster has without the paths, where one was named.
+    """
 
     snapshot: Snapshot
     skipped: Mapping[KindName, int]
+    name: str = ""
+    place: str = ""
+    assumed: tuple[Assumption, ...] = ()
+    outdated: tuple[RemovedApi, ...] = ()
     there: Snapshot | None = None
 
+    def findings(self) -> list[Finding]:
+        """What is said of outdated objects, for a report of findings."""
+        return [
+            Finding(Issue.REMOVED_API, Severity.WARNING, found.ref, outdated(found))
+            for found in self.outdated
+        ]
 
-def read_input(
-    paths: Sequence[str], kustomize: Kustomize, context: str = "", settings: Settings | None = None
-) -> Input:
-    """Reads all paths into one snapshot, over what the cluster of a context has. Raises InputError with every
-    problem of every file, ApiError with every kind of the cluster that can't be read."""
+    def tell(self) -> None:
+        """Says on standard error what a report of findings says itself."""
+        for sentence in (*map(str, self.assumed), *map(outdated, self.outdated)):
+            tell(f"note: {sentence}")
+
+
+def read_inputs(
+    paths: Sequence[str], reading: Reading, context: str = "", settings: Settings | None = None
+) -> tuple[Input, ...]:
+    """What is judged, one input after the other, each over what the cluster of a context has. Raises
+    InputError with every problem of every file, ApiError with every kind of the cluster that can't be
+    read."""
     if context:
         # The client and the watches cost half a second of imports, which reading files can do without.
         from istio_netpol.cli.cluster_input import read_cluster
@@ -48,21 +96,81 @@ def read_input(
     else:
         there = Snapshot.of([])
     with _no_collection():
-        loaded = _loaded(_documents(paths, kustomize))
-        whole = there.with_changes(loaded.objects)
-        return Input(whole, loaded.skipped, there if context else None)
+        return tuple(
+            Input(
+                there.with_changes(loaded.objects),
+                loaded.skipped,
+                part.name,
+                part.place,
+                () if reading.namespace else unnamed_namespaces(loaded.placed),
+                loaded.outdated,
+                there if context else None,
+            )
+            for part, loaded in _read(paths, reading)
+        )
 
 
-def read_objects(paths: Sequence[str], kustomize: Kustomize) -> tuple[Any, ...]:
-    """The decoded objects of all paths. Raises InputError with every problem of every file."""
-    return _loaded(_documents(paths, kustomize)).objects
+def paired(old: Sequence[Input], new: Sequence[Input]) -> list[tuple[str, Snapshot, Snapshot]]:
+    """The inputs of two states of a repository by their place; what one of them lacks is an empty cluster
+    there."""
+    if len(old) == len(new) == 1:
+        return [("", old[0].snapshot, new[0].snapshot)]
+    before = {given.place: given.snapshot for given in old}
+    after = {given.place: given.snapshot for given in new}
+    nothing = Snapshot.of([])
+    return [
+        (place or "files of no overlay", before.get(place, nothing), after.get(place, nothing))
+        for place in sorted({*before, *after})
+    ]
 
 
-def _loaded(documents: Iterator[RawObject | Problem]) -> Loaded:
-    loaded = load(documents, DEFAULT_NAMESPACE)
-    if loaded.problems:
-        raise InputError(loaded.problems)
-    return loaded
+def read_objects(paths: Sequence[str], reading: Reading) -> tuple[Any, ...]:
+    """The decoded objects of all paths together. Raises InputError with every problem of every file."""
+    finder = Sources(reading.exclude)
+    found = tuple((path, source) for path in dict.fromkeys(paths) for source in finder.of(path))
+    return _Reader(reading, found).load(Part("", "", found)).objects
+
+
+def _read(paths: Sequence[str], reading: Reading) -> list[tuple[Part, Loaded]]:
+    """The parts of the input with what they hold, the common part included in each."""
+    finder = Sources(reading.exclude, below_overlays=True)
+    found = {path: list(finder.of(path)) for path in dict.fromkeys(paths)}
+    arrangement = arranged(found, reading.helm)
+    reader = _Reader(
+        reading, (pair for part in (arrangement.common, *arrangement.parts) for pair in part.sources)
+    )
+    parts = reader.load_all([arrangement.common, *arrangement.parts])
+    common, *others = parts
+    for remark in (*arrangement.remarks, *other_documents(loaded.others for loaded in parts)):
+        tell(f"note: {remark}")
+    if not others:
+        _require_objects(paths, parts)
+        return [(arrangement.common, common)]
+    together = [joined([common, loaded]) for loaded in others]
+    _require_objects(paths, together)
+    _raise_problems(together)
+    return [
+        (part, loaded)
+        for part, loaded in zip(arrangement.parts, together, strict=True)
+        if _has_objects(loaded)
+    ]
+
+
+def _has_objects(loaded: Loaded) -> bool:
+    return bool(loaded.objects or loaded.skipped)
+
+
+def _require_objects(paths: Sequence[str], parts: Iterable[Loaded]) -> None:
+    if paths and not any(map(_has_objects, parts)):
+        cause = "hold no Kubernetes objects" if len(paths) > 1 else "holds no Kubernetes objects"
+        where = ", ".join(STANDARD_INPUT if path == "-" else path for path in paths)
+        raise InputError([problem(where, cause, "name manifests with apiVersion and kind")])
+
+
+def _raise_problems(parts: Iterable[Loaded]) -> None:
+    problems = dict.fromkeys(problem for loaded in parts for problem in loaded.problems)
+    if problems:
+        raise InputError(sorted(problems, key=lambda found: (found.file, found.line or 0)))
 
 
 @contextmanager
@@ -76,56 +184,83 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _documents(paths: Sequence[str], kustomize: Kustomize) -> Iterator[RawObject | Problem]:
-    finder = Sources()
-    found = [(path, list(finder.of(path))) for path in dict.fromkeys(paths)]
-    progress = Progress(
-        sum(each.size for _, group in found for each in group if isinstance(each, ManifestFile))
-    )
-    try:
-        for path, sources in found:
-            yield from _path_documents(path, sources, kustomize, progress)
-    finally:
-        progress.finish()
+class _Reader:
+    """Reads sources, and notices PATHs that hold nothing at all: a mistake of whoever named them."""
 
+    def __init__(self, reading: Reading, sources: Iterable[tuple[str, Source | Problem]]) -> None:
+        self._reading = reading
+        self._empty: dict[str, bool] = {}
+        total = 0
+        for path, source in sources:
+            self._empty[path] = True
+            total += source.size if isinstance(source, ManifestFile) else 0
+        self._progress = Progress(total)
 
-def _path_documents(
-    path: str, sources: Sequence[Source | Problem], kustomize: Kustomize, progress: Progress
-) -> Iterator[RawObject | Problem]:
-    """Everything of one PATH; a path that holds nothing is a mistake of whoever named it."""
-    empty = bool(sources)
-    for source in sources:
-        for each in _source_documents(source, kustomize, progress):
-            empty = False
-            yield each
-    if empty:
-        yield problem(path, "holds no objects", "name manifests")
+    def load(self, part: Part) -> Loaded:
+        """The one part of an input. Raises InputError with all problems."""
+        return self.load_all([part])[0]
 
+    def load_all(self, parts: Sequence[Part]) -> list[Loaded]:
+        """What each part holds. Raises InputError with the problems of all."""
+        namespace = self._reading.namespace or DEFAULT_NAMESPACE
+        try:
+            found = [load(self._documents(part), namespace) for part in parts]
+        finally:
+            self._progress.finish()
+        empty = [
+            problem(path, "holds no objects", "name manifests")
+            for path, is_so in self._empty.items()
+            if is_so
+        ]
+        _raise_problems([*found, Loaded((), tuple(empty), {})])
+        return found
 
-def _source_documents(
-    source: Source | Problem, kustomize: Kustomize, progress: Progress
-) -> Iterator[RawObject | Problem]:
-    match source:
-        case Problem():
-            yield source
-        case ManifestFile(path=path):
-            try:
-                with io.BufferedReader(CountedFile(str(path), progress)) as file:
-                    yield from read_documents(file, str(path))
-            except OSError as error:
-                yield problem(str(path), f"can't be read: {error.strerror or error}")
-        case Overlay():
-            yield from _built(source, kustomize)
-        case _:
-            yield from read_documents(sys.stdin.buffer, STANDARD_INPUT)
+    def _documents(self, part: Part) -> Iterator[Document]:
+        for path, source in part.sources:
+            for document in self._source_documents(source):
+                self._empty[path] = False
+                yield document
 
+    def _source_documents(self, source: Source | Problem) -> Iterator[Document]:
+        match source:
+            case Problem():
+                yield source
+            case ManifestFile(path=path):
+                try:
+                    with io.BufferedReader(CountedFile(str(path), self._progress)) as file:
+                        yield from read_documents(file, str(path))
+                except OSError as error:
+                    yield problem(str(path), f"can't be read: {error.strerror or error}")
+            case Overlay() | Chart():
+                yield from self._built(source)
+            case StandardInput():
+                yield from read_documents(sys.stdin.buffer, STANDARD_INPUT)
 
-def _built(overlay: Overlay, kustomize: Kustomize) -> Iterator[RawObject | Problem]:
-    """The objects of an overlay, without lines: those would be lines of the build, which nobody sees."""
-    try:
-        manifests = kustomize.build(overlay.folder)
-    except ToolError as error:
-        yield problem(str(overlay.folder), str(error))
-        return
-    for each in read_documents(manifests, str(overlay.file)):
-        yield replace(each, line=0) if isinstance(each, RawObject) else replace(each, line=None)
+    def _built(self, unit: Overlay | Chart) -> Iterator[Document]:
+        """The objects of an overlay or a chart, without lines: those would be lines of the build, which
+        nobody sees."""
+        try:
+            if isinstance(unit, Overlay):
+                manifests, file = self._reading.kustomize.build(unit.folder), str(unit.file)
+            elif self._reading.helm.path is None and not self._reading.helm.program:
+                yield unrendered(unit)
+                return
+            else:
+                manifests, file = self._rendered(unit), str(unit.folder / CHART_FILE)
+        except ToolError as error:
+            yield problem(str(unit.folder), str(error))
+            return
+        for document in read_documents(manifests, file):
+            if isinstance(document, Problem):
+                yield replace(document, line=None)
+            else:
+                yield replace(document, line=0)
+
+    def _rendered(self, chart: Chart) -> bytes:
+        namespace = self._reading.namespace or DEFAULT_NAMESPACE
+        manifests = self._reading.helm.render(chart.folder, namespace)
+        tell(
+            f"note: {chart.folder} is rendered with the values of the chart itself, as release "
+            f"{release_name(chart.folder)} in namespace {namespace}"
+        )
+        return manifests

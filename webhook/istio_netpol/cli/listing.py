@@ -26,7 +26,13 @@ FORMAT_NAMES = ("text", "json", "csv")
 @assume_deny_all_option()
 @config_option()
 def list_connections(
-    paths: Sequence[str], context: str, format_name: str, assume_deny_all: bool, config: str | None
+    paths: Sequence[str],
+    context: str,
+    namespace: str | None,
+    exclude: Sequence[str],
+    format_name: str,
+    assume_deny_all: bool,
+    config: str | None,
 ) -> None:
     """List every connection that NetworkPolicies allow between workloads and address ranges.
 
@@ -34,13 +40,18 @@ def list_connections(
     """
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.listing import connections
-    from istio_netpol.cli.inputs import read_input
-    from istio_netpol.cli.options import kustomize_from_environment, read_settings
+    from istio_netpol.cli.inputs import read_inputs
+    from istio_netpol.cli.options import read_settings, reading_from
     from istio_netpol.cli.terminal import write
-    from istio_netpol.report.connections import LISTINGS
+    from istio_netpol.report.connections import LISTINGS, LISTINGS_OF_INPUTS
 
     settings = read_settings(config)
-    snapshot = read_input(paths, kustomize_from_environment(), context, settings).snapshot
-    if assume_deny_all:
-        snapshot = with_deny_all(snapshot)
-    write(LISTINGS[format_name](connections(snapshot, settings)))
+    listings = []
+    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+        given.tell()
+        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+        listings.append((given.name, connections(snapshot, settings)))
+    if len(listings) == 1:
+        write(LISTINGS[format_name](listings[0][1]))
+    else:
+        write(LISTINGS_OF_INPUTS[format_name](listings))

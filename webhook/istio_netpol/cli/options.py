@@ -7,16 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from istio_netpol.bundle.helm import PROGRAM_VARIABLE as HELM_VARIABLE
+from istio_netpol.bundle.helm import Helm
 from istio_netpol.bundle.kustomize import PROGRAM_VARIABLE, Kustomize
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.config.values import WrongValueError, host_name
 from istio_netpol.errors import SettingsError
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol, parse_port
+from istio_netpol.model.references import NAMESPACE_REMEDY, is_namespace_name
 from istio_netpol.model.settings import Settings
+
+if TYPE_CHECKING:
+    from istio_netpol.cli.inputs import Reading
 
 CONFIG_VARIABLE = "ISTIO_NETPOL_CONFIG"
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -80,13 +86,44 @@ class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
         return whom, number, Protocol(name)
 
 
+class NamespaceName(click.ParamType[str]):
+    """The name of a namespace."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is, if a namespace can be called so."""
+        if not is_namespace_name(str(value)):
+            self.fail(f"{value!r} is not the name of a namespace; {NAMESPACE_REMEDY}", param, ctx)
+        return str(value)
+
+
 def input_options() -> Decorator:
-    """`PATH…`: files, folders, overlays, `-`; and `--context`, without which one has to be there."""
+    """`PATH…`: files, folders, overlays, `-`; `--context`, without which one has to be there; and how they
+    are read."""
     paths = click.argument("paths", metavar="PATH...", nargs=-1, type=str, callback=_some_input)
     context = context_option(
         "Read the cluster of this context of the kubeconfig, as it would be with PATH applied."
     )
-    return lambda command: paths(context(command))
+    return lambda command: paths(context(reading_options()(command)))
+
+
+def reading_options() -> Decorator:
+    """`--namespace` and `--exclude`."""
+    namespace = click.option(
+        "-n",
+        "--namespace",
+        metavar="NAME",
+        type=NamespaceName(),
+        help="The namespace of objects that name none, instead of default.",
+    )
+    exclude = click.option(
+        "--exclude",
+        metavar="GLOB",
+        multiple=True,
+        help="Leave out files and folders in PATH, by patterns as in .gitignore. Can be repeated.",
+    )
+    return lambda command: namespace(exclude(command))
 
 
 def context_option(told: str) -> Decorator:
@@ -165,6 +202,18 @@ def read_settings(config: str | None, addresses: Sequence[tuple[str, tuple[str, 
         known[host] = known.get(host, ()) + found
     merged: Mapping[str, tuple[str, ...]] = {**settings.hosts.known_addresses, **known}
     return replace(settings, hosts=replace(settings.hosts, known_addresses=merged))
+
+
+def reading_from(namespace: str | None, exclude: Sequence[str]) -> Reading:
+    """How PATHs are read, with the programs that the user named or those that are installed."""
+    from istio_netpol.cli.inputs import Reading
+
+    return Reading(kustomize_from_environment(), helm_from_environment(), namespace or "", exclude)
+
+
+def helm_from_environment() -> Helm:
+    """The program that the user named, or the one that is installed."""
+    return Helm(os.environ.get(HELM_VARIABLE, ""))
 
 
 def kustomize_from_environment() -> Kustomize:

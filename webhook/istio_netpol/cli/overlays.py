@@ -14,7 +14,7 @@ from istio_netpol.bundle.overlays import (
     required_kustomization,
     standard_control_plane,
 )
-from istio_netpol.cli.inputs import read_objects
+from istio_netpol.cli.inputs import Reading, read_objects
 from istio_netpol.cli.options import kustomize_from_environment, read_settings
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
@@ -41,15 +41,15 @@ def read_overlay(folder: str, control_plane: Sequence[str], config: str | None) 
     required_kustomization(path)
     environment = environment_of(path)
     settings = read_settings(config or (str(environment) if environment else None))
-    kustomize = replace(kustomize_from_environment(), offline=True)
-    built = read_objects([folder], kustomize)
+    reading = Reading(replace(kustomize_from_environment(), offline=True))
+    built = read_objects([folder], reading)
     bases = [str(each) for each in bases_of(path)]
-    base = read_objects(bases, kustomize) if bases else ()
+    base = read_objects(bases, reading) if bases else ()
     require_effective_patches(path, (each for each in (*base, *built) if isinstance(each, NetworkPolicy)))
     return OverlayInput(
         bundle=built,
         base=base,
-        control_plane=read_objects(control_plane, kustomize) if control_plane else _standard(),
+        control_plane=read_objects(control_plane, reading) if control_plane else _standard(),
         settings=settings,
     )
 

@@ -41,7 +41,7 @@ from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.failures import Failure, Undecoded
 from istio_netpol.model.limits import NOT_CONTAINED
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import NAMESPACE_REMEDY, ObjectRef, is_namespace_name
 
 Decoder = Callable[[Fields, ObjectRef], Iterator[Any]]
 
@@ -132,6 +132,11 @@ def _decoder(raw: RawObject) -> Decoder | None:
     return DECODERS.get((group, str(raw.content.get("kind", ""))))
 
 
+def reference_of(raw: RawObject, default_namespace: str) -> ObjectRef:
+    """What names an object of any kind."""
+    return _reference(raw, default_namespace, [])
+
+
 def _reference(raw: RawObject, default_namespace: str, problems: list[Problem]) -> ObjectRef:
     kind = str(raw.content["kind"])
     metadata = raw.content.get("metadata")
@@ -153,15 +158,6 @@ def _check_metadata(fields: Fields) -> None:
             "metadata.name", name, "is no object name", "use lower-case letters, digits, '-' and '.'"
         )
     namespace = metadata.content.get("namespace")
-    if (
-        namespace
-        and isinstance(namespace, str)
-        and (len(namespace) > 63 or "." in namespace or not SUBDOMAIN.fullmatch(namespace))
-    ):
-        metadata.problem(
-            "metadata.namespace",
-            namespace,
-            "is no namespace name",
-            "use at most 63 lower-case letters, digits and '-'",
-        )
+    if namespace and isinstance(namespace, str) and not is_namespace_name(namespace):
+        metadata.problem("metadata.namespace", namespace, "is no namespace name", NAMESPACE_REMEDY)
     labels_of(metadata, "labels")

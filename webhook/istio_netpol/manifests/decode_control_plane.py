@@ -42,7 +42,7 @@ def decode_config_map(fields: Fields, ref: ObjectRef) -> Iterator[MeshConfig | I
 
 def _yaml(data: Fields, key: str) -> Mapping[str, Any] | None:
     """The mapping that a key's text spells in YAML or JSON; None, and a problem, where it spells none."""
-    content, problems = read_text(data.text(key))
+    content, problems = read_text(data.document(key))
     for cause in problems:
         data.problem(data.at(key), None, cause)
     if problems:

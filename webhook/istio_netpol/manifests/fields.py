@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Self, TypeVar
 
 from istio_netpol.errors import Problem
+from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.printable import without_secrets
 
 F = TypeVar("F", bound="Fields")
@@ -41,7 +42,10 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
     def problem(self, path: str, value: object, cause: str, remedy: str | None = None) -> None:
-        """Notes what is wrong with a field; `value` None where showing it would say nothing."""
+        """Notes what is wrong with a field; `value` None where showing it would say nothing. What somebody
+        forgot to fill in has a remedy of its own."""
+        if isinstance(value, str) and (hint := placeholder_in(value)):
+            cause, remedy = "is not filled in", hint
         file, line, described = self._origin
         shown = None if value is None else _shown(value)
         place = without_secrets(path)
@@ -61,9 +65,14 @@ class Fields:
         if value is None:
             return default
         if isinstance(value, str):
-            return _kept(value)
+            return self._filled_in(self.at(name), value)
         self.problem(self.at(name), value, f"is {_kind(value)}, not a string", _quoting(value))
         return default
+
+    def document(self, name: str) -> str:
+        """A text that holds a document of its own, with whatever braces that has."""
+        value = self.content.get(name)
+        return _kept(value) if isinstance(value, str) else self.text(name)
 
     def integer(self, name: str, default: int = 0) -> int:
         value = self.content.get(name)
@@ -124,12 +133,12 @@ class Fields:
     def texts(self, name: str) -> tuple[str, ...]:
         """The strings of a list."""
         values = self._list(name)
-        if all(type(value) is str for value in values):
+        if all(type(value) is str and "{" not in value for value in values):
             return tuple(map(_kept, values))
         found = []
         for index, value in enumerate(values):
             if isinstance(value, str):
-                found.append(_kept(value))
+                found.append(self._filled_in(f"{self.at(name)}[{index}]", value))
             else:
                 self.problem(
                     f"{self.at(name)}[{index}]",
@@ -156,6 +165,12 @@ class Fields:
             else:
                 found[sys.intern(key)] = ""
         return found
+
+    def _filled_in(self, path: str, text: str) -> str:
+        """The text; a problem where it is still a placeholder, whose value decides what is judged."""
+        if "{" in text and placeholder_in(text):
+            self.problem(path, text, "is not filled in")
+        return _kept(text)
 
     def _list(self, name: str) -> list[Any]:
         value = self.content.get(name)

@@ -15,7 +15,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from istio_netpol.errors import Problem
-from istio_netpol.manifests.raw_objects import Envelope, RawObject, complete, describe, is_typed, name_of
+from istio_netpol.manifests.raw_objects import (
+    LIST_OF_OBJECTS,
+    LIST_REMEDY,
+    Document,
+    Envelope,
+    OtherDocument,
+    complete,
+    describe,
+    holds_objects,
+    is_typed,
+)
 from istio_netpol.manifests.trimming import trim
 
 DEPTH_LIMIT: Final = 200
@@ -58,7 +68,7 @@ class JsonDocuments:
         ).scan_once  # type: ignore[attr-defined]
         self._escapes = _SURROGATE.search(text) is not None
 
-    def documents(self) -> Iterator[RawObject | Problem]:
+    def documents(self) -> Iterator[Document]:
         """The objects and problems of all documents."""
         at = self._space(0)
         while at < len(self._text):
@@ -69,9 +79,10 @@ class JsonDocuments:
                     yield from complete(Envelope(line, untyped), self._file)
             else:
                 value, end = self._stray(at)
-                cause = f"the document is {name_of(value)}, not an object"
-                yield Problem(self._file, self.line(at), None, None, None, cause,
-                              "begin each document with apiVersion and kind")  # fmt: skip
+                if holds_objects(value):
+                    yield Problem(self._file, self.line(at), None, None, None, LIST_OF_OBJECTS, LIST_REMEDY)
+                elif value is not None:
+                    yield OtherDocument(self._file, self.line(at))
                 at = end
             at = self._space(at)
         self.resume_at = at
@@ -97,11 +108,11 @@ class JsonDocuments:
 
     def _object(
         self, start: int, depth: int
-    ) -> Generator[RawObject | Problem, None, tuple[int, dict[str, Any] | None, int]]:
+    ) -> Generator[Document, None, tuple[int, dict[str, Any] | None, int]]:
         """Yields the object at `start`, or the items of that List; returns its end, and it if untyped."""
         if depth > LIST_DEPTH_LIMIT:
             raise JsonError("Lists are nested too deeply", start)
-        envelope = Envelope(self.line(start))
+        envelope = Envelope(self.line(start), is_item=depth > 0)
         problems: list[Problem] = []
         places: dict[str, int] = {}
         at = self._space(start + 1)
@@ -120,10 +131,10 @@ class JsonDocuments:
 
     def _finish(
         self, envelope: Envelope, problems: list[Problem]
-    ) -> Generator[RawObject | Problem, None, dict[str, Any] | None]:
+    ) -> Generator[Document, None, dict[str, Any] | None]:
         content: dict[str, Any] = trim(envelope.content)
         envelope.content = content
-        if problems:
+        if problems and not envelope.is_other():
             for problem in problems:
                 yield replace(problem, object=describe(content))
             return None
@@ -133,7 +144,7 @@ class JsonDocuments:
         yield from complete(envelope, self._file)
         return None
 
-    def _items(self, start: int, envelope: Envelope, depth: int) -> Generator[RawObject | Problem, None, int]:
+    def _items(self, start: int, envelope: Envelope, depth: int) -> Generator[Document, None, int]:
         """Passes the items of the list at `start` on, and returns where it ends."""
         at = self._space(start + 1)
         while self._text[at : at + 1] != "]":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from istio_netpol.errors import Problem
-from istio_netpol.manifests.decode import decode, is_known
-from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.manifests.decode import CLUSTER_SCOPED, decode, is_known, reference_of
+from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
+from istio_netpol.manifests.removed_apis import Removed, removal_of
 from istio_netpol.model.references import ObjectRef
 
 KindName = tuple[str, str]
@@ -17,66 +18,136 @@ KindName = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedApi:
+    """An object of an API version that is not served any more; `is_read` says whether rules read it anyway,
+    as they read the version that replaces it."""
+
+    ref: ObjectRef
+    removed: Removed
+    is_read: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """Model values, problems sorted by file and line, and how many objects there are of each apiVersion and
-    kind that no rule reads."""
+    kind that no rule reads.
+
+    `others` are documents that are no objects, `placed` the objects that name no namespace, `outdated` those
+    that no API server takes.
+    """
 
     objects: tuple[Any, ...]
     problems: tuple[Problem, ...]
     skipped: Mapping[KindName, int]
+    others: tuple[OtherDocument, ...] = ()
+    placed: tuple[ObjectRef, ...] = ()
+    outdated: tuple[RemovedApi, ...] = ()
 
 
-def load(documents: Iterable[RawObject | Problem], default_namespace: str = "default") -> Loaded:
-    """Decodes documents one by one; the same object twice is a problem: nobody can say which one counts."""
-    objects: list[Any] = []
-    problems: list[Problem] = []
-    skipped: Counter[KindName] = Counter()
-    seen: dict[tuple[str, str, str, str], ObjectRef] = {}
+def load(documents: Iterable[Document], default_namespace: str = "default") -> Loaded:
+    """Decodes documents one by one. The same object twice counts once; where the two differ, that is a
+    problem: nobody can say which one counts."""
+    loading = _Loading(default_namespace)
     for document in documents:
-        if isinstance(document, Problem):
-            problems.append(document)
-            continue
-        if not is_known(document):
-            skipped[str(document.content.get("apiVersion")), str(document.content.get("kind"))] += 1
-            continue
-        values, found = decode(document, default_namespace)
-        problems += found
-        twice = _repeated(values, seen)
-        if twice is None:
-            objects += values
-        else:
-            problems.append(twice)
-    problems.sort(key=lambda problem: (problem.file, problem.line or 0))
-    return Loaded(tuple(objects), tuple(problems), dict(sorted(skipped.items())))
+        loading.take(document)
+    return loading.loaded()
+
+
+class _Loading:
+    """What was decoded so far."""
+
+    def __init__(self, default_namespace: str) -> None:
+        self._default_namespace = default_namespace
+        self._objects: list[Any] = []
+        self._problems: list[Problem] = []
+        self._skipped: Counter[KindName] = Counter()
+        self._others: list[OtherDocument] = []
+        self._placed: list[ObjectRef] = []
+        self._outdated: list[RemovedApi] = []
+        self._seen: dict[tuple[str, str, str, str], list[Any]] = {}
+
+    def take(self, document: Document) -> None:
+        match document:
+            case Problem():
+                self._problems.append(document)
+            case OtherDocument():
+                self._others.append(document)
+            case RawObject():
+                self._take_object(document)
+
+    def loaded(self) -> Loaded:
+        self._problems.sort(key=lambda problem: (problem.file, problem.line or 0))
+        return Loaded(
+            tuple(self._objects),
+            tuple(self._problems),
+            dict(sorted(self._skipped.items())),
+            tuple(self._others),
+            tuple(self._placed),
+            tuple(self._outdated),
+        )
+
+    def _take_object(self, raw: RawObject) -> None:
+        is_read = is_known(raw)
+        if removed := removal_of(raw):
+            self._outdated.append(RemovedApi(reference_of(raw, self._default_namespace), removed, is_read))
+        if not is_read:
+            self._skipped[str(raw.content.get("apiVersion")), str(raw.content.get("kind"))] += 1
+            return
+        values, problems = decode(raw, self._default_namespace)
+        self._problems += problems
+        if not values:
+            return
+        first = self._seen.setdefault(values[0].ref.key, values)
+        if first is values:
+            self._objects += values
+            if _names_no_namespace(raw):
+                self._placed.append(values[0].ref)
+        elif not _are_alike(first, values):
+            self._problems.append(_same_object(values[0].ref, first[0].ref))
+
+
+def _names_no_namespace(raw: RawObject) -> bool:
+    metadata = raw.content.get("metadata")
+    named = isinstance(metadata, dict) and metadata.get("namespace")
+    return not named and raw.content.get("kind") not in CLUSTER_SCOPED
+
+
+def _are_alike(some: list[Any], others: list[Any]) -> bool:
+    """Whether two readings of an object agree in all that rules read."""
+    return len(some) == len(others) and all(map(_is_alike, some, others))
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and all(
+        getattr(one, field.name) == getattr(other, field.name) for field in fields(one)
+    )
 
 
 def joined(parts: Iterable[Loaded]) -> Loaded:
-    """The inputs of several files as one; the same object in two of them is a problem."""
+    """The inputs of several files as one; the same object in two of them, unlike, is a problem."""
+    parts = tuple(parts)
     objects: list[Any] = []
     problems: list[Problem] = []
     skipped: Counter[KindName] = Counter()
-    seen: dict[tuple[str, str, str, str], ObjectRef] = {}
+    seen: dict[tuple[str, str, str, str], Any] = {}
     for part in parts:
         problems += part.problems
         skipped.update(part.skipped)
         for value in part.objects:
-            first = seen.setdefault(value.ref.key, value.ref)
-            if first is value.ref:
+            first = seen.setdefault(value.ref.key, value)
+            if first is value:
                 objects.append(value)
-            else:
-                problems.append(_same_object(value.ref, first))
+            elif not _is_alike(value, first):
+                problems.append(_same_object(value.ref, first.ref))
     problems.sort(key=lambda problem: (problem.file, problem.line or 0))
-    return Loaded(tuple(objects), tuple(problems), dict(sorted(skipped.items())))
-
-
-def _repeated(values: list[Any], seen: dict[tuple[str, str, str, str], ObjectRef]) -> Problem | None:
-    if not values:
-        return None
-    ref: ObjectRef = values[0].ref
-    first = seen.setdefault(ref.key, ref)
-    if first is ref:
-        return None
-    return _same_object(ref, first)
+    return Loaded(
+        tuple(objects),
+        tuple(problems),
+        dict(sorted(skipped.items())),
+        tuple(document for part in parts for document in part.others),
+        tuple(ref for part in parts for ref in part.placed),
+        tuple(found for part in parts for found in part.outdated),
+    )
 
 
 def _same_object(ref: ObjectRef, first: ObjectRef) -> Problem:

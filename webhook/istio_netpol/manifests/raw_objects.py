@@ -21,18 +21,37 @@ class RawObject:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class OtherDocument:
+    """A document that names neither apiVersion nor kind, and does not look like an object that lost them:
+    Helm values, a dashboard, a JSON patch, a text."""
+
+    file: str
+    line: int
+
+
+Document = RawObject | OtherDocument | Problem
+
+
 @dataclass(slots=True)
 class Envelope:
     """A document's outermost mapping while it is read: an object, or a List whose items go out one by one.
 
     kubectl writes `apiVersion, items, kind`: whether it is a List shows only after its items. So items that
     name their own kind are passed on at once (`streamed`), and only those that don't wait here (`waiting`).
+    `is_item` says that it stands in a List itself, where everything has to be an object.
     """
 
     line: int
     content: dict[str, Any] = field(default_factory=dict)
     waiting: list[tuple[Any, int]] = field(default_factory=list)
     streamed: bool = False
+    is_item: bool = False
+
+    def is_other(self) -> bool:
+        """Whether this is no object at all, instead of one with a mistake."""
+        untyped = not any(self.content.get(name) for name in ("apiVersion", "kind"))
+        return untyped and not self.is_item and not self.streamed and not _is_headless(self.content)
 
     def may_be_list(self) -> bool:
         """Whether `items` that come now can be the items of a List."""
@@ -47,7 +66,7 @@ class Envelope:
             and _is_list(self.content, has_items=True)
         )
 
-    def take(self, untyped: dict[str, Any] | None, line: int, file: str) -> Iterator[RawObject | Problem]:
+    def take(self, untyped: dict[str, Any] | None, line: int, file: str) -> Iterator[Document]:
         """Accepts the next item: None if it went out already, else one that doesn't say what it is."""
         if untyped is None:
             self.streamed = True
@@ -56,6 +75,10 @@ class Envelope:
             yield from _item(self.content, 0, untyped, file, line)
         else:
             self.waiting.append((untyped, line))
+
+
+LIST_OF_OBJECTS = "the document is a list of objects, which the API server does not take"
+LIST_REMEDY = "write them as documents, with --- between them, or as the items of a List"
 
 
 def is_typed(content: dict[str, Any]) -> bool:
@@ -73,10 +96,12 @@ def describe(content: dict[str, Any]) -> str | None:
     return " ".join(part for part in (kind if isinstance(kind, str) else "", name) if part) or None
 
 
-def complete(envelope: Envelope, file: str) -> Iterator[RawObject | Problem]:
+def complete(envelope: Envelope, file: str) -> Iterator[Document]:
     """What is left of a document when all of it is read: the object itself, or the items that waited."""
     content = envelope.content
-    if not is_typed(content):
+    if envelope.is_other():
+        yield OtherDocument(file, envelope.line)
+    elif not is_typed(content):
         yield from _untyped(content, file, envelope.line)
     elif not _is_list(content, has_items=bool(envelope.waiting) or envelope.streamed):
         if envelope.streamed:
@@ -106,7 +131,7 @@ def _is_list(content: dict[str, Any], *, has_items: bool) -> bool:
     return kind.endswith("List") and not named and (has_items or "items" in content)
 
 
-def _item(of: dict[str, Any], index: int, item: Any, file: str, line: int) -> Iterator[RawObject | Problem]:
+def _item(of: dict[str, Any], index: int, item: Any, file: str, line: int) -> Iterator[Document]:
     """One item of a List; in a typed list such as PodList the items leave out what the list says."""
     kind: str = of["kind"]
     if not isinstance(item, dict):
@@ -114,7 +139,18 @@ def _item(of: dict[str, Any], index: int, item: Any, file: str, line: int) -> It
         return
     if kind != "List" and not is_typed(item):
         item = {"apiVersion": of["apiVersion"], "kind": kind.removesuffix("List")} | item
-    yield from complete(Envelope(line, item), file)
+    yield from complete(Envelope(line, item, is_item=True), file)
+
+
+def _is_headless(content: dict[str, Any]) -> bool:
+    """Whether this is an object whose first lines are lost: nothing else has a name in its metadata."""
+    metadata = content.get("metadata")
+    return isinstance(metadata, dict) and ("name" in metadata or isinstance(content.get("spec"), dict))
+
+
+def holds_objects(value: Any) -> bool:
+    """Whether a list has an object among its items."""
+    return isinstance(value, list) and any(isinstance(item, dict) and is_typed(item) for item in value)
 
 
 def _untyped(content: dict[str, Any], file: str, line: int) -> Iterator[Problem]:

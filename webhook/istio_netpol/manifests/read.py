@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.json_documents import JsonDocuments, JsonError
-from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.manifests.raw_objects import Document, RawObject
 from istio_netpol.manifests.yaml_documents import read_yaml
 from istio_netpol.manifests.yaml_segments import check_text
 
@@ -22,7 +22,7 @@ __all__ = ["RawObject", "read_documents"]
 _HEAD = 1 << 16
 
 
-def read_documents(data: bytes | BinaryIO, file: str) -> Iterator[RawObject | Problem]:
+def read_documents(data: bytes | BinaryIO, file: str) -> Iterator[Document]:
     """The objects of an input in their order, and the problems among them; `file` is what messages call it.
 
     A YAML stream is read piece by piece; JSON is held in memory as text. Of each object, what no rule reads
@@ -45,7 +45,7 @@ def read_documents(data: bytes | BinaryIO, file: str) -> Iterator[RawObject | Pr
     yield from read_yaml(stream, file, head)
 
 
-def _read_json(data: bytes, file: str) -> Iterator[RawObject | Problem]:
+def _read_json(data: bytes, file: str) -> Iterator[Document]:
     """JSON; YAML that only looks like it goes to the other reader, unless the file's name says JSON."""
     try:
         text = check_text(data, file, 1)

@@ -23,7 +23,19 @@ from yaml.events import (
 )
 
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.manifests.raw_objects import Envelope, RawObject, complete, describe, is_typed, name_of
+from istio_netpol.manifests.placeholders import HELM
+from istio_netpol.manifests.raw_objects import (
+    LIST_OF_OBJECTS,
+    LIST_REMEDY,
+    Document,
+    Envelope,
+    OtherDocument,
+    complete,
+    describe,
+    holds_objects,
+    is_typed,
+    name_of,
+)
 from istio_netpol.manifests.trimming import OBJECT, Shape, keep_named
 from istio_netpol.manifests.yaml_anchors import Anchors
 from istio_netpol.manifests.yaml_scalars import (
@@ -62,7 +74,7 @@ class Builder:
         self._merges: dict[int, list[Any]] = {}
         self._anchors = Anchors()
 
-    def documents(self, get_event: Callable[[], Any], first_line: int) -> Iterator[RawObject | Problem]:
+    def documents(self, get_event: Callable[[], Any], first_line: int) -> Iterator[Document]:
         """The objects of one parser, whose text begins at `first_line`. Raises YAMLError and InputError."""
         self._get = get_event
         self._first_line = first_line
@@ -87,7 +99,7 @@ class Builder:
         """What was found in an object before an error cut it short."""
         return self._problems
 
-    def _document(self) -> Iterator[RawObject | Problem]:
+    def _document(self) -> Iterator[Document]:
         event = self._get()
         if event.__class__ is MappingStartEvent:
             line = self._line(event)
@@ -95,17 +107,18 @@ class Builder:
             if untyped is not None:
                 yield from complete(Envelope(line, untyped), self._file)
             return
-        value = [] if event.__class__ is SequenceStartEvent else self._value(event, None)
-        if event.__class__ is SequenceStartEvent:
-            self._skip(event)
-        yield from self._take_problems({})
-        if value is not None:
-            cause = f"the document is {name_of(value)}, not an object"
-            yield self._problem(event, cause, "begin each document with apiVersion and kind", field=None)
+        value = self._value(event, None)
+        if holds_objects(value):
+            yield from self._take_problems({})
+            yield self._problem(event, LIST_OF_OBJECTS, LIST_REMEDY, field=None)
+        elif value is not None:
+            self._problems = []
+            self._plain.unusable.clear()
+            yield OtherDocument(self._file, self._line(event))
 
-    def _object(self, start: Any) -> Generator[RawObject | Problem, None, dict[str, Any] | None]:
+    def _object(self, start: Any) -> Generator[Document, None, dict[str, Any] | None]:
         """Yields the object that begins here, or the items of that List; returns it if it names no kind."""
-        envelope = Envelope(self._line(start))
+        envelope = Envelope(self._line(start), is_item=self._list_depth > 0)
         self._check_tag(start)
         seen: dict[str, Any] = {}
         anchored = start.anchor is not None
@@ -122,15 +135,15 @@ class Builder:
         if anchored:
             self._anchors.close(start.anchor, envelope.content)
         failed = list(self._take_problems(envelope.content, envelope.line))
-        yield from failed
-        if failed:
+        if failed and not envelope.is_other():
+            yield from failed
             return None
         if not is_typed(envelope.content) and not envelope.waiting and not envelope.streamed:
             return envelope.content
         yield from complete(envelope, self._file)
         return None
 
-    def _items(self, envelope: Envelope) -> Generator[RawObject | Problem, None, None]:
+    def _items(self, envelope: Envelope) -> Generator[Document, None, None]:
         """Passes the items of a List on; those that don't name their kind wait in the envelope."""
         outer, self._path = self._path, []
         outer_problems, self._problems = self._problems, []
@@ -265,7 +278,7 @@ class Builder:
         if event.__class__ is ScalarEvent:
             cause, remedy = "a key is null", "keys are texts: quote it"
         else:
-            cause, remedy = "a key is not a text", "quote it; if it is a {{ template }}, render that first"
+            cause, remedy = "a key is not a text", f"quote it, unless it was written as {{{{ … }}}}: {HELM}"
         self._problems.append(self._problem(event, cause, remedy))
         self._skip(self._get())
 

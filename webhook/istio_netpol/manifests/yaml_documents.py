@@ -11,7 +11,8 @@ from yaml import MarkedYAMLError, YAMLError
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.manifests.placeholders import placeholder_in, placeholder_line_in
+from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.yaml_builder import Builder
 from istio_netpol.manifests.yaml_segments import Segments
 
@@ -27,7 +28,7 @@ _REMEDIES = {
 }
 
 
-def read_yaml(stream: BinaryIO, file: str, head: bytes = b"", line: int = 1) -> Iterator[RawObject | Problem]:
+def read_yaml(stream: BinaryIO, file: str, head: bytes = b"", line: int = 1) -> Iterator[Document]:
     """The objects of a stream; `head` was read from it already, and begins at `line`."""
     segments = Segments(stream, file, head, line)
     builder = Builder(file)
@@ -68,10 +69,10 @@ def _syntax_problem(error: YAMLError, segments: Segments, file: str) -> Problem:
         return Problem(
             file, line, None, None, None, "a tab is used for indentation; YAML allows spaces only", None
         )
-    if "{{" in text:
-        remedy: str | None = "this looks like a template: render it first, as `helm template` does"
-    else:
-        remedy = _REMEDIES.get(error.problem or "")
+    # The parser may stumble long after a placeholder: over what is indented for the text that replaces it.
+    remedy = (
+        placeholder_in(text) or placeholder_line_in(segments.text()) or _REMEDIES.get(error.problem or "")
+    )
     cause = f"is not valid YAML: {error.problem}"
     if error.context is not None:
         start = error.context_mark

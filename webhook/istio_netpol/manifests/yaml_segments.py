@@ -13,6 +13,7 @@ from typing import BinaryIO
 from istio_netpol.errors import InputError, Problem
 
 _PIECE = 1 << 16
+_LONGEST_KEPT = 1 << 20
 _MARKER = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _DIRECTIVES = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n|%[^\n]*\n)+")
 _CONTROL = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
@@ -34,6 +35,8 @@ class Segments:
         self._inside = False
         self._ended = True
         self._recent: list[tuple[int, bytes]] = []
+        self._kept: list[bytes] | None = []
+        self._kept_size = 0
 
     def advance(self) -> bool:
         """Go to the next document, past what is unread of the current one; False at the end of the stream."""
@@ -44,6 +47,7 @@ class Segments:
         self.first_line = self._line
         self._inside = self._ended = False
         self._recent.clear()
+        self._kept, self._kept_size = [], 0
         return True
 
     def read(self, _size: int = -1) -> bytes:
@@ -53,7 +57,19 @@ class Segments:
         if not piece.isascii() or len(piece.translate(None, _CONTROL)) != len(piece):
             check_text(piece, self._file, line, offset)
         self._recent = [*self._recent[-1:], (line, piece)]
+        self._keep(piece)
         return piece
+
+    def text(self) -> str:
+        """What was read of the current document, "" if that is longer than any that a person writes."""
+        return b"".join(self._kept or ()).decode(errors="replace")
+
+    def _keep(self, piece: bytes) -> None:
+        self._kept_size += len(piece)
+        if self._kept is not None and self._kept_size <= _LONGEST_KEPT:
+            self._kept.append(piece)
+        else:
+            self._kept = None
 
     def line_text(self, line: int) -> str:
         """A line read shortly before, "" if it is forgotten already."""

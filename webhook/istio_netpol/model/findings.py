@@ -38,6 +38,7 @@ class Issue(StrEnum):
     TUNNEL_PORT = "tunnel-port"
     IMPACT = "impact"
     NOT_JUDGED = "not-judged"
+    REMOVED_API = "removed-api"
 
 
 RuleId = FlowKind | Issue

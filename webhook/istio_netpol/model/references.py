@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 ASSUMED = "(assumed)"
 """The file of what was read nowhere."""
+_NAMESPACE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LONGEST_NAMESPACE_NAME = 63
+
+NAMESPACE_REMEDY = "use at most 63 lower-case letters, digits and '-'"
+"""How a namespace may be called (RFC 1123, DNS label)."""
+
+
+def is_namespace_name(text: str) -> bool:
+    """Whether a namespace can be called so."""
+    return len(text) <= _LONGEST_NAMESPACE_NAME and _NAMESPACE_NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

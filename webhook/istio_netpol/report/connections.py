@@ -12,6 +12,7 @@ from itertools import islice
 from istio_netpol.analysis.results import Connection
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.printable import visible
+from istio_netpol.report.palette import input_heading
 
 _ROWS = 1000
 """Rows in one piece."""
@@ -98,6 +99,52 @@ LISTINGS: dict[str, Callable[[Iterable[Connection]], Iterator[str]]] = {
     "csv": csv_pieces,
 }
 """The output formats of a list by name."""
+
+
+Listing = tuple[str, Iterable[Connection]]
+"""The name of one of several inputs, and its connections."""
+
+
+def _text_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
+    """Each list under the name of its input."""
+    separator = ""
+    for name, connections in listings:
+        yield f"{separator}{input_heading(name)}\n\n"
+        yield from text_pieces(connections)
+        separator = "\n"
+
+
+def _json_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
+    """The document of one list, with the input of each connection."""
+    separator = '{"connections": ['
+    for name, connections in listings:
+        end = f', "input": {json.dumps(name)}}}'
+        for piece in json_pieces(connections):
+            for row in piece.splitlines():
+                if row.startswith('{"source"'):
+                    yield f"{separator}\n{row.removesuffix(',').removesuffix('}')}{end}"
+                    separator = ","
+    yield f"{'' if separator == ',' else separator}\n]}}\n"
+
+
+def _csv_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
+    """The rows of all lists, with the input in front."""
+    header = "input,"
+    for name, connections in listings:
+        rows = csv_pieces(connections)
+        titles = next(rows)
+        yield header + titles if header else ""
+        header = ""
+        for piece in rows:
+            yield "".join(f"{_csv_field(name)},{row}\n" for row in piece.splitlines())
+
+
+LISTINGS_OF_INPUTS: dict[str, Callable[[Iterable[Listing]], Iterator[str]]] = {
+    "text": _text_of_inputs,
+    "json": _json_of_inputs,
+    "csv": _csv_of_inputs,
+}
+"""The output formats of the lists of several inputs by name."""
 
 
 def _json_ports(ports: ConnectionSet) -> str:

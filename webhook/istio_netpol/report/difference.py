@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from istio_netpol.analysis.results import Connection, Difference
@@ -11,7 +11,7 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.printable import visible
 from istio_netpol.report.connections import port_documents
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents
-from istio_netpol.report.palette import PLAIN, Palette
+from istio_netpol.report.palette import PLAIN, Palette, input_heading
 from istio_netpol.report.places import place, plural
 from istio_netpol.report.remedies import distinct_policies
 
@@ -23,16 +23,34 @@ def text_difference(difference: Difference, palette: Palette = PLAIN) -> str:
 
 def json_difference(difference: Difference) -> str:
     """The document `Difference`; connections as `list` prints them, flows as findings of `check`."""
-    return dump(
-        {
-            "apiVersion": API_VERSION,
-            "kind": "Difference",
+    return json_differences([("", difference)])
+
+
+def text_differences(named: Sequence[tuple[str, Difference]], palette: Palette = PLAIN) -> str:
+    """The difference, or those of several inputs under their names."""
+    if len(named) == 1 and not named[0][0]:
+        return text_difference(named[0][1], palette)
+    headed = (
+        f"{input_heading(name, palette)}\n\n{text_difference(difference, palette)}"
+        for name, difference in named
+    )
+    return "\n".join(headed)
+
+
+def json_differences(named: Sequence[tuple[str, Difference]]) -> str:
+    """The document `Difference`; of several inputs, each entry names its own."""
+    lists: dict[str, list[dict[str, Any]]] = {"flowsLost": [], "flowsGained": [], "lost": [], "gained": []}
+    for name, difference in named:
+        whose = {"input": name} if name else {}
+        entries = {
             "flowsLost": finding_documents(difference.flows_lost),
             "flowsGained": finding_documents(difference.flows_gained),
-            "lost": [_connection(each) for each in difference.lost],
-            "gained": [_connection(each) for each in difference.gained],
+            "lost": [_connection(connection) for connection in difference.lost],
+            "gained": [_connection(connection) for connection in difference.gained],
         }
-    )
+        for field, documents in entries.items():
+            lists[field] += [document | whose for document in documents]
+    return dump({"apiVersion": API_VERSION, "kind": "Difference", **lists})
 
 
 DIFFERENCES: dict[str, Callable[[Difference], str]] = {"text": text_difference, "json": json_difference}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump
-from istio_netpol.report.palette import PLAIN, Palette
+from istio_netpol.report.palette import PLAIN, Palette, input_heading
 
 
 def text_explanation(explanation: Explanation, palette: Palette = PLAIN) -> str:
@@ -18,17 +19,38 @@ def text_explanation(explanation: Explanation, palette: Palette = PLAIN) -> str:
 
 def json_explanation(explanation: Explanation) -> str:
     """The document `Explanation`; `passes` of a step is null where it decides nothing."""
-    return dump(
-        {
-            "apiVersion": API_VERSION,
-            "kind": "Explanation",
-            "source": explanation.source,
-            "destination": explanation.destination,
-            "allowed": explanation.allowed,
-            "steps": [{"text": step.text, "passes": step.passes} for step in explanation.steps],
-            "remedy": [encode_policy(policy) for policy in explanation.remedy],
-        }
+    return dump(_document(explanation))
+
+
+def _document(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Explanation",
+        "source": explanation.source,
+        "destination": explanation.destination,
+        "allowed": explanation.allowed,
+        "steps": [{"text": step.text, "passes": step.passes} for step in explanation.steps],
+        "remedy": [encode_policy(policy) for policy in explanation.remedy],
+    }
+
+
+def text_explanations(named: Sequence[tuple[str, Explanation]], palette: Palette = PLAIN) -> str:
+    """The explanation, or those of several inputs under their names."""
+    if len(named) == 1 and not named[0][0]:
+        return text_explanation(named[0][1], palette)
+    headed = (
+        f"{input_heading(name, palette)}\n\n{text_explanation(explanation, palette)}"
+        for name, explanation in named
     )
+    return "\n".join(headed)
+
+
+def json_explanations(named: Sequence[tuple[str, Explanation]]) -> str:
+    """The document `Explanation`, or for several inputs an `ExplanationList` whose items name theirs."""
+    if len(named) == 1 and not named[0][0]:
+        return json_explanation(named[0][1])
+    items = [{**_document(explanation), "input": name} for name, explanation in named]
+    return dump({"apiVersion": API_VERSION, "kind": "ExplanationList", "items": items})
 
 
 EXPLANATIONS: dict[str, Callable[[Explanation], str]] = {"text": text_explanation, "json": json_explanation}

@@ -17,13 +17,14 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 
 def github(report: Report) -> str:
     """A command a finding, then the closing line, which the job's log shows as it is."""
-    lines = [_command(finding) for finding in report.findings]
+    lines = [_command(finding, name) for name, part in report.by_input() for finding in part.findings]
     return "\n".join([*lines, closing_line(report)]) + "\n"
 
 
-def _command(finding: Finding) -> str:
+def _command(finding: Finding, input_name: str) -> str:
     ref = finding.object
-    properties = {"title": f"{finding.rule}: {ref}"}
+    where = f" in {input_name}" if input_name else ""
+    properties = {"title": f"{finding.rule}: {ref}{where}"}
     if in_a_file(ref):
         properties["file"] = ref.file.removeprefix("./")
         if ref.line:

@@ -19,16 +19,29 @@ API_VERSION = "istio-netpol.io/v1"
 
 def json_report(report: Report) -> str:
     """The document, indented, ending in a line break."""
+    parts = [{"name": name, **_figures(part)} for name, part in report.parts]
     return dump(
         {
             "apiVersion": API_VERSION,
             "kind": "Report",
-            "findings": finding_documents(report.findings),
-            "summary": summary_document(report.summary),
-            "notRead": not_read_documents(report.not_read),
-            "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
+            "findings": [
+                {**document, "input": name} if name else document
+                for name, part in report.by_input()
+                for document in finding_documents(part.findings)
+            ],
+            **_figures(report),
+            **({"inputs": parts} if parts else {}),
         }
     )
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    """What a report has besides its findings."""
+    return {
+        "summary": summary_document(report.summary),
+        "notRead": not_read_documents(report.not_read),
+        "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
+    }
 
 
 def dump(document: dict[str, Any]) -> str:

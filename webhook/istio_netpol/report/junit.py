@@ -20,27 +20,36 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def junit(report: Report) -> str:
-    """One suite; warnings stand in their object's `system-out`. Without findings, one case that passes."""
-    cases = [_case(ref, findings) for ref, findings in by_object(report.findings)]
-    failures = sum(1 for case in cases if case.find("failure") is not None)
-    cases = cases or [ET.Element("testcase", classname=_SUITE, name="required flows")]
-    figures: dict[str, Any] = {
-        "tests": str(len(cases)),
-        "failures": str(failures),
-        "errors": "0",
-        "skipped": "0",
-    }
-    root = ET.Element("testsuites", name=_SUITE, **figures)
-    suite = ET.SubElement(root, "testsuite", name=_SUITE, **figures)
-    suite.extend(cases)
-    if report.assumptions:
-        _add_text(suite, "system-out", "\n".join(f"Assumed: {each}" for each in report.assumptions))
+    """A suite an input; warnings stand in their object's `system-out`. Without findings, one case that
+    passes."""
+    suites = [_suite(name, part) for name, part in report.by_input()]
+    root = ET.Element("testsuites", name=_SUITE, **_figures([case for suite in suites for case in suite]))
+    root.extend(suites)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _case(ref: ObjectRef, findings: Iterable[Finding]) -> ET.Element:
+def _suite(input_name: str, report: Report) -> ET.Element:
+    title = _printable(f"{_SUITE}: {input_name}" if input_name else _SUITE)
+    cases = [_case(ref, findings, input_name) for ref, findings in by_object(report.findings)]
+    cases = cases or [ET.Element("testcase", classname=title, name="required flows")]
+    suite = ET.Element("testsuite", name=title, **_figures(cases))
+    suite.extend(cases)
+    if report.assumptions:
+        _add_text(suite, "system-out", "\n".join(f"Assumed: {each}" for each in report.assumptions))
+    return suite
+
+
+def _figures(elements: Iterable[ET.Element]) -> dict[str, Any]:
+    """The counts of test cases; other elements don't count."""
+    cases = [element for element in elements if element.tag == "testcase"]
+    failures = sum(1 for case in cases if case.find("failure") is not None)
+    return {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "skipped": "0"}
+
+
+def _case(ref: ObjectRef, findings: Iterable[Finding], input_name: str) -> ET.Element:
     place_name = f"{ref.namespace}.{ref.kind}" if ref.namespace else ref.kind
+    place_name = f"{input_name}.{place_name}" if input_name else place_name
     case = ET.Element("testcase", classname=_printable(place_name), name=_printable(ref.name))
     if ref.file:
         case.set("file", _printable(ref.file))

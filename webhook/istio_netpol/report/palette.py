@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from istio_netpol.model.findings import Severity
+from istio_netpol.printable import visible
 
 _RESET = "\x1b[0m"
 
@@ -31,3 +32,8 @@ class Palette:
 
 PLAIN = Palette()
 COLOURS = Palette(heading="\x1b[1m", error="\x1b[1;31m", warning="\x1b[33m", good="\x1b[32m", faint="\x1b[2m")
+
+
+def input_heading(name: str, palette: Palette = PLAIN) -> str:
+    """The line above what is said of one of several inputs."""
+    return palette.paint(f"== {visible(name)} ==", palette.heading)

@@ -31,11 +31,16 @@ def sarif(report: Report) -> str:
         "semanticVersion": __version__,
         "rules": [_rule(rule) for rule in rules],
     }
-    printed = Printed()
+    results = [
+        _result(finding, index[finding.rule], printed, name)
+        for name, part in report.by_input()
+        for printed in [Printed()]
+        for finding in part.findings
+    ]
     run = {
         "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notes}],
-        "results": [_result(finding, index[finding.rule], printed) for finding in report.findings],
+        "results": results,
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -44,14 +49,14 @@ def _rule(rule: RuleId) -> dict[str, Any]:
     return {"id": str(rule), "shortDescription": {"text": TITLES[rule]}, "helpUri": page(rule)}
 
 
-def _result(finding: Finding, rule_index: int, printed: Printed) -> dict[str, Any]:
+def _result(finding: Finding, rule_index: int, printed: Printed, input_name: str) -> dict[str, Any]:
     result = {
         "ruleId": str(finding.rule),
         "ruleIndex": rule_index,
         "level": _LEVELS[finding.severity],
         "message": {"text": finding.message},
         "locations": [_location(finding.object)],
-        "partialFingerprints": {"istioNetpolFinding/v1": fingerprint(finding)},
+        "partialFingerprints": {"istioNetpolFinding/v1": fingerprint(finding, input_name)},
     }
     remedy, above = printed.part(finding.remedy)
     properties = {"remedy": to_yaml(remedy)} if remedy else {}
@@ -78,13 +83,14 @@ def _uri(file: str) -> str:
     return f"file://{path}" if file.startswith("/") else path.removeprefix("./")
 
 
-def fingerprint(finding: Finding) -> str:
-    """The same for the same finding after lines, files and the addresses of a host have changed."""
+def fingerprint(finding: Finding, input_name: str = "") -> str:
+    """The same for the same finding of an input after lines, files and a host's addresses have changed."""
     flow = finding.flow
     connection = (
         (_stable(flow.source), _stable(flow.destination), str(flow.protocol), flow.port) if flow else ()
     )
     identity = [str(finding.rule), finding.object.key, connection, finding.field]
+    identity += [input_name] if input_name else []
     return sha256(json.dumps(identity).encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
-from istio_netpol.report.palette import PLAIN, Palette
+from istio_netpol.report.palette import PLAIN, Palette, input_heading
 from istio_netpol.report.places import by_object, counts, place, plural
 from istio_netpol.report.remedies import distinct_policies
 
@@ -22,7 +22,20 @@ _SHOWN_POLICIES = 5
 
 def text(report: Report, palette: Palette = PLAIN) -> str:
     """The whole document, ending in a line break."""
-    return "".join(f"{line}\n" for line in _lines(report, palette))
+    return "".join(f"{line}\n" for line in _inputs(report, palette))
+
+
+def _inputs(report: Report, palette: Palette) -> Iterator[str]:
+    """Each input under its name, and the sum of all."""
+    if not report.parts:
+        yield from _lines(report, palette)
+        return
+    for name, part in report.parts:
+        yield input_heading(name, palette)
+        yield ""
+        yield from _lines(part, palette)
+        yield ""
+    yield f"All {len(report.parts)} inputs: {closing_line(report, palette)}"
 
 
 def _lines(report: Report, palette: Palette) -> Iterator[str]:

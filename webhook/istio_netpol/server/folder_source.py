@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from istio_netpol.bundle.kustomize import Kustomize
-from istio_netpol.bundle.sources import ManifestFile, Overlay, Source, Sources
+from istio_netpol.bundle.sources import Chart, ManifestFile, Overlay, Source, Sources, unrendered
 from istio_netpol.errors import Problem, ToolError
 from istio_netpol.manifests.load import Loaded, joined, load
-from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.server.folder_files import Mark, Marks, marks_of
 from istio_netpol.server.folder_store import GENERATED
@@ -98,7 +98,8 @@ class FolderSource:
 
     def _load(self, marks: Marks) -> Loaded:
         parts: dict[str, tuple[Mark | Marks | None, Loaded]] = {}
-        for source in self._sources():
+        for found in self._sources():
+            source = unrendered(found) if isinstance(found, Chart) else found
             if isinstance(source, Problem):
                 parts[str(source)] = (None, Loaded((), (source,), {}))
             elif isinstance(source, ManifestFile | Overlay):
@@ -122,7 +123,7 @@ class FolderSource:
     def _loaded(self, source: ManifestFile | Overlay) -> Loaded:
         return load(self._documents(source), DEFAULT_NAMESPACE)
 
-    def _documents(self, source: ManifestFile | Overlay) -> Iterator[RawObject | Problem]:
+    def _documents(self, source: ManifestFile | Overlay) -> Iterator[Document]:
         name = str(source.path if isinstance(source, ManifestFile) else source.file)
         try:
             if isinstance(source, ManifestFile):

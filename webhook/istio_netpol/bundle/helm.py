@@ -1,0 +1,74 @@
+"""Renders a Helm chart with `helm template`: with its own values, and without a cluster or the network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from istio_netpol.bundle.external import output_of
+from istio_netpol.errors import ToolError
+
+CHART_FILE = "Chart.yaml"
+"""What makes a folder a Helm chart."""
+
+PROGRAM_VARIABLE = "ISTIO_NETPOL_HELM"
+"""The environment variable that names the program."""
+
+_RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LONGEST_RELEASE_NAME = 53
+
+
+@dataclass(frozen=True, slots=True)
+class Helm:
+    """How charts are rendered: `program` as named by the user, empty to look for one; `timeout` in
+    seconds."""
+
+    program: str = ""
+    timeout: float = 120.0
+
+    @property
+    def path(self) -> str | None:
+        """Where the program is; None where there is none."""
+        return shutil.which(self.program or "helm")
+
+    def render(self, chart: Path, namespace: str) -> bytes:
+        """The manifests of a release that is called like the chart. Raises ToolError."""
+        path = self.path
+        if path is None:
+            raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is no program")
+        command = [
+            path,
+            "template",
+            release_name(chart),
+            str(chart),
+            "--namespace",
+            namespace,
+            "--skip-tests",
+        ]
+        return output_of(command, self.timeout)
+
+
+def release_name(chart: Path) -> str:
+    """The chart's own name where a release may be called so."""
+    name = str(_description(chart).get("name"))
+    is_usable = _RELEASE_NAME.fullmatch(name) and len(name) <= _LONGEST_RELEASE_NAME
+    return name if is_usable else "release"
+
+
+def is_library(chart: Path) -> bool:
+    """Whether the chart only lends templates to others, so that nothing comes of rendering it."""
+    return _description(chart).get("type") == "library"
+
+
+def _description(chart: Path) -> dict[str, Any]:
+    """Chart.yaml; empty where helm, which reads it as well, says what is wrong."""
+    try:
+        content: Any = yaml.safe_load((chart / CHART_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
