@@ -42,6 +42,7 @@ API_VERSIONS = {
     "Service": "v1",
     "ServiceEntry": "networking.istio.io/v1",
     "DestinationRule": "networking.istio.io/v1",
+    "StatefulSet": "apps/v1",
     "Telemetry": "telemetry.istio.io/v1",
     "VirtualService": "networking.istio.io/v1",
 }

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from istio_netpol.analysis.results import Connection, Difference, Explanation, NotRead, Report, Step, Summary
+from istio_netpol.analysis.results import (
+    Connection,
+    Difference,
+    Explanation,
+    NotRead,
+    Report,
+    Step,
+    Summary,
+    Undeclared,
+)
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import ALL_CONNECTIONS, ConnectionSet, Protocol
@@ -157,7 +166,11 @@ FINDINGS = tuple(
 )
 NOT_READ = (NotRead("cilium.io/v2", "CiliumNetworkPolicy", 1), NotRead("v1", "Secret", 1))
 ASSUMED = Assumption("the input holds no istiod", "istiod in namespace istio-system")
-REPORT = Report(FINDINGS, Summary(34, 120, 3, 1), (ASSUMED,), NOT_READ)
+UNDECLARED = (
+    Undeclared(ObjectRef("batch/v1", "Job", "shop", "migrate", "manifests/my shop.yaml", 40)),
+    Undeclared(ObjectRef("apps/v1", "StatefulSet", "shop", "db"), ("shop/db-from-cart",)),
+)
+REPORT = Report(FINDINGS, Summary(34, 120, 3, 1), (ASSUMED,), NOT_READ, UNDECLARED)
 NOTHING = Report((), Summary(1, 3))
 
 DB = ConnectionSet.of(Protocol.TCP, 5432)

@@ -33,15 +33,33 @@ def entries(*findings: Finding) -> list[dict[str, Any]]:
 
 
 def test_the_document_has_these_keys() -> None:
-    """Version, kind, findings, the four figures, what was not read and what was assumed, nothing else."""
+    """Version, kind, findings, the four figures, what was not read, what was assumed, and of what nothing is
+    known."""
     document = json.loads(json_report(REPORT))
-    assert list(document) == ["apiVersion", "kind", "findings", "summary", "notRead", "assumed"]
+    assert list(document) == [
+        "apiVersion",
+        "kind",
+        "findings",
+        "summary",
+        "notRead",
+        "assumed",
+        "undeclared",
+    ]
     assert (document["apiVersion"], document["kind"]) == ("istio-netpol.io/v1", "Report")
     assert document["summary"] == {"objects": 34, "flows": 120, "denied": 3, "unknown": 1}
     assert document["notRead"] == [
         {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "count": 1},
         {"apiVersion": "v1", "kind": "Secret", "count": 1},
     ]
+    assert document["undeclared"][1] == {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "namespace": "shop",
+        "name": "db",
+        "file": "",
+        "line": 0,
+        "policies": ["shop/db-from-cart"],
+    }
 
 
 def test_a_denied_flow_has_these_keys() -> None:

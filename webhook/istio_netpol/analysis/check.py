@@ -12,6 +12,7 @@ from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.analysis.tunnel_ports import closed_tunnels
+from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import FlowTable
@@ -120,7 +121,8 @@ def check(
     and kind; they are only reported. `proposals` says whether what is denied by assumption only gets a remedy
     too."""
     table = FlowTable.of(snapshot, settings)
-    return check_table(table, judge_of(table, resolver), skipped, proposals=proposals)
+    report = check_table(table, judge_of(table, resolver), skipped, proposals=proposals)
+    return replace(report, undeclared=undeclared(table))
 
 
 def check_table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from istio_netpol.analysis.results import Report
@@ -23,39 +23,57 @@ from istio_netpol.state.snapshot import Snapshot
 ASSUMED_NAME = "assumed-deny-all"
 _ASSUMED = Assumption(
     "--assume-deny-all was given",
-    f"a NetworkPolicy {ASSUMED_NAME} in each namespace that does not deny all traffic by default; "
-    "before a real one, apply what is missing in the order in which "
-    "`istio-netpol generate --assume-deny-all` prints them",
+    f"a NetworkPolicy {ASSUMED_NAME} in each namespace of the input that does not deny all traffic by "
+    "default, but in Kubernetes' own; before a real one, apply what is missing in the order in which "
+    "`istio-netpol generate --assume-deny-all` prints it",
 )
 
 
 def assume_deny_all(snapshot: Snapshot) -> Snapshot:
     """The snapshot with a policy that denies both directions in every namespace which has none for all its
-    pods."""
+    pods; not in Kubernetes' own namespaces."""
     assumed = []
     for name in snapshot.namespace_names:
         missing = frozenset(
             direction for direction in Direction if not snapshot.isolates_all(name, direction)
         )
         if missing and name not in KUBERNETES_NAMESPACES:
-            ref = ObjectRef("networking.k8s.io/v1", "NetworkPolicy", name, ASSUMED_NAME)
+            ref = ObjectRef("networking.k8s.io/v1", "NetworkPolicy", name, _free_name(name, snapshot))
             assumed.append(NetworkPolicy(ref, EVERYTHING, missing))
     return snapshot.with_changes(put=assumed)
 
 
-def with_remedies_ahead(report: Report, today: Snapshot, settings: Settings) -> Report:
-    """The report of an assumed deny-all with remedies that can be applied before it is there: what isolates
-    pods that are open today allows at once all that they need."""
-    now = as_injected(today, settings.mesh)
+def _free_name(namespace: str, snapshot: Snapshot) -> str:
+    """A name that no policy of the namespace has: an assumption takes nobody's place."""
+    name = ASSUMED_NAME
+    while snapshot.find(NetworkPolicy, namespace, name):
+        name += "-too"
+    return name
+
+
+def told_of_today(report: Report, snapshot: Snapshot, today: Snapshot, settings: Settings) -> Report:
+    """The report of a snapshot's assumed deny-all for who has the snapshot as it is, with remedies that can
+    be applied to the cluster of `today` before a real deny-all."""
+    return replace(
+        report,
+        findings=_with_remedies_ahead(report.findings, as_injected(today, settings.mesh)),
+        summary=replace(report.summary, objects=snapshot.object_count),
+        assumptions=(*report.assumptions, _ASSUMED),
+    )
+
+
+def _with_remedies_ahead(findings: Iterable[Finding], today: Snapshot) -> tuple[Finding, ...]:
+    """The findings with remedies of which each that isolates pods allows at once all that they need."""
+    findings = tuple(findings)
     found = {
         policy.key: policy
-        for finding in report.findings
+        for finding in findings
         if isinstance(finding.rule, FlowKind)
         for policy in finding.remedy
     }
     together: defaultdict[Hashable, list[NetworkPolicy]] = defaultdict(list)
     for policy in found.values():
-        if isolates_open_pods(policy, now):
+        if isolates_open_pods(policy, today):
             together[_pods(policy)].append(policy)
     whole = {pods: joined(policies)[0] for pods, policies in together.items()}
 
@@ -72,11 +90,7 @@ def with_remedies_ahead(report: Report, today: Snapshot, settings: Settings) -> 
             return finding
         return replace(finding, remedy=tuple(dict.fromkeys(remedy)))
 
-    return replace(
-        report,
-        findings=tuple(map(complete, report.findings)),
-        assumptions=(*report.assumptions, _ASSUMED),
-    )
+    return tuple(map(complete, findings))
 
 
 def _pods(policy: NetworkPolicy) -> Hashable:

@@ -10,6 +10,7 @@ from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,18 @@ class NotRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Undeclared:
+    """A workload under a deny-all of which no rule derives more than istiod and DNS. `policies` are those,
+    `namespace/name`, that somebody wrote for its pods and that allow something."""
+
+    ref: ObjectRef
+    policies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """The findings of a check, sorted, what it assumed, and what it did not read, both sorted too.
+    """The findings of a check, what it assumed, what it did not read, and of which workloads it knows
+    nothing, all sorted.
 
     Of several inputs that were judged one by one, `parts` has the name and the report of each, and the rest
     is their sum.
@@ -44,6 +55,7 @@ class Report:
     summary: Summary
     assumptions: tuple[Assumption, ...] = ()
     not_read: tuple[NotRead, ...] = ()
+    undeclared: tuple[Undeclared, ...] = ()
     parts: tuple[tuple[str, Report], ...] = ()
 
     @classmethod
@@ -62,6 +74,7 @@ class Report:
             Summary(*map(sum, counts)),
             tuple(sorted({assumption for report in reports for assumption in report.assumptions})),
             tuple(sorted(NotRead(*kind, count) for kind, count in not_read.items())),
+            tuple(dict.fromkeys(workload for report in reports for workload in report.undeclared)),
             named,
         )
 

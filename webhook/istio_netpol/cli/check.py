@@ -62,7 +62,7 @@ def check(
     """
     from istio_netpol.analysis.check import check as check_snapshot
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.analysis.deny_all import with_remedies_ahead
+    from istio_netpol.analysis.deny_all import told_of_today
     from istio_netpol.analysis.results import Report
     from istio_netpol.cli.inputs import read_inputs
     from istio_netpol.cli.options import read_settings, reading_from
@@ -71,6 +71,7 @@ def check(
     from istio_netpol.model.findings import Severity
     from istio_netpol.report.table import FORMATS
     from istio_netpol.report.text import kinds_not_read, text
+    from istio_netpol.report.undeclared import summary_of
 
     settings = read_settings(config, addresses)
     hosts = resolver(offline, settings)
@@ -79,7 +80,7 @@ def check(
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
         found = check_snapshot(snapshot, settings, hosts, given.skipped, proposals=proposals)
         if assume_deny_all:
-            found = with_remedies_ahead(found, given.there or given.snapshot, settings)
+            found = told_of_today(found, given.snapshot, given.there or given.snapshot, settings)
         parts.append((given.name, found.with_input(given.assumed, given.findings())))
     report = Report.of_inputs(parts)
     if format_name == "text":
@@ -89,5 +90,7 @@ def check(
             tell(f"assumed: {assumption}")
         if report.not_read:
             tell(f"not read: {kinds_not_read(report.not_read)}")
+        if report.undeclared and format_name != "json":
+            tell(summary_of(report.undeclared))
         write([FORMATS[format_name](report)])
     ctx.exit(FOUND if any(each.severity is Severity.ERROR for each in report.findings) else FINE)

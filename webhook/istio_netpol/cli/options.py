@@ -166,7 +166,7 @@ def assume_deny_all_option() -> Decorator:
     return click.option(
         "--assume-deny-all",
         is_flag=True,
-        help="Judge as if every namespace denied all traffic by default.",
+        help="Judge as if every namespace of the input but Kubernetes' own denied all traffic by default.",
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from istio_netpol.analysis.results import NotRead, Report, Summary
+from istio_netpol.analysis.results import NotRead, Report, Summary, Undeclared
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import Direction
@@ -41,7 +41,13 @@ def _figures(report: Report) -> dict[str, Any]:
         "summary": summary_document(report.summary),
         "notRead": not_read_documents(report.not_read),
         "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
+        "undeclared": [undeclared_document(workload) for workload in report.undeclared],
     }
+
+
+def undeclared_document(workload: Undeclared) -> dict[str, Any]:
+    """`undeclared`: a workload, and the policies that were written for it."""
+    return {**object_document(workload.ref), "policies": list(workload.policies)}
 
 
 def dump(document: dict[str, Any]) -> str:

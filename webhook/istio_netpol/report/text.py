@@ -14,6 +14,7 @@ from istio_netpol.printable import visible
 from istio_netpol.report.palette import PLAIN, Palette, input_heading
 from istio_netpol.report.places import by_object, counts, place, plural
 from istio_netpol.report.remedies import distinct_policies
+from istio_netpol.report.undeclared import TITLE, lines_of
 
 _REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` writes them, equal ones joined):"
 _SHOWN_POLICIES = 5
@@ -45,6 +46,10 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
             yield from _finding(alike, palette)
         yield ""
     yield from _policies(distinct_policies(report.findings), palette)
+    if report.undeclared:
+        yield palette.paint(TITLE, palette.heading)
+        yield from (f"  - {visible(line)}" for line in lines_of(report.undeclared))
+        yield ""
     if report.assumptions:
         yield palette.paint("Assumed:", palette.heading)
         yield from (f"  - {visible(str(assumption))}" for assumption in report.assumptions)

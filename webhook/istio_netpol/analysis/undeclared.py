@@ -1,0 +1,64 @@
+"""Workloads under a deny-all of which nothing in the input says whom they talk to.
+
+The rules derive what objects declare. Of a workload that only asks for its istiod and DNS they know nothing
+else, which is not the same as knowing that it needs nothing: its owners have to be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from istio_netpol.analysis.results import Undeclared
+from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.own_names import MANAGED_BY, OWNER
+from istio_netpol.model.policies import NetworkPolicy
+
+OF_EVERY_CLIENT = frozenset(
+    {FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD, FlowKind.DNS, FlowKind.TRACING}
+)
+"""Flows that a pod has for its proxy's sake, whatever its application calls."""
+
+OF_EVERY_SERVER = frozenset({FlowKind.SCRAPE})
+"""Flows that lead to a pod whatever its application answers."""
+
+
+def undeclared(table: FlowTable) -> tuple[Undeclared, ...]:
+    """The isolated workloads for which no rule derives more than what every pod needs, sorted."""
+    told = set(_told(table.flows()))
+    found = (
+        Undeclared(workload.ref, tuple(_own_policies(policies)))
+        for workload in table.stored.every_workload()
+        if workload.ref.key not in told
+        and not (workload.calls or workload.called_by)
+        and (policies := table.snapshot.policies_for(workload))
+    )
+    return tuple(sorted(found, key=lambda each: (each.ref.namespace, each.ref.kind, each.ref.name)))
+
+
+def _told(flows: Iterable[RequiredFlow]) -> Iterator[tuple[str, str, str, str]]:
+    """The keys of the workloads of which some flow says something."""
+    for flow in flows:
+        if flow.kind not in OF_EVERY_CLIENT:
+            yield from _keys(flow.source)
+        if flow.kind not in OF_EVERY_SERVER and not _is_probe(flow):
+            yield from _keys(flow.destination)
+
+
+def _keys(peer: Peer) -> Iterator[tuple[str, str, str, str]]:
+    if isinstance(peer, PodsPeer):
+        yield peer.workload.ref.key
+
+
+def _is_probe(flow: RequiredFlow) -> bool:
+    """Whether it is the kubelet that calls: ambient pods are probed, whoever else calls them."""
+    return flow.kind is FlowKind.HBONE and not isinstance(flow.source, PodsPeer)
+
+
+def _own_policies(policies: Iterable[NetworkPolicy]) -> Iterator[str]:
+    """Those that somebody wrote for these pods and that allow something: a word of its owners."""
+    for policy in policies:
+        is_generated = policy.labels.get(MANAGED_BY) == OWNER
+        allows = any(policy.rules(direction) for direction in policy.policy_types)
+        if allows and not is_generated and not policy.pod_selector.is_everything:
+            yield policy.key
