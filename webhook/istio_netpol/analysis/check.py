@@ -140,7 +140,7 @@ def check_table(
     unnamed = list(table.findings())
     unknown = writer.unknown + sum(1 for finding in unnamed if finding.rule is Issue.UNKNOWN_DESTINATION)
     policies = table.snapshot.every(NetworkPolicy)
-    odd = [*lint(table.snapshot), *closed_tunnels(policies, table.snapshot, table.view)]
+    odd = [*lint(table.snapshot, table.view), *closed_tunnels(policies, table.snapshot, table.view)]
     findings = sorted(
         [*writer.findings(), *unnamed, *for_owners(odd, table.snapshot)],
         key=lambda finding: finding.sort_key,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
 from istio_netpol.model.limits import NOT_CONTAINED
@@ -24,24 +25,24 @@ ops/deployment/application-requirements)."""
 DNS_PORTS = frozenset({53, 1053, 5353, 8053})
 
 
-def lint(snapshot: Snapshot) -> Iterator[Finding]:
+def lint(snapshot: Snapshot, view: MeshView) -> Iterator[Finding]:
     """Policies that select nothing, name in-pod ports, or open ports to every address."""
     for policy in snapshot.every(NetworkPolicy):
-        yield from _contained(policy, snapshot)
+        yield from _contained(policy, snapshot, view)
 
 
-def _contained(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
+def _contained(policy: NetworkPolicy, snapshot: Snapshot, view: MeshView) -> Iterator[Finding]:
     """What is odd about one policy. An error in that ends what is said of this policy, and nothing else."""
     try:
-        yield from _of_policy(policy, snapshot)
+        yield from _of_policy(policy, snapshot, view)
     except NOT_CONTAINED:
         raise
     except Exception as error:
         yield not_judged(policy.ref, Failure.of("lint", error))
 
 
-def _of_policy(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
-    yield from _selects_nothing(policy, snapshot)
+def _of_policy(policy: NetworkPolicy, snapshot: Snapshot, view: MeshView) -> Iterator[Finding]:
+    yield from _selects_nothing(policy, snapshot, view)
     for direction in Direction:
         for index, rule in enumerate(policy.rules(direction)):
             place = f"spec.{direction.lower()}[{index}]"
@@ -50,9 +51,12 @@ def _of_policy(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
                 yield from _broad(policy, rule, place)
 
 
-def _selects_nothing(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
+def _selects_nothing(policy: NetworkPolicy, snapshot: Snapshot, view: MeshView) -> Iterator[Finding]:
     namespace = policy.namespace
-    if snapshot.workloads(namespace) and not snapshot.select(namespace, policy.pod_selector):
+    if not snapshot.workloads(namespace) or snapshot.select(namespace, policy.pod_selector):
+        return
+    to_come = view.predicted_workloads(namespace)
+    if not any(policy.pod_selector.matches(each.labels) for each in to_come):
         message = f"{policy.ref}: spec.podSelector matches no workload of namespace {policy.namespace}"
         yield Finding(
             Issue.POLICY_SELECTS_NOTHING, Severity.INFO, policy.ref, message, field="spec.podSelector"

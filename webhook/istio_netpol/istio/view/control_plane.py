@@ -82,6 +82,12 @@ class ControlPlane:
         """Whether proxies fetch the JWKS of hosts that Istio knows."""
         return self._settings.mesh.remote_jwks or self._is_on("PILOT_JWT_ENABLE_REMOTE_JWKS")
 
+    @question
+    def may_be_ambient(self) -> bool:
+        """Whether istiod takes care of ambient mode, as far as the input tells: it says so itself
+        (`pilot/pkg/features/ambient.go`, Istio 1.32), and one that is not in the input may."""
+        return not self.real_istiods() or self._is_on("PILOT_ENABLE_AMBIENT")
+
     def _is_on(self, switch: str) -> bool:
         """Whether an istiod of the input has a feature switched on (`pilot/pkg/features`, Istio 1.28)."""
         return any(each.switches.get(switch, "").lower() in _ON for each in self.real_istiods())

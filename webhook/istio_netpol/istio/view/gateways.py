@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from istio_netpol.istio.view.control_plane import ControlPlane
+from istio_netpol.istio.view.deployed_gateways import GATEWAY_NAME_LABEL, to_be_deployed
 from istio_netpol.istio.view.gateway_classes import DEPLOYED, GatewayClasses, GatewayRole
-from istio_netpol.istio.view.injection import REVISION_LABEL, STATUS_ANNOTATION
+from istio_netpol.istio.view.injection import STATUS_ANNOTATION
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.gateway_api import KubernetesGateway
@@ -15,14 +16,12 @@ from istio_netpol.model.mesh import Gateway
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.workloads import ContainerPort, Workload
+from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question
 from istio_netpol.trust.administrators import KUBERNETES_NAMESPACES
 
 TEMPLATES_KEY = "inject.istio.io/templates"
-GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
-GATEWAY_API_PREFIX = "gateway.networking.k8s.io/"
 OLDER_GATEWAY_NAME_LABEL = "istio.io/gateway-name"
 
 _GATEWAY_TEMPLATES = frozenset({"gateway", "grpc-gateway"})
@@ -196,7 +195,10 @@ class Gateways:
     @question
     def _predicted(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
         name = self._classes.deployed_name(gateway)
-        return _to_be_deployed(gateway, name) if name else ()
+        if not name:
+            return ()
+        role = self._classes.role(gateway)
+        return (to_be_deployed(gateway, role, name, in_ambient_mesh=self._control_plane.may_be_ambient()),)
 
     def _behind(self, host: str, namespace: str) -> tuple[Workload, ...]:
         service: Service | None = self._hosts.service(host, namespace)
@@ -248,25 +250,3 @@ def _first_pair(gateway: Gateway) -> list[_Pair]:
 
 
 GATEWAY_SELECTORS = Index("gateway-selectors", Gateway, _first_pair)
-
-
-def _to_be_deployed(gateway: KubernetesGateway, name: str) -> tuple[Workload, ...]:
-    """The pods of the Deployment that istiod will make for a Gateway; they bind the listeners' ports.
-
-    They take the labels of `infrastructure`, else the Gateway's own (`extractInfrastructureMetadata` in
-    `deploymentcontroller.go`, Istio 1.28).
-    """
-    ref = gateway.ref
-    revision = {key: value for key, value in gateway.labels.items() if key == REVISION_LABEL}
-    chosen = gateway.labels if gateway.pod_labels is None else gateway.pod_labels
-    own = {key: value for key, value in chosen.items() if not key.startswith(GATEWAY_API_PREFIX)}
-    return (
-        Workload(
-            ref=ObjectRef("apps/v1", "Deployment", ref.namespace, name, ref.file, ref.line),
-            labels={**own, **revision, GATEWAY_NAME_LABEL: ref.name},
-            selector=Selector.of({GATEWAY_NAME_LABEL: ref.name}),
-            ports=tuple(dict.fromkeys(ContainerPort(each.port) for each in gateway.listeners)),
-            service_account=name,
-            has_proxy=True,
-        ),
-    )

@@ -265,6 +265,11 @@ class MeshView:
         needs."""
         return self._gateways.yet_to_come(gateway)
 
+    def predicted_workloads(self, namespace: str) -> tuple[Workload, ...]:
+        """The pods that istiod has yet to deploy into a namespace."""
+        gateways = self.all(KubernetesGateway, namespace)
+        return tuple(pod for gateway in gateways for pod in self._gateways.yet_to_come(gateway))
+
     def assumed_ingress_gateway(self) -> Workload | None:
         """The stand-in for the mesh's ingress gateway, unless the input holds a gateway."""
         return self._gateways.assumed_ingress()
