@@ -222,6 +222,7 @@ NOT_ADMITTED = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): "administrators', and a cluster is mended by them",
     ("apiregistration.k8s.io", "APIService"): "administrators', and a cluster is mended by them",
     ("gateway.networking.k8s.io", "GatewayClass"): "whose Gateways are is its administrator's to say",
+    ("networking.k8s.io", "IngressClass"): "whose Ingresses are is its administrator's to say",
 }
 """Kinds that rules read and no webhook reviews, with the reason."""
 

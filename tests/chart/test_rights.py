@@ -98,6 +98,7 @@ OWNERLESS = {
     ("gateway.networking.k8s.io", "gatewayclasses"),
     ("gateway.networking.k8s.io", "referencegrants"),
     ("networking.istio.io", "destinationrules"),
+    ("networking.k8s.io", "ingressclasses"),
     ("networking.istio.io", "workloadentries"),
 }
 """Kinds that rules read and none is about: they need no policy, and no Event tells of them."""

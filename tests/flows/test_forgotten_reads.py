@@ -16,7 +16,8 @@ from istio_netpol.istio.view.backends import ENDPOINT_SLICES
 from istio_netpol.istio.view.gateways import GATEWAY_SELECTORS
 from istio_netpol.istio.view.mesh_view import SERVICE_LABELS
 from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
-from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway, ReferenceGrant
+from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway, ListenerSet, ReferenceGrant
+from istio_netpol.model.ingress import IngressClass
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import (
     AuthorizationPolicy,
@@ -65,6 +66,8 @@ CASES = (
     Case("an object by name", of(OBJECT, Gateway), "Gateway istio-system/public"),
     Case("a waypoint by name", of(OBJECT, KubernetesGateway), "Gateway edge/front"),
     Case("a class of gateways", of(OBJECT, GatewayClass), "GatewayClass corp"),
+    Case("listeners that are added", of(OBJECT, ListenerSet), "ListenerSet shop/more"),
+    Case("a class of Ingresses", of(OBJECT, IngressClass), "IngressClass istio"),
     Case("a Service by name", of(OBJECT, Service), "Service shop/cart"),
     Case(
         "pods behind a Service",

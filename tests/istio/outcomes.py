@@ -26,7 +26,13 @@ DEFAULTS = Settings()
 API_VERSIONS = {
     "AuthorizationPolicy": "security.istio.io/v1",
     "Gateway": "gateway.networking.k8s.io/v1",
+    "GatewayClass": "gateway.networking.k8s.io/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "Ingress": "networking.k8s.io/v1",
+    "IngressClass": "networking.k8s.io/v1",
+    "ListenerSet": "gateway.networking.k8s.io/v1",
+    "UDPRoute": "gateway.networking.k8s.io/v1alpha2",
+    "XListenerSet": "gateway.networking.x-k8s.io/v1alpha1",
     "ReferenceGrant": "gateway.networking.k8s.io/v1beta1",
     "RequestAuthentication": "security.istio.io/v1",
     "Service": "v1",

@@ -211,10 +211,65 @@ def test_a_port_that_is_served_over_udp_too_is_reached_over_tcp() -> None:
 
 
 def test_service_parent_needs_no_gateway() -> None:
-    """A route of the mesh neither yields flows nor finds fault with its backends."""
+    """A route of the mesh yields no flows, and what it makes of its parent's clients is said not to be
+    judged."""
     parent = ParentRef("Service", "cart", group="")
     assert flows(RULE, route(to_cart(name="gone"), parents=(parent,))) == []
-    assert findings(RULE, route(to_cart(name="gone"), parents=(parent,))) == []
+    assert findings(RULE, route(to_cart(), parents=(parent,))) == []
+    (said,) = findings(RULE, route(to_cart(name="gone"), parents=(parent,)))
+    assert said.startswith("unknown-destination info: HTTPRoute shop/cart: spec.parentRefs[0]: where")
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("inference.networking.k8s.io", "InferencePool"),
+        ("gateway.networking.k8s.io", "Mesh"),
+        ("example.com", "Gateway"),
+        ("gateway.networking.k8s.io", "Service"),
+    ],
+)
+def test_a_parent_that_nobody_reads_is_named(group: str, kind: str) -> None:
+    """Silence would say that the route needs nothing."""
+    found = findings(
+        RULE, route(to_cart(), parents=(ParentRef(kind, "odd", group=group),)), CART, CART_SERVICE
+    )
+    assert found == [
+        f"unknown-destination warning: HTTPRoute shop/cart: spec.parentRefs[0]: {kind} shop/odd of group "
+        f"{group} is no parent that is read, so nothing is said of who serves the route; name a Gateway, a "
+        "ListenerSet, a Service or a ServiceEntry"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("inference.networking.k8s.io", "InferencePool"),
+        ("multicluster.x-k8s.io", "ServiceImport"),
+        ("networking.istio.io", "Hostname"),
+        ("example.com", "Bucket"),
+    ],
+)
+def test_a_backend_that_nobody_reads_is_named(group: str, kind: str) -> None:
+    """A backend without pods that can be told is no backend without needs."""
+    (said,) = findings(RULE, route(to_cart(group=group, kind=kind, name="odd")), GATEWAY, CART, CART_SERVICE)
+    assert said.startswith(f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: ")
+    assert "odd" in said
+
+
+def test_istio_serves_no_udp_route() -> None:
+    """Gateways of other controllers do, over UDP."""
+    gateway = replace(GATEWAY, listeners=(Listener("dns", 53, "UDP"),))
+    dns = service("shop/cart", udp(80, 5353))
+    subject = route(to_cart(), kind="UDPRoute")
+    assert flows(RULE, subject, gateway, CART, dns) == []
+    assert findings(RULE, subject, gateway, CART, dns) == [
+        "unknown-destination warning: UDPRoute shop/cart: spec.parentRefs[0]: Gateway shop/gw is Istio's, "
+        "and Istio serves no UDPRoute"
+    ]
+    foreign = replace(gateway, class_name="other")
+    pods = replace(deployment("shop/other"), labels={"gateway.networking.k8s.io/gateway-name": "gw"})
+    assert flows(RULE, subject, foreign, pods, CART, dns) == ["shop/other -> shop/cart UDP 5353"]
 
 
 def test_missing_gateway_is_told() -> None:

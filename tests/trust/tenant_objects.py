@@ -287,6 +287,21 @@ def _kubernetes_gateway(draw: Draw) -> Manifest:
     return _of("gateway.networking.k8s.io/v1", "Gateway", draw(NAMES), spec)
 
 
+def _listener_set(draw: Draw) -> Manifest:
+    parent = {"name": draw(NAMES), "namespace": draw(NAMESPACES)}
+    listeners = [{"name": "more", "port": draw(PORTS), "protocol": draw(st.sampled_from(("HTTP", "TCP")))}]
+    spec = {"parentRef": parent, "listeners": listeners}
+    return _of("gateway.networking.k8s.io/v1", "ListenerSet", draw(NAMES), spec)
+
+
+def _ingress(draw: Draw) -> Manifest:
+    backend = {"service": {"name": draw(SERVICES), "port": {"number": draw(PORTS)}}}
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    made = _of("networking.k8s.io/v1", "Ingress", draw(NAMES), {"rules": [{"http": {"paths": paths}}]})
+    made["metadata"]["annotations"] = {"kubernetes.io/ingress.class": "istio"}
+    return made
+
+
 def _route(draw: Draw) -> Manifest:
     kind = draw(st.sampled_from(("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")))
     backend = draw(
@@ -357,6 +372,8 @@ WRITERS: tuple[Callable[[Draw], Manifest], ...] = (
     _request_authentication,
     _telemetry,
     _kubernetes_gateway,
+    _listener_set,
+    _ingress,
     _route,
     _reference_grant,
     _config_map,

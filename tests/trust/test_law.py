@@ -139,6 +139,6 @@ def _is_permitted_outside(opening: Opening) -> bool:
 def test_the_law_is_about_every_kind_that_a_tenant_may_write() -> None:
     """A kind that is read is drawn too, or is another kind of workload or route."""
     alike = {"StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Rollout"}
-    alike |= {"GRPCRoute", "TCPRoute", "TLSRoute"}
+    alike |= {"GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute", "XListenerSet"}
     read = {key for key in DECODERS if key[1] not in CLUSTER_SCOPED | alike}
     assert len(read) == len(WRITERS)

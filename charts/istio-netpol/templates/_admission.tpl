@@ -90,7 +90,17 @@ Only a NetworkPolicy takes flows of others away when it is deleted; everything e
   scope: Namespaced
 - apiGroups: [gateway.networking.k8s.io]
   apiVersions: ["*"]
-  resources: [gateways, grpcroutes, httproutes, referencegrants, tcproutes, tlsroutes]
+  resources: [gateways, grpcroutes, httproutes, listenersets, referencegrants, tcproutes, tlsroutes, udproutes]
+  operations: [CREATE, UPDATE]
+  scope: Namespaced
+- apiGroups: [gateway.networking.x-k8s.io]
+  apiVersions: ["*"]
+  resources: [xlistenersets]
+  operations: [CREATE, UPDATE]
+  scope: Namespaced
+- apiGroups: [networking.k8s.io]
+  apiVersions: ["*"]
+  resources: [ingresses]
   operations: [CREATE, UPDATE]
   scope: Namespaced
 - apiGroups: [networking.k8s.io]
@@ -145,7 +155,7 @@ fails closed, and lose it elsewhere: each reads only what is there. A DELETE has
       (object.metadata.?annotations.orValue({}).size() + oldObject.metadata.?annotations.orValue({}).size() > 100 ||
       [[object, oldObject], [oldObject, object]].exists(pair,
         pair[0].metadata.?annotations.orValue({}).exists(key,
-          key.matches('^([^/]*[.])?(istio|istio-netpol|prometheus)[.]io/') &&
+          (key == 'kubernetes.io/ingress.class' || key.matches('^([^/]*[.])?(istio|istio-netpol|prometheus)[.]io/')) &&
           pair[0].metadata.annotations[key] != pair[1].metadata.?annotations.orValue({})[?key].orValue('')))))
 {{- end -}}
 

@@ -1,4 +1,4 @@
-"""Whether a Gateway of the Gateway API admits a route.
+"""What a route of the Gateway API attaches to, and whether it is admitted there.
 
 A reference alone attaches nothing: a listener has to be meant by it, and to accept routes of the kind and of
 the namespace. Whoever writes a route can't help himself to the gateway of somebody else.
@@ -10,19 +10,43 @@ Sources: gateway-api.sigs.k8s.io/reference/spec/#allowedroutes (Gateway API 1.4)
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
-from istio_netpol.model.gateway_api import KubernetesGateway, KubernetesRoute, Listener, ParentRef
+from istio_netpol.model.gateway_api import (
+    KubernetesGateway,
+    KubernetesRoute,
+    Listener,
+    ListenerSet,
+    ParentRef,
+)
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.references import ObjectRef
 
 _KINDS = {
     "HTTP": ("HTTPRoute", "GRPCRoute"),
     "HTTPS": ("HTTPRoute", "GRPCRoute"),
     "TLS": ("TLSRoute", "TCPRoute"),
     "TCP": ("TCPRoute",),
-    "UDP": (),
+    "UDP": ("UDPRoute",),
 }
 """The kinds that a listener takes by its protocol; others take any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A Gateway by its own listeners, or by those that a ListenerSet adds to it: `ref` is whose they are."""
+
+    gateway: KubernetesGateway
+    ref: ObjectRef
+    listeners: tuple[Listener, ...]
+
+    @classmethod
+    def of(cls, gateway: KubernetesGateway, added: ListenerSet | None = None) -> Attachment:
+        """To the listeners of a ListenerSet where one is given."""
+        owner = added or gateway
+        return cls(gateway, owner.ref, owner.listeners)
 
 
 def _is_named(parent: ParentRef, listener: Listener) -> bool:
@@ -30,10 +54,10 @@ def _is_named(parent: ParentRef, listener: Listener) -> bool:
     return parent.section_name in ("", listener.name) and parent.port in (None, listener.port)
 
 
-def refusal(route: KubernetesRoute, parent: ParentRef, gateway: KubernetesGateway, view: MeshView) -> str:
-    """Why the Gateway does not admit the route, as the end of a sentence; empty where a listener does."""
+def refusal(route: KubernetesRoute, parent: ParentRef, attachment: Attachment, view: MeshView) -> str:
+    """Why the route is not admitted, as the end of a sentence; empty where a listener admits it."""
     kind = route.ref.kind
-    left = [each for each in gateway.listeners if _is_named(parent, each)]
+    left = [each for each in attachment.listeners if _is_named(parent, each)]
     if not left:
         return "has no listener of that sectionName and port; correct the reference"
     tests: tuple[tuple[Callable[[Listener], bool], str], ...] = (
@@ -50,7 +74,7 @@ def refusal(route: KubernetesRoute, parent: ParentRef, gateway: KubernetesGatewa
             f"serves none of {', '.join(route.hostnames)}; correct the hostnames",
         ),
         (
-            lambda each: admits(each, route.ref.namespace, gateway, view),
+            lambda each: admits(each, route.ref.namespace, attachment.ref.namespace, view),
             f"admits no routes of namespace {route.ref.namespace}; allow them in the listener's "
             "allowedRoutes.namespaces",
         ),
@@ -62,14 +86,22 @@ def refusal(route: KubernetesRoute, parent: ParentRef, gateway: KubernetesGatewa
     return ""
 
 
-def admits(listener: Listener, namespace: str, gateway: KubernetesGateway, view: MeshView) -> bool:
-    """Whether a listener takes routes of a namespace."""
-    match listener.routes_from:
+def admits(listener: Listener, namespace: str, home: str, view: MeshView) -> bool:
+    """Whether a listener of namespace `home` takes routes of a namespace."""
+    return _is_among(listener.routes_from, listener.namespaces, namespace, home, view)
+
+
+def admits_sets(gateway: KubernetesGateway, namespace: str, view: MeshView) -> bool:
+    """Whether a Gateway takes listeners that ListenerSets of a namespace add (`allowedListeners`)."""
+    return _is_among(gateway.sets_from, gateway.set_namespaces, namespace, gateway.ref.namespace, view)
+
+
+def _is_among(said: str, chosen: Selector | None, namespace: str, home: str, view: MeshView) -> bool:
+    match said:
         case "All":
             return True
         case "Selector":
-            chosen = listener.namespaces
             return chosen is not None and chosen.matches(view.namespace_labels(namespace))
         case "Same":
-            return namespace == gateway.ref.namespace
+            return namespace == home
     return False

@@ -97,7 +97,7 @@ def serves_namespace(gateway: KubernetesGateway, namespace: str, view: MeshView)
     if view.waypoint_for(gateway) not in _FOR_SERVICES:
         return False
     return namespace == gateway.ref.namespace or any(
-        admits(listener, namespace, gateway, view) for listener in gateway.listeners
+        admits(listener, namespace, gateway.ref.namespace, view) for listener in gateway.listeners
     )
 
 

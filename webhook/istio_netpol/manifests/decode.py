@@ -18,9 +18,11 @@ from istio_netpol.manifests.decode_core import (
 from istio_netpol.manifests.decode_gateway_api import (
     decode_gateway_class,
     decode_kubernetes_gateway,
+    decode_listener_set,
     decode_reference_grant,
     decode_route,
 )
+from istio_netpol.manifests.decode_ingress import decode_ingress, decode_ingress_class
 from istio_netpol.manifests.decode_istio import (
     decode_destination_rule,
     decode_gateway,
@@ -66,6 +68,8 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("batch", "CronJob"): decode_cron_job,
     ("argoproj.io", "Rollout"): decode_controller,
     ("networking.k8s.io", "NetworkPolicy"): decode_policy,
+    ("networking.k8s.io", "Ingress"): decode_ingress,
+    ("networking.k8s.io", "IngressClass"): decode_ingress_class,
     ("networking.istio.io", "VirtualService"): decode_virtual_service,
     ("networking.istio.io", "Gateway"): decode_gateway,
     ("networking.istio.io", "DestinationRule"): decode_destination_rule,
@@ -81,6 +85,9 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("gateway.networking.k8s.io", "GRPCRoute"): decode_route,
     ("gateway.networking.k8s.io", "TCPRoute"): decode_route,
     ("gateway.networking.k8s.io", "TLSRoute"): decode_route,
+    ("gateway.networking.k8s.io", "UDPRoute"): decode_route,
+    ("gateway.networking.k8s.io", "ListenerSet"): decode_listener_set,
+    ("gateway.networking.x-k8s.io", "XListenerSet"): decode_listener_set,
     ("gateway.networking.k8s.io", "ReferenceGrant"): decode_reference_grant,
 }
 """What rules read, by API group and kind; every served version of a group has the fields that are read."""
@@ -94,6 +101,7 @@ CLUSTER_SCOPED = frozenset(
         "CustomResourceDefinition",
         "APIService",
         "GatewayClass",
+        "IngressClass",
     }
 )
 

@@ -13,7 +13,14 @@ from istio_netpol.manifests.protobuf_fields import ProtobufFields
 from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.api_calls import ApiExtension
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import ExtensionProvider, InjectorConfig, MeshConfig, RevisionTag, UnreadPart
+from istio_netpol.model.mesh import (
+    ExtensionProvider,
+    IngressMode,
+    InjectorConfig,
+    MeshConfig,
+    RevisionTag,
+    UnreadPart,
+)
 from istio_netpol.model.references import ObjectRef
 
 INJECTOR = "istio-sidecar-injector"
@@ -114,9 +121,26 @@ def _mesh_config(data: Fields, content: Mapping[str, Any], ref: ObjectRef, revis
         default_tracing_providers=mesh.mapping("defaultProviders").texts("tracing"),
         extension_providers=providers,
         default_log_providers=mesh.mapping("defaultProviders").texts("accessLogging"),
+        ingress_mode=_ingress_mode(mesh),
+        ingress_class=mesh.text("ingressClass", "istio"),
+        ingress_service=mesh.text("ingressService", "istio-ingressgateway"),
+        ingress_selector=mesh.text("ingressSelector"),
         unread=(*_unread(problems), *unread.values()),
         unread_providers=tuple(unread),
     )
+
+
+def _ingress_mode(mesh: ProtobufFields) -> IngressMode:
+    """The mode, by its name or its number in `mesh/v1alpha1/config.proto` (istio/api 1.31)."""
+    modes = {1: IngressMode.OFF, 2: IngressMode.DEFAULT, 3: IngressMode.STRICT}
+    modes_by_name = {mode.value: mode for mode in IngressMode}
+    said = mesh.integer_or_text("ingressControllerMode")
+    if said in (None, 0, "UNSPECIFIED"):
+        return IngressMode.STRICT
+    found = modes.get(said) if isinstance(said, int) else modes_by_name.get(str(said))
+    if found is None:
+        mesh.problem(mesh.at("ingressControllerMode"), said, "is no mode", "use OFF, DEFAULT or STRICT")
+    return found or IngressMode.STRICT
 
 
 def _providers(mesh: ProtobufFields) -> tuple[tuple[ExtensionProvider, ...], dict[str, UnreadPart]]:

@@ -15,9 +15,11 @@ from istio_netpol.model.gateway_api import (
     KubernetesGateway,
     KubernetesRoute,
     Listener,
+    ListenerSet,
     ParentRef,
     ReferenceGrant,
 )
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 
 GROUP = "gateway.networking.k8s.io"
@@ -33,6 +35,7 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
     """A Gateway API gateway or waypoint."""
     metadata, spec = fields.mapping("metadata"), fields.mapping("spec")
     infrastructure = spec.mapping("infrastructure")
+    admitted = spec.mapping("allowedListeners").mapping("namespaces")
     hostnames = [each.text("value") for each in spec.mappings("addresses") if each.text("type") == "Hostname"]
     yield KubernetesGateway(
         ref=ref,
@@ -42,26 +45,45 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
         labels=metadata.strings("labels"),
         annotations=metadata.strings("annotations"),
         pod_labels=infrastructure.strings("labels") if infrastructure.has("labels") else None,
+        sets_from=admitted.text("from", "None"),
+        set_namespaces=_selector(admitted),
     )
 
 
-def _listener(fields: Fields) -> Listener:
-    """A listener; the API server lets routes of the Gateway's own namespace attach where it does not say."""
+def decode_listener_set(fields: Fields, ref: ObjectRef) -> Iterator[ListenerSet]:
+    """A ListenerSet, or an XListenerSet of the experimental group, whose listeners may leave out the port of
+    their protocol."""
+    spec = fields.mapping("spec")
+    listeners = tuple(_listener(each, default_port=True) for each in spec.mappings("listeners"))
+    yield ListenerSet(ref, _parent(spec.mapping("parentRef")), listeners)
+
+
+_DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}
+"""`ListenerEntryPortNumber` in `pilot/pkg/config/kube/gatewaycommon/gateway_utils.go`, Istio 1.31."""
+
+
+def _listener(fields: Fields, *, default_port: bool = False) -> Listener:
+    """A listener; the API server lets routes of the listener's own namespace attach where it does not say."""
     allowed = fields.mapping("allowedRoutes")
     namespaces = allowed.mapping("namespaces")
+    port = _DEFAULT_PORTS.get(fields.text("protocol")) if default_port else None
     return Listener(
         name=fields.text("name"),
-        port=required_port(fields, "port"),
+        port=port if port and fields.content.get("port") in (None, 0) else required_port(fields, "port"),
         protocol=fields.text("protocol"),
         hostname=fields.text("hostname"),
         routes_from=namespaces.text("from", "Same"),
-        namespaces=selector_of(namespaces.mapping("selector")) if namespaces.has("selector") else None,
+        namespaces=_selector(namespaces),
         route_kinds=tuple(each.text("kind") for each in allowed.mappings("kinds")),
     )
 
 
+def _selector(namespaces: Fields) -> Selector | None:
+    return selector_of(namespaces.mapping("selector")) if namespaces.has("selector") else None
+
+
 def decode_route(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesRoute]:
-    """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute."""
+    """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute."""
     spec = fields.mapping("spec")
     backends = [backend for rule in spec.mappings("rules") for backend in _backends(rule)]
     parents = tuple(_parent(each) for each in spec.mappings("parentRefs"))
@@ -82,8 +104,10 @@ def _parent(fields: Fields) -> ParentRef:
 def _backends(rule: Fields) -> Iterator[BackendRef]:
     yield from _mirrors(rule)
     for entry in rule.mappings("backendRefs"):
-        yield _backend(entry)
-        yield from _mirrors(entry)
+        # "If weight is set to 0, no traffic should be forwarded for this entry."
+        if entry.integer("weight", 1) != 0:
+            yield _backend(entry)
+            yield from _mirrors(entry)
 
 
 def _mirrors(fields: Fields) -> Iterator[BackendRef]:

@@ -112,7 +112,7 @@ class Via:
     - `delegate`: the namespace of the delegate that names the destination, if another VirtualService has one.
     - `granted`: an object of the destination's namespace names the object's namespace or the client: a
       ReferenceGrant, the waypoint that a Service chose.
-    - `admitted`: a Gateway of the sending pods' namespace admits the object's namespace by name.
+    - `admitted`: a Gateway of the gateway pods' own namespace admits the object's namespace.
     - `administered`: settings or mesh config name the far end.
     - `meant`, `meant_port`: where a tunnel or a waypoint receives, the pods that are called and their own
     port."""

@@ -38,7 +38,8 @@ class GatewayClass:
 @dataclass(frozen=True, slots=True, eq=False)
 class KubernetesGateway:
     """`addresses` with type Hostname bind the listeners to a Service that someone else deployed.
-    `pod_labels` are those of `infrastructure`, None where it has none."""
+    `pod_labels` are those of `infrastructure`, None where it has none. `sets_from` says of which namespaces
+    ListenerSets are admitted: None, Same, All, or Selector, which is then `set_namespaces`."""
 
     ref: ObjectRef
     class_name: str = ""
@@ -47,11 +48,14 @@ class KubernetesGateway:
     labels: Labels = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     pod_labels: Labels | None = None
+    sets_from: str = "None"
+    set_namespaces: Selector | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ParentRef:
-    """`namespace` is empty where it is the route's own; `kind` is Gateway, Service or ServiceEntry."""
+    """`namespace` is empty where it is that of the object itself; `kind` is Gateway, ListenerSet, Service,
+    ServiceEntry, or one that nobody reads."""
 
     kind: str
     name: str
@@ -61,9 +65,19 @@ class ParentRef:
     port: int | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ListenerSet:
+    """Listeners that are added to a Gateway: a ListenerSet or an XListenerSet, as `ref.kind` says."""
+
+    ref: ObjectRef
+    parent: ParentRef
+    listeners: tuple[Listener, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class BackendRef:
-    """A backendRef or the backend of a RequestMirror filter; `field` is its path below the object."""
+    """A backendRef that gets requests, or the backend of a RequestMirror filter; `field` is its path below
+    the object."""
 
     name: str
     namespace: str = ""
@@ -75,7 +89,7 @@ class BackendRef:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KubernetesRoute:
-    """HTTPRoute, GRPCRoute, TCPRoute or TLSRoute; `ref.kind` says which."""
+    """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute; `ref.kind` says which."""
 
     ref: ObjectRef
     parents: tuple[ParentRef, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.connections import Protocol
@@ -250,6 +251,15 @@ class ExtensionProvider:
     port: int
 
 
+class IngressMode(StrEnum):
+    """Which Ingresses are Istio's (`ingressControllerMode`): none, those of its class, or those without a
+    class too."""
+
+    OFF = "OFF"
+    STRICT = "STRICT"
+    DEFAULT = "DEFAULT"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MeshConfig:
     """What flows depend on in the `mesh` key of the ConfigMap `istio` (or `istio-<revision>`).
@@ -272,6 +282,10 @@ class MeshConfig:
     default_log_providers: tuple[str, ...] = ()
     unread: tuple[UnreadPart, ...] = ()
     unread_providers: tuple[str, ...] = ()
+    ingress_mode: IngressMode = IngressMode.STRICT
+    ingress_class: str = "istio"
+    ingress_service: str = "istio-ingressgateway"
+    ingress_selector: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ the port on the wire, after names, delegates, waypoints and tunnels are resolved
   for everybody.
 - Pods that receive elsewhere have the word of their own namespace for this client: `called-by`, an ALLOW
   AuthorizationPolicy, a grant. A delegate of theirs is such a word for shared gateways and their own clients.
+- A Gateway whose `allowedListeners` take a ListenerSet is its namespace's word for the ports that this adds.
 - A shared gateway sends to pods that agree, and receives on its own ports. To addresses it sends by an
   administrator's hand alone. A gateway of others sends where its own Gateway admits the author by name.
 - istiod sends to the keys that a RequestAuthentication names, and receives on its discovery port.
@@ -90,6 +91,9 @@ def _pods_agree(flow: RequiredFlow, target: Workload, port: int, witness: Witnes
         if is_elsewhere and flow.kind not in CALLED_KINDS:
             return frozenset({author})
         return frozenset({author, home}) if is_elsewhere else frozenset({home})
+    if via.admitted and client is None:
+        # A ListenerSet, which a Gateway of these pods takes: they listen for it.
+        return frozenset({home})
     if via.administered:
         # What serves everybody is opened to everybody, which no word for one client means.
         return _ADMINISTRATOR_ALONE

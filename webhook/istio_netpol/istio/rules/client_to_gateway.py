@@ -14,7 +14,7 @@ from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Severity
-from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import DIRECTLY, AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.mesh import Gateway
 from istio_netpol.model.references import ObjectRef
@@ -62,7 +62,7 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
         if not is_egress_gateway(pod):
             for position, server in enumerate(gateway.servers):
                 opened = Opened(server.port, f"spec.servers[{position}].port.number")
-                yield _opening(gateway.ref, opened, pod, listener_port(server.port, pod, view))
+                yield opening(gateway.ref, opened, pod, listener_port(server.port, pod, view))
 
 
 def _unknown_class(gateway: KubernetesGateway) -> str:
@@ -85,10 +85,11 @@ def _of_kubernetes(gateway: KubernetesGateway, role: GatewayRole, view: MeshView
                 continue
             opened = Opened(listener.port, f"spec.listeners[{position}].port")
             port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
-            yield _opening(gateway.ref, opened, pod, port)
+            yield opening(gateway.ref, opened, pod, port)
 
 
-def _opening(ref: ObjectRef, opened: Opened, pod: Workload, port: int) -> Outcome:
+def opening(ref: ObjectRef, opened: Opened, pod: Workload, port: int, via: Via = DIRECTLY) -> Outcome:
+    """The flow from clients to a port of gateway pods, or why there can't be one."""
     if port in PROXY_PORTS:
         sentence = (
             f"{port} is a port of the gateway's own proxy, which a Gateway opens to no client; take "
@@ -104,6 +105,7 @@ def _opening(ref: ObjectRef, opened: Opened, pod: Workload, port: int) -> Outcom
         port=port,
         reason=f"{ref} opens port {opened.port} for its clients",
         field=opened.field,
+        via=via,
     )
 
 

@@ -1,9 +1,10 @@
-"""HTTPRoute, GRPCRoute, TCPRoute, TLSRoute: the pods of the Gateways that a route attaches to connect to
-its backends.
+"""HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute: the pods of the Gateways that a route attaches to, by
+their own listeners or those of a ListenerSet, connect to its backends.
 
 A parent of kind Service or ServiceEntry makes a route of the mesh: its clients are sidecars and waypoints, no
 gateway. A Gateway whose `allowedRoutes` do not admit the route is no client either. Istio routes TCP only: it
 serves no UDPRoute (istio/istio issue 54163), and reaches a Service that offers the port over UDP too by TCP.
+A backend of weight 0 gets no requests.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from istio_netpol.istio.aliases import aliased, no_such_alias
-from istio_netpol.istio.attachment import refusal
+from istio_netpol.istio.attachment import Attachment, refusal
 from istio_netpol.istio.declared import answers
 from istio_netpol.istio.hbone import meant_by, reached
+from istio_netpol.istio.listener_sets import GATEWAY_API_GROUP, KINDS, gateway_of
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.findings import Finding
+from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import (
     BackendRef,
     KubernetesGateway,
     KubernetesRoute,
+    ListenerSet,
     ParentRef,
     ReferenceGrant,
 )
@@ -33,42 +37,91 @@ from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
-GATEWAY_API_GROUP = "gateway.networking.k8s.io"
 ISTIO_GROUP = "networking.istio.io"
+_MESH_PARENTS = frozenset({("", "Service"), (ISTIO_GROUP, "ServiceEntry")})
+_UNSERVED_BY = frozenset({GatewayRole.FOREIGN, GatewayRole.UNKNOWN})
+"""Whose Gateways may serve what Istio does not."""
 
 
 def outcomes(route: KubernetesRoute, view: MeshView) -> Iterator[Outcome]:
     """Flows from every parent Gateway to every backend, mirrors included; findings for names that stand for
     nothing."""
     gateways: list[KubernetesGateway] = []
-    attached = False
-    for index, parent in enumerate(route.parents):
-        if parent.kind != "Gateway" or parent.group != GATEWAY_API_GROUP:
-            continue
-        attached = True
-        gateway = _gateway(route, parent, f"spec.parentRefs[{index}]", view)
+    yield from _of_the_mesh(route)
+    parents = [
+        (f"spec.parentRefs[{index}]", parent)
+        for index, parent in enumerate(route.parents)
+        if (parent.group, parent.kind) not in _MESH_PARENTS
+    ]
+    for field, parent in parents:
+        gateway = _gateway(route, parent, field, view)
         if isinstance(gateway, Finding):
             yield gateway
         elif gateway not in gateways:
             gateways.append(gateway)
-    if attached:
+    if parents:
         # Many rules lead to the same place: the first field that says so stands for all.
         distinct = {replace(backend, field=""): backend for backend in reversed(route.backends)}
         for backend in reversed(distinct.values()):
             yield from _to_backend(route, gateways, backend, view)
 
 
+def _of_the_mesh(route: KubernetesRoute) -> Iterator[Outcome]:
+    """What is not read of a route of the mesh: that clients of the parent connect to other backends."""
+    for index, parent in enumerate(route.parents):
+        if (parent.group, parent.kind) in _MESH_PARENTS:
+            others = [
+                backend
+                for backend in route.backends
+                if (backend.kind, backend.name) != (parent.kind, parent.name)
+            ]
+            if others:
+                sentence = (
+                    f"where clients of {parent.kind} {parent.namespace or route.ref.namespace}/{parent.name} "
+                    "connect by this route is not judged; declare it with istio-netpol.io/calls on them"
+                )
+                yield unknown(route.ref, f"spec.parentRefs[{index}]", sentence, Severity.INFO)
+
+
 def _gateway(
     route: KubernetesRoute, parent: ParentRef, field: str, view: MeshView
 ) -> KubernetesGateway | Finding:
     """The Gateway that the route attaches to through a reference, or why it does not."""
-    namespace = parent.namespace or route.ref.namespace
-    gateway = view.find_kubernetes_gateway(namespace, parent.name)
-    if gateway is None:
-        sentence = f"there is no Gateway {namespace}/{parent.name}; create it, or correct the reference"
+    attachment = _attachment(route, parent, field, view)
+    if isinstance(attachment, Finding):
+        return attachment
+    gateway = attachment.gateway
+    if route.ref.kind == "UDPRoute" and view.gateway_role(gateway) not in _UNSERVED_BY:
+        return unknown(route.ref, field, f"{gateway.ref} is Istio's, and Istio serves no UDPRoute")
+    refused = refusal(route, parent, attachment, view)
+    return not_granted(route.ref, field, f"{attachment.ref} {refused}") if refused else gateway
+
+
+def _attachment(
+    route: KubernetesRoute, parent: ParentRef, field: str, view: MeshView
+) -> Attachment | Finding:
+    """What a reference means."""
+    namespace, kind = parent.namespace or route.ref.namespace, (parent.group, parent.kind)
+    named = f"{parent.kind} {namespace}/{parent.name}"
+    if kind == (GATEWAY_API_GROUP, "Gateway"):
+        gateway = view.find_kubernetes_gateway(namespace, parent.name)
+        if gateway is not None:
+            return Attachment.of(gateway)
+    elif kind in KINDS:
+        added = view.find(ListenerSet, namespace, parent.name, parent.kind)
+        if added is not None:
+            taker = gateway_of(added, view)
+            if isinstance(taker, Finding):
+                sentence = f"no Gateway takes the listeners of {named}, so nobody serves the route; see there"
+                return unknown(route.ref, field, sentence)
+            return Attachment.of(taker, added)
+    else:
+        sentence = (
+            f"{named} of group {parent.group or 'core'} is no parent that is read, so nothing is said of "
+            "who serves the route; name a Gateway, a ListenerSet, a Service or a ServiceEntry"
+        )
         return unknown(route.ref, field, sentence)
-    refused = refusal(route, parent, gateway, view)
-    return not_granted(route.ref, field, f"{gateway.ref} {refused}") if refused else gateway
+    return unknown(route.ref, field, f"there is no {named}; create it, or correct the reference")
 
 
 def _to_backend(
@@ -79,7 +132,8 @@ def _to_backend(
         yield meaning
         return
     target, through = meaning
-    found = _answers(target, backend.port, view)
+    protocol = Protocol.UDP if route.ref.kind == "UDPRoute" else Protocol.TCP
+    found = tuple(each for each in answers(view, target, backend.port) if each.protocol is protocol)
     if not found:
         sentence = (
             f"no pods answer on port {backend.port} of {target.ref}; compare its selector and ports with "
@@ -125,10 +179,6 @@ def _via(
         meant=meant,
         meant_port=meant_port,
     )
-
-
-def _answers(target: Service | ServiceEntry, port: int | None, view: MeshView) -> tuple[Backend, ...]:
-    return tuple(each for each in answers(view, target, port) if each.protocol is Protocol.TCP)
 
 
 def _target(

@@ -1,0 +1,45 @@
+"""ListenerSet: clients connect to the ports that it adds to a Gateway.
+
+The Gateway's `allowedListeners` say whose ListenerSets it takes. That is the word of its namespace that its
+pods listen there, so the ports of a ListenerSet which is not admitted are opened for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from istio_netpol.istio.listener_sets import gateway_of
+from istio_netpol.istio.listeners import listener_port
+from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.rules.client_to_gateway import NOT_FOR_CLIENTS, Opened, opening
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import FlowKind, Via
+from istio_netpol.model.gateway_api import ListenerSet
+
+
+def outcomes(added: ListenerSet, view: MeshView) -> Iterator[Outcome]:
+    """From anywhere to the pods of its Gateway, once for each port that it adds."""
+    gateway = gateway_of(added, view)
+    if isinstance(gateway, Finding):
+        yield gateway
+        return
+    for pod in view.kubernetes_gateway_workloads(gateway):
+        for position, listener in enumerate(added.listeners):
+            if listener.protocol not in NOT_FOR_CLIENTS:
+                opened = Opened(listener.port, f"spec.listeners[{position}].port")
+                port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
+                via = Via(admitted=pod.namespace == gateway.ref.namespace)
+                yield opening(added.ref, opened, pod, port, via)
+
+
+RULE = Rule(
+    name="listener-set",
+    kind=FlowKind.CLIENT_TO_GATEWAY,
+    subjects=(ListenerSet,),
+    sources=(
+        "https://gateway-api.sigs.k8s.io/geps/gep-1713/ (Gateway API 1.5)",
+        "istio/istio pilot/pkg/config/kube/gateway/gateway_collection.go, ListenerSetCollection (Istio 1.31)",
+    ),
+    outcomes=outcomes,
+)
