@@ -136,7 +136,7 @@ def _listens_for(
     home = service.ref.namespace
     hosts = (view.full_name(host, home) for host in service.hosts)
     is_served = not listener.hostname or any(overlap(listener.hostname, host) for host in hosts)
-    return is_served and admits(listener, home, gateway, view)
+    return is_served and admits(listener, home, gateway.ref.namespace, view)
 
 
 def _admitting(gateway: Gateway | None, namespace: str) -> str:
