@@ -14,7 +14,6 @@ from tests.scenarios import scenario as scenarios
 
 from istio_netpol.analysis import check as check_module
 from istio_netpol.analysis import judge as judge_module
-from istio_netpol.analysis import lint as lint_module
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.generate import generate
 from istio_netpol.analysis.results import Report
@@ -34,6 +33,7 @@ from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import Settings
+from istio_netpol.policy_lint import lint as lint_module
 from istio_netpol.remedies import plan as plan_module
 from istio_netpol.remedies import policy_writer
 from istio_netpol.remedies.required_by import name_of
@@ -212,10 +212,10 @@ def test_a_lint_that_fails_costs_its_policy(monkeypatch: pytest.MonkeyPatch) -> 
     intact = check(_snapshot(name), SETTINGS, Offline())
     whole = lint_module._of_policy
 
-    def broken(policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[Finding]:
+    def broken(policy: NetworkPolicy, *others: Any) -> Iterator[Finding]:
         if policy is victim:
             raise BrokenError(BROKEN)
-        yield from whole(policy, snapshot)
+        yield from whole(policy, *others)
 
     monkeypatch.setattr(lint_module, "_of_policy", broken)
     report = check(_snapshot(name), SETTINGS, Offline())

@@ -13,7 +13,6 @@ from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
 from istio_netpol.analysis.bundle import BundleReport, verify
-from istio_netpol.analysis.narrowing import with_rules
 from istio_netpol.bundle.overlays import environment_of, standard_control_plane
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.load import load
@@ -22,6 +21,7 @@ from istio_netpol.model.findings import Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolution
 from istio_netpol.model.settings import Settings
+from istio_netpol.policy_lint.uses import with_rules
 
 KUSTOMIZE = Path(__file__).parents[2] / "kustomize"
 OVERLAYS = tuple(sorted(folder.name for folder in (KUSTOMIZE / "overlays").iterdir() if folder.is_dir()))

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from istio_netpol.analysis.check import check, judge_of
-from istio_netpol.analysis.narrowing import Uses, broad_findings
+from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.results import Report
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.gateways import is_egress_gateway
@@ -21,6 +20,8 @@ from istio_netpol.model.references import ASSUMED, ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
+from istio_netpol.policy_lint.narrowing import broad_findings
+from istio_netpol.policy_lint.uses import Uses
 from istio_netpol.state.snapshot import Snapshot
 
 Objects = Sequence[Any]
@@ -56,9 +57,10 @@ def verify(
     """Judges the control plane under the bundle's policies and under no others."""
     policies = _policies(bundle)
     snapshot = _together(bundle, control_plane)
-    report = check(snapshot, settings, resolver)
     table = FlowTable.of(snapshot, settings)
     judge = judge_of(table, resolver)
+    # Each rule is held to the flows through it below, which is stricter than what is said of any policy.
+    report = check_table(table, judge_of(table, resolver), in_full=False)
     flows = tuple(
         Judged(each, judge.verdict(each)) for each in sorted(table.flows(), key=lambda flow: flow.sort_key)
     )

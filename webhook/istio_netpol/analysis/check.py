@@ -9,7 +9,6 @@ from functools import partial
 from istio_netpol.analysis import wording
 from istio_netpol.analysis.assumed import undeclared_namespaces
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
-from istio_netpol.analysis.lint import lint
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.analysis.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.undeclared import undeclared
@@ -25,6 +24,9 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
+from istio_netpol.policy_lint.lint import lint
+from istio_netpol.policy_lint.open_namespaces import open_namespaces
+from istio_netpol.policy_lint.uses import Uses
 from istio_netpol.remedies.plan import DeniedFlow, PolicyPlan
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import OPERATOR, Authority
@@ -49,6 +51,7 @@ class FindingsWriter:
         self._denied: list[DeniedFlow] = []
         self._assumed: list[DeniedFlow] = []
         self._others: list[Finding] = []
+        self.judged: list[Judged] = []
         self.unknown = 0
 
     @property
@@ -76,6 +79,7 @@ class FindingsWriter:
             self._others.append(_host_finding(outcome))
             # The flow of the trouble names no address, so that no policy can be written for it.
             outcome = Judged(outcome.flow, self._judge.verdict(outcome.flow))
+        self.judged.append(outcome)
         if self._judge.is_assumed(outcome):
             self._assumed.append(self._plan.take(outcome) if self._proposals else self._plan.refuse(outcome))
         elif not outcome.verdict.allowed:
@@ -131,8 +135,10 @@ def check_table(
     skipped: Mapping[tuple[str, str], int] = {},
     *,
     proposals: bool = False,
+    in_full: bool = True,
 ) -> Report:
-    """The same for flows that are worked out already."""
+    """The same for flows that are worked out already. Without `in_full` policies are looked at one by one
+    only, and no narrower form of any is worked out."""
     writer = FindingsWriter(judge, OPERATOR, proposals=proposals)
     flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
     for flow in flows:
@@ -140,7 +146,10 @@ def check_table(
     unnamed = list(table.findings())
     unknown = writer.unknown + sum(1 for finding in unnamed if finding.rule is Issue.UNKNOWN_DESTINATION)
     policies = table.snapshot.every(NetworkPolicy)
-    odd = [*lint(table.snapshot, table.view), *closed_tunnels(policies, table.snapshot, table.view)]
+    uses = Uses(table.snapshot, writer.judged)
+    odd = [*lint(uses, table.view, in_full=in_full), *closed_tunnels(policies, table.snapshot, table.view)]
+    if in_full:
+        odd += open_namespaces(table.snapshot, flows, table.view.trusted_namespaces)
     findings = sorted(
         [*writer.findings(), *unnamed, *for_owners(odd, table.snapshot)],
         key=lambda finding: finding.sort_key,

@@ -92,7 +92,7 @@ class Evaluation:
 
     def findings(self) -> list[Finding]:
         """What is wrong, in the namespaces that are judged."""
-        report = check_table(self._flows.table, self._flows.judge(self._sightings))
+        report = check_table(self._flows.table, self._flows.judge(self._sightings), in_full=False)
         found = [each for each in report.findings if each.object.namespace]
         names = {each.object.namespace for each in found}
         told = {name for name in names if self._mode(name) not in {None, Mode.OFF}}

@@ -30,6 +30,8 @@ class Issue(StrEnum):
     ADDRESS_REFUSED = "address-refused"
     UNKNOWN_DESTINATION = "unknown-destination"
     BROAD_POLICY = "broad-policy"
+    NEEDLESS_POLICY = "needless-policy"
+    OPEN_NAMESPACE = "open-namespace"
     IN_POD_PORT = "in-pod-port"
     IP_BLOCK_FOR_PODS = "ip-block-for-pods"
     CONSENT_MISSING = "consent-missing"
@@ -63,6 +65,11 @@ class Finding:
     def asks_too_much(self) -> bool:
         """Whether the object asks for more than one may, so that its own author can mend it."""
         return self.rule is Issue.NOT_JUDGED and self.failure is None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether the remedy takes the place of the object itself, which opens too much."""
+        return any(policy.ref.key == self.object.key for policy in self.remedy)
 
     def denied_by(self, direction: Direction) -> tuple[str, ...]:
         """`namespace/name` of the policies that isolate this side while none allows; empty where the side

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from istio_netpol.analysis.results import NotRead, Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
 from istio_netpol.report.palette import PLAIN, Palette, input_heading
@@ -17,8 +17,12 @@ from istio_netpol.report.remedies import distinct_policies
 from istio_netpol.report.undeclared import TITLE, lines_of
 
 _REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` writes them, equal ones joined):"
+_NARROWER_TITLE = "Narrower forms of policies that open too much, to replace those of the same name:"
 _SHOWN_POLICIES = 5
-"""How many policies stand in the text. More than that nobody reads in a terminal, or copies out of it."""
+"""How many policies of each kind stand in the text. More than that nobody reads in a terminal, or copies out
+of it."""
+_MORE_MISSING = "which `istio-netpol generate` prints with the arguments of this check"
+_MORE_NARROWER = "which stand in the JSON of this check (-f json), in `remedy`"
 
 
 def text(report: Report, palette: Palette = PLAIN) -> str:
@@ -45,7 +49,10 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
         for alike in _by_connection(findings):
             yield from _finding(alike, palette)
         yield ""
-    yield from _policies(distinct_policies(report.findings), palette)
+    missing = [finding for finding in report.findings if not finding.narrows]
+    narrower = [finding for finding in report.findings if finding.narrows]
+    yield from _policies(_REMEDY_TITLE, missing, _MORE_MISSING, palette)
+    yield from _policies(_NARROWER_TITLE, narrower, _MORE_NARROWER, palette)
     if report.undeclared:
         yield palette.paint(TITLE, palette.heading)
         yield from (f"  - {visible(line)}" for line in lines_of(report.undeclared))
@@ -97,7 +104,8 @@ def _finding(alike: list[Finding], palette: Palette) -> Iterator[str]:
             yield f"    {direction.lower()} denied by: {visible(', '.join(denied_by))}"
     if finding.remedy:
         names = ", ".join(policy.key for policy in finding.remedy)
-        yield f"    allowed by adding: {palette.paint(visible(names), palette.good)}"
+        verb = "narrowed by replacing" if finding.narrows else "allowed by adding"
+        yield f"    {verb}: {palette.paint(visible(names), palette.good)}"
 
 
 def _sentence(finding: Finding) -> str:
@@ -110,16 +118,17 @@ def _port(flow: RequiredFlow) -> str:
     return f"{flow.protocol} {flow.port}"
 
 
-def _policies(policies: Sequence[NetworkPolicy], palette: Palette) -> Iterator[str]:
-    """The first few as YAML, and where to get the others."""
+def _policies(title: str, findings: Iterable[Finding], rest: str, palette: Palette) -> Iterator[str]:
+    """The first few remedies as YAML, and where to get the others."""
+    policies = distinct_policies(findings)
     if not policies:
         return
-    yield palette.paint(_REMEDY_TITLE, palette.heading)
+    yield palette.paint(title, palette.heading)
     yield ""
     yield from to_yaml(policies[:_SHOWN_POLICIES]).rstrip("\n").split("\n")
     more = len(policies) - _SHOWN_POLICIES
     if more > 0:
-        yield f"# and {more} more, which `istio-netpol generate` prints with the arguments of this check"
+        yield f"# and {more} more, {rest}"
     yield ""
 
 

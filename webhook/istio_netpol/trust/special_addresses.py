@@ -44,12 +44,16 @@ _SPECIAL_IN_GLOBAL_UNICAST = AddressSet.of(
     "2002::/16",  # 6to4 (embeds IPv4)
 )
 
-PLATFORM = AddressSet.of(
-    "169.254.169.254",  # metadata of most clouds
-    "fd00:ec2::254",  # AWS: metadata by IPv6 (docs.aws.amazon.com, "Instance metadata")
-    "fe80::a9fe:a9fe",  # OpenStack: metadata by IPv6 (Neutron specification of Ussuri)
-    "100.100.100.200",  # Alibaba: metadata (alibabacloud.com, "Access instance metadata")
-    "192.0.0.192",  # Oracle Classic: metadata
+METADATA = AddressSet.of(
+    "169.254.169.254",  # most clouds
+    "fd00:ec2::254",  # AWS by IPv6 (docs.aws.amazon.com, "Instance metadata")
+    "fe80::a9fe:a9fe",  # OpenStack by IPv6 (Neutron specification of Ussuri)
+    "100.100.100.200",  # Alibaba (alibabacloud.com, "Access instance metadata")
+    "192.0.0.192",  # Oracle Classic
+)
+"""Where clouds tell a machine about itself, and give out its credentials."""
+
+PLATFORM = METADATA | AddressSet.of(
     "168.63.129.16",  # Azure: WireServer, probes, DNS (learn.microsoft.com, "What is 168.63.129.16")
     "161.26.0.0/16",  # IBM: name servers and time (cloud.ibm.com, "Service endpoints for VPC")
     "166.8.0.0/14",  # IBM: endpoints of its own services, on the same page

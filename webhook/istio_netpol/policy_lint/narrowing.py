@@ -1,4 +1,4 @@
-"""Rules that allow more than the required flows use, and the narrower rule for each."""
+"""Rules of a bundle that allow more than the control plane uses, and the narrower rule for each."""
 
 from __future__ import annotations
 
@@ -8,36 +8,13 @@ from dataclasses import dataclass, replace
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, Peer, PodsPeer
-from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, Selector, namespace_named
+from istio_netpol.model.labels import Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.policy_lint.breadth import has_opted_in
+from istio_netpol.policy_lint.uses import Uses, with_rules
 from istio_netpol.state.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Uses:
-    """Which flows pass through which rule, within one snapshot."""
-
-    snapshot: Snapshot
-    flows: tuple[Judged, ...]
-
-    def of(self, policy: NetworkPolicy, direction: Direction, index: int) -> UsedRule:
-        """A rule of a policy with the flows that it allows, alone or among others."""
-        found = tuple(
-            each
-            for each in self.flows
-            for ref in each.verdict.side(direction).allowed_by
-            if (ref.policy.key, ref.direction, ref.index) == (policy.key, direction, index)
-        )
-        return UsedRule(self.snapshot, policy, direction, policy.rules(direction)[index], found)
-
-
-def with_rules(policy: NetworkPolicy, direction: Direction, rules: tuple[PolicyRule, ...]) -> NetworkPolicy:
-    """The policy with these rules in one direction."""
-    if direction is Direction.INGRESS:
-        return replace(policy, ingress=rules)
-    return replace(policy, egress=rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +43,7 @@ class UsedRule:
             for protocol, port in sorted({(each.flow.protocol, each.flow.port) for each in self.flows})
         )
         if not rule.ports:
-            if rule.peers and all(_has_opted_in(peer) for peer in rule.peers):
+            if rule.peers and all(has_opted_in(peer) for peer in rule.peers):
                 return (), ""
             return needed, f"opens every port where flows need {_listed(needed)}"
         used = tuple(port for port in rule.ports if self._is_used(replace(rule, ports=(port,))))
@@ -109,7 +86,7 @@ class UsedRule:
             found = peer.ip_block.addresses
             return bool(needed & found and found - needed) or peer.ip_block.cidr.endswith("/0")
         is_shared = self.direction is Direction.INGRESS and any(each.flow.shared for each in self.flows)
-        if is_shared or _has_opted_in(peer):
+        if is_shared or has_opted_in(peer):
             return False
         is_scraped = any(each.flow.kind is FlowKind.SCRAPE for each in self.flows)
         is_any_pod = peer.pod_selector is None or peer.pod_selector.is_everything
@@ -126,10 +103,10 @@ class UsedRule:
         return tuple(dict.fromkeys(peer for each in self._others for peer in _named(each)))
 
 
-def _has_opted_in(peer: PolicyPeer) -> bool:
-    """Whether the peer's pods agreed by a label of their own; how many there are is then theirs to say."""
-    labels = peer.pod_selector.match_labels if peer.pod_selector else ()
-    return any(key.startswith(KYMA_OPT_IN_PREFIX) and value == "allowed" for key, value in labels)
+def used_rule(policy: NetworkPolicy, direction: Direction, index: int, uses: Uses) -> UsedRule:
+    """A rule of a policy with the flows that it allows, alone or among others."""
+    flows = uses.of(policy, direction, index)
+    return UsedRule(uses.snapshot, policy, direction, policy.rules(direction)[index], flows)
 
 
 def broad_findings(policies: Iterable[NetworkPolicy], uses: Uses) -> list[Finding]:
@@ -146,7 +123,7 @@ def broad_findings(policies: Iterable[NetworkPolicy], uses: Uses) -> list[Findin
 def _of_policy(policy: NetworkPolicy, direction: Direction, uses: Uses) -> Iterator[Finding]:
     rules = policy.rules(direction)
     for index in range(len(rules)):
-        narrower, surplus = uses.of(policy, direction, index).narrowed()
+        narrower, surplus = used_rule(policy, direction, index, uses).narrowed()
         if not surplus:
             continue
         place = f"spec.{direction.lower()}[{index}]"

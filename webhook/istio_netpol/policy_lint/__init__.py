@@ -1,0 +1,1 @@
+"""What is odd about the policies themselves: too wide, without effect, or needless."""

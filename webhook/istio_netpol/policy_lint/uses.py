@@ -1,0 +1,56 @@
+"""Which required flows pass through which rule of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cached_property
+
+from istio_netpol.model.flows import AnyPeer
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
+from istio_netpol.model.verdicts import Judged
+from istio_netpol.state.snapshot import Snapshot
+
+
+class Uses:
+    """The required flows of a snapshot by the rules that allow them on one side or both: what is denied on
+    the other side is needed all the same."""
+
+    def __init__(self, snapshot: Snapshot, flows: Iterable[Judged]) -> None:
+        self.snapshot = snapshot
+        self._flows = tuple(flows)
+
+    def of(self, policy: NetworkPolicy, direction: Direction, index: int) -> tuple[Judged, ...]:
+        """The flows that a rule allows, alone or among others."""
+        return tuple(self._by_rule.get((policy.key, direction, index), ()))
+
+    def are_for_anybody(self, policy: NetworkPolicy, direction: Direction) -> bool:
+        """Whether all pods that a policy selects need somebody whom no policy can name, as gateways do."""
+        pods = self.snapshot.select(policy.namespace, policy.pod_selector)
+        return bool(pods) and all((pod.peer_name, direction) in self._for_anybody for pod in pods)
+
+    @cached_property
+    def _for_anybody(self) -> set[tuple[str, Direction]]:
+        found: set[tuple[str, Direction]] = set()
+        for flow in (judged.flow for judged in self._flows):
+            if isinstance(flow.source, AnyPeer):
+                found.add((flow.destination.key, Direction.INGRESS))
+            if isinstance(flow.destination, AnyPeer):
+                found.add((flow.source.key, Direction.EGRESS))
+        return found
+
+    @cached_property
+    def _by_rule(self) -> dict[tuple[str, Direction, int], list[Judged]]:
+        found: dict[tuple[str, Direction, int], list[Judged]] = {}
+        for judged in self._flows:
+            for direction in Direction:
+                for ref in judged.verdict.side(direction).allowed_by:
+                    found.setdefault((ref.policy.key, ref.direction, ref.index), []).append(judged)
+        return found
+
+
+def with_rules(policy: NetworkPolicy, direction: Direction, rules: tuple[PolicyRule, ...]) -> NetworkPolicy:
+    """The policy with these rules in one direction."""
+    if direction is Direction.INGRESS:
+        return replace(policy, ingress=rules)
+    return replace(policy, egress=rules)

@@ -1,0 +1,125 @@
+"""Policies that open more than any flow needs: the finding, and the narrower form where one is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.flows import FlowKind, PodsPeer
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
+from istio_netpol.model.verdicts import Judged
+from istio_netpol.model.workloads import Workload
+from istio_netpol.policy_lint.breadth import Breadth, breadth_of
+from istio_netpol.policy_lint.narrower import Place, for_fewer_pods
+from istio_netpol.policy_lint.uses import Uses
+
+EVERYBODYS = frozenset(
+    {
+        FlowKind.DNS,
+        FlowKind.PROXY_TO_ISTIOD,
+        FlowKind.GATEWAY_TO_ISTIOD,
+        FlowKind.TRACING,
+        FlowKind.SCRAPE,
+        FlowKind.HBONE,
+    }
+)
+"""Flows that all pods of a namespace may have: a policy for all of them is right, and names nobody's need."""
+
+MOST_NAMES = 3
+"""Workloads that a message names."""
+
+
+def wide_places(policy: NetworkPolicy, uses: Uses) -> dict[Place, Breadth]:
+    """The rules that open something without bounds, and what."""
+    found = {
+        (direction, index): breadth_of(policy, direction, index, uses)
+        for direction in Direction
+        if direction in policy.policy_types
+        for index in range(len(policy.rules(direction)))
+    }
+    return {place: breadth for place, breadth in found.items() if breadth}
+
+
+def wide_findings(
+    policy: NetworkPolicy, wide: Mapping[Place, Breadth], narrower: NetworkPolicy | None, uses: Uses
+) -> Iterator[Finding]:
+    """A finding for each wide rule; all carry the same narrower policy. Peers without bounds are a warning,
+    all ports of named peers and a private range on listed ports an info."""
+    for (direction, index), breadth in wide.items():
+        place = f"spec.{direction.lower()}[{index}]"
+        rule, flows = policy.rules(direction)[index], uses.of(policy, direction, index)
+        is_cut = narrower is not None and bool(flows)
+        advice = _kept(flows) if is_cut else _to_ask(policy, direction, uses)
+        message = f"{policy.ref}: {place} {_opens(rule, breadth)}; {advice}"
+        severity = Severity.WARNING if breadth.peers and not breadth.is_bounded else Severity.INFO
+        remedy = (narrower,) if narrower is not None and is_cut else ()
+        yield Finding(Issue.BROAD_POLICY, severity, policy.ref, message, remedy=remedy, field=place)
+
+
+def _opens(rule: PolicyRule, breadth: Breadth) -> str:
+    if breadth.peers and breadth.ports:
+        return f"opens {breadth.ports} to {breadth.peers}"
+    if breadth.ports:
+        return f"opens {breadth.ports}" + (" to the peers that it names" if rule.peers else "")
+    if rule.peers:
+        return f"opens its ports to {breadth.peers}"
+    ports = ", ".join(f"{port.protocol} {port.port}" for port in rule.ports)
+    return f"names ports ({ports}) but no peers, so it opens them to every address"
+
+
+def _kept(flows: tuple[Judged, ...]) -> str:
+    count = len({judged.flow.key for judged in flows})
+    flows_text = "the required flow" if count == 1 else f"the {count} required flows"
+    return (
+        f"the narrower form in the remedy keeps {flows_text} through it and closes what nothing declares, so "
+        "let owners declare other connections first (istio-netpol.io/calls)"
+    )
+
+
+def _to_ask(policy: NetworkPolicy, direction: Direction, uses: Uses) -> str:
+    """What a person has to find out where no object says who needs a rule."""
+    pods = _named(uses.snapshot.select(policy.namespace, policy.pod_selector))
+    asked = f"the owners of {pods}" if pods else "its author"
+    whom = "who calls them" if direction is Direction.INGRESS else "whom they call"
+    if not pods:
+        whom = "who needs it"
+    return (
+        f"nothing that was read needs this, so no narrower form is known: ask {asked} {whom}, and name those "
+        "peers and ports in the rule"
+    )
+
+
+def _named(workloads: tuple[Workload, ...]) -> str:
+    """The first few workloads by name."""
+    names = list(dict.fromkeys(str(workload.ref) for workload in workloads))
+    if len(names) > MOST_NAMES:
+        return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+    return ", ".join(names)
+
+
+def wide_selector(policy: NetworkPolicy, uses: Uses) -> Iterator[Finding]:
+    """An info where a policy selects pods that don't need what it opens, and its others stay isolated."""
+    judged = [
+        (each, direction)
+        for direction in policy.policy_types
+        for index in range(len(policy.rules(direction)))
+        for each in uses.of(policy, direction, index)
+    ]
+    if not judged or any(each.flow.kind in EVERYBODYS or each.flow.shared for each, _ in judged):
+        return
+    ends = [
+        each.flow.source if direction is Direction.EGRESS else each.flow.destination
+        for each, direction in judged
+    ]
+    needy = list({end.key: end.workload for end in ends if isinstance(end, PodsPeer)}.values())
+    selected = uses.snapshot.select(policy.namespace, policy.pod_selector)
+    if len(needy) >= len(selected):
+        return
+    narrower = for_fewer_pods(policy, needy, uses)
+    if narrower is not None:
+        message = (
+            f"{policy.ref}: spec.podSelector selects {len(selected)} workloads, of which "
+            f"{_named(tuple(needy))} alone is known to need what it opens; the remedy selects no other"
+        )
+        field = "spec.podSelector"
+        yield Finding(Issue.BROAD_POLICY, Severity.INFO, policy.ref, message, remedy=(narrower,), field=field)

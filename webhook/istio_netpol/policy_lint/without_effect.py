@@ -1,0 +1,218 @@
+"""Parts of a policy that do nothing, or not what is written: peers, addresses and port names that match
+nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.addresses import Address, AddressSet, parse_address
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.flows import PodsPeer
+from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyRule
+from istio_netpol.model.services import Service
+from istio_netpol.model.verdicts import Judged
+from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.peers import names_pod
+from istio_netpol.policy_lint.breadth import PRIVATE_RANGES, far_end, is_dns
+from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.state.snapshot import Snapshot
+
+SMALL_BLOCK = 256
+"""Addresses of a block of which each is looked at."""
+
+PROXY_PORT_NAMES = frozenset({"http-envoy-prom"})
+"""Names of ports that injection adds to pods (Istio 1.32, `injection-template.yaml`)."""
+
+PRIVATE = AddressSet.union(addresses for _, addresses in PRIVATE_RANGES)
+
+
+class AddressBook:
+    """Which Service or pods of a snapshot have an address."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def services_in(self, addresses: AddressSet) -> list[tuple[Address, Service]]:
+        """The Services whose ClusterIP is one of a few addresses."""
+        return [(each, self._services[each]) for each in _each(addresses) if each in self._services]
+
+    @cached_property
+    def _services(self) -> dict[Address, Service]:
+        return {
+            address: service
+            for service in self._snapshot.every(Service)
+            for text in service.cluster_ips
+            if (address := parse_address(text)) is not None
+        }
+
+
+def _each(addresses: AddressSet) -> Iterator[Address]:
+    """The addresses one by one, where they are few."""
+    for low, high in addresses.ranges():
+        if int(high) - int(low) < SMALL_BLOCK:
+            yield from (low + offset for offset in range(int(high) - int(low) + 1))
+
+
+def dead_peers(
+    policy: NetworkPolicy, direction: Direction, index: int, uses: Uses, view: MeshView
+) -> Iterator[tuple[int, str]]:
+    """The peers of a rule that match nothing, by number, and what there is to say of each. Those by which a
+    required flow passes do match."""
+    flows = uses.of(policy, direction, index)
+    for number, peer in enumerate(policy.rules(direction)[index].peers):
+        if peer.ip_block is None and not _is_used(peer, policy.namespace, direction, flows, uses.snapshot):
+            clause = _names_nothing(peer, policy.namespace, uses.snapshot, view)
+            if clause:
+                yield number, clause
+
+
+def of_rule(
+    policy: NetworkPolicy,
+    direction: Direction,
+    index: int,
+    dead: Iterable[tuple[int, str]],
+    uses: Uses,
+    book: AddressBook,
+) -> Iterator[Finding]:
+    """What of a rule does nothing: its dead peers, ClusterIPs, and port names that no pod has."""
+    rule = policy.rules(direction)[index]
+    place = f"spec.{direction.lower()}[{index}]"
+    side = "from" if direction is Direction.INGRESS else "to"
+    for number, clause in dead:
+        path = f"{place}.{side}[{number}]"
+        message = f"{policy.ref}: {path} {clause}"
+        yield Finding(Issue.POLICY_SELECTS_NOTHING, Severity.INFO, policy.ref, message, field=path)
+    for number, peer in enumerate(rule.peers):
+        if peer.ip_block is not None and direction is Direction.EGRESS:
+            path = f"{place}.{side}[{number}]"
+            yield from _cluster_address(policy, rule, peer.ip_block.addresses, path, book)
+    yield from _port_names(policy, direction, rule, place, uses.snapshot)
+
+
+def _is_used(
+    peer: PolicyPeer, namespace: str, direction: Direction, flows: Iterable[Judged], snapshot: Snapshot
+) -> bool:
+    """Whether a required flow passes by this peer; its pods may be assumed ones."""
+    ends = (far_end(judged, direction) for judged in flows)
+    return any(
+        isinstance(end, PodsPeer) and names_pod(peer, namespace, end.workload, snapshot) for end in ends
+    )
+
+
+def _names_nothing(peer: PolicyPeer, namespace: str, snapshot: Snapshot, view: MeshView) -> str:
+    """What is said of a peer that no pod is; empty where some is, or where nobody can tell since the pods of
+    its namespaces were not read."""
+    names = [namespace]
+    if peer.namespace_selector is not None:
+        names = sorted(snapshot.select_namespaces(peer.namespace_selector))
+        if not names:
+            return _selects_no_namespace(peer.namespace_selector, snapshot)
+    pods = peer.pod_selector or EVERYTHING
+    if any(snapshot.select(name, pods) for name in names) or not any(map(snapshot.workloads, names)):
+        return ""
+    to_come = (workload for name in names for workload in view.predicted_workloads(name))
+    if any(pods.matches(workload.labels) for workload in to_come):
+        return ""
+    where = f"namespace {names[0]}" if len(names) == 1 else f"the {len(names)} namespaces that it selects"
+    hint = "; a podSelector alone means pods of the policy's own namespace"
+    return f"matches no workload of {where}" + (hint if peer.namespace_selector is None else "")
+
+
+def _selects_no_namespace(selector: Selector, snapshot: Snapshot) -> str:
+    """A namespace that was not read is not missed by its name alone: the input may be a part of the cluster.
+    Where the labels of namespaces were read, a label that none of them has is suspicious."""
+    declared = [name for name in snapshot.namespace_names if snapshot.namespace(name).declared]
+    is_whole = "kube-system" in declared
+    keys = [key for key, _ in selector.match_labels] + [
+        requirement.key for requirement in selector.match_expressions if requirement.needs_key
+    ]
+    foreign = [key for key in keys if key != NAMESPACE_NAME_LABEL]
+    if foreign and declared:
+        return (
+            f"selects no namespace that was read, since none has this label {foreign[0]}; the label that "
+            f"every namespace has is {NAMESPACE_NAME_LABEL}"
+        )
+    wanted = [value for key, value in selector.match_labels if key == NAMESPACE_NAME_LABEL]
+    if wanted and is_whole:
+        return f"selects namespace {wanted[0]}, which is not there"
+    return ""
+
+
+def _cluster_address(
+    policy: NetworkPolicy, rule: PolicyRule, addresses: AddressSet, path: str, book: AddressBook
+) -> Iterator[Finding]:
+    """Policies see a packet after its ClusterIP was replaced by a pod's address, on most network plugins."""
+    services = book.services_in(addresses)
+    if services:
+        address, service = services[0]
+        message = (
+            f"{policy.ref}: {path} names {address}, the ClusterIP of {service.ref}; most network plugins ask "
+            f"policies about the endpoint behind it, so this opens nothing: {_instead_of(service)}"
+        )
+        yield Finding(Issue.IP_BLOCK_FOR_PODS, Severity.WARNING, policy.ref, message, field=path)
+    elif _may_be_cluster_dns(rule, addresses):
+        message = (
+            f"{policy.ref}: {path} names one private address for DNS; if it is the ClusterIP of cluster DNS, "
+            "this opens nothing, since policies see the pods behind it: name them by namespaceSelector and "
+            "podSelector"
+        )
+        yield Finding(Issue.IP_BLOCK_FOR_PODS, Severity.INFO, policy.ref, message, field=path)
+
+
+def _instead_of(service: Service) -> str:
+    """How to name what is behind a ClusterIP."""
+    if not service.selector:
+        return "name the addresses of its endpoints, and their port"
+    labels = ", ".join(f"{key}: {value}" for key, value in sorted(service.selector.items()))
+    return (
+        f"name its pods by namespaceSelector {{{NAMESPACE_NAME_LABEL}: {service.namespace}}} and podSelector "
+        f"{{{labels}}}, and their own port"
+    )
+
+
+def _may_be_cluster_dns(rule: PolicyRule, addresses: AddressSet) -> bool:
+    is_one = sum(high - low + 1 for low, high in addresses.ipv4 + addresses.ipv6) == 1
+    return is_one and bool(rule.ports) and all(map(is_dns, rule.ports)) and addresses <= PRIVATE
+
+
+def _port_names(
+    policy: NetworkPolicy, direction: Direction, rule: PolicyRule, place: str, snapshot: Snapshot
+) -> Iterator[Finding]:
+    """Port names that no pod has which is called through the rule."""
+    called = _called(policy, direction, rule, snapshot) if any(_is_name(p.port) for p in rule.ports) else ()
+    for number, port in enumerate(rule.ports):
+        if not isinstance(port.port, str) or not called or port.port in PROXY_PORT_NAMES:
+            continue
+        if any(workload.named_port(port.port, port.protocol) for workload in called):
+            continue
+        path = f"{place}.ports[{number}].port"
+        known = sorted({each.name for workload in called for each in workload.ports if each.name})
+        names = f"they name {', '.join(known[:5])}" if known else "they name no ports"
+        whose = "the pods that the policy selects" if direction is Direction.INGRESS else "the pods called"
+        message = (
+            f"{policy.ref}: {path} {port.port!r} is the name of no {port.protocol} port of {whose}, so it "
+            f"opens nothing: {names}; use a name of theirs or a number"
+        )
+        yield Finding(Issue.POLICY_SELECTS_NOTHING, Severity.WARNING, policy.ref, message, field=path)
+
+
+def _is_name(port: int | str | None) -> bool:
+    return isinstance(port, str)
+
+
+def _called(
+    policy: NetworkPolicy, direction: Direction, rule: PolicyRule, snapshot: Snapshot
+) -> Sequence[Workload]:
+    """The pods whose ports are meant, as far as they were read."""
+    if direction is Direction.INGRESS:
+        return snapshot.select(policy.namespace, policy.pod_selector)
+    found: list[Workload] = []
+    for peer in rule.selectors:
+        names = [policy.namespace]
+        if peer.namespace_selector is not None:
+            names = sorted(snapshot.select_namespaces(peer.namespace_selector))
+        found += [each for name in names for each in snapshot.select(name, peer.pod_selector or EVERYTHING)]
+    return found
