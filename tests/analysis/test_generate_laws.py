@@ -250,9 +250,9 @@ def unjoined(world: World) -> list[NetworkPolicy]:
     judge = judge_of(world.table, Answers())
     found = []
     for flow in world.table.flows():
-        judged = judge.resolved(flow)
-        for opening in openings_of(judged) if isinstance(judged, Judged) else ():
-            if OPERATOR.may_open(judged.flow, opening.direction):
+        judged = (outcome for outcome in judge.resolved(flow) if isinstance(outcome, Judged))
+        for opening in (side for outcome in judged for side in openings_of(outcome)):
+            if OPERATOR.may_open(opening.flow, opening.direction):
                 writer = PolicyWriter(world.table.snapshot, judge.gate.blocks, world.per_namespace)
                 writer.add(opening)
                 found += writer.policies()

@@ -16,6 +16,7 @@ from istio_netpol.istio.view.backends import ENDPOINT_SLICES
 from istio_netpol.istio.view.gateways import GATEWAY_SELECTORS
 from istio_netpol.istio.view.mesh_view import SERVICE_LABELS
 from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
+from istio_netpol.istio.view.own_addresses import NODE_PORTS, NODES, SERVICE_ADDRESSES
 from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway, ListenerSet, ReferenceGrant
 from istio_netpol.model.ingress import IngressClass
 from istio_netpol.model.labels import Selector
@@ -32,7 +33,17 @@ from istio_netpol.model.mesh import (
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.state import reader
-from istio_netpol.state.reads import EXISTENCE, INDEXED, LABELLED, NAMESPACE, OBJECT, OBJECTS, PODS, Read
+from istio_netpol.state.reads import (
+    ADDRESSED,
+    EXISTENCE,
+    INDEXED,
+    LABELLED,
+    NAMESPACE,
+    OBJECT,
+    OBJECTS,
+    PODS,
+    Read,
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,10 @@ CASES = (
     Case("a Sidecar", of(OBJECTS, Sidecar), "Sidecar client/default"),
     Case("spans", of(OBJECTS, Telemetry), "Telemetry shop/spans"),
     Case("mesh config", of(OBJECTS, MeshConfig), "ConfigMap istio-system/istio"),
+    Case("a Service by its address", of(INDEXED, SERVICE_ADDRESSES), "Service dialling/vault"),
+    Case("a Service by its node port", of(INDEXED, NODE_PORTS), "Service dialling/noded"),
+    Case("a node", of(INDEXED, NODES), "Node worker"),
+    Case("pods at an address", lambda read: read.what == ADDRESSED, "Pod dialling/alone"),
     Case("an injector", of(OBJECTS, InjectorConfig), "ConfigMap istio-system/istio-sidecar-injector"),
 )
 

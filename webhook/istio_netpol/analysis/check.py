@@ -62,14 +62,14 @@ class FindingsWriter:
     def take(self, flow: RequiredFlow) -> None:
         """Judges one flow and keeps what there is to say of it. An error in that is contained to the flow."""
         try:
-            self._take(flow)
+            for outcome in self._judge.resolved(flow):
+                self._take(flow, outcome)
         except NOT_CONTAINED:
             raise
         except Exception as error:
             self._others.append(not_judged(flow.object, Failure.of("verdict", error), flow))
 
-    def _take(self, flow: RequiredFlow) -> None:
-        outcome = self._judge.resolved(flow)
+    def _take(self, flow: RequiredFlow, outcome: Judged | HostTrouble) -> None:
         refused = isinstance(outcome, HostTrouble) and outcome.refused
         if isinstance(outcome, HostTrouble):
             self.unknown += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from istio_netpol.analysis.assumed import is_assumed, opened, stand_ins_of
@@ -145,24 +145,46 @@ class _Destination:
             resolved = self.view.resolve_host(host, "")
             if not isinstance(resolved, Service):
                 number = _number(HostPeer(host), self.port, self.protocol)
-                return Backend(self._addresses(host, steps), self.protocol, number), None
+                return self._at(self._addresses(host, steps), number, steps)
             service = resolved
         if service is None:
-            peer = self.peers.find(self.text, steps)
-            return Backend(peer, self.protocol, _number(peer, self.port, self.protocol)), None
-        backend = self._backend(service, steps)
+            return self._at_peer(steps)
+        backend = self._backend(service, self.port, steps)
         if isinstance(backend.peer, HostPeer):
-            return replace(backend, peer=self._addresses(backend.peer.host, steps)), None
+            return self._at(self._addresses(backend.peer.host, steps), backend.port, steps)
         return backend, service
 
-    def _backend(self, service: Service, steps: list[Step]) -> Backend:
+    def _at_peer(self, steps: list[Step]) -> tuple[Backend, Service | None]:
+        """The workload or address that the text names, and what is behind an address."""
+        peer = self.peers.find(self.text, steps)
+        if isinstance(peer, AddressPeer) and (found := self._service_at(peer, self.port, steps)):
+            return found
+        return Backend(peer, self.protocol, _number(peer, self.port, self.protocol)), None
+
+    def _at(self, peer: AddressPeer, number: int, steps: list[Step]) -> tuple[Backend, Service | None]:
+        return self._service_at(peer, number, steps) or (Backend(peer, self.protocol, number), None)
+
+    def _service_at(
+        self, peer: AddressPeer, port: int | str, steps: list[Step]
+    ) -> tuple[Backend, Service] | None:
+        """What is behind the first of the addresses that is one of a Service of the cluster."""
+        asker = self.client.workload.namespace if isinstance(self.client, PodsPeer) else ""
+        number = port if isinstance(port, int) else 0
+        for address in (low for low, high in peer.addresses.ranges() if low == high):
+            found = self.view.service_at(address, number, self.protocol, asker)
+            if found is not None:
+                steps.append(Step(f"{address} is an address of {found.service.ref}"))
+                return self._backend(found.service, found.port or port, steps), found.service
+        return None
+
+    def _backend(self, service: Service, port: int | str, steps: list[Step]) -> Backend:
         """Pods of the Service: those that are cut off, if only some are."""
         numbers = [
             each.port
             for each in service.ports
-            if self.port in (each.port, each.name) and each.protocol is self.protocol
+            if port in (each.port, each.name) and each.protocol is self.protocol
         ]
-        asked = f"{self.port}/{self.protocol}"
+        asked = f"{port}/{self.protocol}"
         if not numbers:
             offered = ", ".join(f"{each.port}/{each.protocol}" for each in service.ports) or "none"
             raise InputError([_problem(f"{service.ref} has no port {asked}", f"its ports: {offered}")])
@@ -171,7 +193,7 @@ class _Destination:
         if not backends:
             raise InputError([_problem(f"{service.ref} has no pods in the input", "name a workload instead")])
         followed = next((each for each in backends if not self._is_allowed(each, service)), backends[0])
-        translated = f"{service.ref} port {self.port} is {followed.peer} port {followed.port}"
+        translated = f"{service.ref} port {port} is {followed.peer} port {followed.port}"
         steps.append(Step(f"{translated}; policies see the pods' port"))
         if len(backends) > 1:
             which = "one that is denied, if any is"
@@ -184,7 +206,7 @@ class _Destination:
             for leg in legs(self.view, self.client, backend, service)
         )
 
-    def _addresses(self, host: str, steps: list[Step]) -> Peer:
+    def _addresses(self, host: str, steps: list[Step]) -> AddressPeer:
         namespace = self.client.workload.namespace if isinstance(self.client, PodsPeer) else ""
         answer = self.gate.addresses(host, namespace)
         if answer.refused or answer.unresolved:

@@ -57,7 +57,7 @@ class _Missing:
         self._snapshot = table.snapshot
         self._judge = judge_of(table, resolver)
         flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
-        outcomes = map(self._judge.resolved, flows)
+        outcomes = (outcome for flow in flows for outcome in self._judge.resolved(flow))
         judged = [each for each in outcomes if not isinstance(each, HostTrouble)]
         self._judged = [each for each in judged if proposals or not self._judge.is_assumed(each)]
 

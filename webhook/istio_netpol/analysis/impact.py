@@ -172,8 +172,10 @@ class _Review:
     def _was_denied(self, flow: RequiredFlow | None) -> bool:
         if flow is None:
             return False
-        before = self._before.resolved(flow)
-        return isinstance(before, HostTrouble) or not before.verdict.allowed
+        return any(
+            isinstance(before, HostTrouble) or not before.verdict.allowed
+            for before in self._before.resolved(flow)
+        )
 
     def _flows(self) -> tuple[dict[FlowKey, RequiredFlow], dict[FlowKey, RequiredFlow], list[Finding]]:
         """The flows that the change concerns, as they were and as they will be, and the new findings of

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from istio_netpol.analysis.assumed import opened, rests_on_assumption
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import namespaces_of
+from istio_netpol.istio.own_destinations import led_inside
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.failures import Failure
@@ -63,11 +64,12 @@ class FlowJudge:
         """Whether there is nothing to say of a flow, which is known without a lookup."""
         if isinstance(flow.destination, HostPeer):
             return False
-        judged = self.resolved(flow)
-        if isinstance(judged, HostTrouble):
-            return False
-        verdict = judged.verdict
-        return verdict.allowed and not (verdict.egress.by_ip_block or verdict.ingress.by_ip_block)
+        return all(
+            isinstance(outcome, Judged)
+            and outcome.verdict.allowed
+            and not (outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block)
+            for outcome in self.resolved(flow)
+        )
 
     def _judged(self, flow: RequiredFlow) -> Verdict:
         verdict = judge(self.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
@@ -77,28 +79,31 @@ class FlowJudge:
         """Whether a denial rests on where pods are assumed to be that the input lacks."""
         return rests_on_assumption(judged, self.snapshot)
 
-    def resolved(self, flow: RequiredFlow) -> Judged | HostTrouble:
-        """The verdict on a flow, after its host was resolved if policies make that necessary. An error in
-        that is contained to the flow."""
+    def resolved(self, flow: RequiredFlow) -> tuple[Judged | HostTrouble, ...]:
+        """The verdict on a flow, after its host was resolved if policies make that necessary; several where
+        the host stands for pods of the cluster. An error in that is contained to the flow."""
         try:
             return self._resolved(flow)
         except NOT_CONTAINED:
             raise
         except Exception as error:
             failure = Failure.of("verdict", error)
-            return HostTrouble(flow, str(failure), False, failure)
+            return (HostTrouble(flow, str(failure), False, failure),)
 
-    def _resolved(self, flow: RequiredFlow) -> Judged | HostTrouble:
+    def _resolved(self, flow: RequiredFlow) -> tuple[Judged | HostTrouble, ...]:
         if not isinstance(flow.destination, HostPeer):
-            return self._to_known(flow)
+            return (self._to_known(flow),)
+        host = flow.destination.host
         anywhere = self.verdict(replace(flow, destination=AddressPeer(_ANYWHERE, flow.destination.host)))
-        if anywhere.allowed:
-            return Judged(flow, anywhere)
-        answer = self.gate.addresses(flow.destination.host, flow.object.namespace)
-        if answer.refused or answer.unresolved:
-            return HostTrouble(flow, answer.refused or answer.unresolved, bool(answer.refused))
-        exact = replace(flow, destination=AddressPeer(answer.addresses, flow.destination.host))
-        return Judged(exact, self.verdict(exact))
+        if anywhere.allowed and not self.gate.is_known(host):
+            return (Judged(flow, anywhere),)
+        answer = self.gate.addresses(host, flow.object.namespace)
+        inside, others = led_inside(flow, answer.addresses or answer.found, self.view)
+        if answer.unresolved or (answer.refused and (others or not inside)):
+            return (HostTrouble(flow, answer.refused or answer.unresolved, bool(answer.refused)),)
+        exact = replace(flow, destination=AddressPeer(others, host))
+        outside = (Judged(exact, self.verdict(exact)),) if others else ()
+        return (*map(self._to_known, inside), *outside)
 
     def _to_known(self, flow: RequiredFlow) -> Judged | HostTrouble:
         """The verdict on a flow whose destination needs no lookup. Addresses that an object names, itself or

@@ -29,14 +29,11 @@ def host_of(text: str) -> str:
 
 
 def find_service(text: str, port: int | str, protocol: Protocol, snapshot: Snapshot) -> Service | None:
-    """The Service that the text names: by a clusterIP, as namespace/Service/name, or as namespace/name.
+    """The Service that the text names, as namespace/Service/name or as namespace/name.
 
     Workload and Service often share a name. Then the Service is meant where it has the port and the
     workload does not say that it has it too.
     """
-    address = parse_address(text)
-    if address is not None:
-        return next((each for each in snapshot.every(Service) if str(address) in each.cluster_ips), None)
     namespace, _, name = text.partition("/")
     kind, _, named = name.rpartition("/")
     service = snapshot.find(Service, namespace, named) if kind.lower() in ("", "service") else None

@@ -48,7 +48,8 @@ def upkeep(table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], boo
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         ledger.note(flow.object)
         try:
-            ledger.take(judge.resolved(flow))
+            for outcome in judge.resolved(flow):
+                ledger.take(outcome)
         except NOT_CONTAINED:
             raise
         except Exception:  # contained to the flow: what its object needed before stays

@@ -17,6 +17,7 @@ from istio_netpol.state.reads import (
     PODS,
     QUESTION,
     Read,
+    addressed_read,
     existence_read,
     indexed_read,
     labelled_read,
@@ -164,6 +165,7 @@ class Dependencies:
                 selectors = self._selectors.get(home)
                 for selector in selectors.matching(pods.labels) if selectors else ():
                     yield pods_read(selector, home)
+            yield from map(addressed_read, pods.addresses)
         for before, after in change.namespaces:
             yield namespace_read(after.name)
             yield from (labelled_read(label) for label in before.labels.keys() | after.labels.keys())

@@ -59,14 +59,14 @@ def flows_to(
 ) -> Iterator[RequiredFlow]:
     """A client's flows to the backends of a name, as they are on the wire. `choosers` are the namespaces of
     routes that lead to the name."""
-    service = target if isinstance(target, Service) else None
     for backend in backends:
+        service = target if isinstance(target, Service) else backend.service
         is_pods = isinstance(backend.peer, PodsPeer)
         homes = choosers if target is None else (*choosers, target.ref.namespace)
         if isinstance(backend.peer, HostPeer) and isinstance(target, ServiceEntry):
             # DNS says who answers for a host that the client names itself, not who wrote the entry.
             homes = choosers if backend.peer.host in target.hosts else homes
-        for wire in reached(view, client, target, backend):
+        for wire in reached(view, client, service or target, backend):
             meant, meant_port = meant_by(backend, wire)
             yield RequiredFlow(
                 kind=FlowKind.WORKLOAD_TO_WORKLOAD if is_pods else FlowKind.WORKLOAD_TO_EXTERNAL,
@@ -77,5 +77,5 @@ def flows_to(
                 port=wire.port,
                 reason=declared.reason,
                 field=declared.field,
-                via=Via(service, homes, meant=meant, meant_port=meant_port),
+                via=Via(service, (*homes, *backend.choosers), meant=meant, meant_port=meant_port),
             )

@@ -53,6 +53,8 @@ def host_backends(
         for each in view.backends(target, port):
             yield from reached(view, client, target, each)
     elif isinstance(target, ServiceEntry):
-        yield from view.entry_backends(target, port)
+        for each in view.entry_backends(target, port):
+            yield from reached(view, client, each.service, each)
     else:
-        yield from view.address_backends(host, home, port)
+        for each in view.address_backends(host, home, port):
+            yield from reached(view, client, each.service, each)

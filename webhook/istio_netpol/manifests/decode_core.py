@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
@@ -81,14 +81,28 @@ def decode_service(fields: Fields, ref: ObjectRef) -> Iterator[Service]:
         external_name=spec.text("externalName") if spec.text("type") == "ExternalName" else "",
         labels=metadata.strings("labels"),
         called_by=metadata.strings("annotations").get(CALLED_BY, ""),
+        external_ips=_readable(spec.texts("externalIPs")),
+        balancer_ips=_balancer_ips(fields),
     )
+
+
+def _balancer_ips(fields: Fields) -> tuple[Address, ...]:
+    """Where a load balancer answers and the nodes do so in its place: with `ipMode` Proxy packets go out to
+    it, and what it names by `hostname` is outside anyway."""
+    entries = fields.mapping("status").mapping("loadBalancer").mappings("ingress")
+    return _readable(entry.text("ip") for entry in entries if entry.text("ipMode", "VIP") != "Proxy")
+
+
+def _readable(texts: Iterable[str]) -> tuple[Address, ...]:
+    return tuple(address for text in texts if (address := parse_address(text)))
 
 
 def _service_port(fields: Fields) -> ServicePort:
     number = required_port(fields, "port")
     target = fields.integer_or_text("targetPort")
     target = number if target in (None, 0, "") else port_or_name(fields, "targetPort")
-    return ServicePort(number, target or number, fields.text("name"), protocol_of(fields))
+    node_port = port_number(fields, "nodePort") if fields.content.get("nodePort") else 0
+    return ServicePort(number, target or number, fields.text("name"), protocol_of(fields), node_port)
 
 
 def decode_endpoint_slice(fields: Fields, ref: ObjectRef) -> Iterator[EndpointSlice]:
@@ -146,4 +160,4 @@ def decode_node(fields: Fields, ref: ObjectRef) -> Iterator[NodeAddresses]:
     entries = fields.mapping("status").mappings("addresses")
     texts = [entry.text("address") for entry in entries if entry.text("type") in ("InternalIP", "ExternalIP")]
     pod_cidrs = spec.texts("podCIDRs") or tuple(filter(None, [spec.text("podCIDR")]))
-    yield NodeAddresses(ref, tuple(a for text in texts if (a := parse_address(text))), pod_cidrs)
+    yield NodeAddresses(ref, _readable(texts), pod_cidrs)

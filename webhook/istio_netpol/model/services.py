@@ -14,18 +14,20 @@ from istio_netpol.model.references import ObjectRef
 @dataclass(frozen=True, slots=True)
 class ServicePort:
     """`target` is a number or a container port's name; the API server sets it to `port` where it is
-    absent."""
+    absent. `node_port` is the one on every node, 0 without one."""
 
     port: int
     target: int | str
     name: str = ""
     protocol: Protocol = Protocol.TCP
+    node_port: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """`selector` is None where endpoints are kept by someone else; `external_name` is empty unless the
-    type is ExternalName."""
+    type is ExternalName. `external_ips` are those of its spec, `balancer_ips` those of its load balancer at
+    which the nodes answer themselves."""
 
     ref: ObjectRef
     ports: tuple[ServicePort, ...] = ()
@@ -35,6 +37,8 @@ class Service:
     external_name: str = ""
     labels: Labels = field(default_factory=dict)
     called_by: str = ""
+    external_ips: tuple[Address, ...] = ()
+    balancer_ips: tuple[Address, ...] = ()
 
     @property
     def namespace(self) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from functools import update_wrapper
 from typing import Any, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
+from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.indexes import Index
@@ -19,6 +20,7 @@ from istio_netpol.state.reads import (
     EVERYWHERE,
     QUESTION,
     Read,
+    addressed_read,
     existence_read,
     indexed_read,
     labelled_read,
@@ -150,6 +152,11 @@ class Reader:
         if selector == EVERYTHING:
             return tuple(self._snapshot.every_workload())
         return self._snapshot.select_anywhere(selector)
+
+    def pods_at(self, address: Address) -> tuple[Workload, ...]:
+        """The classes of pods of which one is at an address, those of the host's network left out."""
+        self._noted.add(addressed_read(address))
+        return self._snapshot.pods_at(address)
 
     # Questions
 

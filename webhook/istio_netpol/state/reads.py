@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Final, NamedTuple
 
+from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Selector
 from istio_netpol.state.indexes import Index
 
@@ -18,6 +19,7 @@ PODS: Final = "pods"
 NAMESPACE: Final = "namespace"
 EXISTENCE: Final = "existence"
 LABELLED: Final = "labelled"
+ADDRESSED: Final = "addressed"
 QUESTION: Final = "question"
 
 
@@ -64,3 +66,8 @@ def existence_read(name: str) -> Read:
 def labelled_read(label: str) -> Read:
     """Which namespaces carry a label, and in which state they are."""
     return Read(LABELLED, "", EVERYWHERE, label)
+
+
+def addressed_read(address: Address) -> Read:
+    """The classes of pods of which one is at an address."""
+    return Read(ADDRESSED, "", EVERYWHERE, address)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -254,11 +255,19 @@ class Snapshot:
         """What all namespaces have under these keys of an index, sorted by namespace, without asking each of
         them."""
         answer = self._kept(("by key", index), (index.type,), lambda place: _by_key(place, index), named=True)
-        homes = answer.homes or {}
-        for namespace in sorted(answer.moved.union(*(homes.get(key, ()) for key in keys))):
-            for by_key in answer.answers.get(namespace, ()):
-                for key in keys:
-                    yield from by_key.get(key, ())
+        return _looked_up(answer, keys)
+
+    def pods_at(self, address: Address) -> tuple[Workload, ...]:
+        """The classes of pods of which one is at an address, sorted by namespace; those of the host's network
+        have none of their own."""
+        distinguishing = self.distinguishing
+        answer = self._kept(
+            ("pods by address", distinguishing),
+            (Workload,),
+            lambda place: _by_address(place.workloads(distinguishing)),
+            named=True,
+        )
+        return tuple(_looked_up(answer, (address,)))
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects
@@ -341,6 +350,24 @@ def _by_key(place: NamespaceObjects, index: Index) -> tuple[Mapping[Hashable, Se
         for key in index.keys_of(member):
             found.setdefault(key, []).append(member)
     return (found,) if found else ()
+
+
+def _by_address(pods: Iterable[Workload]) -> tuple[Mapping[Hashable, Sequence[Any]], ...]:
+    """Classes of pods by the addresses of their pods; those of the host's network have none of their own."""
+    found: dict[Hashable, list[Any]] = {}
+    for workload in pods:
+        for address in () if workload.host_network else workload.addresses:
+            found.setdefault(address, []).append(workload)
+    return (found,) if found else ()
+
+
+def _looked_up(answer: Spread, keys: Sequence[Hashable]) -> Iterator[Any]:
+    """What an answer has under these keys, sorted by namespace, without asking each of them."""
+    homes = answer.homes or {}
+    for namespace in sorted(answer.moved.union(*(homes.get(key, ()) for key in keys))):
+        for by_key in answer.answers.get(namespace, ()):
+            for key in keys:
+                yield from by_key.get(key, ())
 
 
 def home_of(value: Any) -> str:

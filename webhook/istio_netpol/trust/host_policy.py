@@ -21,12 +21,13 @@ _FORBIDDEN = "a private, reserved or cluster address"
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
     """The addresses of a host, or why there are none: `refused` by the administrator's rules, or
-    `unresolved`."""
+    `unresolved`. `found` are those for which it is refused."""
 
     host: str
     addresses: AddressSet = NO_ADDRESSES
     refused: str = ""
     unresolved: str = ""
+    found: AddressSet = NO_ADDRESSES
 
 
 class HostLimits:
@@ -97,6 +98,10 @@ class HostGate:
             answer = self._answers[host, namespace] = self._ask(host, namespace)
         return self._within_cap(answer, namespace) if answer.addresses else answer
 
+    def is_known(self, host: str) -> bool:
+        """Whether the operator says what a host stands for, so that nobody has to be asked."""
+        return self._limits.known(host) is not None
+
     def literal(self, text: str, addresses: AddressSet, namespace: str) -> HostAnswer:
         """The same limits for addresses that stand where a host could, or that a host's own author lists."""
         known = self._limits.known(text)
@@ -145,7 +150,9 @@ class HostGate:
         addresses = AddressSet.of(*found.addresses)
         private = addresses & self._limits.forbidden
         if private:
-            return HostAnswer(host, refused=f"{host} resolves to {_first(private)}, {_FORBIDDEN}")
+            return HostAnswer(
+                host, refused=f"{host} resolves to {_first(private)}, {_FORBIDDEN}", found=addresses
+            )
         return HostAnswer(host, addresses)
 
     def _is_allowed(self, host: str) -> bool:

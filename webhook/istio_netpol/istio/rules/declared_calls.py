@@ -60,12 +60,20 @@ def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
             case ApiServerCall():
                 yield _to_api_server(entry, view)
             case AddressCall():
-                backend = Backend(AddressPeer(AddressSet.of(call.network)), call.protocol, call.port)
-                yield from flows_to(view, entry.declared, workload, None, (backend,))
+                yield from flows_to(view, entry.declared, workload, None, _at_address(entry, call, view))
             case HostCall():
                 yield from _to_host(entry, call, view)
             case ServiceCall():
                 yield from _to_named(entry, call, view)
+
+
+def _at_address(entry: _Entry, call: AddressCall, view: MeshView) -> tuple[Backend, ...]:
+    """What answers at an address or range: pods where it is one address, and the cluster's own."""
+    network, home = call.network, entry.workload.namespace
+    behind: tuple[Backend, ...] = ()
+    if network.num_addresses == 1:
+        behind = view.behind_address(network.network_address, home, call.port, call.protocol)
+    return behind or (Backend(AddressPeer(AddressSet.of(network)), call.protocol, call.port),)
 
 
 def _to_api_server(entry: _Entry, view: MeshView) -> RequiredFlow:

@@ -82,8 +82,8 @@ def _flows(
     if target is None:
         known = view.resolve_host(asked.place.host, client.namespace)
         target = known if isinstance(known, Service) else None
-    service = target if isinstance(target, Service) else None
     for backend in _answers(asked.place, client, target, view):
+        service = target if isinstance(target, Service) else backend.service
         choosers = backend.choosers if target is None else (target.ref.namespace, *backend.choosers)
         for wire in reached(view, client, service, backend):
             meant, meant_port = meant_by(backend, wire)

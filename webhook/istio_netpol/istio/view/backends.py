@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from istio_netpol.istio.view.names import Hosts
-from istio_netpol.model.addresses import AddressSet, parse_address, parse_networks
+from istio_netpol.istio.view.own_addresses import OwnAddresses
+from istio_netpol.model.addresses import Address, AddressSet, parse_address, parse_networks
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Labels, Selector
@@ -29,20 +30,23 @@ _LONGEST_CHAIN = 4
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One peer behind a name, and the port on the wire: the pod's, after the Service translated it.
-    `choosers` are the namespaces of Services that the name leads through."""
+    `choosers` are the namespaces of Services that the name leads through, `service` the one whose address it
+    is."""
 
     peer: Peer
     protocol: Protocol
     port: int
     choosers: tuple[str, ...] = ()
+    service: Service | None = None
 
 
 class Backends:
     """Finds what is behind names, by one reader."""
 
-    def __init__(self, reader: Reader, hosts: Hosts) -> None:
+    def __init__(self, reader: Reader, hosts: Hosts, own: OwnAddresses) -> None:
         self.reader = reader
         self._hosts = hosts
+        self._own = own
         reader.take(self)
 
     def pods(self, service: Service, subset: Labels | None = None) -> tuple[Workload, ...]:
@@ -123,10 +127,12 @@ class Backends:
     def of_address(
         self, address: str, namespace: str, port: int, protocol: Protocol, depth: int = 0
     ) -> Iterator[Backend]:
-        """What answers at an IP address or host name: pods where the name is a Service of the cluster."""
+        """What answers at an IP address or host name: pods where it is the cluster's own, or the name of a
+        Service."""
         literal = parse_address(address)
         if literal is not None:
-            yield Backend(AddressPeer(AddressSet.of(literal)), protocol, port)
+            behind = self.behind(literal, namespace, port, protocol)
+            yield from behind or (Backend(AddressPeer(AddressSet.of(literal)), protocol, port),)
             return
         service = self._hosts.service(address, namespace) if "." in address else None
         if service is not None and depth < _LONGEST_CHAIN:
@@ -134,6 +140,18 @@ class Backends:
                 yield replace(backend, choosers=(service.namespace, *backend.choosers))
         elif service is None and "*" not in address and not address.startswith("unix:"):
             yield Backend(HostPeer(address.rstrip(".").lower()), protocol, port)
+
+    def behind(self, address: Address, namespace: str, port: int, protocol: Protocol) -> tuple[Backend, ...]:
+        """What answers in place of an address that is the cluster's own; nothing for any other."""
+        found = self._own.service_at(address, port, protocol, namespace)
+        if found is None:
+            return tuple(Backend(PodsPeer(pod), protocol, port) for pod in self._own.pods_at(address))
+        service = found.service
+        return tuple(
+            replace(backend, choosers=(service.namespace, *backend.choosers), service=service)
+            for backend in (self.of_service(service, found.port) if found.port else ())
+            if backend.protocol is protocol
+        )
 
     def _of_name(self, name: str, service: Service, port: int | None, depth: int) -> Iterator[Backend]:
         """An ExternalName: DNS answers with another name, and the port stays what the client asked for."""
@@ -191,12 +209,22 @@ class Backends:
     ) -> Iterator[Backend]:
         """Resolution NONE keeps the address that the client asked for; the DNS ones look the hosts up."""
         if entry.resolution == "NONE" and entry.addresses:
-            addresses, _ = parse_networks(entry.addresses)
-            if addresses:
-                yield Backend(AddressPeer(addresses), protocol, number)
+            yield from self._of_networks(entry, number, protocol)
             return
         for host in entry.hosts:
             yield from self.of_address(host, entry.ref.namespace, target, protocol)
+
+    def _of_networks(self, entry: ServiceEntry, number: int, protocol: Protocol) -> Iterator[Backend]:
+        """What answers at the addresses and ranges of an entry: pods at those that are the cluster's own."""
+        others: list[str] = []
+        for text in entry.addresses:
+            literal = parse_address(text.removesuffix("/32").removesuffix("/128"))
+            behind = self.behind(literal, entry.ref.namespace, number, protocol) if literal else ()
+            yield from behind
+            others += [] if behind else [text]
+        addresses, _ = parse_networks(others)
+        if addresses:
+            yield Backend(AddressPeer(addresses), protocol, number)
 
 
 def target_on(pod: Workload, port: ServicePort) -> int | None:

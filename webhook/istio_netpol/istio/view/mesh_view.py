@@ -13,8 +13,11 @@ from istio_netpol.istio.view.gateways import Gateways
 from istio_netpol.istio.view.injection import Injection, injection_of, is_captured
 from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.istio.view.names import Hosts
+from istio_netpol.istio.view.own_addresses import OwnAddresses, ServiceAt
 from istio_netpol.istio.view.stand_ins import StandIns, assumptions_in
+from istio_netpol.model.addresses import Address
 from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Selector
@@ -52,7 +55,8 @@ class MeshView:
         self._stand_ins = StandIns(reader, settings)
         mesh = settings.mesh
         self._hosts = Hosts(reader, mesh.cluster_domain, mesh.root_namespace, lambda: self.trusted_namespaces)
-        self._backends = Backends(reader, self._hosts)
+        self._own = OwnAddresses(reader, lambda: self.trusted_namespaces)
+        self._backends = Backends(reader, self._hosts, self._own)
         self._control_plane = ControlPlane(reader, settings, self._hosts, self._backends, self._stand_ins)
         self._classes = classes = GatewayClasses(reader, settings, self._control_plane)
         self._gateways = Gateways(
@@ -398,6 +402,19 @@ class MeshView:
         """What answers over TCP at a host or address: pods, where it names a Service of the cluster."""
         self.spend(1)
         return self._backends.of_host(host, namespace, port)
+
+    def behind_address(
+        self, address: Address, namespace: str, port: int, protocol: Protocol
+    ) -> tuple[Backend, ...]:
+        """What answers a namespace's packets to an address that is the cluster's own: a Service's, a node's
+        or a pod's; nothing for any other."""
+        self.spend(1)
+        return self._backends.behind(address, namespace, port, protocol)
+
+    def service_at(self, address: Address, port: int, protocol: Protocol, asker: str) -> ServiceAt | None:
+        """The Service that answers a namespace's packets to an address, and the port of it that is meant."""
+        self.spend(1)
+        return self._own.service_at(address, port, protocol, asker)
 
     def subset_labels(self, host: str, subset: str, namespace: str) -> Labels | None:
         """The labels of a subset of the host, as the DestinationRules define it that the namespace sees."""
