@@ -79,7 +79,7 @@ def test_a_service_is_followed_to_its_pods(run: Run, written: str) -> None:
     [
         ("shop/cart:80", "Service shop/cart port 80 is Deployment shop/cart port 8080"),
         ("shop/Service/cart:80", "Service shop/cart port 80 is Deployment shop/cart port 8080"),
-        ("10.96.0.5:80", "Service shop/cart port 80 is Deployment shop/cart port 8080"),
+        ("10.96.0.5:80", "10.96.0.5 is an address of Service shop/cart"),
         ("shop/cart:8080", "egress of Deployment shop/db: "),
         ("shop/Deployment/cart:80", "egress of Deployment shop/db: "),
     ],

@@ -10,6 +10,7 @@ from istio_netpol.analysis import wording
 from istio_netpol.analysis.assumed import undeclared_namespaces
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.results import NotRead, Report, Summary
+from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.analysis.vendor_policies import for_owners
@@ -126,7 +127,8 @@ def check(
     too."""
     table = FlowTable.of(snapshot, settings)
     report = check_table(table, judge_of(table, resolver), skipped, proposals=proposals)
-    return replace(report, undeclared=undeclared(table))
+    joined = sorted(one_per_host(report.findings), key=lambda finding: finding.sort_key)
+    return replace(report, findings=tuple(joined), undeclared=undeclared(table))
 
 
 def check_table(
@@ -195,6 +197,7 @@ def _denied_finding(denied: DeniedFlow, has_substitute: bool) -> Finding:
         rule, severity, message = flow.kind, Severity.ERROR, wording.denial(judged)
     if has_substitute:
         message += wording.DNS_BY_UDP
+    message += wording.opens_to_anywhere(denied)
     if has_substitute or flow.dispensable or flow.kind in DISPENSABLE:
         severity = Severity.WARNING
     message += wording.unmendable(denied.unmendable)
@@ -212,16 +215,17 @@ def _assumed_finding(denied: DeniedFlow) -> Finding:
 
 def _host_finding(trouble: HostTrouble) -> Finding:
     flow = trouble.flow
+    is_jwks = flow.kind is FlowKind.ISTIOD_TO_JWKS
     if trouble.refused:
         message = f"{flow.object}: {trouble.sentence}; no policy is written for it"
-        is_jwks = flow.kind is FlowKind.ISTIOD_TO_JWKS
         rule = Issue.JWKS_HOST_REFUSED if is_jwks else Issue.ADDRESS_REFUSED
         return Finding(rule, Severity.ERROR, flow.object, message, flow, field=flow.field)
     message = (
         f"{flow.object}: {flow.destination} does not resolve ({trouble.sentence}), so its addresses can't be "
         f"compared with the policies; name them with --address {flow.destination}=IP"
     )
-    return Finding(Issue.JWKS_UNRESOLVABLE, Severity.WARNING, flow.object, message, flow, field=flow.field)
+    rule = Issue.JWKS_UNRESOLVABLE if is_jwks else Issue.HOST_UNRESOLVABLE
+    return Finding(rule, Severity.WARNING, flow.object, message, flow, field=flow.field)
 
 
 def _ip_block_finding(judged: Judged) -> Finding:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from istio_netpol.analysis.assumed import is_assumed, opened, stand_ins_of
 from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
+from istio_netpol.analysis.required_remedies import connection, required_remedies
 from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.analysis.wire import Leg, legs
 from istio_netpol.errors import InputError, Problem
@@ -20,7 +21,7 @@ from istio_netpol.istio.view.stand_ins import StandIn
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
-from istio_netpol.model.policies import Direction
+from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.services import Service
@@ -28,7 +29,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged, SideVerdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ports import admits_port
-from istio_netpol.remedies.denied_sides import openings_of
+from istio_netpol.remedies.denied_sides import Opening, openings_of
 from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.host_policy import HostGate
@@ -66,14 +67,28 @@ def explain(
         steps += [Step(remark)] if remark else []
         for direction in Direction:
             steps += _side_steps(judged, direction)
-        drafted = [writer.add(opening) for opening in openings_of(judged)]
+    denied = [judged for _, judged in parts if not judged.verdict.allowed]
+    needed: dict[Hashable, tuple[NetworkPolicy, ...]] = {}
+    if denied:
+        asked = [judged.flow for judged in denied]
+        needed = required_remedies(asked, FlowTable.of(peers.stored, settings), resolver)
+    for judged in denied:
+        drafted = [writer.add(opening) for opening in _undrafted(judged, needed)]
         steps += [
             Step(f"no policy can allow it: {each.because}")
             for each in drafted
             if isinstance(each, Unmendable)
         ]
-    allowed = all(judged.verdict.allowed for _, judged in parts)
-    return Explanation(source, f"{destination}:{port}/{protocol}", allowed, tuple(steps), writer.policies())
+    remedies = {each.key: each for each in writer.policies()}
+    for judged in denied:
+        remedies.update((each.key, each) for each in needed.get(connection(judged.flow), ()))
+    policies = tuple(remedies[key] for key in sorted(remedies))
+    return Explanation(source, f"{destination}:{port}/{protocol}", not denied, tuple(steps), policies)
+
+
+def _undrafted(judged: Judged, needed: Mapping[Hashable, object]) -> Iterator[Opening]:
+    """The denied sides of a connection that nothing of the input needs, so that nobody drafts them else."""
+    return iter(()) if connection(judged.flow) in needed else iter(openings_of(judged))
 
 
 def _judged(snapshot: Snapshot, leg: Leg, protocol: Protocol) -> tuple[str, Judged]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.model.flows import RequiredFlow
+from istio_netpol.model.flows import API_SERVER, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged
+from istio_netpol.remedies.plan import DeniedFlow
 from istio_netpol.remedies.policy_writer import Unmendable
 
 
@@ -46,6 +47,18 @@ def only_assumed(judged: Judged) -> str:
         f"{flow.object}: look at {_connection(flow)}: {policies} would deny it, but the assumed pods stand "
         "in for some that the input does not hold, which may be others or elsewhere; add them to the input, "
         f"or describe them in the settings (mesh, dns). It is needed because {flow.reason}"
+    )
+
+
+def opens_to_anywhere(denied: DeniedFlow) -> str:
+    """What is added where a policy that is shown opens more than the flow needs, since nobody knows where the
+    API server is; empty where none does."""
+    flow = denied.judged.flow
+    if flow.destination != API_SERVER or not denied.parts:
+        return ""
+    return (
+        f"; the address of the API server is not known, so the policy opens {flow.protocol} {flow.port} to "
+        "every address: name it with the setting apiServer.addresses"
     )
 
 

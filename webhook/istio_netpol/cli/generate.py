@@ -162,7 +162,12 @@ def _left_over(report: Report) -> Iterator[str]:
     from istio_netpol.analysis.assumed import is_assumed_denial
     from istio_netpol.model.findings import Issue, Severity
 
-    open_questions = (Issue.JWKS_UNRESOLVABLE, Issue.UNKNOWN_DESTINATION, Issue.CONSENT_MISSING)
+    open_questions = (
+        Issue.JWKS_UNRESOLVABLE,
+        Issue.HOST_UNRESOLVABLE,
+        Issue.UNKNOWN_DESTINATION,
+        Issue.CONSENT_MISSING,
+    )
     for finding in report.findings:
         is_open = finding.rule in open_questions or is_assumed_denial(finding)
         if finding.severity is Severity.ERROR or is_open:

@@ -26,6 +26,7 @@ class Issue(StrEnum):
     """Rule ids of findings that are not a denied flow."""
 
     JWKS_UNRESOLVABLE = "jwks-unresolvable"
+    HOST_UNRESOLVABLE = "host-unresolvable"
     JWKS_HOST_REFUSED = "jwks-host-refused"
     ADDRESS_REFUSED = "address-refused"
     UNKNOWN_DESTINATION = "unknown-destination"

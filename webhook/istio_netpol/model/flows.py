@@ -98,6 +98,9 @@ class AnyPeer:
         return self.description
 
 
+API_SERVER = AnyPeer("the API server")
+"""The API server where nobody says at which addresses it is."""
+
 Peer = PodsPeer | AddressPeer | HostPeer | AnyPeer
 FlowKey = tuple[str, tuple[str, str, str, str], str, str, str, int]
 

@@ -19,6 +19,9 @@ MODE_LABEL = "istio-netpol.io/mode"
 REQUIRED_BY = "istio-netpol.io/required-by"
 """On a generated policy: the objects that need it."""
 
+OPENS_TO = "istio-netpol.io/opens-to"
+"""On a generated policy: that it opens more than is needed, and why."""
+
 UNNEEDED_SINCE = "istio-netpol.io/unneeded-since"
 """On a generated policy: when it was first seen without a need."""
 

@@ -12,7 +12,7 @@ from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
 from istio_netpol.model.limits import NOT_CONTAINED
-from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, REQUIRED_BY
+from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OPENS_TO, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
@@ -250,6 +250,14 @@ def _policy(content: Content, kind: FlowKind, subject: str, needers: Needers) ->
         ingress=rules if ingress else (),
         egress=() if ingress else rules,
         labels={MANAGED_BY: OWNER, FLOW_LABEL: str(kind)},
-        annotations={REQUIRED_BY: needers.text},
+        annotations={REQUIRED_BY: needers.text, **_opening_wide(content)},
     )
     return replace(policy, ref=replace(policy.ref, name=policy_name(kind, subject, digest_of(policy))))
+
+
+def _opening_wide(content: Content) -> dict[str, str]:
+    """What a policy says of itself that opens egress to everybody: only the API server is such a peer, where
+    nobody says at which addresses it is."""
+    if content.peers or content.direction is Direction.INGRESS:
+        return {}
+    return {OPENS_TO: "every address: that of the API server is not known (setting apiServer.addresses)"}

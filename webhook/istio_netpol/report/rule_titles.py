@@ -23,6 +23,7 @@ TITLES: dict[RuleId, str] = {
     FlowKind.SCRAPE: "Metrics are scraped.",
     FlowKind.HBONE: "Ambient traffic arrives on TCP 15008.",
     Issue.JWKS_UNRESOLVABLE: "A JWKS host does not resolve.",
+    Issue.HOST_UNRESOLVABLE: "A host that something calls does not resolve.",
     Issue.JWKS_HOST_REFUSED: "A JWKS host must not be opened.",
     Issue.FOREIGN_ROUTING: "Another tenant's object routes these calls.",
     Issue.ADDRESS_REFUSED: "An address must not be opened.",

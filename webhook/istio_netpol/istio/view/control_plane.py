@@ -13,7 +13,7 @@ from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIn, StandIns
 from istio_netpol.model.addresses import Address, AddressSet, parse_host_port
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
+from istio_netpol.model.flows import API_SERVER, AddressPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import MeshConfig
 from istio_netpol.model.services import EndpointSlice, Service
@@ -255,7 +255,7 @@ class ControlPlane:
         if settings.addresses:
             addresses = AddressSet.of(*settings.addresses)
         port = ports[0] if ports else settings.port
-        return (AddressPeer(addresses), port) if addresses else (AnyPeer("the API server"), port)
+        return (AddressPeer(addresses), port) if addresses else (API_SERVER, port)
 
     def _api_server_endpoints(self) -> tuple[AddressSet, tuple[int, ...]]:
         slices = [
