@@ -11,8 +11,9 @@ from tests.values import namespace
 
 from istio_netpol.istio.view.mesh_view import Injection
 from istio_netpol.model.labels import Operator, Requirement, Selector
-from istio_netpol.model.mesh import InjectorConfig, RevisionTag
+from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, RevisionTag
 from istio_netpol.model.settings import MeshSettings, Settings
+from istio_netpol.model.workloads import Owner
 from istio_netpol.state.reads import namespace_read
 
 ENABLED = {"istio-injection": "enabled"}
@@ -83,7 +84,9 @@ def test_labels_decide_on_injection(
 ) -> None:
     """The namespace's toggle, the pod's opt-out, the revisions, then the pod's wish, in that order."""
     web = replace(labelled("shop/web", {"app": "web", **on_pods}), annotations=annotations)
-    assert view(namespace("shop", **on_namespace), web).injection(web) == expected
+    found = view(namespace("shop", **on_namespace), web).injection(web)
+    assert replace(found, labels_tls=False) == expected
+    assert found.labels_tls == found.injected
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,8 @@ def test_injector_decides_on_pods_that_say_nothing(
 ) -> None:
     """neverInjectSelector, alwaysInjectSelector, policy, in that order; none against the pod's own word."""
     web = replace(labelled("shop/web", {"app": "web", **on_pods}), annotations=annotations)
-    assert view(namespace("shop", **ENABLED), web, injector(**fields)).injection(web) == expected
+    found = view(namespace("shop", **ENABLED), web, injector(**fields)).injection(web)
+    assert replace(found, labels_tls=False) == expected
 
 
 @pytest.mark.parametrize("kind", ["Job", "CronJob"])
@@ -202,7 +206,7 @@ def test_proxy_that_runs_already_settles_it(
     """Pods that were injected by hand, or before labels changed, have a proxy now."""
     web = replace(labelled("shop/web", on_pods), has_proxy=True)
     found = view(namespace("shop", **on_namespace), web).injection(web)
-    assert found == Injection(True, revision, "its pods have an istio-proxy container")
+    assert found == Injection(True, revision, "its pods have an istio-proxy container", labels_tls=True)
 
 
 def test_status_annotation_tells_of_a_proxy() -> None:
@@ -282,3 +286,79 @@ def test_injection_depends_on_the_namespace() -> None:
     mesh = view(web)
     for _ in range(2):
         assert namespace_read("shop") in mesh.noting(lambda: mesh.injection(web))[1]
+
+
+NO_PROXY = InjectionTemplate()
+TEMPLATES = "inject.istio.io/templates"
+
+
+@pytest.mark.parametrize(
+    ("templates", "injected", "in_plain", "labels_tls", "unknown"),
+    [
+        ("sidecar", True, False, True, ""),
+        ("gateway", True, False, False, ""),
+        ("grpc-agent", True, False, False, ""),
+        ("grpc-simple", False, True, False, ""),
+        (" grpc-simple , hello", False, True, False, ""),
+        ("grpc-simple,theirs", False, True, False, "theirs"),
+        ("sidecar,hello", True, False, True, ""),
+        ("hello", False, False, False, ""),
+        ("theirs", False, False, False, "theirs"),
+        ("sidecar, theirs", True, False, True, ""),
+        ("both", True, False, True, ""),
+    ],
+)
+def test_templates_say_whether_there_is_a_proxy(
+    templates: str, injected: bool, in_plain: bool, labels_tls: bool, unknown: str
+) -> None:
+    """The chart's own, custom ones that the injector has, and aliases; who names one with a proxy has one."""
+    web = replace(labelled("shop/web", {}), annotations={TEMPLATES: templates})
+    config = injector(templates={"hello": NO_PROXY}, aliases={"both": ("sidecar", "hello")})
+    found = view(namespace("shop", **ENABLED), web, config).injection(web)
+    assert (found.injected, found.asks_in_plain, found.labels_tls) == (injected, in_plain, labels_tls)
+    assert found.unknown_template == unknown
+
+
+def test_the_injector_has_default_templates_and_its_own_of_a_known_name() -> None:
+    """Pods that name none get those; what the ConfigMap has goes before what the chart usually has."""
+    web = labelled("shop/web", {})
+    config = injector(templates={"hello": NO_PROXY}, default_templates=("hello",))
+    found = view(namespace("shop", **ENABLED), web, config).injection(web)
+    assert (found.injected, found.reason) == (
+        False,
+        "the injector's default is a template that adds no proxy",
+    )
+    config = injector(templates={"sidecar": NO_PROXY})
+    assert not view(namespace("shop", **ENABLED), web, config).injection(web).injected
+
+
+OWNED = Owner("apps/v1", "Deployment", "web")
+STATUS = {"sidecar.istio.io/status": "{}"}
+IN_PLAIN = {**STATUS, TEMPLATES: "grpc-simple"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "injected", "in_plain", "next_start"),
+    [
+        # What runs without a proxy has none, whatever its namespace says since.
+        ({"owner": OWNED}, False, False, (True, False)),
+        ({"owner": OWNED, "annotations": {TEMPLATES: "grpc-simple"}}, False, False, (False, True)),
+        ({"owner": OWNED, "annotations": {TEMPLATES: "hello"}}, False, False, None),
+        # Nobody makes such pods anew, or the kubelet does, without the injector.
+        ({"ref": ref("v1", "Pod", "shop/web")}, False, False, None),
+        ({"owner": Owner("v1", "Node", "worker")}, False, False, None),
+        # What was injected shows it, by the injector's mark where it added no proxy.
+        ({"owner": OWNED, "has_proxy": True}, True, False, None),
+        ({"owner": OWNED, "annotations": IN_PLAIN}, False, True, None),
+    ],
+)
+def test_pods_that_exist_show_what_they_have(
+    fields: dict[str, Any], injected: bool, in_plain: bool, next_start: tuple[bool, bool] | None
+) -> None:
+    """What their controller's template brings at the next start is told apart."""
+    web = replace(labelled("shop/web", {}), exists=True, **fields)
+    config = injector(templates={"hello": NO_PROXY})
+    found = view(namespace("shop", **ENABLED), web, config).injection(web)
+    assert (found.injected, found.asks_in_plain) == (injected, in_plain)
+    following = found.next_start
+    assert (following and (following.injected, following.asks_in_plain)) == next_start

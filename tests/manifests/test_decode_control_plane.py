@@ -11,7 +11,7 @@ from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.labels import Operator, Requirement, Selector
-from istio_netpol.model.mesh import InjectorConfig, MeshConfig, RevisionTag
+from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, MeshConfig, RevisionTag
 
 VALUES = {
     "global": {"caAddress": "csr.cert-manager.svc:443"},
@@ -215,3 +215,50 @@ def test_unreadable_values_of_an_injector_spare_its_config() -> None:
         "data.values.sidecarInjectorWebhook",
         "data.values.global.caAddress",
     ]
+
+
+TEMPLATES = """
+templates:
+  sidecar: |
+    metadata:
+      labels:
+        security.istio.io/tlsMode: {{ index .ObjectMeta.Labels `x` | default "istio" | quote }}
+    spec:
+      containers:
+      - name: istio-proxy
+        ports: [{containerPort: 15090}]
+  agent: |
+    metadata:
+      labels:
+        {{/* security.istio.io/tlsMode: istio must be set by the user, as must
+        name: istio-proxy */}}
+        service.istio.io/canonical-name: a
+    spec:
+      initContainers:
+      - image: x
+        name: "istio-proxy"
+  library: |
+    spec:
+      initContainers:
+      - name: bootstrap
+        command: [sh, -c, 'SERVER_URI="dns:///istiod.${ISTIO_NAMESPACE}.svc:15010"']
+  hello: "spec: {containers: [{name: istio-proxy-friend}]}"
+aliases: {both: [sidecar, hello]}
+defaultTemplates: [sidecar, hello]
+"""
+
+
+def test_templates_of_an_injector_are_read_for_what_they_add() -> None:
+    """They are no YAML before they are filled in, and what stands in a comment is not added."""
+    (found,), problems = config_map("istio-sidecar-injector", config=TEMPLATES)
+    assert found.templates == {
+        "sidecar": InjectionTemplate(adds_proxy=True, labels_tls=True),
+        "agent": InjectionTemplate(adds_proxy=True),
+        "library": InjectionTemplate(asks_in_plain=True),
+        "hello": InjectionTemplate(),
+    }
+    assert (found.aliases, found.default_templates, problems) == (
+        {"both": ("sidecar", "hello")},
+        ("sidecar", "hello"),
+        [],
+    )

@@ -8,21 +8,35 @@ comes from there (`CA_ADDR` in `injection-template.yaml`, `gateway-injection-tem
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from istio_netpol.istio.rule import Outcome
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
-from istio_netpol.istio.view.control_plane import PROXY_CONFIG_ANNOTATION, annotated_address
+from istio_netpol.istio.view.control_plane import (
+    PLAIN_DISCOVERY_PORT,
+    PROXY_CONFIG_ANNOTATION,
+    annotated_address,
+)
 from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.istio.view.injectors import TEMPLATES_ANNOTATION
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 
+TEMPLATES_FIELD = f"metadata.annotations[{TEMPLATES_ANNOTATION}]"
+
 
 def discovery_flows(
-    kind: FlowKind, requiring: ObjectRef, proxy: Workload, view: MeshView, reason: str
+    kind: FlowKind,
+    requiring: ObjectRef,
+    proxy: Workload,
+    view: MeshView,
+    reason: str,
+    *,
+    dispensable: bool = False,
 ) -> Iterator[Outcome]:
     """From the proxy's pods to what serves them xDS and certificates, in the name of `requiring`; a finding
     for a discoveryAddress that can't be read."""
@@ -33,11 +47,33 @@ def discovery_flows(
     for backend in view.discovery(proxy):
         # An annotation is the tenant's word, and makes nobody serve every proxy but who does so anyway.
         is_shared = not told or _serves_proxies(backend, view)
-        yield _flow(kind, requiring, proxy, backend, reason, is_shared=is_shared)
+        found = _flow(kind, requiring, proxy, backend, reason, is_shared=is_shared)
+        yield replace(found, dispensable=dispensable)
     address = "" if is_ztunnel(proxy) else view.certificate_authority(proxy)
     for backend in certificate_authority(address, proxy.namespace, view):
         reason = f"its proxy gets its certificate from {address}"
-        yield _flow(kind, requiring, proxy, backend, reason, is_shared=True)
+        found = _flow(kind, requiring, proxy, backend, reason, is_shared=True)
+        yield replace(found, dispensable=dispensable)
+
+
+def plain_discovery_flows(
+    kind: FlowKind, pods: Workload, view: MeshView, reason: str, *, dispensable: bool = False
+) -> Iterator[Outcome]:
+    """From pods whose gRPC library asks istiod itself, without TLS; a finding where istiod does not offer it.
+
+    Who may open istiod for it is its administrator alone: what is asked there is shown to everybody.
+    """
+    backends = view.plain_discovery()
+    for backend in backends:
+        found = _flow(kind, pods.ref, pods, backend, reason, is_shared=True)
+        yield replace(found, dispensable=dispensable)
+    if not backends:
+        sentence = (
+            f"Service {view.settings.mesh.root_namespace}/istiod has no pods or no port "
+            f"{PLAIN_DISCOVERY_PORT}, from which the template's gRPC library gets its configuration; add "
+            "them, or choose another template"
+        )
+        yield unknown(pods.ref, TEMPLATES_FIELD, sentence)
 
 
 def _serves_proxies(backend: Backend, view: MeshView) -> bool:

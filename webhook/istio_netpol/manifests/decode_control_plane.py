@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import (
     ExtensionProvider,
     IngressMode,
+    InjectionTemplate,
     InjectorConfig,
     MeshConfig,
     RevisionTag,
@@ -26,6 +28,8 @@ from istio_netpol.model.references import ObjectRef
 INJECTOR = "istio-sidecar-injector"
 REVISION_LABEL = "istio.io/rev"
 TAG_LABEL = "istio.io/tag"
+_TEMPLATE_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
+_PROXY_CONTAINER = re.compile(r"""^[ -]*name:[ ]*["']?istio-proxy["']?[ ]*$""", re.MULTILINE)
 
 
 def decode_config_map(fields: Fields, ref: ObjectRef) -> Iterator[MeshConfig | InjectorConfig]:
@@ -70,6 +74,7 @@ def _injector(
     problems: list[Problem] = []
     config = data.apart(Fields, content, data.at("config"), problems)
     values = data.apart(Fields, chart, data.at("values"), problems)
+    aliases = config.mapping("aliases")
     yield InjectorConfig(
         ref=ref,
         revision=revision,
@@ -80,7 +85,20 @@ def _injector(
             "enableNamespacesByDefault"
         ),
         ca_address=values.mapping("global").text("caAddress"),
+        templates={name: _template(text) for name, text in config.strings("templates").items()},
+        aliases={name: aliases.texts(name) for name in aliases.content},
+        default_templates=config.texts("defaultTemplates"),
         unread=_unread(problems),
+    )
+
+
+def _template(text: str) -> InjectionTemplate:
+    """What a template, which is no YAML before it is filled in, adds for sure."""
+    said = _TEMPLATE_COMMENT.sub("", text)
+    return InjectionTemplate(
+        adds_proxy=_PROXY_CONTAINER.search(said) is not None,
+        asks_in_plain=":15010" in said,
+        labels_tls="security.istio.io/tlsMode:" in said,
     )
 
 

@@ -50,6 +50,9 @@ def decode_pod(fields: Fields, ref: ObjectRef) -> Iterator[Workload]:
         None,
         ref,
         owner=_controller(metadata),
+        exists=bool(
+            fields.mapping("spec").has("containers") and (status.has("phase") or metadata.has("uid"))
+        ),
         addresses=addresses_in(status, tuple(filter(None, texts)), "podIPs"),
         node_addresses=addresses_in(status, node, "hostIP"),
     )
@@ -75,6 +78,7 @@ def _workload(
     ref: ObjectRef,
     *,
     owner: Owner | None,
+    exists: bool = False,
     addresses: tuple[Address, ...] = (),
     node_addresses: tuple[Address, ...] = (),
 ) -> Workload:
@@ -95,6 +99,7 @@ def _workload(
         owner=owner,
         addresses=addresses,
         node_addresses=node_addresses,
+        exists=exists,
         has_proxy=any(container.text("name") == PROXY_CONTAINER for container in (*main, *init)),
         calls=_joined(CALLS, own, annotations),
         called_by=_joined(CALLED_BY, own, annotations),

@@ -288,13 +288,24 @@ class MeshConfig:
     ingress_selector: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class InjectionTemplate:
+    """What a template adds to pods: a container `istio-proxy`, a gRPC library's bootstrap that asks istiod
+    without TLS, the label `security.istio.io/tlsMode`."""
+
+    adds_proxy: bool = False
+    asks_in_plain: bool = False
+    labels_tls: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class InjectorConfig:
     """The ConfigMap `istio-sidecar-injector` (or `istio-sidecar-injector-<revision>`).
 
     `injects` is False where its policy is `disabled`: then only pods that ask are injected. `never` and
     `always` are its selectors for pods that say nothing. `ca_address`, `host:port`, is who signs the proxies'
-    certificates, empty where istiod does.
+    certificates, empty where istiod does. `templates` are those that it has, `aliases` names for several of
+    them, `default_templates` those of pods that name none.
     """
 
     ref: ObjectRef
@@ -304,6 +315,9 @@ class InjectorConfig:
     always: tuple[Selector, ...] = ()
     enable_namespaces_by_default: bool = False
     ca_address: str = ""
+    templates: Mapping[str, InjectionTemplate] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    default_templates: tuple[str, ...] = ()
     unread: tuple[UnreadPart, ...] = ()
 
 

@@ -58,8 +58,9 @@ class Workload:
 
     `ref` names the object that a person would edit: the controller where there is one. `labels` and
     `annotations` are the pods'; `selector` is the controller's. `addresses` are those of the running pods,
-    empty where unknown. `has_proxy` says that an `istio-proxy` container was seen, `calls` and `called_by`
-    are the declared needs of the object or its template. `probe_ports` are those that the kubelet's probes
+    empty where unknown. `exists` says that the pods were created, so that what they have is all that they
+    get; `has_proxy` that an `istio-proxy` container was seen. `calls` and `called_by` are the declared needs
+    of the object or its template. `probe_ports` are those that the kubelet's probes
     connect to, `node_local_addresses` those on which node-local-dns answers (its argument `-localip`),
     `switches` istiod's feature variables (`PILOT_…`).
     """
@@ -74,6 +75,7 @@ class Workload:
     owner: Owner | None = None
     addresses: tuple[Address, ...] = ()
     node_addresses: tuple[Address, ...] = ()
+    exists: bool = False
     has_proxy: bool = False
     calls: str = ""
     called_by: str = ""

@@ -123,6 +123,8 @@ def _merge(pods: list[Workload], controller: Workload | None, ignored: frozenset
         first,
         labels={key: value for key, value in first.labels.items() if key not in ignored},
         selector=declared.selector,
+        # One that is about to be created gets what its template brings, so nothing is settled for them all.
+        exists=all(pod.exists for pod in pods),
         addresses=tuple(
             sorted({a for pod in pods for a in pod.addresses}, key=lambda a: (a.version, int(a)))
         ),

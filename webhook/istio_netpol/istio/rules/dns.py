@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from istio_netpol.istio.components import component_of
 from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.istio.view.injection import AT_NEXT_START, Injection, is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
@@ -17,7 +17,7 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
     """UDP and TCP to whoever answers DNS, for each pod that can't start or route without it."""
     pods = (subject,) if isinstance(subject, Workload) else view.predicted_gateway_workloads(subject)
     for pod in pods:
-        reason = _reason(pod, view)
+        reason, dispensable = _reason(pod, view)
         for peer, protocol, port in view.dns_targets() if reason else ():
             yield RequiredFlow(
                 kind=FlowKind.DNS,
@@ -29,24 +29,33 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
                 reason=reason,
                 shared=isinstance(peer, PodsPeer),
                 via=Via(administered=True),
+                dispensable=dispensable,
             )
 
 
-def _reason(pod: Workload, view: MeshView) -> str:
-    """Why these pods need DNS; empty where the mesh does not.
+def _reason(pod: Workload, view: MeshView) -> tuple[str, bool]:
+    """Why these pods need DNS, empty where the mesh does not; and whether they only will.
 
     Pods in the host's network use the node's resolver.
     """
     if pod.host_network:
-        return ""
+        return "", False
     if view.is_gateway(pod):
-        return "the gateway finds istiod by name"
+        return "the gateway finds istiod by name", False
     if is_ztunnel(pod):
-        return "ztunnel finds istiod by name"
-    if view.injection(pod).injected:
-        return "its sidecar finds istiod by name"
+        return "ztunnel finds istiod by name", False
+    injection = view.injection(pod)
+    if injection.injected or injection.asks_in_plain:
+        return _of_injection(injection), False
     component = component_of(pod)
-    return f"{component.name} resolves names by cluster DNS" if component else ""
+    if component:
+        return f"{component.name} resolves names by cluster DNS", False
+    following = injection.next_start
+    return (f"{AT_NEXT_START}{_of_injection(following)}", True) if following else ("", False)
+
+
+def _of_injection(injection: Injection) -> str:
+    return f"its {'sidecar' if injection.injected else 'gRPC library'} finds istiod by name"
 
 
 RULE = Rule(

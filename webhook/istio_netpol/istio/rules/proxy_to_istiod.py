@@ -1,13 +1,22 @@
-"""Sidecars and ztunnel get their configuration and certificates from istiod."""
+"""Sidecars and ztunnel get their configuration and certificates from istiod; gRPC libraries without a proxy
+get their configuration there.
+
+Pods that run without what their controller's template brings are told of with what they have, and what they
+get at their next start is a warning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.discovery_flows import certificate_authority, discovery_flows
+from istio_netpol.istio.discovery_flows import (
+    TEMPLATES_FIELD,
+    certificate_authority,
+    discovery_flows,
+    plain_discovery_flows,
+)
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
-from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.istio.view.injection import AT_NEXT_START, Injection, is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.mesh import InjectorConfig
@@ -37,9 +46,30 @@ def _of_workload(workload: Workload, view: MeshView) -> Iterator[Outcome]:
     if is_ztunnel(workload):
         reason = "ztunnel gets the workloads of its node and their certificates from istiod"
         yield from discovery_flows(kind, workload.ref, workload, view, reason)
-    elif view.injection(workload).injected and not view.is_gateway(workload):
-        reason = "its sidecar gets its configuration and certificate from istiod"
-        yield from discovery_flows(kind, workload.ref, workload, view, reason)
+    elif not view.is_gateway(workload):
+        injection = view.injection(workload)
+        yield from _of_injection(workload, injection, view)
+        if injection.next_start is not None:
+            yield from _of_injection(workload, injection.next_start, view, dispensable=True)
+
+
+def _of_injection(
+    workload: Workload, injection: Injection, view: MeshView, *, dispensable: bool = False
+) -> Iterator[Outcome]:
+    """What pods need of istiod that are injected like this; `dispensable` where they will be, and are not."""
+    kind, when = FlowKind.PROXY_TO_ISTIOD, AT_NEXT_START if dispensable else ""
+    if injection.injected:
+        reason = f"{when}its sidecar gets its configuration and certificate from istiod"
+        yield from discovery_flows(kind, workload.ref, workload, view, reason, dispensable=dispensable)
+    if injection.asks_in_plain:
+        reason = f"{when}its gRPC library gets its configuration from istiod, without TLS"
+        yield from plain_discovery_flows(kind, workload, view, reason, dispensable=dispensable)
+    if injection.unknown_template:
+        sentence = (
+            f"the input has no injection template {injection.unknown_template}, so nobody can tell whether "
+            "it adds a proxy; add the ConfigMap istio-sidecar-injector that has it, or correct the name"
+        )
+        yield unknown(workload.ref, TEMPLATES_FIELD, sentence)
 
 
 RULE = Rule(
@@ -52,6 +82,8 @@ RULE = Rule(
         "https://istio.io/latest/docs/ops/deployment/application-requirements/ (ports; Istio 1.28)",
         "https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig (discoveryAddress)",
         "https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/",
+        "istio/istio manifests/charts/istio-control/istio-discovery/files/grpc-simple.yaml (Istio 1.31)",
+        "istio/istio pkg/kube/inject/inject.go, selectTemplates (Istio 1.31)",
     ),
     outcomes=outcomes,
 )

@@ -40,6 +40,7 @@ OPENSHIFT_DNS = ("openshift-dns", "dns-default")
 PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
 _DISCOVERY_ADDRESS = re.compile(r"""["']?\bdiscoveryAddress["']?\s*:\s*["']?([^\s"',}]+)""")
 _DISCOVERY_SERVICE_PORT = 15012
+PLAIN_DISCOVERY_PORT = 15010
 _ON = frozenset({"1", "t", "true", "hybrid", "envoy"})
 
 DnsTarget = tuple[Peer, Protocol, int]
@@ -149,6 +150,16 @@ class ControlPlane:
         # The config of another control plane names that one's istiod.
         is_own = config is not None and config.revision == canonical_revision(revision)
         return config.discovery_address if config and is_own else ""
+
+    @question
+    def plain_discovery(self) -> tuple[Backend, ...]:
+        """What a gRPC library without a proxy gets its configuration from, whatever the revision: its
+        bootstrap names port 15010 of the Service `istiod` (`files/grpc-simple.yaml` of the `istiod` chart,
+        Istio 1.31)."""
+        service = self.reader.find(Service, self._settings.mesh.root_namespace, "istiod")
+        if service is not None:
+            return self._backends.of_service(service, PLAIN_DISCOVERY_PORT)
+        return tuple(Backend(PodsPeer(each), Protocol.TCP, PLAIN_DISCOVERY_PORT) for each in self.istiods(""))
 
     def _named(self, address: str) -> tuple[Backend, ...]:
         """What a discoveryAddress, `host:port`, stands for; nothing where its Service is not in the input."""

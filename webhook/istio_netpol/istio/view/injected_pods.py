@@ -83,6 +83,6 @@ class _Labelled:
         if TLS_MODE_LABEL in workload.labels:
             return workload
         namespace = self._snapshot.namespace(workload.namespace)
-        if not injection_of(workload, namespace, self._settings, self._injectors).injected:
+        if not injection_of(workload, namespace, self._settings, self._injectors).labels_tls:
             return workload
         return replace(workload, labels={**workload.labels, TLS_MODE_LABEL: "istio"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from istio_netpol.istio.view.injectors import Injectors, canonical_revision
+from istio_netpol.istio.view.injectors import TEMPLATES_ANNOTATION, Injectors, canonical_revision
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import MeshSettings
@@ -27,14 +27,26 @@ IGNORED_NAMESPACES = KUBERNETES_NAMESPACES | {"local-path-storage"}
 ZTUNNEL_LABELS = {"app": "ztunnel"}
 """ztunnel's container is called istio-proxy too (`ztunnel` chart)."""
 
+AT_NEXT_START = "its pods run without it, and from their next start on "
+"""How a reason begins that concerns pods as their controller will make them anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """Whether pods get a sidecar, and why; `revision` is empty for the default control plane."""
+    """Whether pods run an Istio proxy, and why; `revision` is empty for the default control plane.
+
+    `asks_in_plain` says that they have a gRPC library instead, which asks istiod without TLS; `labels_tls`
+    that injection labels them with their TLS mode; `unknown_template` names a template of theirs that nobody
+    knows. `next_start` is what they get when their controller makes them anew, where that is more than they
+    have."""
 
     injected: bool
     revision: str
     reason: str
+    asks_in_plain: bool = False
+    labels_tls: bool = False
+    unknown_template: str = ""
+    next_start: Injection | None = None
 
 
 def injection_of(
@@ -48,10 +60,38 @@ def injection_of(
 def _injection(
     workload: Workload, namespace: Namespace, settings: MeshSettings, injectors: Injectors
 ) -> Injection:
+    revision = _seen_revision(workload, namespace)
     if is_ztunnel(workload):
-        return Injection(False, _seen_revision(workload, namespace), "ztunnel is not a sidecar")
-    if workload.has_proxy or STATUS_ANNOTATION in workload.annotations:
-        return Injection(True, _seen_revision(workload, namespace), "its pods have an istio-proxy container")
+        return Injection(False, revision, "ztunnel is not a sidecar")
+    if workload.has_proxy:
+        return Injection(True, revision, "its pods have an istio-proxy container", labels_tls=True)
+    is_injected = STATUS_ANNOTATION in workload.annotations
+    if is_injected:
+        seen = Injection(True, revision, f"its pods have annotation {STATUS_ANNOTATION}")
+        expected = _by_templates(seen, workload, injectors)
+    else:
+        expected = _expected(workload, namespace, settings, injectors)
+    return _as_seen(expected, workload, is_injected=is_injected) if workload.exists else expected
+
+
+def _as_seen(expected: Injection, workload: Workload, *, is_injected: bool) -> Injection:
+    """What pods have that run without a proxy: a library, if they were injected.
+
+    Pods that stand for their controller say what it gives the next ones; where its template has other labels
+    that stands for itself. A pod that nobody makes anew, or the kubelet does, stays as it is."""
+    has_library = is_injected and expected.asks_in_plain
+    reason = expected.reason if has_library else "its pods run without an istio-proxy container"
+    seen = Injection(False, expected.revision, reason, asks_in_plain=has_library)
+    is_static = workload.owner is not None and workload.owner.kind == "Node"
+    is_made_anew = workload.ref.kind != "Pod" and not is_static
+    gains = expected.injected or (expected.asks_in_plain and not has_library)
+    return replace(seen, next_start=expected) if is_made_anew and gains else seen
+
+
+def _expected(
+    workload: Workload, namespace: Namespace, settings: MeshSettings, injectors: Injectors
+) -> Injection:
+    """What a template comes to when its pods are created."""
     if workload.host_network:
         return Injection(False, "", "hostNetwork pods are never injected")
     if namespace.name in IGNORED_NAMESPACES:
@@ -70,10 +110,23 @@ def _as_configured(matched: Injection, workload: Workload, injectors: Injectors)
     wish = workload.labels.get(INJECT_LABEL, workload.annotations.get(INJECT_LABEL))
     if wish == "false":
         return Injection(False, "", f"its pods have annotation {INJECT_LABEL}=false")
-    if wish == "true":
-        return matched
-    objection = injectors.objection(injectors.revision(matched.revision), workload)
-    return Injection(False, "", objection) if objection else matched
+    if wish != "true":
+        objection = injectors.objection(injectors.revision(matched.revision), workload)
+        if objection:
+            return Injection(False, "", objection)
+    return _by_templates(matched, workload, injectors)
+
+
+def _by_templates(matched: Injection, workload: Workload, injectors: Injectors) -> Injection:
+    """What the injector's templates make of pods that it injects: some add no proxy."""
+    adds, unknown = injectors.templates(injectors.revision(matched.revision), workload)
+    found = replace(matched, asks_in_plain=adds.asks_in_plain, labels_tls=adds.labels_tls)
+    if adds.adds_proxy:
+        return found
+    named = workload.annotations.get(TEMPLATES_ANNOTATION)
+    whose = f"annotation {TEMPLATES_ANNOTATION}={named} names" if named else "the injector's default is"
+    reason = f"{whose} a template that adds no proxy"
+    return replace(found, injected=False, reason=reason, unknown_template=unknown)
 
 
 def is_ztunnel(workload: Workload) -> bool:

@@ -7,12 +7,23 @@ Sources: `injectRequired` in `pkg/kube/inject/inject.go`, and `istiod-injector-c
 from __future__ import annotations
 
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh import InjectorConfig, RevisionTag
+from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, RevisionTag
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.reader import Reader, question
 
 DEFAULT_REVISION = "default"
 JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
+
+TEMPLATES_ANNOTATION = "inject.istio.io/templates"
+
+_OF_THE_CHART = {
+    "sidecar": InjectionTemplate(adds_proxy=True, labels_tls=True),
+    "gateway": InjectionTemplate(adds_proxy=True),
+    "grpc-agent": InjectionTemplate(adds_proxy=True),
+    "grpc-simple": InjectionTemplate(asks_in_plain=True),
+    "waypoint": InjectionTemplate(adds_proxy=True),
+}
+"""What the templates of the istiod chart add (`istio-discovery/files`, Istio 1.31)."""
 
 
 def canonical_revision(revision: str) -> str:
@@ -55,6 +66,24 @@ class Injectors:
     def injects_by_default(self) -> bool:
         """Whether pods are injected that nothing speaks of, neither their labels nor their namespace's."""
         return any(config.enable_namespaces_by_default for config in self.configs().values())
+
+    def templates(self, revision: str, workload: Workload) -> tuple[InjectionTemplate, str]:
+        """What the templates of these pods add together, and the name of one that nobody knows, if one is
+        named (`selectTemplates` in `inject.go`)."""
+        config = self.config(revision)
+        named = workload.annotations.get(TEMPLATES_ANNOTATION)
+        names = tuple(name.strip() for name in named.split(",")) if named else ()
+        names = names or (config.default_templates if config else ()) or ("sidecar",)
+        aliases = config.aliases if config else {}
+        names = tuple(meant for name in names for meant in aliases.get(name, (name,)))
+        known = {**_OF_THE_CHART, **(config.templates if config else {})}
+        found = [known[name] for name in names if name in known]
+        together = InjectionTemplate(
+            any(each.adds_proxy for each in found),
+            any(each.asks_in_plain for each in found),
+            any(each.labels_tls for each in found),
+        )
+        return together, next((name for name in names if name not in known), "")
 
     def objection(self, revision: str, workload: Workload) -> str:
         """Why an injector leaves pods out that do not ask for it; empty where it has nothing against them."""

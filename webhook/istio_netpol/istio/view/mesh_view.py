@@ -207,6 +207,10 @@ class MeshView:
         """What the workload's proxies get configuration from: istiod, or their discoveryAddress."""
         return self._control_plane.discovery(client, self.injection(client).revision)
 
+    def plain_discovery(self) -> tuple[Backend, ...]:
+        """What gRPC libraries without a proxy get configuration from, without TLS."""
+        return self._control_plane.plain_discovery()
+
     def certificate_authority(self, client: Workload) -> str:
         """`host:port` of who signs the certificates of the workload's proxies; empty where istiod does."""
         config = self._injectors.config(self.injection(client).revision)
