@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, PodsPeer
-from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Operator, Requirement, Selector
+from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Operator, Requirement, Selector
+from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.tiers import Action, Tier, TierPolicy, TierRule
 from istio_netpol.model.workloads import ContainerPort, Namespace, Workload
 
 NAMESPACES = ("ns-a", "ns-b", "ns-c")
@@ -148,8 +150,74 @@ def policies(names=("p0", "p1", "p2", "p3")) -> st.SearchStrategy[NetworkPolicy]
     )
 
 
+DOMAINS = ("example.com", "*.example.com", "other.example.org")
+node_selectors = st.builds(Selector.of, st.dictionaries(st.just("zone"), st.sampled_from("xy"), max_size=1))
+
+
 @st.composite
-def clusters(draw):
+def tier_rules(draw, direction: Direction):
+    """A rule of a tier; networks, nodes and domain names are for egress alone, and have no port names."""
+    action = draw(st.sampled_from(Action))
+    selecting = st.builds(PolicyPeer, namespace_selector=namespace_selectors) | st.builds(
+        PolicyPeer, pod_selector=selectors, namespace_selector=namespace_selectors
+    )
+    nodes = domains = ()
+    if direction is Direction.EGRESS:
+        networks = st.builds(PolicyPeer, ip_block=st.builds(IpBlock, st.sampled_from(BLOCKS)))
+        everywhere = [PolicyPeer(ip_block=IpBlock(cidr)) for cidr in ("0.0.0.0/0", "::/0")]
+        peers = draw(st.lists(selecting | networks, max_size=3) | st.just(everywhere))
+        nodes = tuple(draw(st.lists(node_selectors, max_size=1)))
+        if action is Action.ACCEPT:
+            domains = tuple(draw(st.lists(st.sampled_from(DOMAINS), max_size=1)))
+    else:
+        peers = draw(st.lists(selecting, min_size=1, max_size=2))
+    has_names = not nodes and not domains and all(peer.ip_block is None for peer in peers)
+    ports = [each for each in draw(st.lists(policy_ports, max_size=2)) if each.port is not None]
+    named = [each for each in ports if has_names or not isinstance(each.port, str)]
+    return TierRule(action, tuple(peers), nodes, domains, tuple(named))
+
+
+def tier_ref(name: str) -> ObjectRef:
+    return ObjectRef("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", "", name)
+
+
+def tier_rule_for_all(action: Action) -> TierRule:
+    """A rule that matches everybody, wherever they are."""
+    networks = tuple(PolicyPeer(ip_block=IpBlock(cidr)) for cidr in ("0.0.0.0/0", "::/0"))
+    return TierRule(action, (PolicyPeer(namespace_selector=EVERYTHING), *networks))
+
+
+@st.composite
+def tier_policies(draw, names=("t0", "t1", "t2", "t3")):
+    """A policy of one of the tiers; priorities are often equal."""
+    name = draw(st.sampled_from(names))
+    tier = draw(st.sampled_from(Tier))
+    ingress, egress = (
+        tuple(draw(st.lists(tier_rules(direction), max_size=3)))
+        for direction in (Direction.INGRESS, Direction.EGRESS)
+    )
+    subject = (draw(namespace_selectors), draw(st.just(EVERYTHING) | selectors))
+    return TierPolicy(tier_ref(name), tier, draw(st.sampled_from((0, 5, 5, 1000))), *subject, ingress, egress)
+
+
+@st.composite
+def nodes(draw):
+    """Two Nodes, or none."""
+    if not draw(st.booleans()):
+        return []
+    return [
+        NodeAddresses(
+            ObjectRef("v1", "Node", "", f"n{index}"),
+            (ip_address(address),),
+            (),
+            {"zone": draw(st.sampled_from("xy"))},
+        )
+        for index, address in enumerate(NODE_ADDRESSES[:2])
+    ]
+
+
+@st.composite
+def clusters(draw, tiered=False):
     """The objects of a cluster, each reference once; some namespaces are only implied."""
     found = [
         Namespace(
@@ -160,19 +228,24 @@ def clusters(draw):
     ]
     found += draw(st.lists(workloads(), min_size=1, max_size=6, unique_by=lambda each: each.ref))
     found += draw(st.lists(policies(), max_size=6, unique_by=lambda each: each.ref))
+    if tiered:
+        found += draw(st.lists(tier_policies(), min_size=1, max_size=4, unique_by=lambda each: each.ref))
+        found += draw(nodes())
     return found
 
 
 outside = st.builds(
     lambda texts: AddressPeer(AddressSet.of(*texts)),
     st.lists(st.sampled_from((*POD_ADDRESSES, *NODE_ADDRESSES, *BLOCKS, "8.8.8.8")), min_size=1, max_size=2),
-) | st.sampled_from((AnyPeer(), HostPeer("example.com")))
+) | st.sampled_from(
+    (AnyPeer(), HostPeer("example.com"), AddressPeer(AddressSet.of("8.8.8.8"), "www.example.com"))
+)
 
 
 @st.composite
-def questions(draw):
+def questions(draw, tiered=False):
     """The objects of a cluster, and a source, destination, protocol and port to ask it about."""
-    objects = draw(clusters())
+    objects = draw(clusters(tiered=tiered))
     pods = st.sampled_from([PodsPeer(each) for each in objects if isinstance(each, Workload)])
     source, destination = draw(st.tuples(pods, pods | outside) | st.tuples(outside, pods))
     return objects, source, destination, draw(protocols), draw(st.sampled_from(PROBED_PORTS))

@@ -100,6 +100,9 @@ OWNERLESS = {
     ("networking.istio.io", "destinationrules"),
     ("networking.k8s.io", "ingressclasses"),
     ("networking.istio.io", "workloadentries"),
+    ("policy.networking.k8s.io", "adminnetworkpolicies"),
+    ("policy.networking.k8s.io", "baselineadminnetworkpolicies"),
+    ("policy.networking.k8s.io", "clusternetworkpolicies"),
 }
 """Kinds that rules read and none is about: they need no policy, and no Event tells of them."""
 

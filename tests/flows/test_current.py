@@ -15,8 +15,11 @@ from tests.flows.clusters import NAMES, cluster
 from tests.flows.current import SCRAPING, SETTINGS, Current
 
 from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.model.labels import EVERYTHING
+from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
+from istio_netpol.model.tiers import Action, TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload
 
 
@@ -29,6 +32,11 @@ def changed(value: Any) -> Any:
             return replace(value, labels={**value.labels, "app": "another"})
         case Service():
             return replace(value, selector={"app": "another"})
+        case TierPolicy():
+            rules = tuple(replace(rule, action=Action.PASS) for rule in value.egress)
+            return replace(value, namespaces=EVERYTHING, egress=rules)
+        case NodeAddresses():
+            return replace(value, labels={"zone": "another"})
     return value
 
 

@@ -1,8 +1,9 @@
 """A second evaluator, straight from the API reference and simple: one packet, one rule, one peer at a time.
 
 It shares the values of the model with the evaluator under test, and not one line of its code. Peers at
-several or unknown addresses are tried at every address where some ipBlock begins or ends: between two of
-those nothing changes.
+several or unknown addresses are tried at every address where some ipBlock or network begins or ends: between
+two of those nothing changes. Of the tiers each packet meets one after the other: Admin, NetworkPolicies,
+Baseline.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from istio_netpol.model.addresses import Address, AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Labels, Operator, Selector
+from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort
+from istio_netpol.model.tiers import TierPolicy, TierRule
 from istio_netpol.model.workloads import Namespace, Workload
 
 FIRST = {4: IPv4Address(0), 6: IPv6Address(0)}
@@ -38,8 +41,11 @@ class NaiveCluster:
     def __init__(self, objects: Iterable[object]) -> None:
         objects = list(objects)
         self.policies = [each for each in objects if isinstance(each, NetworkPolicy)]
+        self.tiers = [each for each in objects if isinstance(each, TierPolicy)]
+        self.nodes = [each for each in objects if isinstance(each, NodeAddresses)]
         self.labels = {each.name: each.labels for each in objects if isinstance(each, Namespace)}
-        self.landmarks = sorted(set(_landmarks(self.policies)), key=lambda each: (each.version, int(each)))
+        landmarks = {*_landmarks((*self.policies, *self.tiers)), *_beside_nodes(self.nodes)}
+        self.landmarks = sorted(landmarks, key=lambda each: (each.version, int(each)))
 
     def isolating(self, subject: Peer, direction: Direction) -> list[str]:
         """The names of the policies that isolate a peer in one direction, sorted."""
@@ -51,27 +57,99 @@ class NaiveCluster:
         self, subject: Peer, direction: Direction, peer: Peer, called: Peer, probe: tuple[Protocol, int]
     ) -> bool:
         """Whether one side lets the connection pass."""
-        if not self.isolating(subject, direction):
+        if not isinstance(subject, PodsPeer) or subject.workload.host_network:
             return True
         pod, addresses = self._appearances(peer)
         names = called.workload if isinstance(called, PodsPeer) and not called.workload.host_network else None
+        policies = self._selecting(subject.workload, direction)
 
-        def passes(address: Address | None) -> bool:
+        def by_policies(address: Address | None) -> bool:
             return any(
                 any_port(rule.ports, names, *probe)
                 and (not rule.peers or any(self._is(each, policy, pod, address) for each in rule.peers))
-                for policy in self._selecting(subject.workload, direction)
+                for policy in policies
                 for rule in (policy.ingress if direction is Direction.INGRESS else policy.egress)
             )
 
+        def outcome(address: Address | None) -> str:
+            for tier in ("Admin", "NetworkPolicy", "Baseline"):
+                if tier == "NetworkPolicy":
+                    if policies:
+                        return "open" if by_policies(address) else "closed"
+                    continue
+                action = self._of_tier(tier, subject.workload, direction, peer, address, names, probe)
+                if action in ("Accept", "Deny"):
+                    return "open" if action == "Accept" else "denied"
+            return "open"
+
+        if addresses != "any" and addresses:
+            return all(outcome(address) == "open" for address in addresses)
         if addresses == "any":
-            return any(passes(address) for address in [None, *self.landmarks])
-        if addresses:
-            return all(passes(address) for address in addresses)
+            found = {outcome(each) for each in self.landmarks if each.version == 4}
+            others = {outcome(each) for each in [None, *self.landmarks] if each is None or each.version == 6}
+            return "open" in found or ("denied" not in found and "open" in others)
         possible = [each for each in (*self.landmarks, *BESIDE_PODLESS) if not is_podless(each)]
-        return any(
-            all(passes(address) for address in possible if address.version == family) for family in (4, 6)
+        found, others = ({outcome(each) for each in possible if each.version == family} for family in (4, 6))
+        return found == {"open"} or ("denied" not in found and others == {"open"})
+
+    def _of_tier(
+        self,
+        tier: str,
+        subject: Workload,
+        direction: Direction,
+        peer: Peer,
+        address: Address | None,
+        called: Workload | None,
+        probe: tuple[Protocol, int],
+    ) -> str:
+        """What one tier does with a packet: Accept, Deny, Pass, or nothing. Where policies of one priority
+        say different things, the one counts that lets least pass."""
+        selecting = [
+            policy
+            for policy in self.tiers
+            if str(policy.tier) == tier
+            and selects(policy.namespaces, self._labels_of(subject.ref.namespace))
+            and selects(policy.pods, subject.labels)
+        ]
+        for priority in sorted({each.priority for each in selecting}):
+            said = set()
+            for policy in (each for each in selecting if each.priority == priority):
+                for rule in policy.ingress if direction is Direction.INGRESS else policy.egress:
+                    if any_port(rule.ports, called, *probe) and self._matches(rule, peer, address):
+                        said.add(str(rule.action))
+                        break
+            for action in ("Deny", "Pass", "Accept"):
+                if action in said:
+                    return action
+        return ""
+
+    def _matches(self, rule: TierRule, peer: Peer, address: Address | None) -> bool:
+        pod = peer.workload if isinstance(peer, PodsPeer) else None
+        for element in rule.peers:
+            if element.ip_block is not None:
+                if address is not None and in_block(address, element.ip_block):
+                    return True
+            elif (
+                pod is not None
+                and not pod.host_network
+                and selects(element.namespace_selector, self._labels_of(pod.ref.namespace))
+                and (element.pod_selector is None or selects(element.pod_selector, pod.labels))
+            ):
+                return True
+        for selector in rule.nodes:
+            if pod is not None and not pod.host_network:
+                continue
+            if pod is not None and selector == Selector():
+                return True
+            if any(address in node.addresses for node in self.nodes if selects(selector, node.labels)):
+                return True
+        host = getattr(peer, "host", "")
+        return bool(host) and any(
+            host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in rule.domain_names
         )
+
+    def _labels_of(self, namespace: str) -> Labels:
+        return self.labels.get(namespace, {"kubernetes.io/metadata.name": namespace})
 
     def _selecting(self, workload: Workload, direction: Direction) -> list[NetworkPolicy]:
         return [
@@ -102,8 +180,7 @@ class NaiveCluster:
         if pod is None:
             return False
         if element.namespace_selector is not None:
-            labels = self.labels.get(pod.ref.namespace, {"kubernetes.io/metadata.name": pod.ref.namespace})
-            if not selects(element.namespace_selector, labels):
+            if not selects(element.namespace_selector, self._labels_of(pod.ref.namespace)):
                 return False
         elif pod.ref.namespace != policy.ref.namespace:
             return False
@@ -183,7 +260,14 @@ BESIDE_PODLESS = tuple(
 """The addresses just outside: one at least in each stretch between them."""
 
 
-def _landmarks(policies: Iterable[NetworkPolicy]) -> Iterator[Address]:
+def _beside_nodes(nodes: Iterable[NodeAddresses]) -> Iterator[Address]:
+    """The addresses of nodes, and those next to them."""
+    for node in nodes:
+        for address in node.addresses:
+            yield from (address - 1, address, address + 1)
+
+
+def _landmarks(policies: Iterable[NetworkPolicy | TierPolicy]) -> Iterator[Address]:
     """An address in each stretch that the blocks of the policies divide the address space into."""
     yield from (*FIRST.values(), *LAST.values())
     for policy in policies:

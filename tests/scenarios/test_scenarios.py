@@ -14,7 +14,9 @@ from tests.scenarios.scenario import Scenario
 
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.connectivity import connections
 from istio_netpol.state.snapshot import Snapshot
 
 NAMES = scenarios.names()
@@ -61,12 +63,21 @@ def test_remedies_mend_what_was_found(scenario: Scenario, tmp_path: Path) -> Non
 
 
 def test_remedies_isolate_nothing(scenario: Scenario, tmp_path: Path) -> None:
-    """A generated policy selects only pods that are isolated already in its direction."""
+    """A generated policy selects only pods that are isolated already in its direction, or to which a tier
+    leaves no connection in it."""
     before = _snapshot(scenario.before)
     for policy in _snapshot(map(str, _generated(scenario, tmp_path))).every(NetworkPolicy):
         for workload in before.select(policy.namespace, policy.pod_selector):
             isolated = {each for other in before.policies_for(workload) for each in other.policy_types}
-            assert workload.host_network or policy.policy_types <= isolated, f"{policy.ref}: {workload.ref}"
+            if not workload.host_network and not policy.policy_types <= isolated:
+                assert _is_cut_off(workload, policy, before), f"{policy.ref}: {workload.ref}"
+
+
+def _is_cut_off(workload: Workload, policy: NetworkPolicy, before: Snapshot) -> bool:
+    """Whether the pods have no connection at all in the directions of a policy."""
+    ends = {Direction.EGRESS: 0, Direction.INGRESS: 1}
+    rows = list(connections(before))
+    return not any(row[ends[each]] == workload.peer_name for row in rows for each in policy.policy_types)
 
 
 def test_finished_policies_pass(finished: Scenario) -> None:

@@ -12,7 +12,8 @@ from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Operator, Selector
 from istio_netpol.model.policies import PolicyRule
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.verdicts import OPEN, Judged, Verdict
+from istio_netpol.model.tiers import Tier
+from istio_netpol.model.verdicts import OPEN, Judged, SideVerdict, Verdict
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.state.snapshot import Snapshot
@@ -26,11 +27,18 @@ def is_assumed_denial(finding: Finding) -> bool:
 
 
 def opened(verdict: Verdict, source: Peer, destination: Peer) -> Verdict:
-    """The verdict with the own sides of stand-ins open: nobody knows which policies select them."""
+    """The verdict with the own sides of stand-ins open: nobody knows which NetworkPolicies select them. Those
+    would not override the Admin tier."""
     return Verdict(
-        egress=OPEN if is_assumed(source) else verdict.egress,
-        ingress=OPEN if is_assumed(destination) else verdict.ingress,
+        egress=_of_stand_in(verdict.egress) if is_assumed(source) else verdict.egress,
+        ingress=_of_stand_in(verdict.ingress) if is_assumed(destination) else verdict.ingress,
     )
+
+
+def _of_stand_in(side: SideVerdict) -> SideVerdict:
+    """What counts of the verdict on a stand-in's own side."""
+    is_final = bool(side.denied_by) and all(ref.policy.tier is Tier.ADMIN for ref in side.denied_by)
+    return SideVerdict(denied_by=side.denied_by) if is_final and not side.undecided else OPEN
 
 
 def stand_ins_of(snapshot: Snapshot, settings: Settings) -> tuple[StandIn, ...]:

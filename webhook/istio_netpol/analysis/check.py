@@ -83,6 +83,9 @@ class FindingsWriter:
         self.judged.append(outcome)
         if self._judge.is_assumed(outcome):
             self._assumed.append(self._plan.take(outcome) if self._proposals else self._plan.refuse(outcome))
+        elif outcome.verdict.is_undecided and not refused:
+            self.unknown += 1
+            self._others.append(_undecided_finding(outcome))
         elif not outcome.verdict.allowed:
             # A refused address may stand in the flow itself: nothing is drafted that would open it.
             self._denied.append(self._plan.refuse(outcome) if refused else self._plan.take(outcome))
@@ -226,6 +229,11 @@ def _host_finding(trouble: HostTrouble) -> Finding:
     )
     rule = Issue.JWKS_UNRESOLVABLE if is_jwks else Issue.HOST_UNRESOLVABLE
     return Finding(rule, Severity.WARNING, flow.object, message, flow, field=flow.field)
+
+
+def _undecided_finding(judged: Judged) -> Finding:
+    flow, message = judged.flow, wording.undecided(judged)
+    return Finding(Issue.TIER_UNDECIDED, Severity.WARNING, flow.object, message, flow, judged.verdict)
 
 
 def _ip_block_finding(judged: Judged) -> Finding:

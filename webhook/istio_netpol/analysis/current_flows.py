@@ -9,6 +9,7 @@ from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.flows.tier_subjects import judged_anew
 from istio_netpol.model.resolution import Resolver
 
 
@@ -29,5 +30,6 @@ class CurrentFlows:
         """Takes in objects that were stored and deleted."""
         if not put and not remove:
             return
-        self.table = self.table.with_changes(put, remove)
-        self.known.forget(self.table.change.homes)
+        before = self.table
+        self.table = before.with_changes(put, remove)
+        self.known.forget(judged_anew(self.table.change, (before.snapshot, self.table.snapshot)))

@@ -16,7 +16,7 @@ from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import AddressPeer, FlowKey, HostPeer, RequiredFlow
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.netpol.connectivity import knows_ipv6
+from istio_netpol.netpol.ipv6 import knows_ipv6
 from istio_netpol.state.snapshot import Snapshot
 
 

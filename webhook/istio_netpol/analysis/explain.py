@@ -11,6 +11,11 @@ from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.required_remedies import connection, required_remedies
 from istio_netpol.analysis.results import Explanation, Step
+from istio_netpol.analysis.tier_steps import (
+    steps_before_policies,
+    steps_behind_policies,
+    steps_on_the_way,
+)
 from istio_netpol.analysis.wire import Leg, legs
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import FlowTable
@@ -30,6 +35,8 @@ from istio_netpol.model.verdicts import Judged, SideVerdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.remedies.denied_sides import Opening, openings_of
+from istio_netpol.remedies.drafts import Part
+from istio_netpol.remedies.overruled import overruled
 from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.host_policy import HostGate
@@ -66,14 +73,15 @@ def explain(
     for remark, judged in parts:
         steps += [Step(remark)] if remark else []
         for direction in Direction:
-            steps += _side_steps(judged, direction)
+            steps += _side_steps(judged, direction, snapshot)
     denied = [judged for _, judged in parts if not judged.verdict.allowed]
     needed: dict[Hashable, tuple[NetworkPolicy, ...]] = {}
     if denied:
         asked = [judged.flow for judged in denied]
         needed = required_remedies(asked, FlowTable.of(peers.stored, settings), resolver)
     for judged in denied:
-        drafted = [writer.add(opening) for opening in _undrafted(judged, needed)]
+        drafted: list[Part | Unmendable] = [*overruled(openings_of(judged), snapshot)]
+        drafted = drafted or [writer.add(opening) for opening in _undrafted(judged, needed)]
         steps += [
             Step(f"no policy can allow it: {each.because}")
             for each in drafted
@@ -243,7 +251,7 @@ def _number(peer: Peer, port: int | str, protocol: Protocol) -> int:
     return numbers[0]
 
 
-def _side_steps(judged: Judged, direction: Direction) -> Iterator[Step]:
+def _side_steps(judged: Judged, direction: Direction, snapshot: Snapshot) -> Iterator[Step]:
     flow, side = judged.flow, judged.verdict.side(direction)
     subject, counterpart = (
         (flow.source, flow.destination) if direction is Direction.EGRESS else (flow.destination, flow.source)
@@ -255,11 +263,12 @@ def _side_steps(judged: Judged, direction: Direction) -> Iterator[Step]:
         yield Step(f"{word} of {subject}: which policies select it is not known, so it counts as open", True)
     elif subject.workload.host_network:
         yield Step(f"{word} of {subject}: it runs in the host's network, which no policy governs", True)
+    elif decided := steps_before_policies(side, direction, subject):
+        yield from decided
     elif not side.isolated_by:
-        yield Step(
-            f"{word} of {subject}: no NetworkPolicy selects it for {word}, so everything is allowed", True
-        )
+        yield from steps_behind_policies(side, direction, subject, snapshot)
     else:
+        yield from steps_on_the_way(side, direction, subject, snapshot)
         names = ", ".join(sorted(policy.key for policy in side.isolated_by))
         yield Step(f"{word} of {subject}: isolated by {names}; only what a rule allows may pass")
         yield from _rule_steps(flow, side, direction)

@@ -13,6 +13,7 @@ from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import NOTHING, FlowTable, Prospect, needs_of
+from istio_netpol.flows.tier_subjects import namespaces_of_subjects
 from istio_netpol.istio.view.injection import AMBIENT_LABEL
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
@@ -21,6 +22,7 @@ from istio_netpol.model.mesh import RequestAuthentication
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.remedies.ahead import ahead, isolates_open_pods
 from istio_netpol.trust.authority import authority_of
@@ -201,7 +203,7 @@ class _Review:
 
     def _recomputed_keys(self) -> set[Key]:
         """The objects whose needs may differ after the change."""
-        changed = {each.ref.key for each in self._changed if not isinstance(each, NetworkPolicy)}
+        changed = {each.ref.key for each in self._changed if not isinstance(each, NetworkPolicy | TierPolicy)}
         keys = self._prospect.keys | changed
         # The mesh config asks for tracing alone, and of every proxy: too long a look for each request.
         return {key for key in keys if key[1] != "ConfigMap" or key in self._own}
@@ -211,10 +213,21 @@ class _Review:
         for each in self._changed:
             if isinstance(each, Namespace):
                 yield from self._table.touching(each.name)
+            elif isinstance(each, TierPolicy):
+                yield from self._subjects(each)
             elif isinstance(each, NetworkPolicy):
                 yield from (
                     flow for flow in self._table.touching(each.namespace) if self._concerns(each, flow)
                 )
+
+    def _subjects(self, policy: TierPolicy) -> Iterator[RequiredFlow]:
+        """The flows of the pods that a policy of a tier selects, or selected."""
+        previous = self._table.snapshot.find(
+            TierPolicy, policy.ref.namespace, policy.ref.name, policy.ref.kind
+        )
+        policies = [policy, previous] if previous else [policy]
+        for home in sorted(namespaces_of_subjects(policies, self._snapshot)):
+            yield from self._table.touching(home)
 
     def _concerns(self, policy: NetworkPolicy, flow: RequiredFlow) -> bool:
         previous = self._table.snapshot.find(NetworkPolicy, policy.namespace, policy.name)

@@ -67,6 +67,7 @@ class FlowJudge:
         return all(
             isinstance(outcome, Judged)
             and outcome.verdict.allowed
+            and not outcome.verdict.is_undecided
             and not (outcome.verdict.egress.by_ip_block or outcome.verdict.ingress.by_ip_block)
             for outcome in self.resolved(flow)
         )

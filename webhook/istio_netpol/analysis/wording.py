@@ -77,6 +77,16 @@ def relies_on_ip_block(judged: Judged) -> str:
     )
 
 
+def undecided(judged: Judged) -> str:
+    """A flow of which it can't be told what rules of a tier say."""
+    rules = [str(rule) for direction in Direction for rule in judged.verdict.side(direction).undecided]
+    return (
+        f"{judged.flow.object}: it can't be told whether {_connection(judged.flow)} is allowed: "
+        f"{', '.join(dict.fromkeys(rules))} depends on addresses, Nodes or hosts that are not in the input, "
+        "or contradicts a policy of the same priority"
+    )
+
+
 def unmendable(reasons: Iterable[Unmendable]) -> str:
     """Why no policy is shown for a side; empty where there is no such side."""
     sentences = sorted(
@@ -92,8 +102,11 @@ def _side(judged: Judged, direction: Direction) -> str:
         if direction is Direction.EGRESS
         else f"to {flow.destination} from {flow.source}"
     )
-    names = sorted(policy.key for policy in judged.verdict.side(direction).isolated_by)
+    side = judged.verdict.side(direction)
     denied = f"{direction.lower()} {ends} ({flow.protocol} {flow.port}) is denied"
+    if side.denied_by:
+        return f"{denied} by {' and '.join(map(str, side.denied_by))}"
+    names = sorted(policy.key for policy in side.isolated_by)
     if len(names) == 1:
         return f"{denied} by NetworkPolicy {names[0]}"
     # Most of them are there to allow something: it is their sum that denies.

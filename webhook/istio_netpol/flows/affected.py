@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from istio_netpol.flows.dependencies import Dependencies, Key, Move
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.state.changes import Change
 from istio_netpol.state.reader import Answers, Reader
 from istio_netpol.state.reads import QUESTION, Read
@@ -34,7 +35,11 @@ class Affected:
     def keys(self, change: Change) -> set[Key]:
         """The objects to work out anew: those that changed, and those that asked for something which is
         another one now."""
-        own = {version.ref.key for version in change.versions() if not isinstance(version, NetworkPolicy)}
+        own = {
+            version.ref.key
+            for version in change.versions()
+            if not isinstance(version, NetworkPolicy | TierPolicy)
+        }
         own |= {pods.ref.key for pods in change.pods}
         changed = {asked for asked in self._stale if self._is_another(asked)}
         return own | self._dependencies.objects_on(self._touched | changed)

@@ -38,6 +38,11 @@ from istio_netpol.manifests.decode_security import (
     decode_telemetry,
 )
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of
+from istio_netpol.manifests.decode_tiers import (
+    decode_admin_policy,
+    decode_baseline_policy,
+    decode_cluster_policy,
+)
 from istio_netpol.manifests.decode_workloads import decode_controller, decode_cron_job, decode_pod
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
@@ -70,6 +75,9 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("networking.k8s.io", "NetworkPolicy"): decode_policy,
     ("networking.k8s.io", "Ingress"): decode_ingress,
     ("networking.k8s.io", "IngressClass"): decode_ingress_class,
+    ("policy.networking.k8s.io", "AdminNetworkPolicy"): decode_admin_policy,
+    ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): decode_baseline_policy,
+    ("policy.networking.k8s.io", "ClusterNetworkPolicy"): decode_cluster_policy,
     ("networking.istio.io", "VirtualService"): decode_virtual_service,
     ("networking.istio.io", "Gateway"): decode_gateway,
     ("networking.istio.io", "DestinationRule"): decode_destination_rule,
@@ -102,6 +110,9 @@ CLUSTER_SCOPED = frozenset(
         "APIService",
         "GatewayClass",
         "IngressClass",
+        "AdminNetworkPolicy",
+        "BaselineAdminNetworkPolicy",
+        "ClusterNetworkPolicy",
     }
 )
 

@@ -103,11 +103,11 @@ def _block(fields: Fields) -> IpBlock | None:
     known = ipv4_exceptions(written, excepted)
     if known is not None:
         return IpBlock(written, excepted, known)
-    cidr = _cidr(fields, "cidr", written)
+    cidr = cidr_of(fields, "cidr", written)
     exceptions = []
     for index, text in enumerate(excepted):
         path = f"except[{index}]"
-        inner = _cidr(fields, path, text)
+        inner = cidr_of(fields, path, text)
         exceptions.append(inner or "")
         if cidr and inner and not _strictly_within(_network(inner), _network(cidr)):
             fields.problem(
@@ -119,7 +119,7 @@ def _block(fields: Fields) -> IpBlock | None:
     return IpBlock(cidr, tuple(exceptions)) if cidr else None
 
 
-def _cidr(fields: Fields, name: str, text: str) -> str | None:
+def cidr_of(fields: Fields, name: str, text: str) -> str | None:
     """The CIDR that a text spells, as `ipaddress` reads it; None with a problem where it spells none."""
     plain = LEADING_ZEROS.sub("", text) if ":" not in text else LEADING_ZERO_LENGTH.sub("/", text)
     try:

@@ -42,6 +42,7 @@ class Issue(StrEnum):
     IMPACT = "impact"
     NOT_JUDGED = "not-judged"
     REMOVED_API = "removed-api"
+    TIER_UNDECIDED = "tier-undecided"
 
 
 RuleId = FlowKind | Issue
@@ -73,12 +74,15 @@ class Finding:
         return any(policy.ref.key == self.object.key for policy in self.remedy)
 
     def denied_by(self, direction: Direction) -> tuple[str, ...]:
-        """`namespace/name` of the policies that isolate this side while none allows; empty where the side
-        is open."""
+        """`namespace/name` of the policies that isolate this side while none allows, or `Kind/name` of those
+        of a tier that deny it; empty where the side is open, or it can't be told."""
         if self.verdict is None:
             return ()
         side = self.verdict.side(direction)
-        return () if side.allowed else tuple(sorted(policy.key for policy in side.isolated_by))
+        if side.allowed or side.undecided:
+            return ()
+        denying = {ref.policy.key for ref in side.denied_by} or {policy.key for policy in side.isolated_by}
+        return tuple(sorted(denying))
 
     @property
     def sort_key(self) -> tuple[Any, ...]:

@@ -337,6 +337,7 @@ class NodeAddresses:
     ref: ObjectRef
     addresses: tuple[Address, ...]
     pod_cidrs: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=dict)
 
 
 APPLICATION_PROTOCOLS = {"UDP": Protocol.UDP, "SCTP": Protocol.SCTP}

@@ -1,4 +1,4 @@
-"""What NetworkPolicies say of one connection."""
+"""What NetworkPolicies, and the tiers before and behind them, say of one connection."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.tiers import TierPolicy, TierRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +22,43 @@ class RuleRef:
 
 
 @dataclass(frozen=True, slots=True)
+class TierRuleRef:
+    """The rule at `index` of the ingress or egress list of a policy of the Admin or Baseline tier."""
+
+    policy: TierPolicy
+    direction: Direction
+    index: int
+
+    @property
+    def rule(self) -> TierRule:
+        return self.policy.rules(self.direction)[self.index]
+
+    def __str__(self) -> str:
+        return f"{self.policy.ref} {self.direction.lower()}[{self.index}] ({self.policy.tier} tier)"
+
+
+@dataclass(frozen=True, slots=True)
 class SideVerdict:
-    """One side of a connection: open where nothing isolates it, else allowed where some rule allows.
+    """One side of a connection: open where nothing isolates it, else allowed where some rule allows, unless a
+    tier decides.
 
     `allowed_by` holds the rules that allow. `by_ip_block` says that every one of them names pods by
-    `ipBlock`, on which network plugins differ.
-    """
+    `ipBlock`, on which network plugins differ. `accepted_by` and `denied_by` are the rules of the Admin and
+    Baseline tiers that decide; of `undecided` it can't be told whether they match, and the verdict, which
+    takes them for not matching, depends on it."""
 
     isolated_by: tuple[NetworkPolicy, ...] = ()
     allowed_by: tuple[RuleRef, ...] = ()
     by_ip_block: bool = False
+    accepted_by: tuple[TierRuleRef, ...] = ()
+    denied_by: tuple[TierRuleRef, ...] = ()
+    undecided: tuple[TierRuleRef, ...] = ()
 
     @property
     def allowed(self) -> bool:
-        return not self.isolated_by or bool(self.allowed_by)
+        if self.denied_by:
+            return False
+        return not self.isolated_by or bool(self.allowed_by or self.accepted_by)
 
 
 OPEN = SideVerdict()
@@ -50,6 +74,15 @@ class Verdict:
     @property
     def allowed(self) -> bool:
         return self.egress.allowed and self.ingress.allowed
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it can't be told: a rule of a tier may or may not match, and no other side is surely
+        denied."""
+        sides = (self.egress, self.ingress)
+        return any(side.undecided for side in sides) and not any(
+            not side.allowed and not side.undecided for side in sides
+        )
 
     def side(self, direction: Direction) -> SideVerdict:
         return self.egress if direction is Direction.EGRESS else self.ingress

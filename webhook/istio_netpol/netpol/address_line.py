@@ -58,7 +58,7 @@ def _turns(admitted: Iterable[tuple[AddressSet, int]]) -> dict[int, set[int]]:
     """The points of the line where ports begin or cease to be open, with the numbers of those port sets."""
     by_ports: dict[int, list[Interval]] = {}
     for addresses, ports in admitted:
-        by_ports.setdefault(ports, []).extend(_intervals(addresses))
+        by_ports.setdefault(ports, []).extend(bounds(addresses))
     turns: dict[int, set[int]] = {}
     for ports, intervals in by_ports.items():
         for low, high in canonical(intervals):
@@ -67,7 +67,8 @@ def _turns(admitted: Iterable[tuple[AddressSet, int]]) -> dict[int, set[int]]:
     return turns
 
 
-def _intervals(addresses: AddressSet) -> list[Interval]:
+def bounds(addresses: AddressSet) -> list[Interval]:
+    """The first and last points of a set of addresses on the line, ascending."""
     shifted = [(low + FIRST_IPV6, high + FIRST_IPV6) for low, high in addresses.ipv6]
     return [*addresses.ipv4, *shifted]
 
@@ -95,7 +96,7 @@ def ports_throughout(line: Stretches, low: int, high: int, sets: PortSets) -> in
 
 def _ports_of_family(line: Stretches, family: AddressSet, sets: PortSets) -> int:
     """The number of the ports that are open at every address of a family that pods may have."""
-    parts = (ports_throughout(line, low, high, sets) for low, high in _intervals(family))
+    parts = (ports_throughout(line, low, high, sets) for low, high in bounds(family))
     return reduce(sets.intersection, parts)
 
 
@@ -116,8 +117,9 @@ class WorkloadAddresses:
         self._residents = [residents[place] for place in self._points]
         self._within: dict[tuple[int, int], tuple[Mask, Mask]] = {}
 
-    def cells(self, line: Stretches, sets: PortSets) -> Cells:
-        """The workloads by the ports that are open at all of their addresses."""
+    def cells(self, line: Stretches, sets: PortSets, denied: int = NOTHING) -> Cells:
+        """The workloads by the ports that are open at all of their addresses. `denied` are ports that a tier
+        denies at some IPv4 address: to pods at unknown ones it does not help that IPv6 is open."""
         cells: Cells = {}
         split: Mask = 0
         for low, high, ports in line:
@@ -128,9 +130,8 @@ class WorkloadAddresses:
             ports = reduce(sets.intersection, (ports_at(line, place) for place in self._places[position]))
             cells[ports] = cells.get(ports, 0) | 1 << position
         if self._unknown:
-            ports = reduce(
-                sets.union, (_ports_of_family(line, family, sets) for family in POSSIBLE_ADDRESSES)
-            )
+            ipv4, ipv6 = (_ports_of_family(line, family, sets) for family in POSSIBLE_ADDRESSES)
+            ports = sets.union(ipv4, sets.difference(ipv6, denied))
             cells[ports] = cells.get(ports, 0) | self._unknown
         return {ports: mask for ports, mask in cells.items() if mask}
 

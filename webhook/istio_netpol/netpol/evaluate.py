@@ -1,4 +1,5 @@
-"""What the policies of a snapshot say of one connection.
+"""What the policies of a snapshot say of one connection: the Admin tier first, then NetworkPolicies, and
+where none of those isolates, the Baseline tier.
 
 The sentences quoted beside the branches are those of the API reference, networking.k8s.io/v1 `types.go` in
 Kubernetes 1.36. Two exceptions that the specification makes don't show here. A pod always reaches itself,
@@ -8,19 +9,21 @@ traffic from the pod's own node is always allowed, but a hostNetwork peer may ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
-from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, Verdict
+from istio_netpol.model.tiers import Tier, TierPolicy
+from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, TierRuleRef, Verdict
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import addresses_of, covers, names_pod
 from istio_netpol.netpol.ports import admits_port
+from istio_netpol.netpol.tiers import OTHER_READINGS, Connection, Decisions, Reading, decide
 from istio_netpol.state.snapshot import Snapshot
 
-_ALL_OPEN = Verdict()
 _ByAddress = list[tuple[RuleRef, AddressSet]]
 
 
@@ -37,27 +40,70 @@ def judge(
 
     `port` is the pod's, after a Service translated it. Replies are implied. Only pods have a side of their
     own: addresses, hosts and AnyPeer are open on theirs. The workloads need not be in the snapshot: the
-    policies of their namespace apply to them as if they were.
+    policies of their namespace apply to them as if they were, and so do those of the tiers.
     """
-    egress = _isolating(snapshot, source, Direction.EGRESS, open_namespaces)
-    ingress = _isolating(snapshot, destination, Direction.INGRESS, open_namespaces)
-    if not egress and not ingress:
-        return _ALL_OPEN
-    connection = _Connection(snapshot, _pod(destination), protocol, port)
-    return Verdict(
-        _side(egress, Direction.EGRESS, destination, connection) if egress else OPEN,
-        _side(ingress, Direction.INGRESS, source, connection) if ingress else OPEN,
-    )
+    sides = []
+    for direction, subject, peer in (
+        (Direction.EGRESS, source, destination),
+        (Direction.INGRESS, destination, source),
+    ):
+        isolating = _isolating(snapshot, subject, direction, open_namespaces)
+        tiers = snapshot.tiers_for(subject.workload) if isinstance(subject, PodsPeer) else ()
+        tiers = tuple(policy for policy in tiers if policy.rules(direction))
+        if not isolating and not tiers:
+            sides.append(OPEN)
+            continue
+        connection = Connection(snapshot, direction, peer, _pod(peer), _pod(destination), protocol, port)
+        sides.append(_tiered(tiers, isolating, connection) if tiers else _side(isolating, connection))
+    return Verdict(*sides)
 
 
-@dataclass(frozen=True, slots=True)
-class _Connection:
-    """What both sides need to know; `called` is the destination if it is a pod, and resolves port names."""
+def _tiered(
+    tiers: Sequence[TierPolicy], isolated_by: tuple[NetworkPolicy, ...], connection: Connection
+) -> SideVerdict:
+    """The verdict on a side of which the tiers may have something to say, and what it depends on that can't
+    be told."""
+    verdict, doubtful = _in_order(tiers, isolated_by, connection, Reading())
+    others = (_in_order(tiers, isolated_by, connection, reading)[0] for reading in OTHER_READINGS)
+    if doubtful and any(other.allowed is not verdict.allowed for other in others):
+        return replace(verdict, undecided=doubtful)
+    return verdict
 
-    snapshot: Snapshot
-    called: Workload | None
-    protocol: Protocol
-    port: int
+
+def _in_order(
+    tiers: Sequence[TierPolicy],
+    isolated_by: tuple[NetworkPolicy, ...],
+    connection: Connection,
+    reading: Reading,
+) -> tuple[SideVerdict, tuple[TierRuleRef, ...]]:
+    """The verdict tier by tier, and the rules of the tiers that are in doubt.
+
+    "v1.NetworkPolicy always makes a final decision for selected pods. Further evaluation only happens for
+    Pods not selected by a v1.NetworkPolicy."
+    """
+    first, last = ([policy for policy in tiers if policy.tier is tier] for tier in Tier)
+    admin, base, allowed = decide(first, connection, connection.addresses, reading), Decisions(), OPEN
+    if isolated_by:
+        named, by_address = _admitting(isolated_by, connection)
+        if not admin.accepting and not admin.denying:
+            return _side(isolated_by, connection), admin.doubtful
+        opened = admin.left if named else admin.left & AddressSet.union(part for _, part in by_address)
+        allowed = _among(
+            isolated_by, named, [ref for ref, part in by_address if part & admin.left], connection
+        )
+    else:
+        base = decide(last, connection, admin.left, reading)
+        # "If a given connection wasn't allowed or denied by any of the tiers, the default kubernetes policy
+        # is applied, which says that all pods can communicate with each other."
+        opened = base.accepted | base.left
+    doubtful = admin.doubtful + base.doubtful
+    if connection.passes(admin.accepted | opened, admin.denied | base.denied):
+        return replace(allowed, accepted_by=_refs(admin.accepting + base.accepting)), doubtful
+    return SideVerdict(isolated_by, denied_by=_refs(admin.denying + base.denying)), doubtful
+
+
+def _refs(parts: Iterable[tuple[TierRuleRef, AddressSet]]) -> tuple[TierRuleRef, ...]:
+    return tuple(dict.fromkeys(ref for ref, _ in parts))
 
 
 def _pod(peer: Peer) -> Workload | None:
@@ -79,29 +125,44 @@ def _isolating(
     return tuple(policy for policy in policies if direction in policy.policy_types)
 
 
-def _side(
-    isolated_by: tuple[NetworkPolicy, ...], direction: Direction, peer: Peer, connection: _Connection
+def _side(isolated_by: tuple[NetworkPolicy, ...], connection: Connection) -> SideVerdict:
+    """The verdict of NetworkPolicies on an isolated side."""
+    named, by_address = _admitting(isolated_by, connection)
+    by_block = _allowing(by_address, connection.peer, bool(named)) if by_address else []
+    return _among(isolated_by, named, by_block, connection)
+
+
+def _among(
+    isolated_by: tuple[NetworkPolicy, ...],
+    named: list[RuleRef],
+    by_block: list[RuleRef],
+    connection: Connection,
 ) -> SideVerdict:
-    """The verdict on an isolated side, with the rules that admit the peer whatever its address first.
+    """The verdict with the rules that admit the peer whatever its address first."""
+    is_by_block = connection.pod is not None and bool(by_block) and not named
+    return SideVerdict(isolated_by, tuple(named + by_block), by_ip_block=is_by_block)
+
+
+def _admitting(
+    isolated_by: tuple[NetworkPolicy, ...], connection: Connection
+) -> tuple[list[RuleRef], _ByAddress]:
+    """The rules that admit the peer whatever its address, and those that admit addresses.
 
     Allowed "if the traffic matches at least one rule across all of the NetworkPolicy objects".
     """
     named: list[RuleRef] = []
     by_address: _ByAddress = []
-    pod = _pod(peer)
     for policy in isolated_by:
-        for index, rule in enumerate(policy.rules(direction)):
+        for index, rule in enumerate(policy.rules(connection.direction)):
             # "The traffic must match both ports and from."
             if not admits_port(rule.ports, connection.called, connection.protocol, connection.port):
                 continue
-            if _names(rule, policy.namespace, pod, connection.snapshot):
-                named.append(RuleRef(policy, direction, index))
+            ref = RuleRef(policy, connection.direction, index)
+            if _names(rule, policy.namespace, connection.pod, connection.snapshot):
+                named.append(ref)
             elif addresses := rule.addresses:
-                by_address.append((RuleRef(policy, direction, index), addresses))
-    by_block = _allowing(by_address, peer, bool(named)) if by_address else []
-    return SideVerdict(
-        isolated_by, tuple(named + by_block), by_ip_block=pod is not None and bool(by_block) and not named
-    )
+                by_address.append((ref, addresses))
+    return named, by_address
 
 
 def _names(rule: PolicyRule, policy_namespace: str, pod: Workload | None, snapshot: Snapshot) -> bool:

@@ -16,6 +16,7 @@ class PortSets:
         self._numbers = {NO_CONNECTIONS: NOTHING, ALL_CONNECTIONS: EVERY_PORT}
         self._unions: dict[tuple[int, int], int] = {}
         self._intersections: dict[tuple[int, int], int] = {}
+        self._differences: dict[tuple[int, int], int] = {}
 
     def number(self, ports: ConnectionSet) -> int:
         """The number of a set."""
@@ -37,6 +38,17 @@ class PortSets:
         found = self._unions.get((left, right))
         if found is None:
             found = self._unions[left, right] = self.number(self._sets[left] | self._sets[right])
+        return found
+
+    def difference(self, left: int, right: int) -> int:
+        """The number of the ports that are in the left set only."""
+        if NOTHING in (left, right):
+            return left
+        if right in (left, EVERY_PORT):
+            return NOTHING
+        found = self._differences.get((left, right))
+        if found is None:
+            found = self._differences[left, right] = self.number(self._sets[left] - self._sets[right])
         return found
 
     def intersection(self, left: int, right: int) -> int:

@@ -7,15 +7,27 @@ from dataclasses import dataclass
 
 from istio_netpol.model.addresses import ALL_ADDRESSES, AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
+from istio_netpol.model.tiers import Tier, TierPolicy
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.address_line import LAST, Stretches, stretches
-from istio_netpol.netpol.cluster_masks import ClusterMasks
-from istio_netpol.netpol.masks import Cells, Mask, overlay
-from istio_netpol.netpol.port_sets import EVERY_PORT, PortSets
+from istio_netpol.netpol.cluster_masks import ClusterMasks, PortName
+from istio_netpol.netpol.masks import Cells, Mask, overlay, union
+from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING, PortSets
 from istio_netpol.netpol.ports import names, opened
+from istio_netpol.netpol.tier_layers import (
+    Layer,
+    Layers,
+    TierLayers,
+    denied_to_pods,
+    layer_of,
+    one_after_the_other,
+    open_behind,
+    open_line,
+)
 from istio_netpol.state.snapshot import Snapshot
 
 _Isolating = tuple[NetworkPolicy, ...]
+_Tiers = tuple[TierPolicy, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,35 +57,50 @@ class Profiles:
         self._open = Profile({EVERY_PORT: cluster.everyone}, ((0, LAST, EVERY_PORT),))
         self._admissions: dict[tuple[NetworkPolicy, Direction], list[_Admission]] = {}
         self._ports: dict[tuple[PolicyPort, ...], int] = {}
-        self._egress: dict[_Isolating, Profile] = {}
+        self._layers = TierLayers(snapshot, cluster, sets)
+        self._port_names: dict[tuple[_Isolating, _Tiers], list[PortName]] = {}
+        self._egress: dict[tuple[_Isolating, _Tiers], Profile] = {}
         self._ingress: dict[tuple[object, ...], Profile] = {}
 
     def egress(self, workload: Workload) -> Profile:
         """What the workload may call; equal isolation gives the identical profile."""
         policies = self._isolating(workload, Direction.EGRESS)
-        if not policies:
+        tiers = self._tiers(workload, Direction.EGRESS)
+        if not policies and not tiers:
             return self._open
-        found = self._egress.get(policies)
+        found = self._egress.get((policies, tiers))
         if found is None:
-            found = self._egress[policies] = self._egress_of(self._rules(policies, Direction.EGRESS))
+            found = self._egress[policies, tiers] = self._egress_of(policies, tiers)
         return found
 
     def ingress(self, workload: Workload) -> Profile:
         """What may call the workload; its own containers' ports are what names mean."""
         policies = self._isolating(workload, Direction.INGRESS)
-        if not policies:
+        tiers = self._tiers(workload, Direction.INGRESS)
+        if not policies and not tiers:
             return self._open
-        rules = self._rules(policies, Direction.INGRESS)
-        named = tuple(workload.named_port(*name) for rule in rules for name in names(rule.ports))
-        found = self._ingress.get((policies, named))
+        known = self._port_names.get((policies, tiers))
+        if known is None:
+            known = self._port_names[policies, tiers] = self._names(policies, tiers, Direction.INGRESS)
+        identity = (policies, tiers, tuple(workload.named_port(*name) for name in known))
+        found = self._ingress.get(identity)
         if found is None:
-            line = self._line(rules, workload)
-            found = self._ingress[policies, named] = Profile(self._cells(rules, line, workload), line)
+            found = self._ingress[identity] = self._profile(policies, tiers, Direction.INGRESS, workload)
         return found
 
     def _isolating(self, workload: Workload, direction: Direction) -> _Isolating:
         policies = self._snapshot.policies_for(workload)
         return tuple(policy for policy in policies if direction in policy.policy_types)
+
+    def _tiers(self, workload: Workload, direction: Direction) -> _Tiers:
+        tiers = self._snapshot.tiers_for(workload)
+        return tuple(policy for policy in tiers if policy.rules(direction)) if tiers else ()
+
+    def _names(self, policies: _Isolating, tiers: _Tiers, direction: Direction) -> list[PortName]:
+        """The port names in rules that count, sorted."""
+        ports = [rule.ports for policy in policies for rule in policy.rules(direction)]
+        ports += [rule.ports for policy in tiers for rule in policy.rules(direction)]
+        return sorted({name for entries in ports for name in names(entries)})
 
     def _rules(self, policies: _Isolating, direction: Direction) -> list[_Admission]:
         return [rule for policy in policies for rule in self._admissions_of(policy, direction)]
@@ -91,16 +118,66 @@ class Profiles:
             ]
         return known
 
-    def _egress_of(self, rules: Sequence[_Admission]) -> Profile:
+    def _egress_of(self, policies: _Isolating, tiers: _Tiers) -> Profile:
         """Port names depend on the destination, so destinations that agree on them come together."""
-        wanted = sorted({name for rule in rules for name in names(rule.ports)})
-        outside = self._line(rules, None)
+        outside = self._profile(policies, tiers, Direction.EGRESS, None)
         cells: Cells = {}
+        wanted = self._names(policies, tiers, Direction.EGRESS)
         for alike, shown in self._cluster.by_resolution(wanted):
-            line = self._line(rules, shown) if shown else outside
-            for ports, mask in self._cells(rules, line, shown).items():
+            profile = self._profile(policies, tiers, Direction.EGRESS, shown) if shown else outside
+            for ports, mask in profile.cells.items():
                 cells[ports] = cells.get(ports, 0) | (mask & alike)
-        return Profile({ports: mask for ports, mask in cells.items() if mask}, outside)
+        return Profile({ports: mask for ports, mask in cells.items() if mask}, outside.line)
+
+    def _profile(
+        self, policies: _Isolating, tiers: _Tiers, direction: Direction, called: Workload | None
+    ) -> Profile:
+        """The profile of pods for which these policies count; `called` gives port names their numbers."""
+        rules = self._rules(policies, direction)
+        if not tiers:
+            line = self._line(rules, called)
+            return Profile(self._cells(rules, line, called), line)
+        first, last = ([policy for policy in tiers if policy.tier is tier] for tier in Tier)
+        admin = self._layers.of(first, direction, called)
+        then = self._isolated(rules, called) if policies else self._behind(last, direction, called)
+        cells: Cells = {}
+        lines: dict[tuple[Layer, Layer], Mask] = {}
+        for mask, layer in admin.groups:
+            for members, other in then.groups:
+                if common := mask & members:
+                    lines[layer, other] = lines.get((layer, other), 0) | common
+        for (layer, other), members in lines.items():
+            for ports, mask in self._at(one_after_the_other(layer, other, self._sets), members).items():
+                cells[ports] = cells.get(ports, 0) | mask
+        outside = one_after_the_other(admin.outside, then.outside, self._sets)
+        return Profile(cells, open_line(outside))
+
+    def _at(self, layer: Layer, members: Mask) -> Cells:
+        """The members by the ports that are open wherever they are."""
+        if len(layer) == 1:
+            return {layer[0][2]: members} if layer[0][2] != NOTHING else {}
+        denied = denied_to_pods(layer, self._sets)
+        cells = self._cluster.addresses.cells(open_line(layer), self._sets, denied)
+        return {ports: mask & members for ports, mask in cells.items() if ports != NOTHING and mask & members}
+
+    def _isolated(self, rules: Sequence[_Admission], called: Workload | None) -> Layers:
+        """What NetworkPolicies allow, which nobody is asked after."""
+        named: Cells = {}
+        for rule in rules:
+            named = overlay(named, rule.named, self._opened(rule.ports, called), self._sets)
+        line = self._line(rules, called)
+        rest = self._cluster.everyone & ~union(named.values())
+        groups = [(mask, layer_of(line, ports, self._sets)) for ports, mask in named.items()]
+        outside = layer_of(line, NOTHING, self._sets)
+        return Layers((*groups, (rest, outside)), outside)
+
+    def _behind(
+        self, policies: Sequence[TierPolicy], direction: Direction, called: Workload | None
+    ) -> Layers:
+        """What the Baseline tier leaves open to pods that no NetworkPolicy isolates."""
+        found = self._layers.of(policies, direction, called)
+        groups = tuple((mask, open_behind(layer, self._sets)) for mask, layer in found.groups)
+        return Layers(groups, open_behind(found.outside, self._sets))
 
     def _cells(self, rules: Sequence[_Admission], line: Stretches, called: Workload | None) -> Cells:
         """The workloads by the ports that the rules open; the line tells of those that ipBlocks admit."""

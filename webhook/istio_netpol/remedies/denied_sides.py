@@ -7,24 +7,30 @@ from dataclasses import dataclass
 
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
-from istio_netpol.model.verdicts import Judged
+from istio_netpol.model.verdicts import Judged, TierRuleRef
 from istio_netpol.model.workloads import Workload
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One side of a denied flow: the pods whose policies must admit it, and the other end."""
+    """One side of a denied flow: the pods whose policies must admit it, and the other end. `denied_by` are
+    the rules of a tier that deny it, if it is not NetworkPolicies."""
 
     flow: RequiredFlow
     direction: Direction
     subject: Workload
     counterpart: Peer
+    denied_by: tuple[TierRuleRef, ...] = ()
 
 
 def openings_of(judged: Judged) -> Iterator[Opening]:
-    """The denied sides of a flow; a side without pods has no policies."""
-    flow, verdict = judged.flow, judged.verdict
-    if not verdict.egress.allowed and isinstance(flow.source, PodsPeer):
-        yield Opening(flow, Direction.EGRESS, flow.source.workload, flow.destination)
-    if not verdict.ingress.allowed and isinstance(flow.destination, PodsPeer):
-        yield Opening(flow, Direction.INGRESS, flow.destination.workload, flow.source)
+    """The denied sides of a flow; a side without pods has no policies, and of an undecided one it is not
+    known whether it is denied."""
+    flow = judged.flow
+    for direction, subject, counterpart in (
+        (Direction.EGRESS, flow.source, flow.destination),
+        (Direction.INGRESS, flow.destination, flow.source),
+    ):
+        side = judged.verdict.side(direction)
+        if not side.allowed and not side.undecided and isinstance(subject, PodsPeer):
+            yield Opening(flow, direction, subject.workload, counterpart, side.denied_by)

@@ -14,6 +14,7 @@ from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Opening, openings_of
 from istio_netpol.remedies.drafts import Part
+from istio_netpol.remedies.overruled import overruled
 from istio_netpol.remedies.policy_writer import Blocks, PolicyWriter, Unmendable
 from istio_netpol.remedies.required_by import name_of
 from istio_netpol.state.snapshot import Snapshot
@@ -83,8 +84,11 @@ class PolicyPlan:
 
     def take(self, judged: Judged) -> DeniedFlow:
         """Takes up the denied sides of a flow that may be opened."""
-        denied = DeniedFlow(judged, self._writer)
-        for opening in openings_of(judged):
+        denied, openings = DeniedFlow(judged, self._writer), list(openings_of(judged))
+        hopeless = overruled(openings, self._snapshot)
+        if hopeless:
+            return denied.with_sides(hopeless)
+        for opening in openings:
             if not self._authority.may_open(opening.flow, opening.direction):
                 denied.closed.append(opening)
                 continue

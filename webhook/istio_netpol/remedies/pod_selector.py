@@ -5,6 +5,7 @@ from __future__ import annotations
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.tiers import is_closed
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
 from istio_netpol.state.snapshot import Snapshot
 
@@ -43,12 +44,14 @@ def selector_of(workload: Workload, snapshot: Snapshot) -> Selector | None:
 def newly_isolated(
     selector: Selector, namespace: str, direction: Direction, snapshot: Snapshot
 ) -> tuple[Workload, ...]:
-    """The workloads that a policy with this selector would isolate though nothing isolates them today."""
+    """The workloads that a policy with this selector would isolate though nothing isolates them today, nor
+    does the Baseline tier leave them nothing that could be cut."""
     return tuple(
         workload
         for workload in snapshot.select(namespace, selector)
         if not workload.host_network
         and not any(direction in policy.policy_types for policy in snapshot.policies_for(workload))
+        and not is_closed(workload, direction, snapshot)
     )
 
 

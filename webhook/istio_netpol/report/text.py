@@ -100,7 +100,9 @@ def _finding(alike: list[Finding], palette: Palette) -> Iterator[str]:
     yield f"    {visible(_sentence(finding))}"
     for direction in Direction:
         denied_by = finding.denied_by(direction)
-        if not all(name in finding.message for name in denied_by):
+        if not all(
+            name in finding.message or name.replace("/", " ", 1) in finding.message for name in denied_by
+        ):
             yield f"    {direction.lower()} denied by: {visible(', '.join(denied_by))}"
     if finding.remedy:
         names = ", ".join(policy.key for policy in finding.remedy)

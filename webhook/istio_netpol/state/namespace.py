@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from istio_netpol.model.labels import Labels, Selector
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
+from istio_netpol.model.tiers import TierPolicy, TierRule
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 from istio_netpol.state.class_index import ChangedClassIndex, ClassIndex
 from istio_netpol.state.contents import is_unchanged, say_the_same
@@ -207,13 +208,16 @@ class NamespaceObjects:
 def _instance_keys(member: Any) -> frozenset[str]:
     """The labels of single pods of a controller that a policy or Service selects by."""
     if isinstance(member, NetworkPolicy):
-        return INSTANCE_LABELS & _selector_keys(member)
+        return INSTANCE_LABELS & _keys_of(member.pod_selector, member.ingress + member.egress)
+    if isinstance(member, TierPolicy):
+        return INSTANCE_LABELS & _keys_of(member.pods, member.ingress + member.egress)
     return INSTANCE_LABELS.intersection(member.selector or ()) if isinstance(member, Service) else frozenset()
 
 
-def _selector_keys(policy: NetworkPolicy) -> set[str]:
-    selectors = [policy.pod_selector]
-    for rule in policy.ingress + policy.egress:
+def _keys_of(subject: Selector, rules: Iterable[PolicyRule | TierRule]) -> set[str]:
+    """The labels of pods by which a policy selects."""
+    selectors = [subject]
+    for rule in rules:
         selectors += [peer.pod_selector for peer in rule.peers if peer.pod_selector]
     return {key for selector in selectors for key, _ in selector.match_labels} | {
         requirement.key for selector in selectors for requirement in selector.match_expressions

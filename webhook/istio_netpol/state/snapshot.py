@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from istio_netpol.model.addresses import Address
@@ -16,6 +17,7 @@ from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
+from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
@@ -89,6 +91,8 @@ class Snapshot:
         self._origin = origin
         self._changes = changes or {}
         self._is_indexed = False
+        self._tiers_of: dict[str, tuple[TierPolicy, ...]] = {}
+        self._tiers_for: dict[Workload, tuple[TierPolicy, ...]] = {}
 
     @classmethod
     def of(cls, objects: Iterable[Any]) -> Snapshot:
@@ -288,10 +292,36 @@ class Snapshot:
         place = self._places.get(workload.namespace)
         return place.policies_for(workload) if place else ()
 
+    @cached_property
+    def tier_policies(self) -> tuple[TierPolicy, ...]:
+        """The policies of the Admin and Baseline tiers in the order in which they are asked."""
+        return tuple(sorted(self.of_type(TierPolicy, CLUSTER_SCOPE), key=lambda policy: policy.order))
+
+    def tiers_for(self, workload: Workload) -> tuple[TierPolicy, ...]:
+        """The policies of the tiers whose subject the workload's pods are, in the order in which they are
+        asked; none for hostNetwork pods: "host-networked pods are not included in subject selection"."""
+        if not self.tier_policies or workload.host_network:
+            return ()
+        found = self._tiers_for.get(workload)
+        if found is None:
+            here = self._tiers_in(workload.namespace)
+            found = tuple(policy for policy in here if policy.pods.matches(workload.labels))
+            self._tiers_for[workload] = found
+        return found
+
+    def _tiers_in(self, namespace: str) -> tuple[TierPolicy, ...]:
+        """The policies of the tiers that select the namespace, and of its pods some or all."""
+        found = self._tiers_of.get(namespace)
+        if found is None:
+            labels = self.namespace(namespace).labels
+            found = tuple(policy for policy in self.tier_policies if policy.namespaces.matches(labels))
+            self._tiers_of[namespace] = found
+        return found
+
     @property
     def distinguishing(self) -> frozenset[str]:
         """The labels of single pods of a controller that some selector tells apart."""
-        types = (NetworkPolicy, Service)
+        types = (NetworkPolicy, Service, TierPolicy)
         spread = self._kept("distinguishing", types, lambda place: tuple(place.distinguishing))
         return frozenset(key for keys in spread.answers.values() for key in keys)
 

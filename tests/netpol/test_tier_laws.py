@@ -1,0 +1,132 @@
+"""Laws that hold for every cluster with policies of the Admin and Baseline tiers."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import strategies as some
+from tests.netpol.naive import NaiveCluster
+from tests.netpol.tables import parse_range, ports_at, table
+
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import ConnectionSet, Protocol
+from istio_netpol.model.flows import AddressPeer, PodsPeer
+from istio_netpol.model.labels import EVERYTHING
+from istio_netpol.model.policies import Direction
+from istio_netpol.model.tiers import Action, Tier, TierPolicy
+from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.connectivity import connections
+from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
+
+PROBES = [(protocol, port) for protocol in Protocol for port in some.PROBED_PORTS]
+
+
+@given(some.questions(tiered=True))
+def test_judge_agrees_with_the_naive_evaluator(question):
+    """Both sides of a verdict are what the API reference says, read literally."""
+    objects, source, destination, protocol, port = question
+    naive = NaiveCluster(objects)
+    verdict = judge(Snapshot.of(objects), source, destination, protocol, port)
+    for side, direction, subject, peer in (
+        (verdict.egress, Direction.EGRESS, source, destination),
+        (verdict.ingress, Direction.INGRESS, destination, source),
+    ):
+        assert side.allowed == naive.allows(subject, direction, peer, destination, (protocol, port))
+
+
+@given(some.clusters(tiered=True))
+def test_connections_between_workloads_agree_with_the_naive_evaluator(objects):
+    """A pair of workloads is listed with exactly the ports that both sides allow."""
+    naive = NaiveCluster(objects)
+    peers = [PodsPeer(each) for each in objects if isinstance(each, Workload)]
+    listed = table(objects)
+    for source in peers:
+        for destination in peers:
+            if source.key == destination.key:
+                continue
+            ports = listed.get((source.key, destination.key), ConnectionSet())
+            for protocol, port in PROBES:
+                assert ports.contains(protocol, port) == (
+                    naive.allows(source, Direction.EGRESS, destination, destination, (protocol, port))
+                    and naive.allows(destination, Direction.INGRESS, source, destination, (protocol, port))
+                )
+
+
+@given(some.clusters(tiered=True))
+def test_connections_with_addresses_agree_with_the_naive_evaluator(objects):
+    """Every address is in a range with exactly the ports that the workload's side allows."""
+    naive = NaiveCluster(objects)
+    listed = table(objects)
+    families = (4, 6) if any(":" in name and "." not in name for pair in listed for name in pair) else (4,)
+    for workload in (each for each in objects if isinstance(each, Workload)):
+        inside = PodsPeer(workload)
+        for address in (each for each in naive.landmarks if each.version in families):
+            outside = AddressPeer(AddressSet.of(address))
+            called, calling = ports_at(listed, inside.key, address)
+            for protocol, port in PROBES:
+                assert called.contains(protocol, port) == naive.allows(
+                    inside, Direction.EGRESS, outside, outside, (protocol, port)
+                )
+                assert calling.contains(protocol, port) == naive.allows(
+                    inside, Direction.INGRESS, outside, inside, (protocol, port)
+                )
+
+
+@given(some.clusters(tiered=True), st.sampled_from(PROBES))
+def test_connections_agree_with_judge(objects, probe):
+    """A row holds a port exactly where the verdict on that connection is allowed."""
+    snapshot = Snapshot.of(objects)
+    peers = {each.key: each for each in map(PodsPeer, snapshot.every_workload())}
+    for source, destination, ports in connections(snapshot):
+        ends = [peers.get(name) or AddressPeer(parse_range(name)) for name in (source, destination)]
+        assert ports.contains(*probe) == judge(snapshot, *ends, *probe).allowed
+
+
+@given(some.questions(tiered=True), st.randoms(use_true_random=False))
+def test_the_order_of_input_is_irrelevant(question, random):
+    """The same objects in another order give the same verdict and name the same rules."""
+    objects, *connection = question
+    shuffled = list(objects)
+    random.shuffle(shuffled)
+    assert judge(Snapshot.of(shuffled), *connection) == judge(Snapshot.of(objects), *connection)
+
+
+@given(some.questions(tiered=True), some.policies(names=("another",)))
+def test_no_network_policy_overrides_the_admin_tier(question, policy):
+    """What a rule of the Admin tier denies, one more NetworkPolicy does not allow."""
+    objects, *connection = question
+    before = judge(Snapshot.of(objects), *connection)
+    after = judge(Snapshot.of([*objects, policy]), *connection)
+    for direction in Direction:
+        denying = before.side(direction).denied_by
+        if denying and all(ref.policy.tier is Tier.ADMIN for ref in denying):
+            assert not after.side(direction).allowed
+
+
+@given(some.questions(tiered=True))
+def test_baseline_is_silent_where_a_network_policy_isolates(question):
+    """Without the Baseline tier the verdict on an isolated side is the same."""
+    objects, *connection = question
+    rest = [each for each in objects if not (isinstance(each, TierPolicy) and each.tier is Tier.BASELINE)]
+    before, after = (judge(Snapshot.of(each), *connection) for each in (objects, rest))
+    for direction in Direction:
+        if before.side(direction).isolated_by:
+            assert before.side(direction) == after.side(direction)
+
+
+@given(some.questions(tiered=True), st.sampled_from(Tier))
+def test_passing_everything_first_is_as_if_the_tier_were_not_there(question, tier):
+    """A policy of the highest precedence that passes all to the next tier silences all others of its own."""
+    objects, *connection = question
+    others = [
+        replace(each, priority=each.priority + 1) if isinstance(each, TierPolicy) else each
+        for each in objects
+    ]
+    rest = [each for each in objects if not (isinstance(each, TierPolicy) and each.tier is tier)]
+    rule = some.tier_rule_for_all(Action.PASS)
+    passing = TierPolicy(some.tier_ref("passing"), tier, 0, EVERYTHING, EVERYTHING, (rule,), (rule,))
+    before = judge(Snapshot.of([*others, passing]), *connection)
+    after = judge(Snapshot.of(rest), *connection)
+    for direction in Direction:
+        assert before.side(direction).allowed == after.side(direction).allowed
