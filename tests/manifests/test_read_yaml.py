@@ -238,8 +238,16 @@ def test_a_duplicate_of_a_skipped_field_is_told() -> None:
             "as documents, with --- between them, or as the items of a List",
         ),
         (
-            f"{POD}x: !foo 1\n",
-            "shop.yaml:3: Pod: x: has the tag !foo, which no Kubernetes manifest uses; remove the tag",
+            f"%YAML 1.2\n---\n{POD}",
+            "shop.yaml:1: is a version of YAML that the API server does not parse; remove the line %YAML",
+        ),
+        (
+            f"{POD}x: [a, http://b?c]\n",
+            "shop.yaml:3: is not valid YAML: a text within brackets has a question mark; quote it",
+        ),
+        (
+            f"{POD}x: !!binary a\n",
+            "shop.yaml:3: Pod: x: is not base64, as its tag !!binary says; remove the tag",
         ),
         (f"{POD}x: !!int a\n", "shop.yaml:3: Pod: x: is not what its tag !!int says; remove the tag"),
         (

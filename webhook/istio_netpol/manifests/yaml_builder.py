@@ -40,18 +40,19 @@ from istio_netpol.manifests.trimming import OBJECT, Shape, keep_named
 from istio_netpol.manifests.yaml_anchors import Anchors
 from istio_netpol.manifests.yaml_scalars import (
     MERGE,
-    TAG_PREFIX,
     BadTagError,
     KeyMemo,
     PlainMemo,
     key_text,
     resolve_tagged,
-    shown,
 )
 
 # Deeper than any Kubernetes object, shallow enough for Python's stack.
 DEPTH_LIMIT = 200
 LIST_DEPTH_LIMIT = 20
+
+PARSED_VERSION = (1, 1)
+"""What a %YAML directive may say to go-yaml v2 (`yaml_parser_process_directives` in parserc.go)."""
 
 _STARTS = (MappingStartEvent, SequenceStartEvent)
 
@@ -71,7 +72,6 @@ class Builder:
         self._path: list[str | int] = []
         self._list_depth = 0
         self._problems: list[Problem] = []
-        self._merges: dict[int, list[Any]] = {}
         self._anchors = Anchors()
 
     def documents(self, get_event: Callable[[], Any], first_line: int) -> Iterator[Document]:
@@ -82,6 +82,9 @@ class Builder:
         while (event := get_event()).__class__ is not StreamEndEvent:
             if event.__class__ is DocumentStartEvent:
                 self._reset()
+                if event.version not in (None, PARSED_VERSION):
+                    yield self._problem(event, "is a version of YAML that the API server does not parse",
+                                        "remove the line %YAML", field=None)  # fmt: skip
                 yield from self._document()
 
     def value(self, get_event: Callable[[], Any]) -> Any:
@@ -94,6 +97,12 @@ class Builder:
                 self._note_unusable(None)
                 return value
         return None
+
+    def saw_question_mark(self) -> bool:
+        """Whether an unquoted text had a question mark since this was last asked."""
+        seen = self._plain.has_question_mark or self._keys.has_question_mark
+        self._plain.has_question_mark = self._keys.has_question_mark = False
+        return seen
 
     def unreported(self) -> list[Problem]:
         """What was found in an object before an error cut it short."""
@@ -119,7 +128,6 @@ class Builder:
     def _object(self, start: Any) -> Generator[Document, None, dict[str, Any] | None]:
         """Yields the object that begins here, or the items of that List; returns it if it names no kind."""
         envelope = Envelope(self._line(start), is_item=self._list_depth > 0)
-        self._check_tag(start)
         seen: dict[str, Any] = {}
         anchored = start.anchor is not None
         if anchored:
@@ -174,8 +182,6 @@ class Builder:
             event = get()
             if event.__class__ is not ScalarEvent or event.tag is not None or event.anchor is not None:
                 if event.__class__ is MappingEndEvent:
-                    if self._merges:
-                        self._merge(result)
                     return True
                 key = self._unusual_key(event)
             else:
@@ -214,10 +220,8 @@ class Builder:
             return self._alias(event) if kind is AliasEvent else self._anchored(event)
         if len(self._path) > DEPTH_LIMIT:
             self._refuse_depth(event)
-        if event.tag is not None:
-            if kind is ScalarEvent:
-                return self._tagged(event)
-            self._check_tag(event)
+        if event.tag is not None and kind is ScalarEvent:
+            return self._tagged(event)
         if kind is MappingStartEvent:
             result: dict[str, Any] = {}
             self._fields(result, {}, shape)
@@ -273,7 +277,7 @@ class Builder:
     def _keyless(self, event: Any, result: dict[str, Any]) -> None:
         """A field whose key is no text: the merge key, or a problem."""
         if event.__class__ is ScalarEvent and event.value == MERGE and not event.style:
-            self._merges.setdefault(id(result), []).append(self._field_value(MERGE, self._get(), None))
+            self._merge(self._field_value(MERGE, self._get(), None), result)
             return
         if event.__class__ is ScalarEvent:
             cause, remedy = "a key is null", "keys are texts: quote it"
@@ -282,16 +286,15 @@ class Builder:
         self._problems.append(self._problem(event, cause, remedy))
         self._skip(self._get())
 
-    def _merge(self, result: dict[str, Any]) -> None:
-        """Fills in what `<<` brings and the mapping doesn't say; of several mappings the first wins."""
-        for merged in self._merges.pop(id(result), ()):
-            for mapping in merged if isinstance(merged, list) else [merged]:
-                if not isinstance(mapping, dict):
-                    cause = f"<< merges {name_of(mapping)}, not a mapping"
-                    self._problems.append(self._problem(None, cause, None))
-                    continue
-                for key, value in mapping.items():
-                    result.setdefault(key, value)
+    def _merge(self, merged: Any, result: dict[str, Any]) -> None:
+        """Takes over what `<<` brings, also what the mapping said before it; of several mappings the first
+        wins (go-yaml v2, `merge` in decode.go)."""
+        for mapping in reversed(merged) if isinstance(merged, list) else [merged]:
+            if isinstance(mapping, dict):
+                result.update(mapping)
+            else:
+                cause = f"<< merges {name_of(mapping)}, not a mapping"
+                self._problems.append(self._problem(None, cause, None))
 
     def _alias(self, event: Any) -> Any:
         cause = self._anchors.refusal(event.anchor, len(self._path), DEPTH_LIMIT)
@@ -313,13 +316,6 @@ class Builder:
         except BadTagError as error:
             self._problems.append(self._problem(event, str(error), "remove the tag"))
             return None
-
-    def _check_tag(self, event: Any) -> None:
-        """A collection's tag may only say what the collection is."""
-        own = TAG_PREFIX + ("map" if event.__class__ is MappingStartEvent else "seq")
-        if event.tag not in (None, "!", own):
-            cause = f"has the tag {shown(event.tag)}, which no Kubernetes manifest uses"
-            self._problems.append(self._problem(event, cause, "remove the tag"))
 
     def _report_duplicate(self, key: str, event: Any, first: Any) -> None:
         self._path.append(key)

@@ -7,6 +7,7 @@ ParseInt's).
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from typing import Any, Final
@@ -64,17 +65,25 @@ def _integer(digits: str) -> int:
 
 
 def resolve_tagged(tag: str, text: str) -> Any:
-    """The value of a scalar with an explicit tag; `!` and `!!str` make any text a string."""
+    """The value of a scalar with an explicit tag. Tags that go-yaml does not know make a string of any text,
+    as `!` and `!!str` do (`resolvableTag` in resolve.go)."""
     name = tag.removeprefix(TAG_PREFIX)
-    if tag == "!" or (name in ("str", "timestamp") and name != tag):
-        return text
     types = {"bool": bool, "int": int, "float": (int, float), "null": type(None)}
+    if name == "binary" and name != tag:
+        return _decoded(text)
     if name == tag or name not in types:
-        raise BadTagError(f"has the tag {shown(tag)}, which no Kubernetes manifest uses")
+        return text
     value = resolve(text)
     if not isinstance(value, types[name]) or (name != "bool" and isinstance(value, bool)):  # type: ignore[arg-type]
         raise BadTagError(f"is not what its tag {shown(tag)} says")
     return value
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode("".join(text.splitlines()), validate=True).decode(errors="replace")
+    except ValueError:
+        raise BadTagError("is not base64, as its tag !!binary says") from None
 
 
 def shown(tag: str) -> str:
@@ -85,15 +94,20 @@ def shown(tag: str) -> str:
 class PlainMemo(dict[str, Any]):
     """Plain scalars seen so far and their values: a dump repeats most, and equal texts become one string.
 
-    What JSON can't carry (.inf, .nan) becomes null and is noted in `unusable`.
+    What JSON can't carry (.inf, .nan) becomes null and is noted in `unusable`; texts with a question mark are
+    noted each time, as they may not stand everywhere.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.unusable: list[str] = []
+        self.has_question_mark = False
 
     def __missing__(self, text: str) -> Any:
         value = resolve(text)
+        if "?" in text:
+            self.has_question_mark = True
+            return value
         if isinstance(value, float) and not math.isfinite(value):
             self.unusable.append(text)
             return None
@@ -109,8 +123,15 @@ class KeyMemo(dict[str, "str | None"]):
     sigs.k8s.io/yaml writes `on: x` as `"true": x` and `8080: x` as `"8080": x`, and refuses a null key.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_question_mark = False
+
     def __missing__(self, text: str) -> str | None:
         key = None if text == MERGE else key_text(resolve(text))
+        if "?" in text:
+            self.has_question_mark = True
+            return key
         if len(self) >= _MEMO_SIZE:
             self.clear()
         self[text] = key

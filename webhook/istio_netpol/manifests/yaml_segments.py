@@ -7,6 +7,7 @@ memory at a time.
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import BinaryIO
 
@@ -15,6 +16,8 @@ from istio_netpol.errors import InputError, Problem
 _PIECE = 1 << 16
 _LONGEST_KEPT = 1 << 20
 _MARKER = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_BOM = re.compile(rb"\A(---[ \t]*\r?\n|)" + codecs.BOM_UTF8)
+_LONGEST_MARKER = 100
 _DIRECTIVES = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n|%[^\n]*\n)+")
 _CONTROL = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
@@ -52,8 +55,11 @@ class Segments:
 
     def read(self, _size: int = -1) -> bytes:
         """The next piece of the current document, b"" at its end. InputError if it is no text."""
-        offset, line = self._offset, self._line
+        offset, line, is_first = self._offset, self._line, not self._inside
         piece = self._next_piece()
+        if is_first and codecs.BOM_UTF8 in piece[:_LONGEST_MARKER]:
+            # Files that were put behind one another keep their marks.
+            piece = _BOM.sub(rb"\1", piece)
         if not piece.isascii() or len(piece.translate(None, _CONTROL)) != len(piece):
             check_text(piece, self._file, line, offset)
         self._recent = [*self._recent[-1:], (line, piece)]
@@ -63,6 +69,12 @@ class Segments:
     def text(self) -> str:
         """What was read of the current document, "" if that is longer than any that a person writes."""
         return b"".join(self._kept or ()).decode(errors="replace")
+
+    def rest(self) -> str:
+        """The same, after reading what is left of the document."""
+        while self.read():
+            pass
+        return self.text()
 
     def _keep(self, piece: bytes) -> None:
         self._kept_size += len(piece)
