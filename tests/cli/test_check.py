@@ -147,3 +147,23 @@ def test_settings_change_what_is_checked(run: Run, workspace: Path) -> None:
         run("check", "manifests", "--offline", "-f", "json", ISTIO_NETPOL_CONFIG="netpol.yaml"),
     ):
         assert [each["flow"]["port"] for each in json.loads(result.stdout)["findings"]] == [53, 53, 15112]
+
+
+def test_counts_say_what_they_count(run: Run) -> None:
+    """Two tokens need the same keys over one connection, and DNS by TCP and UDP is two of one pair."""
+    given = SHOP + DENY_ALL + JWT + JWT.replace("name: jwt", "name: other") + ISTIOD_DENIED
+    arguments = ("check", "-", "--offline", "--address", "keys.example.com=192.0.2.7")
+    summary = json.loads(run(*arguments, "-f", "json", stdin=given).stdout)["summary"]
+    assert [summary[name] for name in ("denied", "deniedConnections", "deniedPairs")] == [9, 8, 6]
+    closing = run(*arguments, stdin=given).stdout.splitlines()[-1]
+    assert "flows checked, 9 denied (8 connections of 6 pairs)" in closing
+
+
+def test_equal_counts_are_told_once(run: Run) -> None:
+    """One denied flow is one connection of one pair."""
+    closing = run("check", "manifests", "--offline").stdout.splitlines()[-1]
+    assert closing == "3 errors in 4 objects, 3 flows checked, 3 denied (3 connections of 2 pairs)"
+    ports = "egress: [{ports: [{port: 53}, {port: 53, protocol: UDP}]}]"
+    dns = DENY_ALL.replace("policyTypes: [Ingress, Egress]", f"policyTypes: [Egress]\n  {ports}")
+    closing = run("check", "-", "--offline", stdin=SHOP + dns).stdout.splitlines()[-1]
+    assert closing == "1 error in 4 objects, 3 flows checked, 1 denied"

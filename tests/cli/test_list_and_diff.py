@@ -178,3 +178,54 @@ spec:
     changed = [line for line in result.stdout.splitlines() if line[:2] in ("+ ", "- ")]
     assert changed
     assert all(line.startswith("- shop/Deployment/db -> ") for line in changed)
+
+
+STATIC_PODS = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: etcd-cp1
+  namespace: kube-system
+  annotations: {kubernetes.io/config.mirror: 1f}
+  ownerReferences: [{apiVersion: v1, kind: Node, name: cp1, uid: u, controller: true}]
+spec: {containers: [{name: c, image: c}]}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: kube-scheduler-cp1
+  namespace: kube-system
+  ownerReferences: [{apiVersion: v1, kind: Node, name: cp1, uid: u, controller: true}]
+spec: {containers: [{name: c, image: c}]}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: orphan
+  namespace: kube-system
+  ownerReferences: [{apiVersion: v1, kind: "", name: cp1, uid: u, controller: true}]
+spec: {containers: [{name: c, image: c}]}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: db-1
+  namespace: kube-system
+  ownerReferences: [{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, name: db, uid: u, controller: true}]
+spec: {containers: [{name: c, image: c}]}
+"""
+
+
+def test_pods_of_a_node_are_called_by_their_own_names(run: Run) -> None:
+    """A node runs many static pods, and none of them is the node; an owner without a kind says nothing."""
+    rows = json.loads(run("list", "-", "-f", "json", stdin=STATIC_PODS).stdout)["connections"]
+    assert {row["source"] for row in rows if "/" in row["source"]} == {
+        "kube-system/Cluster/db",
+        "kube-system/Pod/etcd-cp1",
+        "kube-system/Pod/kube-scheduler-cp1",
+        "kube-system/Pod/orphan",
+    }
+    explained = run(
+        "explain", "-", "--from", "kube-system/etcd-cp1", "--to", "kube-system/orphan:80", stdin=STATIC_PODS
+    )
+    assert "1. egress of Pod kube-system/etcd-cp1: " in explained.stdout

@@ -103,7 +103,9 @@ def test_text_has_a_heading_for_each_overlay(run: Run, repository: Path) -> None
         "== repo/overlays/dev ==",
         "== repo/overlays/prod ==",
     ]
-    assert lines[-1] == "All 2 inputs: 6 errors in 8 objects, 6 flows checked"
+    assert lines[-1] == (
+        "All 2 inputs: 6 errors in 8 objects, 6 flows checked, 6 denied (6 connections of 4 pairs)"
+    )
 
 
 def test_the_worst_overlay_decides(run: Run, repository: Path) -> None:

@@ -170,7 +170,7 @@ UNDECLARED = (
     Undeclared(ObjectRef("batch/v1", "Job", "shop", "migrate", "manifests/my shop.yaml", 40)),
     Undeclared(ObjectRef("apps/v1", "StatefulSet", "shop", "db"), ("shop/db-from-cart",)),
 )
-REPORT = Report(FINDINGS, Summary(34, 120, 3, 1), (ASSUMED,), NOT_READ, UNDECLARED)
+REPORT = Report(FINDINGS, Summary(34, 120, 3, 1, 2, 1), (ASSUMED,), NOT_READ, UNDECLARED)
 NOTHING = Report((), Summary(1, 3))
 
 DB = ConnectionSet.of(Protocol.TCP, 5432)

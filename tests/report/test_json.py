@@ -33,7 +33,7 @@ def entries(*findings: Finding) -> list[dict[str, Any]]:
 
 
 def test_the_document_has_these_keys() -> None:
-    """Version, kind, findings, the four figures, what was not read, what was assumed, and of what nothing is
+    """Version, kind, findings, the six figures, what was not read, what was assumed, and of what nothing is
     known."""
     document = json.loads(json_report(REPORT))
     assert list(document) == [
@@ -46,7 +46,14 @@ def test_the_document_has_these_keys() -> None:
         "undeclared",
     ]
     assert (document["apiVersion"], document["kind"]) == ("istio-netpol.io/v1", "Report")
-    assert document["summary"] == {"objects": 34, "flows": 120, "denied": 3, "unknown": 1}
+    assert document["summary"] == {
+        "objects": 34,
+        "flows": 120,
+        "denied": 3,
+        "deniedConnections": 2,
+        "deniedPairs": 1,
+        "unknown": 1,
+    }
     assert document["notRead"] == [
         {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "count": 1},
         {"apiVersion": "v1", "kind": "Secret", "count": 1},

@@ -24,8 +24,8 @@ from istio_netpol.report.text import closing_line, text
 def test_the_figures_close_the_text() -> None:
     """The last line is the one to quote."""
     assert text(REPORT).splitlines()[-1] == (
-        "3 errors, 1 warning, 1 info in 34 objects, 120 flows checked, 1 could not be judged; "
-        "2 objects of kinds that no rule reads"
+        "3 errors, 1 warning, 1 info in 34 objects, 120 flows checked, 3 denied (2 connections of 1 pair), "
+        "1 could not be judged; 2 objects of kinds that no rule reads"
     )
 
 

@@ -56,9 +56,9 @@ class FindingsWriter:
         self.unknown = 0
 
     @property
-    def denied(self) -> int:
-        """How many flows are denied so far, whatever is assumed."""
-        return len(self._denied)
+    def denied(self) -> tuple[RequiredFlow, ...]:
+        """The flows that are denied so far, whatever is assumed."""
+        return tuple(denied.judged.flow for denied in self._denied)
 
     def take(self, flow: RequiredFlow) -> None:
         """Judges one flow and keeps what there is to say of it. An error in that is contained to the flow."""
@@ -159,7 +159,12 @@ def check_table(
         [*writer.findings(), *unnamed, *for_owners(odd, table.snapshot)],
         key=lambda finding: finding.sort_key,
     )
-    summary = Summary(table.stored.object_count, len(flows), writer.denied, unknown)
+    denied = writer.denied
+    connections = {(flow.source.key, flow.destination.key, flow.protocol, flow.port) for flow in denied}
+    pairs = {(source, destination) for source, destination, _, _ in connections}
+    summary = Summary(
+        table.stored.object_count, len(flows), len(denied), unknown, len(connections), len(pairs)
+    )
     assumptions = sorted([*table.assumptions, *undeclared_namespaces(table.stored)])
     return Report(tuple(findings), summary, tuple(assumptions), not_read(skipped))
 

@@ -16,12 +16,18 @@ from istio_netpol.model.references import ObjectRef
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Counts of a check. `unknown` are flows that could not be judged (unresolved hosts, missing
-    destinations)."""
+    destinations).
+
+    A flow is what one object needs, and several objects may need the same: `denied` flows are so many
+    `denied_connections`, which differ in ends, protocol or port, between so many `denied_pairs` of ends.
+    """
 
     objects: int = 0
     flows: int = 0
     denied: int = 0
     unknown: int = 0
+    denied_connections: int = 0
+    denied_pairs: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)

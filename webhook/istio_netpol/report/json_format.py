@@ -102,5 +102,7 @@ def summary_document(summary: Summary) -> dict[str, int]:
         "objects": summary.objects,
         "flows": summary.flows,
         "denied": summary.denied,
+        "deniedConnections": summary.denied_connections,
+        "deniedPairs": summary.denied_pairs,
         "unknown": summary.unknown,
     }

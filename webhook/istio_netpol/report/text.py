@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from istio_netpol.analysis.results import NotRead, Report
+from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import RequiredFlow
@@ -134,6 +134,14 @@ def _policies(title: str, findings: Iterable[Finding], rest: str, palette: Palet
     yield ""
 
 
+def _denied(summary: Summary) -> str:
+    """`86 denied (76 connections of 70 pairs)`, without what says the same again."""
+    connections, pairs = summary.denied_connections, summary.denied_pairs
+    if summary.denied == connections == pairs:
+        return f"{summary.denied} denied"
+    return f"{summary.denied} denied ({plural(connections, 'connection')} of {plural(pairs, 'pair')})"
+
+
 def closing_line(report: Report, palette: Palette = PLAIN) -> str:
     """`2 errors, 1 warning in 34 objects, 120 flows checked`."""
     found, summary = counts(report.findings), report.summary
@@ -146,6 +154,8 @@ def closing_line(report: Report, palette: Palette = PLAIN) -> str:
     worst = next((severity for severity, count in found.items() if count), None)
     escape = palette.severity(worst) if worst else palette.good
     figures = f"{plural(summary.objects, 'object')}, {plural(summary.flows, 'flow')} checked"
+    if summary.denied:
+        figures += f", {_denied(summary)}"
     if summary.unknown:
         figures += f", {summary.unknown} could not be judged"
     skipped = sum(kind.count for kind in report.not_read)

@@ -30,6 +30,9 @@ _HASH_LABELS = {
     "pod-template-hash": ("apps/v1", "Deployment"),
     "rollouts-pod-template-hash": ("argoproj.io/v1alpha1", "Rollout"),
 }
+_NO_CONTROLLERS = frozenset({"", "Node"})
+"""Kinds of owners that no workload is called after: none, and that of static pods (kubelet)."""
+
 Key = tuple[str, str]
 """Kind and name of a member of a namespace."""
 
@@ -41,11 +44,11 @@ LONGEST_OWNERSHIP = 4
 
 def root_of(workload: Workload, members: Members) -> ObjectRef:
     """The controller that a person would edit, by ownerReferences, and by the template hash where a
-    ReplicaSet was not read."""
+    ReplicaSet was not read. A static pod is its own: it stands in a file of the node that owns it."""
     ref = workload.ref
     for _ in range(LONGEST_OWNERSHIP):
         owner = workload.owner
-        if owner is None:
+        if owner is None or owner.kind in _NO_CONTROLLERS:
             return ref
         parent = members.get((owner.kind, owner.name)) if owner.kind != "Pod" else None
         if parent is None:
