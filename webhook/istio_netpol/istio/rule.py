@@ -16,12 +16,22 @@ Outcome = RequiredFlow | Finding
 
 
 @dataclass(frozen=True, slots=True)
+class Unjudged:
+    """Something that is not judged: `because` of what, and how a user is `told` of it where it occurs. Both
+    are sentences without capital and full stop."""
+
+    what: str
+    because: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the catalogue.
+    """One row of the catalogue, and of the table in `docs/how-it-decides.md`.
 
     `subjects` are the model types whose objects the rule looks at, `kind` is the flow kind that it mainly
-    yields, `sources` cite where the behaviour is documented. `outcomes` must not depend on anything but its
-    arguments.
+    yields, `sources` cite where the behaviour is documented, `unjudged` is what these objects say and the
+    rule leaves out. `outcomes` must not depend on anything but its arguments.
     """
 
     name: str
@@ -29,3 +39,4 @@ class Rule:
     subjects: tuple[type, ...]
     sources: tuple[str, ...]
     outcomes: Callable[[Any, MeshView], Iterator[Outcome]]
+    unjudged: tuple[Unjudged, ...] = ()

@@ -22,7 +22,7 @@ from istio_netpol.istio.declared import Declaration, dialled, flows_to
 from istio_netpol.istio.destinations import Asked
 from istio_netpol.istio.destinations import answers as route_answers
 from istio_netpol.istio.mesh_routes import mesh_legs, unheeded_routes
-from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.rule import Outcome, Rule, Unjudged
 from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -173,4 +173,11 @@ RULE = Rule(
         "https://istio.io/latest/docs/reference/config/networking/virtual-service/ (gateways; Istio 1.28)",
     ),
     outcomes=outcomes,
+    unjudged=(
+        Unjudged(
+            "calls that no annotation, Sidecar, ServiceEntry, route or AuthorizationPolicy declares",
+            "nothing in the objects says that they exist",
+            "under a deny-all, `undeclared` lists workloads of which nothing is known",
+        ),
+    ),
 )

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from istio_netpol.istio.declared import dialled
 from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.jwks_urls import HostPort, host_port
-from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.rule import Outcome, Rule, Unjudged
 from istio_netpol.istio.selection import enforcing_proxies
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
@@ -157,4 +157,11 @@ RULE = Rule(
         "(Istio 1.28)",
     ),
     outcomes=outcomes,
+    unjudged=(
+        Unjudged(
+            "keys at a host that does not resolve",
+            "its addresses can not be compared with policies",
+            "warning `jwks-unresolvable`; `--address` names them",
+        ),
+    ),
 )

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from istio_netpol.istio.declared import Declaration, answers, flows_to
 from istio_netpol.istio.mesh_routes import mesh_legs, unheeded_routes
-from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.rule import Outcome, Rule, Unjudged
 from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -129,4 +129,11 @@ RULE = Rule(
         "https://istio.io/latest/docs/reference/config/networking/sidecar/ (Istio 1.28)",
     ),
     outcomes=outcomes,
+    unjudged=(
+        Unjudged(
+            "hosts with a wildcard",
+            "they stand for addresses that nobody can list",
+            "warning `unknown-destination`",
+        ),
+    ),
 )
