@@ -34,7 +34,7 @@ def narrowed(
         flows = uses.of(policy, direction, index)
         if flows:
             rule = split.get((direction, index), policy.rules(direction)[index])
-            cut = _WideRule(policy.namespace, direction, rule, uses.snapshot)
+            cut = _WideRule(policy.namespace, direction, rule, uses)
             instead[direction, index] = cut.cut_down_to(flows, bool(breadth.peers))
     found = with_instead(policy, instead)
     if instead and keeps_its_flows(policy, found, uses):
@@ -55,7 +55,8 @@ def with_instead(policy: NetworkPolicy, instead: Mapping[Place, tuple[PolicyRule
 
 def keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: Uses) -> bool:
     """Whether one policy in the place of another opens less, and still allows every flow that passed."""
-    if not opens_within(narrower, policy) or opens_within(policy, narrower):
+    meant = _as_meant(policy, uses)
+    if not opens_within(narrower, meant) or opens_within(policy, narrower):
         return False
     snapshot = uses.snapshot.with_changes(put=[narrower])
     return all(
@@ -64,6 +65,17 @@ def keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: Uses) 
         for index in range(len(policy.rules(direction)))
         for judged in uses.of(policy, direction, index)
     )
+
+
+def _as_meant(policy: NetworkPolicy, uses: Uses) -> NetworkPolicy:
+    """The policy, with every peer in the place of ipBlocks that together are all addresses of the cluster."""
+    instead = {
+        (direction, index): (PolicyRule((), rule.ports),)
+        for direction in policy.policy_types
+        for index, rule in enumerate(policy.rules(direction))
+        if uses.every_address <= rule.addresses
+    }
+    return with_instead(policy, instead)
 
 
 def _is_allowed(judged: Judged, direction: Direction, snapshot: Snapshot) -> bool:
@@ -79,7 +91,7 @@ class _WideRule:
     namespace: str
     direction: Direction
     rule: PolicyRule
-    snapshot: Snapshot
+    uses: Uses
 
     def cut_down_to(self, flows: Sequence[Judged], names_peers: bool) -> tuple[PolicyRule, ...]:
         """Rules for these flows alone, for their peers alone where `names_peers`. Peers with the same ports
@@ -105,7 +117,8 @@ class _WideRule:
         """Who is at the other end of a flow; None for the rule's own peers, where nobody narrower can be
         named."""
         named = self._peers(judged)
-        is_narrower = rule_within(PolicyRule(named), [PolicyRule(self.rule.peers)], self.namespace)
+        peers = () if self.uses.every_address <= self.rule.addresses else self.rule.peers
+        is_narrower = rule_within(PolicyRule(named), [PolicyRule(peers)], self.namespace)
         return [*named] if named and is_narrower else [None]
 
     def _peers(self, judged: Judged) -> tuple[PolicyPeer, ...]:
@@ -114,7 +127,7 @@ class _WideRule:
         peer = far_end(judged, self.direction)
         if isinstance(peer, AddressPeer):
             return tuple(PolicyPeer(ip_block=IpBlock(cidr)) for cidr in peer.addresses.cidrs())
-        return _pods(peer.workload, self.namespace, self.snapshot) if isinstance(peer, PodsPeer) else ()
+        return _pods(peer.workload, self.namespace, self.uses.snapshot) if isinstance(peer, PodsPeer) else ()
 
     def _port(self, judged: Judged) -> PolicyPort:
         """The port of a flow, as the rule names it unless that is every port."""

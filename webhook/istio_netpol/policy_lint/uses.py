@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
+from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, AddressSet
 from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.verdicts import Judged
@@ -23,6 +24,13 @@ class Uses:
     def of(self, policy: NetworkPolicy, direction: Direction, index: int) -> tuple[Judged, ...]:
         """The flows that a rule allows, alone or among others."""
         return tuple(self._by_rule.get((policy.key, direction, index), ()))
+
+    @cached_property
+    def every_address(self) -> AddressSet:
+        """All addresses that pods of the cluster may have: IPv6 counts where some pod has one."""
+        workloads = self.snapshot.every_workload()
+        addresses = (each for pods in workloads for each in pods.addresses + pods.node_addresses)
+        return ALL_ADDRESSES if any(each.version == 6 for each in addresses) else ALL_IPV4
 
     def are_for_anybody(self, policy: NetworkPolicy, direction: Direction) -> bool:
         """Whether all pods that a policy selects need somebody whom no policy can name, as gateways do."""

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
+from istio_netpol.model.references import ASSUMED
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
-from istio_netpol.policy_lint.breadth import Breadth, breadth_of
+from istio_netpol.policy_lint.breadth import Breadth, breadth_of, far_end
 from istio_netpol.policy_lint.narrower import Place, for_fewer_pods
 from istio_netpol.policy_lint.uses import Uses
 
@@ -49,7 +50,7 @@ def wide_findings(
         place = f"spec.{direction.lower()}[{index}]"
         rule, flows = policy.rules(direction)[index], uses.of(policy, direction, index)
         is_cut = narrower is not None and bool(flows)
-        advice = _kept(flows) if is_cut else _to_ask(policy, direction, uses)
+        advice = _kept(flows, direction) if is_cut else _to_ask(policy, direction, uses)
         message = f"{policy.ref}: {place} {_opens(rule, breadth)}; {advice}"
         severity = Severity.WARNING if breadth.peers and not breadth.is_bounded else Severity.INFO
         remedy = (narrower,) if narrower is not None and is_cut else ()
@@ -67,13 +68,24 @@ def _opens(rule: PolicyRule, breadth: Breadth) -> str:
     return f"names ports ({ports}) but no peers, so it opens them to every address"
 
 
-def _kept(flows: tuple[Judged, ...]) -> str:
+def _kept(flows: tuple[Judged, ...], direction: Direction) -> str:
     count = len({judged.flow.key for judged in flows})
     flows_text = "the required flow" if count == 1 else f"the {count} required flows"
     return (
         f"the narrower form in the remedy keeps {flows_text} through it and closes what nothing declares, so "
-        "let owners declare other connections first (istio-netpol.io/calls)"
+        "let owners declare other connections first (istio-netpol.io/calls)" + _assumed(flows, direction)
     )
+
+
+def _assumed(flows: tuple[Judged, ...], direction: Direction) -> str:
+    """Which pods the narrower form names by labels that nobody read."""
+    ends = (far_end(judged, direction) for judged in flows)
+    names = sorted(
+        {end.workload.name for end in ends if isinstance(end, PodsPeer) and end.workload.ref.file == ASSUMED}
+    )
+    if not names:
+        return ""
+    return f"; it names {' and '.join(names)}, not in the input, by the labels that are assumed"
 
 
 def _to_ask(policy: NetworkPolicy, direction: Direction, uses: Uses) -> str:

@@ -107,6 +107,8 @@ def _names_nothing(peer: PolicyPeer, namespace: str, snapshot: Snapshot, view: M
     its namespaces were not read."""
     names = [namespace]
     if peer.namespace_selector is not None:
+        if not any(_needed_keys(peer.namespace_selector)) and not _is_whole(snapshot):
+            return ""
         names = sorted(snapshot.select_namespaces(peer.namespace_selector))
         if not names:
             return _selects_no_namespace(peer.namespace_selector, snapshot)
@@ -124,21 +126,27 @@ def _names_nothing(peer: PolicyPeer, namespace: str, snapshot: Snapshot, view: M
 def _selects_no_namespace(selector: Selector, snapshot: Snapshot) -> str:
     """A namespace that was not read is not missed by its name alone: the input may be a part of the cluster.
     Where the labels of namespaces were read, a label that none of them has is suspicious."""
-    declared = [name for name in snapshot.namespace_names if snapshot.namespace(name).declared]
-    is_whole = "kube-system" in declared
-    keys = [key for key, _ in selector.match_labels] + [
-        requirement.key for requirement in selector.match_expressions if requirement.needs_key
-    ]
-    foreign = [key for key in keys if key != NAMESPACE_NAME_LABEL]
-    if foreign and declared:
+    foreign = [key for key in _needed_keys(selector) if key != NAMESPACE_NAME_LABEL]
+    if foreign and any(snapshot.namespace(name).declared for name in snapshot.namespace_names):
         return (
             f"selects no namespace that was read, since none has this label {foreign[0]}; the label that "
             f"every namespace has is {NAMESPACE_NAME_LABEL}"
         )
     wanted = [value for key, value in selector.match_labels if key == NAMESPACE_NAME_LABEL]
-    if wanted and is_whole:
+    if wanted and _is_whole(snapshot):
         return f"selects namespace {wanted[0]}, which is not there"
     return ""
+
+
+def _needed_keys(selector: Selector) -> Iterator[str]:
+    """The labels that a namespace must have."""
+    yield from (key for key, _ in selector.match_labels)
+    yield from (requirement.key for requirement in selector.match_expressions if requirement.needs_key)
+
+
+def _is_whole(snapshot: Snapshot) -> bool:
+    """Whether the input is a whole cluster: nobody writes the Namespace that the API server makes itself."""
+    return snapshot.namespace("kube-system").declared
 
 
 def _cluster_address(
