@@ -207,6 +207,32 @@ spec: {containers: [{name: evil, image: i}]}
     assert destination["cidr"] == "203.0.113.7/32"
 
 
+def test_a_public_address_that_another_tenants_pod_claims_is_not_heeded(tmp_path: Path) -> None:
+    """Its status may lie."""
+    claim = """
+apiVersion: v1
+kind: Pod
+metadata: {name: evil, namespace: evil, labels: {app: evil}}
+spec: {containers: [{name: evil, image: i}]}
+status: {podIP: 203.0.113.7}
+"""
+    flows = found(tmp_path, cart("203.0.113.7:443") + "---" + claim)
+    assert flows
+    assert "evil" not in str(flows)
+
+
+def test_diff_tells_that_a_host_is_reached_now(tmp_path: Path) -> None:
+    """Though what is needed names the host, and what is opened the pods."""
+    text, arguments = WRITTEN["keys by host"](BALANCER, 443)
+    _, opened = run(tmp_path, text, "generate", *arguments)
+    for name, more in (("old", ""), ("new", opened)):
+        (tmp_path / f"{name}.yaml").write_text(f"{WORLD}---\n{text}---\n{more}")
+    files = (str(tmp_path / "old.yaml"), str(tmp_path / "new.yaml"))
+    result = CliRunner().invoke(program, ["diff", *files, "--offline", "-f", "json", *arguments])
+    gained = {finding["rule"] for finding in json.loads(result.stdout)["flowsGained"]}
+    assert "istiod-to-jwks" in gained
+
+
 def test_pods_of_others_have_to_agree(tmp_path: Path) -> None:
     """An address opens no more than the name of the Service would."""
     closed = """

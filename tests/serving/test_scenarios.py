@@ -30,6 +30,8 @@ ADMITTED = {
     ("calls-without-consent", "Deployment/shop/orders"): FOREIGN,
     ("cluster-dump", "Deployment/shop/cart"): WORSE,
     ("empty-ingress-list", "NetworkPolicy/shop/cart-ingress"): WORSE,
+    ("host-unresolvable", "Deployment/shop/orders"): "no policy could name an address",
+    ("host-unresolvable", "ServiceEntry/shop/database"): "no policy could name an address",
     ("http-route-with-reference-grant", "HTTPRoute/bank/cart"): FOREIGN,
     ("jwks-in-another-namespace", "RequestAuthentication/shop/cart"): FOREIGN,
     ("or-written-as-and", "NetworkPolicy/shop/allow-cart-clients"): WORSE,

@@ -11,13 +11,14 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
-from istio_netpol.analysis.listing import connections
+from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet, Protocol
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import Settings
+from istio_netpol.netpol.connectivity import connections
 from istio_netpol.state.snapshot import Snapshot
 
 HOSTILE = "team-a"
@@ -145,12 +146,12 @@ def _told(side: Direction, subject: str, ports: str, counterparts: list[str]) ->
 
 
 def _listed(snapshot: Snapshot, side: Direction, settings: Settings) -> list[tuple[Ends, ConnectionSet]]:
-    """The connections that one side allows, whatever the other one does."""
+    """The connections that one side allows on the wire, whatever the other one does."""
     other = Direction.INGRESS if side is Direction.EGRESS else Direction.EGRESS
     whole = snapshot.with_changes(put=[_open(name, other) for name in snapshot.namespace_names])
     return [
         ((_short(each.source), _short(each.destination)), each.ports)
-        for each in connections(whole, settings, with_ipv6=True)
+        for each in connections(as_injected(whole, settings.mesh), with_ipv6=True)
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from istio_netpol.analysis.check import check
+from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.listing import connections
 from istio_netpol.analysis.results import Connection, Difference
 from istio_netpol.flows.table import FlowTable
@@ -37,7 +37,7 @@ def diff(old: Snapshot, new: Snapshot, settings: Settings, resolver: Resolver) -
     """
     with_ipv6 = knows_ipv6(old) or knows_ipv6(new)
     before, after = (_listing(each, settings, with_ipv6) for each in (old, new))
-    needed = {_identity(flow) for flow in FlowTable.of(new, settings).flows()}
+    needed = _needed(new, settings, resolver)
     denied_before, denied_after = _denied(old, settings, resolver), _denied(new, settings, resolver)
     return Difference(
         gained=_minus(after, before),
@@ -47,6 +47,18 @@ def diff(old: Snapshot, new: Snapshot, settings: Settings, resolver: Resolver) -
         ),
         flows_lost=tuple(finding for key, finding in denied_after.items() if key not in denied_before),
     )
+
+
+def _needed(snapshot: Snapshot, settings: Settings, resolver: Resolver) -> set[FlowKey]:
+    """All required flows, those to pods that a host turns out to be among them."""
+    table = FlowTable.of(snapshot, settings)
+    judge = judge_of(table, resolver)
+    found: set[FlowKey] = set()
+    for flow in table.flows():
+        found.add(_identity(flow))
+        if isinstance(flow.destination, HostPeer):
+            found.update(_identity(outcome.flow) for outcome in judge.resolved(flow))
+    return found
 
 
 def _listing(snapshot: Snapshot, settings: Settings, with_ipv6: bool) -> _Listing:

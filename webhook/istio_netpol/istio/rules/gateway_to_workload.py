@@ -61,9 +61,9 @@ def _followed(
         return
     own = leg.written_in == service.ref
     via = "" if own else f" through its delegate {leg.written_in}"
-    behind = found.target if isinstance(found.target, Service) else None
     for backend in found.backends:
-        for wire in reached(view, pod, found.target, backend):
+        behind = backend.service or (found.target if isinstance(found.target, Service) else None)
+        for wire in reached(view, pod, backend.service or found.target, backend):
             is_pods = isinstance(wire.peer, PodsPeer)
             meant, meant_port = meant_by(backend, wire)
             yield RequiredFlow(

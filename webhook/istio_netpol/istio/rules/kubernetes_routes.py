@@ -143,7 +143,7 @@ def _to_backend(
     for gateway in gateways:
         for pod in view.kubernetes_gateway_workloads(gateway):
             for answering in found:
-                for wire in reached(view, pod, target, answering):
+                for wire in reached(view, pod, answering.service or target, answering):
                     yield RequiredFlow(
                         kind=FlowKind.GATEWAY_TO_WORKLOAD,
                         object=route.ref,
@@ -172,7 +172,7 @@ def _via(
     grant."""
     meant, meant_port = meant_by(backend, wire)
     return Via(
-        target if isinstance(target, Service) else None,
+        backend.service or (target if isinstance(target, Service) else None),
         (*through, target.ref.namespace, *backend.choosers),
         granted=ref.kind == "Service" and ref.namespace not in ("", route.ref.namespace),
         admitted=pod.namespace == gateway.ref.namespace,

@@ -145,7 +145,9 @@ class Backends:
         """What answers in place of an address that is the cluster's own; nothing for any other."""
         found = self._own.service_at(address, port, protocol, namespace)
         if found is None:
-            return tuple(Backend(PodsPeer(pod), protocol, port) for pod in self._own.pods_at(address))
+            return tuple(
+                Backend(PodsPeer(pod), protocol, port) for pod in self._own.pods_at(address, namespace)
+            )
         service = found.service
         return tuple(
             replace(backend, choosers=(service.namespace, *backend.choosers), service=service)

@@ -7,7 +7,8 @@ ipBlock of the address itself never matches. What a node port of another node is
 here it stands for the pods as well, as plugins that translate at the socket have it.
 
 ClusterIPs are the API server's to give, and a load balancer's address is its controller's. `externalIPs`
-anybody may claim, so they are heeded where administrators write, and for whoever wrote them.
+anybody may claim, so they are heeded where administrators write, and for whoever wrote them; so is the status
+of a pod that says it is at a public address.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader
+from istio_netpol.trust.special_addresses import SPECIAL
 
 
 class ServiceAt(NamedTuple):
@@ -43,15 +45,18 @@ class OwnAddresses:
         found = list(self._services_at(address, port, protocol, asker))
         return next((each for each in found if each.port is not None), found[0] if found else None)
 
-    def pods_at(self, address: Address) -> tuple[Workload, ...]:
-        """The classes of pods of which one is at an address."""
-        return self._reader.pods_at(address)
+    def pods_at(self, address: Address, asker: str) -> tuple[Workload, ...]:
+        """The classes of pods of which one is at an address, as far as a namespace may believe it."""
+        found = self._reader.pods_at(address)
+        if SPECIAL.contains(address):
+            return found
+        return tuple(pods for pods in found if self._is_heeded(pods.namespace, asker))
 
     def _services_at(
         self, address: Address, port: int, protocol: Protocol, asker: str
     ) -> Iterator[ServiceAt]:
         for service in self._reader.by_key(SERVICE_ADDRESSES, address):
-            if address not in service.external_ips or self._is_heeded(service, asker):
+            if address not in service.external_ips or self._is_heeded(service.namespace, asker):
                 offered = any(each.port == port and each.protocol is protocol for each in service.ports)
                 yield ServiceAt(service, port if offered else None)
         if next(self._reader.by_key(NODES, address), None) is not None:
@@ -60,8 +65,8 @@ class OwnAddresses:
                     if (each.protocol, each.node_port) == (protocol, port):
                         yield ServiceAt(service, each.port)
 
-    def _is_heeded(self, service: Service, asker: str) -> bool:
-        return service.namespace == asker or service.namespace in self._trusted()
+    def _is_heeded(self, namespace: str, asker: str) -> bool:
+        return namespace == asker or namespace in self._trusted()
 
 
 def _addresses_of(service: Service) -> Iterator[Address]:
