@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import yaml
 from tests.admission.objects import (
     CONTROL_PLANE,
@@ -50,6 +51,30 @@ def test_what_nothing_is_said_of_is_listed_under_a_deny_all(run: Run) -> None:
     for closed in (("Ingress", "Egress"), ("Ingress",), ("Egress",)):
         assert told(run, *SHOP, deny_all("shop", *closed)) == UNKNOWN
     assert told(run, *SHOP, options=("--assume-deny-all",)) == UNKNOWN
+
+
+@pytest.mark.parametrize("peer", [{"namespaces": {}}, {"networks": ["0.0.0.0/0", "::/0"]}])
+def test_a_tier_that_denies_all_is_a_deny_all(run: Run, peer: Any) -> None:
+    """Whether it is asked before or behind NetworkPolicies; one that denies single addresses or ports is
+    none."""
+    for kind, spec in (("AdminNetworkPolicy", {"priority": 10}), ("BaselineAdminNetworkPolicy", {})):
+        closed = {
+            "apiVersion": "policy.networking.k8s.io/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": "default"},
+            "spec": {
+                **spec,
+                "subject": {"namespaces": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}},
+                "egress": [{"action": "Deny", "to": [peer]}],
+            },
+        }
+        assert told(run, *SHOP, closed) == UNKNOWN
+        for rule in (
+            {"action": "Deny", "to": [{"networks": ["169.254.169.254/32"]}]},
+            {"action": "Deny", "to": [peer], "ports": [{"portNumber": {"protocol": "TCP", "port": 22}}]},
+            {"action": "Allow", "to": [peer]},
+        ):
+            assert told(run, *SHOP, {**closed, "spec": {**closed["spec"], "egress": [rule]}}) == []
 
 
 def test_generated_policies_say_nothing_new_and_own_ones_are_named(run: Run) -> None:

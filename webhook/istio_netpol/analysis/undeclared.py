@@ -10,9 +10,12 @@ from collections.abc import Iterable, Iterator
 
 from istio_netpol.analysis.results import Undeclared
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.addresses import ALL_IPV4
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.tiers import Action, TierPolicy, TierRule
 
 OF_EVERY_CLIENT = frozenset(
     {FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD, FlowKind.DNS, FlowKind.TRACING}
@@ -25,15 +28,32 @@ OF_EVERY_SERVER = frozenset({FlowKind.SCRAPE})
 
 def undeclared(table: FlowTable) -> tuple[Undeclared, ...]:
     """The isolated workloads for which no rule derives more than what every pod needs, sorted."""
-    told = set(_told(table.flows()))
+    told, snapshot = set(_told(table.flows())), table.snapshot
     found = (
         Undeclared(workload.ref, tuple(_own_policies(policies)))
         for workload in table.stored.every_workload()
         if workload.ref.key not in told
         and not (workload.calls or workload.called_by)
-        and (policies := table.snapshot.policies_for(workload))
+        and ((policies := snapshot.policies_for(workload)) or _is_closed(snapshot.tiers_for(workload)))
     )
     return tuple(sorted(found, key=lambda each: (each.ref.namespace, each.ref.kind, each.ref.name)))
+
+
+def _is_closed(policies: Iterable[TierPolicy]) -> bool:
+    """Whether a tier denies pods by default: at every port, all other pods or every address."""
+    return any(
+        rule.action is Action.DENY and not rule.ports and _means_everybody(rule)
+        for policy in policies
+        for direction in Direction
+        for rule in policy.rules(direction)
+    )
+
+
+def _means_everybody(rule: TierRule) -> bool:
+    return not (ALL_IPV4 - rule.networks) or any(
+        peer.namespace_selector == EVERYTHING and peer.pod_selector in (None, EVERYTHING)
+        for peer in rule.selectors
+    )
 
 
 def _told(flows: Iterable[RequiredFlow]) -> Iterator[tuple[str, str, str, str]]:
