@@ -139,24 +139,30 @@ def _ports(asked: Asked, target: Service | ServiceEntry) -> tuple[int, ...] | Fi
 
     Source: `GetDestinationCluster` in `pilot/pkg/networking/core/route/route.go`, Istio 1.28.
     """
-    offered = _offered(target)
+    ports = offered(target)
     wanted = asked.destination.port
-    listed = ", ".join(str(each) for each in offered) or "none"
+    listed = ", ".join(str(each) for each in ports) or "none"
     if wanted is not None:
-        if wanted in offered or (isinstance(target, Service) and target.external_name and not offered):
+        if wanted in ports or (isinstance(target, Service) and target.external_name and not ports):
             return (wanted,)
         sentence = f"{target.ref} has no port {wanted}; its ports: {listed}"
         return _unknown(asked, "port.number", sentence)
-    if len(offered) == 1:
-        return offered
-    found = tuple(sorted(asked.ports & set(offered)))
+    if len(ports) == 1:
+        return ports
+    found = tuple(sorted(asked.ports & set(ports)))
     if found:
         return found
     sentence = f"no port is named, and {target.ref} has several or none; name one of its ports: {listed}"
     return _unknown(asked, "port", sentence)
 
 
-def _offered(target: Service | ServiceEntry) -> tuple[int, ...]:
+def is_about_ports(asked: Asked, finding: Finding) -> bool:
+    """Whether a finding says that the destination names no port."""
+    return finding.field == f"{asked.destination.field}.port"
+
+
+def offered(target: Service | ServiceEntry) -> tuple[int, ...]:
+    """The ports of a Service or ServiceEntry."""
     if isinstance(target, ServiceEntry):
         return tuple(dict.fromkeys(each.number for each in target.ports))
     return tuple(dict.fromkeys(each.port for each in target.ports))

@@ -3,26 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import is_exported
-from istio_netpol.istio.virtual_services import MESH, Leg, legs_of
-from istio_netpol.model.mesh import VirtualService
+from istio_netpol.istio.view.names import is_exported, overlap
+from istio_netpol.istio.virtual_services import MESH, Leg, ServedRoute, routes_of
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.mesh import RouteMatch, VirtualService
+from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
 
+MeshRoutes = tuple[tuple[ServedRoute, ...], ...]
+"""The routes for a host, of each VirtualService that has any."""
 
-def mesh_legs(view: MeshView, host: str, namespace: str) -> tuple[Leg, ...]:
-    """Where VirtualServices send what sidecars of a namespace address to the host; nothing where none has a
-    route for it.
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a client addresses. `kinds` are the routes that hold for the port (`http`, `tls`, `tcp`), none
+    where that turns out only when a client connects."""
+
+    client: Workload
+    host: str
+    port: int
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rerouted:
+    """Where routes send a call. `is_whole` says that they leave none of it to the host itself."""
+
+    legs: tuple[Leg, ...] = ()
+    is_whole: bool = False
+
+
+def mesh_routes(view: MeshView, host: str, namespace: str) -> MeshRoutes:
+    """The routes that sidecars of a namespace have for a host.
 
     Heeded are those of the namespace itself, of the namespace of the Service that the host is, and of
     administrators: no other tenant says where a client connects.
     """
-    return tuple(
-        leg
+    found = (
+        _routes(service, view)
         for service in _exported(view, host, namespace)
         if _is_heeded(service, host, namespace, view)
-        for leg in _legs(service, view)
+    )
+    return tuple(routes for routes in found if routes)
+
+
+def rerouted(routes: MeshRoutes, call: Call) -> Rerouted:
+    """What routes make of a call. Of several VirtualServices with the same host one counts, and nothing tells
+    which: the call is taken from the host where each of them does."""
+    legs: dict[Leg, None] = {}
+    is_whole = bool(routes)
+    for of_service in routes:
+        covered = False
+        for served in of_service:
+            if covered or not _holds(served, call):
+                continue
+            legs.update(dict.fromkeys(served.legs))
+            covered = _is_whole(served, call)
+        is_whole = is_whole and covered
+    return Rerouted(tuple(legs), is_whole)
+
+
+def _holds(served: ServedRoute, call: Call) -> bool:
+    """Whether something of a call can match."""
+    if call.kinds and served.chain[-1].protocol not in call.kinds:
+        return False
+    return all(
+        not route.matches or any(_matches(match, call) for match in route.matches) for route in served.chain
+    )
+
+
+def _is_whole(served: ServedRoute, call: Call) -> bool:
+    """Whether nothing of a call, which can match, goes past a route to the next one."""
+    leads = served.chain[-1]
+    return (
+        bool(call.kinds)
+        and bool(leads.destinations or leads.is_answered)
+        and all(
+            not route.matches
+            or any(_matches(match, call) and not match.is_partial for match in route.matches)
+            for route in served.chain
+        )
+    )
+
+
+def _matches(match: RouteMatch, call: Call) -> bool:
+    return (
+        (not match.gateways or MESH in match.gateways)
+        and match.port in (0, call.port)
+        and match.source_namespace in ("", call.client.namespace)
+        and all(call.client.labels.get(key) == value for key, value in match.source_labels)
+        and (not match.sni_hosts or any(overlap(host, call.host) for host in match.sni_hosts))
     )
 
 
@@ -32,7 +105,8 @@ def unheeded_routes(view: MeshView, host: str, namespace: str) -> tuple[VirtualS
     return tuple(
         service
         for service in _exported(view, host, namespace)
-        if not _is_heeded(service, host, namespace, view) and any(_legs(service, view))
+        if not _is_heeded(service, host, namespace, view)
+        and any(served.legs for served in _routes(service, view))
     )
 
 
@@ -47,10 +121,12 @@ def _is_heeded(service: VirtualService, host: str, namespace: str, view: MeshVie
     return home in {namespace, view.home_of_service(host, namespace)} or home in view.trusted_namespaces
 
 
-def _legs(service: VirtualService, view: MeshView) -> Iterator[Leg]:
-    for leg in legs_of(service, view):
-        if isinstance(leg, Leg) and MESH in leg.gateways:
-            yield leg
+def _routes(service: VirtualService, view: MeshView) -> tuple[ServedRoute, ...]:
+    return tuple(
+        served
+        for served in routes_of(service, view)
+        if not isinstance(served, Finding) and MESH in served.gateways
+    )
 
 
 def _routing(view: MeshView, host: str) -> Iterator[VirtualService]:

@@ -53,6 +53,23 @@ class Leg:
         return (self.root.namespace, self.written_in.namespace)
 
 
+@dataclass(frozen=True, slots=True)
+class ServedRoute:
+    """A route, the last of `chain`, before it the one that delegates to it: both have to match."""
+
+    chain: tuple[Route, ...]
+    written_in: ObjectRef
+    gateways: frozenset[str]
+    root: ObjectRef
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        return tuple(
+            Leg(destination, self.written_in, self.gateways, self.root)
+            for destination in self.chain[-1].destinations
+        )
+
+
 def gateway_name(written: str, namespace: str) -> str:
     """`namespace/name` of a gateway reference: a bare name and `./name` are of the VirtualService's own
     namespace, `name.ns` and `name.ns.svc.cluster.local` are the old way to name another.
@@ -206,20 +223,33 @@ def legs_of(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
 
 
 def _every_leg(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
+    for served in routes_of(service, view):
+        if isinstance(served, Finding):
+            yield served
+        else:
+            yield from served.legs
+
+
+def routes_of(service: VirtualService, view: MeshView) -> Iterator[ServedRoute | Finding]:
+    """The routes of a VirtualService in their order, those of its delegates in the place of the one that
+    delegates."""
     all_gateways = _names(service.gateways or (MESH,), service.ref.namespace)
     for route in service.routes:
         gateways = _narrowed(all_gateways, route, service.ref.namespace)
-        yield from (
-            Leg(destination, service.ref, gateways, service.ref) for destination in route.destinations
-        )
+        if route.delegate is None or route.destinations:
+            yield ServedRoute((route,), service.ref, gateways, service.ref)
         if route.delegate is not None:
-            yield from _delegated(service, route.delegate, gateways, view)
+            yield from _delegated(service, route, route.delegate, gateways, view)
 
 
 def _delegated(
-    service: VirtualService, named: tuple[str, str], gateways: frozenset[str], view: MeshView
-) -> Iterator[Leg | Finding]:
-    """The destinations of a delegate, which has no delegates of its own."""
+    service: VirtualService,
+    delegating: Route,
+    named: tuple[str, str],
+    gateways: frozenset[str],
+    view: MeshView,
+) -> Iterator[ServedRoute | Finding]:
+    """The routes of a delegate, which has no delegates of its own."""
     namespace, name = named[0] or service.ref.namespace, named[1]
     delegate = view.find(VirtualService, namespace, name)
     if delegate is None:
@@ -230,9 +260,7 @@ def _delegated(
         return
     for route in delegate.routes:
         narrowed = _narrowed(gateways, route, delegate.ref.namespace)
-        yield from (
-            Leg(destination, delegate.ref, narrowed, service.ref) for destination in route.destinations
-        )
+        yield ServedRoute((delegating, route), delegate.ref, narrowed, service.ref)
 
 
 def _narrowed(gateways: frozenset[str], route: Route, namespace: str) -> frozenset[str]:

@@ -102,7 +102,9 @@ def _service_port(fields: Fields) -> ServicePort:
     target = fields.integer_or_text("targetPort")
     target = number if target in (None, 0, "") else port_or_name(fields, "targetPort")
     node_port = port_number(fields, "nodePort") if fields.content.get("nodePort") else 0
-    return ServicePort(number, target or number, fields.text("name"), protocol_of(fields), node_port)
+    name, protocol = fields.text("name"), protocol_of(fields)
+    app_protocol = fields.text("appProtocol")
+    return ServicePort(number, target or number, name, protocol, node_port, app_protocol)
 
 
 def decode_endpoint_slice(fields: Fields, ref: ObjectRef) -> Iterator[EndpointSlice]:

@@ -13,6 +13,7 @@ from istio_netpol.model.mesh import (
     Gateway,
     GatewayServer,
     Route,
+    RouteMatch,
     ServiceEntry,
     ServiceEntryPort,
     Sidecar,
@@ -35,21 +36,63 @@ def decode_virtual_service(fields: Fields, ref: ObjectRef) -> Iterator[VirtualSe
     )
 
 
+_READ_OF_MATCHES = frozenset(
+    {"gateways", "port", "sniHosts", "sourceNamespace", "sourceLabels", "name", "statPrefix", "ignoreUriCase"}
+)
+_EVERY_PATH = ({"prefix": "/"}, {"regex": ".*"}, {"regex": "/.*"})
+
+
 def _route(fields: Fields, protocol: str) -> Route:
     """One route; its mirrors are destinations like others, since the proxy connects to them too."""
-    destinations = [_destination(entry.mapping("destination")) for entry in fields.mappings("route")]
-    if fields.has("mirror"):
-        destinations.append(_destination(fields.mapping("mirror")))
-    destinations += [_destination(entry.mapping("destination")) for entry in fields.mappings("mirrors")]
-    gateways = dict.fromkeys(
-        gateway for match in fields.mappings("match") for gateway in match.texts("gateways")
-    )
+    matches = tuple(_match(match) for match in fields.mappings("match"))
     delegate = fields.mapping("delegate")
     return Route(
         protocol,
-        tuple(destinations),
-        tuple(gateways),
+        (*_weighted(fields), *_mirrors(fields)),
+        tuple(dict.fromkeys(gateway for match in matches for gateway in match.gateways)),
         (delegate.text("namespace"), delegate.text("name")) if delegate else None,
+        matches,
+        fields.has("redirect") or fields.has("directResponse"),
+    )
+
+
+def _weighted(fields: Fields) -> Iterator[Destination]:
+    """The destinations that get traffic: a single one whatever its weight, of several those with one
+    (`applyHTTPRouteDestination` in `route.go`, `buildOutboundNetworkFiltersWithWeightedClusters` in
+    `networkfilter.go`, Istio 1.31)."""
+    entries = list(fields.mappings("route"))
+    for entry in entries:
+        if entry.integer("weight") != 0 or len(entries) == 1:
+            yield _destination(entry.mapping("destination"))
+
+
+def _mirrors(fields: Fields) -> Iterator[Destination]:
+    """Those that get copies; with a percentage of 0 none do (`MirrorPercent` in `route.go`)."""
+    if fields.has("mirrorPercentage"):
+        is_off = _is_zero(fields.mapping("mirrorPercentage"))
+    else:
+        is_off = fields.has("mirrorPercent") and fields.integer("mirrorPercent") == 0
+    if fields.has("mirror") and not is_off:
+        yield _destination(fields.mapping("mirror"))
+    for entry in fields.mappings("mirrors"):
+        if not (entry.has("percentage") and _is_zero(entry.mapping("percentage"))):
+            yield _destination(entry.mapping("destination"))
+
+
+def _is_zero(percent: Fields) -> bool:
+    return percent.content.get("value") in (None, 0)
+
+
+def _match(fields: Fields) -> RouteMatch:
+    read = _READ_OF_MATCHES | ({"uri"} if fields.content.get("uri") in _EVERY_PATH else frozenset())
+    said = {name for name in fields.content if fields.has(name)}
+    return RouteMatch(
+        gateways=fields.texts("gateways"),
+        port=port_number(fields, "port"),
+        sni_hosts=fields.texts("sniHosts"),
+        source_namespace=fields.text("sourceNamespace"),
+        source_labels=tuple(sorted(fields.strings("sourceLabels").items())),
+        is_partial=not said <= read,
     )
 
 

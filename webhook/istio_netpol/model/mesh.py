@@ -33,14 +33,30 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteMatch:
+    """One entry of a route's `match`; what is empty or 0 matches anything. `is_partial` says that it matches
+    by something of the request besides, such as a path or a header."""
+
+    gateways: tuple[str, ...] = ()
+    port: int = 0
+    sni_hosts: tuple[str, ...] = ()
+    source_namespace: str = ""
+    source_labels: tuple[tuple[str, str], ...] = ()
+    is_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """One http, tls or tcp route with its mirrors among its destinations. `gateways` are those of its
-    matches, if they name any."""
+    """One http, tls or tcp route, its mirrors among its destinations, those left out that get no traffic.
+    `gateways` are those of its matches, if they name any. `is_answered` says that the proxy answers itself,
+    by a redirect for example."""
 
     protocol: str
     destinations: tuple[Destination, ...] = ()
     gateways: tuple[str, ...] = ()
     delegate: tuple[str, str] | None = None
+    matches: tuple[RouteMatch, ...] = ()
+    is_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

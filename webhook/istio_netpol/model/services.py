@@ -21,6 +21,7 @@ class ServicePort:
     name: str = ""
     protocol: Protocol = Protocol.TCP
     node_port: int = 0
+    app_protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,15 @@ from istio_netpol.istio.calls import (
 from istio_netpol.istio.declared import Declaration, dialled, flows_to
 from istio_netpol.istio.destinations import Asked
 from istio_netpol.istio.destinations import answers as route_answers
-from istio_netpol.istio.mesh_routes import mesh_legs, unheeded_routes
+from istio_netpol.istio.mesh_routes import (
+    Call,
+    MeshRoutes,
+    Rerouted,
+    mesh_routes,
+    rerouted,
+    unheeded_routes,
+)
+from istio_netpol.istio.port_protocols import routes_of_port
 from istio_netpol.istio.rule import Outcome, Rule, Unjudged
 from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
@@ -127,30 +135,37 @@ def _to_service(entry: _Entry, service: Service, port: int | str | None, view: M
     if not ports:
         yield entry.unknown(_no_such_port(service, port))
         return
-    if isinstance(port, int):
-        found = dialled(view, service, port)
-    else:
-        found = tuple(backend for number in ports for backend in view.backends(service, number))
-    if not found:
-        yield entry.unknown(
-            f"nothing answers for {service.ref}; compare its selector and ports with the pods'"
-        )
-    yield from flows_to(view, entry.declared, entry.workload, service, found)
-    yield from _rerouted(entry, service, frozenset(ports), view)
+    client, host = entry.workload, view.service_host(service)
+    routes: MeshRoutes = ()
+    if view.injection(client).injected and not view.is_gateway(client):
+        for foreign in unheeded_routes(view, host, client.namespace):
+            yield foreign_routing(client.ref, FIELD, entry.text, foreign.ref)
+        routes = mesh_routes(view, host, client.namespace)
+    for number in ports:
+        known = next((each for each in service.ports if each.port == number), None)
+        call = Call(client, host, number, routes_of_port(known) if known else frozenset())
+        where = rerouted(routes, call)
+        if not where.is_whole:
+            by_number = isinstance(port, int)
+            found = dialled(view, service, number) if by_number else view.backends(service, number)
+            if not found:
+                yield entry.unknown(
+                    f"nothing answers for {service.ref}; compare its selector and ports with the pods'"
+                )
+            yield from flows_to(view, entry.declared, client, service, found)
+        yield from _rerouted(entry, service, where, number, view)
 
 
-def _rerouted(entry: _Entry, service: Service, ports: frozenset[int], view: MeshView) -> Iterator[Outcome]:
-    """Where VirtualServices make a sidecar connect besides, for what its workload sends to the Service."""
+def _rerouted(
+    entry: _Entry, service: Service, where: Rerouted, port: int, view: MeshView
+) -> Iterator[Outcome]:
+    """Where VirtualServices make a sidecar connect, for what its workload sends to a port of the Service: to
+    the Service itself only where nothing else of it is called."""
     client = entry.workload
-    if not view.injection(client).injected or view.is_gateway(client):
-        return
-    host = view.service_host(service)
-    for foreign in unheeded_routes(view, host, client.namespace):
-        yield foreign_routing(client.ref, FIELD, entry.text, foreign.ref)
-    for leg in mesh_legs(view, host, client.namespace):
-        asked = Asked(leg.destination, leg.written_in, client.namespace, ports, leg.root)
+    for leg in where.legs:
+        asked = Asked(leg.destination, leg.written_in, client.namespace, frozenset({port}), leg.root)
         found, _ = route_answers(asked, view)
-        if found is not None and found.target.ref != service.ref:
+        if found is not None and (where.is_whole or found.target.ref != service.ref):
             reason = f"{entry.declared.reason}, which {leg.written_in} sends to {found.target.ref}"
             declared = Declaration(client.ref, FIELD, reason)
             choosers = (*leg.authors, *found.through)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
-from istio_netpol.istio.destinations import Asked, answers
+from istio_netpol.istio.destinations import Asked, answers, is_about_ports, offered
 from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.virtual_services import Leg, Server, legs_of, servers_of
+from istio_netpol.istio.virtual_services import MESH, Leg, Server, legs_of, servers_of
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import VirtualService
@@ -19,7 +20,8 @@ from istio_netpol.model.workloads import Workload
 def outcomes(service: VirtualService, view: MeshView) -> Iterator[Outcome]:
     """From the pods of each of its gateways to what its routes, mirrors and delegates lead to.
 
-    A VirtualService that is bound to sidecars alone needs nothing by itself: it does not say who calls.
+    What is bound to sidecars needs nothing by itself, as it does not say who calls; where it leads nowhere,
+    that is found here.
     """
     servers: list[Server] = []
     for server in servers_of(service, view):
@@ -27,10 +29,8 @@ def outcomes(service: VirtualService, view: MeshView) -> Iterator[Outcome]:
             yield server
         else:
             servers.append(server)
-    if not servers:
-        return
     told: set[tuple[str, str]] = set()
-    for outcome in _routed(service, servers, view):
+    for outcome in chain(_routed(service, servers, view), _in_the_mesh(service, view)):
         if isinstance(outcome, Finding):
             # Every gateway finds the same destination missing.
             if (outcome.field, outcome.message) in told:
@@ -48,6 +48,24 @@ def _routed(service: VirtualService, servers: list[Server], view: MeshView) -> I
             if server.name in leg.gateways:
                 for pod in server.pods:
                     yield from _followed(service, leg, server, pod, view)
+
+
+def _in_the_mesh(service: VirtualService, view: MeshView) -> Iterator[Finding]:
+    """What the destinations of sidecars lack. Without a port the one counts that was called, of the hosts; a
+    delegate has none, and is looked at with whoever delegates to it."""
+    if not service.hosts:
+        return
+    home = service.ref.namespace
+    hosts = (view.resolve_host(host, home) for host in service.hosts)
+    called = [host for host in hosts if host is not None]
+    ports = frozenset(number for host in called for number in offered(host))
+    for leg in legs_of(service, view):
+        if isinstance(leg, Finding):
+            yield leg
+        elif MESH in leg.gateways:
+            asked = Asked(leg.destination, leg.written_in, home, ports, leg.root)
+            _, findings = answers(asked, view)
+            yield from (each for each in findings if called or not is_about_ports(asked, each))
 
 
 def _followed(

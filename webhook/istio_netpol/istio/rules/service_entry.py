@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.istio.declared import Declaration, answers, flows_to
-from istio_netpol.istio.mesh_routes import mesh_legs, unheeded_routes
+from istio_netpol.istio.mesh_routes import Call, Rerouted, mesh_routes, rerouted, unheeded_routes
+from istio_netpol.istio.port_protocols import routes_of_port
 from istio_netpol.istio.rule import Outcome, Rule, Unjudged
 from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.unnamed import foreign_routing, unknown
@@ -41,11 +42,19 @@ def outcomes(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
         for foreign in unheeded_routes(view, host, entry.ref.namespace) if clients else ():
             yield foreign_routing(entry.ref, "spec.hosts", host, foreign.ref)
         knowing = [client for client in clients if knows(view, client, entry.ref.namespace, host)]
-        elsewhere = _elsewhere(entry, host, view)
-        if not elsewhere:
-            yield from _direct(entry, host, knowing, view)
-        for leg in elsewhere:
-            yield from _routed(entry, host, leg, knowing, view)
+        routes = mesh_routes(view, host, entry.ref.namespace)
+        for client in knowing:
+            own = routes if view.injection(client).injected else ()
+            for port in entry.ports:
+                call = Call(
+                    client, view.full_name(host, entry.ref.namespace), port.number, routes_of_port(port)
+                )
+                yield from _called(entry, call, rerouted(own, call), view)
+
+
+def _keeps_addresses(entry: ServiceEntry) -> bool:
+    """Whether its addresses stand for all of its hosts."""
+    return entry.resolution == "NONE" and bool(entry.addresses)
 
 
 def _clients(entry: ServiceEntry, view: MeshView) -> tuple[Workload, ...]:
@@ -55,43 +64,44 @@ def _clients(entry: ServiceEntry, view: MeshView) -> tuple[Workload, ...]:
     return tuple(pod for pod in view.workloads(own) if view.in_mesh(pod) and not view.is_gateway(pod))
 
 
-def _elsewhere(entry: ServiceEntry, host: str, view: MeshView) -> tuple[Leg, ...]:
-    """Where VirtualServices send sidecars instead; nothing where they go to the host itself."""
-    namespace = entry.ref.namespace
-    legs = mesh_legs(view, host, namespace)
-    own = view.full_name(host, namespace)
-    return () if any(_full_host(leg, view) == own for leg in legs) else legs
+def _called(entry: ServiceEntry, call: Call, where: Rerouted, view: MeshView) -> Iterator[Outcome]:
+    """Where a client connects for a host and a port: to the host itself, unless VirtualServices send all of
+    it elsewhere."""
+    is_own = [_full_host(leg, view) == call.host for leg in where.legs]
+    if any(is_own) or not where.is_whole:
+        yield from _direct(entry, call, view)
+    for leg, leads_back in zip(where.legs, is_own, strict=True):
+        if not leads_back:
+            yield from _routed(entry, call, leg, view)
 
 
 def _full_host(leg: Leg, view: MeshView) -> str:
     return view.full_name(leg.destination.host, leg.written_in.namespace)
 
 
-def _direct(entry: ServiceEntry, host: str, clients: list[Workload], view: MeshView) -> Iterator[Outcome]:
+def _direct(entry: ServiceEntry, call: Call, view: MeshView) -> Iterator[Outcome]:
     declared = Declaration(
-        entry.ref, "spec.hosts", f"{entry.ref} adds {host} to what the workloads of its namespace call"
+        entry.ref, "spec.hosts", f"{entry.ref} adds {call.host} to what the workloads of its namespace call"
     )
-    for client in clients:
-        backends = (
-            each
-            for each in answers(view, entry, None)
-            if not (isinstance(each.peer, PodsPeer) and each.peer.workload is client)
-        )
-        yield from flows_to(view, declared, client, entry, backends)
+    backends = (
+        each
+        for each in answers(view, entry, call.port)
+        if not (isinstance(each.peer, PodsPeer) and each.peer.workload is call.client)
+    )
+    yield from flows_to(view, declared, call.client, entry, backends)
 
 
-def _routed(
-    entry: ServiceEntry, host: str, leg: Leg, clients: list[Workload], view: MeshView
-) -> Iterator[Outcome]:
+def _routed(entry: ServiceEntry, call: Call, leg: Leg, view: MeshView) -> Iterator[Outcome]:
     target = view.resolve_host(_full_host(leg, view), entry.ref.namespace, leg.authors)
     if target is None:
         return
     declared = Declaration(
-        entry.ref, "spec.hosts", f"{entry.ref} adds {host}, which a VirtualService sends through {target.ref}"
+        entry.ref,
+        "spec.hosts",
+        f"{entry.ref} adds {call.host}, which a VirtualService sends through {target.ref}",
     )
-    for client in clients:
-        backends = answers(view, target, leg.destination.port)
-        yield from flows_to(view, declared, client, target, backends, leg.authors)
+    backends = answers(view, target, leg.destination.port)
+    yield from flows_to(view, declared, call.client, target, backends, leg.authors)
 
 
 def _unreadable(entry: ServiceEntry) -> Iterator[Outcome]:
@@ -102,7 +112,13 @@ def _unreadable(entry: ServiceEntry) -> Iterator[Outcome]:
 
 
 def _unnamed(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
-    if answers(view, entry, None) or not entry.ports:
+    """What of an entry stands for nobody: all of it, or the wildcards among hosts that are looked up."""
+    found = answers(view, entry, None)
+    unnamed = entry.hosts
+    if found:
+        by_host = entry.workload_selector is None and not entry.endpoints and not _keeps_addresses(entry)
+        unnamed = tuple(host for host in entry.hosts if "*" in host) if by_host else ()
+    if not entry.ports or not unnamed:
         return
     if entry.workload_selector is not None:
         sentence = (
@@ -112,7 +128,7 @@ def _unnamed(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
         yield unknown(entry.ref, "spec.workloadSelector", sentence)
     else:
         sentence = (
-            f"{', '.join(entry.hosts)} with resolution {entry.resolution} stands for no address that a "
+            f"{', '.join(unnamed)} with resolution {entry.resolution} stands for no address that a "
             "policy could name; "
             "name hosts without wildcards, or addresses"
         )
