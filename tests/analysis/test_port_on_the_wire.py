@@ -151,10 +151,28 @@ def test_a_rule_of_egress_is_found(tmp_path: Path) -> None:
     assert "spec.egress[1]" in told[0]["message"]
 
 
-def test_what_kyma_keeps_is_an_info(tmp_path: Path) -> None:
-    """Its operator puts back what somebody edits."""
+@pytest.mark.parametrize("blocks", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"]])
+def test_a_rule_of_ip_blocks_is_found(blocks: list[str], tmp_path: Path) -> None:
+    """Where they cover the pods that call."""
     objects = cluster(AMBIENT, AMBIENT, APPLICATION)
-    objects[-1]["metadata"]["labels"] = {"kyma-project.io/module": "serverless"}
+    objects[-1]["spec"]["ingress"][0]["from"] = [{"ipBlock": {"cidr": cidr}} for cidr in blocks]
+    _, report = run(tmp_path, objects, "check", "--offline")
+    assert "tunnel-port" in {each["rule"] for each in report["findings"]}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"kyma-project.io/module": "serverless"},
+        {"kyma-project.io/managed-by": "kyma"},
+        {"operator.istio.io/component": "Pilot"},
+        {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/part-of": "istio"},
+    ],
+)
+def test_what_a_vendor_keeps_is_an_info(labels: dict[str, str], tmp_path: Path) -> None:
+    """Its operator or chart puts back what somebody edits."""
+    objects = cluster(AMBIENT, AMBIENT, APPLICATION)
+    objects[-1]["metadata"]["labels"] = labels
     _, report = run(tmp_path, objects, "check", "--offline")
     assert {each["severity"] for each in report["findings"] if each["rule"] == "tunnel-port"} == {"info"}
 

@@ -24,6 +24,7 @@ from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyRule
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.netpol.peers import addresses_of, covers
 from istio_netpol.netpol.ports import admits_port, opened
 from istio_netpol.state.snapshot import Snapshot
 
@@ -113,6 +114,9 @@ class _Rule:
             yield from self.snapshot.every_workload()
         for peer in self.rule.selectors:
             yield from self._named(peer)
+        if named := self.rule.addresses:
+            everybody = self.snapshot.every_workload()
+            yield from (each for each in everybody if covers(named, addresses_of(each)))
 
     def _named(self, peer: PolicyPeer) -> Iterator[Workload]:
         homes: Iterable[str] = (self.policy.namespace,)

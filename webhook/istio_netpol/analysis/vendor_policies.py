@@ -14,8 +14,18 @@ from istio_netpol.model.labels import Labels
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.state.snapshot import Snapshot
 
-_VENDORS_KEYS = frozenset({"kyma-project.io/module", "operator.istio.io/component"})
-_VENDORS_LABELS = frozenset({("kyma-project.io/managed-by", "kyma"), ("app.kubernetes.io/part-of", "istio")})
+_VENDORS_KEYS = frozenset(
+    {
+        "kyma-project.io/module",
+        "kyma-project.io/managed-by",
+        "operator.kyma-project.io/managed-by",
+        "operator.istio.io/component",
+        "install.operator.istio.io/owning-resource",
+    }
+)
+_VENDORS_LABELS = frozenset(
+    {("app.kubernetes.io/managed-by", "kyma"), ("app.kubernetes.io/part-of", "istio")}
+)
 
 
 def is_of_a_vendor(labels: Labels) -> bool:
