@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 from tests.cli.workspace import DENY_ALL, SHOP, Run, program
+from tests.tools.programs import absent, located
 
 KUSTOMIZE = """\
 import pathlib, sys, yaml
@@ -31,7 +32,7 @@ print(yaml.safe_dump_all(objects(pathlib.Path(sys.argv[2]))))
 HELM = """\
 import sys
 command, release, chart, option, namespace, *more = sys.argv[1:]
-assert (command, option, more) == ("template", "--namespace", ["--skip-tests"])
+assert (command, option, more) == ("template", "--namespace", ["--kube-version", "1.36.0", "--skip-tests"])
 print(f'''# Source: {release}
 apiVersion: v1
 kind: Service
@@ -252,10 +253,56 @@ def test_a_chart_is_rendered(run: Run, workspace: Path, tools: None) -> None:
     result = run("list", "charts/cart", "-n", "shop", "-f", "json")
     assert result.exit_code == 0
     assert result.stderr == (
-        "note: charts/cart is rendered with the values of the chart itself, as release cart in "
-        "namespace shop\n"
+        "note: charts/cart is rendered for Kubernetes 1.36.0 with the values of the chart itself, as release "
+        "cart in namespace shop\n"
     )
     assert report(run, "charts")["summary"]["objects"] == 2
+
+
+@pytest.mark.skipif(located("helm") is None, reason=absent("helm") or "")
+def test_helm_itself_renders_a_chart(run: Run, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its values, its namespace and its tests."""
+    monkeypatch.setenv("ISTIO_NETPOL_HELM", str(located("helm")))
+    namespace = "apiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: {{ .Release.Namespace }}}\n"
+    lay_out(
+        workspace,
+        {
+            "chart/Chart.yaml": "apiVersion: v2\nname: cart\nversion: 1.0.0\nkubeVersion: '>=1.30.0-0'\n",
+            "chart/values.yaml": "port: 80\n",
+            "chart/templates/a.yaml": namespace % "a" + "spec: {ports: [{port: {{ .Values.port }}}]}\n",
+            "chart/templates/tests/b.yaml": namespace % "b, annotations: {helm.sh/hook: test}",
+        },
+    )
+    assert report(run, "chart", "-n", "shop")["summary"]["objects"] == 1
+    lay_out(workspace, {"chart/templates/a.yaml": '{{ required "a port" .Values.nothing }}'})
+    result = run("check", "chart")
+    assert result.exit_code == 2
+    assert "a port" in result.stderr
+
+
+@pytest.mark.skipif(located("kustomize") is None, reason=absent("kustomize") or "")
+def test_kustomize_itself_builds_overlays(
+    run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a component, a patch from elsewhere and a generator whose files are not manifests."""
+    monkeypatch.setenv("ISTIO_NETPOL_KUSTOMIZE", str(located("kustomize")))
+    lay_out(
+        repository,
+        {
+            "parts/label/kustomization.yaml": (
+                "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+                "patches: [{path: patch.yaml, target: {kind: Namespace}}]\n"
+            ),
+            "parts/label/patch.yaml": "- {op: add, path: /metadata/labels/team, value: shop}\n",
+            "overlays/dev/kustomization.yaml": (
+                "resources: [../../base]\nnameSuffix: -dev\ncomponents: [../../parts/label]\n"
+                "configMapGenerator: [{name: settings, files: [app=settings.yaml]}]\n"
+            ),
+            "overlays/dev/settings.yaml": "a: {{ not YAML\n",
+        },
+    )
+    assert inputs(run, "repo") == [("repo/overlays/dev", 4), ("repo/overlays/prod", 4)]
+    assert "left out" not in run("check", "repo", "--offline").stderr
 
 
 def test_charts_beside_others_are_inputs_of_their_own(run: Run, repository: Path) -> None:
@@ -364,6 +411,10 @@ def test_other_commands_say_which_namespace_they_took(run: Run, workspace: Path)
     lay_out(workspace, {"rendered.yaml": NOWHERE})
     for command in ("list", "generate"):
         assert "note: 2 objects name no namespace" in run(command, "rendered.yaml").stderr
+    compared = run("diff", "rendered.yaml", "shop.yaml", "--offline")
+    assert compared.stderr.count("note: 2 objects name no namespace") == 1
+    same = run("diff", "rendered.yaml", "shop.yaml", "-n", "shop", "--offline", "-f", "json")
+    assert json.loads(same.stdout)["lost"] == json.loads(same.stdout)["gained"] == []
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "a.b", "x" * 64])

@@ -19,6 +19,10 @@ CHART_FILE = "Chart.yaml"
 PROGRAM_VARIABLE = "ISTIO_NETPOL_HELM"
 """The environment variable that names the program."""
 
+KUBERNETES_VERSION = "1.36.0"
+"""What charts are told that they are for. Without it helm says the version that it was built with, and charts
+write API versions for that."""
+
 _RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LONGEST_RELEASE_NAME = 53
 
@@ -41,16 +45,9 @@ class Helm:
         path = self.path
         if path is None:
             raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is no program")
-        command = [
-            path,
-            "template",
-            release_name(chart),
-            str(chart),
-            "--namespace",
-            namespace,
-            "--skip-tests",
-        ]
-        return output_of(command, self.timeout)
+        release = [release_name(chart), str(chart), "--namespace", namespace]
+        options = ["--kube-version", KUBERNETES_VERSION, "--skip-tests"]
+        return output_of([path, "template", *release, *options], self.timeout)
 
 
 def release_name(chart: Path) -> str:

@@ -83,7 +83,7 @@ def _others(
                 f"or render it: helm template {source.folder} | istio-netpol … -"
             )
         elif isinstance(source, ManifestFile):
-            if os.path.realpath(source.path) not in kustomizations.files:
+            if not kustomizations.files or os.path.realpath(source.path) not in kustomizations.files:
                 yield source
         elif not isinstance(source, Overlay):
             yield source

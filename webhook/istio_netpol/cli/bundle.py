@@ -8,7 +8,7 @@ import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
-from istio_netpol.cli.options import config_option, format_option
+from istio_netpol.cli.options import config_option, format_option, reading_options
 
 FORMAT_NAMES = ("text", "json", "sarif", "junit")
 
@@ -38,6 +38,7 @@ def bundle() -> None:
     multiple=True,
     help="Manifests of the control plane, or - for standard input. Can be repeated.",
 )
+@reading_options()
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @config_option()
 @click.pass_context
@@ -47,6 +48,8 @@ def verify(
     folder: str,
     format_name: str,
     control_plane: Sequence[str],
+    namespace: str | None,
+    exclude: Sequence[str],
     strict: bool,
     config: str | None,
 ) -> None:
@@ -58,6 +61,7 @@ def verify(
     Exit code: 0 without findings of severity error, 1 with some, 2 for unusable input or arguments.
     """
     from istio_netpol.analysis.bundle import verify as verify_objects
+    from istio_netpol.cli.options import reading_from
     from istio_netpol.cli.overlays import read_overlay
     from istio_netpol.cli.resolving import Offline
     from istio_netpol.cli.terminal import palette, tell, write
@@ -65,7 +69,7 @@ def verify(
     from istio_netpol.report.bundle import json_bundle, text_bundle
     from istio_netpol.report.table import FORMATS
 
-    given = read_overlay(folder, control_plane, config)
+    given = read_overlay(folder, control_plane, config, reading_from(namespace, exclude))
     proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, Offline())
     if format_name == "text":
         write([text_bundle(proof, palette())])

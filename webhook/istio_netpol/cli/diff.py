@@ -111,20 +111,24 @@ def diff(
     input or arguments.
     """
     from istio_netpol.analysis.diff import diff as compare
-    from istio_netpol.cli.inputs import paired, read_inputs, read_objects
+    from istio_netpol.cli.inputs import paired, read_inputs
     from istio_netpol.cli.options import read_settings, reading_from
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.report.difference import json_differences, text_differences
+    from istio_netpol.state.snapshot import Snapshot
 
     settings = read_settings(config, addresses)
     reading = reading_from(namespace, exclude)
     *old, new = paths
     if context:
-        (before,) = read_inputs([], reading, context, settings)
-        pairs = [("", before.snapshot, before.snapshot.with_changes(read_objects([new], reading)))]
+        inputs = [read_inputs([new], reading, context, settings)]
+        pairs = [(given.name, given.there or Snapshot.of([]), given.snapshot) for given in inputs[0]]
     else:
-        pairs = paired(*(read_inputs([path], reading) for path in (*old, new)))
+        inputs = [read_inputs([path], reading) for path in (*old, new)]
+        pairs = paired(*inputs)
+    for given in (given for side in inputs for given in side):
+        given.tell()
     hosts = resolver(offline, settings)
     differences = [(name, compare(before, after, settings, hosts)) for name, before, after in pairs]
     is_text = format_name == "text"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from istio_netpol.bundle.helm import CHART_FILE, Helm, release_name
+from istio_netpol.bundle.helm import CHART_FILE, KUBERNETES_VERSION, Helm, release_name
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.bundle.sources import (
     Chart,
@@ -260,7 +260,7 @@ class _Reader:
         namespace = self._reading.namespace or DEFAULT_NAMESPACE
         manifests = self._reading.helm.render(chart.folder, namespace)
         tell(
-            f"note: {chart.folder} is rendered with the values of the chart itself, as release "
-            f"{release_name(chart.folder)} in namespace {namespace}"
+            f"note: {chart.folder} is rendered for Kubernetes {KUBERNETES_VERSION} with the values of the chart "
+            f"itself, as release {release_name(chart.folder)} in namespace {namespace}"
         )
         return manifests

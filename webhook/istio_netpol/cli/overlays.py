@@ -15,7 +15,7 @@ from istio_netpol.bundle.overlays import (
     standard_control_plane,
 )
 from istio_netpol.cli.inputs import Reading, read_objects
-from istio_netpol.cli.options import kustomize_from_environment, read_settings
+from istio_netpol.cli.options import read_settings
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy
@@ -35,13 +35,15 @@ class OverlayInput:
     settings: Settings
 
 
-def read_overlay(folder: str, control_plane: Sequence[str], config: str | None) -> OverlayInput:
+def read_overlay(
+    folder: str, control_plane: Sequence[str], config: str | None, reading: Reading
+) -> OverlayInput:
     """Builds the overlay and its bases offline. Raises a NetpolError that names the file and the cause."""
     path = Path(folder)
     required_kustomization(path)
     environment = environment_of(path)
     settings = read_settings(config or (str(environment) if environment else None))
-    reading = Reading(replace(kustomize_from_environment(), offline=True))
+    reading = replace(reading, kustomize=replace(reading.kustomize, offline=True))
     built = read_objects([folder], reading)
     bases = [str(each) for each in bases_of(path)]
     base = read_objects(bases, reading) if bases else ()

@@ -97,7 +97,7 @@ class Fields:
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         if isinstance(value, str):
-            return value
+            return self._filled_in(self.at(name), value)
         self.problem(self.at(name), value, f"is {_kind(value)}, not a number or a name")
         return None
 
