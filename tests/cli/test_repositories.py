@@ -183,6 +183,14 @@ def test_files_of_no_overlay_are_one_more_input(run: Run, repository: Path) -> N
     assert "patches/p.yaml" not in run("check", "repo", "--offline").stderr
 
 
+def test_what_holds_nothing_is_not_an_input(run: Run, repository: Path) -> None:
+    """Values beside overlays, and an overlay of nothing, which is said."""
+    lay_out(repository, {"values.yaml": "a: 1\n", "overlays/dev/kustomization.yaml": "resources: []\n"})
+    result = run("check", "repo", "--offline", "-f", "json")
+    assert "inputs" not in json.loads(result.stdout)
+    assert "note: repo/overlays/dev holds no objects: there is nothing to judge" in result.stderr
+
+
 def test_a_file_counts_in_every_overlay(run: Run, repository: Path) -> None:
     """The cluster that each of them goes to."""
     lay_out(repository.parent, {"cluster.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n"})

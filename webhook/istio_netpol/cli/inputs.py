@@ -143,17 +143,16 @@ def _read(paths: Sequence[str], reading: Reading) -> list[tuple[Part, Loaded]]:
     common, *others = parts
     for remark in (*arrangement.remarks, *other_documents(loaded.others for loaded in parts)):
         tell(f"note: {remark}")
-    if not others:
+    pairs = list(zip(arrangement.parts, others, strict=True))
+    for part, loaded in pairs:
+        if part.place and not _has_objects(loaded):
+            tell(f"note: {part.name} holds no objects: there is nothing to judge")
+    whole = [(part, joined([common, loaded])) for part, loaded in pairs if _has_objects(loaded)]
+    if not whole:
         _require_objects(paths, parts)
         return [(arrangement.common, common)]
-    together = [joined([common, loaded]) for loaded in others]
-    _require_objects(paths, together)
-    _raise_problems(together)
-    return [
-        (part, loaded)
-        for part, loaded in zip(arrangement.parts, together, strict=True)
-        if _has_objects(loaded)
-    ]
+    _raise_problems(loaded for _, loaded in whole)
+    return whole
 
 
 def _has_objects(loaded: Loaded) -> bool:
@@ -260,7 +259,7 @@ class _Reader:
         namespace = self._reading.namespace or DEFAULT_NAMESPACE
         manifests = self._reading.helm.render(chart.folder, namespace)
         tell(
-            f"note: {chart.folder} is rendered for Kubernetes {KUBERNETES_VERSION} with the values of the chart "
-            f"itself, as release {release_name(chart.folder)} in namespace {namespace}"
+            f"note: {chart.folder} is rendered for Kubernetes {KUBERNETES_VERSION} with the values of the "
+            f"chart itself, as release {release_name(chart.folder)} in namespace {namespace}"
         )
         return manifests
