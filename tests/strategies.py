@@ -238,7 +238,12 @@ outside = st.builds(
     lambda texts: AddressPeer(AddressSet.of(*texts)),
     st.lists(st.sampled_from((*POD_ADDRESSES, *NODE_ADDRESSES, *BLOCKS, "8.8.8.8")), min_size=1, max_size=2),
 ) | st.sampled_from(
-    (AnyPeer(), HostPeer("example.com"), AddressPeer(AddressSet.of("8.8.8.8"), "www.example.com"))
+    (
+        AnyPeer(),
+        AnyPeer("pods", in_cluster=True),
+        HostPeer("example.com"),
+        AddressPeer(AddressSet.of("8.8.8.8"), "www.example.com"),
+    )
 )
 
 

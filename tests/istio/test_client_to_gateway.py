@@ -35,7 +35,7 @@ INGRESS = "istio-system/istio-ingressgateway"
 
 
 def ingress_service(*ports: ServicePort) -> Service:
-    return Service(ref("v1", "Service", INGRESS), ports, INGRESS_LABELS)
+    return Service(ref("v1", "Service", INGRESS), ports, INGRESS_LABELS, "LoadBalancer")
 
 
 def ports_of(mesh_objects: tuple[object, ...], opened: Gateway) -> list[int]:

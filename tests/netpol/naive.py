@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from istio_netpol.model.addresses import Address, AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
+from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Labels, Operator, Selector
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort
@@ -63,10 +63,18 @@ class NaiveCluster:
         names = called.workload if isinstance(called, PodsPeer) and not called.workload.host_network else None
         policies = self._selecting(subject.workload, direction)
 
+        any_pods = isinstance(peer, AnyPeer) and peer.in_cluster
+
         def by_policies(address: Address | None) -> bool:
             return any(
                 any_port(rule.ports, names, *probe)
-                and (not rule.peers or any(self._is(each, policy, pod, address) for each in rule.peers))
+                and (
+                    not rule.peers
+                    or any(
+                        self._is(each, policy, pod, address) or (any_pods and each.ip_block is None)
+                        for each in rule.peers
+                    )
+                )
                 for policy in policies
                 for rule in (policy.ingress if direction is Direction.INGRESS else policy.egress)
             )

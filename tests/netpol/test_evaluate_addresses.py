@@ -106,6 +106,11 @@ def test_anybody_is_admitted_by_any_block():
     assert indexes(calls(AnyPeer(), rule(pods()), rule(block("10.0.0.0/8")))) == [1]
 
 
+def test_pods_whom_nobody_can_name_are_admitted_with_any_pods():
+    """Clients in the cluster may be those that a rule names."""
+    assert indexes(calls(AnyPeer("clients", in_cluster=True), rule(pods()))) == [0]
+
+
 def test_anybody_is_not_admitted_by_a_block_without_addresses():
     """A block whose exceptions take everything out admits nobody."""
     halves = block("10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9")

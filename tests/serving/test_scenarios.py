@@ -36,6 +36,7 @@ ADMITTED = {
     ("jwks-in-another-namespace", "RequestAuthentication/shop/cart"): FOREIGN,
     ("or-written-as-and", "NetworkPolicy/shop/allow-cart-clients"): WORSE,
     ("pods-without-labels", "Job/shop/migrate"): "no policy could name its pods",
+    ("public-gateway-for-pods-only", "Gateway/edge/inner"): "no policy opens it to everybody",
     ("scrape", "Deployment/shop/basket"): "lost metrics are a warning",
     ("tls-mode-peer", "Deployment/shop/cart"): FOREIGN,
     ("virtual-service-before-its-service", "VirtualService/shop/cart"): "its Service may come later",

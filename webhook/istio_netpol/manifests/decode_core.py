@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
-from istio_netpol.model.addresses import Address, parse_address
+from istio_netpol.model.addresses import Address, is_network, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.own_names import CALLED_BY
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointSlice, Service, ServicePort
+from istio_netpol.model.services import (
+    EndpointAddress,
+    EndpointPort,
+    EndpointSlice,
+    Service,
+    ServicePort,
+    has_internal_load_balancer,
+)
 from istio_netpol.model.workloads import Namespace
 
 PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 """An IANA service name: what container ports are called."""
 
+SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -71,6 +79,7 @@ def decode_namespace(fields: Fields, ref: ObjectRef) -> Iterator[Namespace]:
 def decode_service(fields: Fields, ref: ObjectRef) -> Iterator[Service]:
     """A Service; `targetPort` is `port` where it is absent."""
     metadata, spec = fields.mapping("metadata"), fields.mapping("spec")
+    annotations = metadata.strings("annotations")
     cluster_ips = spec.texts("clusterIPs") or tuple(filter(None, [spec.text("clusterIP")]))
     yield Service(
         ref=ref,
@@ -80,9 +89,12 @@ def decode_service(fields: Fields, ref: ObjectRef) -> Iterator[Service]:
         cluster_ips=cluster_ips,
         external_name=spec.text("externalName") if spec.text("type") == "ExternalName" else "",
         labels=metadata.strings("labels"),
-        called_by=metadata.strings("annotations").get(CALLED_BY, ""),
+        called_by=annotations.get(CALLED_BY, ""),
         external_ips=_readable(spec.texts("externalIPs")),
         balancer_ips=_balancer_ips(fields),
+        keeps_client_addresses=spec.text("externalTrafficPolicy") == "Local",
+        source_ranges=_source_ranges(spec, annotations),
+        is_internal=has_internal_load_balancer(annotations),
     )
 
 
@@ -95,6 +107,18 @@ def _balancer_ips(fields: Fields) -> tuple[Address, ...]:
 
 def _readable(texts: Iterable[str]) -> tuple[Address, ...]:
     return tuple(address for text in texts if (address := parse_address(text)))
+
+
+def _source_ranges(spec: Fields, annotations: Mapping[str, str]) -> tuple[str, ...]:
+    """The CIDRs of `loadBalancerSourceRanges`, or of the annotation before it; the API server takes spaces
+    around them."""
+    written = spec.texts("loadBalancerSourceRanges")
+    ranges = written or tuple(filter(None, annotations.get(SOURCE_RANGES, "").split(",")))
+    for text in written:
+        if not is_network(text.strip()):
+            path = spec.at("loadBalancerSourceRanges")
+            spec.problem(path, text, "is no CIDR", "write it as 192.0.2.0/24")
+    return tuple(text.strip() for text in ranges if is_network(text.strip()))
 
 
 def _service_port(fields: Fields) -> ServicePort:

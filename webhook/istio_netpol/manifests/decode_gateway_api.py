@@ -36,6 +36,7 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
     metadata, spec = fields.mapping("metadata"), fields.mapping("spec")
     infrastructure = spec.mapping("infrastructure")
     admitted = spec.mapping("allowedListeners").mapping("namespaces")
+    annotations = metadata.strings("annotations")
     hostnames = [each.text("value") for each in spec.mappings("addresses") if each.text("type") == "Hostname"]
     yield KubernetesGateway(
         ref=ref,
@@ -43,7 +44,10 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
         listeners=tuple(_listener(each) for each in spec.mappings("listeners")),
         hostnames=tuple(hostnames),
         labels=metadata.strings("labels"),
-        annotations=metadata.strings("annotations"),
+        annotations=annotations,
+        service_annotations=infrastructure.strings("annotations")
+        if infrastructure.has("annotations")
+        else annotations,
         pod_labels=infrastructure.strings("labels") if infrastructure.has("labels") else None,
         sets_from=admitted.text("from", "None"),
         set_namespaces=_selector(admitted),

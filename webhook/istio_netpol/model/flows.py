@@ -85,10 +85,13 @@ class AnyPeer:
     """Somebody whom no policy can name: clients of a gateway, an API server at an unknown address.
 
     The flow counts as allowed where a rule admits every peer, or any address outside the cluster: an
-    administrator may narrow who they are. `description` says who, for people.
+    administrator may narrow who they are. `description` says who, for people. Those `in_cluster` are pods,
+    and any that a rule admits may be they. Others come from `within` some addresses, where those are known.
     """
 
     description: str = "anywhere"
+    in_cluster: bool = False
+    within: AddressSet | None = None
 
     @property
     def key(self) -> str:

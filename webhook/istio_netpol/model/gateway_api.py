@@ -38,8 +38,9 @@ class GatewayClass:
 @dataclass(frozen=True, slots=True, eq=False)
 class KubernetesGateway:
     """`addresses` with type Hostname bind the listeners to a Service that someone else deployed.
-    `pod_labels` are those of `infrastructure`, None where it has none. `sets_from` says of which namespaces
-    ListenerSets are admitted: None, Same, All, or Selector, which is then `set_namespaces`."""
+    `pod_labels` are those of `infrastructure`, None where it has none, and `service_annotations` those of
+    its Service. `sets_from` says of which namespaces ListenerSets are admitted: None, Same, All, or Selector,
+    which is then `set_namespaces`."""
 
     ref: ObjectRef
     class_name: str = ""
@@ -48,6 +49,7 @@ class KubernetesGateway:
     labels: Labels = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     pod_labels: Labels | None = None
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
     sets_from: str = "None"
     set_namespaces: Selector | None = None
 

@@ -28,7 +28,9 @@ class ServicePort:
 class Service:
     """`selector` is None where endpoints are kept by someone else; `external_name` is empty unless the
     type is ExternalName. `external_ips` are those of its spec, `balancer_ips` those of its load balancer at
-    which the nodes answer themselves."""
+    which the nodes answer themselves. `source_ranges` are the only clients of that, `is_internal` says that
+    it is not on the internet, `keeps_client_addresses` that no node stands for them
+    (`externalTrafficPolicy: Local`)."""
 
     ref: ObjectRef
     ports: tuple[ServicePort, ...] = ()
@@ -40,6 +42,9 @@ class Service:
     called_by: str = ""
     external_ips: tuple[Address, ...] = ()
     balancer_ips: tuple[Address, ...] = ()
+    source_ranges: tuple[str, ...] = ()
+    keeps_client_addresses: bool = False
+    is_internal: bool = False
 
     @property
     def namespace(self) -> str:
@@ -52,6 +57,27 @@ class Service:
     @property
     def is_headless(self) -> bool:
         return "None" in self.cluster_ips
+
+
+INTERNAL_LOAD_BALANCERS = {
+    "networking.gke.io/load-balancer-type": "internal",
+    "cloud.google.com/load-balancer-type": "internal",
+    "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
+    "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
+    "service.beta.kubernetes.io/azure-load-balancer-internal": "true",
+    "service.kubernetes.io/ibm-load-balancer-cloud-provider-ip-type": "private",
+    "service.beta.kubernetes.io/openstack-internal-load-balancer": "true",
+    "service.beta.kubernetes.io/cce-load-balancer-internal-vpc": "true",
+    "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-address-type": "intranet",
+    "service.beta.kubernetes.io/oci-load-balancer-internal": "true",
+}
+"""The annotations by which clouds make an internal load balancer, with their values in lower case
+(kubernetes.io/docs/concepts/services-networking/service/#internal-load-balancer, Kubernetes 1.36)."""
+
+
+def has_internal_load_balancer(annotations: Mapping[str, str]) -> bool:
+    """Whether annotations of a Service ask for a load balancer that is not on the internet."""
+    return any(annotations.get(key, "").lower() == value for key, value in INTERNAL_LOAD_BALANCERS.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
+from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.tiers import Tier, TierPolicy
 from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, TierRuleRef, Verdict
@@ -158,7 +158,8 @@ def _admitting(
             if not admits_port(rule.ports, connection.called, connection.protocol, connection.port):
                 continue
             ref = RuleRef(policy, connection.direction, index)
-            if _names(rule, policy.namespace, connection.pod, connection.snapshot):
+            is_named = _names(rule, policy.namespace, connection.pod, connection.snapshot)
+            if is_named or _may_be(connection.peer, rule):
                 named.append(ref)
             elif addresses := rule.addresses:
                 by_address.append((ref, addresses))
@@ -173,6 +174,11 @@ def _names(rule: PolicyRule, policy_namespace: str, pod: Workload | None, snapsh
     return pod is not None and any(
         names_pod(peer, policy_namespace, pod, snapshot) for peer in rule.selectors
     )
+
+
+def _may_be(peer: Peer, rule: PolicyRule) -> bool:
+    """Whether a rule admits pods, where any pods may be meant."""
+    return isinstance(peer, AnyPeer) and peer.in_cluster and bool(rule.selectors)
 
 
 def _allowing(by_address: _ByAddress, peer: Peer, is_named: bool) -> list[RuleRef]:

@@ -22,6 +22,7 @@ from istio_netpol.remedies.drafts import Content, Draft, Part, Uses, without_nee
 from istio_netpol.remedies.names import digest_of, policy_name
 from istio_netpol.remedies.pod_selector import newly_isolated, selector_of
 from istio_netpol.remedies.required_by import Needers, name_of
+from istio_netpol.remedies.unnamed_peers import unnamed_peers
 from istio_netpol.state.snapshot import Snapshot
 
 PER_NAMESPACE_KINDS = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.DNS})
@@ -205,7 +206,7 @@ class PolicyWriter:
                 blocks = self._blocks(addresses) if counterpart.host else addresses
                 return tuple(PolicyPeer(ip_block=IpBlock(cidr)) for cidr in blocks.cidrs())
             case AnyPeer():
-                return ()
+                return unnamed_peers(counterpart, opening, self._snapshot)
         return f"the addresses of {counterpart} are not known"
 
     def _pods(self, workload: Workload, subject_namespace: str) -> tuple[PolicyPeer, ...] | str:

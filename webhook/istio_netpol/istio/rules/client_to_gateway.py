@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from istio_netpol.istio.gateway_clients import clients_of
 from istio_netpol.istio.listeners import listener_port
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.served_ports import PROXY_PORTS
@@ -14,13 +15,13 @@ from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Severity
-from istio_netpol.model.flows import DIRECTLY, AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
+from istio_netpol.model.flows import DIRECTLY, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.mesh import Gateway
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
-CLIENTS = AnyPeer("clients of the gateway")
 NOT_FOR_CLIENTS = frozenset({"HBONE", "UDP"})
 """Protocols of listeners that no client outside the mesh reaches: HBONE is a waypoint's, and Istio opens no
 UDP listener (istio/istio issue 54163)."""
@@ -35,7 +36,7 @@ class Opened:
 
 
 def outcomes(gateway: Gateway | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
-    """From anywhere to the gateway's pods, once for each port that it opens.
+    """From those whom the gateway's Service lets in to its pods, once for each port that it opens.
 
     Clients of an egress gateway are in the mesh, those of a waypoint come through ztunnel: what sends them
     there says so.
@@ -62,7 +63,8 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
         if not is_egress_gateway(pod):
             for position, server in enumerate(gateway.servers):
                 opened = Opened(server.port, f"spec.servers[{position}].port.number")
-                yield opening(gateway.ref, opened, pod, listener_port(server.port, pod, view))
+                port = listener_port(server.port, pod, view)
+                yield opening(gateway.ref, opened, pod, port, view.services_of(pod))
 
 
 def _unknown_class(gateway: KubernetesGateway) -> str:
@@ -85,11 +87,19 @@ def _of_kubernetes(gateway: KubernetesGateway, role: GatewayRole, view: MeshView
                 continue
             opened = Opened(listener.port, f"spec.listeners[{position}].port")
             port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
-            yield opening(gateway.ref, opened, pod, port)
+            yield opening(gateway.ref, opened, pod, port, view.gateway_services(gateway, pod))
 
 
-def opening(ref: ObjectRef, opened: Opened, pod: Workload, port: int, via: Via = DIRECTLY) -> Outcome:
-    """The flow from clients to a port of gateway pods, or why there can't be one."""
+def opening(
+    ref: ObjectRef,
+    opened: Opened,
+    pod: Workload,
+    port: int,
+    services: Sequence[Service],
+    via: Via = DIRECTLY,
+) -> Outcome:
+    """The flow from clients to a port of gateway pods, who are those of the Services in front of them; or why
+    there can't be one."""
     if port in PROXY_PORTS:
         sentence = (
             f"{port} is a port of the gateway's own proxy, which a Gateway opens to no client; take "
@@ -99,7 +109,7 @@ def opening(ref: ObjectRef, opened: Opened, pod: Workload, port: int, via: Via =
     return RequiredFlow(
         kind=FlowKind.CLIENT_TO_GATEWAY,
         object=ref,
-        source=CLIENTS,
+        source=clients_of(services, pod, port),
         destination=PodsPeer(pod),
         protocol=Protocol.TCP,
         port=port,
@@ -116,6 +126,7 @@ RULE = Rule(
     sources=(
         "https://istio.io/latest/docs/reference/config/networking/gateway/ (Istio 1.28)",
         "istio/istio pilot/pkg/model/gateway.go, mergeGateways",
+        "https://kubernetes.io/docs/concepts/services-networking/service/ (types; Kubernetes 1.36)",
         "https://istio.io/latest/docs/tasks/traffic-management/ingress/gateway-api/ (deployment methods)",
         "istio/istio manifests/charts/istio-control/istio-discovery/files/kube-gateway.yaml",
     ),

@@ -91,7 +91,8 @@ def _served(ingress: Ingress, gateway: Gateway, view: MeshView) -> Iterator[Outc
     for pod in pods:
         for port, field in ((80, "spec.rules"), (443, "spec.tls")):
             if port == 80 or ingress.ends_tls:
-                yield opening(ingress.ref, Opened(port, field), pod, listener_port(port, pod, view))
+                number = listener_port(port, pod, view)
+                yield opening(ingress.ref, Opened(port, field), pod, number, view.services_of(pod))
     for backend in dict.fromkeys(ingress.backends):
         yield from _to_backend(ingress, backend, pods, view)
 

@@ -30,7 +30,7 @@ def outcomes(added: ListenerSet, view: MeshView) -> Iterator[Outcome]:
                 opened = Opened(listener.port, f"spec.listeners[{position}].port")
                 port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
                 via = Via(admitted=pod.namespace == gateway.ref.namespace)
-                yield opening(added.ref, opened, pod, port, via)
+                yield opening(added.ref, opened, pod, port, view.gateway_services(gateway, pod), via)
 
 
 RULE = Rule(

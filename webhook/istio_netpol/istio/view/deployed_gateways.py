@@ -7,6 +7,7 @@ from istio_netpol.istio.view.injection import REVISION_LABEL
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service, ServicePort, has_internal_load_balancer
 from istio_netpol.model.workloads import ContainerPort, Workload
 
 GATEWAY_API_PREFIX = "gateway.networking.k8s.io/"
@@ -15,6 +16,7 @@ GATEWAY_CLASS_LABEL = f"{GATEWAY_API_PREFIX}gateway-class-name"
 MANAGED_LABEL = "gateway.istio.io/managed"
 MODE_LABEL = "istio.io/dataplane-mode"
 NAME_OVERRIDE = "gateway.istio.io/name-override"
+SERVICE_TYPE = "networking.istio.io/service-type"
 SERVICE_ACCOUNT_OVERRIDE = "gateway.istio.io/service-account"
 
 AGENT_WAYPOINT_CLASS = "istio-agentgateway-waypoint"
@@ -51,6 +53,19 @@ def to_be_deployed(
         ports=tuple(dict.fromkeys((*listening, *_PROXY_PORTS))),
         service_account=gateway.annotations.get(SERVICE_ACCOUNT_OVERRIDE) or name,
         has_proxy=True,
+    )
+
+
+def service_to_be_deployed(gateway: KubernetesGateway, role: GatewayRole, name: str) -> Service:
+    """The Service that istiod will make beside them, of the type that an annotation chooses."""
+    ref = gateway.ref
+    default = "ClusterIP" if role is GatewayRole.WAYPOINT else "LoadBalancer"
+    return Service(
+        ref=ObjectRef("v1", "Service", ref.namespace, gateway.annotations.get(NAME_OVERRIDE) or name),
+        ports=tuple(ServicePort(each.port, each.port, each.name) for each in gateway.listeners),
+        selector={GATEWAY_NAME_LABEL: ref.name},
+        type=gateway.annotations.get(SERVICE_TYPE) or default,
+        is_internal=has_internal_load_balancer(gateway.service_annotations),
     )
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from istio_netpol.istio.view.backends import Backends
 from istio_netpol.istio.view.control_plane import ControlPlane
-from istio_netpol.istio.view.deployed_gateways import GATEWAY_NAME_LABEL, to_be_deployed
+from istio_netpol.istio.view.deployed_gateways import (
+    GATEWAY_NAME_LABEL,
+    service_to_be_deployed,
+    to_be_deployed,
+)
 from istio_netpol.istio.view.gateway_classes import DEPLOYED, GatewayClasses, GatewayRole
 from istio_netpol.istio.view.injection import STATUS_ANNOTATION
 from istio_netpol.istio.view.names import Hosts
@@ -41,6 +46,7 @@ class Gateways:
         reader: Reader,
         settings: Settings,
         hosts: Hosts,
+        backends: Backends,
         control_plane: ControlPlane,
         stand_ins: StandIns,
         classes: GatewayClasses,
@@ -48,6 +54,7 @@ class Gateways:
         self.reader = reader
         self._settings = settings
         self._hosts = hosts
+        self._backends = backends
         self._control_plane = control_plane
         self._stand_ins = stand_ins
         self._classes = classes
@@ -184,6 +191,14 @@ class Gateways:
     def yet_to_come(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
         """The pods that istiod has yet to deploy for a Gateway."""
         return () if gateway.hostnames or self._deployed(gateway.ref) else self._predicted(gateway)
+
+    def services_of(self, gateway: KubernetesGateway, pods: Workload) -> tuple[Service, ...]:
+        """The Services in front of a Gateway's pods; the one that istiod will make, where there is none."""
+        found = self._backends.services_of(pods)
+        name = "" if gateway.hostnames else self._classes.deployed_name(gateway)
+        if found or not name:
+            return found
+        return (service_to_be_deployed(gateway, self._classes.role(gateway), name),)
 
     def _deployed(self, ref: ObjectRef) -> tuple[Workload, ...]:
         for label in (GATEWAY_NAME_LABEL, OLDER_GATEWAY_NAME_LABEL):

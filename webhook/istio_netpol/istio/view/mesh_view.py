@@ -60,7 +60,7 @@ class MeshView:
         self._control_plane = ControlPlane(reader, settings, self._hosts, self._backends, self._stand_ins)
         self._classes = classes = GatewayClasses(reader, settings, self._control_plane)
         self._gateways = Gateways(
-            reader, settings, self._hosts, self._control_plane, self._stand_ins, classes
+            reader, settings, self._hosts, self._backends, self._control_plane, self._stand_ins, classes
         )
         self._injectors = Injectors(reader, settings.mesh.root_namespace)
         self._injections: dict[Workload, tuple[Injection, frozenset[Read]]] = {}
@@ -267,6 +267,11 @@ class MeshView:
     def kubernetes_gateway_workloads(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
         """The pods of a Gateway API gateway or waypoint, as they will be where they do not run yet."""
         return self._gateways.of_kubernetes(gateway)
+
+    def gateway_services(self, gateway: KubernetesGateway, pods: Workload) -> tuple[Service, ...]:
+        """The Services in front of a Gateway's pods, as they will be where there are none yet."""
+        self.spend(1)
+        return self._gateways.services_of(gateway, pods)
 
     def predicted_gateway_workloads(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
         """The pods that istiod has yet to deploy for a gateway: no subjects themselves, so it tells their

@@ -1,0 +1,54 @@
+"""Who may call a gateway: its Service says whether that is on the internet, on a network, or in the cluster.
+
+Sources: kubernetes.io/docs/concepts/services-networking/service/ (types, internal load balancers,
+loadBalancerSourceRanges; Kubernetes 1.36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from istio_netpol.istio.view.backends import target_on
+from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AnyPeer
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+
+EVERYWHERE = AnyPeer("clients of the gateway")
+IN_CLUSTER = AnyPeer("clients in the cluster", in_cluster=True)
+PRIVATE = AddressSet.of("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+"""Where the clients of an internal load balancer, the balancer and the nodes are."""
+
+OUTSIDE_TYPES = frozenset({"LoadBalancer", "NodePort"})
+
+
+def clients_of(services: Sequence[Service], pods: Workload, port: int) -> AnyPeer:
+    """The clients of a port of gateway pods, by the Services in front of them. Where there are none, nothing
+    says that they are few."""
+    offering = [service for service in services if _offers(service, pods, port)] or services
+    if not offering:
+        return EVERYWHERE
+    outside = [each for each in offering if each.type in OUTSIDE_TYPES or each.external_ips]
+    if not outside:
+        return IN_CLUSTER
+    ranges = [_range_of(service) for service in outside]
+    known = [each for each in ranges if each is not None]
+    if len(known) < len(ranges):
+        return EVERYWHERE
+    return AnyPeer("clients of the gateway's load balancer", within=AddressSet.union(known))
+
+
+def _offers(service: Service, pods: Workload, port: int) -> bool:
+    return any(each.protocol is Protocol.TCP and target_on(pods, each) == port for each in service.ports)
+
+
+def _range_of(service: Service) -> AddressSet | None:
+    """The addresses that packets of a Service's clients carry, as far as it limits them: with
+    `externalTrafficPolicy: Cluster` that of a node stands for the client's."""
+    if service.type != "LoadBalancer" or service.external_ips:
+        return None
+    if service.source_ranges:
+        ranges = AddressSet.of(*service.source_ranges)
+        return ranges if service.keeps_client_addresses else ranges | PRIVATE
+    return PRIVATE if service.is_internal else None
