@@ -8,10 +8,12 @@ from typing import Any
 
 from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.results import Report
+from istio_netpol.analysis.wording import DNS_BY_UDP
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import Gateway, GatewayServer
@@ -65,9 +67,16 @@ def verify(
         Judged(each, judge.verdict(each)) for each in sorted(table.flows(), key=lambda flow: flow.sort_key)
     )
     wide = broad_findings(policies, Uses(table.snapshot, flows))
-    found = _one_a_rule([*report.findings, *_not_isolated(policies, snapshot), *_unset(policies), *wide])
+    judged = map(_in_full, report.findings)
+    found = _one_a_rule([*judged, *_not_isolated(policies, snapshot), *_unset(policies), *wide])
     findings = tuple(sorted(found, key=lambda finding: finding.sort_key))
     return BundleReport(replace(report, findings=findings), flows, changes(base, bundle))
+
+
+def _in_full(finding: Finding) -> Finding:
+    """The finding; a bundle has to open DNS over TCP as well, though most answers come without."""
+    is_by_udp = finding.rule is FlowKind.DNS and DNS_BY_UDP in finding.message
+    return replace(finding, severity=Severity.ERROR) if is_by_udp else finding
 
 
 def _one_a_rule(found: list[Finding]) -> list[Finding]:
