@@ -378,6 +378,21 @@ def test_an_input_without_objects_is_an_error(run: Run, workspace: Path, name: s
 NOWHERE = SHOP.replace(", namespace: shop", "")
 
 
+def test_objects_of_which_nothing_is_read_are_objects(run: Run, workspace: Path) -> None:
+    """A ConfigMap of an application, a CustomResourceDefinition without a webhook."""
+    lay_out(
+        workspace,
+        {
+            "quiet/settings.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app, namespace: a}\n",
+            "quiet/crd.yaml": (
+                "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
+                "metadata: {name: carts.example.com}\nspec: {group: example.com}\n"
+            ),
+        },
+    )
+    assert run("check", "quiet", "--offline").exit_code == 0
+
+
 def test_objects_of_no_namespace_are_judged_in_default(run: Run, workspace: Path) -> None:
     """One assumption says so, whatever their number, and is part of the report."""
     lay_out(workspace, {"rendered.yaml": NOWHERE, "deny.yaml": DENY_ALL})

@@ -122,6 +122,20 @@ def test_the_same_object_in_two_files(source: FolderSource, folder: Path) -> Non
     assert "is the same object as the one at" in problem(source)
 
 
+def test_an_object_with_two_meanings_is_one_object(source: FolderSource, folder: Path) -> None:
+    """A webhook configuration that is a revision tag of istiod, too, is not the same object twice."""
+    (folder / "tag.yaml").write_text(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration\n"
+        "metadata: {name: istio-revision-tag-prod, labels: {istio.io/tag: prod, istio.io/rev: v1}}\n"
+        "webhooks: [{name: in.istio.io, clientConfig: {service: {name: istiod, namespace: istio-system}}}]\n"
+    )
+    assert settle(source)
+    assert source.state().problems == ()
+    (folder / "again.yaml").write_text((folder / "tag.yaml").read_text().replace("v1}}", "v2}}"))
+    assert settle(source)
+    assert "is the same object as the one at" in problem(source)
+
+
 def test_a_folder_that_goes_and_comes_back(source: FolderSource, folder: Path, clock: Clock) -> None:
     """While the folder is away the last state stays and the reason is told; it is read when it is back."""
     away = folder.with_name("away")

@@ -156,7 +156,7 @@ def _read(paths: Sequence[str], reading: Reading) -> list[tuple[Part, Loaded]]:
 
 
 def _has_objects(loaded: Loaded) -> bool:
-    return bool(loaded.objects or loaded.skipped)
+    return bool(loaded.objects or loaded.skipped or loaded.silent)
 
 
 def _require_objects(paths: Sequence[str], parts: Iterable[Loaded]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from itertools import groupby
 from typing import Any
 
 from istio_netpol.errors import Problem
@@ -33,7 +34,8 @@ class Loaded:
     kind that no rule reads.
 
     `others` are documents that are no objects, `placed` the objects that name no namespace, `outdated` those
-    that no API server takes.
+    that no API server takes. `silent` counts objects that have no values, such as a ConfigMap that is not
+    Istio's.
     """
 
     objects: tuple[Any, ...]
@@ -42,6 +44,7 @@ class Loaded:
     others: tuple[OtherDocument, ...] = ()
     placed: tuple[ObjectRef, ...] = ()
     outdated: tuple[RemovedApi, ...] = ()
+    silent: int = 0
 
 
 def load(documents: Iterable[Document], default_namespace: str = "default") -> Loaded:
@@ -64,6 +67,7 @@ class _Loading:
         self._others: list[OtherDocument] = []
         self._placed: list[ObjectRef] = []
         self._outdated: list[RemovedApi] = []
+        self._silent = 0
         self._seen: dict[tuple[str, str, str, str], list[Any]] = {}
 
     def take(self, document: Document) -> None:
@@ -84,6 +88,7 @@ class _Loading:
             tuple(self._others),
             tuple(self._placed),
             tuple(self._outdated),
+            self._silent,
         )
 
     def _take_object(self, raw: RawObject) -> None:
@@ -96,6 +101,7 @@ class _Loading:
         values, problems = decode(raw, self._default_namespace)
         self._problems += problems
         if not values:
+            self._silent += not problems
             return
         first = self._seen.setdefault(values[0].ref.key, values)
         if first is values:
@@ -129,16 +135,18 @@ def joined(parts: Iterable[Loaded]) -> Loaded:
     objects: list[Any] = []
     problems: list[Problem] = []
     skipped: Counter[KindName] = Counter()
-    seen: dict[tuple[str, str, str, str], Any] = {}
+    seen: dict[tuple[str, str, str, str], list[Any]] = {}
     for part in parts:
         problems += part.problems
         skipped.update(part.skipped)
-        for value in part.objects:
-            first = seen.setdefault(value.ref.key, value)
-            if first is value:
-                objects.append(value)
-            elif not _is_alike(value, first):
-                problems.append(_same_object(value.ref, first.ref))
+        # One object may have several values, which follow one another.
+        for key, group in groupby(part.objects, key=lambda value: value.ref.key):
+            values = list(group)
+            first = seen.setdefault(key, values)
+            if first is values:
+                objects += values
+            elif not _are_alike(values, first):
+                problems.append(_same_object(values[0].ref, first[0].ref))
     problems.sort(key=lambda problem: (problem.file, problem.line or 0))
     return Loaded(
         tuple(objects),
@@ -147,6 +155,7 @@ def joined(parts: Iterable[Loaded]) -> Loaded:
         tuple(document for part in parts for document in part.others),
         tuple(ref for part in parts for ref in part.placed),
         tuple(found for part in parts for found in part.outdated),
+        sum(part.silent for part in parts),
     )
 
 
