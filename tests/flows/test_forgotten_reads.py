@@ -14,7 +14,7 @@ from tests.flows.current import SCRAPING, Current
 from istio_netpol.istio.mesh_routes import VIRTUAL_SERVICE_HOSTS
 from istio_netpol.istio.view.backends import ENDPOINT_SLICES
 from istio_netpol.istio.view.gateways import GATEWAY_SELECTORS
-from istio_netpol.istio.view.mesh_view import SERVICE_LABELS
+from istio_netpol.istio.view.mesh_view import SERVICE_ENTRY_LABELS, SERVICE_LABELS
 from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
 from istio_netpol.istio.view.own_addresses import NODE_PORTS, NODES, SERVICE_ADDRESSES
 from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway, ListenerSet, ReferenceGrant
@@ -91,6 +91,7 @@ CASES = (
     Case("a host", of(INDEXED, SERVICE_ENTRY_HOSTS), "ServiceEntry client/partner"),
     Case("a route in the mesh", of(INDEXED, VIRTUAL_SERVICE_HOSTS), "VirtualService shop/cart"),
     Case("a waypoint that is chosen", of(INDEXED, SERVICE_LABELS), "Service shop/cart"),
+    Case("a host that chooses one", of(INDEXED, SERVICE_ENTRY_LABELS), "ServiceEntry shop/outside"),
     Case("a namespace that chooses one", lambda read: read.what == LABELLED, "Namespace edge"),
     Case("a namespace's labels", lambda read: read.what == NAMESPACE, "Namespace guests"),
     Case("a subset", of(OBJECTS, DestinationRule), "DestinationRule shop/cart"),

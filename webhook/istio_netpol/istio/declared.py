@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from istio_netpol.istio.hbone import meant_by, reached
+from istio_netpol.istio.hbone import is_waypoint_before, meant_by, reached
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
@@ -61,13 +61,17 @@ def flows_to(
     routes that lead to the name."""
     for backend in backends:
         service = target if isinstance(target, Service) else backend.service
-        is_pods = isinstance(backend.peer, PodsPeer)
         homes = choosers if target is None else (*choosers, target.ref.namespace)
         if isinstance(backend.peer, HostPeer) and isinstance(target, ServiceEntry):
             # DNS says who answers for a host that the client names itself, not who wrote the entry.
             homes = choosers if backend.peer.host in target.hosts else homes
         for wire in reached(view, client, service or target, backend):
             meant, meant_port = meant_by(backend, wire)
+            is_pods = isinstance(wire.peer, PodsPeer)
+            admitted = is_waypoint_before(backend, wire)
+            via = Via(
+                service, (*homes, *backend.choosers), meant=meant, meant_port=meant_port, taken_in=admitted
+            )
             yield RequiredFlow(
                 kind=FlowKind.WORKLOAD_TO_WORKLOAD if is_pods else FlowKind.WORKLOAD_TO_EXTERNAL,
                 object=declared.ref,
@@ -77,5 +81,5 @@ def flows_to(
                 port=wire.port,
                 reason=declared.reason,
                 field=declared.field,
-                via=Via(service, (*homes, *backend.choosers), meant=meant, meant_port=meant_port),
+                via=via,
             )

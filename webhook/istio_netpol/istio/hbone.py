@@ -57,11 +57,8 @@ def reached(
 
     What the waypoint in turn connects to is the waypoint's own need.
     """
-    if (
-        backend.protocol is Protocol.TCP
-        and isinstance(backend.peer, PodsPeer)
-        and isinstance(service, Service)
-    ):
+    is_pods = isinstance(service, Service) and isinstance(backend.peer, PodsPeer)
+    if service and backend.protocol is Protocol.TCP and (is_pods or isinstance(service, ServiceEntry)):
         waypoint = waypoint_between(view, client, service)
         if waypoint:
             return tuple(Backend(PodsPeer(pod), Protocol.TCP, HBONE_PORT) for pod in waypoint)
@@ -69,8 +66,11 @@ def reached(
     return (backend if port == backend.port else replace(backend, port=port),)
 
 
-def waypoint_between(view: MeshView, client: Workload, service: Service) -> tuple[Workload, ...]:
-    """The waypoint pods that a client's connections to a Service pass through; none where they don't."""
+def waypoint_between(
+    view: MeshView, client: Workload, service: Service | ServiceEntry
+) -> tuple[Workload, ...]:
+    """The waypoint pods that a client's connections to a Service or ServiceEntry pass through; none where
+    they don't."""
     if view.is_ambient(client):
         return waypoint_pods(view, service)
     if view.is_gateway(client) and _opted(view, service, INGRESS_USE_WAYPOINT) == "true":
@@ -78,16 +78,21 @@ def waypoint_between(view: MeshView, client: Workload, service: Service) -> tupl
     return ()
 
 
-def waypoint_pods(view: MeshView, service: Service) -> tuple[Workload, ...]:
-    """The pods of the waypoint that a Service uses; none for a headless Service or where the waypoint does
-    not exist."""
+def waypoint_pods(view: MeshView, service: Service | ServiceEntry) -> tuple[Workload, ...]:
+    """The pods of the waypoint that a Service or ServiceEntry uses; none where it has no virtual IP or the
+    waypoint does not exist."""
     named = waypoint_of(view, service)
-    if named is None or service.is_headless:
+    if named is None or not has_virtual_ip(service):
         return ()
     gateway = view.find_kubernetes_gateway(*named)
-    if gateway is None or not serves_namespace(gateway, service.namespace, view):
+    if gateway is None or not serves_namespace(gateway, service.ref.namespace, view):
         return ()
     return view.kubernetes_gateway_workloads(gateway)
+
+
+def has_virtual_ip(service: Service | ServiceEntry) -> bool:
+    """Whether connections are told by an address that is not an endpoint's, as waypoints need it."""
+    return service.has_virtual_ip if isinstance(service, ServiceEntry) else not service.is_headless
 
 
 def serves_namespace(gateway: KubernetesGateway, namespace: str, view: MeshView) -> bool:
@@ -101,6 +106,11 @@ def serves_namespace(gateway: KubernetesGateway, namespace: str, view: MeshView)
     )
 
 
+def is_waypoint_before(backend: Backend, wire: Backend) -> bool:
+    """Whether packets for somebody outside go to the pods of a waypoint first."""
+    return isinstance(wire.peer, PodsPeer) and not isinstance(backend.peer, PodsPeer)
+
+
 def meant_by(backend: Backend, wire: Backend) -> tuple[Workload | None, int]:
     """The pods that a client means, and their own port, where its packets go through a tunnel or to a
     waypoint; (None, 0) where they go there themselves."""
@@ -109,18 +119,18 @@ def meant_by(backend: Backend, wire: Backend) -> tuple[Workload | None, int]:
     return backend.peer.workload, backend.port
 
 
-def waypoint_of(view: MeshView, service: Service) -> tuple[str, str] | None:
-    """(namespace, name) of the waypoint that labels choose for a Service: its own label before its
-    namespace's; `none` opts out."""
-    for labels in (service.labels, view.namespace_labels(service.namespace)):
+def waypoint_of(view: MeshView, service: Service | ServiceEntry) -> tuple[str, str] | None:
+    """(namespace, name) of the waypoint that labels choose for a Service or ServiceEntry: its own label
+    before its namespace's; `none` opts out."""
+    for labels in (service.labels, view.namespace_labels(service.ref.namespace)):
         name = labels.get(USE_WAYPOINT)
         if name == "none":
             return None
         if name:
-            return (labels.get(USE_WAYPOINT_NAMESPACE) or service.namespace, name)
+            return (labels.get(USE_WAYPOINT_NAMESPACE) or service.ref.namespace, name)
     return None
 
 
-def _opted(view: MeshView, service: Service, label: str) -> str:
+def _opted(view: MeshView, service: Service | ServiceEntry, label: str) -> str:
     own = service.labels.get(label)
-    return view.namespace_labels(service.namespace).get(label, "") if own is None else own
+    return view.namespace_labels(service.ref.namespace).get(label, "") if own is None else own

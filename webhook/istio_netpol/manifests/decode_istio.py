@@ -150,6 +150,7 @@ def decode_service_entry(fields: Fields, ref: ObjectRef) -> Iterator[ServiceEntr
         endpoints=tuple(_endpoint(endpoint) for endpoint in spec.mappings("endpoints")),
         workload_selector=None if selector is None else labels_of(selector, "labels"),
         export_to=spec.texts("exportTo"),
+        labels=fields.mapping("metadata").strings("labels"),
     )
 
 

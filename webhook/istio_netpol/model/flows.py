@@ -119,6 +119,7 @@ class Via:
     - `granted`: an object of the destination's namespace names the object's namespace or the client: a
       ReferenceGrant, the waypoint that a Service chose.
     - `admitted`: a Gateway of the gateway pods' own namespace admits the object's namespace.
+    - `taken_in`: a waypoint receives, whose Gateway admits the namespace of the host that is called.
     - `administered`: settings or mesh config name the far end.
     - `meant`, `meant_port`: where a tunnel or a waypoint receives, the pods that are called and their own
     port."""
@@ -129,6 +130,7 @@ class Via:
     granted: bool = False
     admitted: bool = False
     administered: bool = False
+    taken_in: bool = False
     meant: Workload | None = None
     meant_port: int = 0
 

@@ -134,6 +134,15 @@ class ServiceEntry:
     endpoints: tuple[WorkloadEndpoint, ...] = ()
     workload_selector: Mapping[str, str] | None = None
     export_to: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=dict)
+
+    @property
+    def has_virtual_ip(self) -> bool:
+        """Whether ztunnel knows connections to it by their address: its own, or one that istiod allots to
+        hosts that are looked up (`ShouldV2AutoAllocateIP` in `pilot/pkg/networking/serviceentry`, Istio
+        1.31)."""
+        is_allotted = self.labels.get("networking.istio.io/enable-autoallocate-ip", "").lower() != "false"
+        return bool(self.addresses) or (self.resolution != "NONE" and is_allotted)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

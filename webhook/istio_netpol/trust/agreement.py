@@ -11,6 +11,8 @@ the port on the wire, after names, delegates, waypoints and tunnels are resolved
 - A Gateway whose `allowedListeners` take a ListenerSet is its namespace's word for the ports that this adds.
 - A shared gateway sends to pods that agree, and receives on its own ports. To addresses it sends by an
   administrator's hand alone. A gateway of others sends where its own Gateway admits the author by name.
+- A waypoint receives what it was chosen for by namespaces that its Gateway admits, from their own pods and
+  for their own objects. To addresses that these name it sends by an administrator's hand alone.
 - istiod sends to the keys that a RequestAuthentication names, and receives on its discovery port.
 
 Whoever decides who is behind a name (a Service, a ServiceEntry, a route) leads a sender to pods of its own
@@ -94,6 +96,9 @@ def _pods_agree(flow: RequiredFlow, target: Workload, port: int, witness: Witnes
     if via.admitted and client is None:
         # A ListenerSet, which a Gateway of these pods takes: they listen for it.
         return frozenset({home})
+    if via.taken_in and client is not None and client.namespace == author:
+        # A waypoint, whose Gateway takes in what the client calls.
+        return frozenset({home})
     if via.administered:
         # What serves everybody is opened to everybody, which no word for one client means.
         return _ADMINISTRATOR_ALONE
@@ -135,6 +140,9 @@ def _sending(flow: RequiredFlow, ingress: Words, witness: Witness) -> Words:
         return frozenset({author, home})
     if flow.via.admitted and isinstance(flow.destination, PodsPeer) and ingress is not None:
         return frozenset({home})
+    if flow.via.admitted and not isinstance(flow.destination, PodsPeer):
+        # A waypoint that sends where objects of a namespace lead which its Gateway admits.
+        return _ADMINISTRATOR_ALONE
     is_way_out = _leads_outside(flow, witness) and witness.is_shared_gateway(flow.source.workload)
     return _ADMINISTRATOR_ALONE if flow.via.administered or is_way_out else None
 

@@ -9,8 +9,16 @@ a pod through its tunnel port follows from the objects that declare it: see `ist
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
-from istio_netpol.istio.hbone import USE_WAYPOINT, serves_namespace, waypoint_of, wire_port
+from istio_netpol.istio.declared import answers
+from istio_netpol.istio.hbone import (
+    USE_WAYPOINT,
+    has_virtual_ip,
+    serves_namespace,
+    waypoint_of,
+    wire_port,
+)
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -18,6 +26,7 @@ from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
@@ -53,38 +62,48 @@ def _probes(workload: Workload) -> Iterator[RequiredFlow]:
 
 
 def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[RequiredFlow]:
-    """To every Service that chose the waypoint, by its own label or its namespace's; these are the called
-    side's consent as well."""
+    """To every Service and ServiceEntry that chose the waypoint, by its own label or its namespace's; these
+    are the called side's consent as well."""
     for service in _served(gateway, view):
-        for backend in view.backends(service, None):
+        for backend in answers(view, service, None):
             if backend.protocol is not Protocol.TCP:
                 continue
+            is_pods = isinstance(backend.peer, PodsPeer)
             for pod in view.kubernetes_gateway_workloads(gateway):
                 source = PodsPeer(pod)
                 yield RequiredFlow(
-                    kind=FlowKind.HBONE,
+                    kind=FlowKind.HBONE if is_pods else FlowKind.WORKLOAD_TO_EXTERNAL,
                     object=gateway.ref,
                     source=source,
                     destination=backend.peer,
                     protocol=backend.protocol,
                     port=wire_port(view, source, backend.peer, backend.protocol, backend.port),
                     reason=f"waypoint {gateway.ref.name} passes on what is sent to {service.ref}",
-                    via=_chosen(service, backend),
+                    via=_chosen(gateway, service, backend),
                 )
 
 
-def _chosen(service: Service, backend: Backend) -> Via:
-    """The Service chose this waypoint, by its own label or its namespace's."""
-    meant = backend.peer.workload if isinstance(backend.peer, PodsPeer) else None
-    choosers = (service.namespace, *backend.choosers)
-    return Via(service, choosers, granted=True, meant=meant, meant_port=backend.port)
+def _chosen(gateway: KubernetesGateway, service: Service | ServiceEntry, backend: Backend) -> Via:
+    """The Service or ServiceEntry chose this waypoint, by its own label or its namespace's."""
+    home = service.ref.namespace
+    return Via(
+        service if isinstance(service, Service) else None,
+        (home, *backend.choosers),
+        granted=True,
+        admitted=isinstance(service, ServiceEntry) and home != gateway.ref.namespace,
+        meant=backend.peer.workload if isinstance(backend.peer, PodsPeer) else None,
+        meant_port=backend.port,
+    )
 
 
-def _served(gateway: KubernetesGateway, view: MeshView) -> Iterator[Service]:
+def _served(gateway: KubernetesGateway, view: MeshView) -> Iterator[Service | ServiceEntry]:
     place = (gateway.ref.namespace, gateway.ref.name)
-    for service in view.services_labelled(USE_WAYPOINT):
-        is_chosen = not service.is_headless and waypoint_of(view, service) == place
-        if is_chosen and serves_namespace(gateway, service.namespace, view):
+    labelled: Iterator[Service | ServiceEntry] = chain(
+        view.services_labelled(USE_WAYPOINT), view.entries_labelled(USE_WAYPOINT)
+    )
+    for service in labelled:
+        is_chosen = has_virtual_ip(service) and waypoint_of(view, service) == place
+        if is_chosen and serves_namespace(gateway, service.ref.namespace, view):
             yield service
 
 
@@ -95,6 +114,7 @@ RULE = Rule(
     sources=(
         "https://istio.io/latest/docs/ambient/usage/networkpolicy/ (Istio 1.28)",
         "https://istio.io/latest/docs/ambient/usage/waypoint/ (Istio 1.28)",
+        "istio/istio pilot/pkg/serviceregistry/ambient/services.go, serviceEntriesInfo (Istio 1.31)",
     ),
     outcomes=outcomes,
 )

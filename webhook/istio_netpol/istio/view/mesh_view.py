@@ -114,6 +114,14 @@ class MeshView:
             own.update((service.ref.key, service) for service in self._reader.all(Service, namespace))
         yield from (own[key] for key in sorted(own))
 
+    def entries_labelled(self, label: str) -> Iterator[ServiceEntry]:
+        """The ServiceEntries that carry a label, or whose namespace does, sorted by namespace and name."""
+        self.spend(1)
+        own = {entry.ref.key: entry for entry in self._reader.by_key(SERVICE_ENTRY_LABELS, label)}
+        for namespace in self._reader.namespaces_labelled(label):
+            own.update((entry.ref.key, entry) for entry in self._reader.all(ServiceEntry, namespace))
+        yield from (own[key] for key in sorted(own))
+
     def has_namespace(self, name: str) -> bool:
         """Whether anything of a namespace was read."""
         self.spend(1)
@@ -438,3 +446,4 @@ class MeshView:
 
 
 SERVICE_LABELS = Index("service-labels", Service, lambda service: service.labels)
+SERVICE_ENTRY_LABELS = Index("service-entry-labels", ServiceEntry, lambda entry: entry.labels)
