@@ -226,6 +226,11 @@ NOT_ADMITTED = {
     ("policy.networking.k8s.io", "AdminNetworkPolicy"): "the administrators' word, which nobody overrules",
     ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): "the administrators' word too",
     ("policy.networking.k8s.io", "ClusterNetworkPolicy"): "the administrators' word too",
+    **{
+        key: "what network plugins' own policies say is not judged"
+        for key in DECODERS
+        if key[0] == "cilium.io" or key[0].endswith("projectcalico.org")
+    },
 }
 """Kinds that rules read and no webhook reviews, with the reason."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.undeclared import undeclared
+from istio_netpol.analysis.unread import UnreadPolicies
 from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import FlowTable
@@ -155,18 +157,20 @@ def check_table(
     odd = [*lint(uses, table.view, in_full=in_full), *closed_tunnels(policies, table.snapshot, table.view)]
     if in_full:
         odd += open_namespaces(table.snapshot, flows, table.view.trusted_namespaces)
+    unread = UnreadPolicies(table.snapshot)
+    judged = map(unread.added_to, writer.findings())
     findings = sorted(
-        [*writer.findings(), *unnamed, *for_owners(odd, table.snapshot)],
+        [*judged, *unread.findings(flows), *unnamed, *for_owners(odd, table.snapshot)],
         key=lambda finding: finding.sort_key,
     )
     denied = writer.denied
     connections = {(flow.source.key, flow.destination.key, flow.protocol, flow.port) for flow in denied}
     pairs = {(source, destination) for source, destination, _, _ in connections}
-    summary = Summary(
-        table.stored.object_count, len(flows), len(denied), unknown, len(connections), len(pairs)
-    )
+    kinds = unread.kinds()
+    count = table.stored.object_count - kinds.total()
+    summary = Summary(count, len(flows), len(denied), unknown, len(connections), len(pairs))
     assumptions = sorted([*table.assumptions, *undeclared_namespaces(table.stored)])
-    return Report(tuple(findings), summary, tuple(assumptions), not_read(skipped))
+    return Report(tuple(findings), summary, tuple(assumptions), not_read(kinds + Counter(skipped)))
 
 
 def not_read(skipped: Mapping[tuple[str, str], int]) -> tuple[NotRead, ...]:

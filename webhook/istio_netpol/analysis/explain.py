@@ -16,6 +16,7 @@ from istio_netpol.analysis.tier_steps import (
     steps_behind_policies,
     steps_on_the_way,
 )
+from istio_netpol.analysis.unread import UnreadPolicies
 from istio_netpol.analysis.wire import Leg, legs
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import FlowTable
@@ -69,11 +70,13 @@ def explain(
             [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
         )
     parts = [_judged(snapshot, leg, protocol) for leg in legs(table.view, client, called, service)]
-    writer = PolicyWriter(snapshot, gate.blocks)
+    writer, unread = PolicyWriter(snapshot, gate.blocks), UnreadPolicies(snapshot)
     for remark, judged in parts:
         steps += [Step(remark)] if remark else []
         for direction in Direction:
             steps += _side_steps(judged, direction, snapshot)
+        ends = dict.fromkeys(unread.at_ends(judged.flow.source, judged.flow.destination))
+        steps += [Step(f"{policy.title} selects {end.ref} and is not read") for policy, end in ends]
     denied = [judged for _, judged in parts if not judged.verdict.allowed]
     needed: dict[Hashable, tuple[NetworkPolicy, ...]] = {}
     if denied:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.unread import UnreadPolicies
 from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import ConnectionSet, Protocol
+from istio_netpol.model.policies import Direction
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.connectivity import connections as pairs
@@ -24,10 +26,27 @@ def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = Fal
     open where they allow 15008, and none is where they don't, whatever ports they name.
     """
     snapshot = as_injected(snapshot, settings.mesh)
-    tunnelling = _Tunnels(snapshot, settings)
+    tunnelling, unread = _Tunnels(snapshot, settings), _unread_at_ends(snapshot)
     for source, destination, ports in pairs(snapshot, with_ipv6=with_ipv6):
         if found := tunnelling.carried(source, destination, ports):
-            yield Connection(source, destination, found)
+            yield Connection(source, destination, found, unread(source, destination) if unread else ())
+
+
+def _unread_at_ends(snapshot: Snapshot) -> Callable[[str, str], tuple[str, ...]] | None:
+    """The policies that select an end of a row and are not evaluated, by their names; None where there are
+    no such policies."""
+    policies = UnreadPolicies(snapshot)
+    named: dict[Direction, dict[str, tuple[str, ...]]] = {direction: {} for direction in Direction}
+    for workload in snapshot.every_workload() if policies.kinds() else ():
+        for direction, names in named.items():
+            if found := policies.selecting(workload, direction):
+                names[workload.peer_name] = tuple(policy.title for policy in found)
+    if not any(named.values()):
+        return None
+    calling, called = named[Direction.EGRESS], named[Direction.INGRESS]
+    return lambda source, destination: tuple(
+        dict.fromkeys((*calling.get(source, ()), *called.get(destination, ())))
+    )
 
 
 class _Tunnels:

@@ -97,11 +97,12 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class Connection:
     """What may flow from one peer to another: `source` and `destination` are `namespace/Kind/name` or an
-    address range."""
+    address range. `not_read` are policies that select an end and are not evaluated."""
 
     source: str
     destination: str
     ports: ConnectionSet
+    not_read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from istio_netpol.analysis.check import not_read
+from istio_netpol.analysis.unread import UnreadPolicies
 from istio_netpol.bundle.helm import CHART_FILE, KUBERNETES_VERSION, Helm, release_name
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.bundle.sources import (
@@ -34,6 +36,7 @@ from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.places import STANDARD_INPUT
+from istio_netpol.report.text import kinds_not_read
 from istio_netpol.state.snapshot import Snapshot
 
 DEFAULT_NAMESPACE = "default"
@@ -80,6 +83,9 @@ class Input:
         """Says on standard error what a report of findings says itself."""
         for sentence in (*map(str, self.assumed), *map(outdated, self.outdated)):
             tell(f"note: {sentence}")
+        policies = not_read(UnreadPolicies(self.snapshot).kinds())
+        if policies:
+            tell(f"note: not read: {kinds_not_read(policies)}")
 
 
 def read_inputs(

@@ -8,6 +8,7 @@ from istio_netpol.flows.dependencies import Dependencies, Key, Move
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.tiers import TierPolicy
+from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.state.changes import Change
 from istio_netpol.state.reader import Answers, Reader
 from istio_netpol.state.reads import QUESTION, Read
@@ -38,7 +39,7 @@ class Affected:
         own = {
             version.ref.key
             for version in change.versions()
-            if not isinstance(version, NetworkPolicy | TierPolicy)
+            if not isinstance(version, NetworkPolicy | TierPolicy | UnreadPolicy)
         }
         own |= {pods.ref.key for pods in change.pods}
         changed = {asked for asked in self._stale if self._is_another(asked)}

@@ -43,6 +43,11 @@ from istio_netpol.manifests.decode_tiers import (
     decode_baseline_policy,
     decode_cluster_policy,
 )
+from istio_netpol.manifests.decode_unread import (
+    decode_calico_policy,
+    decode_cilium_policy,
+    decode_without_effect,
+)
 from istio_netpol.manifests.decode_workloads import decode_controller, decode_cron_job, decode_pod
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
@@ -51,6 +56,16 @@ from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.references import NAMESPACE_REMEDY, ObjectRef, is_namespace_name
 
 Decoder = Callable[[Fields, ObjectRef], Iterator[Any]]
+
+CALICO: dict[str, Decoder] = {
+    "NetworkPolicy": decode_calico_policy,
+    "GlobalNetworkPolicy": decode_calico_policy,
+    "StagedNetworkPolicy": decode_without_effect,
+    "StagedGlobalNetworkPolicy": decode_without_effect,
+    "StagedKubernetesNetworkPolicy": decode_without_effect,
+    "Tier": decode_without_effect,
+}
+"""Calico's kinds, which its own API server serves in another group than the API server stores them in."""
 
 DECODERS: dict[tuple[str, str], Decoder] = {
     ("", "Namespace"): decode_namespace,
@@ -78,6 +93,13 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("policy.networking.k8s.io", "AdminNetworkPolicy"): decode_admin_policy,
     ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): decode_baseline_policy,
     ("policy.networking.k8s.io", "ClusterNetworkPolicy"): decode_cluster_policy,
+    ("cilium.io", "CiliumNetworkPolicy"): decode_cilium_policy,
+    ("cilium.io", "CiliumClusterwideNetworkPolicy"): decode_cilium_policy,
+    **{
+        (group, kind): decoder
+        for group in ("crd.projectcalico.org", "projectcalico.org")
+        for kind, decoder in CALICO.items()
+    },
     ("networking.istio.io", "VirtualService"): decode_virtual_service,
     ("networking.istio.io", "Gateway"): decode_gateway,
     ("networking.istio.io", "DestinationRule"): decode_destination_rule,
@@ -113,6 +135,10 @@ CLUSTER_SCOPED = frozenset(
         "AdminNetworkPolicy",
         "BaselineAdminNetworkPolicy",
         "ClusterNetworkPolicy",
+        "CiliumClusterwideNetworkPolicy",
+        "GlobalNetworkPolicy",
+        "StagedGlobalNetworkPolicy",
+        "Tier",
     }
 )
 

@@ -43,6 +43,7 @@ class Issue(StrEnum):
     NOT_JUDGED = "not-judged"
     REMOVED_API = "removed-api"
     TIER_UNDECIDED = "tier-undecided"
+    POLICY_NOT_READ = "policy-not-read"
 
 
 RuleId = FlowKind | Issue

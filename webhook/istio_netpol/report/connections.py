@@ -56,7 +56,7 @@ def json_pieces(connections: Iterable[Connection]) -> Iterator[str]:
     name, ports = Names(json.dumps), Ports(_json_ports)
     rows = (
         f'{{"source": {name[each.source]}, "destination": {name[each.destination]}, '
-        f'"ports": {ports(each.ports)}}}'
+        f'"ports": {ports(each.ports)}{_json_not_read(each)}}}'
         for each in connections
     )
     yield '{"connections": ['
@@ -70,7 +70,10 @@ def json_pieces(connections: Iterable[Connection]) -> Iterator[str]:
 def text_pieces(connections: Iterable[Connection]) -> Iterator[str]:
     """`source -> destination: TCP 5432, UDP 53-60`, a line a connection."""
     name, ports = Names(visible), Ports(str)
-    rows = (f"{name[each.source]} -> {name[each.destination]}: {ports(each.ports)}\n" for each in connections)
+    rows = (
+        f"{name[each.source]} -> {name[each.destination]}: {ports(each.ports)}{_text_not_read(each)}\n"
+        for each in connections
+    )
     empty = True
     while piece := "".join(islice(rows, _ROWS)):
         empty = False
@@ -145,6 +148,17 @@ LISTINGS_OF_INPUTS: dict[str, Callable[[Iterable[Listing]], Iterator[str]]] = {
     "csv": _csv_of_inputs,
 }
 """The output formats of the lists of several inputs by name."""
+
+
+def _json_not_read(connection: Connection) -> str:
+    return f', "notRead": {json.dumps(connection.not_read)}' if connection.not_read else ""
+
+
+def _text_not_read(connection: Connection) -> str:
+    if not connection.not_read:
+        return ""
+    verb = "is" if len(connection.not_read) == 1 else "are"
+    return visible(f" ({', '.join(connection.not_read)} {verb} not read)")
 
 
 def _json_ports(ports: ConnectionSet) -> str:

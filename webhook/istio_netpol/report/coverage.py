@@ -12,13 +12,24 @@ from typing import get_args, get_type_hints
 from istio_netpol.istio.catalogue import CATALOGUE
 from istio_netpol.istio.rule import Rule, Unjudged
 from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.model.workloads import Workload
 
 NAMED: tuple[Unjudged, ...] = (
     Unjudged(
-        "objects of every kind that is not above, such as policies of Cilium and Calico",
+        "objects of every kind that is not above",
         "no rule reads them",
         "`notRead` in the JSON, `Not read:` in the text, with kinds and counts",
+    ),
+    Unjudged(
+        "policies of Cilium and Calico",
+        "whom they select is read, and nothing else of them",
+        "the same, and wherever they select an end: warning `policy-not-read`, `explain`, `list`",
+    ),
+    Unjudged(
+        "rules of policy tiers about Nodes, hosts or addresses that the input does not hold",
+        "only the cluster knows whom they match",
+        "warning `tier-undecided`",
     ),
     Unjudged(
         "istiod, gateways and cluster DNS that are not in the input",
@@ -95,7 +106,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield f"Workloads are {_enumerated(kinds[Workload])}."
     asking = {name for rule in CATALOGUE for subject in rule.subjects for name in kinds[subject]}
-    others = {name for names in kinds.values() for name in names} - asking
+    others = {name for type_, names in kinds.items() for name in names if type_ is not UnreadPolicy} - asking
     yield f"Other kinds are read to find whom these mean, and what is allowed: {_enumerated(others)}."
     yield ""
     yield "### What is named, and not judged"

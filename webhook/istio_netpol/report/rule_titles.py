@@ -35,6 +35,7 @@ TITLES: dict[RuleId, str] = {
     Issue.IP_BLOCK_FOR_PODS: "Only an ipBlock allows traffic between pods.",
     Issue.CONSENT_MISSING: "One side has not agreed.",
     Issue.POLICY_SELECTS_NOTHING: "A policy, or a part of it, matches nothing.",
+    Issue.POLICY_NOT_READ: "A policy of a network plugin selects an end of a required flow.",
     Issue.TIER_UNDECIDED: "It can't be told what a rule of a policy tier says of a required flow.",
     Issue.TUNNEL_PORT: "A rule names an application's port where ambient mode needs TCP 15008.",
     Issue.IMPACT: "A change would cut something that runs.",

@@ -1,0 +1,82 @@
+"""Policies of network plugins that are not evaluated, and where they select an end of what is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.policies import Direction
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.unread import UnreadPolicy
+from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
+
+
+class UnreadPolicies:
+    """Those of one snapshot, by the pods that they select."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._anywhere = snapshot.of_type(UnreadPolicy, CLUSTER_SCOPE)
+        self._known: dict[tuple[Workload, Direction], tuple[UnreadPolicy, ...]] = {}
+
+    def kinds(self) -> Counter[tuple[str, str]]:
+        """How many there are, by apiVersion and kind."""
+        every = self._snapshot.every(UnreadPolicy)
+        return Counter((policy.ref.api_version, policy.ref.kind) for policy in every)
+
+    def selecting(self, workload: Workload, direction: Direction) -> tuple[UnreadPolicy, ...]:
+        """Those that select the pods for a direction: of their namespace first."""
+        found = self._known.get((workload, direction))
+        if found is None:
+            namespace = self._snapshot.namespace(workload.namespace)
+            policies = (*self._snapshot.of_type(UnreadPolicy, workload.namespace), *self._anywhere)
+            found = tuple(policy for policy in policies if policy.covers(workload, namespace, direction))
+            self._known[workload, direction] = found
+        return found
+
+    def at_ends(self, source: Peer, destination: Peer) -> Iterator[tuple[UnreadPolicy, Workload]]:
+        """Those that select an end of a connection, with the end. Pods that are assumed are not told of."""
+        for direction, peer in ((Direction.EGRESS, source), (Direction.INGRESS, destination)):
+            if isinstance(peer, PodsPeer) and not peer.workload.ref.is_assumed:
+                for policy in self.selecting(peer.workload, direction):
+                    yield policy, peer.workload
+
+    def findings(self, flows: Iterable[RequiredFlow]) -> Iterator[Finding]:
+        """One for each policy that selects an end of a required flow."""
+        ends: dict[UnreadPolicy, dict[ObjectRef, None]] = {}
+        counts: Counter[UnreadPolicy] = Counter()
+        for flow in flows:
+            found = dict(self.at_ends(flow.source, flow.destination))
+            counts.update(found.keys())
+            for policy, workload in self.at_ends(flow.source, flow.destination):
+                ends.setdefault(policy, {})[workload.ref] = None
+        for policy, workloads in ends.items():
+            yield Finding(
+                Issue.POLICY_NOT_READ,
+                Severity.WARNING,
+                policy.ref,
+                _sentence(policy, list(workloads), counts[policy]),
+            )
+
+    def added_to(self, finding: Finding) -> Finding:
+        """A finding about a connection, with those that select an end of it."""
+        if finding.flow is None or finding.verdict is None:
+            return finding
+        pairs = dict.fromkeys(self.at_ends(finding.flow.source, finding.flow.destination))
+        told = "".join(
+            f"; {policy.title} selects {workload.ref} and is not read" for policy, workload in pairs
+        )
+        return replace(finding, message=finding.message + told) if told else finding
+
+
+def _sentence(policy: UnreadPolicy, workloads: list[ObjectRef], count: int) -> str:
+    others = f" and {len(workloads) - 1} more" if len(workloads) > 1 else ""
+    flows = "1 required flow" if count == 1 else f"{count} required flows"
+    return (
+        f"{policy.ref}: is not read, and selects an end of {flows} ({workloads[0]}{others}); what is said of "
+        "them goes by NetworkPolicies and policy tiers alone"
+    )

@@ -1,0 +1,94 @@
+"""Policies of network plugins, of which it is only read whom they select: what they say is not evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.policies import Direction
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import Namespace, Workload
+
+
+class Expression(Protocol):
+    """What a selector of some dialect says of labels. What is not understood of it counts as matching."""
+
+    def matches(self, labels: Labels) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Pods that a policy selects: `pods` is asked of their labels and of those that the plugin gives them,
+    `namespaces` of their namespace's labels."""
+
+    pods: Expression
+    namespaces: Expression
+    directions: frozenset[Direction] = frozenset(Direction)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnreadPolicy:
+    """A policy that is not evaluated; it is bound to a namespace where its reference has one. `plugin_labels`
+    are those that its plugin gives to pods beside their own."""
+
+    ref: ObjectRef
+    coverages: tuple[Coverage, ...]
+    plugin_labels: PluginLabels
+
+    @property
+    def title(self) -> str:
+        """The policy's kind and name, with its apiVersion where Kubernetes has a kind of the same name."""
+        is_alike = self.ref.kind == "NetworkPolicy"
+        return f"{self.ref} ({self.ref.api_version})" if is_alike else str(self.ref)
+
+    def covers(self, workload: Workload, namespace: Namespace, direction: Direction) -> bool:
+        """Whether it selects pods for a direction; hostNetwork pods are not selected."""
+        if workload.host_network or self.ref.namespace not in ("", workload.namespace):
+            return False
+        labels = self.plugin_labels.of(workload, namespace)
+        return any(
+            direction in coverage.directions
+            and coverage.namespaces.matches(namespace.labels)
+            and coverage.pods.matches(labels)
+            for coverage in self.coverages
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PluginLabels:
+    """The names under which a plugin's selectors find what is no label of the pod itself: its namespace, its
+    service account, the labels of its namespace (a prefix), and what all pods have."""
+
+    namespace: str
+    service_account: str
+    of_namespace: str = ""
+    constant: tuple[tuple[str, str], ...] = ()
+
+    def of(self, workload: Workload, namespace: Namespace) -> Mapping[str, str]:
+        """The labels of pods as the plugin's selectors see them."""
+        added = dict(self.constant)
+        if self.of_namespace:
+            added |= {self.of_namespace + key: value for key, value in namespace.labels.items()}
+        return {
+            **workload.labels,
+            **added,
+            self.namespace: workload.namespace,
+            self.service_account: workload.service_account,
+        }
+
+
+CILIUM_LABELS = PluginLabels(
+    "io.kubernetes.pod.namespace",
+    "io.cilium.k8s.policy.serviceaccount",
+    "io.cilium.k8s.namespace.labels.",
+)
+"""cilium/cilium pkg/k8s/apis/cilium.io/const.go (v1.18)"""
+
+CALICO_LABELS = PluginLabels(
+    "projectcalico.org/namespace",
+    "projectcalico.org/serviceaccount",
+    constant=(("projectcalico.org/orchestrator", "k8s"),),
+)
+"""projectcalico/calico libcalico-go/lib/apis/v3/labels.go (v3.30)"""
