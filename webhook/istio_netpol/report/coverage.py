@@ -108,6 +108,7 @@ def _lines() -> Iterator[str]:
     asking = {name for rule in CATALOGUE for subject in rule.subjects for name in kinds[subject]}
     others = {name for type_, names in kinds.items() for name in names if type_ is not UnreadPolicy} - asking
     yield f"Other kinds are read to find whom these mean, and what is allowed: {_enumerated(others)}."
+    yield f"Of these it is read whom they select, and nothing else: {_enumerated(kinds[UnreadPolicy])}."
     yield ""
     yield "### What is named, and not judged"
     yield ""
