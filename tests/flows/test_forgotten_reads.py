@@ -96,6 +96,11 @@ CASES = (
     Case("a namespace's labels", lambda read: read.what == NAMESPACE, "Namespace guests"),
     Case("a subset", of(OBJECTS, DestinationRule), "DestinationRule shop/cart"),
     Case("a grant", of(OBJECTS, ReferenceGrant), "ReferenceGrant edge/shop-may"),
+    Case(
+        "pods of a patched proxy",
+        lambda read: (read.what, read.namespace) == (PODS, "client"),
+        "Deployment client/web",
+    ),
     Case("a Sidecar", of(OBJECTS, Sidecar), "Sidecar client/default"),
     Case("spans", of(OBJECTS, Telemetry), "Telemetry shop/spans"),
     Case("mesh config", of(OBJECTS, MeshConfig), "ConfigMap istio-system/istio"),

@@ -248,6 +248,28 @@ def _sidecar(draw: Draw) -> Manifest:
     return _istio("Sidecar", draw(NAMES), {"egress": [{"hosts": hosts}]})
 
 
+def _envoy_filter(draw: Draw) -> Manifest:
+    cluster = draw(st.sampled_from(("outbound|{}||{}", "outbound_.{}_._.{}"))).format(
+        draw(PORTS), draw(HOSTS)
+    )
+    own = {"socket_address": {"address": draw(st.one_of(HOSTS, ADDRESSES)), "port_value": draw(PORTS)}}
+    patches = [
+        {"applyTo": "HTTP_FILTER", "patch": {"operation": "INSERT_FIRST", "value": {"cluster": cluster}}},
+        {"applyTo": "CLUSTER", "patch": {"operation": "ADD", "value": {"load_assignment": own}}},
+    ]
+    spec = {"configPatches": patches, "workloadSelector": {"labels": {"app": draw(NAMES)}}}
+    if draw(st.booleans()):
+        del spec["workloadSelector"]
+    return _of("networking.istio.io/v1alpha3", "EnvoyFilter", draw(NAMES), spec)
+
+
+def _wasm_plugin(draw: Draw) -> Manifest:
+    host, port = draw(st.one_of(HOSTS, ADDRESSES)), draw(PORTS)
+    written = f"[{host}]" if ":" in host else host
+    spec = {"url": f"{draw(st.sampled_from(('oci', 'http')))}://{written}:{port}/module:1"}
+    return _of("extensions.istio.io/v1alpha1", "WasmPlugin", draw(NAMES), spec)
+
+
 def _authorization_policy(draw: Draw) -> Manifest:
     source = draw(
         st.one_of(
@@ -368,6 +390,8 @@ WRITERS: tuple[Callable[[Draw], Manifest], ...] = (
     _workload_entry,
     _destination_rule,
     _sidecar,
+    _envoy_filter,
+    _wasm_plugin,
     _authorization_policy,
     _request_authentication,
     _telemetry,

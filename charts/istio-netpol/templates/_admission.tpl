@@ -75,7 +75,12 @@ Only a NetworkPolicy takes flows of others away when it is deleted; everything e
   scope: Namespaced
 - apiGroups: [networking.istio.io]
   apiVersions: ["*"]
-  resources: [destinationrules, gateways, serviceentries, sidecars, virtualservices, workloadentries]
+  resources: [destinationrules, envoyfilters, gateways, serviceentries, sidecars, virtualservices, workloadentries]
+  operations: [CREATE, UPDATE]
+  scope: Namespaced
+- apiGroups: [extensions.istio.io]
+  apiVersions: ["*"]
+  resources: [wasmplugins]
   operations: [CREATE, UPDATE]
   scope: Namespaced
 - apiGroups: [security.istio.io]

@@ -13,6 +13,7 @@ from istio_netpol.istio.rules import (
     client_to_gateway,
     declared_calls,
     dns,
+    envoy_filter,
     ext_authz,
     gateway_to_istiod,
     gateway_to_workload,
@@ -27,6 +28,7 @@ from istio_netpol.istio.rules import (
     sidecar_egress,
     to_apiserver,
     tracing,
+    wasm_plugin,
     webhook_from_apiserver,
 )
 from istio_netpol.istio.unnamed import unknown
@@ -60,6 +62,8 @@ CATALOGUE: tuple[Rule, ...] = (
     hbone.RULE,
     tracing.RULE,
     access_logs.RULE,
+    envoy_filter.RULE,
+    wasm_plugin.RULE,
     scrape.RULE,
 )
 """The rules in the order in which their outcomes are told."""

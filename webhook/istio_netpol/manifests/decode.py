@@ -15,6 +15,7 @@ from istio_netpol.manifests.decode_core import (
     decode_node,
     decode_service,
 )
+from istio_netpol.manifests.decode_extensions import decode_envoy_filter, decode_wasm_plugin
 from istio_netpol.manifests.decode_gateway_api import (
     decode_gateway_class,
     decode_kubernetes_gateway,
@@ -106,6 +107,8 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("networking.istio.io", "ServiceEntry"): decode_service_entry,
     ("networking.istio.io", "WorkloadEntry"): decode_workload_entry,
     ("networking.istio.io", "Sidecar"): decode_sidecar,
+    ("networking.istio.io", "EnvoyFilter"): decode_envoy_filter,
+    ("extensions.istio.io", "WasmPlugin"): decode_wasm_plugin,
     ("security.istio.io", "RequestAuthentication"): decode_request_authentication,
     ("security.istio.io", "AuthorizationPolicy"): decode_authorization_policy,
     ("telemetry.istio.io", "Telemetry"): decode_telemetry,

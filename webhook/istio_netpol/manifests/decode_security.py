@@ -45,7 +45,7 @@ def decode_request_authentication(fields: Fields, ref: ObjectRef) -> Iterator[Re
         )
         for rule in spec.mappings("jwtRules")
     )
-    yield RequestAuthentication(ref, _selector(spec), _target_refs(spec), rules)
+    yield RequestAuthentication(ref, selector_in(spec), target_refs_in(spec), rules)
 
 
 def decode_authorization_policy(fields: Fields, ref: ObjectRef) -> Iterator[AuthorizationPolicy]:
@@ -54,8 +54,8 @@ def decode_authorization_policy(fields: Fields, ref: ObjectRef) -> Iterator[Auth
     yield AuthorizationPolicy(
         ref=ref,
         action=spec.text("action", "ALLOW"),
-        selector=_selector(spec),
-        target_refs=_target_refs(spec),
+        selector=selector_in(spec),
+        target_refs=target_refs_in(spec),
         rules=tuple(_rule(rule) for rule in spec.mappings("rules")),
         provider=spec.mapping("provider").text("name"),
     )
@@ -125,8 +125,8 @@ def decode_telemetry(fields: Fields, ref: ObjectRef) -> Iterator[Telemetry]:
     tracing, logs = list(spec.mappings("tracing")), list(spec.mappings("accessLogging"))
     yield Telemetry(
         ref=ref,
-        selector=_selector(spec),
-        target_refs=_target_refs(spec),
+        selector=selector_in(spec),
+        target_refs=target_refs_in(spec),
         tracing_providers=_provider_names(tracing),
         has_tracing=bool(tracing),
         disables_tracing=bool(tracing) and all(entry.flag("disableSpanReporting") for entry in tracing),
@@ -141,12 +141,14 @@ def _provider_names(entries: Iterable[Fields]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _selector(spec: Fields) -> Mapping[str, str] | None:
+def selector_in(spec: Fields) -> Mapping[str, str] | None:
+    """The pods that a policy selects; None where it says nothing of them."""
     selector = spec.optional("selector")
     return None if selector is None else labels_of(selector, "matchLabels")
 
 
-def _target_refs(spec: Fields) -> tuple[TargetRef, ...]:
+def target_refs_in(spec: Fields) -> tuple[TargetRef, ...]:
+    """What a policy names in `targetRefs`, or in `targetRef`."""
     entries = [*spec.mappings("targetRefs"), *([spec.mapping("targetRef")] if spec.has("targetRef") else [])]
     return tuple(
         TargetRef(entry.text("group"), entry.text("kind"), entry.text("name"), entry.text("namespace"))
