@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,7 +35,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged, SideVerdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ports import admits_port
-from istio_netpol.remedies.denied_sides import Opening, openings_of
+from istio_netpol.remedies.denied_sides import openings_of
 from istio_netpol.remedies.drafts import Part
 from istio_netpol.remedies.overruled import overruled
 from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
@@ -70,7 +70,7 @@ def explain(
             [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
         )
     parts = [_judged(snapshot, leg, protocol) for leg in legs(table.view, client, called, service)]
-    writer, unread = PolicyWriter(snapshot, gate.blocks), UnreadPolicies(snapshot)
+    unread = UnreadPolicies(snapshot)
     for remark, judged in parts:
         steps += [Step(remark)] if remark else []
         for direction in Direction:
@@ -78,28 +78,32 @@ def explain(
         ends = dict.fromkeys(unread.at_ends(judged.flow.source, judged.flow.destination))
         steps += [Step(f"{policy.title} selects {end.ref} and is not read") for policy, end in ends]
     denied = [judged for _, judged in parts if not judged.verdict.allowed]
-    needed: dict[Hashable, tuple[NetworkPolicy, ...]] = {}
-    if denied:
-        asked = [judged.flow for judged in denied]
-        needed = required_remedies(asked, FlowTable.of(peers.stored, settings), resolver)
+    remedies = _remedies(denied, peers, resolver, gate, steps) if denied else ()
+    return Explanation(source, f"{destination}:{port}/{protocol}", not denied, tuple(steps), remedies)
+
+
+def _remedies(
+    denied: list[Judged], peers: _Peers, resolver: Resolver, gate: HostGate, steps: list[Step]
+) -> tuple[NetworkPolicy, ...]:
+    """The policies that allow denied connections: those that `generate` writes where something needs one,
+    else the smallest; `steps` tell why none can."""
+    stored = FlowTable.of(peers.stored, peers.settings)
+    needed = required_remedies((judged.flow for judged in denied), stored, resolver)
+    writer = PolicyWriter(peers.snapshot, gate.blocks)
+    found: dict[str, NetworkPolicy] = {}
     for judged in denied:
-        drafted: list[Part | Unmendable] = [*overruled(openings_of(judged), snapshot)]
-        drafted = drafted or [writer.add(opening) for opening in _undrafted(judged, needed)]
+        own = needed.get(connection(judged.flow), ())
+        found.update((policy.key, policy) for policy in own)
+        drafted: list[Part | Unmendable] = [*overruled(openings_of(judged), peers.snapshot)]
+        if not own and not drafted:
+            drafted = [writer.add(opening) for opening in openings_of(judged)]
         steps += [
             Step(f"no policy can allow it: {each.because}")
             for each in drafted
             if isinstance(each, Unmendable)
         ]
-    remedies = {each.key: each for each in writer.policies()}
-    for judged in denied:
-        remedies.update((each.key, each) for each in needed.get(connection(judged.flow), ()))
-    policies = tuple(remedies[key] for key in sorted(remedies))
-    return Explanation(source, f"{destination}:{port}/{protocol}", not denied, tuple(steps), policies)
-
-
-def _undrafted(judged: Judged, needed: Mapping[Hashable, object]) -> Iterator[Opening]:
-    """The denied sides of a connection that nothing of the input needs, so that nobody drafts them else."""
-    return iter(()) if connection(judged.flow) in needed else iter(openings_of(judged))
+    found.update((policy.key, policy) for policy in writer.policies())
+    return tuple(found[key] for key in sorted(found))
 
 
 def _judged(snapshot: Snapshot, leg: Leg, protocol: Protocol) -> tuple[str, Judged]:

@@ -19,16 +19,16 @@ from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
 from istio_netpol.model.flows import PodsPeer
-from istio_netpol.model.labels import EVERYTHING, Selector
+from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyRule
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.peers import addresses_of, covers
 from istio_netpol.netpol.ports import admits_port, opened
+from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.snapshot import Snapshot
 
-_AMBIENT_PODS = Selector.of({AMBIENT_LABEL: "ambient"})
 _TCP = ConnectionSet.of(Protocol.TCP)
 
 
@@ -37,7 +37,7 @@ def closed_tunnels(
 ) -> Iterator[Finding]:
     """A warning for each rule of these policies that can't let through what it names. An error in one policy
     ends what is said of it, and nothing else."""
-    if not (snapshot.namespaces_labelled(AMBIENT_LABEL) or snapshot.select_anywhere(_AMBIENT_PODS)):
+    if not snapshot.by_namespace("ambient", (Namespace, Workload), _ambient_in):
         return
     for policy in policies:
         try:
@@ -46,6 +46,12 @@ def closed_tunnels(
             raise
         except Exception as error:
             yield not_judged(policy.ref, Failure.of("tunnel ports", error))
+
+
+def _ambient_in(place: NamespaceObjects) -> tuple[bool, ...]:
+    """Whether ambient mode may carry anything of a namespace; nothing where not."""
+    labels = [place.namespace.labels, *(pods.labels for pods in place.of_type(Workload))]
+    return (True,) if any(each.get(AMBIENT_LABEL) == "ambient" for each in labels) else ()
 
 
 def _of_policy(policy: NetworkPolicy, snapshot: Snapshot, view: MeshView) -> Iterator[Finding]:
