@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import product
 
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.labels import Selector
-from istio_netpol.model.policies import NetworkPolicy, PolicyRule
+from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
+from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyRule
 from istio_netpol.policy_lint.coverage import rule_within, selects_within
 
 
@@ -17,7 +18,7 @@ def needless(policies: Iterable[NetworkPolicy], wide: Container[str]) -> Iterato
     key is in `wide` should not stay as they are, so only copies of them rest on them.
     """
     kept = sorted(policies, key=lambda policy: (policy.ref.file, policy.ref.line or 0, policy.name))
-    beside = _BySelector(kept)
+    beside = _Neighbours(kept)
     for policy in reversed(kept):
         because = _reason(policy, beside.around(policy), wide)
         if because:
@@ -26,37 +27,69 @@ def needless(policies: Iterable[NetworkPolicy], wide: Container[str]) -> Iterato
             yield Finding(Issue.NEEDLESS_POLICY, Severity.INFO, policy.ref, message)
 
 
-class _BySelector:
-    """The policies of a namespace, by what finds those that select all pods of another one."""
+class _Neighbours:
+    """The policies of a namespace, to find those that may stand for another one without a look at each: by a
+    pair of labels that their pods carry, and one that the peers of some rule carry."""
 
     def __init__(self, policies: Iterable[NetworkPolicy]) -> None:
-        self._places: dict[object, list[NetworkPolicy]] = {}
+        self._places: dict[tuple[object, object], dict[str, NetworkPolicy]] = {}
         for policy in policies:
-            self._places.setdefault(_place(policy.pod_selector), []).append(policy)
+            for peers in self._peer_places(policy):
+                place = (_place(policy.pod_selector), peers)
+                self._places.setdefault(place, {})[policy.key] = policy
 
     def around(self, policy: NetworkPolicy) -> list[NetworkPolicy]:
-        """The other policies that select every pod which this one selects."""
-        selector = policy.pod_selector
-        places: Iterable[object] = ["", "expressions", *selector.match_labels]
-        if selector.match_expressions:
-            places = self._places
-        return [
-            other
-            for place in places
-            for other in self._places.get(place, ())
-            if other is not policy and selects_within(selector, other.pod_selector)
-        ]
+        """The other policies that select every pod which this one selects, and may allow what it allows."""
+        pods, peers = self._pairs(policy.pod_selector), self._needed_places(policy)
+        found: dict[str, NetworkPolicy] = {}
+        for place in product(pods, peers) if None not in (*pods, *peers) else self._places:
+            found.update(self._places.get(place, {}))
+        found.pop(policy.key, None)
+        return [other for other in found.values() if selects_within(policy.pod_selector, other.pod_selector)]
 
     def drop(self, policy: NetworkPolicy) -> None:
         """Forgets one of them."""
-        self._places[_place(policy.pod_selector)].remove(policy)
+        for peers in self._peer_places(policy):
+            self._places[_place(policy.pod_selector), peers].pop(policy.key, None)
+
+    @staticmethod
+    def _peer_places(policy: NetworkPolicy) -> set[object]:
+        """By which peers a policy is found."""
+        rules = [rule for direction in policy.policy_types for rule in policy.rules(direction)]
+        found: set[object] = {_peer_place(peer) for rule in rules for peer in rule.peers}
+        return found | {_EVERYBODY for rule in rules if not rule.peers} or {_NO_RULES}
+
+    def _needed_places(self, policy: NetworkPolicy) -> set[object]:
+        """Where the policies are that may allow what this one allows; None for anywhere."""
+        rules = [rule for direction in policy.policy_types for rule in policy.rules(direction)]
+        if not rules:
+            return {_NO_RULES}
+        found: set[object] = {_EVERYBODY, _NO_RULES}
+        for peer in (peer for rule in rules for peer in rule.peers):
+            own = namespace_named(policy.namespace)
+            found |= {_BLOCK} if peer.ip_block else self._pairs(peer.pod_selector or EVERYTHING)
+            found |= self._pairs(peer.namespace_selector or own)
+        return found
+
+    @staticmethod
+    def _pairs(selector: Selector) -> set[object]:
+        """The pairs of labels of a selector; None where expressions may say the same as pairs."""
+        return {"", *selector.match_labels, *([None] if selector.match_expressions else [])}
+
+
+_EVERYBODY, _BLOCK, _NO_RULES = "", "ipBlock", "no rules"
+"""Where policies are found that have no pair of labels."""
+
+
+def _peer_place(peer: PolicyPeer) -> object:
+    if peer.ip_block is not None:
+        return _BLOCK
+    return _place(peer.pod_selector or EVERYTHING) or _place(peer.namespace_selector or EVERYTHING)
 
 
 def _place(selector: Selector) -> object:
     """By what a selector is found: a pair that all its pods carry, where it names one."""
-    if selector.match_labels:
-        return selector.match_labels[0]
-    return "expressions" if selector.match_expressions else ""
+    return selector.match_labels[0] if selector.match_labels else ""
 
 
 def _reason(policy: NetworkPolicy, around: Sequence[NetworkPolicy], wide: Container[str]) -> str:
