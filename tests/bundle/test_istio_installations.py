@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 from tests.bundle.istio_manifests import INSTALLATIONS, NEEDED, gateway_chart, installed
-from tests.bundle.overlays import OVERLAYS, with_components
+from tests.bundle.overlays import OVERLAYS, NoResolver, with_components
 
+from istio_netpol.analysis.check import check
+from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import FlowKind
+from istio_netpol.state.snapshot import Snapshot
 
 
 @pytest.mark.parametrize("installation", INSTALLATIONS)
@@ -37,3 +40,14 @@ def test_istiods_of_several_revisions_need_no_component(tree: Path) -> None:
     flows = [each.flow for each in bundle.proof(control_plane).flows]
     reached = {str(each.destination) for each in flows if each.kind is FlowKind.WEBHOOK_FROM_APISERVER}
     assert reached == {f"Deployment istio-system/{name}" for name in ("istiod", "istiod-canary")}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("installation", ["default", "ambient", ""])
+def test_check_finds_nothing_about_an_overlays_policies(tree: Path, overlay: str, installation: str) -> None:
+    """Neither with the control plane nor without it, when nobody sees what its policies are for."""
+    bundle = with_components(tree, overlay, NEEDED.get(installation, []))
+    running = installed(*INSTALLATIONS[installation]) if installation else []
+    report = check(Snapshot.of([*running, *bundle.objects]), bundle.settings, NoResolver())
+    odd = [each for each in report.findings if each.object.kind == "NetworkPolicy"]
+    assert [each.message for each in odd if each.rule is not Issue.POLICY_SELECTS_NOTHING] == []

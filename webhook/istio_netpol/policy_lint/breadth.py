@@ -57,11 +57,15 @@ def breadth_of(policy: NetworkPolicy, direction: Direction, index: int, uses: Us
     is_for_all = is_shared or any(isinstance(peer, AnyPeer | HostPeer) for peer in others)
     if is_for_all or (not ports and uses.are_for_anybody(policy, direction)):
         return Breadth("", ports)
+    is_read = bool(uses.snapshot.select(policy.namespace, policy.pod_selector))
+    if not ports and not is_read and direction is Direction.INGRESS:
+        # Pods that were not read may be a gateway's, or istiod's.
+        return Breadth()
     needed = AddressSet.union(peer.addresses for peer in others if isinstance(peer, AddressPeer))
     peers = _peers(rule, needed)
     private = "" if peers else _private_range(rule, needed)
-    if private and not ports and not uses.snapshot.select(policy.namespace, policy.pod_selector):
-        # A policy for pods that were not read, such as one for an API server somewhere in a range.
+    if private and not ports and (flows or not is_read):
+        # On listed ports a range may be all that is known of where an API server or a database is.
         private = ""
     return Breadth(peers or private, ports, is_bounded=bool(private) and not ports)
 

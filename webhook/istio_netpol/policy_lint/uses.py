@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
+from istio_netpol.istio.view.gateways import is_egress_gateway, runs_gateway_proxy
 from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, AddressSet
 from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
@@ -33,9 +34,14 @@ class Uses:
         return ALL_ADDRESSES if any(each.version == 6 for each in addresses) else ALL_IPV4
 
     def are_for_anybody(self, policy: NetworkPolicy, direction: Direction) -> bool:
-        """Whether all pods that a policy selects need somebody whom no policy can name, as gateways do."""
+        """Whether all pods that a policy selects need somebody whom no policy can name, as gateways do, also
+        before a Gateway says on which ports."""
         pods = self.snapshot.select(policy.namespace, policy.pod_selector)
-        return bool(pods) and all((pod.peer_name, direction) in self._for_anybody for pod in pods)
+        return bool(pods) and all(
+            (pod.peer_name, direction) in self._for_anybody
+            or (direction is Direction.INGRESS and runs_gateway_proxy(pod) and not is_egress_gateway(pod))
+            for pod in pods
+        )
 
     @cached_property
     def _for_anybody(self) -> set[tuple[str, Direction]]:
