@@ -70,6 +70,25 @@ def test_diff_tells_what_applying_a_folder_would_do_to_a_cluster(
     assert {each["object"]["name"] for each in lost} == {"web"}
 
 
+def test_generate_writes_what_a_refused_deny_all_needs_first(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """As the refusal says where it has no room: the deny-all is the file's, so its remedies are for pods that
+    are open in the cluster, and each allows at once all that they need."""
+    namespace = control_plane.namespace({"istio-injection": "enabled"})
+    control_plane.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", deployment("web", namespace))
+    refused = tmp_path / "deny.yaml"
+    denied = {**DENY_ALL, "metadata": {"name": "default-deny", "namespace": namespace}}
+    refused.write_text(yaml.safe_dump(denied))
+    done = run(control_plane, "generate", "--context", ADMIN, "--offline", str(refused))
+    assert done.returncode == 0, done.stderr
+    (policy,) = [
+        each for each in yaml.safe_load_all(done.stdout) if each["metadata"]["namespace"] == namespace
+    ]
+    assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} >= {53, 15012}
+    assert "apply these policies before the deny-all, which comes last" in done.stderr
+
+
 def test_what_may_not_be_read_is_told_at_once(control_plane: ControlPlane) -> None:
     """Half a cluster would be judged wrongly: the command ends with the rights that are missing."""
     done = run(control_plane, "check", "--context", NOBODY, user=NOBODY)
