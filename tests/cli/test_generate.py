@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 from tests.cli.workspace import DENY_ALL, ISTIOD_DENIED, JWT, SHOP, Run
 
@@ -75,6 +76,37 @@ def test_policies_of_an_assumed_deny_all_are_printed_in_the_order_to_apply(run: 
     selected = [each["spec"]["podSelector"]["matchLabels"] for each in policies]
     assert selected == [{"app": "cart", "tier": "db"}, {"app": "cart"}]
     assert f"in this order: shop/{policies[1]['metadata']['name']}\n" in assumed.stderr
+
+
+PREDICTED = """\
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: shop}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: cart, namespace: shop}
+spec: {parentRefs: [{name: edge}], rules: [{backendRefs: [{name: cart, port: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {selector: {app: cart}, ports: [{port: 80, targetPort: 8080}]}
+"""
+
+
+@pytest.mark.parametrize("scope", ["--tight", "--per-namespace"])
+def test_pods_that_istiod_deploys_for_a_gateway_are_open_today_too(run: Run, scope: str) -> None:
+    """They are in no manifest, and run nevertheless: what isolates them allows all that they need."""
+    given = SHOP + PREDICTED
+    assumed = run("generate", "-", "--offline", "--assume-deny-all", scope, stdin=given)
+    policies = list(yaml.safe_load_all(assumed.stdout))
+    assert len(policies) == 4
+    for count in range(len(policies) + 1):
+        applied = given + "".join(f"---\n{yaml.safe_dump(each)}" for each in policies[:count])
+        assert run("check", "-", "--offline", stdin=applied).exit_code == 0, count
 
 
 def test_pods_that_are_isolated_already_get_the_policies_of_a_real_deny_all(run: Run) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from istio_netpol.analysis.results import Report
-from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKind
@@ -16,7 +15,7 @@ from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import Settings
-from istio_netpol.remedies.ahead import isolates_open_pods
+from istio_netpol.remedies.ahead import Today
 from istio_netpol.remedies.combine import joined
 from istio_netpol.state.snapshot import Snapshot
 
@@ -56,13 +55,13 @@ def told_of_today(report: Report, snapshot: Snapshot, today: Snapshot, settings:
     be applied to the cluster of `today` before a real deny-all."""
     return replace(
         report,
-        findings=_with_remedies_ahead(report.findings, as_injected(today, settings.mesh)),
+        findings=_with_remedies_ahead(report.findings, Today.of(today, settings)),
         summary=replace(report.summary, objects=snapshot.object_count),
         assumptions=(*report.assumptions, _ASSUMED),
     )
 
 
-def _with_remedies_ahead(findings: Iterable[Finding], today: Snapshot) -> tuple[Finding, ...]:
+def _with_remedies_ahead(findings: Iterable[Finding], today: Today) -> tuple[Finding, ...]:
     """The findings with remedies of which each that isolates pods allows at once all that they need."""
     findings = tuple(findings)
     found = {
@@ -73,7 +72,7 @@ def _with_remedies_ahead(findings: Iterable[Finding], today: Snapshot) -> tuple[
     }
     together: defaultdict[Hashable, list[NetworkPolicy]] = defaultdict(list)
     for policy in found.values():
-        if isolates_open_pods(policy, today):
+        if today.isolates_open_pods(policy):
             together[_pods(policy)].append(policy)
     whole = {pods: joined(policies)[0] for pods, policies in together.items()}
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.judge import HostTrouble
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.remedies.ahead import Ahead, ahead
+from istio_netpol.remedies.ahead import Ahead, Today, ahead
 from istio_netpol.remedies.plan import PolicyPlan
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import OPERATOR
@@ -46,7 +45,7 @@ def generate_ahead(
     that are open there allows at once all that they need."""
     missing = _Missing(snapshot, settings, resolver, proposals)
     tight = missing.policies(per_namespace=False) if per_namespace else None
-    return ahead(missing.policies(per_namespace), as_injected(today, settings.mesh), tight)
+    return ahead(missing.policies(per_namespace), Today.of(today, settings), tight)
 
 
 class _Missing:

@@ -24,7 +24,7 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload
-from istio_netpol.remedies.ahead import ahead, isolates_open_pods
+from istio_netpol.remedies.ahead import Today, ahead
 from istio_netpol.trust.authority import authority_of
 from istio_netpol.trust.host_policy import HostGate
 
@@ -72,10 +72,9 @@ def review_change(
     policies = review.writer.policies()
     keys = {each.ref.key for each in changed}
     others = [policy for policy in policies if policy.ref.key not in keys]
-    isolating = len(others) < len(policies) or any(
-        isolates_open_pods(policy, before.snapshot) for policy in others
-    )
-    first = ahead(others, before.snapshot).policies if isolating else ()
+    today = Today(before.snapshot, before.view)
+    isolating = len(others) < len(policies) or any(map(today.isolates_open_pods, others))
+    first = ahead(others, today).policies if isolating else ()
     return Impact(tuple(findings), policies, isolating, first)
 
 

@@ -12,10 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from istio_netpol.istio.view.injected_pods import as_injected
+from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort
+from istio_netpol.model.settings import Settings
+from istio_netpol.model.workloads import Workload
 from istio_netpol.remedies.combine import joined
-from istio_netpol.remedies.pod_selector import newly_isolated
 from istio_netpol.state.snapshot import Snapshot
 
 _Pods = tuple[str, Selector, frozenset[Direction]]
@@ -23,6 +26,47 @@ _Pods = tuple[str, Selector, frozenset[Direction]]
 
 _Side = tuple[Direction, tuple[str, str, str, str]]
 """A direction, and the key of a workload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """A cluster before the change, with the pods that istiod has yet to deploy for its Gateways: an input may
+    hold a Gateway and none of its pods, which run nevertheless."""
+
+    snapshot: Snapshot
+    view: MeshView
+
+    @classmethod
+    def of(cls, stored: Snapshot, settings: Settings) -> Today:
+        """The cluster that was read."""
+        snapshot = as_injected(stored, settings.mesh)
+        return cls(snapshot, MeshView(snapshot, settings))
+
+    def isolates_open_pods(self, policy: NetworkPolicy) -> bool:
+        """Whether a policy would isolate pods that are open today."""
+        return any(True for _ in self.open_sides(_pods(policy)))
+
+    def open_sides(self, pods: _Pods) -> Iterator[_Side]:
+        """The workloads that a policy would isolate though nothing does so today, each with the direction."""
+        namespace, selector, directions = pods
+        for workload in self.selected(namespace, selector):
+            if workload.host_network:
+                continue
+            isolated = {
+                direction
+                for policy in self.snapshot.policies_for(workload)
+                for direction in policy.policy_types
+            }
+            for direction in sorted(directions - isolated):
+                yield direction, workload.ref.key
+
+    def selected(self, namespace: str, selector: Selector) -> list[Workload]:
+        """The workloads of a namespace that a selector matches."""
+        predicted = self.view.predicted_workloads(namespace)
+        return [
+            *self.snapshot.select(namespace, selector),
+            *(pods for pods in predicted if selector.matches(pods.labels)),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +80,7 @@ class Ahead:
 
 
 def ahead(
-    policies: Iterable[NetworkPolicy], today: Snapshot, tight: Iterable[NetworkPolicy] | None = None
+    policies: Iterable[NetworkPolicy], today: Today, tight: Iterable[NetworkPolicy] | None = None
 ) -> Ahead:
     """What to apply to the cluster of `today` before pods are isolated that are open there.
 
@@ -44,12 +88,12 @@ def ahead(
     isolated. Where some of them are for all pods of a namespace, `tight` opens the same without such.
     """
     found = list(policies)
-    opened = {pods for pods in map(_pods, found) if _isolates(pods, today)}
+    opened = {_pods(policy) for policy in found if today.isolates_open_pods(policy)}
     wide = joined(each for each in found if each.pod_selector.is_everything and _pods(each) in opened)
     own = [
         each
         for each in (found if tight is None else tight)
-        if not each.pod_selector.is_everything and _isolates(_pods(each), today)
+        if not each.pod_selector.is_everything and today.isolates_open_pods(each)
     ]
     narrow = [each for each in joined(own) if not any(_covers(policy, each) for policy in wide)]
     isolating = [*narrow, *wide]
@@ -61,18 +105,8 @@ def ahead(
     return Ahead((*first, *last), last, frozenset(each.key for each in isolating))
 
 
-def isolates_open_pods(policy: NetworkPolicy, today: Snapshot) -> bool:
-    """Whether a policy would isolate pods that are open today."""
-    return _isolates(_pods(policy), today)
-
-
 def _pods(policy: NetworkPolicy) -> _Pods:
     return (policy.namespace, policy.pod_selector, policy.policy_types)
-
-
-def _isolates(pods: _Pods, today: Snapshot) -> bool:
-    namespace, selector, directions = pods
-    return any(newly_isolated(selector, namespace, direction, today) for direction in directions)
 
 
 def _covers(wide: NetworkPolicy, narrow: NetworkPolicy) -> bool:
@@ -90,34 +124,28 @@ def _opened(policy: NetworkPolicy) -> Iterator[tuple[PolicyPeer | None, PolicyPo
                 yield peer, port
 
 
-def _last(policies: Sequence[NetworkPolicy], today: Snapshot) -> tuple[NetworkPolicy, ...]:
+def _last(policies: Sequence[NetworkPolicy], today: Today) -> tuple[NetworkPolicy, ...]:
     """Those that isolate pods for which another one is meant, the widest at the end.
 
     A generated selector names one workload's pods by labels, so it also selects those that have more labels;
     the policy of these selects fewer workloads.
     """
     widths = {policy.key: _width(policy, today) for policy in policies}
+    sides = {policy.key: tuple(today.open_sides(_pods(policy))) for policy in policies}
     narrowest: dict[_Side, float] = {}
-    for policy in policies:
-        for side in _open_sides(policy, today):
-            narrowest[side] = min(widths[policy.key], narrowest.get(side, widths[policy.key]))
+    for key, opened in sides.items():
+        for side in opened:
+            narrowest[side] = min(widths[key], narrowest.get(side, inf))
     found = [
         policy
         for policy in policies
-        if any(narrowest[side] < widths[policy.key] for side in _open_sides(policy, today))
+        if any(narrowest[side] < widths[policy.key] for side in sides[policy.key])
     ]
     return tuple(sorted(found, key=lambda policy: (widths[policy.key], policy.namespace, policy.name)))
 
 
-def _width(policy: NetworkPolicy, today: Snapshot) -> float:
+def _width(policy: NetworkPolicy, today: Today) -> float:
     """How many workloads it selects; one for all pods is wider than any that names some."""
     if policy.pod_selector.is_everything:
         return inf
-    return len(today.select(policy.namespace, policy.pod_selector))
-
-
-def _open_sides(policy: NetworkPolicy, today: Snapshot) -> Iterator[_Side]:
-    """The workloads that it isolates though nothing does so today, each with the direction."""
-    for direction in policy.policy_types:
-        for workload in newly_isolated(policy.pod_selector, policy.namespace, direction, today):
-            yield direction, workload.ref.key
+    return len(today.selected(policy.namespace, policy.pod_selector))
