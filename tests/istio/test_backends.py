@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests.istio.builders import endpoint, endpoints, ref, service, service_entry, view
-from tests.values import deployment
+from tests.values import address, deployment
 
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.mesh import ServiceEntryPort, WorkloadEndpoint, WorkloadEntry
-from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointSlice, Service, ServicePort
 from istio_netpol.model.workloads import ContainerPort
 
 CART = deployment("shop/cart")
@@ -91,6 +92,64 @@ def test_endpoint_may_be_a_pod() -> None:
     slices = endpoints("shop/db", "10.0.0.9", port=5432, pod="db-0")
     assert shown(view(front, slices, db).backends(front, 5432)) == ["Deployment shop/db TCP 5432"]
     assert shown(view(front, slices).backends(front, 5432)) == ["10.0.0.9/32 TCP 5432"]
+
+
+FRONT = Service(ref("v1", "Service", "shop/db"), (ServicePort(5432, 5432, "pg"), ServicePort(80, 80, "web")))
+
+
+def kept(
+    *found: EndpointAddress, ports: tuple[EndpointPort, ...] = (EndpointPort(15432, "pg"),)
+) -> EndpointSlice:
+    return EndpointSlice(ref("discovery.k8s.io/v1", "EndpointSlice", "shop/db-1"), "db", found, ports)
+
+
+def at(*texts: str, pod: str = "", pod_namespace: str = "") -> EndpointAddress:
+    return EndpointAddress(tuple(address(text) for text in texts), pod, pod_namespace)
+
+
+BACK = deployment("ops/db", at=("10.0.0.9", "fd00::9"), app="db")
+UNSEEN = deployment("ops/db-0", app="db")
+NODE = replace(deployment("ops/agent", app="agent"), host_network=True)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        (at("10.0.0.9", pod="db-0", pod_namespace="ops"), ["Deployment ops/db TCP 15432"]),
+        (at("10.0.0.9"), ["Deployment ops/db TCP 15432"]),
+        (at("10.0.0.9", pod="db-0"), ["Deployment ops/db TCP 15432"]),
+        (at("fd00::9"), ["Deployment ops/db TCP 15432"]),
+        (at("10.0.0.9", "fd00::9"), ["Deployment ops/db TCP 15432"]),
+        (at("10.0.0.9", "192.0.2.1"), ["192.0.2.1/32 TCP 15432", "Deployment ops/db TCP 15432"]),
+        (at("10.0.0.7", pod="db-0", pod_namespace="ops"), ["Deployment ops/db-0 TCP 15432"]),
+        (at("10.0.0.7", pod="db-0"), ["10.0.0.7/32 TCP 15432"]),
+        (at("10.0.0.7", pod="db", pod_namespace="ops"), ["10.0.0.7/32 TCP 15432"]),
+        (at("192.168.1.4", pod="agent", pod_namespace="ops"), ["Deployment ops/agent TCP 15432"]),
+        (at("10.0.0.7"), ["10.0.0.7/32 TCP 15432"]),
+    ],
+)
+def test_an_endpoint_is_the_pods_of_its_address_in_any_namespace(
+    endpoint: EndpointAddress, expected: list[str]
+) -> None:
+    """An address says more than a name: packets go by it. A pod whose address nobody knows is told by its
+    name."""
+    mesh = view(FRONT, kept(endpoint), BACK, UNSEEN, NODE)
+    assert sorted(shown(mesh.backends(FRONT, None))) == expected
+
+
+def test_slices_of_both_families_are_the_same_pods() -> None:
+    """A dual-stack Service has a slice for each."""
+    six = replace(kept(at("fd00::9")), ref=ref("discovery.k8s.io/v1", "EndpointSlice", "shop/db-2"))
+    mesh = view(FRONT, kept(at("10.0.0.9")), six, BACK)
+    assert shown(mesh.backends(FRONT, 5432)) == ["Deployment ops/db TCP 15432"]
+
+
+def test_ports_of_endpoints_go_by_their_names() -> None:
+    """What the Service has for a target does not count, nor the order."""
+    ports = (EndpointPort(8080, "web"), EndpointPort(15432, "pg"), EndpointPort(53, "pg", Protocol.UDP))
+    mesh = view(FRONT, kept(at("10.0.0.9"), ports=ports), BACK)
+    assert shown(mesh.backends(FRONT, 80)) == ["Deployment ops/db TCP 8080"]
+    assert shown(mesh.backends(FRONT, 5432)) == ["Deployment ops/db TCP 15432"]
 
 
 def test_services_of_pods_are_those_that_select_them() -> None:

@@ -135,7 +135,7 @@ def decode_endpoint_slice(fields: Fields, ref: ObjectRef) -> Iterator[EndpointSl
     """A slice that belongs to a Service; others are nobody's backends."""
     service = fields.mapping("metadata").strings("labels").get(SERVICE_NAME_LABEL, "")
     endpoints = tuple(
-        EndpointAddress(addresses_in(endpoint, endpoint.texts("addresses"), "addresses"), _pod(endpoint))
+        EndpointAddress(addresses_in(endpoint, endpoint.texts("addresses"), "addresses"), *_pod(endpoint))
         for endpoint in fields.mappings("endpoints")
         if fields.text("addressType") != "FQDN"
     )
@@ -147,7 +147,7 @@ def decode_endpoints(fields: Fields, ref: ObjectRef) -> Iterator[EndpointSlice]:
     """An Endpoints object: one slice for each of its subsets."""
     for index, subset in enumerate(fields.mappings("subsets")):
         endpoints = tuple(
-            EndpointAddress(addresses_in(entry, (entry.text("ip"),), "ip"), _pod(entry))
+            EndpointAddress(addresses_in(entry, (entry.text("ip"),), "ip"), *_pod(entry))
             for name in ("addresses", "notReadyAddresses")
             for entry in subset.mappings(name)
         )
@@ -163,9 +163,10 @@ def _endpoint_ports(fields: Fields) -> tuple[EndpointPort, ...]:
     )
 
 
-def _pod(endpoint: Fields) -> str:
+def _pod(endpoint: Fields) -> tuple[str, str]:
     target = endpoint.mapping("targetRef")
-    return target.text("name") if target.text("kind") == "Pod" else ""
+    is_pod = target.text("kind") == "Pod"
+    return (target.text("name"), target.text("namespace")) if is_pod else ("", "")
 
 
 def addresses_in(fields: Fields, texts: tuple[str, ...], name: str) -> tuple[Address, ...]:

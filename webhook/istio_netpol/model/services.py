@@ -91,11 +91,12 @@ class EndpointPort:
 
 @dataclass(frozen=True, slots=True)
 class EndpointAddress:
-    """One endpoint's addresses; `pod` is the name of the pod behind it in the same namespace, if it says
-    so."""
+    """One endpoint's addresses; `pod` is the name of the pod behind it, if it says so, and `pod_namespace`
+    where that is, empty for the endpoint's own."""
 
     addresses: tuple[Address, ...]
     pod: str = ""
+    pod_namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

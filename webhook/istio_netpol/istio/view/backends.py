@@ -173,17 +173,33 @@ class Backends:
             ]
             for number in numbers:
                 for endpoint in slice_.endpoints:
-                    yield Backend(self._peer(endpoint, service.namespace), port.protocol, number)
+                    for peer in self._peers(endpoint, service.namespace):
+                        yield Backend(peer, port.protocol, number)
 
     def _slices(self, service: Service) -> Sequence[EndpointSlice]:
         return tuple(self.reader.by_key(ENDPOINT_SLICES, (service.namespace, service.name)))
 
-    def _peer(self, endpoint: EndpointAddress, namespace: str) -> Peer:
-        if endpoint.pod:
-            for pod in self.reader.pods(namespace):
-                if pod.name == endpoint.pod or set(endpoint.addresses) & set(pod.addresses):
-                    return PodsPeer(pod)
-        return AddressPeer(AddressSet.of(*endpoint.addresses))
+    def _peers(self, endpoint: EndpointAddress, namespace: str) -> Iterator[Peer]:
+        """Who is at an endpoint of a Service of a namespace: the pods of its addresses, wherever they run;
+        the pod that it names, where no pod is known to be there; else the addresses."""
+        left = []
+        for address in endpoint.addresses:
+            at = self._own.pods_at(address, namespace)
+            yield from (PodsPeer(pod) for pod in at)
+            left += [] if at else [address]
+        is_found = bool(endpoint.addresses) and not left
+        named = self._named_pod(endpoint, namespace) if endpoint.pod and not is_found else None
+        if named is not None:
+            yield PodsPeer(named)
+        elif left:
+            yield AddressPeer(AddressSet.of(*left))
+
+    def _named_pod(self, endpoint: EndpointAddress, namespace: str) -> Workload | None:
+        """The pod that an endpoint names, unless it is known to be at other addresses. A pod of the host's
+        network is at its node's, as are others."""
+        pods = self.reader.pods(endpoint.pod_namespace or namespace)
+        may_be = (pod for pod in pods if pod.name == endpoint.pod)
+        return next((pod for pod in may_be if pod.host_network or not pod.addresses), None)
 
     def _of_entry_port(self, entry: ServiceEntry, port: ServiceEntryPort) -> Iterator[Backend]:
         protocol = APPLICATION_PROTOCOLS.get(port.protocol.upper(), Protocol.TCP)
