@@ -498,6 +498,8 @@ def test_an_exclusion_can_be_taken_back(run: Run, workspace: Path) -> None:
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, labels: {app: '${APP:-shop}'}}\n",
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
         "spec: {hosts: ['${HOST}']}\n",
+        "apiVersion: v1\nkind: ${KIND}\nmetadata: {name: a}\n",
+        "apiVersion: apps/${VERSION}\nkind: Deployment\nmetadata: {name: a}\n",
     ],
 )
 def test_variables_are_recognised(run: Run, workspace: Path, text: str) -> None:
@@ -505,7 +507,30 @@ def test_variables_are_recognised(run: Run, workspace: Path, text: str) -> None:
     lay_out(workspace, {"a.yaml": text})
     result = run("check", "a.yaml", "--offline")
     assert result.exit_code == 2
-    assert "is not filled in; this looks like a variable for envsubst; fill it in first: " in result.stderr
+    (problem,) = result.stderr.splitlines()[:-1]
+    assert "is not filled in; this looks like a variable for envsubst; fill it in first: " in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": {{ .x }}}}', "looks like a Helm template"),
+        ('{"apiVersion": "v1",\n"kind": "Pod", "spec": ${SPEC}}', "looks like a variable for envsubst"),
+    ],
+)
+def test_placeholders_in_json_are_recognised(run: Run, workspace: Path, text: str, hint: str) -> None:
+    """Where it breaks over them."""
+    lay_out(workspace, {"a.json": text})
+    assert hint in run("check", "a.json").stderr
+
+
+@pytest.mark.parametrize("text", ['{{ template "a" . }}\n', "{{ if .x }}\n---\n# nothing\n"])
+def test_a_document_of_nothing_but_a_template_is_a_problem(run: Run, workspace: Path, text: str) -> None:
+    """Objects come of it once it is rendered."""
+    lay_out(workspace, {"manifests/a.yaml": text})
+    result = run("check", "manifests")
+    assert result.exit_code == 2
+    assert "this looks like a Helm template; render it first" in result.stderr
 
 
 def test_templates_are_recognised(run: Run, workspace: Path) -> None:
@@ -543,6 +568,7 @@ def test_the_injector_may_have_templates(run: Run, workspace: Path) -> None:
         ("config.istio.io/v1alpha2", "handler", "since Istio 1.8"),
         ("rbac.istio.io/v1alpha1", "ServiceRole", "use AuthorizationPolicy of security.istio.io/v1"),
         ("networking.x-k8s.io/v1alpha1", "HTTPRoute", "since Gateway API 0.4"),
+        ("gateway.networking.k8s.io/v1alpha2", "HTTPRoute", "since Gateway API 0.6"),
     ],
 )  # fmt: skip
 def test_versions_that_are_not_served_are_named(

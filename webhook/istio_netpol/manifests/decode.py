@@ -171,8 +171,9 @@ def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Any
         raise
     except Exception as error:
         values = [Undecoded(ref, Failure.of(f"decoder of {ref.kind}", error))]
-    # What two readers of a field both complain about is told once.
-    return ([], list(dict.fromkeys(problems))) if problems else (values, [])
+    # What two readers of a field both complain about is told once, by the one that knows the object's name.
+    told = {(problem.field, problem.value, problem.cause, problem.remedy): problem for problem in problems}
+    return ([], list(told.values())) if problems else (values, [])
 
 
 def _decoder(raw: RawObject) -> Decoder | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import CLUSTER_SCOPED, decode, is_known, reference_of
+from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
 from istio_netpol.manifests.removed_apis import Removed, removal_of
 from istio_netpol.model.references import ObjectRef
@@ -92,6 +93,10 @@ class _Loading:
         )
 
     def _take_object(self, raw: RawObject) -> None:
+        unfilled = list(_unfilled(raw))
+        if unfilled:
+            self._problems += unfilled
+            return
         is_read = is_known(raw)
         if removed := removal_of(raw):
             self._outdated.append(RemovedApi(reference_of(raw, self._default_namespace), removed, is_read))
@@ -110,6 +115,14 @@ class _Loading:
                 self._placed.append(values[0].ref)
         elif not _are_alike(first, values):
             self._problems.append(_same_object(values[0].ref, first[0].ref))
+
+
+def _unfilled(raw: RawObject) -> Iterator[Problem]:
+    """Problems where not even the kind of an object was filled in."""
+    for name in ("apiVersion", "kind"):
+        value = str(raw.content.get(name))
+        if "{" in value and (hint := placeholder_in(value)):
+            yield Problem(raw.file, raw.line or None, None, name, f'"{value}"', "is not filled in", hint)
 
 
 def _names_no_namespace(raw: RawObject) -> bool:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.json_documents import JsonDocuments, JsonError
+from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, RawObject
 from istio_netpol.manifests.yaml_documents import read_yaml
 from istio_netpol.manifests.yaml_segments import check_text
@@ -57,9 +58,9 @@ def _read_json(data: bytes, file: str) -> Iterator[Document]:
         yield from documents.documents()
     except JsonError as error:
         if file.endswith(".json") or documents.yielded:
-            yield Problem(
-                file, documents.line(error.at), None, None, None, f"is not valid JSON: {error.cause}", None
-            )
+            line = documents.line(error.at)
+            hint = placeholder_in(text.split("\n")[line - 1])
+            yield Problem(file, line, None, None, None, f"is not valid JSON: {error.cause}", hint)
             return
         rest = text[documents.resume_at :]
         yield from read_yaml(io.BytesIO(), file, rest.encode(), documents.line(documents.resume_at))

@@ -2,7 +2,7 @@
 
 Kubernetes: "Deprecated API Migration Guide" (kubernetes.io/docs/reference/using-api/deprecation-guide).
 Istio: "Migrate pre-Istio 1.4 Alpha security policy to the current APIs" and the upgrade notes of 1.8.
-Gateway API: "Introducing Gateway API v1alpha2" and the release notes of v0.6.0 and v1.2.0.
+Gateway API: "Introducing Gateway API v1alpha2", the release notes of v0.6.0 and v1.2.0, istio/istio#41259.
 """
 
 from __future__ import annotations
@@ -95,6 +95,12 @@ _REMOVED: dict[tuple[str, str], Removed] = {
         "Telemetry of telemetry.istio.io/v1 and AuthorizationPolicy of security.istio.io/v1",
     ),
     **_rows("networking.x-k8s.io/v1alpha1", [_ALL], "Gateway API 0.4", "gateway.networking.k8s.io/v1"),
+    **_rows(
+        "gateway.networking.k8s.io/v1alpha2",
+        ("GatewayClass", "Gateway", "HTTPRoute"),
+        "Gateway API 0.6",
+        "gateway.networking.k8s.io/v1",
+    ),
     **_rows(
         "gateway.networking.k8s.io/v1alpha2",
         ["ReferencePolicy"],

@@ -143,7 +143,8 @@ class Builder:
         if anchored:
             self._anchors.close(start.anchor, envelope.content)
         failed = list(self._take_problems(envelope.content, envelope.line))
-        if failed and not envelope.is_other():
+        # A document of nothing but `{{ … }}` reads as a mapping whose key is a mapping.
+        if failed and not (envelope.is_other() and envelope.content):
             yield from failed
             return None
         if not is_typed(envelope.content) and not envelope.waiting and not envelope.streamed:
