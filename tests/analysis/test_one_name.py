@@ -65,6 +65,21 @@ def test_explain_of_a_tunnelled_call_shows_the_policies_that_generate_writes() -
     assert all(policy in written for policy in shown)
 
 
+def test_explain_follows_a_call_through_a_waypoint() -> None:
+    """Both parts of the way have to be open, and the policies for both are shown."""
+    scenario = scenarios.read("waypoint")
+    written = list(yaml.safe_load_all(scenarios.run("generate", scenario, scenario.before).output))
+    arguments = ("--from", "meadow/web", "--to", "meadow/Service/books:80", "-f", "json")
+    explained = json.loads(scenarios.run("explain", scenario, scenario.before, *arguments).output)
+    assert not explained["allowed"]
+    assert all(policy in written for policy in explained["remedy"])
+    opened = {
+        (each["spec"]["podSelector"]["matchLabels"].get("app"), *each["spec"]["policyTypes"])
+        for each in explained["remedy"]
+    }
+    assert opened == {("web", "Egress"), (None, "Ingress"), (None, "Egress"), ("books", "Ingress")}
+
+
 def test_a_host_is_one_finding_with_its_users(tmp_path: Path) -> None:
     """However many objects of however many namespaces name it."""
     homes = ("istio-system", "shop", "team-a")

@@ -29,9 +29,9 @@ def changed(value: Any) -> Any:
         case Namespace():
             return replace(value, labels={**value.labels, "istio-injection": "disabled"})
         case Workload():
-            return replace(value, labels={**value.labels, "app": "another"})
+            return replace(value, labels={**value.labels, "app": "another"}, addresses=())
         case Service():
-            return replace(value, selector={"app": "another"})
+            return replace(value, selector={"app": "another"}, cluster_ips=(), balancer_ips=())
         case TierPolicy():
             rules = tuple(replace(rule, action=Action.PASS) for rule in value.egress)
             return replace(value, namespaces=EVERYTHING, egress=rules)
