@@ -52,6 +52,30 @@ def test_an_ipv6_address_stands_in_brackets(run: Run) -> None:
     assert result.stdout.splitlines()[0] == "shop/cart to [2001:db8::1]:53/UDP: denied"
 
 
+def test_pods_that_istiod_deploys_for_a_gateway_are_peers(run: Run) -> None:
+    """They are in no manifest, but findings name them; whose they are is said. A workload of the input with
+    that name is meant before them."""
+    gateway = """\
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: shop}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
+"""
+    text = SHOP + DENY_ALL + gateway
+    for source, target in (("shop/edge-istio", "shop/cart:8080"), ("shop/cart", "shop/edge-istio:80")):
+        result = run("explain", "-", "--from", source, "--to", target, "--offline", stdin=text)
+        assert result.exit_code == 1
+        told = "Deployment shop/edge-istio is not in the input: istiod deploys it for Gateway shop/edge"
+        assert told in result.stdout
+        assert "gateway.networking.k8s.io/gateway-name: edge" in result.stdout
+    deployed = SHOP.rpartition("---")[2].replace("name: db, namespace", "name: edge-istio, namespace")
+    arguments = ("--from", "shop/edge-istio", "--to", "shop/cart:8080", "--offline")
+    result = run("explain", "-", *arguments, stdin=f"{text}---{deployed}")
+    assert result.exit_code == 1
+    assert "istiod deploys it" not in result.stdout
+
+
 def test_an_unknown_peer_is_exit_code_2(run: Run) -> None:
     """With the name that was probably meant."""
     result = run("explain", "manifests", "--from", "shop/kart", "--to", "shop/db:5432", "--offline")

@@ -104,6 +104,7 @@ def test_pods_that_istiod_deploys_for_a_gateway_are_open_today_too(run: Run, sco
     assumed = run("generate", "-", "--offline", "--assume-deny-all", scope, stdin=given)
     policies = list(yaml.safe_load_all(assumed.stdout))
     assert len(policies) == 4
+    assert len(policies) == 4
     for count in range(len(policies) + 1):
         applied = given + "".join(f"---\n{yaml.safe_dump(each)}" for each in policies[:count])
         assert run("check", "-", "--offline", stdin=applied).exit_code == 0, count

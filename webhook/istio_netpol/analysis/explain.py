@@ -27,12 +27,14 @@ from istio_netpol.istio.view.stand_ins import StandIn
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged, SideVerdict
+from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.remedies.denied_sides import openings_of
@@ -139,9 +141,26 @@ class _Peers:
         """Worked out where somebody asks for one: it takes all that the input needs."""
         return stand_ins_of(self.stored, self.settings)
 
+    @cached_property
+    def predicted(self) -> dict[Workload, KubernetesGateway]:
+        """The pods that istiod has yet to deploy, by the Gateway for which it will."""
+        view = MeshView(self.snapshot, self.settings)
+        return {
+            pods: gateway
+            for gateway in self.snapshot.every(KubernetesGateway)
+            for pods in view.predicted_gateway_workloads(gateway)
+        }
+
+    def _not_in_the_input(self) -> Iterator[Workload]:
+        yield from self.predicted
+        yield from (each.workload for each in self.stand_ins)
+
     def find(self, text: str, steps: list[Step]) -> Peer:
         """The peer that a person typed; `steps` tell what it is where the text does not."""
-        peer = find_peer(text, self.snapshot, lambda: (each.workload for each in self.stand_ins))
+        peer = find_peer(text, self.snapshot, self._not_in_the_input)
+        if isinstance(peer, PodsPeer) and peer.workload in self.predicted:
+            gateway = self.predicted[peer.workload].ref
+            steps.append(Step(f"{peer} is not in the input: istiod deploys it for {gateway}"))
         if isinstance(peer, PodsPeer) and parse_address(text) is not None:
             steps.append(Step(f"{text} is a pod of {peer}"))
         if is_assumed(peer):
