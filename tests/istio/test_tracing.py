@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from tests.istio.outcomes import (
     ambient,
     findings,
@@ -184,4 +186,51 @@ def test_address_that_can_not_be_named_is_told() -> None:
         "unknown-destination warning: ConfigMap istio-system/istio: tracing: nothing answers at the tracing "
         "address "
         "jaeger.observe of the mesh config"
+    ]
+
+
+OWN = replace(listening("shop/cart", 80), tracing_address="jaeger.observe:9411")
+TO_OWN = ["shop/cart -> observe/jaeger TCP 19411"]
+HALF_SHOP = (injected("shop"), *COLLECTORS)
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ((), TO_OWN),
+        ((config(enable_tracing=True),), TO_OWN),
+        ((config(enable_tracing=True, tracing_address="otel.observe:4317"),), TO_OWN),
+        ((config(), telemetry()), TO_OWN),
+        # Nobody sends spans, or a provider goes before.
+        ((config(),), []),
+        ((config(enable_tracing=True), telemetry(disables_tracing=True)), []),
+        ((config(), telemetry("otel")), []),
+        ((config(default_tracing_providers=("otel",)),), []),
+    ],
+)
+def test_pods_may_name_a_collector_of_their_own(others: tuple[Any, ...], expected: list[str]) -> None:
+    """By the tracing address in `proxy.istio.io/config`, which takes the place of the mesh config's."""
+    assert flows(RULE, OWN, *HALF_SHOP, *others) == expected
+    for subject in others:
+        rest = [each for each in others if each is not subject]
+        assert "shop/cart -> observe/jaeger TCP 19411" not in flows(RULE, subject, OWN, *HALF_SHOP, *rest)
+
+
+def test_a_collector_of_ones_own_has_to_agree() -> None:
+    """An annotation is a tenant's word, and opens no other namespace."""
+    found = first_flow(RULE, OWN, *HALF_SHOP)
+    assert (found.object, found.agreement.egress, found.agreement.ingress) == (OWN.ref, {"shop"}, None)
+
+
+def test_an_annotation_without_a_proxy_sends_nothing() -> None:
+    """Nobody would read it."""
+    assert flows(RULE, OWN, *COLLECTORS) == []
+
+
+def test_a_collector_that_is_not_there_is_told_of_the_pods() -> None:
+    """Whatever they name."""
+    lost = replace(OWN, tracing_address="jaeger")
+    assert findings(RULE, lost, *HALF_SHOP) == [
+        "unknown-destination warning: Deployment shop/cart: metadata.annotations[proxy.istio.io/config]: "
+        "nothing answers at the tracing address jaeger; correct it"
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode_api_extensions import decode_webhooks
+from istio_netpol.manifests.decode_proxy_config import tracing_address
 from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.protobuf_fields import ProtobufFields
@@ -124,9 +125,6 @@ def _mesh_config(data: Fields, content: Mapping[str, Any], ref: ObjectRef, revis
     mesh = data.apart(ProtobufFields, content, data.at("mesh"), problems)
     providers, unread = _providers(mesh)
     proxy = mesh.mapping("defaultConfig")
-    tracing = proxy.mapping("tracing")
-    backends = ("zipkin", "lightstep", "datadog", "openCensusAgent")
-    addresses = [tracing.mapping(name).text("address") for name in backends]
     return MeshConfig(
         ref=ref,
         revision=revision,
@@ -135,7 +133,7 @@ def _mesh_config(data: Fields, content: Mapping[str, Any], ref: ObjectRef, revis
         trust_domain_aliases=mesh.texts("trustDomainAliases"),
         discovery_address=proxy.text("discoveryAddress"),
         enable_tracing=mesh.flag("enableTracing"),
-        tracing_address=next(filter(None, addresses), ""),
+        tracing_address=tracing_address(proxy),
         default_tracing_providers=mesh.mapping("defaultProviders").texts("tracing"),
         extension_providers=providers,
         default_log_providers=mesh.mapping("defaultProviders").texts("accessLogging"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from istio_netpol.manifests.decode_core import addresses_in, protocol_of, required_port
 from istio_netpol.manifests.decode_probes import probe_ports
+from istio_netpol.manifests.decode_proxy_config import annotated_tracing_address
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of, selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.addresses import Address, parse_address
@@ -103,6 +104,7 @@ def _workload(
         has_proxy=any(container.text("name") == PROXY_CONTAINER for container in (*main, *init)),
         calls=_joined(CALLS, own, annotations),
         called_by=_joined(CALLED_BY, own, annotations),
+        tracing_address=annotated_tracing_address(metadata, annotations),
         probe_ports=probe_ports(running),
         node_local_addresses=_node_local_addresses(main) if spec.flag("hostNetwork") else (),
         switches=_switches(main),

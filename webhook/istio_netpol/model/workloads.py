@@ -60,9 +60,10 @@ class Workload:
     `annotations` are the pods'; `selector` is the controller's. `addresses` are those of the running pods,
     empty where unknown. `exists` says that the pods were created, so that what they have is all that they
     get; `has_proxy` that an `istio-proxy` container was seen. `calls` and `called_by` are the declared needs
-    of the object or its template. `probe_ports` are those that the kubelet's probes
-    connect to, `node_local_addresses` those on which node-local-dns answers (its argument `-localip`),
-    `switches` istiod's feature variables (`PILOT_…`).
+    of the object or its template. `tracing_address` is where their own `proxy.istio.io/config` has the proxy
+    send its spans, `host:port`. `probe_ports` are those that the kubelet's probes connect to,
+    `node_local_addresses` those on which node-local-dns answers (its argument `-localip`), `switches`
+    istiod's feature variables (`PILOT_…`).
     """
 
     ref: ObjectRef
@@ -79,6 +80,7 @@ class Workload:
     has_proxy: bool = False
     calls: str = ""
     called_by: str = ""
+    tracing_address: str = ""
     probe_ports: tuple[int, ...] = ()
     node_local_addresses: tuple[Address, ...] = ()
     switches: Mapping[str, str] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from istio_netpol.istio.selection import is_mesh_wide
 from istio_netpol.istio.telemetry_scope import applicable, decided_by
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.control_plane import PROXY_CONFIG_ANNOTATION
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
@@ -29,9 +30,16 @@ from istio_netpol.model.mesh import MeshConfig, Telemetry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 
+ANNOTATED = f"metadata.annotations[{PROXY_CONFIG_ANNOTATION}]"
 
-def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcome]:
-    """Flows from the proxies for which this object decides about tracing."""
+
+def outcomes(subject: Telemetry | MeshConfig | Workload, view: MeshView) -> Iterator[Outcome]:
+    """Flows from the proxies for which this object decides about tracing; pods that name a collector of their
+    own decide for themselves."""
+    if isinstance(subject, Workload):
+        if subject.tracing_address:
+            yield from _of_annotation(subject, view)
+        return
     if isinstance(subject, MeshConfig) and not _sends_spans(subject):
         return
     clients = decided_by(subject, _has_tracing, view)
@@ -83,9 +91,49 @@ def _collector(client: Workload, view: MeshView) -> tuple[Backend, ...] | str:
     names = named or (config.default_tracing_providers if config else ())
     if names:
         return _of_provider(client, names[0], view)
+    if client.tracing_address:
+        return ()  # the pods tell that themselves
     if config and config.tracing_address and (config.enable_tracing or chosen):
         return _of_address(client, config.tracing_address, view)
     return ()
+
+
+def _of_annotation(client: Workload, view: MeshView) -> Iterator[Outcome]:
+    """The spans of pods whose annotation names a collector, in their own name: what a tenant writes there
+    opens no other namespace."""
+    if not _sends_to_annotated(client, view):
+        return
+    place = parse_host_port(client.tracing_address)
+    found = tuple(host_backends(view, client, *place, client.namespace)) if place else ()
+    if not found:
+        sentence = f"nothing answers at the tracing address {client.tracing_address}; correct it"
+        yield unknown(client.ref, ANNOTATED, sentence)
+    for wire in found:
+        yield RequiredFlow(
+            kind=FlowKind.TRACING,
+            object=client.ref,
+            source=PodsPeer(client),
+            destination=wire.peer,
+            protocol=wire.protocol,
+            port=wire.port,
+            reason=f"its annotation {PROXY_CONFIG_ANNOTATION} has the proxy send its spans there",
+            field=ANNOTATED,
+            via=Via(wire.service, wire.choosers),
+        )
+
+
+def _sends_to_annotated(client: Workload, view: MeshView) -> bool:
+    """Whether proxies of these pods send spans, and no provider is named, which would go before the
+    annotation. Without a mesh config the pods are taken at their word."""
+    if not view.injection(client).injected and not view.is_gateway(client):
+        return False
+    chosen = applicable(client, _has_tracing, view)
+    config = view.mesh_config(view.injection(client).revision)
+    if chosen and chosen[0].disables_tracing:
+        return False
+    if any(each.tracing_providers for each in chosen) or (config and config.default_tracing_providers):
+        return False
+    return config is None or config.enable_tracing or bool(chosen)
 
 
 def _of_provider(client: Workload, name: str, view: MeshView) -> tuple[Backend, ...] | str:
@@ -110,12 +158,14 @@ def _of_address(client: Workload, address: str, view: MeshView) -> tuple[Backend
 RULE = Rule(
     name="tracing",
     kind=FlowKind.TRACING,
-    subjects=(Telemetry, MeshConfig),
+    subjects=(Telemetry, MeshConfig, Workload),
     sources=(
         "https://istio.io/latest/docs/reference/config/telemetry/ (Istio 1.28): the hierarchy of Telemetry "
         "objects",
         "istio/istio pilot/pkg/model/telemetry.go, Tracing (Istio 1.28): the first provider counts, default "
         "providers apply without an object",
+        "https://istio.io/latest/docs/tasks/observability/distributed-tracing/ (Istio 1.28): an address of "
+        "the pods' own annotation",
         "istio/istio pilot/pkg/networking/core/tracing.go (Istio 1.28): defaultConfig.tracing where no "
         "provider is named",
     ),
