@@ -13,7 +13,7 @@ from tests.flows.current import SCRAPING, Current
 
 from istio_netpol.istio.mesh_routes import VIRTUAL_SERVICE_HOSTS
 from istio_netpol.istio.view.backends import ENDPOINT_SLICES
-from istio_netpol.istio.view.gateways import GATEWAY_SELECTORS
+from istio_netpol.istio.view.gateways import GATEWAY_ADDRESSES, GATEWAY_SELECTORS, TLS_MODES
 from istio_netpol.istio.view.mesh_view import SERVICE_ENTRY_LABELS, SERVICE_LABELS
 from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
 from istio_netpol.istio.view.own_addresses import NODE_PORTS, NODES, SERVICE_ADDRESSES
@@ -73,6 +73,8 @@ CASES = (
     ),
     Case("an assumed gateway", lambda read: read.what == EXISTENCE, "Namespace edge-to-come"),
     Case("a WorkloadEntry", of(OBJECTS, WorkloadEntry), "WorkloadEntry client/partner-1"),
+    Case("an east-west gateway", of(INDEXED, TLS_MODES), "Gateway istio-system/across"),
+    Case("a Gateway for pods of others", of(INDEXED, GATEWAY_ADDRESSES), "Gateway edge/manual"),
     Case("a Gateway over pods that were there", of(INDEXED, GATEWAY_SELECTORS), "Gateway edge/own"),
     Case("an object by name", of(OBJECT, Gateway), "Gateway istio-system/public"),
     Case("a waypoint by name", of(OBJECT, KubernetesGateway), "Gateway edge/front"),

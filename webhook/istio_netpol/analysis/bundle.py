@@ -10,10 +10,11 @@ from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.results import Report
 from istio_netpol.analysis.wording import DNS_BY_UDP
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
 from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.flows import FlowKind
+from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import Gateway, GatewayServer
@@ -63,11 +64,11 @@ def verify(
     judge = judge_of(table, resolver)
     # Each rule is held to the flows through it below, which is stricter than what is said of any policy.
     report = check_table(table, judge_of(table, resolver), in_full=False)
-    flows = tuple(
-        Judged(each, judge.verdict(each)) for each in sorted(table.flows(), key=lambda flow: flow.sort_key)
-    )
+    asked = sorted(filter(_is_of_bundle, table.flows()), key=lambda flow: flow.sort_key)
+    flows = tuple(Judged(each, judge.verdict(each)) for each in asked)
     wide = broad_findings(policies, Uses(table.snapshot, flows))
-    judged = map(_in_full, report.findings)
+    told = [each for each in report.findings if each.flow is None or _is_of_bundle(each.flow)]
+    judged = map(_in_full, told)
     found = _one_a_rule([*judged, *_not_isolated(policies, snapshot), *_unset(policies), *wide])
     findings = tuple(sorted(found, key=lambda finding: finding.sort_key))
     return BundleReport(replace(report, findings=findings), flows, changes(base, bundle))
@@ -77,6 +78,12 @@ def _in_full(finding: Finding) -> Finding:
     """The finding; a bundle has to open DNS over TCP as well, though most answers come without."""
     is_by_udp = finding.rule is FlowKind.DNS and DNS_BY_UDP in finding.message
     return replace(finding, severity=Severity.ERROR) if is_by_udp else finding
+
+
+def _is_of_bundle(flow: RequiredFlow) -> bool:
+    """Whether a flow is for the bundle to allow: who checks a gateway's health is the cloud's choice, and
+    gets a rule of its own where it does so from outside the node."""
+    return flow.source != HEALTH_CHECKS
 
 
 def _one_a_rule(found: list[Finding]) -> list[Finding]:

@@ -118,6 +118,7 @@ def _server(fields: Fields) -> GatewayServer:
         port.text("name"),
         port_number(port, "targetPort"),
         fields.texts("hosts"),
+        fields.mapping("tls").text("mode"),
     )
 
 

@@ -79,6 +79,7 @@ class GatewayServer:
     name: str = ""
     target_port: int = 0
     hosts: tuple[str, ...] = ()
+    tls_mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,7 @@ def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[
     cluster, else where they come from. Where a rule admits only pods to the very port, somebody has narrowed
     it, and it is not opened to everybody.
     """
-    if opening.direction is Direction.EGRESS:
+    if opening.direction is Direction.EGRESS or opening.flow.port in _PROXY_PORTS:
         return ()
     admitted = dict.fromkeys(each for _, rule in _rules(opening, snapshot) for each in rule.peers)
     named = tuple(each for each in admitted if (each.ip_block is None) == peer.in_cluster)

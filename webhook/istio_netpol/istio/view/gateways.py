@@ -26,6 +26,7 @@ from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question
 from istio_netpol.trust.administrators import KUBERNETES_NAMESPACES
 
+AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"
 TEMPLATES_KEY = "inject.istio.io/templates"
 OLDER_GATEWAY_NAME_LABEL = "istio.io/gateway-name"
 
@@ -132,6 +133,30 @@ class Gateways:
         administrators write: a label proves nothing elsewhere, and a selector may name anybody's pods."""
         places = (self._control_plane.trusted_namespaces() - KUBERNETES_NAMESPACES) | {home}
         return tuple(pod for pod in pods if pod.namespace in places and runs_gateway_proxy(pod))
+
+    @question
+    def east_west(self) -> tuple[Gateway, ...]:
+        """The Gateways that pass on what other networks send."""
+        return tuple(self.reader.by_key(TLS_MODES, AUTO_PASSTHROUGH))
+
+    def is_served(self, pods: Workload) -> bool:
+        """Whether a Gateway of the input, of whichever kind, opens ports on gateway pods."""
+        home, labels = pods.namespace, pods.labels
+        if GATEWAY_NAME_LABEL in labels or OLDER_GATEWAY_NAME_LABEL in labels:
+            return True
+        hosts = [
+            written
+            for service in self._backends.services_of(pods)
+            for written in (service.name, *_names_in_full(service.name, home, self._settings))
+        ]
+        if any(self.reader.by_key(GATEWAY_ADDRESSES, *hosts)):
+            return True
+        return any(
+            selector <= labels.items()
+            for pair in labels.items()
+            if not self.reader.lacks(GATEWAY_SELECTORS, pair)
+            for selector in self._selectors_with(pair)
+        )
 
     @question
     def any_real(self) -> bool:
@@ -260,8 +285,23 @@ def labels_egress(labels: Labels) -> bool:
     return "egress" in labels.get("istio", "") or "egress" in labels.get("app", "")
 
 
+def _names_in_full(service: str, namespace: str, settings: Settings) -> tuple[str, ...]:
+    """The ways to write the host of a Service with its namespace."""
+    name = f"{service}.{namespace}"
+    return (name, f"{name}.svc", f"{name}.svc.{settings.mesh.cluster_domain}")
+
+
 def _first_pair(gateway: Gateway) -> list[_Pair]:
     return sorted(gateway.selector.items())[:1]
 
 
 GATEWAY_SELECTORS = Index("gateway-selectors", Gateway, _first_pair)
+
+
+def _tls_modes(gateway: Gateway) -> set[str]:
+    return {server.tls_mode for server in gateway.servers if server.tls_mode == AUTO_PASSTHROUGH}
+
+
+TLS_MODES = Index("gateway-tls-modes", Gateway, _tls_modes)
+GATEWAY_ADDRESSES = Index("gateway-addresses", KubernetesGateway, lambda gateway: gateway.hostnames)
+"""The Gateways of the Gateway API by the hosts of Services that others deployed for them."""

@@ -286,6 +286,16 @@ class MeshView:
         needs."""
         return self._gateways.yet_to_come(gateway)
 
+    def east_west_gateways(self) -> tuple[Gateway, ...]:
+        """The Gateways that pass on what other networks send."""
+        self.spend(1)
+        return self._gateways.east_west()
+
+    def is_served(self, pods: Workload) -> bool:
+        """Whether a Gateway of the input, of whichever kind, opens ports on gateway pods."""
+        self.spend(1)
+        return self._gateways.is_served(pods)
+
     def predicted_workloads(self, namespace: str) -> tuple[Workload, ...]:
         """The pods that istiod has yet to deploy into a namespace."""
         gateways = self.all(KubernetesGateway, namespace)
