@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from istio_netpol.analysis.results import Connection
 from istio_netpol.analysis.unread import UnreadPolicies
+from istio_netpol.analysis.wire import has_ambient_mode
 from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -13,6 +14,7 @@ from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.connectivity import Allowed
 from istio_netpol.netpol.connectivity import connections as pairs
 from istio_netpol.state.snapshot import Snapshot
 
@@ -26,10 +28,11 @@ def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = Fal
     open where they allow 15008, and none is where they don't, whatever ports they name.
     """
     snapshot = as_injected(snapshot, settings.mesh)
-    tunnelling, unread = _Tunnels(snapshot, settings), _unread_at_ends(snapshot)
-    for source, destination, ports in pairs(snapshot, with_ipv6=with_ipv6):
-        if found := tunnelling.carried(source, destination, ports):
-            yield Connection(source, destination, found, unread(source, destination) if unread else ())
+    rows, unread = pairs(snapshot, with_ipv6=with_ipv6), _unread_at_ends(snapshot)
+    if has_ambient_mode(snapshot):
+        rows = _Tunnels(snapshot, settings).carried(rows)
+    for source, destination, ports in rows:
+        yield Connection(source, destination, ports, unread(source, destination) if unread else ())
 
 
 def _unread_at_ends(snapshot: Snapshot) -> Callable[[str, str], tuple[str, ...]] | None:
@@ -60,18 +63,20 @@ class _Tunnels:
             name: alike.setdefault(self._kind(each), len(alike)) for name, each in self._workloads.items()
         }
         self._known: dict[tuple[int, int], bool] = {}
-        self._is_ambient = any(kind[0] for kind in alike)
 
     def _kind(self, workload: Workload) -> tuple[bool, bool, bool]:
         view = self._view
         return view.is_ambient(workload), view.in_mesh(workload), view.is_gateway(workload)
 
-    def carried(self, source: str, destination: str, ports: ConnectionSet) -> ConnectionSet:
-        """What of the ports that policies allow gets through."""
-        if not self._is_ambient or not self._between(source, destination):
-            return ports
-        is_open = ports.contains(Protocol.TCP, HBONE_PORT)
-        return ports | _ALL_TCP if is_open else ports - _ALL_TCP
+    def carried(self, rows: Iterable[Allowed]) -> Iterator[Allowed]:
+        """What gets through of the rows that policies allow."""
+        for row in rows:
+            if not self._between(row.source, row.destination):
+                yield row
+            elif row.ports.contains(Protocol.TCP, HBONE_PORT):
+                yield row._replace(ports=row.ports | _ALL_TCP)
+            elif left := row.ports - _ALL_TCP:
+                yield row._replace(ports=left)
 
     def _between(self, source: str, destination: str) -> bool:
         """Worked out once for all pairs of the same kinds."""

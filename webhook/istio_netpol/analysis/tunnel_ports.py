@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from istio_netpol.analysis.wire import has_ambient_mode
 from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.served_ports import served_ports
-from istio_netpol.istio.view.injection import AMBIENT_LABEL
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.model.failures import Failure
@@ -22,11 +22,10 @@ from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyRule
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.peers import addresses_of, covers
 from istio_netpol.netpol.ports import admits_port, opened
-from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.snapshot import Snapshot
 
 _TCP = ConnectionSet.of(Protocol.TCP)
@@ -37,7 +36,7 @@ def closed_tunnels(
 ) -> Iterator[Finding]:
     """A warning for each rule of these policies that can't let through what it names. An error in one policy
     ends what is said of it, and nothing else."""
-    if not snapshot.by_namespace("ambient", (Namespace, Workload), _ambient_in):
+    if not has_ambient_mode(snapshot):
         return
     for policy in policies:
         try:
@@ -46,12 +45,6 @@ def closed_tunnels(
             raise
         except Exception as error:
             yield not_judged(policy.ref, Failure.of("tunnel ports", error))
-
-
-def _ambient_in(place: NamespaceObjects) -> tuple[bool, ...]:
-    """Whether ambient mode may carry anything of a namespace; nothing where not."""
-    labels = [place.namespace.labels, *(pods.labels for pods in place.of_type(Workload))]
-    return (True,) if any(each.get(AMBIENT_LABEL) == "ambient" for each in labels) else ()
 
 
 def _of_policy(policy: NetworkPolicy, snapshot: Snapshot, view: MeshView) -> Iterator[Finding]:

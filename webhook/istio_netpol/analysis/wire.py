@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from istio_netpol.istio.hbone import HBONE_PORT, reached, wire_port
 from istio_netpol.istio.view.backends import Backend
+from istio_netpol.istio.view.injection import AMBIENT_LABEL
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import Peer, PodsPeer
 from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.state.namespace import NamespaceObjects
+from istio_netpol.state.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,14 @@ def _tunnelled(called: Backend, port: int) -> str:
         f"both ends are in the mesh, one of them in ambient mode: {called.protocol} {called.port} of "
         f"{called.peer} goes through a tunnel to {called.protocol} {port}; policies see that port"
     )
+
+
+def has_ambient_mode(snapshot: Snapshot) -> bool:
+    """Whether ambient mode may carry anything of a cluster."""
+    return bool(snapshot.by_namespace("ambient", (Namespace, Workload), _ambient_in))
+
+
+def _ambient_in(place: NamespaceObjects) -> tuple[bool, ...]:
+    """The same of a namespace; nothing where not."""
+    labels = [place.namespace.labels, *(pods.labels for pods in place.of_type(Workload))]
+    return (True,) if any(each.get(AMBIENT_LABEL) == "ambient" for each in labels) else ()
