@@ -29,6 +29,8 @@ from tests.admission.state import State, identity, shown, written
 
 from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.reviews import encode
+from istio_netpol.analysis.check import check_table, judge_of
+from istio_netpol.model.findings import Issue
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.workloads import Workload
 
@@ -133,6 +135,29 @@ def test_policies_of_a_denial_make_the_same_request_pass(
     repeated = state.after(*shown(refused)).validate(new, old)
     assert repeated.allowed, repeated.message
     assert shown(refused)
+
+
+@given(states("reject"), directions)
+def test_policies_of_a_refused_deny_all_cut_nothing_on_the_way(state: State, closed: tuple[str, ...]) -> None:
+    """Stored one by one, as they are shown, each passes and leaves every required flow that was allowed; then
+    the request passes, in as many rounds as it takes."""
+    new, before = deny_all("eve", *closed), denied_in(state)
+    while not (refused := state.validate(new, stored(state, new))).allowed:
+        assert shown(refused)
+        for policy in shown(refused):
+            assert state.validate(policy).allowed
+            state = state.after(policy)
+            assert denied_in(state) <= before
+
+
+def denied_in(state: State) -> set[Any]:
+    """The required flows that are denied, but those that only somebody else's word would open."""
+    found = check_table(state.table, judge_of(state.table, state.resolver)).findings
+    return {
+        each.flow.key
+        for each in found
+        if each.flow is not None and each.verdict is not None and each.rule != Issue.CONSENT_MISSING
+    }
 
 
 @given(states("augment"), namespaced("eve"))

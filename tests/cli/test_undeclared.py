@@ -132,6 +132,19 @@ def test_an_assumed_deny_all_covers_the_namespaces_of_the_input(run: Run) -> Non
     assert ends == {"kube-system/Deployment/agent", "shop/DaemonSet/agent"}
 
 
+def test_an_assumed_deny_all_does_not_cover_stand_ins(run: Run) -> None:
+    """What the input lacks stays open: nobody could write policies for it, and the denials are those of the
+    input's own namespaces."""
+    objects = [namespace("shop"), deployment("shop/cart")]
+    stdin = yaml.safe_dump_all(objects)
+    printed = run("check", "-", "--offline", "--assume-deny-all", "-f", "json", stdin=stdin).stdout
+    denied = [each["denied"] for each in json.loads(printed)["findings"] if each["flow"]]
+    assert denied
+    assert all(each == {"egress": ["shop/assumed-deny-all"], "ingress": []} for each in denied)
+    policies = run("generate", "-", "--offline", "--assume-deny-all", stdin=stdin).stdout
+    assert {each["metadata"]["namespace"] for each in yaml.safe_load_all(policies)} == {"shop"}
+
+
 def test_an_assumed_policy_takes_nobodys_name(run: Run) -> None:
     """A policy that is really called so stays what it is."""
     mine = allow("shop/assumed-deny-all", egress=[{}])
