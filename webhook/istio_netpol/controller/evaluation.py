@@ -93,10 +93,10 @@ class Evaluation:
     def findings(self) -> list[Finding]:
         """What is wrong, in the namespaces that are judged."""
         report = check_table(self._flows.table, self._flows.judge(self._sightings), in_full=False)
-        found = [each for each in report.findings if each.object.namespace]
-        names = {each.object.namespace for each in found}
+        found = [each for each in report.findings if each.told_of.namespace]
+        names = {each.told_of.namespace for each in found}
         told = {name for name in names if self._mode(name) not in {None, Mode.OFF}}
-        return [each for each in found if each.object.namespace in told]
+        return [each for each in found if each.told_of.namespace in told]
 
     def _augments(self, name: str) -> bool:
         return self._mode(name) is Mode.AUGMENT

@@ -45,8 +45,8 @@ def reported(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     """Those that are told of, by namespace, in order."""
     found: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=lambda each: each.sort_key):
-        if finding.severity in RESULTS and finding.object.namespace:
-            found.setdefault(finding.object.namespace, []).append(finding)
+        if finding.severity in RESULTS and finding.told_of.namespace:
+            found.setdefault(finding.told_of.namespace, []).append(finding)
     return found
 
 
@@ -54,11 +54,11 @@ def told(findings: Iterable[Finding]) -> Iterator[Told]:
     """One summary for each object: its first and gravest finding, and how many more there are."""
     by_object: dict[tuple[str, ...], list[Finding]] = {}
     for finding in findings:
-        by_object.setdefault(finding.object.key, []).append(finding)
+        by_object.setdefault(finding.told_of.key, []).append(finding)
     for found in by_object.values():
         first = min(found, key=lambda each: each.severity is not Severity.ERROR)
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        yield Told(first.object, _cut(first.message, NOTE_LIMIT - len(more)) + more, _reason(first))
+        yield Told(first.told_of, _cut(first.message, NOTE_LIMIT - len(more)) + more, _reason(first))
 
 
 def report(resource: Resource, namespace: str, findings: list[Finding]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from istio_netpol.model.failures import Failure
-from istio_netpol.model.flows import FlowKind, RequiredFlow
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import TooMuchError
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -63,6 +63,15 @@ class Finding:
     remedy: tuple[NetworkPolicy, ...] = ()
     field: str = ""
     failure: Failure | None = None
+
+    @property
+    def told_of(self) -> ObjectRef:
+        """The object of which tools tell that show a namespace at a time: where it has none, a webhook
+        configuration say, the pods that are called for it."""
+        called = self.flow.destination if self.flow else None
+        if self.object.namespace or not isinstance(called, PodsPeer):
+            return self.object
+        return called.workload.ref
 
     @property
     def asks_too_much(self) -> bool:
