@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from istio_netpol.bundle.kustomize import Kustomize
+from istio_netpol.model.services import Service
 from istio_netpol.server.folder_source import RETRY_SECONDS, FolderSource
 
 
@@ -209,3 +210,31 @@ def test_changes_behind_a_link_are_seen(source: FolderSource, folder: Path) -> N
     shutil.rmtree(elsewhere)
     assert settle(source)
     assert names(source) == ["a"]
+
+
+def test_what_is_not_read_as_it_stands_is_told(source: FolderSource, folder: Path) -> None:
+    """Documents that are no objects, objects of no namespace, and versions that nobody serves."""
+    (folder / "values.yaml").write_text("a: 1\n")
+    (folder / "b.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: b}\n")
+    (folder / "c.yaml").write_text(
+        "apiVersion: extensions/v1beta1\nkind: NetworkPolicy\nmetadata: {name: c, namespace: a}\n"
+    )
+    assert settle(source)
+    state = source.state()
+    assert state.problems == ()
+    assert [remark.partition(",")[0].partition(":")[0] for remark in state.remarks] == [
+        "1 document without apiVersion and kind is not a Kubernetes object and left out",
+        "1 object names no namespace",
+        "NetworkPolicy a/c",
+    ]
+
+
+def test_a_folder_is_read_as_it_was_asked_for(folder: Path) -> None:
+    """Objects of no namespace in the one that was named, and without what is excluded."""
+    (folder / "b.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: b}\n")
+    (folder / "broken.yaml").write_text("{{ broken\n")
+    source = FolderSource(folder, Kustomize(), namespace="shop", exclude=["broken*"])
+    assert source.refresh()
+    state = source.state()
+    assert (state.problems, state.remarks) == ((), ())
+    assert [service.ref.namespace for service in state.snapshot.every(Service)] == ["shop"]

@@ -26,7 +26,6 @@ from istio_netpol.bundle.sources import (
 )
 from istio_netpol.cli.arrangement import Part, arranged
 from istio_netpol.cli.progress import CountedFile, Progress
-from istio_netpol.cli.remarks import other_documents, outdated, unnamed_namespaces
 from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem, ToolError
 from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, load
@@ -36,6 +35,7 @@ from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.places import STANDARD_INPUT
+from istio_netpol.report.remarks import other_documents, outdated, unnamed_namespaces
 from istio_netpol.report.text import kinds_not_read
 from istio_netpol.state.snapshot import Snapshot
 

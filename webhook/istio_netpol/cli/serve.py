@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import config_option, resolution_options
+from istio_netpol.cli.options import config_option, reading_options, resolution_options
 from istio_netpol.model.connections import parse_port
 
 SCHEME = "dir:"
@@ -113,6 +113,7 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
     is_flag=True,
     help="Believe whoever reaches --listen, where that is not loopback.",
 )
+@reading_options()
 @resolution_options()
 @config_option()
 def serve(
@@ -128,6 +129,8 @@ def serve(
     client_ca: Path | None,
     client_names: tuple[str, ...],
     any_client: bool,
+    namespace: str | None,
+    exclude: tuple[str, ...],
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
     config: str | None,
@@ -152,6 +155,8 @@ def serve(
         raise click.UsageError("Give either --self-signed, or --cert and --key.")
     if context and source != CLUSTER:
         raise click.UsageError("--context is of use with --source cluster only.")
+    if (namespace or exclude) and source == CLUSTER:
+        raise click.UsageError("-n and --exclude are of use with --source dir:PATH only.")
     if webhook_configuration and source != CLUSTER:
         raise click.UsageError("--webhook-configuration is of use with --source cluster only.")
     if client_names and client_ca is None:
@@ -172,6 +177,8 @@ def serve(
         settings=settings,
         resolver=resolver(offline, settings),
         kustomize=kustomize_from_environment(),
+        namespace=namespace or "",
+        exclude=exclude,
         webhook_configuration=webhook_configuration,
         client_ca=client_ca,
         client_names=client_names,

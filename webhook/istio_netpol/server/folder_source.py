@@ -7,7 +7,7 @@ would refuse what is fine and admit what is not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from istio_netpol.bundle.kustomize import Kustomize
@@ -16,6 +16,7 @@ from istio_netpol.errors import Problem, ToolError
 from istio_netpol.manifests.load import Loaded, joined, load
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.report.remarks import remarks_on
 from istio_netpol.server.folder_files import Mark, Marks, marks_of
 from istio_netpol.server.folder_store import GENERATED
 from istio_netpol.state.snapshot import Snapshot
@@ -31,11 +32,21 @@ class FolderSource:
     """Implements `ClusterSource`. `refresh` reads, from one thread; `state` may be asked from any."""
 
     def __init__(
-        self, folder: Path, kustomize: Kustomize, clock: Callable[[], float] = time.monotonic
+        self,
+        folder: Path,
+        kustomize: Kustomize,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        namespace: str = "",
+        exclude: Sequence[str] = (),
     ) -> None:
+        """`namespace` is that of objects that name none, `exclude` are patterns of what is left out."""
         self._folder = folder
         self._kustomize = kustomize
         self._clock = clock
+        self._namespace = namespace
+        self._exclude = exclude
+        self._remarks: tuple[str, ...] = ()
         self._known: dict[str, tuple[Mark | Marks | None, Loaded]] = {}
         self._read: Marks | None = None
         self._seen: Marks | None = None
@@ -46,7 +57,8 @@ class FolderSource:
 
     def state(self) -> SourceState:
         """The newest good snapshot, and what is wrong with a newer one."""
-        return SourceState(self._snapshot, self._synced, self._clock() - self._good_at, self._problems)
+        age = self._clock() - self._good_at
+        return SourceState(self._snapshot, self._synced, age, self._problems, self._remarks)
 
     @property
     def is_settling(self) -> bool:
@@ -87,6 +99,7 @@ class FolderSource:
             self._fail(*map(str, loaded.problems))
             return False
         self._snapshot = Snapshot.of(loaded.objects)
+        self._remarks = remarks_on(loaded, names_namespace=bool(self._namespace))
         self._good_at, self._synced, self._problems = self._clock(), True, ()
         return True
 
@@ -114,14 +127,14 @@ class FolderSource:
 
     def _sources(self) -> Iterator[Source | Problem]:
         """What the folder holds, and what was generated into it even where it is an overlay."""
-        finder = Sources()
+        finder = Sources(self._exclude)
         yield from finder.in_folder(self._folder, self._folder.stat())
         generated = self._folder / GENERATED
         if generated.is_dir():
             yield from finder.in_folder(generated, generated.stat())
 
     def _loaded(self, source: ManifestFile | Overlay) -> Loaded:
-        return load(self._documents(source), DEFAULT_NAMESPACE)
+        return load(self._documents(source), self._namespace or DEFAULT_NAMESPACE)
 
     def _documents(self, source: ManifestFile | Overlay) -> Iterator[Document]:
         name = str(source.path if isinstance(source, ManifestFile) else source.file)

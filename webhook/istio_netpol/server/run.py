@@ -66,6 +66,8 @@ class ServeOptions:
     settings: Settings
     resolver: Resolver
     kustomize: Kustomize
+    namespace: str
+    exclude: tuple[str, ...]
     webhook_configuration: str = ""
     client_ca: Path | None = None
     client_names: tuple[str, ...] = ()
@@ -147,7 +149,7 @@ class _Source:
 
 
 def _folder(options: ServeOptions, folder: Path) -> _Source:
-    source = FolderSource(folder, options.kustomize)
+    source = FolderSource(folder, options.kustomize, namespace=options.namespace, exclude=options.exclude)
     reviewer = Reviewer(FolderStore(folder), options.resolver)
     return _Source(
         source.state,

@@ -96,6 +96,8 @@ class Watch:
         self._metrics.not_judged.set(len(table.failures))
         keep_what_is_left()
         self._log.info("the source was read", objects=state.snapshot.object_count)
+        for remark in state.remarks:
+            self._log.warning("the source was not read as it stands", remark=remark)
         self._complete(table)
 
     def _retry(self) -> None:

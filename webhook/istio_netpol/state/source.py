@@ -11,12 +11,13 @@ from istio_netpol.state.snapshot import Snapshot
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """The newest good snapshot. `problems` say why a newer one could not be read; `age` is seconds since
-    the source was last seen good."""
+    the source was last seen good; `remarks` say what was left out of the snapshot, and what was assumed."""
 
     snapshot: Snapshot
     synced: bool
     age: float
     problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class ClusterSource(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from istio_netpol.manifests.load import RemovedApi
+from istio_netpol.manifests.load import Loaded, RemovedApi
 from istio_netpol.manifests.raw_objects import OtherDocument
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.references import ObjectRef
@@ -12,6 +12,17 @@ from istio_netpol.report.places import place, plural
 
 _SHOWN = 3
 """How many of several things are named."""
+
+
+def remarks_on(loaded: Loaded, *, names_namespace: bool) -> tuple[str, ...]:
+    """All remarks on an input; `names_namespace` says that whoever reads it chose the namespace of objects
+    that name none."""
+    assumed = () if names_namespace else unnamed_namespaces(loaded.placed)
+    return (
+        *other_documents([loaded.others]),
+        *(str(assumption) for assumption in assumed),
+        *map(outdated, loaded.outdated),
+    )
 
 
 def other_documents(parts: Iterable[Sequence[OtherDocument]]) -> Iterator[str]:
