@@ -24,6 +24,7 @@ from istio_netpol.cli.resolving import Offline
 from istio_netpol.model.settings import Settings
 
 FOREIGN = "the side that denies belongs to others, who must consent"
+NOWHERE = "no pods of the gateway run, whose addresses a policy could name"
 WORSE = "the flow is denied already without it"
 ADMITTED = {
     ("ambient-client-of-sidecar", "Deployment/meadow/web"): FOREIGN,
@@ -32,6 +33,8 @@ ADMITTED = {
     ("empty-ingress-list", "NetworkPolicy/shop/cart-ingress"): WORSE,
     ("host-unresolvable", "Deployment/shop/orders"): "no policy could name an address",
     ("host-unresolvable", "ServiceEntry/shop/database"): "no policy could name an address",
+    ("host-network-gateway", "VirtualService/shop/cart"): NOWHERE,
+    ("host-network-gateway-without-nodes", "VirtualService/shop/cart"): NOWHERE,
     ("http-route-with-reference-grant", "HTTPRoute/bank/cart"): FOREIGN,
     ("jwks-in-another-namespace", "RequestAuthentication/shop/cart"): FOREIGN,
     ("or-written-as-and", "NetworkPolicy/shop/allow-cart-clients"): WORSE,

@@ -184,8 +184,9 @@ def addresses_in(fields: Fields, texts: tuple[str, ...], name: str) -> tuple[Add
 def decode_node(fields: Fields, ref: ObjectRef) -> Iterator[NodeAddresses]:
     """The addresses of a Node that packets carry, and its labels."""
     spec = fields.mapping("spec")
-    entries = fields.mapping("status").mappings("addresses")
+    entries = list(fields.mapping("status").mappings("addresses"))
     texts = [entry.text("address") for entry in entries if entry.text("type") in ("InternalIP", "ExternalIP")]
     pod_cidrs = spec.texts("podCIDRs") or tuple(filter(None, [spec.text("podCIDR")]))
     labels = fields.mapping("metadata").strings("labels")
-    yield NodeAddresses(ref, _readable(texts), pod_cidrs, labels)
+    internal = _readable(entry.text("address") for entry in entries if entry.text("type") == "InternalIP")
+    yield NodeAddresses(ref, _readable(texts), pod_cidrs, labels, internal)

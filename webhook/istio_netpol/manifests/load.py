@@ -10,6 +10,7 @@ from typing import Any
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import CLUSTER_SCOPED, decode, is_known, reference_of
+from istio_netpol.manifests.host_network import placed_on_nodes
 from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
 from istio_netpol.manifests.removed_apis import Removed, removal_of
@@ -83,7 +84,7 @@ class _Loading:
     def loaded(self) -> Loaded:
         self._problems.sort(key=lambda problem: (problem.file, problem.line or 0))
         return Loaded(
-            tuple(self._objects),
+            placed_on_nodes(self._objects),
             tuple(self._problems),
             dict(sorted(self._skipped.items())),
             tuple(self._others),

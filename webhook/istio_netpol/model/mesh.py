@@ -358,12 +358,14 @@ class RevisionTag:
 
 @dataclass(frozen=True, slots=True)
 class NodeAddresses:
-    """The addresses of one Node: the peers that hostNetwork pods and kubelets are seen as."""
+    """The addresses of one Node: the peers that hostNetwork pods and kubelets are seen as, within the cluster
+    by the `internal` ones."""
 
     ref: ObjectRef
     addresses: tuple[Address, ...]
     pod_cidrs: tuple[str, ...] = ()
     labels: Labels = field(default_factory=dict)
+    internal: tuple[Address, ...] = ()
 
 
 APPLICATION_PROTOCOLS = {"UDP": Protocol.UDP, "SCTP": Protocol.SCTP}

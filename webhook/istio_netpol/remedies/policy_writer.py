@@ -212,7 +212,10 @@ class PolicyWriter:
     def _pods(self, workload: Workload, subject_namespace: str) -> tuple[PolicyPeer, ...] | str:
         if workload.host_network:
             if not workload.node_addresses:
-                return f"{workload.ref} runs in the host network at node addresses that are not known"
+                return (
+                    f"{workload.ref} runs in the host network, where policies see addresses of nodes, and "
+                    "these are not known; add the cluster's Nodes or the running pods to the input"
+                )
             return tuple(
                 PolicyPeer(ip_block=IpBlock(f"{address}/{address.max_prefixlen}"))
                 for address in workload.node_addresses

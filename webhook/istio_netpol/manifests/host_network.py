@@ -1,0 +1,34 @@
+"""Where pods of the host network will be seen, as far as the Nodes of an input tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from istio_netpol.model.addresses import Address
+from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.workloads import Workload
+
+
+def placed_on_nodes(objects: Sequence[Any]) -> tuple[Any, ...]:
+    """The objects, with the addresses of all Nodes for each controller of hostNetwork pods of which the input
+    has none: nothing says on which Nodes they will run."""
+    internal = {address for node in objects if isinstance(node, NodeAddresses) for address in node.internal}
+    if not internal:
+        return tuple(objects)
+    addresses = tuple(sorted(internal, key=lambda each: (each.version, int(each))))
+    pods = [each for each in objects if isinstance(each, Workload) and each.ref.kind == "Pod"]
+    return tuple(_placed(each, addresses, pods) for each in objects)
+
+
+def _placed(value: Any, addresses: tuple[Address, ...], pods: Iterable[Workload]) -> Any:
+    if not isinstance(value, Workload) or not value.host_network or value.ref.kind == "Pod":
+        return value
+    return value if any(_is_of(pod, value) for pod in pods) else replace(value, node_addresses=addresses)
+
+
+def _is_of(pod: Workload, controller: Workload) -> bool:
+    selector = controller.selector
+    same_namespace = pod.namespace == controller.namespace
+    return same_namespace and selector is not None and selector.matches(pod.labels)
