@@ -9,11 +9,11 @@ import pytest
 import yaml
 from tests.istio.outcomes import findings, flows, line, outcomes
 
-from istio_netpol.istio.rules import declared_calls, gateway_to_workload, service_entry
+from istio_netpol.istio.rules import declared_calls, gateway_to_workload, service_entry, sidecar_egress
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.mesh import ServiceEntry, VirtualService
+from istio_netpol.model.mesh import ServiceEntry, Sidecar, VirtualService
 from istio_netpol.model.workloads import Workload
 
 BASE = """
@@ -183,6 +183,43 @@ def test_one_of_several_routings_counts_and_nothing_tells_which() -> None:
     )
     assert called(books(name="http"), whole) == [SHELF]
     assert called(books(name="http"), whole, partial) == [BOOKS, SHELF]
+
+
+@pytest.mark.parametrize(
+    ("http", "expected"),
+    [
+        ([{"route": [TO_SHELF]}], [SHELF]),
+        ([{"match": [{"uri": {"prefix": "/old"}}], "route": [TO_SHELF]}], [BOOKS, SHELF]),
+        ([{"directResponse": {"status": 503}}], []),
+        ([], [BOOKS]),
+    ],
+)
+@pytest.mark.parametrize("port", [{}, {"port": {"number": 80, "name": "http", "protocol": "HTTP"}}])
+def test_hosts_of_a_sidecar_are_called_as_routes_lead(
+    http: list[dict[str, Any]], expected: list[str], port: dict[str, Any]
+) -> None:
+    """Whoever names the host in a Sidecar calls what its sidecar connects to."""
+    sidecar = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Sidecar",
+        "metadata": {"name": "caller", "namespace": "team"},
+        "spec": {
+            "workloadSelector": {"labels": {"app": "caller"}},
+            "egress": [{**port, "hosts": ["./books.team.svc.cluster.local"]}],
+        },
+    }
+    objects = decoded(books(name="http"), routing(http=http), sidecar)
+    (subject,) = (each for each in objects if isinstance(each, Sidecar))
+    assert flows(sidecar_egress.RULE, subject, *(each for each in objects if each is not subject)) == expected
+
+
+def test_a_call_of_all_ports_is_unknown_only_where_none_answers() -> None:
+    """A port without pods beside one that has some is no reason to doubt the name."""
+    two = books(name="http")
+    two["spec"]["ports"] += [{"name": "tcp-odd", "port": 81, "targetPort": "odd"}]
+    objects = decoded(two)
+    (caller,) = (each for each in objects if isinstance(each, Workload) and each.name == "caller")
+    assert findings(declared_calls.RULE, caller, *(each for each in objects if each is not caller)) == []
 
 
 def test_pods_without_a_sidecar_follow_no_route() -> None:

@@ -7,8 +7,8 @@ proxy finds out when it is connected to.
 
 from __future__ import annotations
 
-from istio_netpol.model.mesh import ServiceEntryPort
-from istio_netpol.model.services import ServicePort
+from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort
+from istio_netpol.model.services import Service, ServicePort
 
 _HTTP, _TLS, _TCP = frozenset({"http"}), frozenset({"tls", "tcp"}), frozenset({"tcp"})
 _ROUTES = {
@@ -31,3 +31,14 @@ def routes_of_port(port: ServicePort | ServiceEntryPort) -> frozenset[str]:
         if name.startswith("grpc-web")
         else _ROUTES.get(name.partition("-")[0], frozenset())
     )
+
+
+def routes_on(target: Service | ServiceEntry, number: int) -> frozenset[str]:
+    """The same for a port of a Service or ServiceEntry by its number; empty where it has none such."""
+    if isinstance(target, Service):
+        found: ServicePort | ServiceEntryPort | None = next(
+            (port for port in target.ports if port.port == number), None
+        )
+    else:
+        found = next((port for port in target.ports if port.number == number), None)
+    return routes_of_port(found) if found else frozenset()

@@ -18,18 +18,10 @@ from istio_netpol.istio.calls import (
     ServiceCall,
     parse_calls,
 )
-from istio_netpol.istio.declared import Declaration, dialled, flows_to
-from istio_netpol.istio.destinations import Asked
-from istio_netpol.istio.destinations import answers as route_answers
-from istio_netpol.istio.mesh_routes import (
-    Call,
-    MeshRoutes,
-    Rerouted,
-    mesh_routes,
-    rerouted,
-    unheeded_routes,
-)
-from istio_netpol.istio.port_protocols import routes_of_port
+from istio_netpol.istio.declared import Declaration, answers, dialled, flows_to
+from istio_netpol.istio.mesh_routes import Call, rerouted, unheeded_routes
+from istio_netpol.istio.port_protocols import routes_on
+from istio_netpol.istio.routed_calls import called, follows_routes, routes_for
 from istio_netpol.istio.rule import Outcome, Rule, Unjudged
 from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
@@ -136,40 +128,19 @@ def _to_service(entry: _Entry, service: Service, port: int | str | None, view: M
         yield entry.unknown(_no_such_port(service, port))
         return
     client, host = entry.workload, view.service_host(service)
-    routes: MeshRoutes = ()
-    if view.injection(client).injected and not view.is_gateway(client):
-        for foreign in unheeded_routes(view, host, client.namespace):
-            yield foreign_routing(client.ref, FIELD, entry.text, foreign.ref)
-        routes = mesh_routes(view, host, client.namespace)
-    for number in ports:
-        known = next((each for each in service.ports if each.port == number), None)
-        call = Call(client, host, number, routes_of_port(known) if known else frozenset())
-        where = rerouted(routes, call)
-        if not where.is_whole:
-            by_number = isinstance(port, int)
-            found = dialled(view, service, number) if by_number else view.backends(service, number)
-            if not found:
-                yield entry.unknown(
-                    f"nothing answers for {service.ref}; compare its selector and ports with the pods'"
-                )
-            yield from flows_to(view, entry.declared, client, service, found)
-        yield from _rerouted(entry, service, where, number, view)
-
-
-def _rerouted(
-    entry: _Entry, service: Service, where: Rerouted, port: int, view: MeshView
-) -> Iterator[Outcome]:
-    """Where VirtualServices make a sidecar connect, for what its workload sends to a port of the Service: to
-    the Service itself only where nothing else of it is called."""
-    client = entry.workload
-    for leg in where.legs:
-        asked = Asked(leg.destination, leg.written_in, client.namespace, frozenset({port}), leg.root)
-        found, _ = route_answers(asked, view)
-        if found is not None and (where.is_whole or found.target.ref != service.ref):
-            reason = f"{entry.declared.reason}, which {leg.written_in} sends to {found.target.ref}"
-            declared = Declaration(client.ref, FIELD, reason)
-            choosers = (*leg.authors, *found.through)
-            yield from flows_to(view, declared, client, found.target, found.backends, choosers)
+    routes = routes_for(view, client, host)
+    for foreign in unheeded_routes(view, host, client.namespace) if follows_routes(view, client) else ():
+        yield foreign_routing(client.ref, FIELD, entry.text, foreign.ref)
+    calls = [Call(client, host, number, routes_on(service, number)) for number in ports]
+    find = dialled if isinstance(port, int) else answers
+    direct = {call.port: find(view, service, call.port) for call in calls}
+    left = [call for call in calls if not rerouted(routes, call).is_whole]
+    if left and not any(direct[call.port] for call in left):
+        yield entry.unknown(
+            f"nothing answers for {service.ref}; compare its selector and ports with the pods'"
+        )
+    for call in calls:
+        yield from called(view, entry.declared, call, service, direct[call.port], routes)
 
 
 def _no_such_port(service: Service, port: int | str | None) -> str:

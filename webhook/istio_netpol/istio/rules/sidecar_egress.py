@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.declared import Declaration, answers, flows_to
+from istio_netpol.istio.declared import Declaration, answers
+from istio_netpol.istio.destinations import offered
+from istio_netpol.istio.mesh_routes import Call, mesh_routes
+from istio_netpol.istio.port_protocols import routes_on
+from istio_netpol.istio.routed_calls import called
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -41,9 +45,24 @@ def outcomes(sidecar: Sidecar, view: MeshView) -> Iterator[Outcome]:
             declared = Declaration(
                 sidecar.ref, field, f"{sidecar.ref} names {entry} among the hosts that its workloads call"
             )
-            found = answers(view, target, listener.port or None)
-            for client in clients:
-                yield from flows_to(view, declared, client, target, found)
+            yield from _called(host.rstrip(".").lower(), declared, target, listener.port, clients, view)
+
+
+def _called(
+    host: str,
+    declared: Declaration,
+    target: Service | ServiceEntry,
+    port: int,
+    clients: tuple[Workload, ...],
+    view: MeshView,
+) -> Iterator[Outcome]:
+    """The flows to a host, on one port or on all (0), as routes of the mesh lead them."""
+    routes = mesh_routes(view, host, declared.ref.namespace)
+    for number in offered(target) if not port else (port,):
+        direct = answers(view, target, number)
+        for client in clients:
+            call = Call(client, host, number, routes_on(target, number))
+            yield from called(view, declared, call, target, direct, routes)
 
 
 def _clients(sidecar: Sidecar, view: MeshView) -> tuple[Workload, ...]:
