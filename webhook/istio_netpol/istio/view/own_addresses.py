@@ -1,10 +1,10 @@
 """Addresses that are the cluster's own: what is behind a ClusterIP, an external or a load balancer's address
 of a Service, a node port or a pod.
 
-The node of the client translates the first four before a policy sees the packet (kube-proxy; for a load
-balancer unless its `ipMode` is Proxy, KEP-1860), so policies see the pods behind, on their own ports, and an
-ipBlock of the address itself never matches. What a node port of another node is translated by is that node;
-here it stands for the pods as well, as plugins that translate at the socket have it.
+The client's node translates a Service's addresses before a policy sees the packet (kube-proxy; for a load
+balancer unless its `ipMode` is Proxy, KEP-1860). So policies see the pods behind, on their own ports, and an
+ipBlock of the address itself never matches. A node port counts as translated there, too: plugins that
+translate at the socket do so for every node, kube-proxy for the client's own.
 
 ClusterIPs are the API server's to give, and a load balancer's address is its controller's. `externalIPs`
 anybody may claim, so they are heeded where administrators write, and for whoever wrote them; so is the status
