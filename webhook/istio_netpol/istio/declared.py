@@ -65,7 +65,7 @@ def flows_to(
         if isinstance(backend.peer, HostPeer) and isinstance(target, ServiceEntry):
             # DNS says who answers for a host that the client names itself, not who wrote the entry.
             homes = choosers if backend.peer.host in target.hosts else homes
-        for wire in reached(view, client, service or target, backend):
+        for wire in reached(view, client, target or service, backend):
             meant, meant_port = meant_by(backend, wire)
             is_pods = isinstance(wire.peer, PodsPeer)
             admitted = is_waypoint_before(backend, wire)

@@ -54,7 +54,7 @@ def host_backends(
             yield from reached(view, client, target, each)
     elif isinstance(target, ServiceEntry):
         for each in view.entry_backends(target, port):
-            yield from reached(view, client, each.service, each)
+            yield from reached(view, client, target, each)
     else:
         for each in view.address_backends(host, home, port):
             yield from reached(view, client, each.service, each)

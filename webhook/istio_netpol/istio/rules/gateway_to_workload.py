@@ -81,7 +81,7 @@ def _followed(
     via = "" if own else f" through its delegate {leg.written_in}"
     for backend in found.backends:
         behind = backend.service or (found.target if isinstance(found.target, Service) else None)
-        for wire in reached(view, pod, backend.service or found.target, backend):
+        for wire in reached(view, pod, found.target, backend):
             is_pods = isinstance(wire.peer, PodsPeer)
             meant, meant_port = meant_by(backend, wire)
             yield RequiredFlow(

@@ -143,7 +143,7 @@ def _to_backend(
     for gateway in gateways:
         for pod in view.kubernetes_gateway_workloads(gateway):
             for answering in found:
-                for wire in reached(view, pod, answering.service or target, answering):
+                for wire in reached(view, pod, target, answering):
                     yield RequiredFlow(
                         kind=FlowKind.GATEWAY_TO_WORKLOAD,
                         object=route.ref,
