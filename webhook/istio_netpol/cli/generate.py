@@ -96,6 +96,7 @@ def generate(
     from istio_netpol.cli.terminal import tell, write
     from istio_netpol.manifests.encode import to_yaml
     from istio_netpol.printable import visible
+    from istio_netpol.report.undeclared import summary_of
 
     settings = read_settings(config, addresses)
     hosts = resolver(offline, settings)
@@ -119,8 +120,11 @@ def generate(
             tell(f"{given.name}: no policy is missing" if given.name else "no policy is missing")
         for sentence in _order(missing):
             tell(sentence)
-        for sentence in _left_over(check(snapshot.with_changes(put=policies), settings, hosts)):
+        report = check(snapshot.with_changes(put=policies), settings, hosts)
+        for sentence in _left_over(report):
             tell(f"not covered: {sentence}")
+        if assume_deny_all and report.undeclared:
+            tell(summary_of(report.undeclared, "`istio-netpol check --assume-deny-all` lists"))
     if printed:
         write(["---\n".join(printed)])
     if refused:

@@ -33,14 +33,14 @@ def lines_of(undeclared: Sequence[Undeclared]) -> Iterator[str]:
         yield f"and {left} more, which -f json lists"
 
 
-def summary_of(undeclared: Sequence[Undeclared]) -> str:
-    """All of it in one sentence, for documents that have no place for it."""
+def summary_of(undeclared: Sequence[Undeclared], listed_by: str = "-f text and -f json list") -> str:
+    """All of it in one sentence, for documents that have no place for it, with what has one."""
     namespaces = len({each.ref.namespace for each in undeclared})
     workloads, where = plural(len(undeclared), "workload"), plural(namespaces, "namespace")
     needs = "needs" if len(undeclared) == 1 else "need"
     return (
         f"nothing says what {workloads} in {where} {needs} beyond istiod and DNS, so ask their owners; "
-        "-f text and -f json list them"
+        f"{listed_by} them"
     )
 
 
