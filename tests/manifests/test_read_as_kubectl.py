@@ -24,6 +24,11 @@ FIELDS = {
     "a colon at the end of two lines": "x: [a\n    b:, c]\n",
     "a colon at the end of what has a quote": "x: [it's:, d::]\n",
     "many colons at the end": "x: [" + ", ".join(f"fd00:{number}::" for number in range(50)) + "]\n",
+    "colons beside quotes": "x: [a:, 'b, c:]', d:, \"e, f:]\", g::]\n",
+    "colons beside values": "x: {a: b:, c: d e:, f g:, h: [i:, j k:], l:}\n",
+    "colons beside a comment": "x: [a:, b:] # c, d:]\n",
+    "colons beside anchors": "x: [a:, &b c:, *b, !!str d:, e:]\n",
+    "double colons": "x: [a:, ::b:, c:::, d::e:, 1:, true:, 0x1:]\n",
     "a colon at the beginning": "x: ::/0\n",
     "a colon at the beginning, in braces": "x: {cidr: ::/0}\n",
     "a colon at the beginning, in brackets": "x: [fd00::/8, ::/0]\n",
@@ -33,6 +38,7 @@ FIELDS = {
     "a question mark": "x: http://a?b=c\n",
     "a question mark, in brackets": "x: [http://a?b=c]\n",
     "a question mark, in a key in braces": "x: {a?: 1}\n",
+    "a question mark and a colon at the end, in brackets": "x: [http://a?b:, c::]\n",
     "a question mark in quotes": "x: ['a?', \"b?\"]\n",
     "a quote that touches a text": "x: ['a'b:]\n",
     "tabs after colons": "x:\t1\ny: 1\t\n",
@@ -137,8 +143,16 @@ def test_items_of_a_list_are_not_read_twice() -> None:
     assert [item.line for item in found] == [4, 8, 12]
 
 
+def test_a_list_of_thousands_is_read() -> None:
+    """In one go, not in one for each of them."""
+    networks = [f"fd00:{number:x}::" for number in range(20_000)]
+    (found,) = read_documents(f"{HEAD}x: [{', '.join(networks)}]\n".encode(), "a.yaml")
+    assert isinstance(found, RawObject)
+    assert found.content["x"] == networks
+
+
 def test_a_text_of_nothing_but_such_colons_is_answered_soon() -> None:
-    """Each costs a scan, so there is an end to it: a remedy instead of an answer."""
-    text = f"{HEAD}x: [{', '.join(['a:'] * 200_000)}]\n"
+    """On lines of their own each costs a scan, so there is an end to it: a remedy instead of an answer."""
+    text = f"{HEAD}x: [\n{','.join([' a:'] * 100_000)} ]\n".replace(",", ",\n")
     (problem,) = (str(item) for item in read_documents(text.encode(), "a.yaml"))
     assert problem.endswith("quote a text that ends with a colon")

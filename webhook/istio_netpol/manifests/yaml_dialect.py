@@ -6,6 +6,7 @@ in scannerc.go, v2.4.3). libyaml 0.2.5 refuses one that ends with a colon, and g
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from yaml import MarkedYAMLError, YAMLError
@@ -21,8 +22,10 @@ from yaml.tokens import (
 FINAL_COLON = "found unexpected ':'"
 """libyaml's complaint about a plain text within brackets that ends with a colon, such as an IPv6 network."""
 
-_MOST_SCANNED = 1 << 25
-"""Characters that are scanned in all for one document: each such text costs a scan of what is before it."""
+_MOST_SCANNED = 1 << 23
+"""Characters that are scanned in all for one document: such a text may cost a scan of what is before it."""
+
+_ALIKE = re.compile(r"(,[ ]*)([0-9A-Za-z](?:[-./0-9A-Za-z]|:(?![\s,\]}]))*:)(?=[,\]}])")
 
 
 def with_quoted_colons(text: str) -> str:
@@ -36,13 +39,25 @@ def with_quoted_colons(text: str) -> str:
             if error.problem != FINAL_COLON or error.context_mark is None or error.problem_mark is None:
                 return text
             start, end = error.context_mark.index, error.problem_mark.index + 1
+            if "?" in text[start:end]:
+                # Refused by both: with quotes it would be taken.
+                return text
             quoted = text[start:end].replace("'", "''")
             # Two quoted texts that touch would be read as one.
             gap = " " if text[start - 1 : start] in ("'", '"') else ""
-            text = f"{text[:start]}{gap}'{quoted}'{text[end:]}"
+            text = f"{text[:start]}{gap}'{quoted}'{_alike_quoted(text[end:])}"
         else:
             return text
     return text
+
+
+def _alike_quoted(rest: str) -> str:
+    """What follows such a text, with quotes around those on the same line that are plainly alike: a list of
+    networks may have thousands."""
+    line, line_end, more = rest.partition("\n")
+    if "'" in line or '"' in line:
+        return rest
+    return _ALIKE.sub(r"\1'\2'", line) + line_end + more
 
 
 def question_within_brackets(text: str) -> int | None:
