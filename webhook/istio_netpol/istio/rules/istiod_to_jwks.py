@@ -160,7 +160,7 @@ RULE = Rule(
     unjudged=(
         Unjudged(
             "keys at a host that does not resolve",
-            "its addresses can not be compared with policies",
+            "its addresses can't be compared with policies",
             "warning `jwks-unresolvable`; `--address` names them",
         ),
     ),
