@@ -216,6 +216,21 @@ def test_an_opening_that_nothing_needs_asks_the_owners(run: Run) -> None:
     assert "ask the owners of Deployment shop/web who calls them" in finding["message"]
 
 
+def test_pods_that_are_assumed_are_said(run: Run) -> None:
+    """DNS and istiod of a sidecar are not in the input: the narrower form names them as is usual. Where
+    a rule keeps its own peers, nothing is named."""
+    sidecar = (
+        "labels: {kubernetes.io/metadata.name: shop, team: sales}",
+        ("labels: {kubernetes.io/metadata.name: shop, team: sales, istio-injection: enabled}"),
+    )
+    told = "it names coredns and istiod, not in the input, by the labels that are assumed"
+    for rule, is_told in (({}, True), ({"to": blocks("::/0")}, False)):
+        result = run("check", "-", "--offline", "-f", "json", stdin=CLUSTER.replace(*sidecar) + egress(rule))
+        found = [each for each in json.loads(result.stdout)["findings"] if each["rule"] == "broad-policy"]
+        assert [told in each["message"] for each in found] == [is_told]
+        assert found[0]["remedy"]
+
+
 def test_a_flow_that_is_denied_on_the_other_side_is_kept(run: Run) -> None:
     """Web may call the cart, whose own policy does not admit it yet."""
     closed = named("closed", podSelector={"matchLabels": {"app": "cart"}}, policyTypes=["Ingress"])
@@ -311,6 +326,32 @@ def test_a_cluster_ip_in_to_is_told(run: Run, cidr: str, port: int, severity: st
     (finding,) = [each for each in said(run, egress(rule)) if each["rule"] == "ip-block-for-pods"]
     assert finding["severity"] == severity
     assert clause in finding["message"]
+
+
+POD = """\
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: till, namespace: shop, labels: {app: till}}
+spec: {containers: [{name: till, image: till}]}
+status: {podIP: 10.244.1.7, podIPs: [{ip: 10.244.1.7}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("cidr", "is_told"), [("10.244.1.7/32", True), ("10.244.1.0/24", True), ("10.244.2.0/24", False)]
+)
+def test_an_address_of_a_pod_is_told_in_both_directions(run: Run, cidr: str, is_told: bool) -> None:
+    """Pods are named by labels."""
+    ports = [{"port": 8080}]
+    clauses = ("names 10.244.1.7, an address of Pod shop/till", "podSelector {app: till}")
+    for policy in (
+        ingress({"from": blocks(cidr), "ports": ports}),
+        egress({"to": blocks(cidr), "ports": ports}),
+    ):
+        found = [each for each in said(run, POD, policy) if each["rule"] == "ip-block-for-pods"]
+        assert [each["severity"] for each in found] == ["warning"] * is_told
+        assert all(clause in each["message"] for each in found for clause in clauses)
 
 
 WEB = {"matchLabels": {"app": "web"}}

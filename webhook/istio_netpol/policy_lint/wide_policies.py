@@ -10,9 +10,11 @@ from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ASSUMED
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.peers import names_pod
 from istio_netpol.policy_lint.breadth import Breadth, breadth_of, far_end
 from istio_netpol.policy_lint.narrower import Place, for_fewer_pods
 from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.state.snapshot import Snapshot
 
 EVERYBODYS = frozenset(
     {
@@ -49,11 +51,13 @@ def wide_findings(
     for (direction, index), breadth in wide.items():
         place = f"spec.{direction.lower()}[{index}]"
         rule, flows = policy.rules(direction)[index], uses.of(policy, direction, index)
-        is_cut = narrower is not None and bool(flows)
-        advice = _kept(flows, direction) if is_cut else _to_ask(policy, direction, uses)
+        remedy: tuple[NetworkPolicy, ...] = ()
+        advice = _to_ask(policy, direction, uses)
+        if narrower is not None and flows:
+            remedy = (narrower,)
+            advice = _kept(flows) + _assumed(flows, direction, narrower, uses.snapshot)
         message = f"{policy.ref}: {place} {_opens(rule, breadth)}; {advice}"
         severity = Severity.WARNING if breadth.peers and not breadth.is_bounded else Severity.INFO
-        remedy = (narrower,) if narrower is not None and is_cut else ()
         yield Finding(Issue.BROAD_POLICY, severity, policy.ref, message, remedy=remedy, field=place)
 
 
@@ -68,20 +72,28 @@ def _opens(rule: PolicyRule, breadth: Breadth) -> str:
     return f"names ports ({ports}) but no peers, so it opens them to every address"
 
 
-def _kept(flows: tuple[Judged, ...], direction: Direction) -> str:
+def _kept(flows: tuple[Judged, ...]) -> str:
     count = len({judged.flow.key for judged in flows})
     flows_text = "the required flow" if count == 1 else f"the {count} required flows"
     return (
         f"the narrower form in the remedy keeps {flows_text} through it and closes what nothing declares, so "
-        "let owners declare other connections first (istio-netpol.io/calls)" + _assumed(flows, direction)
+        "let owners declare other connections first (istio-netpol.io/calls)"
     )
 
 
-def _assumed(flows: tuple[Judged, ...], direction: Direction) -> str:
+def _assumed(
+    flows: tuple[Judged, ...], direction: Direction, narrower: NetworkPolicy, snapshot: Snapshot
+) -> str:
     """Which pods the narrower form names by labels that nobody read."""
     ends = (far_end(judged, direction) for judged in flows)
+    pods = (end.workload for end in ends if isinstance(end, PodsPeer) and end.workload.ref.file == ASSUMED)
+    peers = [peer for rule in narrower.rules(direction) for peer in rule.selectors]
     names = sorted(
-        {end.workload.name for end in ends if isinstance(end, PodsPeer) and end.workload.ref.file == ASSUMED}
+        {
+            workload.name
+            for workload in pods
+            if any(names_pod(peer, narrower.namespace, workload, snapshot) for peer in peers)
+        }
     )
     if not names:
         return ""

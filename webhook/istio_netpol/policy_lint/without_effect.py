@@ -3,7 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -18,6 +18,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import names_pod
 from istio_netpol.policy_lint.breadth import PRIVATE_RANGES, far_end, is_dns
 from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.snapshot import Snapshot
 
 SMALL_BLOCK = 256
@@ -30,20 +31,33 @@ PRIVATE = AddressSet.union(addresses for _, addresses in PRIVATE_RANGES)
 
 
 class AddressBook:
-    """Which Service or pods of a snapshot have an address."""
+    """Which Service or pods of a snapshot have an address. Pods of the host network have the nodes'."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        self.snapshot = snapshot
 
     def services_in(self, addresses: AddressSet) -> list[tuple[Address, Service]]:
         """The Services whose ClusterIP is one of a few addresses."""
         return [(each, self._services[each]) for each in _each(addresses) if each in self._services]
 
+    def pods_in(self, addresses: AddressSet) -> list[tuple[Address, Workload]]:
+        """The pods that have one of a few addresses."""
+        return [(each, self._pods[each]) for each in _each(addresses) if each in self._pods]
+
+    @cached_property
+    def _pods(self) -> dict[Address, Workload]:
+        return {
+            address: workload
+            for workload in self.snapshot.every_workload()
+            if not workload.host_network
+            for address in workload.addresses
+        }
+
     @cached_property
     def _services(self) -> dict[Address, Service]:
         return {
             address: service
-            for service in self._snapshot.every(Service)
+            for service in self.snapshot.every(Service)
             for text in service.cluster_ips
             if (address := parse_address(text)) is not None
         }
@@ -86,9 +100,11 @@ def of_rule(
         message = f"{policy.ref}: {path} {clause}"
         yield Finding(Issue.POLICY_SELECTS_NOTHING, Severity.INFO, policy.ref, message, field=path)
     for number, peer in enumerate(rule.peers):
-        if peer.ip_block is not None and direction is Direction.EGRESS:
-            path = f"{place}.{side}[{number}]"
-            yield from _cluster_address(policy, rule, peer.ip_block.addresses, path, book)
+        if peer.ip_block is not None:
+            path, addresses = f"{place}.{side}[{number}]", peer.ip_block.addresses
+            yield from _pod_address(policy, addresses, path, book)
+            if direction is Direction.EGRESS:
+                yield from _cluster_ip(policy, rule, addresses, path, book)
     yield from _port_names(policy, direction, rule, place, uses.snapshot)
 
 
@@ -149,7 +165,26 @@ def _is_whole(snapshot: Snapshot) -> bool:
     return snapshot.namespace("kube-system").declared
 
 
-def _cluster_address(
+def _pod_address(
+    policy: NetworkPolicy, addresses: AddressSet, path: str, book: AddressBook
+) -> Iterator[Finding]:
+    """An address of a pod goes to another one when the pod is replaced, and some plugins never compare it."""
+    for address, workload in book.pods_in(addresses)[:1]:
+        selector = selector_of(workload, book.snapshot)
+        labels = _selected_by(workload.namespace, dict(selector.match_labels if selector else ()))
+        message = (
+            f"{policy.ref}: {path} names {address}, an address of {workload.ref}; it changes with the pod, "
+            f"and some network plugins don't compare it: name the pods by {labels}"
+        )
+        yield Finding(Issue.IP_BLOCK_FOR_PODS, Severity.WARNING, policy.ref, message, field=path)
+
+
+def _selected_by(namespace: str, labels: Mapping[str, str]) -> str:
+    written = ", ".join(f"{key}: {value}" for key, value in sorted(labels.items()))
+    return f"namespaceSelector {{{NAMESPACE_NAME_LABEL}: {namespace}}} and podSelector {{{written}}}"
+
+
+def _cluster_ip(
     policy: NetworkPolicy, rule: PolicyRule, addresses: AddressSet, path: str, book: AddressBook
 ) -> Iterator[Finding]:
     """Policies see a packet after its ClusterIP was replaced by a pod's address, on most network plugins."""
@@ -174,11 +209,7 @@ def _instead_of(service: Service) -> str:
     """How to name what is behind a ClusterIP."""
     if not service.selector:
         return "name the addresses of its endpoints, and their port"
-    labels = ", ".join(f"{key}: {value}" for key, value in sorted(service.selector.items()))
-    return (
-        f"name its pods by namespaceSelector {{{NAMESPACE_NAME_LABEL}: {service.namespace}}} and podSelector "
-        f"{{{labels}}}, and their own port"
-    )
+    return f"name its pods by {_selected_by(service.namespace, service.selector)}, and their own port"
 
 
 def _may_be_cluster_dns(rule: PolicyRule, addresses: AddressSet) -> bool:
