@@ -20,6 +20,7 @@ from benchmarks import (
     noisy_neighbours,
     over_https,
     slow_clients,
+    tiered_pairs,
     whole_check,
 )
 from benchmarks.measure import Figure
@@ -29,6 +30,7 @@ from benchmarks.synthetic import SEED
 PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "check": whole_check.figures,
     "list": all_pairs.figures,
+    "tiers": tiered_pairs.figures,
     "bundle": bundle_proof.figures,
     "decisions": decisions.figures,
     "https": over_https.figures,

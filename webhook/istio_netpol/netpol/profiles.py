@@ -58,6 +58,7 @@ class Profiles:
         self._admissions: dict[tuple[NetworkPolicy, Direction], list[_Admission]] = {}
         self._ports: dict[tuple[PolicyPort, ...], int] = {}
         self._layers = TierLayers(snapshot, cluster, sets)
+        self._known: dict[tuple[Layer, Layer], Cells] = {}
         self._port_names: dict[tuple[_Isolating, _Tiers], list[PortName]] = {}
         self._egress: dict[tuple[_Isolating, _Tiers], Profile] = {}
         self._ingress: dict[tuple[object, ...], Profile] = {}
@@ -147,18 +148,25 @@ class Profiles:
                 if common := mask & members:
                     lines[layer, other] = lines.get((layer, other), 0) | common
         for (layer, other), members in lines.items():
-            for ports, mask in self._at(one_after_the_other(layer, other, self._sets), members).items():
-                cells[ports] = cells.get(ports, 0) | mask
+            for ports, mask in self._wherever(layer, other).items():
+                if common := mask & members:
+                    cells[ports] = cells.get(ports, 0) | common
         outside = one_after_the_other(admin.outside, then.outside, self._sets)
         return Profile(cells, open_line(outside))
 
-    def _at(self, layer: Layer, members: Mask) -> Cells:
-        """The members by the ports that are open wherever they are."""
+    def _wherever(self, first: Layer, then: Layer) -> Cells:
+        """All workloads by the ports that two tiers leave open wherever they are."""
+        found = self._known.get((first, then))
+        if found is None:
+            found = self._known[first, then] = self._at(one_after_the_other(first, then, self._sets))
+        return found
+
+    def _at(self, layer: Layer) -> Cells:
         if len(layer) == 1:
-            return {layer[0][2]: members} if layer[0][2] != NOTHING else {}
+            return {layer[0][2]: self._cluster.everyone} if layer[0][2] != NOTHING else {}
         denied = denied_to_pods(layer, self._sets)
         cells = self._cluster.addresses.cells(open_line(layer), self._sets, denied)
-        return {ports: mask & members for ports, mask in cells.items() if ports != NOTHING and mask & members}
+        return {ports: mask for ports, mask in cells.items() if ports != NOTHING}
 
     def _isolated(self, rules: Sequence[_Admission], called: Workload | None) -> Layers:
         """What NetworkPolicies allow, which nobody is asked after."""

@@ -16,7 +16,7 @@ from istio_netpol.netpol.cluster_masks import ClusterMasks
 from istio_netpol.netpol.masks import Mask
 from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING, PortSets
-from istio_netpol.netpol.ports import opened
+from istio_netpol.netpol.ports import names, opened
 from istio_netpol.netpol.tiers import node_addresses
 from istio_netpol.state.snapshot import Snapshot
 
@@ -53,6 +53,7 @@ class TierLayers:
         self._snapshot = snapshot
         self._cluster = cluster
         self._sets = sets
+        self._ports: dict[tuple[PolicyPort, ...], int] = {}
         self._rulings: dict[tuple[TierPolicy, Direction], tuple[_Ruling, ...]] = {}
 
     def of(self, policies: Sequence[TierPolicy], direction: Direction, called: Workload | None) -> Layers:
@@ -85,7 +86,12 @@ class TierLayers:
         return _Ruling(rule, policy, named, rule.networks, rule.networks | nodes)
 
     def _opened(self, ports: tuple[PolicyPort, ...], called: Workload | None) -> int:
-        return self._sets.number(opened(ports, called))
+        if called is not None and names(ports):
+            return self._sets.number(opened(ports, called))
+        number = self._ports.get(ports)
+        if number is None:
+            number = self._ports[ports] = self._sets.number(opened(ports, None))
+        return number
 
 
 class _Deciding:
@@ -95,6 +101,8 @@ class _Deciding:
         self._rulings = rulings
         self._numbers = numbers
         self._sets = sets
+        self._actions = [ruling.rule.action for ruling in rulings]
+        self._shared = _shared_priorities(rulings)
         self._known: dict[tuple[int, ...], tuple[int, int]] = {}
 
     def layer(self, naming: tuple[int, ...], line: Sequence[tuple[int, int, tuple[int, ...]]]) -> Layer:
@@ -112,6 +120,24 @@ class _Deciding:
         return tuple(found)
 
     def _decided(self, matching: tuple[int, ...]) -> tuple[int, int]:
+        return self._among_alike(matching) if self._shared else self._one_by_one(matching)
+
+    def _one_by_one(self, matching: tuple[int, ...]) -> tuple[int, int]:
+        """The same where every policy has a priority of its own, so that its rules come in their order."""
+        sets, left = self._sets, EVERY_PORT
+        accepted = denied = NOTHING
+        for position in matching:
+            ports, action = sets.intersection(self._numbers[position], left), self._actions[position]
+            if action is Action.DENY:
+                denied = sets.union(denied, ports)
+            elif action is Action.ACCEPT:
+                accepted = sets.union(accepted, ports)
+            left = sets.difference(left, ports)
+            if left == NOTHING:
+                break
+        return accepted, denied
+
+    def _among_alike(self, matching: tuple[int, ...]) -> tuple[int, int]:
         sets, left = self._sets, EVERY_PORT
         accepted = denied = NOTHING
         for _, alike in groupby(matching, key=lambda position: self._rulings[position].policy.priority):

@@ -297,6 +297,14 @@ class Snapshot:
         """The policies of the Admin and Baseline tiers in the order in which they are asked."""
         return tuple(sorted(self.of_type(TierPolicy, CLUSTER_SCOPE), key=lambda policy: policy.order))
 
+    @cached_property
+    def _tiers_by_pair(self) -> Mapping[tuple[str, str] | None, Sequence[TierPolicy]]:
+        """The policies of the tiers by one pair of the labels that a namespace must have; None: by none."""
+        found: dict[tuple[str, str] | None, list[TierPolicy]] = {}
+        for policy in self.tier_policies:
+            found.setdefault(next(iter(policy.namespaces.match_labels), None), []).append(policy)
+        return found
+
     def tiers_for(self, workload: Workload) -> tuple[TierPolicy, ...]:
         """The policies of the tiers whose subject the workload's pods are, in the order in which they are
         asked; none for hostNetwork pods: "host-networked pods are not included in subject selection"."""
@@ -314,8 +322,11 @@ class Snapshot:
         found = self._tiers_of.get(namespace)
         if found is None:
             labels = self.namespace(namespace).labels
-            found = tuple(policy for policy in self.tier_policies if policy.namespaces.matches(labels))
-            self._tiers_of[namespace] = found
+            candidates = [
+                policy for pair in (None, *labels.items()) for policy in self._tiers_by_pair.get(pair, ())
+            ]
+            selecting = (policy for policy in candidates if policy.namespaces.matches(labels))
+            found = self._tiers_of[namespace] = tuple(sorted(selecting, key=lambda policy: policy.order))
         return found
 
     @property
