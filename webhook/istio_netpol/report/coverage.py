@@ -42,6 +42,16 @@ NAMED: tuple[Unjudged, ...] = (
         "warning `unknown-destination`",
     ),
     Unjudged(
+        "calls to a host that does not resolve",
+        "its addresses can't be compared with policies",
+        "warning `host-unresolvable`; `--address` names them",
+    ),
+    Unjudged(
+        "objects of API versions that are not served any more",
+        "the API server refuses them",
+        "warning `removed-api`",
+    ),
+    Unjudged(
         "an object that asks for more than one may, or at which a rule fails",
         "the rest of the cluster is judged nevertheless",
         "error `not-judged`",
