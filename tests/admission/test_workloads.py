@@ -52,7 +52,7 @@ def test_workload_that_lacks_its_istiod_is_refused_with_what_lets_it_pass() -> N
     assert refused.rules == ("dns", "proxy-to-istiod")
     assert refused.message.startswith(
         "Deployment shop/cart is refused: policies deny 3 connections that it needs.\n"
-        "- egress to Deployment kube-system/coredns (TCP 53) is denied by "
+        "- egress to Deployment kube-system/coredns (assumed) (TCP 53) is denied by "
         "NetworkPolicy shop/deny-all; it is needed because its sidecar finds istiod by name\n"
     )
     assert state.after(*shown(refused)).validate(CART).allowed
@@ -81,8 +81,8 @@ def test_mode_warn_admits_with_a_warning_for_each_flow(mode: str) -> None:
     decision = shop(mode, DENIED).validate(CART)
     assert decision.allowed
     assert [each.partition(" is denied")[0] for each in decision.warnings] == [
-        "Deployment shop/cart: egress to Deployment kube-system/coredns (TCP 53)",
-        "Deployment shop/cart: egress to Deployment kube-system/coredns (UDP 53)",
+        "Deployment shop/cart: egress to Deployment kube-system/coredns (assumed) (TCP 53)",
+        "Deployment shop/cart: egress to Deployment kube-system/coredns (assumed) (UDP 53)",
         "Deployment shop/cart: egress to Deployment istio-system/istiod (TCP 15012)",
     ]
 

@@ -116,11 +116,15 @@ def test_pods_are_assumed_beside_their_gateway(run: Run) -> None:
 
 
 def test_settings_say_where_gateways_run(run: Run, tmp_path: Any) -> None:
-    """With the gateways elsewhere, the policy is a wrong one as far as can be told."""
+    """With the gateways elsewhere, the policy is a wrong one, by the word of whoever wrote the settings."""
     settings = tmp_path / "settings.yaml"
     settings.write_text("apiVersion: istio-netpol.io/v1\nkind: Settings\nmesh: {gatewayNamespace: ingress}\n")
-    (warning,) = found(run, SHOP + EXPOSED + GATEWAY, "--config", str(settings))
-    assert (warning["severity"], warning["flow"]["source"]["namespace"]) == ("warning", "ingress")
+    text = SHOP + EXPOSED + GATEWAY
+    (error,) = found(run, text, "--config", str(settings))
+    assert (error["severity"], error["flow"]["source"]["namespace"]) == ("error", "ingress")
+    written = run("generate", "-", "--offline", "--config", str(settings), stdin=text).stdout
+    assert error["remedy"] == [*yaml.safe_load_all(written)]
+    assert found(run, f"{text}---\n{written}", "--config", str(settings)) == []
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ PAGE = "gitops.md"
 TO_CART = "shop--gateway-to-workload-cart-43a87262-2ada4fe7-b2f1bc78-16fc9f56.yaml"
 TO_ISTIOD = "shop--proxy-to-istiod-cart-91f318e4-2ef66922-30ac5af4-7c2ebc91.yaml"
 POLICIES = {TO_CART, TO_ISTIOD}
+SETTINGS = ".istio-netpol.yaml"
+MOUNTED = "/home/argocd/cmp-server/config"
 
 
 def run(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -48,6 +50,7 @@ def repository(tmp_path: Path) -> Path:
     """A clone whose branch has the shop of the examples and its policies, as the branch `main` has."""
     origin, clone = tmp_path / "origin", tmp_path / "clone"
     shutil.copytree(ROOT / "docs" / "examples" / "shop", origin / "deploy" / "apps" / "shop")
+    (origin / SETTINGS).write_text(files(PAGE)[SETTINGS])
     assert run(files(PAGE)["write-policies.sh"], origin).returncode == 0
     git(origin, "init", "--quiet", "--initial-branch", "main")
     git(origin, "add", ".")
@@ -178,15 +181,19 @@ def test_pre_commit_accepts_the_manifest(tmp_path: Path) -> None:
 
 
 def plugin() -> dict[str, Any]:
-    """The plugin's own settings, out of its ConfigMap."""
+    """The files of the plugin's ConfigMap."""
     (config,) = objects(PAGE, "argocd/istio-netpol-plugin.yaml")
-    settings: dict[str, Any] = yaml.safe_load(config["data"]["plugin.yaml"])
-    return settings
+    data: dict[str, Any] = config["data"]
+    return data
 
 
 def generated(folder: Path) -> subprocess.CompletedProcess[str]:
-    """What the sidecar runs in the folder of an application."""
-    step = plugin()["spec"]["generate"]
+    """What the sidecar runs in the folder of an application, with the ConfigMap mounted elsewhere."""
+    mounted = folder.parent / "config"
+    mounted.mkdir(exist_ok=True)
+    for name, content in plugin().items():
+        (mounted / name).write_text(content.replace(MOUNTED, str(mounted)))
+    step = yaml.safe_load((mounted / "plugin.yaml").read_text())["spec"]["generate"]
     require("kustomize")
     kustomize = located("kustomize")
     assert kustomize is not None
@@ -231,8 +238,11 @@ def test_the_plugin_fails_where_the_application_does_not_build(application: Path
 
 def test_the_plugin_has_the_fields_of_argo_cd(control_plane: ControlPlane) -> None:
     """Its settings are those that Argo CD documents; the API server accepts ConfigMap and sidecar."""
-    assert (plugin()["apiVersion"], plugin()["kind"]) == ("argoproj.io/v1alpha1", "ConfigManagementPlugin")
-    assert plugin()["spec"].keys() == {"version", "generate"}
+    assert (
+        yaml.safe_load(plugin()["plugin.yaml"])["apiVersion"],
+        yaml.safe_load(plugin()["plugin.yaml"])["kind"],
+    ) == ("argoproj.io/v1alpha1", "ConfigManagementPlugin")
+    assert yaml.safe_load(plugin()["plugin.yaml"])["spec"].keys() == {"version", "generate"}
     kubectl = control_plane.kubectl()
     kubectl("create", "namespace", "argocd")
     strict = ("--server-side", "--dry-run=server", "--validate=strict", "--filename", "-")

@@ -49,17 +49,18 @@ def stand_ins_of(snapshot: Snapshot, settings: Settings) -> tuple[StandIn, ...]:
     return stand_ins_in({**table.answers, **view.reader.found})
 
 
-def rests_on_assumption(judged: Judged, snapshot: Snapshot) -> bool:
+def rests_on_assumption(judged: Judged, snapshot: Snapshot, settings: Settings) -> bool:
     """Whether a denial would perhaps not be one, were the assumed pods where they really are.
 
-    Who calls from pods that the input lacks is not known. Whom the input lacks, but every proxy needs, is
-    called in vain wherever it is, if no rule lets the port through to pods that the input lacks.
+    Who calls from pods that the input lacks is not known, unless the settings say where gateways run. Whom
+    the input lacks, but every proxy needs, is called in vain wherever it is, if no rule lets the port through
+    to pods that the input lacks.
     """
     flow = judged.flow
     if judged.verdict.allowed:
         return False
-    if is_assumed(flow.source):
-        return True
+    if isinstance(flow.source, PodsPeer) and is_assumed(flow.source):
+        return flow.source.workload.namespace != settings.mesh.gateway_namespace
     if not is_assumed(flow.destination):
         return False
     rules = (rule for policy in judged.verdict.egress.isolated_by for rule in policy.egress)

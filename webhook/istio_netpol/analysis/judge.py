@@ -78,7 +78,7 @@ class FlowJudge:
 
     def is_assumed(self, judged: Judged) -> bool:
         """Whether a denial rests on where pods are assumed to be that the input lacks."""
-        return rests_on_assumption(judged, self.snapshot)
+        return rests_on_assumption(judged, self.snapshot, self.view.settings)
 
     def resolved(self, flow: RequiredFlow) -> tuple[Judged | HostTrouble, ...]:
         """The verdict on a flow, after its host was resolved if policies make that necessary; several where

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.model.flows import API_SERVER, RequiredFlow
+from istio_netpol.model.flows import API_SERVER, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.plan import DeniedFlow
@@ -43,10 +43,13 @@ def only_assumed(judged: Judged) -> str:
     flow, sides = judged.flow, map(judged.verdict.side, Direction)
     names = sorted({policy.key for side in sides if not side.allowed for policy in side.isolated_by})
     policies = f"NetworkPolic{'y' if len(names) == 1 else 'ies'} {', '.join(names)}"
+    calls = isinstance(flow.source, PodsPeer) and flow.source.workload.ref.is_assumed
+    advice = "name their namespace" if calls else "describe them"
+    settings = "setting mesh.gatewayNamespace" if calls else "settings mesh and dns"
     return (
         f"{flow.object}: look at {_connection(flow)}: {policies} would deny it, but the assumed pods stand "
         "in for some that the input does not hold, which may be others or elsewhere; add them to the input, "
-        f"or describe them in the settings (mesh, dns). It is needed because {flow.reason}"
+        f"or {advice} by the {settings}. It is needed because {flow.reason}"
     )
 
 
