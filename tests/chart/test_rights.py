@@ -91,9 +91,7 @@ def test_the_webhook_reads_what_rules_read_and_nothing_else() -> None:
 
 
 OWNERLESS = {
-    ("", "namespaces"),
     ("", "nodes"),
-    ("", "services"),
     ("discovery.k8s.io", "endpointslices"),
     ("gateway.networking.k8s.io", "gatewayclasses"),
     ("gateway.networking.k8s.io", "referencegrants"),
