@@ -178,3 +178,56 @@ def test_files_that_are_part_of_the_input_are_needed(run: Run, workspace: Path) 
     run("generate", "manifests", "--offline", "-o", "manifests/policies")
     again = run("generate", "manifests", "--offline", "-o", "manifests/policies")
     assert again.stderr == "wrote 0 policies to manifests/policies\n"
+
+
+WEBHOOK = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: hook, namespace: ops, labels: {app: hook}}
+spec: {containers: [{name: hook, image: hook, ports: [{containerPort: 9443}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: hook, namespace: ops}
+spec: {selector: {app: hook}, ports: [{port: 443, targetPort: 9443}]}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: hook}
+webhooks:
+- name: a.example.com
+  failurePolicy: Fail
+  clientConfig: {service: {name: hook, namespace: ops}}
+  admissionReviewVersions: [v1]
+  sideEffects: None
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: hook, namespace: ops}
+spec:
+  podSelector: {matchLabels: {app: hook}}
+  policyTypes: [Ingress]
+  ingress:
+  - from: [FROM]
+    ports: [{port: PORT}]
+"""
+
+
+def _hook(peer: str, port: int) -> str:
+    return WEBHOOK.replace("FROM", peer).replace("PORT", str(port))
+
+
+@pytest.mark.parametrize(
+    "peer", ["{ipBlock: {cidr: 203.0.113.9/32}}", "{namespaceSelector: {matchLabels: {team: metrics}}}"]
+)
+def test_the_api_server_is_not_where_callers_of_other_ports_are(run: Run, peer: str) -> None:
+    """Whoever may scrape a webhook's metrics says nothing of where the API server calls from."""
+    made = run("generate", "-", "--offline", stdin=_hook(peer, 9090)).stdout
+    assert yaml.safe_load(made)["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 9443}]}]
+
+
+def test_a_webhook_that_admits_only_pods_is_told_what_helps(run: Run) -> None:
+    """The advice is about the API server, whom no Service of another type would let in."""
+    result = run("check", "-", "--offline", stdin=_hook("{namespaceSelector: {}}", 9443))
+    assert "admit by an ipBlock the addresses from which the API server calls" in result.stdout
+    assert "ClusterIP" not in result.stdout

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AnyPeer
+from istio_netpol.model.flows import AnyPeer, FlowKind
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, PolicyPeer, PolicyRule
 from istio_netpol.netpol.ports import admits_port
@@ -16,30 +16,41 @@ from istio_netpol.state.snapshot import Snapshot
 _PROXY_PORTS = (15008, 15020, 15021, 15090)
 """Where ztunnel, scrapers and health checks reach a proxy: who may do so is no client."""
 
+_NARROWED = {
+    FlowKind.CLIENT_TO_GATEWAY: "admit the addresses of the clients by an ipBlock, or make its Service a "
+    "ClusterIP",
+    FlowKind.WEBHOOK_FROM_APISERVER: "admit by an ipBlock the addresses from which the API server calls, "
+    "which are most often those of the control plane's nodes",
+    FlowKind.SCRAPE: "name the namespaces of those who scrape with the setting scrapeNamespaces",
+}
+"""What helps where a rule admits only pods, and the peers are none or nobody knows which."""
+
 
 def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[PolicyPeer, ...] | str:
     """The peers of a rule for them, none for everybody; or why none is written.
 
-    They are those whom other rules admit to the same pods as clients, else any pods where they are in the
-    cluster, else where they come from. Where a rule admits only pods to the very port, somebody has narrowed
-    it, and it is not opened to everybody.
+    A gateway's clients are those whom other rules admit to the same pods: whoever calls one port may call the
+    others. That is not so of the API server, nor of whoever scrapes. Else they are any pods where they are in
+    the cluster, else where they come from. Where a rule admits only pods to the very port, somebody has
+    narrowed it, and it is not opened to everybody.
     """
-    if opening.direction is Direction.EGRESS or opening.flow.port in _PROXY_PORTS:
+    flow = opening.flow
+    if opening.direction is Direction.EGRESS or flow.port in _PROXY_PORTS:
         return ()
-    admitted = dict.fromkeys(each for _, rule in _rules(opening, snapshot) for each in rule.peers)
-    named = tuple(each for each in admitted if (each.ip_block is None) == peer.in_cluster)
-    if named:
-        return named
+    if flow.kind is FlowKind.CLIENT_TO_GATEWAY:
+        admitted = dict.fromkeys(each for _, rule in _rules(opening, snapshot) for each in rule.peers)
+        named = tuple(each for each in admitted if (each.ip_block is None) == peer.in_cluster)
+        if named:
+            return named
     if peer.in_cluster:
         return (PolicyPeer(namespace_selector=EVERYTHING),)
     if peer.within is not None:
         return tuple(PolicyPeer(ip_block=IpBlock(cidr)) for cidr in peer.within.cidrs())
-    flow = opening.flow
     for policy, rule in _rules(opening, snapshot):
         if admits_port(rule.ports, opening.subject, flow.protocol, flow.port) and rule.selectors:
             return (
                 f"NetworkPolicy {policy} admits only pods to this port, and another one would open it to "
-                "everybody; admit the addresses of the clients by an ipBlock, or make its Service a ClusterIP"
+                f"everybody; {_NARROWED[flow.kind]}"
             )
     return ()
 
