@@ -144,6 +144,42 @@ def test_calicos_network_policy_is_not_kubernetes(run: Run, version: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("served", "stored", "kinds"),
+    [
+        ("lock", "default.lock", 1),
+        ("default.lock", "default.lock", 1),
+        ("security.lock", "security.lock", 1),
+        ("lock", "lock", 1),
+        ("lock", "default.another", 2),
+        ("lock", "security.lock", 2),
+    ],
+)
+@pytest.mark.parametrize(("kind", "namespace"), [("NetworkPolicy", "shop"), ("GlobalNetworkPolicy", "")])
+def test_a_policy_in_both_groups_of_calico_is_one(
+    run: Run, served: str, stored: str, kinds: int, kind: str, namespace: str
+) -> None:
+    """A cluster shows it as its API server serves it and as the CRD stores it: the first is named."""
+    forms = zip(CALICO, (served, stored), strict=True)
+    manifests = SHOP + "".join(
+        policy(version, kind, name, namespace, types=["Ingress", "Egress"]) for version, name in forms
+    )
+    report = json.loads(run("check", "-", "--offline", "-f", "json", stdin=manifests).stdout)
+    versions = list(CALICO[:kinds])
+    assert sorted(entry["apiVersion"] for entry in report["notRead"]) == sorted(versions)
+    assert [entry["count"] for entry in report["notRead"]] == [1] * kinds
+    names = {(finding["rule"], finding["object"]["name"]) for finding in report["findings"]}
+    assert names == {("policy-not-read", name) for name in (served, stored)[:kinds]}
+
+
+def test_forms_that_differ_select_whom_either_selects(run: Run) -> None:
+    """In files the form that is stored may be older than the one that people edit."""
+    forms = zip(CALICO, ("app == 'nobody'", "app == 'db'"), strict=True)
+    manifests = "".join(policy(version, "GlobalNetworkPolicy", selector=text) for version, text in forms)
+    assert named_by_explain(run, manifests)
+    assert named_by_list(run, manifests)
+
+
+@pytest.mark.parametrize(
     "spec",
     ["[]", "7", "{endpointSelector: 7}", "{selector: 7, types: 7}", "{endpointSelector: {matchLabels: [a]}}"],
 )

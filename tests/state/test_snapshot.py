@@ -12,6 +12,7 @@ from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
+from istio_netpol.model.unread import CALICO_LABELS, UnreadPolicy
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.snapshot import Snapshot
@@ -232,3 +233,20 @@ def test_a_name_is_found_in_more_changed_namespaces_than_an_index_puts_up_with()
         snapshot = snapshot.with_changes([policy(f"ns-{number:02}/new", ingress=[])])
         found = snapshot.by_key(POLICIES, ("new",))
         assert len(list(found)) == number + 1
+
+
+def test_the_same_kind_and_name_in_two_groups_are_two_objects():
+    """What goes of one group leaves what is there of the other."""
+    versions = ("projectcalico.org/v3", "crd.projectcalico.org/v1")
+    served, stored = (
+        UnreadPolicy(ObjectRef(version, "NetworkPolicy", "ns-a", "lock"), (), CALICO_LABELS)
+        for version in versions
+    )
+    snapshot = Snapshot.of([served]).with_changes([stored])
+    assert set(snapshot.every(UnreadPolicy)) == {served, stored}
+    assert snapshot.object_count == 2
+    assert not snapshot.names(ObjectRef("networking.k8s.io/v1", "NetworkPolicy", "ns-a", "lock"))
+    left = snapshot.with_changes(remove=[served])
+    assert tuple(left.every(UnreadPolicy)) == (stored,)
+    assert left.holds(stored)
+    assert not left.holds(served)

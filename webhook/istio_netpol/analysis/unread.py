@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from istio_netpol.model.findings import Finding, Issue, Severity
@@ -20,20 +20,30 @@ class UnreadPolicies:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._anywhere = snapshot.of_type(UnreadPolicy, CLUSTER_SCOPE)
+        self._places: dict[str, tuple[UnreadPolicy, ...]] = {}
+        self._anywhere = self._in(CLUSTER_SCOPE)
         self._known: dict[tuple[Workload, Direction], tuple[UnreadPolicy, ...]] = {}
 
     def kinds(self) -> Counter[tuple[str, str]]:
         """How many there are, by apiVersion and kind."""
-        every = self._snapshot.every(UnreadPolicy)
+        places = (CLUSTER_SCOPE, *self._snapshot.namespace_names)
+        every = (policy for place in places for policy in self._in(place))
         return Counter((policy.ref.api_version, policy.ref.kind) for policy in every)
+
+    def _in(self, namespace: str) -> tuple[UnreadPolicy, ...]:
+        """Those of a namespace, each once."""
+        found = self._places.get(namespace)
+        if found is None:
+            found = tuple(_each_once(self._snapshot.of_type(UnreadPolicy, namespace)))
+            self._places[namespace] = found
+        return found
 
     def selecting(self, workload: Workload, direction: Direction) -> tuple[UnreadPolicy, ...]:
         """Those that select the pods for a direction: of their namespace first."""
         found = self._known.get((workload, direction))
         if found is None:
             namespace = self._snapshot.namespace(workload.namespace)
-            policies = (*self._snapshot.of_type(UnreadPolicy, workload.namespace), *self._anywhere)
+            policies = (*self._in(workload.namespace), *self._anywhere)
             found = tuple(policy for policy in policies if policy.covers(workload, namespace, direction))
             self._known[workload, direction] = found
         return found
@@ -71,6 +81,19 @@ class UnreadPolicies:
             f"; {policy.title} selects {workload.ref} and is not read" for policy, workload in pairs
         )
         return replace(finding, message=finding.message + told) if told else finding
+
+
+def _each_once(policies: Sequence[UnreadPolicy]) -> Iterator[UnreadPolicy]:
+    """Of a policy of Calico that is there as it is served and as it is stored, the form that people edit; in
+    files the two may differ in whom they select, and then it selects them all."""
+    stored = {policy.identity: policy for policy in policies if policy.is_stored_form}
+    served = {policy.identity for policy in policies if not policy.is_stored_form}
+    for policy in policies:
+        if not policy.is_stored_form:
+            other = stored.get(policy.identity)
+            yield replace(policy, coverages=policy.coverages + other.coverages) if other else policy
+        elif policy.identity not in served:
+            yield policy
 
 
 def _sentence(policy: UnreadPolicy, workloads: list[ObjectRef], count: int) -> str:

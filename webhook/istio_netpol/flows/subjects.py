@@ -9,6 +9,7 @@ from istio_netpol.flows.dependencies import Key
 from istio_netpol.istio.catalogue import CATALOGUE
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.namespace import in_group
 from istio_netpol.state.snapshot import Snapshot
 
 SUBJECT_TYPES: tuple[type[Any], ...] = tuple(
@@ -29,9 +30,9 @@ def subjects_in(snapshot: Snapshot, namespace: str) -> Iterator[Any]:
 def subjects_named(key: Key, snapshot: Snapshot, changed: Iterable[Any] = ()) -> list[Any]:
     """The objects of that name: several where a controller's pods fall into classes, none where a changed
     workload is told by its controller."""
-    _, kind, namespace, name = key
-    undecoded = snapshot.find(Undecoded, namespace, name, kind)
-    if undecoded is not None and undecoded.ref.key == key:
+    group, kind, namespace, name = key
+    undecoded = snapshot.find(Undecoded, namespace, name, in_group(kind, group))
+    if undecoded is not None:
         return [undecoded]
     named = snapshot.workloads_named(namespace, kind, name)
     classes = [each for each in named if each.ref.key == key]

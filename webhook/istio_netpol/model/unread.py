@@ -11,6 +11,12 @@ from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Namespace, Workload
 
+SERVED, STORED = "projectcalico.org", "crd.projectcalico.org"
+"""The API groups of Calico's policies: that of its own API server, and that of the CRDs in which this one
+stores them (projectcalico/calico libcalico-go/lib/backend/k8s/resources, v3.30)."""
+
+_DEFAULT_TIER = "default."
+
 
 class Expression(Protocol):
     """What a selector of some dialect says of labels. What is not understood of it counts as matching."""
@@ -36,6 +42,19 @@ class UnreadPolicy:
     ref: ObjectRef
     coverages: tuple[Coverage, ...]
     plugin_labels: PluginLabels
+
+    @property
+    def is_stored_form(self) -> bool:
+        """Whether this is what Calico stores of a policy, which its API server serves in another group."""
+        return self.ref.group == STORED
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """Equal for the two forms of one policy of Calico: what is stored bears the name of the default tier
+        before its own, which may be left out in what is served."""
+        if self.ref.group not in (SERVED, STORED):
+            return self.ref.key
+        return (SERVED, self.ref.kind, self.ref.namespace, self.ref.name.removeprefix(_DEFAULT_TIER))
 
     @property
     def title(self) -> str:

@@ -51,11 +51,9 @@ def change_between(
             workloads.setdefault(value.namespace, set()).add((value.ref.kind, value.name))
         elif not isinstance(value, Namespace):
             ref, type_ = value.ref, type(value)
-            pair = tuple(
-                snapshot.find(type_, ref.namespace, ref.name, ref.kind) for snapshot in (before, after)
-            )
+            pair = (before.at(type_, ref), after.at(type_, ref))
             if pair[0] is not pair[1]:
-                objects[type_, ref.kind, ref.namespace, ref.name] = (pair[0], pair[1])
+                objects[type_, ref.key] = pair
     namespaces = ((before.namespace(home), after.namespace(home)) for home in sorted(homes) if home)
     return Change(
         tuple(objects.values()),

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.policies import NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.tiers import TierPolicy, TierRule
+from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 from istio_netpol.state.class_index import ChangedClassIndex, ClassIndex
 from istio_netpol.state.contents import is_unchanged, say_the_same
@@ -34,12 +36,15 @@ class _Kept:
     policy_names: frozenset[str] = frozenset()
 
 
+_OF_SEVERAL_GROUPS = (Undecoded, UnreadPolicy)
+"""Types that stand for kinds of several API groups, which may have the same kind and name."""
+
 _MOST_CHANGES = 64
 """Changed members with which an earlier index is still used; one of its own is cheaper then."""
 
 
 class NamespaceObjects:
-    """The objects of one namespace by type, then by kind and name. Never changes."""
+    """The objects of one namespace by type, then by kind and name (see `key_of`). Never changes."""
 
     def __init__(
         self,
@@ -71,7 +76,7 @@ class NamespaceObjects:
                 after = member if is_put else implied_namespace(member.name)
                 namespace = namespace if is_unchanged(namespace, after) else after
                 continue
-            type_, key = type(member), (member.ref.kind, member.ref.name)
+            type_, key = type(member), key_of(type(member), member.ref)
             before = changed.get(type_, self._objects.get(type_, {})).get(key)
             if is_unchanged(before, member) if is_put and before else not is_put and not before:
                 continue
@@ -109,15 +114,20 @@ class NamespaceObjects:
         members: Mapping[Key, T] = self._objects.get(type_, {})
         return members.get((kind or type_.__name__, name))
 
-    def names(self, kind: str, name: str) -> bool:
-        """Whether the namespace has an object of this kind and name."""
-        return any((kind, name) in members for members in self._objects.values())
+    def at(self, type_: type[T], ref: ObjectRef) -> T | None:
+        """The object of a type that a reference names."""
+        members: Mapping[Key, T] = self._objects.get(type_, {})
+        return members.get(key_of(type_, ref))
+
+    def names(self, ref: ObjectRef) -> bool:
+        """Whether the namespace has an object of this reference."""
+        return any(key_of(type_, ref) in members for type_, members in self._objects.items())
 
     def holds(self, member: Any) -> bool:
         """Whether the namespace has this member, and as it is here."""
         if isinstance(member, Namespace):
             return say_the_same(member, self.namespace)
-        return say_the_same(member, self.find(type(member), member.ref.name, member.ref.kind))
+        return say_the_same(member, self.at(type(member), member.ref))
 
     def of_type(self, type_: type[T]) -> tuple[T, ...]:
         members: Mapping[Key, T] = self._objects.get(type_, {})
@@ -203,6 +213,17 @@ class NamespaceObjects:
                 known = before
             self._classes = known
         return known
+
+
+def key_of(type_: type, ref: ObjectRef) -> Key:
+    """What tells an object from others of its type: its kind and name, and its API group where the type
+    stands for kinds of several groups."""
+    return (in_group(ref.kind, ref.group) if type_ in _OF_SEVERAL_GROUPS else ref.kind, ref.name)
+
+
+def in_group(kind: str, group: str) -> str:
+    """The kind by which `find` knows objects of types that stand for kinds of several groups."""
+    return f"{kind}.{group}"
 
 
 def _instance_keys(member: Any) -> frozenset[str]:

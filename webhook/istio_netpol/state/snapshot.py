@@ -162,10 +162,16 @@ class Snapshot:
         place = self._places.get(namespace)
         return place.find(type_, name, kind) if place else None
 
+    def at(self, type_: type[T], ref: ObjectRef) -> T | None:
+        """The object of a type that a reference names, of its API group where kinds of several are of that
+        type."""
+        place = self._places.get(ref.namespace)
+        return place.at(type_, ref) if place else None
+
     def names(self, ref: ObjectRef) -> bool:
         """Whether an object of this reference was read, and not just told of by what it owns."""
         place = self._places.get(ref.namespace)
-        return place is not None and place.names(ref.kind, ref.name)
+        return place is not None and place.names(ref)
 
     def holds(self, value: Any) -> bool:
         """Whether the snapshot has this object, and as it is here."""
