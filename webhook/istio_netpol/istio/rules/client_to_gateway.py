@@ -54,9 +54,8 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
     if not pods:
         labels = ", ".join(f"{key}={value}" for key, value in sorted(gateway.selector.items()))
         sentence = (
-            f"no gateway pods have the labels {labels}, neither in namespace {gateway.ref.namespace} nor "
-            "where only administrators write (admission.trustedNamespaces), so nobody serves this gateway; "
-            "correct the selector, add the gateway's Deployment, or have its namespace trusted"
+            f"no gateway pods have the labels {labels}, {_neither_nor(gateway.ref.namespace)}; correct the "
+            "selector, add the gateway's Deployment, or have its namespace trusted"
         )
         yield unknown(gateway.ref, "spec.selector", sentence)
     for pod in pods:
@@ -65,6 +64,20 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
                 opened = Opened(server.port, f"spec.servers[{position}].port.number")
                 port = listener_port(server.port, pod, view)
                 yield opening(gateway.ref, opened, pod, port, view.services_of(pod))
+
+
+def _nobody_behind(host: str, namespace: str) -> str:
+    return (
+        f"no gateway pods are behind {host}, {_neither_nor(namespace)}; correct the address, add the "
+        "gateway's Deployment, or have its namespace trusted"
+    )
+
+
+def _neither_nor(namespace: str) -> str:
+    return (
+        f"neither in namespace {namespace} nor where only administrators write "
+        "(admission.trustedNamespaces), so nobody serves this gateway"
+    )
 
 
 def _unknown_class(gateway: KubernetesGateway) -> str:
@@ -77,11 +90,15 @@ def _unknown_class(gateway: KubernetesGateway) -> str:
 def _of_kubernetes(gateway: KubernetesGateway, role: GatewayRole, view: MeshView) -> Iterator[Outcome]:
     """The pods listen on the listeners' own ports; under a Hostname address these are ports of the Service it
     names."""
+    pods = view.kubernetes_gateway_workloads(gateway)
     for position, host in enumerate(gateway.hostnames if role is not GatewayRole.FOREIGN else ()):
+        field = f"spec.addresses[{position}]"
         if view.resolve_host(host, gateway.ref.namespace) is None:
             sentence = f"there is no Service with the host {host}; create it, or correct the address"
-            yield unknown(gateway.ref, f"spec.addresses[{position}]", sentence)
-    for pod in view.kubernetes_gateway_workloads(gateway):
+            yield unknown(gateway.ref, field, sentence)
+        elif not pods:
+            yield unknown(gateway.ref, field, _nobody_behind(host, gateway.ref.namespace))
+    for pod in pods:
         for position, listener in enumerate(gateway.listeners):
             if listener.protocol in NOT_FOR_CLIENTS:
                 continue
