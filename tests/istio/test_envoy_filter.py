@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.values import deployment
 
 from istio_netpol.istio.rules.envoy_filter import RULE
 from istio_netpol.manifests.decode import decode
+from istio_netpol.manifests.decode_extensions import LONGEST_PATH
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.extensions import EnvoyFilter
 
@@ -153,3 +155,20 @@ def test_what_is_not_there_is_told_once(cluster: str, sentence: str) -> None:
     """However many proxies would connect."""
     told = f"unknown-destination warning: EnvoyFilter shop/asks: {FIELD}: {sentence}"
     assert findings(RULE, envoy_filter(patch(cluster)), *SHOP, *OPS) == [told]
+
+
+@pytest.mark.parametrize("depth", [1, 150])
+def test_a_long_key_above_many_texts_takes_no_more_than_the_object(depth: int) -> None:
+    """Paths are for people: a key of a patch may be as long as an object, and stand above many values."""
+    value: Any = [CLUSTER, *("x" * 10_000)]
+    for _ in range(depth):
+        value = {"k" * (200_000 // depth): value}
+    tracemalloc.start()
+    subject = envoy_filter(patch(value))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000_000
+    (target,) = subject.targets
+    assert target.host == "limits.ops.svc.cluster.local"
+    assert len(target.field) <= LONGEST_PATH
+    assert target.field.startswith(f"{FIELD}.kkk")

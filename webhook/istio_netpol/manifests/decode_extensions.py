@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from istio_netpol.manifests.decode_security import selector_in, target_refs_in
@@ -16,6 +16,9 @@ from istio_netpol.model.references import ObjectRef
 _CLUSTER = re.compile(r"\boutbound\|([0-9]{1,5})\|([A-Za-z0-9.-]{0,63})\|([A-Za-z0-9_.-]{1,253})")
 _SRV_CLUSTER = re.compile(r"\boutbound_\.([0-9]{1,5})_\.([A-Za-z0-9.-]{0,63})_\.([A-Za-z0-9_.-]{1,253})")
 _ANY = "ANY"
+
+LONGEST_PATH = 200
+"""Characters of a path within a patch that are told: its keys may be as long as the object."""
 
 DOCKER_HUB = ("index.docker.io", "auth.docker.io")
 """Where images without a registry come from, and who lets them be pulled (go-containerregistry 0.21,
@@ -44,30 +47,49 @@ def _targets(patch: Fields) -> Iterator[FilterTarget]:
     if change.text("operation") == "REMOVE" or value is None:
         return
     context = patch.mapping("match").text("context", _ANY)
-    found = list(_strings(value, change.at("value")))
-    purpose = _purpose(text for _, text in found)
-    for path, text in found:
+    parts = list(_parts(value, change.path))
+    texts = [part for part in parts if isinstance(part.value, str)]
+    purpose = _purpose(part.value for part in texts)
+    for part in texts:
         for pattern in (_CLUSTER, _SRV_CLUSTER):
-            for port, subset, host in pattern.findall(text):
-                yield FilterTarget(host.rstrip(".").lower(), int(port), subset, purpose, context, path)
+            for port, subset, host in pattern.findall(part.value):
+                yield FilterTarget(host.rstrip(".").lower(), int(port), subset, purpose, context, part.path)
     if patch.text("applyTo") == "CLUSTER":
-        for path, address, number in _endpoints(value, change.at("value")):
-            yield FilterTarget(address, number, "", purpose, context, path, is_address=True)
+        for part, address, number in _endpoints(parts):
+            yield FilterTarget(address, number, "", purpose, context, part.path, is_address=True)
 
 
-def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text within a value, and its path."""
-    if isinstance(value, str):
-        yield path, value
-    for part, inner in _parts(value, path):
-        yield from _strings(inner, part)
+class _Part(NamedTuple):
+    """A value within a patch, and where it stands: below a path, by a key or an index."""
+
+    above: str
+    step: str | int
+    value: Any
+
+    @property
+    def path(self) -> str:
+        """Where the value stands, cut where that is longer than anybody reads."""
+        step = f"[{self.step}]" if isinstance(self.step, int) else f".{self.step[:LONGEST_PATH]}"
+        path = self.above + step
+        return path if len(path) <= LONGEST_PATH else f"{path[: LONGEST_PATH - 1]}…"
 
 
-def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        yield from ((f"{path}.{name}", inner) for name, inner in value.items())
-    elif isinstance(value, list):
-        yield from ((f"{path}[{index}]", inner) for index, inner in enumerate(value))
+def _parts(value: Any, path: str) -> Iterator[_Part]:
+    """A patch's value and every one within, in the order in which they are written.
+
+    Paths are written for mappings and lists alone, which is what a path leads through: a long key above
+    many values would else be copied for each of them.
+    """
+    left = [_Part(path, "value", value)]
+    while left:
+        part = left.pop()
+        yield part
+        if isinstance(part.value, dict):
+            here = part.path
+            left += [_Part(here, name, inner) for name, inner in reversed(part.value.items())]
+        elif isinstance(part.value, list):
+            here, last = part.path, len(part.value) - 1
+            left += [_Part(here, last - back, inner) for back, inner in enumerate(reversed(part.value))]
 
 
 def _purpose(texts: Iterator[str]) -> FilterPurpose:
@@ -78,15 +100,14 @@ def _purpose(texts: Iterator[str]) -> FilterPurpose:
     return FilterPurpose.LOGS if "access_logger" in joined else FilterPurpose.OTHER
 
 
-def _endpoints(value: Any, path: str) -> Iterator[tuple[str, str, int]]:
-    """The endpoints that a cluster brings along: a path, an address and a port each."""
-    for part, inner in _parts(value, path):
-        is_address = part.endswith((".socket_address", ".socketAddress")) and isinstance(inner, dict)
-        if is_address:
-            address, number = inner.get("address"), inner.get("port_value", inner.get("portValue"))
+def _endpoints(parts: Iterable[_Part]) -> Iterator[tuple[_Part, str, int]]:
+    """The endpoints that a cluster brings along: where each is written, an address and a port."""
+    for part in parts:
+        if part.step in ("socket_address", "socketAddress") and isinstance(part.value, dict):
+            address = part.value.get("address")
+            number = part.value.get("port_value", part.value.get("portValue"))
             if isinstance(address, str) and re.fullmatch(r"[0-9]{1,5}", str(number)):
                 yield part, address, int(str(number))
-        yield from _endpoints(inner, part)
 
 
 def decode_wasm_plugin(fields: Fields, ref: ObjectRef) -> Iterator[WasmPlugin]:
