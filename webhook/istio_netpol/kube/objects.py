@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from istio_netpol.errors import ApiError, Problem
+from istio_netpol.kube.deep_json import DEEPEST, TOO_DEEP, cut
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
@@ -104,6 +105,10 @@ def received(raw: msgspec.Raw, resource: Resource) -> Received:
     content.setdefault("kind", resource.kind)
     metadata = content.get("metadata") or {}
     name = (str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+    if TOO_DEEP in bytes(raw):
+        described = f"{resource.kind} {'/'.join(filter(None, name))}"
+        cause = f"is nested deeper than {DEEPEST} levels"
+        return Received(name, (), (Problem(CLUSTER, None, described, None, None, cause, None),))
     values, problems = decode(RawObject(content, CLUSTER, 0))
     return Received(name, tuple(values), tuple(problems))
 
@@ -115,6 +120,9 @@ def received_all(items: list[msgspec.Raw] | None, resource: Resource) -> Iterato
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
     try:
-        return decoder.decode(body)
+        try:
+            return decoder.decode(body)
+        except RecursionError:
+            return decoder.decode(cut(bytes(body)))
     except msgspec.DecodeError as error:
         raise ApiError(0, f"the API server's answer can't be read: {error}") from error
