@@ -17,8 +17,8 @@ PODS = replace(deployment("istio-system/east-west"), labels=EAST_WEST, has_proxy
 CART = (listening("shop/cart", 8080), service("shop/cart", (80, 8080)))
 
 
-def crossing(*hosts: str, mode: str = "AUTO_PASSTHROUGH") -> Gateway:
-    ref = ObjectRef("networking.istio.io/v1", "Gateway", "istio-system", "cross-network-gateway")
+def crossing(*hosts: str, mode: str = "AUTO_PASSTHROUGH", home: str = "istio-system") -> Gateway:
+    ref = ObjectRef("networking.istio.io/v1", "Gateway", home, "cross-network-gateway")
     return Gateway(
         ref, {"istio": "eastwestgateway"}, (GatewayServer(15443, "TLS", hosts=hosts, tls_mode=mode),)
     )
@@ -55,3 +55,11 @@ def test_pods_without_a_sidecar_are_not() -> None:
 def test_nobody_says_that_they_are_called() -> None:
     """So a denial is a warning."""
     assert first_flow(RULE, CART[1], CART[0], PODS, crossing("*.local"), injected("shop")).dispensable
+
+
+@pytest.mark.parametrize(("home", "count"), [("shop", 1), ("evil", 0)])
+def test_a_gateway_of_others_speaks_for_nobody(home: str, count: int) -> None:
+    """Whose pods it selects: those where administrators write, or its own."""
+    own = replace(PODS, ref=replace(PODS.ref, namespace=home))
+    found = reached(crossing("*", home=home), injected("shop"), own)
+    assert len(found) == 2 * count

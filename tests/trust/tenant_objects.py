@@ -188,8 +188,9 @@ def _endpoints(draw: Draw) -> Manifest:
 
 
 def _gateway(draw: Draw) -> Manifest:
+    tls = st.sampled_from(({}, {"tls": {"mode": "AUTO_PASSTHROUGH"}}))
     servers = [
-        {"port": {"number": each, "name": f"p{each}", "protocol": "TCP"}, "hosts": ["*"]}
+        {"port": {"number": each, "name": f"p{each}", "protocol": "TCP"}, "hosts": ["*"], **draw(tls)}
         for each in _several(draw, PORTS)
     ]
     return _istio("Gateway", draw(NAMES), {"selector": draw(SELECTORS), "servers": servers})

@@ -18,9 +18,14 @@ def outcomes(service: Service, view: MeshView) -> Iterator[Outcome]:
     """From the pods of each Gateway with a server of mode AUTO_PASSTHROUGH for the Service's host to the pods
     behind it that have a sidecar: others could not end the callers' mutual TLS.
 
-    No object says which Services other networks call, so that a denial is a warning.
+    A Gateway speaks for the Services of its own namespace, and for all where only administrators write: the
+    Service itself says nothing of who passes calls on to it. No object says which Services other networks
+    call, so that a denial is a warning.
     """
     for gateway in view.east_west_gateways():
+        home = gateway.ref.namespace
+        if home != service.namespace and home not in view.trusted_namespaces:
+            continue
         if not _names(gateway, view.service_host(service)):
             continue
         for backend in view.backends(service, None):
