@@ -22,6 +22,7 @@ from istio_netpol.istio.rules.declared_calls import RULE
 from istio_netpol.model.mesh import (
     Destination,
     Route,
+    RouteMatch,
     ServiceEntry,
     ServiceEntryPort,
     VirtualService,
@@ -252,3 +253,22 @@ def test_virtual_services_of_others_are_not_followed() -> None:
     mesh = (injected("shop"), *LEDGER, *CANARY)
     assert flows(RULE, web("ledger:80"), *mesh, splitting("ledger", "infra/public")) == direct
     assert flows(RULE, web("ledger:80"), *mesh, splitting("other")) == direct
+
+
+def test_sidecars_follow_virtual_services_for_hosts_outside_too() -> None:
+    """All that is addressed to a host goes to an egress gateway, so nothing may go past it."""
+    entry = ServiceEntry(
+        ref("ServiceEntry", "shop/api"),
+        ("api.example.com",),
+        ports=(ServiceEntryPort(443, "TLS"), ServiceEntryPort(80, "HTTP")),
+        resolution="STATIC",
+        endpoints=(WorkloadEndpoint("192.0.2.9"),),
+    )
+    matches = (RouteMatch(port=443, sni_hosts=("api.example.com",)),)
+    route = Route("tls", (Destination("canary", 80),), matches=matches)
+    through = VirtualService(ref("VirtualService", "shop/api"), ("api.example.com",), (), (route,))
+    mesh = (injected("shop"), entry, *CANARY, through)
+    assert flows(RULE, web("api.example.com:443"), *mesh) == ["shop/web -> shop/canary TCP 9080"]
+    assert flows(RULE, web("API.example.com.:443"), *mesh) == ["shop/web -> shop/canary TCP 9080"]
+    assert flows(RULE, web("api.example.com:80"), *mesh) == ["shop/web -> 192.0.2.9/32 TCP 80"]
+    assert flows(RULE, web("api.example.com:443"), *mesh[1:]) == ["shop/web -> 192.0.2.9/32 TCP 443"]

@@ -117,7 +117,13 @@ def _to_host(entry: _Entry, call: HostCall, view: MeshView) -> Iterator[Outcome]
     found = found or view.address_backends(call.host, workload.namespace, call.port)
     if not found:
         yield entry.unknown("there is no Service of this name; create it, or correct the entry")
-    yield from flows_to(view, entry.declared, workload, target, found)
+    if target is None:
+        yield from flows_to(view, entry.declared, workload, None, found)
+        return
+    host = call.host.rstrip(".").lower()
+    yield from _foreign_routes(entry, host, view)
+    asked = Call(workload, host, call.port, routes_on(target, call.port))
+    yield from called(view, entry.declared, asked, target, found, routes_for(view, workload, host))
 
 
 def _to_service(entry: _Entry, service: Service, port: int | str | None, view: MeshView) -> Iterator[Outcome]:
@@ -129,8 +135,7 @@ def _to_service(entry: _Entry, service: Service, port: int | str | None, view: M
         return
     client, host = entry.workload, view.service_host(service)
     routes = routes_for(view, client, host)
-    for foreign in unheeded_routes(view, host, client.namespace) if follows_routes(view, client) else ():
-        yield foreign_routing(client.ref, FIELD, entry.text, foreign.ref)
+    yield from _foreign_routes(entry, host, view)
     calls = [Call(client, host, number, routes_on(service, number)) for number in ports]
     find = dialled if isinstance(port, int) else answers
     direct = {call.port: find(view, service, call.port) for call in calls}
@@ -141,6 +146,13 @@ def _to_service(entry: _Entry, service: Service, port: int | str | None, view: M
         )
     for call in calls:
         yield from called(view, entry.declared, call, service, direct[call.port], routes)
+
+
+def _foreign_routes(entry: _Entry, host: str, view: MeshView) -> Iterator[Finding]:
+    """What other tenants' routes do to a call, which nothing is opened for."""
+    client = entry.workload
+    for foreign in unheeded_routes(view, host, client.namespace) if follows_routes(view, client) else ():
+        yield foreign_routing(client.ref, FIELD, entry.text, foreign.ref)
 
 
 def _no_such_port(service: Service, port: int | str | None) -> str:
