@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.policies import Direction, PolicyPeer, PolicyPort
 from istio_netpol.model.references import ObjectRef
@@ -85,9 +86,24 @@ class TierPolicy:
     def rules(self, direction: Direction) -> tuple[TierRule, ...]:
         return self.ingress if direction is Direction.INGRESS else self.egress
 
+    def may_concern(self, direction: Direction, protocol: Protocol, port: int) -> bool:
+        """Whether some rule may match connections to a port: a port's name may mean any number."""
+        return any(
+            not rule.ports or any(_may_mean(entry, protocol, port) for entry in rule.ports)
+            for rule in self.rules(direction)
+        )
+
     def selects(self, namespace_labels: Labels, pod_labels: Labels) -> bool:
         """Whether pods are its subject; hostNetwork pods never are."""
         return self.namespaces.matches(namespace_labels) and self.pods.matches(pod_labels)
+
+
+def _may_mean(entry: PolicyPort, protocol: Protocol, port: int) -> bool:
+    if entry.protocol is not protocol:
+        return False
+    if entry.port is None or isinstance(entry.port, str):
+        return True
+    return entry.port <= port <= (entry.end_port or entry.port)
 
 
 def names_host(domain_names: tuple[str, ...], host: str) -> bool:

@@ -48,8 +48,9 @@ def judge(
         (Direction.INGRESS, destination, source),
     ):
         isolating = _isolating(snapshot, subject, direction, open_namespaces)
-        tiers = snapshot.tiers_for(subject.workload) if isinstance(subject, PodsPeer) else ()
-        tiers = tuple(policy for policy in tiers if policy.rules(direction))
+        tiers: tuple[TierPolicy, ...] = ()
+        if isinstance(subject, PodsPeer):
+            tiers = snapshot.tiers_concerning(subject.workload, direction, protocol, port)
         if not isolating and not tiers:
             sides.append(OPEN)
             continue

@@ -132,6 +132,8 @@ def decide(
     left = over
     for _, alike in groupby(policies, key=lambda policy: policy.priority):
         found = [part for policy in alike for part in _matching(policy, connection, left, reading, doubtful)]
+        if not found:
+            continue
         doubtful += _contradicting(found)
         # "If two (or more) policies with the same priority could both match a connection, then the
         # implementation can apply any of the matching policies": read strictly, what lets least pass.
@@ -141,7 +143,8 @@ def decide(
                 if _action(ref) is action and (rest := part & left):
                     decided[action].append((ref, rest))
                     taken |= rest
-            left -= taken
+            if taken:
+                left -= taken
     passed = AddressSet.union(part for _, part in decided[Action.PASS])
     return Decisions(
         tuple(decided[Action.ACCEPT]),

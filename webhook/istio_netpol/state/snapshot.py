@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from istio_netpol.model.addresses import Address
+from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -93,6 +94,7 @@ class Snapshot:
         self._is_indexed = False
         self._tiers_of: dict[str, tuple[TierPolicy, ...]] = {}
         self._tiers_for: dict[Workload, tuple[TierPolicy, ...]] = {}
+        self._tiers_on: dict[tuple[Direction, Protocol, int], frozenset[TierPolicy]] = {}
 
     @classmethod
     def of(cls, objects: Iterable[Any]) -> Snapshot:
@@ -322,6 +324,20 @@ class Snapshot:
             found = tuple(policy for policy in here if policy.pods.matches(workload.labels))
             self._tiers_for[workload] = found
         return found
+
+    def tiers_concerning(
+        self, workload: Workload, direction: Direction, protocol: Protocol, port: int
+    ) -> tuple[TierPolicy, ...]:
+        """Those of `tiers_for` of which some rule may match connections to a port."""
+        tiers = self.tiers_for(workload)
+        if not tiers:
+            return ()
+        concerning = self._tiers_on.get((direction, protocol, port))
+        if concerning is None:
+            every = self.tier_policies
+            concerning = frozenset(each for each in every if each.may_concern(direction, protocol, port))
+            self._tiers_on[direction, protocol, port] = concerning
+        return tuple(policy for policy in tiers if policy in concerning)
 
     def _tiers_in(self, namespace: str) -> tuple[TierPolicy, ...]:
         """The policies of the tiers that select the namespace, and of its pods some or all."""
