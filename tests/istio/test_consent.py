@@ -24,7 +24,7 @@ from istio_netpol.model.mesh import (
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import AdmissionSettings, Settings
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import Owner, Workload
 from istio_netpol.trust.agreement import agreement_of
 
 CART = deployment("shop/cart")
@@ -131,6 +131,14 @@ def test_annotation_for_a_namespace_covers_its_pods_only() -> None:
     for text, expected in (("rival/*", False), ("istio-ingress/gw", True), ("rival/web", False)):
         called = replace(CART, called_by=text)
         assert consents(view(called), RIVAL, gateway, called, None) is expected
+
+
+def test_pods_are_known_by_their_controller_too() -> None:
+    """Those that are unlike its template are a class of another name."""
+    called = replace(CART, called_by="rival/web")
+    old = replace(deployment("rival/web-5f4-x"), owner=Owner("apps/v1", "Deployment", "web"))
+    assert consents(view(called), RIVAL, old, called, None)
+    assert not consents(view(called), RIVAL, replace(old, owner=None), called, None)
 
 
 def test_annotation_of_the_service_counts() -> None:

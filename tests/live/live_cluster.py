@@ -13,6 +13,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import ISTIO, define
 from tests.cluster.fixtures import started
 from tests.controller.process import ControllerProcess
+from tests.live.injector import inject
 from tests.live.installation import Installation, installed
 from tests.live.service_network import ServiceNetwork
 from tests.serving.process import WebhookProcess
@@ -50,7 +51,7 @@ def in_mode(mode: str, **settings: Mapping[str, Any]) -> dict[str, Any]:
 def live_cluster(
     folder: Path, values: Mapping[str, Any], modules: Sequence[str] = (ISTIO,)
 ) -> Iterator[Live]:
-    """Has cluster DNS, Istio's kinds and an empty istio-system, as an administrator begins with them."""
+    """Has cluster DNS, Istio's kinds, injection and an empty istio-system, as an administrator begins."""
     policy, audit = folder / "audit-policy.json", folder / "audit.log"
     policy.write_text(json.dumps(AUDIT))
     with contextlib.ExitStack() as stack:
@@ -60,6 +61,7 @@ def live_cluster(
         plane = stack.enter_context(started(folder / "cluster", (*network.options(folder), *audited)))
         plane.start_controller_manager()
         define(plane, *modules)
+        inject(plane)
         kubectl = plane.kubectl()
         for arguments in (
             ("create", "namespace", "istio-system"),

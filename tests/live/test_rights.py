@@ -20,7 +20,7 @@ from istio_netpol.manifests.decode import DECODERS
 COMPONENTS = ("webhook", "controller")
 FORBIDDEN = 403
 NOT_SERVED = {"gateway.networking.k8s.io", "argoproj.io", "openreports.io", "policy.networking.k8s.io"}
-NOT_SERVED |= {"cilium.io", "crd.projectcalico.org", "projectcalico.org"}
+NOT_SERVED |= {"gateway.networking.x-k8s.io", "cilium.io", "crd.projectcalico.org", "projectcalico.org"}
 APPLIED = {("networking.k8s.io", "networkpolicies"), ("wgpolicyk8s.io", "policyreports")}
 READ = {(group, plural(kind)) for group, kind in DECODERS} - {("apps", "deployments")}
 

@@ -133,6 +133,14 @@ def test_a_template_that_no_pod_carries_yet_is_a_class_beside_the_old_pods():
     ]
 
 
+def test_pods_that_are_not_like_their_template_belong_to_its_controller():
+    """They started before it changed, and keep what was said of it by name."""
+    old = pod("cart-5f4-x", BY_SET, app="cart", version="v1")
+    new = replace(CART, labels={"app": "cart", "version": "v2"})
+    template, former = Snapshot.of([new, replica_set("cart-5f4", BY_CART), old]).workloads("shop")
+    assert (template.ref, former.ref.name, former.owner) == (CART.ref, "cart-5f4-x", BY_CART)
+
+
 def test_injected_pods_are_the_class_of_their_template():
     """A sidecar adds labels and ports to what the template says."""
     injected = pod(

@@ -62,9 +62,10 @@ def classes_of_family(
 ) -> Iterable[Workload]:
     """The classes of the members that share a root; `keys` are theirs, in order.
 
-    Pods of a controller with equal labels, ports, service account and network mode are one class, which
-    carries the controller's name. A controller's template is a class of its own unless running pods already
-    carry its labels. `distinguishing` are the instance labels that selectors name.
+    Pods of a controller with equal labels, ports, service account and network mode are one class. The first,
+    those like the template, carries the controller's name, and the controller owns the others. A controller's
+    template is a class of its own unless running pods already carry its labels. `distinguishing` are the
+    instance labels that selectors name.
     """
     family: list[Workload] = []
     root: ObjectRef | None = None
@@ -116,7 +117,11 @@ def _family_classes(
     if templates and not any(_carries(each, templates[0]) for each in merged):
         merged.insert(0, templates[0])
     merged.sort(key=lambda each: (controller is None or not _carries(each, controller), each.ref.name))
-    return [replace(each, ref=root) if position == 0 else each for position, each in enumerate(merged)]
+    controlling = Owner(root.api_version, root.kind, root.name)
+    return [
+        replace(each, ref=root) if position == 0 else replace(each, owner=controlling)
+        for position, each in enumerate(merged)
+    ]
 
 
 def _merge(pods: list[Workload], controller: Workload | None, ignored: frozenset[str]) -> Workload:

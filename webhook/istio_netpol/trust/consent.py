@@ -18,8 +18,10 @@ from istio_netpol.trust.identities import (
 
 def is_called_by(client: Workload, target: Workload, service: Service | None) -> bool:
     """Whether the annotation on the called pods, or on a Service of their namespace, names the pods that
-    call: `namespace/name`, or `namespace/*`."""
+    call: `namespace/name`, the name being theirs or their controller's, or `namespace/*`."""
     names = {f"{client.namespace}/*", f"{client.namespace}/{client.name}"}
+    if client.owner is not None:
+        names.add(f"{client.namespace}/{client.owner.name}")
     return any(entry in names for entry in _called_by(target, service))
 
 
