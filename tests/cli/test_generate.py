@@ -231,3 +231,54 @@ def test_a_webhook_that_admits_only_pods_is_told_what_helps(run: Run) -> None:
     result = run("check", "-", "--offline", stdin=_hook("{namespaceSelector: {}}", 9443))
     assert "admit by an ipBlock the addresses from which the API server calls" in result.stdout
     assert "ClusterIP" not in result.stdout
+
+
+GATEWAY = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: inner, namespace: edge}
+spec:
+  selector: {matchLabels: {istio: inner}}
+  template:
+    metadata: {labels: {istio: inner}, annotations: {inject.istio.io/templates: gateway}}
+    spec: {containers: [{name: istio-proxy, image: auto, ports: [{containerPort: 15090, name: metrics}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: inner, namespace: edge}
+spec: {selector: {istio: inner}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: inner, namespace: edge}
+spec: {selector: {istio: inner}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: inner, namespace: edge}
+spec:
+  podSelector: {matchLabels: {istio: inner}}
+  policyTypes: [Ingress]
+  ingress:
+  - from: [{namespaceSelector: {matchLabels: {team: partners}}}]
+    ports: [PORT]
+"""
+
+
+@pytest.mark.parametrize(
+    ("port", "labels"),
+    [
+        ("{port: http-envoy-prom}", None),
+        ("{port: metrics}", None),
+        ("{port: 15020, endPort: 15021}", None),
+        ("{port: 15020}, {port: 8443}", {"team": "partners"}),
+        ("{port: https}", {"team": "partners"}),
+    ],
+)
+def test_who_scrapes_a_gateway_is_no_client(run: Run, port: str, labels: dict[str, str] | None) -> None:
+    """Whom other rules admit to ports of the proxy itself, by number, name or range, is no client."""
+    made = run("generate", "-", "--offline", stdin=GATEWAY.replace("PORT", port)).stdout
+    selector = {"matchLabels": labels} if labels else {}
+    assert yaml.safe_load(made)["spec"]["ingress"] == [
+        {"from": [{"namespaceSelector": selector}], "ports": [{"protocol": "TCP", "port": 8080}]}
+    ]

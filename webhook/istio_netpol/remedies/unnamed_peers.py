@@ -8,13 +8,17 @@ from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, FlowKind
 from istio_netpol.model.labels import EVERYTHING
-from istio_netpol.model.policies import Direction, PolicyPeer, PolicyRule
+from istio_netpol.model.policies import Direction, PolicyPeer, PolicyPort, PolicyRule
+from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.remedies.denied_sides import Opening
 from istio_netpol.state.snapshot import Snapshot
 
 _PROXY_PORTS = (15008, 15020, 15021, 15090)
 """Where ztunnel, scrapers and health checks reach a proxy: who may do so is no client."""
+
+_PROXY_PORT_NAMES = ("http-envoy-prom",)
+"""What injection templates call those of them that they declare, which pods do not have before it."""
 
 _NARROWED = {
     FlowKind.CLIENT_TO_GATEWAY: "admit the addresses of the clients by an ipBlock, or make its Service a "
@@ -59,5 +63,15 @@ def _rules(opening: Opening, snapshot: Snapshot) -> Iterator[tuple[str, PolicyRu
     """The rules by which policies of the opening's pods admit clients, with the names of the policies."""
     for policy in snapshot.policies_for(opening.subject):
         for rule in policy.rules(opening.direction) if opening.direction in policy.policy_types else ():
-            if any(port.port not in _PROXY_PORTS for port in rule.ports if port.protocol is Protocol.TCP):
+            if any(_is_for_clients(port, opening.subject) for port in rule.ports):
                 yield policy.key, rule
+
+
+def _is_for_clients(entry: PolicyPort, gateway: Workload) -> bool:
+    """Whether an entry of a rule's ports has any that is not the proxy's own."""
+    if entry.protocol is not Protocol.TCP or entry.port in _PROXY_PORT_NAMES:
+        return False
+    if isinstance(entry.port, int):
+        return not set(range(entry.port, (entry.end_port or entry.port) + 1)) <= set(_PROXY_PORTS)
+    numbers = gateway.named_port(entry.port, Protocol.TCP) if entry.port else ()
+    return not numbers or not set(numbers) <= set(_PROXY_PORTS)
