@@ -247,7 +247,6 @@ def test_deployed_pods_are_found_by_the_gateways_name() -> None:
     "closed",
     [
         kubernetes_gateway(Listener("mesh", 15008, "HBONE"), class_name="istio-waypoint"),
-        kubernetes_gateway(Listener("mesh", 15008, "HBONE"), class_name="istio-east-west"),
         kubernetes_gateway(Listener("http", 80, "HTTP"), class_name="istio-remote", at="far.example.com"),
     ],
 )
@@ -255,6 +254,14 @@ def test_waypoints_and_other_controllers_have_no_clients_here(closed: Kubernetes
     """ztunnels and other controllers' rules know theirs."""
     mesh = view(closed)
     assert (flows(RULE, closed, mesh), findings(RULE, closed, mesh)) == ([], [])
+
+
+def test_other_networks_reach_an_east_west_gateway_through_its_tunnels() -> None:
+    """Its port is the tunnel's, and its clients are outside."""
+    doors = kubernetes_gateway(Listener("mesh", 15008, "HBONE"), class_name="istio-east-west")
+    assert told(RULE, doors, view(doors)) == [
+        f"client-to-gateway: clients of the gateway -> Deployment {doors.ref.namespace}/public TCP 15008"
+    ]
 
 
 def test_address_binds_the_listeners_to_a_service() -> None:

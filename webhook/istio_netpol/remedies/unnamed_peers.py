@@ -39,8 +39,10 @@ def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[
     narrowed it, and it is not opened to everybody.
     """
     flow = opening.flow
-    if opening.direction is Direction.EGRESS or flow.port in _PROXY_PORTS:
+    if opening.direction is Direction.EGRESS:
         return ()
+    if flow.port in _PROXY_PORTS:
+        return _blocks(peer)
     if flow.kind is FlowKind.CLIENT_TO_GATEWAY:
         admitted = dict.fromkeys(each for _, rule in _rules(opening, snapshot) for each in rule.peers)
         named = tuple(each for each in admitted if (each.ip_block is None) == peer.in_cluster)
@@ -49,7 +51,7 @@ def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[
     if peer.in_cluster:
         return (PolicyPeer(namespace_selector=EVERYTHING),)
     if peer.within is not None:
-        return tuple(PolicyPeer(ip_block=IpBlock(cidr)) for cidr in peer.within.cidrs())
+        return _blocks(peer)
     for policy, rule in _rules(opening, snapshot):
         if admits_port(rule.ports, opening.subject, flow.protocol, flow.port) and rule.selectors:
             return (
@@ -57,6 +59,11 @@ def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[
                 f"everybody; {_NARROWED[flow.kind]}"
             )
     return ()
+
+
+def _blocks(peer: AnyPeer) -> tuple[PolicyPeer, ...]:
+    """Where somebody comes from, as far as that is known."""
+    return tuple(PolicyPeer(ip_block=IpBlock(cidr)) for cidr in peer.within.cidrs()) if peer.within else ()
 
 
 def _rules(opening: Opening, snapshot: Snapshot) -> Iterator[tuple[str, PolicyRule]]:

@@ -23,8 +23,11 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
 NOT_FOR_CLIENTS = frozenset({"HBONE", "UDP"})
-"""Protocols of listeners that no client outside the mesh reaches: HBONE is a waypoint's, and Istio opens no
-UDP listener (istio/istio issue 54163)."""
+"""Protocols of listeners that no client outside the mesh reaches: HBONE is a waypoint's, except for an
+east-west gateway's, and Istio opens no UDP listener (istio/istio issue 54163)."""
+
+TUNNEL_PORT = 15008
+"""Where ztunnels and waypoints of other networks reach an east-west gateway of ambient mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,29 @@ def _of_kubernetes(gateway: KubernetesGateway, role: GatewayRole, view: MeshView
             yield unknown(gateway.ref, field, _nobody_behind(host, gateway.ref.namespace))
     for pod in pods:
         for position, listener in enumerate(gateway.listeners):
+            opened = Opened(listener.port, f"spec.listeners[{position}].port")
+            if listener.protocol == "HBONE" and role is GatewayRole.EAST_WEST:
+                yield _from_other_networks(gateway, opened, pod, view)
             if listener.protocol in NOT_FOR_CLIENTS:
                 continue
-            opened = Opened(listener.port, f"spec.listeners[{position}].port")
             port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
             yield opening(gateway.ref, opened, pod, port, view.gateway_services(gateway, pod))
+
+
+def _from_other_networks(
+    gateway: KubernetesGateway, opened: Opened, pod: Workload, view: MeshView
+) -> RequiredFlow:
+    """What proxies of other networks send, in tunnels, to the Services that are global."""
+    return RequiredFlow(
+        kind=FlowKind.CLIENT_TO_GATEWAY,
+        object=gateway.ref,
+        source=clients_of(view.gateway_services(gateway, pod), pod, opened.port),
+        destination=PodsPeer(pod),
+        protocol=Protocol.TCP,
+        port=TUNNEL_PORT,
+        reason=f"{gateway.ref} takes what other networks send",
+        field=opened.field,
+    )
 
 
 def opening(
@@ -146,6 +167,7 @@ RULE = Rule(
         "https://kubernetes.io/docs/concepts/services-networking/service/ (types; Kubernetes 1.36)",
         "https://istio.io/latest/docs/tasks/traffic-management/ingress/gateway-api/ (deployment methods)",
         "istio/istio manifests/charts/istio-control/istio-discovery/files/kube-gateway.yaml",
+        "https://istio.io/latest/docs/ambient/install/multicluster/multi-primary_multi-network/ (Istio 1.32)",
     ),
     outcomes=outcomes,
 )
