@@ -9,6 +9,7 @@ import pytest
 import yaml
 from tests.istio.outcomes import findings, flows, line, outcomes
 
+from istio_netpol.istio.mesh_routes import MOST_UNHEEDED
 from istio_netpol.istio.rules import declared_calls, gateway_to_workload, service_entry, sidecar_egress
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
@@ -359,3 +360,29 @@ def test_a_wildcard_among_hosts_is_named(spec: dict[str, Any], named: list[str])
     assert [each.partition(" with resolution ")[0] for each in said] == [
         f"ServiceEntry team/api: spec.hosts: {hosts}" for hosts in named
     ]
+
+
+FOREIGN: list[tuple[dict[str, Any], int]] = [
+    ({"http": [{"route": [TO_SHELF]}]}, MOST_UNHEEDED),
+    ({"http": [{"delegate": {"name": "gone"}}]}, MOST_UNHEEDED),
+    ({"http": [{"redirect": {"authority": "shelf"}}]}, 0),
+    ({"http": [{"match": [{"gateways": ["front"]}], "route": [TO_SHELF]}]}, 0),
+    ({"http": [{"route": [TO_SHELF]}], "gateways": ["front"]}, 0),
+]
+"""What other tenants write, and how much of it is told."""
+
+
+@pytest.mark.parametrize(("spec", "count"), FOREIGN)
+def test_however_much_others_route_a_call_is_judged(spec: dict[str, Any], count: int) -> None:
+    """Whoever calls a host has a limit of its own, which others must not use up: the first are told."""
+    host = "books.team.svc.cluster.local"
+    foreign = [routing(f"other-{number}", (host,), **spec) for number in range(12)]
+    for document in foreign:
+        document["metadata"]["namespace"] = "others"
+    objects = decoded(books(name="http"), *foreign)
+    (caller,) = (each for each in objects if isinstance(each, Workload) and each.name == "caller")
+    others = [each for each in objects if each is not caller]
+    assert flows(declared_calls.RULE, caller, *others) == [BOOKS]
+    told = findings(declared_calls.RULE, caller, *others)
+    assert len(told) == count
+    assert all("VirtualService others/other-" in each for each in told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
@@ -12,6 +13,9 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.model.mesh import RouteMatch, VirtualService
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
+
+MOST_UNHEEDED = 3
+"""VirtualServices of other tenants that are told of a host, at the cost of whoever calls it."""
 
 MeshRoutes = tuple[tuple[ServedRoute, ...], ...]
 """The routes for a host, of each VirtualService that has any."""
@@ -101,13 +105,13 @@ def _matches(match: RouteMatch, call: Call) -> bool:
 
 def unheeded_routes(view: MeshView, host: str, namespace: str) -> tuple[VirtualService, ...]:
     """The VirtualServices of other tenants that sidecars of the namespace follow for the host, and that are
-    not heeded here."""
-    return tuple(
+    not heeded here: the first few, for anybody may write thousands."""
+    found = (
         service
         for service in _exported(view, host, namespace)
-        if not _is_heeded(service, host, namespace, view)
-        and any(served.legs for served in _routes(service, view))
+        if not _is_heeded(service, host, namespace, view) and _leads_sidecars(service)
     )
+    return tuple(islice(found, MOST_UNHEEDED))
 
 
 def _exported(view: MeshView, host: str, namespace: str) -> Iterator[VirtualService]:
@@ -119,6 +123,15 @@ def _exported(view: MeshView, host: str, namespace: str) -> Iterator[VirtualServ
 def _is_heeded(service: VirtualService, host: str, namespace: str, view: MeshView) -> bool:
     home = service.ref.namespace
     return home in {namespace, view.home_of_service(host, namespace)} or home in view.trusted_namespaces
+
+
+def _leads_sidecars(service: VirtualService) -> bool:
+    """Whether a route says where sidecars connect, as far as it is written here: what a tenant delegates to,
+    nobody else looks up."""
+    return MESH in (service.gateways or (MESH,)) and any(
+        (route.destinations or route.delegate) and MESH in (route.gateways or (MESH,))
+        for route in service.routes
+    )
 
 
 def _routes(service: VirtualService, view: MeshView) -> tuple[ServedRoute, ...]:
