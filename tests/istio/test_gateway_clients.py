@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 from tests.istio.builders import ingress_gateway
-from tests.istio.outcomes import first_flow, gateway_api_gateway, service
+from tests.istio.outcomes import first_flow, flows, gateway_api_gateway, service
 
-from istio_netpol.istio.gateway_clients import EVERYWHERE, IN_CLUSTER, PRIVATE, clients_of
+from istio_netpol.istio import gateway_clients, listeners
+from istio_netpol.istio.gateway_clients import EVERYWHERE, IN_CLUSTER, PRIVATE, GatewayClients
 from istio_netpol.istio.rules.client_to_gateway import RULE
+from istio_netpol.istio.view.backends import target_on
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.flows import AnyPeer
-from istio_netpol.model.services import Service
+from istio_netpol.model.mesh import Gateway, GatewayServer
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.workloads import Workload
 
 PODS = ingress_gateway()
 ADDRESS = (ip_address("192.0.2.1"),)
@@ -40,7 +45,7 @@ def front(**fields: Any) -> Service:
 )
 def test_the_type_of_the_service_counts(fields: dict[str, Any], expected: AnyPeer) -> None:
     """ClusterIP means the cluster; what is reached from outside, anybody."""
-    assert clients_of([front(**fields)], PODS, 8080) == expected
+    assert GatewayClients([front(**fields)], PODS).of(8080) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,27 +59,27 @@ def test_the_type_of_the_service_counts(fields: dict[str, Any], expected: AnyPee
 def test_a_load_balancer_may_have_few_clients(fields: dict[str, Any], within: AddressSet) -> None:
     """An internal one, or one with source ranges; without `externalTrafficPolicy: Local` nodes stand for
     clients."""
-    found = clients_of([front(type="LoadBalancer", **fields)], PODS, 8080)
+    found = GatewayClients([front(type="LoadBalancer", **fields)], PODS).of(8080)
     assert (found.in_cluster, found.within) == (False, within)
 
 
 def test_the_widest_of_several_services_counts() -> None:
     """A gateway with an internal and a public load balancer is public."""
     inner, public = front(type="LoadBalancer", is_internal=True), front(type="LoadBalancer")
-    assert clients_of([front(), inner], PODS, 8080).within == PRIVATE
-    assert clients_of([inner, public], PODS, 8080) == EVERYWHERE
+    assert GatewayClients([front(), inner], PODS).of(8080).within == PRIVATE
+    assert GatewayClients([inner, public], PODS).of(8080) == EVERYWHERE
 
 
 def test_services_that_offer_the_port_say_who_calls_it() -> None:
     """A public Service of another port does not open this one to the world."""
     public = service("istio-system/public", (443, 8443), selector=PODS.labels, type="LoadBalancer")
-    assert clients_of([front(), public], PODS, 8080) == IN_CLUSTER
-    assert clients_of([front(), public], PODS, 8443) == EVERYWHERE
+    assert GatewayClients([front(), public], PODS).of(8080) == IN_CLUSTER
+    assert GatewayClients([front(), public], PODS).of(8443) == EVERYWHERE
 
 
 def test_without_services_nothing_says_that_clients_are_few() -> None:
     """The Service may be somewhere else."""
-    assert clients_of([], PODS, 8080) == EVERYWHERE
+    assert GatewayClients([], PODS).of(8080) == EVERYWHERE
 
 
 @pytest.mark.parametrize(
@@ -98,3 +103,23 @@ def test_annotations_make_the_load_balancer_of_a_gateway_to_come_internal() -> N
     source = first_flow(RULE, gateway_api_gateway("edge/pub", service_annotations=inner)).source
     assert isinstance(source, AnyPeer)
     assert source.within == PRIVATE
+
+
+def test_ports_of_services_are_gone_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Gateway may open as many ports as its Service lists: not each of them for each of those."""
+    asked: list[int] = []
+
+    def counted(pods: Workload, port: ServicePort) -> int | None:
+        asked.append(port.port)
+        return target_on(pods, port)
+
+    for module in (gateway_clients, listeners):
+        monkeypatch.setattr(module, "target_on", counted)
+    numbers = range(1000, 1400)
+    wide = service("istio-system/wide", *((each, each + 1000) for each in numbers), selector=PODS.labels)
+    servers = tuple(GatewayServer(each, "TCP", hosts=("*",)) for each in numbers)
+    opens = Gateway(
+        ObjectRef("networking.istio.io/v1", "Gateway", "istio-system", "wide"), PODS.labels, servers
+    )
+    assert len(flows(RULE, opens, PODS, wide)) == len(numbers)
+    assert len(asked) == 2 * len(numbers)

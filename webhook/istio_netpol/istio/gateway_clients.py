@@ -6,7 +6,7 @@ loadBalancerSourceRanges; Kubernetes 1.36).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from istio_netpol.istio.view.backends import target_on
 from istio_netpol.model.addresses import AddressSet
@@ -23,13 +23,31 @@ PRIVATE = AddressSet.of("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64
 OUTSIDE_TYPES = frozenset({"LoadBalancer", "NodePort"})
 
 
-def clients_of(services: Sequence[Service], pods: Workload, port: int) -> AnyPeer:
-    """The clients of a port of gateway pods, by the Services in front of them. Where there are none, nothing
-    says that they are few."""
-    offering = [service for service in services if _offers(service, pods, port)] or services
-    if not offering:
+class GatewayClients:
+    """Who may call the ports of gateway pods, by the Services in front of them. Where there are none, nothing
+    says that they are few.
+
+    A Gateway may open thousands of ports, and a Service list as many: the ports are gone through once."""
+
+    def __init__(self, services: Sequence[Service], pods: Workload) -> None:
+        self._services = services
+        self._offering: dict[int, dict[str, Service]] = {}
+        for service in services:
+            for port in service.ports:
+                if port.protocol is Protocol.TCP and (number := target_on(pods, port)):
+                    self._offering.setdefault(number, {})[service.name] = service
+
+    def of(self, port: int) -> AnyPeer:
+        """The clients of a port of the pods."""
+        offering = self._offering.get(port)
+        return _clients_of(offering.values() if offering else self._services)
+
+
+def _clients_of(services: Collection[Service]) -> AnyPeer:
+    """Whom some Services let in together."""
+    if not services:
         return EVERYWHERE
-    outside = [each for each in offering if each.type in OUTSIDE_TYPES or each.external_ips]
+    outside = [each for each in services if each.type in OUTSIDE_TYPES or each.external_ips]
     if not outside:
         return IN_CLUSTER
     ranges = [_range_of(service) for service in outside]
@@ -37,10 +55,6 @@ def clients_of(services: Sequence[Service], pods: Workload, port: int) -> AnyPee
     if len(known) < len(ranges):
         return EVERYWHERE
     return AnyPeer("clients of the gateway's load balancer", within=AddressSet.union(known))
-
-
-def _offers(service: Service, pods: Workload, port: int) -> bool:
-    return any(each.protocol is Protocol.TCP and target_on(pods, each) == port for each in service.ports)
 
 
 def _range_of(service: Service) -> AddressSet | None:

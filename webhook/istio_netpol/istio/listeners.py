@@ -11,20 +11,30 @@ CLASSIC_TARGETS = {80: 8080, 443: 8443}
 """What the `istio-ingress` chart, istioctl and Kyma put behind the gateway Service's ports."""
 
 
-def listener_port(opened: int, pod: Workload, view: MeshView) -> int:
-    """The pods' port for the port that a Gateway's server opens.
+class Listeners:
+    """The ports of gateway pods for the ports that a Gateway's servers open.
 
     istiod takes the number for a port of the gateway's Service and listens on its target (`mergeGateways`); a
     number that no Service port has is used as it is. Where the input holds no Service for the pods, the ports
-    that they declare decide, then the chart: that of gateways by injection translates nothing.
+    that they declare decide, then the chart: that of gateways by injection translates nothing. The ports of
+    the Services are gone through once, however many a Gateway opens.
     """
-    services = view.services_of(pod)
-    for service in services:
-        for port in service.ports:
-            if port.port == opened and (target := target_on(pod, port)):
-                return target
-    declared = {port.number for port in pod.ports}
-    classic = CLASSIC_TARGETS.get(opened, opened)
-    if services or opened in declared or (is_injected_gateway(pod) and classic not in declared):
-        return opened
-    return classic
+
+    def __init__(self, pods: Workload, view: MeshView) -> None:
+        services = view.services_of(pods)
+        self._has_services = bool(services)
+        self._is_injected = is_injected_gateway(pods)
+        self._declared = frozenset(port.number for port in pods.ports)
+        self._targets: dict[int, int] = {}
+        for service in services:
+            for port in service.ports:
+                if port.port not in self._targets and (target := target_on(pods, port)):
+                    self._targets[port.port] = target
+
+    def port_for(self, opened: int) -> int:
+        """Where the pods listen for a port that is opened."""
+        if opened in self._targets:
+            return self._targets[opened]
+        classic = CLASSIC_TARGETS.get(opened, opened)
+        is_kept = opened in self._declared or (self._is_injected and classic not in self._declared)
+        return opened if self._has_services or is_kept else classic

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from istio_netpol.istio.gateway_clients import clients_of
-from istio_netpol.istio.listeners import listener_port
+from istio_netpol.istio.gateway_clients import GatewayClients
+from istio_netpol.istio.listeners import Listeners
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.served_ports import PROXY_PORTS
 from istio_netpol.istio.unnamed import unknown
@@ -16,10 +16,9 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import DIRECTLY, FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.gateway_api import KubernetesGateway, Listener
 from istio_netpol.model.mesh import Gateway
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
 NOT_FOR_CLIENTS = frozenset({"HBONE", "UDP"})
@@ -63,10 +62,10 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
         yield unknown(gateway.ref, "spec.selector", sentence)
     for pod in pods:
         if not is_egress_gateway(pod):
+            listeners, clients = Listeners(pod, view), GatewayClients(view.services_of(pod), pod)
             for position, server in enumerate(gateway.servers):
                 opened = Opened(server.port, f"spec.servers[{position}].port.number")
-                port = listener_port(server.port, pod, view)
-                yield opening(gateway.ref, opened, pod, port, view.services_of(pod))
+                yield opening(gateway.ref, opened, pod, listeners.port_for(server.port), clients)
 
 
 def _nobody_behind(host: str, namespace: str) -> str:
@@ -102,30 +101,44 @@ def _of_kubernetes(gateway: KubernetesGateway, role: GatewayRole, view: MeshView
         elif not pods:
             yield unknown(gateway.ref, field, _nobody_behind(host, gateway.ref.namespace))
     for pod in pods:
-        for position, listener in enumerate(gateway.listeners):
+        if role is GatewayRole.EAST_WEST:
+            yield from _from_other_networks(gateway, pod, view)
+        yield from listening(gateway.ref, gateway, gateway.listeners, pod, view)
+
+
+def listening(
+    ref: ObjectRef,
+    gateway: KubernetesGateway,
+    listeners: Sequence[Listener],
+    pod: Workload,
+    view: MeshView,
+    via: Via = DIRECTLY,
+) -> Iterator[Outcome]:
+    """The flows to pods of a Gateway on the ports of listeners, which an object adds."""
+    translated = Listeners(pod, view) if gateway.hostnames else None
+    clients = GatewayClients(view.gateway_services(gateway, pod), pod)
+    for position, listener in enumerate(listeners):
+        if listener.protocol not in NOT_FOR_CLIENTS:
             opened = Opened(listener.port, f"spec.listeners[{position}].port")
-            if listener.protocol == "HBONE" and role is GatewayRole.EAST_WEST:
-                yield _from_other_networks(gateway, opened, pod, view)
-            if listener.protocol in NOT_FOR_CLIENTS:
-                continue
-            port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
-            yield opening(gateway.ref, opened, pod, port, view.gateway_services(gateway, pod))
+            port = translated.port_for(listener.port) if translated else listener.port
+            yield opening(ref, opened, pod, port, clients, via)
 
 
-def _from_other_networks(
-    gateway: KubernetesGateway, opened: Opened, pod: Workload, view: MeshView
-) -> RequiredFlow:
+def _from_other_networks(gateway: KubernetesGateway, pod: Workload, view: MeshView) -> Iterator[RequiredFlow]:
     """What proxies of other networks send, in tunnels, to the Services that are global."""
-    return RequiredFlow(
-        kind=FlowKind.CLIENT_TO_GATEWAY,
-        object=gateway.ref,
-        source=clients_of(view.gateway_services(gateway, pod), pod, opened.port),
-        destination=PodsPeer(pod),
-        protocol=Protocol.TCP,
-        port=TUNNEL_PORT,
-        reason=f"{gateway.ref} takes what other networks send",
-        field=opened.field,
-    )
+    clients = GatewayClients(view.gateway_services(gateway, pod), pod)
+    for position, listener in enumerate(gateway.listeners):
+        if listener.protocol == "HBONE":
+            yield RequiredFlow(
+                kind=FlowKind.CLIENT_TO_GATEWAY,
+                object=gateway.ref,
+                source=clients.of(listener.port),
+                destination=PodsPeer(pod),
+                protocol=Protocol.TCP,
+                port=TUNNEL_PORT,
+                reason=f"{gateway.ref} takes what other networks send",
+                field=f"spec.listeners[{position}].port",
+            )
 
 
 def opening(
@@ -133,11 +146,10 @@ def opening(
     opened: Opened,
     pod: Workload,
     port: int,
-    services: Sequence[Service],
+    clients: GatewayClients,
     via: Via = DIRECTLY,
 ) -> Outcome:
-    """The flow from clients to a port of gateway pods, who are those of the Services in front of them; or why
-    there can't be one."""
+    """The flow from its clients to a port of gateway pods; or why there can't be one."""
     if port in PROXY_PORTS:
         sentence = (
             f"{port} is a port of the gateway's own proxy, which a Gateway opens to no client; take "
@@ -147,7 +159,7 @@ def opening(
     return RequiredFlow(
         kind=FlowKind.CLIENT_TO_GATEWAY,
         object=ref,
-        source=clients_of(services, pod, port),
+        source=clients.of(port),
         destination=PodsPeer(pod),
         protocol=Protocol.TCP,
         port=port,

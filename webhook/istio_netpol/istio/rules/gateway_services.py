@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.gateway_clients import OUTSIDE_TYPES, clients_of
+from istio_netpol.istio.gateway_clients import OUTSIDE_TYPES, GatewayClients
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.served_ports import PROXY_PORTS
 from istio_netpol.istio.view.backends import target_on
@@ -30,6 +30,7 @@ def outcomes(service: Service, view: MeshView) -> Iterator[Outcome]:
     for pod in view.service_pods(service):
         if not view.is_gateway(pod):
             continue
+        clients = GatewayClients(view.services_of(pod), pod)
         is_awaited = is_injected_gateway(pod) and not is_egress_gateway(pod) and not view.is_served(pod)
         for index, port in enumerate(service.ports):
             number = target_on(pod, port) if port.protocol is Protocol.TCP else None
@@ -37,7 +38,7 @@ def outcomes(service: Service, view: MeshView) -> Iterator[Outcome]:
             if number == STATUS_PORT and service.type == "LoadBalancer":
                 yield _health_check(service, pod, field)
             elif number and is_awaited and number not in PROXY_PORTS | ISTIOD_PORTS:
-                yield _client(service, pod, number, field, view)
+                yield _client(service, pod, number, field, clients)
 
 
 def _health_check(service: Service, pod: Workload, field: str) -> RequiredFlow:
@@ -56,11 +57,11 @@ def _health_check(service: Service, pod: Workload, field: str) -> RequiredFlow:
     )
 
 
-def _client(service: Service, pod: Workload, port: int, field: str, view: MeshView) -> RequiredFlow:
+def _client(service: Service, pod: Workload, port: int, field: str, clients: GatewayClients) -> RequiredFlow:
     return RequiredFlow(
         kind=FlowKind.CLIENT_TO_GATEWAY,
         object=service.ref,
-        source=clients_of(view.services_of(pod), pod, port),
+        source=clients.of(port),
         destination=PodsPeer(pod),
         protocol=Protocol.TCP,
         port=port,

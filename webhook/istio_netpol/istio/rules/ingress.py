@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.declared import answers
+from istio_netpol.istio.gateway_clients import GatewayClients
 from istio_netpol.istio.hbone import meant_by, reached
-from istio_netpol.istio.listeners import listener_port
+from istio_netpol.istio.listeners import Listeners
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.rules.client_to_gateway import Opened, opening
 from istio_netpol.istio.unnamed import unknown
@@ -89,10 +90,10 @@ def _served(ingress: Ingress, gateway: Gateway, view: MeshView) -> Iterator[Outc
         sentence = "Istio serves no defaultBackend; write a rule without a host for it"
         yield unknown(ingress.ref, "spec.defaultBackend", sentence)
     for pod in pods:
+        listeners, clients = Listeners(pod, view), GatewayClients(view.services_of(pod), pod)
         for port, field in ((80, "spec.rules"), (443, "spec.tls")):
             if port == 80 or ingress.ends_tls:
-                number = listener_port(port, pod, view)
-                yield opening(ingress.ref, Opened(port, field), pod, number, view.services_of(pod))
+                yield opening(ingress.ref, Opened(port, field), pod, listeners.port_for(port), clients)
     for backend in dict.fromkeys(ingress.backends):
         yield from _to_backend(ingress, backend, pods, view)
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.istio.listener_sets import gateway_of
-from istio_netpol.istio.listeners import listener_port
 from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.rules.client_to_gateway import NOT_FOR_CLIENTS, Opened, opening
+from istio_netpol.istio.rules.client_to_gateway import listening
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, Via
@@ -25,12 +24,8 @@ def outcomes(added: ListenerSet, view: MeshView) -> Iterator[Outcome]:
         yield gateway
         return
     for pod in view.kubernetes_gateway_workloads(gateway):
-        for position, listener in enumerate(added.listeners):
-            if listener.protocol not in NOT_FOR_CLIENTS:
-                opened = Opened(listener.port, f"spec.listeners[{position}].port")
-                port = listener_port(listener.port, pod, view) if gateway.hostnames else listener.port
-                via = Via(admitted=pod.namespace == gateway.ref.namespace)
-                yield opening(added.ref, opened, pod, port, view.gateway_services(gateway, pod), via)
+        via = Via(admitted=pod.namespace == gateway.ref.namespace)
+        yield from listening(added.ref, gateway, added.listeners, pod, view, via)
 
 
 RULE = Rule(
