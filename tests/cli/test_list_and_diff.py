@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from tests.cli.workspace import DENY_ALL, SHOP, Run
@@ -24,6 +25,42 @@ def test_list_is_empty_under_a_deny_all(run: Run) -> None:
 def test_list_assumes_a_deny_all(run: Run) -> None:
     """What would be left of it."""
     assert run("list", "shop.yaml", "--assume-deny-all").stdout == "No connection is allowed.\n"
+
+
+PUBLIC = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public, namespace: shop}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: public, namespace: shop}
+spec:
+  podSelector: {matchLabels: {gateway.networking.k8s.io/gateway-name: public}}
+  policyTypes: [Ingress, Egress]
+  ingress: [{ports: [{port: 80}]}]
+"""
+
+
+def test_list_has_the_pods_that_istiod_will_deploy(run: Run) -> None:
+    """They are isolated and open as the policies say that explain goes by."""
+    given = f"{SHOP}{DENY_ALL}---\n{PUBLIC}"
+    assert (
+        run("list", "-", stdin=given).stdout
+        == "0.0.0.0-255.255.255.255 -> shop/Deployment/public-istio: TCP 80\n"
+    )
+    explained = run("explain", "-", "--from", "192.0.2.1", "--to", "shop/public-istio:80", stdin=given)
+    assert explained.stdout.startswith("192.0.2.1 to shop/public-istio:80/TCP: allowed")
+
+
+def test_diff_tells_what_the_pods_that_istiod_will_deploy_lose(run: Run, workspace: Path) -> None:
+    """A rule of a gateway's policy that goes is a connection lost."""
+    (workspace / "old.yaml").write_text(f"{SHOP}{DENY_ALL}---\n{PUBLIC}")
+    (workspace / "new.yaml").write_text(f"{SHOP}{DENY_ALL}---\n{PUBLIC.replace('{port: 80}', '{port: 81}')}")
+    told = run("diff", "old.yaml", "new.yaml", "--fail-on", "lost")
+    assert told.exit_code == 1
+    assert "0.0.0.0-255.255.255.255 -> shop/Deployment/public-istio: TCP 80" in told.stdout
 
 
 def test_list_as_json(run: Run) -> None:

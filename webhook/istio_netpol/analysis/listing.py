@@ -11,6 +11,7 @@ from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import ConnectionSet, Protocol
+from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
@@ -27,12 +28,25 @@ def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = Fal
     Where ambient mode carries TCP between two workloads, policies see its tunnel alone: all TCP ports are
     open where they allow 15008, and none is where they don't, whatever ports they name.
     """
-    snapshot = as_injected(snapshot, settings.mesh)
+    snapshot = _with_pods_to_come(as_injected(snapshot, settings.mesh), settings)
     rows, unread = pairs(snapshot, with_ipv6=with_ipv6), _unread_at_ends(snapshot)
     if has_ambient_mode(snapshot):
         rows = _Tunnels(snapshot, settings).carried(rows)
     for source, destination, ports in rows:
         yield Connection(source, destination, ports, unread(source, destination) if unread else ())
+
+
+def _with_pods_to_come(snapshot: Snapshot, settings: Settings) -> Snapshot:
+    """The input and the pods that istiod will deploy for its Gateways, which the input's policies select."""
+    view = MeshView(snapshot, settings)
+    to_come = [
+        pods
+        for gateway in snapshot.every(KubernetesGateway)
+        for pods in view.predicted_gateway_workloads(gateway)
+        # An object of that name which is no gateway's stays what it is.
+        if not any(pods.name == other.name for other in snapshot.workloads(pods.namespace))
+    ]
+    return snapshot.with_changes(to_come) if to_come else snapshot
 
 
 def _unread_at_ends(snapshot: Snapshot) -> Callable[[str, str], tuple[str, ...]] | None:
