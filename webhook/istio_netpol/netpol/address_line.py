@@ -106,20 +106,19 @@ class WorkloadAddresses:
     def __init__(self, addresses: Sequence[Sequence[Address]]) -> None:
         """`addresses` holds those of each workload in order of position; none where they are unknown."""
         self._places = [sorted({point(each) for each in members}) for members in addresses]
-        self._unknown: Mask = 0
+        self.unknown: Mask = 0
         residents: dict[int, Mask] = {}
         for position, places in enumerate(self._places):
             for place in places:
                 residents[place] = residents.get(place, 0) | 1 << position
             if not places:
-                self._unknown |= 1 << position
+                self.unknown |= 1 << position
         self._points = sorted(residents)
         self._residents = [residents[place] for place in self._points]
         self._within: dict[tuple[int, int], tuple[Mask, Mask]] = {}
 
-    def cells(self, line: Stretches, sets: PortSets, denied: int = NOTHING) -> Cells:
-        """The workloads by the ports that are open at all of their addresses. `denied` are ports that a tier
-        denies at some IPv4 address: to pods at unknown ones it does not help that IPv6 is open."""
+    def cells(self, line: Stretches, sets: PortSets) -> Cells:
+        """The workloads by the ports that are open at all of their addresses."""
         cells: Cells = {}
         split: Mask = 0
         for low, high, ports in line:
@@ -129,11 +128,16 @@ class WorkloadAddresses:
         for position in positions(split):
             ports = reduce(sets.intersection, (ports_at(line, place) for place in self._places[position]))
             cells[ports] = cells.get(ports, 0) | 1 << position
-        if self._unknown:
+        if self.unknown:
             ipv4, ipv6 = (_ports_of_family(line, family, sets) for family in POSSIBLE_ADDRESSES)
-            ports = sets.union(ipv4, sets.difference(ipv6, denied))
-            cells[ports] = cells.get(ports, 0) | self._unknown
+            ports = sets.union(ipv4, ipv6)
+            cells[ports] = cells.get(ports, 0) | self.unknown
         return {ports: mask for ports, mask in cells.items() if mask}
+
+    def within(self, low: int, high: int) -> Mask:
+        """The workloads of which an address is on a stretch of the line."""
+        inside, part = self._living(bisect_left(self._points, low), bisect_right(self._points, high))
+        return inside | part
 
     def _living(self, start: int, stop: int) -> tuple[Mask, Mask]:
         """Of the points at indexes `start` to before `stop`: who is only there, and who is elsewhere too."""

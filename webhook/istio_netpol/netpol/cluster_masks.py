@@ -15,11 +15,13 @@ PortName = tuple[str, Protocol]
 
 
 class ClusterMasks:
-    """Workloads by position, in the order of `namespace/Kind/name`; `pods` are those that selectors mean."""
+    """Workloads by position, in the order of `namespace/Kind/name`; `pods` are those that selectors mean.
+    `outside` stands for whoever is no workload."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.workloads = tuple(sorted(snapshot.every_workload(), key=lambda each: each.peer_name))
         self.everyone: Mask = (1 << len(self.workloads)) - 1
+        self.outside: Mask = 1 << len(self.workloads)
         self.pods: Mask = 0
         self._namespaces: dict[str, Mask] = {}
         for position, workload in enumerate(self.workloads):

@@ -7,23 +7,16 @@ from dataclasses import dataclass
 
 from istio_netpol.model.addresses import ALL_ADDRESSES, AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
-from istio_netpol.model.tiers import Tier, TierPolicy
+from istio_netpol.model.tiers import Action, Tier, TierPolicy
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.address_line import LAST, Stretches, stretches
 from istio_netpol.netpol.cluster_masks import ClusterMasks, PortName
-from istio_netpol.netpol.masks import Cells, Mask, overlay, union
-from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING, PortSets
+from istio_netpol.netpol.masks import Cells, Mask, overlay
+from istio_netpol.netpol.port_sets import EVERY_PORT, PortSets
 from istio_netpol.netpol.ports import names, opened
-from istio_netpol.netpol.tier_layers import (
-    Layer,
-    Layers,
-    TierLayers,
-    denied_to_pods,
-    layer_of,
-    one_after_the_other,
-    open_behind,
-    open_line,
-)
+from istio_netpol.netpol.stages import Ruling, Stage
+from istio_netpol.netpol.tier_stages import TierStages
+from istio_netpol.netpol.two_stages import TwoStages
 from istio_netpol.state.snapshot import Snapshot
 
 _Isolating = tuple[NetworkPolicy, ...]
@@ -57,8 +50,7 @@ class Profiles:
         self._open = Profile({EVERY_PORT: cluster.everyone}, ((0, LAST, EVERY_PORT),))
         self._admissions: dict[tuple[NetworkPolicy, Direction], list[_Admission]] = {}
         self._ports: dict[tuple[PolicyPort, ...], int] = {}
-        self._layers = TierLayers(snapshot, cluster, sets)
-        self._known: dict[tuple[Layer, Layer], Cells] = {}
+        self._stages = TierStages(snapshot, cluster, sets)
         self._port_names: dict[tuple[_Isolating, _Tiers], list[PortName]] = {}
         self._egress: dict[tuple[_Isolating, _Tiers], Profile] = {}
         self._ingress: dict[tuple[object, ...], Profile] = {}
@@ -138,54 +130,21 @@ class Profiles:
         if not tiers:
             line = self._line(rules, called)
             return Profile(self._cells(rules, line, called), line)
-        first, last = ([policy for policy in tiers if policy.tier is tier] for tier in Tier)
-        admin = self._layers.of(first, direction, called)
-        then = self._isolated(rules, called) if policies else self._behind(last, direction, called)
-        cells: Cells = {}
-        lines: dict[tuple[Layer, Layer], Mask] = {}
-        for mask, layer in admin.groups:
-            for members, other in then.groups:
-                if common := mask & members:
-                    lines[layer, other] = lines.get((layer, other), 0) | common
-        for (layer, other), members in lines.items():
-            for ports, mask in self._wherever(layer, other).items():
-                if common := mask & members:
-                    cells[ports] = cells.get(ports, 0) | common
-        outside = one_after_the_other(admin.outside, then.outside, self._sets)
-        return Profile(cells, open_line(outside))
+        first, last = (tuple(policy for policy in tiers if policy.tier is tier) for tier in Tier)
+        admin = self._stages.of(first, direction, called)
+        then = self._isolated(rules, called) if policies else self._stages.of(last, direction, called)
+        both = TwoStages(admin, then, not policies, self._cluster, self._sets)
+        return Profile(both.cells(), both.line())
 
-    def _wherever(self, first: Layer, then: Layer) -> Cells:
-        """All workloads by the ports that two tiers leave open wherever they are."""
-        found = self._known.get((first, then))
-        if found is None:
-            found = self._known[first, then] = self._at(one_after_the_other(first, then, self._sets))
-        return found
-
-    def _at(self, layer: Layer) -> Cells:
-        if len(layer) == 1:
-            return {layer[0][2]: self._cluster.everyone} if layer[0][2] != NOTHING else {}
-        denied = denied_to_pods(layer, self._sets)
-        cells = self._cluster.addresses.cells(open_line(layer), self._sets, denied)
-        return {ports: mask for ports, mask in cells.items() if ports != NOTHING}
-
-    def _isolated(self, rules: Sequence[_Admission], called: Workload | None) -> Layers:
-        """What NetworkPolicies allow, which nobody is asked after."""
-        named: Cells = {}
-        for rule in rules:
-            named = overlay(named, rule.named, self._opened(rule.ports, called), self._sets)
-        line = self._line(rules, called)
-        rest = self._cluster.everyone & ~union(named.values())
-        groups = [(mask, layer_of(line, ports, self._sets)) for ports, mask in named.items()]
-        outside = layer_of(line, NOTHING, self._sets)
-        return Layers((*groups, (rest, outside)), outside)
-
-    def _behind(
-        self, policies: Sequence[TierPolicy], direction: Direction, called: Workload | None
-    ) -> Layers:
-        """What the Baseline tier leaves open to pods that no NetworkPolicy isolates."""
-        found = self._layers.of(policies, direction, called)
-        groups = tuple((mask, open_behind(layer, self._sets)) for mask, layer in found.groups)
-        return Layers(groups, open_behind(found.outside, self._sets))
+    def _isolated(self, rules: Sequence[_Admission], called: Workload | None) -> Stage:
+        """What NetworkPolicies allow: their rules have no order, and deny nothing."""
+        rulings = [
+            Ruling(
+                Action.ACCEPT, self._opened(rule.ports, called), rule.named, rule.addresses, rule.addresses
+            )
+            for rule in rules
+        ]
+        return Stage([[rulings]], self._cluster.everyone | self._cluster.outside, self._sets)
 
     def _cells(self, rules: Sequence[_Admission], line: Stretches, called: Workload | None) -> Cells:
         """The workloads by the ports that the rules open; the line tells of those that ipBlocks admit."""
