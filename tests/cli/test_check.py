@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from tests.cli.workspace import DENY_ALL, ISTIOD_DENIED, JWT, SHOP, Run
 
 
@@ -167,3 +168,45 @@ def test_equal_counts_are_told_once(run: Run) -> None:
     dns = DENY_ALL.replace("policyTypes: [Ingress, Egress]", f"policyTypes: [Egress]\n  {ports}")
     closing = run("check", "-", "--offline", stdin=SHOP + dns).stdout.splitlines()[-1]
     assert closing == "1 error in 4 objects, 3 flows checked, 1 denied"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://10.96.3.3/validate", True),
+        ("https://[fd00::3]:443/validate", True),
+        ("https://10.96.3.4/validate", False),
+        ("https://hook.example.com:443/validate", False),
+        ("https://[fd00::3/validate", False),
+        ("https://10.96.3.3:99999/validate", False),
+    ],
+)
+def test_a_webhook_by_the_address_of_a_service_is_called_like_it(run: Run, url: str, told: bool) -> None:
+    """The node of the API server translates the address, so the pods' policies decide."""
+    given = f"""\
+apiVersion: v1
+kind: Pod
+metadata: {{name: hook, namespace: ops, labels: {{app: hook}}}}
+spec: {{containers: [{{name: hook, image: hook, ports: [{{containerPort: 9443}}]}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: hook, namespace: ops}}
+spec:
+  clusterIPs: [10.96.3.3, "fd00::3"]
+  selector: {{app: hook}}
+  ports: [{{port: 443, targetPort: 9443}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {{name: hook}}
+webhooks: [{{name: a.example.com, clientConfig: {{url: "{url}"}}}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: deny, namespace: ops}}
+spec: {{podSelector: {{}}, policyTypes: [Ingress]}}
+"""
+    result = run("check", "-", "--offline", stdin=given)
+    assert ("the API server -> Pod ops/hook, TCP 9443" in result.stdout) is told
+    assert result.exit_code == (1 if told else 0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from istio_netpol.manifests.decode_core import port_number
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN
 from istio_netpol.manifests.fields import Fields
+from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.api_calls import ApiExtension, ApiServerCall
 from istio_netpol.model.references import ObjectRef
 
@@ -62,10 +64,11 @@ def _extension(ref: ObjectRef, *calls: ApiServerCall) -> Iterator[ApiExtension]:
 
 
 def _call(client: Fields, why: str, *, dispensable: bool = False) -> ApiServerCall | None:
-    """The Service that a `clientConfig`, or the spec of an APIService, names; None where it names none."""
+    """The Service that a `clientConfig`, or the spec of an APIService, names, or the address in a URL; None
+    where it names neither."""
     service = client.optional("service")
     if service is None:
-        return None
+        return _at_address(client, why, dispensable)
     for name in ("namespace", "name"):
         if not SUBDOMAIN.fullmatch(service.text(name)):
             service.problem(service.at(name), service.text(name) or None, "names no Service", "name one")
@@ -73,3 +76,16 @@ def _call(client: Fields, why: str, *, dispensable: bool = False) -> ApiServerCa
     return ApiServerCall(
         service.text("namespace"), service.text("name"), port, why, service.path, dispensable
     )
+
+
+def _at_address(client: Fields, why: str, dispensable: bool) -> ApiServerCall | None:
+    """The address and port of a `url`. The API server looks no name of a Service up in cluster DNS."""
+    try:
+        parts = urlsplit(client.text("url"))
+        host, port = parts.hostname or "", parts.port or _HTTPS
+    except ValueError:
+        return None
+    address = parse_address(host)
+    if address is None:
+        return None
+    return ApiServerCall("", "", port, why, client.at("url"), dispensable, address)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from istio_netpol.model.addresses import Address
 from istio_netpol.model.references import ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
 class ApiServerCall:
     """A Service that the API server connects to. `why` completes "this connection is needed because"; `field`
-    is where the Service is named. `dispensable` where the API server goes on without an answer."""
+    is where the Service is named. `dispensable` where the API server goes on without an answer. Where a URL
+    has an `address`, it stands for the names."""
 
     namespace: str
     service: str
@@ -18,12 +20,13 @@ class ApiServerCall:
     why: str
     field: str
     dispensable: bool = False
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ApiExtension:
     """A webhook configuration, CustomResourceDefinition or APIService: they have no namespace, and only
-    administrators write them. What they reach by URL, the API server itself and no pods, is left out."""
+    administrators write them. What a URL reaches by a host's name is left out."""
 
     ref: ObjectRef
     calls: tuple[ApiServerCall, ...] = ()

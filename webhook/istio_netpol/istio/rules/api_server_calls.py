@@ -8,10 +8,12 @@ is behind the Service is the word of the Service's namespace, which opens its ow
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.addresses import Address
 from istio_netpol.model.api_calls import ApiExtension, ApiServerCall
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
@@ -23,12 +25,16 @@ ITSELF = ("default", "kubernetes")
 
 
 def outcomes(extension: ApiExtension, view: MeshView) -> Iterator[Outcome]:
-    """From the API server, at whatever address, to the port behind each Service that the object names.
+    """From the API server, at whatever address, to the port behind each Service that the object names, or
+    whose address it has in a URL.
 
     Of several webhooks behind one Service the one counts that is not dispensable.
     """
     for call in sorted(extension.calls, key=lambda call: call.dispensable):
         if (call.namespace, call.service) == ITSELF:
+            continue
+        if call.address is not None:
+            yield from _to_address(call, call.address, extension.ref, view)
             continue
         service = view.find_service(call.namespace, call.service)
         if service is None:
@@ -39,6 +45,14 @@ def outcomes(extension: ApiExtension, view: MeshView) -> Iterator[Outcome]:
             yield unknown(extension.ref, call.field, sentence)
         else:
             yield from _to(service, call, extension.ref, view)
+
+
+def _to_address(call: ApiServerCall, address: Address, ref: ObjectRef, view: MeshView) -> Iterator[Outcome]:
+    """To the Service at an address, where that is one of the cluster's own."""
+    found = view.service_at(address, call.port, Protocol.TCP, "")
+    if found is None or (found.service.namespace, found.service.name) == ITSELF:
+        return
+    yield from _to(found.service, replace(call, port=found.port or call.port), ref, view)
 
 
 def _to(service: Service, call: ApiServerCall, ref: ObjectRef, view: MeshView) -> Iterator[Outcome]:
