@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 IGNORE_FILE = ".istio-netpolignore"
@@ -50,8 +50,27 @@ def _rule(pattern: str) -> tuple[re.Pattern[str], bool, bool]:
     for_folders_only = text.endswith("/")
     text = text.rstrip("/").removeprefix("./")
     beginning = "" if "/" in text else "(?:.*/)?"
-    meaning = "".join(_meaning(token) for token in _TOKEN.findall(text.lstrip("/")))
+    meaning = _expression(_TOKEN.findall(text.lstrip("/")))
     return re.compile(beginning + meaning, re.DOTALL), for_folders_only, wanted
+
+
+def _expression(pieces: Sequence[str]) -> str:
+    """What a pattern matches. What lies between two stars of one name is sought once, from the left: any
+    later place would leave less for the second star, and trying them all takes forever."""
+    found, since_star = "", None  # what was sought since the last star of this name, if there is one
+    for piece in pieces:
+        meaning = _meaning(piece)
+        if piece == "*":
+            found += "" if since_star is None else f"(?>[^/]*?{since_star})"
+            since_star = ""
+        elif since_star is None or "/" in piece:
+            found += meaning if since_star is None else f"[^/]*{since_star}{meaning}"
+            since_star = None
+        elif piece == "**":
+            found, since_star = f"{found}[^/]*{since_star}{meaning}", None
+        else:
+            since_star += meaning
+    return found if since_star is None else f"{found}[^/]*{since_star}"
 
 
 def _meaning(token: str) -> str:

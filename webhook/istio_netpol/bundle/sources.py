@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from istio_netpol.bundle.exclusions import Exclusions, patterns_of
+from istio_netpol.bundle.exclusions import IGNORE_FILE, Exclusions, patterns_of
 from istio_netpol.bundle.helm import CHART_FILE
 from istio_netpol.bundle.kustomize import KUSTOMIZATION_FILES, kustomization_of
 from istio_netpol.errors import Problem
@@ -64,6 +64,7 @@ class Sources:
         self._top = Path()
         self._seen: set[tuple[int, int]] = set()
         self._repeated = False
+        self._excluded = False
 
     def of(self, argument: str) -> Iterator[Source | Problem]:
         """The sources of one PATH in a stable order, and problems where something can't be looked at."""
@@ -89,14 +90,17 @@ class Sources:
             return
         found = list(self.in_folder(path, status))
         yield from found
-        if not found and not self._repeated:
+        if not found and self._excluded:
+            advice = f"look at --exclude and at {IGNORE_FILE}"
+            yield problem(argument, "no manifests found that are not excluded", advice)
+        elif not found and not self._repeated:
             yield problem(
                 argument, "no manifests found", f"looked for {', '.join(f'*{each}' for each in SUFFIXES)}"
             )
 
     def in_folder(self, folder: Path, status: os.stat_result) -> Iterator[Source | Problem]:
         """The sources of a folder, which may have none."""
-        self._repeated = False
+        self._repeated = self._excluded = False
         self._top = folder
         try:
             self._exclusions = Exclusions([*patterns_of(folder), *self._exclude])
@@ -148,7 +152,9 @@ class Sources:
             yield ManifestFile(path, status.st_size)
 
     def _excludes(self, path: Path, *, is_folder: bool) -> bool:
-        return self._exclusions.excludes(path.relative_to(self._top).as_posix(), is_folder=is_folder)
+        found = self._exclusions.excludes(path.relative_to(self._top).as_posix(), is_folder=is_folder)
+        self._excluded |= found
+        return found
 
     def _is_new(self, status: os.stat_result) -> bool:
         """Whether this file or folder was not met before: links make loops, and arguments overlap."""
