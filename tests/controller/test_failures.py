@@ -25,6 +25,8 @@ controller: {{collectAfterSeconds: 1, staleAfterSeconds: 2, writesPerSecond: {ra
 GROUPS = (
     "",
     "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
     "batch",
     "coordination.k8s.io",
     "discovery.k8s.io",
