@@ -8,7 +8,9 @@ import pytest
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
+from istio_netpol.manifests.load import load
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.manifests.read import read_documents
 from istio_netpol.manifests.trimming import trim
 from istio_netpol.model.api_calls import ApiExtension
 from istio_netpol.model.mesh import RevisionTag
@@ -124,3 +126,12 @@ def test_mistakes_are_told_with_their_place(fields: dict[str, Any], field: str, 
     """The API server would refuse them."""
     found, problems = webhook(**fields)
     assert (found, (problems[0].field, problems[0].cause)) == ([], (field, cause))
+
+
+@pytest.mark.parametrize(("kind", "problems"), [("APIService", 0), ("CustomResourceDefinition", 1)])
+def test_the_core_api_s_own_name_ends_with_a_dot(kind: str, problems: int) -> None:
+    """Every cluster has `v1.`; no other kind has such names."""
+    text = f"{{apiVersion: x/v1, kind: {kind}, metadata: {{name: v1.}}, spec: {{version: v1}}}}"
+    group = {"APIService": "apiregistration.k8s.io", "CustomResourceDefinition": "apiextensions.k8s.io"}[kind]
+    loaded = load(read_documents(text.replace("x/v1", f"{group}/v1").encode(), "a.yaml"))
+    assert len(loaded.problems) == problems

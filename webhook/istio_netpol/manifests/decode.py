@@ -197,12 +197,20 @@ def _reference(raw: RawObject, default_namespace: str, problems: list[Problem]) 
     return ObjectRef(str(raw.content["apiVersion"]), kind, namespace, name, raw.file, raw.line)
 
 
+def _is_name(text: str, kind: str) -> bool:
+    """Whether an object of a kind may have this name. An APIService's is version and group with a dot between
+    them, and the core group has no name: `v1.` (validation.go of k8s.io/kube-aggregator)."""
+    return len(text) <= 253 and bool(
+        SUBDOMAIN.fullmatch(text.removesuffix(".") if kind == "APIService" else text)
+    )
+
+
 def _check_metadata(fields: Fields) -> None:
     metadata = fields.mapping("metadata")
     name, generated = metadata.content.get("name"), metadata.content.get("generateName")
     if name in (None, "") and not generated:
         metadata.problem("metadata.name", None, "is missing", "name the object")
-    elif isinstance(name, str) and (len(name) > 253 or not SUBDOMAIN.fullmatch(name)):
+    elif isinstance(name, str) and not _is_name(name, str(fields.content["kind"])):
         metadata.problem(
             "metadata.name", name, "is no object name", "use lower-case letters, digits, '-' and '.'"
         )
