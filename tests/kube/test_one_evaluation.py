@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.kube.manifests import DENY_ALL, deployment
+from tests.live.injector import injecting
 from tests.serving.process import WebhookProcess
 
 from istio_netpol.model.own_names import MODE_LABEL
 
-pytestmark = pytest.mark.usefixtures("controller_manager")
+pytestmark = pytest.mark.usefixtures("controller_manager", "injection")
 REPLICAS = 3
 ATTEMPTS = 5
 OPEN: dict[str, Any] = {
@@ -21,6 +23,13 @@ OPEN: dict[str, Any] = {
     "metadata": {"name": "open"},
     "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]},
 }
+
+
+@pytest.fixture(scope="module")
+def injection(control_plane: ControlPlane) -> Iterator[None]:
+    """Pods are what their template says that they will be: with a proxy."""
+    with injecting(control_plane):
+        yield
 
 
 def count(webhook: WebhookProcess, metric: str) -> int:
@@ -65,20 +74,21 @@ def applied(plane: ControlPlane, namespace: str) -> None:
     plane.wait_until("the pods are there", lambda: len(pods(plane, namespace)) == REPLICAS)
 
 
-def test_a_deployment_and_all_that_follows_cost_one_evaluation(
+def test_a_deployment_and_all_that_follows_cost_two_evaluations(
     control_plane: ControlPlane, webhook: WebhookProcess
 ) -> None:
-    """The ReplicaSet and the pods are reviewed, as the metrics show, and the rules are asked once. Where
-    something else in the cluster changes meanwhile they are asked again, so one quiet time will do."""
+    """The ReplicaSet and the pods are reviewed, as the metrics show, and the rules are asked twice: of the
+    template, and of what its pods turn out to have, a proxy. Where something else in the cluster changes
+    meanwhile they are asked again, so one quiet time will do."""
     costs: list[tuple[int, int]] = []
-    while (2 + REPLICAS, 1) not in costs and len(costs) < ATTEMPTS:
+    while (2 + REPLICAS, 2) not in costs and len(costs) < ATTEMPTS:
         namespace = opened_namespace(control_plane, "reject")
         wait_until_quiet(control_plane, webhook, namespace)
         before = [count(webhook, f"istio_netpol_{each}") for each in ("reviews", "evaluations")]
         applied(control_plane, namespace)
         after = [count(webhook, f"istio_netpol_{each}") for each in ("reviews", "evaluations")]
         costs.append((after[0] - before[0], after[1] - before[1]))
-    assert costs[-1] == (2 + REPLICAS, 1), costs
+    assert costs[-1] == (2 + REPLICAS, 2), costs
 
 
 def test_a_policy_that_is_deleted_in_between_is_written_for_the_next_pod(

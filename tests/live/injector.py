@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from tests.cluster.control_plane import ControlPlane
@@ -29,8 +31,9 @@ _POLICY: dict[str, Any] = {
 }
 
 
-def inject(plane: ControlPlane) -> None:
-    """From now on pods of namespaces with `istio-injection: enabled` start with a proxy."""
+@contextlib.contextmanager
+def injecting(plane: ControlPlane) -> Iterator[None]:
+    """Pods of namespaces with `istio-injection: enabled` that are made meanwhile start with a proxy."""
     made = {
         "mutatingadmissionpolicies": {"kind": "MutatingAdmissionPolicy", "spec": _POLICY},
         "mutatingadmissionpolicybindings": {
@@ -41,3 +44,6 @@ def inject(plane: ControlPlane) -> None:
     about = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": NAME}}
     for plural, definition in made.items():
         plane.create(f"{ADMISSION}/{plural}", {**about, **definition})
+    yield
+    for plural in made:
+        plane.api().request("DELETE", f"{ADMISSION}/{plural}/{NAME}")

@@ -13,7 +13,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import ISTIO, define
 from tests.cluster.fixtures import started
 from tests.controller.process import ControllerProcess
-from tests.live.injector import inject
+from tests.live.injector import injecting
 from tests.live.installation import Installation, installed
 from tests.live.service_network import ServiceNetwork
 from tests.serving.process import WebhookProcess
@@ -61,7 +61,7 @@ def live_cluster(
         plane = stack.enter_context(started(folder / "cluster", (*network.options(folder), *audited)))
         plane.start_controller_manager()
         define(plane, *modules)
-        inject(plane)
+        stack.enter_context(injecting(plane))
         kubectl = plane.kubectl()
         for arguments in (
             ("create", "namespace", "istio-system"),

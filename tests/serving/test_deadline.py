@@ -15,7 +15,7 @@ from istio_netpol.cli.resolving import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
-from istio_netpol.model.settings import AdmissionSettings, LimitSettings, Mode, Settings
+from istio_netpol.model.settings import AdmissionSettings, LimitSettings, MeshSettings, Mode, Settings
 from istio_netpol.server.app import waited_for
 from istio_netpol.server.reviewer import Reviewer
 from istio_netpol.state.snapshot import Snapshot
@@ -25,7 +25,9 @@ ROUTES = next(heavy for heavy in HEAVY if heavy.name == "VirtualService with 10,
 
 def _reviewer(mode: Mode, clock: Callable[[], float]) -> Reviewer:
     settings = Settings(
-        admission=AdmissionSettings(default_mode=mode), limits=LimitSettings(review_seconds=8)
+        admission=AdmissionSettings(default_mode=mode),
+        limits=LimitSettings(review_seconds=8),
+        mesh=MeshSettings(gateway_namespace="istio-system"),
     )
     text = "---\n".join(f"{document}\n" for document in neighbours(str(mode))).encode()
     reviewer = Reviewer(ReadOnlyStore(), Offline(), clock)

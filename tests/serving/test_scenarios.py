@@ -27,6 +27,7 @@ FOREIGN = "the side that denies belongs to others, who must consent"
 NOWHERE = "no pods of the gateway run, whose addresses a policy could name"
 WORSE = "the flow is denied already without it"
 ADMITTED = {
+    ("admin-tier-denies", "Deployment/shop/cart"): "no policy overrides the Admin tier",
     ("ambient-client-of-sidecar", "Deployment/meadow/web"): FOREIGN,
     ("calls-without-consent", "Deployment/shop/orders"): FOREIGN,
     ("cluster-dump", "Deployment/shop/cart"): WORSE,
@@ -37,6 +38,7 @@ ADMITTED = {
     ("host-network-gateway-without-nodes", "VirtualService/shop/cart"): NOWHERE,
     ("http-route-with-reference-grant", "HTTPRoute/bank/cart"): FOREIGN,
     ("jwks-in-another-namespace", "RequestAuthentication/shop/cart"): FOREIGN,
+    ("listener-set", "XListenerSet/books/books"): FOREIGN,
     ("or-written-as-and", "NetworkPolicy/shop/allow-cart-clients"): WORSE,
     ("pods-without-labels", "Job/shop/migrate"): "no policy could name its pods",
     ("public-gateway-for-pods-only", "Gateway/edge/inner"): "no policy opens it to everybody",
