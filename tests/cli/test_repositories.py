@@ -12,7 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 from tests.cli.workspace import DENY_ALL, SHOP, Run, program
-from tests.tools.programs import absent, located
+from tests.cluster.fixtures import require
+from tests.tools.programs import located
 
 KUSTOMIZE = """\
 import pathlib, sys, yaml
@@ -267,9 +268,9 @@ def test_a_chart_is_rendered(run: Run, workspace: Path, tools: None) -> None:
     assert report(run, "charts")["summary"]["objects"] == 2
 
 
-@pytest.mark.skipif(located("helm") is None, reason=absent("helm") or "")
 def test_helm_itself_renders_a_chart(run: Run, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its values, its namespace and its tests."""
+    require("helm")
     monkeypatch.setenv("ISTIO_NETPOL_HELM", str(located("helm")))
     namespace = "apiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: {{ .Release.Namespace }}}\n"
     lay_out(
@@ -288,11 +289,11 @@ def test_helm_itself_renders_a_chart(run: Run, workspace: Path, monkeypatch: pyt
     assert "a port" in result.stderr
 
 
-@pytest.mark.skipif(located("kustomize") is None, reason=absent("kustomize") or "")
 def test_kustomize_itself_builds_overlays(
     run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a component, a patch from elsewhere and a generator whose files are not manifests."""
+    require("kustomize")
     monkeypatch.setenv("ISTIO_NETPOL_KUSTOMIZE", str(located("kustomize")))
     lay_out(
         repository,

@@ -7,7 +7,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from tests.tools.programs import absent, located
+from tests.cluster.fixtures import require
+from tests.tools.programs import located
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.read import RawObject, read_documents
@@ -111,10 +112,10 @@ def read_by_kubectl(text: str) -> list[Any] | None:
     return objects
 
 
-@pytest.mark.skipif(located("kubectl") is None, reason=absent("kubectl") or "")
 @pytest.mark.parametrize("name", TEXTS)
 def test_texts_are_read_as_kubectl_reads_them(name: str) -> None:
     """The same objects, or a problem where kubectl has one."""
+    require("kubectl")
     found = list(read_documents(TEXTS[name].encode(), "a.yaml"))
     problems = [str(item) for item in found if isinstance(item, Problem)]
     objects = [item.content for item in found if isinstance(item, RawObject)]
