@@ -11,7 +11,7 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.printable import visible
 from istio_netpol.report.connections import port_documents
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents
-from istio_netpol.report.palette import PLAIN, Palette, input_heading
+from istio_netpol.report.palette import PLAIN, Palette, text_of_inputs
 from istio_netpol.report.places import place, plural
 from istio_netpol.report.remedies import distinct_policies
 
@@ -28,13 +28,7 @@ def json_difference(difference: Difference) -> str:
 
 def text_differences(named: Sequence[tuple[str, Difference]], palette: Palette = PLAIN) -> str:
     """The difference, or those of several inputs under their names."""
-    if len(named) == 1 and not named[0][0]:
-        return text_difference(named[0][1], palette)
-    headed = (
-        f"{input_heading(name, palette)}\n\n{text_difference(difference, palette)}"
-        for name, difference in named
-    )
-    return "\n".join(headed)
+    return text_of_inputs(named, text_difference, palette)
 
 
 def json_differences(named: Sequence[tuple[str, Difference]]) -> str:

@@ -9,7 +9,7 @@ from istio_netpol.analysis.results import Explanation, Step
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump
-from istio_netpol.report.palette import PLAIN, Palette, input_heading
+from istio_netpol.report.palette import PLAIN, Palette, text_of_inputs
 
 
 def text_explanation(explanation: Explanation, palette: Palette = PLAIN) -> str:
@@ -36,13 +36,7 @@ def _document(explanation: Explanation) -> dict[str, Any]:
 
 def text_explanations(named: Sequence[tuple[str, Explanation]], palette: Palette = PLAIN) -> str:
     """The explanation, or those of several inputs under their names."""
-    if len(named) == 1 and not named[0][0]:
-        return text_explanation(named[0][1], palette)
-    headed = (
-        f"{input_heading(name, palette)}\n\n{text_explanation(explanation, palette)}"
-        for name, explanation in named
-    )
-    return "\n".join(headed)
+    return text_of_inputs(named, text_explanation, palette)
 
 
 def json_explanations(named: Sequence[tuple[str, Explanation]]) -> str:

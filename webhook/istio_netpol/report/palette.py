@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from istio_netpol.model.findings import Severity
 from istio_netpol.printable import visible
+
+T = TypeVar("T")
 
 _RESET = "\x1b[0m"
 
@@ -37,3 +41,12 @@ COLOURS = Palette(heading="\x1b[1m", error="\x1b[1;31m", warning="\x1b[33m", goo
 def input_heading(name: str, palette: Palette = PLAIN) -> str:
     """The line above what is said of one of several inputs."""
     return palette.paint(f"== {visible(name)} ==", palette.heading)
+
+
+def text_of_inputs(
+    named: Sequence[tuple[str, T]], text: Callable[[T, Palette], str], palette: Palette
+) -> str:
+    """What is said of one input that has no name, or of several, each under its own."""
+    if len(named) == 1 and not named[0][0]:
+        return text(named[0][1], palette)
+    return "\n".join(f"{input_heading(name, palette)}\n\n{text(result, palette)}" for name, result in named)
