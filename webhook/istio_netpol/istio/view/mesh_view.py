@@ -32,6 +32,7 @@ from istio_netpol.state.reads import Read
 from istio_netpol.state.snapshot import Snapshot
 
 T = TypeVar("T")
+Labelled = TypeVar("Labelled", Service, ServiceEntry)
 
 __all__ = ["Backend", "Injection", "MeshView"]
 
@@ -108,18 +109,17 @@ class MeshView:
 
     def services_labelled(self, label: str) -> Iterator[Service]:
         """The Services that carry a label, or whose namespace does, sorted by namespace and name."""
-        self.spend(1)
-        own = {service.ref.key: service for service in self._reader.by_key(SERVICE_LABELS, label)}
-        for namespace in self._reader.namespaces_labelled(label):
-            own.update((service.ref.key, service) for service in self._reader.all(Service, namespace))
-        yield from (own[key] for key in sorted(own))
+        return self._labelled(Service, SERVICE_LABELS, label)
 
     def entries_labelled(self, label: str) -> Iterator[ServiceEntry]:
         """The ServiceEntries that carry a label, or whose namespace does, sorted by namespace and name."""
+        return self._labelled(ServiceEntry, SERVICE_ENTRY_LABELS, label)
+
+    def _labelled(self, type_: type[Labelled], index: Index, label: str) -> Iterator[Labelled]:
         self.spend(1)
-        own = {entry.ref.key: entry for entry in self._reader.by_key(SERVICE_ENTRY_LABELS, label)}
+        own = {value.ref.key: value for value in self._reader.by_key(index, label)}
         for namespace in self._reader.namespaces_labelled(label):
-            own.update((entry.ref.key, entry) for entry in self._reader.all(ServiceEntry, namespace))
+            own.update((value.ref.key, value) for value in self._reader.all(type_, namespace))
         yield from (own[key] for key in sorted(own))
 
     def has_namespace(self, name: str) -> bool:
