@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import strategies as some
 from tests.analysis.meshes import meshes
-from tests.analysis.test_generate_laws import World, connections
-from tests.netpol.naive import NaiveCluster
+from tests.analysis.test_generate_laws import World, assert_each_opens_a_required_flow, connections
 
 
 def tiered_worlds() -> st.SearchStrategy[World]:
@@ -30,10 +29,4 @@ def test_no_connection_is_lost(world: World) -> None:
 @given(tiered_worlds())
 def test_each_policy_opens_a_required_flow(world: World) -> None:
     """Alone, it opens a side that was denied and is needed: none stands against the Admin tier in vain."""
-    for generated in world.policies:
-        alone = NaiveCluster([*world.objects, generated])
-        assert any(
-            world.allows_side(alone, flow, direction) and not world.allows_side(world.before, flow, direction)
-            for flow in world.flows
-            for direction in generated.policy_types
-        ), generated.key
+    assert_each_opens_a_required_flow(world)

@@ -6,81 +6,48 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import strategies as some
+from tests.netpol import agreement
+from tests.netpol.agreement import PROBES
 from tests.netpol.naive import NaiveCluster
-from tests.netpol.tables import parse_range, ports_at, table
+from tests.netpol.tables import parse_range
 
-from istio_netpol.model.addresses import AddressSet
-from istio_netpol.model.connections import ConnectionSet, Protocol
-from istio_netpol.model.flows import AddressPeer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.connectivity import connections
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot
 
-PROBES = [(protocol, port) for protocol in Protocol for port in some.PROBED_PORTS]
-
 
 @given(some.questions())
 def test_judge_agrees_with_the_naive_evaluator(question):
-    """Both sides of a verdict are what the API reference says, read literally."""
+    """Both sides of a verdict are what the API reference says, read literally, and name who isolates."""
+    agreement.judge_agrees(question)
     objects, source, destination, protocol, port = question
     naive = NaiveCluster(objects)
     verdict = judge(Snapshot.of(objects), source, destination, protocol, port)
-    for side, direction, subject, peer in (
-        (verdict.egress, Direction.EGRESS, source, destination),
-        (verdict.ingress, Direction.INGRESS, destination, source),
+    for side, direction, subject in (
+        (verdict.egress, Direction.EGRESS, source),
+        (verdict.ingress, Direction.INGRESS, destination),
     ):
-        assert side.allowed == naive.allows(subject, direction, peer, destination, (protocol, port))
         assert [policy.key for policy in side.isolated_by] == naive.isolating(subject, direction)
 
 
 @given(some.clusters())
 def test_connections_between_workloads_agree_with_the_naive_evaluator(objects):
     """A pair of workloads is listed with exactly the ports that both sides allow."""
-    naive = NaiveCluster(objects)
-    peers = [PodsPeer(each) for each in objects if isinstance(each, Workload)]
-    listed = table(objects)
-    for source in peers:
-        for destination in peers:
-            if source.key == destination.key:
-                continue
-            ports = listed.get((source.key, destination.key), ConnectionSet())
-            for protocol, port in PROBES:
-                assert ports.contains(protocol, port) == (
-                    naive.allows(source, Direction.EGRESS, destination, destination, (protocol, port))
-                    and naive.allows(destination, Direction.INGRESS, source, destination, (protocol, port))
-                )
+    agreement.connections_between_workloads_agree(objects)
 
 
 @given(some.clusters())
 def test_connections_with_addresses_agree_with_the_naive_evaluator(objects):
     """Every address is in a range with exactly the ports that the workload's side allows."""
-    naive = NaiveCluster(objects)
-    listed = table(objects)
-    families = (4, 6) if any(":" in name and "." not in name for pair in listed for name in pair) else (4,)
-    for workload in (each for each in objects if isinstance(each, Workload)):
-        inside = PodsPeer(workload)
-        for address in (each for each in naive.landmarks if each.version in families):
-            outside = AddressPeer(AddressSet.of(address))
-            called, calling = ports_at(listed, inside.key, address)
-            for protocol, port in PROBES:
-                assert called.contains(protocol, port) == naive.allows(
-                    inside, Direction.EGRESS, outside, outside, (protocol, port)
-                )
-                assert calling.contains(protocol, port) == naive.allows(
-                    inside, Direction.INGRESS, outside, inside, (protocol, port)
-                )
+    agreement.connections_with_addresses_agree(objects)
 
 
 @given(some.clusters(), st.sampled_from(PROBES))
 def test_connections_agree_with_judge(objects, probe):
     """A row holds a port exactly where the verdict on that connection is allowed."""
-    snapshot = Snapshot.of(objects)
-    peers = {each.key: each for each in map(PodsPeer, snapshot.every_workload())}
-    for source, destination, ports in connections(snapshot):
-        ends = [peers.get(name) or AddressPeer(parse_range(name)) for name in (source, destination)]
-        assert ports.contains(*probe) == judge(snapshot, *ends, *probe).allowed
+    agreement.connections_agree_with_judge(objects, probe)
 
 
 @given(some.clusters())
