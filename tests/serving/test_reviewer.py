@@ -39,14 +39,16 @@ class Shelf:
 class Desk:
     """A reviewer of a namespace under a deny-all, with a clock to turn."""
 
-    def __init__(self, mode: str, refusal: str = "", *, live: bool = False) -> None:
+    def __init__(
+        self, mode: str, refusal: str = "", *, live: bool = False, at_first: State | None = None
+    ) -> None:
         self.now = 0.0
         self.shelf = Shelf(refusal)
         self.state = State([*CONTROL_PLANE, namespace("shop", mode), deny_all("shop")])
         self.there = self.state
         reader = self if live else None
         self.reviewer = Reviewer(self.shelf, Answers({}), lambda: self.now, reader)
-        self.reviewer.take(self.state.table)
+        self.reviewer.take((at_first or self.state).table)
 
     def read(self, namespace: str) -> tuple[NetworkPolicy, ...]:
         """Implements `PolicyReader`: what is stored by now, though no watch has shown it."""
@@ -193,6 +195,15 @@ def test_what_became_known_a_moment_ago_refuses_nobody_where_nothing_may_be_writ
     desk.now += NEWS_SECONDS
     assert not desk.ask(CART, may_write=False)[0]
     assert desk.shelf.taken == []
+
+
+def test_right_after_a_start_too_what_came_since_is_news() -> None:
+    """Who has read the cluster a moment ago knows what was there then, and so what came afterwards."""
+    was_there = Desk("augment", live=True)
+    assert not was_there.ask(CART, may_write=False)[0]
+    came = Desk("augment", live=True, at_first=State([*CONTROL_PLANE, namespace("shop", "augment")]))
+    came.reviewer.take(came.state.table)
+    assert came.ask(CART, may_write=False) == (True, [NEWS])
 
 
 def test_in_mode_reject_news_refuse_as_everything_does() -> None:

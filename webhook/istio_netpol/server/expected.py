@@ -68,12 +68,12 @@ class ExpectedPolicies:
             return self._table
 
     def earlier(self) -> FlowTable | None:
-        """The source's table of `NEWS_SECONDS` ago, or of at most a step before; None where that is not
-        known."""
+        """The table of `NEWS_SECONDS` ago, or of at most a step before, or the first where the source
+        was read later than that: what came after it is news to everybody. None before the source was
+        read."""
         with self._lock:
             self._forget()
-            known_since, table = self._history[0] if self._history else (self._clock(), None)
-            return table if known_since <= self._clock() - NEWS_SECONDS else None
+            return self._history[0][1] if self._history else None
 
     def _forget(self) -> None:
         """Lets tables go that were replaced before `NEWS_SECONDS` ago."""
