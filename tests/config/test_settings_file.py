@@ -13,7 +13,7 @@ from istio_netpol.config.names import fields_by_key
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.config.values import LIMITS
 from istio_netpol.errors import SettingsError
-from istio_netpol.model.settings import Mode, Settings
+from istio_netpol.model.settings import Mode, RuleSeverity, Settings
 
 MISTAKES = yaml.safe_load((Path(__file__).parent / "mistakes.yaml").read_text())
 HEADER = "apiVersion: istio-netpol.io/v1\nkind: Settings\n"
@@ -61,6 +61,12 @@ def test_off_is_a_mode_and_no_boolean() -> None:
     """YAML 1.1 reads `off` as false; here it is the mode."""
     settings = load_settings(HEADER + "admission: {defaultMode: off}\n", "netpol.yaml")
     assert settings.admission.default_mode is Mode.OFF
+
+
+def test_severities_are_read_by_rule() -> None:
+    """Rules of both kinds can be named, those of flows and others; `off` is a word here too."""
+    settings = load_settings(HEADER + "severities: {broad-policy: info, scrape: off}\n", "netpol.yaml")
+    assert settings.severities == {"broad-policy": RuleSeverity.INFO, "scrape": RuleSeverity.OFF}
 
 
 def test_all_mistakes_are_told_at_once() -> None:

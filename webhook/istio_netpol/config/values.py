@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from istio_netpol.model.addresses import DNS_PORT, parse_endpoint
+from istio_netpol.model.findings import Issue
+from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.settings import Mode, Settings
 
 _TAGS = {str: "str", int: "int", bool: "bool"}
@@ -188,5 +190,15 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
             f"({hosts.max_addresses_per_namespace}) permits",
             "lower it",
         )
+    yield from _unknown_rules(settings)
     if settings.check_scrape and not settings.scrape_namespaces:
         yield "checkScrape", "is true, but scrapeNamespaces is empty", "name the namespaces that scrape"
+
+
+def _unknown_rules(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    known = [str(rule) for ids in (FlowKind, Issue) for rule in ids]
+    for rule in settings.severities:
+        if rule not in known:
+            close = get_close_matches(rule, known, n=1)
+            remedy = f"did you mean {close[0]}?" if close else f"use {', '.join(sorted(known))}"
+            yield f"severities.{rule}", "is not the id of a rule", remedy

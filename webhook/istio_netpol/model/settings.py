@@ -16,6 +16,15 @@ class Mode(StrEnum):
     AUGMENT = "augment"
 
 
+class RuleSeverity(StrEnum):
+    """What the findings of a rule count as, in place of what the rule says; `off` leaves them out."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
     """The Istio control plane: how to recognise it, and the stand-in where the input holds none."""
@@ -257,3 +266,11 @@ class Settings:
 
     scrape_namespaces: tuple[str, ...] = ()
     """Namespaces whose pods scrape them."""
+
+    severities: Mapping[str, RuleSeverity] = field(default_factory=dict)
+    """What the findings of a rule count as in the commands that report them, by rule id: `broad-policy:
+    info`, `scrape: off`. The webhook and the controller do not heed it."""
+
+    exclude: tuple[str, ...] = ()
+    """Patterns as in `.gitignore` of files and folders that the commands leave out, below the folder of the
+    settings file."""
