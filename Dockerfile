@@ -4,6 +4,8 @@ ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /build
+# Where it is set, as `make release` does, what pip compiles does not depend on when that was.
+ARG SOURCE_DATE_EPOCH
 # pip is run from its own wheel: installed nowhere, it is in no image.
 COPY build/wheels /build/wheels
 COPY requirements.lock /build/

@@ -2,6 +2,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
+PROGRAM := .venv/.program
 STAMP  := .venv/.stamp
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
@@ -11,25 +12,37 @@ APT_RETRIES := --option Acquire::Retries=5
 PIP_COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile pyproject.toml
 
 BASE    ?= python:3.11-slim-bookworm
-IMAGE   ?= istio-netpol:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/istio_netpol/__init__.py)
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/istio_netpol/__init__.py)
+IMAGE   ?= istio-netpol:$(VERSION)
+ARCHIVE := dist/istio-netpol-$(VERSION)-image.tar
 BUILDER ?= $(or $(shell command -v buildah),docker)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools packages wheels image image-test demo demo-cluster test lint bench lock coverage mutation clean
+.PHONY: help venv install tools packages wheels image image-test demo demo-cluster test lint bench docs \
+    release release-packages lock coverage mutation clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make .venv with everything that the lock pins.
 
-$(STAMP): pyproject.toml requirements-dev.lock
+install: $(PROGRAM) ## Make .venv with the program and what it runs on, without the tools to work on it.
+
+# Whoever only looks waits for no test tool. Nothing is compiled ahead: the program uses little of what it could.
+$(PROGRAM): pyproject.toml requirements.lock
+	@echo 'Installing the program in .venv; this takes some seconds, once.' >&2
 	@$(PYTHON) -m venv .venv
-	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	@sed -n '/^setuptools==/,/[^\]$$/p' requirements-dev.lock > .venv/setuptools.lock
+	@$(PIP_INSTALL) --no-compile --require-hashes --requirement requirements.lock --requirement .venv/setuptools.lock
 	@$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: $(STAMP) ## Show the webhook at work on example manifests.
+$(STAMP): $(PROGRAM) requirements-dev.lock
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+demo: $(PROGRAM) ## Show the webhook at work on example manifests.
 	@$(BIN)/python tests/demo/run.py
 
 demo-cluster: $(STAMP) tools ## Show it at work in a real cluster, typed with kubectl.
@@ -57,6 +70,23 @@ build/wheels/.stamp: $(STAMP) requirements.lock $(shell find webhook/istio_netpo
 
 image: wheels ## Build the image, on any BASE with Python 3.11.
 	@$(BUILDER) build $(BUILD_OPTIONS) --build-arg BASE=$(BASE) --tag $(IMAGE) .
+
+release-packages: $(STAMP) tools ## Build wheel, sdist, chart, SBOM and checksums in dist/, from the last commit.
+	@$(BIN)/python -m release packages $(if $(HOMEPAGE),--homepage '$(HOMEPAGE)') \
+	    --helm "$$($(BIN)/python -c 'from tests.tools.programs import located; print(located("helm"))')"
+	@cd dist && cat SHA256SUMS
+
+release: release-packages ## Build all that and the image as an archive, the same bytes from the same commit.
+	@export SOURCE_DATE_EPOCH=$$($(BIN)/python -m release epoch); rm -f build/wheels/.stamp; \
+	    case $(notdir $(BUILDER)) in buildah) dates="--timestamp $$SOURCE_DATE_EPOCH";; esac; \
+	    $(MAKE) --no-print-directory image \
+	    BUILD_OPTIONS="$(BUILD_OPTIONS) $$dates --build-arg SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH"
+	@rm -f $(ARCHIVE)
+	@case $(notdir $(BUILDER)) in \
+	    buildah) $(BUILDER) push --quiet $(IMAGE) docker-archive:$(ARCHIVE):$(notdir $(IMAGE));; \
+	    *) $(BUILDER) save --output $(ARCHIVE) $(IMAGE);; esac
+	@$(BIN)/python -m release checksums
+	@cd dist && cat SHA256SUMS
 
 test: $(STAMP) tools ## Run all tests, two at a time.
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
