@@ -47,13 +47,13 @@ def to_yaml(policies: Sequence[NetworkPolicy], comments: Mapping[str, str] | Non
     for policy in policies:
         comment = (comments or {}).get(policy.key)
         text = yaml.dump(
-            encode_policy(policy), Dumper=_Dumper, sort_keys=False, width=10**6, allow_unicode=True
+            encode_policy(policy), Dumper=PolicyDumper, sort_keys=False, width=10**6, allow_unicode=True
         )
         documents.append((f"# {comment}\n" if comment else "") + text)
     return SEPARATOR.join(documents)
 
 
-class _Dumper(yaml.CSafeDumper):
+class PolicyDumper(yaml.CSafeDumper):
     """Writes no anchors: nobody edits policies by reference."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -65,7 +65,7 @@ class _Dumper(yaml.CSafeDumper):
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=quoted)
 
 
-_Dumper.add_representer(str, _Dumper.represent_text)
+PolicyDumper.add_representer(str, PolicyDumper.represent_text)
 
 
 def _selector(selector: Selector) -> dict[str, Any]:

@@ -54,8 +54,7 @@ class ClusterMasks:
         pods = self.pods if peer.pod_selector is None else self._pod_labels.select(peer.pod_selector)
         if peer.namespace_selector is not None:
             return pods & self._namespace_labels.select(peer.namespace_selector)
-        # Only policies that isolate somebody are asked for their peers, so there are pods in their namespace.
-        return pods & self._namespaces[policy_namespace] if peer.pod_selector is not None else 0
+        return pods & self._namespaces.get(policy_namespace, 0) if peer.pod_selector is not None else 0
 
     def by_resolution(self, names: Sequence[PortName]) -> list[tuple[Mask, Workload | None]]:
         """The workloads in groups that give port names the same numbers, each with a member that shows them.

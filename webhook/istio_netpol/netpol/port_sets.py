@@ -29,6 +29,11 @@ class PortSets:
         """The set that a number stands for."""
         return self._sets[number]
 
+    @property
+    def values(self) -> tuple[ConnectionSet, ...]:
+        """All sets by number."""
+        return tuple(self._sets)
+
     def union(self, left: int, right: int) -> int:
         """The number of the ports in either set."""
         if right in (left, NOTHING):

@@ -1,0 +1,107 @@
+"""One numbering of peers, port sets, profiles and policies for several states of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from istio_netpol.analysis.reachability.numbered import Numbered
+from istio_netpol.analysis.reachability.outside import (
+    INTERNET,
+    OutsideKind,
+    OutsidePeer,
+    named_blocks,
+    outside_peer,
+)
+from istio_netpol.analysis.reachability.placed import Placed
+from istio_netpol.analysis.reachability.policies import ResolvedPolicy
+from istio_netpol.analysis.reachability.reading import Reading
+from istio_netpol.analysis.reachability.required import Outcome
+from istio_netpol.analysis.reachability.state import MappedFlow, PeerProfile, State
+from istio_netpol.model.connections import ConnectionSet
+from istio_netpol.model.flows import FlowKind, Peer, PodsPeer
+from istio_netpol.model.policies import Direction
+from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.netpol.port_sets import PortSets
+
+
+class Numbering:
+    """Numbers what any of the states has, and says of each state in these numbers what holds."""
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        found: dict[str, Workload] = {}
+        for reading in readings:
+            found = {workload.peer_name: workload for workload in reading.cluster.workloads} | found
+        self.workloads = tuple(found[name] for name in sorted(found))
+        self._numbers = {workload.peer_name: number for number, workload in enumerate(self.workloads)}
+        self.outside = tuple(_outside(readings))
+        self._outside = {peer: len(self.workloads) + place for place, peer in enumerate(self.outside)}
+        self.namespaces = tuple(_namespaces(readings))
+        self.ports = PortSets()
+        self.profiles: Numbered[PeerProfile] = Numbered()
+        self.policies: Numbered[ResolvedPolicy] = Numbered()
+
+    def state(self, reading: Reading) -> State:
+        """What holds in a state."""
+        placed = Placed(reading, self._numbers, self.outside, self.ports)
+        policies = {policy: self.policies.number(placed.resolved(policy)) for policy in placed.policies()}
+        egress, ingress = (
+            placed.side(direction, self.profiles, policies)
+            for direction in (Direction.EGRESS, Direction.INGRESS)
+        )
+        flows = tuple(
+            MappedFlow(
+                judged,
+                self._number(judged.flow.source, judged.flow.kind, reading),
+                self._number(judged.flow.destination, judged.flow.kind, reading),
+            )
+            for judged in reading.flows
+        )
+        return State(egress, ingress, flows, self._by_name(flows), reading.report)
+
+    def _number(self, peer: Peer, kind: FlowKind, reading: Reading) -> int:
+        if isinstance(peer, PodsPeer) and not reading.lacks(peer):
+            return self._numbers[peer.workload.peer_name]
+        found = outside_peer(peer, kind)
+        return self._outside[found]
+
+    def _by_name(self, flows: Iterable[MappedFlow]) -> dict[tuple[int, int], int]:
+        """The ports of allowed flows to or from peers whose addresses are not known."""
+        found: dict[tuple[int, int], int] = {}
+        for mapped in flows:
+            ends = (mapped.source, mapped.destination)
+            if mapped.judged.outcome is Outcome.ALLOWED and any(map(self._has_no_address, ends)):
+                flow = mapped.judged.flow
+                ports = self.ports.number(ConnectionSet.of(flow.protocol, flow.port))
+                found[ends] = self.ports.union(found.get(ends, 0), ports)
+        return found
+
+    def _has_no_address(self, peer: int) -> bool:
+        beyond = peer - len(self.workloads)
+        return beyond >= 0 and self.outside[beyond].kind is not OutsideKind.ADDRESSES
+
+
+def _outside(readings: Sequence[Reading]) -> Iterator[OutsidePeer]:
+    """The internet, then addresses, then those known by a name or a description only."""
+    asked = {
+        outside_peer(peer, judged.flow.kind): None
+        for reading in readings
+        for judged in reading.flows
+        for peer in (judged.flow.source, judged.flow.destination)
+        if reading.lacks(peer)
+    }
+    asked.pop(INTERNET, None)
+    yield INTERNET
+    located = {peer.addresses for peer in asked}
+    yield from (
+        block
+        for block in named_blocks(reading.snapshot for reading in readings)
+        if block.addresses not in located and block not in asked
+    )
+    yield from sorted(asked, key=lambda peer: (list(OutsideKind).index(peer.kind), peer.name))
+
+
+def _namespaces(readings: Sequence[Reading]) -> Iterator[Namespace]:
+    names = sorted({name for reading in readings for name in reading.snapshot.namespace_names})
+    for name in names:
+        home = next((each for each in readings if each.snapshot.has(name)), readings[0])
+        yield home.snapshot.namespace(name)

@@ -1,0 +1,78 @@
+"""The required flows of one state of a cluster, the allowed ones too, as `check` judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from istio_netpol.analysis import wording
+from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.flows import FlowKey, FlowKind, RequiredFlow
+from istio_netpol.model.verdicts import Judged, Verdict
+
+
+class Outcome(StrEnum):
+    """What there is to say of a required flow."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFlow:
+    """A required flow with both sides' verdicts. `doubt` says why it could not be judged. `finding` is what
+    `check` says of it, with the policies that would open it."""
+
+    flow: RequiredFlow
+    verdict: Verdict
+    outcome: Outcome
+    doubt: str = ""
+    finding: Finding | None = None
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether its denial costs no traffic, or waits for a consent."""
+        return self.finding is not None and self.finding.severity is not Severity.ERROR
+
+
+def judged_flows(
+    table: FlowTable, judge: FlowJudge, findings: Mapping[FlowKey, Finding]
+) -> Iterator[JudgedFlow]:
+    """Every required flow, in the order of `check`; several where a host stands for pods of the cluster."""
+    for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
+        for outcome in judge.resolved(flow):
+            judged = _judged(outcome, judge)
+            yield replace(judged, finding=findings.get(judged.flow.key))
+
+
+def findings_of_flows(findings: tuple[Finding, ...]) -> dict[FlowKey, Finding]:
+    """The findings of denied flows by their flows."""
+    return {
+        finding.flow.key: finding
+        for finding in findings
+        if finding.flow is not None
+        and (isinstance(finding.rule, FlowKind) or finding.rule is Issue.CONSENT_MISSING)
+    }
+
+
+def _judged(outcome: Judged | HostTrouble, judge: FlowJudge) -> JudgedFlow:
+    if isinstance(outcome, HostTrouble):
+        if outcome.failure is not None:
+            return JudgedFlow(outcome.flow, Verdict(), Outcome.UNKNOWN, outcome.sentence)
+        verdict = judge.verdict(outcome.flow)
+        is_denied = not verdict.allowed and (outcome.refused or not verdict.is_undecided)
+        if is_denied and judge.is_assumed(Judged(outcome.flow, verdict)):
+            is_denied = False
+        return JudgedFlow(
+            outcome.flow, verdict, Outcome.DENIED if is_denied else Outcome.UNKNOWN, outcome.sentence
+        )
+    flow, verdict = outcome.flow, outcome.verdict
+    if judge.is_assumed(outcome):
+        return JudgedFlow(flow, verdict, Outcome.UNKNOWN, wording.only_assumed(outcome))
+    if verdict.is_undecided:
+        return JudgedFlow(flow, verdict, Outcome.UNKNOWN, wording.undecided(outcome))
+    return JudgedFlow(flow, verdict, Outcome.ALLOWED if verdict.allowed else Outcome.DENIED)
