@@ -427,7 +427,7 @@ def test_namespaces_that_nothing_isolates_are_one_info(run: Run) -> None:
 
 def test_the_text_prints_narrower_forms_apart(run: Run) -> None:
     """Whoever pipes what is missing to kubectl must not replace policies unawares."""
-    result = run("check", "-", "--offline", stdin=CLUSTER + egress({}))
+    result = run("check", "-", "--offline", "--all", stdin=CLUSTER + egress({}))
     text = result.stdout
     assert "    narrowed by replacing: shop/p\n" in text
     assert "Narrower forms of policies that open too much, to replace those of the same name:" in text

@@ -98,7 +98,7 @@ def test_each_overlay_is_judged_on_its_own(run: Run, repository: Path) -> None:
 
 def test_text_has_a_heading_for_each_overlay(run: Run, repository: Path) -> None:
     """And the sum at the end."""
-    result = run("check", "repo", "--offline")
+    result = run("check", "repo", "--offline", "--all")
     lines = result.stdout.splitlines()
     assert result.exit_code == 1
     assert [line for line in lines if line.startswith("== ")] == [

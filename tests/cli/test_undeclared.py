@@ -98,7 +98,7 @@ def test_the_text_lists_them_by_namespace(run: Run) -> None:
     assert (
         "\nNothing says what these workloads need beyond istiod and DNS, so ask their owners:\n"
         "  - shop: Deployment silent, StatefulSet queue\n\n"
-    ) in run("check", "-", "--offline", stdin=stdin).stdout
+    ) in run("check", "-", "--offline", "--all", stdin=stdin).stdout
     closing = run("generate", "-", "--offline", "--assume-deny-all", stdin=yaml.safe_dump_all(SHOP)).stderr
     assert "nothing says what 2 workloads in 1 namespace need beyond istiod and DNS" in closing
     assert "`istio-netpol check --assume-deny-all` lists them" in closing

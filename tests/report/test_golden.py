@@ -11,6 +11,7 @@ from tests.report.results import CONNECTIONS, DIFFERENCE, EXPLANATION, NOTHING, 
 from istio_netpol.report.connections import LISTINGS
 from istio_netpol.report.difference import DIFFERENCES
 from istio_netpol.report.explanation import EXPLANATIONS
+from istio_netpol.report.overview import overview
 from istio_netpol.report.palette import COLOURS
 from istio_netpol.report.table import FORMATS
 from istio_netpol.report.text import text
@@ -28,6 +29,11 @@ def test_a_check_prints_these_bytes(name: str, golden: Golden) -> None:
 def test_a_clean_check_prints_these_bytes(name: str, golden: Golden) -> None:
     """A report without findings says what was checked."""
     golden(FOLDER / f"clean.{name}", FORMATS[name](NOTHING))
+
+
+def test_an_overview_prints_these_bytes(golden: Golden) -> None:
+    """What fits on a screen stands there in full, without the YAML."""
+    golden(FOLDER / "check.overview", overview(REPORT, generate="istio-netpol generate manifests"))
 
 
 def test_colours_are_these_bytes(golden: Golden) -> None:

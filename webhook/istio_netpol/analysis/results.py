@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, replace
 
 from istio_netpol.model.assumptions import Assumption
@@ -88,6 +88,14 @@ class Report:
         """The report with what there is to say of its input besides the flows."""
         more = sorted((*self.findings, *findings), key=lambda finding: finding.sort_key)
         return replace(self, findings=tuple(more), assumptions=tuple(sorted((*assumed, *self.assumptions))))
+
+    def filtered(self, keeps: Callable[[Finding], bool]) -> Report:
+        """The report with those of its findings only."""
+        return replace(
+            self,
+            findings=tuple(filter(keeps, self.findings)),
+            parts=tuple((name, part.filtered(keeps)) for name, part in self.parts),
+        )
 
     def by_input(self) -> tuple[tuple[str, Report], ...]:
         """The report of each input with its name, which is empty where there is one input only."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from istio_netpol.analysis.assumed import is_assumed_denial
+from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import API_SERVER, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged
@@ -38,6 +40,14 @@ DNS_BY_UDP = "; UDP is open, so only answers that are too long for a datagram ar
 """Added to a denial of DNS over TCP alone."""
 
 
+_ONLY_ASSUMED = "would deny it"
+
+
+def is_only_assumed(finding: Finding) -> bool:
+    """Whether a finding says that its connection would be denied, if the assumed pods are like these."""
+    return is_assumed_denial(finding) and f" {_ONLY_ASSUMED}, but " in finding.message
+
+
 def only_assumed(judged: Judged) -> str:
     """A denial that rests on where pods are assumed to be."""
     flow, sides = judged.flow, map(judged.verdict.side, Direction)
@@ -47,7 +57,7 @@ def only_assumed(judged: Judged) -> str:
     advice = "name their namespace" if calls else "describe them"
     settings = "setting mesh.gatewayNamespace" if calls else "settings mesh and dns"
     return (
-        f"{flow.object}: look at {_connection(flow)}: {policies} would deny it, but the assumed pods stand "
+        f"{flow.object}: look at {_connection(flow)}: {policies} {_ONLY_ASSUMED}, but the assumed pods stand "
         "in for some that the input does not hold, which may be others or elsewhere; add them to the input, "
         f"or {advice} by the {settings}. It is needed because {flow.reason}"
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
+from istio_netpol.cli.finding_options import fail_on_option, selection_options
+from istio_netpol.cli.generate import generate
 from istio_netpol.cli.options import (
     assume_deny_all_option,
     config_option,
@@ -16,6 +19,10 @@ from istio_netpol.cli.options import (
     proposals_option,
     resolution_options,
 )
+
+if TYPE_CHECKING:
+    from istio_netpol.analysis.results import Report
+    from istio_netpol.model.findings import Finding, RuleId
 
 FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
 
@@ -26,6 +33,8 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
         "istio-netpol check shop.yaml",
         "istio-netpol check manifests/ --assume-deny-all",
         "istio-netpol check manifests/ --address keys.example.com=192.0.2.7,192.0.2.8",
+        "istio-netpol check manifests/ --rule dns --rule proxy-to-istiod --all",
+        "istio-netpol check manifests/ --severity warning --fail-on warning",
         "istio-netpol check overlays/prod -f github",
         "istio-netpol check . --exclude charts/ --exclude '*-values.yaml'",
         "helm template cart charts/cart -n shop | istio-netpol check - -n shop",
@@ -34,6 +43,8 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
 )
 @input_options()
 @format_option(FORMAT_NAMES)
+@selection_options()
+@fail_on_option()
 @assume_deny_all_option()
 @proposals_option()
 @resolution_options()
@@ -47,6 +58,10 @@ def check(
     namespace: str | None,
     exclude: Sequence[str],
     format_name: str,
+    rules: Sequence[RuleId],
+    severity: str,
+    in_full: bool,
+    fail_on: str,
     assume_deny_all: bool,
     proposals: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
@@ -58,20 +73,25 @@ def check(
     PATH is a file, a folder, an overlay (a folder with a kustomization.yaml), a Helm chart or - for standard
     input. Of a folder with several overlays, each that no other includes is judged on its own.
 
-    Exit code: 0 without findings of severity error, 1 with some, 2 for unusable input or arguments.
+    The text groups findings by their cause on one screen; --all shows each with its remedy, and
+    `istio-netpol rule ID` explains a rule.
+
+    Exit code: 1 with findings of the severity of --fail-on or worse, 0 without, 2 for unusable input or
+    arguments.
     """
     from istio_netpol.analysis.check import check as check_snapshot
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.deny_all import told_of_today
     from istio_netpol.analysis.results import Report
+    from istio_netpol.cli.finding_options import is_at_least
     from istio_netpol.cli.inputs import read_inputs
     from istio_netpol.cli.options import read_settings, reading_from
     from istio_netpol.cli.resolving import resolver
-    from istio_netpol.cli.terminal import palette, tell, write
-    from istio_netpol.model.findings import Severity
+    from istio_netpol.cli.same_arguments import command_line
+    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.report.overview import overview
     from istio_netpol.report.table import FORMATS
-    from istio_netpol.report.text import kinds_not_read, text
-    from istio_netpol.report.undeclared import summary_of
+    from istio_netpol.report.text import text
 
     settings = read_settings(config, addresses)
     hosts = resolver(offline, settings)
@@ -83,14 +103,40 @@ def check(
             found = told_of_today(found, given.snapshot, given.there or given.snapshot, settings)
         parts.append((given.name, found.with_input(given.assumed, given.findings())))
     report = Report.of_inputs(parts)
-    if format_name == "text":
-        write([text(report, palette())])
+    if rules:
+        report = report.filtered(lambda finding: finding.rule in rules)
+    shown = report.filtered(lambda finding: is_at_least(finding.severity, severity))
+    if format_name != "text":
+        _tell_what_is_not_in(shown, format_name)
+        write([FORMATS[format_name](shown)])
+    elif in_full:
+        write([text(shown, palette())])
     else:
-        for assumption in report.assumptions:
-            tell(f"assumed: {assumption}")
-        if report.not_read:
-            tell(f"not read: {kinds_not_read(report.not_read)}")
-        if report.undeclared and format_name != "json":
-            tell(summary_of(report.undeclared))
-        write([FORMATS[format_name](report)])
-    ctx.exit(FOUND if any(each.severity is Severity.ERROR for each in report.findings) else FINE)
+        write([overview(shown, palette(), command_line(ctx, generate))])
+    failing = [finding for finding in report.findings if is_at_least(finding.severity, fail_on)]
+    _tell_what_is_hidden(failing, shown)
+    ctx.exit(FOUND if failing else FINE)
+
+
+def _tell_what_is_not_in(report: Report, format_name: str) -> None:
+    """Says on standard error what the text says itself."""
+    from istio_netpol.cli.terminal import tell
+    from istio_netpol.report.text import kinds_not_read
+    from istio_netpol.report.undeclared import summary_of
+
+    for assumption in report.assumptions:
+        tell(f"assumed: {assumption}")
+    if report.not_read:
+        tell(f"not read: {kinds_not_read(report.not_read)}")
+    if report.undeclared and format_name != "json":
+        tell(summary_of(report.undeclared))
+
+
+def _tell_what_is_hidden(failing: Sequence[Finding], shown: Report) -> None:
+    """Says why a check fails of which `--severity` hides the reason."""
+    from istio_netpol.cli.terminal import tell
+    from istio_netpol.report.places import counts, in_words
+
+    hidden = set(failing) - set(shown.findings)
+    if hidden:
+        tell(f"fails because of {in_words(counts(hidden))} that --severity hides")

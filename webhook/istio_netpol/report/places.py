@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 from istio_netpol.model.findings import Finding, Severity
@@ -34,6 +34,15 @@ def counts(findings: Iterable[Finding]) -> dict[Severity, int]:
     """How many findings each severity has, worst first, all severities present."""
     counted = Counter(finding.severity for finding in findings)
     return {severity: counted[severity] for severity in Severity}
+
+
+def in_words(counted: Mapping[Severity, int]) -> str:
+    """`2 errors, 1 warning`, without the severities that do not occur."""
+    return ", ".join(
+        f"{counted[severity]} info" if severity is Severity.INFO else plural(counted[severity], severity)
+        for severity in Severity
+        if counted[severity]
+    )
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""A check for people: findings by object, the policies that mend them, what was assumed, the figures."""
+"""A check for people in full: findings by object, the policies that mend them, what was assumed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,18 @@ from collections.abc import Iterable, Iterator
 
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.manifests.encode import to_yaml
-from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
 from istio_netpol.report.palette import PLAIN, Palette, input_heading
-from istio_netpol.report.places import by_object, counts, place, plural
+from istio_netpol.report.places import by_object, counts, in_words, place, plural
 from istio_netpol.report.remedies import distinct_policies
 from istio_netpol.report.undeclared import TITLE, lines_of
 
 _REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` writes them, equal ones joined):"
 _NARROWER_TITLE = "Narrower forms of policies that open too much, to replace those of the same name:"
-_SHOWN_POLICIES = 5
-"""How many policies of each kind stand in the text. More than that nobody reads in a terminal, or copies out
-of it."""
-_MORE_MISSING = "which `istio-netpol generate` prints with the arguments of this check"
-_MORE_NARROWER = "which stand in the JSON of this check (-f json), in `remedy`"
 
 
 def text(report: Report, palette: Palette = PLAIN) -> str:
@@ -46,13 +41,20 @@ def _inputs(report: Report, palette: Palette) -> Iterator[str]:
 def _lines(report: Report, palette: Palette) -> Iterator[str]:
     for ref, findings in by_object(report.findings):
         yield _heading(ref, palette)
-        for alike in _by_connection(findings):
-            yield from _finding(alike, palette)
+        for alike in by_connection(findings):
+            yield _title(alike[0], palette)
+            yield from connection_lines(alike, palette)
         yield ""
     missing = [finding for finding in report.findings if not finding.narrows]
     narrower = [finding for finding in report.findings if finding.narrows]
-    yield from _policies(_REMEDY_TITLE, missing, _MORE_MISSING, palette)
-    yield from _policies(_NARROWER_TITLE, narrower, _MORE_NARROWER, palette)
+    yield from _policies(_REMEDY_TITLE, missing, palette)
+    yield from _policies(_NARROWER_TITLE, narrower, palette)
+    yield from remarks(report, palette)
+    yield closing_line(report, palette)
+
+
+def remarks(report: Report, palette: Palette) -> Iterator[str]:
+    """What there is to say besides the findings, each part followed by an empty line."""
     if report.undeclared:
         yield palette.paint(TITLE, palette.heading)
         yield from (f"  - {visible(line)}" for line in lines_of(report.undeclared))
@@ -64,7 +66,6 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
     if report.not_read:
         yield f"{palette.paint('Not read:', palette.heading)} {visible(kinds_not_read(report.not_read))}"
         yield ""
-    yield closing_line(report, palette)
 
 
 def kinds_not_read(not_read: Iterable[NotRead]) -> str:
@@ -78,7 +79,7 @@ def _heading(ref: ObjectRef, palette: Palette) -> str:
     return f"{heading}  {palette.paint(where, palette.faint)}" if where else heading
 
 
-def _by_connection(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+def by_connection(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
     """Findings that differ in the port alone together: DNS over TCP and over UDP is one thing to read."""
     alike: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
@@ -89,11 +90,15 @@ def _by_connection(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
     yield from alike.values()
 
 
-def _finding(alike: list[Finding], palette: Palette) -> Iterator[str]:
-    finding = alike[0]
+def _title(finding: Finding, palette: Palette) -> str:
     severity = palette.paint(finding.severity, palette.severity(finding.severity))
     field = f" at {visible(finding.field)}" if finding.field else ""
-    yield f"  {severity} {finding.rule}{field}"
+    return f"  {severity} {finding.rule}{field}"
+
+
+def connection_lines(alike: list[Finding], palette: Palette) -> Iterator[str]:
+    """What there is to say of findings that differ in the port alone, under the name of their object."""
+    finding = alike[0]
     if finding.flow:
         ports = ", ".join(_port(each.flow) for each in alike if each.flow)
         yield visible(f"    {finding.flow.source} -> {finding.flow.destination}, {ports}")
@@ -120,18 +125,14 @@ def _port(flow: RequiredFlow) -> str:
     return f"{flow.protocol} {flow.port}"
 
 
-def _policies(title: str, findings: Iterable[Finding], rest: str, palette: Palette) -> Iterator[str]:
-    """The first few remedies as YAML, and where to get the others."""
+def _policies(title: str, findings: Iterable[Finding], palette: Palette) -> Iterator[str]:
+    """The remedies as YAML."""
     policies = distinct_policies(findings)
-    if not policies:
-        return
-    yield palette.paint(title, palette.heading)
-    yield ""
-    yield from to_yaml(policies[:_SHOWN_POLICIES]).rstrip("\n").split("\n")
-    more = len(policies) - _SHOWN_POLICIES
-    if more > 0:
-        yield f"# and {more} more, {rest}"
-    yield ""
+    if policies:
+        yield palette.paint(title, palette.heading)
+        yield ""
+        yield from to_yaml(policies).rstrip("\n").split("\n")
+        yield ""
 
 
 def _denied(summary: Summary) -> str:
@@ -145,12 +146,7 @@ def _denied(summary: Summary) -> str:
 def closing_line(report: Report, palette: Palette = PLAIN) -> str:
     """`2 errors, 1 warning in 34 objects, 120 flows checked`."""
     found, summary = counts(report.findings), report.summary
-    parts = [
-        f"{count} info" if severity is Severity.INFO else plural(count, severity)
-        for severity, count in found.items()
-        if count
-    ]
-    verdict = ", ".join(parts) or "No findings"
+    verdict = in_words(found) or "No findings"
     worst = next((severity for severity, count in found.items() if count), None)
     escape = palette.severity(worst) if worst else palette.good
     figures = f"{plural(summary.objects, 'object')}, {plural(summary.flows, 'flow')} checked"

@@ -1,0 +1,178 @@
+"""A check on one screen: causes, the worst first, then a line for each namespace, and how to see the rest."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+
+from istio_netpol.analysis.results import Report
+from istio_netpol.model.findings import Severity
+from istio_netpol.printable import visible
+from istio_netpol.report.causes import Cause, causes
+from istio_netpol.report.palette import PLAIN, Palette, input_heading
+from istio_netpol.report.places import by_object, in_words, place, plural
+from istio_netpol.report.text import by_connection, closing_line, connection_lines, kinds_not_read, remarks
+from istio_netpol.report.undeclared import summary_of
+
+HEIGHT, WIDTH = 40, 100
+"""The screen of a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """How much is told: of each cause so many lines about places, and so many about namespaces; or, in full,
+    the sentences of each finding."""
+
+    of_errors: int = 0
+    of_others: int = 0
+    namespaces: int = 0
+    in_full: bool = False
+
+    def places(self, cause: Cause) -> int:
+        """Lines about the places of a cause."""
+        return self.of_errors if cause.severity is Severity.ERROR else self.of_others
+
+
+_DETAILS = (
+    _Detail(in_full=True),
+    *(_Detail(rows, rows, 8) for rows in (20, 12, 8, 6, 4)),
+    *(_Detail(of_errors, of_others, 2) for of_errors in (4, 3, 2, 1) for of_others in (2, 1, 0)),
+    _Detail(namespaces=2),
+)
+"""From much to little; the first that fits on the screen is taken."""
+
+
+def overview(report: Report, palette: Palette = PLAIN, generate: str = "istio-netpol generate PATH") -> str:
+    """At most a screen; `generate` is the command that prints the missing policies."""
+    screen = _Screen(report, causes(report), generate)
+    most = len(screen.causes)
+    detail = next((detail for detail in _DETAILS if screen.fits(detail, most)), _DETAILS[-1])
+    while most and not screen.fits(detail, most):
+        most -= 1
+    return "".join(f"{line}\n" for line in screen.lines(detail, most, palette))
+
+
+@dataclass(frozen=True, slots=True)
+class _Screen:
+    """What there is to tell of a report."""
+
+    report: Report
+    causes: Sequence[Cause]
+    generate: str
+
+    def fits(self, detail: _Detail, most: int) -> bool:
+        """Whether so many causes fit, on a screen that breaks the lines that are too long."""
+        lines = self.lines(detail, most, PLAIN)
+        return sum(max(1, -(-len(line) // WIDTH)) for line in lines) <= HEIGHT
+
+    def lines(self, detail: _Detail, most: int, palette: Palette) -> Iterator[str]:
+        """The screen with the first causes."""
+        yield from self._in_full(palette) if detail.in_full else self._in_short(detail, most, palette)
+        yield from self._next_steps()
+        total = closing_line(self.report, palette)
+        several = f"All {len(self.report.parts)} inputs: " if self.report.parts else ""
+        yield from [f"{several}{total}"] if detail.in_full else wrap(f"{several}{total}", WIDTH)
+
+    def _in_full(self, palette: Palette) -> Iterator[str]:
+        for name, part in self.report.by_input():
+            if name:
+                yield from (input_heading(name, palette), "")
+            for cause in causes(part):
+                yield from _sentences(cause, palette)
+                yield ""
+            yield from remarks(part, palette)
+            if name:
+                yield from (closing_line(part, palette), "")
+
+    def _in_short(self, detail: _Detail, most: int, palette: Palette) -> Iterator[str]:
+        shown, others = self.causes[:most], self.causes[most:]
+        for cause in shown:
+            yield from _summary(cause, detail.places(cause), palette)
+        if others:
+            rules = ", ".join(sorted({str(cause.rule) for cause in others}))
+            yield _cut(f"and {plural(len(others), 'more cause')}: {rules}")
+        yield ""
+        yield from _namespaces(self.report, detail.namespaces)
+        yield from _short_remarks(self.report)
+
+    def _next_steps(self) -> Iterator[str]:
+        """How to see the rest."""
+        if not self.report.findings:
+            return
+        if any(finding.remedy and not finding.narrows for finding in self.report.findings):
+            yield f"`{self.generate}` prints the missing policies."
+        yield "`istio-netpol rule ID` explains a rule; --all shows every finding with its remedy."
+        yield ""
+
+
+def _heading(cause: Cause, title: str, palette: Palette) -> Iterator[str]:
+    """Severity, rule and title; a title that is too long goes on in a second line."""
+    start = f"{cause.severity} {cause.rule}: "
+    first, *more = wrap(visible(title), WIDTH, initial_indent=" " * len(start), subsequent_indent="    ")
+    severity = palette.paint(cause.severity, palette.severity(cause.severity))
+    yield f"{severity} {palette.paint(str(cause.rule), palette.heading)}: {first.lstrip()}"
+    if more:
+        yield _cut(f"    {' '.join(line.strip() for line in more)}")
+
+
+def _sentences(cause: Cause, palette: Palette) -> Iterator[str]:
+    """The cause with each of its findings."""
+    yield from _heading(cause, cause.title_of_rule, palette)
+    for ref, findings in by_object(cause.findings):
+        where = visible(place(ref))
+        name = palette.paint(visible(str(ref)), palette.heading)
+        yield f"  {name}  {palette.paint(where, palette.faint)}" if where else f"  {name}"
+        for alike in by_connection(findings):
+            yield from connection_lines(alike, palette)
+
+
+def _summary(cause: Cause, most: int, palette: Palette) -> Iterator[str]:
+    """The cause with at most so many lines about its places; the last one names all others."""
+    yield from _heading(cause, cause.title, palette)
+    if not most:
+        return
+    if len(cause.findings) == 1 and not cause.places[0].policies:
+        yield _cut(f"  {cause.findings[0].message}")
+        return
+    few = cause.places if len(cause.places) <= most else cause.places[: most - 1]
+    yield from (_cut(f"  {shown}") for shown in few)
+    others = list(dict.fromkeys(shown.name for shown in cause.places[len(few) :]))
+    if others:
+        yield _cut(f"  {'and ' if few else ''}in {', '.join(others)}")
+
+
+def _namespaces(report: Report, most: int) -> Iterator[str]:
+    """How many findings of each severity the objects of each namespace have."""
+    counted: defaultdict[str, Counter[Severity]] = defaultdict(Counter)
+    for finding in report.findings:
+        counted[finding.told_of.namespace or "cluster-wide"][finding.severity] += 1
+    ranked = sorted(counted, key=lambda name: (*(-counted[name][severity] for severity in Severity), name))
+    if len(ranked) < 2:
+        return
+    told = "; ".join(f"{name} {in_words(counted[name])}" for name in ranked)
+    lines = wrap(f"By namespace: {told}", WIDTH)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], _cut(" ".join(lines[most - 1 :]))]
+    yield from (*lines, "")
+
+
+def _short_remarks(report: Report) -> Iterator[str]:
+    """A line about each thing that `--all` tells in full."""
+    said = []
+    if report.undeclared:
+        sentence = summary_of(report.undeclared, "--all lists")
+        said += wrap(f"{sentence[0].upper()}{sentence[1:]}.", WIDTH)
+    if report.assumptions:
+        said.append(_cut(f"Assumed: {'; '.join(assumption.why for assumption in report.assumptions)}"))
+    if report.not_read:
+        said.append(_cut(f"Not read: {visible(kinds_not_read(report.not_read))}"))
+    if said:
+        yield from (*said, "")
+
+
+def _cut(line: str, width: int = WIDTH) -> str:
+    """The line, or its beginning where it is longer than the screen is wide."""
+    line = visible(line)
+    return line if len(line) <= width else f"{line[: width - 1].rstrip()}\u2026"
