@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable
 from dataclasses import replace
 
 from istio_netpol.analysis.results import Report
@@ -31,20 +31,26 @@ _ASSUMED = Assumption(
 def assume_deny_all(snapshot: Snapshot) -> Snapshot:
     """The snapshot with a policy that denies both directions in every namespace which has none for all its
     pods; not in Kubernetes' own namespaces."""
-    assumed = []
+    return snapshot.with_changes(put=denials(snapshot, ASSUMED_NAME, KUBERNETES_NAMESPACES))
+
+
+def denials(snapshot: Snapshot, policy_name: str, left_alone: Container[str]) -> tuple[NetworkPolicy, ...]:
+    """A policy for each namespace in which something is open for all pods, sorted: it denies what no other
+    one denies yet."""
+    found = []
     for name in snapshot.namespace_names:
         missing = frozenset(
             direction for direction in Direction if not snapshot.isolates_all(name, direction)
         )
-        if missing and name not in KUBERNETES_NAMESPACES:
-            ref = ObjectRef("networking.k8s.io/v1", "NetworkPolicy", name, _free_name(name, snapshot))
-            assumed.append(NetworkPolicy(ref, EVERYTHING, missing))
-    return snapshot.with_changes(put=assumed)
+        if missing and name not in left_alone:
+            free = _free_name(policy_name, name, snapshot)
+            ref = ObjectRef("networking.k8s.io/v1", "NetworkPolicy", name, free)
+            found.append(NetworkPolicy(ref, EVERYTHING, missing))
+    return tuple(sorted(found, key=lambda policy: policy.key))
 
 
-def _free_name(namespace: str, snapshot: Snapshot) -> str:
-    """A name that no policy of the namespace has: an assumption takes nobody's place."""
-    name = ASSUMED_NAME
+def _free_name(name: str, namespace: str, snapshot: Snapshot) -> str:
+    """A name that no policy of the namespace has: a denial takes nobody's place."""
     while snapshot.find(NetworkPolicy, namespace, name):
         name += "-too"
     return name

@@ -24,6 +24,7 @@ from istio_netpol.cli.generate import generate
 from istio_netpol.cli.listing import list_connections
 from istio_netpol.cli.names import COMPLETE_VARIABLE, PLUGIN, PROGRAM
 from istio_netpol.cli.program import Program
+from istio_netpol.cli.readiness import readiness
 from istio_netpol.cli.serve import serve
 from istio_netpol.cli.terminal import OutputError, discard_output, tell
 
@@ -33,6 +34,7 @@ COMMANDS: tuple[click.Command, ...] = (
     explain,
     list_connections,
     diff,
+    readiness,
     serve,
     controller,
     certs,

@@ -24,7 +24,7 @@ from istio_netpol.state.snapshot import Snapshot
 _Pods = tuple[str, Selector, frozenset[Direction]]
 """Namespace and selector, and the directions in which a policy isolates them."""
 
-_Side = tuple[Direction, tuple[str, str, str, str]]
+Side = tuple[Direction, tuple[str, str, str, str]]
 """A direction, and the key of a workload."""
 
 
@@ -44,11 +44,11 @@ class Today:
 
     def isolates_open_pods(self, policy: NetworkPolicy) -> bool:
         """Whether a policy would isolate pods that are open today."""
-        return any(True for _ in self.open_sides(_pods(policy)))
+        return any(True for _ in self.open_sides(policy))
 
-    def open_sides(self, pods: _Pods) -> Iterator[_Side]:
+    def open_sides(self, policy: NetworkPolicy) -> Iterator[Side]:
         """The workloads that a policy would isolate though nothing does so today, each with the direction."""
-        namespace, selector, directions = pods
+        namespace, selector, directions = _pods(policy)
         for workload in self.selected(namespace, selector):
             if workload.host_network:
                 continue
@@ -131,8 +131,8 @@ def _last(policies: Sequence[NetworkPolicy], today: Today) -> tuple[NetworkPolic
     the policy of these selects fewer workloads.
     """
     widths = {policy.key: _width(policy, today) for policy in policies}
-    sides = {policy.key: tuple(today.open_sides(_pods(policy))) for policy in policies}
-    narrowest: dict[_Side, float] = {}
+    sides = {policy.key: tuple(today.open_sides(policy)) for policy in policies}
+    narrowest: dict[Side, float] = {}
     for key, opened in sides.items():
         for side in opened:
             narrowest[side] = min(widths[key], narrowest.get(side, inf))

@@ -1,0 +1,158 @@
+"""`istio-netpol readiness`: what a deny-all would cut, and the plan by which it cuts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.exits import FINE, FOUND
+from istio_netpol.cli.generate import OutputFolder
+from istio_netpol.cli.options import (
+    config_option,
+    format_option,
+    input_options,
+    proposals_option,
+    resolution_options,
+)
+
+if TYPE_CHECKING:
+    from istio_netpol.analysis.readiness import Readiness
+    from istio_netpol.cli.inputs import Input
+    from istio_netpol.model.resolution import Resolver
+    from istio_netpol.model.settings import Settings
+
+FORMAT_NAMES = ("text", "json", "markdown")
+
+
+@click.command(
+    short_help="Plan a deny-all that cuts nothing.",
+    epilog=examples(
+        "istio-netpol readiness manifests/",
+        "istio-netpol readiness manifests/ --all",
+        "istio-netpol readiness manifests/ -f markdown > readiness.md",
+        "istio-netpol readiness manifests/ -o plan/",
+    ),
+)
+@input_options()
+@format_option(FORMAT_NAMES)
+@click.option("--all", "everything", is_flag=True, help="List everything in the text, not only a screen.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="DIR",
+    type=OutputFolder(file_okay=False, path_type=Path),
+    help="Write the plan into this new folder, a numbered file for each step.",
+)
+@click.option(
+    "--tight/--per-namespace",
+    "tight",
+    default=True,
+    help="A policy for each workload (the default), or one for all pods of a namespace for istiod and DNS.",
+)
+@proposals_option()
+@resolution_options()
+@config_option()
+@click.pass_context
+def readiness(
+    ctx: click.Context,
+    *,
+    paths: Sequence[str],
+    context: str,
+    namespace: str | None,
+    exclude: Sequence[str],
+    format_name: str,
+    everything: bool,
+    folder: Path | None,
+    tight: bool,
+    proposals: bool,
+    addresses: Sequence[tuple[str, tuple[str, ...]]],
+    offline: bool,
+    config: str | None,
+) -> None:
+    """Tell what a deny-all in every namespace would cut, and plan it so that nothing is cut.
+
+    The plan allows first, then denies, a policy at a time. After each of its steps all that was needed and
+    allowed before is allowed still. Steps that cost something, or that concern workloads of which nothing
+    says what they need, come last and wait for an answer. Namespaces of Kubernetes, of Kyma, of istio-netpol
+    itself, of mode off and those that the settings exempt get no deny-all.
+
+    Exit code: 0 if all steps can be applied and nothing required is denied at the end; 1 if something is, or
+    is not known; 2 for unusable input or arguments.
+    """
+    from istio_netpol.cli.inputs import read_inputs
+    from istio_netpol.cli.options import read_settings, reading_from
+    from istio_netpol.cli.plan_files import plan_problems
+    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.errors import InputError
+
+    problems = list(plan_problems(folder)) if folder is not None else []
+    if problems:
+        raise InputError(problems)
+    settings = read_settings(config, addresses)
+    hosts = resolver(offline, settings)
+    found: list[tuple[Input, Readiness]] = []
+    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+        given.tell()
+        found.append((given, _planned(given, settings, hosts, per_namespace=not tight, proposals=proposals)))
+    _print([(given.name, plan) for given, plan in found], format_name, everything)
+    if folder is not None:
+        for given, plan in found:
+            _write_plan(given, plan, folder)
+    ctx.exit(FINE if all(plan.is_safe for _, plan in found) else FOUND)
+
+
+def _planned(
+    given: Input, settings: Settings, hosts: Resolver, *, per_namespace: bool, proposals: bool
+) -> Readiness:
+    from istio_netpol.admission.left_alone import left_alone
+    from istio_netpol.analysis.readiness import readiness as plan
+
+    left = left_alone(given.snapshot, settings.admission)
+    return plan(
+        given.snapshot,
+        settings,
+        hosts,
+        {name: why.reason for name, why in left.items()},
+        untouched=frozenset(name for name, why in left.items() if why.untouched),
+        per_namespace=per_namespace,
+        proposals=proposals,
+    )
+
+
+def _print(named: Sequence[tuple[str, Readiness]], format_name: str, everything: bool) -> None:
+    from functools import partial
+
+    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.report.palette import text_of_inputs
+    from istio_netpol.report.readiness import readiness_text
+    from istio_netpol.report.readiness_json import readiness_json
+    from istio_netpol.report.readiness_markdown import readiness_markdown
+
+    if format_name == "json":
+        write([readiness_json(named)])
+    elif format_name == "markdown":
+        write(["\n".join(readiness_markdown(plan, name) for name, plan in named)])
+    else:
+        write([text_of_inputs(named, partial(readiness_text, everything=everything), palette())])
+
+
+def _write_plan(given: Input, plan: Readiness, folder: Path) -> None:
+    from istio_netpol.cli.plan_files import WAITING, write_plan
+    from istio_netpol.cli.terminal import OutputError, tell
+    from istio_netpol.report.places import plural
+    from istio_netpol.report.readiness_markdown import readiness_markdown
+
+    place = folder / given.place if given.name else folder
+    try:
+        write_plan(plan.steps, readiness_markdown(plan, given.name), place)
+    except OSError as error:
+        raise OutputError(f"{error.filename or place}: can't be written: {error.strerror or error}") from None
+    waiting = len(plan.steps) - plan.safe_steps
+    tell(f"wrote {plural(len(plan.steps), 'step')} to {place}")
+    if waiting:
+        tell(f"{plural(waiting, 'step')} of them in {place / WAITING}: apply these after the answers only")
