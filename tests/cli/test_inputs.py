@@ -122,11 +122,15 @@ def test_a_broken_link_is_a_problem(run: Run, workspace: Path) -> None:
     assert problems(run, "manifests")[0] == "manifests/gone.yaml: does not exist; check the path"
 
 
-def test_no_argument_is_a_usage_error(run: Run) -> None:
-    """Nothing is read by default."""
-    result = run("check")
+@pytest.mark.parametrize("command", ["check", "generate", "list"])
+def test_nothing_to_read_is_a_usage_error(run: Run, command: str) -> None:
+    """Without PATH, and without a cluster to read in its place."""
+    result = run(command)
     assert result.exit_code == 2
-    assert "Missing argument 'PATH...'." in result.stderr
+    assert result.stderr.splitlines()[-1] == (
+        "Error: there is nothing to read: name a PATH (- for standard input), or a cluster by --context or a "
+        "kubeconfig (--kubeconfig, KUBECONFIG, ~/.kube/config)"
+    )
 
 
 def test_an_overlay_is_built(run: Run, workspace: Path) -> None:

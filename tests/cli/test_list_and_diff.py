@@ -174,8 +174,8 @@ def test_both_can_not_be_standard_input(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["old"], "Missing argument 'NEW'"),
-        ([], "Missing argument 'OLD'"),
+        (["old"], "there is nothing to compare old with: name OLD before it, or a cluster by --context or"),
+        ([], "Missing argument 'NEW'"),
         (["old", "new", "old"], "'old' is one argument too many: OLD NEW"),
         (["--context", "prod"], "Missing argument 'NEW'"),
         (["--context", "prod", "old", "new"], "'new' is one argument too many: NEW"),

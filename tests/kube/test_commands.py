@@ -104,3 +104,80 @@ def test_an_unknown_context_is_a_sentence(control_plane: ControlPlane) -> None:
     assert done.returncode == 2
     assert "elsewhere" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def two_namespaces(control_plane: ControlPlane) -> tuple[str, str]:
+    """Namespaces with a workload each that a deny-all cuts from its istiod."""
+    made = []
+    for _ in range(2):
+        namespace = control_plane.namespace({"istio-injection": "enabled"})
+        control_plane.create(
+            f"/apis/apps/v1/namespaces/{namespace}/deployments", deployment("web", namespace)
+        )
+        control_plane.create(f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies", DENY_ALL)
+        made.append(namespace)
+    return made[0], made[1]
+
+
+def namespaces_of(done: subprocess.CompletedProcess[str]) -> set[str]:
+    assert done.returncode == 1, done.stderr
+    return {found["object"]["namespace"] for found in json.loads(done.stdout)["findings"] if found["flow"]}
+
+
+def test_the_current_context_is_read_where_no_path_is_given(
+    control_plane: ControlPlane, two_namespaces: tuple[str, str]
+) -> None:
+    """And one namespace is reported, which -n names, or all with -A; standard error says so."""
+    here, elsewhere = two_namespaces
+    command = ("check", "--offline", "-f", "json")
+    one = run(control_plane, *command, "-n", here)
+    assert namespaces_of(one) == {here}
+    assert f"reading the cluster of context {ADMIN}, reporting on namespace {here} (-A for all)" in one.stderr
+    everywhere = run(control_plane, *command, "-A")
+    assert {here, elsewhere} <= namespaces_of(everywhere)
+    assert f"reading the cluster of context {ADMIN}\n" in everywhere.stderr
+
+
+def test_the_namespace_of_the_context_counts(
+    control_plane: ControlPlane, two_namespaces: tuple[str, str], tmp_path: Path
+) -> None:
+    """As for kubectl; the kubeconfig may be named in place of the environment's."""
+    here, _ = two_namespaces
+    kubeconfig = yaml.safe_load(control_plane.kubeconfig(ADMIN).read_text())
+    for context in kubeconfig["contexts"]:
+        context["context"]["namespace"] = here
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(kubeconfig))
+    done = run(control_plane, "check", "--kubeconfig", str(file), "--offline", "-f", "json", user=NOBODY)
+    assert namespaces_of(done) == {here}
+
+
+def test_what_is_generated_and_listed_of_a_namespace_is_about_it(
+    control_plane: ControlPlane, two_namespaces: tuple[str, str]
+) -> None:
+    """Policies that its objects need, and connections with an end there."""
+    here, elsewhere = two_namespaces
+    policies = run(control_plane, "generate", "-n", here, "--offline")
+    assert {policy["metadata"]["namespace"] for policy in yaml.safe_load_all(policies.stdout)} == {here}
+    connections = json.loads(run(control_plane, "list", "-n", here, "-f", "json").stdout)["connections"]
+    assert all(
+        any(peer.startswith(f"{here}/") for peer in (connection["source"], connection["destination"]))
+        for connection in connections
+    )
+    assert elsewhere not in policies.stdout
+
+
+def test_diff_compares_with_the_current_context(
+    control_plane: ControlPlane, two_namespaces: tuple[str, str], tmp_path: Path
+) -> None:
+    """One PATH is the new state of what the cluster has, in the namespace that -n names."""
+    here, _ = two_namespaces
+    more = deployment("more", here)
+    del more["metadata"]["namespace"]
+    (tmp_path / "new.yaml").write_text(yaml.safe_dump(more))
+    done = run(control_plane, "diff", "-n", here, "--offline", "-f", "json", str(tmp_path / "new.yaml"))
+    assert done.returncode in {0, 1}, done.stderr
+    gained = json.loads(done.stdout)["flowsGained"] + json.loads(done.stdout)["flowsLost"]
+    assert {found["object"]["namespace"] for found in gained} <= {here}
+    assert "more" in {found["object"]["name"] for found in gained}

@@ -9,6 +9,7 @@ from functools import partial
 
 from istio_netpol.analysis import wording
 from istio_netpol.analysis.assumed import undeclared_namespaces
+from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.analysis.shared_hosts import one_per_host
@@ -55,7 +56,7 @@ class FindingsWriter:
         self._assumed: list[DeniedFlow] = []
         self._others: list[Finding] = []
         self.judged: list[Judged] = []
-        self.unknown = 0
+        self.unknown: list[RequiredFlow] = []
 
     @property
     def denied(self) -> tuple[RequiredFlow, ...]:
@@ -75,7 +76,7 @@ class FindingsWriter:
     def _take(self, flow: RequiredFlow, outcome: Judged | HostTrouble) -> None:
         refused = isinstance(outcome, HostTrouble) and outcome.refused
         if isinstance(outcome, HostTrouble):
-            self.unknown += 1
+            self.unknown.append(flow)
             if outcome.failure is not None:
                 self._others.append(not_judged(flow.object, outcome.failure, flow))
                 return
@@ -86,7 +87,7 @@ class FindingsWriter:
         if self._judge.is_assumed(outcome):
             self._assumed.append(self._plan.take(outcome) if self._proposals else self._plan.refuse(outcome))
         elif outcome.verdict.is_undecided and not refused:
-            self.unknown += 1
+            self.unknown.append(flow)
             self._others.append(_undecided_finding(outcome))
         elif not outcome.verdict.allowed:
             # A refused address may stand in the flow itself: nothing is drafted that would open it.
@@ -126,14 +127,16 @@ def check(
     skipped: Mapping[tuple[str, str], int] = {},
     *,
     proposals: bool = False,
+    focus: Focus = WHOLE,
 ) -> Report:
     """Judges every required flow. `skipped` are the numbers of objects that no decoder knows, by apiVersion
     and kind; they are only reported. `proposals` says whether what is denied by assumption only gets a remedy
-    too."""
+    too, and `focus` what of it is reported."""
     table = FlowTable.of(snapshot, settings)
-    report = check_table(table, judge_of(table, resolver), skipped, proposals=proposals)
+    report = check_table(table, judge_of(table, resolver), skipped, proposals=proposals, focus=focus)
     joined = sorted(one_per_host(report.findings), key=lambda finding: finding.sort_key)
-    return replace(report, findings=tuple(joined), undeclared=undeclared(table))
+    silent = tuple(workload for workload in undeclared(table) if focus.concerns_object(workload.ref))
+    return replace(report, findings=tuple(joined), undeclared=silent)
 
 
 def check_table(
@@ -143,15 +146,15 @@ def check_table(
     *,
     proposals: bool = False,
     in_full: bool = True,
+    focus: Focus = WHOLE,
 ) -> Report:
-    """The same for flows that are worked out already. Without `in_full` policies are looked at one by one
-    only, and no narrower form of any is worked out."""
+    """The same for flows that are worked out already. All are judged, whatever `focus` says. Without
+    `in_full` policies are looked at one by one only, and no narrower form of any is worked out."""
     writer = FindingsWriter(judge, OPERATOR, proposals=proposals)
     flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
     for flow in flows:
         writer.take(flow)
     unnamed = list(table.findings())
-    unknown = writer.unknown + sum(1 for finding in unnamed if finding.rule is Issue.UNKNOWN_DESTINATION)
     policies = table.snapshot.every(NetworkPolicy)
     uses = Uses(table.snapshot, writer.judged)
     odd = [*lint(uses, table.view, in_full=in_full), *closed_tunnels(policies, table.snapshot, table.view)]
@@ -160,15 +163,20 @@ def check_table(
     unread = UnreadPolicies(table.snapshot)
     judged = map(unread.added_to, writer.findings())
     findings = sorted(
-        [*judged, *unread.findings(flows), *unnamed, *for_owners(odd, table.snapshot)],
+        filter(
+            focus.concerns, [*judged, *unread.findings(flows), *unnamed, *for_owners(odd, table.snapshot)]
+        ),
         key=lambda finding: finding.sort_key,
     )
-    denied = writer.denied
+    told, denied, undecided = (
+        list(filter(focus.concerns_flow, some)) for some in (flows, writer.denied, writer.unknown)
+    )
+    nowhere = sum(1 for finding in findings if finding.rule is Issue.UNKNOWN_DESTINATION)
     connections = {(flow.source.key, flow.destination.key, flow.protocol, flow.port) for flow in denied}
     pairs = {(source, destination) for source, destination, _, _ in connections}
     kinds = unread.kinds()
     count = table.stored.object_count - kinds.total()
-    summary = Summary(count, len(flows), len(denied), unknown, len(connections), len(pairs))
+    summary = Summary(count, len(told), len(denied), len(undecided) + nowhere, len(connections), len(pairs))
     assumptions = sorted([*table.assumptions, *undeclared_namespaces(table.stored)])
     return Report(tuple(findings), summary, tuple(assumptions), not_read(kinds + Counter(skipped)))
 

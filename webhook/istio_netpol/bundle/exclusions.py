@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ class Exclusions:
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         self._rules = [_rule(pattern) for pattern in patterns if pattern.strip("!/ ")]
 
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
     def excludes(self, path: str, *, is_folder: bool) -> bool:
         """Whether a path is left out; it is relative to the folder and has slashes between its parts."""
         excluded = False
@@ -31,6 +35,22 @@ class Exclusions:
             if (is_folder or not for_folders_only) and expression.fullmatch(path):
                 excluded = wanted
         return excluded
+
+
+class RootedExclusions:
+    """The same for one folder, by the paths of files as they are found, wherever that is."""
+
+    def __init__(self, folder: Path, patterns: Iterable[str] = ()) -> None:
+        self._folder = os.path.realpath(folder)
+        self._exclusions = Exclusions(patterns)
+
+    def excludes(self, path: Path, *, is_folder: bool) -> bool:
+        """Whether a file or folder is left out: never where it lies elsewhere."""
+        if not self._exclusions:
+            return False
+        place = os.path.relpath(os.path.realpath(path.parent) + os.sep + path.name, self._folder)
+        inside = place.split(os.sep)[0] != os.pardir
+        return inside and self._exclusions.excludes(place.replace(os.sep, "/"), is_folder=is_folder)
 
 
 def patterns_of(folder: Path) -> list[str]:

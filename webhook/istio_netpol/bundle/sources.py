@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from istio_netpol.bundle.exclusions import IGNORE_FILE, Exclusions, patterns_of
+from istio_netpol.bundle.exclusions import IGNORE_FILE, Exclusions, RootedExclusions, patterns_of
 from istio_netpol.bundle.helm import CHART_FILE
 from istio_netpol.bundle.kustomize import KUSTOMIZATION_FILES, kustomization_of
 from istio_netpol.errors import Problem
@@ -52,13 +52,21 @@ Source = ManifestFile | Overlay | Chart | StandardInput
 class Sources:
     """Finds the sources of all arguments of one run, each file and folder once.
 
-    `exclude` are patterns for what lies in the folders that arguments name (see `exclusions`). Where
+    `exclude` are patterns for what lies in the folders that arguments name, and `excluded` what is left out
+    wherever it is met there (see `exclusions`). Where
     `below_overlays`, the overlays below an overlay are sources too: whoever asks sorts out which belong to
     which.
     """
 
-    def __init__(self, exclude: Sequence[str] = (), *, below_overlays: bool = False) -> None:
+    def __init__(
+        self,
+        exclude: Sequence[str] = (),
+        *,
+        excluded: RootedExclusions | None = None,
+        below_overlays: bool = False,
+    ) -> None:
         self._exclude = exclude
+        self._rooted = excluded or RootedExclusions(Path())
         self._below_overlays = below_overlays
         self._exclusions = Exclusions()
         self._top = Path()
@@ -91,7 +99,7 @@ class Sources:
         found = list(self.in_folder(path, status))
         yield from found
         if not found and self._excluded:
-            advice = f"look at --exclude and at {IGNORE_FILE}"
+            advice = f"look at --exclude, at {IGNORE_FILE} and at exclude of the settings"
             yield problem(argument, "no manifests found that are not excluded", advice)
         elif not found and not self._repeated:
             yield problem(
@@ -153,6 +161,7 @@ class Sources:
 
     def _excludes(self, path: Path, *, is_folder: bool) -> bool:
         found = self._exclusions.excludes(path.relative_to(self._top).as_posix(), is_folder=is_folder)
+        found = found or self._rooted.excludes(path, is_folder=is_folder)
         self._excluded |= found
         return found
 

@@ -13,7 +13,6 @@ from istio_netpol.cli.finding_options import fail_on_option, selection_options
 from istio_netpol.cli.generate import generate
 from istio_netpol.cli.options import (
     assume_deny_all_option,
-    config_option,
     format_option,
     input_options,
     proposals_option,
@@ -22,6 +21,7 @@ from istio_netpol.cli.options import (
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
+    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.model.findings import Finding, RuleId
 
 FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
@@ -36,6 +36,8 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
         "istio-netpol check manifests/ --rule dns --rule proxy-to-istiod --all",
         "istio-netpol check manifests/ --severity warning --fail-on warning",
         "istio-netpol check overlays/prod -f github",
+        "istio-netpol check -n shop",
+        "istio-netpol check shop.yaml --context prod",
         "istio-netpol check . --exclude charts/ --exclude '*-values.yaml'",
         "helm template cart charts/cart -n shop | istio-netpol check - -n shop",
         "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol check - -f sarif > netpol.sarif",
@@ -48,15 +50,11 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
 @assume_deny_all_option()
 @proposals_option()
 @resolution_options()
-@config_option()
 @click.pass_context
 def check(
     ctx: click.Context,
     *,
-    paths: Sequence[str],
-    context: str,
-    namespace: str | None,
-    exclude: Sequence[str],
+    arguments: InputArguments,
     format_name: str,
     rules: Sequence[RuleId],
     severity: str,
@@ -66,12 +64,12 @@ def check(
     proposals: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
-    config: str | None,
 ) -> None:
     """Find the connections that Istio and Kyma need and NetworkPolicies deny.
 
     PATH is a file, a folder, an overlay (a folder with a kustomization.yaml), a Helm chart or - for standard
-    input. Of a folder with several overlays, each that no other includes is judged on its own.
+    input; without one, the cluster of the current context is read. Of a folder with several overlays, each
+    that no other includes is judged on its own.
 
     The text groups findings by their cause on one screen; --all shows each with its remedy, and
     `istio-netpol rule ID` explains a rule.
@@ -84,8 +82,7 @@ def check(
     from istio_netpol.analysis.deny_all import told_of_today
     from istio_netpol.analysis.results import Report
     from istio_netpol.cli.finding_options import is_at_least
-    from istio_netpol.cli.inputs import read_inputs
-    from istio_netpol.cli.options import read_settings, reading_from
+    from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.same_arguments import command_line
     from istio_netpol.cli.terminal import palette, write
@@ -93,12 +90,15 @@ def check(
     from istio_netpol.report.table import FORMATS
     from istio_netpol.report.text import text
 
-    settings = read_settings(config, addresses)
+    opened = open_input(arguments, addresses)
+    settings = opened.settings
     hosts = resolver(offline, settings)
     parts = []
-    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+    for given in opened.read():
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-        found = check_snapshot(snapshot, settings, hosts, given.skipped, proposals=proposals)
+        found = check_snapshot(
+            snapshot, settings, hosts, given.skipped, proposals=proposals, focus=given.focus
+        )
         if assume_deny_all:
             found = told_of_today(found, given.snapshot, given.there or given.snapshot, settings)
         parts.append((given.name, found.with_input(given.assumed, given.findings())))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 import structlog
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.kubeconfig import KubeContext
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
@@ -17,11 +19,15 @@ PATIENCE_SECONDS = 5.0
 """How long a kind may fail to be listed: an API server that is just starting gets a second try."""
 
 
-def read_cluster(context: str, settings: Settings) -> Snapshot:
-    """What the cluster of a kubeconfig's context has now. Raises ApiError with every kind that can't be read,
-    and SettingsError for a context that is none."""
+def connect(context: KubeContext, kubeconfig: str) -> Connection:
+    """A connection to the cluster of a context. Raises SettingsError."""
+    return Connection.open(context.name, Path(kubeconfig) if kubeconfig else None)
+
+
+def read_cluster(context: KubeContext, kubeconfig: str, settings: Settings) -> Snapshot:
+    """What the cluster of a context has now. Raises ApiError with every kind that can't be read."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    cluster = Cluster(Connection.open(context), [settings.mesh.root_namespace])
+    cluster = Cluster(connect(context, kubeconfig), [settings.mesh.root_namespace])
     cluster.start()
     try:
         failing_since: float | None = None

@@ -10,15 +10,14 @@ import click
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import (
-    config_option,
-    context_option,
     format_option,
-    reading_options,
+    input_options,
     resolution_options,
 )
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Difference
+    from istio_netpol.cli.input_arguments import InputArguments
 
 FORMAT_NAMES = ("text", "json")
 
@@ -52,15 +51,18 @@ class ChangeNames(click.ParamType[tuple[str, ...]]):
         return tuple(change for change in CHANGES if change in named)
 
 
-def _old_and_new(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    wanted = ("NEW",) if ctx.params.get("context") else ("OLD", "NEW")
-    if len(value) < len(wanted):
-        raise click.UsageError(f"Missing argument {wanted[len(value)]!r}.", ctx)
-    if len(value) > len(wanted):
-        raise click.UsageError(f"{value[len(wanted)]!r} is one argument too many: {' '.join(wanted)}", ctx)
-    if value == ("-", "-"):
-        raise click.UsageError("OLD and NEW can't both be standard input", ctx)
-    return value
+def _require_two_sides(arguments: InputArguments) -> None:
+    """Raises UsageError where OLD, NEW and a cluster are not two in all."""
+    paths, most = arguments.paths, 1 if arguments.names_cluster else 2
+    if not paths:
+        raise click.UsageError("Missing argument 'NEW'.", click.get_current_context())
+    if len(paths) > most:
+        wanted = "NEW" if arguments.names_cluster else "OLD NEW"
+        raise click.UsageError(
+            f"{paths[most]!r} is one argument too many: {wanted}", click.get_current_context()
+        )
+    if paths == ("-", "-"):
+        raise click.UsageError("OLD and NEW can't both be standard input", click.get_current_context())
 
 
 @click.command(
@@ -72,9 +74,7 @@ def _old_and_new(ctx: click.Context, _: click.Parameter, value: tuple[str, ...])
         "git show main:shop.yaml | istio-netpol diff - shop.yaml",
     ),
 )
-@click.argument("paths", metavar="[OLD] NEW", nargs=-1, callback=_old_and_new)
-@context_option("Compare the cluster of this context of the kubeconfig with what it is once NEW is applied.")
-@reading_options()
+@input_options("[OLD] NEW")
 @format_option(FORMAT_NAMES)
 @click.option(
     "--fail-on",
@@ -86,51 +86,49 @@ def _old_and_new(ctx: click.Context, _: click.Parameter, value: tuple[str, ...])
     "flows are lost (`required`). Takes several with commas, and can be repeated.",
 )
 @resolution_options()
-@config_option()
 @click.pass_context
 def diff(
     ctx: click.Context,
     *,
-    paths: Sequence[str],
-    context: str,
-    namespace: str | None,
-    exclude: Sequence[str],
+    arguments: InputArguments,
     format_name: str,
     fail_on: Sequence[tuple[str, ...]],
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
-    config: str | None,
 ) -> None:
     """Compare two inputs: the connections and required flows that NEW gains and loses.
 
-    OLD and NEW are what PATH is elsewhere: a file, a folder, an overlay, or - for standard input. With
-    --context, the cluster as it is is compared with what it will be once NEW is applied to it. Of several
+    OLD and NEW are what PATH is elsewhere: a file, a folder, an overlay, or - for standard input. Without OLD
+    the cluster as it is is compared with what it will be once NEW is applied to it. Of several
     overlays in folders, those at the same place are compared.
 
     Exit code: 1 where a required flow is lost, or what --fail-on names instead; 0 otherwise; 2 for unusable
     input or arguments.
     """
     from istio_netpol.analysis.diff import diff as compare
-    from istio_netpol.cli.inputs import paired, read_inputs
-    from istio_netpol.cli.options import read_settings, reading_from
+    from istio_netpol.cli.inputs import paired
+    from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.report.difference import json_differences, text_differences
     from istio_netpol.state.snapshot import Snapshot
 
-    settings = read_settings(config, addresses)
-    reading = reading_from(namespace, exclude)
-    *old, new = paths
-    if context:
-        inputs = [read_inputs([new], reading, context, settings)]
+    _require_two_sides(arguments)
+    opened = open_input(arguments, addresses, paths_needed=2)
+    settings = opened.settings
+    if opened.cluster is not None:
+        inputs = [opened.read()]
         pairs = [(given.name, given.there or Snapshot.of([]), given.snapshot) for given in inputs[0]]
     else:
-        inputs = [read_inputs([path], reading) for path in (*old, new)]
+        inputs = [opened.read([path]) for path in opened.paths]
         pairs = paired(*inputs)
     for given in (given for side in inputs for given in side):
         given.tell()
     hosts = resolver(offline, settings)
-    differences = [(name, compare(before, after, settings, hosts)) for name, before, after in pairs]
+    focus = inputs[-1][0].focus
+    differences = [
+        (name, focus.of_difference(compare(before, after, settings, hosts))) for name, before, after in pairs
+    ]
     is_text = format_name == "text"
     write([text_differences(differences, palette()) if is_text else json_differences(differences)])
     happened = {change for _, difference in differences for change in _happened(difference)}

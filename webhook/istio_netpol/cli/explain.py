@@ -12,13 +12,13 @@ from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import (
     Destination,
     assume_deny_all_option,
-    config_option,
     format_option,
     input_options,
     resolution_options,
 )
 
 if TYPE_CHECKING:
+    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.model.connections import Protocol
 
 FORMAT_NAMES = ("text", "json")
@@ -51,22 +51,17 @@ FORMAT_NAMES = ("text", "json")
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
 @resolution_options()
-@config_option()
 @click.pass_context
 def explain(
     ctx: click.Context,
     *,
-    paths: Sequence[str],
-    context: str,
-    namespace: str | None,
-    exclude: Sequence[str],
+    arguments: InputArguments,
     source: str,
     destination: tuple[str, int | str, Protocol],
     format_name: str,
     assume_deny_all: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
-    config: str | None,
 ) -> None:
     """Say whether a connection is allowed, step by step, and show the smallest remedy.
 
@@ -77,18 +72,18 @@ def explain(
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.explain import explain as explain_connection
     from istio_netpol.analysis.results import Explanation
-    from istio_netpol.cli.inputs import read_inputs
-    from istio_netpol.cli.options import read_settings, reading_from
+    from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.errors import InputError, Problem
     from istio_netpol.report.explanation import json_explanations, text_explanations
 
-    settings = read_settings(config, addresses)
+    opened = open_input(arguments, addresses)
+    settings = opened.settings
     hosts = resolver(offline, settings)
     explanations: list[tuple[str, Explanation]] = []
     problems: list[Problem] = []
-    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+    for given in opened.read():
         given.tell()
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
         try:

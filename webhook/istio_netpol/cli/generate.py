@@ -12,7 +12,6 @@ from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import UNUSABLE
 from istio_netpol.cli.options import (
     assume_deny_all_option,
-    config_option,
     input_options,
     proposals_option,
     resolution_options,
@@ -20,6 +19,7 @@ from istio_netpol.cli.options import (
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
+    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.model.policies import NetworkPolicy
     from istio_netpol.remedies.ahead import Ahead
     from istio_netpol.state.snapshot import Snapshot
@@ -62,22 +62,17 @@ class OutputFolder(click.Path):
 @assume_deny_all_option()
 @proposals_option()
 @resolution_options()
-@config_option()
 @click.pass_context
 def generate(
     ctx: click.Context,
     *,
-    paths: Sequence[str],
-    context: str,
-    namespace: str | None,
-    exclude: Sequence[str],
+    arguments: InputArguments,
     folder: Path | None,
     tight: bool,
     assume_deny_all: bool,
     proposals: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
-    config: str | None,
 ) -> None:
     """Write the NetworkPolicies that are missing, as YAML.
 
@@ -90,26 +85,26 @@ def generate(
     from istio_netpol.analysis.check import check
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.generate import generate_ahead
-    from istio_netpol.cli.inputs import read_inputs
-    from istio_netpol.cli.options import read_settings, reading_from
+    from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import tell, write
     from istio_netpol.manifests.encode import to_yaml
     from istio_netpol.printable import visible
     from istio_netpol.report.undeclared import summary_of
 
-    settings = read_settings(config, addresses)
+    opened = open_input(arguments, addresses)
+    settings = opened.settings
     hosts = resolver(offline, settings)
     refused: list[str] = []
     printed: list[str] = []
-    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+    for given in opened.read():
         given.tell()
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
         today = given.there or (given.snapshot if assume_deny_all else snapshot)
         missing = generate_ahead(
             snapshot, today, settings, hosts, per_namespace=not tight, proposals=proposals
         )
-        policies = missing.policies
+        policies = tuple(filter(given.focus.concerns_policy, missing.policies))
         if folder is not None:
             refused += _write_files(policies, folder / given.place if given.name else folder, snapshot)
         elif policies:
@@ -118,9 +113,9 @@ def generate(
             )
         else:
             tell(f"{given.name}: no policy is missing" if given.name else "no policy is missing")
-        for sentence in _order(missing):
+        for sentence in _order(missing, policies):
             tell(sentence)
-        report = check(snapshot.with_changes(put=policies), settings, hosts)
+        report = check(snapshot.with_changes(put=missing.policies), settings, hosts, focus=given.focus)
         for sentence in _left_over(report):
             tell(f"not covered: {sentence}")
         if assume_deny_all and report.undeclared:
@@ -145,19 +140,19 @@ def _write_files(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snap
     return refused
 
 
-def _order(missing: Ahead) -> Iterator[str]:
-    """How to apply policies for pods that nothing isolates yet."""
-    if not missing.isolating:
+def _order(missing: Ahead, policies: Sequence[NetworkPolicy]) -> Iterator[str]:
+    """How to apply policies for pods that nothing isolates yet; `policies` are those that are written."""
+    if not any(policy.key in missing.isolating for policy in policies):
         return
     yield (
         "apply these policies before the deny-all, which comes last: each allows at once all that its pods "
         "need; whatever else they do is cut from then on"
     )
-    if missing.last:
-        names = ", ".join(policy.key for policy in missing.last)
+    last = [policy.key for policy in missing.last if policy in policies]
+    if last:
         yield (
             "keep the order: these select pods that have a policy of their own, and come after all others, "
-            f"in this order: {names}"
+            f"in this order: {', '.join(last)}"
         )
 
 

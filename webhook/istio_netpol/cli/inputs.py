@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from istio_netpol.analysis.check import not_read
+from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.unread import UnreadPolicies
+from istio_netpol.bundle.exclusions import RootedExclusions
 from istio_netpol.bundle.helm import CHART_FILE, KUBERNETES_VERSION, Helm, release_name
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.bundle.sources import (
@@ -33,7 +35,6 @@ from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.settings import Settings
 from istio_netpol.report.places import STANDARD_INPUT
 from istio_netpol.report.remarks import other_documents, outdated, unnamed_namespaces
 from istio_netpol.report.text import kinds_not_read
@@ -46,12 +47,13 @@ DEFAULT_NAMESPACE = "default"
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How PATHs are read: `namespace` is that of objects that name none, empty where nobody said; `exclude`
-    are patterns of what is left out of folders."""
+    are patterns of what is left out of folders, and `excluded` those of the settings."""
 
     kustomize: Kustomize
     helm: Helm = field(default_factory=Helm)
     namespace: str = ""
     exclude: Sequence[str] = ()
+    excluded: RootedExclusions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Input:
     `name` and `place` tell one of several inputs from the others (see `arrangement.Part`). `skipped` counts
     the objects of kinds that no rule looks at, by apiVersion and kind, `outdated` are objects that no API
     server takes, and `assumed` says in which namespace objects were put that name none. `there` is what the
-    cluster has without the paths, where one was named.
+    cluster has without the paths, where one is read. `focus` is what reports are about.
     """
 
     snapshot: Snapshot
@@ -71,12 +73,14 @@ class Input:
     assumed: tuple[Assumption, ...] = ()
     outdated: tuple[RemovedApi, ...] = ()
     there: Snapshot | None = None
+    focus: Focus = WHOLE
 
     def findings(self) -> list[Finding]:
         """What is said of outdated objects, for a report of findings."""
         return [
             Finding(Issue.REMOVED_API, Severity.WARNING, found.ref, outdated(found))
             for found in self.outdated
+            if self.focus.concerns_object(found.ref)
         ]
 
     def tell(self) -> None:
@@ -88,29 +92,20 @@ class Input:
             tell(f"note: not read: {kinds_not_read(policies)}")
 
 
-def read_inputs(
-    paths: Sequence[str], reading: Reading, context: str = "", settings: Settings | None = None
-) -> tuple[Input, ...]:
-    """What is judged, one input after the other, each over what the cluster of a context has. Raises
-    InputError with every problem of every file, ApiError with every kind of the cluster that can't be
-    read."""
-    if context:
-        # The client and the watches cost half a second of imports, which reading files can do without.
-        from istio_netpol.cli.cluster_input import read_cluster
-
-        there = read_cluster(context, settings or Settings())
-    else:
-        there = Snapshot.of([])
+def read_inputs(paths: Sequence[str], reading: Reading, there: Snapshot | None = None) -> tuple[Input, ...]:
+    """What is judged, one input after the other, each over what is there already, in a cluster. Raises
+    InputError with every problem of every file."""
+    before = there or Snapshot.of([])
     with _no_collection():
         return tuple(
             Input(
-                there.with_changes(loaded.objects),
+                before.with_changes(loaded.objects),
                 loaded.skipped,
                 part.name,
                 part.place,
                 () if reading.namespace else unnamed_namespaces(loaded.placed),
                 loaded.outdated,
-                there if context else None,
+                there,
             )
             for part, loaded in _read(paths, reading)
         )
@@ -132,14 +127,14 @@ def paired(old: Sequence[Input], new: Sequence[Input]) -> list[tuple[str, Snapsh
 
 def read_objects(paths: Sequence[str], reading: Reading) -> tuple[Any, ...]:
     """The decoded objects of all paths together. Raises InputError with every problem of every file."""
-    finder = Sources(reading.exclude)
+    finder = Sources(reading.exclude, excluded=reading.excluded)
     found = tuple((path, source) for path in dict.fromkeys(paths) for source in finder.of(path))
     return _Reader(reading, found).load(Part("", "", found)).objects
 
 
 def _read(paths: Sequence[str], reading: Reading) -> list[tuple[Part, Loaded]]:
     """The parts of the input with what they hold, the common part included in each."""
-    finder = Sources(reading.exclude, below_overlays=True)
+    finder = Sources(reading.exclude, excluded=reading.excluded, below_overlays=True)
     found = {path: list(finder.of(path)) for path in dict.fromkeys(paths)}
     arrangement = arranged(found, reading.helm)
     reader = _Reader(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import assume_deny_all_option, config_option, format_option, input_options
+from istio_netpol.cli.options import assume_deny_all_option, format_option, input_options
+
+if TYPE_CHECKING:
+    from istio_netpol.cli.input_arguments import InputArguments
 
 FORMAT_NAMES = ("text", "json", "csv")
 
@@ -24,15 +27,10 @@ FORMAT_NAMES = ("text", "json", "csv")
 @input_options()
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
-@config_option()
 def list_connections(
-    paths: Sequence[str],
-    context: str,
-    namespace: str | None,
-    exclude: Sequence[str],
+    arguments: InputArguments,
     format_name: str,
     assume_deny_all: bool,
-    config: str | None,
 ) -> None:
     """List every connection that NetworkPolicies allow between workloads and address ranges.
 
@@ -40,17 +38,18 @@ def list_connections(
     """
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.listing import connections
-    from istio_netpol.cli.inputs import read_inputs
-    from istio_netpol.cli.options import read_settings, reading_from
+    from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.terminal import write
     from istio_netpol.report.connections import LISTINGS, LISTINGS_OF_INPUTS
 
-    settings = read_settings(config)
+    opened = open_input(arguments)
+    settings = opened.settings
     listings = []
-    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+    for given in opened.read():
         given.tell()
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-        listings.append((given.name, connections(snapshot, settings)))
+        found = connections(snapshot, settings)
+        listings.append((given.name, tuple(filter(given.focus.concerns_connection, found))))
     if len(listings) == 1:
         write(LISTINGS[format_name](listings[0][1]))
     else:

@@ -57,7 +57,8 @@ COMMANDS: tuple[click.Command, ...] = (
 def program() -> None:
     """Keep Istio and Kyma working under deny-all NetworkPolicies.
 
-    Reads manifests from files, folders, overlays and standard input, and clusters where --context names one.
+    Reads manifests from files, folders, overlays, charts and standard input, or the cluster of the current
+    context where none are named.
     """
 
 

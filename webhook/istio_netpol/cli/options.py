@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import wraps
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ import click
 from istio_netpol.bundle.helm import PROGRAM_VARIABLE as HELM_VARIABLE
 from istio_netpol.bundle.helm import Helm
 from istio_netpol.bundle.kustomize import PROGRAM_VARIABLE, Kustomize
+from istio_netpol.cli.input_arguments import InputArguments
+from istio_netpol.cli.terminal import tell
+from istio_netpol.config.found import settings_file_above
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.config.values import WrongValueError, host_name
 from istio_netpol.errors import SettingsError
@@ -98,14 +102,64 @@ class NamespaceName(click.ParamType[str]):
         return str(value)
 
 
-def input_options() -> Decorator:
-    """`PATH…`: files, folders, overlays, `-`; `--context`, without which one has to be there; and how they
-    are read."""
-    paths = click.argument("paths", metavar="PATH...", nargs=-1, type=str, callback=_some_input)
-    context = context_option(
-        "Read the cluster of this context of the kubeconfig, as it would be with PATH applied."
+def input_options(metavar: str = "[PATH]...") -> Decorator:
+    """What to read, how, and what of it to report: arguments and options that reach the command together, as
+    `arguments`, for `open_input`."""
+    options = (
+        click.argument("paths", metavar=metavar, nargs=-1, type=str),
+        cluster_options(),
+        reading_options(),
+        click.option(
+            "-A",
+            "--all-namespaces",
+            is_flag=True,
+            help="Report on all namespaces of a cluster, not just on one.",
+        ),
+        config_option(),
     )
-    return lambda command: paths(context(reading_options()(command)))
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def packed(
+            *others: Any,
+            paths: tuple[str, ...],
+            namespace: str | None,
+            all_namespaces: bool,
+            context: str,
+            kubeconfig: str,
+            exclude: tuple[str, ...],
+            config: str | None,
+            **options: Any,
+        ) -> Any:
+            arguments = InputArguments(
+                paths, namespace or "", all_namespaces, context, kubeconfig, exclude, config or ""
+            )
+            return command(*others, arguments=arguments, **options)
+
+        decorated: Callable[..., Any] = packed
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def cluster_options() -> Decorator:
+    """`--context` and `--kubeconfig`."""
+    context = click.option(
+        "--context",
+        metavar="NAME",
+        default="",
+        help="Read the cluster of this context of the kubeconfig, as it would be with PATH applied. Without "
+        "PATH, that of the current context is read.",
+    )
+    kubeconfig = click.option(
+        "--kubeconfig",
+        metavar="FILE",
+        default="",
+        help="The kubeconfig, instead of the one that KUBECONFIG names or ~/.kube/config.",
+    )
+    return lambda command: context(kubeconfig(command))
 
 
 def reading_options() -> Decorator:
@@ -115,7 +169,7 @@ def reading_options() -> Decorator:
         "--namespace",
         metavar="NAME",
         type=NamespaceName(),
-        help="The namespace of objects that name none, instead of default.",
+        help="The namespace of what names none: objects of PATH, and a report on a cluster.",
     )
     exclude = click.option(
         "--exclude",
@@ -126,17 +180,6 @@ def reading_options() -> Decorator:
     return lambda command: namespace(exclude(command))
 
 
-def context_option(told: str) -> Decorator:
-    """`--context NAME`, known before arguments are looked at."""
-    return click.option("--context", metavar="NAME", default="", is_eager=True, help=told)
-
-
-def _some_input(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    if not value and not ctx.params.get("context"):
-        raise click.MissingParameter(ctx=ctx, param=param)
-    return value
-
-
 def config_option() -> Decorator:
     """`--config FILE`."""
     return click.option(
@@ -144,7 +187,8 @@ def config_option() -> Decorator:
         metavar="FILE",
         envvar=CONFIG_VARIABLE,
         show_envvar=True,
-        help="Settings file; docs/settings.md lists its keys.",
+        help="Settings file, instead of .istio-netpol.yaml in the folder of PATH or above; docs/settings.md "
+        "lists its keys.",
     )
 
 
@@ -202,6 +246,19 @@ def read_settings(config: str | None, addresses: Sequence[tuple[str, tuple[str, 
         known[host] = known.get(host, ()) + found
     merged: Mapping[str, tuple[str, ...]] = {**settings.hosts.known_addresses, **known}
     return replace(settings, hosts=replace(settings.hosts, known_addresses=merged))
+
+
+def settings_and_file(
+    arguments: InputArguments, addresses: Sequence[tuple[str, tuple[str, ...]]] = ()
+) -> tuple[Settings, Path | None]:
+    """The settings that the user named, or those that are found above the input, which standard error then
+    says; and their file, None where there is none."""
+    if arguments.config:
+        return read_settings(arguments.config, addresses), Path(arguments.config)
+    found = settings_file_above(arguments.paths)
+    if found is not None:
+        tell(f"settings: {os.path.relpath(found)}")
+    return read_settings(str(found) if found else None, addresses), found
 
 
 def reading_from(namespace: str | None, exclude: Sequence[str]) -> Reading:

@@ -12,7 +12,6 @@ from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.generate import OutputFolder
 from istio_netpol.cli.options import (
-    config_option,
     format_option,
     input_options,
     proposals_option,
@@ -21,6 +20,7 @@ from istio_netpol.cli.options import (
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.readiness import Readiness
+    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
     from istio_netpol.model.resolution import Resolver
     from istio_netpol.model.settings import Settings
@@ -56,15 +56,11 @@ FORMAT_NAMES = ("text", "json", "markdown")
 )
 @proposals_option()
 @resolution_options()
-@config_option()
 @click.pass_context
 def readiness(
     ctx: click.Context,
     *,
-    paths: Sequence[str],
-    context: str,
-    namespace: str | None,
-    exclude: Sequence[str],
+    arguments: InputArguments,
     format_name: str,
     everything: bool,
     folder: Path | None,
@@ -72,7 +68,6 @@ def readiness(
     proposals: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
-    config: str | None,
 ) -> None:
     """Tell what a deny-all in every namespace would cut, and plan it so that nothing is cut.
 
@@ -84,8 +79,7 @@ def readiness(
     Exit code: 0 if all steps can be applied and nothing required is denied at the end; 1 if something is, or
     is not known; 2 for unusable input or arguments.
     """
-    from istio_netpol.cli.inputs import read_inputs
-    from istio_netpol.cli.options import read_settings, reading_from
+    from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.plan_files import plan_problems
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.errors import InputError
@@ -93,10 +87,11 @@ def readiness(
     problems = list(plan_problems(folder)) if folder is not None else []
     if problems:
         raise InputError(problems)
-    settings = read_settings(config, addresses)
+    opened = open_input(arguments, addresses, about_all=True)
+    settings = opened.settings
     hosts = resolver(offline, settings)
     found: list[tuple[Input, Readiness]] = []
-    for given in read_inputs(paths, reading_from(namespace, exclude), context, settings):
+    for given in opened.read():
         given.tell()
         found.append((given, _planned(given, settings, hosts, per_namespace=not tight, proposals=proposals)))
     _print([(given.name, plan) for given, plan in found], format_name, everything)

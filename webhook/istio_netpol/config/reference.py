@@ -18,8 +18,10 @@ _INTRODUCTION = """\
 # Settings
 
 All commands read one settings file: `--config FILE`, or the one that the environment variable
-`ISTIO_NETPOL_CONFIG` names. Without it the defaults below hold. It is YAML; what it leaves out keeps its
-default, and a key that does not exist is an error. All mistakes of a file are told at once.
+`ISTIO_NETPOL_CONFIG` names. Commands that read manifests or a cluster find it themselves if it is called
+`.istio-netpol.yaml` and lies in the folder of the input or above, within the repository. Without it the
+defaults below hold. It is YAML; what it leaves out keeps its default, and a key that does not exist is an
+error. All mistakes of a file are told at once.
 
 ```yaml
 apiVersion: istio-netpol.io/v1
@@ -35,6 +37,9 @@ hosts:
     keys.example.com: [192.0.2.7]
 admission:
   defaultMode: warn
+severities:
+  broad-policy: info
+exclude: [charts/*/ci/]
 ```
 
 This page is made from `istio_netpol/model/settings.py`; `pytest --update` writes it anew.

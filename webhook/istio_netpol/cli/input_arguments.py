@@ -1,0 +1,27 @@
+"""What the user says of the input of a command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class InputArguments:
+    """The arguments and options about the input of a command, as they were written.
+
+    `paths` are files, folders, `-`, and objects by name. `namespace` is that of what names none, empty where
+    nobody said; `all_namespaces` takes back that only one of a cluster is reported.
+    """
+
+    paths: tuple[str, ...] = ()
+    namespace: str = ""
+    all_namespaces: bool = False
+    context: str = ""
+    kubeconfig: str = ""
+    exclude: tuple[str, ...] = ()
+    config: str = ""
+
+    @property
+    def names_cluster(self) -> bool:
+        """Whether a cluster is named, which is then read even where there is a PATH."""
+        return bool(self.context or self.kubeconfig)

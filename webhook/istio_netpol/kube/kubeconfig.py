@@ -1,0 +1,104 @@
+"""Which cluster a kubeconfig means by a context, or by none, and in which namespace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from istio_netpol.errors import SettingsError
+
+VARIABLE = "KUBECONFIG"
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its own namespace and token."""
+
+DEFAULT_NAMESPACE = "default"
+"""Where kubectl looks if a context names no namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class KubeContext:
+    """A context by name, and the namespace that commands are about there. The name is empty in a pod without
+    a kubeconfig, which talks to its own cluster."""
+
+    name: str
+    namespace: str
+
+
+def has_cluster(kubeconfig: str = "") -> bool:
+    """Whether there is a kubeconfig, or a pod's own service account."""
+    return any(path.is_file() for path in _files(kubeconfig)) or _is_pod()
+
+
+def find_context(kubeconfig: str = "", name: str = "") -> KubeContext:
+    """The context of that name, or the current one. Files are looked for and joined as kubectl does it: what
+    the first of them says counts. Raises SettingsError."""
+    files = [path for path in _files(kubeconfig) if kubeconfig or path.is_file()]
+    if not files and not name and _is_pod():
+        return KubeContext("", _namespace_of_pod())
+    contents = [_content(path) for path in files]
+    where = ", ".join(map(str, _files(kubeconfig)))
+    if not files:
+        raise SettingsError(f"there is no kubeconfig: {where} does not exist; name one with --kubeconfig")
+    contexts = {key: context for content in reversed(contents) for key, context in _contexts(content)}
+    wanted = name or next(filter(None, (_text(content.get("current-context")) for content in contents)), "")
+    known = ", ".join(sorted(contexts)) or "none"
+    if not wanted:
+        raise SettingsError(f"{where}: has no current context; name one with --context, of {known}")
+    if wanted not in contexts:
+        close = get_close_matches(wanted, contexts, n=1)
+        raise SettingsError(
+            f"{where}: has no context {wanted}; "
+            + (f"did you mean {close[0]}?" if close else f"its contexts: {known}")
+        )
+    return KubeContext(wanted, _text(contexts[wanted].get("namespace")) or DEFAULT_NAMESPACE)
+
+
+def _files(kubeconfig: str) -> Sequence[Path]:
+    if kubeconfig:
+        return [Path(kubeconfig)]
+    named = [Path(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
+    return named or [Path.home() / ".kube" / "config"]
+
+
+def _is_pod() -> bool:
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (SERVICE_ACCOUNT / "token").is_file()
+
+
+def _namespace_of_pod() -> str:
+    try:
+        return (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip() or DEFAULT_NAMESPACE
+    except OSError:
+        return DEFAULT_NAMESPACE
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: the kubeconfig can't be read: {error.strerror or error}; check --kubeconfig and "
+            f"{VARIABLE}"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise SettingsError(f"{path}: is not a kubeconfig: it is not valid YAML") from None
+    if content is not None and not isinstance(content, dict):
+        raise SettingsError(f"{path}: is not a kubeconfig: it is not a mapping")
+    return content or {}
+
+
+def _contexts(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    entries = content.get("contexts")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+            context = entry.get("context")
+            yield entry["name"], context if isinstance(context, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
