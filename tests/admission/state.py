@@ -91,10 +91,12 @@ def written(decision: Decision) -> list[Manifest]:
 
 def shown(decision: Decision) -> list[Manifest]:
     """The policies within a denial's message, as a shell would hand them to kubectl."""
-    _, found, rest = decision.message.partition("<<'EOF'\n")
-    pasted, end, _ = rest.partition("\nEOF")
-    assert not found or end, decision.message
-    return [each for each in yaml.safe_load_all(pasted) if each]
+    policies: list[Manifest] = []
+    for rest in decision.message.split("<<'EOF'\n")[1:]:
+        pasted, end, _ = rest.partition("\nEOF")
+        assert end, decision.message
+        policies += [each for each in yaml.safe_load_all(pasted) if each]
+    return policies
 
 
 def _decoded(manifest: Manifest) -> list[Any]:

@@ -20,7 +20,7 @@ from tests.admission.objects import (
 )
 from tests.admission.state import State, shown
 
-from istio_netpol.admission import message
+from istio_netpol.admission import denial, message, sentences
 from istio_netpol.admission.decision import MAX_CAUSES
 from istio_netpol.analysis.check import check_table, judge_of
 
@@ -37,7 +37,7 @@ def test_denial_fits_and_counts_the_rest(count: int) -> None:
     state = crowded(count)
     refused = state.validate(deny_all("shop"))
     assert not refused.allowed
-    assert len(refused.message.encode()) <= message.MAX_MESSAGE
+    assert len(refused.message.encode()) <= denial.MAX_MESSAGE
     policies = shown(refused)
     assert policies
     assert all(each["kind"] == "NetworkPolicy" for each in policies)
@@ -105,7 +105,7 @@ def test_causes_are_bounded() -> None:
     """A status of the API stays small."""
     causes = crowded(200).validate(deny_all("shop")).causes
     assert len(causes) == MAX_CAUSES
-    assert max(len(each.message.encode()) for each in causes) <= message.MAX_SENTENCE
+    assert max(len(each.message.encode()) for each in causes) <= sentences.MAX_SENTENCE
 
 
 @pytest.mark.parametrize("count", [1, 10, 200])
@@ -146,7 +146,7 @@ def test_what_tenants_write_stays_on_its_line() -> None:
     assert not refused.allowed
     assert "\nEOF\nrm" not in refused.message
     assert "\x1b" not in refused.message
-    assert len(refused.message.encode()) <= message.MAX_MESSAGE
+    assert len(refused.message.encode()) <= denial.MAX_MESSAGE
     assert all("\n" not in each.message for each in refused.causes)
 
 
@@ -189,9 +189,9 @@ def test_any_sentences_become_warnings_within_the_limits(sentences: list[str]) -
 @given(st.text(max_size=3000))
 def test_any_sentence_becomes_one_line(text: str) -> None:
     """No line break and no control character survives, and the length is bounded."""
-    line = message.one_line(text)
+    line = sentences.one_line(text)
     assert line.isprintable()
-    assert len(line.encode(errors="replace")) <= message.MAX_SENTENCE
+    assert len(line.encode(errors="replace")) <= sentences.MAX_SENTENCE
 
 
 def test_written_policies_are_named() -> None:
@@ -199,3 +199,35 @@ def test_written_policies_are_named() -> None:
     state = State([*CONTROL_PLANE, namespace("shop", "augment"), deny_all("shop")])
     write = state.mutate(deployment("shop/cart")).write
     assert message.wrote(write)[0] == f"istio-netpol added NetworkPolicy {write[0].key}"
+
+
+def longest(length: int) -> str:
+    """A name of that many characters."""
+    return ("long-name-" * 30)[: length - 1] + "z"
+
+
+@pytest.mark.parametrize("name", ["cart", longest(40), longest(63), longest(200)])
+@pytest.mark.parametrize("home", ["shop", longest(63)])
+def test_warning_names_the_flow_and_the_command_that_prints_the_remedy(home: str, name: str) -> None:
+    """Within the 256 characters that the API server keeps of it, however long names are: where the connection
+    itself has no room, the command for the namespace stays."""
+    state = State([*CONTROL_PLANE, namespace(home, "warn"), deny_all(home)])
+    warnings = state.validate(deployment(f"{home}/{name}", labels={"app": "cart"})).warnings
+    assert len(warnings) == 3
+    for warning in warnings:
+        assert len(warning) <= 256
+        before, found, command = warning.partition(" Remedy: ")
+        assert found, warning
+        assert command in (
+            f"istio-netpol explain --from {home}/Deployment/{name} --to istio-system/Deployment/istiod:15012",
+            f"istio-netpol generate -n {home}",
+        )
+        named = f"{before} {command}"
+        assert "istio-system/istiod (TCP 15012)" in named or "coredns" in named or "/istiod:15012" in named
+
+
+def test_warning_of_what_is_no_denial_says_where_its_rule_is_explained() -> None:
+    """A destination that is not there has no remedy to print."""
+    state = State([*CONTROL_PLANE, namespace("shop", "warn")])
+    (warning,) = state.validate(deployment("shop/cart", calls="ledger:80")).warnings
+    assert warning.endswith(" More: istio-netpol rule unknown-destination")

@@ -53,7 +53,7 @@ def test_workload_that_lacks_its_istiod_is_refused_with_what_lets_it_pass() -> N
     assert refused.message.startswith(
         "Deployment shop/cart is refused: policies deny 3 connections that it needs.\n"
         "- egress to Deployment kube-system/coredns (assumed) (TCP 53) is denied by "
-        "NetworkPolicy shop/deny-all; it is needed because its sidecar finds istiod by name\n"
+        "NetworkPolicy shop/deny-all; it is needed because its sidecar finds istiod by name [dns]\n"
     )
     assert state.after(*shown(refused)).validate(CART).allowed
     assert state.validate(CART) == refused

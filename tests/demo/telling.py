@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.serving.cluster import Manifest
-from tests.serving.pasting import command_in
+from tests.serving.pasting import commands_in
 
 from istio_netpol.cli.terminal import palette
 
@@ -55,7 +55,11 @@ class Telling:
         for line in lines[: min(len(causes), SHOWN_CAUSES)]:
             self._wrapped(line.removeprefix("- "), first="   - ", indent="     ")
         self._rest(len(causes) - SHOWN_CAUSES, "connection", "connections")
-        documents = command_in(message).partition("\n")[2].rpartition("\nEOF")[0].split("\n---\n")
+        documents = [
+            document
+            for command in commands_in(message)
+            for document in command.partition("\n")[2].rpartition("\nEOF")[0].split("\n---\n")
+        ]
         shown = next(each for each in documents if f"\n  name: {shows}" in each)
         print("   The answer brings the remedy, ready to paste:\n")
         for line in ("kubectl apply -f - <<'EOF'", *shown.splitlines()):

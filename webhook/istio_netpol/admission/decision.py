@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from istio_netpol.admission import message
+from istio_netpol.admission.denial import ANYBODY, Reader, denial
 from istio_netpol.admission.reviews import Cause
+from istio_netpol.admission.sentences import one_line
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
@@ -18,12 +20,13 @@ MAX_CAUSES = 50
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What a decision depends on besides the impact: `controlled` marks what a controller made, which is
-    spared."""
+    spared; `reader` is who reads a denial."""
 
     described: str
     mode: Mode
     dry_run: bool = False
     controlled: bool = False
+    reader: Reader = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def decide_validation(circumstances: Circumstances, impact: Impact) -> Decision:
     if mode is Mode.WARN or circumstances.controlled or not refused:
         follows = mode is Mode.AUGMENT and impact.isolating
         return Decision(warnings=message.warnings(impact, follows), rules=rules)
-    text = message.denial(circumstances.described, refused, impact.ahead)
+    text = denial(circumstances.described, refused, circumstances.reader, impact.ahead)
     causes = tuple(map(_cause, refused[:MAX_CAUSES]))
     told = {id(finding) for finding in refused}
     rest = tuple(finding for finding in impact.findings if id(finding) not in told)
@@ -87,14 +90,14 @@ def decide_late(circumstances: Circumstances) -> Decision:
     rules = (str(Issue.NOT_JUDGED),)
     if circumstances.mode is Mode.WARN or circumstances.controlled:
         return Decision(warnings=message.refusals([sentence]), rules=rules)
-    text = message.one_line(sentence)
+    text = one_line(sentence)
     return Decision(False, text, (Cause(rules[0], text),), rules=rules)
 
 
 def _cause(finding: Finding) -> Cause:
     """A finding for programs; the field is one of the object under review, so other objects' have none."""
     field = "" if finding.rule is Issue.IMPACT else finding.field
-    return Cause(str(finding.rule), message.one_line(finding.message), field)
+    return Cause(str(finding.rule), one_line(finding.message), field)
 
 
 def _must_refuse(finding: Finding) -> bool:

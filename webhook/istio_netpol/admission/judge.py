@@ -16,6 +16,7 @@ from istio_netpol.admission.decision import (
     decide_mutation,
     decide_validation,
 )
+from istio_netpol.admission.denial import Reader
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.opt_in import Label, labels_instead
 from istio_netpol.admission.reviews import Request
@@ -83,7 +84,11 @@ def decide(
     if _passes(request, changed, table):
         return ADMITTED
     circumstances = Circumstances(
-        request.described, effective.mode, bool(request.dry_run), _is_spared(changed, table)
+        request.described,
+        effective.mode,
+        bool(request.dry_run),
+        _is_spared(changed, table),
+        Reader(namespace, settings.contact, table.settings.rule_pages),
     )
 
     def review(put: tuple[Any, ...], cleared: Cleared) -> Impact:

@@ -22,6 +22,10 @@ _STRICTNESS = (Mode.OFF, Mode.WARN, Mode.REJECT, Mode.AUGMENT)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(\*|(\*\.)?[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*)")
 
+_PAGES = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~%/-]*)?")
+_LONGEST_CONTACT = 120
+"""Characters of what is told along with every denial."""
+
 
 class WrongValueError(Exception):
     """A value that can't be taken: why, and what to write instead."""
@@ -98,6 +102,21 @@ def _namespace(text: str) -> None:
         )
 
 
+def _contact(text: str) -> None:
+    """A name for a sentence: on one line, and short enough to leave room for the rest."""
+    if not (text.isprintable() and len(text) <= _LONGEST_CONTACT):
+        raise WrongValueError(
+            f"is not one line of at most {_LONGEST_CONTACT} characters",
+            "name a team, a channel or a URL, such as '#platform on Slack'",
+        )
+
+
+def _page_address(text: str) -> None:
+    """Where pages are published, or nothing."""
+    if text and not (_PAGES.fullmatch(text) and len(text) <= _LONGEST_CONTACT):
+        raise WrongValueError("is not the address of pages", "write it as https://docs.example.com/rules")
+
+
 def host_name(text: str) -> None:
     """Raises WrongValueError for what is no host name in lower case."""
     if "*" in text or not _is_host(text):
@@ -142,6 +161,7 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "admission.ownNamespace": _namespace,
     "admission.exemptNamespaces": _namespace,
     "admission.trustedNamespaces": _namespace,
+    "admission.contact": _contact,
     "admission.maxRequestBytes": _between(64 * 1024, 64 * 1024 * 1024),
     "controller.collectAfterSeconds": _at_least_one,
     "controller.takeBackAfterSeconds": _at_least_one,
@@ -161,6 +181,7 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "limits.lookupsPerObject": _at_least_one,
     "limits.reviewSeconds": _between(1, 29),
     "scrapeNamespaces": _namespace,
+    "rulePages": _page_address,
 }
 """The check of each value by its path; of a list or a mapping, of each value in it."""
 

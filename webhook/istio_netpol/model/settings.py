@@ -165,6 +165,10 @@ class AdmissionSettings:
     """Namespaces in which only cluster administrators write: their objects may open other namespaces, and
     their istiod and gateways are believed. By default those into which Istio's guides and Kyma install."""
 
+    contact: str = ""
+    """Whom a denial names to ask, about policies in namespaces in which its reader can't write above all: a
+    team, a channel, a URL."""
+
     kyma_labels: bool = False
     """Mode augment adds Kyma's opt-in labels (`networking.kyma-project.io/…`) to the pods of new workloads
     where one of Kyma's own policies then lets them through, instead of a policy beside it; not to what Argo
@@ -274,3 +278,7 @@ class Settings:
     exclude: tuple[str, ...] = ()
     """Patterns as in `.gitignore` of files and folders that the commands leave out, below the folder of the
     settings file."""
+
+    rule_pages: str = ""
+    """The address under which the rules' pages are published (`https://docs.example.com/istio-netpol/rules`):
+    the id of a rule is added after a slash. Empty: `istio-netpol rule ID` prints them."""
