@@ -223,6 +223,7 @@ NOT_ADMITTED = {
     ("apiregistration.k8s.io", "APIService"): "administrators', and a cluster is mended by them",
     ("gateway.networking.k8s.io", "GatewayClass"): "whose Gateways are is its administrator's to say",
     ("networking.k8s.io", "IngressClass"): "whose Ingresses are is its administrator's to say",
+    ("security.istio.io", "PeerAuthentication"): "which certificate a caller shows, no policy decides",
     ("policy.networking.k8s.io", "AdminNetworkPolicy"): "the administrators' word, which nobody overrules",
     ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): "the administrators' word too",
     ("policy.networking.k8s.io", "ClusterNetworkPolicy"): "the administrators' word too",

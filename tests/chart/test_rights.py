@@ -101,6 +101,7 @@ OWNERLESS = {
     ("policy.networking.k8s.io", "adminnetworkpolicies"),
     ("policy.networking.k8s.io", "baselineadminnetworkpolicies"),
     ("policy.networking.k8s.io", "clusternetworkpolicies"),
+    ("security.istio.io", "peerauthentications"),
 }
 """Kinds that rules read and none is about: they need no policy, and no Event tells of them."""
 

@@ -9,7 +9,7 @@ import pytest
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
-from istio_netpol.model.mesh import AuthorizationRule, AuthorizationSource, PortMatch
+from istio_netpol.model.mesh import AuthorizationRule, AuthorizationSource, PortMatch, RequestMatch
 
 
 def decoded(rule: dict[str, Any]) -> tuple[list[Any], list[Problem]]:
@@ -64,7 +64,7 @@ def test_every_operation_is_kept() -> None:
     rule = read(
         to=[{"operation": {"ports": ["80", "80"]}}, {"operation": {"methods": ["GET"], "notPorts": ["81"]}}]
     )
-    assert rule.operations == (PortMatch((80,)), PortMatch((), (81,)))
+    assert rule.operations == (PortMatch((80,)), PortMatch((), (81,), RequestMatch(methods=("GET",))))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_condition_narrows_every_source() -> None:
 
 
 def test_condition_on_the_port_is_kept() -> None:
-    """Others, on headers or claims, say nothing of a connection."""
+    """Of others, on headers or claims, it is kept that they are asked."""
     rule = read(
         when=[
             {"key": "destination.port", "values": ["8080"]},
@@ -99,7 +99,7 @@ def test_condition_on_the_port_is_kept() -> None:
             {"key": "remote.ip", "notValues": ["192.0.2.1"]},
         ]
     )
-    assert rule == AuthorizationRule((), (), (PortMatch((8080,)),))
+    assert rule == AuthorizationRule((), (), (PortMatch((8080,)),), ("request.headers[x]", "remote.ip"))
 
 
 def test_port_that_is_no_number_is_told() -> None:

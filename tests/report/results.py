@@ -8,6 +8,7 @@ from istio_netpol.analysis.results import (
     Connection,
     Difference,
     Explanation,
+    Gate,
     NotRead,
     Report,
     Step,
@@ -183,6 +184,9 @@ DIFFERENCE = Difference(
     gained=(CONNECTIONS[0],), lost=CONNECTIONS[1:], flows_gained=(KEYS_DENIED,), flows_lost=(GATEWAY_DENIED,)
 )
 SAME = Difference((), (), (), ())
+DENY_ALL = ObjectRef("networking.k8s.io/v1", "NetworkPolicy", "shop", "default-deny")
+DENIER = ObjectRef("security.istio.io/v1", "AuthorizationPolicy", "shop", "deny")
+
 EXPLANATION = Explanation(
     "shop/cart",
     "203.0.113.9:443/TCP",
@@ -193,4 +197,10 @@ EXPLANATION = Explanation(
         Step("ingress of 203.0.113.9: outside the cluster, no policy governs it", True),
     ),
     (FROM_GATEWAY,),
+    (
+        Gate("egress-policy", (DENY_ALL,), False, "shop/default-deny isolates Deployment shop/cart"),
+        Gate("ingress-policy", (), True, "203.0.113.9 is outside the cluster, where no policy holds"),
+        Gate("mtls", (), None, "whether 203.0.113.9 takes that can't be told"),
+        Gate("authorization", (DENIER,), False, "AuthorizationPolicy shop/deny denies it"),
+    ),
 )

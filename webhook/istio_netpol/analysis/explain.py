@@ -8,6 +8,7 @@ from functools import cached_property
 
 from istio_netpol.analysis.assumed import is_assumed, opened, stand_ins_of
 from istio_netpol.analysis.check import gate_of
+from istio_netpol.analysis.gates import Passage, gates
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.required_remedies import connection, required_remedies
 from istio_netpol.analysis.results import Explanation, Step
@@ -81,7 +82,10 @@ def explain(
         steps += [Step(f"{policy.title} selects {end.ref} and is not read") for policy, end in ends]
     denied = [judged for _, judged in parts if not judged.verdict.allowed]
     remedies = _remedies(denied, peers, resolver, gate, steps) if denied else ()
-    return Explanation(source, f"{destination}:{port}/{protocol}", not denied, tuple(steps), remedies)
+    passage = Passage(client, called.peer, protocol, called.port, service)
+    found = gates(snapshot, table.view, passage)
+    asked = f"{destination}:{port}/{protocol}"
+    return Explanation(source, asked, not denied, tuple(steps), remedies, found)
 
 
 def _remedies(

@@ -122,14 +122,43 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """One thing that a connection has to pass, in the order of its way: `gate` says which (see
+    `analysis/gates.py`), `objects` decide, `passes` is None where it can't be told before a request is made,
+    or depends on what the input does not hold."""
+
+    gate: str
+    objects: tuple[ObjectRef, ...]
+    passes: bool | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """Whether a connection is allowed, why, and the smallest policies that would allow it where it is not."""
+    """Whether policies allow a connection, why, and the smallest policies that would allow it where they do
+    not. `gates` are all that it has to pass, those besides policies included."""
 
     source: str
     destination: str
     allowed: bool
     steps: tuple[Step, ...]
     remedy: tuple[NetworkPolicy, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+    @property
+    def refusing(self) -> tuple[Gate, ...]:
+        """The gates that surely let nothing pass."""
+        return tuple(gate for gate in self.gates if gate.passes is False)
+
+    @property
+    def open_questions(self) -> tuple[Gate, ...]:
+        """The gates of which it can't be told."""
+        return tuple(gate for gate in self.gates if gate.passes is None)
+
+    @property
+    def connects(self) -> bool:
+        """Whether nothing surely refuses the connection."""
+        return self.allowed and not self.refusing
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,13 @@ def explain(
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
 ) -> None:
-    """Say whether a connection is allowed, step by step, and show the smallest remedy.
+    """Say whether a connection is allowed, gate by gate, and show the smallest remedy.
 
     Of several overlays in a folder, those that have both ends answer, each on its own.
 
-    Exit code: 0 allowed, 1 denied, 2 for unusable input or arguments.
+    Exit code: 0 if policies allow it and nothing else surely refuses it, 1 if policies, an
+    AuthorizationPolicy, mutual TLS or a Sidecar do, 2 for unusable input or arguments. What depends on the
+    request is marked with '?' and refuses nothing.
     """
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.explain import explain as explain_connection
@@ -96,4 +98,4 @@ def explain(
         raise InputError(dict.fromkeys(problems))
     is_text = format_name == "text"
     write([text_explanations(explanations, palette()) if is_text else json_explanations(explanations)])
-    ctx.exit(FINE if all(explanation.allowed for _, explanation in explanations) else FOUND)
+    ctx.exit(FINE if all(explanation.connects for _, explanation in explanations) else FOUND)

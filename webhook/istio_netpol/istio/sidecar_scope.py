@@ -25,7 +25,12 @@ def knows(view: MeshView, workload: Workload, namespace: str, host: str) -> bool
     """Whether a workload's proxy has the host of an object of a namespace in its configuration; a Sidecar
     without egress narrows nothing."""
     sidecar = sidecar_of(view, workload)
-    if sidecar is None or not sidecar.egress:
+    return sidecar is None or lets_in(view, sidecar, workload, namespace, host)
+
+
+def lets_in(view: MeshView, sidecar: Sidecar, workload: Workload, namespace: str, host: str) -> bool:
+    """Whether a Sidecar lets a workload's proxy know the host of an object of a namespace."""
+    if not sidecar.egress:
         return True
     view.spend(sum(len(listener.hosts) for listener in sidecar.egress))
     return any(

@@ -32,6 +32,7 @@ from istio_netpol.manifests.decode_istio import (
     decode_virtual_service,
     decode_workload_entry,
 )
+from istio_netpol.manifests.decode_mutual_tls import decode_peer_authentication
 from istio_netpol.manifests.decode_policy import decode_policy
 from istio_netpol.manifests.decode_security import (
     decode_authorization_policy,
@@ -111,6 +112,7 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("extensions.istio.io", "WasmPlugin"): decode_wasm_plugin,
     ("security.istio.io", "RequestAuthentication"): decode_request_authentication,
     ("security.istio.io", "AuthorizationPolicy"): decode_authorization_policy,
+    ("security.istio.io", "PeerAuthentication"): decode_peer_authentication,
     ("telemetry.istio.io", "Telemetry"): decode_telemetry,
     ("gateway.networking.k8s.io", "GatewayClass"): decode_gateway_class,
     ("gateway.networking.k8s.io", "Gateway"): decode_kubernetes_gateway,

@@ -141,9 +141,21 @@ def _mesh_config(data: Fields, content: Mapping[str, Any], ref: ObjectRef, revis
         ingress_class=mesh.text("ingressClass", "istio"),
         ingress_service=mesh.text("ingressService", "istio-ingressgateway"),
         ingress_selector=mesh.text("ingressSelector"),
+        outbound_policy=_outbound_policy(mesh),
+        auto_mtls=mesh.flag("enableAutoMtls", True),
         unread=(*_unread(problems), *unread.values()),
         unread_providers=tuple(unread),
     )
+
+
+def _outbound_policy(mesh: ProtobufFields) -> str:
+    """`outboundTrafficPolicy.mode`, by its name or its number in `mesh/v1alpha1/config.proto` (istio/api
+    1.31); ALLOW_ANY where nothing is said (`DefaultMeshConfig` in `pkg/config/mesh/mesh.go`, Istio 1.31)."""
+    modes = {0: "REGISTRY_ONLY", 1: "ALLOW_ANY", 3: "ALLOW_ANY_DYNAMIC_DNS"}
+    said = mesh.mapping("outboundTrafficPolicy").integer_or_text("mode")
+    if said is None:
+        return "ALLOW_ANY"
+    return modes.get(said, "") if isinstance(said, int) else said
 
 
 def _ingress_mode(mesh: ProtobufFields) -> IngressMode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.manifests.decode_core import port_number, required_port
+from istio_netpol.manifests.decode_mutual_tls import client_tls
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.mesh import (
@@ -123,10 +124,19 @@ def _server(fields: Fields) -> GatewayServer:
 
 
 def decode_destination_rule(fields: Fields, ref: ObjectRef) -> Iterator[DestinationRule]:
-    """A DestinationRule and its subsets."""
+    """A DestinationRule, its subsets, and how its clients speak TLS."""
     spec = fields.mapping("spec")
-    subsets = {subset.text("name"): labels_of(subset, "labels") for subset in spec.mappings("subsets")}
-    yield DestinationRule(ref, spec.text("host"), subsets)
+    subsets = {subset.text("name"): subset for subset in spec.mappings("subsets")}
+    selector = spec.optional("workloadSelector")
+    yield DestinationRule(
+        ref,
+        spec.text("host"),
+        {name: labels_of(subset, "labels") for name, subset in subsets.items()},
+        client_tls(spec),
+        {name: client_tls(subset) for name, subset in subsets.items() if subset.has("trafficPolicy")},
+        None if selector is None else labels_of(selector, "matchLabels"),
+        spec.texts("exportTo"),
+    )
 
 
 def decode_service_entry(fields: Fields, ref: ObjectRef) -> Iterator[ServiceEntry]:
@@ -174,4 +184,13 @@ def decode_sidecar(fields: Fields, ref: ObjectRef) -> Iterator[Sidecar]:
         SidecarEgress(listener.texts("hosts"), port_number(listener.mapping("port"), "number"))
         for listener in spec.mappings("egress")
     )
-    yield Sidecar(ref, None if selector is None else labels_of(selector, "labels"), egress)
+    yield Sidecar(
+        ref, None if selector is None else labels_of(selector, "labels"), egress, _outbound_policy(spec)
+    )
+
+
+def _outbound_policy(spec: Fields) -> str:
+    """`outboundTrafficPolicy.mode`, whose first value is REGISTRY_ONLY; empty where the mesh decides
+    (`convertToSidecarScope` in `pilot/pkg/model/sidecar.go`, Istio 1.31)."""
+    policy = spec.optional("outboundTrafficPolicy")
+    return "" if policy is None else policy.text("mode", "REGISTRY_ONLY")

@@ -10,12 +10,14 @@ from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.connections import parse_port
 from istio_netpol.model.mesh import (
+    ANY_REQUEST,
     AuthorizationPolicy,
     AuthorizationRule,
     AuthorizationSource,
     JwtRule,
     PortMatch,
     RequestAuthentication,
+    RequestMatch,
     TargetRef,
     Telemetry,
 )
@@ -30,6 +32,12 @@ _SOURCE_KEYS = {
 }
 """Keys of `when` that say the same as a list of `from.source`."""
 
+DRY_RUN = "istio.io/dry-run"
+_TRUE = frozenset({"1", "t", "true"})
+"""What Go's `strconv.ParseBool` takes for true, in lower case."""
+
+_OTHER_SOURCE_FIELDS = ("notRequestPrincipals", "notRemoteIpBlocks", "trustDomains", "notTrustDomains")
+_REQUEST_FIELDS = ("hosts", "notHosts", "methods", "notMethods", "paths", "notPaths")
 _SOURCE_FIELDS = frozenset(each.name for each in fields_of(AuthorizationSource))
 
 
@@ -58,13 +66,14 @@ def decode_authorization_policy(fields: Fields, ref: ObjectRef) -> Iterator[Auth
         target_refs=target_refs_in(spec),
         rules=tuple(_rule(rule) for rule in spec.mappings("rules")),
         provider=spec.mapping("provider").text("name"),
+        is_on_trial=fields.mapping("metadata").strings("annotations").get(DRY_RUN, "").lower() in _TRUE,
     )
 
 
 def _rule(fields: Fields) -> AuthorizationRule:
     """A rule. What its `when` says of the peer is merged into its sources; a list that the source has itself
-    stays, as it names at least those that both name."""
-    peer, conditions = _when(fields)
+    stays, as it names at least those that both name, and the condition is kept by its key."""
+    peer, conditions, others = _when(fields)
     sources = [_source(entry.mapping("source")) for entry in fields.mappings("from")]
     if not sources and peer:
         sources = [AuthorizationSource()]
@@ -72,24 +81,44 @@ def _rule(fields: Fields) -> AuthorizationRule:
         replace(each, **{name: values for name, values in peer.items() if not getattr(each, name)})
         for each in sources
     )
-    operations = (entry.mapping("operation") for entry in fields.mappings("to"))
-    matches = tuple(PortMatch(_ports(each, "ports"), _ports(each, "notPorts")) for each in operations)
-    return AuthorizationRule(tuple(merged), matches, conditions)
+    others += [
+        key
+        for key, name in _SOURCE_KEYS.items()
+        if any(
+            listed in peer and any(getattr(each, listed) for each in sources)
+            for listed in (name, f"not_{name}")
+        )
+    ]
+    matches = tuple(_operation(entry.mapping("operation")) for entry in fields.mappings("to"))
+    return AuthorizationRule(tuple(merged), matches, conditions, tuple(dict.fromkeys(others)))
 
 
-def _when(fields: Fields) -> tuple[dict[str, tuple[str, ...]], tuple[PortMatch, ...]]:
-    """What the conditions of a rule say of the peer, by field of a source, and of ports."""
+def _operation(fields: Fields) -> PortMatch:
+    return PortMatch(_ports(fields, "ports"), _ports(fields, "notPorts"), _request(fields))
+
+
+def _request(fields: Fields) -> RequestMatch:
+    lists = [fields.texts(name) for name in _REQUEST_FIELDS]
+    return RequestMatch(*lists) if any(lists) else ANY_REQUEST
+
+
+def _when(fields: Fields) -> tuple[dict[str, tuple[str, ...]], tuple[PortMatch, ...], list[str]]:
+    """What the conditions of a rule say of the peer, by field of a source, and of ports; and the keys of
+    those that say more than that."""
     peer: dict[str, tuple[str, ...]] = {}
-    ports = []
+    ports, others = [], []
     for each in fields.mappings("when"):
         key = each.text("key")
         if key == "destination.port":
             ports.append(PortMatch(_ports(each, "values"), _ports(each, "notValues")))
-        elif key in _SOURCE_KEYS:
-            name = _SOURCE_KEYS[key]
-            found = {name: each.texts("values"), f"not_{name}": each.texts("notValues")}
-            peer |= {name: values for name, values in found.items() if values and name in _SOURCE_FIELDS}
-    return peer, tuple(ports)
+            continue
+        name = _SOURCE_KEYS.get(key, "")
+        found = {name: each.texts("values"), f"not_{name}": each.texts("notValues")}
+        lists = {name: values for name, values in found.items() if values and name in _SOURCE_FIELDS}
+        if not name or len(lists) < sum(map(bool, found.values())) or lists.keys() & peer.keys():
+            others.append(key)
+        peer |= lists
+    return peer, tuple(ports), others
 
 
 def _ports(fields: Fields, name: str) -> tuple[int, ...]:
@@ -116,6 +145,7 @@ def _source(fields: Fields) -> AuthorizationSource:
         not_namespaces=fields.texts("notNamespaces"),
         not_ip_blocks=fields.texts("notIpBlocks"),
         not_service_accounts=fields.texts("notServiceAccounts"),
+        others=tuple(name for name in _OTHER_SOURCE_FIELDS if fields.texts(name)),
     )
 
 

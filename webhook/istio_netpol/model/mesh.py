@@ -9,6 +9,7 @@ from enum import StrEnum
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.mutual_tls import SAYS_NOTHING, ClientTls
 from istio_netpol.model.references import ObjectRef
 
 
@@ -94,11 +95,17 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DestinationRule:
-    """The subsets of a host: named sets of pod labels."""
+    """The subsets of a host, named sets of pod labels, and how clients speak TLS to it: `subset_tls` are the
+    settings of the subsets that have some. `workload_selector` is None where it holds for every client that
+    sees it."""
 
     ref: ObjectRef
     host: str
     subsets: Mapping[str, Labels] = field(default_factory=dict)
+    tls: ClientTls = SAYS_NOTHING
+    subset_tls: Mapping[str, ClientTls] = field(default_factory=dict)
+    workload_selector: Mapping[str, str] | None = None
+    export_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +171,13 @@ class SidecarEgress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sidecar:
-    """`workload_selector` is None for a Sidecar that holds for its namespace."""
+    """`workload_selector` is None for a Sidecar that holds for its namespace. `outbound_policy` is what
+    becomes of hosts that it does not let in: ALLOW_ANY, REGISTRY_ONLY, empty where it does not say."""
 
     ref: ObjectRef
     workload_selector: Mapping[str, str] | None = None
     egress: tuple[SidecarEgress, ...] = ()
+    outbound_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +203,7 @@ class RequestAuthentication:
 @dataclass(frozen=True, slots=True)
 class AuthorizationSource:
     """One `from.source`; every list that is present must match, and none of the `not_` lists.
-    `service_accounts` entries are `[namespace/]name`."""
+    `service_accounts` entries are `[namespace/]name`. `others` are the fields that are present besides."""
 
     principals: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
@@ -206,14 +215,31 @@ class AuthorizationSource:
     not_namespaces: tuple[str, ...] = ()
     not_ip_blocks: tuple[str, ...] = ()
     not_service_accounts: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMatch:
+    """What a `to.operation` asks of an HTTP request; a list that is empty asks nothing."""
+
+    hosts: tuple[str, ...] = ()
+    not_hosts: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    not_methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    not_paths: tuple[str, ...] = ()
+
+
+ANY_REQUEST = RequestMatch()
 
 
 @dataclass(frozen=True, slots=True)
 class PortMatch:
-    """`ports` empty: all but `not_ports`."""
+    """`ports` empty: all but `not_ports`. `request` is what it asks besides."""
 
     ports: tuple[int, ...] = ()
     not_ports: tuple[int, ...] = ()
+    request: RequestMatch = ANY_REQUEST
 
     def admits(self, port: int) -> bool:
         return (not self.ports or port in self.ports) and port not in self.not_ports
@@ -222,16 +248,19 @@ class PortMatch:
 @dataclass(frozen=True, slots=True)
 class AuthorizationRule:
     """`sources` empty: any source. One of `operations` (`to.operation`) must match, and every one of
-    `conditions` (`when` with key `destination.port`); both empty: any port."""
+    `conditions` (`when` with key `destination.port`); both empty: any port. `others` are the keys of the
+    conditions that are not among these, all of which have to hold too."""
 
     sources: tuple[AuthorizationSource, ...] = ()
     operations: tuple[PortMatch, ...] = ()
     conditions: tuple[PortMatch, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuthorizationPolicy:
-    """`action` is ALLOW, DENY, AUDIT or CUSTOM; `provider` names the extension provider of CUSTOM."""
+    """`action` is ALLOW, DENY, AUDIT or CUSTOM; `provider` names the extension provider of CUSTOM. One that
+    is on trial (`istio.io/dry-run`) refuses nobody."""
 
     ref: ObjectRef
     action: str = "ALLOW"
@@ -239,6 +268,7 @@ class AuthorizationPolicy:
     target_refs: tuple[TargetRef, ...] = ()
     rules: tuple[AuthorizationRule, ...] = ()
     provider: str = ""
+    is_on_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -292,7 +322,8 @@ class MeshConfig:
 
     `tracing_address` is `defaultConfig.tracing.<backend>.address`; `discovery_address` is
     `defaultConfig.discoveryAddress`. `unread_providers` are the names of extension providers that can't be
-    read.
+    read. `outbound_policy` is what proxies do with hosts that they don't know, `auto_mtls` whether they find
+    out by themselves who takes mutual TLS.
     """
 
     ref: ObjectRef
@@ -312,6 +343,8 @@ class MeshConfig:
     ingress_class: str = "istio"
     ingress_service: str = "istio-ingressgateway"
     ingress_selector: str = ""
+    outbound_policy: str = "ALLOW_ANY"
+    auto_mtls: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from istio_netpol.analysis.results import Explanation, Step
+from istio_netpol.analysis.policy_gates import POLICIES
+from istio_netpol.analysis.results import Explanation, Gate, Step
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump
@@ -18,7 +19,8 @@ def text_explanation(explanation: Explanation, palette: Palette = PLAIN) -> str:
 
 
 def json_explanation(explanation: Explanation) -> str:
-    """The document `Explanation`; `passes` of a step is null where it decides nothing."""
+    """The document `Explanation`; `passes` of a step is null where it decides nothing, of a gate where it
+    can't be told. `allowed` is what policies say, `connects` is false where some other gate refuses, too."""
     return dump(_document(explanation))
 
 
@@ -29,8 +31,19 @@ def _document(explanation: Explanation) -> dict[str, Any]:
         "source": explanation.source,
         "destination": explanation.destination,
         "allowed": explanation.allowed,
+        "connects": explanation.connects,
+        "gates": [_gate_document(gate) for gate in explanation.gates],
         "steps": [{"text": step.text, "passes": step.passes} for step in explanation.steps],
         "remedy": [encode_policy(policy) for policy in explanation.remedy],
+    }
+
+
+def _gate_document(gate: Gate) -> dict[str, Any]:
+    return {
+        "gate": gate.gate,
+        "object": ", ".join(map(str, gate.objects)) or None,
+        "passes": gate.passes,
+        "text": gate.text,
     }
 
 
@@ -52,16 +65,41 @@ EXPLANATIONS: dict[str, Callable[[Explanation], str]] = {"text": text_explanatio
 
 
 def _lines(explanation: Explanation, palette: Palette) -> Iterator[str]:
-    escape = palette.good if explanation.allowed else palette.error
-    verdict = palette.paint("allowed" if explanation.allowed else "denied", escape)
+    word = "denied" if not explanation.allowed else "allowed" if explanation.connects else "refused"
+    verdict = palette.paint(word, palette.good if explanation.connects else palette.error)
     yield f"{visible(explanation.source)} to {visible(explanation.destination)}: {verdict}"
+    yield from map(visible, _summary(explanation))
+    if explanation.gates:
+        yield ""
+        yield from gate_lines(explanation.gates, palette)
     yield ""
+    yield palette.paint("How the policies decide:", palette.heading)
     yield from (_step(number, step, palette) for number, step in enumerate(explanation.steps, 1))
     if explanation.remedy:
         yield ""
         yield palette.paint("Policies that allow it:", palette.heading)
         yield ""
         yield from to_yaml(explanation.remedy).rstrip("\n").split("\n")
+
+
+def _summary(explanation: Explanation) -> Iterator[str]:
+    """What is to be said of gates that no policy can open."""
+    others = [gate for gate in explanation.refusing if gate.gate not in POLICIES]
+    both = "Policies deny it, and that is not all:" if not explanation.allowed else "Policies allow it;"
+    for gate in others:
+        yield f"{both} {gate.text}. No NetworkPolicy changes that."
+        both = "And"
+    if explanation.connects and (names := dict.fromkeys(gate.gate for gate in explanation.open_questions)):
+        yield f"Whether it passes {' and '.join(names)} can't be told from here; see the lines with '?'."
+
+
+def gate_lines(gates: Sequence[Gate], palette: Palette = PLAIN) -> Iterator[str]:
+    """A line for each gate: `+` lets pass, `x` does not, `?` can't be told."""
+    width = max((len(gate.gate) for gate in gates), default=0)
+    for gate in gates:
+        mark = {True: "+", False: "x", None: "?"}[gate.passes]
+        line = f"{mark} {gate.gate:<{width}}  {visible(gate.text)}"
+        yield palette.paint(line, palette.error) if gate.passes is False else line
 
 
 def _step(number: int, step: Step, palette: Palette) -> str:

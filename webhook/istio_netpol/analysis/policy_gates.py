@@ -1,0 +1,79 @@
+"""The gates of a connection that policies are: the Admin tier, NetworkPolicies, the Baseline tier, on both
+sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from istio_netpol.analysis.assumed import is_assumed
+from istio_netpol.analysis.results import Gate
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import Peer, PodsPeer
+from istio_netpol.model.policies import Direction
+from istio_netpol.model.tiers import Tier
+from istio_netpol.model.verdicts import SideVerdict, TierRuleRef, Verdict
+
+POLICY_GATES = {Direction.EGRESS: "egress-policy", Direction.INGRESS: "ingress-policy"}
+TIER_GATES = {Tier.ADMIN: "admin-tier", Tier.BASELINE: "baseline-tier"}
+
+POLICIES = frozenset({*POLICY_GATES.values(), *TIER_GATES.values()})
+"""The gates on which the verdict of policies rests."""
+
+
+def policy_gates(
+    verdict: Verdict, source: Peer, destination: Peer, protocol: Protocol, port: int
+) -> Iterator[Gate]:
+    """What policies say on the way out of the source, then on the way into the destination."""
+    wanted = f"{protocol} {port}"
+    yield from _side(verdict.egress, Direction.EGRESS, source, f"{wanted} to {destination}")
+    yield from _side(verdict.ingress, Direction.INGRESS, destination, f"{wanted} from {source}")
+
+
+def _side(side: SideVerdict, direction: Direction, subject: Peer, wanted: str) -> Iterator[Gate]:
+    gate, word = POLICY_GATES[direction], direction.lower()
+    is_decided_by_tiers = bool(side.denied_by or side.undecided)
+    if (ungoverned := _ungoverned(subject)) and not is_decided_by_tiers:
+        yield Gate(gate, (), True, ungoverned)
+        return
+    yield from _tiers(side, wanted)
+    deciding = side.denied_by or (() if side.allowed_by else side.accepted_by)
+    if any(ref.policy.tier is Tier.ADMIN for ref in deciding):
+        return
+    if not side.isolated_by:
+        yield Gate(gate, (), True, f"no NetworkPolicy selects {subject} for {word}")
+        return
+    if side.allowed_by:
+        rules = ", ".join(map(str, side.allowed_by))
+        relied = ", only by an ipBlock, which not every network plugin applies to pods"
+        text = f"{rules} allows {wanted}{relied if side.by_ip_block else ''}"
+        yield Gate(gate, tuple(dict.fromkeys(rule.policy.ref for rule in side.allowed_by)), True, text)
+        return
+    names = ", ".join(policy.key for policy in side.isolated_by)
+    text = f"{names} isolates {subject} for {word}, and no rule allows {wanted}"
+    yield Gate(gate, tuple(policy.ref for policy in side.isolated_by), False, text)
+
+
+def _ungoverned(subject: Peer) -> str:
+    """Why no policy governs a side; empty where policies do."""
+    if not isinstance(subject, PodsPeer):
+        return f"{subject} is outside the cluster, where no policy holds"
+    if is_assumed(subject):
+        return f"which policies select {subject} is not known, so it counts as open"
+    if subject.workload.host_network:
+        return f"{subject} runs in the host's network, where no policy holds"
+    return ""
+
+
+def _tiers(side: SideVerdict, wanted: str) -> Iterator[Gate]:
+    for refs, passes, word in (
+        (side.denied_by, False, "denies"),
+        (side.accepted_by, True, "accepts"),
+    ):
+        for ref in refs:
+            yield _tier(ref, passes, f"{ref} {word} {wanted}")
+    for ref in side.undecided:
+        yield _tier(ref, None, f"whether {ref} matches {wanted} can't be told from the input")
+
+
+def _tier(ref: TierRuleRef, passes: bool | None, text: str) -> Gate:
+    return Gate(TIER_GATES[ref.policy.tier], (ref.policy.ref,), passes, text)
