@@ -38,7 +38,10 @@ def export(root: Path, tree: Path) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     for name in _git(root, "ls-files", "-z").split("\0"):
         source, target = root / name, tree / name
-        if name and source.is_file():
+        if name and source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(os.readlink(source))
+        elif name and source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from tests.cli.workspace import DENY_ALL, SHOP, Run
@@ -81,3 +82,19 @@ def test_what_is_milder_is_not_shown(run: Run, severity: str, shown: set[str]) -
     """In no format."""
     result = run("check", "-", "--offline", "-f", "json", "--severity", severity, stdin=WITH_WARNING)
     assert rules(result.stdout) == shown
+
+
+def test_sarif_points_to_pages_only_where_they_are_published(run: Run) -> None:
+    """The setting says where."""
+    (run_without,) = json.loads(run("check", "manifests", "--offline", "-f", "sarif").stdout)["runs"]
+    assert not any("helpUri" in rule for rule in run_without["tool"]["driver"]["rules"])
+    assert all("## Remedy" in rule["help"]["markdown"] for rule in run_without["tool"]["driver"]["rules"])
+    Path("settings.yaml").write_text(
+        "apiVersion: istio-netpol.io/v1\nkind: Settings\nrulePages: https://docs.example.com/rules\n"
+    )
+    told = run("check", "manifests", "--offline", "-f", "sarif", "--config", "settings.yaml").stdout
+    (run_with,) = json.loads(told)["runs"]
+    assert {rule["helpUri"] for rule in run_with["tool"]["driver"]["rules"]} == {
+        "https://docs.example.com/rules/dns",
+        "https://docs.example.com/rules/proxy-to-istiod",
+    }

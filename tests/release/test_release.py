@@ -106,6 +106,20 @@ def test_the_packages_hold_the_program_of_one_version(releases: list[Path]) -> N
     assert f"appVersion: {__version__}\n" in shown
 
 
+def test_the_packages_hold_the_pages_of_the_rules(releases: list[Path]) -> None:
+    """`istio-netpol rule` prints them wherever the program is installed."""
+    pages = {page.name: page.read_text() for page in (ROOT / "docs" / "rules").glob("*.md")}
+    with zipfile.ZipFile(releases[0] / f"istio_netpol-{__version__}-py3-none-any.whl") as wheel:
+        packed = {
+            name.rpartition("/")[2]: wheel.read(name).decode()
+            for name in wheel.namelist()
+            if name.startswith("istio_netpol/rule_pages/")
+        }
+    assert packed == pages
+    with tarfile.open(releases[0] / f"istio_netpol-{__version__}.tar.gz") as sdist:
+        assert f"istio_netpol-{__version__}/webhook/istio_netpol/rule_pages/dns.md" in sdist.getnames()
+
+
 def test_the_metadata_names_an_address_only_where_somebody_gave_it(
     tmp_path: Path, releases: list[Path]
 ) -> None:

@@ -24,8 +24,9 @@ from tests.report.results import (
 from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKind
-from istio_netpol.report.rule_titles import TITLES, page
-from istio_netpol.report.sarif import fingerprint, sarif
+from istio_netpol.report.identity import fingerprint
+from istio_netpol.report.rule_titles import TITLES, RulePages
+from istio_netpol.report.sarif import sarif
 
 RULES = Path(__file__).parents[2] / "docs" / "rules"
 SCHEMA = json.loads((Path(__file__).parent / "sarif-2.1.0-subset.schema.json").read_text())
@@ -113,4 +114,25 @@ def test_fingerprints_tell_findings_apart() -> None:
 @pytest.mark.parametrize("rule", [*FlowKind, *Issue])
 def test_the_title_is_that_of_the_rules_page(rule: FlowKind | Issue) -> None:
     """Title and page can't drift apart."""
-    assert RULES.joinpath(page(rule).rpartition("/")[2]).read_text().split("\n")[2] == TITLES[rule]
+    assert RULES.joinpath(f"{rule}.md").read_text().split("\n")[2] == TITLES[rule]
+
+
+def test_a_rule_has_its_page_as_help() -> None:
+    """Code scanning shows it beside the alert, without any address that would have to exist."""
+    page = (RULES / "gateway-to-workload.md").read_text()
+    pages = RulePages({FlowKind.GATEWAY_TO_WORKLOAD: page})
+    document = json.loads(sarif(Report((GATEWAY_DENIED,), Summary()), pages))
+    (rule,) = document["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["help"]["markdown"] == page
+    assert rule["help"]["text"].startswith("gateway-to-workload\n\nA gateway needs the workloads")
+    assert "```" not in rule["help"]["text"]
+    assert "helpUri" not in rule
+    assert [error.message for error in jsonschema.Draft7Validator(SCHEMA).iter_errors(document)] == []
+
+
+@pytest.mark.parametrize("published", ["https://docs.example.com/rules", "https://docs.example.com/rules/"])
+def test_a_rule_points_to_where_the_pages_are_published(published: str) -> None:
+    """Only if somebody says where."""
+    document = json.loads(sarif(REPORT, RulePages(published=published)))
+    addresses = {rule["helpUri"] for rule in document["runs"][0]["tool"]["driver"]["rules"]}
+    assert "https://docs.example.com/rules/istiod-to-jwks" in addresses

@@ -64,10 +64,11 @@ def verify(
     from istio_netpol.cli.options import reading_from
     from istio_netpol.cli.overlays import read_overlay
     from istio_netpol.cli.resolving import Offline
+    from istio_netpol.cli.rule_pages import all_pages
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.model.findings import Severity
     from istio_netpol.report.bundle import json_bundle, text_bundle
-    from istio_netpol.report.table import FORMATS
+    from istio_netpol.report.table import formats
 
     given = read_overlay(folder, control_plane, config, reading_from(namespace, exclude))
     proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, Offline())
@@ -76,6 +77,12 @@ def verify(
     else:
         for assumption in proof.report.assumptions:
             tell(f"assumed: {assumption}")
-        write([json_bundle(proof) if format_name == "json" else FORMATS[format_name](proof.report)])
+        write(
+            [
+                json_bundle(proof)
+                if format_name == "json"
+                else formats(all_pages(given.settings.rule_pages))[format_name](proof.report)
+            ]
+        )
     deciding = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     ctx.exit(FOUND if any(each.severity in deciding for each in proof.report.findings) else FINE)

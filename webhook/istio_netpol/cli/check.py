@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.model.findings import Finding, RuleId
 
-FORMAT_NAMES = ("text", "json", "sarif", "junit", "github")
+FORMAT_NAMES = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
 
 
 @click.command(
@@ -84,10 +84,11 @@ def check(
     from istio_netpol.cli.finding_options import is_at_least
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.rule_pages import all_pages
     from istio_netpol.cli.same_arguments import command_line
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.report.overview import overview
-    from istio_netpol.report.table import FORMATS
+    from istio_netpol.report.table import formats
     from istio_netpol.report.text import text
 
     opened = open_input(arguments, addresses)
@@ -108,7 +109,7 @@ def check(
     shown = report.filtered(lambda finding: is_at_least(finding.severity, severity))
     if format_name != "text":
         _tell_what_is_not_in(shown, format_name)
-        write([FORMATS[format_name](shown)])
+        write([formats(all_pages(settings.rule_pages))[format_name](shown)])
     elif in_full:
         write([text(shown, palette())])
     else:

@@ -25,6 +25,7 @@ from istio_netpol.cli.listing import list_connections
 from istio_netpol.cli.names import COMPLETE_VARIABLE, PLUGIN, PROGRAM
 from istio_netpol.cli.program import Program
 from istio_netpol.cli.readiness import readiness
+from istio_netpol.cli.rule import rule
 from istio_netpol.cli.serve import serve
 from istio_netpol.cli.terminal import OutputError, discard_output, tell
 
@@ -35,6 +36,7 @@ COMMANDS: tuple[click.Command, ...] = (
     list_connections,
     diff,
     readiness,
+    rule,
     serve,
     controller,
     certs,

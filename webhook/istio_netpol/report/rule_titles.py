@@ -1,11 +1,12 @@
-"""What each rule is about, in one sentence: the first of its page in `docs/rules`."""
+"""What each rule is about, in one sentence, the first of its page in `docs/rules`; and where the page is."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from istio_netpol.model.findings import Issue, RuleId
 from istio_netpol.model.flows import FlowKind
-
-DOCUMENTATION = "https://istio-netpol.io/docs/rules"
 
 TITLES: dict[RuleId, str] = {
     FlowKind.PROXY_TO_ISTIOD: "A sidecar needs its istiod.",
@@ -44,6 +45,19 @@ TITLES: dict[RuleId, str] = {
 }
 
 
-def page(rule: RuleId) -> str:
-    """The absolute address of the rule's page: SARIF takes no relative helpUri (2.1.0, section 3.49.12)."""
-    return f"{DOCUMENTATION}/{rule}.md"
+@dataclass(frozen=True, slots=True)
+class RulePages:
+    """The text of each rule's page, in Markdown, and where the pages are published: the address to which the
+    id of a rule is added after a slash, empty where they are not."""
+
+    texts: Mapping[RuleId, str] = field(default_factory=dict)
+    published: str = ""
+
+    def address(self, rule: RuleId) -> str:
+        """Where the page of a rule is published; empty where it is not."""
+        return f"{self.published.rstrip('/')}/{rule}" if self.published else ""
+
+
+def command(rule: RuleId) -> str:
+    """What prints the page of a rule, wherever the program is."""
+    return f"istio-netpol rule {rule}"

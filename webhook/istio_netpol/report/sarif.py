@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -11,31 +10,36 @@ from istio_netpol import __version__
 from istio_netpol.analysis.results import Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, RuleId, Severity
-from istio_netpol.model.flows import AddressPeer, Peer
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.report.identity import fingerprints
 from istio_netpol.report.places import in_a_file
 from istio_netpol.report.remedies import Printed
-from istio_netpol.report.rule_titles import TITLES, page
+from istio_netpol.report.rule_page import rule_page
+from istio_netpol.report.rule_titles import TITLES, RulePages, command
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
 
-def sarif(report: Report) -> str:
-    """One run with a result a finding, and the rules that occur in it."""
+def sarif(report: Report, pages: RulePages = RulePages()) -> str:  # noqa: B008 - it is frozen
+    """One run with a result a finding, and the rules that occur in it with their pages as help."""
     rules = sorted({finding.rule for finding in report.findings})
     index = {rule: position for position, rule in enumerate(rules)}
     notes = [{"level": "note", "message": {"text": str(each)}} for each in report.assumptions]
     driver = {
         "name": "istio-netpol",
         "semanticVersion": __version__,
-        "rules": [_rule(rule) for rule in rules],
+        "rules": [_rule(rule, pages) for rule in rules],
     }
-    results = [
-        _result(finding, index[finding.rule], printed, name)
-        for name, part in report.by_input()
+    findings = [
+        (finding, printed)
+        for _, part in report.by_input()
         for printed in [Printed()]
         for finding in part.findings
+    ]
+    results = [
+        _result(finding, index[finding.rule], printed, digits)
+        for (finding, printed), digits in zip(findings, fingerprints(report), strict=True)
     ]
     run = {
         "tool": {"driver": driver},
@@ -45,18 +49,29 @@ def sarif(report: Report) -> str:
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _rule(rule: RuleId) -> dict[str, Any]:
-    return {"id": str(rule), "shortDescription": {"text": TITLES[rule]}, "helpUri": page(rule)}
+def _rule(rule: RuleId, pages: RulePages) -> dict[str, Any]:
+    """A rule with its page as help, which code scanning shows beside an alert. `helpUri` is there only where
+    the pages are published: it has to be an absolute address (SARIF 2.1.0, section 3.49.12)."""
+    described: dict[str, Any] = {
+        "id": str(rule),
+        "shortDescription": {"text": TITLES[rule]},
+        "fullDescription": {"text": f"{TITLES[rule]} `{command(rule)}` prints its page."},
+    }
+    if page := pages.texts.get(rule, ""):
+        described["help"] = {"text": rule_page(page), "markdown": page}
+    if address := pages.address(rule):
+        described["helpUri"] = address
+    return described
 
 
-def _result(finding: Finding, rule_index: int, printed: Printed, input_name: str) -> dict[str, Any]:
+def _result(finding: Finding, rule_index: int, printed: Printed, digits: str) -> dict[str, Any]:
     result = {
         "ruleId": str(finding.rule),
         "ruleIndex": rule_index,
         "level": _LEVELS[finding.severity],
         "message": {"text": finding.message},
         "locations": [_location(finding.object)],
-        "partialFingerprints": {"istioNetpolFinding/v1": fingerprint(finding, input_name)},
+        "partialFingerprints": {"istioNetpolFinding/v2": digits},
     }
     remedy, above = printed.part(finding.remedy)
     properties = {"remedy": to_yaml(remedy)} if remedy else {}
@@ -81,18 +96,3 @@ def _uri(file: str) -> str:
     """A relative reference, or a file URI for an absolute path."""
     path = quote(file)
     return f"file://{path}" if file.startswith("/") else path.removeprefix("./")
-
-
-def fingerprint(finding: Finding, input_name: str = "") -> str:
-    """The same for the same finding of an input after lines, files and a host's addresses have changed."""
-    flow = finding.flow
-    connection = (
-        (_stable(flow.source), _stable(flow.destination), str(flow.protocol), flow.port) if flow else ()
-    )
-    identity = [str(finding.rule), finding.object.key, connection, finding.field]
-    identity += [input_name] if input_name else []
-    return sha256(json.dumps(identity).encode()).hexdigest()
-
-
-def _stable(peer: Peer) -> str:
-    return f"host|{peer.host}" if isinstance(peer, AddressPeer) and peer.host else peer.key
