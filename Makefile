@@ -100,6 +100,10 @@ lint: $(STAMP) ## Check style, formatting, types and layers.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(STAMP) ## Build the documentation as a site in build/site; a warning is an error.
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'Open build/site/index.html.'
+
 bench: $(STAMP) ## Measure speed and memory.
 	@$(BIN)/python -m benchmarks
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.docs.transcripts import ELISION, ROOT, Transcript, pages, transcripts
+from tests.docs.walkthrough import walkthroughs
 from tests.serving.reviews import review
 
 from istio_netpol.admission.judge import decide
@@ -19,7 +20,9 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
-TRANSCRIPTS = [each for page in pages() for each in transcripts(page)]
+TRANSCRIPTS = [each for page in pages() if page not in walkthroughs() for each in transcripts(page)]
+"""Of pages that one looks things up in; who follows a page from its top is in test_walkthroughs."""
+
 SHOP = ROOT / "docs" / "examples" / "shop"
 DENIAL = re.compile(r"<!-- the denial of cart.yaml -->\n\n```text\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
