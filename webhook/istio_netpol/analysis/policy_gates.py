@@ -45,11 +45,13 @@ def _side(side: SideVerdict, direction: Direction, subject: Peer, wanted: str) -
     if side.allowed_by:
         rules = ", ".join(map(str, side.allowed_by))
         relied = ", only by an ipBlock, which not every network plugin applies to pods"
-        text = f"{rules} allows {wanted}{relied if side.by_ip_block else ''}"
+        word = "allows" if len(side.allowed_by) == 1 else "allow"
+        text = f"{rules} {word} {wanted}{relied if side.by_ip_block else ''}"
         yield Gate(gate, tuple(dict.fromkeys(rule.policy.ref for rule in side.allowed_by)), True, text)
         return
     names = ", ".join(policy.key for policy in side.isolated_by)
-    text = f"{names} isolates {subject} for {word}, and no rule allows {wanted}"
+    isolates = "isolates" if len(side.isolated_by) == 1 else "isolate"
+    text = f"{names} {isolates} {subject} for {word}, and no rule allows {wanted}"
     yield Gate(gate, tuple(policy.ref for policy in side.isolated_by), False, text)
 
 

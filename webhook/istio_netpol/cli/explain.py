@@ -1,9 +1,9 @@
-"""`istio-netpol explain`: whether one connection is allowed, and why."""
+"""`istio-netpol explain`: whether a connection is allowed, and why; what a workload needs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -19,7 +19,11 @@ from istio_netpol.cli.options import (
 
 if TYPE_CHECKING:
     from istio_netpol.cli.input_arguments import InputArguments
+    from istio_netpol.cli.opened_input import OpenedInput
     from istio_netpol.model.connections import Protocol
+    from istio_netpol.state.snapshot import Snapshot
+
+T = TypeVar("T")
 
 FORMAT_NAMES = ("text", "json")
 
@@ -31,6 +35,7 @@ FORMAT_NAMES = ("text", "json")
         "istio-netpol explain manifests/ --from 203.0.113.9 --to shop/cart:http",
         "istio-netpol explain manifests/ --from shop/cart --to 192.0.2.7:53/UDP -f json",
         "istio-netpol explain shop.yaml --from shop/cart --to api.example:443 --address api.example=1.2.3.4",
+        "istio-netpol explain manifests/ --workload shop/cart",
     ),
 )
 @input_options()
@@ -38,15 +43,18 @@ FORMAT_NAMES = ("text", "json")
     "--from",
     "source",
     metavar="WHO",
-    required=True,
     help="namespace/workload, namespace/Kind/workload, namespace/pod, or an IP address.",
 )
 @click.option(
     "--to",
     "destination",
     type=Destination(),
-    required=True,
     help="The same, a Service or a host, with a port's number or name; TCP by default. IPv6 in brackets.",
+)
+@click.option(
+    "--workload",
+    metavar="WHO",
+    help="All that a workload or a pod needs, what of it is cut, and the policies that open it.",
 )
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
@@ -56,8 +64,9 @@ def explain(
     ctx: click.Context,
     *,
     arguments: InputArguments,
-    source: str,
-    destination: tuple[str, int | str, Protocol],
+    source: str | None,
+    destination: tuple[str, int | str, Protocol] | None,
+    workload: str | None,
     format_name: str,
     assume_deny_all: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
@@ -65,37 +74,63 @@ def explain(
 ) -> None:
     """Say whether a connection is allowed, gate by gate, and show the smallest remedy.
 
+    Asks for one connection with --from and --to, or for all that a workload needs with --workload.
+
     Of several overlays in a folder, those that have both ends answer, each on its own.
 
-    Exit code: 0 if policies allow it and nothing else surely refuses it, 1 if policies, an
+    Exit code: 0 if policies allow what was asked for and nothing else surely refuses it, 1 if policies, an
     AuthorizationPolicy, mutual TLS or a Sidecar do, 2 for unusable input or arguments. What depends on the
-    request is marked with '?' and refuses nothing.
+    request is marked with '?' and refuses nothing; losing metrics or traces alone is no failure either.
     """
-    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.explain import explain as explain_connection
-    from istio_netpol.analysis.results import Explanation
+    from istio_netpol.analysis.needs import explain_workload
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
-    from istio_netpol.errors import InputError, Problem
     from istio_netpol.report.explanation import json_explanations, text_explanations
+    from istio_netpol.report.walk import json_walks, text_walks
 
+    _require_one_question(ctx, source=source, destination=destination, workload=workload)
     opened = open_input(arguments, addresses)
-    settings = opened.settings
-    hosts = resolver(offline, settings)
-    explanations: list[tuple[str, Explanation]] = []
+    settings, hosts = opened.settings, resolver(offline, opened.settings)
+    is_text = format_name == "text"
+    if source is not None and destination is not None:
+        found = _answers(
+            opened,
+            assume_deny_all,
+            lambda read: explain_connection(read, settings, hosts, source, *destination),
+        )
+        write([text_explanations(found, palette()) if is_text else json_explanations(found)])
+        ctx.exit(FINE if all(explanation.connects for _, explanation in found) else FOUND)
+    asked = workload or ""
+    walks = _answers(opened, assume_deny_all, lambda read: explain_workload(read, settings, hosts, asked))
+    write([text_walks(walks, palette()) if is_text else json_walks(walks)])
+    ctx.exit(FINE if all(walk.connects for _, walk in walks) else FOUND)
+
+
+def _require_one_question(ctx: click.Context, **given: object) -> None:
+    """Refuses a command line that asks for nothing, for half a connection, or for two things."""
+    asked = {name for name, value in given.items() if value is not None}
+    if asked not in ({"source", "destination"}, {"workload"}):
+        ways = "--from WHO --to WHOM:PORT, or --workload WHO"
+        raise click.UsageError(f"say what to explain, one thing at a time: {ways}", ctx)
+
+
+def _answers(opened: OpenedInput, assume_deny_all: bool, ask: Callable[[Snapshot], T]) -> list[tuple[str, T]]:
+    """The answer of each input that has what was asked for, under its name. Raises InputError where none
+    has."""
+    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
+    from istio_netpol.errors import InputError, Problem
+
+    answers: list[tuple[str, T]] = []
     problems: list[Problem] = []
     for given in opened.read():
         given.tell()
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
         try:
-            explanations.append(
-                (given.name, explain_connection(snapshot, settings, hosts, source, *destination))
-            )
+            answers.append((given.name, ask(snapshot)))
         except InputError as error:
             problems += error.problems
-    if not explanations:
+    if not answers:
         raise InputError(dict.fromkeys(problems))
-    is_text = format_name == "text"
-    write([text_explanations(explanations, palette()) if is_text else json_explanations(explanations)])
-    ctx.exit(FINE if all(explanation.connects for _, explanation in explanations) else FOUND)
+    return answers

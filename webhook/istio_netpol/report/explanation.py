@@ -32,13 +32,14 @@ def _document(explanation: Explanation) -> dict[str, Any]:
         "destination": explanation.destination,
         "allowed": explanation.allowed,
         "connects": explanation.connects,
-        "gates": [_gate_document(gate) for gate in explanation.gates],
+        "gates": [gate_document(gate) for gate in explanation.gates],
         "steps": [{"text": step.text, "passes": step.passes} for step in explanation.steps],
         "remedy": [encode_policy(policy) for policy in explanation.remedy],
     }
 
 
-def _gate_document(gate: Gate) -> dict[str, Any]:
+def gate_document(gate: Gate) -> dict[str, Any]:
+    """An entry of `gates`; `object` is null where no object decides."""
     return {
         "gate": gate.gate,
         "object": ", ".join(map(str, gate.objects)) or None,

@@ -1,0 +1,175 @@
+"""Several connections one after the other, each with its gates, and the policies that open what is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from istio_netpol.analysis.check import DISPENSABLE, FindingsWriter, judge_of
+from istio_netpol.analysis.gates import Passage, gates
+from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.policy_gates import POLICIES
+from istio_netpol.analysis.required_remedies import connection
+from istio_netpol.analysis.results import Gate
+from istio_netpol.flows.table import FlowTable
+from istio_netpol.istio.authorization import UNKNOWN_REQUEST, Request
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.verdicts import Judged
+from istio_netpol.trust.authority import OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One required connection: `passes` is None where it can't be told whether policies allow it. `is_vital`
+    says that something fails without it, `starts` that pods do not become ready. `trouble` is what there is
+    to say of a connection that is cut or not known: why, and what mends it where no policy does."""
+
+    rule: FlowKind
+    object: ObjectRef
+    source: str
+    destination: str
+    protocol: Protocol
+    port: int
+    reason: str
+    passes: bool | None
+    gates: tuple[Gate, ...] = ()
+    is_vital: bool = True
+    starts: bool = False
+    trouble: str = ""
+
+    @property
+    def refusing(self) -> tuple[Gate, ...]:
+        """The gates besides policies that surely let nothing pass."""
+        return tuple(gate for gate in self.gates if gate.passes is False and gate.gate not in POLICIES)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether policies or another gate surely let nothing pass."""
+        return self.passes is False or bool(self.refusing)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What `explain` tells of a workload or a host: facts, the connections in order, and the policies that
+    open all that policies cut."""
+
+    kind: str
+    subject: str
+    remarks: tuple[str, ...] = ()
+    hops: tuple[Hop, ...] = ()
+    remedy: tuple[NetworkPolicy, ...] = ()
+
+    @property
+    def cut(self) -> tuple[Hop, ...]:
+        """The connections that surely fail."""
+        return tuple(hop for hop in self.hops if hop.is_cut)
+
+    @property
+    def connects(self) -> bool:
+        """Whether nothing vital surely fails."""
+        return not any(hop.is_vital for hop in self.cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A required flow that is looked at, and what is known of the request in it."""
+
+    flow: RequiredFlow
+    request: Request = UNKNOWN_REQUEST
+    starts: bool = False
+
+
+@dataclass
+class Walker:
+    """Judges chosen flows of one table."""
+
+    table: FlowTable
+    resolver: Resolver
+    _findings: dict[Hashable, Finding] = field(default_factory=dict)
+
+    @cached_property
+    def _judge(self) -> FlowJudge:
+        return judge_of(self.table, self.resolver)
+
+    def walk(self, kind: str, subject: str, remarks: Sequence[str], wanted: Sequence[Wanted]) -> Walk:
+        """The flows as hops, in their order, and the policies that `generate` writes for those that are
+        denied."""
+        self._find(each.flow for each in wanted)
+        hops = tuple(dict.fromkeys(hop for each in wanted for hop in self._hops(each)))
+        remedy = {
+            policy.key: policy
+            for each in wanted
+            if (finding := self._finding(each.flow)) is not None and finding.flow is not None
+            for policy in finding.remedy
+        }
+        return Walk(kind, subject, tuple(remarks), hops, tuple(remedy[key] for key in sorted(remedy)))
+
+    def _find(self, flows: Iterable[RequiredFlow]) -> None:
+        """What `check` says of these flows. What one object needs of the same pods stands in one policy, so
+        all flows of the objects are looked at."""
+        objects = {flow.object.key for flow in flows}
+        writer = FindingsWriter(judge_of(self.table, self.resolver), OPERATOR, proposals=True)
+        for flow in sorted(self.table.flows(), key=lambda flow: flow.sort_key):
+            if flow.object.key in objects:
+                writer.take(flow)
+        for finding in sorted(writer.findings(), key=lambda finding: finding.sort_key):
+            if finding.flow is not None:
+                self._findings.setdefault(_key(finding.flow), finding)
+
+    def _finding(self, flow: RequiredFlow) -> Finding | None:
+        return self._findings.get(_key(flow))
+
+    def _hops(self, wanted: Wanted) -> Iterator[Hop]:
+        for outcome in self._judge.resolved(wanted.flow):
+            flow = outcome.flow
+            finding = self._finding(wanted.flow) or self._finding(flow)
+            yield Hop(
+                flow.kind,
+                flow.object,
+                str(flow.source),
+                str(flow.destination),
+                flow.protocol,
+                flow.port,
+                flow.reason,
+                self._passes(outcome),
+                self._gates(flow, wanted.request),
+                _is_vital(flow, finding),
+                wanted.starts,
+                finding.message if finding is not None else "",
+            )
+
+    def _passes(self, outcome: Judged | HostTrouble) -> bool | None:
+        if isinstance(outcome, HostTrouble):
+            return False if outcome.refused else None
+        if outcome.verdict.is_undecided or self._judge.is_assumed(outcome):
+            return None
+        return outcome.verdict.allowed
+
+    def _gates(self, flow: RequiredFlow, request: Request) -> tuple[Gate, ...]:
+        """The gates of the connection that is meant, where a tunnel or a waypoint carries it."""
+        via = flow.via
+        destination = PodsPeer(via.meant) if via.meant is not None else flow.destination
+        port = via.meant_port or flow.port
+        if isinstance(destination, HostPeer):
+            return ()
+        service = via.service if isinstance(destination, PodsPeer) else None
+        passage = Passage(flow.source, destination, flow.protocol, port, service, request=request)
+        return gates(self.table.snapshot, self.table.view, passage)
+
+
+def _key(flow: RequiredFlow) -> Hashable:
+    return (flow.object.key, flow.kind, connection(flow))
+
+
+def _is_vital(flow: RequiredFlow, finding: Finding | None) -> bool:
+    """Whether something fails where the flow is denied: DNS over TCP is spared where UDP is open."""
+    if flow.dispensable or flow.kind in DISPENSABLE:
+        return False
+    is_spared = finding is not None and finding.severity is Severity.WARNING
+    return not (flow.kind is FlowKind.DNS and is_spared)
