@@ -13,6 +13,7 @@ from tests.cli.workspace import Run
 from istio_netpol.cli.bundle import bundle
 from istio_netpol.cli.certs import certs
 from istio_netpol.cli.controller import controller
+from istio_netpol.cli.doctor import doctor
 from istio_netpol.cli.examples import TITLE
 from istio_netpol.cli.main import program
 from istio_netpol.cli.serve import serve
@@ -24,7 +25,7 @@ def examples_of(command: click.Command) -> list[str]:
     return [line.strip() for line in lines[2:]]
 
 
-NEED_MORE = (serve, controller, certs)
+NEED_MORE = (serve, controller, certs, doctor)
 """A listener or a cluster: what these do is tested where it is there."""
 
 NO_CLUSTER = ("there is nothing to read", "there is no kubeconfig")

@@ -17,6 +17,7 @@ from istio_netpol.cli.check import check
 from istio_netpol.cli.completion import completion
 from istio_netpol.cli.controller import controller
 from istio_netpol.cli.diff import diff
+from istio_netpol.cli.doctor import doctor
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import INTERRUPTED, UNUSABLE
 from istio_netpol.cli.explain import explain
@@ -36,6 +37,7 @@ COMMANDS: tuple[click.Command, ...] = (
     list_connections,
     diff,
     readiness,
+    doctor,
     rule,
     serve,
     controller,

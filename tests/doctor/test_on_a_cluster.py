@@ -1,0 +1,155 @@
+"""The examination of a real API server, by people who may see more or less of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster.control_plane import NODE_ADDRESS, ControlPlane
+from tests.cluster.fixtures import started
+from tests.cluster.users import ADMIN, NOBODY, TENANT
+from tests.serving.process import SOURCE_ROOT
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+DNS_LABELS = {"k8s-app": "kube-dns"}
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A cluster of this module's own, with DNS and a network plugin."""
+    with started(tmp_path_factory.mktemp("doctor")) as plane:
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+        plane.create("/api/v1/namespaces/kube-system/serviceaccounts", account, unless_there=True)
+        container = {"name": "c", "image": "i"}
+        template = {"metadata": {"labels": {"app": "cilium"}}, "spec": {"containers": [container]}}
+        spec = {"selector": {"matchLabels": {"app": "cilium"}}, "template": template}
+        cilium = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "cilium"}, "spec": spec}
+        plane.create("/apis/apps/v1/namespaces/kube-system/daemonsets", cilium)
+        ports = [{"name": "dns", "port": 53, "protocol": "UDP"}]
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns"}}
+        plane.create(
+            "/api/v1/namespaces/kube-system/services",
+            {**service, "spec": {"selector": DNS_LABELS, "ports": ports}},
+        )
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "coredns", "labels": DNS_LABELS}}
+        created = plane.create(
+            "/api/v1/namespaces/kube-system/pods", {**pod, "spec": {"containers": [container]}}
+        )
+        running = {**created, "status": {"phase": "Running"}}
+        plane.api().request("PUT", "/api/v1/namespaces/kube-system/pods/coredns/status", running)
+        yield plane
+
+
+def doctor(
+    plane: ControlPlane, *arguments: str, user: str = ADMIN, kubeconfig: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a user; it talks to nobody else."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT)}
+    file = kubeconfig or plane.kubeconfig(user)
+    command = [sys.executable, "-m", "istio_netpol", "doctor", "--kubeconfig", str(file), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    document = json.loads(done.stdout)
+    assert document["kind"] == "Examination"
+    assert document["well"] == (done.returncode == 0)
+    return list(document["findings"])
+
+
+def test_who_may_see_everything_sees_what_is_there(plane: ControlPlane) -> None:
+    done = doctor(plane, "-f", "json")
+    assert done.returncode == 0, done.stdout
+    found = {(each["topic"], each["lookedAt"]): each for each in findings(done)}
+    assert NODE_ADDRESS in found["API server", "EndpointSlice default/kubernetes"]["found"]
+    assert "k8s-app=kube-dns, port 53" in found["DNS", "Service kube-system/kube-dns"]["found"]
+    assert "Cilium" in found["Network plugin", "DaemonSet kube-system/cilium"]["found"]
+    assert found["Network plugin", "enforcement"]["found"] == "not probed"
+    assert found["Versions", "Kubernetes"]["verdict"] == "ok"
+    assert not [each for each in found.values() if each["verdict"] == "not seen"]
+
+
+def test_the_text_says_the_same_to_people(plane: ControlPlane) -> None:
+    done = doctor(plane)
+    assert done.returncode == 0
+    assert (
+        "  ok        Service kube-system/kube-dns: pods kube-system, k8s-app=kube-dns, port 53" in done.stdout
+    )
+    assert "-> --probe finds out" in done.stdout
+    assert "things were looked at" in done.stdout.splitlines()[-1]
+
+
+def test_what_is_wrong_is_told_with_a_remedy(plane: ControlPlane) -> None:
+    """A namespace that asks for sidecars of a revision that nobody serves."""
+    metadata = {"name": "shop", "labels": {"istio.io/rev": "gone"}}
+    plane.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    try:
+        done = doctor(plane, "-f", "json")
+        assert done.returncode == 1
+        (wrong,) = [each for each in findings(done) if each["verdict"] == "wrong"]
+        assert wrong["lookedAt"] == "Namespace shop"
+        assert wrong["remedy"] == "install istiod"
+    finally:
+        unlabelled = {**metadata, "labels": {}}
+        plane.api().request(
+            "PUT",
+            "/api/v1/namespaces/shop",
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": unlabelled},
+        )
+
+
+@pytest.mark.parametrize("user", [NOBODY, TENANT])
+def test_who_may_see_nothing_is_told_what_it_takes(plane: ControlPlane, user: str) -> None:
+    done = doctor(plane, "-f", "json", user=user)
+    assert done.returncode == 1
+    hidden = [each["found"] for each in findings(done) if each["verdict"] == "not seen"]
+    assert "not seen: needs list on daemonsets.apps" in hidden
+    assert "not seen: needs list on namespaces" in hidden or any("mutatingwebhook" in each for each in hidden)
+    assert "not seen: needs list on endpointslices.discovery.k8s.io in default" in hidden
+    assert "Traceback" not in done.stderr
+
+
+def test_a_right_that_is_granted_is_used(plane: ControlPlane) -> None:
+    rules = [{"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["list"]}]
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": rules}
+    plane.create(f"{RBAC}/clusterroles", {**role, "metadata": {"name": "sees-plugins"}})
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "sees-plugins"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "sees-plugins"},
+        "subjects": [{"kind": "User", "name": NOBODY, "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    plane.create(f"{RBAC}/clusterrolebindings", binding)
+
+    def sees_the_plugin() -> bool:
+        return "which enforces NetworkPolicies" in doctor(plane, user=NOBODY).stdout
+
+    plane.wait_until("the right holds", sees_the_plugin, every=0.5)
+
+
+def test_a_token_that_nobody_knows_is_unusable(plane: ControlPlane, tmp_path: Path) -> None:
+    config = json.loads(plane.kubeconfig(ADMIN).read_text())
+    config["users"][0]["user"]["token"] = "unknown"
+    file = tmp_path / "config"
+    file.write_text(json.dumps(config))
+    done = doctor(plane, kubeconfig=file)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Unauthorized" in done.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_unusable(plane: ControlPlane, tmp_path: Path) -> None:
+    config = json.loads(plane.kubeconfig(ADMIN).read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
+    file = tmp_path / "config"
+    file.write_text(json.dumps(config))
+    done = doctor(plane, kubeconfig=file)
+    assert done.returncode == 2
+    assert "can't be reached" in done.stderr

@@ -1,0 +1,104 @@
+"""`istio-netpol doctor`: what of a cluster policies depend on, and what is wrong with it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.exits import FINE, FOUND
+from istio_netpol.cli.options import cluster_options, config_option, format_option
+
+FORMAT_NAMES = ("text", "json")
+
+
+@click.command(
+    short_help="Examine what policies depend on in a cluster.",
+    epilog=examples(
+        "istio-netpol doctor",
+        "istio-netpol doctor --context staging -f json",
+        "istio-netpol doctor --probe",
+        "istio-netpol doctor --probe --probe-image registry.example.com/agnhost:2.53",
+    ),
+)
+@cluster_options()
+@format_option(FORMAT_NAMES)
+@click.option(
+    "--probe",
+    "is_probed",
+    is_flag=True,
+    help="Try whether policies are enforced, by pods in a namespace of their own, which is deleted again.",
+)
+@click.option(
+    "--probe-image",
+    "image",
+    metavar="IMAGE",
+    default="",
+    help="The image of these pods: Kubernetes' agnhost, from a registry that the cluster reaches.",
+)
+@config_option()
+@click.pass_context
+def doctor(
+    ctx: click.Context,
+    *,
+    context: str,
+    kubeconfig: str,
+    format_name: str,
+    is_probed: bool,
+    image: str,
+    config: str | None,
+) -> None:
+    """Examine the cluster that policies are written for.
+
+    API server and DNS as pods reach them, the network plugin, istiod, injection, webhooks and their
+    certificates, policies and versions. It only reads, and no Secrets; --probe makes something, and deletes
+    it again. What may not be seen is named with the right that it takes.
+
+    Exit code: 0 if all is well, 1 if something is wrong or could not be seen, 2 where there is no cluster to
+    talk to or the arguments are unusable.
+    """
+    from datetime import UTC, datetime
+
+    from istio_netpol.cli.cluster_input import connect
+    from istio_netpol.cli.input_arguments import InputArguments
+    from istio_netpol.cli.options import settings_and_file
+    from istio_netpol.cli.terminal import palette, tell, write
+    from istio_netpol.doctor.examination import NOT_PROBED, examine
+    from istio_netpol.doctor.probe import IMAGE, probe
+    from istio_netpol.doctor.survey import Survey
+    from istio_netpol.doctor.webhooks import shake_hands
+    from istio_netpol.kube.kubeconfig import find_context
+    from istio_netpol.model.diagnosis import Health
+    from istio_netpol.report.doctor import doctor_json, doctor_text
+
+    arguments = InputArguments((), "", True, context, kubeconfig, (), config or "")
+    settings, _ = settings_and_file(arguments)
+    chosen = find_context(kubeconfig, context)
+    connection = connect(chosen, kubeconfig)
+    tell(f"examining the cluster {f'of context {chosen.name}' if chosen.name else 'that this pod runs in'}")
+    found = list(examine(Survey(connection), settings, datetime.now(UTC), shake_hands))
+    if is_probed:
+        with _ending_on_sigterm():
+            found.append(probe(connection, tell, image or IMAGE))
+    else:
+        found.append(NOT_PROBED)
+    write([doctor_json(found) if format_name == "json" else doctor_text(found, palette())])
+    ctx.exit(FOUND if any(each.health in (Health.WRONG, Health.NOT_SEEN) for each in found) else FINE)
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Lets SIGTERM end the block as Ctrl-C does, so that what was made is deleted then, too."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

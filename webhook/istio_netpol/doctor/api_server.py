@@ -1,0 +1,138 @@
+"""The API server as pods reach it: its endpoints after address translation, beside what is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address, ip_network
+
+from istio_netpol.doctor.survey import (
+    ENDPOINT_SLICES,
+    NETWORK_POLICIES,
+    Manifest,
+    Survey,
+    dig,
+    listed,
+    name_of,
+    namespace_of,
+)
+from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.settings import Settings
+
+TOPIC = "API server"
+SLICES = "EndpointSlice default/kubernetes"
+BUNDLE = "app.kubernetes.io/part-of=istio-netpol"
+"""On the policies of the Kustomize bundle."""
+
+TO_API_SERVER = "-to-apiserver"
+
+Endpoint = tuple[str, int]
+
+
+def api_server(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
+    """Addresses and port, whether the settings name them, and whether the bundle's policies open them."""
+    slices = survey.all(ENDPOINT_SLICES, "default", "kubernetes.io/service-name=kubernetes")
+    found = sorted({endpoint for each in slices for endpoint in _endpoints(each)})
+    if not found:
+        yield Diagnosis(
+            TOPIC,
+            SLICES,
+            "no address",
+            Health.WRONG,
+            "find out why the API server publishes no address; rules use the setting apiServer meanwhile",
+        )
+        return
+    named = ", ".join(f"{address}:{port}" for address, port in found)
+    yield Diagnosis(TOPIC, SLICES, f"{named}, which is what most plugins judge instead of 443 of the Service")
+    yield from _settings(found, settings)
+    for policy in survey.all(NETWORK_POLICIES, "", BUNDLE):
+        if name_of(policy).endswith(TO_API_SERVER):
+            yield _of_bundle(policy, found)
+
+
+def _endpoints(manifest: Manifest) -> Iterator[Endpoint]:
+    addresses = [
+        str(each) for entry in listed(manifest.get("endpoints")) for each in listed(dig(entry, "addresses"))
+    ]
+    for port in listed(manifest.get("ports")):
+        number = dig(port, "port")
+        if isinstance(number, int):
+            yield from ((address, number) for address in addresses)
+
+
+def _settings(found: Sequence[Endpoint], settings: Settings) -> Iterator[Diagnosis]:
+    configured = settings.api_server
+    if configured.addresses:
+        outside = [address for address, _ in found if not _is_within(address, configured.addresses)]
+        yield Diagnosis(
+            TOPIC,
+            "setting apiServer.addresses",
+            ", ".join(configured.addresses),
+            Health.WRONG if outside else Health.OK,
+            f"add {', '.join(dict.fromkeys(outside))}" if outside else "",
+        )
+    ports = sorted({port for _, port in found})
+    if configured.port not in ports:
+        yield Diagnosis(
+            TOPIC,
+            "setting apiServer.port",
+            f"{configured.port}, and the endpoint has {', '.join(map(str, ports))}",
+            Health.NOTE,
+            f"set apiServer.port to {ports[0]}: it counts where an input holds no EndpointSlice",
+        )
+
+
+def _of_bundle(policy: Manifest, found: Sequence[Endpoint]) -> Diagnosis:
+    """Whether a policy of the bundle opens every endpoint."""
+    closed = [endpoint for endpoint in found if not _opens(policy, endpoint)]
+    title = f"NetworkPolicy {namespace_of(policy)}/{name_of(policy)}"
+    if not closed:
+        return Diagnosis(TOPIC, title, "opens every endpoint")
+    names = ", ".join(f"{address}:{port}" for address, port in closed)
+    return Diagnosis(
+        TOPIC,
+        title,
+        f"does not open {names}",
+        Health.WRONG,
+        "set apiServer.peers and apiServer.port in values.yaml of the overlay, and apply it again",
+    )
+
+
+def _opens(policy: Manifest, endpoint: Endpoint) -> bool:
+    address, number = endpoint
+    return any(
+        _admits_port(listed(dig(rule, "ports")), number) and _admits(listed(dig(rule, "to")), address)
+        for rule in listed(dig(policy, "spec", "egress"))
+    )
+
+
+def _admits_port(ports: Sequence[Manifest], number: int) -> bool:
+    if not ports:
+        return True
+    for port in ports:
+        first = dig(port, "port")
+        last = dig(port, "endPort") or first
+        if dig(port, "protocol") in (None, "TCP") and (
+            first is None or (isinstance(first, int) and first <= number <= last)
+        ):
+            return True
+    return False
+
+
+def _admits(peers: Sequence[Manifest], address: str) -> bool:
+    if not peers:
+        return True
+    for peer in peers:
+        block = dig(peer, "ipBlock")
+        if block is None:
+            continue
+        excepted = [str(each) for each in listed(dig(block, "except"))]
+        if _is_within(address, [str(block.get("cidr"))]) and not _is_within(address, excepted):
+            return True
+    return False
+
+
+def _is_within(address: str, networks: Sequence[str]) -> bool:
+    try:
+        return any(ip_address(address) in ip_network(network, strict=False) for network in networks)
+    except ValueError:
+        return False

@@ -1,0 +1,167 @@
+"""Cluster DNS as pods reach it: the Service, the pods behind it and their port, and caches on the nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
+
+from istio_netpol.doctor.survey import (
+    DAEMON_SETS,
+    PODS,
+    SERVICES,
+    Manifest,
+    Survey,
+    dig,
+    labels_of,
+    listed,
+    name_of,
+    namespace_of,
+)
+from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.settings import Settings
+
+TOPIC = "DNS"
+NAMES = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"), ("kube-system", "coredns"))
+"""Where the Service is: kubeadm and the clouds, OpenShift, charts of CoreDNS."""
+
+NODE_CACHE = "node-local-dns"
+_FLAG = re.compile(r"^-{1,2}localip[= ]?(.*)$")
+
+
+def cluster_dns(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
+    """The pods that answer, their labels and port beside the settings, and NodeLocal DNSCache."""
+    services = ((namespace, survey.named(SERVICES, name, namespace)) for namespace, name in NAMES)
+    service = next(((namespace, found) for namespace, found in services if found is not None), None)
+    if service is None:
+        yield Diagnosis(
+            TOPIC,
+            "Service kube-system/kube-dns",
+            "is not there",
+            Health.NOTE,
+            "DNS is not a Service here (EKS Auto Mode, Cloud DNS): name its address in dns.nodeLocalAddress",
+        )
+    else:
+        yield from _of_service(survey, *service, settings)
+    yield from _node_cache(survey, settings)
+
+
+def _of_service(survey: Survey, namespace: str, service: Manifest, settings: Settings) -> Iterator[Diagnosis]:
+    title = f"Service {namespace}/{name_of(service)}"
+    selector = {str(key): str(value) for key, value in (dig(service, "spec", "selector") or {}).items()}
+    if not selector:
+        yield Diagnosis(
+            TOPIC, title, "selects no pods", Health.NOTE, "allow DNS by the addresses of its endpoints"
+        )
+        return
+    written = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    pods = survey.all(PODS, namespace, written)
+    ports = sorted(
+        {port for entry in listed(dig(service, "spec", "ports")) for port in _targets(entry, pods)}
+    )
+    running = [pod for pod in pods if dig(pod, "status", "phase") in (None, "Running")]
+    found = f"pods {namespace}, {written}, port {', '.join(map(str, ports)) or 'unknown'}"
+    if not running:
+        yield Diagnosis(
+            TOPIC, title, f"no running pod has {written}", Health.WRONG, "no name resolves: look at CoreDNS"
+        )
+        return
+    yield Diagnosis(TOPIC, title, found)
+    wanted = settings.dns
+    differs = [
+        *([f"dns.namespace: {namespace}"] if wanted.namespace != namespace else ()),
+        *([f"dns.labels: {{{written.replace('=', ': ')}}}"] if _differ(wanted.labels, pods) else ()),
+        *([f"dns.port: {ports[0]}"] if ports and wanted.port not in ports else ()),
+    ]
+    if differs:
+        yield Diagnosis(
+            TOPIC,
+            "settings dns",
+            f"{wanted.namespace}, {_text(wanted.labels)}, port {wanted.port}",
+            Health.NOTE,
+            f"set {'; '.join(differs)}: it counts where an input holds no {title}",
+        )
+
+
+def _differ(labels: Mapping[str, str], pods: Sequence[Manifest]) -> bool:
+    return any(not labels.items() <= labels_of(pod).items() for pod in pods)
+
+
+def _text(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def _targets(entry: Manifest, pods: Sequence[Manifest]) -> Iterator[int]:
+    """The ports of the pods on which DNS is answered, for one port of the Service."""
+    if dig(entry, "port") != 53:
+        return
+    target = dig(entry, "targetPort") or 53
+    if isinstance(target, int):
+        yield target
+        return
+    for pod in pods:
+        for container in listed(dig(pod, "spec", "containers")):
+            for port in listed(dig(container, "ports")):
+                if dig(port, "name") == target:
+                    yield int(dig(port, "containerPort") or 0)
+
+
+def _node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
+    configured = settings.dns.node_local_address
+    caches = [each for each in survey.all(DAEMON_SETS) if NODE_CACHE in name_of(each)]
+    if not caches:
+        if configured:
+            yield Diagnosis(
+                TOPIC,
+                "setting dns.nodeLocalAddress",
+                f"{configured}, and no DaemonSet is called {NODE_CACHE}",
+                Health.NOTE,
+                "remove the setting unless something else answers there (AKS LocalDNS, Cloud DNS)",
+            )
+        return
+    for cache in caches:
+        title = f"DaemonSet {namespace_of(cache)}/{name_of(cache)}"
+        addresses = list(_local_addresses(cache))
+        if not dig(cache, "spec", "template", "spec", "hostNetwork"):
+            yield Diagnosis(
+                TOPIC,
+                title,
+                "NodeLocal DNSCache in pods of its own: allow DNS to k8s-app: node-local-dns too",
+            )
+        elif configured and configured in addresses:
+            yield Diagnosis(TOPIC, title, f"NodeLocal DNSCache at {', '.join(addresses)}")
+        else:
+            yield Diagnosis(
+                TOPIC,
+                title,
+                f"NodeLocal DNSCache at {', '.join(addresses) or 'an unknown address'}, "
+                f"and the setting dns.nodeLocalAddress is {configured or 'empty'}",
+                Health.WRONG,
+                f"set dns.nodeLocalAddress to {addresses[0] if addresses else 'its address'}, and take the "
+                "component node-local-dns into the overlay",
+            )
+
+
+def _local_addresses(cache: Manifest) -> Iterator[str]:
+    """The addresses after `-localip`, link-local ones first."""
+    for container in listed(dig(cache, "spec", "template", "spec", "containers")):
+        arguments = [
+            str(each) for each in (*listed(dig(container, "command")), *listed(dig(container, "args")))
+        ]
+        for index, argument in enumerate(arguments):
+            found = _FLAG.match(argument)
+            if found:
+                text = found[1] or next(iter(arguments[index + 1 :]), "")
+                yield from sorted(filter(_is_address, text.split(",")), key=_is_routed)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_routed(text: str) -> bool:
+    return not ip_address(text).is_link_local

@@ -1,0 +1,57 @@
+"""All that `istio-netpol doctor` looks at, question by question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from istio_netpol.doctor import api_server, cluster_dns, mesh, network_plugin, policies, versions, webhooks
+from istio_netpol.doctor.survey import NotSeenError, Survey
+from istio_netpol.doctor.webhooks import Handshake
+from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.settings import Settings
+
+Question = tuple[str, str, Callable[[], Iterable[Diagnosis]]]
+"""Topic, what is looked at, and how it is found out."""
+
+NOT_PROBED = Diagnosis(
+    network_plugin.TOPIC,
+    "enforcement",
+    "not probed",
+    Health.NOTE,
+    "--probe finds out with two pods in a namespace of its own, which it deletes",
+)
+
+
+def examine(survey: Survey, settings: Settings, now: datetime, handshake: Handshake) -> Iterator[Diagnosis]:
+    """Every finding, in the order in which people read them. Raises ApiError where the cluster does not
+    answer at all."""
+    version = survey.version()
+    questions: tuple[Question, ...] = (
+        (versions.TOPIC, "Kubernetes", lambda: versions.kubernetes_version(version)),
+        (versions.TOPIC, "Istio", lambda: versions.istio_versions(survey)),
+        (versions.TOPIC, "Kyma", lambda: versions.kyma_versions(survey)),
+        (api_server.TOPIC, "endpoints", lambda: api_server.api_server(survey, settings)),
+        (cluster_dns.TOPIC, "cluster DNS", lambda: cluster_dns.cluster_dns(survey, settings)),
+        (network_plugin.TOPIC, "DaemonSets", lambda: network_plugin.network_plugin(survey)),
+        (mesh.ISTIOD, "Deployments", lambda: mesh.istiod(survey, settings)),
+        (mesh.INJECTION, "Namespaces", lambda: mesh.injection(survey, settings)),
+        (webhooks.TOPIC, "configurations", lambda: webhooks.webhooks(survey, now, handshake)),
+        (policies.TOPIC, "NetworkPolicies", lambda: policies.policies(survey)),
+        (policies.TOPIC, "policies of administrators", lambda: policies.tiers(survey)),
+        (policies.TOPIC, "policies of plugins", lambda: policies.not_evaluated(survey)),
+    )
+    for topic, looked_at, ask in questions:
+        yield from _answers(topic, looked_at, ask)
+
+
+def _answers(topic: str, looked_at: str, ask: Callable[[], Iterable[Diagnosis]]) -> Iterator[Diagnosis]:
+    """What is found out until something can't be seen, and then that."""
+    try:
+        yield from ask()
+    except NotSeenError as error:
+        yield Diagnosis(topic, looked_at, f"not seen: {error}", Health.NOT_SEEN, _remedy(str(error)))
+
+
+def _remedy(reason: str) -> str:
+    return "let somebody grant it, or run doctor as somebody who may" if reason.startswith("needs ") else ""

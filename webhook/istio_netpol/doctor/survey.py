@@ -1,0 +1,138 @@
+"""Reads what an examination asks for, each question within a bounded time; Secrets are never asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from istio_netpol.errors import ApiError, NetpolError
+from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.discovery import Resource
+
+Manifest = Mapping[str, Any]
+
+FORBIDDEN, NOT_FOUND, UNAUTHORIZED = 403, 404, 401
+PAGE_SIZE = "500"
+SECONDS = 10.0
+"""For one question, all pages of a list together."""
+
+NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+SERVICES = Resource("", "v1", "Service", "services", namespaced=True)
+PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
+CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
+DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", namespaced=True)
+DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", namespaced=True)
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", namespaced=True)
+CRDS = Resource(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+)
+
+
+class NotSeenError(NetpolError):
+    """A question that the cluster did not answer, and what it would take."""
+
+
+class Survey:
+    """Answers of one cluster; each question is asked once."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        self.connection = connection
+        self._clock = clock
+        self._known: dict[tuple[str, str], tuple[Manifest, ...] | NotSeenError] = {}
+
+    def version(self) -> str:
+        """The version of the API server. Raises ApiError where there is none to talk to."""
+        return str(_decoded(self.connection.get("/version", read_seconds=SECONDS)).get("gitVersion", ""))
+
+    def groups(self) -> frozenset[str]:
+        """The API groups that are served. Raises NotSeenError."""
+        found = self._listed("/apis", "", "get on /apis", key="groups")
+        return frozenset(str(group.get("name", "")) for group in found)
+
+    def named(self, resource: Resource, name: str, namespace: str = "") -> Manifest | None:
+        """The object of that name; None where it is not there. Raises NotSeenError."""
+        where = f" in {namespace}" if namespace else ""
+        found = self._listed(resource.path(namespace, name), "", f"get on {resource}{where}", key="")
+        return found[0] if found else None
+
+    def all(self, resource: Resource, namespace: str = "", selector: str = "") -> tuple[Manifest, ...]:
+        """The objects of a namespace, or of all; none where the kind is not served. Raises NotSeenError."""
+        where = f" in {namespace}" if namespace else ""
+        return self._listed(resource.path(namespace), selector, f"list on {resource}{where}", key="items")
+
+    def _listed(self, path: str, selector: str, needs: str, key: str) -> tuple[Manifest, ...]:
+        found = self._known.get((path, selector))
+        if found is None:
+            try:
+                found = self._asked(path, selector, key)
+            except ApiError as error:
+                found = () if error.status == NOT_FOUND else NotSeenError(_reason(error, needs))
+            self._known[path, selector] = found
+        if isinstance(found, NotSeenError):
+            raise found
+        return found
+
+    def _asked(self, path: str, selector: str, key: str) -> tuple[Manifest, ...]:
+        ends = self._clock() + SECONDS
+        query = [("labelSelector", selector)] if selector else []
+        if not key:
+            return (_decoded(self.connection.get(path, query, read_seconds=SECONDS)),)
+        items: list[Manifest] = []
+        token = ""
+        while True:
+            left = ends - self._clock()
+            if left <= 0:
+                raise ApiError(0, f"the answer took longer than {SECONDS:.0f} s")
+            page = [*query, ("limit", PAGE_SIZE), *([("continue", token)] if token else [])]
+            body = _decoded(self.connection.get(path, page, read_seconds=left))
+            items += [item for item in body.get(key) or () if isinstance(item, Mapping)]
+            token = str(dig(body, "metadata", "continue") or "")
+            if not token:
+                return tuple(items)
+
+
+def dig(value: Any, *keys: str) -> Any:
+    """The value at a path of mappings; None where it is not there."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def labels_of(manifest: Manifest) -> dict[str, str]:
+    """The labels of an object."""
+    return {str(key): str(value) for key, value in (dig(manifest, "metadata", "labels") or {}).items()}
+
+
+def name_of(manifest: Manifest) -> str:
+    """The name of an object."""
+    return str(dig(manifest, "metadata", "name") or "")
+
+
+def namespace_of(manifest: Manifest) -> str:
+    """The namespace of an object."""
+    return str(dig(manifest, "metadata", "namespace") or "")
+
+
+def listed(value: Any) -> list[Any]:
+    """A list, empty where there is none."""
+    return value if isinstance(value, list) else []
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ApiError(0, f"the API server's answer can't be read: {error}") from None
+
+
+def _reason(error: ApiError, needs: str) -> str:
+    if error.status == FORBIDDEN:
+        return f"needs {needs}"
+    if error.status == UNAUTHORIZED:
+        return "the API server does not know this user: renew the credentials of the kubeconfig"
+    return str(error)

@@ -1,0 +1,27 @@
+"""What an examination of a cluster finds: one line for each thing that was looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Health(StrEnum):
+    """What was found of one thing. `NOTE` is worth knowing and wrong only under circumstances that the line
+    names; `NOT_SEEN` could not be looked at."""
+
+    OK = "ok"
+    WRONG = "wrong"
+    NOTE = "note"
+    NOT_SEEN = "not seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing: what was looked at, what was found there, and what to do about it."""
+
+    topic: str
+    looked_at: str
+    found: str
+    health: Health = Health.OK
+    remedy: str = ""
