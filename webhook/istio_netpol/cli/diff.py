@@ -51,7 +51,7 @@ class ChangeNames(click.ParamType[tuple[str, ...]]):
         return tuple(change for change in CHANGES if change in named)
 
 
-def _require_two_sides(arguments: InputArguments) -> None:
+def require_two_sides(arguments: InputArguments) -> None:
     """Raises UsageError where OLD, NEW and a cluster are not two in all."""
     paths, most = arguments.paths, 1 if arguments.names_cluster else 2
     if not paths:
@@ -113,7 +113,7 @@ def diff(
     from istio_netpol.report.difference import json_differences, text_differences
     from istio_netpol.state.snapshot import Snapshot
 
-    _require_two_sides(arguments)
+    require_two_sides(arguments)
     opened = open_input(arguments, addresses, paths_needed=2)
     settings = opened.settings
     if opened.cluster is not None:

@@ -23,6 +23,7 @@ from istio_netpol.cli.exits import INTERRUPTED, UNUSABLE
 from istio_netpol.cli.explain import explain
 from istio_netpol.cli.generate import generate
 from istio_netpol.cli.listing import list_connections
+from istio_netpol.cli.map import map_command
 from istio_netpol.cli.names import COMPLETE_VARIABLE, PLUGIN, PROGRAM
 from istio_netpol.cli.program import Program
 from istio_netpol.cli.readiness import readiness
@@ -36,6 +37,7 @@ COMMANDS: tuple[click.Command, ...] = (
     explain,
     list_connections,
     diff,
+    map_command,
     readiness,
     doctor,
     rule,

@@ -124,6 +124,7 @@ class _Writer:
             "egress": self._side(state.egress, profiles, lists),
             "ingress": self._side(state.ingress, profiles, lists),
             "policyLists": lists.values,
+            "policies": state.policies,
             "flows": [self._flow(mapped, merged) for mapped in state.flows],
             "byName": [[*ends, ports] for ends, ports in state.by_name.items()],
             "summary": summary_document(state.report.summary),

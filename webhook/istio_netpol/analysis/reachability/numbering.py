@@ -56,7 +56,8 @@ class Numbering:
             )
             for judged in reading.flows
         )
-        return State(egress, ingress, flows, self._by_name(flows), reading.report)
+        numbers = tuple(policies.values())
+        return State(egress, ingress, flows, numbers, self._by_name(flows), reading.report)
 
     def _number(self, peer: Peer, kind: FlowKind, reading: Reading) -> int:
         if isinstance(peer, PodsPeer) and not reading.lacks(peer):

@@ -57,12 +57,14 @@ class MappedFlow:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What holds in one state. `by_name` has the ports of pairs of which one end is known by a name only,
-    as far as required flows tell. `report` is that of `check`."""
+    """What holds in one state. `policies` are the numbers of those that are there. `by_name` has the ports of
+    pairs of which one end is known by a name only, as far as required flows tell. `report` is that of
+    `check`."""
 
     egress: Side
     ingress: Side
     flows: tuple[MappedFlow, ...]
+    policies: tuple[int, ...]
     by_name: Mapping[tuple[int, int], int]
     report: Report
 

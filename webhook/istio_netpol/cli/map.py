@@ -1,0 +1,187 @@
+"""`istio-netpol map`: a picture of who can reach whom."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from istio_netpol.cli.examples import examples
+from istio_netpol.cli.options import input_options, resolution_options
+
+if TYPE_CHECKING:
+    from istio_netpol.analysis.reachability.facts import Facts
+    from istio_netpol.analysis.reachability.reading import Given
+    from istio_netpol.cli.input_arguments import InputArguments
+    from istio_netpol.cli.inputs import Input
+    from istio_netpol.cli.opened_input import OpenedInput
+
+STANDARD_OUTPUT = "-"
+FORMATS = {
+    ".html": "a page for a browser",
+    ".svg": "the matrix of namespaces",
+    ".dot": "a graph of namespaces for Graphviz",
+    ".mmd": "a graph of namespaces for Mermaid",
+    ".json": "the facts",
+}
+
+
+@click.command(
+    "map",
+    short_help="Draw who can reach whom.",
+    epilog=examples(
+        "istio-netpol map manifests/ -o map.html",
+        "istio-netpol map manifests/ -o map.svg",
+        "istio-netpol map --diff old/ new/ -o change.html",
+        "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol map - -o map.html",
+    ),
+)
+@input_options()
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    metavar="FILE",
+    default=STANDARD_OUTPUT,
+    help="Where to write, and what: FILE.html, .svg, .dot, .mmd (Mermaid) or .json. Without it, or for -, "
+    "the page goes to standard output.",
+)
+@click.option("--diff", "compares", is_flag=True, help="Take two PATHs, OLD and NEW, and show what changes.")
+@click.option("--title", metavar="TEXT", default="", help="What the picture is called, instead of PATH.")
+@resolution_options()
+def map_command(
+    *,
+    arguments: InputArguments,
+    output: str,
+    compares: bool,
+    title: str,
+    addresses: Sequence[tuple[str, tuple[str, ...]]],
+    offline: bool,
+) -> None:
+    """Draw who can reach whom, and which required flows are cut.
+
+    The page is one file that needs no network: a matrix of namespaces, which open into workloads. A cell
+    leads to the policies that decide, and to the policy that mends it. It shows the cluster as it is, and as
+    it would be if every namespace denied all traffic by default.
+
+    Exit code: 0, or 2 for unusable input or arguments and where the file can't be written.
+    """
+    from istio_netpol.analysis.reachability.facts import facts
+    from istio_netpol.cli.diff import require_two_sides
+    from istio_netpol.cli.opened_input import open_input
+    from istio_netpol.cli.resolving import resolver
+
+    suffix = _suffix_of(output)
+    if compares:
+        require_two_sides(arguments)
+    opened = open_input(arguments, addresses, paths_needed=2 if compares else 1, about_all=True)
+    before, now = _two_states(opened) if compares else (None, _one(opened.read()))
+    now.tell()
+    found = facts(
+        _given(now),
+        opened.settings,
+        resolver(offline, opened.settings),
+        before=before,
+    )
+    names = [Path(path).name or path for path in opened.paths if path != "-"]
+    shown = title or (opened.cluster.name if opened.cluster else " and ".join(names)) or "cluster"
+    read_from = " ".join(map(shlex.quote, opened.paths[-1:] if compares else opened.paths))
+    _write(output, _WRITERS[suffix](found, shown, read_from))
+
+
+def _suffix_of(output: str) -> str:
+    if output == STANDARD_OUTPUT:
+        if sys.stdout.isatty():
+            raise click.UsageError("Name a file: -o map.html. (-o - would fill the terminal with the page.)")
+        return ".html"
+    suffix = Path(output).suffix.lower()
+    if suffix not in FORMATS:
+        known = ", ".join(f"{name} ({told})" for name, told in FORMATS.items())
+        what = f"ends in {suffix!r}" if suffix else "has no ending"
+        raise click.UsageError(f"{output!r} {what}, which names no format; use {known}")
+    return suffix
+
+
+def _one(inputs: Sequence[Input]) -> Input:
+    """The one cluster of an input."""
+    if len(inputs) > 1:
+        names = ", ".join(given.name for given in inputs)
+        raise click.UsageError(f"A map shows one cluster, and PATH holds {len(inputs)}: {names}. Name one.")
+    return inputs[0]
+
+
+def _two_states(opened: OpenedInput) -> tuple[Given, Input]:
+    """The cluster before and after a change."""
+    from istio_netpol.analysis.reachability.reading import Given
+    from istio_netpol.state.snapshot import Snapshot
+
+    if opened.cluster is not None:
+        now = _one(opened.read())
+        return Given(now.there or Snapshot.of([])), now
+    old, new = (_one(opened.read([path])) for path in opened.paths)
+    return _given(old), new
+
+
+def _given(read: Input) -> Given:
+    from istio_netpol.analysis.reachability.reading import Given
+
+    return Given(read.snapshot, read.skipped, read.there, read.assumed, tuple(read.findings()))
+
+
+def _html(found: Facts, title: str, read_from: str) -> str:
+    from istio_netpol.report.map_document import map_document
+    from istio_netpol.web.page import page_of
+
+    return page_of(map_document(found, title=title, read_from=read_from))
+
+
+def _json(found: Facts, title: str, read_from: str) -> str:
+    from istio_netpol.report.map_document import map_document
+
+    return json.dumps(map_document(found, title=title, read_from=read_from), separators=(",", ":")) + "\n"
+
+
+def _svg(found: Facts, title: str, _: str) -> str:
+    from istio_netpol.report.map_picture import svg
+
+    return svg(found, title)
+
+
+def _dot(found: Facts, title: str, _: str) -> str:
+    from istio_netpol.report.map_picture import dot
+
+    return dot(found, title)
+
+
+def _mermaid(found: Facts, *_: str) -> str:
+    from istio_netpol.report.map_picture import mermaid
+
+    return mermaid(found)
+
+
+_WRITERS: Mapping[str, Callable[[Facts, str, str], str]] = {
+    ".html": _html,
+    ".svg": _svg,
+    ".dot": _dot,
+    ".mmd": _mermaid,
+    ".json": _json,
+}
+
+
+def _write(output: str, text: str) -> None:
+    from istio_netpol.cli.terminal import OutputError, tell, write
+
+    if output == STANDARD_OUTPUT:
+        write([text])
+        return
+    data = text.encode("utf-8", "backslashreplace")
+    try:
+        Path(output).write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"{output} can't be written: {error.strerror or error}") from None
+    tell(f"wrote {output} ({len(data):,} bytes)")
