@@ -68,7 +68,12 @@ def test_the_tree_is_what_the_page_says(repository: Path) -> None:
     assert git(repository, "status", "--porcelain") == ""
 
 
-SCHEMAS = {".github/workflows/netpol.yaml": "github-workflows", ".gitlab-ci.yml": "gitlab-ci"}
+SCHEMAS = {
+    ".github/workflows/netpol.yaml": "github-workflows",
+    ".github/workflows/netpol-action.yaml": "github-workflows",
+    ".gitlab-ci.yml": "gitlab-ci",
+    ".gitlab-ci-component.yml": "gitlab-ci",
+}
 
 
 @pytest.mark.parametrize("path", SCHEMAS)
