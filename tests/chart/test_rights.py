@@ -14,9 +14,10 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import GATEWAY_API, ISTIO, defined
 from tests.cluster.fixtures import require, require_go
 
-from istio_netpol.kube.cluster import CONFIG_MAP, MIRRORED, Cluster
+from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import served
+from istio_netpol.kube.scopes import CONFIG_MAP, MIRRORED
 from istio_netpol.manifests.decode import DECODERS
 
 pytestmark = pytest.mark.xdist_group("rights")  # what it starts is started once

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
-from istio_netpol.errors import ApiError
-from istio_netpol.kube.cluster import Cluster
+from istio_netpol.cli.terminal import tell
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.kubeconfig import KubeContext
+from istio_netpol.kube.listing import Listing
+from istio_netpol.kube.objects import Received, received
+from istio_netpol.kube.reflector import Scope
+from istio_netpol.manifests.host_network import placed_on_nodes
+from istio_netpol.model.not_seen import NotSeen
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
-PATIENCE_SECONDS = 5.0
-"""How long a kind may fail to be listed: an API server that is just starting gets a second try."""
+LISTED_AT_ONCE = 8
+"""Kinds that are asked for at the same time: over a slow line the answers are what takes long."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRead:
+    """What a cluster has now, as far as its reader may see it, and what he may not."""
+
+    snapshot: Snapshot
+    unseen: tuple[NotSeen, ...]
 
 
 def connect(context: KubeContext, kubeconfig: str) -> Connection:
@@ -24,20 +35,30 @@ def connect(context: KubeContext, kubeconfig: str) -> Connection:
     return Connection.open(context.name, Path(kubeconfig) if kubeconfig else None)
 
 
-def read_cluster(context: KubeContext, kubeconfig: str, settings: Settings) -> Snapshot:
-    """What the cluster of a context has now. Raises ApiError with every kind that can't be read."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    cluster = Cluster(connect(context, kubeconfig), [settings.mesh.root_namespace])
-    cluster.start()
-    try:
-        failing_since: float | None = None
-        while (changes := cluster.take()) is None:
-            problems = cluster.state().problems
-            failing_since = (failing_since or time.monotonic()) if problems else None
-            if failing_since and time.monotonic() - failing_since > PATIENCE_SECONDS:
-                raise ApiError(0, "\n".join(problems))
-            cluster.wait(0.1)
-            time.sleep(0.02)
-        return changes.snapshot
-    finally:
-        cluster.stop()
+def listing_of(context: KubeContext, kubeconfig: str, settings: Settings, namespace: str = "") -> Listing:
+    """What of the cluster of a context may be listed; `namespace` is the one that the user named. Raises
+    SettingsError, and ApiError where the cluster can't be reached."""
+    connection = connect(context, kubeconfig)
+    return Listing(connection, [settings.mesh.root_namespace], namespace, context.namespace)
+
+
+def read_cluster(listing: Listing, reported: str) -> ClusterRead:
+    """What a cluster has now. Raises ApiError where too little may be read to report on a namespace, or on
+    all where `reported` is empty."""
+
+    def read(scope: Scope) -> list[Received]:
+        return [received(item, scope.resource) for item in listing.items(scope)]
+
+    with ThreadPoolExecutor(LISTED_AT_ONCE) as pool:
+        found = [stored for objects in pool.map(read, listing.scopes) for stored in objects]
+    listing.require(reported)
+    for sentence in _unreadable(found):
+        tell(f"note: {sentence}")
+    values = placed_on_nodes([value for stored in found for value in stored.values])
+    return ClusterRead(Snapshot.of(values), listing.unseen)
+
+
+def _unreadable(found: list[Received]) -> Iterator[str]:
+    for stored in found:
+        if stored.problems:
+            yield f"an object can't be read, and is not counted: {stored.problems[0]}"

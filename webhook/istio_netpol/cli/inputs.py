@@ -35,6 +35,7 @@ from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.not_seen import assumptions_of
 from istio_netpol.report.places import STANDARD_INPUT
 from istio_netpol.report.remarks import other_documents, outdated, unnamed_namespaces
 from istio_netpol.report.text import kinds_not_read
@@ -62,7 +63,8 @@ class Input:
 
     `name` and `place` tell one of several inputs from the others (see `arrangement.Part`). `skipped` counts
     the objects of kinds that no rule looks at, by apiVersion and kind, `outdated` are objects that no API
-    server takes, and `assumed` says in which namespace objects were put that name none. `there` is what the
+    server takes, and `assumed` says in which namespace objects were put that name none, and what could not be
+    seen. `there` is what the
     cluster has without the paths, where one is read. `focus` is what reports are about.
     """
 
@@ -103,7 +105,10 @@ def read_inputs(paths: Sequence[str], reading: Reading, there: Snapshot | None =
                 loaded.skipped,
                 part.name,
                 part.place,
-                () if reading.namespace else unnamed_namespaces(loaded.placed),
+                (
+                    *(() if reading.namespace else unnamed_namespaces(loaded.placed)),
+                    *assumptions_of(loaded.unseen),
+                ),
                 loaded.outdated,
                 there,
             )

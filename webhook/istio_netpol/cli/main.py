@@ -18,6 +18,7 @@ from istio_netpol.cli.completion import completion
 from istio_netpol.cli.controller import controller
 from istio_netpol.cli.diff import diff
 from istio_netpol.cli.doctor import doctor
+from istio_netpol.cli.dump import dump
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import INTERRUPTED, UNUSABLE
 from istio_netpol.cli.explain import explain
@@ -38,6 +39,7 @@ COMMANDS: tuple[click.Command, ...] = (
     list_connections,
     diff,
     map_command,
+    dump,
     readiness,
     doctor,
     rule,

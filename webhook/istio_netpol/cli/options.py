@@ -144,15 +144,15 @@ def input_options(metavar: str = "[PATH]...") -> Decorator:
     return decorate
 
 
-def cluster_options() -> Decorator:
+_OVER_CLUSTER = (
+    "Read the cluster of this context of the kubeconfig, as it would be with PATH applied. Without PATH, "
+    "that of the current context is read."
+)
+
+
+def cluster_options(told: str = _OVER_CLUSTER) -> Decorator:
     """`--context` and `--kubeconfig`."""
-    context = click.option(
-        "--context",
-        metavar="NAME",
-        default="",
-        help="Read the cluster of this context of the kubeconfig, as it would be with PATH applied. Without "
-        "PATH, that of the current context is read.",
-    )
+    context = click.option("--context", metavar="NAME", default="", help=told)
     kubeconfig = click.option(
         "--kubeconfig",
         metavar="FILE",
@@ -162,14 +162,15 @@ def cluster_options() -> Decorator:
     return lambda command: context(kubeconfig(command))
 
 
+def namespace_option(told: str) -> Decorator:
+    """`-n NAME`."""
+    return click.option("-n", "--namespace", metavar="NAME", type=NamespaceName(), help=told)
+
+
 def reading_options() -> Decorator:
     """`--namespace` and `--exclude`."""
-    namespace = click.option(
-        "-n",
-        "--namespace",
-        metavar="NAME",
-        type=NamespaceName(),
-        help="The namespace of what names none: objects of PATH, and a report on a cluster.",
+    namespace = namespace_option(
+        "The namespace of what names none: objects of PATH, and a report on a cluster."
     )
     exclude = click.option(
         "--exclude",

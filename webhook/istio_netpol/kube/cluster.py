@@ -15,6 +15,7 @@ from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource, served
 from istio_netpol.kube.objects import Name, Received
 from istio_netpol.kube.reflector import Reflector, Scope
+from istio_netpol.kube.scopes import scopes_of
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.state.contents import say_the_same
 from istio_netpol.state.snapshot import Snapshot
@@ -29,19 +30,6 @@ SOON_SECONDS = 1.0
 STOP_SECONDS = 10.0
 """For how long the end of all threads is waited for; what is still waiting for an answer then dies with the
 process."""
-
-MIRRORED = ("", "Endpoints")
-"""Not watched: the API server mirrors every Endpoints object into EndpointSlices."""
-
-CONFIG_MAP = ("", "ConfigMap")
-"""Watched only where istiod runs: the mesh config."""
-
-BY_HAND = {
-    ("discovery.k8s.io", "EndpointSlice"): (
-        "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io"
-    )
-}
-"""Selectors that leave out what follows from other objects: the slices of Services with a selector."""
 
 
 @dataclass(slots=True)
@@ -260,7 +248,7 @@ class Cluster:
 
     def _follow(self, resources: Iterable[Resource]) -> None:
         """Watches kinds that appeared, and forgets those that are gone."""
-        scopes = frozenset(scope for each in resources for scope in self._scopes(each))
+        scopes = frozenset(scope for each in resources for scope in scopes_of(each, self._config_namespaces))
         with self._lock:
             for scope in self._watched.keys() - scopes:
                 watched = self._watched[scope]
@@ -277,14 +265,6 @@ class Cluster:
         for scope in added:
             self._log.info("watching", resource=str(scope))
             self._watched[scope].reflector.start()
-
-    def _scopes(self, resource: Resource) -> list[Scope]:
-        kind = (resource.group, resource.kind)
-        if kind == MIRRORED:
-            return []
-        if kind == CONFIG_MAP:
-            return [Scope(resource, namespace) for namespace in self._config_namespaces]
-        return [Scope(resource, selector=BY_HAND.get(kind, ""))]
 
 
 def _identity(value: Any) -> tuple[str, ...]:

@@ -32,6 +32,11 @@ class Received:
     values: tuple[Any, ...] = ()
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def is_of_use(self) -> bool:
+        """Whether some rule reads the object, or would if it could be read."""
+        return bool(self.values or self.problems)
+
 
 class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
     """`metadata` of a list: where its watch begins, and how its next page is asked for."""
@@ -58,6 +63,15 @@ class _Meta(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str = ""
 
 
+class _NameMeta(msgspec.Struct, frozen=True):
+    namespace: str = ""
+    name: str = ""
+
+
+class _Named(msgspec.Struct, frozen=True):
+    metadata: _NameMeta = _NameMeta()
+
+
 class _Versioned(msgspec.Struct, frozen=True):
     metadata: _Meta = _Meta()
 
@@ -73,6 +87,7 @@ T = TypeVar("T")
 
 _PAGE = msgspec.json.Decoder(Page)
 _EVENT = msgspec.json.Decoder(Event)
+_NAMED = msgspec.json.Decoder(_Named)
 _VERSIONED = msgspec.json.Decoder(_Versioned)
 _STATUS = msgspec.json.Decoder(Status)
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
@@ -86,6 +101,19 @@ def page_of(body: bytes) -> Page:
 def event_of(line: bytes) -> Event:
     """An event of a watch. Raises ApiError for what is none."""
     return _decoded(_EVENT, line)
+
+
+def name_of(raw: msgspec.Raw) -> Name:
+    """The namespace and name of an object."""
+    metadata = _decoded(_NAMED, raw).metadata
+    return metadata.namespace, metadata.name
+
+
+def content_of(raw: msgspec.Raw, resource: Resource) -> dict[str, Any]:
+    """An object of a resource with all of its fields, what it is among them: items of a list do not say
+    that themselves."""
+    content: dict[str, Any] = _decoded(_OBJECT, raw)
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **content}
 
 
 def version_of(raw: msgspec.Raw) -> str:

@@ -16,6 +16,9 @@ from istio_netpol.model.references import ObjectRef
 _CLUSTER = re.compile(r"\boutbound\|([0-9]{1,5})\|([A-Za-z0-9.-]{0,63})\|([A-Za-z0-9_.-]{1,253})")
 _SRV_CLUSTER = re.compile(r"\boutbound_\.([0-9]{1,5})_\.([A-Za-z0-9.-]{0,63})_\.([A-Za-z0-9_.-]{1,253})")
 _ANY = "ANY"
+_MARKS = {"ext_authz": FilterPurpose.AUTHORIZATION, "access_logger": FilterPurpose.LOGS}
+_LONGEST_NAME = 199
+"""Characters of a text that may be the name of an extension."""
 
 LONGEST_PATH = 200
 """Characters of a path within a patch that are told: its keys may be as long as the object."""
@@ -59,6 +62,13 @@ def _targets(patch: Fields) -> Iterator[FilterTarget]:
             yield FilterTarget(address, number, "", purpose, context, part.path, is_address=True)
 
 
+def destinations_in(text: str) -> str:
+    """Of a text in a patch, code perhaps, the part that says where it leads and what for."""
+    marks = [mark for mark in _MARKS if mark in text and len(text) <= _LONGEST_NAME]
+    names = [found.group() for pattern in (_CLUSTER, _SRV_CLUSTER) for found in pattern.finditer(text)]
+    return "\n".join([*marks, *names])
+
+
 class _Part(NamedTuple):
     """A value within a patch, and where it stands: below a path, by a key or an index."""
 
@@ -94,10 +104,8 @@ def _parts(value: Any, path: str) -> Iterator[_Part]:
 
 def _purpose(texts: Iterator[str]) -> FilterPurpose:
     """What a patch is for, by the Envoy extensions that it names."""
-    joined = "\n".join(text for text in texts if len(text) < 200)
-    if "ext_authz" in joined:
-        return FilterPurpose.AUTHORIZATION
-    return FilterPurpose.LOGS if "access_logger" in joined else FilterPurpose.OTHER
+    joined = "\n".join(text for text in texts if len(text) <= _LONGEST_NAME)
+    return next((purpose for mark, purpose in _MARKS.items() if mark in joined), FilterPurpose.OTHER)
 
 
 def _endpoints(parts: Iterable[_Part]) -> Iterator[tuple[_Part, str, int]]:

@@ -96,7 +96,7 @@ def _workload(
         ports=tuple(_ports(running)),
         host_network=spec.flag("hostNetwork"),
         service_account=spec.text("serviceAccountName") or spec.text("serviceAccount") or "default",
-        annotations={key: value for key, value in annotations.items() if _is_kept(key)},
+        annotations={key: value for key, value in annotations.items() if is_kept(key)},
         owner=owner,
         addresses=addresses,
         node_addresses=node_addresses,
@@ -151,7 +151,8 @@ def _controller(metadata: Fields) -> Owner | None:
     return None
 
 
-def _is_kept(key: str) -> bool:
+def is_kept(key: str) -> bool:
+    """Whether some rule reads an annotation of pods or of their controller."""
     domain = key.partition("/")[0]
     return any(domain == kept or domain.endswith("." + kept) for kept in KEPT_ANNOTATIONS)
 

@@ -9,11 +9,13 @@ from itertools import groupby
 from typing import Any
 
 from istio_netpol.errors import Problem
+from istio_netpol.manifests.cluster_dump import is_note, unseen_of
 from istio_netpol.manifests.decode import CLUSTER_SCOPED, decode, is_known, reference_of
 from istio_netpol.manifests.host_network import placed_on_nodes
 from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
 from istio_netpol.manifests.removed_apis import Removed, removal_of
+from istio_netpol.model.not_seen import NotSeen
 from istio_netpol.model.references import ObjectRef
 
 KindName = tuple[str, str]
@@ -37,7 +39,7 @@ class Loaded:
 
     `others` are documents that are no objects, `placed` the objects that name no namespace, `outdated` those
     that no API server takes. `silent` counts objects that have no values, such as a ConfigMap that is not
-    Istio's.
+    Istio's. `unseen` is what dumps say that they do not have.
     """
 
     objects: tuple[Any, ...]
@@ -47,6 +49,7 @@ class Loaded:
     placed: tuple[ObjectRef, ...] = ()
     outdated: tuple[RemovedApi, ...] = ()
     silent: int = 0
+    unseen: tuple[NotSeen, ...] = ()
 
 
 def load(documents: Iterable[Document], default_namespace: str = "default") -> Loaded:
@@ -70,6 +73,7 @@ class _Loading:
         self._placed: list[ObjectRef] = []
         self._outdated: list[RemovedApi] = []
         self._silent = 0
+        self._unseen: list[NotSeen] = []
         self._seen: dict[tuple[str, str, str, str], list[Any]] = {}
 
     def take(self, document: Document) -> None:
@@ -91,9 +95,16 @@ class _Loading:
             tuple(self._placed),
             tuple(self._outdated),
             self._silent,
+            tuple(self._unseen),
         )
 
     def _take_object(self, raw: RawObject) -> None:
+        if is_note(raw):
+            unseen, problems = unseen_of(raw)
+            self._unseen += unseen
+            self._problems += problems
+            self._silent += 1
+            return
         unfilled = list(_unfilled(raw))
         if unfilled:
             self._problems += unfilled
@@ -170,6 +181,7 @@ def joined(parts: Iterable[Loaded]) -> Loaded:
         tuple(ref for part in parts for ref in part.placed),
         tuple(found for part in parts for found in part.outdated),
         sum(part.silent for part in parts),
+        tuple(kind for part in parts for kind in part.unseen),
     )
 
 

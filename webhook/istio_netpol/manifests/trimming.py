@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from istio_netpol.model.own_names import PROVISIONAL_AT, UNNEEDED_SINCE
 
-_POD_SPECS = ("spec", "spec template spec", "spec jobTemplate spec template spec", "template spec")
+POD_SPECS = ("spec", "spec template spec", "spec jobTemplate spec template spec", "template spec")
 _CONTAINER_PATHS = tuple(
     f"{spec} {group}"
-    for spec in _POD_SPECS
+    for spec in POD_SPECS
     for group in ("initContainers", "containers", "ephemeralContainers")
 )
 _CONTAINER_FIELDS = (
@@ -38,7 +38,7 @@ SKIPPED = (
     "spec conversion webhookClientConfig caBundle",
     "spec validation",
     "spec versions",
-    *(f"{spec} volumes" for spec in _POD_SPECS),
+    *(f"{spec} volumes" for spec in POD_SPECS),
     *(f"{path} {field}" for path in _CONTAINER_PATHS for field in _CONTAINER_FIELDS),
 )
 

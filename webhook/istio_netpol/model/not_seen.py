@@ -1,0 +1,33 @@
+"""What of a cluster could not be read, because whoever read it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from istio_netpol.model.assumptions import Assumption
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NotSeen:
+    """A kind, as `plural.group`, that was read in these namespaces only; without any it was not read at
+    all."""
+
+    resource: str
+    seen_in: tuple[str, ...] = ()
+
+
+def assumptions_of(unseen: Iterable[NotSeen]) -> tuple[Assumption, ...]:
+    """One assumption for all kinds that were seen in the same places."""
+    by_place: dict[tuple[str, ...], list[str]] = {}
+    for kind in sorted(unseen):
+        by_place.setdefault(kind.seen_in, []).append(kind.resource)
+    return tuple(sorted(_assumption(places, kinds) for places, kinds in by_place.items()))
+
+
+def _assumption(places: Sequence[str], resources: Sequence[str]) -> Assumption:
+    kinds = ", ".join(resources)
+    if not places:
+        return Assumption(f"your rights do not cover {kinds}", "that there are none of them")
+    where = f"namespace {places[0]}" if len(places) == 1 else f"namespaces {', '.join(places)}"
+    return Assumption(f"your rights cover {kinds} in {where} only", "that other namespaces have none of them")
