@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.cli.platform import platform
-from tests.cli.workspace import DENY_ALL, SHOP, Run
+from tests.cli.workspace import DENY_ALL, KUSTOMIZE, SHOP, Run, program
 
 HEIGHT, WIDTH = 40, 100
 LISTED = re.compile(r"^  (?P<namespace>[a-z0-9-]+): (?P<members>[^;]+); denied by (?P<policies>.+)$")
@@ -42,16 +42,12 @@ def test_many_overlays_are_one_screen(run: Run, workspace: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "kustomization.yaml").write_text("resources: [shop.yaml]\n")
         (folder / "shop.yaml").write_text(SHOP + DENY_ALL)
-    result = run("check", "repo", "--offline", ISTIO_NETPOL_KUSTOMIZE=str(_kustomize(workspace)))
+    result = run(
+        "check", "repo", "--offline", ISTIO_NETPOL_KUSTOMIZE=str(program(workspace / "kustomize", KUSTOMIZE))
+    )
     assert screen_lines(result.stdout) <= HEIGHT, result.stdout
     assert "repo/overlay0, shop: cart; denied by default-deny" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("All 15 inputs: 45 errors")
-
-
-def _kustomize(folder: Path) -> Path:
-    from tests.cli.workspace import KUSTOMIZE, program
-
-    return program(folder / "kustomize", KUSTOMIZE)
 
 
 def test_the_worst_comes_first(run: Run, dump: str) -> None:

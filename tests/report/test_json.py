@@ -34,7 +34,7 @@ def entries(*findings: Finding) -> list[dict[str, Any]]:
 
 def test_the_document_has_these_keys() -> None:
     """Version, kind, findings, the six figures, what was not read, what was assumed, and of what nothing is
-    known."""
+    known; and what does not count."""
     document = json.loads(json_report(REPORT))
     assert list(document) == [
         "apiVersion",
@@ -44,6 +44,8 @@ def test_the_document_has_these_keys() -> None:
         "notRead",
         "assumed",
         "undeclared",
+        "accepted",
+        "notCounted",
     ]
     assert (document["apiVersion"], document["kind"]) == ("istio-netpol.io/v1", "Report")
     assert document["summary"] == {

@@ -49,9 +49,45 @@ class Undeclared:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """A finding that its object accepts through a day, `2027-03-31`, for a reason. It does not count."""
+
+    finding: Finding
+    until: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.finding.rule} of {self.finding.object} until {self.until}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOut:
+    """So many findings of a namespace or rule don't count, and why."""
+
+    what: str
+    why: str
+    findings: int
+
+    def __str__(self) -> str:
+        noun = "finding" if self.findings == 1 else "findings"
+        return f"{self.findings} {noun} of {self.what}, since {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What came of comparing a report with the baseline of a file: so many of its findings are known and left
+    out, and these entries have gone."""
+
+    file: str
+    known: int
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The findings of a check, what it assumed, what it did not read, and of which workloads it knows
-    nothing, all sorted.
+    nothing, all sorted. `accepted`, `left_out` and `baseline` tell of findings that
+    don't count.
 
     Of several inputs that were judged one by one, `parts` has the name and the report of each, and the rest
     is their sum.
@@ -62,6 +98,9 @@ class Report:
     assumptions: tuple[Assumption, ...] = ()
     not_read: tuple[NotRead, ...] = ()
     undeclared: tuple[Undeclared, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    baseline: Compared | None = None
     parts: tuple[tuple[str, Report], ...] = ()
 
     @classmethod
@@ -81,7 +120,9 @@ class Report:
             tuple(sorted({assumption for report in reports for assumption in report.assumptions})),
             tuple(sorted(NotRead(*kind, count) for kind, count in not_read.items())),
             tuple(dict.fromkeys(workload for report in reports for workload in report.undeclared)),
-            named,
+            tuple(accepted for report in reports for accepted in report.accepted),
+            _sum_of(left_out for report in reports for left_out in report.left_out),
+            parts=named,
         )
 
     def with_input(self, assumed: Iterable[Assumption], findings: Iterable[Finding]) -> Report:
@@ -89,17 +130,28 @@ class Report:
         more = sorted((*self.findings, *findings), key=lambda finding: finding.sort_key)
         return replace(self, findings=tuple(more), assumptions=tuple(sorted((*assumed, *self.assumptions))))
 
-    def filtered(self, keeps: Callable[[Finding], bool]) -> Report:
-        """The report with those of its findings only."""
+    def filtered(self, keeps: Callable[[Finding], bool], *, accepted_too: bool = True) -> Report:
+        """The report with those of its findings only, and those of the accepted ones too."""
         return replace(
             self,
             findings=tuple(filter(keeps, self.findings)),
-            parts=tuple((name, part.filtered(keeps)) for name, part in self.parts),
+            accepted=tuple(
+                accepted for accepted in self.accepted if not accepted_too or keeps(accepted.finding)
+            ),
+            parts=tuple((name, part.filtered(keeps, accepted_too=accepted_too)) for name, part in self.parts),
         )
 
     def by_input(self) -> tuple[tuple[str, Report], ...]:
         """The report of each input with its name, which is empty where there is one input only."""
         return self.parts or (("", self),)
+
+
+def _sum_of(parts: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+    """What is left out of several inputs for the same reason, as one."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for part in parts:
+        counted[part.what, part.why] += part.findings
+    return tuple(LeftOut(what, why, count) for (what, why), count in sorted(counted.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
-from istio_netpol.cli.finding_options import fail_on_option, selection_options
+from istio_netpol.cli.finding_options import baseline_options, fail_on_option, selection_options
 from istio_netpol.cli.generate import generate
 from istio_netpol.cli.options import (
     assume_deny_all_option,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.model.findings import Finding, RuleId
+    from istio_netpol.report.baseline import Baseline
 
 FORMAT_NAMES = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
 
@@ -47,6 +50,7 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown"
 @format_option(FORMAT_NAMES)
 @selection_options()
 @fail_on_option()
+@baseline_options()
 @assume_deny_all_option()
 @proposals_option()
 @resolution_options()
@@ -60,6 +64,8 @@ def check(
     severity: str,
     in_full: bool,
     fail_on: str,
+    baseline_file: Path | None,
+    update_baseline: bool,
     assume_deny_all: bool,
     proposals: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
@@ -77,10 +83,13 @@ def check(
     Exit code: 1 with findings of the severity of --fail-on or worse, 0 without, 2 for unusable input or
     arguments.
     """
+    from istio_netpol.admission.counted import counted
     from istio_netpol.analysis.check import check as check_snapshot
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.deny_all import told_of_today
+    from istio_netpol.analysis.focus import WHOLE
     from istio_netpol.analysis.results import Report
+    from istio_netpol.cli.baseline_file import read_baseline
     from istio_netpol.cli.finding_options import is_at_least
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
@@ -91,21 +100,31 @@ def check(
     from istio_netpol.report.table import formats
     from istio_netpol.report.text import text
 
+    _require_all_findings(update_baseline, baseline_file, rules)
     opened = open_input(arguments, addresses)
-    settings = opened.settings
+    settings, today = opened.settings, datetime.now(UTC).date()
+    known = read_baseline(baseline_file) if baseline_file and not update_baseline else None
     hosts = resolver(offline, settings)
     parts = []
-    for given in opened.read():
+    inputs = opened.read()
+    is_whole = all(given.focus is WHOLE for given in inputs)
+    for given in inputs:
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
         found = check_snapshot(
             snapshot, settings, hosts, given.skipped, proposals=proposals, focus=given.focus
         )
         if assume_deny_all:
             found = told_of_today(found, given.snapshot, given.there or given.snapshot, settings)
-        parts.append((given.name, found.with_input(given.assumed, given.findings())))
+        found = found.with_input(given.assumed, given.findings())
+        parts.append((given.name, counted(found, snapshot, settings, today, given.focus)))
     report = Report.of_inputs(parts)
+    if update_baseline and baseline_file:
+        known = _updated(baseline_file, report, is_whole)
     if rules:
         report = report.filtered(lambda finding: finding.rule in rules)
+        known = known.of_rules(rules) if known else None
+    if known:
+        report = known.compared(report, str(baseline_file), in_full=is_whole)
     shown = report.filtered(lambda finding: is_at_least(finding.severity, severity))
     if format_name != "text":
         _tell_what_is_not_in(shown, format_name)
@@ -119,12 +138,43 @@ def check(
     ctx.exit(FOUND if failing else FINE)
 
 
+def _require_all_findings(update_baseline: bool, file: Path | None, rules: Sequence[RuleId]) -> None:
+    """Refuses to write a baseline of a part of the findings, which would call all others new."""
+    if not update_baseline:
+        return
+    if file is None:
+        raise click.UsageError("--update-baseline writes the file of --baseline; name one")
+    if rules:
+        raise click.UsageError("a baseline has the findings of all rules; leave out --rule")
+
+
+def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:
+    """Writes the baseline of all that a report has found, and says so."""
+    from istio_netpol.cli.baseline_file import write_baseline
+    from istio_netpol.cli.terminal import tell
+    from istio_netpol.report.baseline import Baseline
+    from istio_netpol.report.places import plural
+
+    if not is_whole:
+        raise click.UsageError("a baseline has the findings of the whole input; name no objects or namespace")
+    baseline = Baseline.of(report)
+    write_baseline(file, baseline)
+    tell(
+        f"wrote {plural(baseline.entries.total(), 'finding')} to {file}; from now on only what is new counts"
+    )
+    return baseline
+
+
 def _tell_what_is_not_in(report: Report, format_name: str) -> None:
     """Says on standard error what the text says itself."""
     from istio_netpol.cli.terminal import tell
+    from istio_netpol.report.not_counted import sentences
     from istio_netpol.report.text import kinds_not_read
     from istio_netpol.report.undeclared import summary_of
 
+    if format_name != "json":
+        for sentence in sentences(report):
+            tell(sentence)
     for assumption in report.assumptions:
         tell(f"assumed: {assumption}")
     if report.not_read:

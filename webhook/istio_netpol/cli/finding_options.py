@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -75,6 +76,23 @@ def fail_on_option() -> Decorator:
         show_default=True,
         help="Exit with 1 where there are findings of this severity or worse.",
     )
+
+
+def baseline_options() -> Decorator:
+    """`--baseline` and `--update-baseline`."""
+    file = click.option(
+        "--baseline",
+        "baseline_file",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Leave out the findings that this file knows, and say which of them have gone.",
+    )
+    update = click.option(
+        "--update-baseline",
+        is_flag=True,
+        help="Write what is found to the file of --baseline, so that from now on only what is new counts.",
+    )
+    return lambda command: file(update(command))
 
 
 def is_at_least(severity: Severity, wanted: str) -> bool:

@@ -53,8 +53,10 @@ from istio_netpol.manifests.decode_unread import (
 from istio_netpol.manifests.decode_workloads import decode_controller, decode_cron_job, decode_pod
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.acceptances import LONGEST
 from istio_netpol.model.failures import Failure, Undecoded
 from istio_netpol.model.limits import NOT_CONTAINED
+from istio_netpol.model.own_names import ACCEPT
 from istio_netpol.model.references import NAMESPACE_REMEDY, ObjectRef, is_namespace_name
 
 Decoder = Callable[[Fields, ObjectRef], Iterator[Any]]
@@ -196,7 +198,16 @@ def _reference(raw: RawObject, default_namespace: str, problems: list[Problem]) 
     )
     name = quiet.text("name") or quiet.text("generateName")
     namespace = "" if kind in CLUSTER_SCOPED else quiet.text("namespace") or default_namespace
-    return ObjectRef(str(raw.content["apiVersion"]), kind, namespace, name, raw.file, raw.line)
+    return ObjectRef(
+        str(raw.content["apiVersion"]), kind, namespace, name, raw.file, raw.line, _accepts(metadata)
+    )
+
+
+def _accepts(metadata: object) -> str:
+    """The annotation by which findings are accepted, as much of it as is read."""
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    text = annotations.get(ACCEPT) if isinstance(annotations, dict) else None
+    return text[: LONGEST + 1] if isinstance(text, str) else ""
 
 
 def _is_name(text: str, kind: str) -> bool:

@@ -44,6 +44,7 @@ class Issue(StrEnum):
     REMOVED_API = "removed-api"
     TIER_UNDECIDED = "tier-undecided"
     POLICY_NOT_READ = "policy-not-read"
+    ACCEPTANCE = "acceptance"
 
 
 RuleId = FlowKind | Issue

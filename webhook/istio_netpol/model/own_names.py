@@ -40,6 +40,9 @@ CALLS = "istio-netpol.io/calls"
 CALLED_BY = "istio-netpol.io/called-by"
 """On a workload or Service: who may connect to it."""
 
+ACCEPT = "istio-netpol.io/accept"
+"""On any object: findings of it that somebody knows of, why, and until when."""
+
 KUBERNETES_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 """Kubernetes' own namespaces: they hold no injected pods, and what is refused or denied in them can break the
 cluster itself."""

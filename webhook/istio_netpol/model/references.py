@@ -24,7 +24,7 @@ class ObjectRef:
     """Names one object; equality ignores the file, so that the same object read twice is the same reference.
 
     `namespace` is empty for cluster-scoped objects; `line` is 1-based and 0 where the object came from no
-    file.
+    file. `accepts` is the text of its annotation by which findings are accepted (see `acceptances`).
     """
 
     api_version: str
@@ -33,6 +33,7 @@ class ObjectRef:
     name: str
     file: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
+    accepts: str = field(default="", compare=False)
 
     @property
     def group(self) -> str:

@@ -7,9 +7,10 @@ Source: docs.gitlab.com, "Code Quality", "Code Quality report format": an array 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from istio_netpol.analysis.results import Report
+from istio_netpol.analysis.results import Accepted, Report
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.printable import visible
 from istio_netpol.report.identity import fingerprints
@@ -21,13 +22,19 @@ _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.I
 
 
 def gitlab(report: Report) -> str:
-    """A violation a finding."""
+    """A violation a finding; GitLab knows no accepted ones, so they are infos that say so."""
     findings = [(finding, name) for name, part in report.by_input() for finding in part.findings]
+    findings += [(_as_info(accepted), "") for accepted in report.accepted]
     violations = [
         _violation(finding, name, digits)
         for (finding, name), digits in zip(findings, fingerprints(report), strict=True)
     ]
     return json.dumps(violations, indent=2) + "\n"
+
+
+def _as_info(accepted: Accepted) -> Finding:
+    told = f"accepted until {accepted.until} ({accepted.reason}): {accepted.finding.message}"
+    return replace(accepted.finding, severity=Severity.INFO, message=told)
 
 
 def _violation(finding: Finding, input_name: str, digits: str) -> dict[str, Any]:

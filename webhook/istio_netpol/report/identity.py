@@ -79,14 +79,13 @@ def fingerprint(finding: Finding, input_name: str = "") -> str:
 
 
 def fingerprints(report: Report) -> list[str]:
-    """One for each finding of all inputs, in their order. Where several findings are the same by their
-    identity, the second and the following ones are told apart by their number."""
+    """One for each finding of all inputs, in their order, then one for each that is accepted. Where several
+    are the same by their identity, the second and the following ones are told apart by their number."""
+    found = [fingerprint(finding, name) for name, part in report.by_input() for finding in part.findings]
+    found += [fingerprint(accepted.finding) for accepted in report.accepted]
     seen: Counter[str] = Counter()
-    found = []
-    for name, part in report.by_input():
-        for finding in part.findings:
-            digits = fingerprint(finding, name)
-            seen[digits] += 1
-            number = seen[digits]
-            found.append(sha256(f"{digits} {number}".encode()).hexdigest() if number > 1 else digits)
+    for position, digits in enumerate(found):
+        seen[digits] += 1
+        if seen[digits] > 1:
+            found[position] = sha256(f"{digits} {seen[digits]}".encode()).hexdigest()
     return found

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from istio_netpol.analysis.results import NotRead, Report, Summary, Undeclared
+from istio_netpol.analysis.results import Compared, NotRead, Report, Summary, Undeclared
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import Direction
@@ -42,7 +42,22 @@ def _figures(report: Report) -> dict[str, Any]:
         "notRead": not_read_documents(report.not_read),
         "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
         "undeclared": [undeclared_document(workload) for workload in report.undeclared],
+        "accepted": [
+            {**document, "until": accepted.until, "reason": accepted.reason}
+            for accepted in report.accepted
+            for document in finding_documents([accepted.finding])
+        ],
+        "notCounted": [
+            {"what": left_out.what, "why": left_out.why, "findings": left_out.findings}
+            for left_out in report.left_out
+        ],
+        **({"baseline": _baseline_document(report.baseline)} if report.baseline else {}),
     }
+
+
+def _baseline_document(compared: Compared) -> dict[str, Any]:
+    """`baseline`: how many findings it knows, and what of it has gone."""
+    return {"file": compared.file, "known": compared.known, "gone": list(compared.gone)}
 
 
 def undeclared_document(workload: Undeclared) -> dict[str, Any]:

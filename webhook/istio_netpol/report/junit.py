@@ -11,6 +11,7 @@ from istio_netpol.analysis.results import Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.report.not_counted import sentences
 from istio_netpol.report.places import by_object, place
 from istio_netpol.report.remedies import distinct_policies
 
@@ -35,8 +36,9 @@ def _suite(input_name: str, report: Report) -> ET.Element:
     cases = cases or [ET.Element("testcase", classname=title, name="required flows")]
     suite = ET.Element("testsuite", name=title, **_figures(cases))
     suite.extend(cases)
-    if report.assumptions:
-        _add_text(suite, "system-out", "\n".join(f"Assumed: {each}" for each in report.assumptions))
+    remarks = [*sentences(report), *(f"Assumed: {each}" for each in report.assumptions)]
+    if remarks:
+        _add_text(suite, "system-out", "\n".join(remarks))
     return suite
 
 

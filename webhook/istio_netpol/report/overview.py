@@ -11,6 +11,7 @@ from istio_netpol.analysis.results import Report
 from istio_netpol.model.findings import Severity
 from istio_netpol.printable import visible
 from istio_netpol.report.causes import Cause, causes
+from istio_netpol.report.not_counted import sections
 from istio_netpol.report.palette import PLAIN, Palette, input_heading
 from istio_netpol.report.places import by_object, in_words, place, plural
 from istio_netpol.report.text import by_connection, closing_line, connection_lines, kinds_not_read, remarks
@@ -161,6 +162,8 @@ def _namespaces(report: Report, most: int) -> Iterator[str]:
 def _short_remarks(report: Report) -> Iterator[str]:
     """A line about each thing that `--all` tells in full."""
     said = []
+    for title, entries in sections(report):
+        said.append(_cut(f"{title}: {'; '.join(entry.strip() for entry in entries)}"))
     if report.undeclared:
         sentence = summary_of(report.undeclared, "--all lists")
         said += wrap(f"{sentence[0].upper()}{sentence[1:]}.", WIDTH)

@@ -41,6 +41,7 @@ TITLES: dict[RuleId, str] = {
     Issue.TUNNEL_PORT: "A rule names an application's port where ambient mode needs TCP 15008.",
     Issue.IMPACT: "A change would cut something that runs.",
     Issue.REMOVED_API: "An object is written for an API version that is not served any more.",
+    Issue.ACCEPTANCE: "An annotation accepts nothing.",
     Issue.NOT_JUDGED: "An object, or a part of it, was not judged.",
 }
 

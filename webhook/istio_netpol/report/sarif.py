@@ -7,11 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 from istio_netpol import __version__
-from istio_netpol.analysis.results import Report
+from istio_netpol.analysis.results import Accepted, Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.report.identity import fingerprints
+from istio_netpol.report.not_counted import sentences
 from istio_netpol.report.places import in_a_file
 from istio_netpol.report.remedies import Printed
 from istio_netpol.report.rule_page import rule_page
@@ -23,9 +24,11 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 
 def sarif(report: Report, pages: RulePages = RulePages()) -> str:  # noqa: B008 - it is frozen
     """One run with a result a finding, and the rules that occur in it with their pages as help."""
-    rules = sorted({finding.rule for finding in report.findings})
+    accepted = [part.finding for part in report.accepted]
+    rules = sorted({finding.rule for finding in (*report.findings, *accepted)})
     index = {rule: position for position, rule in enumerate(rules)}
-    notes = [{"level": "note", "message": {"text": str(each)}} for each in report.assumptions]
+    said = [*sentences(report), *map(str, report.assumptions)]
+    notes = [{"level": "note", "message": {"text": sentence}} for sentence in said]
     driver = {
         "name": "istio-netpol",
         "semanticVersion": __version__,
@@ -37,10 +40,13 @@ def sarif(report: Report, pages: RulePages = RulePages()) -> str:  # noqa: B008 
         for printed in [Printed()]
         for finding in part.findings
     ]
+    findings += [(finding, Printed()) for finding in accepted]
     results = [
         _result(finding, index[finding.rule], printed, digits)
         for (finding, printed), digits in zip(findings, fingerprints(report), strict=True)
     ]
+    for result, part in zip(results[-len(accepted) :] if accepted else (), report.accepted, strict=True):
+        result["suppressions"] = [_suppression(part)]
     run = {
         "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notes}],
@@ -80,6 +86,12 @@ def _result(finding: Finding, rule_index: int, printed: Printed, digits: str) ->
     if properties:
         result["properties"] = properties
     return result
+
+
+def _suppression(accepted: Accepted) -> dict[str, str]:
+    """That the annotation of its object accepts a finding (section 3.35)."""
+    justification = f"{accepted.reason} (until {accepted.until})"
+    return {"kind": "inSource", "status": "accepted", "justification": justification}
 
 
 def _location(ref: ObjectRef) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
+from istio_netpol.report import not_counted
+from istio_netpol.report.not_counted import sections
 from istio_netpol.report.palette import PLAIN, Palette, input_heading
 from istio_netpol.report.places import by_object, counts, in_words, place, plural
 from istio_netpol.report.remedies import distinct_policies
@@ -55,6 +57,10 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
 
 def remarks(report: Report, palette: Palette) -> Iterator[str]:
     """What there is to say besides the findings, each part followed by an empty line."""
+    for title, entries in sections(report):
+        yield palette.paint(f"{title}:", palette.heading)
+        yield from (f"  - {visible(entry)}" for entry in entries)
+        yield ""
     if report.undeclared:
         yield palette.paint(TITLE, palette.heading)
         yield from (f"  - {visible(line)}" for line in lines_of(report.undeclared))
@@ -146,7 +152,7 @@ def _denied(summary: Summary) -> str:
 def closing_line(report: Report, palette: Palette = PLAIN) -> str:
     """`2 errors, 1 warning in 34 objects, 120 flows checked`."""
     found, summary = counts(report.findings), report.summary
-    verdict = in_words(found) or "No findings"
+    verdict = in_words(found) or ("No new findings" if report.baseline else "No findings")
     worst = next((severity for severity, count in found.items() if count), None)
     escape = palette.severity(worst) if worst else palette.good
     figures = f"{plural(summary.objects, 'object')}, {plural(summary.flows, 'flow')} checked"
@@ -157,4 +163,5 @@ def closing_line(report: Report, palette: Palette = PLAIN) -> str:
     skipped = sum(kind.count for kind in report.not_read)
     if skipped:
         figures += f"; {plural(skipped, 'object')} of kinds that no rule reads"
+    figures += not_counted.figures(report)
     return f"{palette.paint(verdict, escape)} in {figures}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -132,6 +132,13 @@ class NamespaceObjects:
     def of_type(self, type_: type[T]) -> tuple[T, ...]:
         members: Mapping[Key, T] = self._objects.get(type_, {})
         return tuple(members[key] for key in sorted(members))
+
+    def members(self) -> Iterator[Any]:
+        """All that was read of the namespace, in no order."""
+        if self.namespace.declared:
+            yield self.namespace
+        for members in self._objects.values():
+            yield from members.values()
 
     @cached_property
     def policies(self) -> tuple[NetworkPolicy, ...]:

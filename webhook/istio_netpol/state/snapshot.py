@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, TypeVar
 
 from istio_netpol.model.addresses import Address
@@ -288,6 +289,10 @@ class Snapshot:
             direction in policy.policy_types and policy.pod_selector == EVERYTHING
             for policy in self.place(namespace).policies
         )
+
+    def every_object(self) -> Iterator[Any]:
+        """All that was read, in no order."""
+        return chain.from_iterable(place.members() for place in self._places.values())
 
     @property
     def object_count(self) -> int:
