@@ -77,6 +77,7 @@ spec:
       - {name: discovery, image: pilot, ports: [{containerPort: 15012}]}
 """
 )
+LOG = "warn Envoy proxy is NOT ready: config not received from XDS server (is Istiod running?)"
 KUSTOMIZE = """\
 import pathlib, sys
 command, folder = sys.argv[1:]
@@ -109,7 +110,8 @@ def install(folder: Path) -> Path:
     program(folder / "istio-netpol", "from istio_netpol.cli.main import main\nmain()\n")
     program(
         folder / "kubectl",
-        f"import sys\nprint(open({str(dump)!r}).read() if sys.argv[1] == 'get' else sys.stdin.read())\n",
+        f"import sys\nprint({{'get': lambda: open({str(dump)!r}).read(), 'logs': lambda: {LOG!r}}}.get("
+        "sys.argv[1], sys.stdin.read)())\n",
     )
     program(folder / "kustomize", KUSTOMIZE)
     program(folder / "helm", f"print({SHOP!r}.replace(', namespace: shop', ''))\n")

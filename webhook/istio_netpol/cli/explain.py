@@ -16,6 +16,7 @@ from istio_netpol.cli.options import (
     input_options,
     resolution_options,
 )
+from istio_netpol.cli.symptoms import answer_symptom, symptom_option
 
 if TYPE_CHECKING:
     from istio_netpol.cli.input_arguments import InputArguments
@@ -34,6 +35,9 @@ FORMAT_NAMES = ("text", "json")
         "istio-netpol explain manifests/ --from shop/cart --to shop/db:5432",
         "istio-netpol explain manifests/ --from 203.0.113.9 --to shop/cart:http",
         "istio-netpol explain manifests/ --from shop/cart --to 192.0.2.7:53/UDP -f json",
+        "istio-netpol explain manifests/ --symptom 'upstream request timeout'",
+        "kubectl logs -n shop deploy/cart -c istio-proxy | istio-netpol explain manifests/ --symptom - "
+        "-n shop",
         "istio-netpol explain shop.yaml --from shop/cart --to api.example:443 --address api.example=1.2.3.4",
         "istio-netpol explain manifests/ --workload shop/cart",
     ),
@@ -56,6 +60,7 @@ FORMAT_NAMES = ("text", "json")
     metavar="WHO",
     help="All that a workload or a pod needs, what of it is cut, and the policies that open it.",
 )
+@symptom_option()
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
 @resolution_options()
@@ -67,6 +72,7 @@ def explain(
     source: str | None,
     destination: tuple[str, int | str, Protocol] | None,
     workload: str | None,
+    symptom: str | None,
     format_name: str,
     assume_deny_all: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
@@ -78,18 +84,36 @@ def explain(
 
     Of several overlays in a folder, those that have both ends answer, each on its own.
 
+    With --symptom: which connections can have caused what was seen, likeliest first, each with its verdict
+    and remedy. --from and --to say who connected to whom where the text does not.
+
     Exit code: 0 if policies allow what was asked for and nothing else surely refuses it, 1 if policies, an
     AuthorizationPolicy, mutual TLS or a Sidecar do, 2 for unusable input or arguments. What depends on the
-    request is marked with '?' and refuses nothing; losing metrics or traces alone is no failure either.
+    request is marked with '?' and refuses nothing; losing metrics or traces alone is no failure either. With
+    --symptom 1 if policies deny a connection that can be the cause, and 2 if nothing is known of what was
+    seen.
     """
     from istio_netpol.analysis.explain import explain as explain_connection
     from istio_netpol.analysis.needs import explain_workload
+    from istio_netpol.analysis.symptoms import Named
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.report.explanation import json_explanations, text_explanations
     from istio_netpol.report.walk import json_walks, text_walks
 
+    if symptom is not None:
+        named = Named(source or workload or "", destination, arguments.namespace)
+        answer_symptom(
+            ctx,
+            symptom,
+            arguments,
+            named,
+            format_name=format_name,
+            assume_deny_all=assume_deny_all,
+            addresses=addresses,
+            offline=offline,
+        )
     _require_one_question(ctx, source=source, destination=destination, workload=workload)
     opened = open_input(arguments, addresses)
     settings, hosts = opened.settings, resolver(offline, opened.settings)
@@ -112,7 +136,7 @@ def _require_one_question(ctx: click.Context, **given: object) -> None:
     """Refuses a command line that asks for nothing, for half a connection, or for two things."""
     asked = {name for name, value in given.items() if value is not None}
     if asked not in ({"source", "destination"}, {"workload"}):
-        ways = "--from WHO --to WHOM:PORT, or --workload WHO"
+        ways = "--from WHO --to WHOM:PORT, --workload WHO, or --symptom TEXT"
         raise click.UsageError(f"say what to explain, one thing at a time: {ways}", ctx)
 
 

@@ -98,10 +98,12 @@ def open_input(
     *,
     paths_needed: int = 1,
     about_all: bool = False,
+    keeps_input: bool = False,
 ) -> OpenedInput:
     """What the arguments stand for. A cluster is read where one is named, and where fewer paths are there
     than needed: that of the current context. `about_all` is for commands that report on the whole of a
-    cluster, whatever the namespace. Raises UsageError where there is nothing to read."""
+    cluster, whatever the namespace, `keeps_input` for those that read standard input themselves. Raises
+    UsageError where there is nothing to read."""
     settings, file = settings_and_file(arguments, addresses)
     reading = Reading(
         kustomize_from_environment(),
@@ -116,7 +118,7 @@ def open_input(
         missing = ONE_SIDE.format(path=arguments.paths[0]) if arguments.paths else NO_INPUT
         raise click.UsageError(missing, click.get_current_context(silent=True))
     cluster = find_context(arguments.kubeconfig, arguments.context)
-    if not arguments.paths and _is_piped():
+    if not arguments.paths and not keeps_input and _is_piped():
         tell("note: standard input is not read; write - to read it")
     reading = replace(reading, namespace=arguments.namespace or cluster.namespace)
     opened = OpenedInput(arguments, settings, reading, arguments.paths, cluster, about_all)

@@ -1,0 +1,203 @@
+"""Who connected to whom, where a symptom was seen: what a line says, looked up in the input."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from istio_netpol.analysis.peer_names import find_peer, host_of
+from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.addresses import AddressSet, parse_address
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.symptoms.facts import Facts
+from istio_netpol.symptoms.paste import Seen
+
+_SEEN_BY_OTHERS = frozenset(
+    {
+        FlowKind.ISTIOD_TO_JWKS,
+        FlowKind.WEBHOOK_FROM_APISERVER,
+        FlowKind.CLIENT_TO_GATEWAY,
+        FlowKind.SCRAPE,
+    }
+)
+"""Flows whose loss is seen in the log of somebody else than the one who connects."""
+
+_TARGET_IS_NAMED = frozenset(
+    {
+        FlowKind.GATEWAY_TO_WORKLOAD,
+        FlowKind.WORKLOAD_TO_WORKLOAD,
+        FlowKind.WORKLOAD_TO_EXTERNAL,
+        FlowKind.ISTIOD_TO_JWKS,
+        FlowKind.WEBHOOK_FROM_APISERVER,
+        FlowKind.HBONE,
+        FlowKind.SCRAPE,
+    }
+)
+"""Flows whose destination is what the line says was called: a request that DNS, istiod or an authorizer
+failed names another one."""
+
+_GENERATED = re.compile(r"-(?:[a-z0-9]{5,10}-[a-z0-9]{5}|[bcdfghjklmnpqrstvwxz2456789]{5}|[0-9]{1,4})$")
+"""What controllers add to a name for their pods, and Deployments and CronJobs for what is between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The ends of the connections that a symptom may be about.
+
+    `sources` are the pods that may have connected, none where nobody knows. `targets` are peers and ports
+    that may have been called, None where nobody knows. `called` is the same as a person would name it.
+    """
+
+    sources: tuple[Workload, ...] = ()
+    targets: tuple[tuple[Peer, int], ...] | None = None
+    called: tuple[str, int | str, Protocol] | None = None
+    remarks: tuple[str, ...] = ()
+
+    def fits(self, flow: RequiredFlow) -> bool:
+        """Whether the flow may be the connection in question."""
+        return self.is_source(flow) and self._is_target(flow)
+
+    def is_source(self, flow: RequiredFlow) -> bool:
+        """Whether the pods that connect in this flow may be those."""
+        if not self.sources or flow.kind in _SEEN_BY_OTHERS:
+            return True
+        return isinstance(flow.source, PodsPeer) and _is_among(flow.source.workload, self.sources)
+
+    def _is_target(self, flow: RequiredFlow) -> bool:
+        if self.targets is None or flow.kind not in _TARGET_IS_NAMED:
+            return True
+        if flow.kind is FlowKind.HBONE:
+            meant = flow.via.meant or (
+                flow.destination.workload if isinstance(flow.destination, PodsPeer) else None
+            )
+            pods = [peer.workload for peer, _ in self.targets if isinstance(peer, PodsPeer)]
+            return meant is not None and _is_among(meant, pods)
+        return any(port in (0, flow.port) and _is_same(peer, flow.destination) for peer, port in self.targets)
+
+
+def ends_of(seen: Seen, table: FlowTable, source: str = "", namespace: str = "") -> Ends:
+    """The ends of which a line speaks. `source` is who connected where somebody says it, in the words of the
+    command line; `namespace` that of pods of which the line has none."""
+    facts = seen.sighting.facts
+    snapshot = table.snapshot
+    remarks: list[str] = []
+    sources: tuple[Workload, ...]
+    if source:
+        peer = find_peer(source, snapshot, tuple)
+        sources = (peer.workload,) if isinstance(peer, PodsPeer) else ()
+    else:
+        sources = tuple(_writers(facts, snapshot, facts.namespace or namespace))
+        if facts.pod and not sources:
+            where = f" of namespace {facts.namespace or namespace}" if facts.namespace or namespace else ""
+            remarks.append(
+                f"pod {facts.pod} is of no workload{where} in the input, so those of all pods are shown"
+            )
+        sources = sources or tuple(_at(seen.own_addresses, snapshot))
+    targets, called = _called(facts, table)
+    if facts.server:
+        remarks.append(f"the answer is of the server {facts.server!r}, not of a proxy of the mesh")
+    return Ends(sources, targets, called, tuple(remarks))
+
+
+def _writers(facts: Facts, snapshot: Snapshot, namespace: str) -> Iterator[Workload]:
+    """The workloads of a pod's name: by the pod itself if the input has it, else by the name of its
+    controller, from which it was made."""
+    if not facts.pod:
+        return
+    places = (namespace,) if namespace else snapshot.namespace_names
+    for place in places:
+        pod = snapshot.find(Workload, place, facts.pod, "Pod")
+        if pod is None:
+            continue
+        same = [each for each in snapshot.workloads(place) if each.labels.items() <= pod.labels.items()]
+        yield from [each for each in same if set(pod.addresses) <= set(each.addresses)][:1] or [pod]
+        return
+    for name in _controllers(facts.pod):
+        found = [
+            workload
+            for place in places
+            for workload in snapshot.workloads(place)
+            if name in (workload.name, f"{workload.name}-{workload.labels.get('pod-template-hash')}")
+        ]
+        if found:
+            yield from found
+            return
+
+
+def _controllers(pod: str) -> Iterator[str]:
+    """The names from which the pod's can have been made, the longest first."""
+    yield pod
+    name = pod
+    while (shorter := _GENERATED.sub("", name)) != name:
+        if "-" in name and shorter.count("-") < name.count("-") - 1:
+            yield name.rpartition("-")[0]
+        yield shorter
+        name = shorter
+
+
+def _at(addresses: Iterable[str], snapshot: Snapshot) -> Iterator[Workload]:
+    for text in addresses:
+        address = parse_address(text)
+        if address is not None:
+            yield from snapshot.pods_at(address)
+
+
+def _called(
+    facts: Facts, table: FlowTable
+) -> tuple[tuple[tuple[Peer, int], ...] | None, tuple[str, int | str, Protocol] | None]:
+    """The peers that were called and how a person names them."""
+    view = table.view
+    if facts.host:
+        service = _service(facts, table)
+        named = (facts.host, facts.port, Protocol.TCP) if host_of(facts.host) and facts.port else None
+        if service is None:
+            return ((HostPeer(facts.host), 0),), named
+        ports = [port for port in service.ports if facts.port in (0, port.port)]
+        backends = [backend for port in ports for backend in view.backends(service, port.port)]
+        text = f"{service.ref.namespace}/Service/{service.ref.name}"
+        return (
+            tuple((backend.peer, backend.port) for backend in backends),
+            (text, facts.port, Protocol.TCP) if facts.port else None,
+        )
+    address = parse_address(facts.address) if facts.address else None
+    if address is None:
+        return None, None
+    named = (facts.address, facts.port, Protocol.TCP) if facts.port else None
+    found = view.service_at(address, facts.port, Protocol.TCP, facts.namespace)
+    if found is not None:
+        ports = [port for port in found.service.ports if facts.port in (0, port.port)]
+        backends = [backend for port in ports for backend in view.backends(found.service, port.port)]
+        return tuple((backend.peer, backend.port) for backend in backends), named
+    pods = tuple((PodsPeer(pods), facts.port) for pods in table.snapshot.pods_at(address))
+    return pods or ((AddressPeer(AddressSet.of(address)), facts.port),), named
+
+
+def _service(facts: Facts, table: FlowTable) -> Service | None:
+    """The Service of a host as clients write it, from `istiod.istio-system.svc` to `cart`."""
+    parts = facts.host.split(".")
+    if len(parts) >= 2 and (len(parts) == 2 or parts[2] == "svc"):
+        found = table.view.find_service(parts[1], parts[0])
+        if found is not None:
+            return found
+    resolved = table.view.resolve_host(facts.host, facts.namespace)
+    return resolved if isinstance(resolved, Service) else None
+
+
+def _is_among(workload: Workload, others: Iterable[Workload]) -> bool:
+    return any(workload.peer_name == other.peer_name for other in others)
+
+
+def _is_same(named: Peer, peer: Peer) -> bool:
+    """Whether a peer of a flow may be the one that a line names."""
+    if isinstance(named, PodsPeer):
+        return isinstance(peer, PodsPeer) and _is_among(named.workload, (peer.workload,))
+    if isinstance(named, HostPeer):
+        return isinstance(peer, HostPeer | AddressPeer) and peer.host == named.host
+    if isinstance(named, AddressPeer) and isinstance(peer, AddressPeer):
+        return peer.addresses >= named.addresses
+    return isinstance(peer, AnyPeer)

@@ -1,0 +1,259 @@
+"""Which flows of a cluster can cause what somebody saw, and what its policies say of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from istio_netpol.analysis.authorization_suspects import authorization_remarks
+from istio_netpol.analysis.check import FindingsWriter, judge_of
+from istio_netpol.analysis.explain import explain
+from istio_netpol.analysis.results import Explanation
+from istio_netpol.analysis.symptom_ends import Ends, ends_of
+from istio_netpol.errors import InputError
+from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Settings
+from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.symptoms.paste import Seen
+from istio_netpol.symptoms.symptom import Blame
+from istio_netpol.trust.authority import OPERATOR
+
+MOST_CONNECTIONS = 20
+"""Connections that nothing is known to need and that are followed one by one for all symptoms together."""
+
+_NAMES = {"authorization-denied", "ztunnel-authorization"}
+_BESIDE = frozenset({Issue.IP_BLOCK_FOR_PODS, Issue.HOST_UNRESOLVABLE, Issue.JWKS_UNRESOLVABLE})
+"""Findings about a flow that do not say whether policies deny it."""
+
+_BY_POLICY = ("-policy", "-tier")
+_CALLS = {FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL}
+
+
+class Outcome(StrEnum):
+    """What the input says of a symptom."""
+
+    DENIED = "denied"
+    """Policies deny a flow that can cause it."""
+
+    ALLOWED = "allowed"
+    """They allow every flow that can."""
+
+    UNKNOWN = "unknown"
+    """The input has no such flow."""
+
+    NO_INPUT = "no-input"
+    """Nothing was given to judge by."""
+
+    OTHER_CAUSE = "other-cause"
+    """It is not the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A connection that can be the cause. `allowed` is None where it can't be told; `told` is a sentence.
+    `is_warning` says that most goes on without it."""
+
+    kind: FlowKind
+    source: str
+    destination: str
+    protocol: str
+    port: int | str
+    allowed: bool | None
+    told: str
+    is_warning: bool = False
+    remedy: tuple[NetworkPolicy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What there is to say of one thing that was seen: the suspects, denied ones first and in each group
+    likeliest first, and what else is known."""
+
+    seen: Seen
+    outcome: Outcome
+    suspects: tuple[Suspect, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def flows(self) -> tuple[FlowKind, ...]:
+        """The kinds of flows that can be the cause, likeliest first; none where it is something else."""
+        return self.seen.sighting.flows
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The ends of the connection, as far as somebody names them."""
+
+    source: str = ""
+    destination: tuple[str, int | str, Protocol] | None = None
+    namespace: str = ""
+
+
+def answers_without_input(seen: Iterable[Seen]) -> tuple[Answer, ...]:
+    """What can be said of symptoms where there is no cluster to judge by, likeliest first."""
+    return _sorted(
+        Answer(each, Outcome.NO_INPUT if each.sighting.flows else Outcome.OTHER_CAUSE) for each in seen
+    )
+
+
+def answers(
+    seen: Sequence[Seen],
+    snapshot: Snapshot,
+    settings: Settings,
+    resolver: Resolver,
+    named: Named = Named(),
+) -> tuple[Answer, ...]:
+    """What the policies of the input say of each symptom, likeliest cause first. Raises InputError where
+    `named` has an end that the input does not have."""
+    if any(FlowKind.SCRAPE in each.sighting.flows for each in seen):
+        settings = replace(settings, check_scrape=True)
+    judging = _Judging(snapshot, settings, resolver, named)
+    return _sorted(map(judging.answer, seen))
+
+
+class _Judging:
+    """The required flows of an input with the policies' word on each, judged once for all symptoms."""
+
+    def __init__(self, snapshot: Snapshot, settings: Settings, resolver: Resolver, named: Named) -> None:
+        self._given = (snapshot, settings, resolver)
+        self._named = named
+        self._left = MOST_CONNECTIONS
+        self._table = FlowTable.of(snapshot, settings)
+        writer = FindingsWriter(judge_of(self._table, resolver), OPERATOR, proposals=True)
+        for flow in sorted(self._table.flows(), key=lambda flow: flow.sort_key):
+            writer.take(flow)
+        self._findings: defaultdict[FlowKey, list[Finding]] = defaultdict(list)
+        for finding in sorted(writer.findings(), key=lambda finding: finding.sort_key):
+            if finding.flow is not None:
+                self._findings[finding.flow.key].append(finding)
+        self._by_kind: defaultdict[FlowKind, list[tuple[RequiredFlow, bool | None]]] = defaultdict(list)
+        for judged in writer.judged:
+            verdict = None if judged.verdict.is_undecided else judged.verdict.allowed
+            self._by_kind[judged.flow.kind].append((judged.flow, verdict))
+
+    def answer(self, seen: Seen) -> Answer:
+        sighting = seen.sighting
+        ends = ends_of(seen, self._table, self._named.source, self._named.namespace)
+        if sighting.symptom.id in _NAMES:
+            return self._of_authorization(seen, ends)
+        if not sighting.flows:
+            return Answer(seen, Outcome.OTHER_CAUSE, remarks=ends.remarks)
+        suspects, remarks = self._suspects(seen, ends)
+        found = tuple(sorted(suspects, key=_order))
+        return Answer(seen, _outcome(found), found, (*ends.remarks, *remarks))
+
+    def _of_authorization(self, seen: Seen, ends: Ends) -> Answer:
+        """The AuthorizationPolicies that can be it, and the modules without which a pod refuses all."""
+        remarks = authorization_remarks(seen.sighting.facts.policy, ends.sources, self._table)
+        modules = [
+            self._suspect(flow, allowed)
+            for kind in (FlowKind.WORKLOAD_TO_EXTERNAL, FlowKind.WORKLOAD_TO_WORKLOAD)
+            for flow, allowed in self._by_kind[kind]
+            if flow.object.kind == "WasmPlugin" and allowed is False and ends.is_source(flow)
+        ]
+        outcome = Outcome.DENIED if modules else Outcome.OTHER_CAUSE
+        return Answer(seen, outcome, tuple(modules), (*ends.remarks, *remarks))
+
+    def _suspects(self, seen: Seen, ends: Ends) -> tuple[list[Suspect], list[str]]:
+        followed, remarks = self._followed(seen, ends) if self._named.destination else ([], [])
+        if followed:
+            return followed, remarks
+        found: dict[tuple[str, str, str, str, int], Suspect] = {}
+        askers: set[str] = set()
+        for kind in seen.sighting.flows:
+            # Names are needed by whoever needs what stands before DNS in the row.
+            accompanies = kind is FlowKind.DNS and kind is not seen.sighting.flows[0]
+            for flow, allowed in self._by_kind[kind]:
+                if ends.fits(flow) and (not accompanies or flow.source.key in askers):
+                    askers.add(flow.source.key)
+                    # Of several objects that need the same, the first one tells.
+                    key = (kind, flow.source.key, flow.destination.key, flow.protocol, flow.port)
+                    found.setdefault(key, self._suspect(flow, allowed))
+        if not found and not _CALLS.isdisjoint(seen.sighting.flows):
+            return self._followed(seen, ends)
+        return list(found.values()), remarks
+
+    def _suspect(self, flow: RequiredFlow, allowed: bool | None) -> Suspect:
+        findings = self._findings.get(flow.key, [])
+        told = [finding.message for finding in findings if finding.rule not in _BESIDE]
+        return Suspect(
+            flow.kind,
+            str(flow.source),
+            str(flow.destination),
+            flow.protocol,
+            flow.port,
+            allowed,
+            told[0] if told else f"{flow.object}: it is needed because {flow.reason}",
+            bool(findings) and all(finding.severity is not Severity.ERROR for finding in findings),
+            tuple(policy for finding in findings for policy in finding.remedy if allowed is False),
+        )
+
+    def _followed(self, seen: Seen, ends: Ends) -> tuple[list[Suspect], list[str]]:
+        """The connections between the two ends that are named, which nothing is known to need."""
+        whom = self._named.destination or ends.called
+        if whom is None:
+            return [], []
+        if not ends.sources:
+            asked = "name the pod that connects with --from, to have its policies judged"
+            return [], [f"nothing in the input is known to call {whom[0]}: {asked}"]
+        suspects: list[Suspect] = []
+        remarks: list[str] = []
+        for source in ends.sources:
+            if self._left <= 0:
+                remarks.append(
+                    f"only {MOST_CONNECTIONS} connections are followed; name one with --from and --to"
+                )
+                break
+            self._left -= 1
+            try:
+                explained = explain(*self._given, source.peer_name, *whom)
+            except InputError as error:
+                remarks += [problem.cause for problem in error.problems]
+                continue
+            suspects.append(_followed_suspect(seen, PodsPeer(source), whom, explained))
+            remarks += [
+                f"{gate.gate}: {gate.text}"
+                for gate in explained.refusing
+                if not gate.gate.endswith(_BY_POLICY)
+            ]
+        return suspects, list(dict.fromkeys(remarks))
+
+
+def _followed_suspect(
+    seen: Seen, source: PodsPeer, whom: tuple[str, int | str, Protocol], explained: Explanation
+) -> Suspect:
+    kind = next((kind for kind in seen.sighting.flows if kind in _CALLS), seen.sighting.flows[0])
+    decisive = [step.text for step in explained.steps if step.passes is False]
+    told = "; ".join(decisive) if decisive else "no policy denies it"
+    host, port, protocol = whom
+    return Suspect(kind, str(source), host, protocol, port, explained.allowed, told, remedy=explained.remedy)
+
+
+def _order(suspect: Suspect) -> tuple[bool, bool]:
+    return suspect.allowed is not False, suspect.is_warning
+
+
+def _outcome(suspects: Sequence[Suspect]) -> Outcome:
+    verdicts = {suspect.allowed for suspect in suspects}
+    if False in verdicts:
+        return Outcome.DENIED
+    return Outcome.ALLOWED if verdicts == {True} else Outcome.UNKNOWN
+
+
+def _sorted(found: Iterable[Answer]) -> tuple[Answer, ...]:
+    return tuple(sorted(found, key=lambda answer: (_rank(answer), -answer.seen.count, answer.seen.line)))
+
+
+def _rank(answer: Answer) -> int:
+    """How likely it is that a policy is the cause, from 0."""
+    blame = list(Blame).index(answer.seen.sighting.symptom.blame)
+    order = (Outcome.DENIED, Outcome.NO_INPUT, Outcome.UNKNOWN, Outcome.OTHER_CAUSE, Outcome.ALLOWED)
+    works = 100 if answer.seen.sighting.symptom.blame is Blame.WORKS else 0
+    return works + 10 * order.index(answer.outcome) + blame
