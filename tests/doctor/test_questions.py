@@ -13,7 +13,7 @@ from tests.doctor.fake_api import FakeApi, Manifest, daemon_set, manifest, surve
 
 from istio_netpol.certs.issuing import Validity, certificate_pem, make_authority, make_leaf
 from istio_netpol.doctor.api_server import api_server
-from istio_netpol.doctor.cluster_dns import cluster_dns
+from istio_netpol.doctor.cluster_dns import cluster_dns, node_cache
 from istio_netpol.doctor.examination import examine
 from istio_netpol.doctor.mesh import injection, istiod
 from istio_netpol.doctor.network_plugin import network_plugin
@@ -140,16 +140,16 @@ def test_dns_without_pods_and_without_a_service() -> None:
 )
 def test_a_cache_on_the_nodes_has_to_be_in_the_settings(arguments: list[str]) -> None:
     cache = daemon_set("node-local-dns", hostNetwork=True, containers=[{"name": "c", "args": arguments}])
-    found = worst(cluster_dns(survey(*dns(), cache), SETTINGS))
+    found = worst(node_cache(survey(*dns(), cache), SETTINGS))
     assert (found.health, found.looked_at) == (Health.WRONG, "DaemonSet kube-system/node-local-dns")
     assert "set dns.nodeLocalAddress to 169.254.20.10" in found.remedy
     known = replace(SETTINGS, dns=replace(SETTINGS.dns, node_local_address="169.254.20.10"))
-    assert worst(cluster_dns(survey(*dns(), cache), known)).health is Health.OK
+    assert worst(node_cache(survey(*dns(), cache), known)).health is Health.OK
 
 
 def test_a_setting_for_a_cache_that_is_not_there() -> None:
     known = replace(SETTINGS, dns=replace(SETTINGS.dns, node_local_address="169.254.20.10"))
-    assert worst(cluster_dns(survey(*dns()), known)).health is Health.NOTE
+    assert worst(node_cache(survey(*dns()), known)).health is Health.NOTE
 
 
 AGENT = {"name": "aws-eks-nodeagent", "args": ["--enable-network-policy=true"]}
@@ -420,10 +420,13 @@ def test_what_may_not_be_seen_is_named_with_the_right_that_it_takes() -> None:
         [endpoints(), *dns(), daemon_set("cilium"), *served()], forbidden={"daemonsets", "services"}
     )
     found = list(examine(Survey(api), SETTINGS, NOW, unreachable))
-    hidden = {each.topic: each.found for each in found if each.health is Health.NOT_SEEN}
-    assert hidden["Network plugin"] == "not seen: needs list on daemonsets.apps"
-    assert hidden["DNS"] == "not seen: needs get on services in kube-system"
-    assert hidden["Webhooks"] == "not seen: needs get on services in netpol"
+    hidden = {(each.topic, each.found) for each in found if each.health is Health.NOT_SEEN}
+    assert hidden == {
+        ("Network plugin", "not seen: needs list on daemonsets.apps"),
+        ("DNS", "not seen: needs list on daemonsets.apps"),
+        ("DNS", "not seen: needs get on services in kube-system"),
+        ("Webhooks", "not seen: needs get on services in netpol"),
+    }
     assert any(each.topic == "API server" and each.health is Health.OK for each in found)
 
 

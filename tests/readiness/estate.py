@@ -170,7 +170,7 @@ class _Estate:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:9]
+    return f"h{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _object(

@@ -30,7 +30,7 @@ _FLAG = re.compile(r"^-{1,2}localip[= ]?(.*)$")
 
 
 def cluster_dns(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
-    """The pods that answer, their labels and port beside the settings, and NodeLocal DNSCache."""
+    """The pods that answer, their labels and port beside the settings."""
     services = ((namespace, survey.named(SERVICES, name, namespace)) for namespace, name in NAMES)
     service = next(((namespace, found) for namespace, found in services if found is not None), None)
     if service is None:
@@ -43,7 +43,6 @@ def cluster_dns(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
         )
     else:
         yield from _of_service(survey, *service, settings)
-    yield from _node_cache(survey, settings)
 
 
 def _of_service(survey: Survey, namespace: str, service: Manifest, settings: Settings) -> Iterator[Diagnosis]:
@@ -106,7 +105,8 @@ def _targets(entry: Manifest, pods: Sequence[Manifest]) -> Iterator[int]:
                     yield int(dig(port, "containerPort") or 0)
 
 
-def _node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
+def node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
+    """Whether the settings name the address at which a cache on the nodes answers."""
     configured = settings.dns.node_local_address
     caches = [each for each in survey.all(DAEMON_SETS) if NODE_CACHE in name_of(each)]
     if not caches:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from istio_netpol.doctor import api_server, cluster_dns, mesh, network_plugin, policies, versions, webhooks
-from istio_netpol.doctor.survey import NotSeenError, Survey
+from istio_netpol.doctor.survey import NotSeenError, Survey, not_seen
 from istio_netpol.doctor.webhooks import Handshake
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
@@ -32,7 +32,8 @@ def examine(survey: Survey, settings: Settings, now: datetime, handshake: Handsh
         (versions.TOPIC, "Istio", lambda: versions.istio_versions(survey)),
         (versions.TOPIC, "Kyma", lambda: versions.kyma_versions(survey)),
         (api_server.TOPIC, "endpoints", lambda: api_server.api_server(survey, settings)),
-        (cluster_dns.TOPIC, "cluster DNS", lambda: cluster_dns.cluster_dns(survey, settings)),
+        (cluster_dns.TOPIC, "Services", lambda: cluster_dns.cluster_dns(survey, settings)),
+        (cluster_dns.TOPIC, "DaemonSets", lambda: cluster_dns.node_cache(survey, settings)),
         (network_plugin.TOPIC, "DaemonSets", lambda: network_plugin.network_plugin(survey)),
         (mesh.ISTIOD, "Deployments", lambda: mesh.istiod(survey, settings)),
         (mesh.INJECTION, "Namespaces", lambda: mesh.injection(survey, settings)),
@@ -50,8 +51,4 @@ def _answers(topic: str, looked_at: str, ask: Callable[[], Iterable[Diagnosis]])
     try:
         yield from ask()
     except NotSeenError as error:
-        yield Diagnosis(topic, looked_at, f"not seen: {error}", Health.NOT_SEEN, _remedy(str(error)))
-
-
-def _remedy(reason: str) -> str:
-    return "let somebody grant it, or run doctor as somebody who may" if reason.startswith("needs ") else ""
+        yield not_seen(topic, looked_at, error)

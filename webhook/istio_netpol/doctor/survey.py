@@ -11,6 +11,7 @@ import msgspec
 from istio_netpol.errors import ApiError, NetpolError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
+from istio_netpol.model.diagnosis import Diagnosis, Health
 
 Manifest = Mapping[str, Any]
 
@@ -35,6 +36,14 @@ CRDS = Resource(
 
 class NotSeenError(NetpolError):
     """A question that the cluster did not answer, and what it would take."""
+
+
+def not_seen(topic: str, looked_at: str, error: NotSeenError) -> Diagnosis:
+    """What is told of such a question."""
+    may = (
+        "let somebody grant it, or run doctor as somebody who may" if str(error).startswith("needs ") else ""
+    )
+    return Diagnosis(topic, looked_at, f"not seen: {error}", Health.NOT_SEEN, may)
 
 
 class Survey:

@@ -17,7 +17,17 @@ from cryptography import x509
 
 from istio_netpol.certs.found import certificates_in
 from istio_netpol.certs.webhook_configurations import KINDS
-from istio_netpol.doctor.survey import ENDPOINT_SLICES, SERVICES, Manifest, Survey, dig, listed, name_of
+from istio_netpol.doctor.survey import (
+    ENDPOINT_SLICES,
+    SERVICES,
+    Manifest,
+    NotSeenError,
+    Survey,
+    dig,
+    listed,
+    name_of,
+    not_seen,
+)
 from istio_netpol.model.diagnosis import Diagnosis, Health
 
 TOPIC = "Webhooks"
@@ -89,7 +99,11 @@ def _of_configuration(
             )
             continue
         yield from _bundle(title, called, now)
-        yield from _service(survey, title, called, now, handshake)
+        try:
+            yield from _service(survey, title, called, now, handshake)
+        except NotSeenError as error:
+            service = f"{title}, Service {called.namespace}/{called.name}"
+            yield not_seen(TOPIC, service, error)
 
 
 def _called(webhook: Manifest) -> _Called | None:

@@ -16,6 +16,9 @@ from istio_netpol.report.places import plural
 ALL = 1_000_000
 _MOST_NAMESPACES, _MOST_ASKED, _MOST_CUTS, _MOST_OPEN = 12, 6, 5, 4
 _NAMES = 4
+_LONGEST = 220
+"""Of a reason, unless everything is asked for: what follows names the same again for others."""
+
 _QUESTIONS = {
     (Direction.EGRESS,): "what they call",
     (Direction.INGRESS,): "who calls them",
@@ -48,6 +51,10 @@ def _lines(found: Readiness, palette: Palette, everything: bool) -> Iterator[str
     yield from _section("Not judged:", list(open_lines(found)), ALL if everything else _MOST_OPEN, palette)
     yield palette.paint("Order:", palette.heading)
     yield from (f"  {line}" for line in order_lines(found))
+    if everything:
+        yield ""
+        yield palette.paint("Steps:", palette.heading)
+        yield from (f"  {visible(line)}" for line in step_lines(found.steps))
 
 
 def verdict_of(found: Readiness) -> str:
@@ -137,10 +144,14 @@ def _section(title: str, lines: Sequence[str], most: int, palette: Palette) -> I
     if not lines:
         return
     yield palette.paint(title, palette.heading)
-    yield from (f"  - {visible(line)}" for line in lines[:most])
+    yield from (f"  - {visible(line if most == ALL else _clipped(line))}" for line in lines[:most])
     if len(lines) > most:
         yield f"  and {len(lines) - most} more; --all lists them"
     yield ""
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 2].rstrip()} …"
 
 
 def asked_lines(asked: Iterable[Asked]) -> Iterator[str]:
@@ -205,6 +216,19 @@ def order_lines(found: Readiness) -> Iterator[str]:
     if others:
         yield f"{_steps(others)}: after the answers only, each costs what is listed above"
     yield "-o DIR writes a file for each step; apply them one by one with `kubectl apply -f`"
+
+
+def step_lines(steps: Iterable[Step]) -> Iterator[str]:
+    """`12: allow egress, shop/egress-cart-…`, a line for each step, with what it costs."""
+    for step in steps:
+        sides = " and ".join(sorted(direction.lower() for direction in step.policy.policy_types))
+        costs = [
+            *([f"cuts {plural(len(step.cuts), 'connection')}"] if step.cuts else ()),
+            *([f"ask about {plural(len(step.asks), 'workload')}"] if step.asks else ()),
+            *(["after answers"] if step.waits else ()),
+        ]
+        told = f" ({', '.join(costs)})" if costs else ""
+        yield f"{step.number}: {'deny' if step.is_denial else 'allow'} {sides}, {step.policy.key}{told}"
 
 
 def _steps(steps: Iterable[Step]) -> str:

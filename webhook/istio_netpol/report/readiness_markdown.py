@@ -15,6 +15,7 @@ from istio_netpol.report.readiness import (
     outcome_of,
     policies_of,
     state_of,
+    step_lines,
     verdict_of,
 )
 
@@ -41,6 +42,7 @@ def _lines(found: Readiness, name: str) -> Iterator[str]:
     yield from _section("Still denied when all steps are applied", cut_lines(found.cuts))
     yield from _section("Not judged", open_lines(found))
     yield from _section("Order", order_lines(found))
+    yield from _section("Steps", step_lines(found.steps))
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
