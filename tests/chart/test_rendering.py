@@ -82,7 +82,7 @@ def test_helm_template_argo_cd_and_flux_see_the_same() -> None:
 
 def test_settings_are_what_the_program_reads(rendered: list[Manifest]) -> None:
     """The settings file of the ConfigMap is one that the program accepts, with its own namespace in it."""
-    (config,) = of_kind(rendered, "ConfigMap")
+    (config,) = (each for each in of_kind(rendered, "ConfigMap") if "config.yaml" in each["data"])
     settings = load_settings(config["data"]["config.yaml"], "config.yaml")
     assert settings.admission.own_namespace == NAMESPACE
 

@@ -37,12 +37,13 @@ FILES = {
     CERT_MANAGER: "deploy/crds/*.yaml",
     KYVERNO: "config/crds/policyreport/*_policyreports.yaml",
     OPENREPORTS: "config/crd/*_reports.yaml",
-    PROMETHEUS_OPERATOR: "example/prometheus-operator-crd/*_servicemonitors.yaml",
+    PROMETHEUS_OPERATOR: "example/prometheus-operator-crd/*_servicemonitors.yaml "
+    "example/prometheus-operator-crd/*_prometheusrules.yaml",
     FLUX_HELM: "config/crd/bases/*.yaml",
     FLUX_KUSTOMIZE: "config/crd/bases/*.yaml",
     FLUX_SOURCE: "config/crd/bases/*.yaml",
 }
-"""Where each module has them."""
+"""Where each module has them: one pattern or more."""
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -52,7 +53,8 @@ MARK = "defined-for-a-test-with"
 
 def crds(module: str) -> Iterator[dict[str, Any]]:
     """The CustomResourceDefinitions of a module, in the version that a go.mod of `tests/tools` pins."""
-    for file in sorted(module_folder(module).glob(FILES[module])):
+    folder = module_folder(module)
+    for file in sorted(found for pattern in FILES[module].split() for found in folder.glob(pattern)):
         for document in yaml.load_all(file.read_bytes(), yaml.CSafeLoader):
             if document and document["kind"] == "CustomResourceDefinition":
                 yield document

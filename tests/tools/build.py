@@ -75,6 +75,7 @@ def _build(go: str, program: Program, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".half-", dir=CACHE) as half:
         target = Path(half, program.name)
         flags = ["-mod=readonly", "-buildvcs=false", f"-ldflags={_linker_flags(program)}"]
+        flags += [f"-tags={program.tags}"] if program.tags else []
         _run([go, "-C", str(PINS / program.pin), "build", *flags, "-o", str(target), program.package])
         folder.mkdir(exist_ok=True)
         target.rename(folder / program.name)

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
+from istio_netpol.certs.review_paths import Door
+from istio_netpol.model.findings import Issue
+from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.interfaces import StoreResult
+from istio_netpol.runtime.process_metrics import WEBHOOK, process_registry
+from istio_netpol.server.proof import Unproven
 from istio_netpol.server.reviewer import Answer
 from istio_netpol.state.source import SourceState
 
+RESULTS = ("allowed", "denied", "error")
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Metrics:
-    """Counts reviews and what became of them."""
+    """Counts reviews and what became of them. Every label has few values, which all are there from the start:
+    a counter that appears with its first event hides that event from `rate`."""
 
     def __init__(self, state: Callable[[], SourceState], certificate_ends: Callable[[], float]) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = registry = process_registry(WEBHOOK)
         self._reviews = Counter(
             "istio_netpol_reviews",
-            "Requests by webhook and result: allowed, denied or error.",
+            "Requests by webhook (validate or mutate) and result: allowed, denied or error. An error is a "
+            "body that is not an AdmissionReview, or a request before the cluster was read.",
             ("webhook", "result"),
             registry=registry,
         )
@@ -32,26 +40,31 @@ class Metrics:
             registry=registry,
         )
         self._seconds = Histogram(
-            "istio_netpol_review_seconds",
-            "Time to answer a request.",
+            "istio_netpol_review_duration_seconds",
+            "Time from a request that is complete to its answer, by webhook.",
             ("webhook",),
             registry=registry,
             buckets=SECONDS,
         )
         self._evaluations = Counter(
             "istio_netpol_evaluations",
-            "Requests for which the rules were asked. The others could not matter, or were answered before.",
+            "Requests for which the rules were asked, by webhook. The others could not matter, or were "
+            "answered before.",
             ("webhook",),
             registry=registry,
         )
         self._findings = Counter(
             "istio_netpol_findings",
-            "Reviews in which a rule found something.",
+            "Reviews in which a rule found something, by the id of the rule.",
             ("rule",),
             registry=registry,
         )
         self._policies = Counter(
-            "istio_netpol_policies", "Policies by result: written or refused.", ("result",), registry=registry
+            "istio_netpol_policies",
+            "Policies that mode augment set out to store, by result: written, or refused by the API server "
+            "or by a limit.",
+            ("result",),
+            registry=registry,
         )
         self._loads = Counter(
             "istio_netpol_source_loads",
@@ -66,24 +79,48 @@ class Metrics:
         )
         self._errors = Counter(
             "istio_netpol_errors",
-            "Errors inside istio-netpol by loop, which goes on; each is in the log with its traceback.",
+            "Errors inside istio-netpol by the loop that met them, which goes on; each is in the log with "
+            "its traceback.",
             ("loop",),
             registry=registry,
         )
         self._gauge(
-            "istio_netpol_source_age_seconds", "Since the source was last seen good.", lambda: state().age
+            "istio_netpol_source_age_seconds",
+            "Seconds since what decisions go by was last known to be what the cluster, or the folder, holds.",
+            lambda: state().age,
         )
         self._gauge(
             "istio_netpol_source_problems",
-            "What keeps the source from being read.",
+            "Reasons that keep the cluster, or the folder, from being read; /readyz has them in words.",
             lambda: len(state().problems),
         )
-        self._gauge("istio_netpol_objects", "Objects in the snapshot.", lambda: state().snapshot.object_count)
+        self._gauge(
+            "istio_netpol_objects", "Objects that decisions go by.", lambda: state().snapshot.object_count
+        )
         self._gauge(
             "istio_netpol_certificate_expiry_timestamp_seconds",
-            "When the certificate ends.",
+            "When the certificate that is served ends, in Unix time.",
             certificate_ends,
         )
+        self.ready = Gauge("istio_netpol_ready", "1 while /readyz answers 200, else 0.", registry=registry)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Lets every counter begin at 0."""
+        for door in Door:
+            self._seconds.labels(door)
+            self._evaluations.labels(door)
+            for result in RESULTS:
+                self._reviews.labels(door, result)
+        for lacks in Unproven:
+            self._unproven.labels(lacks)
+        for rule in (*FlowKind, *Issue):
+            self._findings.labels(rule)
+        for result in ("written", "refused"):
+            self._policies.labels(result)
+        for result in ("good", "broken"):
+            self._loads.labels(result)
+        self._errors.labels("source")
 
     def reviewed(self, webhook: str, answer: Answer, seconds: float) -> None:
         """Counts one request."""

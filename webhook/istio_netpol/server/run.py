@@ -110,6 +110,7 @@ def make_app(
         proof.problem,
         admission.stale_after_seconds,
     )
+    metrics.ready.set_function(lambda: float(not readiness.reasons()))
     watch.start()
     if metrics_listener is not None:
         serve_metrics(metrics_listener, metrics.registry)
