@@ -51,10 +51,11 @@ demo-cluster: $(STAMP) tools ## Show it at work in a real cluster, typed with ku
 tools: $(STAMP) ## Build the programs that the tests run: a real API server, kubectl, helm ...
 	@$(BIN)/python -m tests.tools.build
 
-packages: ## Install the Debian packages that the image's test needs; for root.
-	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || { \
+packages: ## Install the Debian packages that tests of the image and of the map need; for root.
+	@command -v buildah >/dev/null && command -v debootstrap >/dev/null && command -v chromium >/dev/null || { \
 	    apt-get $(APT_RETRIES) update --quiet=2 && \
-	    DEBIAN_FRONTEND=noninteractive apt-get $(APT_RETRIES) install --quiet=2 --yes --no-install-recommends buildah debootstrap; }
+	    DEBIAN_FRONTEND=noninteractive apt-get $(APT_RETRIES) install --quiet=2 --yes --no-install-recommends \
+	        buildah debootstrap chromium fonts-dejavu-core; }
 
 wheels: build/wheels/.stamp ## Lay out the wheels that the image is built from: the lock's, pip's and ours.
 

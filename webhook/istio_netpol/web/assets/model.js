@@ -220,8 +220,13 @@ function countPairs(state) {
 function countChanges(state, other) {
   const { model } = state, { groups, home, peers } = model;
   const gained = new Uint32Array(groups * groups), lost = new Uint32Array(groups * groups);
+  // Where both sides have the profiles that they had, there is nothing to compare.
+  const isSameSide = (side) => Uint8Array.from({ length: peers }, (_, peer) =>
+    Number(model.isOutside(peer) ? !model.isNameOnly(peer) : state.facts[side].profiles[peer] === other.facts[side].profiles[peer]));
+  const leavesAlike = isSameSide("egress"), entersAlike = isSameSide("ingress");
   for (let source = 0; source < peers; source++) {
     for (let destination = 0; destination < peers; destination++) {
+      if (leavesAlike[source] && entersAlike[destination]) continue;
       const after = state.allowed(source, destination), before = other.allowed(source, destination);
       if (after === before) continue;
       const cell = home[source] * groups + home[destination], kept = model.ports.both(before, after);

@@ -1,0 +1,234 @@
+"""What a person does with the map, in a browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from playwright.sync_api import Page
+from tests.browser.cluster import cluster
+from tests.browser.conftest import Watched
+from tests.web.hostile import HOSTILE, hostile_facts
+
+from istio_netpol.cli.main import program
+from istio_netpol.report.map_document import map_document
+from istio_netpol.web.page import page_of
+
+CELL = "#cell"
+CUT_PAIR = "#sel=istio-ingress/Deployment/istio-ingressgateway&to=billing/Deployment/frontend"
+
+
+def focused(page: Page) -> str:
+    """What a screen reader says of the focused element."""
+    said = page.evaluate(
+        "document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
+    )
+    return str(said)
+
+
+def panel_title(page: Page) -> str:
+    return page.inner_text("#panel-title").replace("\n", " ")
+
+
+def checked(text: str) -> dict[str, Any]:
+    """`check` of YAML on standard input."""
+    done = CliRunner().invoke(program, ["check", "-", "--offline", "-f", "json"], input=text)
+    assert done.exit_code in {0, 1}, done.output
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def test_the_page_opens_on_all_namespaces(watched: Watched, cluster_page: Path) -> None:
+    """The number of cut flows is that of `check`, and the worst namespaces come first."""
+    page = watched.open(cluster_page)
+    denied = checked(cluster())["summary"]["denied"]
+    assert page.inner_text("#number-cut .big") == str(denied)
+    assert page.locator(".rows .header.group").count() == 13
+    assert page.locator("#panel .pairs button").first.inner_text().split("\n")[1] == "mail"
+    assert watched.requests == [f"{cluster_page.as_uri()}"]
+
+
+def test_a_search_leads_to_a_namespace(watched: Watched, cluster_page: Path) -> None:
+    page = watched.open(cluster_page)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("billing")
+    page.wait_for_selector(".chip")
+    assert page.locator(".columns .header.group").first.inner_text().endswith("billing")
+    page.keyboard.press("Enter")
+    assert panel_title(page) == "billing"
+    page.click(".chip button")
+    assert page.locator("#chips").is_hidden()
+
+
+def test_a_cell_leads_to_the_policy_that_decides(watched: Watched, cluster_page: Path) -> None:
+    """From the source's egress to the destination's ingress, with the rule and its YAML."""
+    page = watched.open(cluster_page, CUT_PAIR)
+    assert panel_title(page) == "istio-ingress/istio-ingressgateway →  to billing/frontend"
+    steps = page.locator(".path > li").all_inner_texts()
+    assert "Leaving istio-ingressgateway: open" in steps[1]
+    assert "Entering frontend: nothing gets through" in steps[2]
+    assert "billing/default-deny" in steps[2]
+    page.click(".path summary")
+    assert "kind: NetworkPolicy" in page.inner_text(".path pre")
+    assert "because VirtualService billing/frontend" in page.inner_text("#panel .reasons")
+
+
+def test_an_allowing_rule_is_marked(watched: Watched, cluster_page: Path) -> None:
+    page = watched.open(cluster_page, "#sel=shop/Deployment/frontend&to=shop/Deployment/api")
+    assert "egress[0] allows TCP 9000" in page.inner_text(".path")
+    page.locator("summary", has_text="shop/allow-api").click()
+    assert "app: frontend" in page.inner_text(".path mark")
+
+
+def test_a_copied_remedy_is_accepted_by_check(watched: Watched, cluster_page: Path) -> None:
+    """Applied, it mends the flows that it was copied for, and denies nothing."""
+    page = watched.open(cluster_page, CUT_PAIR)
+    page.click("#panel .copy.main")
+    page.wait_for_function("document.querySelector('#panel .copy.main').textContent === 'Copied'")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert [policy["metadata"]["namespace"] for policy in yaml.safe_load_all(copied)] == ["billing"]
+    before, after = (checked(text) for text in (cluster(), f"{cluster()}---\n{copied}"))
+    assert after["summary"]["denied"] == before["summary"]["denied"] - 1
+    assert not [each for each in after["findings"] if each["rule"] == "gateway-to-workload"]
+
+
+def test_all_remedies_together_mend_all(watched: Watched, cluster_page: Path) -> None:
+    """They are the policies that `generate` prints."""
+    page = watched.open(cluster_page)
+    page.click("#panel .buttons .copy.main")
+    page.wait_for_function("document.querySelector('#panel .copy.main').textContent === 'Copied'")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    generated = CliRunner().invoke(program, ["generate", "-", "--offline"], input=cluster()).stdout
+    assert list(yaml.safe_load_all(copied)) == list(yaml.safe_load_all(generated))
+    assert checked(f"{cluster()}---\n{copied}")["summary"]["denied"] == 0
+
+
+def test_the_keyboard_reaches_everything(watched: Watched, cluster_page: Path) -> None:
+    """From the top to a cut, its path and back, and from namespaces into workloads, without a mouse."""
+    page = watched.open(cluster_page)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "cell":
+            break
+    assert "required flow" in focused(page)
+    page.keyboard.press("n")
+    assert "cut, by" in focused(page)
+    where = focused(page)
+    page.keyboard.press("Enter")
+    assert "→" in focused(page)
+    page.keyboard.press("Escape")
+    assert focused(page) == where
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "rowheader"
+    page.keyboard.press("End")
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    name = focused(page)
+    page.keyboard.press(" ")
+    assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
+    assert focused(page) == name
+    page.keyboard.press("?")
+    assert page.locator("#dialog").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#dialog").is_hidden()
+
+
+def test_a_link_leads_to_the_same_view(watched: Watched, cluster_page: Path) -> None:
+    page = watched.open(cluster_page)
+    page.click("button:text('As if deny-all')")
+    page.click("#number-cut")
+    page.click("button:text('Flow kinds')")
+    page.check("label:has-text('proxy-to-istiod') input")
+    page.select_option("#order", "cut")
+    other = watched.open(page.url)
+    for part in ("#number-cut", "#chips", ".rows", "#bar .choices"):
+        assert other.locator(part).first.inner_text() == page.locator(part).first.inner_text()
+    assert other.locator("[aria-pressed=true]").count() == page.locator("[aria-pressed=true]").count()
+
+
+def test_as_if_deny_all_cuts_more(watched: Watched, cluster_page: Path) -> None:
+    page = watched.open(cluster_page)
+    now = int(page.inner_text("#number-cut .big"))
+    page.click("button:text('As if deny-all')")
+    assert int(page.inner_text("#number-cut .big")) > now
+    page.click("#changes")
+    assert "newly cut" in page.inner_text("#panel")
+
+
+def test_a_filter_leaves_one_kind(watched: Watched, cluster_page: Path) -> None:
+    page = watched.open(cluster_page, "#view=flows&kind=gateway-to-workload")
+    kinds = page.locator("tbody td:nth-child(2)").all_inner_texts()
+    assert set(kinds) == {"gateway-to-workload"}
+    assert page.locator("tbody tr").first.inner_text().startswith("✕ cut at ingress")
+
+
+@pytest.mark.parametrize("view", ["connections", "namespaces"])
+def test_tables_hold_the_same(watched: Watched, cluster_page: Path, view: str) -> None:
+    page = watched.open(cluster_page, f"#view={view}")
+    page.locator("tbody .link").first.click()
+    assert page.locator("#panel").is_visible()
+    assert page.locator("tbody tr").count() >= 12
+
+
+def test_what_nothing_matches_has_a_way_out(watched: Watched, cluster_page: Path) -> None:
+    page = watched.open(cluster_page, "#q=nobody")
+    assert page.inner_text(".empty h2") == "Nothing matches"
+    page.click("text=Clear search and filters")
+    assert page.locator("#matrix").is_visible()
+
+
+def test_a_change_shows_what_is_lost(watched: Watched, maps: Callable[..., Path]) -> None:
+    """A policy that is deleted cuts what it opened; the pair says what was and what is."""
+    whole = list(yaml.safe_load_all(cluster()))
+    less = [
+        each
+        for each in whole
+        if (each["metadata"].get("namespace"), each["metadata"]["name"]) != ("shop", "allow-gateway")
+    ]
+    page = watched.open(maps(cluster(), yaml.safe_dump_all(less)))
+    assert page.inner_text("#number-cut .detail") == "1 newly cut, 0 mended"
+    page.locator("#panel .pairs button").first.click()
+    assert "Before: TCP 8080. After: nothing." in page.inner_text("#panel")
+
+
+def test_hostile_names_stay_text(watched: Watched, tmp_path: Path) -> None:
+    """In every view and in the panel; nothing runs and nothing is fetched."""
+    file = tmp_path / "hostile.html"
+    file.write_text(page_of(map_document(hostile_facts(), title=HOSTILE)), encoding="utf-8", errors="replace")
+    for view in ("", "#view=connections", "#view=flows", "#view=namespaces"):
+        page = watched.open(file, view)
+        if view:
+            page.locator("tbody .link").first.click()
+        else:
+            page.focus(".rows .header")
+            page.keyboard.press(" ")
+            page.keyboard.press("Enter")
+        for details in page.locator("#panel summary").all():
+            details.click()
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("img, b b, #view script").count() == 0
+        assert HOSTILE in page.inner_text("#subject")
+
+
+def test_print_shows_the_cut_flows(watched: Watched, cluster_page: Path) -> None:
+    page = watched.open(cluster_page)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#print").is_visible()
+    assert page.locator("#print tbody tr").count() == int(page.inner_text("#number-cut .big"))
+    assert page.locator("#main").is_hidden()
+
+
+def test_a_narrow_screen_starts_with_the_flows(watched: Watched, cluster_page: Path) -> None:
+    page = watched.context.new_page()
+    page.set_viewport_size({"width": 420, "height": 800})
+    page.goto(cluster_page.as_uri())
+    page.wait_for_selector("html[data-ready] table")
+    assert "required flows, cut ones first" in page.inner_text("caption")
