@@ -137,7 +137,6 @@ def _pods_of(snapshot: Snapshot, ref: ObjectRef) -> Iterable[Workload]:
     Service."""
     if service := snapshot.at(Service, ref) if ref.kind == "Service" else None:
         return snapshot.select(ref.namespace, Selector.of(service.selector)) if service.selector else ()
-    if snapshot.at(Workload, ref) is None:
-        return ()
-    roots = snapshot.families_of(ref.namespace, [(ref.kind, ref.name)])
+    own = (ref.kind, ref.name)
+    roots = sorted({own, *snapshot.families_of(ref.namespace, [own])})
     return [pods for kind, name in roots for pods in snapshot.family(ref.namespace, kind, name)]

@@ -40,6 +40,8 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown"
         "istio-netpol check manifests/ --severity warning --fail-on warning",
         "istio-netpol check overlays/prod -f github",
         "istio-netpol check -n shop",
+        "istio-netpol check deploy/cart -n shop",
+        "istio-netpol check manifests/ deploy/cart",
         "istio-netpol check shop.yaml --context prod",
         "istio-netpol check . --exclude charts/ --exclude '*-values.yaml'",
         "helm template cart charts/cart -n shop | istio-netpol check - -n shop",
@@ -74,8 +76,8 @@ def check(
     """Find the connections that Istio and Kyma need and NetworkPolicies deny.
 
     PATH is a file, a folder, an overlay (a folder with a kustomization.yaml), a Helm chart or - for standard
-    input; without one, the cluster of the current context is read. Of a folder with several overlays, each
-    that no other includes is judged on its own.
+    input; without one, the cluster of the current context is read. KIND/NAME, such as deploy/cart, names an
+    object to report on. Of a folder with several overlays, each that no other includes is judged on its own.
 
     The text groups findings by their cause on one screen; --all shows each with its remedy, and
     `istio-netpol rule ID` explains a rule.

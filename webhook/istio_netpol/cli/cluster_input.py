@@ -42,16 +42,19 @@ def listing_of(context: KubeContext, kubeconfig: str, settings: Settings, namesp
     return Listing(connection, [settings.mesh.root_namespace], namespace, context.namespace)
 
 
-def read_cluster(listing: Listing, reported: str) -> ClusterRead:
+def read_cluster(listing: Listing, reported: str, *, is_asked: bool = False) -> ClusterRead:
     """What a cluster has now. Raises ApiError where too little may be read to report on a namespace, or on
-    all where `reported` is empty."""
+    all where `reported` is empty; `is_asked` for a question, which concerns what may be read."""
 
     def read(scope: Scope) -> list[Received]:
         return [received(item, scope.resource) for item in listing.items(scope)]
 
     with ThreadPoolExecutor(LISTED_AT_ONCE) as pool:
         found = [stored for objects in pool.map(read, listing.scopes) for stored in objects]
-    listing.require(reported)
+    if is_asked:
+        listing.require_some()
+    else:
+        listing.require(reported)
     for sentence in _unreadable(found):
         tell(f"note: {sentence}")
     values = placed_on_nodes([value for stored in found for value in stored.values])

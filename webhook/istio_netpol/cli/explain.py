@@ -80,7 +80,8 @@ def explain(
 ) -> None:
     """Say whether a connection is allowed, gate by gate, and show the smallest remedy.
 
-    Asks for one connection with --from and --to, or for all that a workload needs with --workload.
+    Asks for one connection with --from and --to, or for all that a workload needs with --workload or by
+    KIND/NAME.
 
     Of several overlays in a folder, those that have both ends answer, each on its own.
 
@@ -114,8 +115,9 @@ def explain(
             addresses=addresses,
             offline=offline,
         )
-    _require_one_question(ctx, source=source, destination=destination, workload=workload)
-    opened = open_input(arguments, addresses)
+    opened = open_input(arguments, addresses, is_asked=True)
+    objects = opened.objects or None
+    _require_one_question(ctx, source=source, destination=destination, workload=workload, object=objects)
     settings, hosts = opened.settings, resolver(offline, opened.settings)
     is_text = format_name == "text"
     if source is not None and destination is not None:
@@ -126,8 +128,11 @@ def explain(
         )
         write([text_explanations(found, palette()) if is_text else json_explanations(found)])
         ctx.exit(FINE if all(explanation.connects for _, explanation in found) else FOUND)
-    asked = workload or ""
-    walks = _answers(opened, assume_deny_all, lambda read: explain_workload(read, settings, hosts, asked))
+    walks = _answers(
+        opened,
+        assume_deny_all,
+        lambda read: explain_workload(read, settings, hosts, workload or _named_in(read, opened)),
+    )
     write([text_walks(walks, palette()) if is_text else json_walks(walks)])
     ctx.exit(FINE if all(walk.connects for _, walk in walks) else FOUND)
 
@@ -135,9 +140,23 @@ def explain(
 def _require_one_question(ctx: click.Context, **given: object) -> None:
     """Refuses a command line that asks for nothing, for half a connection, or for two things."""
     asked = {name for name, value in given.items() if value is not None}
-    if asked not in ({"source", "destination"}, {"workload"}):
-        ways = "--from WHO --to WHOM:PORT, --workload WHO, or --symptom TEXT"
+    if asked not in ({"source", "destination"}, {"workload"}, {"object"}):
+        ways = "--from WHO --to WHOM:PORT, --workload WHO, KIND/NAME, or --symptom TEXT"
         raise click.UsageError(f"say what to explain, one thing at a time: {ways}", ctx)
+
+
+def _named_in(snapshot: Snapshot, opened: OpenedInput) -> str:
+    """The one workload that the arguments name, `namespace/Kind/name`. Raises InputError for several."""
+    from istio_netpol.analysis.named_objects import find_named
+    from istio_netpol.errors import InputError, Problem
+
+    found = [ref for wanted in opened.objects for ref in find_named(snapshot, wanted)]
+    if len(found) > 1:
+        names = ", ".join(str(ref) for ref in found)
+        cause, remedy = f"stands for {len(found)} objects ({names})", "explain one at a time; -n names one"
+        written = " ".join(wanted.written for wanted in opened.objects)
+        raise InputError([Problem("arguments", None, None, None, written, cause, remedy)])
+    return next((f"{ref.namespace}/{ref.kind}/{ref.name}" for ref in found), opened.objects[0].written)
 
 
 def _answers(opened: OpenedInput, assume_deny_all: bool, ask: Callable[[Snapshot], T]) -> list[tuple[str, T]]:

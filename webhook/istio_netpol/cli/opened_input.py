@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from stat import S_ISFIFO, S_ISREG
 from typing import TYPE_CHECKING
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from istio_netpol.analysis.focus import WHOLE, Focus
+from istio_netpol.analysis.named_objects import ObjectName, find_named, where_else
 from istio_netpol.bundle.exclusions import RootedExclusions
 from istio_netpol.cli.input_arguments import InputArguments
 from istio_netpol.cli.inputs import Input, Reading, read_inputs
+from istio_netpol.cli.object_arguments import paths_and_objects
 from istio_netpol.cli.options import helm_from_environment, kustomize_from_environment, settings_and_file
 from istio_netpol.cli.terminal import tell
+from istio_netpol.errors import InputError, Problem
 from istio_netpol.kube.kubeconfig import KubeContext, find_context, has_cluster
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.not_seen import assumptions_of
@@ -33,16 +36,21 @@ ONE_SIDE = f"there is nothing to compare {{path}} with: name OLD before it, or {
 
 @dataclass(frozen=True, slots=True)
 class OpenedInput:
-    """What a command is to read, looked at but not read yet. `cluster` is the context that is read, if one
-    is; `settings` are those that were found. `about_all` says that the command reports on no single
-    namespace."""
+    """What a command is to read, looked at but not read yet.
+
+    `settings` are those that were found, `objects` those to report on, and `cluster` is the context that is
+    read, if one is. `about_all` says that the command reports on no single namespace, `is_asked` that it
+    answers a question.
+    """
 
     arguments: InputArguments
     settings: Settings
     reading: Reading
     paths: tuple[str, ...]
+    objects: tuple[ObjectName, ...] = ()
     cluster: KubeContext | None = None
     about_all: bool = False
+    is_asked: bool = False
 
     def read(self, paths: Sequence[str] | None = None) -> tuple[Input, ...]:
         """What is judged, one input after the other, each over what the cluster has if one is read. `paths`
@@ -53,11 +61,13 @@ class OpenedInput:
         if self.cluster is not None:
             from istio_netpol.cli.cluster_input import read_cluster
 
-            found = read_cluster(self.listing(), self._reported)
+            found = read_cluster(self.listing(), self._reported, is_asked=self.is_asked)
             there, unseen = found.snapshot, assumptions_of(found.unseen)
         inputs = read_inputs(self.paths if paths is None else paths, self.reading, there)
+        focuses = self._focuses([given.snapshot for given in inputs])
         return tuple(
-            replace(given, focus=self._focus(), assumed=(*given.assumed, *unseen)) for given in inputs
+            replace(given, focus=focus, assumed=(*given.assumed, *unseen))
+            for given, focus in zip(inputs, focuses, strict=True)
         )
 
     def listing(self) -> Listing:
@@ -71,15 +81,31 @@ class OpenedInput:
         only = "" if arguments.all_namespaces else arguments.namespace
         return listing_of(self.cluster, arguments.kubeconfig, self.settings, only)
 
-    def _focus(self) -> Focus:
-        namespace = self._reported
-        return Focus.on_namespaces([namespace]) if namespace else WHOLE
+    def _focuses(self, snapshots: Sequence[Snapshot]) -> Iterator[Focus]:
+        """What to report of each input. Raises InputError with every object that none of them has."""
+        if not self.objects:
+            namespace = self._reported
+            yield from [Focus.on_namespaces([namespace]) if namespace else WHOLE] * len(snapshots)
+            return
+        found = [[find_named(snapshot, wanted) for wanted in self.objects] for snapshot in snapshots]
+        absent = [
+            Problem(
+                "arguments", None, None, None, wanted.written, _absence(wanted), where_else(snapshots, wanted)
+            )
+            for position, wanted in enumerate(self.objects)
+            if not any(refs[position] for refs in found)
+        ]
+        if absent:
+            raise InputError(absent)
+        for snapshot, refs in zip(snapshots, found, strict=True):
+            yield Focus.on_objects(snapshot, (ref for some in refs for ref in some))
 
     @property
     def _reported(self) -> str:
         """The one namespace that is reported; empty for all. Files speak for themselves: all that they hold
         is reported."""
-        if self.cluster is None or self.about_all or self.arguments.all_namespaces:
+        has_none = self.about_all or self.is_asked or self.arguments.all_namespaces
+        if self.cluster is None or has_none:
             return ""
         return self.arguments.namespace or ("" if self.paths else self.cluster.namespace)
 
@@ -89,6 +115,9 @@ class OpenedInput:
             return
         named = f"of context {self.cluster.name}" if self.cluster.name else "that this pod runs in"
         reported = f"reporting on namespace {self._reported} (-A for all)" if self._reported else ""
+        if self.objects:
+            reported = f"reporting on {', '.join(wanted.written for wanted in self.objects)}"
+            reported += f" in namespace {self._reported}" if self._reported else ""
         tell(", ".join(filter(None, (f"reading the cluster {named}", reported))))
 
 
@@ -98,12 +127,22 @@ def open_input(
     *,
     paths_needed: int = 1,
     about_all: bool = False,
+    is_asked: bool = False,
     keeps_input: bool = False,
 ) -> OpenedInput:
     """What the arguments stand for. A cluster is read where one is named, and where fewer paths are there
-    than needed: that of the current context. `about_all` is for commands that report on the whole of a
-    cluster, whatever the namespace, `keeps_input` for those that read standard input themselves. Raises
-    UsageError where there is nothing to read."""
+    than needed: that of the current context. Raises UsageError where there is nothing to read, and InputError
+    for arguments that are neither PATHs nor objects.
+
+    `about_all` is for commands that report on the whole of what they read, which takes PATHs only, `is_asked`
+    for those that answer a question, for which it is enough to be able to read some namespace, and
+    `keeps_input` for those that read standard input themselves.
+    """
+    paths = arguments.paths
+    objects: tuple[ObjectName, ...] = ()
+    if not about_all and paths_needed == 1:
+        paths, objects = paths_and_objects(arguments.paths, arguments.namespace)
+        arguments = replace(arguments, paths=paths)
     settings, file = settings_and_file(arguments, addresses)
     reading = Reading(
         kustomize_from_environment(),
@@ -112,18 +151,33 @@ def open_input(
         arguments.exclude,
         RootedExclusions(file.parent, settings.exclude) if file else None,
     )
-    if not arguments.names_cluster and len(arguments.paths) >= paths_needed:
-        return OpenedInput(arguments, settings, reading, arguments.paths, about_all=about_all)
+    opened = OpenedInput(arguments, settings, reading, paths, objects, about_all=about_all, is_asked=is_asked)
+    if not arguments.names_cluster and len(paths) >= paths_needed:
+        return opened
     if not arguments.names_cluster and not has_cluster():
-        missing = ONE_SIDE.format(path=arguments.paths[0]) if arguments.paths else NO_INPUT
+        missing = ONE_SIDE.format(path=paths[0]) if paths else NO_INPUT
         raise click.UsageError(missing, click.get_current_context(silent=True))
+    return _with_cluster(opened, keeps_input=keeps_input)
+
+
+def _with_cluster(opened: OpenedInput, *, keeps_input: bool) -> OpenedInput:
+    """The same over the cluster of a context. Objects that name no namespace are in the context's."""
+    arguments = opened.arguments
     cluster = find_context(arguments.kubeconfig, arguments.context)
-    if not arguments.paths and not keeps_input and _is_piped():
+    if not opened.paths and not keeps_input and _is_piped():
         tell("note: standard input is not read; write - to read it")
-    reading = replace(reading, namespace=arguments.namespace or cluster.namespace)
-    opened = OpenedInput(arguments, settings, reading, arguments.paths, cluster, about_all)
+    namespace = arguments.namespace or cluster.namespace
+    objects = opened.objects
+    if not arguments.all_namespaces:
+        objects = tuple(replace(wanted, namespace=wanted.namespace or namespace) for wanted in objects)
+    reading = replace(opened.reading, namespace=namespace)
+    opened = replace(opened, reading=reading, objects=objects, cluster=cluster)
     opened.tell()
     return opened
+
+
+def _absence(wanted: ObjectName) -> str:
+    return f"is not in namespace {wanted.namespace}" if wanted.namespace else "is not in the input"
 
 
 def _is_piped() -> bool:

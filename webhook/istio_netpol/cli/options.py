@@ -102,7 +102,7 @@ class NamespaceName(click.ParamType[str]):
         return str(value)
 
 
-def input_options(metavar: str = "[PATH]...") -> Decorator:
+def input_options(metavar: str = "[PATH|KIND/NAME]...") -> Decorator:
     """What to read, how, and what of it to report: arguments and options that reach the command together, as
     `arguments`, for `open_input`."""
     options = (

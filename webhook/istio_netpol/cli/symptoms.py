@@ -132,7 +132,7 @@ def _inputs(
     if not is_named and not has_cluster():
         tell("note: neither PATH nor cluster is there, so no flow is judged")
         return settings_and_file(arguments, addresses)[0], ()
-    opened = open_input(arguments, addresses, keeps_input=True)
+    opened = open_input(arguments, addresses, is_asked=True, keeps_input=True)
     try:
         return opened.settings, opened.read()
     except ApiError as error:

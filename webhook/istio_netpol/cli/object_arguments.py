@@ -1,0 +1,105 @@
+"""Which arguments of a command are PATHs, and which name objects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from istio_netpol.analysis.named_objects import ObjectName
+from istio_netpol.bundle.sources import SUFFIXES
+from istio_netpol.errors import InputError, Problem
+from istio_netpol.manifests.kind_names import kind_words, kinds_called
+
+
+def paths_and_objects(
+    arguments: Sequence[str], namespace: str
+) -> tuple[tuple[str, ...], tuple[ObjectName, ...]]:
+    """What is there as a file or folder is a PATH, and so is all that does not look like an object; objects
+    that name no namespace are in `namespace`. Raises InputError with every argument that is neither.
+
+    An object is `KIND/NAME`, `NAMESPACE/KIND/NAME` as reports write it, `KIND/NAMESPACE/NAME` as annotations
+    do, or a kind followed by names.
+    """
+    splitter = _Splitter(namespace)
+    for argument in arguments:
+        splitter.take(argument)
+    splitter.end()
+    if splitter.problems:
+        raise InputError(splitter.problems)
+    return tuple(splitter.paths), tuple(splitter.objects)
+
+
+class _Splitter:
+    def __init__(self, namespace: str) -> None:
+        self.paths: list[str] = []
+        self.objects: list[ObjectName] = []
+        self.problems: list[Problem] = []
+        self._namespace = namespace
+        self._kind = ""
+        self._has_name = True
+
+    def take(self, argument: str) -> None:
+        if argument in ("", "-") or os.path.lexists(argument):
+            self.paths.append(argument)
+            return
+        parts = argument.split("/")
+        if not _may_be_object(argument):
+            self.paths.append(argument)
+        elif len(parts) == 1:
+            self._take_word(argument)
+        elif found := next(_readings(parts), None):
+            kind, namespace, name = found
+            self._add(argument, kind, namespace or self._namespace, name)
+        elif remedy := _nearest(parts):
+            self._wrong(
+                argument, "is neither a file or folder that exists nor an object of a known kind", remedy
+            )
+        else:
+            self.paths.append(argument)
+
+    def end(self) -> None:
+        """No argument follows."""
+        if not self._has_name:
+            self._wrong(self._kind, "is a kind without a name", f"write {self._kind}/NAME")
+
+    def _take_word(self, word: str) -> None:
+        if kinds_called(word) and not (self._kind and not self._has_name):
+            self.end()
+            self._kind, self._has_name = word, False
+        elif self._kind:
+            self._has_name = True
+            self._add(f"{self._kind}/{word}", self._kind, self._namespace, word)
+        else:
+            self.paths.append(word)
+
+    def _add(self, written: str, kind: str, namespace: str, name: str) -> None:
+        self.objects.append(ObjectName(written, kinds_called(kind), namespace, name))
+
+    def _wrong(self, argument: str, cause: str, remedy: str) -> None:
+        self.problems.append(Problem("arguments", None, None, None, argument, cause, remedy))
+
+
+def _may_be_object(argument: str) -> bool:
+    parts = argument.split("/")
+    is_file = argument.endswith(SUFFIXES) or argument.startswith((".", "~"))
+    return all(parts) and len(parts) <= 3 and not is_file and not Path(parts[0]).is_dir()
+
+
+def _readings(parts: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Kind, namespace and name, as the parts may be meant."""
+    if len(parts) == 2:
+        candidates = [(parts[0], "", parts[1])]
+    else:
+        candidates = [(parts[1], parts[0], parts[2]), (parts[0], parts[1], parts[2])]
+    return (found for found in candidates if kinds_called(found[0]))
+
+
+def _nearest(parts: Sequence[str]) -> str:
+    """What may be meant by a kind that is none; empty where nothing is near."""
+    position = len(parts) - 2
+    close = get_close_matches(parts[position].lower().partition(".")[0], list(kind_words()), n=1, cutoff=0.75)
+    if not close:
+        return ""
+    return f"did you mean {'/'.join([*parts[:position], close[0], *parts[position + 1 :]])}?"
