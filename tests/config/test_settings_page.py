@@ -23,6 +23,14 @@ def test_every_setting_has_a_meaning() -> None:
     assert re.findall(r"^\| `(\w+)` .*\|  \|$", settings_page(), re.MULTILINE) == []
 
 
+def test_no_two_settings_have_the_same_meaning() -> None:
+    """Whoever looks one up reads what this one does, and how it differs from its neighbours."""
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.+) \|$", settings_page(), re.MULTILINE)
+    meanings = [meaning for _, meaning in rows]
+    assert len(rows) > 50
+    assert sorted(name for name, meaning in rows if meanings.count(meaning) > 1) == []
+
+
 def test_the_example_of_the_page_is_valid() -> None:
     """Whoever copies the example gets no error."""
     (example,) = re.findall(r"```yaml\n(.*?)```", settings_page(), re.DOTALL)

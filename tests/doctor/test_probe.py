@@ -18,10 +18,11 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import ADMIN, NOBODY
 from tests.serving.process import SOURCE_ROOT
 
-from istio_netpol.doctor.probe import PROBE_LABEL, Pace, probe
+from istio_netpol.doctor.probe import Pace, probe
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.own_names import PROBE_LABEL
 
 NAMESPACES = f"/api/v1/namespaces?labelSelector={PROBE_LABEL}=true"
 QUICK = Pace(seconds=10.0, sleep=lambda _: time.sleep(0.05))

@@ -149,7 +149,7 @@ def test_a_namespace_under_denial_gets_only_what_is_missing(plan: Plan) -> None:
     [
         ("kube-system", {}, "Kubernetes' own"),
         ("kube-node-lease", {}, "Kubernetes' own"),
-        ("istio-netpol-system", {}, "istio-netpol's own"),
+        ("istio-netpol", {}, "istio-netpol's own"),
         ("kyma-system", {}, "managed by Kyma"),
         ("modules", {"operator.kyma-project.io/managed-by": "kyma"}, "managed by Kyma"),
         ("legacy", {"istio-netpol.io/mode": "off"}, "mode off"),

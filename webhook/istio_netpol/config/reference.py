@@ -96,14 +96,13 @@ def type_name(hint: Any) -> str:
 
 
 def _field_docs(type_: Any) -> dict[str, str]:
-    """The docstring under each field, in one line; fields without one share that of the next that has one."""
+    """The docstring under each field, in one line."""
     (definition,) = ast.parse(inspect.getsource(type_)).body
     docs: dict[str, str] = {}
-    waiting: list[str] = []
+    above = ""
     for statement in definition.body if isinstance(definition, ast.ClassDef) else ():
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            waiting.append(statement.target.id)
-        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and waiting:
-            docs.update(dict.fromkeys(waiting, " ".join(str(statement.value.value).split())))
-            waiting = []
+            above = statement.target.id
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and above:
+            docs[above] = " ".join(str(statement.value.value).split())
     return docs

@@ -19,14 +19,11 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
-from istio_netpol.model.own_names import MODE_LABEL
+from istio_netpol.model.own_names import MODE_LABEL, PROBE_LABEL
 
 TOPIC = "Network plugin"
 LOOKED_AT = "probe"
 _TRIES = 3
-PROBE_LABEL = "istio-netpol.io/probe"
-"""On the namespace and all in it: what is left of a run that was killed is found by it."""
-
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.53"
 """Kubernetes' own test image: `netexec` answers, `connect` calls once and ends (test/images/agnhost)."""
 

@@ -34,6 +34,9 @@ TRUSTED_SINCE = "istio-netpol.io/trusted-since"
 REVIEW_PATHS = "istio-netpol.io/review-paths"
 """On a webhook configuration: since when the paths of its webhooks are registered, and which come next."""
 
+PROBE_LABEL = "istio-netpol.io/probe"
+"""On the namespace that `doctor --probe` makes, and all in it: what a killed run left is found by it."""
+
 CALLS = "istio-netpol.io/calls"
 """On a workload: the connections that it opens."""
 

@@ -123,18 +123,27 @@ class HostSettings:
     hosts and to literal addresses."""
 
     pod_cidrs: tuple[str, ...] = ()
+    """Addresses of this cluster's pods. A host that resolves to one of them is refused."""
+
     service_cidrs: tuple[str, ...] = ()
+    """Addresses of this cluster's Services. A host that resolves to one of them is refused."""
+
     node_cidrs: tuple[str, ...] = ()
-    """Ranges of this cluster; refused as targets of a host name."""
+    """Addresses of this cluster's nodes. A host that resolves to one of them is refused."""
 
     max_addresses_per_host: int = 32
+    """How many addresses one host may have. A host with more is refused as a whole."""
+
     max_addresses_per_namespace: int = 256
-    """Caps; more than that is refused as a whole, so that one object can't fill the policies of istiod."""
+    """How many addresses the objects of one namespace may have opened together, so that no tenant fills the
+    policies of istiod."""
 
     widest_ipv4_block: int = 22
+    """The shortest prefix into which several IPv4 addresses of one host are merged. With 22, 185.199.108.133
+    to 185.199.111.133 are one /22."""
+
     widest_ipv6_block: int = 64
-    """The shortest prefix into which several addresses of one host are merged (185.199.108.133 to
-    185.199.111.133: a /22)."""
+    """The shortest prefix into which several IPv6 addresses of one host are merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +156,18 @@ class AdmissionSettings:
     floor: Mode | None = None
     """The loosest mode that a namespace label may choose."""
 
-    own_namespace: str = "istio-netpol-system"
-    """The webhook's own namespace: never judged, so that it can't lock itself out."""
+    own_namespace: str = "istio-netpol"
+    """The namespace of webhook and controller. It is never judged, so that they can't lock themselves out.
+    The chart sets it to that of the release."""
 
     exempt_namespaces: tuple[str, ...] = ()
+    """Namespaces whose objects are never judged, besides Kubernetes' own and that of the webhook."""
+
     exempt_users: tuple[str, ...] = ()
+    """Users whose requests are never judged."""
+
     exempt_groups: tuple[str, ...] = ("system:nodes",)
-    """Never judged, besides kube-system and the webhook's own namespace."""
+    """Groups whose members' requests are never judged. Kubelets are one."""
 
     trusted_namespaces: tuple[str, ...] = (
         "istio-system",
