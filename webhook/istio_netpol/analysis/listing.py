@@ -24,7 +24,13 @@ def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = Fal
     Where ambient mode carries TCP between two workloads, policies see its tunnel alone: all TCP ports are
     open where they allow 15008, and none is where they don't, whatever ports they name.
     """
-    snapshot = as_listed(snapshot, settings)
+    return listed_connections(as_listed(snapshot, settings), settings, with_ipv6=with_ipv6)
+
+
+def listed_connections(
+    snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False
+) -> Iterator[Connection]:
+    """The same of a snapshot `as_listed`."""
     rows, unread = pairs(snapshot, with_ipv6=with_ipv6), _unread_at_ends(snapshot)
     if has_ambient_mode(snapshot):
         rows = _carried(rows, Tunnels(snapshot, settings))

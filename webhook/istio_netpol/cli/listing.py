@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,9 +11,15 @@ from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import assume_deny_all_option, format_option, input_options
 
 if TYPE_CHECKING:
+    from istio_netpol.analysis.asked_list import AskedList
+    from istio_netpol.analysis.focus import Focus
     from istio_netpol.cli.input_arguments import InputArguments
+    from istio_netpol.errors import Problem
+    from istio_netpol.model.settings import Settings
+    from istio_netpol.state.snapshot import Snapshot
 
 FORMAT_NAMES = ("text", "json", "csv")
+_WHO = "this workload, namespace or address. Can be repeated."
 
 
 @click.command(
@@ -20,37 +27,91 @@ FORMAT_NAMES = ("text", "json", "csv")
     short_help="List every allowed connection.",
     epilog=examples(
         "istio-netpol list manifests/",
+        "istio-netpol list manifests/ --from shop/cart",
+        "istio-netpol list manifests/ --to shop --summary",
+        "istio-netpol list manifests/ --exposure",
         "istio-netpol list manifests/ -f csv > connections.csv",
         "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol list - -f json",
     ),
 )
 @input_options()
 @format_option(FORMAT_NAMES)
+@click.option("--from", "sources", metavar="WHO", multiple=True, help=f"Only connections from {_WHO}")
+@click.option("--to", "destinations", metavar="WHO", multiple=True, help=f"Only connections to {_WHO}")
+@click.option("--summary", is_flag=True, help="A line for each pair of namespaces.")
+@click.option(
+    "--exposure",
+    is_flag=True,
+    help="Workloads by who can reach them: the world, other namespaces, their own, nobody.",
+)
 @assume_deny_all_option()
 def list_connections(
+    *,
     arguments: InputArguments,
     format_name: str,
+    sources: Sequence[str],
+    destinations: Sequence[str],
+    summary: bool,
+    exposure: bool,
     assume_deny_all: bool,
 ) -> None:
     """List every connection that NetworkPolicies allow between workloads and address ranges.
 
+    WHO is namespace/workload, namespace/Kind/workload, namespace/pod, namespace/service, namespace/* or just
+    the namespace, an IP address or a CIDR.
+
     Exit code: 0, or 2 for unusable input or arguments.
     """
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.analysis.listing import connections
+    from istio_netpol.analysis.listing import as_listed
+    from istio_netpol.analysis.namespace_pairs import namespace_pairs
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.terminal import write
     from istio_netpol.report.connections import LISTINGS, LISTINGS_OF_INPUTS
+    from istio_netpol.report.exposure import EXPOSURES
+    from istio_netpol.report.namespace_pairs import PAIRS
 
+    if exposure and (summary or sources):
+        raise click.UsageError("--exposure is of all who can call; leave out --summary and --from")
     opened = open_input(arguments)
     settings = opened.settings
-    listings = []
+    parts = []
     for given in opened.read():
         given.tell()
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-        found = connections(snapshot, settings)
-        listings.append((given.name, tuple(filter(given.focus.concerns_connection, found))))
-    if len(listings) == 1:
-        write(LISTINGS[format_name](listings[0][1]))
+        parts.append((given.name, given.focus, as_listed(snapshot, settings)))
+    asked = _asked(parts, sources, destinations, settings)
+    if exposure:
+        write([EXPOSURES[format_name]([(part.name, part.exposures()) for part in asked])])
+    elif summary:
+        pairs = [(part.name, namespace_pairs(part.connections())) for part in asked]
+        write([PAIRS[format_name](pairs)])
+    elif len(asked) == 1:
+        write(LISTINGS[format_name](tuple(asked[0].connections())))
     else:
-        write(LISTINGS_OF_INPUTS[format_name](listings))
+        write(LISTINGS_OF_INPUTS[format_name]([(part.name, tuple(part.connections())) for part in asked]))
+
+
+def _asked(
+    parts: Sequence[tuple[str, Focus, Snapshot]],
+    sources: Sequence[str],
+    destinations: Sequence[str],
+    settings: Settings,
+) -> list[AskedList]:
+    """What is asked for of each input that has it. Raises InputError where none has."""
+    from istio_netpol.analysis.asked_list import AskedList
+    from istio_netpol.analysis.peer_filter import peer_filter
+    from istio_netpol.errors import InputError
+
+    found: list[AskedList] = []
+    problems: list[Problem] = []
+    for name, focus, snapshot in parts:
+        try:
+            ends = (peer_filter(sources, snapshot), peer_filter(destinations, snapshot))
+        except InputError as error:
+            problems += error.problems
+        else:
+            found.append(AskedList(name, snapshot, settings, focus, *ends))
+    if not found:
+        raise InputError(dict.fromkeys(problems))
+    return found

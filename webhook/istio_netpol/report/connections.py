@@ -84,7 +84,7 @@ def text_pieces(connections: Iterable[Connection]) -> Iterator[str]:
 
 def csv_pieces(connections: Iterable[Connection]) -> Iterator[str]:
     """A header, then a row a port range: source, destination, protocol, first port, last port."""
-    name = Names(_csv_field)
+    name = Names(csv_field)
     yield "source,destination,protocol,from,to\n"
     rows = (
         f"{name[each.source]},{name[each.destination]},{protocol},{low},{high}\n"
@@ -139,7 +139,7 @@ def _csv_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
         yield header + titles if header else ""
         header = ""
         for piece in rows:
-            yield "".join(f"{_csv_field(name)},{row}\n" for row in piece.splitlines())
+            yield "".join(f"{csv_field(name)},{row}\n" for row in piece.splitlines())
 
 
 LISTINGS_OF_INPUTS: dict[str, Callable[[Iterable[Listing]], Iterator[str]]] = {
@@ -174,7 +174,8 @@ def port_documents(ports: ConnectionSet) -> list[dict[str, object]]:
     ]
 
 
-def _csv_field(text: str) -> str:
+def csv_field(text: str) -> str:
+    """A field of a row, quoted where it has to be."""
     if any(mark in text for mark in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text
