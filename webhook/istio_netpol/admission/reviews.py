@@ -56,10 +56,21 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
         return f"{self.kind.kind} {place}"
 
     @property
+    def object_uid(self) -> str:
+        """The uid of the object under review; empty where the API server has not given it one yet."""
+        found = (_metadata(content).get("uid") for content in (self.object, self.old_object))
+        return next((uid for uid in found if uid and isinstance(uid, str)), "")
+
+    @property
     def _generate_name(self) -> str:
-        metadata = (self.object or {}).get("metadata")
-        prefix = metadata.get("generateName") if isinstance(metadata, dict) else None
+        prefix = _metadata(self.object).get("generateName")
         return prefix if isinstance(prefix, str) else ""
+
+
+def _metadata(content: dict[str, Any] | None) -> dict[str, Any]:
+    """The metadata of an object, which may be anything in one that nobody has validated yet."""
+    metadata = (content or {}).get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 class Review(msgspec.Struct, frozen=True, rename="camel"):

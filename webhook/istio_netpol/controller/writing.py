@@ -88,25 +88,34 @@ class Writing:
         return failed
 
     def _try(self, action: Action) -> bool:
-        kind, policy = type(action).__name__.lower(), str(action.target.key)
+        kind = type(action).__name__.lower()
+        log = self._log.bind(object=str(action.target.ref), object_uid=_uid(action))
         try:
             self._execution.carry_out(action)
         except ApiError as error:
             if error.status == 0:
                 raise
             self._measures.failures.inc()
-            level = self._log.info if error.status == CONFLICT else self._log.warning
-            level("not done, and tried again", action=kind, policy=policy, reason=str(error))
+            level = log.info if error.status == CONFLICT else log.warning
+            level(f"policy not {DONE[kind]}, and tried again", reason=str(error), status=error.status)
             return False
         except MemoryError:
             raise
         except Exception:  # one policy's failure is its own
             self._measures.failures.inc()
-            self._log.exception("a policy was not written, and is tried again", action=kind, policy=policy)
+            log.exception(f"policy not {DONE[kind]}, and tried again")
             return False
         self._measures.actions.labels(kind).inc()
-        self._log.info("done", action=kind, policy=policy)
+        log.info(f"policy {DONE[kind]}")
         return True
+
+
+DONE = {"apply": "applied", "mark": "marked", "delete": "deleted"}
+
+
+def _uid(action: Action) -> str:
+    """The uid of a policy that is there already."""
+    return action.present.uid if action.present else ""
 
 
 def _name(action: Action) -> object:

@@ -66,7 +66,7 @@ class ClusterStore:
         except MemoryError:
             raise
         except Exception as error:  # one policy's failure is its own
-            structlog.get_logger("kube").exception("a policy was not written", policy=policy.key)
+            structlog.get_logger("kube").exception("a policy was not written", object=str(policy.ref))
             return StoreResult(policy, False, str(Failure.of("policy store", error)))
         return StoreResult(policy, False, stored) if isinstance(stored, str) else StoreResult(stored, True)
 

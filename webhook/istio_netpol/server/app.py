@@ -16,13 +16,12 @@ from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.proof import REASONS, ReviewProof, Unproven, UnprovenLog
 from istio_netpol.server.readiness import Readiness
 from istio_netpol.server.registered_paths import Right
+from istio_netpol.server.review_log import Log, log_answer
 from istio_netpol.server.reviewer import Answer, Reviewer
 
 JSON = "application/json"
 ANYBODY = ReviewProof()
 """No proof is demanded: for a listener that only this machine reaches."""
-
-Log = structlog.stdlib.BoundLogger
 
 
 def waited_for(timeout: str) -> float | None:
@@ -60,11 +59,12 @@ def create_app(
             may_write=right.may_write,
             seconds=waited_for(request.args.get("timeout", "")),
         )
-        metrics.reviewed(webhook, answer, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        metrics.reviewed(webhook, answer, seconds)
         if answer.decision is None:
             client = request.remote_addr or ""
             moderated.tell("not a review", client, webhook, status=answer.status, reason=answer.reason)
-        _log_answer(log, webhook, answer)
+        log_answer(log, webhook, answer, seconds)
         return Response(answer.body, answer.status, mimetype=JSON) if answer.body else _refusal(answer)
 
     @app.post("/validate")
@@ -101,25 +101,6 @@ def create_app(
 def _right(proof: ReviewProof) -> Right | Unproven:
     """What the review at hand may do, or what it lacks."""
     return proof.right(request.path, request.environ.get(CLIENT_CERTIFICATE))
-
-
-def _log_answer(log: Log, webhook: str, answer: Answer) -> None:
-    decision, reviewed = answer.decision, answer.request
-    if decision is None or reviewed is None:
-        return
-    if decision.allowed and not decision.warnings and not answer.stored:
-        return
-    log.info(
-        "denied" if not decision.allowed else "admitted",
-        webhook=webhook,
-        uid=reviewed.uid,
-        object=reviewed.described,
-        operation=reviewed.operation,
-        user=reviewed.user_info.username,
-        rules=list(decision.rules),
-        written=[each.policy.key for each in answer.stored if each.written],
-        refused=[f"{each.policy.key}: {each.refused}" for each in answer.stored if not each.written],
-    )
 
 
 def _refusal(answer: Answer) -> Response:

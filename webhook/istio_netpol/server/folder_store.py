@@ -58,7 +58,7 @@ class FolderStore:
             except MemoryError:
                 raise
             except Exception as error:  # one policy's failure is its own
-                structlog.get_logger("source").exception("a policy was not written", policy=policy.key)
+                structlog.get_logger("source").exception("a policy was not written", object=str(policy.ref))
                 refused = str(Failure.of("policy store", error))
             results.append(StoreResult(policy, not refused, refused))
         return tuple(results)

@@ -114,6 +114,6 @@ class Watch:
             self._unwritten = None
         for each in results:
             if each.written:
-                self._log.info("policy added", policy=each.policy.key)
+                self._log.info("policy added", object=str(each.policy.ref))
             else:
-                self._log.error("policy not added", policy=each.policy.key, reason=each.refused)
+                self._log.error("policy not added", object=str(each.policy.ref), reason=each.refused)
