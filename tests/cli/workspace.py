@@ -51,6 +51,27 @@ spec:
   podSelector: {}
   policyTypes: [Ingress, Egress]
 """
+GATEWAY = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: public, namespace: shop}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [shop.example.com]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec:
+  hosts: [shop.example.com]
+  gateways: [public]
+  http: [{match: [{uri: {prefix: /cart}}], route: [{destination: {host: cart, port: {number: 80}}}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {selector: {app: cart}, ports: [{name: http, port: 80, targetPort: 8080}]}
+"""
 JWT = """\
 ---
 apiVersion: security.istio.io/v1
@@ -91,6 +112,7 @@ def lay_out(folder: Path) -> None:
     """Writes the files that the examples name."""
     files = {
         "shop.yaml": SHOP,
+        "gateway.yaml": GATEWAY,
         "manifests/shop.yaml": SHOP + DENY_ALL,
         "old/shop.yaml": SHOP,
         "new/shop.yaml": SHOP + DENY_ALL,

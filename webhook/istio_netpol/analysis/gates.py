@@ -16,16 +16,9 @@ from istio_netpol.analysis.assumed import is_assumed, opened
 from istio_netpol.analysis.policy_gates import policy_gates
 from istio_netpol.analysis.results import Gate
 from istio_netpol.analysis.wire import legs
-from istio_netpol.istio.authorization import (
-    UNKNOWN_REQUEST,
-    Caller,
-    Decision,
-    Entrance,
-    Match,
-    Request,
-    decisions,
-)
+from istio_netpol.istio.authorization import Caller, Decision, Entrance, decisions
 from istio_netpol.istio.authorized_clients import trust_domains
+from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
 from istio_netpol.istio.mutual_tls import (
     Accepted,
     Called,
@@ -230,8 +223,12 @@ def _mutual_tls(source: Peer, destination: PodsPeer, takes: Accepted, sends: Off
     if not takes.is_captured and sends.sent is not Sent.MUTUAL_TLS:
         return Gate("mtls", refs, True, f"no proxy asks for mutual TLS: {takes.why}")
     if result is Outcome.PASSES:
-        what = "what it is, is not known" if sends.sent is Sent.UNKNOWN else f"{sends.sent}: {sends.why}"
-        return Gate("mtls", refs, True, f"{destination} takes what {source} sends ({what}); {takes.why}")
+        what = (
+            "whatever is sent is"
+            if sends.sent is Sent.UNKNOWN
+            else f"{sends.sent} is sent ({sends.why}), and"
+        )
+        return Gate("mtls", refs, True, f"{what} taken ({takes.why})")
     text = (
         f"{source} sends {sends.sent} ({sends.why}), and whether {destination} takes that can't be told: "
         f"{takes.why}"

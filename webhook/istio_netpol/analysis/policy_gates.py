@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from istio_netpol.analysis.assumed import is_assumed
 from istio_netpol.analysis.results import Gate
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import Peer, PodsPeer
+from istio_netpol.model.flows import AnyPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.tiers import Tier
 from istio_netpol.model.verdicts import SideVerdict, TierRuleRef, Verdict
@@ -57,6 +57,8 @@ def _side(side: SideVerdict, direction: Direction, subject: Peer, wanted: str) -
 
 def _ungoverned(subject: Peer) -> str:
     """Why no policy governs a side; empty where policies do."""
+    if isinstance(subject, AnyPeer):
+        return f"which policies hold for {subject} is not known, so this side counts as open"
     if not isinstance(subject, PodsPeer):
         return f"{subject} is outside the cluster, where no policy holds"
     if is_assumed(subject):

@@ -13,7 +13,7 @@ from istio_netpol.analysis.policy_gates import POLICIES
 from istio_netpol.analysis.required_remedies import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.istio.authorization import UNKNOWN_REQUEST, Request
+from istio_netpol.istio.matching import UNKNOWN_REQUEST, Request
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow
@@ -57,13 +57,15 @@ class Hop:
 @dataclass(frozen=True, slots=True)
 class Walk:
     """What `explain` tells of a workload or a host: facts, the connections in order, and the policies that
-    open all that policies cut."""
+    open all that policies cut. `failures` are those that are no connection's, such as a path without a
+    route."""
 
     kind: str
     subject: str
     remarks: tuple[str, ...] = ()
     hops: tuple[Hop, ...] = ()
     remedy: tuple[NetworkPolicy, ...] = ()
+    failures: tuple[str, ...] = ()
 
     @property
     def cut(self) -> tuple[Hop, ...]:
@@ -73,7 +75,7 @@ class Walk:
     @property
     def connects(self) -> bool:
         """Whether nothing vital surely fails."""
-        return not any(hop.is_vital for hop in self.cut)
+        return not self.failures and not any(hop.is_vital for hop in self.cut)
 
 
 @dataclass(frozen=True, slots=True)

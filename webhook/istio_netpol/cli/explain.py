@@ -11,6 +11,8 @@ from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import (
     Destination,
+    HostName,
+    UrlPath,
     assume_deny_all_option,
     format_option,
     input_options,
@@ -40,6 +42,7 @@ FORMAT_NAMES = ("text", "json")
         "-n shop",
         "istio-netpol explain shop.yaml --from shop/cart --to api.example:443 --address api.example=1.2.3.4",
         "istio-netpol explain manifests/ --workload shop/cart",
+        "istio-netpol explain shop.yaml gateway.yaml --host shop.example.com --path /cart",
     ),
 )
 @input_options()
@@ -61,6 +64,13 @@ FORMAT_NAMES = ("text", "json")
     help="All that a workload or a pod needs, what of it is cut, and the policies that open it.",
 )
 @symptom_option()
+@click.option(
+    "--host",
+    metavar="HOST",
+    type=HostName(),
+    help="The way of a request for a host: clients, gateway, route, Service, pods.",
+)
+@click.option("--path", metavar="PATH", type=UrlPath(), help="Of --host: which route takes it.")
 @format_option(FORMAT_NAMES)
 @assume_deny_all_option()
 @resolution_options()
@@ -73,6 +83,8 @@ def explain(
     destination: tuple[str, int | str, Protocol] | None,
     workload: str | None,
     symptom: str | None,
+    host: str | None,
+    path: str | None,
     format_name: str,
     assume_deny_all: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
@@ -80,8 +92,8 @@ def explain(
 ) -> None:
     """Say whether a connection is allowed, gate by gate, and show the smallest remedy.
 
-    Asks for one connection with --from and --to, or for all that a workload needs with --workload or by
-    KIND/NAME.
+    Asks for one connection with --from and --to, for all that a workload needs with --workload or by
+    KIND/NAME, or for the way of a request with --host.
 
     Of several overlays in a folder, those that have both ends answer, each on its own.
 
@@ -95,6 +107,7 @@ def explain(
     seen.
     """
     from istio_netpol.analysis.explain import explain as explain_connection
+    from istio_netpol.analysis.host_walk import explain_host
     from istio_netpol.analysis.needs import explain_workload
     from istio_netpol.analysis.symptoms import Named
     from istio_netpol.cli.opened_input import open_input
@@ -103,6 +116,7 @@ def explain(
     from istio_netpol.report.explanation import json_explanations, text_explanations
     from istio_netpol.report.walk import json_walks, text_walks
 
+    _require_fitting(ctx, symptom=symptom, host=host, path=path)
     if symptom is not None:
         named = Named(source or workload or "", destination, arguments.namespace)
         answer_symptom(
@@ -116,8 +130,14 @@ def explain(
             offline=offline,
         )
     opened = open_input(arguments, addresses, is_asked=True)
-    objects = opened.objects or None
-    _require_one_question(ctx, source=source, destination=destination, workload=workload, object=objects)
+    _require_one_question(
+        ctx,
+        source=source,
+        destination=destination,
+        workload=workload,
+        host=host,
+        object=opened.objects or None,
+    )
     settings, hosts = opened.settings, resolver(offline, opened.settings)
     is_text = format_name == "text"
     if source is not None and destination is not None:
@@ -131,17 +151,29 @@ def explain(
     walks = _answers(
         opened,
         assume_deny_all,
-        lambda read: explain_workload(read, settings, hosts, workload or _named_in(read, opened)),
+        lambda read: (
+            explain_host(read, settings, hosts, host, path or "")
+            if host is not None
+            else explain_workload(read, settings, hosts, workload or _named_in(read, opened))
+        ),
     )
     write([text_walks(walks, palette()) if is_text else json_walks(walks)])
     ctx.exit(FINE if all(walk.connects for _, walk in walks) else FOUND)
 
 
+def _require_fitting(ctx: click.Context, symptom: str | None, host: str | None, path: str | None) -> None:
+    """Refuses a path without a host, and a host beside a symptom, which names its own."""
+    if path is not None and host is None:
+        raise click.UsageError("--path belongs to --host", ctx)
+    if symptom is not None and host is not None:
+        raise click.UsageError("say what to explain, one thing at a time: --symptom or --host", ctx)
+
+
 def _require_one_question(ctx: click.Context, **given: object) -> None:
     """Refuses a command line that asks for nothing, for half a connection, or for two things."""
     asked = {name for name, value in given.items() if value is not None}
-    if asked not in ({"source", "destination"}, {"workload"}, {"object"}):
-        ways = "--from WHO --to WHOM:PORT, --workload WHO, KIND/NAME, or --symptom TEXT"
+    if asked not in ({"source", "destination"}, {"workload"}, {"host"}, {"object"}):
+        ways = "--from WHO --to WHOM:PORT, --workload WHO, KIND/NAME, --host HOST, or --symptom TEXT"
         raise click.UsageError(f"say what to explain, one thing at a time: {ways}", ctx)
 
 

@@ -90,6 +90,36 @@ class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
         return whom, number, Protocol(name)
 
 
+class HostName(click.ParamType[str]):
+    """A host as a client asks for it, or a wildcard as a route has it."""
+
+    name = "HOST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The host in lower case, without a port."""
+        host, colon, port = str(value).lower().partition(":")
+        bare = host.rstrip(".")
+        if "/" in bare or (colon and parse_port(port) is None):
+            self.fail(f"{value!r} is not a host; write shop.example.com, and a path with --path", param, ctx)
+        try:
+            host_name(bare.removeprefix("*."))
+        except WrongValueError as wrong:
+            self.fail(f"{value!r} {wrong.cause}; {wrong.remedy}", param, ctx)
+        return bare
+
+
+class UrlPath(click.ParamType[str]):
+    """The path of a request."""
+
+    name = "PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The path as it is."""
+        if not str(value).startswith("/"):
+            self.fail(f"{value!r} does not begin with '/'; write it as in the URL, /cart", param, ctx)
+        return str(value)
+
+
 class NamespaceName(click.ParamType[str]):
     """The name of a namespace."""
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
+from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
 from istio_netpol.model.addresses import AddressSet, parse_networks
 from istio_netpol.model.mesh import (
     ANY_REQUEST,
@@ -34,22 +34,6 @@ _OF_REQUESTS = frozenset({"notRequestPrincipals"})
 """The other fields of sources that need an HTTP request."""
 
 
-class Match(IntEnum):
-    """Whether something matches; the least of several is that all do, the greatest that one does."""
-
-    NO = 0
-    MAYBE = 1
-    YES = 2
-
-    @classmethod
-    def of(cls, known: bool | None) -> Match:
-        """None is what can't be told."""
-        return cls.MAYBE if known is None else cls.YES if known else cls.NO
-
-    def inverse(self) -> Match:
-        return Match(2 - self)
-
-
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who connects, as the proxy sees it. `is_authenticated` says whether it shows a certificate of the mesh,
@@ -60,17 +44,6 @@ class Caller:
     trust_domains: tuple[str, ...] = ()
     is_authenticated: Match = Match.NO
     addresses: AddressSet | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is known of an HTTP request; empty where it is not."""
-
-    host: str = ""
-    path: str = ""
-
-
-UNKNOWN_REQUEST = Request()
 
 
 @dataclass(frozen=True, slots=True)

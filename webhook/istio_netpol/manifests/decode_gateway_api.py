@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from istio_netpol.manifests.decode_core import required_port
@@ -18,9 +19,11 @@ from istio_netpol.model.gateway_api import (
     ListenerSet,
     ParentRef,
     ReferenceGrant,
+    RouteRule,
 )
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.request_matching import RequestTest, TextKind, TextMatch
 
 GROUP = "gateway.networking.k8s.io"
 
@@ -89,9 +92,57 @@ def _selector(namespaces: Fields) -> Selector | None:
 def decode_route(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesRoute]:
     """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute."""
     spec = fields.mapping("spec")
-    backends = [backend for rule in spec.mappings("rules") for backend in _backends(rule)]
+    rules = list(spec.mappings("rules"))
+    backends = [backend for rule in rules for backend in _backends(rule)]
     parents = tuple(_parent(each) for each in spec.mappings("parentRefs"))
-    yield KubernetesRoute(ref, parents, tuple(backends), spec.texts("hostnames"))
+    read = tuple(_rule(rule) for rule in rules)
+    yield KubernetesRoute(ref, parents, tuple(backends), spec.texts("hostnames"), read)
+
+
+_PATH_KINDS = {
+    "PathPrefix": TextKind.ELEMENTS,
+    "Exact": TextKind.EXACT,
+    "RegularExpression": TextKind.REGEX,
+}
+
+
+def _rule(fields: Fields) -> RouteRule:
+    filters = [entry.text("type") for entry in fields.mappings("filters")]
+    return RouteRule(
+        fields.path,
+        tuple(_test(match) for match in fields.mappings("matches")),
+        "RequestRedirect" in filters,
+        "URLRewrite" in filters,
+    )
+
+
+def _test(match: Fields) -> RequestTest:
+    """A match of an HTTPRoute or a GRPCRoute, whose method is a path (`createURIMatch` and
+    `createGRPCURIMatch` in `pilot/pkg/config/kube/gateway/conversion.go`, Istio 1.31)."""
+    others = tuple(sorted(name for name in match.content if match.has(name) and name != "path"))
+    if isinstance(match.content.get("method"), dict):
+        return RequestTest(_grpc_path(match.mapping("method")), others=_without(others, "method"))
+    path = match.mapping("path")
+    kind = _PATH_KINDS.get(path.text("type", "PathPrefix"), TextKind.ANY)
+    value = path.text("value", "/")
+    is_prefix = kind is TextKind.ELEMENTS and value != "/"
+    return RequestTest(TextMatch(kind, value.removesuffix("/") if is_prefix else value), others=others)
+
+
+def _grpc_path(method: Fields) -> TextMatch:
+    """The path of a gRPC call is `/service/method`."""
+    service, name = method.text("service"), method.text("method")
+    if method.text("type", "Exact") != "Exact":
+        return TextMatch(TextKind.REGEX, f"/{service or '[^/]+'}/{name or '[^/]+'}")
+    if service and name:
+        return TextMatch(TextKind.EXACT, f"/{service}/{name}")
+    if service:
+        return TextMatch(TextKind.PREFIX, f"/{service}/")
+    return TextMatch(TextKind.REGEX, f"/[^/]+/{re.escape(name)}")
+
+
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(each for each in names if each != name)
 
 
 def _parent(fields: Fields) -> ParentRef:

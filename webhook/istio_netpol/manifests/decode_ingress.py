@@ -8,6 +8,7 @@ from istio_netpol.manifests.decode_core import port_number
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.ingress import Ingress, IngressBackend, IngressClass
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.request_matching import ANY_TEXT, TextKind, TextMatch
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 
@@ -20,18 +21,23 @@ def decode_ingress_class(fields: Fields, ref: ObjectRef) -> Iterator[IngressClas
 def decode_ingress(fields: Fields, ref: ObjectRef) -> Iterator[Ingress]:
     """An Ingress."""
     spec = fields.mapping("spec")
-    paths = (path for rule in spec.mappings("rules") for path in rule.mapping("http").mappings("paths"))
+    paths = (
+        (path, rule.text("host"))
+        for rule in spec.mappings("rules")
+        for path in rule.mapping("http").mappings("paths")
+    )
     yield Ingress(
         ref=ref,
         class_name=spec.text("ingressClassName"),
         annotated=fields.mapping("metadata").strings("annotations").get(CLASS_ANNOTATION),
-        backends=tuple(_backend(path.mapping("backend")) for path in paths),
+        backends=tuple(_backend(path, host) for path, host in paths),
         ends_tls=bool([name for entry in spec.mappings("tls") if (name := entry.text("secretName"))]),
         has_default=spec.has("defaultBackend"),
     )
 
 
-def _backend(fields: Fields) -> IngressBackend:
+def _backend(path: Fields, host: str) -> IngressBackend:
+    fields = path.mapping("backend")
     service, port = fields.mapping("service"), fields.mapping("service").mapping("port")
     number = port_number(port, "number")
     return IngressBackend(
@@ -39,4 +45,21 @@ def _backend(fields: Fields) -> IngressBackend:
         port=number or port.text("name") or None,
         field=fields.path,
         resource=fields.mapping("resource").text("kind"),
+        host=host,
+        path=_path(path.text("pathType"), path.text("path")),
     )
+
+
+def _path(kind: str, value: str) -> TextMatch:
+    """What a path matches as Istio reads it: of a kind of its own it is exact, unless it ends in a wildcard
+    (`createFallbackStringMatch` in `pilot/pkg/config/kube/ingress/virtualservices.go`, Istio 1.31)."""
+    if kind == "Prefix":
+        return TextMatch(TextKind.ELEMENTS, value.removesuffix("/") or "/")
+    if kind == "Exact":
+        return TextMatch(TextKind.EXACT, value)
+    if value in ("", "*", "/*", ".*"):
+        return ANY_TEXT
+    for wildcard in (".*", "/*"):
+        if value.endswith(wildcard):
+            return TextMatch(TextKind.ELEMENTS, value.removesuffix(wildcard).removesuffix("/") or "/")
+    return TextMatch(TextKind.EXACT, value)

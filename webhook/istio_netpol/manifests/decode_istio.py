@@ -24,6 +24,13 @@ from istio_netpol.model.mesh import (
     WorkloadEntry,
 )
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.request_matching import (
+    ANY_REQUEST_AT_ALL,
+    ANY_TEXT,
+    RequestTest,
+    TextKind,
+    TextMatch,
+)
 
 
 def decode_virtual_service(fields: Fields, ref: ObjectRef) -> Iterator[VirtualService]:
@@ -54,6 +61,7 @@ def _route(fields: Fields, protocol: str) -> Route:
         (delegate.text("namespace"), delegate.text("name")) if delegate else None,
         matches,
         fields.has("redirect") or fields.has("directResponse"),
+        fields.has("rewrite"),
     )
 
 
@@ -94,7 +102,29 @@ def _match(fields: Fields) -> RouteMatch:
         source_namespace=fields.text("sourceNamespace"),
         source_labels=tuple(sorted(fields.strings("sourceLabels").items())),
         is_partial=not said <= read,
+        request=_request_test(fields) if said - _READ_OF_MATCHES else ANY_REQUEST_AT_ALL,
     )
+
+
+_TEXT_KINDS = {"exact": TextKind.EXACT, "prefix": TextKind.PREFIX, "regex": TextKind.REGEX}
+
+
+def _request_test(fields: Fields) -> RequestTest:
+    """What a match asks of a request (`TranslateRouteMatch` in `route.go`, Istio 1.31)."""
+    others = sorted(
+        name
+        for name in fields.content
+        if fields.has(name) and name not in (_READ_OF_MATCHES | {"uri", "authority"})
+    )
+    path = _text_match(fields.mapping("uri"), ignores_case=fields.flag("ignoreUriCase"))
+    return RequestTest(path, _text_match(fields.mapping("authority")), tuple(others))
+
+
+def _text_match(fields: Fields, *, ignores_case: bool = False) -> TextMatch:
+    for name, kind in _TEXT_KINDS.items():
+        if fields.has(name):
+            return TextMatch(kind, fields.text(name), ignores_case)
+    return ANY_TEXT
 
 
 def _destination(fields: Fields) -> Destination:

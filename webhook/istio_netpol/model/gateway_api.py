@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.request_matching import RequestTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,18 @@ class BackendRef:
     field: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """One of a route's `rules`, whose backends are those of the route below `field`; one of `tests` has to
+    match. `is_answered` says that the proxy answers itself, `rewrites` that what arrives has another path or
+    host than what was asked."""
+
+    field: str
+    tests: tuple[RequestTest, ...] = ()
+    is_answered: bool = False
+    rewrites: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class KubernetesRoute:
     """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute; `ref.kind` says which."""
@@ -97,6 +110,7 @@ class KubernetesRoute:
     parents: tuple[ParentRef, ...] = ()
     backends: tuple[BackendRef, ...] = ()
     hostnames: tuple[str, ...] = ()
+    rules: tuple[RouteRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.request_matching import ANY_TEXT, TextMatch
 
 
 @dataclass(frozen=True, slots=True)
 class IngressBackend:
     """The Service behind a path, by the number or the name of its port; None where it names neither. `field`
-    is its path below the object, `resource` the kind of another object that stands there instead."""
+    is its path below the object, `resource` the kind of another object that stands there instead. `host` is
+    that of its rule, empty where it is for all."""
 
     service: str
     port: int | str | None = None
     field: str = ""
     resource: str = ""
+    host: str = ""
+    path: TextMatch = ANY_TEXT
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.mutual_tls import SAYS_NOTHING, ClientTls
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.request_matching import ANY_REQUEST_AT_ALL, RequestTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Destination:
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
     """One entry of a route's `match`; what is empty or 0 matches anything. `is_partial` says that it matches
-    by something of the request besides, such as a path or a header."""
+    by something of the request besides, such as a path or a header, and `request` by what."""
 
     gateways: tuple[str, ...] = ()
     port: int = 0
@@ -44,13 +45,14 @@ class RouteMatch:
     source_namespace: str = ""
     source_labels: tuple[tuple[str, str], ...] = ()
     is_partial: bool = False
+    request: RequestTest = ANY_REQUEST_AT_ALL
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One http, tls or tcp route, its mirrors among its destinations, those left out that get no traffic.
     `gateways` are those of its matches, if they name any. `is_answered` says that the proxy answers itself,
-    by a redirect for example."""
+    by a redirect for example, `rewrites` that what arrives has another path or host than what was asked."""
 
     protocol: str
     destinations: tuple[Destination, ...] = ()
@@ -58,6 +60,7 @@ class Route:
     delegate: tuple[str, str] | None = None
     matches: tuple[RouteMatch, ...] = ()
     is_answered: bool = False
+    rewrites: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,7 +27,8 @@ def json_walks(named: Sequence[tuple[str, Walk]]) -> str:
 
 
 def text_walk(walk: Walk, palette: Palette = PLAIN) -> str:
-    """What is cut first, what keeps pods from starting before it; then what is not known, and what passes."""
+    """Facts, then the hops, then the policies that open what is cut. Of a workload what is cut comes first,
+    and before all what keeps its pods from starting."""
     return "".join(f"{line}\n" for line in _lines(walk, palette))
 
 
@@ -38,6 +39,7 @@ def _document(walk: Walk) -> dict[str, Any]:
         walk.kind.lower(): walk.subject,
         "connects": walk.connects,
         "remarks": list(walk.remarks),
+        "failures": list(walk.failures),
         "hops": [_hop_document(hop) for hop in walk.hops],
         "remedy": [encode_policy(policy) for policy in walk.remedy],
     }
@@ -67,20 +69,12 @@ def _lines(walk: Walk, palette: Palette) -> Iterator[str]:
     verdict = palette.paint(count, palette.good if walk.connects else palette.error)
     yield f"{visible(walk.subject)}: {verdict}"
     yield from (f"  {visible(remark)}" for remark in walk.remarks)
-    groups = (
-        ("Cut, and pods do not start or become ready without it:", [hop for hop in cut if hop.starts]),
-        ("Cut:", [hop for hop in cut if not hop.starts]),
-        (
-            "It can't be told whether this passes:",
-            [hop for hop in walk.hops if hop.passes is None and not hop.is_cut],
-        ),
-        ("Passes:", [hop for hop in walk.hops if hop.passes and not hop.is_cut]),
-    )
-    for title, hops in groups:
+    yield from (palette.paint(f"x {visible(failure)}", palette.error) for failure in walk.failures)
+    for title, hops in _groups(walk):
         if hops:
             yield ""
             yield palette.paint(title, palette.heading)
-            yield from (line for hop in hops for line in _hop(hop, palette))
+            yield from (line for hop in hops for line in _hop(hop, palette, in_full=walk.kind == "Host"))
     if walk.remedy:
         yield ""
         yield palette.paint("Policies that open what policies cut:", palette.heading)
@@ -88,14 +82,31 @@ def _lines(walk: Walk, palette: Palette) -> Iterator[str]:
         yield from to_yaml(walk.remedy).rstrip("\n").split("\n")
 
 
-def _hop(hop: Hop, palette: Palette) -> Iterator[str]:
+def _groups(walk: Walk) -> tuple[tuple[str, list[Hop]], ...]:
+    """The hops of a request in the order of its way; those of a workload by what is to be done."""
+    if walk.kind == "Host":
+        return (("The way, hop by hop:", list(walk.hops)),)
+    cut = walk.cut
+    others = [hop for hop in walk.hops if not hop.is_cut]
+    return (
+        ("Cut, and pods do not start or become ready without it:", [hop for hop in cut if hop.starts]),
+        ("Cut:", [hop for hop in cut if not hop.starts]),
+        ("It can't be told whether this passes:", [hop for hop in others if hop.passes is None]),
+        ("Passes:", [hop for hop in others if hop.passes]),
+    )
+
+
+def _hop(hop: Hop, palette: Palette, *, in_full: bool) -> Iterator[str]:
+    """A connection, why it is needed where it does not pass, and its gates: all of them, or those that do not
+    let pass."""
     mark = "x" if hop.is_cut else "?" if hop.passes is None else "+"
     where = f"{visible(hop.source)} to {visible(hop.destination)}, {hop.protocol} {hop.port}"
     line = f"{mark} {hop.rule}: {where}"
     yield palette.paint(line, palette.error) if hop.is_cut else line
-    if hop.is_cut or hop.passes is None:
+    is_told = hop.trouble and (hop.passes is None or not any(gate.passes is False for gate in hop.gates))
+    if not is_told and (hop.is_cut or hop.passes is None):
         yield f"    needed because {visible(hop.reason)}"
-    told = [gate for gate in hop.gates if gate.passes is not True]
-    yield from (f"    {told_line}" for told_line in gate_lines(told, palette))
-    if hop.trouble and (hop.passes is None or not any(gate.passes is False for gate in told)):
+    shown = [gate for gate in hop.gates if in_full or gate.passes is not True]
+    yield from (f"    {told}" for told in gate_lines(shown, palette))
+    if is_told:
         yield f"    {visible(hop.trouble)}"

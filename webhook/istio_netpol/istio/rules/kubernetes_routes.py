@@ -87,7 +87,7 @@ def _gateway(
     route: KubernetesRoute, parent: ParentRef, field: str, view: MeshView
 ) -> KubernetesGateway | Finding:
     """The Gateway that the route attaches to through a reference, or why it does not."""
-    attachment = _attachment(route, parent, field, view)
+    attachment = attachment_of(route, parent, field, view)
     if isinstance(attachment, Finding):
         return attachment
     gateway = attachment.gateway
@@ -97,10 +97,10 @@ def _gateway(
     return not_granted(route.ref, field, f"{attachment.ref} {refused}") if refused else gateway
 
 
-def _attachment(
+def attachment_of(
     route: KubernetesRoute, parent: ParentRef, field: str, view: MeshView
 ) -> Attachment | Finding:
-    """What a reference means."""
+    """What a reference means, or why it means nothing that serves a route."""
     namespace, kind = parent.namespace or route.ref.namespace, (parent.group, parent.kind)
     named = f"{parent.kind} {namespace}/{parent.name}"
     if kind == (GATEWAY_API_GROUP, "Gateway"):

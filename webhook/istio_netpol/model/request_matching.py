@@ -1,0 +1,56 @@
+"""What routes ask of a request, as far as it tells where the request goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TextKind(StrEnum):
+    """How a text is compared. ELEMENTS is a prefix of whole path elements: `/shop` matches `/shop/a`, not
+    `/shopping`."""
+
+    ANY = "any"
+    EXACT = "exact"
+    PREFIX = "prefix"
+    ELEMENTS = "elements"
+    REGEX = "regex"
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """One comparison; `ignores_case` of what is not a regular expression."""
+
+    kind: TextKind = TextKind.ANY
+    value: str = ""
+    ignores_case: bool = False
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether every path matches."""
+        return (self.kind, self.value) in _EVERYTHING
+
+
+_EVERYTHING = frozenset(
+    {
+        (TextKind.ANY, ""),
+        (TextKind.PREFIX, "/"),
+        (TextKind.ELEMENTS, "/"),
+        (TextKind.REGEX, ".*"),
+        (TextKind.REGEX, "/.*"),
+    }
+)
+
+ANY_TEXT = TextMatch()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTest:
+    """One match of a route: `others` are the names of what it asks of a request besides path and host."""
+
+    path: TextMatch = ANY_TEXT
+    authority: TextMatch = ANY_TEXT
+    others: tuple[str, ...] = ()
+
+
+ANY_REQUEST_AT_ALL = RequestTest()
