@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from click.testing import CliRunner
 from tests.readiness.conftest import Plan
 from tests.readiness.estate import Manifest
+
+from istio_netpol.cli.main import program
 
 SETTINGS = "apiVersion: istio-netpol.io/v1\nkind: Settings\n"
 CILIUM = {"endpointSelector": {"matchLabels": {"app": "cart"}}, "ingress": [{}], "egress": [{}]}
@@ -149,10 +153,10 @@ def test_a_namespace_under_denial_gets_only_what_is_missing(plan: Plan) -> None:
     [
         ("kube-system", {}, "Kubernetes' own"),
         ("kube-node-lease", {}, "Kubernetes' own"),
-        ("istio-netpol", {}, "istio-netpol's own"),
+        ("istio-netpol", {}, "the webhook's own"),
         ("kyma-system", {}, "managed by Kyma"),
         ("modules", {"operator.kyma-project.io/managed-by": "kyma"}, "managed by Kyma"),
-        ("legacy", {"istio-netpol.io/mode": "off"}, "mode off"),
+        ("legacy", {"istio-netpol.io/mode": "off"}, "istio-netpol.io/mode is off"),
     ],
 )
 def test_some_namespaces_are_left_alone(plan: Plan, where: str, labels: dict[str, str], reason: str) -> None:
@@ -353,3 +357,43 @@ def test_hostile_names_reach_no_terminal(plan: Plan) -> None:
         result = plan([*mesh(), *shop(), namespace("site"), caller], "-f", name)
         assert result.exit_code == 1
         assert "\x1b" not in result.stdout
+
+
+def test_a_denial_that_a_policy_takes_back_is_told_as_such(plan: Plan) -> None:
+    """Isolated, and open to everybody: whoever reads only of the denial would think it closed."""
+    both = ["Ingress", "Egress"]
+    wide = policy("temp", "shop", podSelector={}, policyTypes=both, ingress=[{}], egress=[{}])
+    narrow = policy(
+        "some", "shop", podSelector={"matchLabels": {"app": "db"}}, policyTypes=both, ingress=[{}]
+    )
+    objects = [*shop(), policy("deny", "shop", *both), wide, narrow]
+    assert row(told(plan, objects), "shop")["openedBy"] == ["shop/temp"]
+    assert "denied, opened by temp" in plan([*mesh(), *objects]).stdout
+
+
+def test_a_rule_that_the_settings_turn_off_leaves_no_question(plan: Plan, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"{SETTINGS}severities: {{policy-not-read: off}}\n")
+    metadata = {"name": "theirs", "namespace": "shop"}
+    unread = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": metadata,
+        "spec": CILIUM,
+    }
+    assert told(plan, [*shop(), unread])["safe"] is False
+    assert told(plan, [*shop(), unread], "--config", str(settings))["safe"] is True
+
+
+def test_the_plan_has_the_policies_that_generate_writes(plan: Plan, tmp_path: Path) -> None:
+    """The same in other words, but for namespaces that are left alone."""
+    found = told(plan, shop())
+    file = tmp_path / "all.yaml"
+    file.write_text(yaml.dump_all([*mesh(), *shop()], Dumper=yaml.CSafeDumper))
+    arguments = ["generate", str(file), "--offline", "--assume-deny-all"]
+    generated = list(yaml.safe_load_all(CliRunner().invoke(program, arguments).stdout))
+    allowing = [step["policy"] for step in found["steps"] if step["action"] == "allow"]
+    assert len(generated) > 0
+    assert sorted(each["metadata"]["name"] for each in allowing) == sorted(
+        each["metadata"]["name"] for each in generated
+    )

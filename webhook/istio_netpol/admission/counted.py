@@ -52,7 +52,7 @@ def _why_left_out(finding: Finding, snapshot: Snapshot, settings: Settings) -> t
     if settings.severities.get(finding.rule) is RuleSeverity.OFF:
         return f"rule {finding.rule}", "the setting severities turns it off"
     namespace = _namespace_of(finding)
-    why = _why_not_judged(namespace, snapshot, settings) if namespace else ""
+    why = why_not_judged(namespace, snapshot, settings) if namespace else ""
     return (f"namespace {namespace}", why) if why else None
 
 
@@ -62,7 +62,7 @@ def _namespace_of(finding: Finding) -> str:
     return ref.name if (ref.group, ref.kind) == ("", "Namespace") else ref.namespace
 
 
-def _why_not_judged(namespace: str, snapshot: Snapshot, settings: Settings) -> str:
+def why_not_judged(namespace: str, snapshot: Snapshot, settings: Settings) -> str:
     """Why admission judges nothing of a namespace, empty where it does. Kubernetes' own namespaces are
     checked all the same: admission leaves them out so that a cluster can be repaired."""
     admission = settings.admission

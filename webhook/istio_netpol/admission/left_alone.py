@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from istio_netpol.admission.modes import effective_mode
-from istio_netpol.model.own_names import KUBERNETES_NAMESPACES, MODE_LABEL
-from istio_netpol.model.settings import AdmissionSettings, Mode
-from istio_netpol.model.workloads import Namespace
+from istio_netpol.admission.counted import why_not_judged
+from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
+from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
 KYMA_MANAGED = ("operator.kyma-project.io/managed-by", "kyma")
@@ -25,31 +24,26 @@ class LeftAlone:
     untouched: bool = False
 
 
-def left_alone(snapshot: Snapshot, settings: AdmissionSettings) -> dict[str, LeftAlone]:
+def left_alone(snapshot: Snapshot, settings: Settings) -> dict[str, LeftAlone]:
     """The namespaces of a snapshot that a plan leaves alone, by name."""
     return {
         name: reason
         for name in snapshot.namespace_names
-        if (reason := next(_reasons(snapshot.namespace(name), settings), None))
+        if (reason := next(_reasons(name, snapshot, settings), None))
     }
 
 
-def _reasons(namespace: Namespace, settings: AdmissionSettings) -> Iterator[LeftAlone]:
-    name, labels = namespace.name, namespace.labels
+def _reasons(name: str, snapshot: Snapshot, settings: Settings) -> Iterator[LeftAlone]:
+    namespace = snapshot.namespace(name)
     if name in KUBERNETES_NAMESPACES:
         yield LeftAlone("Kubernetes' own")
     if namespace.terminating:
         yield LeftAlone("being deleted", untouched=True)
-    if name == settings.own_namespace:
-        yield LeftAlone("istio-netpol's own, which comes with its policies", untouched=True)
-    if name in settings.exempt_namespaces:
-        yield LeftAlone("exempt by the setting admission.exemptNamespaces", untouched=True)
-    if effective_mode(name, labels, settings).mode is Mode.OFF:
-        label = labels.get(MODE_LABEL)
-        why = f"label {MODE_LABEL}={label}" if label else "setting admission.defaultMode"
-        yield LeftAlone(f"mode off ({why})", untouched=True)
+    not_judged = why_not_judged(name, snapshot, settings)
+    if not_judged:
+        yield LeftAlone(not_judged, untouched=True)
     key, value = KYMA_MANAGED
-    if labels.get(key) == value or name == KYMA_NAMESPACE:
+    if namespace.labels.get(key) == value or name == KYMA_NAMESPACE:
         yield LeftAlone(
             "managed by Kyma, whose modules bring policies of their own; SAP BTP refuses a deny-all here"
         )

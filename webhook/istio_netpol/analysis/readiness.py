@@ -19,10 +19,10 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, RuleId
 from istio_netpol.model.flows import HostPeer, PodsPeer, RequiredFlow
-from istio_netpol.model.policies import Direction
+from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.settings import Settings
+from istio_netpol.model.settings import RuleSeverity, Settings
 from istio_netpol.model.verdicts import Judged, Verdict
 from istio_netpol.remedies.ahead import Today
 from istio_netpol.state.snapshot import Snapshot
@@ -66,13 +66,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceReadiness:
-    """One namespace. `denied` are the directions in which all its pods are isolated today, `left` says why
-    the plan brings no deny-all, if it does not. `would_cut` counts the connections that a deny-all alone
-    would deny on this side, `cuts` those that the plan still does, `asks` the workloads whose owners have to
-    be asked first."""
+    """One namespace. `denied` are the directions in which all its pods are isolated today, `opened_by` the
+    policies that open one of them to everybody all the same, for all pods. `left` says why the plan brings no
+    deny-all, if it does not. `would_cut` counts the connections that a deny-all alone would deny on this
+    side, `cuts` those that the plan still does, `asks` the workloads whose owners have to be asked first."""
 
     name: str
     denied: frozenset[Direction]
+    opened_by: tuple[str, ...]
     left: str
     workloads: int
     would_cut: int
@@ -164,11 +165,16 @@ def readiness(
         tuple(_opened(rollout, would_cut, steps, judge)),
         cuts,
         asked,
-        tuple(finding for finding in report.findings if finding.rule in NOT_JUDGED),
+        tuple(finding for finding in report.findings if _leaves_open(finding, settings)),
         report.assumptions,
         len(rollout.connections),
         len(would_cut),
     )
+
+
+def _leaves_open(finding: Finding, settings: Settings) -> bool:
+    """Whether a finding says that something is not known, unless the settings turn its rule off."""
+    return finding.rule in NOT_JUDGED and settings.severities.get(finding.rule) is not RuleSeverity.OFF
 
 
 def _outcomes(table: FlowTable, judge: FlowJudge) -> Iterator[tuple[RequiredFlow, Verdict]]:
@@ -275,6 +281,7 @@ class _Counts:
         return NamespaceReadiness(
             name,
             frozenset(direction for direction in Direction if today.isolates_all(name, direction)),
+            tuple(sorted(policy.key for policy in today.of_type(NetworkPolicy, name) if _opens_all(policy))),
             left,
             sum(1 for _ in today.workloads(name)),
             self._would_cut[name],
@@ -283,3 +290,12 @@ class _Counts:
             self._cuts[name],
             self._asked[name],
         )
+
+
+def _opens_all(policy: NetworkPolicy) -> bool:
+    """Whether a policy allows all pods of its namespace everything in one direction."""
+    return policy.pod_selector.is_everything and any(
+        not rule.peers and not rule.ports
+        for direction in policy.policy_types
+        for rule in policy.rules(direction)
+    )

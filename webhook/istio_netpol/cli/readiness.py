@@ -107,7 +107,7 @@ def _planned(
     from istio_netpol.admission.left_alone import left_alone
     from istio_netpol.analysis.readiness import readiness as plan
 
-    left = left_alone(given.snapshot, settings.admission)
+    left = left_alone(given.snapshot, settings)
     return plan(
         given.snapshot,
         settings,

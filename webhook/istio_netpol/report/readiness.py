@@ -78,12 +78,12 @@ def _state(found: Readiness) -> str:
 
 
 def state_of(namespace: NamespaceReadiness) -> str:
-    """What is denied to all pods of a namespace today."""
-    if namespace.is_denied:
-        return "denied"
-    if namespace.denied:
-        return " and ".join(f"{direction.lower()} denied" for direction in namespace.denied)
-    return "open"
+    """What is denied to all pods of a namespace today, and which policies take that back."""
+    if not namespace.denied:
+        return "open"
+    denied = "denied" if namespace.is_denied else f"{next(iter(namespace.denied)).lower()} denied"
+    names = ", ".join(key.partition("/")[2] for key in namespace.opened_by)
+    return f"{denied}, opened by {names}" if names else denied
 
 
 def outcome_of(namespace: NamespaceReadiness) -> str:

@@ -51,6 +51,7 @@ def _namespace(namespace: NamespaceReadiness) -> dict[str, Any]:
     return {
         "name": namespace.name,
         "denied": _sides(namespace.denied),
+        "openedBy": list(namespace.opened_by),
         "leftAlone": namespace.left,
         "workloads": namespace.workloads,
         "wouldCut": namespace.would_cut,
