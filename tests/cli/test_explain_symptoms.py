@@ -378,3 +378,67 @@ def test_a_log_is_read_from_standard_input(run: Run) -> None:
     garbage = CliRunner().invoke(program, arguments, input=bytes(range(256)) * 400)
     assert garbage.exit_code == 2
     assert "is not text" in garbage.stderr
+
+
+def test_a_namespace_narrows_what_a_text_leaves_open(run: Run) -> None:
+    """Of all pods that may be meant, those of the namespace; what serves all namespaces counts in each."""
+    other = (
+        (SHOP + DENY_ALL).replace("name: shop", "name: front").replace("namespace: shop", "namespace: front")
+    )
+    manifests = CLUSTER + DENY_ALL + "---\n" + other
+    (found,) = symptoms(run, "sidecar not ready", code=1, manifests=manifests)
+    assert {suspect["source"].split()[1].split("/")[0] for suspect in found["suspects"]} == {"shop", "front"}
+    (found,) = symptoms(run, "sidecar not ready", "-n", "front", code=1, manifests=manifests)
+    assert {suspect["source"].split()[1].split("/")[0] for suspect in found["suspects"]} == {"front"}
+    (found,) = symptoms(
+        run, "Jwt verification fail", "-n", "shop", code=1, manifests=SHOP + JWT + ISTIOD + ISTIOD_DENY
+    )
+    assert found["suspects"][0]["rule"] == "istiod-to-jwks"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Startup probe failed: Get "http://10.1.2.3:15021/healthz/ready": dial tcp 10.1.2.3:15021: connect: '
+        "connection refused",
+        'Readiness probe failed: Get "http://10.1.2.3:15020/app-health/cart/readyz": dial tcp '
+        "10.1.2.3:15020: "
+        "connect: connection refused",
+    ],
+)
+def test_a_probe_names_its_pod_by_the_address(run: Run, text: str) -> None:
+    """The kubelet called it there."""
+    (found,) = symptoms(run, text, code=1, manifests=CLUSTER + POD + DENY_ALL)
+    assert {suspect["source"] for suspect in found["suspects"]} == {"Deployment shop/cart"}
+    assert "proxy-to-istiod" in {suspect["rule"] for suspect in found["suspects"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nc: connect to db.shop.svc.cluster.local port 5432 (tcp) timed out: Operation now in progress",
+        'connection to server at "db.shop" (10.96.3.3), port 5432 failed: Connection timed out',
+        "HTTPConnectionPool(host='db.shop', port=5432): Max retries exceeded: [Errno 110] Connection "
+        "timed out",
+        "dial tcp 10.96.3.3:5432: i/o timeout",
+        "connect ECONNREFUSED 10.96.3.3:5432",
+        "shop/cart-7d9c5b6f4d-x2x9z:51234 -> db.shop Policy denied DROPPED: connecting to db.shop:5432",
+    ],
+)
+def test_clients_name_whom_they_called(run: Run, text: str) -> None:
+    """By name or address, of the Service or of the pod."""
+    (found,) = symptoms(run, f"[pod/cart-7d9c5b6f4d-x2x9z/cart] {text}", code=1)
+    assert found["outcome"] == "denied"
+    assert {(suspect["destination"], suspect["port"]) for suspect in found["suspects"]} == {
+        ("Deployment shop/db", 5432)
+    }
+
+
+def test_a_vague_answer_yields_to_its_body(run: Run) -> None:
+    """A status alone says nothing that the body does not say better."""
+    found = symptoms(
+        run, "< HTTP/1.1 504 Gateway Timeout\n< server: istio-envoy\n\nupstream request timeout", code=1
+    )
+    assert [each["id"] for each in found] == ["request-timeout"]
+    found = symptoms(run, "504 Gateway Timeout", code=1)
+    assert [each["id"] for each in found] == ["answer-without-reason"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from istio_netpol.analysis.peer_names import find_peer, host_of
-from istio_netpol.flows.table import FlowTable
+from istio_netpol.flows.table import FlowTable, namespaces_of
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
@@ -27,6 +27,9 @@ _SEEN_BY_OTHERS = frozenset(
 )
 """Flows whose loss is seen in the log of somebody else than the one who connects."""
 
+_SERVES_ALL = frozenset({FlowKind.ISTIOD_TO_JWKS, FlowKind.WEBHOOK_FROM_APISERVER})
+"""Flows of the control plane whose loss is seen in any namespace."""
+
 _TARGET_IS_NAMED = frozenset(
     {
         FlowKind.GATEWAY_TO_WORKLOAD,
@@ -41,6 +44,9 @@ _TARGET_IS_NAMED = frozenset(
 """Flows whose destination is what the line says was called: a request that DNS, istiod or an authorizer
 failed names another one."""
 
+PROBE = "proxy-probe"
+"""The symptom whose address is that of the pod itself, which the kubelet called."""
+
 _GENERATED = re.compile(r"-(?:[a-z0-9]{5,10}-[a-z0-9]{5}|[bcdfghjklmnpqrstvwxz2456789]{5}|[0-9]{1,4})$")
 """What controllers add to a name for their pods, and Deployments and CronJobs for what is between."""
 
@@ -51,22 +57,30 @@ class Ends:
 
     `sources` are the pods that may have connected, none where nobody knows. `targets` are peers and ports
     that may have been called, None where nobody knows. `called` is the same as a person would name it.
+    `namespace` is the one that was asked for, where nothing else narrows them down.
     """
 
     sources: tuple[Workload, ...] = ()
     targets: tuple[tuple[Peer, int], ...] | None = None
     called: tuple[str, int | str, Protocol] | None = None
     remarks: tuple[str, ...] = ()
+    namespace: str = ""
 
     def fits(self, flow: RequiredFlow) -> bool:
         """Whether the flow may be the connection in question."""
-        return self.is_source(flow) and self._is_target(flow)
+        return self.is_source(flow) and self._is_target(flow) and self._is_near(flow)
 
     def is_source(self, flow: RequiredFlow) -> bool:
         """Whether the pods that connect in this flow may be those."""
         if not self.sources or flow.kind in _SEEN_BY_OTHERS:
             return True
         return isinstance(flow.source, PodsPeer) and _is_among(flow.source.workload, self.sources)
+
+    def _is_near(self, flow: RequiredFlow) -> bool:
+        """Whether the flow concerns the namespace that was asked for. What serves all namespaces does."""
+        if not self.namespace or flow.kind in (*_SERVES_ALL, FlowKind.TO_APISERVER):
+            return True
+        return self.namespace in (flow.object.namespace, *namespaces_of(flow))
 
     def _is_target(self, flow: RequiredFlow) -> bool:
         if self.targets is None or flow.kind not in _TARGET_IS_NAMED:
@@ -84,6 +98,7 @@ def ends_of(seen: Seen, table: FlowTable, source: str = "", namespace: str = "")
     """The ends of which a line speaks. `source` is who connected where somebody says it, in the words of the
     command line; `namespace` that of pods of which the line has none."""
     facts = seen.sighting.facts
+    is_probed = seen.sighting.symptom.id == PROBE
     snapshot = table.snapshot
     remarks: list[str] = []
     sources: tuple[Workload, ...]
@@ -97,11 +112,13 @@ def ends_of(seen: Seen, table: FlowTable, source: str = "", namespace: str = "")
             remarks.append(
                 f"pod {facts.pod} is of no workload{where} in the input, so those of all pods are shown"
             )
-        sources = sources or tuple(_at(seen.own_addresses, snapshot))
-    targets, called = _called(facts, table)
+        own = seen.own_addresses or ((facts.address,) if is_probed else ())
+        sources = sources or tuple(_at(own, snapshot))
+    targets, called = (None, None) if is_probed else _called(facts, table)
     if facts.server:
         remarks.append(f"the answer is of the server {facts.server!r}, not of a proxy of the mesh")
-    return Ends(sources, targets, called, tuple(remarks))
+    asked = "" if sources or targets else namespace
+    return Ends(sources, targets, called, tuple(remarks), asked)
 
 
 def _writers(facts: Facts, snapshot: Snapshot, namespace: str) -> Iterator[Workload]:

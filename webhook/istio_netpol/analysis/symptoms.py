@@ -89,7 +89,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The ends of the connection, as far as somebody names them."""
+    """The ends of the connection, and the namespace that it concerns, as far as somebody names them."""
 
     source: str = ""
     destination: tuple[str, int | str, Protocol] | None = None

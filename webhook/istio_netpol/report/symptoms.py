@@ -128,11 +128,11 @@ def _answer(answer: Answer, reading: Reading, palette: Palette) -> Iterator[str]
     yield f"  {_place(answer, reading)}{_excerpt(answer)}"
     yield ""
     yield f"  {symptom.means}"
-    denied = [suspect for suspect in answer.suspects if suspect.allowed is False]
-    for suspect in _told([answer]):
+    told = list(_told([answer]))
+    for suspect in told:
         yield palette.paint(f"  x {suspect.kind}: {visible(suspect.told)}", palette.error)
-    if (left := len(denied) - MOST_SUSPECTS) > 0:
-        yield f"  x and {left} more that are denied; -f json has all"
+    if left := sum(suspect.allowed is False for suspect in answer.suspects) - len(told):
+        yield f"  x and {left} more that are denied; -n and --from narrow it down, -f json has all"
     yield from _others(answer, palette)
     for remark in answer.remarks:
         yield f"  - {visible(remark)}"
@@ -142,9 +142,14 @@ def _answer(answer: Answer, reading: Reading, palette: Palette) -> Iterator[str]
 
 
 def _told(found: Sequence[Answer]) -> Iterator[Suspect]:
-    """The denied connections that are shown."""
+    """The denied connections that are shown: of those between the same ends the first."""
     for answer in found:
-        yield from [suspect for suspect in answer.suspects if suspect.allowed is False][:MOST_SUSPECTS]
+        denied = {
+            (suspect.kind, suspect.source, suspect.destination): suspect
+            for suspect in reversed(answer.suspects)
+            if suspect.allowed is False
+        }
+        yield from list(reversed(denied.values()))[:MOST_SUSPECTS]
 
 
 def _others(answer: Answer, palette: Palette) -> Iterator[str]:

@@ -54,7 +54,7 @@ AMBIENT = (
         (FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL),
         "ztunnel's plain connection, to somebody outside the mesh, was not answered for ten seconds.",
         "A policy on the application's own port; 15008 plays no part.",
-        words(r"error=\"connection failed: deadline has elapsed"),
+        words(r"\bconnection failed: deadline has elapsed"),
         ("connection failed: deadline has elapsed",),
     ),
     Symptom(
@@ -71,8 +71,11 @@ AMBIENT = (
         "ztunnel does not reach istiod.",
         "`deadline has elapsed` is silence, `Connection refused` a refusal or an istiod that is down, `dns "
         "error` DNS. ztunnel is a pod like others: policies can select it.",
-        words(r"XDS client (?:connection )?error: .{0,60}connecting to (?P<url>\S{1,300}): "),
-        ("xds client ",),
+        words(
+            r"XDS client (?:connection )?error: .{0,60}connecting to (?P<url>\S{1,300}): "
+            r"|\((?P<url2>https://\S{1,300}:15012)/?\).{0,100}tcp connect error"
+        ),
+        ("xds client ", "tcp connect error"),
     ),
     Symptom(
         "ztunnel-certificate",

@@ -13,7 +13,8 @@ from istio_netpol.symptoms.symptom import Blame, Symptom, Topic, words
 ISTIOD = (FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD)
 
 FETCHED_KEYS = (
-    r"Failed to (?:fetch public key|get jwks URI|fetch jwks_uri|resolve Jwks|refresh JWT public key) "
+    r"Failed to (?:fetch (?:jwt )?public key|get jwks URI|fetch jwks_uri|resolve Jwks|refresh JWT "
+    r"public key) "
     r"from (?:jwks URI |issuer )?\\?\"?(?P<url>[^\"\\\s]{1,500})"
 )
 
@@ -181,11 +182,11 @@ ELSEWHERE = (
         "answer itself no longer says so, only the access log does.",
         words(
             r"TLS[ _]error:?|WRONG_VERSION_NUMBER|CERTIFICATE_VERIFY_FAILED|ALERT_HANDSHAKE_FAILURE"
-            r"|SSL_ERROR_SYSCALL|x509: |tls: (?:failed|handshake|unknown|bad|no)"
+            r"|SSL_ERROR_SYSCALL|SSL certificate problem|x509: |tls: (?:failed|handshake|unknown|bad|no)"
         ),
         (
             *("tls error", "tls_error", "wrong_version_number", "certificate_verify_failed", "x509: "),
-            *("alert_handshake_failure", "ssl_error_syscall", "tls: "),
+            *("alert_handshake_failure", "ssl_error_syscall", "ssl certificate problem", "tls: "),
         ),
         logged.says("tls_error"),
     ),
@@ -219,6 +220,84 @@ ELSEWHERE = (
         ("aggregatedresources grpc config stream",),
     ),
     Symptom(
+        "root-certificate-missing",
+        Topic.PODS,
+        ('MountVolume.SetUp failed for volume "istiod-ca-cert": configmap "istio-ca-root-cert" not found',),
+        Blame.POSSIBLE,
+        (FlowKind.TO_APISERVER,),
+        "istiod has not written its root certificate into the pod's namespace, which it does through the API "
+        "server.",
+        "istiod may be down, or not look at that namespace (`discoverySelectors`).",
+        words(r"configmap \"istio-ca-root-cert\" not found|istio-ca-root-cert.{0,80}not found"),
+        ("istio-ca-root-cert",),
+    ),
+    Symptom(
+        "probe-answered",
+        Topic.PODS,
+        (
+            'Readiness probe failed: Get "http://10.1.2.3:8080/ready": dial tcp 10.1.2.3:8080: connect: '
+            "connection "
+            "refused",
+            "Liveness probe failed: HTTP probe failed with statuscode: 500",
+        ),
+        Blame.NO_POLICY,
+        (),
+        "The kubelet's probe reached the pod, and the application refused it. Probes come from the node.",
+        "The application is not up yet, or is not well; its own log says why. It may wait for a connection "
+        "that is cut.",
+        words(
+            r"probe failed: Get \"?\S{1,260}:(?!1502[01]\b)\d{1,5}[^\s\"]{0,300}\"?: dial tcp "
+            r"\S{1,80}: connect: "
+            r"connection refused|probe failed: HTTP probe failed with statuscode: (?!503)\d"
+        ),
+        ("probe failed: ",),
+    ),
+    Symptom(
+        "kubelet-not-reached",
+        Topic.API_SERVER,
+        ("error dialing backend: dial tcp 10.0.0.1:10250: i/o timeout",),
+        Blame.NO_POLICY,
+        (),
+        "The API server calls the kubelet of a node, for logs and exec. No NetworkPolicy governs nodes.",
+        "Look at firewalls between the API server and the nodes.",
+        words(r"dial tcp \S{1,80}:10250: "),
+        (":10250: ",),
+    ),
+    Symptom(
+        "permission-missing",
+        Topic.API_SERVER,
+        ('pods is forbidden: User "system:serviceaccount:shop:cart" cannot list resource "pods"',),
+        Blame.NO_POLICY,
+        (),
+        "The API server was reached, and the account may not do that.",
+        "Look at Roles and RoleBindings of Kubernetes.",
+        words(r"\bis forbidden: User \"?\S{1,260} cannot "),
+        ("is forbidden: user",),
+    ),
+    Symptom(
+        "network-unreachable",
+        Topic.CLIENTS,
+        ("connect: network is unreachable",),
+        Blame.NO_POLICY,
+        (),
+        "The node has no route there: no packet was sent. Policies drop or reject packets.",
+        "Commonest is an IPv6 address on a node without IPv6.",
+        words(r"\bnetwork is unreachable\b|\bENETUNREACH\b"),
+        ("network is unreachable", "enetunreach"),
+    ),
+    Symptom(
+        "waypoint-missing",
+        Topic.AMBIENT,
+        ("unknown waypoint",),
+        Blame.NO_POLICY,
+        (),
+        "ztunnel does not know the waypoint that the Service or the namespace names.",
+        "The label `istio.io/use-waypoint` names a Gateway that is not there, or that istiod has not "
+        "deployed.",
+        words(r"\bunknown waypoint\b"),
+        ("unknown waypoint",),
+    ),
+    Symptom(
         "pod-not-placed",
         Topic.PODS,
         ("ImagePullBackOff", "0/3 nodes are available: 3 Insufficient cpu."),
@@ -250,7 +329,7 @@ ELSEWHERE = (
         "outside. After ten seconds of silence ztunnel has been seen to print this too.",
         words(
             r"lookup (?P<host>[^\s:]{1,253})(?: on \S{1,60})?: no such host|\bno such host\b"
-            r"|Name or service not known|\bNXDOMAIN\b|getaddrinfo ENOTFOUND(?: (?P<host2>[^\s:]{1,253}))?"
+            r"|Name or service not known|\bNXDOMAIN\b|\bENOTFOUND\b(?: (?P<host2>[^\s:]{1,253}))?"
         ),
         ("no such host", "name or service not known", "nxdomain", "enotfound"),
     ),

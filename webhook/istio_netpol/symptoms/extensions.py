@@ -7,8 +7,24 @@ from istio_netpol.symptoms import logged
 from istio_netpol.symptoms.elsewhere import FETCHED_KEYS
 from istio_netpol.symptoms.symptom import Blame, Symptom, Topic, words
 
-_KEYS = (FlowKind.ISTIOD_TO_JWKS, FlowKind.DNS)
+_KEYS = (
+    FlowKind.ISTIOD_TO_JWKS,
+    FlowKind.DNS,
+)
 KEYS = (
+    Symptom(
+        "unauthorized",
+        Topic.TOKENS,
+        ("401 Unauthorized",),
+        Blame.POSSIBLE,
+        _KEYS,
+        "A token was refused, and nothing here says why.",
+        "The body of the answer tells: `Jwt verification fails` may be for want of keys, `Jwt is "
+        "expired` is not.",
+        words(r"^(?:< )?HTTP/[\d.]{1,3} 401(?: |$)|^\W{0,8}401(?: Unauthorized)?\W{0,8}$"),
+        ("401",),
+        is_vague=True,
+    ),
     Symptom(
         "keys-not-fetched",
         Topic.TOKENS,
@@ -25,7 +41,8 @@ KEYS = (
         "rejects "
         "or a provider that is down. Keys that were fetched stay for days, so this begins with a restart.",
         words(
-            rf"{FETCHED_KEYS}|Failed to fetch public key|Failed to get jwks|JWKS fetch failed for issuer "
+            rf"{FETCHED_KEYS}|Failed to fetch (?:jwt )?public key|Failed to get jwks|JWKS fetch "
+            rf"failed for issuer "
             rf"\S{{1,300}} "
             r"\((?P<url2>[^)\s]{1,500})\)|Failed to GET from \\?\"(?P<url3>[^\"\\]{1,500})"
         ),
@@ -177,7 +194,10 @@ SERVICES = (
         words(
             r"(?P<cluster>(?:outbound|inbound)(?:\||_\.)\S{1,300}?)::(?P<address>[0-9a-f.:\[\]]{2,60}?):(?P<port>\d{1,5})"
             r"::cx_connect_fail::[1-9]"
+            r"|upstream_cx_connect_(?:fail"
+            r"|timeout)\{[^}]{0,400}cluster_name=\"(?P<cluster2>[^\"]{1,300})\"[^}]{0,400}\} [1-9]"
+            r"|cluster\.(?P<cluster3>\S{1,300}?)\.upstream_cx_connect_(?:fail|timeout): [1-9]"
         ),
-        ("cx_connect_fail::",),
+        ("cx_connect_fail", "cx_connect_timeout"),
     ),
 )

@@ -26,6 +26,13 @@ _POD_KEYS = ("pod_name", "podname", "pod", "pod.name", "k8s.pod.name")
 _NAMESPACE_KEYS = ("namespace_name", "namespace", "namespace.name", "k8s.namespace.name")
 _URL = re.compile(r"[a-z]{2,8}://(?P<host>\[[0-9a-f:]{2,45}\]|[^/:\s\"?#@]{1,253})(?::(?P<port>\d{1,5}))?")
 _CALL = re.compile(r'\b(?:Get|Post|Put|Patch|Delete) "?(?P<url>https?://[^"\s]{1,500})')
+_CONNECT_TO = re.compile(
+    r"connect(?:ion|ing)? to (?:server at )?\"?(?P<host>[a-z0-9][a-z0-9.:-]{0,252}?)\"?(?: "
+    r"\([^)]{0,60}\))?(?:,? port |:)"
+    r"(?P<port>\d{1,5})\b|\bhost='(?P<host2>[^']{1,253})', port=(?P<port2>\d{1,5})"
+    r"|remote host \((?P<host3>[0-9a-f.:]{2,45})\)",
+    re.IGNORECASE,
+)
 _IS_ADDRESS = re.compile(r"[0-9.]{7,15}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
 
 
@@ -93,6 +100,8 @@ def of_match(match: re.Match[str]) -> Facts:
     call = _CALL.search(match.string, match.start())
     if url := groups.get("url") or ("" if facts.host or facts.address or call is None else call["url"]):
         facts = _called(facts, url)
+    if not (facts.host or facts.address):
+        facts = _connected(facts, match.string)
     if groups.get("cluster"):
         called = AccessLine(cluster=groups["cluster"]).called
         facts = replace(facts, host=called[0], port=called[1], address="") if called else facts
@@ -143,6 +152,15 @@ def of_access_line(line: AccessLine) -> Facts:
         return Facts(own_addresses=own, host=called[0], port=called[1])
     address, port = _address(line.upstream_host)
     return Facts(own_addresses=own, address=address, port=port)
+
+
+def _connected(facts: Facts, text: str) -> Facts:
+    """The end that a client names beside its complaint."""
+    found = _CONNECT_TO.search(text)
+    if found is None:
+        return facts
+    host = _host(found["host"] or found["host2"] or found["host3"])
+    return replace(facts, host=host, port=int(found["port"] or found["port2"] or 0))
 
 
 def _called(facts: Facts, url: str) -> Facts:

@@ -22,13 +22,13 @@ NAMES = (
         "node-local address. CoreDNS may be down; where only names outside fail, its own egress is cut.",
         words(
             r"lookup (?P<host>[^\s:]{1,253})(?: on \S{1,60})?: (?:read udp \S{1,120}: )?i/o timeout"
-            r"|Temporary failure in name resolution|\bEAI_AGAIN\b(?: (?P<host2>[^\s:]{1,253}))?"
+            r"|Temporary failure (?:in name resolution|resolving)|\bEAI_AGAIN\b(?: (?P<host2>[^\s:]{1,253}))?"
             r"|Resolving timed out after|communications error to \S{1,80}: timed out"
             r"|connection timed out; no servers could be reached"
         ),
         (
             "lookup ",
-            "temporary failure in name",
+            "temporary failure ",
             "eai_again",
             "resolving timed out",
             "communications error",
@@ -61,8 +61,11 @@ NAMES = (
         "DNS answered that it failed (SERVFAIL or REFUSED).",
         "Look at the egress of CoreDNS to its own upstream, not at the pod's. Cilium's DNS rules answer "
         "REFUSED.",
-        words(r"lookup (?P<host>[^\s:]{1,253})(?: on \S{1,60})?: server misbehaving|\bSERVFAIL\b"),
-        ("server misbehaving", "servfail"),
+        words(
+            r"lookup (?P<host>[^\s:]{1,253})(?: on \S{1,60})?: server misbehaving|\bSERVFAIL\b"
+            r"|plugin/errors: \d{1,4} \S{1,260} .{0,200}i/o timeout"
+        ),
+        ("server misbehaving", "servfail", "plugin/errors: "),
     ),
     Symptom(
         "name-not-resolved",
@@ -76,12 +79,14 @@ NAMES = (
         "seconds: DNS was not reached.",
         words(
             r"Could not resolve host: (?P<host>[^\s:]{1,253})|getaddrinfo failed|bad address '"
+            r"|can't resolve '"
             r"|UnknownHostException(?:: (?P<host2>[^\s:]{1,253}))?|dns error: failed to lookup"
         ),
         (
             "could not resolve host",
             "getaddrinfo failed",
             "bad address '",
+            "can't resolve '",
             "unknownhostexception",
             "dns error: failed to lookup",
         ),

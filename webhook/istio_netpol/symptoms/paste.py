@@ -224,5 +224,7 @@ class _Reader:
             known = self._seen.get((row, NO_FACTS))
             count = self._answers + (known.count if known else 0)
             self._seen[row, NO_FACTS] = Seen(Sighting(row, ()), text.strip()[:LONGEST_EXCERPT], line, count)
+        seen = tuple(self._seen.values())
+        telling = tuple(each for each in seen if not each.sighting.symptom.is_vague)
         is_text = self._strange * 20 <= self._characters
-        return Reading(tuple(self._seen.values()), self._lines, is_text, self._merged)
+        return Reading(telling or seen, self._lines, is_text, self._merged)

@@ -29,8 +29,11 @@ PROXIES = (
         "`i/o timeout` is silence, `connection refused` a plugin that rejects or an istiod without "
         "ready pods. "
         "`Unauthenticated` or `x509` instead: the token or trust.",
-        words(rf"dial tcp {ADDRESS}:15012: (?:i/o timeout|{REFUSAL}|operation was canceled)"),
-        (":15012",),
+        words(
+            rf"dial tcp {ADDRESS}:15012: (?:i/o timeout|{REFUSAL}|operation was canceled)"
+            r"|xdsproxy.{0,40}failed to connect to (?:delta )?upstream"
+        ),
+        (":15012", "xdsproxy"),
     ),
     Symptom(
         "proxy-not-ready",
@@ -47,9 +50,9 @@ PROXIES = (
         "the token. In the first 30 seconds it is normal.",
         words(
             r"Envoy proxy is NOT ready: config not (?:fully )?received from (?:XDS server|Pilot)"
-            r"|(?:sidecar|istio-proxy)(?: container)?(?: is)? not ready"
+            r"|\b(?:sidecar|istio-proxy)\b.{0,30}\b(?:not|never)\b.{0,20}\bready\b"
         ),
-        ("not ready",),
+        ("ready",),
     ),
     Symptom(
         "certificate-not-signed",
@@ -62,9 +65,9 @@ PROXIES = (
         words(
             r"(?:failed to (?:warm certificate|sign CSR|generate workload certificate)|failed to "
             r"sign: create "
-            r"certificate|Failed to create certificate).{0,300}code = Unavailable"
+            r"certificate|Failed to create certificate).{0,300}code = (?:Unavailable|DeadlineExceeded)"
         ),
-        ("code = unavailable",),
+        ("code = unavailable", "code = deadlineexceeded"),
     ),
     Symptom(
         "certificate-refused",
@@ -118,8 +121,9 @@ PROXIES = (
         "The proxy does not answer its probe: Envoy opens 15021 only with its first configuration.",
         "Probes come from the node and are not cut. A text without `:15021` may be of any container.",
         words(
-            r"(?:Startup|Readiness) probe failed: (?:Get \"?http://\S{1,80}:15021/healthz/ready\"?: dial tcp "
-            r"\S{1,80}:15021: connect: connection refused|HTTP probe failed with statuscode: 503)"
+            r"(?:Startup|Readiness|Liveness) probe failed: (?:Get "
+            r"\"?http://\S{1,80}:1502[01]/\S{1,200}\"?: dial tcp "
+            r"\S{1,80}:1502[01]: connect: connection refused|HTTP probe failed with statuscode: 503)"
         ),
         ("probe failed: ",),
     ),
@@ -149,8 +153,9 @@ PROXIES = (
         words(
             rf"{_POD_ROW}0/\d{{1,3}}\s{{1,60}}Init:[1-9]\d?/\d{{1,3}}(?:\s|$)|^\W{{0,8}}(?:\w{{1,20}}\W{{1,4}})"
             r"{0,6}Init:[1-9]\d?/\d{1,3}\W{0,8}$"
+            r"|stuck in init(?:ializing)?\b(?!:)"
         ),
-        ("init:",),
+        ("init:", "stuck in init"),
     ),
     Symptom(
         "pod-without-sandbox",
@@ -175,7 +180,10 @@ PROXIES = (
         (*ISTIOD, FlowKind.DNS),
         "A container of the pod is not ready.",
         "See which: of a pod with a sidecar it is `istio-proxy` where the log of that says NOT ready.",
-        words(rf"{_POD_ROW}(?P<ready>\d{{1,3}})/(?!(?P=ready)\s)\d{{1,3}}\s{{1,60}}Running(?:\s|$)"),
-        ("running",),
+        words(
+            rf"{_POD_ROW}(?P<ready>\d{{1,3}})/(?!(?P=ready)\s)\d{{1,3}}\s{{1,60}}(?:Running|CrashLoopBackOff|Error)"
+            r"(?:\s|$)|restarting failed container istio-proxy|^\W{0,8}CrashLoopBackOff\W{0,8}$"
+        ),
+        ("running", "crashloopbackoff", "error", "failed container istio-proxy"),
     ),
 )

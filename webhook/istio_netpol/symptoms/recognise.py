@@ -11,9 +11,9 @@ from typing import Any
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms import facts
 from istio_netpol.symptoms.access_line import AccessLine, access_line, access_object, bare_flags
-from istio_netpol.symptoms.data_plane import CALLS
+from istio_netpol.symptoms.answers import CALLS
 from istio_netpol.symptoms.facts import NO_FACTS, Facts
-from istio_netpol.symptoms.symptom import Symptom
+from istio_netpol.symptoms.symptom import Symptom, Topic
 from istio_netpol.symptoms.table import SYMPTOMS
 
 FLOWS_BY_PORT: Mapping[int, tuple[FlowKind, ...]] = {
@@ -28,9 +28,10 @@ FLOWS_BY_PORT: Mapping[int, tuple[FlowKind, ...]] = {
 """What a connection is for that is named by its port alone."""
 
 _FLAGS = re.compile(
-    r"(?:^\W{0,4}(?=[A-Z,]{2,40}\W{0,4}(?:$|(?:response )?flags?\b))|flags?\W{1,4}|(?:^"
+    r"(?:^\W{0,4}(?=[A-Z, ]{2,40}\W{0,4}(?:$|(?:response )?flags?\b))|flags?\W{1,4}|(?:^"
     r"|\s)(?P<code>0|[1-5]\d\d)\s{1,8})"
-    r"(?P<flags>[A-Z]{2,5}(?:,[A-Z]{2,5}){0,8})(?=\W|$)(?:\s{1,8}(?P<details>[a-z_]{4,60}(?:\{\S{0,300}\})?))?"
+    r"(?P<flags>[A-Z]{2,5}(?:[, ][A-Z]{2,5}\b){0,8})(?=\W"
+    r"|$)(?:\s{1,8}(?P<details>[a-z_]{4,60}(?:\{\S{0,300}\})?))?"
 )
 _MOST_NESTED = 3
 _TEXTS_IN_DOCUMENT = 60
@@ -77,7 +78,9 @@ def _of_text(text: str, rows: Iterable[Symptom]) -> Sighting | None:
 
 
 def _by_port(row: Symptom, told: Facts) -> tuple[FlowKind, ...]:
-    return FLOWS_BY_PORT.get(told.port, row.flows) if len(row.flows) > 1 and not told.host else row.flows
+    if row.topic is not Topic.CLIENTS or told.host:
+        return row.flows
+    return FLOWS_BY_PORT.get(told.port, row.flows)
 
 
 def _of_access_line(line: AccessLine, told: Facts) -> Sighting:
@@ -108,7 +111,7 @@ def _on_the_way(flows: tuple[FlowKind, ...], line: AccessLine) -> tuple[FlowKind
 def _flags(text: str) -> AccessLine | None:
     """Flags that are named without the line that they stood in."""
     for match in _FLAGS.finditer(text[:1000]):
-        found = bare_flags(match["flags"])
+        found = bare_flags(match["flags"].replace(" ", ","))
         if found is not None:
             return replace(found, code=match["code"] or "", details=match["details"] or "")
     return None

@@ -51,7 +51,7 @@ class Symptom:
     cause it, likeliest first. `means` says what happened, `tell` what else looks the same and how to tell.
     `pattern` finds it in a line of text; its groups `host`, `address`, `port`, `url`, `pod`, `policy` are
     facts. A line has one of `needles`, in lower case, wherever the pattern can match. `logged` finds it in a
-    line of an access log.
+    line of an access log. One that `is_vague` says nothing where another symptom was seen.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Symptom:
     pattern: re.Pattern[str] | None = None
     needles: tuple[str, ...] = ()
     logged: Logged | None = None
+    is_vague: bool = False
 
 
 def words(pattern: str) -> re.Pattern[str]:

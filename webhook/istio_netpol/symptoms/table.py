@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from istio_netpol.symptoms.ambient import AMBIENT
+from istio_netpol.symptoms.answers import ANSWERS
+from istio_netpol.symptoms.clients import CLIENTS
 from istio_netpol.symptoms.control_plane import CONTROL_PLANE
-from istio_netpol.symptoms.data_plane import ANSWERS, CLIENTS
 from istio_netpol.symptoms.elsewhere import ELSEWHERE
 from istio_netpol.symptoms.extensions import KEYS, SERVICES
 from istio_netpol.symptoms.names import NAMES

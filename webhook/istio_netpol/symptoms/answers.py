@@ -1,17 +1,14 @@
-"""What is seen where workloads, gateways and clients are cut off from each other."""
+"""What proxies answer and log where they do not reach whom they call."""
 
 from __future__ import annotations
 
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms import logged
 from istio_netpol.symptoms.names import EXTERNAL_NAMES
-from istio_netpol.symptoms.proxies import ADDRESS
 from istio_netpol.symptoms.symptom import Blame, Symptom, Topic, words
 
 CALLS = (FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL)
 """The connections that proxies make for requests."""
-
-_CLIENTS = (FlowKind.CLIENT_TO_GATEWAY, FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL)
 
 ANSWERS = (
     Symptom(
@@ -70,10 +67,12 @@ ANSWERS = (
         "A plugin that rejects, an application that does not listen, and a Service without endpoints look "
         "the same. Since Envoy 1.38.1 the answer does not tell a TLS mismatch either; the access log does.",
         words(
-            r"reset reason: (?:remote |local )?connection failure|delayed[ _]connect[ _]error:?[ _](?:111"
+            r"reset reason: (?:remote |local )?connection failure|response_started\{(?:remote_"
+            r"|local_)?connection_failure"
+            r"|delayed[ _]connect[ _]error:?[ _](?:111"
             r"|113|Connection[ _]refused|No[ _]route)"
         ),
-        ("reset reason: ", "delayed connect error", "delayed_connect_error"),
+        ("reset reason: ", "connection_failure", "delayed connect error", "delayed_connect_error"),
         logged.was_refused,
     ),
     Symptom(
@@ -92,7 +91,7 @@ ANSWERS = (
         "Else a node that is down, a wrong address in a ServiceEntry, a targetPort that nobody routes.",
         words(
             r"reset reason: connection timeout|upstream connect error.{0,200}connection timeout"
-            r"|response_started\{connection_timeout\}|\bconnect(?:ion)? timeout\b"
+            r"|response_started\{connection_timeout\}|\bconnect(?:ion)? timeout\b(?!=)"
         ),
         ("connection timeout", "connection_timeout", "connect timeout", "connecttimeout"),
         logged.got_no_answer,
@@ -136,6 +135,22 @@ ANSWERS = (
         logged.ran_out_connected,
     ),
     Symptom(
+        "answer-without-reason",
+        Topic.ANSWERS,
+        ("503 Service Unavailable", "HTTP/2 503", "HTTP/1.1 504"),
+        Blame.POSSIBLE,
+        CALLS,
+        "A proxy or the application answered with an error, and nothing here says why.",
+        "The body and the header `server` say more (`curl -v`), and the line of the access log all.",
+        words(
+            r"^(?:< )?HTTP/[\d.]{1,3} 50[34](?: |$)|^\W{0,8}(?:50[34]|503 Service Unavailable|504 "
+            r"Gateway Time-?out)"
+            r"\W{0,8}$"
+        ),
+        ("503", "504"),
+        is_vague=True,
+    ),
+    Symptom(
         "request-timeout",
         Topic.ANSWERS,
         ("upstream request timeout", "504 UT"),
@@ -144,8 +159,8 @@ ANSWERS = (
         "The route's timeout ended before the application answered.",
         "The access log tells: `-` as UPSTREAM_LOCAL_ADDRESS says that there never was a connection, so a "
         "policy is likely; an address says that the application is slow.",
-        words(r"upstream request timeout|\b504 Gateway Time-?out\b"),
-        ("upstream request timeout", "gateway time"),
+        words(r"upstream request timeout"),
+        ("upstream request timeout",),
         logged.flagged("UT"),
     ),
     Symptom(
@@ -198,8 +213,12 @@ ANSWERS = (
         "The application closed it, plain text met a TLS port, a kept connection was just closed, or an "
         "AuthorizationPolicy for TCP refused it. With an upstream `envoy://connect_originate/` it may "
         "be HBONE.",
-        words(r"reset reason: (?:connection termination|remote reset|protocol error|local reset)"),
-        ("reset reason: ",),
+        words(
+            r"(?:reset reason: |response_started\{)(?:connection[ _]termination|remote[ _]reset"
+            r"|protocol[ _]error"
+            r"|local[ _]reset)"
+        ),
+        ("reset reason: ", "response_started{"),
         logged.flagged("UC", "UR", "UPE", "LR"),
     ),
     Symptom(
@@ -238,119 +257,5 @@ ANSWERS = (
         words(r"\bvia_upstream\b"),
         ("via_upstream",),
         lambda line: True,
-    ),
-)
-
-CLIENTS = (
-    Symptom(
-        "dial-no-answer",
-        Topic.CLIENTS,
-        ("dial tcp 10.1.2.3:5432: i/o timeout",),
-        Blame.POSSIBLE,
-        (FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL, FlowKind.TO_APISERVER),
-        "A Go program's connection was never answered. Its port says which flow that was.",
-        "From an injected pod this cannot be a captured port, since its proxy accepts first.",
-        words(rf"dial (?:tcp|udp) {ADDRESS}:(?P<port>\d{{1,5}}): i/o timeout|dial tcp: i/o timeout"),
-        ("dial tcp", "dial udp"),
-    ),
-    Symptom(
-        "dial-refused",
-        Topic.CLIENTS,
-        ("dial tcp 10.1.2.3:5432: connect: connection refused",),
-        Blame.POSSIBLE,
-        (FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL, FlowKind.TO_APISERVER),
-        "A Go program's connection was refused.",
-        "A plugin that rejects, or nobody listens.",
-        words(rf"dial tcp {ADDRESS}:(?P<port>\d{{1,5}}): connect: (?:connection refused|no route to host)"),
-        ("dial tcp",),
-    ),
-    Symptom(
-        "connect-timed-out",
-        Topic.CLIENTS,
-        (
-            "curl: (28) Failed to connect to shop.example.com port 443 after 130000 ms: Connection timed out",
-            "connect ETIMEDOUT 203.0.113.9:443",
-        ),
-        Blame.LIKELY,
-        _CLIENTS,
-        "The client's connection was never answered.",
-        "From outside it is the way to the gateway: also load balancer and firewall. An injected pod does "
-        "not print this for a captured port, since its proxy accepts first: it has no sidecar, or excludes "
-        "the port.",
-        words(
-            r"curl: \(28\) (?:Connection timed? ?out|Connection timeout|Failed to connect to "
-            r"(?P<host>\S{1,253}) port "
-            r"(?P<port>\d{1,5}).{0,80})|ETIMEDOUT(?: (?P<address>[0-9a-f.:]{2,45}):(?P<port2>\d{1,5}))?"
-            r"|connect(?:ion)?:? timed out|Connect(?:ion)?Timeout(?:Error|Exception)?\b|Operation timed out"
-            r"|(?:Errno|os error) 110|did not properly respond after a period of time|download timed out"
-        ),
-        (
-            *("curl: (28)", "etimedout", "timed out", "connecttimeout", "connectiontimeout", "errno 110"),
-            *("os error 110", "did not properly respond"),
-        ),
-    ),
-    Symptom(
-        "connect-denied",
-        Topic.CLIENTS,
-        (
-            "curl: (7) Failed to connect to 10.1.2.3 port 8080 after 0 ms: Couldn't connect to server",
-            "connect ECONNREFUSED 10.1.2.3:8080",
-        ),
-        Blame.POSSIBLE,
-        (FlowKind.CLIENT_TO_GATEWAY, FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.GATEWAY_TO_ISTIOD),
-        "The client's connection was refused.",
-        "A plugin that rejects, an application that does not listen, or a gateway that never got its "
-        "configuration from istiod and so opens no port. An init container of an injected pod meets this "
-        "too, before the proxy runs.",
-        words(
-            r"curl: \(7\) Failed to connect to (?P<host>\S{1,253}) port (?P<port>\d{1,5})"
-            r"|ECONNREFUSED(?: (?P<address>[0-9a-f.:]{2,45}):(?P<port2>\d{1,5}))?"
-            r"|\bconnection refused\b|(?:Errno|os error) 111|\bNo route to host\b"
-        ),
-        ("curl: (7)", "econnrefused", "connection refused", "errno 111", "os error 111", "no route to host"),
-    ),
-    Symptom(
-        "connection-reset",
-        Topic.CLIENTS,
-        (
-            "curl: (56) Recv failure: Connection reset by peer",
-            "curl: (52) Empty reply from server",
-            "Error: socket hang up",
-        ),
-        Blame.POSSIBLE,
-        (FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL, FlowKind.HBONE),
-        "The connection was accepted and then closed. A sidecar and ztunnel accept before they reach "
-        "anybody.",
-        "After ten seconds: dropped packets behind the proxy. At once: a refusal, TLS or an "
-        "AuthorizationPolicy. The proxy's own log says which.",
-        words(
-            r"curl: \((?:52|56)\)|Connection reset by peer|\bECONNRESET\b|socket hang up|Empty "
-            r"reply from server"
-            r"|server closed the connection unexpectedly"
-        ),
-        (
-            "curl: (52)",
-            "curl: (56)",
-            "connection reset by peer",
-            "econnreset",
-            "socket hang up",
-            "empty reply from server",
-            "server closed the connection",
-        ),
-    ),
-    Symptom(
-        "deadline",
-        Topic.CLIENTS,
-        ("context deadline exceeded",),
-        Blame.POSSIBLE,
-        (
-            *(FlowKind.WEBHOOK_FROM_APISERVER, FlowKind.ISTIOD_TO_JWKS, FlowKind.TO_APISERVER),
-            *(FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL),
-        ),
-        "A Go program waited for an answer for as long as it may.",
-        "What stands before it says whom it called: a webhook, keys, the API server. A slow answer reads the "
-        "same.",
-        words(r"context deadline exceeded|DEADLINE_EXCEEDED|Client\.Timeout exceeded|\bi/o timeout\b"),
-        ("deadline exceeded", "deadline_exceeded", "client.timeout exceeded", "i/o timeout"),
     ),
 )
