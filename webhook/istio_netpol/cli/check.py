@@ -80,7 +80,7 @@ def check(
     object to report on. Of a folder with several overlays, each that no other includes is judged on its own.
 
     The text groups findings by their cause on one screen; --all shows each with its remedy, and
-    `istio-netpol rule ID` explains a rule.
+    `istio-netpol rule ID` explains a rule. docs/schemas/report.schema.json describes the JSON.
 
     Exit code: 1 with findings of the severity of --fail-on or worse, 0 without, 2 for unusable input or
     arguments.
