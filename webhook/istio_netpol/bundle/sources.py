@@ -12,6 +12,7 @@ from istio_netpol.bundle.exclusions import IGNORE_FILE, Exclusions, RootedExclus
 from istio_netpol.bundle.helm import CHART_FILE
 from istio_netpol.bundle.kustomize import KUSTOMIZATION_FILES, kustomization_of
 from istio_netpol.errors import Problem
+from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.report.places import STANDARD_INPUT
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -46,7 +47,17 @@ class StandardInput:
     """Standard input."""
 
 
-Source = ManifestFile | Overlay | Chart | StandardInput
+@dataclass(frozen=True, slots=True)
+class GivenObjects:
+    """Objects that a program hands over."""
+
+    documents: tuple[Document, ...]
+
+
+Source = ManifestFile | Overlay | Chart | StandardInput | GivenObjects
+
+GIVEN_OBJECTS = "<objects>"
+"""What problems call the place of such objects."""
 
 
 class Sources:

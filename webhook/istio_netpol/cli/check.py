@@ -85,12 +85,9 @@ def check(
     Exit code: 1 with findings of the severity of --fail-on or worse, 0 without, 2 for unusable input or
     arguments.
     """
-    from istio_netpol.admission.counted import counted
-    from istio_netpol.analysis.check import check as check_snapshot
-    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.analysis.deny_all import told_of_today
     from istio_netpol.analysis.focus import WHOLE
     from istio_netpol.analysis.results import Report
+    from istio_netpol.api import checked
     from istio_netpol.cli.baseline_file import read_baseline
     from istio_netpol.cli.finding_options import is_at_least
     from istio_netpol.cli.opened_input import open_input
@@ -111,14 +108,8 @@ def check(
     inputs = opened.read()
     is_whole = all(given.focus is WHOLE for given in inputs)
     for given in inputs:
-        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-        found = check_snapshot(
-            snapshot, settings, hosts, given.skipped, proposals=proposals, focus=given.focus
-        )
-        if assume_deny_all:
-            found = told_of_today(found, given.snapshot, given.there or given.snapshot, settings)
-        found = found.with_input(given.assumed, given.findings())
-        parts.append((given.name, counted(found, snapshot, settings, today, given.focus)))
+        found = checked(given, settings, hosts, today, assume_deny_all=assume_deny_all, proposals=proposals)
+        parts.append((given.name, found))
     report = Report.of_inputs(parts)
     if update_baseline and baseline_file:
         known = _updated(baseline_file, report, is_whole)

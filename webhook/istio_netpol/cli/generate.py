@@ -84,7 +84,7 @@ def generate(
     """
     from istio_netpol.analysis.check import check
     from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.analysis.generate import generate_ahead
+    from istio_netpol.api import missing_policies
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import tell, write
@@ -100,9 +100,13 @@ def generate(
     for given in opened.read():
         given.tell()
         snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-        today = given.there or (given.snapshot if assume_deny_all else snapshot)
-        missing = generate_ahead(
-            snapshot, today, settings, hosts, per_namespace=not tight, proposals=proposals
+        missing = missing_policies(
+            given,
+            settings,
+            hosts,
+            assume_deny_all=assume_deny_all,
+            proposals=proposals,
+            per_namespace=not tight,
         )
         policies = tuple(filter(given.focus.concerns_policy, missing.policies))
         if folder is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +17,9 @@ from istio_netpol.bundle.exclusions import RootedExclusions
 from istio_netpol.bundle.helm import CHART_FILE, KUBERNETES_VERSION, Helm, release_name
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.bundle.sources import (
+    GIVEN_OBJECTS,
     Chart,
+    GivenObjects,
     ManifestFile,
     Overlay,
     Source,
@@ -48,13 +50,16 @@ DEFAULT_NAMESPACE = "default"
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How PATHs are read: `namespace` is that of objects that name none, empty where nobody said; `exclude`
-    are patterns of what is left out of folders, and `excluded` those of the settings."""
+    are patterns of what is left out of folders, and `excluded` those of the settings. `remark` is told what
+    is left out and how it was understood; `is_watched` says that a person waits for the end."""
 
     kustomize: Kustomize
     helm: Helm = field(default_factory=Helm)
     namespace: str = ""
     exclude: Sequence[str] = ()
     excluded: RootedExclusions | None = None
+    remark: Callable[[str], None] = tell
+    is_watched: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,14 @@ class Input:
             tell(f"note: not read: {kinds_not_read(policies)}")
 
 
-def read_inputs(paths: Sequence[str], reading: Reading, there: Snapshot | None = None) -> tuple[Input, ...]:
-    """What is judged, one input after the other, each over what is there already, in a cluster. Raises
-    InputError with every problem of every file."""
+def read_inputs(
+    paths: Sequence[str],
+    reading: Reading,
+    there: Snapshot | None = None,
+    objects: Sequence[Document] = (),
+) -> tuple[Input, ...]:
+    """What is judged, one input after the other, each with the objects, and over what is there already, in a
+    cluster. Raises InputError with every problem of every file."""
     before = there or Snapshot.of([])
     with _no_collection():
         return tuple(
@@ -112,7 +122,7 @@ def read_inputs(paths: Sequence[str], reading: Reading, there: Snapshot | None =
                 loaded.outdated,
                 there,
             )
-            for part, loaded in _read(paths, reading)
+            for part, loaded in _read(paths, reading, objects)
         )
 
 
@@ -137,10 +147,12 @@ def read_objects(paths: Sequence[str], reading: Reading) -> tuple[Any, ...]:
     return _Reader(reading, found).load(Part("", "", found)).objects
 
 
-def _read(paths: Sequence[str], reading: Reading) -> list[tuple[Part, Loaded]]:
+def _read(paths: Sequence[str], reading: Reading, objects: Sequence[Document]) -> list[tuple[Part, Loaded]]:
     """The parts of the input with what they hold, the common part included in each."""
     finder = Sources(reading.exclude, excluded=reading.excluded, below_overlays=True)
     found = {path: list(finder.of(path)) for path in dict.fromkeys(paths)}
+    if objects:
+        found[GIVEN_OBJECTS] = [GivenObjects(tuple(objects))]
     arrangement = arranged(found, reading.helm)
     reader = _Reader(
         reading, (pair for part in (arrangement.common, *arrangement.parts) for pair in part.sources)
@@ -148,11 +160,11 @@ def _read(paths: Sequence[str], reading: Reading) -> list[tuple[Part, Loaded]]:
     parts = reader.load_all([arrangement.common, *arrangement.parts])
     common, *others = parts
     for remark in (*arrangement.remarks, *other_documents(loaded.others for loaded in parts)):
-        tell(f"note: {remark}")
+        reading.remark(f"note: {remark}")
     pairs = list(zip(arrangement.parts, others, strict=True))
     for part, loaded in pairs:
         if part.place and not _has_objects(loaded):
-            tell(f"note: {part.name} holds no objects: there is nothing to judge")
+            reading.remark(f"note: {part.name} holds no objects: there is nothing to judge")
     whole = [(part, joined([common, loaded])) for part, loaded in pairs if _has_objects(loaded)]
     if not whole:
         _require_objects(paths, parts)
@@ -199,7 +211,7 @@ class _Reader:
         for path, source in sources:
             self._empty[path] = True
             total += source.size if isinstance(source, ManifestFile) else 0
-        self._progress = Progress(total)
+        self._progress = Progress(total if reading.is_watched else 0)
 
     def load(self, part: Part) -> Loaded:
         """The one part of an input. Raises InputError with all problems."""
@@ -238,6 +250,8 @@ class _Reader:
                     yield problem(str(path), f"can't be read: {error.strerror or error}")
             case Overlay() | Chart():
                 yield from self._built(source)
+            case GivenObjects(documents=documents):
+                yield from documents
             case StandardInput():
                 yield from read_documents(sys.stdin.buffer, STANDARD_INPUT)
 
@@ -264,7 +278,7 @@ class _Reader:
     def _rendered(self, chart: Chart) -> bytes:
         namespace = self._reading.namespace or DEFAULT_NAMESPACE
         manifests = self._reading.helm.render(chart.folder, namespace)
-        tell(
+        self._reading.remark(
             f"note: {chart.folder} is rendered for Kubernetes {KUBERNETES_VERSION} with the values of the "
             f"chart itself, as release {release_name(chart.folder)} in namespace {namespace}"
         )

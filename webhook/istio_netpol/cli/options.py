@@ -269,7 +269,11 @@ def format_option(names: Sequence[str]) -> Decorator:
 
 def read_settings(config: str | None, addresses: Sequence[tuple[str, tuple[str, ...]]] = ()) -> Settings:
     """The settings of the file, with the operator's word on hosts in place of what the file says of them."""
-    settings = load_settings(_text(config), config or "")
+    return with_addresses(load_settings(_text(config), config or ""), addresses)
+
+
+def with_addresses(settings: Settings, addresses: Sequence[tuple[str, tuple[str, ...]]]) -> Settings:
+    """The settings with the operator's word on hosts."""
     if not addresses:
         return settings
     known: dict[str, tuple[str, ...]] = {}

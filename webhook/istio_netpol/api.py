@@ -1,0 +1,205 @@
+"""What the commands do, for Python programs: over files, folders, overlays and charts, and over objects.
+
+`docs/python.md` shows how it is used. The commands themselves are made of the functions for one input.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any, TypedDict, Unpack
+
+import click
+
+from istio_netpol.admission.counted import counted
+from istio_netpol.analysis.check import check as check_snapshot
+from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
+from istio_netpol.analysis.deny_all import told_of_today
+from istio_netpol.analysis.explain import explain as explain_connection
+from istio_netpol.analysis.generate import generate_ahead
+from istio_netpol.analysis.results import Explanation, Report
+from istio_netpol.bundle.sources import GIVEN_OBJECTS
+from istio_netpol.cli.inputs import Input, Reading, read_inputs
+from istio_netpol.cli.options import (
+    Destination,
+    helm_from_environment,
+    kustomize_from_environment,
+    read_settings,
+    with_addresses,
+)
+from istio_netpol.cli.resolving import resolver
+from istio_netpol.errors import InputError, Problem
+from istio_netpol.manifests.encode import encode_policy
+from istio_netpol.manifests.raw_objects import Document, Envelope, complete
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Settings
+from istio_netpol.remedies.ahead import Ahead
+from istio_netpol.state.snapshot import Snapshot
+
+Source = str | os.PathLike[str] | Mapping[str, Any]
+"""A file, a folder, an overlay, a chart, or `-` for standard input; or an object or a List, as YAML and JSON
+load it."""
+
+
+class Options(TypedDict, total=False):
+    """How inputs are read and judged."""
+
+    settings: Settings | str | os.PathLike[str]
+    """A settings file by its name, or a value; none is looked for."""
+
+    namespace: str
+    """That of objects that name none; `default` where it is left out."""
+
+    addresses: Mapping[str, Sequence[str]]
+    """Addresses of hosts, instead of asking DNS."""
+
+    offline: bool
+    """Ask no DNS server."""
+
+    assume_deny_all: bool
+    """Judge as if every namespace denied all traffic by default."""
+
+    proposals: bool
+    """Also write policies for pods that are only assumed."""
+
+    exclude: Sequence[str]
+    """Patterns as in .gitignore of what to leave out of folders."""
+
+    on_remark: Callable[[str], None]
+    """Is told what was left out of the inputs, and how they were understood."""
+
+    today: date
+    """By which acceptances end; the present day where it is left out."""
+
+
+def check(*inputs: Source, **options: Unpack[Options]) -> Report:
+    """The findings, as `istio-netpol check` reports them. Raises InputError with every problem of every
+    input, and SettingsError."""
+    settings, hosts = _judged_by(options)
+    today = options.get("today") or datetime.now(UTC).date()
+    return Report.of_inputs(
+        [
+            (
+                given.name,
+                checked(
+                    given,
+                    settings,
+                    hosts,
+                    today,
+                    assume_deny_all=options.get("assume_deny_all", False),
+                    proposals=options.get("proposals", False),
+                ),
+            )
+            for given in _read(inputs, options)
+        ]
+    )
+
+
+def generate(*inputs: Source, **options: Unpack[Options]) -> tuple[dict[str, Any], ...]:
+    """The NetworkPolicies that are missing, as manifests in the order in which they are to be applied. Raises
+    InputError with every problem of every input, of which one are several overlays, and SettingsError."""
+    settings, hosts = _judged_by(options)
+    (given,) = _one(_read(inputs, options))
+    missing = missing_policies(
+        given,
+        settings,
+        hosts,
+        assume_deny_all=options.get("assume_deny_all", False),
+        proposals=options.get("proposals", False),
+    )
+    return tuple(encode_policy(policy) for policy in missing.policies)
+
+
+def explain(*inputs: Source, source: str, destination: str, **options: Unpack[Options]) -> Explanation:
+    """Whether a connection is allowed, why, and what would allow it: from `shop/cart` or an address to
+    `shop/db:5432`, as --from and --to of `istio-netpol explain` name them. Raises InputError with every
+    problem of every input, of which one are several overlays, and for an end that is not in it."""
+    settings, hosts = _judged_by(options)
+    try:
+        wanted = Destination().convert(destination, None, None)
+    except click.BadParameter as error:
+        raise InputError([_problem(error.message)]) from None
+    (given,) = _one(_read(inputs, options))
+    snapshot = _as_assumed(given, assume_deny_all=options.get("assume_deny_all", False))
+    return explain_connection(snapshot, settings, hosts, source, *wanted)
+
+
+def checked(
+    given: Input,
+    settings: Settings,
+    hosts: Resolver,
+    today: date,
+    *,
+    assume_deny_all: bool = False,
+    proposals: bool = False,
+) -> Report:
+    """The report on one input, with all that is said of the input itself."""
+    snapshot = _as_assumed(given, assume_deny_all=assume_deny_all)
+    found = check_snapshot(snapshot, settings, hosts, given.skipped, proposals=proposals, focus=given.focus)
+    if assume_deny_all:
+        found = told_of_today(found, given.snapshot, given.there or given.snapshot, settings)
+    found = found.with_input(given.assumed, given.findings())
+    return counted(found, snapshot, settings, today, given.focus)
+
+
+def missing_policies(
+    given: Input,
+    settings: Settings,
+    hosts: Resolver,
+    *,
+    assume_deny_all: bool = False,
+    proposals: bool = False,
+    per_namespace: bool = False,
+) -> Ahead:
+    """The policies that one input lacks, in an order in which none cuts what another allows."""
+    snapshot = _as_assumed(given, assume_deny_all=assume_deny_all)
+    today = given.there or given.snapshot
+    return generate_ahead(snapshot, today, settings, hosts, per_namespace=per_namespace, proposals=proposals)
+
+
+def _as_assumed(given: Input, *, assume_deny_all: bool) -> Snapshot:
+    return with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+
+
+def _judged_by(options: Options) -> tuple[Settings, Resolver]:
+    """The settings, and who is asked for hosts."""
+    named = options.get("settings")
+    settings = named if isinstance(named, Settings) else read_settings(os.fspath(named) if named else None)
+    addresses = [(host, tuple(found)) for host, found in options.get("addresses", {}).items()]
+    settings = with_addresses(settings, addresses)
+    return settings, resolver(options.get("offline", False), settings)
+
+
+def _read(inputs: Sequence[Source], options: Options) -> tuple[Input, ...]:
+    if not inputs:
+        raise InputError([_problem("there is nothing to read: name a file, a folder or an object")])
+    reading = Reading(
+        kustomize_from_environment(),
+        helm_from_environment(),
+        options.get("namespace", ""),
+        options.get("exclude", ()),
+        remark=options.get("on_remark", lambda _: None),
+        is_watched=False,
+    )
+    paths = [os.fspath(source) for source in inputs if not isinstance(source, Mapping)]
+    objects = [found for source in inputs if isinstance(source, Mapping) for found in _documents(source)]
+    return read_inputs(paths, reading, objects=objects)
+
+
+def _documents(content: Mapping[str, Any]) -> Iterator[Document]:
+    """An object, or the items of a List; none of them stands in a line."""
+    for document in complete(Envelope(0, dict(content), is_item=True), GIVEN_OBJECTS):
+        yield replace(document, line=None) if isinstance(document, Problem) else document
+
+
+def _one(inputs: Sequence[Input]) -> Sequence[Input]:
+    if len(inputs) > 1:
+        names = ", ".join(given.name for given in inputs)
+        raise InputError([_problem(f"the input holds several overlays ({names}); name one of them")])
+    return inputs
+
+
+def _problem(cause: str) -> Problem:
+    return Problem("arguments", None, None, None, None, cause, None)
