@@ -383,6 +383,11 @@ def test_ports_that_are_kept_from_the_proxy_ask_for_nothing(run: Run, annotation
     [
         ("{egress: [{hosts: ['*/*']}]}", ("Sidecar web/default", True)),
         ("{egress: [{hosts: ['shop/*']}]}", ("Sidecar web/default", True)),
+        (
+            "{egress: [{port: {number: 80, protocol: HTTP}, hosts: ['shop/*']}]}",
+            ("Sidecar web/default", True),
+        ),
+        ("{egress: [{port: {number: 9, protocol: HTTP}, hosts: ['shop/*']}]}", ("Sidecar web/default", None)),
         ("{egress: [{hosts: ['./*', 'istio-system/*']}]}", ("Sidecar web/default", None)),
         (
             "{outboundTrafficPolicy: {mode: REGISTRY_ONLY}, egress: [{hosts: ['./*']}]}",
@@ -400,6 +405,81 @@ def test_a_sidecar_may_hide_a_host(run: Run, spec: str, decided: tuple[str | Non
     document, code = explained(run, MESH + sidecar("web/default", spec), FRONT, CART)
     assert gate(document, "sidecar-scope") == [decided]
     assert code == (1 if decided[1] is False else 0)
+
+
+def test_a_route_of_the_mesh_may_lead_elsewhere(run: Run) -> None:
+    """What is asked for is then not what the client reaches."""
+    spec = "{hosts: [cart], http: [{route: [{destination: {host: till, port: {number: 80}}}]}]}"
+    routed = object_of("VirtualService", "shop/cart", spec, "networking.istio.io/v1")
+    document, code = explained(run, MESH + routed, FRONT, CART)
+    assert gate(document, "mesh-route") == [("VirtualService shop/cart", None)]
+    assert "elsewhere, all of it: to till" in json.dumps(document)
+    assert code == 0
+    for other in (BATCH, "192.0.2.7"):
+        assert gate(explained(run, MESH + routed, other, CART)[0], "mesh-route") == []
+    itself = routed.replace("host: till", "host: cart")
+    assert gate(explained(run, MESH + itself, FRONT, CART)[0], "mesh-route") == []
+
+
+def test_subsets_may_speak_tls_otherwise(run: Run) -> None:
+    """Which subset a call takes, only its route says."""
+    spec = (
+        "{host: cart, subsets: [{name: a, labels: {v: a}, trafficPolicy: {tls: {mode: DISABLE}}}], "
+        "trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}"
+    )
+    manifests = MESH + object_of("DestinationRule", "shop/cart", spec, "networking.istio.io/v1")
+    document, _ = explained(run, manifests + strict("shop/default"), FRONT, CART)
+    assert [passes for _, passes in gate(document, "mtls")] == [None]
+
+
+@pytest.mark.parametrize(
+    ("settings", "passes"),
+    [
+        ("tls: {mode: ISTIO_MUTUAL}, portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]", False),
+        ("tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 80}, tls: {mode: ISTIO_MUTUAL}}]", True),
+        ("tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 81}, tls: {mode: ISTIO_MUTUAL}}]", False),
+        ("portLevelSettings: [{port: {number: 80}}]", True),
+        ("connectionPool: {}", True),
+        ("tls: {}", False),
+    ],
+)
+def test_the_setting_of_a_port_goes_before_that_of_its_host(run: Run, settings: str, passes: bool) -> None:
+    """The port is the Service's, not the pods'."""
+    spec = f"{{host: cart, trafficPolicy: {{{settings}}}}}"
+    manifests = MESH + object_of("DestinationRule", "shop/cart", spec, "networking.istio.io/v1")
+    document, _ = explained(run, manifests + strict("shop/default"), FRONT, CART)
+    assert [each for _, each in gate(document, "mtls")] == [passes]
+
+
+MESH_CONFIG = """\
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "passes"),
+    [
+        ("enableAutoMtls: false", "mtls", False),
+        ("enableAutoMtls: true", "mtls", True),
+        ("{}", "mtls", True),
+        ("outboundTrafficPolicy: {mode: REGISTRY_ONLY}", "sidecar-scope", False),
+        ("outboundTrafficPolicy: {mode: ALLOW_ANY}", "sidecar-scope", True),
+        ("{}", "sidecar-scope", True),
+        ("outboundTrafficPolicy: {mode: 0}", "sidecar-scope", False),
+    ],
+)
+def test_the_mesh_config_counts(run: Run, config: str, name: str, passes: bool) -> None:
+    """Where no Sidecar and no DestinationRule says otherwise."""
+    hidden = sidecar("web/default", "{egress: [{hosts: ['./*']}]}") if name == "sidecar-scope" else ""
+    objects = hidden or strict("shop/default")
+    document, _ = explained(run, MESH + MESH_CONFIG % config + objects, FRONT, CART)
+    assert [each for _, each in gate(document, name)] == [passes]
 
 
 def test_gates_come_in_the_order_of_the_way(run: Run) -> None:

@@ -135,6 +135,9 @@ EXACT, REGEX = "{uri: {exact: /cart}}", "{uri: {regex: '/[ab]+/x'}}"
         ([to("cart", f"{prefix('/a')}, {prefix('/b')}"), to("rest")], "/b", ["cart"]),
         # A regular expression that Python can't be trusted with may match.
         ([to("cart", "{uri: {regex: '(a+)+'}}"), to("rest")], "/cart", ["cart", "rest"]),
+        ([to("cart", "{uri: {regex: '/.*.*.*.*.*.*.*x'}}"), to("rest")], "/cart", ["cart", "rest"]),
+        ([to("cart", "{uri: {regex: 'a{9999999999}'}}"), to("rest")], "/cart", ["cart", "rest"]),
+        ([to("cart", "{uri: {regex: '[a'}}"), to("rest")], "/cart", ["cart", "rest"]),
         # A match on another gateway or port does not count here.
         ([to("cart", "{gateways: [mesh], uri: {prefix: /}}"), to("rest")], "/cart", ["rest"]),
         ([to("cart", "{port: 8443, uri: {prefix: /}}"), to("rest")], "/cart", ["rest"]),
@@ -172,6 +175,15 @@ def test_a_route_to_nowhere_is_told(run: Run) -> None:
     manifests = SHOP + PUBLIC + virtual_service("shop/all", "[shop.example.com]", to("missing"))
     document, code = explained(run, manifests, "shop.example.com")
     assert "the gateway answers 503" in document["failures"][0]
+    assert code == 1
+
+
+def test_a_gateway_without_pods_is_told(run: Run) -> None:
+    """Nobody serves what it opens."""
+    nobody = gateway("istio-system/public", "['*']").replace("istio: ingressgateway", "istio: other")
+    manifests = SHOP + nobody + virtual_service("shop/all", "[shop.example.com]", to("cart"))
+    document, code = explained(run, manifests, "shop.example.com")
+    assert document["failures"] == ["no pods of the input serve Gateway istio-system/public port 80"]
     assert code == 1
 
 

@@ -118,6 +118,34 @@ def test_a_need_that_another_gate_refuses_is_cut(run: Run) -> None:
     assert "x mtls" in result.stdout
 
 
+def test_what_proxies_do_themselves_no_sidecar_hides(run: Run) -> None:
+    """They ask istiod past their own listeners."""
+    narrow = object_of(
+        "Sidecar",
+        "shop/default",
+        "{outboundTrafficPolicy: {mode: REGISTRY_ONLY}, egress: [{hosts: ['./*']}]}",
+        "networking.istio.io/v1",
+    )
+    document, code = explained(run, CALLING + narrow, "shop/till")
+    assert (cut(document), code) == ([], 0)
+
+
+def test_probes_of_ambient_pods_need_no_certificate(run: Run) -> None:
+    """ztunnel lets the kubelet through, whatever PeerAuthentications say."""
+    probed = workload("calm", "sea", 8080).replace(
+        "ports: [{containerPort: 8080}]",
+        "ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /, port: 8080}}",
+    )
+    manifests = MESH.replace(workload("calm", "sea", 8080), probed) + strict("calm/default")
+    document, code = explained(run, manifests + DENY_ALL.replace("shop", "calm"), "calm/sea")
+    probes = [hop for hop in document["hops"] if hop["source"].startswith("169.254.7.127")]
+    assert probes
+    assert {gate["gate"] for hop in probes for gate in hop["gates"]} == {
+        "egress-policy", "ingress-policy", "injection",
+    }  # fmt: skip
+    assert code == 1
+
+
 def test_ambient_pods_are_looked_at_through_their_tunnel(run: Run) -> None:
     """AuthorizationPolicies see the port that is meant, policies the tunnel's."""
     client = workload("web", "front", 8081, "istio-netpol.io/calls: 'calm/sea:80'")

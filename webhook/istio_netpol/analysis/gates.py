@@ -1,10 +1,11 @@
 """All that one connection has to pass, in the order of its way, each gate with the objects that decide.
 
 `injection`: whether an end is in the mesh, and why. `sidecar-scope`: whether the client's proxy knows the
-host. `egress-policy`, `ingress-policy`, `admin-tier`, `baseline-tier`: see `analysis/policy_gates.py`.
-`mtls`: whether the server's proxy takes what the client sends. `request-authentication`: which tokens are
-accepted. `authorization`: AuthorizationPolicies. More may come: readers pass over gates that they do not
-know. What happens to a connection behind its last gate, nobody here knows.
+host. `mesh-route`: where VirtualServices send the call instead. `egress-policy`, `ingress-policy`,
+`admin-tier`, `baseline-tier`: see `analysis/policy_gates.py`. `mtls`: whether the server's proxy takes what
+the client sends. `request-authentication`: which tokens are accepted. `authorization`: AuthorizationPolicies.
+More may come: readers pass over gates that they do not know. What happens to a connection behind its last
+gate, nobody here knows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from istio_netpol.analysis.wire import legs
 from istio_netpol.istio.authorization import Caller, Decision, Entrance, decisions
 from istio_netpol.istio.authorized_clients import trust_domains
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
+from istio_netpol.istio.mesh_routes import Call, mesh_routes, rerouted
 from istio_netpol.istio.mutual_tls import (
     Accepted,
     Called,
@@ -57,6 +59,7 @@ class Passage:
     service: Service | None = None
     service_port: int = 0
     request: Request = UNKNOWN_REQUEST
+    passes_proxies_by: bool = False
 
 
 def gates(snapshot: Snapshot, view: MeshView, passage: Passage) -> tuple[Gate, ...]:
@@ -95,10 +98,32 @@ def _outset(view: MeshView, passage: Passage) -> Iterator[Gate]:
     if (
         isinstance(source, PodsPeer)
         and passage.protocol is Protocol.TCP
+        and not passage.passes_proxies_by
         and view.injection(source.workload).injected
         and not view.is_gateway(source.workload)
     ):
         yield from _scope(view, source.workload, passage)
+        yield from _mesh_routes(view, source.workload, passage)
+
+
+def _mesh_routes(view: MeshView, client: Workload, passage: Passage) -> Iterator[Gate]:
+    """What VirtualServices of the mesh make of a call, where they do not leave all of it to its Service."""
+    service = passage.service
+    if service is None:
+        return
+    host = view.service_host(service)
+    call = Call(client, host, passage.service_port, routes_on(service, passage.service_port))
+    where = rerouted(mesh_routes(view, host, client.namespace), call)
+    elsewhere = [
+        leg for leg in where.legs if view.full_name(leg.destination.host, leg.written_in.namespace) != host
+    ]
+    if elsewhere:
+        refs = tuple(dict.fromkeys(leg.written_in for leg in elsewhere))
+        names = ", ".join(dict.fromkeys(leg.destination.host for leg in elsewhere))
+        part = "all of it" if where.is_whole and len(elsewhere) == len(where.legs) else "some of it"
+        routing = ", ".join(map(str, refs))
+        text = f"{routing} sends calls of {host} elsewhere, {part}: to {names}; explain that connection too"
+        yield Gate("mesh-route", refs, None, text)
 
 
 def _injection(view: MeshView, peer: Peer) -> Iterator[Gate]:
@@ -128,7 +153,9 @@ def _scope(view: MeshView, client: Workload, passage: Passage) -> Iterator[Gate]
         return
     home, host, is_registered = named
     sidecar = sidecar_of(view, client)
-    known = is_registered and (sidecar is None or lets_in(view, sidecar, client, home, host))
+    known = is_registered and (
+        sidecar is None or lets_in(view, sidecar, client, home, host, passage.service_port)
+    )
     if known and sidecar is None:
         yield Gate("sidecar-scope", (), True, f"no Sidecar narrows what {client.ref} may call")
     elif known and sidecar is not None:
@@ -181,6 +208,8 @@ def _at_destination(view: MeshView, passage: Passage, *, is_last: bool) -> Itera
     if not isinstance(peer, PodsPeer):
         return
     yield from _injection(view, peer)
+    if passage.passes_proxies_by:
+        return
     if passage.protocol is not Protocol.TCP:
         text = f"Istio's proxies carry TCP alone: {passage.protocol} passes them by"
         yield Gate("mtls", (), True, text)
@@ -205,7 +234,7 @@ def _sent(view: MeshView, passage: Passage, called: Called, takes: Accepted) -> 
         sidecar = sidecar_of(view, client) if view.injection(client).injected else None
         if sidecar is not None and not view.is_gateway(client):
             host = view.service_host(called.service)
-            if not lets_in(view, sidecar, client, called.service.namespace, host):
+            if not lets_in(view, sidecar, client, called.service.namespace, host, called.service_port):
                 is_known = _outbound_policy(view, client).startswith("ALLOW_ANY")
                 sent = Sent.PLAINTEXT if is_known else Sent.UNKNOWN
                 return Offered((sidecar.ref,), f"{sidecar.ref} hides {host} from its proxy", sent)

@@ -94,6 +94,18 @@ class _Way:
         if text not in self.remarks:
             self.remarks.append(text)
 
+    def _enter(self, door: Door) -> None:
+        """Keeps a door; one without pods is none that anybody can go through."""
+        self.doors[door] = None
+        if not door.pods:
+            self._fail(f"no pods of the input serve {door}")
+            for finding in self.table.needs.get(door.ref.key, NOTHING).findings:
+                self.remark(finding.message)
+
+    def _fail(self, failure: str) -> None:
+        if failure not in self.failures:
+            self.failures.append(failure)
+
     # VirtualServices
 
     def _services(self) -> None:
@@ -104,7 +116,7 @@ class _Way:
             else:
                 at_doors[bound.door].append(bound)
         for door, found in at_doors.items():
-            self.doors[door] = None
+            self._enter(door)
             for pod in door.pods:
                 self._at_door(door, _narrowest(found), pod)
 
@@ -132,9 +144,7 @@ class _Way:
 
     def _untaken(self, door: Door, names: str) -> None:
         what = f"path {self.request.path}" if self.request.path else "it"
-        failure = f"no route of {names} takes {what} at {door}: the gateway answers 404"
-        if failure not in self.failures:
-            self.failures.append(failure)
+        self._fail(f"no route of {names} takes {what} at {door}: the gateway answers 404")
 
     def _follow(self, door: Door, taken: Taking, pod: Workload) -> None:
         """A route's destinations from one gateway's pods."""
@@ -169,9 +179,7 @@ class _Way:
                 )
 
     def _lost(self, failure: str) -> None:
-        text = f"{failure}: the gateway answers 503"
-        if text not in self.failures:
-            self.failures.append(text)
+        self._fail(f"{failure}: the gateway answers 503")
 
     # Routes of the Gateway API
 
@@ -180,7 +188,9 @@ class _Way:
         for bound in bound_routes(self.table.snapshot, self.table.view, self.request.host):
             at_doors[bound.door].append(bound)
         for door, found in at_doors.items():
-            self.doors[door] = None
+            self._enter(door)
+            if not door.pods:
+                continue
             narrowest = _narrowest(found)
             tests = [
                 Test(test, (bound.route, rule))

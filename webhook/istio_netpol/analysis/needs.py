@@ -85,8 +85,11 @@ def _injectors(pods: Workload, view: MeshView) -> set[tuple[tuple[str, str, str,
 
 
 def _starts(flow: RequiredFlow, pods: Workload, is_in_mesh: bool) -> bool:
-    """Whether pods of the mesh wait for a flow of their own before they are ready."""
-    return is_in_mesh and flow.kind in STARTING and _is_of(pods, flow.source)
+    """Whether pods wait for a flow of their own before they are ready: those of the mesh for istiod, those
+    that work with the API server for that."""
+    if not _is_of(pods, flow.source):
+        return False
+    return flow.kind is FlowKind.TO_APISERVER or (is_in_mesh and flow.kind in STARTING)
 
 
 def _remarks(pods: Workload, table: FlowTable) -> Iterator[str]:

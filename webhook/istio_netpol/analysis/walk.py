@@ -161,12 +161,31 @@ class Walker:
         if isinstance(destination, HostPeer):
             return ()
         service = via.service if isinstance(destination, PodsPeer) else None
-        passage = Passage(flow.source, destination, flow.protocol, port, service, request=request)
+        passage = Passage(
+            flow.source,
+            destination,
+            flow.protocol,
+            port,
+            service,
+            request=request,
+            passes_proxies_by=_passes_proxies_by(flow),
+        )
         return gates(self.table.snapshot, self.table.view, passage)
 
 
 def _key(flow: RequiredFlow) -> Hashable:
     return (flow.object.key, flow.kind, connection(flow))
+
+
+_OF_PROXIES = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD, FlowKind.DNS})
+"""What a proxy connects to for its own sake, past its own listeners."""
+
+
+def _passes_proxies_by(flow: RequiredFlow) -> bool:
+    """Whether no proxy has a say in a flow: a proxy's own calls, the modules that it fetches, and the
+    kubelet's probes of pods in ambient mode."""
+    is_probe = flow.kind is FlowKind.HBONE and not isinstance(flow.source, PodsPeer)
+    return is_probe or flow.kind in _OF_PROXIES or flow.object.kind == "WasmPlugin"
 
 
 def _is_vital(flow: RequiredFlow, finding: Finding | None) -> bool:

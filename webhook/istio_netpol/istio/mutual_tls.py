@@ -18,6 +18,7 @@ from enum import StrEnum
 from istio_netpol.istio.hbone import tunnels
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
+from istio_netpol.model.connections import parse_port
 from istio_netpol.model.flows import Peer, PodsPeer
 from istio_netpol.model.mesh import DestinationRule
 from istio_netpol.model.mutual_tls import ClientTlsMode, MutualTls, PeerAuthentication
@@ -103,7 +104,8 @@ def _kept_from_proxy(pods: Workload, port: int) -> str:
 
 
 def _ports(written: str) -> frozenset[int]:
-    return frozenset(int(part) for part in written.split(",") if part.strip().isdecimal())
+    ports = (parse_port(part.strip()) for part in written.split(","))
+    return frozenset(port for port in ports if port is not None)
 
 
 def _by_policies(view: MeshView, pods: Workload, port: int) -> Accepted:
@@ -165,10 +167,12 @@ def _by_rules(view: MeshView, client: Workload, called: Called, takes: Accepted)
         why = f"no Service of the input leads to port {called.port} of {called.pods.ref}"
         return Offered((), f"{why}, and how a proxy calls a bare address can't be told", Sent.UNKNOWN)
     rules = destination_rules(view, client, called.service)
-    modes = {mode for rule in rules if (mode := _client_mode(rule, called)) is not None}
+    modes = {mode for rule in rules for mode in _client_modes(rule, called.service_port)}
     refs = tuple(rule.ref for rule in rules)
     if len(modes) > 1:
-        return Offered(refs, f"{' and '.join(map(str, refs))} say different modes", Sent.UNKNOWN)
+        names = " and ".join(map(str, refs))
+        why = f"{names} {'says' if len(refs) == 1 else 'say'} several modes, and which one holds is not known"
+        return Offered(refs, why, Sent.UNKNOWN)
     if modes:
         (mode,) = modes
         return Offered(refs, f"{refs[0]} says {mode}", _SENT[mode])
@@ -188,9 +192,11 @@ _SENT = {
 }
 
 
-def _client_mode(rule: DestinationRule, called: Called) -> ClientTlsMode | None:
-    """The mode for the port. A subset may say another one: which subset a call takes, its route says."""
-    return rule.tls.on(called.service_port)
+def _client_modes(rule: DestinationRule, port: int) -> set[ClientTlsMode]:
+    """The modes for a port of the Service: the rule's own, and those of its subsets, since only a route says
+    which subset a call takes."""
+    settings = (rule.tls, *rule.subset_tls.values())
+    return {mode for each in settings if (mode := each.on(port)) is not None}
 
 
 def destination_rules(view: MeshView, client: Workload, service: Service) -> tuple[DestinationRule, ...]:

@@ -9,7 +9,6 @@ what asks more before what asks less. Of the names that cover a host Envoy takes
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,9 @@ from istio_netpol.model.workloads import Workload
 
 T = TypeVar("T")
 
-_MOST_STEPS = 1_000_000
-"""Steps that a regular expression may take: RE2, which Envoy has, never takes more than its text is long."""
+_MOST_REPEATED, _LONGEST, _MOST_STEPS = 5, 1_000, 50_000_000
+"""Of a regular expression: its repetitions, its length, and the steps that it may take. RE2, which Envoy has,
+never takes more than its text is long."""
 
 _NOT_ALIKE = re.compile(r"\)[*+{]|\\[0-9pPQECzAZ]|\(\?|\[\[:")
 """What Python reads otherwise than RE2, or may take forever with."""
@@ -52,12 +52,12 @@ def path_matches(test: TextMatch, text: str) -> Match:
 def _regex_matches(pattern: str, text: str) -> Match:
     """Whether all of a text matches, as RE2 would say it."""
     repeated = sum(pattern.count(sign) for sign in "*+{?")
-    steps = len(text) ** repeated / math.factorial(min(repeated, 20))
-    if _NOT_ALIKE.search(pattern) or steps > _MOST_STEPS:
+    is_long = repeated > _MOST_REPEATED or len(pattern) > _LONGEST
+    if is_long or len(text) ** repeated > _MOST_STEPS or _NOT_ALIKE.search(pattern):
         return Match.MAYBE
     try:
         return Match.of(re.fullmatch(pattern, text) is not None)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return Match.MAYBE
 
 

@@ -28,8 +28,11 @@ def knows(view: MeshView, workload: Workload, namespace: str, host: str) -> bool
     return sidecar is None or lets_in(view, sidecar, workload, namespace, host)
 
 
-def lets_in(view: MeshView, sidecar: Sidecar, workload: Workload, namespace: str, host: str) -> bool:
-    """Whether a Sidecar lets a workload's proxy know the host of an object of a namespace."""
+def lets_in(
+    view: MeshView, sidecar: Sidecar, workload: Workload, namespace: str, host: str, port: int = 0
+) -> bool:
+    """Whether a Sidecar lets a workload's proxy know the host of an object of a namespace, on a port of it
+    where one is given: a listener with a port of its own is for that one alone."""
     if not sidecar.egress:
         return True
     view.spend(sum(len(listener.hosts) for listener in sidecar.egress))
@@ -37,6 +40,7 @@ def lets_in(view: MeshView, sidecar: Sidecar, workload: Workload, namespace: str
         _names_namespace(entry.rpartition("/")[0], namespace, workload.namespace)
         and _covers(entry.rpartition("/")[2], host)
         for listener in sidecar.egress
+        if 0 in (port, listener.port) or listener.port == port
         for entry in listener.hosts
     )
 
