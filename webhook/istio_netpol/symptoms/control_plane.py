@@ -11,6 +11,8 @@ NO_ANSWER = (
     r"|dial tcp (?:\S{1,260} )?i/o timeout)"
 )
 REFUSAL = r"connect: (?:connection refused|no route to host)"
+NEEDLES_OF_NO_ANSWER = ("deadline exceeded", "request canceled", "handshake timeout", "i/o timeout")
+NEEDLES_OF_REFUSAL = ("connection refused", "no route to host")
 _OF_API_SERVER = (
     r"https://(?:(?:[0-9.]{7,15}|\[[0-9a-f:]{2,45}\]|kubernetes[a-z.]{0,60}|[^/\"\s:]{1,253}:6443)(?::\d{1,5})?"
     r"/(?:api|apis|version|healthz|readyz)\b|[^/\"\s]{1,260}/(?:api/v1/(?:namespaces|pods|nodes|services"
@@ -34,7 +36,7 @@ WEBHOOKS = (
         "firewall "
         "between the API server and the nodes of a private cluster looks the same.",
         words(rf"failed calling (?:admission )?webhook.{{0,500}}?{NO_ANSWER}"),
-        ("failed calling ",),
+        NEEDLES_OF_NO_ANSWER,
     ),
     Symptom(
         "webhook-refused",
@@ -50,7 +52,7 @@ WEBHOOKS = (
         "A plugin that rejects does that, and so does a Service without ready pods: see `kubectl get "
         "endpointslice`.",
         words(rf"failed calling (?:admission )?webhook.{{0,500}}?dial tcp \S{{1,260}}: {REFUSAL}"),
-        ("failed calling ",),
+        NEEDLES_OF_REFUSAL,
     ),
     Symptom(
         "conversion-webhook",
@@ -131,7 +133,7 @@ API_SERVER = (
             r"|Unable to connect to the server: (?:context deadline exceeded|net/http: TLS handshake timeout"
             r"|dial tcp \S{1,260} i/o timeout)"
         ),
-        ("https://", "unable to connect to the server"),
+        NEEDLES_OF_NO_ANSWER,
     ),
     Symptom(
         "api-server-refused",
@@ -146,7 +148,7 @@ API_SERVER = (
             rf"{_OF_API_SERVER} dial tcp \S{{1,260}}: {REFUSAL}"
             r"|The connection to the server \S{1,260} was refused"
         ),
-        ("https://", "the connection to the server"),
+        (*NEEDLES_OF_REFUSAL, "was refused"),
     ),
     Symptom(
         "watch-error",

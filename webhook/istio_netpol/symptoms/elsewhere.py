@@ -152,7 +152,7 @@ ELSEWHERE = (
             r"failed calling (?:admission )?webhook.{0,600}"
             r"(?:service \"[^\"]{1,253}\" not found|no endpoints available for service|x509: )"
         ),
-        ("failed calling ",),
+        ('" not found', "no endpoints available", "x509: "),
     ),
     Symptom(
         "certificate-expired",

@@ -139,7 +139,7 @@ PROXIES = (
         words(
             r"(?:Liveness|Readiness|Startup) probe failed: .{0,400}?(?:i/o timeout|context deadline exceeded)"
         ),
-        ("probe failed: ",),
+        ("i/o timeout", "context deadline exceeded"),
     ),
     Symptom(
         "pod-in-init",
