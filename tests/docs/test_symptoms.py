@@ -20,7 +20,7 @@ START = "<!-- made from the table of symptoms; `pytest tests/docs --update` writ
 BLOCK = re.compile(rf"({START}).*?(<!-- end -->\n)", re.DOTALL)
 SYMPTOM = re.compile(r"^## Symptom\n(.*?)^## Why$", re.DOTALL | re.MULTILINE)
 QUOTED = re.compile(r"`([^`]+)`")
-NAME = re.compile(r"[\w./:*-]+(?:=\w+)?|--[\w-]+ \w+|metadata\.\w+")
+NAME = re.compile(r"istio-netpol .*|[\w./:*-]+(?:=\w+)?|--[\w-]+ \w+|metadata\.\w+")
 """What backticks hold besides text of programs: names of commands, containers, labels and fields."""
 
 

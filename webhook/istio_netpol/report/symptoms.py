@@ -139,6 +139,9 @@ def _answer(answer: Answer, reading: Reading, palette: Palette) -> Iterator[str]
     if answer.outcome is Outcome.ALLOWED and symptom.blame is not Blame.WORKS:
         yield f"  {_ELSEWHERE}"
     yield f"  {symptom.tell}"
+    if answer.flows:
+        kind = next((suspect.kind for suspect in told), answer.flows[0])
+        yield f"  More: istio-netpol rule {kind}"
 
 
 def _told(found: Sequence[Answer]) -> Iterator[Suspect]:
