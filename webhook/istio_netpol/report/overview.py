@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 
 from istio_netpol.analysis.results import Report
 from istio_netpol.model.findings import Severity
+from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible
 from istio_netpol.report.causes import Cause, causes
 from istio_netpol.report.not_counted import sections
@@ -23,17 +24,19 @@ HEIGHT, WIDTH = 40, 100
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
-    """How much is told: of each cause so many lines about places, and so many about namespaces; or, in full,
-    the sentences of each finding."""
+    """How much is told: of each cause so many lines about places, of the first `favoured` ones one more, and
+    so many lines about namespaces; or, in full, the sentences of each finding."""
 
     of_errors: int = 0
     of_others: int = 0
     namespaces: int = 0
+    favoured: int = 0
     in_full: bool = False
 
-    def places(self, cause: Cause) -> int:
+    def places(self, cause: Cause, position: int) -> int:
         """Lines about the places of a cause."""
-        return self.of_errors if cause.severity is Severity.ERROR else self.of_others
+        usual = self.of_errors if cause.severity is Severity.ERROR else self.of_others
+        return usual + (position < self.favoured)
 
 
 _DETAILS = (
@@ -52,6 +55,8 @@ def overview(report: Report, palette: Palette = PLAIN, generate: str = "istio-ne
     detail = next((detail for detail in _DETAILS if screen.fits(detail, most)), _DETAILS[-1])
     while most and not screen.fits(detail, most):
         most -= 1
+    while detail.favoured < most and screen.fits(more := replace(detail, favoured=detail.favoured + 1), most):
+        detail = more
     return "".join(f"{line}\n" for line in screen.lines(detail, most, palette))
 
 
@@ -74,7 +79,7 @@ class _Screen:
         yield from self._next_steps()
         total = closing_line(self.report, palette)
         several = f"All {len(self.report.parts)} inputs: " if self.report.parts else ""
-        yield from [f"{several}{total}"] if detail.in_full else wrap(f"{several}{total}", WIDTH)
+        yield from [f"{several}{total}"] if detail.in_full else _wrapped(f"{several}{total}")
 
     def _in_full(self, palette: Palette) -> Iterator[str]:
         for name, part in self.report.by_input():
@@ -89,8 +94,8 @@ class _Screen:
 
     def _in_short(self, detail: _Detail, most: int, palette: Palette) -> Iterator[str]:
         shown, others = self.causes[:most], self.causes[most:]
-        for cause in shown:
-            yield from _summary(cause, detail.places(cause), palette)
+        for position, cause in enumerate(shown):
+            yield from _summary(cause, detail.places(cause, position), palette)
         if others:
             rules = ", ".join(sorted({str(cause.rule) for cause in others}))
             yield _cut(f"and {plural(len(others), 'more cause')}: {rules}")
@@ -111,7 +116,7 @@ class _Screen:
 def _heading(cause: Cause, title: str, palette: Palette) -> Iterator[str]:
     """Severity, rule and title; a title that is too long goes on in a second line."""
     start = f"{cause.severity} {cause.rule}: "
-    first, *more = wrap(visible(title), WIDTH, initial_indent=" " * len(start), subsequent_indent="    ")
+    first, *more = _wrapped(visible(title), initial_indent=" " * len(start), subsequent_indent="    ")
     severity = palette.paint(cause.severity, palette.severity(cause.severity))
     yield f"{severity} {palette.paint(str(cause.rule), palette.heading)}: {first.lstrip()}"
     if more:
@@ -145,18 +150,27 @@ def _summary(cause: Cause, most: int, palette: Palette) -> Iterator[str]:
 
 
 def _namespaces(report: Report, most: int) -> Iterator[str]:
-    """How many findings of each severity the objects of each namespace have."""
+    """How many findings of each severity the objects of each namespace have, and which policy denies where it
+    is a single one."""
     counted: defaultdict[str, Counter[Severity]] = defaultdict(Counter)
+    denying: defaultdict[str, set[str]] = defaultdict(set)
     for finding in report.findings:
-        counted[finding.told_of.namespace or "cluster-wide"][finding.severity] += 1
+        name = finding.told_of.namespace or "cluster-wide"
+        counted[name][finding.severity] += 1
+        denying[name].update(policy for side in Direction for policy in finding.denied_by(side))
     ranked = sorted(counted, key=lambda name: (*(-counted[name][severity] for severity in Severity), name))
     if len(ranked) < 2:
         return
-    told = "; ".join(f"{name} {in_words(counted[name])}" for name in ranked)
-    lines = wrap(f"By namespace: {told}", WIDTH)
+    told = "; ".join(f"{name} {in_words(counted[name])}{_by_one(denying[name], name)}" for name in ranked)
+    lines = _wrapped(f"By namespace: {told}")
     if len(lines) > most:
         lines = [*lines[: most - 1], _cut(" ".join(lines[most - 1 :]))]
     yield from (*lines, "")
+
+
+def _by_one(policies: set[str], namespace: str) -> str:
+    """`, denied by default-deny`, where one policy denies all that is denied."""
+    return f", denied by {next(iter(policies)).removeprefix(f'{namespace}/')}" if len(policies) == 1 else ""
 
 
 def _short_remarks(report: Report) -> Iterator[str]:
@@ -166,13 +180,23 @@ def _short_remarks(report: Report) -> Iterator[str]:
         said.append(_cut(f"{title}: {'; '.join(entry.strip() for entry in entries)}"))
     if report.undeclared:
         sentence = summary_of(report.undeclared, "--all lists")
-        said += wrap(f"{sentence[0].upper()}{sentence[1:]}.", WIDTH)
+        said += _wrapped(f"{sentence[0].upper()}{sentence[1:]}.")
     if report.assumptions:
         said.append(_cut(f"Assumed: {'; '.join(assumption.why for assumption in report.assumptions)}"))
     if report.not_read:
         said.append(_cut(f"Not read: {visible(kinds_not_read(report.not_read))}"))
     if said:
         yield from (*said, "")
+
+
+def _wrapped(text: str, initial_indent: str = "", subsequent_indent: str = "") -> list[str]:
+    return wrap(
+        text,
+        WIDTH,
+        break_on_hyphens=False,
+        initial_indent=initial_indent,
+        subsequent_indent=subsequent_indent,
+    )
 
 
 def _cut(line: str, width: int = WIDTH) -> str:
