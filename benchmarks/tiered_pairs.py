@@ -12,7 +12,7 @@ from benchmarks.plan import Plan
 from benchmarks.synthetic import Size
 from istio_netpol.analysis.listing import connections
 from istio_netpol.model.settings import Settings
-from istio_netpol.report.connections import LISTINGS
+from istio_netpol.report.connections import json_pieces
 from istio_netpol.state.snapshot import Snapshot
 
 RUNS = 3
@@ -64,7 +64,7 @@ def figures(plan: Plan) -> Iterator[Figure]:
 
 
 def _listed(snapshot: Snapshot) -> None:
-    deque(LISTINGS["json"](connections(snapshot, Settings())), maxlen=0)
+    deque(json_pieces(connections(snapshot, Settings())), maxlen=0)
 
 
 def _policies(snapshot: Snapshot, seed: int) -> list[object]:

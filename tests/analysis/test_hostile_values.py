@@ -27,7 +27,7 @@ from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.findings import Issue
 from istio_netpol.model.settings import Settings
 from istio_netpol.printable import without_secrets
-from istio_netpol.report.table import FORMATS
+from istio_netpol.report.table import document, names
 from istio_netpol.state.snapshot import Snapshot
 
 SETTINGS = Settings(check_scrape=True, scrape_namespaces=("monitoring",))
@@ -111,7 +111,7 @@ def test_no_value_in_any_field_is_an_error_of_our_own(data: st.DataObject) -> No
     snapshot = Snapshot.of(values)
     report = check(snapshot, SETTINGS, Offline())
     assert not [finding for finding in report.findings if finding.rule is Issue.NOT_JUDGED]
-    printed = [write(report) for write in FORMATS.values()]
+    printed = [document("check", name, report) for name in names("check")]
     policies = generate(snapshot, SETTINGS, Offline())
     printed += [to_yaml(policies), *told]
     assert not [text for text in printed if SECRET in text and not text.startswith("a" * 100)]

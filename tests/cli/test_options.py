@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from ast import literal_eval
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from tests.cli.workspace import Run
 
 from istio_netpol.cli.options import read_settings
+from istio_netpol.report.table import TABLE, names, writer
 
 
 @pytest.mark.parametrize(
@@ -85,18 +90,30 @@ def test_an_unknown_format_is_a_usage_error(run: Run) -> None:
     assert "'yaml' is not one of 'text', 'json', 'sarif', 'junit', 'github'" in result.stderr
 
 
-def test_format_names_are_those_of_the_report(run: Run) -> None:
-    """The commands name formats without importing them, to start fast; the tables must agree."""
-    from istio_netpol.cli import check, diff, explain, listing
-    from istio_netpol.report.connections import LISTINGS
-    from istio_netpol.report.difference import DIFFERENCES
-    from istio_netpol.report.explanation import EXPLANATIONS
-    from istio_netpol.report.table import FORMATS
+@pytest.mark.parametrize(
+    ("command", "name"), [(command, name) for command in TABLE for name in names(command)]
+)
+def test_every_row_of_the_formats_is_a_function(command: str, name: str) -> None:
+    """Rows name functions, so that commands start fast; it takes what the row says."""
+    function = writer(command, name)
+    assert set(TABLE[command][name].takes) <= set(signature(function).parameters)
 
-    assert tuple(FORMATS) == check.FORMAT_NAMES
-    assert tuple(DIFFERENCES) == diff.FORMAT_NAMES
-    assert tuple(EXPLANATIONS) == explain.FORMAT_NAMES
-    assert tuple(LISTINGS) == listing.FORMAT_NAMES
+
+@pytest.mark.parametrize("command", ["check", "list", "diff", "explain"])
+def test_a_command_offers_its_formats(run: Run, command: str) -> None:
+    """In its help, from the one table."""
+    assert f"[{'|'.join(names(command))}]" in "".join(run(command, "--help").output.split())
+
+
+def test_the_help_imports_no_format() -> None:
+    """It is there at once."""
+    code = (
+        "import sys, istio_netpol.cli.main; "
+        "print([name for name in sys.modules if name.startswith('istio_netpol.report.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    light = {f"istio_netpol.report.{name}" for name in ("table", "rule_titles", "palette")}
+    assert set(literal_eval(done.stdout)) <= light
 
 
 def test_a_dump_of_a_cluster_is_an_input(run: Run, programs: Path) -> None:

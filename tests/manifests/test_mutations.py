@@ -20,7 +20,7 @@ from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
-from istio_netpol.report.table import FORMATS
+from istio_netpol.report.table import document, names
 from istio_netpol.state.snapshot import Snapshot
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -84,7 +84,7 @@ def test_any_damage_to_a_field_is_told_or_lived_with(objects: list[dict[str, Any
         return
     snapshot = Snapshot.of(loaded.objects)
     report = check(snapshot, Settings(), Offline())
-    assert all(render(report) for render in FORMATS.values())
+    assert all(document("check", name, report) for name in names("check"))
     assert all(each.ports for each in connections(snapshot, Settings()))
     generated = to_yaml(generate(snapshot, Settings(), Offline()))
     assert load(read_documents(generated.encode(), "generated.yaml")).problems == ()

@@ -6,7 +6,7 @@ import json
 
 from tests.report.results import DIFFERENCE, SAME
 
-from istio_netpol.report.difference import json_difference, text_difference
+from istio_netpol.report.difference import json_differences, text_difference
 
 
 def test_the_figures_close_the_text() -> None:
@@ -32,7 +32,7 @@ def test_a_gained_flow_is_not_told_as_denied() -> None:
 
 def test_json_has_these_keys() -> None:
     """Flows are findings, connections are those of `list`."""
-    document = json.loads(json_difference(DIFFERENCE))
+    document = json.loads(json_differences([("", DIFFERENCE)]))
     assert list(document) == ["apiVersion", "kind", "flowsLost", "flowsGained", "lost", "gained"]
     assert [each["rule"] for each in document["flowsLost"]] == ["gateway-to-workload"]
     assert document["gained"][0]["source"] == "0.0.0.0-9.255.255.255"

@@ -9,8 +9,7 @@ import click
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import config_option, format_option, reading_options
-
-FORMAT_NAMES = ("text", "json", "sarif", "junit")
+from istio_netpol.report.table import document, names
 
 
 @click.group(
@@ -30,7 +29,7 @@ def bundle() -> None:
     ),
 )
 @click.argument("folder", metavar="DIR")
-@format_option(FORMAT_NAMES)
+@format_option(names("bundle verify"))
 @click.option(
     "--control-plane",
     "control_plane",
@@ -67,22 +66,13 @@ def verify(
     from istio_netpol.cli.rule_pages import all_pages
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.model.findings import Severity
-    from istio_netpol.report.bundle import json_bundle, text_bundle
-    from istio_netpol.report.table import formats
 
     given = read_overlay(folder, control_plane, config, reading_from(namespace, exclude))
     proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, Offline())
-    if format_name == "text":
-        write([text_bundle(proof, palette())])
-    else:
+    if format_name != "text":
         for assumption in proof.report.assumptions:
             tell(f"assumed: {assumption}")
-        write(
-            [
-                json_bundle(proof)
-                if format_name == "json"
-                else formats(all_pages(given.settings.rule_pages))[format_name](proof.report)
-            ]
-        )
+    pages = all_pages(given.settings.rule_pages)
+    write([document("bundle verify", format_name, proof, palette=palette(), pages=pages)])
     deciding = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     ctx.exit(FOUND if any(each.severity in deciding for each in proof.report.findings) else FINE)

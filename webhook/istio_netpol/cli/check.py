@@ -20,14 +20,13 @@ from istio_netpol.cli.options import (
     proposals_option,
     resolution_options,
 )
+from istio_netpol.report.table import document, names
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.model.findings import Finding, RuleId
     from istio_netpol.report.baseline import Baseline
-
-FORMAT_NAMES = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
 
 
 @click.command(
@@ -49,7 +48,7 @@ FORMAT_NAMES = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown"
     ),
 )
 @input_options()
-@format_option(FORMAT_NAMES)
+@format_option(names("check"))
 @selection_options()
 @fail_on_option()
 @baseline_options()
@@ -96,8 +95,6 @@ def check(
     from istio_netpol.cli.same_arguments import command_line
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.report.overview import overview
-    from istio_netpol.report.table import formats
-    from istio_netpol.report.text import text
 
     _require_all_findings(update_baseline, baseline_file, rules)
     opened = open_input(arguments, addresses)
@@ -121,11 +118,11 @@ def check(
     shown = report.filtered(lambda finding: is_at_least(finding.severity, severity))
     if format_name != "text":
         _tell_what_is_not_in(shown, format_name)
-        write([formats(all_pages(settings.rule_pages))[format_name](shown)])
-    elif in_full:
-        write([text(shown, palette())])
-    else:
+    if format_name == "text" and not in_full:
         write([overview(shown, palette(), command_line(ctx, generate))])
+    else:
+        pages = all_pages(settings.rule_pages)
+        write([document("check", format_name, shown, palette=palette(), pages=pages)])
     failing = [finding for finding in report.findings if is_at_least(finding.severity, fail_on)]
     _tell_what_is_hidden(failing, shown)
     ctx.exit(FOUND if failing else FINE)

@@ -14,12 +14,11 @@ from istio_netpol.cli.options import (
     input_options,
     resolution_options,
 )
+from istio_netpol.report.table import document, names
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Difference
     from istio_netpol.cli.input_arguments import InputArguments
-
-FORMAT_NAMES = ("text", "json")
 
 CHANGES = {
     "lost": "connections are lost",
@@ -75,7 +74,7 @@ def require_two_sides(arguments: InputArguments) -> None:
     ),
 )
 @input_options("[OLD] NEW")
-@format_option(FORMAT_NAMES)
+@format_option(names("diff"))
 @click.option(
     "--fail-on",
     type=ChangeNames(),
@@ -110,7 +109,6 @@ def diff(
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, tell, write
-    from istio_netpol.report.difference import json_differences, text_differences
     from istio_netpol.state.snapshot import Snapshot
 
     require_two_sides(arguments)
@@ -129,8 +127,7 @@ def diff(
     differences = [
         (name, focus.of_difference(compare(before, after, settings, hosts))) for name, before, after in pairs
     ]
-    is_text = format_name == "text"
-    write([text_differences(differences, palette()) if is_text else json_differences(differences)])
+    write([document("diff", format_name, differences, palette=palette())])
     happened = {change for _, difference in differences for change in _happened(difference)}
     failed = [
         change for change in CHANGES if change in happened and any(change in named for named in fail_on)

@@ -9,6 +9,7 @@ import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import assume_deny_all_option, format_option, input_options
+from istio_netpol.report.table import document, names, writer
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.asked_list import AskedList
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from istio_netpol.model.settings import Settings
     from istio_netpol.state.snapshot import Snapshot
 
-FORMAT_NAMES = ("text", "json", "csv")
 _WHO = "this workload, namespace or address. Can be repeated."
 
 
@@ -35,7 +35,7 @@ _WHO = "this workload, namespace or address. Can be repeated."
     ),
 )
 @input_options()
-@format_option(FORMAT_NAMES)
+@format_option(names("list"))
 @click.option("--from", "sources", metavar="WHO", multiple=True, help=f"Only connections from {_WHO}")
 @click.option("--to", "destinations", metavar="WHO", multiple=True, help=f"Only connections to {_WHO}")
 @click.option("--summary", is_flag=True, help="A line for each pair of namespaces.")
@@ -67,9 +67,6 @@ def list_connections(
     from istio_netpol.analysis.namespace_pairs import namespace_pairs
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.terminal import write
-    from istio_netpol.report.connections import LISTINGS, LISTINGS_OF_INPUTS
-    from istio_netpol.report.exposure import EXPOSURES
-    from istio_netpol.report.namespace_pairs import PAIRS
 
     if exposure and (summary or sources):
         raise click.UsageError("--exposure is of all who can call; leave out --summary and --from")
@@ -82,14 +79,13 @@ def list_connections(
         parts.append((given.name, given.focus, as_listed(snapshot, settings)))
     asked = _asked(parts, sources, destinations, settings)
     if exposure:
-        write([EXPOSURES[format_name]([(part.name, part.exposures()) for part in asked])])
+        write([document("list --exposure", format_name, [(part.name, part.exposures()) for part in asked])])
     elif summary:
         pairs = [(part.name, namespace_pairs(part.connections())) for part in asked]
-        write([PAIRS[format_name](pairs)])
-    elif len(asked) == 1:
-        write(LISTINGS[format_name](tuple(asked[0].connections())))
+        write([document("list --summary", format_name, pairs)])
     else:
-        write(LISTINGS_OF_INPUTS[format_name]([(part.name, tuple(part.connections())) for part in asked]))
+        found = [(part.name, tuple(part.connections())) for part in asked]
+        write(writer("list", format_name)(found))
 
 
 def _asked(

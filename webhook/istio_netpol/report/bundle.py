@@ -11,9 +11,12 @@ from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents, summary_document
+from istio_netpol.report.junit import junit
 from istio_netpol.report.palette import PLAIN, Palette
 from istio_netpol.report.peers import flow_shapes
 from istio_netpol.report.remedies import distinct_policies
+from istio_netpol.report.rule_titles import RulePages
+from istio_netpol.report.sarif import sarif
 from istio_netpol.report.text import closing_line
 
 
@@ -39,6 +42,16 @@ def json_bundle(proof: BundleReport) -> str:
             "summary": summary_document(proof.report.summary),
         }
     )
+
+
+def sarif_bundle(proof: BundleReport, pages: RulePages = RulePages()) -> str:  # noqa: B008 - it is frozen
+    """The findings as SARIF."""
+    return sarif(proof.report, pages)
+
+
+def junit_bundle(proof: BundleReport) -> str:
+    """The findings as JUnit XML."""
+    return junit(proof.report)
 
 
 def text_bundle(proof: BundleReport, palette: Palette = PLAIN) -> str:

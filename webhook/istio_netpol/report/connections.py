@@ -6,7 +6,7 @@ Rows repeat few names and few sets of ports, so their text is made once; the res
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from istio_netpol.analysis.results import Connection
@@ -96,20 +96,20 @@ def csv_pieces(connections: Iterable[Connection]) -> Iterator[str]:
         yield piece
 
 
-LISTINGS: dict[str, Callable[[Iterable[Connection]], Iterator[str]]] = {
-    "text": text_pieces,
-    "json": json_pieces,
-    "csv": csv_pieces,
-}
-"""The output formats of a list by name."""
-
-
 Listing = tuple[str, Iterable[Connection]]
 """The name of one of several inputs, and its connections."""
 
 
-def _text_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
-    """Each list under the name of its input."""
+def is_single(listings: Sequence[Listing]) -> bool:
+    """Whether there is one input, whose name nobody needs."""
+    return len(listings) == 1
+
+
+def text_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
+    """The list, or each of several under the name of its input."""
+    if is_single(listings):
+        yield from text_pieces(listings[0][1])
+        return
     separator = ""
     for name, connections in listings:
         yield f"{separator}{input_heading(name)}\n\n"
@@ -117,8 +117,11 @@ def _text_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
         separator = "\n"
 
 
-def _json_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
-    """The document of one list, with the input of each connection."""
+def json_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
+    """The document of one list; of several inputs, each connection names its own."""
+    if is_single(listings):
+        yield from json_pieces(listings[0][1])
+        return
     separator = '{"connections": ['
     for name, connections in listings:
         end = f', "input": {json.dumps(name)}}}'
@@ -130,8 +133,11 @@ def _json_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
     yield f"{'' if separator == ',' else separator}\n]}}\n"
 
 
-def _csv_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
-    """The rows of all lists, with the input in front."""
+def csv_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
+    """The rows of all lists; of several inputs, with the input in front."""
+    if is_single(listings):
+        yield from csv_pieces(listings[0][1])
+        return
     header = "input,"
     for name, connections in listings:
         rows = csv_pieces(connections)
@@ -140,14 +146,6 @@ def _csv_of_inputs(listings: Iterable[Listing]) -> Iterator[str]:
         header = ""
         for piece in rows:
             yield "".join(f"{csv_field(name)},{row}\n" for row in piece.splitlines())
-
-
-LISTINGS_OF_INPUTS: dict[str, Callable[[Iterable[Listing]], Iterator[str]]] = {
-    "text": _text_of_inputs,
-    "json": _json_of_inputs,
-    "csv": _csv_of_inputs,
-}
-"""The output formats of the lists of several inputs by name."""
 
 
 def _json_not_read(connection: Connection) -> str:

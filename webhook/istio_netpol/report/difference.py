@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from istio_netpol.analysis.results import Connection, Difference
@@ -21,18 +21,14 @@ def text_difference(difference: Difference, palette: Palette = PLAIN) -> str:
     return "".join(f"{line}\n" for line in _lines(difference, palette))
 
 
-def json_difference(difference: Difference) -> str:
-    """The document `Difference`; connections as `list` prints them, flows as findings of `check`."""
-    return json_differences([("", difference)])
-
-
 def text_differences(named: Sequence[tuple[str, Difference]], palette: Palette = PLAIN) -> str:
     """The difference, or those of several inputs under their names."""
     return text_of_inputs(named, text_difference, palette)
 
 
 def json_differences(named: Sequence[tuple[str, Difference]]) -> str:
-    """The document `Difference`; of several inputs, each entry names its own."""
+    """The document `Difference`: connections as `list` prints them, flows as findings of `check`; of several
+    inputs, each entry names its own."""
     lists: dict[str, list[dict[str, Any]]] = {"flowsLost": [], "flowsGained": [], "lost": [], "gained": []}
     for name, difference in named:
         whose = {"input": name} if name else {}
@@ -45,10 +41,6 @@ def json_differences(named: Sequence[tuple[str, Difference]]) -> str:
         for field, documents in entries.items():
             lists[field] += [document | whose for document in documents]
     return dump({"apiVersion": API_VERSION, "kind": "Difference", **lists})
-
-
-DIFFERENCES: dict[str, Callable[[Difference], str]] = {"text": text_difference, "json": json_difference}
-"""The output formats of a difference by name."""
 
 
 def _connection(connection: Connection) -> dict[str, Any]:

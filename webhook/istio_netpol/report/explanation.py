@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from istio_netpol.analysis.policy_gates import POLICIES
@@ -59,10 +59,6 @@ def json_explanations(named: Sequence[tuple[str, Explanation]]) -> str:
         return json_explanation(named[0][1])
     items = [{**_document(explanation), "input": name} for name, explanation in named]
     return dump({"apiVersion": API_VERSION, "kind": "ExplanationList", "items": items})
-
-
-EXPLANATIONS: dict[str, Callable[[Explanation], str]] = {"text": text_explanation, "json": json_explanation}
-"""The output formats of an explanation by name."""
 
 
 def _lines(explanation: Explanation, palette: Palette) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from istio_netpol.analysis.exposure import Exposure, Reach
@@ -56,13 +56,6 @@ def csv_exposures(named: Named) -> str:
                 fields = [*whose, exposure.workload, str(exposure.reach), source, str(ports)]
                 rows.append(",".join(map(csv_field, fields)) + "\n")
     return "".join(rows)
-
-
-EXPOSURES: dict[str, Callable[[Named], str]] = {
-    "text": text_exposures,
-    "json": json_exposures,
-    "csv": csv_exposures,
-}
 
 
 def _text(exposures: Sequence[Exposure]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from istio_netpol.analysis.namespace_pairs import NamespacePair
 from istio_netpol.model.connections import ConnectionSet
@@ -53,9 +53,6 @@ def csv_pairs(named: Named) -> str:
             fields = [*([name] if with_input else []), pair.source, pair.destination, *map(str, figures)]
             rows.append(",".join(map(csv_field, fields)) + "\n")
     return "".join(rows)
-
-
-PAIRS: dict[str, Callable[[Named], str]] = {"text": text_pairs, "json": json_pairs, "csv": csv_pairs}
 
 
 def _text(pairs: Sequence[NamespacePair]) -> str:
