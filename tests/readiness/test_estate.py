@@ -11,6 +11,8 @@ from tests.readiness.estate import SILENT
 
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.reachability.facts import StateName, facts
+from istio_netpol.analysis.reachability.reading import Given
 from istio_netpol.cli.main import program
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.flows.table import FlowTable
@@ -160,3 +162,19 @@ def test_per_namespace_policies_make_a_plan_as_safe(dump: Path) -> None:
     )
     assert wide["summary"]["steps"] <= tight["summary"]["steps"]
     assert wide["summary"]["stillCut"] == tight["summary"]["stillCut"]
+
+
+def test_the_map_tells_the_same(dump: Path) -> None:
+    """What its document has as denied under a deny-all, and not today, is what the plan says would be cut."""
+    told = json.loads(run(dump, "-f", "json").stdout)
+    found = facts(Given(Snapshot.of(read(dump))), Settings(), Offline())
+    denied = {
+        name: {
+            (flow.source.key, flow.destination.key, flow.protocol, flow.port)
+            for flow in (
+                mapped.judged.flow for mapped in found.states[name].flows if not mapped.judged.verdict.allowed
+            )
+        }
+        for name in (StateName.NOW, StateName.DENY_ALL)
+    }
+    assert len(denied[StateName.DENY_ALL] - denied[StateName.NOW]) == told["summary"]["wouldCut"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.deny_all import denials
 from istio_netpol.analysis.generate import generate_ahead
-from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.analysis.results import Report, Undeclared
 from istio_netpol.analysis.rollout import ConnectionKey, Key, Rollout, Step, connection_key
 from istio_netpol.analysis.undeclared import undeclared
@@ -178,13 +178,14 @@ def _leaves_open(finding: Finding, settings: Settings) -> bool:
 
 
 def _outcomes(table: FlowTable, judge: FlowJudge) -> Iterator[tuple[RequiredFlow, Verdict]]:
-    """Every required flow, its host resolved where that is possible, and the verdict on it."""
+    """Every required flow, its host resolved where that is possible, and the verdict on it; not those that an
+    error of our own leaves unjudged, of which a finding tells."""
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         for outcome in judge.resolved(flow):
-            if isinstance(outcome, HostTrouble):
-                yield outcome.flow, judge.verdict(outcome.flow)
-            else:
+            if isinstance(outcome, Judged):
                 yield outcome.flow, outcome.verdict
+            elif outcome.failure is None:
+                yield outcome.flow, judge.verdict(outcome.flow)
 
 
 def _denied_sides(flow: RequiredFlow, verdict: Verdict) -> frozenset[str]:
