@@ -19,7 +19,7 @@ NOT_PROBED = Diagnosis(
     "enforcement",
     "not probed",
     Health.NOTE,
-    "--probe finds out with two pods in a namespace of its own, which it deletes",
+    "--probe finds out with pods in a namespace of its own, which it deletes again",
 )
 
 
