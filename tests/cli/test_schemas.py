@@ -13,6 +13,8 @@ from tests.cli.workspace import DENY_ALL, ISTIOD_DENIED, JWT, KUSTOMIZE, SHOP, R
 from tests.report.results import NOTHING, REPORT
 from tests.scenarios import scenario
 
+from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.report.doctor import doctor_json
 from istio_netpol.report.json_format import json_report
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
@@ -98,6 +100,32 @@ def test_a_list(run: Run, options: tuple[str, ...]) -> None:
     """Connections, pairs of namespaces, exposure."""
     text = run("list", "-", "-f", "json", *options, stdin=listed(platform(3))).stdout
     assert errors("list", text) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--per-namespace",), ("--proposals",)], ids=" ".join)
+def test_a_plan(run: Run, options: tuple[str, ...]) -> None:
+    """With steps, questions and what stays denied."""
+    text = run("readiness", "-", "--offline", "-f", "json", *options, stdin=listed(platform(6))).stdout
+    assert errors("readiness", text) == []
+    assert json.loads(text)["steps"]
+
+
+def test_plans_of_several_inputs(run: Run, workspace: Path) -> None:
+    """One after the other, each with its name."""
+    for name in ("dev", "prod"):
+        folder = workspace / "repo" / name
+        folder.mkdir(parents=True)
+        (folder / "kustomization.yaml").write_text("resources: [shop.yaml]\n")
+        (folder / "shop.yaml").write_text(SHOP)
+    kustomize = {"ISTIO_NETPOL_KUSTOMIZE": str(program(workspace / "kustomize", KUSTOMIZE))}
+    text = run("readiness", "repo", "--offline", "-f", "json", **kustomize).stdout
+    assert len(json.loads(text)["items"]) == 2
+    assert errors("readiness", text) == []
+
+
+def test_an_examination() -> None:
+    """Each verdict."""
+    assert errors("doctor", doctor_json([Diagnosis("DNS", "x", "y", health) for health in Health])) == []
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def doctor(
 
     API server and DNS as pods reach them, the network plugin, istiod, injection, webhooks and their
     certificates, policies and versions. It only reads, and no Secrets; --probe makes something, and deletes
-    it again. What may not be seen is named with the right that it takes.
+    it again. What may not be seen is named with the right that it takes. docs/schemas/doctor.schema.json
+    describes -f json.
 
     Exit code: 0 if all is well, 1 if something is wrong or could not be seen, 2 where there is no cluster to
     talk to or the arguments are unusable.

@@ -74,7 +74,8 @@ def readiness(
     The plan allows first, then denies, a policy at a time. After each of its steps all that was needed and
     allowed before is allowed still. Steps that cost something, or that concern workloads of which nothing
     says what they need, come last and wait for an answer. Namespaces of Kubernetes, of Kyma, of istio-netpol
-    itself, of mode off and those that the settings exempt get no deny-all.
+    itself, of mode off and those that the settings exempt get no deny-all. docs/schemas/readiness.schema.json
+    describes -f json.
 
     Exit code: 0 if all steps can be applied and nothing required is denied at the end; 1 if something is, or
     is not known; 2 for unusable input or arguments.
