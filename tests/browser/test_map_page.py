@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from tests.browser.cluster import cluster
 from tests.browser.conftest import Watched
 from tests.web.hostile import HOSTILE, hostile_facts
@@ -89,7 +89,7 @@ def test_a_copied_remedy_is_accepted_by_check(watched: Watched, cluster_page: Pa
     """Applied, it mends the flows that it was copied for, and denies nothing."""
     page = watched.open(cluster_page, CUT_PAIR)
     page.click("#panel .copy.main")
-    page.wait_for_function("document.querySelector('#panel .copy.main').textContent === 'Copied'")
+    expect(page.locator("#panel .copy.main")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert [policy["metadata"]["namespace"] for policy in yaml.safe_load_all(copied)] == ["billing"]
     before, after = (checked(text) for text in (cluster(), f"{cluster()}---\n{copied}"))
@@ -101,7 +101,7 @@ def test_all_remedies_together_mend_all(watched: Watched, cluster_page: Path) ->
     """They are the policies that `generate` prints."""
     page = watched.open(cluster_page)
     page.click("#panel .buttons .copy.main")
-    page.wait_for_function("document.querySelector('#panel .copy.main').textContent === 'Copied'")
+    expect(page.locator("#panel .copy.main")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     generated = CliRunner().invoke(program, ["generate", "-", "--offline"], input=cluster()).stdout
     assert list(yaml.safe_load_all(copied)) == list(yaml.safe_load_all(generated))

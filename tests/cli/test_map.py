@@ -153,3 +153,26 @@ def test_hostile_text_never_becomes_markup(run: Run, workspace: Path) -> None:
     assert "<img" not in page
     assert [tag for tag, _ in Elements(page).found].count("script") == 2
     assert HOSTILE in json.dumps(document_in(page), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--listen", "0.0.0.0:8040"), "Others may reach 0.0.0.0, and the map says what they could attack"),
+        (
+            ("--listen", "0.0.0.0:0", "--token-file", "short"),
+            "the token has 5 characters; use at least 16",
+        ),
+        (("--token-file", "missing"), "missing: the token can't be read"),
+        (("-o", "map.html"), "--serve writes no file: leave -o out."),
+        (("--diff",), "--serve shows what is, and --diff a change: give one of them."),
+        (("--listen", "127.0.0.1"), "'127.0.0.1' is no address; write HOST:PORT"),
+    ],
+)
+def test_what_can_not_be_served_is_told(
+    run: Run, workspace: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    (workspace / "short").write_text("12345\n")
+    result = run("map", "manifests/", "--serve", *arguments, "--offline")
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())

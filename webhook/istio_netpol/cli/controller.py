@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import config_option, resolution_options
-from istio_netpol.cli.serve import ListenAddress
+from istio_netpol.cli.options import ListenAddress, config_option, resolution_options
 
 
 @click.command(

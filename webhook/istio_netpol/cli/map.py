@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import input_options, resolution_options
+from istio_netpol.cli.options import ListenAddress, input_options, resolution_options
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.reachability.facts import Facts
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from istio_netpol.cli.inputs import Input
     from istio_netpol.cli.opened_input import OpenedInput
 
-STANDARD_OUTPUT = "-"
+STANDARD_INPUT = STANDARD_OUTPUT = "-"
 FORMATS = {
     ".html": "a page for a browser",
     ".svg": "the matrix of namespaces",
@@ -38,6 +38,7 @@ FORMATS = {
         "istio-netpol map manifests/ -o map.html",
         "istio-netpol map manifests/ -o map.svg",
         "istio-netpol map --diff old/ new/ -o change.html",
+        "istio-netpol map manifests/ --serve",
         "kubectl get all,netpol,ns,istio-io -A -o yaml | istio-netpol map - -o map.html",
     ),
 )
@@ -53,6 +54,22 @@ FORMATS = {
 )
 @click.option("--diff", "compares", is_flag=True, help="Take two PATHs, OLD and NEW, and show what changes.")
 @click.option("--title", metavar="TEXT", default="", help="What the picture is called, instead of PATH.")
+@click.option(
+    "--serve", "serves", is_flag=True, help="Serve the page, and keep it as PATH or the cluster is."
+)
+@click.option(
+    "--listen",
+    type=ListenAddress(),
+    default="127.0.0.1:8040",
+    show_default=True,
+    help="With --serve: where; port 0 takes a free one. Other addresses than loopback need --token-file.",
+)
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --serve: ask everybody for what stands in this file, as password.",
+)
 @resolution_options()
 def map_command(
     *,
@@ -60,6 +77,9 @@ def map_command(
     output: str,
     compares: bool,
     title: str,
+    serves: bool,
+    listen: tuple[str, int],
+    token_file: Path | None,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
 ) -> None:
@@ -69,6 +89,9 @@ def map_command(
     leads to the policies that decide, and to the policy that mends it. It shows the cluster as it is, and as
     it would be if every namespace denied all traffic by default.
 
+    With --serve the page is live: it shows what changes in PATH or in the cluster, and keeps what is
+    selected. Ctrl-C ends it.
+
     Exit code: 0, or 2 for unusable input or arguments and where the file can't be written.
     """
     from istio_netpol.analysis.reachability.facts import facts
@@ -76,22 +99,40 @@ def map_command(
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
 
-    suffix = _suffix_of(output)
+    if serves:
+        _refuse_with_serve(output, compares)
+    else:
+        suffix = _suffix_of(output)
     if compares:
         require_two_sides(arguments)
     opened = open_input(arguments, addresses, paths_needed=2 if compares else 1, about_all=True)
-    before, now = _two_states(opened) if compares else (None, _one(opened.read()))
+    hosts = resolver(offline, opened.settings)
+    if serves:
+        from istio_netpol.cli.map_serve import serve
+
+        serve(opened, hosts, listen, token_file, title=title or _title(opened), read_from=_read_from(opened))
+        return
+    before, now = _two_states(opened) if compares else (None, one_cluster(opened.read()))
     now.tell()
-    found = facts(
-        _given(now),
-        opened.settings,
-        resolver(offline, opened.settings),
-        before=before,
-    )
-    names = [Path(path).name or path for path in opened.paths if path != "-"]
-    shown = title or (opened.cluster.name if opened.cluster else " and ".join(names)) or "cluster"
-    read_from = " ".join(map(shlex.quote, opened.paths[-1:] if compares else opened.paths))
-    _write(output, _WRITERS[suffix](found, shown, read_from))
+    found = facts(given_of(now), opened.settings, hosts, before=before)
+    _write(output, _WRITERS[suffix](found, title or _title(opened), _read_from(opened, last=compares)))
+
+
+def _title(opened: OpenedInput) -> str:
+    names = [Path(path).name or path for path in opened.paths if path != STANDARD_INPUT]
+    return (opened.cluster.name if opened.cluster else " and ".join(names)) or "cluster"
+
+
+def _read_from(opened: OpenedInput, *, last: bool = False) -> str:
+    """The arguments of commands that the page shows."""
+    return " ".join(map(shlex.quote, opened.paths[-1:] if last else opened.paths))
+
+
+def _refuse_with_serve(output: str, compares: bool) -> None:
+    if compares:
+        raise click.UsageError("--serve shows what is, and --diff a change: give one of them.")
+    if output != STANDARD_OUTPUT:
+        raise click.UsageError("--serve writes no file: leave -o out.")
 
 
 def _suffix_of(output: str) -> str:
@@ -107,7 +148,7 @@ def _suffix_of(output: str) -> str:
     return suffix
 
 
-def _one(inputs: Sequence[Input]) -> Input:
+def one_cluster(inputs: Sequence[Input]) -> Input:
     """The one cluster of an input."""
     if len(inputs) > 1:
         names = ", ".join(given.name for given in inputs)
@@ -121,13 +162,14 @@ def _two_states(opened: OpenedInput) -> tuple[Given, Input]:
     from istio_netpol.state.snapshot import Snapshot
 
     if opened.cluster is not None:
-        now = _one(opened.read())
+        now = one_cluster(opened.read())
         return Given(now.there or Snapshot.of([])), now
-    old, new = (_one(opened.read([path])) for path in opened.paths)
-    return _given(old), new
+    old, new = (one_cluster(opened.read([path])) for path in opened.paths)
+    return given_of(old), new
 
 
-def _given(read: Input) -> Given:
+def given_of(read: Input) -> Given:
+    """What was read, as the facts are worked out from it."""
     from istio_netpol.analysis.reachability.reading import Given
 
     return Given(read.snapshot, read.skipped, read.there, read.assumed, tuple(read.findings()))

@@ -120,6 +120,27 @@ class UrlPath(click.ParamType[str]):
         return str(value)
 
 
+class ListenAddress(click.ParamType[tuple[str, int]]):
+    """`HOST:PORT`; an IPv6 host stands in brackets."""
+
+    name = "HOST:PORT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Host without brackets, and port; 0 is any free one."""
+        if isinstance(value, tuple):
+            return value
+        host, separator, port = value.rpartition(":")
+        is_bracketed = host.startswith("[") and host.endswith("]")
+        if not separator or not host or (":" in host and not is_bracketed):
+            self.fail(f"{value!r} is no address; write HOST:PORT, for example 127.0.0.1:8443", param, ctx)
+        number = 0 if port == "0" else parse_port(port)
+        if number is None:
+            self.fail(f"{port!r} is no port; use a number from 0 (any free one) to 65535", param, ctx)
+        return host.strip("[]"), number
+
+
 class NamespaceName(click.ParamType[str]):
     """The name of a namespace."""
 

@@ -7,14 +7,17 @@ document.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from istio_netpol.analysis.reachability.facts import Facts
 from istio_netpol.analysis.reachability.numbered import Numbered
+from istio_netpol.analysis.reachability.outside import OutsidePeer
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy, ResolvedRule
 from istio_netpol.analysis.reachability.required import Outcome
 from istio_netpol.analysis.reachability.state import ABSENT, MappedFlow, Side, State
 from istio_netpol.manifests.encode import encode_spec, to_yaml
+from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -66,7 +69,7 @@ class _Writer:
             "made": made,
             "namespaces": [_namespace(namespace) for namespace in facts.namespaces],
             "workloads": [_workload(workload, numbers) for workload in facts.workloads],
-            "outside": [{"kind": str(peer.kind), "name": peer.name} for peer in facts.outside],
+            "outside": [self._outside(peer) for peer in facts.outside],
             "ports": [port_rows(ports) for ports in facts.ports.values],
             "sets": self._sets.values,
             "profiles": self._profiles.values,
@@ -79,6 +82,21 @@ class _Writer:
             "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
             "notRead": not_read_documents(report.not_read),
         }
+
+    def _outside(self, peer: OutsidePeer) -> dict[str, Any]:
+        """A peer; `namedBy` has the namespaces whose policies name just these addresses."""
+        named = self._named_by.get(peer.addresses, ()) if peer.addresses else ()
+        return {"kind": str(peer.kind), "name": peer.name, **({"namedBy": sorted(named)} if named else {})}
+
+    @cached_property
+    def _named_by(self) -> dict[AddressSet | None, set[str]]:
+        found: dict[AddressSet | None, set[str]] = {}
+        for policy in (resolved.policy for resolved in self._facts.policies):
+            for rule in (*policy.ingress, *policy.egress):
+                for peer in rule.peers:
+                    if peer.ip_block is not None:
+                        found.setdefault(peer.ip_block.addresses, set()).add(policy.namespace)
+        return found
 
     def _set(self, mask: Mask) -> int:
         """The number of a set of peers, as `[first, length, first, length, …]`."""

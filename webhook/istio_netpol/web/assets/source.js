@@ -1,5 +1,5 @@
 /* Where the document comes from: packed into the page, or for a live page from the server that sent it. */
-const POLL_SECONDS = 3;
+const POLL_SECONDS = 2;
 let documentTag = "";
 
 async function unpacked(text) {

@@ -1,0 +1,285 @@
+"""The map for a reader who may see some namespaces only.
+
+Nothing is taken out of the document: a new one is written from what the reader may see, so that nothing is
+left in a table by mistake. Workloads of other namespaces become one peer without a name, which is there only
+where a required flow of the reader's own workloads leads to it or comes from it. Of such flows the ports and
+both sides' verdicts are told; reasons, objects and remedies are not, as they name what is hidden. Nor is what
+is the whole cluster's: policies of tiers, what was assumed, what was not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+from istio_netpol.analysis.reachability.numbered import Numbered
+from istio_netpol.analysis.reachability.state import ABSENT
+from istio_netpol.netpol.masks import Mask
+from istio_netpol.report.map_document import EGRESS_DENIED, INGRESS_DENIED, UNKNOWN, runs
+
+Document = Mapping[str, Any]
+
+OTHERS = {"kind": "others", "name": "other namespaces"}
+NO_OBJECT = ("", "", "", "")
+
+
+def restricted(document: Document, namespaces: Collection[str]) -> dict[str, Any]:
+    """The document of a reader who may see these namespaces."""
+    return _Restricted(document, frozenset(namespaces)).document()
+
+
+class _Restricted:
+    def __init__(self, document: Document, namespaces: frozenset[str]) -> None:
+        self._old = document
+        self._visible = [each["name"] in namespaces for each in document["namespaces"]]
+        self._names = {each["name"] for each in document["namespaces"] if each["name"] in namespaces}
+        homes = Numbered[int]()
+        self._homes = {number: homes.number(number) for number, seen in enumerate(self._visible) if seen}
+        self._remedies_kept = self._remedies_to_keep()
+        self._peers: dict[int, int] = {}
+        self._others: int | None = None
+        self._number_peers()
+        self._tables: dict[str, Numbered[Any]] = {}
+        self._table("ports", ())
+        self._table("ports", _frozen(document["ports"][1]))
+        self._table("strings", "")
+
+    def document(self) -> dict[str, Any]:
+        old = self._old
+        policies = [number for number, each in enumerate(old["policies"]) if each["namespace"] in self._names]
+        numbers = {number: place for place, number in enumerate(policies)}
+        states = {name: self._state(state, numbers) for name, state in old["states"].items()}
+        kept = [self._policy(old["policies"][number]) for number in policies]
+        return {
+            **{key: old[key] for key in ("apiVersion", "kind", "title", "readFrom", "made")},
+            "namespaces": [old["namespaces"][number] for number in self._homes],
+            "workloads": list(self._workloads()),
+            "outside": self._outside,
+            "policies": kept,
+            "states": states,
+            "assumed": [],
+            "notRead": [],
+            **{
+                name: list(self._tables[name].values) if name in self._tables else []
+                for name in ("ports", "sets", "profiles", "specs", "objects", "remedies", "strings")
+            },
+        }
+
+    def _table(self, name: str, value: Hashable) -> int:
+        return self._tables.setdefault(name, Numbered()).number(value)
+
+    def _workloads(self) -> Iterator[list[Any]]:
+        for row in self._old["workloads"]:
+            if self._visible[row[0]]:
+                yield [self._homes[row[0]], *row[1:]]
+
+    # Peers.
+
+    def _number_peers(self) -> None:
+        """Visible workloads, then the outside peers that visible things name, then all others as one."""
+        workloads, outside = self._old["workloads"], self._old["outside"]
+        for number, row in enumerate(workloads):
+            if self._visible[row[0]]:
+                self._peers[number] = len(self._peers)
+        self._count = len(self._peers)
+        named = {peer for flow in self._own_flows() if self._tells(flow) for peer in (flow[1], flow[2])}
+        self._outside = []
+        for place, peer in enumerate(outside):
+            number = len(workloads) + place
+            by_policy = self._names.intersection(peer.get("namedBy", ()))
+            if place == 0 or number in named or by_policy:
+                self._peers[number] = len(self._peers)
+                self._outside.append({**peer, "namedBy": sorted(by_policy)} if by_policy else _plain(peer))
+        if any(peer not in self._peers for flow in self._own_flows() for peer in (flow[1], flow[2])):
+            self._others = len(self._peers)
+            self._outside.append(dict(OTHERS))
+
+    def _peer(self, number: int) -> int:
+        found = self._peers.get(number)
+        if found is not None:
+            return found
+        if self._others is None:
+            raise ValueError(f"peer {number} is hidden, and no flow leads to it")
+        return self._others
+
+    def _is_hidden_workload(self, peer: int) -> bool:
+        rows = self._old["workloads"]
+        return peer < len(rows) and not self._visible[rows[peer][0]]
+
+    def _is_own(self, peer: int) -> bool:
+        rows = self._old["workloads"]
+        return peer < len(rows) and self._visible[rows[peer][0]]
+
+    # Flows.
+
+    def _own_flows(self) -> Iterator[Sequence[Any]]:
+        """The flows from or to a visible workload, of all states."""
+        for state in self._old["states"].values():
+            for flow in state["flows"]:
+                if self._is_own(flow[1]) or self._is_own(flow[2]):
+                    yield flow
+
+    def _tells(self, flow: Sequence[Any]) -> bool:
+        """Whether the reader may see all that a flow names: both ends, and the object that asks for it."""
+        is_hidden = self._is_hidden_workload(flow[1]) or self._is_hidden_workload(flow[2])
+        return not is_hidden and self._old["objects"][flow[6]][1] in self._names
+
+    def _remedies_to_keep(self) -> frozenset[int]:
+        """The policies for visible namespaces that mend nothing but what the reader may see: another flow's
+        needs stand in the same policy, by selectors and in an annotation."""
+        flows = [flow for state in self._old["states"].values() for flow in state["flows"]]
+        hidden = {remedy for flow in flows if not self._tells(flow) for remedy in flow[8]}
+        return frozenset(
+            number
+            for number, remedy in enumerate(self._old["remedies"])
+            if remedy[0] in self._names and number not in hidden
+        )
+
+    def _flow(self, flow: Sequence[Any]) -> list[Any]:
+        old, strings = self._old, self._old["strings"]
+        kind, source, destination, protocol, port, marks, thing, reason, remedies, doubt, decided = flow
+        tells = self._tells(flow)
+        return [
+            self._table("strings", strings[kind]),
+            self._peer(source),
+            self._peer(destination),
+            self._table("strings", strings[protocol]),
+            port,
+            marks,
+            self._table("objects", tuple(old["objects"][thing]) if tells else NO_OBJECT),
+            self._table("strings", strings[reason] if tells else "another namespace takes part in it"),
+            [
+                self._table("remedies", tuple(old["remedies"][remedy]))
+                for remedy in remedies
+                if tells and remedy in self._remedies_kept
+            ],
+            self._table("strings", _doubt(strings[doubt], tells)),
+            self._table("strings", _decided(strings[decided])),
+        ]
+
+    # States.
+
+    def _state(self, state: Document, policies: Mapping[int, int]) -> dict[str, Any]:
+        flows = [
+            self._flow(flow) for flow in state["flows"] if self._is_own(flow[1]) or self._is_own(flow[2])
+        ]
+        lists: Numbered[tuple[int, ...]] = Numbered()
+        lists.number(())
+        sides = {
+            side: self._side(state[side], state["policyLists"], policies, lists)
+            for side in ("egress", "ingress")
+        }
+        return {
+            **sides,
+            "policyLists": list(lists.values),
+            "policies": [policies[number] for number in state["policies"] if number in policies],
+            "flows": flows,
+            "byName": self._by_name(flows),
+            "summary": {
+                "objects": self._count,
+                "flows": len(flows),
+                "denied": sum(1 for flow in flows if flow[5] & (EGRESS_DENIED | INGRESS_DENIED)),
+                "unknown": sum(1 for flow in flows if flow[5] & UNKNOWN),
+            },
+            "remarks": [self._remark(remark) for remark in state["remarks"] if self._is_own_remark(remark)],
+        }
+
+    def _by_name(self, flows: Sequence[Sequence[Any]]) -> list[list[int]]:
+        """The ports of allowed flows to and from peers without an address, as far as the reader sees them."""
+        strings = self._tables["strings"].values
+        found: dict[tuple[int, int], set[tuple[str, int, int]]] = {}
+        first = self._count
+        for _, source, destination, protocol, port, marks, *_ in flows:
+            ends = [self._outside[end - first] for end in (source, destination) if end >= first]
+            if marks & (EGRESS_DENIED | INGRESS_DENIED | UNKNOWN):
+                continue
+            if any(end["kind"] != "addresses" for end in ends):
+                found.setdefault((source, destination), set()).add((strings[protocol], port, port))
+        return [[*ends, self._table("ports", tuple(sorted(rows)))] for ends, rows in found.items()]
+
+    def _side(
+        self,
+        side: Document,
+        old_lists: Sequence[Sequence[int]],
+        policies: Mapping[int, int],
+        lists: Numbered[tuple[int, ...]],
+    ) -> dict[str, Any]:
+        kept = [number for number in self._peers if self._is_own(number)]
+        profiles, isolated = [], []
+        for number in kept:
+            profiles.append(self._profile(side["profiles"][number]))
+            by = old_lists[side["isolatedBy"][number]]
+            isolated.append(lists.number(tuple(policies[policy] for policy in by if policy in policies)))
+        return {
+            "profiles": profiles,
+            "isolatedBy": isolated,
+            "tiers": self._noted(side["tiers"], "A policy of a tier"),
+            "notEvaluated": self._noted(side["notEvaluated"], "A policy of a network plugin"),
+        }
+
+    def _noted(self, notes: Document, words: str) -> dict[str, list[str]]:
+        return {str(self._peers[int(number)]): [words] for number in notes if self._is_own(int(number))}
+
+    def _profile(self, number: int) -> int:
+        if number == ABSENT:
+            return ABSENT
+        cells = self._old["profiles"][number]
+        found: list[int] = []
+        for ports, peers in zip(cells[::2], cells[1::2], strict=True):
+            if mask := self._mask(peers):
+                rows = _frozen(self._old["ports"][ports])
+                found += [self._table("ports", rows), self._table("sets", runs(mask))]
+        return self._table("profiles", tuple(found))
+
+    def _mask(self, number: int) -> Mask:
+        """The visible peers of a set."""
+        row, mask = self._old["sets"][number], 0
+        for first, length in zip(row[::2], row[1::2], strict=True):
+            for peer in range(first, first + length):
+                if peer in self._peers:
+                    mask |= 1 << self._peers[peer]
+        return mask
+
+    # Policies and remarks.
+
+    def _policy(self, policy: Document) -> dict[str, Any]:
+        rules = {
+            side: [
+                {
+                    **{key: rule[key] for key in ("anybody", "ports") if key in rule},
+                    "peers": self._table("sets", runs(self._mask(rule["peers"]))),
+                }
+                for rule in each
+            ]
+            for side, each in policy["rules"].items()
+        }
+        spec = self._table("specs", _frozen(self._old["specs"][policy["spec"]]))
+        return {**policy, "spec": spec, "rules": rules}
+
+    def _is_own_remark(self, remark: Sequence[Any]) -> bool:
+        return self._old["objects"][remark[2]][1] in self._names
+
+    def _remark(self, remark: Sequence[Any]) -> list[Any]:
+        """Its message may name others; the rule's page says what is meant."""
+        rule, severity, thing, _ = remark
+        number = self._table("objects", tuple(self._old["objects"][thing]))
+        return [rule, severity, number, f"istio-netpol rule {rule} explains it"]
+
+
+def _plain(peer: Document) -> dict[str, Any]:
+    return {"kind": peer["kind"], "name": peer["name"]}
+
+
+def _doubt(text: str, tells: bool) -> str:
+    return text if tells or not text else "it could not be judged"
+
+
+def _decided(text: str) -> str:
+    if not text:
+        return ""
+    return f"{'denied' if text.startswith('denied') else 'accepted'} by a policy of a tier"
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
