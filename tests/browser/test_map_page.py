@@ -70,9 +70,9 @@ def test_a_cell_leads_to_the_policy_that_decides(watched: Watched, cluster_page:
     page = watched.open(cluster_page, CUT_PAIR)
     assert panel_title(page) == "istio-ingress/istio-ingressgateway →  to billing/frontend"
     steps = page.locator(".path > li").all_inner_texts()
-    assert "Leaving istio-ingressgateway: open" in steps[1]
-    assert "Entering frontend: nothing gets through" in steps[2]
-    assert "billing/default-deny" in steps[2]
+    leaving = next(place for place, step in enumerate(steps) if "Leaving istio-ingressgateway: open" in step)
+    assert "Entering frontend: nothing gets through" in steps[leaving + 1]
+    assert "billing/default-deny" in steps[leaving + 1]
     page.click(".path summary")
     assert "kind: NetworkPolicy" in page.inner_text(".path pre")
     assert "because VirtualService billing/frontend" in page.inner_text("#panel .reasons")
@@ -232,3 +232,34 @@ def test_a_narrow_screen_starts_with_the_flows(watched: Watched, cluster_page: P
     page.goto(cluster_page.as_uri())
     page.wait_for_selector("html[data-ready] table")
     assert "required flows, cut ones first" in page.inner_text("caption")
+
+
+def test_the_path_shows_what_else_decides(watched: Watched, cluster_page: Path) -> None:
+    """Injection, Sidecar, mutual TLS and AuthorizationPolicies of a required flow, as in `explain`."""
+    page = watched.open(cluster_page, "#sel=shop/Deployment/frontend&to=shop/Deployment/api")
+    steps = page.locator(".path > li .title").all_inner_texts()
+    assert steps[1:3] == ["Mesh", "Sidecar scope"]
+    assert steps[-3:-1] == ["Mutual TLS", "Authorization"]
+    authorization = page.locator(".path > li", has_text="Authorization").last
+    assert "AuthorizationPolicy shop/api lets Deployment shop/frontend in" in authorization.inner_text()
+
+
+def test_a_gate_that_refuses_is_seen(watched: Watched, maps: Callable[..., Path]) -> None:
+    """Policies let it pass, and the AuthorizationPolicy does not."""
+    denial = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "nobody", "namespace": "shop"},
+        "spec": {
+            "action": "DENY",
+            "selector": {"matchLabels": {"app": "api"}},
+            "rules": [{"from": [{"source": {"namespaces": ["shop"]}}]}],
+        },
+    }
+    page = watched.open(
+        maps(f"{cluster()}---\n{yaml.safe_dump(denial)}"),
+        "#sel=shop/Deployment/frontend&to=shop/Deployment/api",
+    )
+    stopped = page.locator(".path > li.stop")
+    assert stopped.count() == 1
+    assert "AuthorizationPolicy shop/nobody denies it" in stopped.inner_text()

@@ -16,6 +16,7 @@ from istio_netpol.analysis.reachability.outside import OutsidePeer
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy, ResolvedRule
 from istio_netpol.analysis.reachability.required import Outcome
 from istio_netpol.analysis.reachability.state import ABSENT, MappedFlow, Side, State
+from istio_netpol.analysis.results import Gate
 from istio_netpol.manifests.encode import encode_spec, to_yaml
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import ConnectionSet
@@ -31,6 +32,8 @@ from istio_netpol.report.spec_text import spec_text
 
 EGRESS_DENIED, INGRESS_DENIED, UNKNOWN, BY_IP_BLOCK, IS_WARNING = 1, 2, 4, 8, 16
 """The bits of a flow's `marks`."""
+UNDECIDED = -1
+"""In a gate: whether it lets a flow pass can't be told."""
 
 
 def map_document(facts: Facts, *, title: str, read_from: str = "", made: str = "") -> dict[str, Any]:
@@ -50,7 +53,7 @@ class _Writer:
         self._objects: Numbered[tuple[str, str, str, str]] = Numbered()
         self._remedies: Numbered[tuple[str, str, str]] = Numbered()
         self._specs: Numbered[tuple[str, tuple[str, ...], tuple[str, ...]]] = Numbered()
-        self._places: Numbered[tuple[int, ...]] = Numbered()
+        self._gates: Numbered[tuple[str, int, str]] = Numbered()
         self._masks: dict[Mask, int] = {}
         self._strings.number("")
 
@@ -77,6 +80,7 @@ class _Writer:
             "specs": self._specs.values,
             "objects": self._objects.values,
             "remedies": self._remedies.values,
+            "gates": self._gates.values,
             "strings": self._strings.values,
             "states": states,
             "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
@@ -161,7 +165,8 @@ class _Writer:
         }
 
     def _flow(self, mapped: MappedFlow, merged: Mapping[str, NetworkPolicy]) -> list[Any]:
-        """[kind, source, destination, protocol, port, marks, object, reason, remedies, doubt, decided by]."""
+        """[kind, source, destination, protocol, port, marks, object, reason, remedies, doubt, decided by,
+        gates at the outset, gates on arrival]."""
         judged, flow = mapped.judged, mapped.judged.flow
         remedies = judged.finding.remedy if judged.finding else ()
         return [
@@ -176,7 +181,15 @@ class _Writer:
             [self._remedy(merged.get(policy.key, policy)) for policy in remedies],
             self._strings.number(judged.doubt),
             self._strings.number("; ".join(_decided_by(judged.verdict.egress, judged.verdict.ingress))),
+            [self._gate(gate) for gate in judged.way.outset],
+            [self._gate(gate) for gate in judged.way.arrival],
         ]
+
+    def _gate(self, gate: Gate) -> int:
+        """[gate, 1 where it lets the flow pass, 0 where not, -1 where that can't be told, text]."""
+        return self._gates.number(
+            (gate.gate, UNDECIDED if gate.passes is None else int(gate.passes), gate.text)
+        )
 
     def _remedy(self, policy: NetworkPolicy) -> int:
         return self._remedies.number((policy.namespace, policy.name, to_yaml([policy])))

@@ -4,7 +4,7 @@ Nothing is taken out of the document: a new one is written from what the reader 
 left in a table by mistake. Workloads of other namespaces become one peer without a name, which is there only
 where a required flow of the reader's own workloads leads to it or comes from it. Of such flows the ports and
 both sides' verdicts are told; reasons, objects and remedies are not, as they name what is hidden. Nor is what
-is the whole cluster's: policies of tiers, what was assumed, what was not read.
+is the whole cluster's: gates of the mesh, policies of tiers, what was assumed, what was not read.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Restricted:
             "notRead": [],
             **{
                 name: list(self._tables[name].values) if name in self._tables else []
-                for name in ("ports", "sets", "profiles", "specs", "objects", "remedies", "strings")
+                for name in ("ports", "sets", "profiles", "specs", "objects", "remedies", "strings", "gates")
             },
         }
 
@@ -137,7 +137,7 @@ class _Restricted:
 
     def _flow(self, flow: Sequence[Any]) -> list[Any]:
         old, strings = self._old, self._old["strings"]
-        kind, source, destination, protocol, port, marks, thing, reason, remedies, doubt, decided = flow
+        kind, source, destination, protocol, port, marks, thing, reason, remedies, doubt, decided, *_ = flow
         tells = self._tells(flow)
         return [
             self._table("strings", strings[kind]),
@@ -155,6 +155,8 @@ class _Restricted:
             ],
             self._table("strings", _doubt(strings[doubt], tells)),
             self._table("strings", _decided(strings[decided])),
+            [],
+            [],
         ]
 
     # States.

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from istio_netpol.analysis.reachability.numbering import Numbering
 from istio_netpol.analysis.reachability.outside import OutsideKind, OutsidePeer
+from istio_netpol.analysis.reachability.passages import Passages
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy
 from istio_netpol.analysis.reachability.reading import Given, Reading
 from istio_netpol.analysis.reachability.state import ABSENT, PeerProfile, State
@@ -83,11 +84,12 @@ def facts(
 ) -> Facts:
     """The document of a cluster: as it is, with `deny_all` as if every namespace denied all by default, and
     as it was `before`, where that is given."""
-    readings = {StateName.NOW: Reading(given, settings, resolver, deny_all=False)}
+    passages = Passages()
+    readings = {StateName.NOW: Reading(given, settings, resolver, passages, deny_all=False)}
     if deny_all:
-        readings[StateName.DENY_ALL] = Reading(given, settings, resolver, deny_all=True)
+        readings[StateName.DENY_ALL] = Reading(given, settings, resolver, passages, deny_all=True)
     if before is not None:
-        readings[StateName.BEFORE] = Reading(before, settings, resolver, deny_all=False)
+        readings[StateName.BEFORE] = Reading(before, settings, resolver, Passages(), deny_all=False)
     numbering = Numbering(tuple(readings.values()))
     states = {name: numbering.state(reading) for name, reading in readings.items()}
     return Facts(

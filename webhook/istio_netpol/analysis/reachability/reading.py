@@ -9,6 +9,7 @@ from functools import cached_property
 from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.deny_all import assume_deny_all, told_of_today
 from istio_netpol.analysis.listing import as_listed
+from istio_netpol.analysis.reachability.passages import Passages
 from istio_netpol.analysis.reachability.required import findings_of_flows, judged_flows
 from istio_netpol.analysis.results import Report
 from istio_netpol.analysis.shared_hosts import one_per_host
@@ -39,14 +40,17 @@ class Given:
 class Reading:
     """A state as the engine has it: its workloads in the order of `cluster`, its flows and its report."""
 
-    def __init__(self, given: Given, settings: Settings, resolver: Resolver, *, deny_all: bool) -> None:
+    def __init__(
+        self, given: Given, settings: Settings, resolver: Resolver, passages: Passages, *, deny_all: bool
+    ) -> None:
         stored = assume_deny_all(given.snapshot) if deny_all else given.snapshot
         table = FlowTable.of(stored, settings)
         judge = judge_of(table, resolver)
         report = check_table(table, judge, given.skipped)
         if deny_all:
             report = told_of_today(report, given.snapshot, given.there or given.snapshot, settings)
-        self.flows = tuple(judged_flows(table, judge, findings_of_flows(report.findings)))
+        told = findings_of_flows(report.findings)
+        self.flows = tuple(judged_flows(table, judge, told, passages))
         self.report = _completed(report, table, given)
         self.snapshot = as_listed(stored, settings)
         self.settings = settings

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from istio_netpol.analysis import wording
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.reachability.passages import NO_GATES, Passages, Way
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKey, FlowKind, RequiredFlow
@@ -25,13 +26,14 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class JudgedFlow:
     """A required flow with both sides' verdicts. `doubt` says why it could not be judged. `finding` is what
-    `check` says of it, with the policies that would open it."""
+    `check` says of it, with the policies that would open it. `way` has what else it has to pass."""
 
     flow: RequiredFlow
     verdict: Verdict
     outcome: Outcome
     doubt: str = ""
     finding: Finding | None = None
+    way: Way = NO_GATES
 
     @property
     def is_warning(self) -> bool:
@@ -40,13 +42,14 @@ class JudgedFlow:
 
 
 def judged_flows(
-    table: FlowTable, judge: FlowJudge, findings: Mapping[FlowKey, Finding]
+    table: FlowTable, judge: FlowJudge, findings: Mapping[FlowKey, Finding], passages: Passages
 ) -> Iterator[JudgedFlow]:
     """Every required flow, in the order of `check`; several where a host stands for pods of the cluster."""
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         for outcome in judge.resolved(flow):
             judged = _judged(outcome, judge)
-            yield replace(judged, finding=findings.get(judged.flow.key))
+            found = findings.get(judged.flow.key)
+            yield replace(judged, finding=found, way=passages.of(judged.flow, table))
 
 
 def findings_of_flows(findings: tuple[Finding, ...]) -> dict[FlowKey, Finding]:

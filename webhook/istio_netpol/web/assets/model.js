@@ -156,13 +156,14 @@ class State {
 }
 
 function flowOf(doc, row, id) {
-  const [kind, source, destination, protocol, port, marks, object, reason, remedies, doubt, decided] = row;
+  const [kind, source, destination, protocol, port, marks, object, reason, remedies, doubt, decided, outset, arrival] = row;
   const text = (number) => doc.strings[number];
   const isCut = (marks & (DENIED_EGRESS | DENIED_INGRESS)) > 0;
   return {
     id, source, destination, port, marks, remedies, isCut,
     kind: text(kind), protocol: text(protocol), reason: text(reason), doubt: text(doubt), decided: text(decided),
     object: doc.objects[object], isUnknown: !isCut && (marks & NOT_KNOWN) > 0, isWarning: (marks & IS_WARNING) > 0,
+    outset: outset.map((gate) => doc.gates[gate]), arrival: arrival.map((gate) => doc.gates[gate]),
     byIpBlock: (marks & BY_IP_BLOCK) > 0,
   };
 }

@@ -9,8 +9,9 @@ function pairDetails(from, to) {
   return [
     ...crumb(from, to), verdictOf(from, to), ...changeWords(source, destination),
     heading("Path", null),
-    h("ol", { class: "path" }, pathEnd(source, capital(model.kind(source))), pathSide("egress", source, destination, flows),
-      pathSide("ingress", destination, source, flows), ...decisions(flows), pathEnd(destination, `${capital(model.kind(destination))}. ${arrival}`)),
+    h("ol", { class: "path" }, pathEnd(source, capital(model.kind(source))), ...gateSteps(flows, "outset"),
+      pathSide("egress", source, destination, flows), pathSide("ingress", destination, source, flows), ...decisions(flows),
+      ...gateSteps(flows, "arrival"), pathEnd(destination, `${capital(model.kind(destination))}. ${arrival}`)),
     ...remedySection(flows), ...flowSection(flows), ...explainSection(source, destination, flows, ports),
   ];
 }
@@ -24,7 +25,7 @@ function changeWords(source, destination) {
 }
 
 function step(tone, title, ...details) {
-  const sign = { pass: "✓", stop: "✕", end: "●" }[tone];
+  const sign = { pass: "✓", stop: "✕", end: "●", doubt: "?" }[tone];
   return h("li", { class: tone }, h("span", { class: "dot", "aria-hidden": "true" }, sign), h("p", { class: "title" }, title), details);
 }
 
@@ -35,6 +36,18 @@ const pathEnd = (peer, words) => step("end", model.full(peer), note(words));
 function decisions(flows) {
   const said = [...new Set(flows.map((flow) => flow.decided).filter(Boolean))];
   return said.map((words) => step(words.startsWith("denied") ? "stop" : "pass", "Policy tiers", note(words)));
+}
+
+const GATES = {
+  injection: "Mesh", "sidecar-scope": "Sidecar scope", mtls: "Mutual TLS", "request-authentication": "Request authentication",
+  authorization: "Authorization",
+};
+const GATE_TONES = { 1: "pass", 0: "stop", "-1": "doubt" };
+
+/* What the required flows of a pair pass besides network policies, where they begin or where they end. */
+function gateSteps(flows, end) {
+  const found = new Map(flows.flatMap((flow) => flow[end]).map((gate) => [gate.join("|"), gate]));
+  return [...found.values()].map(([gate, passes, text]) => step(GATE_TONES[passes], GATES[gate] || gate, note(text)));
 }
 
 /* One side: what isolates the pods, which rules name the peer, and what gets through. */
