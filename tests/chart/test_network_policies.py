@@ -15,6 +15,8 @@ from tests.cluster.fixtures import require
 from istio_netpol.cli.main import program
 
 WEBHOOK, CONTROLLER = f"{NAMESPACE}/istio-netpol-webhook", f"{NAMESPACE}/istio-netpol-controller"
+NAME = "kubernetes.io/metadata.name"
+SETTINGS = {"apiVersion": "istio-netpol.io/v1", "kind": "Settings"}
 DENY_ALL = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -111,16 +113,34 @@ def test_a_known_api_server_is_the_only_one(tmp_path: Path, source: str, destina
     assert not allows(tmp_path, KNOWN, source, destination)
 
 
+@pytest.mark.parametrize(
+    ("served", "source", "is_open"),
+    [
+        ({"enabled": True}, "shop/cart", False),
+        ({"enabled": True, "fromNamespaceLabels": {NAME: "shop"}}, "shop/cart", True),
+        ({"enabled": True, "fromNamespaceLabels": {NAME: "shop"}}, "monitoring/prometheus", False),
+        ({"enabled": False, "fromNamespaceLabels": {NAME: "shop"}}, "shop/cart", False),
+    ],
+)
+def test_the_map_is_reached_from_named_namespaces_alone(
+    tmp_path: Path, served: dict[str, Any], source: str, is_open: bool
+) -> None:
+    """As shipped from no pod: port-forwarding is no matter of policies."""
+    assert allows(tmp_path, {"map": served}, source, f"{WEBHOOK}:8444") is is_open
+
+
 @pytest.mark.parametrize("port", [8443, 9999])
 def test_check_finds_nothing_that_ours_lacks(tmp_path: Path, port: int) -> None:
     """Under a deny-all the chart's policies are all that our pods need, on whatever port; without them each
     need is told."""
     require("helm")
-    path = tmp_path / "cluster.yaml"
+    path, settings = tmp_path / "cluster.yaml", tmp_path / "settings.yaml"
+    # The webhook's own namespace would not count.
+    settings.write_text(yaml.safe_dump({**SETTINGS, "admission": {"ownNamespace": "elsewhere"}}))
     for enabled, denied in ((True, set()), (False, {"dns", "to-apiserver", "webhook-from-apiserver"})):
         values = {"webhook": {"port": port}, "networkPolicies": {"enabled": enabled}}
         path.write_text(yaml.safe_dump_all([*OTHERS, *manifests(values)]))
-        done = CliRunner().invoke(program, ["check", str(path), "-f", "json"])
+        done = CliRunner().invoke(program, ["check", str(path), "-f", "json", "--config", str(settings)])
         found = json.loads(done.stdout)["findings"]
         told = {each["rule"] for each in found if each["severity"] == "error"}
         assert told == denied, done.output

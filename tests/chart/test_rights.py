@@ -161,6 +161,17 @@ def test_policies_are_written_only_where_a_mode_needs_it(values: dict[str, Any])
     }
 
 
+def test_readers_of_the_map_are_asked_about_only_where_it_is_served() -> None:
+    """Asking who somebody is and what they may do grants the webhook nothing else, and the controller nothing
+    at all."""
+    served = manifests({"map": {"enabled": True}})
+    assert granted(served, "webhook") - granted(manifests(), "webhook") == {
+        *on("", "authentication.k8s.io", "tokenreviews", "create"),
+        *on("", "authorization.k8s.io", "subjectaccessreviews", "create"),
+    }
+    assert granted(served, "controller") == granted(manifests(), "controller")
+
+
 def test_policies_are_written_only_in_the_namespaces_named() -> None:
     """A list of namespaces is the end of where policies can be written."""
     values = {"augment": {"enabled": True, "namespaces": ["shop", "istio-system"]}}

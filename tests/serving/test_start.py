@@ -85,6 +85,10 @@ def test_nowhere_to_put_a_made_certificate(tmp_path: Path) -> None:
             "'kubernetes' names no source; write dir:PATH, or cluster",
         ),
         (["--self-signed", "--context", "dev"], "--context is of use with --source cluster only"),
+        (
+            ["--self-signed", "--map-listen", "127.0.0.1:0"],
+            "--map-listen is of use with --source cluster only",
+        ),
         (["--self-signed", "--listen", "8443"], "'8443' is no address; write HOST:PORT"),
         (["--self-signed", "--listen", "::1:8443"], "'::1:8443' is no address"),
         (["--self-signed", "--listen", "localhost:70000"], "'70000' is no port"),

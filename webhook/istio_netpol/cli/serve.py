@@ -63,6 +63,12 @@ class SourceOption(click.ParamType["Path | str"]):
 @click.option(
     "--metrics-listen", type=ListenAddress(), help="Where to serve /metrics over HTTP; nowhere if absent."
 )
+@click.option(
+    "--map-listen",
+    type=ListenAddress(),
+    help="Where to serve the map of the cluster over HTTPS, to readers with a token of Kubernetes, for each "
+    "the namespaces in which they may list pods and NetworkPolicies; nowhere if absent.",
+)
 @click.option("--self-signed", is_flag=True, help="Make a certificate for loopback and --listen.")
 @click.option("--cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate chain, PEM.")
 @click.option("--key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM, no password.")
@@ -100,6 +106,7 @@ def serve(
     context: str,
     listen: tuple[str, int],
     metrics_listen: tuple[str, int] | None,
+    map_listen: tuple[str, int] | None,
     self_signed: bool,
     cert: Path | None,
     key: Path | None,
@@ -137,6 +144,11 @@ def serve(
         raise click.UsageError("-n and --exclude are of use with --source dir:PATH only.")
     if webhook_configuration and source != CLUSTER:
         raise click.UsageError("--webhook-configuration is of use with --source cluster only.")
+    if map_listen and source != CLUSTER:
+        raise click.UsageError(
+            "--map-listen is of use with --source cluster only, whose API server knows the readers; "
+            "istio-netpol map draws the map of a folder."
+        )
     if client_names and client_ca is None:
         raise click.UsageError("--client-name is of use with --client-ca only.")
     if not (webhook_configuration or client_ca or any_client or _is_loopback(listen[0])):
@@ -150,6 +162,7 @@ def serve(
         context=context,
         listen=listen,
         metrics_listen=metrics_listen,
+        map_listen=map_listen,
         certificate=cert,
         key=key,
         settings=settings,

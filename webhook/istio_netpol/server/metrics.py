@@ -11,6 +11,7 @@ from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.runtime.process_metrics import WEBHOOK, process_registry
+from istio_netpol.server.map_results import MapResult
 from istio_netpol.server.proof import Unproven
 from istio_netpol.server.reviewer import Answer
 from istio_netpol.state.source import SourceState
@@ -72,6 +73,13 @@ class Metrics:
             ("result",),
             registry=registry,
         )
+        self._maps = Counter(
+            "istio_netpol_map_requests",
+            "Requests for the map by result: answered, unauthenticated (no token that the API server "
+            "accepts), forbidden (no namespace may be seen), limited (too many tokens tried) or failed.",
+            ("result",),
+            registry=registry,
+        )
         self.not_judged = Gauge(
             "istio_netpol_objects_not_judged",
             "Objects that an error inside istio-netpol keeps from being judged.",
@@ -120,6 +128,8 @@ class Metrics:
             self._policies.labels(result)
         for result in ("good", "broken"):
             self._loads.labels(result)
+        for result in MapResult:
+            self._maps.labels(result)
         self._errors.labels("source")
 
     def reviewed(self, webhook: str, answer: Answer, seconds: float) -> None:
@@ -143,6 +153,10 @@ class Metrics:
         """Counts what became of policies."""
         for each in results:
             self._policies.labels("written" if each.written else "refused").inc()
+
+    def mapped(self, result: str) -> None:
+        """Counts one request for the map."""
+        self._maps.labels(result).inc()
 
     def errored(self, loop: str) -> None:
         """Counts an error that a loop met."""

@@ -20,7 +20,7 @@ def serve_metrics(listener: socket.socket, registry: CollectorRegistry) -> None:
 
 def serve_plain(listener: socket.socket, app: Any) -> None:
     """Serves a WSGI application over HTTP in threads; returns at once."""
-    server = _Server(listener)
+    server = PlainServer(listener)
     server.set_app(app)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
@@ -32,7 +32,9 @@ class _Handler(WSGIRequestHandler):
         """Scrapes are not logged one by one."""
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+class PlainServer(ThreadingMixIn, WSGIServer):
+    """A WSGI server on a socket that listens already, with a thread for each connection."""
+
     daemon_threads = True
 
     def __init__(self, listener: socket.socket) -> None:

@@ -86,6 +86,10 @@ class Reviewer:
         """Whether there is a table to decide by."""
         return self._expected.table() is not None
 
+    def table(self) -> FlowTable | None:
+        """The table that decisions go by now; None before there is one."""
+        return self._expected.table()
+
     def take(self, table: FlowTable) -> None:
         """Goes by a new table from now on, with what was just written and is not in it yet."""
         self._expected.take(table)

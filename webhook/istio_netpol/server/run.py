@@ -24,6 +24,7 @@ from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
+from istio_netpol.kube.readers import Readers
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.server.app import create_app
@@ -31,7 +32,10 @@ from istio_netpol.server.cluster_watch import ClusterWatch
 from istio_netpol.server.folder_source import FolderSource
 from istio_netpol.server.folder_store import FolderStore
 from istio_netpol.server.listening import listen, url_of
+from istio_netpol.server.live_map import MapOnDemand
 from istio_netpol.server.logs import configure_logs
+from istio_netpol.server.map_endpoint import serve_map
+from istio_netpol.server.map_guard import MapGuard, counted
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.metrics_endpoint import serve_metrics
 from istio_netpol.server.proof import ReviewProof
@@ -43,6 +47,7 @@ from istio_netpol.server.tls import ServingCertificate
 from istio_netpol.server.watch import Watch
 from istio_netpol.state.source import SourceState
 from istio_netpol.trust.administrators import trusted_namespaces
+from istio_netpol.web.app import map_app
 
 SWITCH_SECONDS = 0.0005
 """For how long one thread may keep the others from running, a tenth of Python's default: a review that writes
@@ -61,6 +66,7 @@ class ServeOptions:
     context: str
     listen: tuple[str, int]
     metrics_listen: tuple[str, int] | None
+    map_listen: tuple[str, int] | None
     certificate: Path | None
     key: Path | None
     settings: Settings
@@ -82,19 +88,29 @@ def serve(options: ServeOptions) -> None:
         certificate = ServingCertificate(certificate_file, key_file, options.client_ca)
         listener = listen(*options.listen, "--listen")
         metrics = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
+        map_listener = listen(*options.map_listen, "--map-listen") if options.map_listen else None
         refusals = Refusals()
         endpoint = Endpoint(listener, certificate, _limits(options.settings.admission), refusals)
-        WebhookServer(endpoint, lambda: make_app(options, certificate, metrics, connection, refusals)).run()
+        listeners = Listeners(metrics, map_listener)
+        WebhookServer(endpoint, lambda: make_app(options, certificate, listeners, connection, refusals)).run()
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets beside that of the webhook, where there are any."""
+
+    metrics: socket.socket | None = None
+    map: socket.socket | None = None
 
 
 def make_app(
     options: ServeOptions,
     certificate: ServingCertificate,
-    metrics_listener: socket.socket | None,
+    listeners: Listeners,
     connection: Connection | None,
     refusals: Refusals,
 ) -> Flask:
-    """The application with its threads running: the watch, and metrics where asked for."""
+    """The application with its threads running: the watch, and metrics and map where asked for."""
     sys.setswitchinterval(SWITCH_SECONDS)
     admission = options.settings.admission
     source = _cluster(options, connection) if connection else _folder(options, options.folder or Path())
@@ -112,10 +128,15 @@ def make_app(
     )
     metrics.ready.set_function(lambda: float(not readiness.reasons()))
     watch.start()
-    if metrics_listener is not None:
-        serve_metrics(metrics_listener, metrics.registry)
-        url = f"{url_of('http', metrics_listener)}/metrics"
-        structlog.get_logger("server").info("metrics", url=url)
+    log = structlog.get_logger("server")
+    if listeners.metrics is not None:
+        serve_metrics(listeners.metrics, metrics.registry)
+        log.info("metrics", url=f"{url_of('http', listeners.metrics)}/metrics")
+    if listeners.map is not None and connection is not None:
+        live = MapOnDemand(source.reviewer.table, options.resolver, options.context or "cluster")
+        app = map_app(live.newest, MapGuard(Readers(connection), live.namespaces))
+        serve_map(listeners.map, certificate.context, counted(app, metrics.mapped))
+        log.info("map", url=url_of("https", listeners.map))
     return create_app(source.reviewer, readiness, metrics, proof)
 
 
