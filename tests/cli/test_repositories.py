@@ -289,6 +289,86 @@ def test_helm_itself_renders_a_chart(run: Run, workspace: Path, monkeypatch: pyt
     assert "a port" in result.stderr
 
 
+@pytest.fixture
+def valued(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chart whose values decide which namespace is denied, rendered by helm itself, and values for it."""
+    require("helm")
+    monkeypatch.setenv("ISTIO_NETPOL_HELM", str(located("helm")))
+    lay_out(
+        workspace,
+        {
+            "chart/Chart.yaml": "apiVersion: v2\nname: cart\nversion: 1.0.0\n",
+            "chart/values.yaml": "port: 80\nteam: {name: nobody}\n",
+            "chart/templates/a.yaml": (
+                "apiVersion: apps/v1\nkind: Deployment\n"
+                "metadata: {name: {{ .Release.Name }}-{{ .Values.team.name }}-{{ .Values.port }}}\n"
+                "spec: {selector: {}, template: {spec: {containers: []}}}\n"
+            ),
+            "prod.yaml": "port: 8080\nteam: {name: shop}\n",
+            "more.yaml": "port: 9090\n",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "told"),
+    [
+        ([], "cart-nobody-80", "with the values of the chart itself, as release cart"),
+        (
+            ["--values", "prod.yaml"],
+            "cart-shop-8080",
+            "with prod.yaml over those of the chart, as release cart",
+        ),
+        (
+            ["--values=prod.yaml", "--values=more.yaml"],
+            "cart-shop-9090",
+            "with prod.yaml, more.yaml over those",
+        ),
+        (
+            ["--values", "prod.yaml", "--set", "port=1", "--set", "team.name=b"],
+            "cart-b-1",
+            "prod.yaml, --set over",
+        ),
+        (["--release", "blue"], "blue-nobody-80", "as release blue in namespace default"),
+    ],
+)
+def test_a_chart_is_rendered_with_values_and_a_name(
+    run: Run, valued: None, options: list[str], name: str, told: str
+) -> None:
+    """As helm takes them; what was done is said."""
+    result = run("list", "chart", *options, "-f", "json")
+    assert result.exit_code == 0, result.stderr
+    peers = {each["source"] for each in json.loads(result.stdout)["connections"]}
+    assert f"default/Deployment/{name}" in peers
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["chart", "--values", "gone.yaml"], "File 'gone.yaml' does not exist."),
+        (["chart", "--release", "Blue"], "'Blue' is not the name of a release; use at most 53 lower-case"),
+        (["chart", "other", "--values", "prod.yaml"], "arguments: --values, --set and --release are for one "
+         "chart, and there are chart, other; name the folder of one of them as PATH"),
+    ],
+)  # fmt: skip
+def test_values_are_for_one_chart(
+    run: Run, valued: None, workspace: Path, arguments: list[str], told: str
+) -> None:
+    """And mistakes are told before anything is judged."""
+    lay_out(workspace, {"other/Chart.yaml": "apiVersion: v2\nname: other\nversion: 1.0.0\n"})
+    result = run("check", *arguments, "--offline")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in " ".join(result.stderr.split())
+
+
+def test_values_without_a_chart_change_nothing(run: Run, valued: None) -> None:
+    """Which is said."""
+    result = run("check", "shop.yaml", "--values", "prod.yaml", "--offline")
+    assert result.exit_code == 0
+    assert "change nothing: there is no Helm chart in PATH" in result.stderr
+
+
 def test_kustomize_itself_builds_overlays(
     run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

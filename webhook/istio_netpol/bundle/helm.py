@@ -29,11 +29,32 @@ _LONGEST_RELEASE_NAME = 53
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """How charts are rendered: `program` as named by the user, empty to look for one; `timeout` in
-    seconds."""
+    """How charts are rendered: `program` as named by the user, empty to look for one; `timeout` in seconds.
+
+    `values` are files of values and `sets` single ones, `KEY=VALUE`, over those of the chart; `release` is
+    called like the chart where it is empty.
+    """
 
     program: str = ""
     timeout: float = 120.0
+    values: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    release: str = ""
+
+    @property
+    def is_for_one_chart(self) -> bool:
+        """Whether the user said something that can be meant for a single chart only."""
+        return bool(self.values or self.sets or self.release)
+
+    @property
+    def sources_of_values(self) -> str:
+        """Where values come from, in words."""
+        own = (*self.values, *(["--set"] if self.sets else []))
+        return f"{', '.join(own)} over those of the chart" if own else "the values of the chart itself"
+
+    def release_of(self, chart: Path) -> str:
+        """What the release of a chart is called."""
+        return self.release or release_name(chart)
 
     @property
     def path(self) -> str | None:
@@ -41,20 +62,25 @@ class Helm:
         return shutil.which(self.program or "helm")
 
     def render(self, chart: Path, namespace: str) -> bytes:
-        """The manifests of a release that is called like the chart. Raises ToolError."""
+        """The manifests of a release of the chart. Raises ToolError."""
         path = self.path
         if path is None:
             raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is no program")
-        release = [release_name(chart), str(chart), "--namespace", namespace]
+        release = [self.release_of(chart), str(chart), "--namespace", namespace]
         options = ["--kube-version", KUBERNETES_VERSION, "--skip-tests"]
+        options += [f"--values={file}" for file in self.values] + [f"--set={value}" for value in self.sets]
         return output_of([path, "template", *release, *options], self.timeout)
 
 
 def release_name(chart: Path) -> str:
     """The chart's own name where a release may be called so."""
     name = str(_description(chart).get("name"))
-    is_usable = _RELEASE_NAME.fullmatch(name) and len(name) <= _LONGEST_RELEASE_NAME
-    return name if is_usable else "release"
+    return name if is_release_name(name) else "release"
+
+
+def is_release_name(name: str) -> bool:
+    """Whether a release may be called so."""
+    return len(name) <= _LONGEST_RELEASE_NAME and _RELEASE_NAME.fullmatch(name) is not None
 
 
 def is_library(chart: Path) -> bool:

@@ -10,7 +10,8 @@ class InputArguments:
     """The arguments and options about the input of a command, as they were written.
 
     `paths` are files, folders, `-`, and objects by name. `namespace` is that of what names none, empty where
-    nobody said; `all_namespaces` takes back that only one of a cluster is reported.
+    nobody said; `all_namespaces` takes back that only one of a cluster is reported. `values`, `sets` and
+    `release` are for a Helm chart.
     """
 
     paths: tuple[str, ...] = ()
@@ -20,6 +21,9 @@ class InputArguments:
     kubeconfig: str = ""
     exclude: tuple[str, ...] = ()
     config: str = ""
+    values: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    release: str = ""
 
     @property
     def names_cluster(self) -> bool:

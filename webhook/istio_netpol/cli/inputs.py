@@ -14,7 +14,7 @@ from istio_netpol.analysis.check import not_read
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.unread import UnreadPolicies
 from istio_netpol.bundle.exclusions import RootedExclusions
-from istio_netpol.bundle.helm import CHART_FILE, KUBERNETES_VERSION, Helm, release_name
+from istio_netpol.bundle.helm import CHART_FILE, KUBERNETES_VERSION, Helm
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.bundle.sources import (
     GIVEN_OBJECTS,
@@ -153,6 +153,8 @@ def _read(paths: Sequence[str], reading: Reading, objects: Sequence[Document]) -
     found = {path: list(finder.of(path)) for path in dict.fromkeys(paths)}
     if objects:
         found[GIVEN_OBJECTS] = [GivenObjects(tuple(objects))]
+    if reading.helm.is_for_one_chart:
+        _require_one_chart((source for sources in found.values() for source in sources), reading)
     arrangement = arranged(found, reading.helm)
     reader = _Reader(
         reading, (pair for part in (arrangement.common, *arrangement.parts) for pair in part.sources)
@@ -171,6 +173,16 @@ def _read(paths: Sequence[str], reading: Reading, objects: Sequence[Document]) -
         return [(arrangement.common, common)]
     _raise_problems(loaded for _, loaded in whole)
     return whole
+
+
+def _require_one_chart(sources: Iterable[Source | Problem], reading: Reading) -> None:
+    """Raises InputError where values and a release's name may be meant for one of several charts."""
+    charts = [source.folder.as_posix() for source in sources if isinstance(source, Chart)]
+    if len(charts) > 1:
+        cause = f"--values, --set and --release are for one chart, and there are {', '.join(charts)}"
+        raise InputError([problem("arguments", cause, "name the folder of one of them as PATH")])
+    if not charts:
+        reading.remark("note: --values, --set and --release change nothing: there is no Helm chart in PATH")
 
 
 def _has_objects(loaded: Loaded) -> bool:
@@ -277,9 +289,10 @@ class _Reader:
 
     def _rendered(self, chart: Chart) -> bytes:
         namespace = self._reading.namespace or DEFAULT_NAMESPACE
-        manifests = self._reading.helm.render(chart.folder, namespace)
+        helm = self._reading.helm
+        manifests = helm.render(chart.folder, namespace)
         self._reading.remark(
-            f"note: {chart.folder} is rendered for Kubernetes {KUBERNETES_VERSION} with the values of the "
-            f"chart itself, as release {release_name(chart.folder)} in namespace {namespace}"
+            f"note: {chart.folder} is rendered for Kubernetes {KUBERNETES_VERSION} with "
+            f"{helm.sources_of_values}, as release {helm.release_of(chart.folder)} in namespace {namespace}"
         )
         return manifests

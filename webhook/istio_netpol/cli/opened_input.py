@@ -146,7 +146,12 @@ def open_input(
     settings, file = settings_and_file(arguments, addresses)
     reading = Reading(
         kustomize_from_environment(),
-        helm_from_environment(),
+        replace(
+            helm_from_environment(),
+            values=arguments.values,
+            sets=arguments.sets,
+            release=arguments.release,
+        ),
         arguments.namespace,
         arguments.exclude,
         RootedExclusions(file.parent, settings.exclude) if file else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import wraps
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from istio_netpol.bundle.helm import PROGRAM_VARIABLE as HELM_VARIABLE
-from istio_netpol.bundle.helm import Helm
+from istio_netpol.bundle.helm import Helm, is_release_name
 from istio_netpol.bundle.kustomize import PROGRAM_VARIABLE, Kustomize
 from istio_netpol.cli.input_arguments import InputArguments
 from istio_netpol.cli.terminal import tell
@@ -153,6 +153,22 @@ class NamespaceName(click.ParamType[str]):
         return str(value)
 
 
+class ReleaseName(click.ParamType[str]):
+    """The name of a Helm release."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is, if a release can be called so; empty where none was given."""
+        if value and not is_release_name(str(value)):
+            self.fail(
+                f"{value!r} is not the name of a release; use at most 53 lower-case letters, digits and '-'",
+                param,
+                ctx,
+            )
+        return str(value)
+
+
 def input_options(metavar: str = "[PATH|KIND/NAME]...") -> Decorator:
     """What to read, how, and what of it to report: arguments and options that reach the command together, as
     `arguments`, for `open_input`."""
@@ -166,25 +182,15 @@ def input_options(metavar: str = "[PATH|KIND/NAME]...") -> Decorator:
             is_flag=True,
             help="Report on all namespaces of a cluster, not just on one.",
         ),
+        chart_options(),
         config_option(),
     )
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
-        def packed(
-            *others: Any,
-            paths: tuple[str, ...],
-            namespace: str | None,
-            all_namespaces: bool,
-            context: str,
-            kubeconfig: str,
-            exclude: tuple[str, ...],
-            config: str | None,
-            **options: Any,
-        ) -> Any:
-            arguments = InputArguments(
-                paths, namespace or "", all_namespaces, context, kubeconfig, exclude, config or ""
-            )
+        def packed(*others: Any, **options: Any) -> Any:
+            said = {field.name: options.pop(field.name) for field in fields(InputArguments)}
+            arguments = InputArguments(**{name: value for name, value in said.items() if value is not None})
             return command(*others, arguments=arguments, **options)
 
         decorated: Callable[..., Any] = packed
@@ -193,6 +199,32 @@ def input_options(metavar: str = "[PATH|KIND/NAME]...") -> Decorator:
         return decorated
 
     return decorate
+
+
+def chart_options() -> Decorator:
+    """`--values`, `--set` and `--release`."""
+    values = click.option(
+        "--values",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False),
+        help="Render the Helm chart in PATH with the values of this file. Can be repeated, later ones count.",
+    )
+    sets = click.option(
+        "--set",
+        "sets",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Render the Helm chart with this value, after those of files. Can be repeated.",
+    )
+    release = click.option(
+        "--release",
+        metavar="NAME",
+        default="",
+        type=ReleaseName(),
+        help="The name of the Helm chart's release, instead of the chart's own.",
+    )
+    return lambda command: values(sets(release(command)))
 
 
 _OVER_CLUSTER = (
