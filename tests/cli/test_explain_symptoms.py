@@ -442,3 +442,110 @@ def test_a_vague_answer_yields_to_its_body(run: Run) -> None:
     assert [each["id"] for each in found] == ["request-timeout"]
     found = symptoms(run, "504 Gateway Timeout", code=1)
     assert [each["id"] for each in found] == ["answer-without-reason"]
+
+
+GATEWAY = """\
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: gateway, namespace: ingress}
+spec:
+  selector: {matchLabels: {istio: ingressgateway}}
+  template:
+    metadata: {labels: {istio: ingressgateway}}
+    spec: {containers: [{name: istio-proxy, image: proxyv2}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gateway-1, namespace: ingress, labels: {istio: ingressgateway}}
+spec: {containers: [{name: istio-proxy, image: proxyv2}]}
+status: {phase: Running, podIP: 10.1.0.1, podIPs: [{ip: 10.1.0.1}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("downstream", "source"),
+    [
+        ("10.1.0.1:8443 10.1.2.3:51000", "gateway"),
+        ("10.96.3.3:5432 10.1.2.3:51000", "cart"),
+        ("10.1.2.9:5432 10.1.2.3:51000", "cart"),
+    ],
+)
+def test_a_line_is_of_its_own_pod(run: Run, downstream: str, source: str) -> None:
+    """Not of a gateway's client in the mesh, and not of the pod that an application called by its address."""
+    line = (
+        '"- - -" 0 UF - - "-" 0 0 10000 - "-" "-" "-" "-" "10.1.2.9:5432" outbound|5432||db.shop.svc - '
+        f"{downstream} - -"
+    )
+    manifests = CLUSTER + POD + GATEWAY + DENY_ALL
+    (found,) = symptoms(run, line, code=1, manifests=manifests)
+    assert {suspect["source"].split("/")[1].split("-")[0] for suspect in found["suspects"]} == {source}
+
+
+AMBIENT = (
+    SHOP.replace("istio-injection: enabled", "istio.io/dataplane-mode: ambient")
+    .replace("labels: {app: cart}}", 'labels: {app: cart}, annotations: {istio-netpol.io/calls: "db:5432"}}')
+    .replace(', sidecar.istio.io/inject: "false"', "")
+)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        'dst.addr=10.1.2.9:15008 dst.service="db.shop.svc.cluster.local"',
+        'dst.service="db.shop.svc.cluster.local"',
+    ],
+)
+def test_ztunnel_names_both_ends(run: Run, target: str) -> None:
+    """Of the tunnel on TCP 15008, which is what policies see."""
+    line = (
+        "2026-01-01T00:00:00Z error access connection complete src.addr=10.1.2.3:4000 "
+        'src.workload="cart-7d9c5b6f4d-x2x9z" '
+        f'src.namespace="shop" {target} direction="outbound" duration="10002ms" error="connection timed '
+        f"out, maybe a "
+        'NetworkPolicy is blocking HBONE port 15008: deadline has elapsed"'
+    )
+    (found,) = symptoms(run, line, code=1, manifests=AMBIENT + SERVICES + DENY_ALL)
+    assert found["flows"] == ["hbone"]
+    assert {suspect["port"] for suspect in found["suspects"]} == {15008}
+    assert {suspect["source"] for suspect in found["suspects"]} == {"Deployment shop/cart"}
+    assert {suspect["destination"] for suspect in found["suspects"]} == {"Deployment shop/db"}
+
+
+EXTERNAL = """\
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: api, namespace: shop}
+spec:
+  hosts: [api.example.com]
+  exportTo: ["."]
+  ports: [{number: 443, name: tls, protocol: TLS}]
+  resolution: DNS
+"""
+
+
+@pytest.mark.parametrize("cluster", ["outbound|443||api.example.com", "PassthroughCluster"])
+def test_what_is_outside_is_called_by_host_or_address(run: Run, cluster: str) -> None:
+    """Declared or not."""
+    line = (
+        '[pod/cart-7d9c5b6f4d-x2x9z/istio-proxy] "- - -" 0 UF,URX - - "-" 0 0 10001 - "-" "-" "-" "-" '
+        f'"203.0.113.9:443" {cluster} - 203.0.113.9:443 10.1.2.3:51000 api.example.com -'
+    )
+    address = ("--address", "api.example.com=203.0.113.9")
+    (found,) = symptoms(run, line, *address, code=1, manifests=CLUSTER + EXTERNAL + DENY_ALL)
+    assert {suspect["rule"] for suspect in found["suspects"]} == {"workload-to-external"}
+    assert {suspect["source"] for suspect in found["suspects"]} == {"Deployment shop/cart"}
+    assert all("203.0.113.9" in suspect["destination"] for suspect in found["suspects"])
+    assert found["suspects"][0]["remedy"]
+
+
+def test_a_probe_in_ambient_mode_comes_from_an_address_of_its_own(run: Run) -> None:
+    """And that is what a policy has to admit, not the tunnel."""
+    probed = AMBIENT.replace("image: cart,", "image: cart, readinessProbe: {httpGet: {path: /, port: 8080}},")
+    text = "Readiness probe failed: dial tcp 10.1.2.3:8080: i/o timeout"
+    (found,) = symptoms(run, text, code=1, manifests=probed + DENY_ALL)
+    assert {suspect["source"] for suspect in found["suspects"] if suspect["allowed"] is False} == {
+        "169.254.7.127/32",
+        "fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128",
+    }

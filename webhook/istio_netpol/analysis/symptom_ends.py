@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from istio_netpol.analysis.peer_names import find_peer, host_of
 from istio_netpol.flows.table import FlowTable, namespaces_of
+from istio_netpol.istio.hbone import HBONE_PORT
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
@@ -85,7 +86,7 @@ class Ends:
     def _is_target(self, flow: RequiredFlow) -> bool:
         if self.targets is None or flow.kind not in _TARGET_IS_NAMED:
             return True
-        if flow.kind is FlowKind.HBONE:
+        if flow.port == HBONE_PORT:
             meant = flow.via.meant or (
                 flow.destination.workload if isinstance(flow.destination, PodsPeer) else None
             )
@@ -112,8 +113,8 @@ def ends_of(seen: Seen, table: FlowTable, source: str = "", namespace: str = "")
             remarks.append(
                 f"pod {facts.pod} is of no workload{where} in the input, so those of all pods are shown"
             )
-        own = seen.own_addresses or ((facts.address,) if is_probed else ())
-        sources = sources or tuple(_at(own, snapshot))
+        writers = ((facts.address,),) if is_probed else seen.writers
+        sources = sources or tuple(dict.fromkeys(pods for own in writers for pods in _at(own, snapshot)))
     targets, called = (None, None) if is_probed else _called(facts, table)
     if facts.server:
         remarks.append(f"the answer is of the server {facts.server!r}, not of a proxy of the mesh")
@@ -157,11 +158,10 @@ def _controllers(pod: str) -> Iterator[str]:
         name = shorter
 
 
-def _at(addresses: Iterable[str], snapshot: Snapshot) -> Iterator[Workload]:
-    for text in addresses:
-        address = parse_address(text)
-        if address is not None:
-            yield from snapshot.pods_at(address)
+def _at(addresses: Iterable[str], snapshot: Snapshot) -> tuple[Workload, ...]:
+    """The pods at the first of the addresses that any has."""
+    found = (snapshot.pods_at(address) for text in addresses if (address := parse_address(text)) is not None)
+    return next(filter(None, found), ())
 
 
 def _called(

@@ -14,9 +14,10 @@ from istio_netpol.analysis.results import Explanation
 from istio_netpol.analysis.symptom_ends import Ends, ends_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.istio.hbone import HBONE_PORT
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, FlowKey, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
@@ -29,6 +30,9 @@ MOST_CONNECTIONS = 20
 """Connections that nothing is known to need and that are followed one by one for all symptoms together."""
 
 _NAMES = {"authorization-denied", "ztunnel-authorization"}
+KUBELET_PROBE = "probe-no-answer"
+"""The symptom of probes that ambient mode lets come from an address of their own."""
+
 _BESIDE = frozenset({Issue.IP_BLOCK_FOR_PODS, Issue.HOST_UNRESOLVABLE, Issue.JWKS_UNRESOLVABLE})
 """Findings about a flow that do not say whether policies deny it."""
 
@@ -58,7 +62,7 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Suspect:
     """A connection that can be the cause. `allowed` is None where it can't be told; `told` is a sentence.
-    `is_warning` says that most goes on without it."""
+    `asked` is the kind in the table that it stands for, `is_warning` says that most goes on without it."""
 
     kind: FlowKind
     source: str
@@ -67,6 +71,7 @@ class Suspect:
     port: int | str
     allowed: bool | None
     told: str
+    asked: FlowKind
     is_warning: bool = False
     remedy: tuple[NetworkPolicy, ...] = ()
 
@@ -170,15 +175,23 @@ class _Judging:
         for kind in seen.sighting.flows:
             # Names are needed by whoever needs what stands before DNS in the row.
             accompanies = kind is FlowKind.DNS and kind is not seen.sighting.flows[0]
-            for flow, allowed in self._by_kind[kind]:
+            for flow, allowed in self._of_kind(kind, seen):
                 if ends.fits(flow) and (not accompanies or flow.source.key in askers):
                     askers.add(flow.source.key)
                     # Of several objects that need the same, the first one tells.
                     key = (kind, flow.source.key, flow.destination.key, flow.protocol, flow.port)
-                    found.setdefault(key, self._suspect(flow, allowed))
+                    found.setdefault(key, replace(self._suspect(flow, allowed), asked=kind))
         if not found and not _CALLS.isdisjoint(seen.sighting.flows):
             return self._followed(seen, ends)
         return list(found.values()), remarks
+
+    def _of_kind(self, kind: FlowKind, seen: Seen) -> list[tuple[RequiredFlow, bool | None]]:
+        """The flows that a row of the table means by a kind: through a tunnel goes what any kind needs."""
+        if kind is not FlowKind.HBONE:
+            return self._by_kind[kind]
+        if seen.sighting.symptom.id == KUBELET_PROBE:
+            return [each for each in self._by_kind[kind] if isinstance(each[0].source, AddressPeer)]
+        return [each for flows in self._by_kind.values() for each in flows if each[0].port == HBONE_PORT]
 
     def _suspect(self, flow: RequiredFlow, allowed: bool | None) -> Suspect:
         findings = self._findings.get(flow.key, [])
@@ -191,6 +204,7 @@ class _Judging:
             flow.port,
             allowed,
             told[0] if told else f"{flow.object}: it is needed because {flow.reason}",
+            flow.kind,
             bool(findings) and all(finding.severity is not Severity.ERROR for finding in findings),
             tuple(policy for finding in findings for policy in finding.remedy if allowed is False),
         )
@@ -233,7 +247,9 @@ def _followed_suspect(
     decisive = [step.text for step in explained.steps if step.passes is False]
     told = "; ".join(decisive) if decisive else "no policy denies it"
     host, port, protocol = whom
-    return Suspect(kind, str(source), host, protocol, port, explained.allowed, told, remedy=explained.remedy)
+    return Suspect(
+        kind, str(source), host, protocol, port, explained.allowed, told, kind, remedy=explained.remedy
+    )
 
 
 def _order(suspect: Suspect) -> tuple[bool, bool]:

@@ -158,7 +158,7 @@ def _told(found: Sequence[Answer]) -> Iterator[Suspect]:
 def _others(answer: Answer, palette: Palette) -> Iterator[str]:
     """The kinds of flows that no policy denies, in the order in which they can be the cause."""
     for kind in answer.flows:
-        verdicts = [suspect.allowed for suspect in answer.suspects if suspect.kind == kind]
+        verdicts = [suspect.allowed for suspect in answer.suspects if suspect.asked == kind]
         if False in verdicts:
             continue
         if answer.outcome is Outcome.NO_INPUT:

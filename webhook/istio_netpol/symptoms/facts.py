@@ -40,8 +40,8 @@ _IS_ADDRESS = re.compile(r"[0-9.]{7,15}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
 class Facts:
     """Who connected to whom, as far as a line says; empty where it does not.
 
-    `pod` wrote the line, or the line is about it; `namespace` is its namespace. `own_addresses` are those of
-    which one is that pod's. `host` or `address`, and `port`, are what it called. `policy` is an
+    `pod` wrote the line, or the line is about it; `namespace` is its namespace. Of `own_addresses` the first
+    that a pod has is that pod's. `host` or `address`, and `port`, are what it called. `policy` is an
     AuthorizationPolicy as Envoy or ztunnel names it. `server` names who answered, where it is not a proxy of
     the mesh.
     """
@@ -121,7 +121,8 @@ def of_labels(text: str) -> Facts:
         labels.get("src.namespace") or labels.get("source_workload_namespace") or "",
         host="" if service == "unknown" else service,
         address="" if service else address.strip("[]"),
-        port=int(port) if port.isdecimal() else 0,
+        # Beside a Service it is the port of the tunnel, which is none of the Service's.
+        port=int(port) if port.isdecimal() and not service else 0,
     )
 
 
@@ -140,18 +141,25 @@ def of_document(document: Mapping[str, Any]) -> Facts:
 def of_access_line(line: AccessLine) -> Facts:
     """The two ends of the connection that a proxy made: it connects, to what its cluster names, else to the
     address that it tried."""
-    own = tuple(
-        dict.fromkeys(
-            address
-            for text in (line.local, line.downstream_remote, line.downstream_local)
-            if (address := _address(text)[0])
-        )
-    )
+    own = _writers(line)
     called = line.called
     if called is not None:
         return Facts(own_addresses=own, host=called[0], port=called[1])
     address, port = _address(line.upstream_host)
     return Facts(own_addresses=own, address=address, port=port)
+
+
+def _writers(line: AccessLine) -> tuple[str, ...]:
+    """Addresses of which the first that a pod has is that of the line's own pod.
+
+    A gateway's client connects to the gateway's address. What a sidecar takes from its own application was
+    sent to somebody else: a Service, or the very pod that is called.
+    """
+    upstream = _address(line.upstream_host)[0]
+    received_at = _address(line.downstream_local)[0]
+    sent_from = _address(line.downstream_remote)[0]
+    candidates = (_address(line.local)[0], "" if received_at == upstream else received_at, sent_from)
+    return tuple(dict.fromkeys(filter(None, candidates)))
 
 
 def _connected(facts: Facts, text: str) -> Facts:

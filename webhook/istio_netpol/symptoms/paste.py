@@ -22,8 +22,8 @@ OVERLAP = 1_024
 MOST_SIGHTINGS = 500
 """Different sightings that are kept apart; what comes after is counted by symptom alone."""
 
-MOST_OWN_ADDRESSES = 32
-"""Addresses that are kept of those who may have connected."""
+MOST_WRITERS = 32
+"""Pods that are kept of those that wrote lines of one sighting."""
 
 LONGEST_EXCERPT = 300
 
@@ -47,14 +47,14 @@ _PROXIES = ("istio-envoy", "envoy")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A sighting, the line where it was first seen, and how often it was. One of `own_addresses` may be
-    that of the pod that connected."""
+    """A sighting, the line where it was first seen, and how often it was. `writers` are
+    the pods that wrote such lines, each by addresses of which the first that a pod has is its own."""
 
     sighting: Sighting
     excerpt: str
     line: int
     count: int = 1
-    own_addresses: tuple[str, ...] = ()
+    writers: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +208,15 @@ class _Reader:
             key = (found.symptom, told)
             known = self._seen.get(key)
         if known is not None:
-            if own and len(known.own_addresses) < MOST_OWN_ADDRESSES:
-                own = tuple(dict.fromkeys((*known.own_addresses, *own)))
-            else:
-                own = known.own_addresses
-            self._seen[key] = replace(known, count=known.count + 1, own_addresses=own)
+            writers = known.writers
+            if own and len(writers) < MOST_WRITERS and own not in writers:
+                writers = (*writers, own)
+            self._seen[key] = replace(known, count=known.count + 1, writers=writers)
         elif len(self._seen) < MOST_SIGHTINGS + len(SYMPTOMS):
             excerpt = text.strip()[:LONGEST_EXCERPT]
-            self._seen[key] = Seen(replace(found, facts=told), excerpt, self._lines, own_addresses=own)
+            self._seen[key] = Seen(
+                replace(found, facts=told), excerpt, self._lines, writers=(own,) if own else ()
+            )
 
     def result(self) -> Reading:
         if self._first_answer is not None:
