@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests.report.results import GATEWAY_DENIED, JWT, KEYS_DENIED, REPORT, SELECTS_NOTHING, TO_KEYS, to_keys
 
 from istio_netpol.analysis.results import Report, Summary
@@ -37,6 +38,26 @@ def test_names_of_generated_policies_do_not_matter() -> None:
     assert identity(of_policy(GENERATED)) != identity(
         of_policy("dns-web-9eb151f7-1c0d4a52-88e3f6a0-5b7c2d91")
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "same"),
+    [
+        ("Pod", "cart-6d4cf56db6-x7k2p", "cart-7c9d8b5f4-b4zqw", True),
+        ("Pod", "agent-x7k2p", "agent-b4zqw", True),
+        ("Pod", "db-0", "db-1", False),
+        ("Pod", "front-page", "front-panel", False),
+        ("ReplicaSet", "cart-6d4cf56db6", "cart-7c9d8b5f4", True),
+        ("Deployment", "cart-6d4cf56db6", "cart-7c9d8b5f4", False),
+    ],
+)
+def test_random_names_of_pods_do_not_matter(kind: str, before: str, after: str, same: bool) -> None:
+    """Each rollout gives them others; what somebody chose stays."""
+    old, new = (
+        replace(SELECTS_NOTHING, object=replace(SELECTS_NOTHING.object, kind=kind, name=name))
+        for name in (before, after)
+    )
+    assert (identity(old) == identity(new)) is same
 
 
 def test_addresses_of_a_host_do_not_matter() -> None:

@@ -146,7 +146,10 @@ def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:
     from istio_netpol.report.places import plural
 
     if not is_whole:
-        raise click.UsageError("a baseline has the findings of the whole input; name no objects or namespace")
+        raise click.UsageError(
+            "a baseline has the findings of the whole input; name no objects, and take all namespaces of a "
+            "cluster (-A)"
+        )
     baseline = Baseline.of(report)
     write_baseline(file, baseline)
     tell(

@@ -10,17 +10,23 @@ from hashlib import sha256
 
 from istio_netpol.analysis.results import Report
 from istio_netpol.model.findings import Finding, Issue
-from istio_netpol.model.flows import AddressPeer, Peer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.references import ObjectRef
 
 _DIGEST = re.compile(r"(-[0-9a-f]{8}){1,4}$")
 """With which the names of generated policies end: it changes with what a policy does."""
+_RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
+"""What controllers put random names and hashes together from (`SafeEncodeString` and `String` of
+k8s.io/apimachinery `pkg/util/rand`)."""
+_OF_POD = re.compile(rf"(-{_RANDOM}{{5,10}})?-{_RANDOM}{{5}}$")
+_OF_REPLICA_SET = re.compile(rf"-{_RANDOM}{{5,10}}$")
 _INDEX = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Identity:
     """The same for the same finding after lines, files, the order of rules, the addresses of a host and the
-    names of generated policies have changed.
+    names of generated policies and pods have changed.
 
     `input` is the last part of the name of one of several inputs. `at` is the field without the numbers of
     list items, and `what` says what a rule that is too wide opens: both are empty for connections, which are
@@ -43,7 +49,7 @@ class Identity:
 def identity(finding: Finding, input_name: str = "") -> Identity:
     """The identity of a finding of an input."""
     ref = finding.object
-    name = _DIGEST.sub("", ref.name) if ref.kind == "NetworkPolicy" else ref.name
+    name = _lasting_name(ref)
     place = f"{ref.namespace}/{name}" if ref.namespace else name
     kind = f"{ref.kind}.{ref.group}" if ref.group else ref.kind
     flow = _connection(finding.flow) if finding.flow else ""
@@ -57,6 +63,12 @@ def identity(finding: Finding, input_name: str = "") -> Identity:
     )
 
 
+def _lasting_name(ref: ObjectRef) -> str:
+    """A name without what makes it another one at the next rollout."""
+    changing = {"NetworkPolicy": _DIGEST, "Pod": _OF_POD, "ReplicaSet": _OF_REPLICA_SET}.get(ref.kind)
+    return changing.sub("", ref.name) if changing else ref.name
+
+
 def _connection(flow: RequiredFlow) -> str:
     return f"{_peer(flow.source)} -> {_peer(flow.destination)} {flow.protocol} {flow.port}"
 
@@ -64,6 +76,9 @@ def _connection(flow: RequiredFlow) -> str:
 def _peer(peer: Peer) -> str:
     if isinstance(peer, AddressPeer):
         return peer.host or peer.text
+    if isinstance(peer, PodsPeer):
+        ref = peer.workload.ref
+        return f"{ref.namespace}/{ref.kind}/{_lasting_name(ref)}"
     return peer.key
 
 
