@@ -32,8 +32,6 @@ REVISION, TAG, INJECTION_LABEL = "istio.io/rev", "istio.io/tag", "istio-injectio
 INJECTOR = "sidecar-injector.istio.io"
 """How the names of the webhooks end that inject (istiod-injector-configmap.yaml of the chart, Istio 1.31)."""
 
-_NAMES = 6
-
 
 def istiod(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     """Every istiod with its namespace, labels and revision."""
@@ -110,8 +108,7 @@ def injection(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
         if remark:
             wrong.append(Diagnosis(INJECTION, f"Namespace {name}", remark, Health.WRONG, "correct the label"))
     for state, names in sorted(by_state.items()):
-        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-        yield Diagnosis(INJECTION, "Namespaces", f"{state}: {', '.join(sorted(names)[:_NAMES])}{more}")
+        yield Diagnosis(INJECTION, "Namespaces", f"{state}: {', '.join(sorted(names))}")
     yield from wrong
     if by_state.get("ambient") and not any("ztunnel" in name_of(each) for each in survey.all(DAEMON_SETS)):
         yield Diagnosis(

@@ -53,7 +53,7 @@ def tiers(survey: Survey) -> Iterator[Diagnosis]:
     for resource in TIERS:
         found = survey.all(resource) if resource.group in groups else ()
         if found:
-            names = ", ".join(sorted(map(name_of, found))[:6])
+            names = ", ".join(sorted(map(name_of, found)))
             yield Diagnosis(TOPIC, f"{resource.kind} ({resource.api_version})", f"{len(found)}: {names}")
 
 
@@ -64,7 +64,7 @@ def not_evaluated(survey: Survey) -> Iterator[Diagnosis]:
         found = survey.all(resource) if resource.group in groups else ()
         if found:
             names = ", ".join(
-                sorted("/".join(filter(None, (namespace_of(each), name_of(each)))) for each in found)[:6]
+                sorted("/".join(filter(None, (namespace_of(each), name_of(each)))) for each in found)
             )
             yield Diagnosis(
                 TOPIC,

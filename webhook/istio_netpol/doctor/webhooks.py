@@ -229,6 +229,8 @@ _REFUSED = "is not one that caBundle vouches for"
 
 def shake_hands(address: str, port: int, name: str, bundle: bytes) -> x509.Certificate | str:
     """The certificate that is served at an address, as the API server would check it."""
+    if not address or address == "None":
+        return "the Service has no address of its own"
     try:
         context = ssl.create_default_context(cadata=bundle.decode("ascii"))
     except (ssl.SSLError, ValueError):

@@ -11,6 +11,8 @@ from istio_netpol.report.json_format import API_VERSION, dump
 from istio_netpol.report.palette import PLAIN, Palette
 
 _WIDTH = max(map(len, Health))
+_LONGEST = 240
+"""Of what was found: more than that is a list of names, which the JSON has in full."""
 
 
 def doctor_text(found: Sequence[Diagnosis], palette: Palette = PLAIN) -> str:
@@ -36,9 +38,13 @@ def _line(found: Diagnosis, palette: Palette) -> Iterator[str]:
         Health.NOT_SEEN: palette.warning,
     }
     health = palette.paint(found.health.ljust(_WIDTH), escapes[found.health])
-    yield f"  {health}  {visible(found.looked_at)}: {visible(found.found)}"
+    yield f"  {health}  {visible(found.looked_at)}: {visible(_clipped(found.found))}"
     if found.remedy:
         yield f"  {' ' * _WIDTH}  {palette.paint(visible(f'-> {found.remedy}'), palette.faint)}"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip()} … (-f json has all of it)"
 
 
 def closing_line(found: Sequence[Diagnosis]) -> str:
