@@ -59,7 +59,7 @@ packages: ## Install the Debian packages that tests of the image and of the map 
 
 wheels: build/wheels/.stamp ## Lay out the wheels that the image is built from: the lock's, pip's and ours.
 
-build/wheels/.stamp: $(STAMP) requirements.lock $(shell find webhook/istio_netpol -name '*.py') $(wildcard docs/rules/*.md)
+build/wheels/.stamp: $(STAMP) requirements.lock $(shell find webhook/istio_netpol -name '*.py') $(wildcard webhook/istio_netpol/web/assets/*) $(wildcard docs/rules/*.md)
 	@rm -rf $(@D) build/pip.lock build/lib build/bdist.*
 	@mkdir -p $(@D)
 	@$(PIP_DOWNLOAD) --requirement requirements.lock --dest $(@D)

@@ -13,10 +13,12 @@ from click.testing import CliRunner
 from playwright.sync_api import Page, expect
 from tests.browser.cluster import cluster
 from tests.browser.conftest import Watched
+from tests.report.test_map_restricted import facts_of
 from tests.web.hostile import HOSTILE, hostile_facts
 
 from istio_netpol.cli.main import program
 from istio_netpol.report.map_document import map_document
+from istio_netpol.report.map_restricted import restricted
 from istio_netpol.web.page import page_of
 
 CELL = "#cell"
@@ -263,3 +265,17 @@ def test_a_gate_that_refuses_is_seen(watched: Watched, maps: Callable[..., Path]
     stopped = page.locator(".path > li.stop")
     assert stopped.count() == 1
     assert "AuthorizationPolicy shop/nobody denies it" in stopped.inner_text()
+
+
+def test_a_part_of_the_cluster_is_drawn(watched: Watched, tmp_path: Path) -> None:
+    """A reader of one namespace sees that its way to others is cut, and none of their names."""
+    whole = map_document(facts_of(cluster()), title="prod-eu")
+    file = tmp_path / "part.html"
+    file.write_text(page_of(restricted(whole, ["stock"])), encoding="utf-8")
+    page = watched.open(file, "#sel=stock")
+    assert page.inner_text("#number-cut .big") == "3"
+    page.locator("#panel .pairs button").first.click()
+    assert panel_title(page) == "stock/api →  to other namespaces"
+    for name in ("Connections", "Required flows", "Namespaces"):
+        page.click(f"button:text-is('{name}')")
+        assert "istiod" not in page.inner_text("#view").replace("proxy-to-istiod", "")

@@ -13,8 +13,10 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from tests.cli.workspace import DENY_ALL, SHOP, Run
 
+SCHEMA = Path(__file__).parents[2] / "docs/schemas/map.schema.json"
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=alert(1)>"
 
 
@@ -122,6 +124,16 @@ def test_the_facts_are_one_document(run: Run) -> None:
     document = json.loads(made(run, "map.json", "manifests/"))
     assert (document["apiVersion"], document["kind"]) == ("istio-netpol.io/v1", "Map")
     assert [row[1:3] for row in document["workloads"]] == [["Deployment", "cart"], ["Deployment", "db"]]
+
+
+@pytest.mark.parametrize("arguments", [("manifests/",), ("shop.yaml",), ("--diff", "old", "new")])
+def test_the_facts_are_what_the_schema_says(run: Run, arguments: tuple[str, ...]) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    Draft202012Validator.check_schema(schema)
+    document = json.loads(made(run, "map.json", *arguments))
+    assert [each.message for each in Draft202012Validator(schema).iter_errors(document)] == []
+    document["states"]["now"]["flows"].append([1])
+    assert list(Draft202012Validator(schema).iter_errors(document))
 
 
 def test_the_matrix_is_a_drawing(run: Run) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from tests.analysis import meshes as some
 from tests.analysis.test_generate_laws import Answers
 from tests.browser.cluster import cluster, manifests
@@ -164,6 +166,15 @@ def test_a_remedy_between_ones_own_workloads_stays() -> None:
     part = restricted(document_of(cluster()), ["pricing"])
     cut = [flow for flow in part["states"]["now"]["flows"] if flow[5] & 3]
     assert [part["remedies"][number][0] for flow in cut for number in flow[8]] == ["pricing"]
+
+
+def test_a_part_is_a_document_too() -> None:
+    """What the schema says of the whole holds for every part."""
+    schema = json.loads((Path(__file__).parents[2] / "docs/schemas/map.schema.json").read_text())
+    whole = json.loads(json.dumps(document_of(with_secrets())))
+    for seen in (["shop", "mail"], [], ["istio-system"]):
+        part = json.loads(json.dumps(restricted(whole, seen)))
+        assert [each.message for each in Draft202012Validator(schema).iter_errors(part)] == []
 
 
 def test_who_may_see_nothing_gets_an_empty_map() -> None:
