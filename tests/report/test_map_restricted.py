@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.map_document import map_document
 from istio_netpol.report.map_restricted import restricted
+from istio_netpol.report.policy_mentions import names_only
 from istio_netpol.state.snapshot import Snapshot
 
 Document = dict[str, Any]
@@ -182,3 +184,41 @@ def test_who_may_see_nothing_gets_an_empty_map() -> None:
     assert (part["namespaces"], part["workloads"], part["policies"]) == ([], [], [])
     assert part["states"]["now"]["flows"] == []
     assert SECRET not in json.dumps(part)
+
+
+POLICY = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: some
+  namespace: shop
+  annotations: {{istio-netpol.io/required-by: "{needers}"}}
+spec:
+  podSelector: {{}}
+  egress:
+  - to: [{peer}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("needers", "peer", "told"),
+    [
+        ("Sidecar/shop/x", "{podSelector: {matchLabels: {app: db}}}", True),
+        ("Sidecar/shop/x", "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: bank}}}", True),
+        ("Sidecar/shop/x", "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: other}}}", False),
+        ("Sidecar/shop/x", "{namespaceSelector: {matchLabels: {team: bank}}}", False),
+        ("Sidecar/shop/x", "{namespaceSelector: {}}", False),
+        ("Sidecar/shop/x", "{ipBlock: {cidr: 192.0.2.1/32}}", False),
+        ("Sidecar/other/x", "{podSelector: {}}", False),
+        ("Sidecar/shop/x and 3 more elsewhere", "{podSelector: {}}", False),
+    ],
+)
+def test_a_policy_that_names_others_is_not_shown(needers: str, peer: str, told: bool) -> None:
+    """Its selectors and its annotation are read, whatever it was written for."""
+    text = POLICY.format(needers=needers, peer=peer)
+    assert names_only(text, {"shop", "bank"}, addresses=False) is told
+
+
+def test_addresses_are_shown_where_a_flow_of_ones_own_leads_to_them() -> None:
+    text = POLICY.format(needers="Sidecar/shop/x", peer="{ipBlock: {cidr: 192.0.2.1/32}}")
+    assert names_only(text, {"shop"}, addresses=True)

@@ -16,6 +16,7 @@ from istio_netpol.analysis.reachability.numbered import Numbered
 from istio_netpol.analysis.reachability.state import ABSENT
 from istio_netpol.netpol.masks import Mask
 from istio_netpol.report.map_document import EGRESS_DENIED, INGRESS_DENIED, UNKNOWN, runs
+from istio_netpol.report.policy_mentions import names_only
 
 Document = Mapping[str, Any]
 
@@ -125,14 +126,18 @@ class _Restricted:
         return not is_hidden and self._old["objects"][flow[6]][1] in self._names
 
     def _remedies_to_keep(self) -> frozenset[int]:
-        """The policies for visible namespaces that mend nothing but what the reader may see: another flow's
-        needs stand in the same policy, by selectors and in an annotation."""
+        """The policies for visible namespaces that mend nothing but what the reader may see, and name nobody
+        else: what other flows need may stand in the same policy, by selectors and in an annotation."""
         flows = [flow for state in self._old["states"].values() for flow in state["flows"]]
         hidden = {remedy for flow in flows if not self._tells(flow) for remedy in flow[8]}
+        beyond = len(self._old["workloads"])
+        leading_out = {remedy for flow in flows if max(flow[1], flow[2]) >= beyond for remedy in flow[8]}
         return frozenset(
             number
-            for number, remedy in enumerate(self._old["remedies"])
-            if remedy[0] in self._names and number not in hidden
+            for number, (home, _, text) in enumerate(self._old["remedies"])
+            if home in self._names
+            and number not in hidden
+            and names_only(text, self._names, addresses=number in leading_out)
         )
 
     def _flow(self, flow: Sequence[Any]) -> list[Any]:

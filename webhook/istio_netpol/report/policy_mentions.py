@@ -1,0 +1,34 @@
+"""Whom a generated policy names besides the pods that it selects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import yaml
+
+from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
+from istio_netpol.model.own_names import REQUIRED_BY
+from istio_netpol.remedies.required_by import parse
+
+
+def names_only(text: str, namespaces: Collection[str], *, addresses: bool) -> bool:
+    """Whether a policy, as YAML, names pods and objects of these namespaces only, and addresses only where
+    they are allowed. What can't be told counts as naming others."""
+    policy = yaml.safe_load(text)
+    needers = parse(policy["metadata"].get("annotations", {}).get(REQUIRED_BY, ""))
+    if needers.more or needers.elsewhere or not needers.namespaces <= set(namespaces):
+        return False
+    spec = policy["spec"]
+    rules = (rule for side in ("ingress", "egress") for rule in spec.get(side, ()))
+    peers = (peer for rule in rules for peer in (rule.get("from") or rule.get("to") or ()))
+    return all(_is_of(peer, namespaces, addresses) for peer in peers)
+
+
+def _is_of(peer: Mapping[str, Any], namespaces: Collection[str], addresses: bool) -> bool:
+    if "ipBlock" in peer:
+        return addresses
+    if "namespaceSelector" not in peer:
+        return True
+    labels = peer["namespaceSelector"].get("matchLabels", {})
+    return labels.get(NAMESPACE_NAME_LABEL) in namespaces
