@@ -379,6 +379,16 @@ def _network_policy(draw: Draw) -> Manifest:
     return _of("networking.k8s.io/v1", "NetworkPolicy", draw(NAMES), spec, labels=labels)
 
 
+def _peer_authentication(draw: Draw) -> Manifest:
+    modes = st.sampled_from(("STRICT", "PERMISSIVE", "DISABLE", "UNSET"))
+    spec = {
+        "selector": {"matchLabels": draw(SELECTORS)},
+        "mtls": {"mode": draw(modes)},
+        "portLevelMtls": {str(draw(PORTS)): {"mode": draw(modes)}},
+    }
+    return _of("security.istio.io/v1", "PeerAuthentication", draw(NAMES), spec)
+
+
 WRITERS: tuple[Callable[[Draw], Manifest], ...] = (
     _workload,
     _pod,
@@ -403,6 +413,7 @@ WRITERS: tuple[Callable[[Draw], Manifest], ...] = (
     _reference_grant,
     _config_map,
     _network_policy,
+    _peer_authentication,
 )
 
 
