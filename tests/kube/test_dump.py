@@ -12,6 +12,8 @@ import pytest
 import yaml
 from tests.cluster.clients import Outcome
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.crds import ISTIO, defined
+from tests.cluster.fixtures import require_go
 from tests.cluster.users import NOBODY, TENANT
 from tests.kube.conftest import native_control_plane
 from tests.kube.manifests import DENY_ALL, deployment, service
@@ -151,3 +153,40 @@ def test_a_tenant_can_not_report_on_all(control_plane: ControlPlane, mesh: str) 
     done = run(control_plane, "check", "-A", user=TENANT)
     assert done.returncode == 2
     assert "name one that you may read with -n" in done.stderr
+
+
+def test_objects_of_the_mesh_are_dumped_too(control_plane: ControlPlane, mesh: str, tmp_path: Path) -> None:
+    """Of the kinds that the cluster has definitions of, and as it stores them."""
+    require_go()
+    spec = {
+        "hosts": ["shop.example.com"],
+        "http": [
+            {"headers": {"request": {"set": {"a": "hunter2"}}}, "route": [{"destination": {"host": "db"}}]}
+        ],
+    }
+    keys = {"jwtRules": [{"issuer": "https://a.example", "jwksUri": "https://a.example/keys"}]}
+    made = [
+        ("networking.istio.io/v1", "VirtualService", spec),
+        ("security.istio.io/v1", "RequestAuthentication", keys),
+        ("networking.istio.io/v1", "ServiceEntry", {"hosts": ["b.example"], "resolution": "DNS",
+         "ports": [{"number": 443, "name": "tls", "protocol": "TLS"}]}),
+    ]  # fmt: skip
+    with defined(control_plane, ISTIO):
+        objects = [
+            {
+                "apiVersion": version,
+                "kind": kind,
+                "metadata": {"name": "a", "namespace": mesh},
+                "spec": content,
+            }
+            for version, kind, content in made
+        ]
+        applied = control_plane.kubectl().apply(*objects)
+        assert applied.code == 0, applied.stderr
+        file = tmp_path / "cluster.yaml"
+        assert run(control_plane, "dump", "-o", str(file)).returncode == 0
+        live = report(run(control_plane, "check", "-A", *REPORT))
+        assert report(run(control_plane, "check", str(file), *REPORT)) == live
+    kinds = {finding["object"]["kind"] for finding in live["findings"]}
+    assert {"RequestAuthentication", "ServiceEntry"} & kinds
+    assert "hunter2" not in file.read_text()

@@ -33,6 +33,18 @@ def objects_in(file: Path) -> Iterator[RawObject]:
                 yield document
 
 
+def stored(content: dict[str, Any]) -> dict[str, Any]:
+    """The object with what an API server adds to each."""
+    added = {
+        "uid": "6f9d2",
+        "creationTimestamp": "2026-09-14T08:12:31Z",
+        "resourceVersion": "7",
+        "generation": 2,
+    }
+    metadata = content.get("metadata")
+    return {**content, "metadata": {**added, **metadata}} if isinstance(metadata, dict) else content
+
+
 def written(contents: list[dict[str, Any]]) -> Loaded:
     """What is read of a dump of these objects."""
     text = HEADER + "".join(item_text(dumped(copy.deepcopy(content))) for content in contents)
@@ -50,7 +62,7 @@ def plain(loaded: Loaded) -> list[tuple[type, dict[str, Any]]]:
 def test_a_dump_says_what_the_objects_say(folder: Path) -> None:
     """Of every object that some test decodes: what rules read of it is the same after a dump."""
     for file in (file for file in FILES if file.parent == folder):
-        contents = [raw.content for raw in objects_in(file)]
+        contents = [stored(raw.content) for raw in objects_in(file)]
         before = load(RawObject(copy.deepcopy(content), "dump.yaml", 1) for content in contents)
         if before.objects and not before.problems:
             assert plain(written(contents)) == plain(before), file

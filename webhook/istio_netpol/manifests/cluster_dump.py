@@ -25,7 +25,7 @@ HEADER = "apiVersion: v1\nkind: List\nitems:\n"
 
 Content = dict[str, Any]
 
-_OF_ONE_WRITE = ("resourceVersion", "generation", "creationTimestamp", "selfLink")
+_OF_ONE_WRITE = ("resourceVersion", "generation", "selfLink")
 _HEADERS = frozenset({"headers", "withoutHeaders", "queryParams", "corsPolicy", "fault", "directResponse"})
 _OF_MODULES = frozenset({"pluginConfig", "vmConfig", "imagePullSecret", "verificationKey"})
 _OF_ADDRESSES = ("address", "port_value", "portValue")
