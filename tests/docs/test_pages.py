@@ -51,15 +51,23 @@ def test_most_commands_are_shown_with_their_output() -> None:
     }
 
 
-def test_the_readme_shows_a_real_denial(request: pytest.FixtureRequest) -> None:
-    """The text on the first screen is what the webhook answers."""
-    readme = ROOT / "README.md"
-    (shown,) = DENIAL.findall(readme.read_text(encoding="utf-8"))
+def test_the_webhook_page_shows_a_real_denial(request: pytest.FixtureRequest) -> None:
+    """The whole text is what the webhook answers."""
+    page = ROOT / "docs" / "webhook.md"
+    (shown,) = DENIAL.findall(page.read_text(encoding="utf-8"))
     told = f"{_denial_of_the_cart()}\n"
     if request.config.getoption("--update"):
-        _rewrite(readme, f"```text\n{shown}```", f"```text\n{told}```")
+        _rewrite(page, f"```text\n{shown}```", f"```text\n{told}```")
     else:
         assert shown == told
+
+
+def test_the_readme_shows_how_a_real_denial_begins() -> None:
+    """What a newcomer reads first is no invention."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```text\n(.*?)\.\.\.\n```", readme, re.DOTALL)
+    assert shown.count("\n") > 5
+    assert _denial_of_the_cart().startswith(shown)
 
 
 def _denial_of_the_cart() -> str:
