@@ -16,7 +16,6 @@ from istio_netpol.cli.main import program
 
 WEBHOOK, CONTROLLER = f"{NAMESPACE}/istio-netpol-webhook", f"{NAMESPACE}/istio-netpol-controller"
 NAME = "kubernetes.io/metadata.name"
-SETTINGS = {"apiVersion": "istio-netpol.io/v1", "kind": "Settings"}
 DENY_ALL = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -134,13 +133,11 @@ def test_check_finds_nothing_that_ours_lacks(tmp_path: Path, port: int) -> None:
     """Under a deny-all the chart's policies are all that our pods need, on whatever port; without them each
     need is told."""
     require("helm")
-    path, settings = tmp_path / "cluster.yaml", tmp_path / "settings.yaml"
-    # The webhook's own namespace would not count.
-    settings.write_text(yaml.safe_dump({**SETTINGS, "admission": {"ownNamespace": "elsewhere"}}))
+    path = tmp_path / "cluster.yaml"
     for enabled, denied in ((True, set()), (False, {"dns", "to-apiserver", "webhook-from-apiserver"})):
         values = {"webhook": {"port": port}, "networkPolicies": {"enabled": enabled}}
         path.write_text(yaml.safe_dump_all([*OTHERS, *manifests(values)]))
-        done = CliRunner().invoke(program, ["check", str(path), "-f", "json", "--config", str(settings)])
+        done = CliRunner().invoke(program, ["check", str(path), "-f", "json"])
         found = json.loads(done.stdout)["findings"]
         told = {each["rule"] for each in found if each["severity"] == "error"}
         assert told == denied, done.output

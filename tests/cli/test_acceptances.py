@@ -130,7 +130,6 @@ def off(namespace_labels: str) -> str:
     [
         ("istio-netpol.io/mode: 'off'", "", "its label istio-netpol.io/mode is off"),
         ("a: b", "admission: {exemptNamespaces: [shop]}", "the setting admission.exemptNamespaces names it"),
-        ("a: b", "admission: {ownNamespace: shop}", "it is the webhook's own (admission.ownNamespace)"),
         ("a: b", "admission: {defaultMode: 'off'}", "the setting admission.defaultMode is off"),
     ],
 )
@@ -144,6 +143,15 @@ def test_what_admission_does_not_judge_does_not_count(run: Run, labels: str, set
     text = run("check", "-", "--offline", *options, stdin=off(labels)).stdout
     assert f"  - 3 findings of namespace shop, since {why}" in text.splitlines()
     assert text.splitlines()[-1].endswith("; 3 not counted")
+
+
+def test_what_admission_spares_for_repair_counts(run: Run) -> None:
+    """The webhook's own namespace, and Kubernetes': there a missing policy is the worst."""
+    Path("settings.yaml").write_text(HEADER + "admission: {ownNamespace: shop}")
+    assert rules(report(run, SHOP + DENY_ALL, "--config", "settings.yaml")) == {"dns", "proxy-to-istiod"}
+    system = (SHOP + DENY_ALL).replace("shop", "kube-system").replace("{istio-injection: enabled}", "{}")
+    calls = system.replace("name: cart, ", 'name: cart, annotations: {istio-netpol.io/calls: "apiserver"}, ')
+    assert "to-apiserver" in rules(report(run, calls))
 
 
 @pytest.mark.parametrize("mode", ["warn", "reject", "augment"])

@@ -63,13 +63,11 @@ def _namespace_of(finding: Finding) -> str:
 
 
 def why_not_judged(namespace: str, snapshot: Snapshot, settings: Settings) -> str:
-    """Why admission judges nothing of a namespace, empty where it does. Kubernetes' own namespaces are
-    checked all the same: admission leaves them out so that a cluster can be repaired."""
+    """Why admission judges nothing of a namespace, empty where it does. Kubernetes' own namespaces and the
+    webhook's are checked all the same: admission leaves them out so that a cluster can be repaired."""
     admission = settings.admission
     if namespace in admission.exempt_namespaces:
         return "the setting admission.exemptNamespaces names it"
-    if namespace == admission.own_namespace:
-        return "it is the webhook's own (admission.ownNamespace)"
     labels = snapshot.namespace(namespace).labels
     if effective_mode(namespace, labels, admission).mode is not Mode.OFF:
         return ""
