@@ -11,6 +11,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.browser.cluster import cluster
 from tests.browser.conftest import READY
 
+pytestmark = pytest.mark.xdist_group("browser")
+"""One browser at a time."""
+
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PAIR = "#sel=istio-ingress/Deployment/istio-ingressgateway&to=billing/Deployment/frontend&open=billing"
 VIEWS = {

@@ -9,6 +9,9 @@ import pytest
 from benchmarks.synthetic import SEED, Size, documents
 from tests.browser.conftest import Watched
 
+pytestmark = pytest.mark.xdist_group("browser")
+"""One browser at a time."""
+
 NAMESPACES = 400
 MOST_BYTES = 2 * 2**20
 AIM = 2.0

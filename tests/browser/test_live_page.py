@@ -16,6 +16,9 @@ from playwright.sync_api import expect
 from tests.browser.cluster import manifests
 from tests.browser.conftest import Watched
 
+pytestmark = pytest.mark.xdist_group("browser")
+"""One browser at a time."""
+
 WAIT = 20_000
 """Milliseconds: the files are looked at every second, and the page asks every two."""
 FOCUSED = "document.activeElement.getAttribute('aria-label')"

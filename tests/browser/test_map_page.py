@@ -21,7 +21,9 @@ from istio_netpol.report.map_document import map_document
 from istio_netpol.report.map_restricted import restricted
 from istio_netpol.web.page import page_of
 
-CELL = "#cell"
+pytestmark = pytest.mark.xdist_group("browser")
+"""One browser at a time."""
+
 CUT_PAIR = "#sel=istio-ingress/Deployment/istio-ingressgateway&to=billing/Deployment/frontend"
 
 

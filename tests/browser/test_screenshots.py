@@ -11,6 +11,9 @@ from playwright.sync_api import Browser
 from tests.browser.cluster import cluster
 from tests.browser.conftest import READY
 
+pytestmark = pytest.mark.xdist_group("browser")
+"""One browser at a time."""
+
 IMAGES = Path(__file__).parents[2] / "docs/images"
 SIZE = {"width": 1280, "height": 760}
 MOST_BYTES = 200_000
