@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.admission.objects import (
     CONTROL_PLANE,
     allow,
@@ -20,6 +22,7 @@ from tests.conftest import Golden
 
 from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.denial import MAX_MESSAGE, START
+from istio_netpol.cli.main import program
 from istio_netpol.model.settings import AdmissionSettings, Settings
 
 ASKED = "#mesh on Slack"
@@ -80,6 +83,17 @@ def test_one_sentence_comes_first_and_every_rule_has_its_page(name: str) -> None
         assert f"[{cause.rule}]" in decision.message
         assert f"istio-netpol rule {cause.rule} ({PAGES}/{cause.rule})" in decision.message
     assert ASKED in decision.message
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_that_explains_a_rule_prints_its_page(name: str) -> None:
+    """Whoever types what the denial says reads about the very rule."""
+    typed = re.findall(r"istio-netpol (rule [\w-]+)", case(name).message)
+    assert typed
+    for command in typed:
+        printed = CliRunner().invoke(program, command.split())
+        assert printed.exit_code == 0, printed.output
+        assert printed.output.startswith(command.removeprefix("rule "))
 
 
 def test_what_the_reader_can_apply_stands_apart_from_what_others_must() -> None:
