@@ -513,3 +513,74 @@ def test_a_waypoint_on_the_way_is_passed(run: Run) -> None:
     assert code == 1
     remedy = "".join(f"---\n{json.dumps(policy)}\n" for policy in document["remedy"])
     assert explained(run, manifests + deny + remedy, "sea.example.com")[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "passes"),
+    [
+        ("targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]", False),
+        ("targetRef: {group: gateway.networking.k8s.io, kind: Gateway, name: edge}", False),
+        ("targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: other}]", True),
+        ("targetRefs: [{group: '', kind: Service, name: cart}]", True),
+        ("selector: {matchLabels: {gateway.networking.k8s.io/gateway-name: edge}}", False),
+    ],
+)
+def test_a_gateway_of_the_gateway_api_heeds_its_targets(run: Run, spec: str, passes: bool) -> None:
+    """A policy for the Gateway holds there, and at none of the pods behind it."""
+    deny = authorization("shop/a", f"{{{spec}, action: DENY, rules: [{{}}]}}")
+    manifests = SHOP + EDGE + route("HTTPRoute", "shop/web", "[shop.example.com]", rule("cart")) + deny
+    document, code = explained(run, manifests, "shop.example.com")
+    decided = [
+        [gate["passes"] for gate in hop["gates"] if gate["gate"] == "authorization"]
+        for hop in document["hops"]
+    ]
+    assert (decided, code) == ([[passes], [True]], 0 if passes else 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "decided"),
+    [
+        # A waypoint sees requests, and heeds what targets its Services or its Gateway.
+        (
+            ("calm/a", "{targetRefs: [{kind: Service, group: '', name: sea}], action: DENY, rules: [{}]}"),
+            False,
+        ),
+        (
+            (
+                "calm/a",
+                "{targetRefs: [{kind: Gateway, group: gateway.networking.k8s.io, name: way}], "
+                "action: DENY, rules: [{}]}",
+            ),
+            False,
+        ),
+        (
+            (
+                "istio-system/a",
+                "{targetRefs: [{kind: GatewayClass, group: gateway.networking.k8s.io, "
+                "name: istio-waypoint}], "
+                "action: DENY, rules: [{}]}",
+            ),
+            False,
+        ),
+        (("calm/a", "{targetRefs: [{kind: Service, group: '', name: x}], action: DENY, rules: [{}]}"), True),
+        # What selects the pods is ztunnel's, who sees the waypoint call.
+        (("calm/a", "{rules: [{from: [{source: {namespaces: [team]}}]}]}"), False),
+        (("calm/a", "{rules: [{from: [{source: {namespaces: [calm]}}]}]}"), True),
+    ],
+)
+def test_a_waypoint_and_ztunnel_share_the_policies(run: Run, policy: tuple[str, str], decided: bool) -> None:
+    """One enforces those with targets, the other those with selectors."""
+    home = namespace("calm", "istio.io/dataplane-mode: ambient, istio.io/use-waypoint: way")
+    home += namespace("team", "istio.io/dataplane-mode: ambient") + workload("team", "part", 8083)
+    home += object_of(
+        "Gateway",
+        "calm/way",
+        "{gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}",
+        "gateway.networking.k8s.io/v1",
+    )
+    manifests = home + workload("calm", "sea", 8080) + authorization(*policy)
+    arguments = ("--from", "team/part", "--to", "calm/Service/sea:80", "--offline", "-f", "json")
+    result = run("explain", "-", *arguments, stdin=manifests)
+    document = json.loads(result.stdout)
+    assert (document["connects"], result.exit_code) == (decided, 0 if decided else 1)
+    assert document["allowed"] is True
