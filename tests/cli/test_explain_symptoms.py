@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 from tests.cli.workspace import DENY_ALL, JWT, SHOP, Run
 
 from istio_netpol.cli.main import program
 
+SCHEMA = Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "symptoms.schema.json").read_text())
+)
 SERVICES = """\
 ---
 apiVersion: v1
@@ -78,7 +85,9 @@ def symptoms(
     """What the program says of a text, with the manifests as its PATH."""
     result = run("explain", "-", "--symptom", text, "--offline", "-f", "json", *arguments, stdin=manifests)
     assert result.exit_code == code, result.stderr
-    found: list[Any] = json.loads(result.stdout)["symptoms"]
+    document = json.loads(result.stdout)
+    SCHEMA.validate(document)
+    found: list[Any] = document["symptoms"]
     return found
 
 
@@ -286,6 +295,7 @@ def test_without_input_it_says_where_to_look(run: Run) -> None:
             "explain", "--symptom", "Jwt is expired", "-f", "json", KUBECONFIG="/nowhere", HOME="/nowhere"
         ).stdout
     )
+    SCHEMA.validate(document)
     assert document["symptoms"][0]["outcome"] == "other-cause"
 
 
@@ -355,6 +365,7 @@ def test_each_overlay_answers(run: Run) -> None:
     """Under its name."""
     result = run("explain", ".", "--exclude", "old/", "--symptom", BY_PREFIX, "--offline", "-f", "json")
     document = json.loads(result.stdout)
+    SCHEMA.validate(document)
     assert document["kind"] == "SymptomsList"
     assert all(item["input"] for item in document["items"])
 
@@ -549,3 +560,33 @@ def test_a_probe_in_ambient_mode_comes_from_an_address_of_its_own(run: Run) -> N
         "169.254.7.127/32",
         "fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128",
     }
+
+
+def test_a_cluster_that_does_not_answer_leaves_the_table(tmp_path: Path, programs: Path) -> None:
+    """Nobody named it: the answer that needs none is given, with a note. In a process of its own, since the
+    client looks for its kubeconfig once."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\n"
+        "contexts: [{name: x, context: {cluster: c, user: u}}]\n"
+        "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n"
+    )
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    command = [str(programs / "istio-netpol"), "explain", "--symptom", "UF"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "the cluster can't be read, so no flow is judged" in result.stderr
+    assert "look at gateway-to-workload" in result.stdout
+
+
+def test_an_error_of_the_application_names_who_answered(run: Run) -> None:
+    """This hop works: the log of the next one says more."""
+    line = (
+        '"GET / HTTP/1.1" 503 - via_upstream - "-" 0 6 1 0 "-" "-" "-" "x" "10.1.2.9:5432" '
+        "outbound|5432||db.shop.svc.cluster.local 10.1.2.3:1 10.96.3.3:5432 10.1.2.3:51000 - -"
+    )
+    (found,) = symptoms(run, line, code=0)
+    assert (found["blame"], found["outcome"], found["suspects"]) == ("works", "other-cause", [])
+    text = run("explain", "-", "--symptom", line, "--offline", stdin=CLUSTER + DENY_ALL).stdout
+    assert "answered: this connection works" in text
+    assert "the answer came from db.shop.svc.cluster.local" in text

@@ -136,6 +136,8 @@ def _answer(answer: Answer, reading: Reading, palette: Palette) -> Iterator[str]
     yield from _others(answer, palette)
     for remark in answer.remarks:
         yield f"  - {visible(remark)}"
+    if symptom.blame is Blame.WORKS and answer.seen.sighting.facts.host:
+        yield f"  - the answer came from {visible(answer.seen.sighting.facts.host)}"
     if answer.outcome is Outcome.ALLOWED and symptom.blame is not Blame.WORKS:
         yield f"  {_ELSEWHERE}"
     yield f"  {symptom.tell}"

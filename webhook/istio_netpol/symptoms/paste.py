@@ -197,7 +197,7 @@ class _Reader:
     def _keep(self, found: Sighting, text: str) -> None:
         told = found.facts.over(self._before)
         if found.symptom.blame is Blame.WORKS:
-            told = NO_FACTS
+            told = Facts(host=told.host)
         # A gateway's line has its client's address, too: that must not make a sighting of its own of each.
         own, told = told.own_addresses, replace(told, own_addresses=())
         key = (found.symptom, told)
