@@ -46,10 +46,20 @@ def dns(namespace: str = "kube-system") -> list[dict[str, Any]]:
 
 @pytest.fixture
 def cluster_dns(control_plane: ControlPlane) -> Iterator[None]:
+    """In place of what an earlier test may have left there, with which `apply` would merge it."""
     kubectl = control_plane.kubectl()
+    gone = (
+        "--namespace",
+        "kube-system",
+        "delete",
+        "--ignore-not-found",
+        "service/kube-dns",
+        "deployment/names",
+    )
+    assert kubectl(*gone).code == 0
     assert kubectl.apply(*dns()).code == 0
     yield
-    assert kubectl("--namespace", "kube-system", "delete", "service/kube-dns", "deployment/names").code == 0
+    assert kubectl(*gone).code == 0
 
 
 @pytest.mark.usefixtures("cluster_dns")

@@ -38,7 +38,8 @@ def mesh(control_plane: ControlPlane) -> str:
         for content in (secret, config)
     ]
     denied = {**DENY_ALL, "metadata": {"name": "default-deny", "namespace": namespace}}
-    objects = [cart, deployment("db", namespace), service("db", namespace), denied, *named]
+    lonely = deployment("lonely", namespace)
+    objects = [cart, lonely, deployment("db", namespace), service("db", namespace), denied, *named]
     assert control_plane.kubectl().apply(*objects).code == 0
     return namespace
 
@@ -47,8 +48,8 @@ def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """A report without the places where objects were read."""
     assert done.returncode in {0, 1}, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
-    for finding in found["findings"]:
-        del finding["object"]["file"], finding["object"]["line"]
+    for reference in (*(finding["object"] for finding in found["findings"]), *found["undeclared"]):
+        del reference["file"], reference["line"]
     return found
 
 
@@ -67,6 +68,7 @@ def test_a_dump_is_judged_like_the_cluster(control_plane: ControlPlane, mesh: st
     assert done.returncode == 0, done.stderr
     live = report(run(control_plane, "check", "-A", *REPORT))
     assert mesh in {finding["object"]["namespace"] for finding in live["findings"]}
+    assert mesh in {workload["namespace"] for workload in live["undeclared"]}
     assert report(run(control_plane, "check", str(file), *REPORT)) == live
     by_kubectl: Outcome = control_plane.kubectl()(*kubectl_of_the_docs())
     assert by_kubectl.code == 0, by_kubectl.stderr
