@@ -129,3 +129,19 @@ def test_each_namespace_has_its_figures(run: Run) -> None:
         each for each in findings if each["severity"] == "error" and each["object"]["namespace"] == "team-01"
     ]
     assert f"team-01 {len(errors)} errors" in text
+
+
+def test_generate_is_named_only_where_it_writes_something(run: Run) -> None:
+    """A policy that lacks somebody's consent is none of those that it writes."""
+    other = SHOP.replace("shop", "pay").replace("cart", "till")
+    calls = SHOP.replace(
+        "name: cart, ", 'name: cart, annotations: {istio-netpol.io/calls: "pay/till:8080"}, ', 1
+    )
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "till", "namespace": "pay"}}
+    spec = {"selector": {"app": "till"}, "ports": [{"port": 8080}]}
+    deny = DENY_ALL.replace("shop", "pay").replace("[Ingress, Egress]", "[Ingress]")
+    given = f"{calls}---\n{other}{deny}---\n{yaml.safe_dump(service | {'spec': spec})}"
+    result = run("check", "-", "--offline", stdin=given)
+    assert "warning consent-missing" in result.stdout
+    assert "prints the missing policies" not in result.stdout
+    assert yaml.safe_load(run("generate", "-", "--offline", stdin=given).stdout) is None

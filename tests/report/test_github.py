@@ -18,7 +18,8 @@ def test_an_annotation_has_file_line_and_title() -> None:
     assert command(GATEWAY_DENIED).startswith(
         "::error file=manifests/my shop.yaml,line=12,title=gateway-to-workload%3A VirtualService shop/cart"
         "::VirtualService shop/cart: egress to Deployment shop/cart (TCP 8080) is denied by NetworkPolicy "
-        "istio-system/default-deny; it is needed because 100%25 of its traffic goes there%0A%0AapiVersion: "
+        "istio-system/default-deny; it is needed because 100%25 of its traffic goes there "
+        "(istio-netpol rule gateway-to-workload)%0A%0AapiVersion: "
     )
 
 
@@ -31,7 +32,7 @@ def test_an_object_without_a_file_has_no_place() -> None:
     """The annotation then belongs to the run."""
     assert command(SELECTS_NOTHING) == (
         "::notice title=policy-selects-nothing%3A NetworkPolicy shop/old"
-        "::NetworkPolicy shop/old: selects no pod"
+        "::NetworkPolicy shop/old: selects no pod (istio-netpol rule policy-selects-nothing)"
     )
 
 

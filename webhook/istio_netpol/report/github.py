@@ -11,6 +11,7 @@ from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.printable import visible
 from istio_netpol.report.not_counted import sentences
 from istio_netpol.report.places import in_a_file
+from istio_netpol.report.rule_titles import command
 from istio_netpol.report.text import closing_line
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -33,7 +34,7 @@ def _command(finding: Finding, input_name: str) -> str:
             properties["line"] = str(ref.line)
     written = ",".join(f"{name}={_property(value)}" for name, value in sorted(properties.items()))
     remedy = f"\n\n{to_yaml(finding.remedy).rstrip()}" if finding.remedy else ""
-    text = _data(finding.message + remedy)
+    text = _data(f"{finding.message} ({command(finding.rule)}){remedy}")
     return f"::{_COMMANDS[finding.severity]} {written}::{text}"
 
 

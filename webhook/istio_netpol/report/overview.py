@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from textwrap import wrap
 
 from istio_netpol.analysis.results import Report
-from istio_netpol.model.findings import Severity
+from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible
 from istio_netpol.report.causes import Cause, causes
@@ -107,10 +107,15 @@ class _Screen:
         """How to see the rest."""
         if not self.report.findings:
             return
-        if any(finding.remedy and not finding.narrows for finding in self.report.findings):
+        if any(map(_is_written_by_generate, self.report.findings)):
             yield f"`{self.generate}` prints the missing policies."
         yield "`istio-netpol rule ID` explains a rule; --all shows every finding with its remedy."
         yield ""
+
+
+def _is_written_by_generate(finding: Finding) -> bool:
+    """Whether `generate` writes the remedy: no narrower form, and nothing that lacks somebody's consent."""
+    return bool(finding.remedy) and not finding.narrows and finding.rule is not Issue.CONSENT_MISSING
 
 
 def _heading(cause: Cause, title: str, palette: Palette) -> Iterator[str]:

@@ -52,6 +52,8 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
     yield from _policies(_REMEDY_TITLE, missing, palette)
     yield from _policies(_NARROWER_TITLE, narrower, palette)
     yield from remarks(report, palette)
+    if report.findings:
+        yield from ("`istio-netpol rule ID` explains a rule.", "")
     yield closing_line(report, palette)
 
 
