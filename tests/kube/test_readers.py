@@ -191,7 +191,9 @@ def test_an_api_server_that_does_not_answer_closes_the_map(path: str, error: Api
     client = Client(counted(app, counts.append))
 
     def status() -> int:
-        return client.get("/", headers={"Authorization": "Bearer jane"}).status_code
+        reply = client.get("/", headers={"Authorization": "Bearer jane"})
+        assert str(error) not in reply.text, "what is wrong with the API server is nobody's to know"
+        return reply.status_code
 
     if path == ACCESS_REVIEWS:
         desk.status = lambda spec: desk._status(TOKEN_REVIEWS, spec) if "token" in spec else fail(error)

@@ -78,7 +78,9 @@ class MapGuard:
         try:
             return self._sight_of(token)
         except ApiError as error:
-            return Refusal(503, f"the API server does not say what may be seen: {error}")
+            # Whoever asks may be nobody: what is wrong is for the log.
+            self._log.tell("readers of the map can't be asked about", address, "api", reason=str(error))
+            return Refusal(503, "the API server does not say what may be seen; ask again in a moment")
 
     def _sight_of(self, token: str) -> Sight | Refusal:
         reader = self._readers.of_token(token)
