@@ -99,6 +99,26 @@ def test_the_call_that_injects_a_sidecar_is_a_need_of_its_pods(run: Run) -> None
     assert ("webhook-from-apiserver", True) not in cut(explained(run, manifests, "old/batch")[0])
 
 
+def test_a_connection_that_several_objects_need_is_told_once(run: Run) -> None:
+    """istiod's own, and the webhook configuration's."""
+    webhook = """\
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: istio-sidecar-injector}
+webhooks:
+- name: rev.namespace.sidecar-injector.istio.io
+  clientConfig: {service: {name: istiod, namespace: istio-system, path: /inject, port: 443}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: istiod, namespace: istio-system}
+spec: {selector: {app: istiod}, ports: [{name: https-webhook, port: 443, targetPort: 15017}]}
+"""
+    document, _ = explained(run, MESH + ISTIOD_DENIED + webhook, "shop/cart")
+    assert [rule for rule, _ in cut(document)].count("webhook-from-apiserver") == 1
+
+
 def test_a_workload_outside_the_mesh_needs_no_istiod(run: Run) -> None:
     """It says why it is outside."""
     document, code = explained(run, MESH + DENY_ALL.replace("shop", "old"), "old/batch")

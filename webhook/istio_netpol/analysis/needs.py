@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from istio_netpol.analysis.peer_names import find_peer
+from istio_netpol.analysis.required_remedies import connection
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.analysis.walk import Walk, Walker, Wanted
 from istio_netpol.errors import InputError, Problem
@@ -31,8 +32,13 @@ def explain_workload(snapshot: Snapshot, settings: Settings, resolver: Resolver,
     not have."""
     table = FlowTable.of(snapshot, settings)
     pods = _workload(name, table)
-    wanted = sorted(_wanted(pods, table), key=lambda each: (not each.starts, each.flow.sort_key))
-    return Walker(table, resolver).walk("Workload", str(pods.ref), tuple(_remarks(pods, table)), wanted)
+    found = sorted(_wanted(pods, table), key=lambda each: (not each.starts, each.flow.sort_key))
+    wanted: dict[Hashable, Wanted] = {}
+    for each in found:
+        # Several objects may need the same connection: the first stands for all.
+        wanted.setdefault((each.flow.kind, connection(each.flow)), each)
+    remarks = tuple(_remarks(pods, table))
+    return Walker(table, resolver).walk("Workload", str(pods.ref), remarks, tuple(wanted.values()))
 
 
 def _workload(name: str, table: FlowTable) -> Workload:
