@@ -60,13 +60,16 @@ def dump(file: Path | None, namespace: str | None, context: str, kubeconfig: str
     Exit code: 0, or 2 where the cluster can't be read or the file can't be written.
     """
     from istio_netpol.cli.input_arguments import InputArguments
-    from istio_netpol.cli.opened_input import open_input
+    from istio_netpol.cli.opened_input import A_CLUSTER, open_input
     from istio_netpol.cli.terminal import tell
+    from istio_netpol.kube.kubeconfig import has_cluster
     from istio_netpol.model.not_seen import assumptions_of
 
     arguments = InputArguments(
         namespace=namespace or "", context=context, kubeconfig=kubeconfig, config=config or ""
     )
+    if not arguments.names_cluster and not has_cluster():
+        raise click.UsageError(f"there is no cluster to read: name {A_CLUSTER}", click.get_current_context())
     opened = open_input(arguments, about_all=True)
     listing = opened.listing()
     with _written(file) as stream:

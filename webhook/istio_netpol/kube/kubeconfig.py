@@ -47,7 +47,9 @@ def find_context(kubeconfig: str = "", name: str = "") -> KubeContext:
         raise SettingsError(f"there is no kubeconfig: {where} does not exist; name one with --kubeconfig")
     contexts = {key: context for content in reversed(contents) for key, context in _contexts(content)}
     wanted = name or next(filter(None, (_text(content.get("current-context")) for content in contents)), "")
-    known = ", ".join(sorted(contexts)) or "none"
+    known = ", ".join(sorted(contexts))
+    if not known:
+        raise SettingsError(f"{where}: has no contexts, so that it names no cluster")
     if not wanted:
         raise SettingsError(f"{where}: has no current context; name one with --context, of {known}")
     if wanted not in contexts:
