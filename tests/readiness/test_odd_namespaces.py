@@ -397,3 +397,14 @@ def test_the_plan_has_the_policies_that_generate_writes(plan: Plan, tmp_path: Pa
     assert sorted(each["metadata"]["name"] for each in allowing) == sorted(
         each["metadata"]["name"] for each in generated
     )
+
+
+def test_a_host_without_addresses_is_not_kept_by_those_of_another(plan: Plan) -> None:
+    """On the same port of the same caller: what is opened to one host says nothing of the other."""
+    caller = workload("front", "site", calls="known.example.com:443, unknown.example.com:443")
+    found = told(plan, [namespace("site"), caller], "--address", "known.example.com=203.0.113.9")
+    (cut,) = found["stillCut"]
+    assert cut["destinations"] == [{"host": "unknown.example.com"}]
+    (step,) = [step for step in found["steps"] if step["cuts"]]
+    assert step["number"] == cut["step"]
+    assert step["afterAnswers"]

@@ -95,7 +95,7 @@ class FlowJudge:
         if not isinstance(flow.destination, HostPeer):
             return (self._to_known(flow),)
         host = flow.destination.host
-        anywhere = self.verdict(replace(flow, destination=AddressPeer(_ANYWHERE, flow.destination.host)))
+        anywhere = self.verdict(at_any_address(flow))
         if anywhere.allowed and not self.gate.is_known(host):
             return (Judged(flow, anywhere),)
         answer = self.gate.addresses(host, flow.object.namespace)
@@ -130,6 +130,14 @@ class FlowJudge:
             limit = self.gate.of_host_network if is_trusted else self.gate.literal
             return limit(written, addresses, home)
         return None
+
+
+def at_any_address(flow: RequiredFlow) -> RequiredFlow:
+    """The flow to every address that its host may have, where it is to a host: allowed only if all of them
+    are."""
+    if not isinstance(flow.destination, HostPeer):
+        return flow
+    return replace(flow, destination=AddressPeer(_ANYWHERE, flow.destination.host))
 
 
 def _in_short(peer: AddressPeer) -> str:
