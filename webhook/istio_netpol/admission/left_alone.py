@@ -39,6 +39,8 @@ def _reasons(name: str, snapshot: Snapshot, settings: Settings) -> Iterator[Left
         yield LeftAlone("Kubernetes' own")
     if namespace.terminating:
         yield LeftAlone("being deleted", untouched=True)
+    if name == settings.admission.own_namespace:
+        yield LeftAlone("the webhook's own, which comes with its policies", untouched=True)
     not_judged = why_not_judged(name, snapshot, settings)
     if not_judged:
         yield LeftAlone(not_judged, untouched=True)
