@@ -4,13 +4,12 @@ ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /build
-# Where it is set, as `make release` does, what pip compiles does not depend on when that was.
-ARG SOURCE_DATE_EPOCH
 # pip is run from its own wheel: installed nowhere, it is in no image.
 COPY build/wheels /build/wheels
 COPY requirements.lock /build/
-RUN ["python3", "/build/wheels/pip.whl/pip", "install", "--no-index", "--find-links=/build/wheels", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--root-user-action=ignore", "--no-warn-script-location", "--require-hashes", "--requirement=requirements.lock", "--target=/opt/istio-netpol"]
-RUN ["python3", "/build/wheels/pip.whl/pip", "install", "--no-index", "--find-links=/build/wheels", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--root-user-action=ignore", "--no-deps", "--target=/opt/istio-netpol", "istio-netpol"]
+RUN ["python3", "/build/wheels/pip.whl/pip", "install", "--no-index", "--find-links=/build/wheels", "--only-binary=:all:", "--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--root-user-action=ignore", "--no-warn-script-location", "--require-hashes", "--requirement=requirements.lock", "--target=/opt/istio-netpol"]
+RUN ["python3", "/build/wheels/pip.whl/pip", "install", "--no-index", "--find-links=/build/wheels", "--only-binary=:all:", "--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--root-user-action=ignore", "--no-deps", "--target=/opt/istio-netpol", "istio-netpol"]
+RUN ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/istio-netpol"]
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="istio-netpol" \

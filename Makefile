@@ -79,11 +79,11 @@ release-packages: $(STAMP) tools ## Build wheel, sdist, chart, SBOM and checksum
 
 release: release-packages ## Build all that and the image as an archive, the same bytes from the same commit.
 	@export SOURCE_DATE_EPOCH=$$($(BIN)/python -m release epoch); rm -f build/wheels/.stamp; \
-	    case $(notdir $(BUILDER)) in buildah) dates="--timestamp $$SOURCE_DATE_EPOCH";; esac; \
+	    case $(notdir $(firstword $(BUILDER))) in buildah) dates="--timestamp $$SOURCE_DATE_EPOCH";; esac; \
 	    $(MAKE) --no-print-directory image \
-	    BUILD_OPTIONS="$(BUILD_OPTIONS) $$dates --build-arg SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH"
+	    BUILD_OPTIONS="$(BUILD_OPTIONS) $$dates"
 	@rm -f $(ARCHIVE)
-	@case $(notdir $(BUILDER)) in \
+	@case $(notdir $(firstword $(BUILDER))) in \
 	    buildah) $(BUILDER) push --quiet $(IMAGE) docker-archive:$(ARCHIVE):$(notdir $(IMAGE));; \
 	    *) $(BUILDER) save --output $(ARCHIVE) $(IMAGE);; esac
 	@$(BIN)/python -m release checksums

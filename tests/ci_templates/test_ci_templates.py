@@ -174,6 +174,24 @@ def test_a_complete_repository_passes(monorepo: Path) -> None:
     assert "::error" not in ran.printed
 
 
+def test_known_findings_fail_neither_job(monorepo: Path) -> None:
+    """With a baseline only what is new counts."""
+    write = (
+        "istio-netpol check --offline . --baseline known.json --update-baseline > known.txt || [[ $? -eq 1 ]]"
+    )
+    assert bash(write, monorepo, {}).returncode == 0
+    ran = run_action(monorepo, baseline="known.json")
+    assert ran.code == 0, ran.printed
+    code, printed = run_component(monorepo, baseline="known.json")
+    assert code == 0, printed
+    shutil.copy(ROOT / "docs" / "examples" / "shop" / "namespace.yaml", monorepo / "base")
+    shutil.copy(ROOT / "docs" / "examples" / "shop" / "cart.yaml", monorepo / "base")
+    resources = "resources: [namespace.yaml, ledger.yaml, route.yaml, cart.yaml]\n"
+    (monorepo / "base" / "kustomization.yaml").write_text(resources)
+    assert run_action(monorepo, baseline="known.json").code == 1
+    assert run_component(monorepo, baseline="known.json")[0] == 1
+
+
 def test_unusable_input_fails_with_its_reason(monorepo: Path) -> None:
     """A path that is not there is no green job."""
     ran = run_action(monorepo, paths="absent")
@@ -181,7 +199,7 @@ def test_unusable_input_fails_with_its_reason(monorepo: Path) -> None:
     assert "absent" in ran.printed
 
 
-@pytest.mark.parametrize("name", ["paths", "config", "fail_on", "addresses", "sarif"])
+@pytest.mark.parametrize("name", ["paths", "config", "baseline", "fail_on", "addresses", "sarif"])
 @pytest.mark.parametrize("hostile", ["$(touch stolen)", '"; touch stolen; "\nb=c'])
 def test_no_input_runs_a_command(monorepo: Path, name: str, hostile: str) -> None:
     """Whatever an input is, it is a path, a value or an error, and it names no output of its own."""
@@ -245,7 +263,7 @@ def test_the_component_passes_where_nothing_is_denied(monorepo: Path) -> None:
     assert code == 0, printed
 
 
-@pytest.mark.parametrize("name", ["paths", "config", "fail_on", "addresses"])
+@pytest.mark.parametrize("name", ["paths", "config", "baseline", "fail_on", "addresses"])
 @pytest.mark.parametrize("hostile", ["$(touch stolen)", '"; touch stolen; "'])
 def test_no_input_of_the_component_runs_a_command(monorepo: Path, name: str, hostile: str) -> None:
     """Whatever an input is, it is a path, a value or an error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mkdocs_hooks.json_documents import SCHEMAS, json_page
 from mkdocs_hooks.reference import command_line_page, names_page
 from tests.conftest import Golden
 from tests.docs.transcripts import ROOT
@@ -26,6 +27,18 @@ def test_every_command_has_a_section_with_examples() -> None:
     for name in program.commands:
         section = page.partition(f"\n## istio-netpol {name}\n")[2].partition("\n## ")[0]
         assert "Usage: istio-netpol " in section, name
+
+
+def test_the_page_on_json_has_each_schema_and_its_fields() -> None:
+    """Definitions, arrays and alternatives are followed."""
+    page = json_page()
+    for file in SCHEMAS.glob("*.schema.json"):
+        assert f"](../schemas/{file.name})" in page
+    report = page.partition("(../schemas/report.schema.json)")[2].partition("\n## ")[0]
+    for field in ("findings", "findings[].rule", "findings[].flow", "summary.objects", "notRead[].count"):
+        assert re.search(rf"^\| `{re.escape(field)}` \| \S.*\|$", report, re.MULTILINE), field
+    listed = page.partition("(../schemas/list.schema.json)")[2].partition("\n## ")[0]
+    assert "| `connections[].source` | string |" in listed
 
 
 def test_no_name_is_used_that_the_page_lacks() -> None:

@@ -88,6 +88,7 @@ def test_every_page_is_in_it(contents: dict[Path, Html]) -> None:
         "contributing",
         "kustomize",
         "reference/command-line",
+        "reference/json",
         "security",
         "404",
     }
