@@ -141,6 +141,16 @@ def test_a_tenants_dump_says_what_it_lacks(control_plane: ControlPlane, mesh: st
     assert again["findings"] == live["findings"]
 
 
+@pytest.mark.parametrize("command", [["explain", "deploy/cart"], ["list"], ["generate", "deploy/cart"]])
+def test_a_tenant_asks_about_objects_of_his_own(
+    control_plane: ControlPlane, mesh: str, command: list[str]
+) -> None:
+    """Every command that reports takes what he may read."""
+    done = run(control_plane, *command, "-n", mesh, user=TENANT)
+    assert done.returncode in {0, 1}, done.stderr
+    assert f"in namespace {mesh} only" in done.stderr
+
+
 @pytest.mark.parametrize("command", [["check"], ["check", "-A"], ["dump"], ["list", "-n", "default"]])
 def test_who_may_read_nothing_is_told_so(control_plane: ControlPlane, command: list[str]) -> None:
     """Half a cluster would be judged wrongly: the command ends with the rights that are missing."""
