@@ -57,7 +57,7 @@ def with_usual_port(screen: str, port: int) -> str:
 def denied_in(plane: ControlPlane) -> set[str]:
     """What `istio-netpol check` says of the cluster, as its administrator."""
     addresses = [f"--address={host}={','.join(found)}" for host, found in KEYS_AT.items()]
-    done = run(plane, "check", "--context", ADMIN, "--offline", *addresses, "-f", "json")
+    done = run(plane, "check", "-A", "--context", ADMIN, "--offline", *addresses, "-f", "json")
     findings = json.loads(done.stdout)["findings"]
     found = [each for each in findings if each["severity"] == "error"]
     assert done.returncode == bool(found), done.stderr
