@@ -20,6 +20,7 @@ import yaml
 from release.tree import export
 from tests.cluster.fixtures import require
 from tests.gitops.pages import objects
+from tests.release.package_index import require_package_index
 from tests.tools.programs import located
 
 ROOT = Path(__file__).parents[2]
@@ -210,6 +211,7 @@ def test_no_input_runs_a_command(monorepo: Path, name: str, hostile: str) -> Non
 
 def test_the_action_installs_itself(monorepo: Path, tmp_path: Path) -> None:
     """From a checkout of its own: the locked packages, and the program that the next step finds."""
+    require_package_index(tmp_path)
     path, runner, checkout = tmp_path / "path", tmp_path / "runner", tmp_path / "checkout"
     path.write_text("")
     runner.mkdir()

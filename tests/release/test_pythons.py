@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from release.tree import export
+from tests.release.package_index import require_package_index
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -48,6 +49,7 @@ def test_a_clone_shows_the_demo(version: str, tmp_path: Path) -> None:
     python = interpreter(version)
     if python is None:
         pytest.skip(f"Python {version} is not on this machine")
+    require_package_index(tmp_path)
     export(ROOT, tmp_path)
     environment = {
         name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "PYTHONPATH")
