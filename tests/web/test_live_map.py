@@ -151,3 +151,12 @@ def test_a_reader_gets_the_namespaces_that_are_his() -> None:
     assert client.get("/map.json", headers={"If-None-Match": tag}).status_code == 200
     sight[0] = Refusal(403, "no")
     assert client.get("/map.json", headers={"If-None-Match": tag}).status_code == 403
+
+
+def test_nothing_is_worked_out_for_somebody_who_gets_nothing() -> None:
+    """Whoever has no token costs no work, however often they ask."""
+    asked = []
+    client = map_app(lambda: asked.append(1), lambda: Refusal(401, "who?")).test_client()
+    for path in ("/", "/map.json"):
+        assert client.get(path).status_code == 401
+    assert asked == []

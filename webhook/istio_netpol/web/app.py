@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from istio_netpol.web.live import Published
+from istio_netpol.web.live import Published, Sent
 from istio_netpol.web.page import content_policy, live_page
+from istio_netpol.web.parts import Parts
 
 JSON = "application/json"
 
@@ -41,7 +42,7 @@ def map_app(newest: Callable[[], Published | None], guard: Guard) -> Flask:
     """The application; `newest` has the map of the whole cluster, None while there is none."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    page = live_page()
+    page, parts = live_page(), Parts()
 
     @app.get("/")
     def index() -> Response:
@@ -50,28 +51,30 @@ def map_app(newest: Callable[[], Published | None], guard: Guard) -> Flask:
 
     @app.get("/map.json")
     def document() -> Response:
-        sight, published = guard(), newest()
+        sight = guard()
         if isinstance(sight, Refusal):
             return _refused(sight)
+        # Nothing is worked out for somebody who gets nothing.
+        published = newest()
         if published is None:
             return _refused(Refusal(503, "the cluster is not read yet; ask again in a moment"))
-        if sight.namespaces is not None:
-            published = published.restricted(sight.namespaces)
-        return _document(published)
+        if sight.namespaces is None:
+            return _document(published.sent)
+        return _document(parts.of(published, sight.namespaces))
 
     app.after_request(_guarded)
     app.register_error_handler(HTTPException, _http_error)
     return app
 
 
-def _document(published: Published) -> Response:
+def _document(sent: Sent) -> Response:
     """The document compressed, as browsers take it, or that it is the one that the reader has."""
-    if request.if_none_match.contains(published.tag.strip('"')):
+    if request.if_none_match.contains(sent.tag.strip('"')):
         response = Response(status=304)
     else:
-        response = Response(published.content, mimetype=JSON)
+        response = Response(sent.content, mimetype=JSON)
         response.headers["Content-Encoding"] = "gzip"
-    response.headers["ETag"] = published.tag
+    response.headers["ETag"] = sent.tag
     return response
 
 

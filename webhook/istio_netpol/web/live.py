@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 from istio_netpol.analysis.reachability.facts import facts
@@ -15,43 +14,31 @@ from istio_netpol.errors import NetpolError
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.map_document import map_document
-from istio_netpol.report.map_restricted import restricted
 from istio_netpol.web.page import compressed
 
 LOOK_SECONDS = 1.0
 """How often it is asked whether something changed."""
 
-MOST_READERS = 64
-"""Restricted documents that are kept: readers with the same rights share one."""
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A document as it is sent. `tag` differs where the content does."""
+
+    content: bytes
+    tag: str
+
+    @staticmethod
+    def of(document: Mapping[str, Any]) -> Sent:
+        content = compressed(document)
+        return Sent(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
-@dataclass(frozen=True)
 class Published:
-    """One document as it is sent. `tag` differs where the content does."""
+    """The map of everything, and how it is sent."""
 
-    document: Mapping[str, Any]
-    content: bytes = field(init=False, repr=False)
-    tag: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        content = compressed(self.document)
-        object.__setattr__(self, "content", content)
-        object.__setattr__(self, "tag", f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-
-    def restricted(self, namespaces: frozenset[str]) -> Published:
-        """The document for a reader who may see these namespaces."""
-        return _restricted(self, namespaces)
-
-    def __hash__(self) -> int:
-        return hash(self.tag)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Published) and self.tag == other.tag
-
-
-@lru_cache(maxsize=MOST_READERS)
-def _restricted(published: Published, namespaces: frozenset[str]) -> Published:
-    return Published(restricted(published.document, namespaces))
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self.sent = Sent.of(document)
 
 
 Look = Callable[[], Given | None]
