@@ -222,3 +222,42 @@ def test_a_policy_that_names_others_is_not_shown(needers: str, peer: str, told: 
 def test_addresses_are_shown_where_a_flow_of_ones_own_leads_to_them() -> None:
     text = POLICY.format(needers="Sidecar/shop/x", peer="{ipBlock: {cidr: 192.0.2.1/32}}")
     assert names_only(text, {"shop"}, addresses=True)
+
+
+UNDECIDED = """\
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: zebra-addresses}
+spec:
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {}}
+  egress:
+  - {name: private, action: Deny, to: [{networks: [10.0.0.0/8]}]}
+"""
+
+
+def test_what_a_tier_may_decide_is_told_without_its_name() -> None:
+    """Between one's own workloads, too: a policy of a tier is for those who may list such policies."""
+    whole = document_of(f"{cluster()}---\n{UNDECIDED}")
+    told = [each for each in whole["strings"] if SECRET in each]
+    assert any(each.startswith("perhaps decided by ClusterNetworkPolicy") for each in told)
+    part = restricted(whole, ["shop", "stock", "kube-system", "istio-system"])
+    unknown = [flow for flow in part["states"]["now"]["flows"] if flow[5] & 4]
+    assert {part["strings"][flow[9]] for flow in unknown} == {"it could not be judged"}
+    assert {part["strings"][flow[10]] for flow in unknown} == {"perhaps decided by a policy of a tier"}
+    assert SECRET not in json.dumps(part)
+
+
+def test_what_is_wrong_with_ones_own_host_is_told() -> None:
+    entry = {"hosts": ["nowhere.invalid"], "location": "MESH_EXTERNAL", "resolution": "DNS"}
+    own = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "nowhere", "namespace": "shop"},
+        "spec": {**entry, "ports": [{"number": 443, "name": "tls", "protocol": "TLS"}]},
+    }
+    part = restricted(document_of(f"{cluster()}---\n{yaml.safe_dump(own)}"), ["shop"])
+    doubts = {part["strings"][flow[9]] for flow in part["states"]["now"]["flows"] if flow[9]}
+    assert doubts
+    assert "it could not be judged" not in doubts

@@ -232,10 +232,15 @@ def _marks(mapped: MappedFlow) -> int:
 
 
 def _decided_by(*sides: SideVerdict) -> list[str]:
-    """The rules of tiers that decide the flow, in words."""
+    """The rules of tiers that decide the flow, in words; `perhaps` where that can't be told."""
+    doubtful = {ref for side in sides for ref in side.undecided}
+    surely = [
+        *(("denied by", ref) for side in sides for ref in side.denied_by),
+        *(("accepted by", ref) for side in sides for ref in side.accepted_by),
+    ]
     return [
-        *(f"denied by {ref}" for side in sides for ref in side.denied_by),
-        *(f"accepted by {ref}" for side in sides for ref in side.accepted_by),
+        *(f"{words} {ref}" for words, ref in surely if ref not in doubtful),
+        *(f"perhaps decided by {ref}" for side in sides for ref in side.undecided),
     ]
 
 

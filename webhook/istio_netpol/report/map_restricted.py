@@ -22,6 +22,11 @@ Document = Mapping[str, Any]
 
 OTHERS = {"kind": "others", "name": "other namespaces"}
 NO_OBJECT = ("", "", "", "")
+DECIDED = {
+    "denied by": "denied by a policy of a tier",
+    "perhaps": "perhaps decided by a policy of a tier",
+    "accepted by": "accepted by a policy of a tier",
+}
 
 
 def restricted(document: Document, namespaces: Collection[str]) -> dict[str, Any]:
@@ -142,7 +147,7 @@ class _Restricted:
 
     def _flow(self, flow: Sequence[Any]) -> list[Any]:
         old, strings = self._old, self._old["strings"]
-        kind, source, destination, protocol, port, marks, thing, reason, remedies, doubt, decided, *_ = flow
+        kind, source, destination, protocol, port, marks, thing, reason, remedies, _, decided, *_ = flow
         tells = self._tells(flow)
         return [
             self._table("strings", strings[kind]),
@@ -158,11 +163,22 @@ class _Restricted:
                 for remedy in remedies
                 if tells and remedy in self._remedies_kept
             ],
-            self._table("strings", _doubt(strings[doubt], tells)),
+            self._table("strings", self._doubt(flow, tells)),
             self._table("strings", _decided(strings[decided])),
             [],
             [],
         ]
+
+    def _doubt(self, flow: Sequence[Any], tells: bool) -> str:
+        """Why a flow could not be judged. What is wrong with a host that the reader's own object names is
+        told; everything else may name policies: of tiers, or of the namespace where pods are assumed."""
+        old, text = self._old, self._old["strings"][flow[9]]
+        if not text:
+            return ""
+        beyond = len(old["workloads"])
+        ends = {old["outside"][end - beyond]["kind"] for end in flow[1:3] if end >= beyond}
+        is_of_host = tells and ends == {"host"} and not old["strings"][flow[10]]
+        return str(text) if is_of_host else "it could not be judged"
 
     # States.
 
@@ -277,14 +293,12 @@ def _plain(peer: Document) -> dict[str, Any]:
     return {"kind": peer["kind"], "name": peer["name"]}
 
 
-def _doubt(text: str, tells: bool) -> str:
-    return text if tells or not text else "it could not be judged"
-
-
 def _decided(text: str) -> str:
-    if not text:
-        return ""
-    return f"{'denied' if text.startswith('denied') else 'accepted'} by a policy of a tier"
+    """One of the ways in which tiers decide, the one that matters most, without who does."""
+    for way, words in DECIDED.items():
+        if way in text:
+            return words
+    return ""
 
 
 def _frozen(value: Any) -> Any:

@@ -35,7 +35,8 @@ const pathEnd = (peer, words) => step("end", model.full(peer), note(words));
 /* What policies of tiers and further gates say of the required flows of a pair. */
 function decisions(flows) {
   const said = [...new Set(flows.map((flow) => flow.decided).filter(Boolean))];
-  return said.map((words) => step(words.startsWith("denied") ? "stop" : "pass", "Policy tiers", note(words)));
+  const tone = (words) => (words.includes("denied by") ? "stop" : words.includes("perhaps") ? "doubt" : "pass");
+  return said.map((words) => step(tone(words), "Policy tiers", note(words)));
 }
 
 const GATES = {
