@@ -590,3 +590,61 @@ def test_an_error_of_the_application_names_who_answered(run: Run) -> None:
     text = run("explain", "-", "--symptom", line, "--offline", stdin=CLUSTER + DENY_ALL).stdout
     assert "answered: this connection works" in text
     assert "the answer came from db.shop.svc.cluster.local" in text
+
+
+PUBLIC = """\
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: public, namespace: istio-system}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 443, name: https, protocol: HTTPS}, hosts: [shop.example.com], tls: {mode: SIMPLE}}
+"""
+UNDECLARED = SHOP + SERVICES + PUBLIC + DENY_ALL
+"""Nothing says that cart calls db, and clients reach the gateway."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "curl: (28) Failed to connect to db.shop port 5432 after 130000 ms: Connection timed out",
+        'connection to server at "db.shop.svc" (10.96.3.3), port 5432 failed: Connection timed out',
+        "Error: connect ETIMEDOUT 10.96.3.3:5432",
+        "dial tcp 10.96.3.3:5432: connect: connection timed out",
+        "curl: (28) Failed to connect to 192.0.2.7 port 443 after 130000 ms: Connection timed out",
+    ],
+)
+def test_an_open_gateway_does_not_speak_for_other_calls(run: Run, text: str) -> None:
+    """The pod that connects is known, and so is whom it calls: `explain --from --to` denies it."""
+    (found,) = symptoms(run, text, "--from", "shop/cart", code=1, manifests=UNDECLARED)
+    assert found["outcome"] == "denied"
+    assert {suspect["rule"] for suspect in found["suspects"]} == {"workload-to-workload"}
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("curl: (28) Failed to connect to db.shop port 5432 after 9 ms: Connection timed out", ()),
+        ("curl: (28) Failed to connect to api.example.org port 443 after 9 ms: Connection timed out", ()),
+        ("connect ETIMEDOUT 10.1.2.3:5432", ()),
+        ("connection timed out", ("--to", "shop/db:5432")),
+        ("connection timed out", ("--to", "api.example.org:443")),
+        ("connection timed out", ("--from", "shop/cart")),
+    ],
+)
+def test_who_is_not_known_to_call_is_asked_for(run: Run, text: str, arguments: tuple[str, ...]) -> None:
+    """That a gateway is open does not make a call to something else allowed."""
+    (found,) = symptoms(run, text, *arguments, code=0, manifests=UNDECLARED)
+    assert (found["outcome"], found["suspects"]) == ("unknown", [])
+
+
+def test_a_host_of_a_gateway_is_judged_by_its_door(run: Run) -> None:
+    """Of a client outside nothing else is known; another port than the gateway's is none of its."""
+    line = "curl: (28) Failed to connect to shop.example.com port {} after 9 ms: Connection timed out"
+    (found,) = symptoms(run, line.format(443), code=0, manifests=UNDECLARED)
+    assert found["outcome"] == "allowed"
+    assert {suspect["rule"] for suspect in found["suspects"]} == {"client-to-gateway"}
+    (found,) = symptoms(run, line.format(5432), code=0, manifests=UNDECLARED)
+    assert found["outcome"] == "unknown"

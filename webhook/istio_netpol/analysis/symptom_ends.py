@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from istio_netpol.analysis.peer_names import find_peer, host_of
+from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
+from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable, namespaces_of
 from istio_netpol.istio.hbone import HBONE_PORT
 from istio_netpol.model.addresses import AddressSet, parse_address
@@ -95,9 +96,15 @@ class Ends:
         return any(port in (0, flow.port) and _is_same(peer, flow.destination) for peer, port in self.targets)
 
 
-def ends_of(seen: Seen, table: FlowTable, source: str = "", namespace: str = "") -> Ends:
-    """The ends of which a line speaks. `source` is who connected where somebody says it, in the words of the
-    command line; `namespace` that of pods of which the line has none."""
+def ends_of(
+    seen: Seen,
+    table: FlowTable,
+    source: str = "",
+    namespace: str = "",
+    destination: tuple[str, int | str, Protocol] | None = None,
+) -> Ends:
+    """The ends of which a line speaks. `source` and `destination` are who connected to whom where somebody
+    says it, in the words of the command line; `namespace` that of pods of which the line has none."""
     facts = seen.sighting.facts
     is_probed = seen.sighting.symptom.id == PROBE
     snapshot = table.snapshot
@@ -116,6 +123,8 @@ def ends_of(seen: Seen, table: FlowTable, source: str = "", namespace: str = "")
         writers = ((facts.address,),) if is_probed else seen.writers
         sources = sources or tuple(dict.fromkeys(pods for own in writers for pods in _at(own, snapshot)))
     targets, called = (None, None) if is_probed else _called(facts, table)
+    if destination is not None:
+        targets, called = _named(destination, table), destination
     if facts.server:
         remarks.append(f"the answer is of the server {facts.server!r}, not of a proxy of the mesh")
     asked = "" if sources or targets else namespace
@@ -192,6 +201,27 @@ def _called(
         return tuple((backend.peer, backend.port) for backend in backends), named
     pods = tuple((PodsPeer(pods), facts.port) for pods in table.snapshot.pods_at(address))
     return pods or ((AddressPeer(AddressSet.of(address)), facts.port),), named
+
+
+def _named(
+    destination: tuple[str, int | str, Protocol], table: FlowTable
+) -> tuple[tuple[Peer, int], ...] | None:
+    """The peers that somebody names as called; None for those that the input does not hold."""
+    text, port, protocol = destination
+    number = port if isinstance(port, int) else 0
+    service = find_service(text, port, protocol, table.snapshot)
+    if service is not None:
+        ports = [each for each in service.ports if port in (each.port, each.name)]
+        backends = [backend for each in ports for backend in table.view.backends(service, each.port)]
+        return tuple((backend.peer, backend.port) for backend in backends)
+    if host := host_of(text):
+        return _called(Facts(host=host, port=number), table)[0]
+    if parse_address(text) is not None:
+        return _called(Facts(address=text, port=number), table)[0]
+    try:
+        return ((find_peer(text, table.snapshot, tuple), number),)
+    except InputError:
+        return None
 
 
 def _service(facts: Facts, table: FlowTable) -> Service | None:

@@ -11,6 +11,7 @@ from istio_netpol.analysis.authorization_suspects import authorization_remarks
 from istio_netpol.analysis.check import FindingsWriter, judge_of
 from istio_netpol.analysis.explain import explain
 from istio_netpol.analysis.results import Explanation
+from istio_netpol.analysis.symptom_doors import can_be_called
 from istio_netpol.analysis.symptom_ends import Ends, ends_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable
@@ -145,7 +146,8 @@ class _Judging:
 
     def answer(self, seen: Seen) -> Answer:
         sighting = seen.sighting
-        ends = ends_of(seen, self._table, self._named.source, self._named.namespace)
+        named = self._named
+        ends = ends_of(seen, self._table, named.source, named.namespace, named.destination)
         if sighting.symptom.id in _NAMES:
             return self._of_authorization(seen, ends)
         if not sighting.flows:
@@ -176,14 +178,17 @@ class _Judging:
             # Names are needed by whoever needs what stands before DNS in the row.
             accompanies = kind is FlowKind.DNS and kind is not seen.sighting.flows[0]
             for flow, allowed in self._of_kind(kind, seen):
-                if ends.fits(flow) and (not accompanies or flow.source.key in askers):
+                fits = ends.fits(flow) and can_be_called(flow, ends, self._table)
+                if fits and (not accompanies or flow.source.key in askers):
                     askers.add(flow.source.key)
                     # Of several objects that need the same, the first one tells.
                     key = (kind, flow.source.key, flow.destination.key, flow.protocol, flow.port)
                     found.setdefault(key, replace(self._suspect(flow, allowed), asked=kind))
-        if not found and not _CALLS.isdisjoint(seen.sighting.flows):
-            return self._followed(seen, ends)
-        return list(found.values()), remarks
+        is_call_known = any(suspect.asked in _CALLS for suspect in found.values())
+        if is_call_known or _CALLS.isdisjoint(seen.sighting.flows) or (found and not ends.sources):
+            return list(found.values()), remarks
+        followed, remarks = self._followed(seen, ends)
+        return [*followed, *_besides_a_call(found.values())], remarks
 
     def _of_kind(self, kind: FlowKind, seen: Seen) -> list[tuple[RequiredFlow, bool | None]]:
         """The flows that a row of the table means by a kind: through a tunnel goes what any kind needs."""
@@ -238,6 +243,16 @@ class _Judging:
                 if not gate.gate.endswith(_BY_POLICY)
             ]
         return suspects, list(dict.fromkeys(remarks))
+
+
+def _besides_a_call(found: Iterable[Suspect]) -> list[Suspect]:
+    """What else can be the cause where no flow stands for the call itself: that clients reach a gateway does
+    not say that these pods may call it, so only a denial tells anything."""
+    return [
+        suspect
+        for suspect in found
+        if suspect.asked is not FlowKind.CLIENT_TO_GATEWAY or suspect.allowed is False
+    ]
 
 
 def _followed_suspect(
