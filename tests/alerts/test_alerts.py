@@ -15,7 +15,11 @@ from tests.chart.rendering import manifests, of_kind
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
+from istio_netpol.server.metrics import SECONDS
+
 UNIT = Path(__file__).parent / "unit.yaml"
+API_SERVER_WAITS = 5.0
+"""Seconds: `timeoutSeconds` of the webhook configurations as shipped."""
 MONITORED = {"metrics": {"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}}}
 
 
@@ -48,6 +52,16 @@ def test_every_alert_fires_where_it_should_and_nowhere_else(rules: Path) -> None
     """With its severity and the words that a person on call reads."""
     promtool("check", "rules", rules / "alerts.yaml")
     promtool("test", "rules", rules / "unit.yaml")
+
+
+def test_durations_are_counted_as_the_webhook_counts_them() -> None:
+    """A bucket that there is not makes a test that nothing in a cluster passes."""
+    series = [
+        each["series"] for test in yaml.safe_load(UNIT.read_text())["tests"] for each in test["input_series"]
+    ]
+    asked = {float(bound) for each in series for bound in re.findall(r'le="([^"]+)"', each)}
+    assert asked <= {*SECONDS, float("inf")}
+    assert max(SECONDS) >= API_SERVER_WAITS, "a review that was too late has to be told from a slow one"
 
 
 def test_every_alert_is_tried_in_both_directions(rules: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,3 +282,79 @@ def test_a_part_of_the_cluster_is_drawn(watched: Watched, tmp_path: Path) -> Non
     for name in ("Connections", "Required flows", "Namespaces"):
         page.click(f"button:text-is('{name}')")
         assert "istiod" not in page.inner_text("#view").replace("proxy-to-istiod", "")
+
+
+def test_the_command_asks_what_the_panel_shows(watched: Watched, maps: Callable[..., Path]) -> None:
+    """Two workloads of one name, a range of addresses of either family, a port that is not TCP: `explain`
+    understands the command, and says what the panel says."""
+    for ends, told in {
+        "#sel=bank/Deployment/till&to=shop/StatefulSet/cart": ("bank/till", "shop/StatefulSet/cart:9090"),
+        "#sel=bank/Deployment/till&to=shop/Deployment/cart": ("bank/till", "shop/Deployment/cart:9900/SCTP"),
+        "#sel=shop/Deployment/cart&to=*addresses/10.0.0.0%2F8": (
+            "shop/Deployment/cart",
+            "10.0.0.0:5353/UDP",
+        ),
+        "#sel=shop/Deployment/cart&to=*addresses/2001:db8::%2F32": (
+            "shop/Deployment/cart",
+            "'[2001:db8::]:80'",
+        ),
+        "#sel=*addresses/internet&to=bank/Deployment/till": ("1.0.0.0", "bank/till:80"),
+    }.items():
+        page = watched.open(maps(ODD), ends)
+        command = page.locator("#panel pre[aria-label=Command]").inner_text()
+        assert command.endswith(f"--from {told[0]} --to {told[1]}"), command
+        said = CliRunner().invoke(program, [*shlex.split(command)[1:], "--offline"])
+        assert said.exit_code == 0, said.output
+        assert "allowed" in said.output.splitlines()[0]
+
+
+ODD = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: bank}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: shop}
+spec:
+  selector: {matchLabels: {app: cart}}
+  template:
+    metadata: {labels: {app: cart}}
+    spec: {containers: [{name: app, image: app, ports: [{name: web, containerPort: 9900, protocol: SCTP}]}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: cart, namespace: shop}
+spec:
+  serviceName: cart
+  selector: {matchLabels: {app: store}}
+  template:
+    metadata: {labels: {app: store}}
+    spec: {containers: [{name: app, image: app, ports: [{name: web, containerPort: 9090}]}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: till, namespace: bank}
+spec:
+  selector: {matchLabels: {app: till}}
+  template:
+    metadata: {labels: {app: till}}
+    spec: {containers: [{name: app, image: app}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: some, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: bank}}}]
+    ports: [{port: web}, {port: web, protocol: SCTP}]
+  egress:
+  - {to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 5353, protocol: UDP}]}
+  - {to: [{ipBlock: {cidr: "2001:db8::/32"}}], ports: [{port: 80}]}
+"""

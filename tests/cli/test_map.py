@@ -188,3 +188,25 @@ def test_what_can_not_be_served_is_told(
     result = run("map", "manifests/", "--serve", *arguments, "--offline")
     assert result.exit_code == 2
     assert told in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "sign", ["\u202e", "\u200b", "\u200f", "\u2066", "\ufeff", "\U000e0041", "\x1b", "\n"]
+)
+def test_what_is_not_seen_is_spelled_out(run: Run, workspace: Path, sign: str) -> None:
+    """A host may turn the direction of writing or hide letters: whoever reads of it sees that."""
+    spec = {"hosts": [f"shop{sign}.example.com"], "location": "MESH_EXTERNAL", "resolution": "DNS"}
+    entry = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "odd", "namespace": "shop"},
+        "spec": {**spec, "ports": [{"number": 443, "name": "tls", "protocol": "TLS"}]},
+    }
+    (workspace / "odd.yaml").write_text(yaml.safe_dump(entry))
+    document = document_in(made(run, "map.html", "manifests/", "odd.yaml"))
+    shown = "".join([*document["strings"], *(peer["name"] for peer in document["outside"])])
+    assert sign not in shown
+    assert repr(sign)[1:-1] in shown
+    reported = run("check", "manifests/", "odd.yaml", "--offline", "--all").output
+    assert f"shop{sign}.example" not in reported
+    assert f"shop{repr(sign)[1:-1]}" in reported

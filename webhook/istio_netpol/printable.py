@@ -4,14 +4,18 @@ hand on the credentials that somebody wrote into a URL."""
 from __future__ import annotations
 
 import re
+import unicodedata
 
-_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
-"""Control characters of ASCII and Latin 1, line separators, and what turns the direction of writing."""
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""What is not seen in a text and changes how it is read: control characters, what turns the direction of
+writing or has no width, halves of characters, and what ends a line or paragraph."""
 
 
 def visible(text: str) -> str:
-    """The text in one line, control characters spelled out."""
-    return text if text.isprintable() else _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    """The text in one line, with what is not seen spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(repr(each)[1:-1] if unicodedata.category(each) in _UNSEEN else each for each in text)
 
 
 _AFTER_SLASHES = re.compile(r"(?<=//)[^\s\"'<>]*@[^\s\"'<>]*")

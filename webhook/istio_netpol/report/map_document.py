@@ -26,6 +26,7 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import SideVerdict
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.netpol.masks import Mask, positions
+from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, not_read_documents, summary_document
 from istio_netpol.report.remedies import distinct_policies
 from istio_netpol.report.spec_text import spec_text
@@ -88,9 +89,15 @@ class _Writer:
         }
 
     def _outside(self, peer: OutsidePeer) -> dict[str, Any]:
-        """A peer; `namedBy` has the namespaces whose policies name just these addresses."""
+        """A peer; `address` is one of its addresses, and `namedBy` has the namespaces whose policies name
+        just these addresses."""
         named = self._named_by.get(peer.addresses, ()) if peer.addresses else ()
-        return {"kind": str(peer.kind), "name": peer.name, **({"namedBy": sorted(named)} if named else {})}
+        return {
+            "kind": str(peer.kind),
+            "name": visible(peer.name),
+            **({"address": _first(peer.addresses)} if peer.addresses else {}),
+            **({"namedBy": sorted(named)} if named else {}),
+        }
 
     @cached_property
     def _named_by(self) -> dict[AddressSet | None, set[str]]:
@@ -177,9 +184,9 @@ class _Writer:
             flow.port,
             _marks(mapped),
             self._object(flow.object),
-            self._strings.number(flow.reason),
+            self._strings.number(visible(flow.reason)),
             [self._remedy(merged.get(policy.key, policy)) for policy in remedies],
-            self._strings.number(judged.doubt),
+            self._strings.number(visible(judged.doubt)),
             self._strings.number("; ".join(_decided_by(judged.verdict.egress, judged.verdict.ingress))),
             [self._gate(gate) for gate in judged.way.outset],
             [self._gate(gate) for gate in judged.way.arrival],
@@ -188,7 +195,7 @@ class _Writer:
     def _gate(self, gate: Gate) -> int:
         """[gate, 1 where it lets the flow pass, 0 where not, -1 where that can't be told, text]."""
         return self._gates.number(
-            (gate.gate, UNDECIDED if gate.passes is None else int(gate.passes), gate.text)
+            (gate.gate, UNDECIDED if gate.passes is None else int(gate.passes), visible(gate.text))
         )
 
     def _remedy(self, policy: NetworkPolicy) -> int:
@@ -199,7 +206,16 @@ class _Writer:
 
     def _remark(self, finding: Finding) -> list[Any]:
         """[rule, severity, object, message]."""
-        return [str(finding.rule), str(finding.severity), self._object(finding.object), finding.message]
+        return [
+            str(finding.rule),
+            str(finding.severity),
+            self._object(finding.object),
+            visible(finding.message),
+        ]
+
+
+def _first(addresses: AddressSet) -> str:
+    return next(iter(addresses.cidrs())).partition("/")[0]
 
 
 def runs(mask: Mask) -> tuple[int, ...]:

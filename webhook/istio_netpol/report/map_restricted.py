@@ -290,7 +290,7 @@ class _Restricted:
 
 
 def _plain(peer: Document) -> dict[str, Any]:
-    return {"kind": peer["kind"], "name": peer["name"]}
+    return {key: peer[key] for key in ("kind", "name", "address") if key in peer}
 
 
 def _decided(text: str) -> str:

@@ -17,7 +17,7 @@ from istio_netpol.server.reviewer import Answer
 from istio_netpol.state.source import SourceState
 
 RESULTS = ("allowed", "denied", "error")
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics:

@@ -137,17 +137,25 @@ function flowSection(flows) {
     h("div", { class: "hint mono" }, objectWords(flow.object)))))];
 }
 
-/* The command that says the same in a terminal. */
+/* The command that says the same in a terminal; none where an end is known by a description only. */
 function explainSection(source, destination, flows, ports) {
-  if (model.isOutside(source) && model.isOutside(destination)) return [];
-  const anybody = "203.0.113.9", name = (peer) => {
-    if (!model.isOutside(peer)) return model.full(peer);
-    return model.kind(peer) === "host" ? model.short(peer) : anybody;
-  };
-  const first = flows[0], probe = first ? `${first.port}${first.protocol === "TCP" ? "" : `/${first.protocol}`}` : ports > EVERY_PORT ? model.ports.rows[ports][0][1] : 80;
-  const command = `istio-netpol explain ${model.doc.readFrom || "PATH"} --from ${shellWord(name(source))} --to ${shellWord(`${name(destination)}:${probe}`)}${view.state === "deny-all" ? " --assume-deny-all" : ""}`;
+  const from = spoken(source), to = spoken(destination);
+  if (!from || !to || (model.isOutside(source) && model.isOutside(destination))) return [];
+  const [protocol, port] = flows[0] ? [flows[0].protocol, flows[0].port] : ports > EVERY_PORT ? model.ports.rows[ports][0] : ["TCP", 80];
+  const probe = `${/^[\da-f]*:[\da-f:.]*$/.test(to) ? `[${to}]` : to}:${port}${protocol === "TCP" ? "" : `/${protocol}`}`;
+  const command = `istio-netpol explain ${model.doc.readFrom || "PATH"} --from ${shellWord(from)} --to ${shellWord(probe)}${view.state === "deny-all" ? " --assume-deny-all" : ""}`;
   return [heading("Check it yourself", null, h("span", { class: "act" }, copyButton(command, "Copy command"))),
     h("pre", { tabindex: 0, role: "region", "aria-label": "Command" }, command)];
+}
+
+/* A peer as a command takes it: with its kind where two workloads share a name. */
+function spoken(peer) {
+  if (model.isOutside(peer)) {
+    const { kind, name, address } = model.outsidePeer(peer);
+    return kind === "addresses" ? address : kind === "others" ? "" : name;
+  }
+  const isAlone = model.members[model.home[peer]].every((other) => other === peer || model.short(other) !== model.short(peer));
+  return isAlone ? model.full(peer) : `${model.namespace(model.home[peer])}/${model.kind(peer)}/${model.short(peer)}`;
 }
 
 const shellWord = (text) => (/^[\w.:/@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
