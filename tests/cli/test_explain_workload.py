@@ -232,4 +232,4 @@ def test_the_text_says_what_is_missing_before_what_is_there(run: Run) -> None:
     assert lines[0] == "Deployment shop/cart: 4 connections needed, 4 cut"
     assert lines[3] == "Cut, and pods do not start or become ready without it:"
     assert lines[4] == "x dns: Deployment shop/cart to Deployment kube-system/coredns (assumed), TCP 53"
-    assert "Policies that open what policies cut:" in lines
+    assert "Policies that allow what is cut:" in lines

@@ -124,6 +124,28 @@ def test_what_no_policy_covers_is_told(run: Run) -> None:
     assert "not covered: RequestAuthentication shop/jwt: keys.example.com does not resolve" in result.stderr
 
 
+def test_what_several_workloads_lack_alike_is_told_once(run: Run) -> None:
+    """A host that nobody knows, called by two workloads: one line, not the same one twice."""
+    second = SHOP.split("---\n")[1].replace("name: cart", "name: till").replace("app: cart", "app: till")
+    called = """\
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: payments, namespace: shop}
+spec:
+  hosts: [payments.example.net]
+  exportTo: ["."]
+  ports: [{number: 443, name: tls, protocol: TLS}]
+  resolution: DNS
+"""
+    given = f"{SHOP}---\n{second}{called}{DENY_ALL}"
+    result = run("generate", "-", "--offline", "--per-namespace", stdin=given)
+    left = [line for line in result.stderr.splitlines() if line.startswith("not covered: ")]
+    denied = [line for line in left if "egress to payments.example.net (TCP 443) is denied" in line]
+    assert denied
+    assert len(left) == len(set(left))
+
+
 def test_a_folder_that_is_a_file_is_refused(run: Run) -> None:
     """Nothing is overwritten."""
     result = run("generate", "manifests", "--offline", "-o", "shop.yaml")

@@ -200,7 +200,7 @@ EXPLANATION = Explanation(
     (
         Gate("egress-policy", (DENY_ALL,), False, "shop/default-deny isolates Deployment shop/cart"),
         Gate("ingress-policy", (), True, "203.0.113.9 is outside the cluster, where no policy holds"),
-        Gate("mtls", (), None, "whether 203.0.113.9 takes that can't be told"),
+        Gate("mtls", (), None, "whether 203.0.113.9 accepts it is unknown"),
         Gate("authorization", (DENIER,), False, "AuthorizationPolicy shop/deny denies it"),
     ),
 )

@@ -246,22 +246,25 @@ def _mutual_tls(source: Peer, destination: PodsPeer, takes: Accepted, sends: Off
     result = outcome(sends.sent, takes)
     if result is Outcome.REFUSED:
         text = (
-            f"{source} sends {sends.sent} ({sends.why}), and {destination} takes mutual TLS only: {takes.why}"
+            f"{source} sends {sends.sent} ({sends.why}), but {destination} accepts mutual TLS only: "
+            f"{takes.why}"
         )
         return Gate("mtls", refs, False, text)
     if not takes.is_captured and sends.sent is not Sent.MUTUAL_TLS:
         return Gate("mtls", refs, True, f"no proxy asks for mutual TLS: {takes.why}")
     if result is Outcome.PASSES:
-        what = (
-            "whatever is sent is"
+        text = (
+            f"{destination} accepts whatever is sent ({takes.why})"
             if sends.sent is Sent.UNKNOWN
-            else f"{sends.sent} is sent ({sends.why}), and"
+            else f"{source} sends {sends.sent} ({sends.why}), and {destination} accepts it ({takes.why})"
         )
-        return Gate("mtls", refs, True, f"{what} taken ({takes.why})")
-    text = (
-        f"{source} sends {sends.sent} ({sends.why}), and whether {destination} takes that can't be told: "
-        f"{takes.why}"
+        return Gate("mtls", refs, True, text)
+    sent = (
+        f"it is unknown what {source} sends ({sends.why}), and whether {destination} accepts it"
+        if sends.sent is Sent.UNKNOWN
+        else f"{source} sends {sends.sent} ({sends.why}), and it is unknown whether {destination} accepts it"
     )
+    text = f"{sent} ({takes.why})"
     return Gate("mtls", refs, None, text)
 
 

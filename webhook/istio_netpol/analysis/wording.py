@@ -54,11 +54,12 @@ def only_assumed(judged: Judged) -> str:
     names = sorted({policy.key for side in sides if not side.allowed for policy in side.isolated_by})
     policies = f"NetworkPolic{'y' if len(names) == 1 else 'ies'} {', '.join(names)}"
     calls = isinstance(flow.source, PodsPeer) and flow.source.workload.ref.is_assumed
-    advice = "name their namespace" if calls else "describe them"
+    assumed = flow.source if calls else flow.destination
+    advice = "name its namespace" if calls else "describe it"
     settings = "setting mesh.gatewayNamespace" if calls else "settings mesh and dns"
     return (
-        f"{flow.object}: look at {_connection(flow)}: {policies} {_ONLY_ASSUMED}, but the assumed pods stand "
-        "in for some that the input does not hold, which may be others or elsewhere; add them to the input, "
+        f"{flow.object}: look at {_connection(flow)}: {policies} {_ONLY_ASSUMED}, but the input does "
+        f"not hold {assumed}, so its pods may have other labels or run elsewhere; add it to the input, "
         f"or {advice} by the {settings}. It is needed because {flow.reason}"
     )
 

@@ -25,7 +25,7 @@ FORMAT_NAMES = ("text", "json")
         "istio-netpol doctor --probe --probe-image registry.example.com/agnhost:2.53",
     ),
 )
-@cluster_options()
+@cluster_options("Examine the cluster of this context of the kubeconfig, instead of the current one.")
 @format_option(FORMAT_NAMES)
 @click.option(
     "--probe",

@@ -171,7 +171,10 @@ def _left_over(report: Report) -> Iterator[str]:
         Issue.UNKNOWN_DESTINATION,
         Issue.CONSENT_MISSING,
     )
-    for finding in report.findings:
-        is_open = finding.rule in open_questions or is_assumed_denial(finding)
-        if finding.severity is Severity.ERROR or is_open:
-            yield finding.message
+    left = (
+        finding.message
+        for finding in report.findings
+        if finding.severity is Severity.ERROR or finding.rule in open_questions or is_assumed_denial(finding)
+    )
+    # What an object needs for several workloads reads the same for each of them.
+    yield from dict.fromkeys(left)

@@ -180,7 +180,7 @@ def input_options(metavar: str = "[PATH|KIND/NAME]...") -> Decorator:
             "-A",
             "--all-namespaces",
             is_flag=True,
-            help="Report on all namespaces of a cluster, not just on one.",
+            help="Report on all namespaces of a cluster, instead of the context's.",
         ),
         chart_options(),
         config_option(),
@@ -253,7 +253,8 @@ def namespace_option(told: str) -> Decorator:
 def reading_options() -> Decorator:
     """`--namespace` and `--exclude`."""
     namespace = namespace_option(
-        "The namespace of what names none: objects of PATH, and a report on a cluster."
+        "The namespace of objects in PATH that name none; of a cluster, the one to report on, instead of "
+        "the context's."
     )
     exclude = click.option(
         "--exclude",

@@ -94,7 +94,10 @@ def _read(symptom: str) -> Reading:
     place = FROM_INPUT if is_log else "--symptom"
     where = "this line" if reading.lines == 1 else f"these {reading.lines} lines"
     cause = f"nothing in {where} is a known symptom"
-    remedy = f"{PAGE} lists those that are; to ask of one connection, name it with --from and --to"
+    remedy = (
+        f"give the message as curl, a log or kubectl prints it ({PAGE} lists those that are known), or ask "
+        "what a pod lacks with --workload, or of one connection with --from and --to"
+    )
     if not reading.lines:
         cause, remedy = "holds nothing", "give a log or a text"
     elif not reading.is_text:
@@ -130,7 +133,7 @@ def _inputs(
 
     is_named = bool(arguments.paths) or arguments.names_cluster
     if not is_named and not has_cluster():
-        tell("note: neither PATH nor cluster is there, so no flow is judged")
+        tell("note: there is neither PATH nor cluster, so no flow is judged; name a PATH, or --context")
         return settings_and_file(arguments, addresses)[0], ()
     opened = open_input(arguments, addresses, is_asked=True, keeps_input=True)
     try:

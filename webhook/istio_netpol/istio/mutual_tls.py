@@ -165,7 +165,7 @@ def _by_rules(view: MeshView, client: Workload, called: Called, takes: Accepted)
     """What an Envoy sends: as a DestinationRule says, else what the server takes."""
     if called.service is None:
         why = f"no Service of the input leads to port {called.port} of {called.pods.ref}"
-        return Offered((), f"{why}, and how a proxy calls a bare address can't be told", Sent.UNKNOWN)
+        return Offered((), f"{why}, and how a proxy calls a bare address is not known", Sent.UNKNOWN)
     rules = destination_rules(view, client, called.service)
     modes = {mode for rule in rules for mode in _client_modes(rule, called.service_port)}
     refs = tuple(rule.ref for rule in rules)

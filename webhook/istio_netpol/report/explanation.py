@@ -87,7 +87,7 @@ def _summary(explanation: Explanation) -> Iterator[str]:
         yield f"{both} {gate.text}. No NetworkPolicy changes that."
         both = "And"
     if explanation.connects and (names := dict.fromkeys(gate.gate for gate in explanation.open_questions)):
-        yield f"Whether it passes {' and '.join(names)} can't be told from here; see the lines with '?'."
+        yield f"The input does not tell whether it passes {' and '.join(names)}; the lines with '?' say why."
 
 
 def gate_lines(gates: Sequence[Gate], palette: Palette = PLAIN) -> Iterator[str]:

@@ -166,7 +166,7 @@ def _others(answer: Answer, palette: Palette) -> Iterator[str]:
         if answer.outcome is Outcome.NO_INPUT:
             yield f"  - look at {kind}{_ends(answer)}"
         elif None in verdicts:
-            yield f"  - {kind}: it can't be told whether it is allowed"
+            yield f"  - {kind}: it is unknown whether it is allowed"
         elif verdicts:
             flows = "the flow is" if len(verdicts) == 1 else f"all {len(verdicts)} flows are"
             yield palette.paint(f"  + {kind}: {flows} allowed", palette.good)

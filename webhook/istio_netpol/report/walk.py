@@ -77,7 +77,7 @@ def _lines(walk: Walk, palette: Palette) -> Iterator[str]:
             yield from (line for hop in hops for line in _hop(hop, palette, in_full=walk.kind == "Host"))
     if walk.remedy:
         yield ""
-        yield palette.paint("Policies that open what policies cut:", palette.heading)
+        yield palette.paint("Policies that allow what is cut:", palette.heading)
         yield ""
         yield from to_yaml(walk.remedy).rstrip("\n").split("\n")
 
@@ -91,7 +91,7 @@ def _groups(walk: Walk) -> tuple[tuple[str, list[Hop]], ...]:
     return (
         ("Cut, and pods do not start or become ready without it:", [hop for hop in cut if hop.starts]),
         ("Cut:", [hop for hop in cut if not hop.starts]),
-        ("It can't be told whether this passes:", [hop for hop in others if hop.passes is None]),
+        ("It is unknown whether this passes:", [hop for hop in others if hop.passes is None]),
         ("Passes:", [hop for hop in others if hop.passes]),
     )
 

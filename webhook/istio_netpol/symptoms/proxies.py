@@ -11,6 +11,8 @@ ADDRESS = r"(?P<address>\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]{2,45}\])"
 _POD_ROW = (
     r"^\s{0,40}(?:(?P<namespace>[a-z0-9][-a-z0-9]{0,62})\s{1,60})?(?P<pod>[a-z0-9][-a-z0-9.]{0,252})\s{1,60}"
 )
+_FEW_WORDS = r"\W{0,8}(?:\w{1,20}\W{1,4}){0,6}"
+"""Before a status, by whoever asks: `pod cart is stuck in`."""
 
 PROXIES = (
     Symptom(
@@ -151,11 +153,11 @@ PROXIES = (
         "`Init:0/2` is earlier: image, sandbox or istio-init. After ten minutes the kubelet starts the "
         "container anew.",
         words(
-            rf"{_POD_ROW}0/\d{{1,3}}\s{{1,60}}Init:[1-9]\d?/\d{{1,3}}(?:\s|$)|^\W{{0,8}}(?:\w{{1,20}}\W{{1,4}})"
-            r"{0,6}Init:[1-9]\d?/\d{1,3}\W{0,8}$"
-            r"|stuck in init(?:ializing)?\b(?!:)"
+            rf"{_POD_ROW}0/\d{{1,3}}\s{{1,60}}Init:[1-9]\d?/\d{{1,3}}(?:\s|$)|^{_FEW_WORDS}"
+            r"Init:[1-9]\d?/\d{1,3}\W{0,8}$"
+            rf"|stuck in init(?:ializing)?\b(?!:)|^{_FEW_WORDS}in init(?:ializing)?\W{{0,8}}$"
         ),
-        ("init:", "stuck in init"),
+        ("init:", "in init"),
     ),
     Symptom(
         "pod-without-sandbox",
@@ -168,7 +170,7 @@ PROXIES = (
         "istio-cni-node or ztunnel.",
         words(
             rf"{_POD_ROW}0/\d{{1,3}}\s{{1,60}}(?:Init:0/\d{{1,3}}|ContainerCreating|PodInitializing)(?:\s|$)"
-            r"|^\W{0,8}(?:Init:0/\d{1,3}|ContainerCreating)\W{0,8}$"
+            rf"|^{_FEW_WORDS}(?:Init:0/\d{{1,3}}|ContainerCreating|PodInitializing)\W{{0,8}}$"
         ),
         ("init:0/", "containercreating", "podinitializing"),
     ),
