@@ -75,14 +75,7 @@ def _component(pin: Pin) -> dict[str, Any]:
         "name": pin.name,
         "version": pin.version,
         "purl": pin.purl,
-        "externalReferences": [
-            {
-                "type": "distribution",
-                "url": f"https://pypi.org/simple/{pin.name}/",
-                "comment": "one of the files with these hashes is installed",
-                "hashes": hashes,
-            }
-        ],
+        "hashes": hashes,
     }
 
 

@@ -13,8 +13,8 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft7Validator
-from referencing import Registry, Resource
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from release.__main__ import build_packages
 from release.checksums import write_checksums
 from release.sbom import bill_of_materials, pins
@@ -25,7 +25,6 @@ from tests.tools.programs import located
 from istio_netpol import __version__
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = Path(__file__).parent / "schema"
 EPOCH = 1_700_000_000
 PARTS = {
     "SHA256SUMS",
@@ -142,22 +141,13 @@ def test_the_metadata_names_an_address_only_where_somebody_gave_it(
 def test_the_bill_of_materials_is_valid_and_complete(releases: list[Path]) -> None:
     """CycloneDX's own schema accepts it; it has each package of the lock with the hashes that pip checks, and
     says which needs which."""
-    bill = json.loads((releases[0] / f"istio-netpol-{__version__}.cdx.json").read_text())
-    schemas = [json.loads(file.read_text()) for file in sorted(SCHEMAS.glob("*.json"))]
-    registry: Registry = Registry().with_resources(
-        (schema["$id"], Resource.from_contents(schema)) for schema in schemas
-    )
-    (schema,) = (each for each in schemas if each["$id"].endswith("bom-1.6.schema.json"))
-    assert list(map(str, Draft7Validator(schema, registry=registry).iter_errors(bill))) == []
+    text = (releases[0] / f"istio-netpol-{__version__}.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
     lock = (ROOT / "requirements.lock").read_text()
     pinned = re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE)
     assert [(each["name"], each["version"]) for each in bill["components"]] == pinned
-    hashes = [
-        digest["content"]
-        for each in bill["components"]
-        for reference in each["externalReferences"]
-        for digest in reference["hashes"]
-    ]
+    hashes = [digest["content"] for component in bill["components"] for digest in component["hashes"]]
     assert sorted(hashes) == sorted(re.findall(r"sha256:(\w+)", lock))
     needs = {each["ref"].split("/")[1].split("@")[0]: each["dependsOn"] for each in bill["dependencies"]}
     assert any("/flask@" in ref for ref in needs["istio-netpol"])
