@@ -233,3 +233,43 @@ def test_the_text_says_what_is_missing_before_what_is_there(run: Run) -> None:
     assert lines[3] == "Cut, and pods do not start or become ready without it:"
     assert lines[4] == "x dns: Deployment shop/cart to Deployment kube-system/coredns (assumed), TCP 53"
     assert "Policies that allow what is cut:" in lines
+
+
+PAYMENTS = object_of(
+    "ServiceEntry",
+    "shop/pay",
+    "{hosts: [pay.example.net], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS}",
+    "networking.istio.io/v1",
+)
+KEYS = object_of(
+    "RequestAuthentication",
+    "shop/pay",
+    "{jwtRules: [{issuer: a, jwksUri: 'https://pay.example.net/keys'}]}",
+)
+SOME_EGRESS = object_of(
+    "NetworkPolicy",
+    "shop/some",
+    "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 198.51.0.0/16}}]}]}",
+    "networking.k8s.io/v1",
+)
+
+
+@pytest.mark.parametrize(
+    ("asking", "policies", "is_cut"),
+    [(PAYMENTS, DENY_ALL, True), (PAYMENTS, DENY_ALL + SOME_EGRESS, False), (KEYS, ISTIOD_DENIED, True)],
+)
+def test_what_no_address_of_a_host_passes_is_cut(run: Run, asking: str, policies: str, is_cut: bool) -> None:
+    """Though the host does not resolve: `check` calls the same denied."""
+    manifests = MESH + asking + policies
+    document, code = explained(run, manifests, "shop/cart")
+    asked = [hop for hop in document["hops"] if hop["destination"] == "pay.example.net"]
+    assert [hop["cut"] for hop in asked] == [is_cut]
+    found = json.loads(run("check", "-", "--offline", "-f", "json", stdin=manifests).stdout)["findings"]
+    denied = [
+        each for each in found if (each["flow"] or {}).get("destination") == {"host": "pay.example.net"}
+    ]
+    assert any(each["denied"]["egress"] for each in denied) == is_cut
+    if is_cut:
+        assert code == 1
+        assert "--address pay.example.net=IP" in asked[0]["trouble"]
+        assert "is denied" in asked[0]["trouble"]

@@ -80,6 +80,19 @@ class FlowJudge:
         """Whether a denial rests on where pods are assumed to be that the input lacks."""
         return rests_on_assumption(judged, self.snapshot, self.view.settings)
 
+    def allows(self, outcome: Judged | HostTrouble) -> bool | None:
+        """Whether policies allow a flow that `resolved` returns; None where it can't be told. A host whose
+        addresses are not known is denied where the policies allow none that it may have."""
+        if isinstance(outcome, HostTrouble):
+            if outcome.failure is not None:
+                return None
+            judged = Judged(outcome.flow, self.verdict(outcome.flow))
+            is_denied = not judged.verdict.allowed and (outcome.refused or not judged.verdict.is_undecided)
+            return False if is_denied and not self.is_assumed(judged) else None
+        if outcome.verdict.is_undecided or self.is_assumed(outcome):
+            return None
+        return outcome.verdict.allowed
+
     def resolved(self, flow: RequiredFlow) -> tuple[Judged | HostTrouble, ...]:
         """The verdict on a flow, after its host was resolved if policies make that necessary; several where
         the host stands for pods of the cluster. An error in that is contained to the flow."""

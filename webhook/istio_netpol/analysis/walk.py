@@ -8,7 +8,7 @@ from functools import cached_property
 
 from istio_netpol.analysis.check import DISPENSABLE, FindingsWriter, judge_of
 from istio_netpol.analysis.gates import Passage, gates
-from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.analysis.policy_gates import POLICIES
 from istio_netpol.analysis.required_remedies import connection
 from istio_netpol.analysis.results import Gate
@@ -20,7 +20,6 @@ from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.verdicts import Judged
 from istio_netpol.trust.authority import OPERATOR
 
 
@@ -93,7 +92,7 @@ class Walker:
 
     table: FlowTable
     resolver: Resolver
-    _findings: dict[Hashable, Finding] = field(default_factory=dict)
+    _findings: dict[Hashable, list[Finding]] = field(default_factory=dict)
 
     @cached_property
     def _judge(self) -> FlowJudge:
@@ -107,7 +106,7 @@ class Walker:
         remedy = {
             policy.key: policy
             for each in wanted
-            if (finding := self._finding(each.flow)) is not None and finding.flow is not None
+            for finding in self._told(each.flow)
             for policy in finding.remedy
         }
         return Walk(kind, subject, tuple(remarks), hops, tuple(remedy[key] for key in sorted(remedy)))
@@ -122,15 +121,17 @@ class Walker:
                 writer.take(flow)
         for finding in sorted(writer.findings(), key=lambda finding: finding.sort_key):
             if finding.flow is not None:
-                self._findings.setdefault(_key(finding.flow), finding)
+                self._findings.setdefault(_key(finding.flow), []).append(finding)
 
-    def _finding(self, flow: RequiredFlow) -> Finding | None:
-        return self._findings.get(_key(flow))
+    def _told(self, flow: RequiredFlow) -> list[Finding]:
+        """What there is to say of a flow: of one to a host that does not resolve both that, and that it is
+        denied."""
+        return self._findings.get(_key(flow), [])
 
     def _hops(self, wanted: Wanted) -> Iterator[Hop]:
         for outcome in self._judge.resolved(wanted.flow):
             flow = outcome.flow
-            finding = self._finding(wanted.flow) or self._finding(flow)
+            findings = self._told(wanted.flow) or self._told(flow)
             yield Hop(
                 flow.kind,
                 flow.object,
@@ -139,19 +140,12 @@ class Walker:
                 flow.protocol,
                 flow.port,
                 flow.reason,
-                self._passes(outcome),
+                self._judge.allows(outcome),
                 self._gates(flow, wanted.request),
-                _is_vital(flow, finding),
+                _is_vital(flow, findings),
                 wanted.starts,
-                finding.message if finding is not None else "",
+                "; ".join(dict.fromkeys(finding.message for finding in findings)),
             )
-
-    def _passes(self, outcome: Judged | HostTrouble) -> bool | None:
-        if isinstance(outcome, HostTrouble):
-            return False if outcome.refused else None
-        if outcome.verdict.is_undecided or self._judge.is_assumed(outcome):
-            return None
-        return outcome.verdict.allowed
 
     def _gates(self, flow: RequiredFlow, request: Request) -> tuple[Gate, ...]:
         """The gates of the connection that is meant, where a tunnel or a waypoint carries it."""
@@ -188,9 +182,9 @@ def _passes_proxies_by(flow: RequiredFlow) -> bool:
     return is_probe or flow.kind in _OF_PROXIES or flow.object.kind == "WasmPlugin"
 
 
-def _is_vital(flow: RequiredFlow, finding: Finding | None) -> bool:
+def _is_vital(flow: RequiredFlow, findings: Sequence[Finding]) -> bool:
     """Whether something fails where the flow is denied: DNS over TCP is spared where UDP is open."""
     if flow.dispensable or flow.kind in DISPENSABLE:
         return False
-    is_spared = finding is not None and finding.severity is Severity.WARNING
+    is_spared = any(finding.severity is Severity.WARNING for finding in findings)
     return not (flow.kind is FlowKind.DNS and is_spared)

@@ -67,12 +67,8 @@ def _judged(outcome: Judged | HostTrouble, judge: FlowJudge) -> JudgedFlow:
         if outcome.failure is not None:
             return JudgedFlow(outcome.flow, Verdict(), Outcome.UNKNOWN, outcome.sentence)
         verdict = judge.verdict(outcome.flow)
-        is_denied = not verdict.allowed and (outcome.refused or not verdict.is_undecided)
-        if is_denied and judge.is_assumed(Judged(outcome.flow, verdict)):
-            is_denied = False
-        return JudgedFlow(
-            outcome.flow, verdict, Outcome.DENIED if is_denied else Outcome.UNKNOWN, outcome.sentence
-        )
+        found = Outcome.DENIED if judge.allows(outcome) is False else Outcome.UNKNOWN
+        return JudgedFlow(outcome.flow, verdict, found, outcome.sentence)
     flow, verdict = outcome.flow, outcome.verdict
     if judge.is_assumed(outcome):
         return JudgedFlow(flow, verdict, Outcome.UNKNOWN, wording.only_assumed(outcome))
