@@ -531,3 +531,11 @@ def test_a_peer_authentication_that_cannot_be_read_is_told(
     assert result.exit_code == 2
     assert f"{field}" in result.stderr
     assert cause in result.stderr
+
+
+def test_a_policy_without_rules_lets_nobody_in(run: Run) -> None:
+    """It does not let others in either."""
+    document, code = explained(run, MESH + authorization("shop/a", f"{{{MINE}}}"), FRONT, CART)
+    (told,) = [each["text"] for each in document["gates"] if each["gate"] == "authorization"]
+    assert "has no rules, so it lets nobody in" in told
+    assert code == 1

@@ -329,8 +329,10 @@ def _decided(decision: Decision, passage: Passage) -> Gate:
         text = f"{names} lets in what matches, which depends on {depends}"
     elif decision.passes:
         text = f"{names} lets {source} in"
-    else:
+    elif any(policy.rules for policy in decision.policies):
         text = f"{names} lets others in, and {source} by no rule (RBAC: access denied)"
+    else:
+        text = f"{names} has no rules, so it lets nobody in (RBAC: access denied)"
     return Gate("authorization", refs, decision.passes, text)
 
 
