@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from tests.browser.cluster import manifests
-from tests.browser.conftest import Watched
+from tests.browser.conftest import READY, Watched
 
 pytestmark = pytest.mark.xdist_group("browser")
 """One browser at a time."""
@@ -77,3 +77,26 @@ def test_a_server_that_is_gone_is_told(watched: Watched, folder: Path, address: 
     expect(state).to_have_text("live", timeout=WAIT)
     # The browser itself tells of requests that were broken off.
     watched.errors.clear()
+
+
+def test_what_the_server_says_is_told(watched: Watched, address: str) -> None:
+    """A server that is just starting is asked again; a right that was taken away is no broken connection."""
+    said: dict[str, int | str] = {"status": 503, "error": "the cluster is not read yet"}
+
+    def answer(route: Route) -> None:
+        if said:
+            route.fulfill(status=int(said["status"]), json={"error": said["error"]})
+        else:
+            route.continue_()
+
+    page = watched.context.new_page()
+    page.route("**/map.json", answer)
+    page.goto(address)
+    boot = page.locator("#numbers .boot")
+    expect(boot).to_have_text("There is no map yet: the cluster is not read yet.", timeout=WAIT)
+    said.clear()
+    page.wait_for_selector(READY, timeout=WAIT)
+    said.update(status=403, error="you may see no namespace")
+    expect(page.locator("#live-state")).to_have_text(
+        "you may see no namespace: this is the last state that arrived", timeout=WAIT
+    )

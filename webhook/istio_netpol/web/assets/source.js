@@ -8,18 +8,31 @@ async function unpacked(text) {
 }
 
 async function firstDocument() {
-  const block = $("data"), text = block.textContent.trim();
-  block.remove();
+  const block = $("data"), text = block ? block.textContent.trim() : "";
+  block?.remove();
   return text ? unpacked(text) : fetched();
 }
 
-/* The server's document, or null where it is the one that the page has. */
+/* The server's document, or null where it is the one that the page has; else throws a sentence that says why not. */
 async function fetched() {
-  const answer = await fetch("map.json", { headers: documentTag ? { "If-None-Match": documentTag } : {}, cache: "no-store", credentials: "same-origin" });
+  const answer = await serverAnswer();
   if (answer.status === 304) return null;
-  if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+  if (!answer.ok) throw new Error(await refusal(answer));
   documentTag = answer.headers.get("ETag") || "";
   return answer.json();
+}
+
+async function serverAnswer() {
+  try {
+    return await fetch("map.json", { headers: documentTag ? { "If-None-Match": documentTag } : {}, cache: "no-store", credentials: "same-origin" });
+  } catch {
+    throw new Error("no connection");
+  }
+}
+
+async function refusal(answer) {
+  const told = await answer.json().catch(() => ({}));
+  return told.error || `the server answers ${answer.status}`;
 }
 
 const isLive = () => document.documentElement.dataset.live === "true";
@@ -29,16 +42,17 @@ function follow() {
     try {
       const next = await fetched();
       if (next) takeUp(next);
-      tellState(true);
-    } catch {
-      tellState(false);
+      tellState("");
+    } catch (problem) {
+      tellState(problem.message);
     }
     follow();
   }, POLL_SECONDS * 1000);
 }
 
-function tellState(isConnected) {
-  const words = isConnected ? "live" : "no connection: this is the last state that arrived";
+/* That the page is live, or why it is not. */
+function tellState(problem) {
+  const words = problem ? `${problem}: this is the last state that arrived` : "live";
   if ($("live-state").textContent !== words) $("live-state").textContent = words;
 }
 

@@ -82,18 +82,26 @@ function listenToPage() {
   for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) matchMedia(query).addEventListener("change", drawAll);
 }
 
+/* Why there is nothing to show. A live page asks again: the server may just be starting. */
+function tellNothing(problem) {
+  const words = isLive() ? `There is no map yet: ${problem.message}.` : "The data of this map can't be read here. A browser of 2023 or later can; istio-netpol check prints the same findings.";
+  const known = $("numbers").querySelector(".boot");
+  if (known.textContent !== words) known.textContent = words;
+  if (isLive()) setTimeout(start, POLL_SECONDS * 1000);
+}
+
 async function start() {
   try {
     use(await firstDocument());
-  } catch {
-    $("numbers").replaceChildren(h("p", { class: "boot" }, "The data of this map can't be read here. A browser of 2023 or later can; istio-netpol check prints the same findings."));
+  } catch (problem) {
+    tellNothing(problem);
     return;
   }
   readAddress();
   listenToPage();
   drawAll();
   if (isLive()) {
-    tellState(true);
+    tellState("");
     follow();
   }
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
