@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 
 import pytest
 from tests.admission.objects import (
@@ -81,3 +82,27 @@ def test_commands_in_warnings_print_what_mends_the_connection(name: str) -> None
         )
         assert not found.allowed, warning
         assert to_yaml(found.remedy), warning
+
+
+@pytest.mark.parametrize(
+    "host", ["$(echo x).example.com", "`echo x`.example.com", "x;echo", "a'b.example.com"]
+)
+def test_a_host_is_one_word_to_a_shell(host: str) -> None:
+    """Whoever copies the command of a warning runs `istio-netpol` and nothing that an object says."""
+    entry: Manifest = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "odd", "namespace": "shop"},
+        "spec": {
+            "hosts": [host],
+            "location": "MESH_EXTERNAL",
+            "resolution": "DNS",
+            "ports": [{"number": 443, "name": "tls", "protocol": "TLS"}],
+        },
+    }
+    mesh = [*CONTROL_PLANE, *DNS, namespace("shop", "warn"), deployment("shop/cart"), CLOSED]
+    decision = State(mesh, hosts={host: "203.0.113.7"}).validate(entry)
+    (command,) = (warning.partition(" Remedy: ")[2] for warning in decision.warnings if host in warning)
+    shell = ["sh", "-c", f'set -- {command}; printf %s "$6"']
+    read = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert read.endswith(f"{host}:443") or read.endswith(f"{host}.shop.svc.cluster.local:443")

@@ -8,6 +8,7 @@ where names are long, and the command is what stays.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from shlex import quote
 
 from istio_netpol.admission.sentences import ascii_line, shortened
 from istio_netpol.model.addresses import parse_address
@@ -73,7 +74,9 @@ def _explaining(flow: RequiredFlow) -> str:
     if not client or not called:
         return ""
     protocol = "" if flow.protocol is Protocol.TCP else f"/{flow.protocol}"
-    return f"istio-netpol explain --from {client} --to {called}:{flow.port}{protocol}"
+    # A host is written by whoever makes the object: a shell must not read it as anything but a word.
+    ends = quote(client), quote(f"{called}:{flow.port}{protocol}")
+    return f"istio-netpol explain --from {ends[0]} --to {ends[1]}"
 
 
 def _typed(peer: Peer) -> str:
