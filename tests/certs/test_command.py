@@ -88,7 +88,8 @@ def test_names_that_no_object_has_are_refused() -> None:
     result = CliRunner().invoke(program, ["certs", *options])
     assert result.exit_code == 2
     assert result.stderr == (
-        "'Shop' is no name of a namespace; 'a.b' is no name of a Service; '../x-ca' is no name of a Secret: "
+        "'Shop' is not a valid name for a namespace; 'a.b' is not a valid name for a Service; "
+        "'../x-ca' is not a valid name for a Secret: "
         "use lower case letters, digits and '-'\n"
     )
 

@@ -110,7 +110,7 @@ MISSING_TARGET = JSON_PATCH.replace(
     "{target}", "target: {kind: NetworkPolicy, namespace: istio-system, name: istiod-to-dsn}\n  "
 )
 BROKEN = {
-    "no folder": (None, "is no folder"),
+    "no folder": (None, "is not a folder"),
     "no kustomization": ("", "has no kustomization.yaml"),
     "a missing resource": ("resources: [absent.yaml]\n", "absent.yaml"),
     "a cycle": ("resources: [.]\n", "cycle"),
@@ -171,4 +171,4 @@ def test_a_missing_kustomize_is_told(tmp_path: Path) -> None:
     """The program that could not be found is named."""
     result = verify(KIND, kustomize=str(tmp_path / "kustomize"))
     assert result.exit_code == 2
-    assert "which ISTIO_NETPOL_KUSTOMIZE names, is no program" in result.stderr
+    assert "which ISTIO_NETPOL_KUSTOMIZE names, is not a program" in result.stderr

@@ -187,9 +187,9 @@ def test_a_host_is_its_addresses(run: Run) -> None:
             "name its addresses with --address api.example.com=IP",
         ),
         ("10.0.0.0/8:443", "'10.0.0.0/8' is a range of addresses; name one address of it"),
-        ("cart:80", "'cart' is no peer; a peer is namespace/workload, namespace/Kind/workload, namespace/pod "
-                    "or an IP address; what is called can also be namespace/service or a host such as "
-                    "api.example.com"),
+        ("cart:80", "'cart' is not a peer; a peer is namespace/workload, namespace/Kind/workload, "
+                    "namespace/pod or an IP address; what is called can also be namespace/service or a "
+                    "host such as api.example.com"),
     ],
 )  # fmt: skip
 def test_a_destination_that_nobody_knows_is_refused(run: Run, written: str, sentence: str) -> None:
@@ -207,7 +207,7 @@ def test_a_destination_that_nobody_knows_is_refused(run: Run, written: str, sent
         ("shop/db:0", "port 0 is not between 1 and 65535"),
         ("shop/db:65536", "port 65536 is not between 1 and 65535"),
         ("shop/db:" + "9" * 5000, f"port {'9' * 20} is not between 1 and 65535"),
-        ("shop/db:80/ICMP", "'ICMP' is no protocol; use TCP, UDP or SCTP"),
+        ("shop/db:80/ICMP", "'ICMP' is not a protocol; use TCP, UDP or SCTP"),
         ("[2001:db8::1]", "'[2001:db8::1]' names no port; write WHOM:PORT, for example shop/cart:8080"),
     ],
 )

@@ -517,8 +517,8 @@ def test_udp_passes_the_proxies_by(run: Run) -> None:
 @pytest.mark.parametrize(
     ("spec", "field", "cause"),
     [
-        ("{mtls: {mode: STRONG}}", "spec.mtls.mode", "is no mode"),
-        ("{portLevelMtls: {http: {mode: STRICT}}}", "spec.portLevelMtls.http", "is no port number"),
+        ("{mtls: {mode: STRONG}}", "spec.mtls.mode", "is not a mode"),
+        ("{portLevelMtls: {http: {mode: STRICT}}}", "spec.portLevelMtls.http", "is not a port number"),
         ("{mtls: STRICT}", "spec.mtls", "is a string, not a mapping"),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_helm_chart_without_helm_is_a_problem(run: Run, workspace: Path) -> No
     (workspace / "chart").mkdir()
     (workspace / "chart/Chart.yaml").write_text("name: a\n")
     assert problems(run, "chart", PATH=str(workspace))[0] == (
-        "chart: is a Helm chart, whose templates are no manifests yet; "
+        "chart: is a Helm chart, whose templates are not manifests yet; "
         "render it: helm template chart | istio-netpol … -"
     )
 
@@ -162,7 +162,7 @@ def test_a_failed_build_is_a_problem_among_others(run: Run, workspace: Path) -> 
 def test_a_kustomize_that_is_none_is_a_problem(run: Run) -> None:
     """The variable has a typo."""
     assert problems(run, "overlays/prod", ISTIO_NETPOL_KUSTOMIZE="/nowhere/kustomize")[0] == (
-        "overlays/prod: /nowhere/kustomize, which ISTIO_NETPOL_KUSTOMIZE names, is no program"
+        "overlays/prod: /nowhere/kustomize, which ISTIO_NETPOL_KUSTOMIZE names, is not a program"
     )
 
 

@@ -178,7 +178,7 @@ def test_hostile_text_never_becomes_markup(run: Run, workspace: Path) -> None:
         (("--token-file", "missing"), "missing: the token can't be read"),
         (("-o", "map.html"), "--serve writes no file: leave -o out."),
         (("--diff",), "--serve shows what is, and --diff a change: give one of them."),
-        (("--listen", "127.0.0.1"), "'127.0.0.1' is no address; write HOST:PORT"),
+        (("--listen", "127.0.0.1"), "'127.0.0.1' is not an address; write HOST:PORT"),
     ],
 )
 def test_what_can_not_be_served_is_told(

@@ -20,14 +20,20 @@ from istio_netpol.report.table import TABLE, names, writer
     ("value", "sentence"),
     [
         ("a.example", "'a.example' has no '='; write HOST=IP, for example keys.example.com=192.0.2.7"),
-        ("=192.0.2.1", "'' is no host name; write it as example.com, in lower case"),
-        ("*.example=192.0.2.1", "'*.example' is no host name; write it as example.com, in lower case"),
-        ("a b=192.0.2.1", "'a b' is no host name; write it as example.com, in lower case"),
-        ("a.example=", "'' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
-        ("a.example=192.0.2.1,", "'' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
-        ("a.example=192.0.2.0/24", "'192.0.2.0/24' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
-        ("a.example=fe80::1%eth0", "'fe80::1%eth0' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
-        ("a.example=b.example", "'b.example' is no IP address; write it as 192.0.2.1 or 2001:db8::1"),
+        ("=192.0.2.1", "'' is not a host name; write it as example.com, in lower case"),
+        ("*.example=192.0.2.1", "'*.example' is not a host name; write it as example.com, in lower case"),
+        ("a b=192.0.2.1", "'a b' is not a host name; write it as example.com, in lower case"),
+        ("a.example=", "'' is not an IP address; write it as 192.0.2.1 or 2001:db8::1"),
+        ("a.example=192.0.2.1,", "'' is not an IP address; write it as 192.0.2.1 or 2001:db8::1"),
+        (
+            "a.example=192.0.2.0/24",
+            "'192.0.2.0/24' is not an IP address; write it as 192.0.2.1 or 2001:db8::1",
+        ),
+        (
+            "a.example=fe80::1%eth0",
+            "'fe80::1%eth0' is not an IP address; write it as 192.0.2.1 or 2001:db8::1",
+        ),
+        ("a.example=b.example", "'b.example' is not an IP address; write it as 192.0.2.1 or 2001:db8::1"),
     ],
 )
 def test_an_address_that_is_none_is_refused(run: Run, value: str, sentence: str) -> None:
@@ -78,7 +84,7 @@ def test_all_mistakes_of_the_settings_are_told(run: Run, workspace: Path) -> Non
     result = run("list", "shop.yaml", "--config", "netpol.yaml")
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
-        "netpol.yaml:3: mesch: is no setting; did you mean mesh?",
+        "netpol.yaml:3: mesch: is not a setting; did you mean mesh?",
         "netpol.yaml:4: dns.port = 0: is not between 1 and 65535",
     ]
 

@@ -80,7 +80,7 @@ def test_mistakes_of_found_settings_end_the_command(run: Run, workspace: Path) -
     result = run("check", "manifests")
     assert result.exit_code == 2
     assert [line.rpartition("/")[2] for line in result.stderr.splitlines()[1:]] == [
-        ".istio-netpol.yaml:3: exclud: is no setting; did you mean exclude?",
+        ".istio-netpol.yaml:3: exclud: is not a setting; did you mean exclude?",
         ".istio-netpol.yaml:4: severities.dns = loud: is not known; use error, warning, info, off",
     ]
 

@@ -72,9 +72,9 @@ def test_severities_are_read_by_rule() -> None:
 def test_all_mistakes_are_told_at_once() -> None:
     """One run names every mistake, in the order of the file."""
     assert mistakes("mesh:\n  discoverPort: 15012\ndns:\n  port: many\nadmision: {}\n") == [
-        "netpol.yaml:4: mesh.discoverPort: is no setting; did you mean discoveryPort?",
+        "netpol.yaml:4: mesh.discoverPort: is not a setting; did you mean discoveryPort?",
         "netpol.yaml:6: dns.port = many: is not a whole number",
-        "netpol.yaml:7: admision: is no setting; did you mean admission?",
+        "netpol.yaml:7: admision: is not a setting; did you mean admission?",
     ]
 
 
@@ -95,7 +95,10 @@ def test_a_key_that_is_set_twice_is_a_mistake() -> None:
     ("text", "sentence"),
     [
         ("", "netpol.yaml: holds nothing; start with apiVersion: istio-netpol.io/v1 and kind: Settings"),
-        ("- a\n", "netpol.yaml: is no mapping; start with apiVersion: istio-netpol.io/v1 and kind: Settings"),
+        (
+            "- a\n",
+            "netpol.yaml: is not a mapping; start with apiVersion: istio-netpol.io/v1 and kind: Settings",
+        ),
         ("a: [\n", "netpol.yaml:2: is not valid YAML: expected the node content, but found '<stream end>'"),
         ("a: 1\n--- \nb: 2\n", "netpol.yaml:2: is not valid YAML: but found another document"),
     ],

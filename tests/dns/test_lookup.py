@@ -164,8 +164,8 @@ def test_closed_port(serve: Serve) -> None:
     [
         ("", "the host name is empty"),
         (".", "the host name is empty"),
-        ("a..b", "'a..b' is no host name: A DNS label is empty."),
-        ("x" * 64 + ".example.com", "is no host name: A DNS label is > 63 octets long."),
+        ("a..b", "'a..b' is not a host name: A DNS label is empty."),
+        ("x" * 64 + ".example.com", "is not a host name: A DNS label is > 63 octets long."),
     ],
 )
 def test_no_host_name(serve: Serve, host: str, reason: str) -> None:

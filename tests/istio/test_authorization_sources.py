@@ -280,7 +280,7 @@ def test_bad_block_is_told_and_the_others_count() -> None:
     assert flows(RULE, subject, *MESH) == ["192.0.2.7/32 -> shop/cart TCP 8080"]
     assert findings(RULE, subject, *MESH) == [
         "unknown-destination warning: AuthorizationPolicy shop/allow: spec.rules[0].from[0].source.ipBlocks: "
-        "192.0.2.0/33 is no IP address or CIDR; correct it"
+        "192.0.2.0/33 is not an IP address or CIDR; correct it"
     ]
 
 
@@ -304,4 +304,4 @@ def test_exclusion_that_cannot_be_read_lets_nobody_in() -> None:
     subject = policy(AuthorizationSource(ip_blocks=("192.0.2.0/24",), not_ip_blocks=("192.0.2.7/33",)))
     assert flows(RULE, subject, *MESH) == []
     (finding,) = findings(RULE, subject, *MESH)
-    assert "192.0.2.7/33 is no IP address or CIDR" in finding
+    assert "192.0.2.7/33 is not an IP address or CIDR" in finding

@@ -187,7 +187,7 @@ def test_missing_port_is_told() -> None:
     assert findings(RULE, web("nginx.ns-b:http"), *NGINX) == [
         f"unknown-destination warning: Deployment shop/web: {FIELD}: nginx.ns-b:http: the entry is not "
         "understood: "
-        "http is no port number from 1 to 65535"
+        "http is not a port number from 1 to 65535"
     ]
     assert findings(RULE, web("ns-b/nginx:http"), *NGINX) == [
         f"unknown-destination warning: Deployment shop/web: {FIELD}: ns-b/nginx:http: Service ns-b/nginx "

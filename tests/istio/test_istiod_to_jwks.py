@@ -107,7 +107,7 @@ def test_issuer_that_is_no_url_is_told() -> None:
     assert flows(RULE, subject, istiod()) == []
     assert findings(RULE, subject, istiod()) == [
         "unknown-destination warning: RequestAuthentication shop/jwt: spec.jwtRules[0].issuer: the issuer "
-        "accounts@example.com is no http or https URL, so its keys can't be discovered and Istio rejects "
+        "accounts@example.com is not an http or https URL, so its keys can't be discovered and Istio rejects "
         "its tokens; "
         "give jwksUri or jwks"
     ]
@@ -118,7 +118,7 @@ def test_bad_url_is_told() -> None:
     assert findings(RULE, policy(keys("keys.example.com/jwks")), istiod()) == [
         "unknown-destination warning: RequestAuthentication shop/jwt: spec.jwtRules[0].jwksUri: "
         "keys.example.com/jwks "
-        "is no http or https URL, so no keys can be fetched; correct it"
+        "is not an http or https URL, so no keys can be fetched; correct it"
     ]
 
 

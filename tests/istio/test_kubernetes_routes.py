@@ -236,8 +236,8 @@ def test_a_parent_that_nobody_reads_is_named(group: str, kind: str) -> None:
     )
     assert found == [
         f"unknown-destination warning: HTTPRoute shop/cart: spec.parentRefs[0]: {kind} shop/odd of group "
-        f"{group} is no parent that is read, so nothing is said of who serves the route; name a Gateway, a "
-        "ListenerSet, a Service or a ServiceEntry"
+        f"{group} is not a parent that is read, so nothing is said of who serves the route; name a "
+        "Gateway, a ListenerSet, a Service or a ServiceEntry"
     ]
 
 
@@ -310,9 +310,8 @@ def test_backend_of_another_kind_is_told() -> None:
     """Pods behind kinds that are neither Service nor Hostname can't be named."""
     backend = to_cart(kind="InferencePool", group="inference.networking.k8s.io")
     assert findings(RULE, route(backend), GATEWAY) == [
-        f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: InferencePool shop/cart is no backend "
-        "whose "
-        "pods can be named; use a Service"
+        f"unknown-destination warning: HTTPRoute shop/cart: {FIELD}: InferencePool shop/cart is not a "
+        "backend whose pods can be named; use a Service"
     ]
 
 

@@ -272,4 +272,4 @@ def test_discovery_address_without_a_port_is_told(port: str) -> None:
         "proxy-to-istiod: Deployment shop/web -> Deployment istio-system/istiod TCP 15012"
     ]
     (sentence,) = complaints(RULE, web, mesh)
-    assert f"the discoveryAddress istiod.example.com:{port} is no host:port" in sentence
+    assert f"the discoveryAddress istiod.example.com:{port} is not a host:port" in sentence

@@ -190,4 +190,4 @@ def test_address_that_cannot_be_read_is_told_and_the_others_count() -> None:
     subject = entry("x.example.com", addresses=addresses, ports=HTTPS, resolution="NONE")
     assert flows(RULE, subject, *SHOP) == ["shop/web -> 203.0.113.8/32 TCP 443"]
     (finding,) = findings(RULE, subject, *SHOP)
-    assert "spec.addresses[0]: 203.0.113.9/33 is no IP address or CIDR" in finding
+    assert "spec.addresses[0]: 203.0.113.9/33 is not an IP address or CIDR" in finding

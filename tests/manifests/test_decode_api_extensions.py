@@ -112,12 +112,12 @@ def test_an_api_that_pods_serve_is_never_dispensable() -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "cause"),
     [
-        ({"failurePolicy": "Retry"}, "webhooks[0].failurePolicy", "is no failure policy"),
+        ({"failurePolicy": "Retry"}, "webhooks[0].failurePolicy", "is not a failure policy"),
         ({"clientConfig": {"service": {"name": "hook"}}}, f"{CLIENT}.service.namespace", "names no Service"),
         (
             {"clientConfig": {"service": {**SERVICE, "port": 70000}}},
             f"{CLIENT}.service.port",
-            "is no port number",
+            "is not a port number",
         ),
         ({"clientConfig": {"service": "hook"}}, f"{CLIENT}.service", "is a string, not a mapping"),
     ],

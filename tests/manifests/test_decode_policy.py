@@ -22,7 +22,7 @@ from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy
 
 BOTH = frozenset(Direction)
-NO_FIELD = "is no field that Kubernetes knows here"
+NO_FIELD = "is not a field that Kubernetes knows here"
 
 
 def loaded(spec: Any, **top: Any) -> Loaded:
@@ -103,8 +103,8 @@ def test_absent_pod_selector_selects_every_pod() -> None:
 @pytest.mark.parametrize(
     ("types", "problems"),
     [
-        (["ingress"], ['spec.policyTypes[0] = "ingress": is no policy type; use Ingress or Egress']),
-        (["Egress", ""], ['spec.policyTypes[1] = "": is no policy type; use Ingress or Egress']),
+        (["ingress"], ['spec.policyTypes[0] = "ingress": is not a policy type; use Ingress or Egress']),
+        (["Egress", ""], ['spec.policyTypes[1] = "": is not a policy type; use Ingress or Egress']),
         (
             ["Ingress", "Egress", "Ingress"],
             [
@@ -146,26 +146,26 @@ NAME_REMEDY = "use at most 15 lower-case letters, digits and single '-' between 
 @pytest.mark.parametrize(
     ("port", "problems"),
     [
-        ({"port": 0}, [".port = 0: is no port number; use 1 to 65535"]),
-        ({"port": -1}, [".port = -1: is no port number; use 1 to 65535"]),
-        ({"port": 65536}, [".port = 65536: is no port number; use 1 to 65535"]),
-        ({"port": "80"}, ['.port = "80": is no port name; write the number without quotes: 80']),
-        ({"port": ""}, [f'.port = "": is no port name; {NAME_REMEDY}']),
-        ({"port": "HTTP"}, [f'.port = "HTTP": is no port name; {NAME_REMEDY}']),
-        ({"port": "-http"}, [f'.port = "-http": is no port name; {NAME_REMEDY}']),
-        ({"port": "http-"}, [f'.port = "http-": is no port name; {NAME_REMEDY}']),
-        ({"port": "a--b"}, [f'.port = "a--b": is no port name; {NAME_REMEDY}']),
-        ({"port": "a_b"}, [f'.port = "a_b": is no port name; {NAME_REMEDY}']),
-        ({"port": "1-2"}, [f'.port = "1-2": is no port name; {NAME_REMEDY}']),
+        ({"port": 0}, [".port = 0: is not a port number; use 1 to 65535"]),
+        ({"port": -1}, [".port = -1: is not a port number; use 1 to 65535"]),
+        ({"port": 65536}, [".port = 65536: is not a port number; use 1 to 65535"]),
+        ({"port": "80"}, ['.port = "80": is not a port name; write the number without quotes: 80']),
+        ({"port": ""}, [f'.port = "": is not a port name; {NAME_REMEDY}']),
+        ({"port": "HTTP"}, [f'.port = "HTTP": is not a port name; {NAME_REMEDY}']),
+        ({"port": "-http"}, [f'.port = "-http": is not a port name; {NAME_REMEDY}']),
+        ({"port": "http-"}, [f'.port = "http-": is not a port name; {NAME_REMEDY}']),
+        ({"port": "a--b"}, [f'.port = "a--b": is not a port name; {NAME_REMEDY}']),
+        ({"port": "a_b"}, [f'.port = "a_b": is not a port name; {NAME_REMEDY}']),
+        ({"port": "1-2"}, [f'.port = "1-2": is not a port name; {NAME_REMEDY}']),
         (
             {"port": "sixteen-letters1"},
-            [f'.port = "sixteen-letters1": is no port name; {NAME_REMEDY}'],
+            [f'.port = "sixteen-letters1": is not a port name; {NAME_REMEDY}'],
         ),
         ({"port": 8.5}, [".port = 8.5: is a number, not a number or a name"]),
         ({"port": True}, [".port = true: is a boolean, not a number or a name"]),
-        ({"protocol": "tcp"}, ['.protocol = "tcp": is no protocol; use TCP, UDP or SCTP']),
-        ({"protocol": ""}, ['.protocol = "": is no protocol; use TCP, UDP or SCTP']),
-        ({"protocol": "ICMP"}, ['.protocol = "ICMP": is no protocol; use TCP, UDP or SCTP']),
+        ({"protocol": "tcp"}, ['.protocol = "tcp": is not a protocol; use TCP, UDP or SCTP']),
+        ({"protocol": ""}, ['.protocol = "": is not a protocol; use TCP, UDP or SCTP']),
+        ({"protocol": "ICMP"}, ['.protocol = "ICMP": is not a protocol; use TCP, UDP or SCTP']),
     ],
 )
 def test_ports_that_the_api_server_refuses_are_refused(port: Any, problems: list[str]) -> None:
@@ -188,8 +188,8 @@ def test_ports_that_the_api_server_refuses_are_refused(port: Any, problems: list
             {"port": "http", "endPort": 80},
             [".endPort = 80: needs a numeric port beside it; give `port` the first number of the range"],
         ),
-        ({"port": 80, "endPort": 65536}, [".endPort = 65536: is no port number; use 1 to 65535"]),
-        ({"port": 80, "endPort": 0}, [".endPort = 0: is no port number; use 1 to 65535"]),
+        ({"port": 80, "endPort": 65536}, [".endPort = 65536: is not a port number; use 1 to 65535"]),
+        ({"port": 80, "endPort": 0}, [".endPort = 0: is not a port number; use 1 to 65535"]),
         ({"port": 80, "endPort": "90"}, ['.endPort = "90": is a string, not a whole number']),
     ],
 )
@@ -345,9 +345,9 @@ def test_an_ip_block_beside_a_selector_is_refused(selector: str) -> None:
         ),
         (
             {"key": "app", "operator": "exists"},
-            ['operator = "exists": is no operator; use In, NotIn, Exists or DoesNotExist'],
+            ['operator = "exists": is not an operator; use In, NotIn, Exists or DoesNotExist'],
         ),
-        ({"key": "app"}, ['operator = "": is no operator; use In, NotIn, Exists or DoesNotExist']),
+        ({"key": "app"}, ['operator = "": is not an operator; use In, NotIn, Exists or DoesNotExist']),
     ],
 )
 def test_operators_decide_whether_values_belong(requirement: Any, problems: list[str]) -> None:
@@ -369,18 +369,18 @@ def test_label_keys_that_the_api_server_takes_are_taken(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "problems"),
     [
-        ("", [f"is no label key; {NAME_RULE}"]),
-        ("-a", [f"is no label key; {NAME_RULE}"]),
-        ("a.", [f"is no label key; {NAME_RULE}"]),
-        ("a b", [f"is no label key; {NAME_RULE}"]),
-        ("x" * 64, [f"is no label key; {NAME_RULE}"]),
-        ("istio.io/", [f"is no label key; {NAME_RULE}"]),
+        ("", [f"is not a label key; {NAME_RULE}"]),
+        ("-a", [f"is not a label key; {NAME_RULE}"]),
+        ("a.", [f"is not a label key; {NAME_RULE}"]),
+        ("a b", [f"is not a label key; {NAME_RULE}"]),
+        ("x" * 64, [f"is not a label key; {NAME_RULE}"]),
+        ("istio.io/", [f"is not a label key; {NAME_RULE}"]),
         ("/a", [PREFIX_RULE]),
         ("Istio.io/a", [PREFIX_RULE]),
         ("a_b/c", [PREFIX_RULE]),
         ("a/b/c", [PREFIX_RULE]),
         (f"{'a' * 254}/b", [PREFIX_RULE]),
-        ("-a-/b-", [f"is no label key; {NAME_RULE}", PREFIX_RULE]),
+        ("-a-/b-", [f"is not a label key; {NAME_RULE}", PREFIX_RULE]),
     ],
 )
 def test_label_keys_that_the_api_server_refuses_are_refused(key: str, problems: list[str]) -> None:
@@ -404,7 +404,7 @@ def test_label_values_that_the_api_server_takes_are_taken(value: str) -> None:
 def test_label_values_that_the_api_server_refuses_are_refused(value: str) -> None:
     """Such a value is on no pod: the policy would select nothing."""
     shown = f'"{value}"' if len(value) < 59 else f'"{value[:56]}...'
-    problem = f"= {shown}: is no label value; {NAME_RULE}"
+    problem = f"= {shown}: is not a label value; {NAME_RULE}"
     labels = {"podSelector": {"matchLabels": {"app": value}}}
     assert refusals(labels) == [f"spec.podSelector.matchLabels[app] {problem}"]
     assert of_requirement(key="app", operator="In", values=["a", value]) == [f"values[1] {problem}"]
@@ -481,16 +481,16 @@ def test_all_mistakes_of_a_policy_are_told_at_once() -> None:
         ({"namespace": "shop"}, "metadata.name: is missing; name the object"),
         (
             {"name": "Deny", "namespace": "shop"},
-            "metadata.name = \"Deny\": is no object name; use lower-case letters, digits, '-' and '.'",
+            "metadata.name = \"Deny\": is not an object name; use lower-case letters, digits, '-' and '.'",
         ),
         (
             {"name": "deny", "namespace": "a.b"},
-            'metadata.namespace = "a.b": is no namespace name; use at most 63 lower-case letters, '
+            'metadata.namespace = "a.b": is not a namespace name; use at most 63 lower-case letters, '
             "digits and '-'",
         ),
         (
             {"name": "deny", "namespace": "shop", "labels": {"app": "a b"}},
-            f'metadata.labels[app] = "a b": is no label value; {NAME_RULE}',
+            f'metadata.labels[app] = "a b": is not a label value; {NAME_RULE}',
         ),
     ],
 )

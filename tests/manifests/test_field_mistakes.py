@@ -36,7 +36,7 @@ def test_a_port_of_an_authorization_policy_that_is_none(text: str) -> None:
     }
     (sentence,) = complaints(policy)
     assert sentence.startswith("AuthorizationPolicy default/a: spec.rules[0].to[0].operation.ports[0] = ")
-    assert sentence.endswith(': is no port number; write "8080"')
+    assert sentence.endswith(': is not a port number; write "8080"')
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_port_of_an_authorization_policy_that_is_none(text: str) -> None:
         ("a: &a [*a]", "data.mesh: its line 1: a[0]: the alias *a stands within the value that it repeats"),
         ("a: 1\na: 2", "data.mesh: its line 2: a: the key is given twice (first at line 1); "
                        "keep one of them"),
-        ("- a", "data.mesh = ['a']: is no mapping"),
+        ("- a", "data.mesh = ['a']: is not a mapping"),
     ],
 )  # fmt: skip
 def test_a_broken_mesh_config_is_one_sentence(mesh: str, sentence: str) -> None:
@@ -70,7 +70,7 @@ def test_labels_of_pods_are_checked() -> None:
     }
     (sentence,) = complaints(deployment)
     assert sentence.startswith(
-        'Deployment default/a: spec.template.metadata.labels[app] = "a b": is no label value'
+        'Deployment default/a: spec.template.metadata.labels[app] = "a b": is not a label value'
     )
 
 
@@ -84,11 +84,11 @@ def test_a_problem_is_told_once() -> None:
     ("port", "sentence"),
     [
         ({}, "spec.ports[0].port: is missing; use 1 to 65535"),
-        ({"port": 0}, "spec.ports[0].port = 0: is no port number; use 1 to 65535"),
+        ({"port": 0}, "spec.ports[0].port = 0: is not a port number; use 1 to 65535"),
         ({"port": True}, "spec.ports[0].port = true: is a boolean, not a whole number"),
-        ({"port": 1, "targetPort": 65536}, "spec.ports[0].targetPort = 65536: is no port number; "
+        ({"port": 1, "targetPort": 65536}, "spec.ports[0].targetPort = 65536: is not a port number; "
                                            "use 1 to 65535"),
-        ({"port": 1, "targetPort": "80"}, 'spec.ports[0].targetPort = "80": is no port name; write the '
+        ({"port": 1, "targetPort": "80"}, 'spec.ports[0].targetPort = "80": is not a port name; write the '
                                           "number without quotes: 80"),
     ],
 )  # fmt: skip
@@ -115,7 +115,9 @@ def test_an_object_without_a_name_is_called_so() -> None:
 def test_an_owner_that_can_not_exist_is_refused() -> None:
     """Pods are told by their owner's name, and policies are named after it."""
     bad = pod() | {"metadata": {"name": "a", "ownerReferences": [{"controller": True, "name": "//"}]}}
-    assert complaints(bad) == ['Pod default/a: metadata.ownerReferences[0].name = "//": is no object name']
+    assert complaints(bad) == [
+        'Pod default/a: metadata.ownerReferences[0].name = "//": is not an object name'
+    ]
 
 
 def test_control_characters_are_spelled_out() -> None:

@@ -71,7 +71,7 @@ def test_empty_lists_are_no_objects() -> None:
 
 
 def test_items_that_are_no_objects_are_told() -> None:
-    """What is no mapping can't be an object."""
+    """What is not a mapping can't be an object."""
     assert read("apiVersion: v1\nkind: List\nitems:\n- 1\n") == [
         ("dump.yaml:4: List: items[0]: is a number, not an object", 4)
     ]

@@ -306,9 +306,11 @@ def test_input_errors_list_all_problems() -> None:
 def test_a_problem_names_field_and_value() -> None:
     """A problem reads place, object, field, value, cause and remedy."""
     problem = Problem(
-        "a.yaml", 3, "Service shop/cart", "spec.ports[0].port", "0", "is no port", "use 1 to 65535"
+        "a.yaml", 3, "Service shop/cart", "spec.ports[0].port", "0", "is not a port", "use 1 to 65535"
     )
-    assert str(problem) == "a.yaml:3: Service shop/cart: spec.ports[0].port = 0: is no port; use 1 to 65535"
+    assert (
+        str(problem) == "a.yaml:3: Service shop/cart: spec.ports[0].port = 0: is not a port; use 1 to 65535"
+    )
 
 
 def test_a_third_key_is_told_with_the_first() -> None:

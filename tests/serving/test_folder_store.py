@@ -197,7 +197,7 @@ def test_names_that_are_paths(
     store: FolderStore, generated: Path, policy: NetworkPolicy, changes: dict[str, str]
 ) -> None:
     """A name that the API server would not accept makes no file."""
-    assert "is no name that the API server would accept" in refusal(
+    assert "is not a name that the API server would accept" in refusal(
         store, replace(policy, ref=replace(policy.ref, **changes))
     )
     assert not generated.exists()

@@ -50,7 +50,7 @@ def test_port_in_use(tmp_path: Path, option: str) -> None:
     ],
 )
 def test_address_of_another_host(host: str, told: str) -> None:
-    """An address that this host doesn't have can't be listened on, nor can what is no address."""
+    """An address that this host doesn't have can't be listened on, nor can what is not an address."""
     with pytest.raises(SettingsError) as caught:
         listen(host, 0, "--listen")
     assert str(caught.value).startswith(told)
@@ -79,7 +79,7 @@ def test_nowhere_to_put_a_made_certificate(tmp_path: Path) -> None:
         (["--cert", "a"], "Give either --self-signed, or --cert and --key"),
         (["--key", "a"], "Give either --self-signed, or --cert and --key"),
         (["--self-signed", "--cert", "a", "--key", "b"], "Give either --self-signed, or --cert and --key"),
-        (["--self-signed", "--source", "dir:missing"], "missing is no folder; create it"),
+        (["--self-signed", "--source", "dir:missing"], "missing is not a folder; create it"),
         (
             ["--self-signed", "--source", "kubernetes"],
             "'kubernetes' names no source; write dir:PATH, or cluster",
@@ -89,10 +89,10 @@ def test_nowhere_to_put_a_made_certificate(tmp_path: Path) -> None:
             ["--self-signed", "--map-listen", "127.0.0.1:0"],
             "--map-listen is of use with --source cluster only",
         ),
-        (["--self-signed", "--listen", "8443"], "'8443' is no address; write HOST:PORT"),
-        (["--self-signed", "--listen", "::1:8443"], "'::1:8443' is no address"),
-        (["--self-signed", "--listen", "localhost:70000"], "'70000' is no port"),
-        (["--self-signed", "--metrics-listen", "localhost:http"], "'http' is no port"),
+        (["--self-signed", "--listen", "8443"], "'8443' is not an address; write HOST:PORT"),
+        (["--self-signed", "--listen", "::1:8443"], "'::1:8443' is not an address"),
+        (["--self-signed", "--listen", "localhost:70000"], "'70000' is not a port"),
+        (["--self-signed", "--metrics-listen", "localhost:http"], "'http' is not a port"),
     ],
 )
 def test_arguments(tmp_path: Path, options: list[str], told: str) -> None:

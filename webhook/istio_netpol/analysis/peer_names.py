@@ -62,7 +62,7 @@ def find_peer(text: str, snapshot: Snapshot, assumed: Callable[[], Iterable[Work
     if is_range(text):
         raise _error(text, "is a range of addresses", "name one address of it")
     if len(parts) not in (2, 3) or not all(parts):
-        raise _error(text, "is no peer", SHAPES)
+        raise _error(text, "is not a peer", SHAPES)
     namespace, kind, name = parts[0], parts[1] if len(parts) == 3 else "", parts[-1]
     found = (
         _among(snapshot.workloads(namespace), kind, name)

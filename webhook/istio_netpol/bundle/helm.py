@@ -65,7 +65,7 @@ class Helm:
         """The manifests of a release of the chart. Raises ToolError."""
         path = self.path
         if path is None:
-            raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is no program")
+            raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is not a program")
         release = [self.release_of(chart), str(chart), "--namespace", namespace]
         options = ["--kube-version", KUBERNETES_VERSION, "--skip-tests"]
         options += [f"--values={file}" for file in self.values] + [f"--set={value}" for value in self.sets]

@@ -48,7 +48,7 @@ class Kustomize:
         if self.program:
             found = shutil.which(self.program)
             if found is None:
-                raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is no program")
+                raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is not a program")
             return [found, "build"]
         if found := shutil.which("kustomize"):
             return [found, "build"]

@@ -25,9 +25,9 @@ def environment_of(folder: Path) -> Path | None:
 
 
 def required_kustomization(folder: Path) -> Path:
-    """The folder's kustomization. Raises ToolError where it is no folder that kustomize builds."""
+    """The folder's kustomization. Raises ToolError where it is not a folder that kustomize builds."""
     if not folder.is_dir():
-        raise ToolError(f"{folder}: is no folder; name an overlay, a folder with a kustomization.yaml")
+        raise ToolError(f"{folder}: is not a folder; name an overlay, a folder with a kustomization.yaml")
     found = kustomization_of(folder)
     if found is None:
         raise ToolError(f"{folder}: has no kustomization.yaml; name an overlay")

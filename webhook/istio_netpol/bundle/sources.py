@@ -194,7 +194,7 @@ def problem(file: str, cause: str, remedy: str | None = None) -> Problem:
 def unrendered(chart: Chart) -> Problem:
     """What is said of a chart that nobody renders."""
     remedy = f"render it: helm template {chart.folder} | istio-netpol … -"
-    return problem(str(chart.folder), "is a Helm chart, whose templates are no manifests yet", remedy)
+    return problem(str(chart.folder), "is a Helm chart, whose templates are not manifests yet", remedy)
 
 
 def _unreadable(error: OSError) -> tuple[str, str | None]:

@@ -51,7 +51,7 @@ class Place:
         wrong = [(what, name) for what, name in labels if not LABEL.fullmatch(name)]
         wrong += [(what, name) for what, name in names if not SUBDOMAIN.fullmatch(name)]
         if wrong:
-            told = "; ".join(f"{name!r} is no name of a {what}" for what, name in wrong)
+            told = "; ".join(f"{name!r} is not a valid name for a {what}" for what, name in wrong)
             raise SettingsError(f"{told}: use lower case letters, digits and '-'")
 
     @property

@@ -61,7 +61,7 @@ class HostAddresses(click.ParamType[tuple[str, tuple[str, ...]]]):
                 raise ValueError("a scope means nothing on another machine")
             return str(ip_address(text))
         except ValueError:
-            self.fail(f"{text!r} is no IP address; write it as 192.0.2.1 or 2001:db8::1", param, ctx)
+            self.fail(f"{text!r} is not an IP address; write it as 192.0.2.1 or 2001:db8::1", param, ctx)
 
 
 class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
@@ -81,7 +81,7 @@ class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
             self.fail(f"{value!r} names no port; write WHOM:PORT, for example shop/cart:8080", param, ctx)
         name = protocol.upper() if slash else "TCP"
         if name not in Protocol.__members__:
-            self.fail(f"{protocol!r} is no protocol; use TCP, UDP or SCTP", param, ctx)
+            self.fail(f"{protocol!r} is not a protocol; use TCP, UDP or SCTP", param, ctx)
         if not port.isdecimal():
             return whom, port, Protocol(name)
         number = parse_port(port)
@@ -134,10 +134,10 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
         host, separator, port = value.rpartition(":")
         is_bracketed = host.startswith("[") and host.endswith("]")
         if not separator or not host or (":" in host and not is_bracketed):
-            self.fail(f"{value!r} is no address; write HOST:PORT, for example 127.0.0.1:8443", param, ctx)
+            self.fail(f"{value!r} is not an address; write HOST:PORT, for example 127.0.0.1:8443", param, ctx)
         number = 0 if port == "0" else parse_port(port)
         if number is None:
-            self.fail(f"{port!r} is no port; use a number from 0 (any free one) to 65535", param, ctx)
+            self.fail(f"{port!r} is not a port; use a number from 0 (any free one) to 65535", param, ctx)
         return host.strip("[]"), number
 
 
@@ -175,7 +175,7 @@ def input_options(metavar: str = "[PATH|KIND/NAME]...") -> Decorator:
     options = (
         click.argument("paths", metavar=metavar, nargs=-1, type=str),
         cluster_options(),
-        reading_options(),
+        reading_options(_NAMESPACE_OF_REPORT),
         click.option(
             "-A",
             "--all-namespaces",
@@ -250,12 +250,15 @@ def namespace_option(told: str) -> Decorator:
     return click.option("-n", "--namespace", metavar="NAME", type=NamespaceName(), help=told)
 
 
-def reading_options() -> Decorator:
+_NAMESPACE_OF_REPORT = (
+    "The namespace of objects in PATH that name none; of a cluster, the one to report on, instead of the "
+    "context's."
+)
+
+
+def reading_options(told: str = "The namespace of objects that name none.") -> Decorator:
     """`--namespace` and `--exclude`."""
-    namespace = namespace_option(
-        "The namespace of objects in PATH that name none; of a cluster, the one to report on, instead of "
-        "the context's."
-    )
+    namespace = namespace_option(told)
     exclude = click.option(
         "--exclude",
         metavar="GLOB",

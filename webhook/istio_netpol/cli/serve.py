@@ -33,7 +33,7 @@ class SourceOption(click.ParamType["Path | str"]):
             self.fail(f"{value!r} names no source; write dir:PATH, or cluster", param, ctx)
         folder = Path(value.removeprefix(SCHEME) or ".")
         if not folder.is_dir():
-            self.fail(f"{folder} is no folder; create it, or name another one", param, ctx)
+            self.fail(f"{folder} is not a folder; create it, or name another one", param, ctx)
         return folder
 
 

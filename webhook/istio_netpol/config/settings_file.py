@@ -59,7 +59,7 @@ class _Reader:
             self._wrong(None, None, None, f"is not valid YAML: {error}")
             return None
         if not isinstance(node, yaml.MappingNode):
-            what = "holds nothing" if node is None else "is no mapping"
+            what = "holds nothing" if node is None else "is not a mapping"
             self._wrong(None, None, None, what, f"start with apiVersion: {API_VERSION} and kind: {KIND}")
             return None
         entries = self._entries(node, "")
@@ -104,7 +104,7 @@ class _Reader:
             if key not in keys:
                 close = get_close_matches(key, [*keys, *(_HEADER if not path else ())], n=1)
                 known = f"did you mean {close[0]}?" if close else f"known here: {', '.join(keys)}"
-                self._wrong(self._lines[where], where, None, "is no setting", known)
+                self._wrong(self._lines[where], where, None, "is not a setting", known)
             elif not _is_null(node):
                 value = self._value(hints[keys[key].name], node, where)
                 if value is not _NOTHING:

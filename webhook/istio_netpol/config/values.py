@@ -73,7 +73,7 @@ def _address(text: str) -> None:
     try:
         ip_address(text)
     except ValueError:
-        raise WrongValueError("is no IP address", "write it as 192.0.2.1 or 2001:db8::1") from None
+        raise WrongValueError("is not an IP address", "write it as 192.0.2.1 or 2001:db8::1") from None
 
 
 def _cidr(text: str) -> None:
@@ -91,14 +91,14 @@ def _address_or_empty(text: str) -> None:
 def _name_server(text: str) -> None:
     if parse_endpoint(text, DNS_PORT) is None:
         raise WrongValueError(
-            "is no name server", "write it as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353"
+            "is not a name server", "write it as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353"
         )
 
 
 def _namespace(text: str) -> None:
     if not _NAMESPACE.fullmatch(text):
         raise WrongValueError(
-            "is no namespace name", "namespaces are lower-case letters, digits and '-', 63 at most"
+            "is not a namespace name", "namespaces are lower-case letters, digits and '-', 63 at most"
         )
 
 
@@ -118,16 +118,16 @@ def _page_address(text: str) -> None:
 
 
 def host_name(text: str) -> None:
-    """Raises WrongValueError for what is no host name in lower case."""
+    """Raises WrongValueError for what is not a host name in lower case."""
     if "*" in text or not _is_host(text):
-        raise WrongValueError("is no host name", "write it as example.com, in lower case")
+        raise WrongValueError("is not a host name", "write it as example.com, in lower case")
 
 
 def _host_pattern(text: str) -> None:
     """A host name, `*`, or `*.` before a name."""
     if not _is_host(text):
         raise WrongValueError(
-            "is no host pattern", "write it as example.com, *.example.com or *, in lower case"
+            "is not a host pattern", "write it as example.com, *.example.com or *, in lower case"
         )
 
 

@@ -69,7 +69,7 @@ class Lookup:
         try:
             name = dns.name.from_text(host)
         except (dns.exception.DNSException, UnicodeError) as error:
-            return _failed(host, f"{host!r} is no host name: {error}")
+            return _failed(host, f"{host!r} is not a host name: {error}")
         if name == dns.name.root:
             return _failed(host, "the host name is empty")
         servers = self.settings.name_servers or system_name_servers()

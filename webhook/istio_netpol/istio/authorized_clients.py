@@ -23,7 +23,7 @@ from istio_netpol.trust.identities import (
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A value of a list that is no address block."""
+    """A value of a list that is not an address block."""
 
     value: str
 

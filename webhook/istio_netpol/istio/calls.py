@@ -101,7 +101,7 @@ def _address(text: str, match: re.Match[str]) -> Call | BadCall:
     written = match["six"] if match["six"] is not None else match["four"]
     network = parse_network(written)
     if network is None:
-        return BadCall(text, f"{written} is no IP address or CIDR")
+        return BadCall(text, f"{written} is not an IP address or CIDR")
     if match["port"] is None:
         return BadCall(text, f"an address needs a port, {text}:443 for example")
     port = parse_port(match["port"])
@@ -136,4 +136,4 @@ def _service(text: str, match: re.Match[str]) -> Call | BadCall:
 
 
 def _not_a_port(text: str) -> str:
-    return f"{text} is no port number from {FIRST_PORT} to {LAST_PORT}"
+    return f"{text} is not a port number from {FIRST_PORT} to {LAST_PORT}"

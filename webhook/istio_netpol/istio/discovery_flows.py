@@ -42,7 +42,7 @@ def discovery_flows(
     for a discoveryAddress that can't be read."""
     told = annotated_address(proxy)
     if told and parse_host_port(told) is None:
-        sentence = f"the discoveryAddress {told} is no host:port, so istiod is assumed; correct it"
+        sentence = f"the discoveryAddress {told} is not a host:port, so istiod is assumed; correct it"
         yield unknown(requiring, f"metadata.annotations[{PROXY_CONFIG_ANNOTATION}]", sentence)
     for backend in view.discovery(proxy):
         # An annotation is the tenant's word, and makes nobody serve every proxy but who does so anyway.

@@ -225,9 +225,9 @@ def _check_metadata(fields: Fields) -> None:
         metadata.problem("metadata.name", None, "is missing", "name the object")
     elif isinstance(name, str) and not _is_name(name, str(fields.content["kind"])):
         metadata.problem(
-            "metadata.name", name, "is no object name", "use lower-case letters, digits, '-' and '.'"
+            "metadata.name", name, "is not an object name", "use lower-case letters, digits, '-' and '.'"
         )
     namespace = metadata.content.get("namespace")
     if namespace and isinstance(namespace, str) and not is_namespace_name(namespace):
-        metadata.problem("metadata.namespace", namespace, "is no namespace name", NAMESPACE_REMEDY)
+        metadata.problem("metadata.namespace", namespace, "is not a namespace name", NAMESPACE_REMEDY)
     labels_of(metadata, "labels")

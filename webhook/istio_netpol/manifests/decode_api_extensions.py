@@ -27,7 +27,7 @@ def _webhook(webhook: Fields, ref: ObjectRef) -> ApiServerCall | None:
     default = "Ignore" if ref.api_version.endswith("/v1beta1") else "Fail"
     policy = webhook.text("failurePolicy", default)
     if policy not in ("Fail", "Ignore"):
-        webhook.problem(webhook.at("failurePolicy"), policy, "is no failure policy", "use Fail or Ignore")
+        webhook.problem(webhook.at("failurePolicy"), policy, "is not a failure policy", "use Fail or Ignore")
     name = webhook.text("name")
     asked = f"the API server asks webhook {name} about what it stores"
     ignores = policy == "Ignore"

@@ -60,7 +60,7 @@ def _yaml(data: Fields, key: str) -> Mapping[str, Any] | None:
     if problems:
         return None
     if content is not None and not isinstance(content, dict):
-        data.problem(data.at(key), content, "is no mapping")
+        data.problem(data.at(key), content, "is not a mapping")
         return None
     return content or {}
 
@@ -167,7 +167,7 @@ def _ingress_mode(mesh: ProtobufFields) -> IngressMode:
         return IngressMode.STRICT
     found = modes.get(said) if isinstance(said, int) else modes_by_name.get(str(said))
     if found is None:
-        mesh.problem(mesh.at("ingressControllerMode"), said, "is no mode", "use OFF, DEFAULT or STRICT")
+        mesh.problem(mesh.at("ingressControllerMode"), said, "is not a mode", "use OFF, DEFAULT or STRICT")
     return found or IngressMode.STRICT
 
 
@@ -195,7 +195,7 @@ def _provider(entry: ProtobufFields, name: str) -> Iterator[ExtensionProvider]:
         if service:
             port = provider.integer("port")
             if not 1 <= port <= 65535:
-                provider.problem(provider.at("port"), port or None, "is no port number", "use 1 to 65535")
+                provider.problem(provider.at("port"), port or None, "is not a port number", "use 1 to 65535")
             yield ExtensionProvider(name, kind, service, port)
 
 

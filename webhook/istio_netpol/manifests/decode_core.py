@@ -36,7 +36,7 @@ def protocol_of(fields: Fields, name: str = "protocol") -> Protocol:
     try:
         return Protocol(text)
     except ValueError:
-        fields.problem(fields.at(name), text, "is no protocol", "use TCP, UDP or SCTP")
+        fields.problem(fields.at(name), text, "is not a protocol", "use TCP, UDP or SCTP")
         return Protocol.TCP
 
 
@@ -44,7 +44,7 @@ def port_number(fields: Fields, name: str) -> int:
     """A port number of 1 to 65535; 0 where absent."""
     number = fields.integer(name)
     if type(fields.content.get(name)) is int and not 1 <= number <= 65535:
-        fields.problem(fields.at(name), number, "is no port number", "use 1 to 65535")
+        fields.problem(fields.at(name), number, "is not a port number", "use 1 to 65535")
     return number
 
 
@@ -64,7 +64,7 @@ def port_or_name(fields: Fields, name: str) -> int | str | None:
         remedy = "use at most 15 lower-case letters, digits and single '-' between them, at least one letter"
         if port.isascii() and port.isdigit():
             remedy = f"write the number without quotes: {port}"
-        fields.problem(fields.at(name), port, "is no port name", remedy)
+        fields.problem(fields.at(name), port, "is not a port name", remedy)
     return port
 
 
@@ -175,7 +175,7 @@ def addresses_in(fields: Fields, texts: tuple[str, ...], name: str) -> tuple[Add
     for text in texts:
         address = parse_address(text)
         if address is None:
-            fields.problem(fields.at(name), text, "is no IP address")
+            fields.problem(fields.at(name), text, "is not an IP address")
         else:
             found.append(address)
     return tuple(found)

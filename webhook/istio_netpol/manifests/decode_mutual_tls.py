@@ -33,7 +33,7 @@ def _port_modes(ports: Fields) -> Iterator[tuple[int, MutualTls]]:
     for key in ports.content:
         number = parse_port(str(key))
         if number is None:
-            ports.problem(ports.at(str(key)), None, "is no port number", "use 1 to 65535")
+            ports.problem(ports.at(str(key)), None, "is not a port number", "use 1 to 65535")
         else:
             yield number, _mode(ports.mapping(key), MutualTls, MutualTls.UNSET)
 
@@ -56,5 +56,5 @@ def _mode(fields: Fields, modes: type[Mode], default: Mode) -> Mode:
     said = fields.text("mode", default)
     if said in modes.__members__:
         return modes[said]
-    fields.problem(fields.at("mode"), said, "is no mode", f"use {', '.join(modes.__members__)}")
+    fields.problem(fields.at("mode"), said, "is not a mode", f"use {', '.join(modes.__members__)}")
     return default

@@ -62,7 +62,7 @@ def _policy_types(spec: Fields, has_egress: bool) -> frozenset[Direction]:
             found.add(Direction(text))
         except ValueError:
             spec.problem(
-                f"{spec.at('policyTypes')}[{index}]", text, "is no policy type", "use Ingress or Egress"
+                f"{spec.at('policyTypes')}[{index}]", text, "is not a policy type", "use Ingress or Egress"
             )
     return frozenset(found)
 

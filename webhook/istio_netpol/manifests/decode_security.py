@@ -129,7 +129,7 @@ def _ports(fields: Fields, name: str) -> tuple[int, ...]:
         if port is not None:
             found.append(port)
         else:
-            fields.problem(f"{fields.at(name)}[{index}]", text, "is no port number", 'write "8080"')
+            fields.problem(f"{fields.at(name)}[{index}]", text, "is not a port number", 'write "8080"')
     return tuple(dict.fromkeys(found))
 
 

@@ -38,7 +38,7 @@ def check_key(fields: Fields, path: str, key: str) -> None:
         fields.problem(
             path,
             key,
-            "is no label key",
+            "is not a label key",
             "use at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends",
         )
     if slash and not _is_prefix(prefix):
@@ -53,7 +53,7 @@ def check_value(fields: Fields, path: str, value: str) -> None:
         fields.problem(
             path,
             value,
-            "is no label value",
+            "is not a label value",
             "use at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends",
         )
 
@@ -84,7 +84,9 @@ def _requirement(fields: Fields) -> Requirement | None:
     try:
         operator = Operator(text)
     except ValueError:
-        fields.problem(fields.at("operator"), text, "is no operator", "use In, NotIn, Exists or DoesNotExist")
+        fields.problem(
+            fields.at("operator"), text, "is not an operator", "use In, NotIn, Exists or DoesNotExist"
+        )
         return None
     needs_values = operator in (Operator.IN, Operator.NOT_IN)
     if needs_values and not values:

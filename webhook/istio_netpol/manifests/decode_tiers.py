@@ -54,7 +54,7 @@ def decode_cluster_policy(fields: Fields, ref: ObjectRef) -> Iterator[TierPolicy
     try:
         tier = Tier(spec.text("tier"))
     except ValueError:
-        spec.problem(spec.at("tier"), spec.content.get("tier"), "is no tier", "use Admin or Baseline")
+        spec.problem(spec.at("tier"), spec.content.get("tier"), "is not a tier", "use Admin or Baseline")
     yield _policy(fields, spec, ref, tier, _priority(spec), _ACCEPT, _v1alpha2_ports)
 
 
@@ -70,7 +70,7 @@ def _priority(spec: Fields) -> int:
     if not spec.has("priority"):
         spec.problem(spec.at("priority"), None, "is missing", f"use 0 to {LOWEST_PRIORITY}")
     elif not 0 <= priority <= LOWEST_PRIORITY:
-        spec.problem(spec.at("priority"), priority, "is no priority", f"use 0 to {LOWEST_PRIORITY}")
+        spec.problem(spec.at("priority"), priority, "is not a priority", f"use 0 to {LOWEST_PRIORITY}")
     return priority
 
 
@@ -120,7 +120,7 @@ def _rule(fields: Fields, direction: Direction, actions: dict[str, Action], port
     written = fields.text("action")
     if written not in actions:
         remedy = f"use {', '.join(list(actions)[:-1])} or {list(actions)[-1]}"
-        fields.problem(fields.at("action"), fields.content.get("action"), "is no action here", remedy)
+        fields.problem(fields.at("action"), fields.content.get("action"), "is not an action here", remedy)
     peers = list(fields.mappings(side))
     if not peers:
         fields.problem(fields.at(side), None, "has no entry", "name at least one peer")
@@ -191,7 +191,7 @@ def _domain_names(fields: Fields) -> tuple[str, ...]:
     for index, name in enumerate(names):
         if not DOMAIN_NAME.fullmatch(name):
             remedy = "write a name with a dot, such as example.com or *.example.com"
-            fields.problem(fields.at(f"domainNames[{index}]"), name, "is no domain name", remedy)
+            fields.problem(fields.at(f"domainNames[{index}]"), name, "is not a domain name", remedy)
     return names
 
 
@@ -250,7 +250,7 @@ def _named(fields: Fields, name: str) -> Iterator[PolicyPort]:
     if isinstance(written, str):
         yield from (PolicyPort(protocol, written) for protocol in Protocol)
     else:
-        fields.problem(fields.at(name), written, "is no port name", "write the name of a container port")
+        fields.problem(fields.at(name), written, "is not a port name", "write the name of a container port")
 
 
 def _range(fields: Fields, protocol: Protocol) -> PolicyPort:

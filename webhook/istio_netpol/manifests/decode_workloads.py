@@ -146,7 +146,7 @@ def _controller(metadata: Fields) -> Owner | None:
     for owner in metadata.mappings("ownerReferences"):
         if owner.flag("controller"):
             if not SUBDOMAIN.fullmatch(owner.text("name")):
-                owner.problem(owner.at("name"), owner.text("name"), "is no object name")
+                owner.problem(owner.at("name"), owner.text("name"), "is not an object name")
             return Owner(owner.text("apiVersion"), owner.text("kind"), owner.text("name"), owner.text("uid"))
     return None
 

@@ -58,7 +58,7 @@ class Fields:
                 continue
             close = get_close_matches(name, names, 1)
             remedy = f"write {close[0]}" if close else f"use {', '.join(names[:-1])} or {names[-1]}"
-            self.problem(self.at(name), None, "is no field that Kubernetes knows here", remedy)
+            self.problem(self.at(name), None, "is not a field that Kubernetes knows here", remedy)
 
     def text(self, name: str, default: str = "") -> str:
         value = self.content.get(name)

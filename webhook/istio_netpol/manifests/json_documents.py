@@ -268,7 +268,7 @@ def _too_deep(text: str, start: int, end: int) -> bool:
 
 
 def _without_surrogates(value: Any) -> Any:
-    """Half a surrogate pair is no character: it becomes U+FFFD, as the API server reads it."""
+    """Half a surrogate pair is not a character: it becomes U+FFFD, as the API server reads it."""
     if isinstance(value, str):
         return _LONE_SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):

@@ -54,7 +54,7 @@ Istio 1.28, the Gateway API 1.4, the network policy API, Cilium 1.18 and Argo Ro
 
 def kinds_called(word: str) -> frozenset[GroupKind]:
     """The kinds that a word may mean: `deploy`, `Deployment`, `deployments.apps`, `deployments.v1.apps`;
-    none where it is no kind that rules read."""
+    none where it is not a kind that rules read."""
     name, _, rest = word.lower().partition(".")
     found = _by_word().get(name, frozenset())
     version, _, group = rest.partition(".")

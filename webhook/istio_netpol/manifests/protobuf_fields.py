@@ -40,9 +40,9 @@ class ProtobufFields(Fields):
             return default
         number = _number(value)
         if number is None:
-            self.problem(self.at(name), value, "is no number", "write its digits")
+            self.problem(self.at(name), value, "is not a number", "write its digits")
         elif number != number.to_integral_value():
-            self.problem(self.at(name), value, "is no whole number")
+            self.problem(self.at(name), value, "is not a whole number")
         elif not 0 <= number <= _LARGEST:
             self.problem(self.at(name), value, f"is not from 0 to {_LARGEST}")
         else:

@@ -77,8 +77,8 @@ class UnreadPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PluginLabels:
-    """The names under which a plugin's selectors find what is no label of the pod itself: its namespace, its
-    service account, the labels of its namespace (a prefix), and what all pods have."""
+    """The names under which a plugin's selectors find what is not a label of the pod itself: its namespace,
+    its service account, the labels of its namespace (a prefix), and what all pods have."""
 
     namespace: str
     service_account: str

@@ -66,7 +66,7 @@ def _where(cause: Cause) -> str:
     if len(names) == 1:
         return _plain(str(cause.places[0]) if len(cause.places) == 1 else names[0])
     more = f" and {len(names) - _MOST_PLACES} more" if len(names) > _MOST_PLACES else ""
-    return _plain(", ".join(names[:_MOST_PLACES]) + more)
+    return _plain("; ".join(names[:_MOST_PLACES]) + more)
 
 
 def _details(report: Report) -> Iterator[tuple[str, str, list[str], str]]:

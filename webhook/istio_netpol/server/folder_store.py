@@ -66,7 +66,7 @@ class FolderStore:
     def _store(self, policy: NetworkPolicy) -> str:
         """Why the policy was not stored; empty where it was."""
         if not _NAMESPACE.fullmatch(policy.namespace) or not _NAME.fullmatch(policy.name):
-            return f"{policy.key!r} is no name that the API server would accept"
+            return f"{policy.key!r} is not a name that the API server would accept"
         with contextlib.suppress(FileExistsError):
             self._folder.mkdir()
         try:
@@ -105,7 +105,7 @@ def _put(folder: int, policy: NetworkPolicy, restores: bool) -> str:
 
 
 def _content(folder: int, name: str) -> bytes | None:
-    """What a file holds; None where it is no regular file, which is not waited for."""
+    """What a file holds; None where it is not a regular file, which is not waited for."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None

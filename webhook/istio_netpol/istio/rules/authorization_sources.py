@@ -42,7 +42,7 @@ def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:
                     yield unknown(
                         policy.ref,
                         f"{field}.ipBlocks",
-                        f"{client.value} is no IP address or CIDR; correct it",
+                        f"{client.value} is not an IP address or CIDR; correct it",
                     )
                     continue
                 for target in protected:

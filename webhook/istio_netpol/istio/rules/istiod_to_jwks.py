@@ -105,12 +105,12 @@ def _unusable(policy: RequestAuthentication, rule: JwtRule, field: str) -> Findi
         return unknown(
             policy.ref,
             field,
-            f"{rule.jwks_uri} is no http or https URL, so no keys can be fetched; correct it",
+            f"{rule.jwks_uri} is not an http or https URL, so no keys can be fetched; correct it",
         )
     return unknown(
         policy.ref,
         field,
-        f"the issuer {rule.issuer} is no http or https URL, so its keys can't be discovered and Istio "
+        f"the issuer {rule.issuer} is not an http or https URL, so its keys can't be discovered and Istio "
         "rejects its tokens; give jwksUri or jwks",
     )
 

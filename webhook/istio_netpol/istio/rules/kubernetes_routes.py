@@ -117,7 +117,7 @@ def attachment_of(
             return Attachment.of(taker, added)
     else:
         sentence = (
-            f"{named} of group {parent.group or 'core'} is no parent that is read, so nothing is said of "
+            f"{named} of group {parent.group or 'core'} is not a parent that is read, so nothing is said of "
             "who serves the route; name a Gateway, a ListenerSet, a Service or a ServiceEntry"
         )
         return unknown(route.ref, field, sentence)
@@ -198,7 +198,7 @@ def _target(
             named = f"Service or ServiceEntry with the host {backend.name}"
         case _:
             sentence = (
-                f"{backend.kind} {namespace}/{backend.name} is no backend whose pods can be named; use a "
+                f"{backend.kind} {namespace}/{backend.name} is not a backend whose pods can be named; use a "
                 "Service"
             )
             return unknown(route.ref, backend.field, sentence)

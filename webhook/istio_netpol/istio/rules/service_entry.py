@@ -107,7 +107,7 @@ def _routed(entry: ServiceEntry, call: Call, leg: Leg, view: MeshView) -> Iterat
 def _unreadable(entry: ServiceEntry) -> Iterator[Outcome]:
     for position, text in enumerate(entry.addresses):
         if not is_network(text):
-            sentence = f"{text} is no IP address or CIDR, so nothing is opened for it; correct it"
+            sentence = f"{text} is not an IP address or CIDR, so nothing is opened for it; correct it"
             yield unknown(entry.ref, f"spec.addresses[{position}]", sentence)
 
 
