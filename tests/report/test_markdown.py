@@ -46,6 +46,13 @@ def test_it_fits_into_a_comment(count: int) -> None:
         assert f"Of {count + 1} objects, {count - shown} did not fit into this comment" in text
 
 
+def test_places_with_a_comma_are_kept_apart() -> None:
+    """An input and its namespace are one place: `overlays/dev, shop`."""
+    report = Report((SELECTS_NOTHING,), Summary())
+    text = markdown(Report.of_inputs([("overlays/dev", report), ("overlays/prod", report)]))
+    assert "overlays/dev, shop; overlays/prod, shop" in text
+
+
 def test_errors_come_first() -> None:
     """What does not fit is the least that matters."""
     text = markdown(Report((*many(30_000), GATEWAY_DENIED), Summary()))

@@ -85,7 +85,7 @@ def accepted(view: MeshView, called: Called) -> Accepted:
     if not view.in_mesh(pods):
         return Accepted((), f"{pods.ref} is not in the mesh", MutualTls.DISABLE, False)
     if view.is_gateway(pods):
-        why = f"{pods.ref} is a gateway, whose own listeners say what they take"
+        why = f"{pods.ref} is a gateway, whose own listeners decide what they accept"
         return Accepted((), why, MutualTls.PERMISSIVE, False)
     if port in PROXY_PORTS:
         return Accepted((), f"{port} is a port of the proxy itself", MutualTls.DISABLE, False)
