@@ -177,3 +177,45 @@ def test_severities_are_a_setting(run: Run) -> None:
         {"what": "rule proxy-to-istiod", "why": "the setting severities turns it off", "findings": 1}
     ]
     assert run("check", "-", "--offline", *options, stdin=SHOP + DENY_ALL).exit_code == 0
+
+
+@pytest.mark.parametrize("focus", [(), ("ns/back",), ("deploy/db",), ("svc/db",)])
+def test_it_counts_however_little_is_asked_for(run: Run, focus: tuple[str, ...]) -> None:
+    """A report on one end of a connection accepts what the object at the other end accepts."""
+    annotations = json.dumps(
+        {
+            "istio-netpol.io/calls": "back/db:5432",
+            "istio-netpol.io/accept": f"workload-to-workload until 2999-12-31: {REASON}",
+        }
+    )
+    manifests = (
+        SHOP.replace("name: cart, ", f"name: cart, annotations: {annotations}, ")
+        + """\
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: back}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: back}
+spec: {selector: {app: db}, ports: [{name: tcp, port: 5432}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db, namespace: back, annotations: {istio-netpol.io/called-by: shop/cart}}
+spec:
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: db, ports: [{containerPort: 5432}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: back}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+"""
+    )
+    found = report(run, manifests, *focus, *(("-n", "back") if focus else ()))
+    assert "workload-to-workload" not in rules(found)
+    assert [each["rule"] for each in found["accepted"]] == ["workload-to-workload"]

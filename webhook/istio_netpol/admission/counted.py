@@ -33,10 +33,12 @@ def counted(
             left_out[reason] += 1
         else:
             kept.append(_with_severity(finding, settings))
-    book = _AcceptanceBook.of(snapshot, today, focus)
+    book = _AcceptanceBook.of(snapshot, today)
     findings, accepted = book.sorted_out(kept)
     complaints = (
-        finding for finding in book.complaints(kept) if _why_left_out(finding, snapshot, settings) is None
+        finding
+        for finding in book.complaints(kept)
+        if focus.concerns_object(finding.object) and _why_left_out(finding, snapshot, settings) is None
     )
     findings += [_with_severity(finding, settings) for finding in complaints]
     return replace(
@@ -89,10 +91,9 @@ class _AcceptanceBook:
     entries: dict[ObjectRef, list[Acceptance | UnusableAcceptance]]
 
     @classmethod
-    def of(cls, snapshot: Snapshot, today: date, focus: Focus) -> _AcceptanceBook:
+    def of(cls, snapshot: Snapshot, today: date) -> _AcceptanceBook:
         refs = {member.ref for member in snapshot.every_object() if member.ref.accepts}
-        found = {ref: list(acceptances(ref.accepts)) for ref in refs if focus.concerns_object(ref)}
-        return cls(today, found)
+        return cls(today, {ref: list(acceptances(ref.accepts)) for ref in refs})
 
     def sorted_out(self, findings: Iterable[Finding]) -> tuple[list[Finding], list[Accepted]]:
         """The findings that count, and those that are accepted. Where an acceptance has ended, the finding
