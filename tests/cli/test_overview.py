@@ -36,7 +36,7 @@ def test_it_is_at_most_a_screen(run: Run, namespaces: int) -> None:
 
 
 def test_many_overlays_are_one_screen(run: Run, workspace: Path) -> None:
-    """Causes are told across inputs, whose names stand with the namespaces."""
+    """Causes are told across inputs, whose names stand with the namespaces: here all have the same one."""
     for number in range(15):
         folder = workspace / "repo" / f"overlay{number}"
         folder.mkdir(parents=True)
@@ -47,6 +47,7 @@ def test_many_overlays_are_one_screen(run: Run, workspace: Path) -> None:
     )
     assert screen_lines(result.stdout) <= HEIGHT, result.stdout
     assert "repo/overlay0, shop: cart; denied by default-deny" in result.stdout
+    assert "error proxy-to-istiod: 15 workloads in 15 inputs: no egress" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("All 15 inputs: 45 errors")
 
 

@@ -25,9 +25,14 @@ _CLUSTER = "cluster-wide"
 class Place:
     """Whom a cause concerns in one namespace (of one of several inputs), and which policies deny there."""
 
-    name: str
+    namespace: str
     members: tuple[str, ...]
     policies: tuple[str, ...] = ()
+    input_name: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.input_name}, {self.namespace}" if self.input_name else self.namespace
 
     def __str__(self) -> str:
         denied = f"; denied by {', '.join(self.policies)}" if self.policies else ""
@@ -154,18 +159,14 @@ def _places(found: Iterable[tuple[str, str, str, tuple[str, ...]]]) -> tuple[Pla
         groups[input_name, namespace, policies][member] = None
     places = [
         Place(
-            _place_name(input_name, namespace),
+            namespace or _CLUSTER,
             tuple(sorted(members)),
             tuple(policy.removeprefix(f"{namespace}/") for policy in policies),
+            input_name,
         )
         for (input_name, namespace, policies), members in groups.items()
     ]
     return tuple(sorted(places, key=lambda place: (-len(place.members), place.name, place.policies)))
-
-
-def _place_name(input_name: str, namespace: str) -> str:
-    where = namespace or _CLUSTER
-    return f"{input_name}, {where}" if input_name else where
 
 
 def _title_of_objects(rule: RuleId, findings: Sequence[Finding], places: Sequence[Place]) -> str:
@@ -187,8 +188,13 @@ def _title_of_flows(kind: _Kind, findings: Sequence[Finding], far: str, places: 
 
 
 def _in_namespaces(places: Sequence[Place]) -> str:
-    names = {place.name for place in places}
-    return f" in {len(names)} namespaces" if len(names) > 1 else ""
+    """Where there are several: ` in 6 namespaces`, ` in 2 inputs`, ` in 6 namespaces of 2 inputs`."""
+    counts = (
+        ("namespaces", len({place.namespace for place in places})),
+        ("inputs", len({place.input_name for place in places})),
+    )
+    several = [f"{count} {what}" for what, count in counts if count > 1]
+    return f" in {' of '.join(several)}" if several else ""
 
 
 def _ports(findings: Iterable[Finding]) -> str:
