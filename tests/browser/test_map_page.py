@@ -358,3 +358,39 @@ spec:
   - {to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 5353, protocol: UDP}]}
   - {to: [{ipBlock: {cidr: "2001:db8::/32"}}], ports: [{port: 80}]}
 """
+
+
+@pytest.mark.parametrize("word", ["constructor", "__proto__", "toString", "1e9", "-Infinity", "%00", "<b>"])
+def test_a_link_of_somebody_else_breaks_nothing(watched: Watched, cluster_page: Path, word: str) -> None:
+    """Words that mean nothing are left out of the view, one by one and all together."""
+    names = (
+        "view",
+        "state",
+        "only",
+        "order",
+        "size",
+        "theme",
+        "kind",
+        "hide",
+        "open",
+        "sel",
+        "to",
+        "changes",
+    )
+    page = watched.open(cluster_page)
+    for view in (*(f"{name}={word}" for name in names), "&".join(f"{name}={word}" for name in names)):
+        page.evaluate("view => { location.hash = view; }", view)
+        page.wait_for_timeout(50)
+        assert page.inner_text("#number-cut .big")
+        assert page.locator("#view").inner_text() is not None
+    page.evaluate("location.hash = 'sel=shop'")
+    page.wait_for_timeout(50)
+    assert page.inner_text("#panel-title") == "shop"
+
+
+def test_what_was_before_a_change_has_no_command(watched: Watched, maps: Callable[..., Path]) -> None:
+    """PATH is what comes after it, and would answer another question."""
+    ends = "&sel=bank/Deployment/till&to=shop/Deployment/cart"
+    for state, count in (("before", 0), ("now", 1)):
+        page = watched.open(maps(ODD, ODD.replace("port: web", "port: 80")), f"#state={state}{ends}")
+        assert page.locator("#panel pre[aria-label=Command]").count() == count

@@ -216,3 +216,14 @@ def test_an_address_that_waits_may_try_again() -> None:
     for number in range(2000):
         tries.take(str(number))
     assert len(vars(tries)["_left"]) <= 1024
+
+
+def test_what_was_learnt_of_a_token_goes_with_it() -> None:
+    """Of tokens that were used once nothing is left when their time is over and another one comes."""
+    desk = Desk({f"token-{number}": {"shop"} for number in range(40)})
+    readers = desk.readers()
+    for number in range(39):
+        readers.of_token(f"token-{number}")
+    desk.now += REMEMBERED_SECONDS
+    readers.of_token("token-39")
+    assert len(readers._known) == 1

@@ -75,7 +75,11 @@ class Readers:
         is_somebody = status.get("authenticated") is True and isinstance(user, dict) and user.get("username")
         reader = Reader(user) if is_somebody and isinstance(user, dict) else None
         with self._lock:
-            self._known[digest] = (reader, self._clock() + REMEMBERED_SECONDS)
+            now = self._clock()
+            # Somebody may make tokens without end: what none of them may be used for any more is not kept.
+            for old in [key for key, (_, until) in self._known.items() if until <= now]:
+                del self._known[old]
+            self._known[digest] = (reader, now + REMEMBERED_SECONDS)
             while len(self._known) > MOST_READERS:
                 self._known.popitem(last=False)
         return reader

@@ -137,10 +137,11 @@ function flowSection(flows) {
     h("div", { class: "hint mono" }, objectWords(flow.object)))))];
 }
 
-/* The command that says the same in a terminal; none where an end is known by a description only. */
+/* The command that says the same in a terminal; none where an end is known by a description only, nor for what
+   was before a change, as PATH is what comes after it. */
 function explainSection(source, destination, flows, ports) {
   const from = spoken(source), to = spoken(destination);
-  if (!from || !to || (model.isOutside(source) && model.isOutside(destination))) return [];
+  if (view.state === "before" || !from || !to || (model.isOutside(source) && model.isOutside(destination))) return [];
   const [protocol, port] = flows[0] ? [flows[0].protocol, flows[0].port] : ports > EVERY_PORT ? model.ports.rows[ports][0] : ["TCP", 80];
   const probe = `${/^[\da-f]*:[\da-f:.]*$/.test(to) ? `[${to}]` : to}:${port}${protocol === "TCP" ? "" : `/${protocol}`}`;
   const command = `istio-netpol explain ${model.doc.readFrom || "PATH"} --from ${shellWord(from)} --to ${shellWord(probe)}${view.state === "deny-all" ? " --assume-deny-all" : ""}`;

@@ -10,7 +10,7 @@ function drawView() {
   const area = $("view");
   if (view.page !== "matrix") {
     const pages = { connections: connectionTable, flows: flowTable, namespaces: namespaceTable };
-    area.replaceChildren((pages[view.page] || nothingToShow)());
+    area.replaceChildren(pages[view.page]());
     return;
   }
   if (!rows.length || !columns.length || !model.workloads) {

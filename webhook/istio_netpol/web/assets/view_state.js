@@ -14,19 +14,22 @@ const fewOutside = () => model.doc.outside.length <= 8;
 const opensChanges = () => Boolean(model.states.before) && view.state === "now";
 const isNarrow = () => innerWidth < 640;
 
+const oneOf = (word, known, usual) => (known.includes(word) ? word : usual);
+
+/* Whoever sends a link writes the address: a word that means nothing is left out. */
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   const items = (name) => given.getAll(name).map((key) => model.byKey.get(key)).filter(Boolean);
-  view.page = given.get("view") || (isNarrow() ? "flows" : "matrix");
-  view.state = model.states[given.get("state")] ? given.get("state") : "now";
+  view.page = oneOf(given.get("view"), PAGES.map(([name]) => name), isNarrow() ? "flows" : "matrix");
+  view.state = oneOf(given.get("state"), Object.keys(model.states), "now");
   view.query = given.get("q") || "";
-  view.only = given.get("only") || "";
+  view.only = oneOf(given.get("only"), Object.keys(ONLY), "");
   view.kinds = new Set(given.getAll("kind"));
   view.hidden = new Set(given.getAll("hide"));
-  view.order = given.get("order") || "mesh";
-  view.size = Number(given.get("size")) || 0;
+  view.order = oneOf(given.get("order"), Object.keys(ORDERS), "mesh");
+  view.size = Number(oneOf(given.get("size"), ["-1", ...SIZES.map(String)], "0"));
   view.changes = given.has("changes") ? given.get("changes") === "1" : opensChanges();
-  view.theme = given.get("theme") || "";
+  view.theme = oneOf(given.get("theme"), ["dark", "light"], "");
   const opened = given.has("open") ? items("open") : fewOutside() ? [{ group: model.outside }] : [];
   view.open = new Set(opened.map((item) => item.group));
   const [from, to] = [items("sel")[0], items("to")[0]];
