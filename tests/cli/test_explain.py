@@ -179,6 +179,27 @@ def test_a_host_is_its_addresses(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        (("--from", "cart", "--to", "db:5432"), ("--from", "shop/cart", "--to", "shop/db:5432")),
+        (("--from", "192.0.2.9", "--to", "cart:http"), ("--from", "192.0.2.9", "--to", "shop/cart:http")),
+        (("--from", "shop/cart", "--to", "[2001:db8::1]:443"),) * 2,
+        (("--from", "cart", "--to", "api.example.com:443", "--address", "api.example.com=192.0.2.7"),
+         ("--from", "shop/cart", "--to", "api.example.com:443", "--address", "api.example.com=192.0.2.7")),
+        (("--workload", "cart"), ("--workload", "shop/cart")),
+    ],
+)  # fmt: skip
+def test_a_name_alone_is_in_the_namespace_that_is_named(
+    run: Run, short: tuple[str, ...], full: tuple[str, ...]
+) -> None:
+    """As for kubectl; addresses and hosts stay what they are, and without -n a name alone is refused."""
+    named = run("explain", "manifests", "-n", "shop", *short, "--offline")
+    assert named.stdout == run("explain", "manifests", *full, "--offline").stdout != ""
+    if short != full:
+        assert run("explain", "manifests", *short, "--offline").exit_code == 2
+
+
+@pytest.mark.parametrize(
     ("written", "sentence"),
     [
         (

@@ -162,7 +162,7 @@ def _scope(view: MeshView, client: Workload, passage: Passage) -> Iterator[Gate]
         yield Gate("sidecar-scope", (sidecar.ref,), True, f"{sidecar.ref} lets {client.ref} know {host}")
     else:
         refs = (sidecar.ref,) if sidecar is not None and is_registered else ()
-        why = f"{sidecar.ref} does not let it in" if sidecar and is_registered else "no ServiceEntry names it"
+        why = f"{sidecar.ref} leaves it out" if sidecar and is_registered else "no ServiceEntry names it"
         yield _outside(
             _outbound_policy(view, client), refs, f"the proxy of {client.ref} does not know {host}: {why}"
         )
@@ -330,7 +330,7 @@ def _decided(decision: Decision, passage: Passage) -> Gate:
     elif decision.passes:
         text = f"{names} lets {source} in"
     elif any(policy.rules for policy in decision.policies):
-        text = f"{names} lets others in, and {source} by no rule (RBAC: access denied)"
+        text = f"no rule of {names} lets {source} in (RBAC: access denied)"
     else:
         text = f"{names} has no rules, so it lets nobody in (RBAC: access denied)"
     return Gate("authorization", refs, decision.passes, text)

@@ -28,6 +28,12 @@ def host_of(text: str) -> str:
     return host if is_name else ""
 
 
+def in_namespace(text: str, namespace: str) -> str:
+    """What `-n` makes of a name alone: one of its namespace. Everything else, and all without `-n`, stays."""
+    is_name = bool(text) and "/" not in text and parse_address(text) is None and not host_of(text)
+    return f"{namespace}/{text}" if namespace and is_name else text
+
+
 def find_service(text: str, port: int | str, protocol: Protocol, snapshot: Snapshot) -> Service | None:
     """The Service that the text names, as namespace/Service/name or as namespace/name.
 

@@ -42,6 +42,7 @@ FORMAT_NAMES = ("text", "json")
         "-n shop",
         "istio-netpol explain shop.yaml --from shop/cart --to api.example:443 --address api.example=1.2.3.4",
         "istio-netpol explain manifests/ --workload shop/cart",
+        "istio-netpol explain manifests/ -n shop --from cart --to db:5432",
         "istio-netpol explain shop.yaml gateway.yaml --host shop.example.com --path /cart",
     ),
 )
@@ -50,7 +51,7 @@ FORMAT_NAMES = ("text", "json")
     "--from",
     "source",
     metavar="WHO",
-    help="namespace/workload, namespace/Kind/workload, namespace/pod, or an IP address.",
+    help="namespace/workload, namespace/Kind/workload, namespace/pod, an address, or with -n a name alone.",
 )
 @click.option(
     "--to",
@@ -109,6 +110,7 @@ def explain(
     from istio_netpol.analysis.explain import explain as explain_connection
     from istio_netpol.analysis.host_walk import explain_host
     from istio_netpol.analysis.needs import explain_workload
+    from istio_netpol.analysis.peer_names import in_namespace
     from istio_netpol.analysis.symptoms import Named
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
@@ -117,6 +119,9 @@ def explain(
     from istio_netpol.report.walk import json_walks, text_walks
 
     _require_fitting(ctx, symptom=symptom, host=host, path=path)
+    source, workload = (who and in_namespace(who, arguments.namespace) for who in (source, workload))
+    if destination is not None:
+        destination = (in_namespace(destination[0], arguments.namespace), *destination[1:])
     if symptom is not None:
         named = Named(source or workload or "", destination, arguments.namespace)
         answer_symptom(
