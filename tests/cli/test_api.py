@@ -88,6 +88,10 @@ def test_settings_and_addresses_count(run: Run, workspace: Path) -> None:
          "every Kubernetes object names its apiVersion and kind"),
         (lambda: explain("shop.yaml", source="shop/cart", destination="shop/db"),
          "arguments: 'shop/db' names no port; write WHOM:PORT, for example shop/cart:8080"),
+        (lambda: check("shop.yaml", namespace="No"),
+         "arguments: 'No' is not the name of a namespace; use at most 63 lower-case letters, digits and '-'"),
+        (lambda: check("shop.yaml", addresses={"a.example": ["nowhere"]}),
+         "arguments: 'nowhere' is not an IP address; write it as 192.0.2.1 or 2001:db8::1"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_used_is_an_error_with_its_problems(run: Run, call: Any, sentence: str) -> None:
@@ -126,3 +130,52 @@ def test_importing_the_package_loads_none_of_it() -> None:
     assert done.stdout == "[]\n[]\n"
     with pytest.raises(ImportError):
         exec("from istio_netpol import nothing")
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: check("shop.yaml", assume_denyall=True), "did you mean assume_deny_all?"),
+        (lambda: generate("shop.yaml", offlin=True), "did you mean offline?"),
+        (
+            lambda: explain("shop.yaml", source="a/b", destination="c/d:1", zzz=1),
+            "'zzz' is not an option; there",
+        ),
+        (lambda: check(objects()), "not list; several are given one by one, as in check(*objects)"),
+        (lambda: generate(None), "not NoneType"),
+    ],
+)
+def test_a_misspelt_option_changes_no_answer_in_silence(run: Run, call: Any, sentence: str) -> None:
+    """Where no type checker looks."""
+    with pytest.raises(TypeError) as caught:
+        call()
+    assert sentence in str(caught.value)
+
+
+def test_one_pattern_and_one_address_may_be_text(run: Run, workspace: Path) -> None:
+    """Text is not taken for the list of its letters."""
+    asking = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "RequestAuthentication",
+        "metadata": {"name": "jwt", "namespace": "shop"},
+        "spec": {"jwtRules": [{"issuer": "a", "jwksUri": "https://keys.example.com/k"}]},
+    }
+    closed = yaml.safe_load(DENY_ALL.replace("namespace: shop", "namespace: istio-system"))
+    istiod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "istiod",
+            "namespace": "istio-system",
+            "labels": {"app": "istiod", "istio": "pilot"},
+        },
+        "spec": {"containers": [{"name": "discovery", "image": "pilot"}]},
+    }
+    assert any(
+        "192.0.2.7/32" in json.dumps(policy)
+        for policy in generate(
+            *objects(), asking, closed, istiod, offline=True, addresses={"keys.example.com": "192.0.2.7"}
+        )
+    )
+    (workspace / "manifests" / "broken.yaml").write_text("{")
+    assert plain(check("manifests", offline=True, exclude="broken.yaml"))

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from typing import Any, TypedDict, Unpack
 
 import click
@@ -24,6 +25,7 @@ from istio_netpol.bundle.sources import GIVEN_OBJECTS
 from istio_netpol.cli.inputs import Input, Reading, read_inputs
 from istio_netpol.cli.options import (
     Destination,
+    HostAddresses,
     helm_from_environment,
     kustomize_from_environment,
     read_settings,
@@ -33,6 +35,7 @@ from istio_netpol.cli.resolving import resolver
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.manifests.raw_objects import Document, Envelope, complete
+from istio_netpol.model.references import NAMESPACE_REMEDY, is_namespace_name
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.remedies.ahead import Ahead
@@ -52,7 +55,7 @@ class Options(TypedDict, total=False):
     namespace: str
     """That of objects that name none; `default` where it is left out."""
 
-    addresses: Mapping[str, Sequence[str]]
+    addresses: Mapping[str, str | Sequence[str]]
     """Addresses of hosts, instead of asking DNS."""
 
     offline: bool
@@ -64,8 +67,8 @@ class Options(TypedDict, total=False):
     proposals: bool
     """Also write policies for pods that are only assumed."""
 
-    exclude: Sequence[str]
-    """Patterns as in .gitignore of what to leave out of folders."""
+    exclude: str | Sequence[str]
+    """A pattern or several, as in .gitignore of what to leave out of folders."""
 
     on_remark: Callable[[str], None]
     """Is told what was left out of the inputs, and how they were understood."""
@@ -77,6 +80,7 @@ class Options(TypedDict, total=False):
 def check(*inputs: Source, **options: Unpack[Options]) -> Report:
     """The findings, as `istio-netpol check` reports them. Raises InputError with every problem of every
     input, and SettingsError."""
+    _require_usable(inputs, options)
     settings, hosts = _judged_by(options)
     today = options.get("today") or datetime.now(UTC).date()
     return Report.of_inputs(
@@ -100,6 +104,7 @@ def check(*inputs: Source, **options: Unpack[Options]) -> Report:
 def generate(*inputs: Source, **options: Unpack[Options]) -> tuple[dict[str, Any], ...]:
     """The NetworkPolicies that are missing, as manifests in the order in which they are to be applied. Raises
     InputError with every problem of every input, of which one are several overlays, and SettingsError."""
+    _require_usable(inputs, options)
     settings, hosts = _judged_by(options)
     (given,) = _one(_read(inputs, options))
     missing = missing_policies(
@@ -116,6 +121,7 @@ def explain(*inputs: Source, source: str, destination: str, **options: Unpack[Op
     """Whether a connection is allowed, why, and what would allow it: from `shop/cart` or an address to
     `shop/db:5432`, as --from and --to of `istio-netpol explain` name them. Raises InputError with every
     problem of every input, of which one are several overlays, and for an end that is not in it."""
+    _require_usable(inputs, options)
     settings, hosts = _judged_by(options)
     try:
         wanted = Destination().convert(destination, None, None)
@@ -163,23 +169,51 @@ def _as_assumed(given: Input, *, assume_deny_all: bool) -> Snapshot:
     return with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
 
 
+def _require_usable(inputs: Sequence[Source], options: Options) -> None:
+    """Raises TypeError for what no type checker lets pass, so that a misspelt option changes no answer in
+    silence, and InputError for a namespace that none can be called."""
+    known = Options.__annotations__
+    for name in sorted(options.keys() - known.keys()):
+        close = get_close_matches(name, known, n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
+        raise TypeError(f"{name!r} is not an option; {remedy}")
+    for source in inputs:
+        if not isinstance(source, str | os.PathLike | Mapping):
+            raise TypeError(
+                f"an input is a path or an object, not {source.__class__.__name__}; several are given one by "
+                "one, as in check(*objects)"
+            )
+    namespace = options.get("namespace", "")
+    if namespace and not is_namespace_name(namespace):
+        raise InputError([_problem(f"{namespace!r} is not the name of a namespace; {NAMESPACE_REMEDY}")])
+
+
+def _addresses(host: str, found: str | Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """What is said of a host, as --address takes it. A single address may be just text."""
+    written = found if isinstance(found, str) else ",".join(found)
+    try:
+        return HostAddresses().convert(f"{host}={written}", None, None)
+    except click.BadParameter as error:
+        raise InputError([_problem(error.message)]) from None
+
+
 def _judged_by(options: Options) -> tuple[Settings, Resolver]:
     """The settings, and who is asked for hosts."""
     named = options.get("settings")
     settings = named if isinstance(named, Settings) else read_settings(os.fspath(named) if named else None)
-    addresses = [(host, tuple(found)) for host, found in options.get("addresses", {}).items()]
-    settings = with_addresses(settings, addresses)
+    settings = with_addresses(settings, [_addresses(*each) for each in options.get("addresses", {}).items()])
     return settings, resolver(options.get("offline", False), settings)
 
 
 def _read(inputs: Sequence[Source], options: Options) -> tuple[Input, ...]:
     if not inputs:
         raise InputError([_problem("there is nothing to read: name a file, a folder or an object")])
+    exclude = options.get("exclude", ())
     reading = Reading(
         kustomize_from_environment(),
         helm_from_environment(),
         options.get("namespace", ""),
-        options.get("exclude", ()),
+        (exclude,) if isinstance(exclude, str) else exclude,
         remark=options.get("on_remark", lambda _: None),
         is_watched=False,
     )
