@@ -261,3 +261,41 @@ def test_what_is_wrong_with_ones_own_host_is_told() -> None:
     doubts = {part["strings"][flow[9]] for flow in part["states"]["now"]["flows"] if flow[9]}
     assert doubts
     assert "it could not be judged" not in doubts
+
+
+def _policy(home: str, *cidrs: str, twice: bool = False) -> dict[str, Any]:
+    rules = [{"to": [{"ipBlock": {"cidr": cidr}}]} for cidr in cidrs] * (1 + twice)
+    spec = {"podSelector": {}, "policyTypes": ["Egress", "Ingress"], "egress": rules}
+    metadata = {"name": "more", "namespace": home}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+
+
+ELSEWHERE: dict[str, list[dict[str, Any]]] = {
+    "a namespace": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "aaa"}}],
+    "a denial": [_policy("media")],
+    "an address": [_policy("media", "198.51.100.0/24")],
+    "very many addresses": [
+        _policy(
+            "media", *(f"198.{16 + high}.{low}.0/24" for high in range(2) for low in range(99)), twice=True
+        )
+    ],
+    "a workload": [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "aaa", "namespace": "media"},
+            "spec": {"selector": {}, "template": {"metadata": {"labels": {"app": "frontend"}}, "spec": {}}},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_what_others_do_shows_nowhere(what: str) -> None:
+    """Not a number, not an order, not the size: where no flow of the reader's is touched, the part stays what
+    it was, to the byte."""
+    own = f"{cluster()}---\n{yaml.safe_dump(_policy('shop', '192.0.2.0/24', '10.20.0.0/16'))}"
+    before = restricted(document_of(own), ["shop"])
+    assert {"192.0.2.0/24", "10.20.0.0/16"} <= {peer["name"] for peer in before["outside"]}
+    after = restricted(document_of(f"{own}---\n{yaml.safe_dump_all(ELSEWHERE[what])}"), ["shop"])
+    assert json.dumps(after) == json.dumps(before)

@@ -16,8 +16,7 @@ from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.special_addresses import SPECIAL
 
 MOST_BLOCKS = 60
-"""ipBlocks that become peers of their own: those that most rules name. What the others open is not lost: it
-stands in the policies."""
+"""ipBlocks that become peers of their own. What the others open is not lost: it stands in the policies."""
 
 
 class OutsideKind(StrEnum):
@@ -66,19 +65,33 @@ def _in_short(addresses: AddressSet) -> str:
 
 
 def named_blocks(snapshots: Iterable[Snapshot]) -> tuple[OutsidePeer, ...]:
-    """The ipBlocks that most rules name, in the order of their text."""
-    uses = Counter(block for snapshot in snapshots for block in _blocks(snapshot))
-    found = sorted(uses, key=lambda block: (-uses[block], block.cidr, block.exceptions))[:MOST_BLOCKS]
+    """The ipBlocks that become peers, in the order of their text. Namespaces take turns, each with what most
+    of its rules name, so that a namespace with very many drives out nobody else's."""
+    by_home: dict[str, Counter[IpBlock]] = {}
+    for home, block in (named for snapshot in snapshots for named in _blocks(snapshot)):
+        by_home.setdefault(home, Counter())[block] += 1
+    uses: Counter[IpBlock] = sum(by_home.values(), Counter())
+    turns: dict[IpBlock, int] = {}
+    for own in by_home.values():
+        for turn, block in enumerate(sorted(own, key=lambda block: (-own[block], *_text(block)))):
+            turns[block] = min(turn, turns.get(block, turn))
+    found = sorted(turns, key=lambda block: (turns[block], -uses[block], *_text(block)))[:MOST_BLOCKS]
     return tuple(
         OutsidePeer(OutsideKind.ADDRESSES, _name(block), block.addresses)
-        for block in sorted(found, key=lambda block: (":" in block.cidr, block.cidr, block.exceptions))
+        for block in sorted(found, key=lambda block: (":" in block.cidr, *_text(block)))
     )
 
 
-def _blocks(snapshot: Snapshot) -> Iterator[IpBlock]:
+def _text(block: IpBlock) -> tuple[str, tuple[str, ...]]:
+    return block.cidr, tuple(block.exceptions)
+
+
+def _blocks(snapshot: Snapshot) -> Iterator[tuple[str, IpBlock]]:
+    """Each ipBlock of a rule with the namespace of its policy."""
     for policy in snapshot.every(NetworkPolicy):
         for rule in (*policy.ingress, *policy.egress):
-            yield from (peer.ip_block for peer in rule.peers if peer.ip_block is not None)
+            blocks = (peer.ip_block for peer in rule.peers)
+            yield from ((policy.namespace, block) for block in blocks if block is not None)
 
 
 def _name(block: IpBlock) -> str:
