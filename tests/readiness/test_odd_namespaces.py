@@ -340,7 +340,9 @@ def test_a_plan_that_is_safe_has_no_folder_of_its_own_for_answers(plan: Plan, tm
     names = sorted(file.name for file in folder.iterdir())
     assert names[0] == "00-plan.md"
     assert all(file.endswith(".yaml") for file in names[1:])
-    assert "Ready: all" in (folder / "00-plan.md").read_text()
+    plan = (folder / "00-plan.md").read_text()
+    assert "Ready: all" in plan
+    assert "What no object declares is not seen." in " ".join(plan.split())
 
 
 def test_nothing_left_to_apply(plan: Plan) -> None:

@@ -67,7 +67,11 @@ def verdict_of(found: Readiness) -> str:
 
 def _state(found: Readiness) -> str:
     if found.is_safe:
-        return f"Ready: all {plural(len(found.steps), 'step')} can be applied, and none cuts anything."
+        steps = plural(len(found.steps), "step")
+        return (
+            f"Ready: all {steps} can be applied, and none cuts a connection that the input declares. What no "
+            "object declares is not seen."
+        )
     reasons = [
         *([f"{plural(len(found.asked), 'workload')} to ask about"] if found.asked else ()),
         *([f"{plural(len(found.cuts), 'connection')} that no policy keeps"] if found.cuts else ()),
