@@ -142,8 +142,8 @@ spec:
     result = run("generate", "-", "--offline", "--per-namespace", stdin=given)
     left = [line for line in result.stderr.splitlines() if line.startswith("not covered: ")]
     denied = [line for line in left if "egress to payments.example.net (TCP 443) is denied" in line]
-    assert denied
-    assert len(left) == len(set(left))
+    assert [line.endswith(" (from Deployment shop/cart, Deployment shop/till)") for line in denied] == [True]
+    assert len(left) == len(set(left)) == 2
 
 
 def test_a_folder_that_is_a_file_is_refused(run: Run) -> None:

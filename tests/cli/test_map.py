@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import socket
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ def made(run: Run, output: str, *arguments: str) -> str:
     assert result.exit_code == 0, result.output
     assert f"wrote {output}" in result.stderr
     return Path(output).read_text(encoding="utf-8")
+
+
+def test_an_address_that_is_taken_is_one_error(run: Run) -> None:
+    """The server's library prints advice of its own; only ours says which option to change."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = run("map", "manifests/", "--serve", "--listen", address, "--offline")
+    sentence = "the address is in use; name another one, or port 0 for a free one"
+    assert (result.exit_code, result.stderr) == (2, f"--listen {address}: {sentence}\n")
 
 
 def test_the_page_has_the_facts_and_fetches_nothing(run: Run) -> None:

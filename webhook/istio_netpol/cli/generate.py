@@ -171,10 +171,13 @@ def _left_over(report: Report) -> Iterator[str]:
         Issue.UNKNOWN_DESTINATION,
         Issue.CONSENT_MISSING,
     )
-    left = (
-        finding.message
-        for finding in report.findings
-        if finding.severity is Severity.ERROR or finding.rule in open_questions or is_assumed_denial(finding)
-    )
-    # What an object needs for several workloads reads the same for each of them.
-    yield from dict.fromkeys(left)
+    callers: dict[str, list[str]] = {}
+    for finding in report.findings:
+        is_open = finding.rule in open_questions or is_assumed_denial(finding)
+        if finding.severity is Severity.ERROR or is_open:
+            # What an object needs for several workloads reads the same for each of them.
+            named = callers.setdefault(finding.message, [])
+            source = str(finding.flow.source) if finding.flow and finding.rule not in open_questions else ""
+            named += [source] if source not in finding.message else []
+    for message, sources in callers.items():
+        yield f"{message} (from {', '.join(dict.fromkeys(sources))})" if sources else message

@@ -8,7 +8,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -168,12 +169,18 @@ class _Quiet(WSGIRequestHandler):
 def _server(listen: tuple[str, int], live: LiveMap, guard: Guard) -> BaseWSGIServer:
     host, port = listen
     try:
-        return make_server(
-            host, port, map_app(lambda: live.newest, guard), threaded=True, request_handler=_Quiet
-        )
+        # Werkzeug prints advice of its own before it exits, two lines beside the one that is told here.
+        with redirect_stderr(StringIO()):
+            return make_server(
+                host, port, map_app(lambda: live.newest, guard), threaded=True, request_handler=_Quiet
+            )
     except (OSError, SystemExit) as error:
-        reason = error.strerror if isinstance(error, OSError) else "the address is in use"
-        raise SettingsError(f"--listen {host}:{port}: {reason}; name another address") from None
+        told = (
+            f"{error.strerror}; name another address"
+            if isinstance(error, OSError)
+            else "the address is in use; name another one, or port 0 for a free one"
+        )
+        raise SettingsError(f"--listen {host}:{port}: {told}") from None
 
 
 def _run(server: BaseWSGIServer) -> None:
