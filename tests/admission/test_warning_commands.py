@@ -89,6 +89,25 @@ def test_commands_in_warnings_print_what_mends_the_connection(name: str) -> None
 )
 def test_a_host_is_one_word_to_a_shell(host: str) -> None:
     """Whoever copies the command of a warning runs `istio-netpol` and nothing that an object says."""
+    (command,) = (warning.partition(" Remedy: ")[2] for warning in warnings_of(host) if host in warning)
+    shell = ["sh", "-c", f'set -- {command}; printf %s "$6"']
+    read = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert read.endswith(f"{host}:443") or read.endswith(f"{host}.shop.svc.cluster.local:443")
+
+
+@pytest.mark.parametrize(
+    "host", ["x\uff07\uff04(echo x)\uff07.example.com", "m\u00fcnchen.example.com", "x\u2028y.com"]
+)
+def test_a_host_that_is_not_ascii_is_in_no_command(host: str) -> None:
+    """A warning is ASCII: letters that look like quotes become quotes there, and the host another one."""
+    for warning in warnings_of(host):
+        command = warning.partition(" Remedy: ")[2]
+        assert "echo" not in command
+        assert "example.com" not in command
+
+
+def warnings_of(host: str) -> tuple[str, ...]:
+    """What is said of a ServiceEntry of that host where all egress is denied."""
     entry: Manifest = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "ServiceEntry",
@@ -102,7 +121,6 @@ def test_a_host_is_one_word_to_a_shell(host: str) -> None:
     }
     mesh = [*CONTROL_PLANE, *DNS, namespace("shop", "warn"), deployment("shop/cart"), CLOSED]
     decision = State(mesh, hosts={host: "203.0.113.7"}).validate(entry)
-    (command,) = (warning.partition(" Remedy: ")[2] for warning in decision.warnings if host in warning)
-    shell = ["sh", "-c", f'set -- {command}; printf %s "$6"']
-    read = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
-    assert read.endswith(f"{host}:443") or read.endswith(f"{host}.shop.svc.cluster.local:443")
+    denied = tuple(warning for warning in decision.warnings if " Remedy: " in warning)
+    assert denied, decision.warnings
+    return denied

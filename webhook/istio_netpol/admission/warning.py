@@ -29,7 +29,7 @@ def warning_of(finding: Finding) -> str:
     if finding.flow is None or not _is_denied(finding):
         page = f" More: istio-netpol rule {finding.rule}"
         return shortened(ascii_line(finding.message), MAX_WARNING - len(page)) + page
-    exact, whole = ascii_line(_explaining(finding.flow)), _generating(finding)
+    exact, whole = _explaining(finding.flow), _generating(finding)
     sentences = [ascii_line(sentence) for sentence in _sentences(finding, finding.flow)]
     # The exact command names the connection itself.
     told = [(sentence, exact) for sentence in [*sentences, _DENIED] if exact]
@@ -69,9 +69,10 @@ def _named(sides: Iterable[Sequence[str]]) -> str:
 
 
 def _explaining(flow: RequiredFlow) -> str:
-    """The command that follows this very connection; empty where an end has no name to type."""
+    """The command that follows this very connection; empty where an end has no name to type in ASCII."""
     client, called = _typed(flow.source), _typed(flow.destination)
-    if not client or not called:
+    if not client or not called or called != ascii_line(called):
+        # In ASCII it would be another host, or what looked like a letter ends a shell's quotes.
         return ""
     protocol = "" if flow.protocol is Protocol.TCP else f"/{flow.protocol}"
     # A host is written by whoever makes the object: a shell must not read it as anything but a word.
