@@ -648,3 +648,28 @@ def test_a_host_of_a_gateway_is_judged_by_its_door(run: Run) -> None:
     assert {suspect["rule"] for suspect in found["suspects"]} == {"client-to-gateway"}
     (found,) = symptoms(run, line.format(5432), code=0, manifests=UNDECLARED)
     assert found["outcome"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("--from", "shop/db", "--to", "shop/cart:8080"),
+            ["authorization: no rule of AuthorizationPolicy shop/only-front"],
+        ),
+        (
+            ("--to", "shop/cart:8080"),
+            ["no rule of the ALLOW policies of Deployment shop/cart may match: shop/only"],
+        ),
+        (
+            ("--from", "shop/cart"),
+            ["no rule of the ALLOW policies of the input may match: other/nobody, shop/only"],
+        ),
+        (("--to", "shop/db:5432"), ["no AuthorizationPolicy of Deployment shop/db can be it"]),
+    ],
+)
+def test_who_is_called_refuses(run: Run, arguments: tuple[str, ...], told: list[str]) -> None:
+    """Not who connects, whose policies are about its own callers."""
+    manifests = CLUSTER + DENY_ALL + AUTHORIZATION
+    (found,) = symptoms(run, "RBAC: access denied", *arguments, code=0, manifests=manifests)
+    assert [remark[: len(start)] for remark, start in zip(found["remarks"], told, strict=True)] == told

@@ -22,6 +22,7 @@ from istio_netpol.model.flows import AddressPeer, FlowKey, FlowKind, PodsPeer, R
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
+from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.symptoms.paste import Seen
 from istio_netpol.symptoms.symptom import Blame
@@ -158,7 +159,9 @@ class _Judging:
 
     def _of_authorization(self, seen: Seen, ends: Ends) -> Answer:
         """The AuthorizationPolicies that can be it, and the modules without which a pod refuses all."""
-        remarks = authorization_remarks(seen.sighting.facts.policy, ends.sources, self._table)
+        remarks = self._between_named_ends(ends) or list(
+            authorization_remarks(seen.sighting.facts.policy, self._refusing(ends), self._table)
+        )
         modules = [
             self._suspect(flow, allowed)
             for kind in (FlowKind.WORKLOAD_TO_EXTERNAL, FlowKind.WORKLOAD_TO_WORKLOAD)
@@ -167,6 +170,28 @@ class _Judging:
         ]
         outcome = Outcome.DENIED if modules else Outcome.OTHER_CAUSE
         return Answer(seen, outcome, tuple(modules), (*ends.remarks, *remarks))
+
+    def _refusing(self, ends: Ends) -> tuple[Workload, ...]:
+        """The pods whose proxy refused, none where nobody knows: those that are called where somebody names
+        them, else those that wrote the line. Who connects is not who refuses."""
+        if self._named.destination is not None:
+            return tuple(peer.workload for peer, _ in ends.targets or () if isinstance(peer, PodsPeer))
+        return () if self._named.source else ends.sources
+
+    def _between_named_ends(self, ends: Ends) -> list[str]:
+        """What AuthorizationPolicies refuse, or may, between two ends that somebody names."""
+        named = self._named
+        if not ends.sources or named.destination is None:
+            return []
+        try:
+            explained = explain(*self._given, ends.sources[0].peer_name, *named.destination)
+        except InputError:
+            return []
+        return [
+            f"{gate.gate}: {gate.text}"
+            for gate in explained.gates
+            if gate.gate == "authorization" and gate.passes is not True
+        ]
 
     def _suspects(self, seen: Seen, ends: Ends) -> tuple[list[Suspect], list[str]]:
         followed, remarks = self._followed(seen, ends) if self._named.destination else ([], [])
