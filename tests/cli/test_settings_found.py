@@ -105,3 +105,12 @@ def test_what_the_settings_leave_out_does_not_reach_beyond_their_folder(run: Run
     (workspace / "b/x/shop.yaml").write_text(SHOP)
     result = run("check", "b", "--offline", "-f", "json", "--config", "a/settings.yaml")
     assert json.loads(result.stdout)["summary"]["objects"] == 3
+
+
+@pytest.mark.parametrize("target", ["gone.yaml", ".istio-netpol.yaml"])
+def test_a_link_that_leads_nowhere_is_an_error(run: Run, workspace: Path, target: str) -> None:
+    """Not a repository without settings, which would be judged by others than its own."""
+    (workspace / ".istio-netpol.yaml").symlink_to(target)
+    result = run("check", "manifests", "--offline")
+    assert result.exit_code == 2
+    assert "the settings can't be read" in result.stderr

@@ -10,7 +10,8 @@ FILE_NAME = ".istio-netpol.yaml"
 
 
 def settings_file_above(paths: Sequence[str]) -> Path | None:
-    """The nearest settings file in the folder that the paths have in common, or above it.
+    """The nearest settings file in the folder that the paths have in common, or above it. A link that leads
+    nowhere is one, too: whoever reads it says so, and nobody is judged by other settings than he wrote.
 
     The search ends at the top of a repository (a folder with `.git`), at the user's home, and at the root.
     Standard input (`-`) lies in the current folder, as does no path at all.
@@ -19,7 +20,7 @@ def settings_file_above(paths: Sequence[str]) -> Path | None:
     home = _home()
     while True:
         found = folder / FILE_NAME
-        if found.is_file():
+        if found.is_file() or (found.is_symlink() and not found.exists()):
             return found
         if (folder / ".git").exists() or folder in (home, folder.parent):
             return None
