@@ -70,9 +70,13 @@ class News:
 
 
 def errors(measures: Measures) -> dict[str, float]:
-    """What the metric counts, by loop."""
+    """What the metric counts, by the loops that had errors."""
     (family,) = measures.errors.collect()
-    return {each.labels["loop"]: each.value for each in family.samples if each.name.endswith("_total")}
+    return {
+        sample.labels["loop"]: sample.value
+        for sample in family.samples
+        if sample.name.endswith("_total") and sample.value
+    }
 
 
 @contextmanager
