@@ -77,7 +77,7 @@ def test_the_api_servers_reviews_are_believed(pair: Pair) -> None:
         return "istio-netpol added NetworkPolicy" in done.stderr
 
     pair.plane.wait_until("the deny-all is seen, and the webhook is asked", is_augmented)
-    assert "istio_netpol_unproven_reviews_total{" not in pair.webhook.metrics()
+    assert 'istio_netpol_unproven_reviews_total{lacks="certificate"} 0.0' in pair.webhook.metrics()
 
 
 def test_others_are_not(pair: Pair) -> None:
