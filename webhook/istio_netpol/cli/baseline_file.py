@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
+from istio_netpol.cli.whole_file import whole_file
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.report.baseline import Baseline, parsed
 
@@ -29,12 +28,8 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
     """Replaces the file as a whole, so that nobody reads half of it. Raises InputError where it can't be
     written."""
     try:
-        with NamedTemporaryFile(
-            "w", dir=file.parent, prefix=f".{file.name}.", encoding="utf-8", delete=False
-        ) as new:
-            new.write(baseline.text())
-        os.chmod(new.name, 0o644)
-        os.replace(new.name, file)
+        with whole_file(file, 0o644) as stream:
+            stream.write(baseline.text().encode())
     except OSError as error:
         raise _unreadable(file, f"can't be written: {error.strerror or error}", None) from None
 

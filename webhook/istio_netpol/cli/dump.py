@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import cluster_options, config_option, namespace_option
+from istio_netpol.cli.output_options import output_file_option
+from istio_netpol.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from istio_netpol.kube.listing import Listing
-
-
-class OutputFile(click.Path):
-    """A file to write; an empty text, such as a variable that is not set, is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path."""
-        if value == "":
-            self.fail("the name is empty", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -39,14 +30,7 @@ class OutputFile(click.Path):
         "istio-netpol dump -n shop | istio-netpol check - -n shop",
     ),
 )
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    metavar="FILE",
-    type=OutputFile(dir_okay=False, path_type=Path),
-    help="Write into this file, which only you may read then, instead of standard output.",
-)
+@output_file_option("Write into this file, which only you may read then, instead of standard output.")
 @namespace_option("The namespace to read where you may not read the whole cluster.")
 @cluster_options("Read the cluster of this context of the kubeconfig, instead of the current one.")
 @config_option()
@@ -112,16 +96,8 @@ def _written(file: Path | None) -> Iterator[BinaryIO]:
                 shutil.copyfileobj(whole, sys.stdout.buffer)
                 sys.stdout.flush()
             return
-        descriptor, half = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(descriptor)
-            os.replace(half, file)
-        except BaseException:
-            os.unlink(half)
-            raise
+        with whole_file(file) as stream:
+            yield stream
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from istio_netpol.cli.options import (
     proposals_option,
     resolution_options,
 )
+from istio_netpol.cli.output_options import output_folder_option, tight_option
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from istio_netpol.model.policies import NetworkPolicy
     from istio_netpol.remedies.ahead import Ahead
     from istio_netpol.state.snapshot import Snapshot
-
-
-class OutputFolder(click.Path):
-    """A folder to write to; an empty text, such as a variable that is not set, is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path."""
-        if value == "":
-            self.fail("the name is empty; use . for this folder", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -45,20 +36,8 @@ class OutputFolder(click.Path):
     ),
 )
 @input_options()
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    metavar="DIR",
-    type=OutputFolder(file_okay=False, path_type=Path),
-    help="Write a file for each policy into this folder, instead of standard output.",
-)
-@click.option(
-    "--tight/--per-namespace",
-    "tight",
-    default=True,
-    help="A policy for each workload (the default), or one for all pods of a namespace for istiod and DNS.",
-)
+@output_folder_option("Write a file for each policy into this folder, instead of standard output.")
+@tight_option()
 @assume_deny_all_option()
 @proposals_option()
 @resolution_options()

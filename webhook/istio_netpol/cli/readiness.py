@@ -10,13 +10,13 @@ import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
-from istio_netpol.cli.generate import OutputFolder
 from istio_netpol.cli.options import (
     format_option,
     input_options,
     proposals_option,
     resolution_options,
 )
+from istio_netpol.cli.output_options import output_folder_option, tight_option
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.readiness import Readiness
@@ -40,20 +40,8 @@ FORMAT_NAMES = ("text", "json", "markdown")
 @input_options()
 @format_option(FORMAT_NAMES)
 @click.option("--all", "everything", is_flag=True, help="List everything in the text, not only a screen.")
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    metavar="DIR",
-    type=OutputFolder(file_okay=False, path_type=Path),
-    help="Write the plan into this new folder, a numbered file for each step.",
-)
-@click.option(
-    "--tight/--per-namespace",
-    "tight",
-    default=True,
-    help="A policy for each workload (the default), or one for all pods of a namespace for istiod and DNS.",
-)
+@output_folder_option("Write the plan into this new folder, a numbered file for each step.")
+@tight_option()
 @proposals_option()
 @resolution_options()
 @click.pass_context

@@ -1,0 +1,27 @@
+"""A file that is written as a whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def whole_file(file: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A stream whose content replaces the file once all of it is written; what fails leaves nothing behind.
+    Raises OSError."""
+    descriptor, half = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+        os.chmod(half, mode)
+        os.replace(half, file)
+    except BaseException:
+        os.unlink(half)
+        raise
