@@ -13,7 +13,8 @@ from istio_netpol.config.names import fields_by_key
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.config.values import LIMITS
 from istio_netpol.errors import SettingsError
-from istio_netpol.model.settings import Mode, RuleSeverity, Settings
+from istio_netpol.model.settings import CallerSettings, Mode, RuleSeverity, Settings, Translation
+from istio_netpol.platforms.plugins import PLUGINS_BY_ID
 
 MISTAKES = yaml.safe_load((Path(__file__).parent / "mistakes.yaml").read_text())
 HEADER = "apiVersion: istio-netpol.io/v1\nkind: Settings\n"
@@ -57,6 +58,36 @@ scrapeNamespaces: [monitoring]
     assert settings.scrape_namespaces == ("monitoring",)
 
 
+def test_settings_of_the_network_are_read() -> None:
+    """Plugin and overrides, what pods dial, who calls webhooks, and where DNS answers."""
+    settings = load_settings(
+        HEADER
+        + """
+network: {plugin: cilium, judges: before, ipBlocksMatchNodes: true, ipBlocksMatchPods: false}
+apiServer:
+  host: api.example.com
+  hostPort: 8443
+  serviceAddress: 172.20.0.1
+  onNodes: true
+  callers:
+  - {namespace: kube-system, podLabels: {app: tunnel}}
+  - {namespaceLabels: {purpose: system}, podLabels: {app: tunnel}}
+dns: {pods: false, addresses: [172.20.0.10, "fd00::a"]}
+""",
+        "netpol.yaml",
+    )
+    network, api_server = settings.network, settings.api_server
+    assert (network.plugin, network.judges) == ("cilium", Translation.BEFORE)
+    assert (network.ip_blocks_match_nodes, network.ip_blocks_match_pods) == (True, False)
+    assert (api_server.host, api_server.host_port) == ("api.example.com", 8443)
+    assert (api_server.service_address, api_server.on_nodes) == ("172.20.0.1", True)
+    assert api_server.callers == (
+        CallerSettings("kube-system", {}, {"app": "tunnel"}),
+        CallerSettings("", {"purpose": "system"}, {"app": "tunnel"}),
+    )
+    assert (settings.dns.pods, settings.dns.addresses) == (False, ("172.20.0.10", "fd00::a"))
+
+
 def test_off_is_a_mode_and_no_boolean() -> None:
     """YAML 1.1 reads `off` as false; here it is the mode."""
     settings = load_settings(HEADER + "admission: {defaultMode: off}\n", "netpol.yaml")
@@ -81,7 +112,8 @@ def test_all_mistakes_are_told_at_once() -> None:
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake["settings"])
 def test_a_mistake_is_told_with_its_place_and_its_remedy(mistake: dict[str, str]) -> None:
     """Every message has line, path, value, cause and, where there is one, remedy."""
-    assert mistakes(mistake["settings"]) == [f"netpol.yaml:3: {mistake['says']}"]
+    says = mistake["says"].replace("PLUGINS", ", ".join(sorted(PLUGINS_BY_ID)))
+    assert mistakes(mistake["settings"]) == [f"netpol.yaml:3: {says}"]
 
 
 def test_a_key_that_is_set_twice_is_a_mistake() -> None:

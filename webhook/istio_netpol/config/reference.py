@@ -88,6 +88,8 @@ def type_name(hint: Any) -> str:
         return " or ".join(type_name(each) for each in get_args(hint) if each is not type(None))
     if get_origin(hint) is tuple:
         return f"list of {type_name(get_args(hint)[0])}"
+    if is_dataclass(hint):
+        return "mappings"
     if get_origin(hint) is not None:
         return f"mapping of text to {type_name(get_args(hint)[1])}"
     if isinstance(hint, type) and issubclass(hint, StrEnum):

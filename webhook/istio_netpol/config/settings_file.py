@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from istio_netpol.config.names import fields_by_key
-from istio_netpol.config.values import LIMITS, WrongValueError, contradictions, enum_value, scalar
+from istio_netpol.config.values import WrongValueError, contradictions, enum_value, limit_of, scalar
 from istio_netpol.errors import Problem, SettingsError
 from istio_netpol.model.settings import Settings
 
@@ -142,7 +142,7 @@ class _Reader:
             return self._mistyped(node, path, "a single value")
         try:
             value = enum_value(hint, node.value) if hint not in (str, int, bool) else scalar(hint, node)
-            limit = LIMITS.get(_pattern(path))
+            limit = limit_of(path)
             if limit is not None:
                 limit(value)
         except WrongValueError as wrong:
@@ -175,9 +175,3 @@ def _is_null(node: yaml.Node) -> bool:
 
 def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
-
-
-def _pattern(path: str) -> str:
-    """The path without the indexes and keys that a user chooses: `hosts.knownAddresses`, `hosts.podCidrs`."""
-    parts = path.partition("[")[0].split(".")
-    return ".".join(parts[:2])

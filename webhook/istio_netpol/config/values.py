@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
@@ -14,7 +14,8 @@ import yaml
 from istio_netpol.model.addresses import DNS_PORT, parse_endpoint
 from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import FlowKind
-from istio_netpol.model.settings import Mode, Settings
+from istio_netpol.model.settings import CallerSettings, Mode, Settings
+from istio_netpol.platforms.plugins import PLUGINS_BY_ID
 
 _TAGS = {str: "str", int: "int", bool: "bool"}
 _WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
@@ -23,6 +24,8 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(\*|(\*\.)?[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*)")
 
 _PAGES = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~%/-]*)?")
+_INDEX = re.compile(r"\[\d+\]")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LONGEST_CONTACT = 120
 """Characters of what is told along with every denial."""
 
@@ -88,6 +91,35 @@ def _address_or_empty(text: str) -> None:
         _address(text)
 
 
+def _address_or_host_or_empty(text: str) -> None:
+    if not text:
+        return
+    try:
+        ip_address(text)
+    except ValueError:
+        try:
+            host_name(text)
+        except WrongValueError:
+            raise WrongValueError(
+                "is neither an IP address nor a host name",
+                "write what KUBERNETES_SERVICE_HOST is set to in a pod, such as 192.0.2.1 or api.example.com",
+            ) from None
+
+
+def _plugin(text: str) -> None:
+    if text and text not in PLUGINS_BY_ID:
+        close = get_close_matches(text, PLUGINS_BY_ID, n=1)
+        known = f"use one of {', '.join(sorted(PLUGINS_BY_ID))}"
+        raise WrongValueError(
+            "is not the id of a network plugin", f"did you mean {close[0]}? Else {known}" if close else known
+        )
+
+
+def _namespace_or_empty(text: str) -> None:
+    if text:
+        _namespace(text)
+
+
 def _name_server(text: str) -> None:
     if parse_endpoint(text, DNS_PORT) is None:
         raise WrongValueError(
@@ -99,6 +131,13 @@ def _namespace(text: str) -> None:
     if not _NAMESPACE.fullmatch(text):
         raise WrongValueError(
             "is not a namespace name", "namespaces are lower-case letters, digits and '-', 63 at most"
+        )
+
+
+def _label_value(text: str) -> None:
+    if not _LABEL_VALUE.fullmatch(text):
+        raise WrongValueError(
+            "is not the value of a label", "values are letters, digits, '-', '_' and '.', 63 at most"
         )
 
 
@@ -138,15 +177,23 @@ def _is_host(text: str) -> bool:
 _port = _between(1, 65535)
 
 LIMITS: dict[str, Callable[[Any], None]] = {
+    "network.plugin": _plugin,
     "mesh.rootNamespace": _namespace,
     "mesh.discoveryPort": _port,
     "mesh.injectionWebhookPort": _port,
     "dns.namespace": _namespace,
     "dns.port": _port,
     "dns.nodeLocalAddress": _address_or_empty,
+    "dns.addresses": _address,
     "dns.servers": _name_server,
     "apiServer.addresses": _cidr,
     "apiServer.port": _port,
+    "apiServer.host": _address_or_host_or_empty,
+    "apiServer.hostPort": _port,
+    "apiServer.serviceAddress": _address_or_empty,
+    "apiServer.callers.namespace": _namespace_or_empty,
+    "apiServer.callers.namespaceLabels": _label_value,
+    "apiServer.callers.podLabels": _label_value,
     "hosts.allowedHosts": _host_pattern,
     "hosts.allowedAddresses": _cidr,
     "hosts.knownAddresses": _address,
@@ -183,7 +230,16 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "scrapeNamespaces": _namespace,
     "rulePages": _page_address,
 }
-"""The check of each value by its path; of a list or a mapping, of each value in it."""
+"""The check of each value by its path without indexes and keys that a user chooses; of a list or a mapping,
+of each value in it."""
+
+
+def limit_of(path: str) -> Callable[[Any], None] | None:
+    """The check of a value by where it stands: `hosts.podCidrs[0]`, `apiServer.callers[1].podLabels.app`."""
+    parts = _INDEX.sub("", path).split(".")
+    depths = (depth for depth in (3, 2, 1) if ".".join(parts[:depth]) in LIMITS)
+    depth = next(depths, None)
+    return LIMITS[".".join(parts[:depth])] if depth else None
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
@@ -211,9 +267,25 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
             f"({hosts.max_addresses_per_namespace}) permits",
             "lower it",
         )
+    yield from _callers(settings.api_server.callers)
+    if not settings.dns.pods and not (settings.dns.addresses or settings.dns.node_local_address):
+        yield "dns.pods", "is false, but no address answers DNS", "name those that do in dns.addresses"
     yield from _unknown_rules(settings)
     if settings.check_scrape and not settings.scrape_namespaces:
         yield "checkScrape", "is true, but scrapeNamespaces is empty", "name the namespaces that scrape"
+
+
+def _callers(callers: Sequence[CallerSettings]) -> Iterator[tuple[str, str, str]]:
+    for index, caller in enumerate(callers):
+        path = f"apiServer.callers[{index}]"
+        if not (caller.namespace or caller.namespace_labels):
+            yield path, "names no namespace", "add namespace or namespaceLabels"
+        if not caller.pod_labels:
+            yield (
+                path,
+                "names no labels of pods",
+                "add podLabels: whoever else runs there would be let in, too",
+            )
 
 
 def _unknown_rules(settings: Settings) -> Iterator[tuple[str, str, str]]:

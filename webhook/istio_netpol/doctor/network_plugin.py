@@ -1,12 +1,9 @@
-"""The network plugin, by what it installs, and whether it enforces NetworkPolicies.
-
-Names of DaemonSets and API groups are those of the projects' own manifests (read August 2026).
-"""
+"""The network plugin, by what it installs, and whether it enforces NetworkPolicies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 from istio_netpol.doctor.survey import (
     CONFIG_MAPS,
@@ -20,42 +17,15 @@ from istio_netpol.doctor.survey import (
     namespace_of,
 )
 from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.platforms.plugins import (
+    AWS_VPC_CNI,
+    KUBE_ROUTER,
+    PLUGINS,
+    PLUGINS_BY_ID,
+    NetworkPlugin,
+)
 
 TOPIC = "Network plugin"
-
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """A plugin: the DaemonSets by which it is known, whether it enforces policies, and what to know of it."""
-
-    name: str
-    daemon_sets: tuple[str, ...]
-    enforces: bool = True
-    remark: str = ""
-
-
-PLUGINS = (
-    Plugin(
-        "GKE Dataplane V2",
-        ("anetd",),
-        remark="ipBlocks match no pods and no nodes; established connections are cut",
-    ),
-    Plugin(
-        "Cilium", ("cilium",), remark="ipBlocks match no pods and no nodes; established connections are cut"
-    ),
-    Plugin("Calico", ("calico-node", "canal")),
-    Plugin("Antrea", ("antrea-agent",)),
-    Plugin("OVN-Kubernetes", ("ovnkube-node", "ovnkube-node-dpu")),
-    Plugin("Azure Network Policy Manager", ("azure-npm",)),
-    Plugin("kube-router", ("kube-router",)),
-    Plugin("Weave", ("weave-net",), remark="refuses policies with named ports; the project has ended"),
-    Plugin("kindnet", ("kindnet",), remark="enforces policies since kind 0.24"),
-    Plugin("kube-network-policies", ("kube-network-policies",)),
-    Plugin("flannel", ("kube-flannel-ds", "kube-flannel"), enforces=False),
-    Plugin("Azure CNI", ("azure-cni", "azure-cns"), enforces=False),
-    Plugin("AWS VPC CNI", ("aws-node",)),
-)
-AWS = "AWS VPC CNI"
 AWS_AGENTS = ("aws-eks-nodeagent", "aws-network-policy-agent")
 """The container of aws-node that enforces, by the names of the add-on and of the chart."""
 
@@ -66,8 +36,14 @@ def network_plugin(survey: Survey) -> Iterator[Diagnosis]:
     for plugin, title in found:
         health = Health.OK if plugin.enforces or len(found) > 1 else Health.WRONG
         text = f"{plugin.name}, which {'enforces' if plugin.enforces else 'does not enforce'} NetworkPolicies"
-        remark = f": {plugin.remark}" if plugin.remark else ""
-        yield Diagnosis(TOPIC, title, text + remark, health, "" if health is Health.OK else _INSTALL)
+        peculiar = "; ".join(plugin.peculiarities)
+        yield Diagnosis(
+            TOPIC,
+            title,
+            f"{text}: {peculiar}" if peculiar else text,
+            health,
+            "" if health is Health.OK else _INSTALL,
+        )
     if not found:
         yield Diagnosis(
             TOPIC,
@@ -83,30 +59,34 @@ def network_plugin(survey: Survey) -> Iterator[Diagnosis]:
 _INSTALL = "install a plugin that does, or add one for policies alone (Calico, kube-network-policies)"
 
 
-def _found(survey: Survey) -> Iterator[tuple[Plugin, str]]:
+def _found(survey: Survey) -> Iterator[tuple[NetworkPlugin, str]]:
     by_name: dict[str, Manifest] = {name_of(each): each for each in survey.all(DAEMON_SETS)}
     for plugin in PLUGINS:
         manifest = next((by_name[name] for name in plugin.daemon_sets if name in by_name), None)
         if manifest is None:
             continue
         title = f"DaemonSet {namespace_of(manifest)}/{name_of(manifest)}"
-        yield (_aws(survey, manifest) if plugin.name == AWS else plugin), title
+        yield (_aws(survey, manifest) if plugin.id == AWS_VPC_CNI else plugin), title
     if not any(name in by_name for plugin in PLUGINS for name in plugin.daemon_sets):
         yield from _embedded(survey)
 
 
-def _embedded(survey: Survey) -> Iterator[tuple[Plugin, str]]:
+def _embedded(survey: Survey) -> Iterator[tuple[NetworkPlugin, str]]:
     """k3s carries flannel and kube-router in its own process."""
     node = next(iter(survey.all(NODES)), None)
     version = str(dig(node, "status", "nodeInfo", "kubeletVersion") or "")
     if "+k3s" in version:
         yield (
-            Plugin("kube-router within k3s", (), remark="unless k3s runs with --disable-network-policy"),
+            replace(
+                PLUGINS_BY_ID[KUBE_ROUTER],
+                name="kube-router within k3s",
+                remark="unless k3s runs with --disable-network-policy",
+            ),
             f"kubelet {version}",
         )
 
 
-def _aws(survey: Survey, manifest: Manifest) -> Plugin:
+def _aws(survey: Survey, manifest: Manifest) -> NetworkPlugin:
     """aws-node enforces where its policy agent runs and is switched on."""
     containers = listed(dig(manifest, "spec", "template", "spec", "containers"))
     agent = next((each for each in containers if dig(each, "name") in AWS_AGENTS), None)
@@ -115,8 +95,8 @@ def _aws(survey: Survey, manifest: Manifest) -> Plugin:
     settings = survey.named(CONFIG_MAPS, "amazon-vpc-cni", "kube-system")
     is_on = is_on or dig(settings, "data", "enable-network-policy-controller") == "true"
     remark = (
-        "judged before address translation: rules need 443 of the Service kubernetes, too"
+        "rules need 443 of the Service kubernetes, too"
         if agent and is_on
         else "its network policy agent is not switched on (enable-network-policy)"
     )
-    return Plugin(AWS, (), bool(agent and is_on), remark)
+    return replace(PLUGINS_BY_ID[AWS_VPC_CNI], enforces=bool(agent and is_on), remark=remark)

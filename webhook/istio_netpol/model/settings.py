@@ -25,6 +25,34 @@ class RuleSeverity(StrEnum):
     OFF = "off"
 
 
+class Translation(StrEnum):
+    """When a plugin judges a packet to a Service: with the address that the pod dialled, or afterwards, with
+    that of the endpoint."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """The network plugin: what it judges policies against, and whom an ipBlock matches."""
+
+    plugin: str = ""
+    """Its id in the [table of platforms](platforms.md#network-plugins), such as `calico`, `cilium` or
+    `aws-vpc-cni`. Empty: policies are judged after address translation, and an ipBlock matches any
+    address."""
+
+    judges: Translation | None = None
+    """Whether a packet to a Service is judged before or after it has the endpoint's address, where the
+    plugin's own answer does not hold."""
+
+    ip_blocks_match_nodes: bool | None = None
+    """Whether an ipBlock matches the cluster's nodes, where the plugin's own answer does not hold."""
+
+    ip_blocks_match_pods: bool | None = None
+    """Whether an ipBlock matches the cluster's pods, where the plugin's own answer does not hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
     """The Istio control plane: how to recognise it, and the stand-in where the input holds none."""
@@ -85,6 +113,14 @@ class DnsSettings:
     node_local_address: str = ""
     """The link-local address of node-local-dns (usually 169.254.20.10) where the cluster runs it."""
 
+    addresses: tuple[str, ...] = ()
+    """Further addresses at which DNS answers on port 53: the Service's ClusterIP where pods ask it
+    untranslated, Cloud DNS (169.254.169.254), LocalDNS (169.254.10.10, 169.254.10.11)."""
+
+    pods: bool = True
+    """Whether pods answer DNS. `false` where the nodes do, as in EKS Auto Mode: then no pods are assumed, and
+    `addresses` says where DNS answers."""
+
     servers: tuple[str, ...] = ()
     """The name servers that are asked for hosts, as IP, IP:port or [IPv6]:port, in this order. Empty: those
     of the machine (`/etc/resolv.conf`), in a pod the cluster's. In the chart, `networkPolicies.dns` has to
@@ -92,8 +128,23 @@ class DnsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerSettings:
+    """Pods out of which the API server's calls come."""
+
+    namespace: str = ""
+    """Their namespace. Empty: any with the labels below."""
+
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that their namespace carries."""
+
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that they carry."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiServerSettings:
-    """The API server as policies see it: the endpoint after address translation."""
+    """The API server: what pods dial, what policies see of that after address translation, and out of which
+    pods it calls webhooks."""
 
     addresses: tuple[str, ...] = ()
     """Addresses or CIDRs. Empty: taken from the `kubernetes` EndpointSlice of the input, and anywhere
@@ -101,6 +152,24 @@ class ApiServerSettings:
 
     port: int = 6443
     """Used only where the EndpointSlice is absent."""
+
+    host: str = ""
+    """What pods dial instead of the Service: the name or address that KUBERNETES_SERVICE_HOST has in their
+    containers (Gardener). Used where no pod of the input tells it."""
+
+    host_port: int = 443
+    """The port of `host`."""
+
+    service_address: str = ""
+    """The ClusterIP of Service `default/kubernetes`, for plugins that judge before address translation. Used
+    where the Service is absent."""
+
+    on_nodes: bool = False
+    """Whether its endpoints are nodes of the cluster, which an ipBlock does not match with every plugin."""
+
+    callers: tuple[CallerSettings, ...] = ()
+    """The pods out of which it calls webhooks: a list of `namespace`, `namespaceLabels` and `podLabels`.
+    Empty: Gardener's vpn-shoot and konnectivity's agents where the input holds them, else any address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +341,7 @@ class LimitSettings:
 class Settings:
     """All of them."""
 
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     mesh: MeshSettings = field(default_factory=MeshSettings)
     dns: DnsSettings = field(default_factory=DnsSettings)
     api_server: ApiServerSettings = field(default_factory=ApiServerSettings)

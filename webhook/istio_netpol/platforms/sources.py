@@ -1,0 +1,23 @@
+"""Where a fact was read, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page or a file with its version, and the day on which it was read."""
+
+    text: str
+    read: date
+
+
+SURVEY = date(2026, 11, 29)
+"""The day of the survey of plugins and platforms; what was looked up again has a later one."""
+
+
+def surveyed(*texts: str) -> tuple[Source, ...]:
+    """Sources that were read for the survey."""
+    return tuple(Source(text, SURVEY) for text in texts)
