@@ -47,11 +47,9 @@ def generated(fleet: Fleet) -> dict[str, Any]:
     return {each["metadata"]["name"]: each for each in fleet.edge.kubectl()(*listed).json["items"]}
 
 
-def kyma_policies(fleet: Fleet) -> str:
-    """The names of the policies in kyma-system."""
-    return fleet.edge.kubectl()(
-        "get", "networkpolicies", "--namespace", "kyma-system", "--output", "name"
-    ).stdout
+def policies_in(fleet: Fleet, namespace: str) -> str:
+    """The names of the policies in a namespace."""
+    return fleet.edge.kubectl()("get", "networkpolicies", "--namespace", namespace, "--output", "name").stdout
 
 
 def wait_for_the_controller(fleet: Fleet) -> None:
@@ -186,12 +184,12 @@ def test_a_removed_policy_is_pruned_and_generated_ones_stay(fleet: Fleet) -> Non
     """What leaves the repository leaves the cluster, and nothing else does."""
     wait_for_the_controller(fleet)
     before = {name: each["metadata"]["uid"] for name, each in generated(fleet).items()}
-    fleet.repository.edit(OVERLAY, "- ../../components/api-gateway\n", "")
-    with committed(fleet, "Leave out the api-gateway operator") as revision:
+    fleet.repository.edit(OVERLAY, "- ../../components/egress-gateway\n", "")
+    with committed(fleet, "Leave out the egress gateway") as revision:
         fleet.wait_until_synced(BASELINE, revision)
-        policies = kyma_policies(fleet)
-        assert "api-gateway" not in policies
-        assert "istio-operator-to-apiserver" in policies
+        policies = policies_in(fleet, "istio-system")
+        assert "egressgateway" not in policies
+        assert "istio-ingressgateway-to-istiod" in policies
         assert {name: each["metadata"]["uid"] for name, each in generated(fleet).items()} == before
 
 
@@ -213,9 +211,9 @@ def test_a_commit_that_cant_be_built_changes_nothing(fleet: Fleet) -> None:
 
     def told() -> bool:
         conditions = fleet.application(BASELINE)["status"].get("conditions", [])
-        return any("api-gatewy" in each["message"] for each in conditions)
+        return any("kymma" in each["message"] for each in conditions)
 
-    fleet.repository.edit(OVERLAY, "- ../../components/api-gateway\n", "- ../../components/api-gatewy\n")
+    fleet.repository.edit(OVERLAY, "- ../../components/kyma\n", "- ../../components/kymma\n")
     with committed(fleet, "Break the overlay"):
         fleet.wait_until("the Application names the mistake", told, BASELINE)
         parent = "istio-netpol-of-edge"
@@ -233,7 +231,7 @@ def test_a_policy_that_is_refused_keeps_the_next_deny_away(fleet: Fleet) -> None
     fleet.repository.write("kustomize/overlays/kind/wrong.yaml", WRONG)
     with committed(fleet, "Deny more, and allow a protocol that there is not"):
         fleet.wait_until("the policy is refused", refused, BASELINE)
-        assert "default-deny-too" not in kyma_policies(fleet)
+        assert "default-deny-too" not in policies_in(fleet, "kyma-system")
 
 
 RENAMING = """\

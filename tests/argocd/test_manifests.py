@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.argocd.repository import ROOT
-from tests.bundle.overlays import OVERLAYS, filled_tree, kustomize_build
+from tests.bundle.overlays import OVERLAYS, built_variant, filled_tree, kustomize_build, variants
 from tests.chart.rendering import of_kind, try_to_render
 from tests.cluster.fixtures import require
 
@@ -46,10 +46,8 @@ def test_the_project_allows_the_kinds_that_there_are_and_no_others(tmp_path: Pat
     """A mistake in the repository can't bring anything but what the baseline and the chart are made of."""
     tree = filled_tree(tmp_path)
     manifests = [each for name in OVERLAYS for each in rendered(name)]
-    for name in OVERLAYS:
-        built = kustomize_build(tree / "overlays" / name)
-        assert built.returncode == 0, built.stderr
-        manifests += yaml.safe_load_all(built.stdout)
+    for name in variants():
+        manifests += yaml.safe_load_all(built_variant(tree, name).manifests)
     kinds = {(group_of(each), str(each["kind"])) for each in manifests}
     spec = yaml.safe_load((APPLICATIONS / "project.yaml").read_text())["spec"]
     allowed = {

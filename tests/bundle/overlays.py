@@ -25,16 +25,20 @@ from istio_netpol.policy_lint.uses import with_rules
 
 KUSTOMIZE = Path(__file__).parents[2] / "kustomize"
 OVERLAYS = tuple(sorted(folder.name for folder in (KUSTOMIZE / "overlays").iterdir() if folder.is_dir()))
+KYMA = " with Kyma"
+"""Ends the name of an overlay that lists the component `kyma` besides."""
+
 UNSET = "  # peers:\n  # - ipBlock:\n  #     cidr: 203.0.113.10/32\n"
 SET = "  peers:\n  - ipBlock:\n      cidr: 203.0.113.10/32\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """An overlay's objects and the settings of its environment."""
+    """An overlay's objects, the settings of its environment, and the manifests as they were built."""
 
     objects: tuple[Any, ...]
     settings: Settings
+    manifests: str
 
     def proof(self, control_plane: Sequence[Any], objects: Sequence[Any] | None = None) -> BundleReport:
         """The proof of the overlay, or of other objects in its environment."""
@@ -101,7 +105,7 @@ def built(folder: Path) -> Built:
     assert result.returncode == 0, result.stderr
     environment = environment_of(folder)
     settings = load_settings(environment.read_text() if environment else None, str(environment))
-    return Built(objects_of(result.stdout), settings)
+    return Built(objects_of(result.stdout), settings, result.stdout)
 
 
 def standard() -> tuple[Any, ...]:
@@ -109,21 +113,32 @@ def standard() -> tuple[Any, ...]:
     return objects_of(standard_control_plane())
 
 
-def with_components(
-    tree: Path, overlay: str, components: Sequence[str], values: str = "", keeping: Sequence[str] = ()
-) -> Built:
-    """An overlay with further components in place of `api-gateway`, and with further values."""
+def with_components(tree: Path, overlay: str, components: Sequence[str], values: str = "") -> Built:
+    """An overlay with further components, listed before those that change DNS, and with further values."""
     file = tree / "overlays" / overlay / "kustomization.yaml"
     values_file = file.with_name("values.yaml")
     text, own_values = file.read_text(), values_file.read_text()
-    added = "".join(f"- ../../components/{each}\n" for each in (*keeping, *components))
+    added = "".join(f"- ../../components/{each}\n" for each in components)
     try:
-        file.write_text(text.replace("- ../../components/api-gateway\n", added))
+        file.write_text(text.replace("components:\n", f"components:\n{added}"))
         values_file.write_text(own_values + values)
         return built(file.parent)
     finally:
         file.write_text(text)
         values_file.write_text(own_values)
+
+
+def variants() -> list[str]:
+    """Every overlay, and each for plain Istio also with the component `kyma`."""
+    listings = {name: (KUSTOMIZE / "overlays" / name / "kustomization.yaml").read_text() for name in OVERLAYS}
+    plain = [name for name in OVERLAYS if "kyma" not in listings[name]]
+    return sorted([*OVERLAYS, *(name + KYMA for name in plain)])
+
+
+def built_variant(tree: Path, variant: str, *components: str) -> Built:
+    """An overlay as one of `variants` has it, with further components."""
+    kyma = ["kyma"] if variant.endswith(KYMA) else []
+    return with_components(tree, variant.removesuffix(KYMA), [*kyma, *components])
 
 
 def policies(objects: Sequence[Any]) -> list[NetworkPolicy]:

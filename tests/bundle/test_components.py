@@ -9,11 +9,10 @@ import pytest
 from tests.bundle.overlays import KUSTOMIZE, OVERLAYS, policies
 from tests.bundle.uses import METRICS, USES, component_of
 
-TESTED_APART = {"app-namespace", "document-literal", "webhook"}
+TESTED_APART = {"api-gateway", "app-namespace", "document-literal", "kyma", "webhook"}
 """Components whose tests have a file of their own."""
 
 LISTED = {
-    "api-gateway",
     "dns-8053",
     "dns-openshift",
     "namespaces",

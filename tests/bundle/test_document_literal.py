@@ -60,8 +60,8 @@ EXCESS = {
 
 @pytest.fixture(scope="module")
 def literal(tree: Path) -> Built:
-    """The overlay for kind with the component."""
-    return with_components(tree, "kind", ["document-literal"], ACCEPTED, keeping=["api-gateway"])
+    """The overlay for kind with Kyma and the component."""
+    return with_components(tree, "kind", ["kyma", "document-literal"], ACCEPTED)
 
 
 def _content(each: NetworkPolicy) -> tuple[object, ...]:
@@ -91,7 +91,7 @@ def test_what_they_open_too_wide_is_told_rule_by_rule(literal: Built) -> None:
 def test_who_accepts_it_has_to_be_named(tree: Path, literal: Built) -> None:
     """A build without a name fails; with one, each policy carries it."""
     with pytest.raises(AssertionError, match=r"`documentLiteral\.acceptedBy` is missing"):
-        with_components(tree, "kind", ["document-literal"])
+        with_components(tree, "kind", ["kyma", "document-literal"])
     names = {each.annotations["istio-netpol.io/accepted-by"] for each in _own(literal)}
     assert names == {"the auditors of 2026"}
 

@@ -12,9 +12,12 @@ from tests.bundle.overlays import (
     OVERLAYS,
     UNSET,
     built,
+    built_variant,
     filled_tree,
     kustomize_build,
+    policies,
     standard,
+    variants,
     with_components,
 )
 from tests.cluster.fixtures import require
@@ -24,10 +27,10 @@ from istio_netpol.analysis.bundle import PolicyChanges, changes
 from istio_netpol.config.settings_file import load_settings
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", variants())
 def test_an_overlay_allows_what_its_control_plane_needs_and_nothing_else(tree: Path, name: str) -> None:
     """A platform team that applies it neither breaks Istio nor opens anything that nobody uses."""
-    proof = built(tree / "overlays" / name).proof(standard())
+    proof = built_variant(tree, name).proof(standard())
     assert [finding.message for finding in proof.report.findings] == []
     assert all(each.verdict.allowed for each in proof.flows)
     assert len(proof.flows) >= 19
@@ -100,17 +103,25 @@ def test_the_page_s_kustomization_builds_on_a_ref_with_values_of_its_own(
     (own / "kustomization.yaml").write_text(text)
     (own / "values.yaml").write_text((tree / "overlays" / "eks" / "values.yaml").read_text())
     local = with_components(tree, "eks", [])
-    assert kustomize_build(own).stdout.count("kind: Namespace") == 2
+    assert kustomize_build(own).stdout.count("kind: Namespace") == 1
     assert changes(local.objects, built(own).objects) == PolicyChanges()
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", variants())
 def test_namespaces_outlive_the_bundle(tree: Path, name: str) -> None:
     """Removing the bundle from git doesn't remove Istio with its namespace."""
-    text = kustomize_build(tree / "overlays" / name).stdout
-    namespaces = [each for each in text.split("---\n") if "kind: Namespace\n" in each]
-    assert len(namespaces) == 2
+    overlay = built_variant(tree, name)
+    namespaces = [each for each in overlay.manifests.split("---\n") if "kind: Namespace\n" in each]
+    assert len(namespaces) == len({each.namespace for each in policies(overlay.objects)})
     assert all("sync-options: Prune=false" in each and "prune: disabled" in each for each in namespaces)
+
+
+@pytest.mark.parametrize("name", [each for each in OVERLAYS if not each.startswith("kyma")])
+def test_plain_istio_needs_nothing_of_kyma(tree: Path, name: str) -> None:
+    """Whoever runs no Kyma gets neither its namespace nor a policy for it."""
+    overlay = built(tree / "overlays" / name)
+    assert "kyma" not in overlay.manifests
+    assert {each.namespace for each in policies(overlay.objects)} == {"istio-system"}
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.bundle.overlays import OVERLAYS, Built, built, policies, standard, with_policy
+from tests.bundle.overlays import Built, built_variant, policies, standard, variants, with_policy
 
 from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.findings import Issue
@@ -17,18 +17,18 @@ from istio_netpol.policy_lint.uses import with_rules
 
 @pytest.fixture(scope="module")
 def overlays(tree: Path) -> dict[str, Built]:
-    """All overlays, built once."""
-    return {name: built(tree / "overlays" / name) for name in OVERLAYS}
+    """All overlays, without Kyma and with it, built once."""
+    return {name: built_variant(tree, name) for name in variants()}
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", variants())
 def test_every_rule_that_is_taken_away_is_missed(overlays: dict[str, Built], name: str) -> None:
     """A rule that somebody deletes by mistake fails the proof before it fails the cluster."""
     overlay = overlays[name]
     assert overlay.unnoticed(standard(), policies(overlay.objects)) == []
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", variants())
 def test_every_policy_that_is_taken_away_is_missed(overlays: dict[str, Built], name: str) -> None:
     """That includes the default-deny, without which everything is allowed."""
     overlay = overlays[name]

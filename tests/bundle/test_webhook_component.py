@@ -37,7 +37,7 @@ def test_the_component_is_what_the_chart_renders(golden: Golden) -> None:
 def test_the_webhook_works_under_the_bundle(tree: Path, overlay: str) -> None:
     """It is reviewed like the rest of the control plane: nothing denied, nothing wider than its connections,
     no rule that could be missing; and its namespace denies the rest."""
-    bundle = with_components(tree, overlay, ["webhook"], keeping=["api-gateway"])
+    bundle = with_components(tree, overlay, ["webhook"])
     assert bundle.complaints(standard(), warnings=True) == []
     own = [each for each in policies(bundle.objects) if each.namespace == NAMESPACE]
     assert {each.name for each in own} == {"default-deny", "istio-netpol-controller", "istio-netpol-webhook"}
@@ -51,7 +51,7 @@ def test_dns_set_before_the_webhook_is_an_error(tree: Path) -> None:
     text = file.read_text()
     try:
         file.write_text(text.replace("- ../../components/dns-8053\n", late))
-        bundle = with_components(tree, "gardener", [], keeping=["api-gateway"])
+        bundle = with_components(tree, "gardener", [])
     finally:
         file.write_text(text)
     complaints = bundle.complaints(standard())

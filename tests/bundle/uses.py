@@ -88,7 +88,7 @@ USES = {
     "ambient": Use(_istio("ambient")),
     "egress-gateway": Use(_istio("an egress gateway")),
     "gateway-chart": Use(gateway_chart),
-    "kyma-module-labels": Use(_kyma, ("egress-gateway",), scrapers=("kyma-system",)),
+    "kyma-module-labels": Use(_kyma, ("kyma", "egress-gateway"), scrapers=("kyma-system",)),
     "metrics": Use(_istio("demo", PROMETHEUS), ("egress-gateway",), METRICS, ("monitoring",)),
     "metrics of ztunnel": Use(_istio("ambient", PROMETHEUS), ("ambient",), METRICS, ("monitoring",)),
     "tracing": Use(_traced, ("egress-gateway",), TRACING),

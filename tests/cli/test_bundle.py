@@ -73,6 +73,18 @@ def test_the_json_has_flows_and_difference() -> None:
     assert document["difference"]["removed"] == []
 
 
+def test_kyma_counts_where_the_overlay_has_policies_for_it(tmp_path: Path) -> None:
+    """Plain Istio is not asked about operators that it does not run, and one line brings Kyma."""
+    overlay = filled_tree(tmp_path) / "overlays" / "kind"
+    plain = json.loads(verify(overlay, "-f", "json").stdout)
+    file = overlay / "kustomization.yaml"
+    file.write_text(file.read_text().replace("components:\n", "components:\n- ../../components/kyma\n"))
+    kyma = json.loads(verify(overlay, "--strict", "-f", "json").stdout)
+    assert "kyma" not in json.dumps(plain)
+    assert kyma["summary"]["flows"] == plain["summary"]["flows"] + 7
+    assert (kyma["summary"]["denied"], kyma["findings"]) == (0, [])
+
+
 def test_junit_and_sarif_are_those_of_check() -> None:
     """CI systems read them as they read a check."""
     assert ET.fromstring(verify(KIND, "-f", "junit").stdout).get("failures") == "0"
@@ -160,11 +172,11 @@ def test_a_patch_that_takes_policies_away_is_nothing_to_tell(tmp_path: Path) -> 
     overlay = filled_tree(tmp_path) / "overlays" / "kind"
     file = overlay / "kustomization.yaml"
     gone = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: gone}, $patch: delete}"
-    target = "{kind: NetworkPolicy, name: api-gateway-operator-to-dns}"
+    target = "{kind: NetworkPolicy, name: istiod-to-dns}"
     file.write_text(f"{file.read_text()}patches:\n- target: {target}\n  patch: '{gone}'\n")
     result = verify(overlay)
     assert result.exit_code == 1
-    assert "DENIED  dns: Deployment kyma-system/api-gateway-controller-manager" in result.stdout
+    assert "DENIED  dns: Deployment istio-system/istiod" in result.stdout
 
 
 def test_a_missing_kustomize_is_told(tmp_path: Path) -> None:

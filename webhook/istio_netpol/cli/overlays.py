@@ -21,6 +21,7 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
 
+KYMA_NAMESPACE = "kyma-system"
 STANDARD = "(the usual control plane)"
 """The file of what is read from the package."""
 
@@ -51,10 +52,13 @@ def read_overlay(
     return OverlayInput(
         bundle=built,
         base=base,
-        control_plane=read_objects(control_plane, reading) if control_plane else _standard(),
+        control_plane=read_objects(control_plane, reading) if control_plane else _standard(built),
         settings=settings,
     )
 
 
-def _standard() -> tuple[Any, ...]:
-    return load(read_documents(standard_control_plane(), STANDARD)).objects
+def _standard(bundle: Sequence[Any]) -> tuple[Any, ...]:
+    """The usual control plane; without Kyma where the bundle has no policy for it."""
+    objects = load(read_documents(standard_control_plane(), STANDARD)).objects
+    has_kyma = any(isinstance(each, NetworkPolicy) and each.namespace == KYMA_NAMESPACE for each in bundle)
+    return objects if has_kyma else tuple(each for each in objects if each.namespace != KYMA_NAMESPACE)
