@@ -27,7 +27,7 @@ FLUX_HELM = "github.com/fluxcd/helm-controller"
 FLUX_KUSTOMIZE = "github.com/fluxcd/kustomize-controller"
 FLUX_SOURCE = "github.com/fluxcd/source-controller"
 KWOK = "sigs.k8s.io/kwok"
-PINNED_WITH_A_PROGRAM = {ARGO_CD: "argocd", KWOK: "kwok"}
+PINNED_WITH_A_PROGRAM = {ARGO_CD: "argocd", FLUX_KUSTOMIZE: "flux", KWOK: "kwok"}
 
 FILES = {
     ISTIO: "kubernetes/customresourcedefinitions.gen.yaml",

@@ -33,6 +33,7 @@ PROGRAMS = (
     Program("istioctl", "istioctl", "istio.io/istio/istioctl/cmd/istioctl"),
     Program("argocd", "argocd", "github.com/argoproj/argo-cd/v3/cmd"),
     Program("miniredis", "argocd", "istio-netpol.io/tests/tools/argocd/miniredis"),
+    Program("kustomize-controller", "flux", "github.com/fluxcd/kustomize-controller"),
     # Without service discovery, of which the tests need none, a fifth of the packages is spared.
     Program("promtool", "prometheus", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd"),
 )

@@ -7,7 +7,6 @@ require (
 	github.com/argoproj/argo-rollouts v1.9.2
 	github.com/cert-manager/cert-manager v1.21.2
 	github.com/fluxcd/helm-controller v1.4.0
-	github.com/fluxcd/kustomize-controller v1.7.3
 	github.com/fluxcd/source-controller v1.7.0
 	github.com/kyverno/kyverno v1.15.2
 	github.com/openreports/reports-api v0.2.1
