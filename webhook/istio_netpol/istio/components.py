@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.workloads import Workload
+from istio_netpol.platforms.kyma_modules import KYMA_WORKLOADS, kyma_workload
+from istio_netpol.platforms.kyma_workload import KymaWorkload, Need
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
     """A workload of the control plane; one set of `any_labels` on its pods tells it.
 
-    `watches` completes "it needs the API server because". `webhook_port` is the pods' usual port for
+    `watches` completes "it needs the API server because"; empty where it does not, or has a policy for it.
+    `needs_dns` is False where it has one for DNS. `webhook_port` is the pods' usual port for
     admission and conversion webhooks, 0 where there are none; a container port named `webhook_port_name`
     counts more, where the component's chart lets users choose.
     """
@@ -22,6 +25,7 @@ class Component:
     watches: str
     webhook_port: int = 0
     webhook_port_name: str = ""
+    needs_dns: bool = True
 
     def webhook_port_of(self, workload: Workload) -> int:
         """The port of these pods for webhooks."""
@@ -77,12 +81,29 @@ COMPONENTS = (
     OWN_WEBHOOK,
     OWN_CONTROLLER,
 )
+
+
+def _of_kyma(workload: KymaWorkload) -> Component:
+    """What a workload of a module needs that no policy of the module's own opens."""
+    return Component(
+        f"Kyma's {workload.name}",
+        (),
+        workload.watches if workload.lacks(Need.API_SERVER) else "",
+        workload.webhook_port if workload.lacks(Need.WEBHOOK) else 0,
+        needs_dns=workload.lacks(Need.DNS),
+    )
+
+
+_OF_KYMA = {workload.name: _of_kyma(workload) for workload in KYMA_WORKLOADS}
 _KEYS = frozenset(key for each in COMPONENTS for labels in each.any_labels for key in labels)
 
 
 def component_of(workload: Workload) -> Component | None:
-    """The component that the workload is, if it is one."""
-    if _KEYS.isdisjoint(workload.labels):
-        return None
-    own = workload.labels.items()
-    return next((each for each in COMPONENTS for labels in each.any_labels if labels.items() <= own), None)
+    """The component that the workload is, if it is one; one of a module counts in Kyma's namespace alone."""
+    if not _KEYS.isdisjoint(workload.labels):
+        own = workload.labels.items()
+        for component in COMPONENTS:
+            if any(labels.items() <= own for labels in component.any_labels):
+                return component
+    of_kyma = kyma_workload(workload.namespace, workload.labels)
+    return _OF_KYMA[of_kyma.name] if of_kyma else None

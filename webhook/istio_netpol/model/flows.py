@@ -87,11 +87,13 @@ class AnyPeer:
     The flow counts as allowed where a rule admits every peer, or any address outside the cluster: an
     administrator may narrow who they are. `description` says who, for people. Those `in_cluster` are pods,
     and any that a rule admits may be they. Others come from `within` some addresses, where those are known.
+    With `any_port` they choose the port, too, and that of the flow is the usual one.
     """
 
     description: str = "anywhere"
     in_cluster: bool = False
     within: AddressSet | None = None
+    any_port: bool = False
 
     @property
     def key(self) -> str:

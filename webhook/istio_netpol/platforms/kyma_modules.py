@@ -47,7 +47,13 @@ _KEDA = "kyma-project/keda-manager 1.12.1"
 _BTP = "kyma-project/btp-manager 1.3.20"
 _SERVERLESS = "kyma-project/serverless 1.13.0"
 
-_EVENT_MESH = OutsideCall("SAP Event Mesh", 443, "with the backend EventMesh, events go to SAP Event Mesh")
+_EVENT_MESH = OutsideCall(
+    "SAP Event Mesh",
+    443,
+    "with the backend EventMesh, events go to SAP Event Mesh",
+    # Which backend there is stands on the pods of the publisher proxy.
+    only_beside={"eventing.kyma-project.io/backend": "EventMesh"},
+)
 
 _ISTIO_WORKLOADS = (
     KymaWorkload(
@@ -194,7 +200,7 @@ _CONNECTOR_WORKLOADS = (
         watches="it reads Applications and the secrets of their systems",
         for_pods=(8080, 8082),
         outside=(
-            OutsideCall("connected systems", 443, "it forwards calls to systems outside of the cluster"),
+            OutsideCall("connected systems", 443, "it forwards calls to what is connected", any_port=True),
         ),
         own=OwnPolicies.OFF,
     ),
@@ -353,6 +359,8 @@ _KEDA_WORKLOADS = (
     ),
 )
 
+_BTP_FIRST = "btp-manager writes the policies itself, which a deny that is there before it prevents"
+
 _LIFECYCLE_WORKLOADS = (
     KymaWorkload(
         "btp-operator",
@@ -363,6 +371,10 @@ _LIFECYCLE_WORKLOADS = (
         watches="it installs the SAP BTP service operator, and writes the policies of both",
         metrics=(8080,),
         own=OwnPolicies.ON,
+        gaps={
+            Need.API_SERVER: _BTP_FIRST,
+            Need.DNS: _BTP_FIRST,
+        },
     ),
     KymaWorkload(
         "btp-operator",

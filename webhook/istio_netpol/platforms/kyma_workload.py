@@ -41,11 +41,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class OutsideCall:
-    """A connection out of the cluster, to whom nobody can name by address."""
+    """A connection out of the cluster, to whom nobody can name by address.
+
+    With `any_port` on other ports than the usual one, too; `only_beside` are labels of pods in Kyma's
+    namespace without which nobody makes it.
+    """
 
     to: str
     port: int
     why: str
+    any_port: bool = False
+    only_beside: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ def breadth_of(policy: NetworkPolicy, direction: Direction, index: int, uses: Us
     if _is_harmless(direction, rule):
         return Breadth()
     others = [far_end(judged, direction) for judged in flows]
-    ports = _ports(rule)
+    is_any_port = any(isinstance(peer, AnyPeer) and peer.any_port for peer in others)
+    ports = "" if is_any_port else _ports(rule)
     is_shared = direction is Direction.INGRESS and any(judged.flow.shared for judged in flows)
     is_for_all = is_shared or any(isinstance(peer, AnyPeer | HostPeer) for peer in others)
     if is_for_all or (not ports and uses.are_for_anybody(policy, direction)):

@@ -38,6 +38,8 @@ class UsedRule:
 
     def _ports(self) -> tuple[tuple[PolicyPort, ...], str]:
         rule = self.rule
+        if any(isinstance(each, AnyPeer) and each.any_port for each in self._others):
+            return rule.ports, ""
         needed = tuple(
             PolicyPort(protocol, port)
             for protocol, port in sorted({(each.flow.protocol, each.flow.port) for each in self.flows})
@@ -79,6 +81,8 @@ class UsedRule:
     def _is_wide(self, peer: PolicyPeer) -> bool:
         """Whether a peer names whole namespaces, or all addresses, though the flows go to few. Metrics are
         for every pod of the namespaces that scrape."""
+        if self.direction is Direction.EGRESS and any(_may_be(each, peer) for each in self._others):
+            return False
         if peer.ip_block is not None:
             needed = AddressSet.union(
                 each.addresses for each in self._others if isinstance(each, AddressPeer)
@@ -134,6 +138,11 @@ def _of_policy(policy: NetworkPolicy, direction: Direction, uses: Uses) -> Itera
         yield Finding(
             Issue.BROAD_POLICY, Severity.WARNING, policy.ref, message, remedy=(remedy,), field=place
         )
+
+
+def _may_be(other: Peer, peer: PolicyPeer) -> bool:
+    """Whether a peer names what somebody is whom no policy can name: pods, or addresses."""
+    return isinstance(other, AnyPeer) and other.in_cluster == (peer.ip_block is None)
 
 
 def _named(peer: Peer) -> Iterator[PolicyPeer]:

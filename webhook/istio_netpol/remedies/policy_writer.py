@@ -254,14 +254,16 @@ def _policy(content: Content, kind: FlowKind, subject: str, needers: Needers) ->
         ingress=rules if ingress else (),
         egress=() if ingress else rules,
         labels={MANAGED_BY: OWNER, FLOW_LABEL: str(kind)},
-        annotations={REQUIRED_BY: needers.text, **_opening_wide(content)},
+        annotations={REQUIRED_BY: needers.text, **_opening_wide(content, kind)},
     )
     return replace(policy, ref=replace(policy.ref, name=policy_name(kind, subject, digest_of(policy))))
 
 
-def _opening_wide(content: Content) -> dict[str, str]:
-    """What a policy says of itself that opens egress to everybody: only the API server is such a peer, where
-    nobody says at which addresses it is."""
+def _opening_wide(content: Content, kind: FlowKind) -> dict[str, str]:
+    """What a policy says of itself that opens egress to everybody: for the API server, where nobody says at
+    which addresses it is, or for what Kyma's modules call outside of the cluster."""
     if content.peers or content.direction is Direction.INGRESS:
         return {}
-    return {OPENS_TO: "every address: that of the API server is not known (setting apiServer.addresses)"}
+    if kind is FlowKind.TO_APISERVER:
+        return {OPENS_TO: "every address: that of the API server is not known (setting apiServer.addresses)"}
+    return {OPENS_TO: "every address: who is called outside of the cluster has none that a policy could name"}

@@ -40,7 +40,7 @@ def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[
     """
     flow = opening.flow
     if opening.direction is Direction.EGRESS:
-        return ()
+        return (PolicyPeer(namespace_selector=EVERYTHING),) if peer.in_cluster else ()
     if flow.port in _PROXY_PORTS:
         return _blocks(peer)
     if flow.kind is FlowKind.CLIENT_TO_GATEWAY:

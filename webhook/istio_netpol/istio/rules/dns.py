@@ -48,7 +48,7 @@ def _reason(pod: Workload, view: MeshView) -> tuple[str, bool]:
     if injection.injected or injection.asks_in_plain:
         return _of_injection(injection), False
     component = component_of(pod)
-    if component:
+    if component and component.needs_dns:
         return f"{component.name} resolves names by cluster DNS", False
     following = injection.next_start
     return (f"{AT_NEXT_START}{_of_injection(following)}", True) if following else ("", False)

@@ -15,7 +15,7 @@ from istio_netpol.model.workloads import Workload
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
     """istiod, the CNI agent and Kyma's operators connect to the API server's endpoint, not to 443."""
     component = component_of(workload)
-    if component is None or workload.host_network:
+    if component is None or not component.watches or workload.host_network:
         return
     peer, port = view.api_server()
     source = PodsPeer(workload)
