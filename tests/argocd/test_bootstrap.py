@@ -54,8 +54,8 @@ def test_nothing_is_denied_before_what_is_allowed_is_there(fleet: Fleet) -> None
         for each in fleet.chronicle.events()
         if (each.change, each.kind) == ("ADDED", "NetworkPolicy") and each.namespace in NAMESPACES
     }
-    denies = {key: number for key, number in added.items() if key[1] == "default-deny"}
-    assert set(denies) == {(namespace, "default-deny") for namespace in NAMESPACES}
+    denies = {key: number for key, number in added.items() if key[1] == "zz-default-deny"}
+    assert set(denies) == {(namespace, "zz-default-deny") for namespace in NAMESPACES}
     allows = [number for key, number in added.items() if key not in denies]
     namespaces = [fleet.chronicle.first("ADDED", "Namespace", name) for name in NAMESPACES]
     assert len(allows) > 10
@@ -68,7 +68,7 @@ def test_the_webhook_follows_the_baseline_and_is_registered_last(fleet: Fleet) -
     fleet.wait_until_synced(f"{WEBHOOK}-edge")
     fleet.wait_until_synced("istio-netpol-of-edge")
     first = fleet.chronicle.first
-    denied = max(first("ADDED", "NetworkPolicy", "default-deny", namespace) for namespace in NAMESPACES)
+    denied = max(first("ADDED", "NetworkPolicy", "zz-default-deny", namespace) for namespace in NAMESPACES)
     deployed = first("ADDED", "Deployment", "istio-netpol-webhook", "istio-netpol")
     registered = [first("ADDED", kind, "istio-netpol") for kind in CONFIGURATIONS]
     answering = next(each.number for each in fleet.chronicle.events() if replicas_answer(each))

@@ -168,10 +168,10 @@ def test_an_edit_by_hand_is_undone(fleet: Fleet) -> None:
     loosened = json.dumps([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}])
     assert kubectl("patch", *policy, "--type=merge", "--patch", opened).code == 0
     assert kubectl("patch", *webhook, "--type=json", "--patch", loosened).code == 0
-    assert kubectl("delete", "networkpolicy", "default-deny", "--namespace", "kyma-system").code == 0
+    assert kubectl("delete", "networkpolicy", "zz-default-deny", "--namespace", "kyma-system").code == 0
 
     def healed() -> bool:
-        gone = kubectl("get", "networkpolicy", "default-deny", "--namespace", "kyma-system").code
+        gone = kubectl("get", "networkpolicy", "zz-default-deny", "--namespace", "kyma-system").code
         now = [kubectl("get", *each, "--output", "json").json for each in (policy, webhook)]
         same = now[0]["spec"] == before[0]["spec"] and now[1]["webhooks"] == before[1]["webhooks"]
         return gone == 0 and same

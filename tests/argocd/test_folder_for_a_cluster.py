@@ -41,5 +41,5 @@ def test_a_folder_is_for_the_cluster_of_its_name(fleet: Fleet) -> None:
     fleet.wait_until("the folder is found", moved, "istio-netpol-of-edge", "istio-netpol")
     fleet.wait_until_synced("istio-netpol-baseline-edge")
     fleet.wait_until_synced("istio-netpol")
-    kept = fleet.hub.kubectl()("get", "networkpolicy", "default-deny", "--namespace", "istio-system")
+    kept = fleet.hub.kubectl()("get", "networkpolicy", "zz-default-deny", "--namespace", "istio-system")
     assert kept.code == 0, kept.stderr

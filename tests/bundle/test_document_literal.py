@@ -107,7 +107,7 @@ def test_it_does_not_build_without_the_default_deny_of_the_bases(tree: Path) -> 
     result = kustomize_build(folder)
     assert result.returncode != 0
     assert "nothing selected by NetworkPolicy" in result.stderr
-    assert "default-deny" in result.stderr
+    assert "zz-default-deny" in result.stderr
 
 
 def test_it_isolates_nobody_besides(literal: Built) -> None:
@@ -121,7 +121,7 @@ def test_it_isolates_nobody_besides(literal: Built) -> None:
 
 def test_alone_they_leave_connections_denied(literal: Built) -> None:
     """Why the bases stay: no API server on 6443 is reached, and no client reaches the gateway."""
-    alone = [each for each in literal.objects if getattr(each, "name", "") == "default-deny"]
+    alone = [each for each in literal.objects if getattr(each, "name", "") == "zz-default-deny"]
     flows = literal.proof(standard(), [*alone, *_own(literal)]).flows
     denied = {(str(each.flow.kind), each.flow.port) for each in flows if not each.verdict.allowed}
     assert denied == {

@@ -40,7 +40,11 @@ def test_the_webhook_works_under_the_bundle(tree: Path, overlay: str) -> None:
     bundle = with_components(tree, overlay, ["webhook"])
     assert bundle.complaints(standard(), warnings=True) == []
     own = [each for each in policies(bundle.objects) if each.namespace == NAMESPACE]
-    assert {each.name for each in own} == {"default-deny", "istio-netpol-controller", "istio-netpol-webhook"}
+    assert {each.name for each in own} == {
+        "zz-default-deny",
+        "istio-netpol-controller",
+        "istio-netpol-webhook",
+    }
     assert bundle.unnoticed(standard(), own) == []
 
 

@@ -101,18 +101,18 @@ def test_the_two_steps_are_the_overlay_with_the_denials_last(tree: Path, overlay
     allow, deny = step(tree, overlay, "istio-netpol-allow"), step(tree, overlay, "istio-netpol-deny")
     assert sorted([*allow, *deny]) == sorted(map(_identity, yaml.safe_load_all(whole.stdout)))
     denied = ("istio-system", "kyma-system") if overlay == "kind" else ("istio-system",)
-    assert deny == [("NetworkPolicy", each, "default-deny") for each in denied]
+    assert deny == [("NetworkPolicy", each, "zz-default-deny") for each in denied]
     assert shown("Kustomization")["istio-netpol-deny"]["spec"]["dependsOn"] == [
         {"name": "istio-netpol-allow"}
     ]
     assert shown("Kustomization")["istio-netpol-allow"]["spec"]["wait"] is True
 
 
-def test_in_one_step_flux_would_deny_first(tree: Path) -> None:
-    """Why there are two: sorted as Flux sorts them, default-deny comes before what istiod needs."""
+def test_in_one_step_flux_would_deny_last_as_well(tree: Path) -> None:
+    """Who has one Kustomization only is not cut off: Flux sorts by name, and the deny-all comes last."""
     whole = [
         _identity(each) for each in yaml.safe_load_all(kustomize_build(tree / "overlays" / "kind").stdout)
     ]
     order = sorted(each for each in whole if each[:2] == ("NetworkPolicy", "istio-system"))
     names = [name for _, _, name in order]
-    assert names.index("default-deny") < names.index("istiod-to-apiserver")
+    assert names[-1] == "zz-default-deny"
