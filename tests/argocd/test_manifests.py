@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests.argocd.repository import ROOT
 from tests.bundle.overlays import OVERLAYS, built_variant, filled_tree, kustomize_build, variants
-from tests.chart.rendering import of_kind, try_to_render
+from tests.chart.rendering import CHART, of_kind, try_to_render
 from tests.cluster.fixtures import require
 
 APPLICATIONS = ROOT / "argocd" / "applications"
@@ -24,10 +24,11 @@ CLUSTER_WIDE = {
 
 
 def values_of(environment: str) -> Any:
-    """The values that the chart gets there, later files before earlier ones."""
-    merged: dict[str, Any] = yaml.safe_load((VALUES / "values.yaml").read_text())
-    own = VALUES / f"{environment}.yaml"
-    return {**merged, **(yaml.safe_load(own.read_text()) if own.exists() else {})}
+    """The values that the chart gets there, and on EKS Auto Mode the address that is the user's to set."""
+    merged: dict[str, Any] = yaml.safe_load((CHART / "platforms" / f"{environment}.yaml").read_text())
+    if environment == "eks-auto":
+        merged["networkPolicies"]["dns"]["cidrs"] = ["172.20.0.10/32"]
+    return {**merged, **yaml.safe_load((VALUES / "values.yaml").read_text())}
 
 
 def rendered(environment: str) -> list[Any]:

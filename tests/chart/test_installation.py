@@ -43,11 +43,15 @@ def test_every_value_set_is_accepted_strictly(cluster: ControlPlane) -> None:
         assert "Warning" not in outcome.stderr, f"{path.stem}: {outcome.stderr}"
 
 
-def test_pods_are_admitted_where_pod_security_is_restricted(cluster: ControlPlane) -> None:
-    """What the Deployments ask for runs in a namespace that enforces the restricted standard."""
+@pytest.mark.parametrize("values", ["default", "openshift"])
+def test_pods_are_admitted_where_pod_security_is_restricted(cluster: ControlPlane, values: str) -> None:
+    """What Deployments and Job ask for runs in a namespace that enforces the restricted standard, with ids of
+    ours and without."""
     kubectl = cluster.kubectl()
     kubectl("create", "serviceaccount", "default", "--namespace", NAMESPACE)
-    for deployment in of_kind([*yaml.safe_load_all(render())], "Deployment"):
+    given = yaml.safe_load((Path(__file__).parent / "sets" / f"{values}.yaml").read_text())
+    rendered = [*yaml.safe_load_all(render(given))]
+    for deployment in [*of_kind(rendered, "Deployment"), *of_kind(rendered, "Job")]:
         pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", **deployment["spec"]["template"]}
         pod["metadata"] = {**pod["metadata"], "name": "one", "namespace": NAMESPACE}
         pod["spec"] = {**pod["spec"], "serviceAccountName": "default"}

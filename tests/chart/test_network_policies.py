@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from tests.chart.rendering import NAMESPACE, manifests
+from tests.chart.rendering import NAMESPACE, manifests, try_to_render
 from tests.cluster.fixtures import require
 
 from istio_netpol.cli.main import program
@@ -40,8 +41,8 @@ def deployment(namespace: str, name: str, labels: dict[str, str]) -> dict[str, A
     }
 
 
-def namespace(name: str) -> dict[str, Any]:
-    labels = {"kubernetes.io/metadata.name": name}
+def namespace(name: str, **more: str) -> dict[str, Any]:
+    labels = {"kubernetes.io/metadata.name": name, **more}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
@@ -59,11 +60,19 @@ KNOWN = {
 }
 
 
-def allows(tmp_path: Path, values: dict[str, Any], source: str, destination: str) -> bool:
+def allows(
+    tmp_path: Path,
+    values: dict[str, Any],
+    source: str,
+    destination: str,
+    more: Sequence[dict[str, Any]] = (),
+) -> bool:
     """What `istio-netpol explain` says of one connection."""
     require("helm")
     path = tmp_path / "cluster.yaml"
-    path.write_text(yaml.safe_dump_all([*OTHERS, *manifests(values)]))
+    replaced = {(each["kind"], each["metadata"]["name"]) for each in more if each["kind"] == "Namespace"}
+    others = [each for each in OTHERS if (each["kind"], each["metadata"]["name"]) not in replaced]
+    path.write_text(yaml.safe_dump_all([*others, *more, *manifests(values)]))
     done = CliRunner().invoke(program, ["explain", str(path), "--from", source, "--to", destination])
     assert done.exit_code in {0, 1}, done.output
     return done.exit_code == 0
@@ -110,6 +119,52 @@ def test_nothing_else_is_open(tmp_path: Path, source: str, destination: str) -> 
 def test_a_known_api_server_is_the_only_one(tmp_path: Path, source: str, destination: str) -> None:
     """With the API server's addresses as values, no other address is open."""
     assert not allows(tmp_path, KNOWN, source, destination)
+
+
+GARDENER = yaml.safe_load((Path(__file__).parent / "sets" / "gardener.yaml").read_text())
+EKS_AUTO = yaml.safe_load((Path(__file__).parent / "sets" / "eks-auto.yaml").read_text())
+TUNNEL = [
+    namespace("kube-system", **{"gardener.cloud/purpose": "kube-system"}),
+    deployment("kube-system", "vpn-shoot", {"app": "vpn-shoot"}),
+    deployment("kube-system", "node-local-dns", {"k8s-app": "node-local-dns"}),
+    deployment("shop", "vpn-shoot", {"app": "vpn-shoot"}),
+]
+PLATFORMS = [
+    (GARDENER, "kube-system/vpn-shoot", f"{WEBHOOK}:8443", True),
+    (GARDENER, "10.1.0.9", f"{WEBHOOK}:8443", True),
+    (GARDENER, "shop/vpn-shoot", f"{WEBHOOK}:8443", False),
+    (GARDENER, "kube-system/coredns", f"{WEBHOOK}:8443", False),
+    (GARDENER, "198.51.100.4", f"{WEBHOOK}:8443", False),
+    (GARDENER, WEBHOOK, "198.51.100.5:443", True),
+    (GARDENER, CONTROLLER, "198.51.100.4:443", True),
+    (GARDENER, CONTROLLER, "198.51.100.4:8443", False),
+    (GARDENER, WEBHOOK, "198.51.100.6:443", False),
+    (GARDENER, WEBHOOK, "kube-system/coredns:8053/UDP", True),
+    (GARDENER, WEBHOOK, "kube-system/coredns:53/UDP", False),
+    (GARDENER, WEBHOOK, "kube-system/node-local-dns:53/UDP", True),
+    (GARDENER, WEBHOOK, "kube-system/node-local-dns:8053/UDP", False),
+    (GARDENER, CONTROLLER, "169.254.20.10:53/UDP", True),
+    (GARDENER, CONTROLLER, "169.254.20.10:8053/UDP", False),
+    (EKS_AUTO, WEBHOOK, "172.20.0.1:443", True),
+    (EKS_AUTO, WEBHOOK, "172.20.0.10:53/UDP", True),
+    (EKS_AUTO, WEBHOOK, "172.20.0.10:443", False),
+    (EKS_AUTO, WEBHOOK, "kube-system/coredns:53/UDP", False),
+]
+
+
+@pytest.mark.parametrize(("values", "source", "destination", "is_open"), PLATFORMS)
+def test_a_platform_s_own_peers_are_the_only_ones(
+    tmp_path: Path, values: dict[str, Any], source: str, destination: str, is_open: bool
+) -> None:
+    """Who calls, what is dialled and where DNS answers is told to the chart: nothing else is open."""
+    assert allows(tmp_path, values, source, destination, TUNNEL) is is_open
+
+
+def test_dns_that_nobody_answers_is_refused() -> None:
+    """Without pods and without addresses the webhook would resolve nothing."""
+    require("helm")
+    done = try_to_render({"networkPolicies": {"dns": {"pods": False}}})
+    assert "name the addresses at which DNS answers in networkPolicies.dns.cidrs" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What helm makes of the chart: golden files of eight value sets, and what holds for each of them."""
+"""What helm makes of the chart: golden files of value sets, and what holds for each of them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.cluster.fixtures import require
 from tests.conftest import Golden
 
 from istio_netpol.cli.controller import controller
+from istio_netpol.cli.doctor import doctor
 from istio_netpol.cli.serve import serve
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.decode import DECODERS
@@ -51,9 +52,9 @@ def rendered(request: pytest.FixtureRequest) -> list[Manifest]:
 
 
 def pod_specs(objects: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]:
-    """Each Deployment's pods and their only container."""
-    for deployment in of_kind(objects, "Deployment"):
-        spec = deployment["spec"]["template"]["spec"]
+    """Each Deployment's and Job's pods and their only container."""
+    for owner in [*of_kind(objects, "Deployment"), *of_kind(objects, "Job")]:
+        spec = owner["spec"]["template"]["spec"]
         (container,) = spec["containers"]
         yield spec, container
 
@@ -120,7 +121,8 @@ def test_pods_are_started_with_options_that_they_have(rendered: list[Manifest]) 
     for _, container in pod_specs(rendered):
         command, *arguments = container["args"]
         started[command] = {argument.partition("=")[0] for argument in arguments}
-    assert started.keys() == {"serve", "controller"}
+    assert started.keys() - {"doctor"} == {"serve", "controller"}
+    assert started.get("doctor", set()) <= options_of(doctor)
     assert started["serve"] <= options_of(serve)
     assert started["controller"] <= options_of(controller)
 
@@ -160,9 +162,8 @@ def test_a_path_that_lets_policies_be_written_is_shown_to_nobody() -> None:
 
 
 def test_pods_run_without_rights_on_their_node(rendered: list[Manifest]) -> None:
-    """Every pod meets the restricted Pod Security Standard, as 65532, on a read-only root."""
+    """Every pod meets the restricted Pod Security Standard, on a read-only root."""
     for spec, container in pod_specs(rendered):
-        assert spec["securityContext"]["runAsUser"] == 65532
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
@@ -173,6 +174,48 @@ def test_pods_run_without_rights_on_their_node(rendered: list[Manifest]) -> None
         assert {"secret", "configMap"} >= {
             kind for each in spec["volumes"] for kind in each.keys() - {"name"}
         }
+
+
+IDS = {"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
+
+
+@pytest.mark.parametrize("unset", [(), ("runAsUser",), ("fsGroup", "runAsGroup"), tuple(IDS)])
+def test_the_platform_may_assign_ids(unset: tuple[str, ...]) -> None:
+    """OpenShift's restricted-v2 refuses pods that bring ids of their own: what is null is not there."""
+    given = {"podSecurityContext": dict.fromkeys(unset), "doctor": {"run": "1"}}
+    expected = {field: number for field, number in IDS.items() if field not in unset}
+    pods = [spec["securityContext"] for spec, _ in pod_specs(manifests(given))]
+    assert pods == 3 * [{"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **expected}]
+
+
+def test_ids_are_written_as_whole_numbers() -> None:
+    """A number of ten digits, as OpenShift has them, is not written with an exponent."""
+    assert "runAsUser: 1000660000\n" in render({"podSecurityContext": {"runAsUser": 1000660000}})
+
+
+def test_webhook_configurations_carry_what_a_platform_asks_for() -> None:
+    """AKS leaves alone the selectors of those that say so."""
+    asked = {"admissions.enforcer/disabled": "true"}
+    given = manifests({"admission": {"annotations": asked}})
+    for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+        (configuration,) = of_kind(given, kind)
+        assert asked.items() <= configuration["metadata"]["annotations"].items()
+
+
+def test_each_run_of_doctor_is_a_job_of_its_own() -> None:
+    """A Job can't be changed; with the longest names there is still room for what tells runs apart."""
+    assert of_kind(manifests(), "Job") == []
+    runs = ("0a1b2c3d", "12345678", "1e100000")
+    (names,) = {
+        tuple(
+            of_kind(manifests({"fullnameOverride": "n" * 50, "doctor": {"run": run}}), "Job")[0]["metadata"][
+                "name"
+            ]
+            for run in runs
+        )
+    }
+    assert len(set(names)) == len(runs)
+    assert all(len(name) <= 63 and name.endswith(run) for name, run in zip(names, runs, strict=True))
 
 
 def test_selectors_meet_their_own_pods_only(rendered: list[Manifest]) -> None:

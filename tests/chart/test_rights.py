@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from kubernetes.client import ApiClient, Configuration
 from tests.chart.rendering import NAMESPACE, RELEASE, Manifest, manifests, plural
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import GATEWAY_API, ISTIO, defined
 from tests.cluster.fixtures import require, require_go
 
+from istio_netpol.cli.main import program
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import served
@@ -161,6 +164,26 @@ def test_policies_are_written_only_where_a_mode_needs_it(values: dict[str, Any])
     }
 
 
+DOCTOR = {
+    *on("", "", "nodes", "list"),
+    *on("", "", "pods", "list"),
+    *on("", "", "services", "get"),
+    *on("", "", "configmaps", "get", name="amazon-vpc-cni"),
+    *on("", "apps", "daemonsets", "list"),
+    *on("", "apps", "deployments", "list"),
+    *on("", "discovery.k8s.io", "endpointslices", "list"),
+    *on("", "networking.k8s.io", "networkpolicies", "list"),
+    *on("", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "list"),
+    *on("", "admissionregistration.k8s.io", "validatingwebhookconfigurations", "list"),
+}
+
+
+def test_doctor_sees_what_it_examines_and_nothing_else() -> None:
+    """It has an account of its own, which is there only where it runs."""
+    assert granted(manifests({"doctor": {"run": "1"}}), "doctor") == DOCTOR
+    assert granted(manifests(), "doctor") == set()
+
+
 def test_readers_of_the_map_are_asked_about_only_where_it_is_served() -> None:
     """Asking who somebody is and what they may do grants the webhook nothing else, and the controller nothing
     at all."""
@@ -198,7 +221,7 @@ def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
         kubectl("create", "namespace", name)
     accounts_and_rights = [
         each
-        for each in manifests()
+        for each in manifests({"doctor": {"run": "1"}})
         if each["kind"] == "ServiceAccount" or "rules" in each or "roleRef" in each
     ]
     with defined(control_plane, ISTIO, GATEWAY_API):
@@ -226,6 +249,24 @@ def test_the_cluster_is_read_whole_with_these_rights(cluster: ControlPlane, comp
         assert source.state().age == 0.0
     finally:
         source.stop()
+
+
+def test_doctor_lacks_no_right_that_its_job_needs(cluster: ControlPlane, tmp_path: Path) -> None:
+    """As the Job's ServiceAccount, what it is started with finds out about each of its topics."""
+    (job,) = (each for each in manifests({"doctor": {"run": "1"}}) if each["kind"] == "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    arguments = [each for each in container["args"] if not each.startswith("--config=")]
+    account = f"{RELEASE}-doctor"
+    token = cluster.kubectl()("create", "token", account, "--namespace", NAMESPACE)
+    cluster.users.tokens[account] = token.stdout.strip()
+    done = CliRunner().invoke(
+        program,
+        [*arguments, "-f", "json", "--kubeconfig", str(cluster.kubeconfig(account))],
+    )
+    assert done.exit_code in {0, 1}, done.output
+    found = json.loads(done.stdout)["findings"]
+    assert {each["topic"] for each in found} >= {"API server", "DNS", "Network plugin", "istiod", "Webhooks"}
+    assert [each for each in found if each["verdict"] == "not seen"] == []
 
 
 def connection_of(cluster: ControlPlane, component: str) -> Connection:

@@ -19,7 +19,7 @@ README = CHART / "README.md"
 BEGIN, END = "<!-- values: written by `pytest --update` -->\n", "<!-- end of values -->\n"
 FREE = {"commonLabels", "podAnnotations", "podLabels", "nodeSelector", "affinity", "resources"}
 FREE |= {"annotations", "fromNamespaceLabels", "labels", "global", "istiodLabels", "gatewayLabels"}
-FREE |= {"knownAddresses", "severities"}
+FREE |= {"knownAddresses", "nodeLocalPodLabels", "severities"}
 """Values whose keys are the user's own."""
 
 

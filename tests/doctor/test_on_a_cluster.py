@@ -104,6 +104,19 @@ def test_what_is_wrong_is_told_with_a_remedy(plane: ControlPlane) -> None:
         )
 
 
+def test_only_the_topics_that_are_asked_for_are_examined(plane: ControlPlane) -> None:
+    """What else is wrong in the cluster, or could not be seen, does not count; another topic is an error
+    that names those that there are."""
+    done = doctor(plane, "--topic", "DNS", "--topic", "Network plugin", "-f", "json")
+    assert {each["topic"] for each in findings(done)} == {"DNS", "Network plugin"}
+    done = doctor(plane, "--topic", "Webhooks", "-f", "json", user=NOBODY)
+    assert done.returncode == 1
+    assert {each["topic"] for each in findings(done)} == {"Webhooks"}
+    done = doctor(plane, "--topic", "Weather")
+    assert done.returncode == 2
+    assert "'Weather' is not a topic: choose from Versions, API server, DNS, Network plugin" in done.stderr
+
+
 @pytest.mark.parametrize("user", [NOBODY, TENANT])
 def test_who_may_see_nothing_is_told_what_it_takes(plane: ControlPlane, user: str) -> None:
     done = doctor(plane, "-f", "json", user=user)

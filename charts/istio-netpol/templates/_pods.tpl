@@ -12,9 +12,11 @@ priorityClassName: {{ . }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
+  {{- range $field := list "runAsUser" "runAsGroup" "fsGroup" }}
+  {{- with get (default dict $.root.Values.podSecurityContext) $field }}
+  {{ $field }}: {{ int64 . }}
+  {{- end }}
+  {{- end }}
   seccompProfile:
     type: RuntimeDefault
 topologySpreadConstraints:

@@ -21,12 +21,20 @@ FORMAT_NAMES = ("text", "json")
     epilog=examples(
         "istio-netpol doctor",
         "istio-netpol doctor --context staging -f json",
+        "istio-netpol doctor --topic Webhooks --topic DNS",
         "istio-netpol doctor --probe",
         "istio-netpol doctor --probe --probe-image registry.example.com/agnhost:2.53",
     ),
 )
 @cluster_options("Examine the cluster of this context of the kubeconfig, instead of the current one.")
 @format_option(FORMAT_NAMES)
+@click.option(
+    "--topic",
+    "topics",
+    metavar="TOPIC",
+    multiple=True,
+    help="Examine only this, such as `DNS` or `Webhooks`; may be given more than once.",
+)
 @click.option(
     "--probe",
     "is_probed",
@@ -48,6 +56,7 @@ def doctor(
     context: str,
     kubeconfig: str,
     format_name: str,
+    topics: tuple[str, ...],
     is_probed: bool,
     image: str,
     config: str | None,
@@ -68,7 +77,7 @@ def doctor(
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.options import settings_and_file
     from istio_netpol.cli.terminal import palette, tell, write
-    from istio_netpol.doctor.examination import NOT_PROBED, examine
+    from istio_netpol.doctor.examination import NOT_PROBED, TOPICS, examine
     from istio_netpol.doctor.probe import IMAGE, probe
     from istio_netpol.doctor.survey import Survey
     from istio_netpol.doctor.webhooks import shake_hands
@@ -76,16 +85,22 @@ def doctor(
     from istio_netpol.model.diagnosis import Health
     from istio_netpol.report.doctor import doctor_json, doctor_text
 
+    for topic in topics:
+        if topic not in TOPICS:
+            raise click.BadParameter(
+                f"{topic!r} is not a topic: choose from {', '.join(TOPICS)}", ctx, param_hint="--topic"
+            )
+    chosen_topics = topics or TOPICS
     arguments = InputArguments((), "", True, context, kubeconfig, (), config or "")
     settings, _ = settings_and_file(arguments)
     chosen = find_context(kubeconfig, context)
     connection = connect(chosen, kubeconfig)
     tell(f"examining the cluster {f'of context {chosen.name}' if chosen.name else 'that this pod runs in'}")
-    found = list(examine(Survey(connection), settings, datetime.now(UTC), shake_hands))
+    found = list(examine(Survey(connection), settings, datetime.now(UTC), shake_hands, chosen_topics))
     if is_probed:
         with _ending_on_sigterm():
             found.append(probe(connection, tell, image or IMAGE))
-    else:
+    elif NOT_PROBED.topic in chosen_topics:
         found.append(NOT_PROBED)
     write([doctor_json(found) if format_name == "json" else doctor_text(found, palette())])
     ctx.exit(FOUND if any(each.health in (Health.WRONG, Health.NOT_SEEN) for each in found) else FINE)

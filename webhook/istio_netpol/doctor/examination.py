@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 
 from istio_netpol.doctor import api_server, cluster_dns, mesh, network_plugin, policies, versions, webhooks
@@ -23,9 +23,27 @@ NOT_PROBED = Diagnosis(
 )
 
 
-def examine(survey: Survey, settings: Settings, now: datetime, handshake: Handshake) -> Iterator[Diagnosis]:
-    """Every finding, in the order in which people read them. Raises ApiError where the cluster does not
-    answer at all."""
+TOPICS = (
+    versions.TOPIC,
+    api_server.TOPIC,
+    cluster_dns.TOPIC,
+    network_plugin.TOPIC,
+    mesh.ISTIOD,
+    mesh.INJECTION,
+    webhooks.TOPIC,
+    policies.TOPIC,
+)
+
+
+def examine(
+    survey: Survey,
+    settings: Settings,
+    now: datetime,
+    handshake: Handshake,
+    topics: Collection[str] = TOPICS,
+) -> Iterator[Diagnosis]:
+    """Every finding on these topics, in the order in which people read them. Raises ApiError where the
+    cluster does not answer at all."""
     version = survey.version()
     questions: tuple[Question, ...] = (
         (versions.TOPIC, "Kubernetes", lambda: versions.kubernetes_version(version)),
@@ -43,6 +61,8 @@ def examine(survey: Survey, settings: Settings, now: datetime, handshake: Handsh
         (policies.TOPIC, "policies of plugins", lambda: policies.not_evaluated(survey)),
     )
     for topic, looked_at, ask in questions:
+        if topic not in topics:
+            continue
         yield from _answers(topic, looked_at, ask)
 
 
