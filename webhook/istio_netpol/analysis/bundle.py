@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.results import Report
 from istio_netpol.analysis.wording import DNS_BY_UDP
@@ -47,11 +48,13 @@ class PolicyChanges:
 
 @dataclass(frozen=True, slots=True)
 class BundleReport:
-    """The findings, every required flow with what allows it, and the difference from the base."""
+    """The findings, every required flow with what allows it, the difference from the base, and what the
+    bundle meets in a cluster, where one was named."""
 
     report: Report
     flows: tuple[Judged, ...]
     changes: PolicyChanges
+    coverage: Coverage | None = None
 
 
 def verify(
@@ -142,6 +145,20 @@ def _unset(policies: Iterable[NetworkPolicy]) -> Iterator[Finding]:
                     "never set; list the component `values` last, and set the address in values.yaml"
                 )
                 yield Finding(Issue.UNKNOWN_DESTINATION, Severity.ERROR, policy.ref, message, field=place)
+
+
+def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:
+    """The proof with what the bundle meets in a cluster. What both tell of one connection is told once."""
+    known = {_identity(finding) for finding in proof.report.findings}
+    new = [finding for finding in coverage.findings if _identity(finding) not in known]
+    findings = sorted([*proof.report.findings, *new], key=lambda finding: finding.sort_key)
+    assumptions = tuple(sorted({*proof.report.assumptions, *coverage.assumptions}))
+    report = replace(proof.report, findings=tuple(findings), assumptions=assumptions)
+    return replace(proof, report=report, coverage=coverage)
+
+
+def _identity(finding: Finding) -> tuple[object, ...]:
+    return (finding.rule, finding.object.key, finding.field, finding.flow.key if finding.flow else ())
 
 
 def changes(base: Objects, bundle: Objects) -> PolicyChanges:

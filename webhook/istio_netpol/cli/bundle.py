@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from istio_netpol.cli.bundle_cluster import ClusterArguments, bundle_cluster_options, with_cluster
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import config_option, format_option, reading_options
@@ -25,6 +26,8 @@ def bundle() -> None:
     epilog=examples(
         "istio-netpol bundle verify overlays/prod",
         "istio-netpol bundle verify overlays/prod --strict -f junit",
+        "istio-netpol dump | istio-netpol bundle verify overlays/prod --cluster-dump -",
+        "istio-netpol bundle verify overlays/prod --context staging",
         "kubectl get all -A -o yaml | istio-netpol bundle verify overlays/prod --control-plane -",
     ),
 )
@@ -37,6 +40,7 @@ def bundle() -> None:
     multiple=True,
     help="Manifests of the control plane, or - for standard input. Can be repeated.",
 )
+@bundle_cluster_options()
 @reading_options()
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @config_option()
@@ -47,6 +51,10 @@ def verify(
     folder: str,
     format_name: str,
     control_plane: Sequence[str],
+    cluster_dump: str,
+    live: bool,
+    context: str,
+    kubeconfig: str,
     namespace: str | None,
     exclude: Sequence[str],
     strict: bool,
@@ -67,8 +75,12 @@ def verify(
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.model.findings import Severity
 
-    given = read_overlay(folder, control_plane, config, reading_from(namespace, exclude))
+    cluster = ClusterArguments(cluster_dump, live, context, kubeconfig)
+    cluster.require_one(control_plane)
+    reading = reading_from(namespace, exclude)
+    given = read_overlay(folder, control_plane, config, reading)
     proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, Offline())
+    proof = with_cluster(proof, given, cluster, reading)
     if format_name != "text":
         for assumption in proof.report.assumptions:
             tell(f"assumed: {assumption}")

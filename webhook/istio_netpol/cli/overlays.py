@@ -28,12 +28,14 @@ STANDARD = "(the usual control plane)"
 
 @dataclass(frozen=True, slots=True)
 class OverlayInput:
-    """Decoded objects: the overlay's, its bases', and the control plane's."""
+    """Decoded objects: the overlay's, its bases', and the control plane's, which the user named or which is
+    the usual one."""
 
     bundle: tuple[Any, ...]
     base: tuple[Any, ...]
     control_plane: tuple[Any, ...]
     settings: Settings
+    names_control_plane: bool = False
 
 
 def read_overlay(
@@ -54,6 +56,7 @@ def read_overlay(
         base=base,
         control_plane=read_objects(control_plane, reading) if control_plane else _standard(built),
         settings=settings,
+        names_control_plane=bool(control_plane),
     )
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from istio_netpol.doctor.survey import NETWORK_POLICIES, Manifest, Survey, labels_of, name_of, namespace_of
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
-from istio_netpol.model.own_names import MANAGED_BY, OWNER
+from istio_netpol.model.own_names import MANAGED_BY, OWNER, PART_OF
 
 TOPIC = "Policies"
-BUNDLE = ("app.kubernetes.io/part-of", OWNER)
+BUNDLE = (PART_OF, OWNER)
 KYMA_NAME, KYMA_LABEL = "kyma-project.io--", "kyma-project.io/module"
 ISTIO_LABEL = "operator.istio.io/component"
 """On what Istio's charts install, their NetworkPolicies too (`global.networkPolicy.enabled`, Istio 1.28)."""

@@ -45,6 +45,7 @@ class Issue(StrEnum):
     TIER_UNDECIDED = "tier-undecided"
     POLICY_NOT_READ = "policy-not-read"
     ACCEPTANCE = "acceptance"
+    UNCOVERED_WORKLOAD = "uncovered-workload"
 
 
 RuleId = FlowKind | Issue

@@ -7,6 +7,9 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "istio-netpol"
 """The value of `MANAGED_BY` on what is ours."""
 
+PART_OF = "app.kubernetes.io/part-of"
+"""With the value `OWNER` on the policies of the Kustomize bundle."""
+
 FIELD_MANAGER = "istio-netpol"
 """Under which the API server records the fields that we apply."""
 

@@ -1,0 +1,34 @@
+"""Which workloads of a cluster a bundle's default-deny would cut: behind
+`istio-netpol bundle verify --cluster-dump`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from istio_netpol.analysis.bundle_coverage.applied import Applied
+from istio_netpol.analysis.bundle_coverage.denied_flows import denied_flows
+from istio_netpol.analysis.bundle_coverage.examined import Examined
+from istio_netpol.analysis.bundle_coverage.results import Coverage
+from istio_netpol.analysis.bundle_coverage.sides import sides_of
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Settings
+from istio_netpol.state.snapshot import Snapshot
+
+
+def coverage_of(bundle: Sequence[Any], cluster: Snapshot, settings: Settings, resolver: Resolver) -> Coverage:
+    """Judges every workload that the bundle isolates, with all policies that the cluster has and the bundle
+    brings. Policies of others count by what they select and admit, whatever they are called."""
+    examined = Examined(Applied.of(bundle, cluster), settings, resolver)
+    names = examined.applied.namespaces
+    workloads = {name: examined.workloads(name) for name in names}
+    looked = [side for name in names for workload in workloads[name] for side in sides_of(workload, examined)]
+    findings = [*denied_flows(examined), *(finding for side in looked for finding in side.findings())]
+    return Coverage(
+        names,
+        tuple(name for name in names if not workloads[name]),
+        tuple(side.side for side in looked),
+        len(examined.flows),
+        tuple(sorted(findings, key=lambda finding: finding.sort_key)),
+        examined.table.assumptions,
+    )

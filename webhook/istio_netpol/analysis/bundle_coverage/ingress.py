@@ -1,0 +1,94 @@
+"""Where a workload listens, who is known to call it there, and whether anybody may still connect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from istio_netpol.analysis.bundle_coverage.effect import EffectJudge
+from istio_netpol.analysis.bundle_coverage.results import Caller, Listening, State
+from istio_netpol.istio.components import component_of
+from istio_netpol.istio.mutual_tls import PROXY_PORTS
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.workloads import Workload
+
+SOMEBODY = AnyPeer("whoever calls it", in_cluster=True)
+
+PortKey = tuple[int, Protocol]
+
+
+def listening(
+    workload: Workload, callers: Sequence[Caller], view: MeshView, judge: EffectJudge
+) -> tuple[Listening, ...]:
+    """The ports that containers declare, to which Services lead, or that the API server calls, sorted. Those
+    of the proxy are left out, and those for the kubelet's probes alone, which policies don't concern."""
+    led = _ports_of_services(workload, view)
+    proxy = frozenset() if view.is_gateway(workload) else PROXY_PORTS
+    probed = {(number, Protocol.TCP) for number in workload.probe_ports}
+    declared = {(port.number, port.protocol) for port in workload.ports if port.number not in proxy}
+    called = {(caller.port, Protocol.TCP) for caller in callers}
+    found = (declared - probed) | led.keys() | called
+    return tuple(
+        Listening(
+            port, protocol, tuple(led.get((port, protocol), ())), _is_open(workload, port, protocol, judge)
+        )
+        for port, protocol in sorted(found)
+    )
+
+
+def _ports_of_services(workload: Workload, view: MeshView) -> dict[PortKey, list[str]]:
+    found: dict[PortKey, list[str]] = {}
+    for service in view.services_of(workload):
+        for port in service.ports:
+            named = isinstance(port.target, str)
+            numbers = workload.named_port(str(port.target), port.protocol) if named else (int(port.target),)
+            for number in numbers:
+                names = found.setdefault((number, port.protocol), [])
+                if service.name not in names:
+                    names.append(service.name)
+    return found
+
+
+def _is_open(workload: Workload, port: int, protocol: Protocol, judge: EffectJudge) -> bool:
+    """Whether a policy admits anybody there, inside the cluster or outside."""
+    flow = RequiredFlow(
+        FlowKind.WORKLOAD_TO_WORKLOAD, workload.ref, SOMEBODY, PodsPeer(workload), protocol, port, ""
+    )
+    return judge.verdict(flow).ingress.allowed
+
+
+def callers_of(flows: Sequence[RequiredFlow], judge: EffectJudge) -> Iterator[Caller]:
+    """The objects that have the API server call these pods, each port once."""
+    found: dict[tuple[object, int], Caller] = {}
+    for flow in flows:
+        allowed = judge.verdict(flow).ingress.allowed
+        caller = Caller(flow.object, flow.port, not flow.dispensable, allowed)
+        found.setdefault((flow.object.key, flow.port), caller)
+    yield from found.values()
+
+
+def state_of(
+    workload: Workload,
+    ports: Sequence[Listening],
+    callers: Sequence[Caller],
+    is_opened: bool,
+    view: MeshView,
+) -> State:
+    """Whether everybody who is known to call gets in, and somebody at each port that matters. Of what the
+    rules know, they say which ports matter; of others those count to which a Service leads, or all where none
+    does."""
+    if not ports:
+        return State.COVERED if is_opened else State.UNCOVERED
+    if not any(port.is_open for port in ports):
+        return State.UNCOVERED
+    led = [port for port in ports if port.services] or ports
+    is_known = component_of(workload) is not None or view.is_gateway(workload)
+    is_whole = all(caller.allowed for caller in callers) and (is_known or all(port.is_open for port in led))
+    return State.COVERED if is_whole else State.PARTLY
+
+
+def is_without(workload: Workload, ports: Sequence[Listening], before: EffectJudge) -> bool:
+    """Whether what is closed was closed without the bundle, too."""
+    closed = [port for port in ports if not port.is_open]
+    return bool(closed) and not any(_is_open(workload, port.port, port.protocol, before) for port in closed)

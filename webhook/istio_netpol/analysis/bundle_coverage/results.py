@@ -1,0 +1,88 @@
+"""What is found of one side of one workload, and of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.policies import Direction
+from istio_netpol.model.references import ObjectRef
+
+
+class State(StrEnum):
+    """Whether policies leave a denied side what it needs, as far as that is known."""
+
+    COVERED = "covered"
+    PARTLY = "partly covered"
+    UNCOVERED = "not covered"
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A port on which pods listen, the Services that lead to it, and whether anybody may still connect."""
+
+    port: int
+    protocol: Protocol
+    services: tuple[str, ...]
+    is_open: bool
+
+    def __str__(self) -> str:
+        return f"{self.protocol} {self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An object that has the API server call a port. `fails_closed` says that requests are refused without
+    an answer."""
+
+    object: ObjectRef
+    port: int
+    fails_closed: bool
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One direction of a workload that the bundle isolates.
+
+    `loses` is what is cut, in words. `policies` are those besides the bundle's that isolate this side, by
+    which it is denied already if `is_denied_anyway`. `remedy` says how to open it; empty where nothing is
+    lost.
+    """
+
+    workload: ObjectRef
+    direction: Direction
+    state: State
+    listens: tuple[Listening, ...] = ()
+    callers: tuple[Caller, ...] = ()
+    loses: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    is_denied_anyway: bool = False
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """All sides that the bundle isolates in `namespaces`, sorted; of those in `empty` the input has no
+    workload. `findings` are the errors and warnings that follow, `flows` the required connections that were
+    judged."""
+
+    namespaces: tuple[str, ...]
+    empty: tuple[str, ...]
+    sides: tuple[Side, ...]
+    flows: int
+    findings: tuple[Finding, ...]
+    assumptions: tuple[Assumption, ...] = ()
+
+    @property
+    def workloads(self) -> int:
+        """How many workloads the bundle isolates, in one direction or both."""
+        return len({side.workload.key for side in self.sides})
+
+    @property
+    def cut(self) -> tuple[Side, ...]:
+        """The sides that lose something."""
+        return tuple(side for side in self.sides if side.state is not State.COVERED)

@@ -1,0 +1,119 @@
+"""The cluster that an overlay is to be applied to, as `bundle verify` takes it: a dump, or live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from istio_netpol.cli.options import cluster_options
+from istio_netpol.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from istio_netpol.analysis.bundle import BundleReport
+    from istio_netpol.cli.inputs import Reading
+    from istio_netpol.cli.overlays import OverlayInput
+    from istio_netpol.model.assumptions import Assumption
+    from istio_netpol.state.snapshot import Snapshot
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterArguments:
+    """Which cluster the user named: the file of a dump, or the one of a context; neither for none."""
+
+    dump: str = ""
+    live: bool = False
+    context: str = ""
+    kubeconfig: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a cluster is read now."""
+        return bool(self.live or self.context or self.kubeconfig)
+
+    def require_one(self, control_plane: Sequence[str]) -> None:
+        """Raises UsageError where the arguments contradict each other."""
+        if self.dump and self.is_live:
+            raise click.UsageError(
+                "--cluster-dump and --live, --context or --kubeconfig name two clusters; use one of them"
+            )
+        if self.dump == "-" and "-" in control_plane:
+            raise click.UsageError("--cluster-dump and --control-plane can't both read standard input")
+
+
+def bundle_cluster_options() -> Decorator:
+    """`--cluster-dump`, `--live`, `--context` and `--kubeconfig`."""
+    dump = click.option(
+        "--cluster-dump",
+        "cluster_dump",
+        metavar="PATH",
+        default="",
+        help="A dump of the cluster, or - for standard input: tell what of its workloads the overlay would "
+        "cut. `istio-netpol dump` makes one.",
+    )
+    live = click.option("--live", is_flag=True, help="The same for the cluster of the current context.")
+    options = cluster_options("The same for the cluster of this context of the kubeconfig.")
+    return lambda command: dump(live(options(command)))
+
+
+def with_cluster(
+    proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: Reading
+) -> BundleReport:
+    """The proof with what the overlay meets in the cluster that was named, or beside the control plane that
+    was. Raises InputError, SettingsError and ApiError."""
+    from istio_netpol.analysis.bundle import with_coverage
+    from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
+    from istio_netpol.analysis.bundle_coverage.gaps import gaps_in
+    from istio_netpol.cli.resolving import Offline
+    from istio_netpol.model.policies import NetworkPolicy
+    from istio_netpol.state.snapshot import Snapshot
+
+    assumed: tuple[Assumption, ...] = ()
+    if arguments.dump or arguments.is_live:
+        cluster, assumed = _live(arguments, given) if arguments.is_live else _dumped(arguments.dump, reading)
+        assumed = (*assumed, *gaps_in(cluster))
+    elif given.names_control_plane:
+        running = [value for value in given.control_plane if not isinstance(value, NetworkPolicy)]
+        cluster = Snapshot.of(running)
+    else:
+        return proof
+    coverage = coverage_of(given.bundle, cluster, given.settings, Offline())
+    if not coverage.workloads and (arguments.dump or arguments.is_live):
+        where = "the cluster" if arguments.is_live else arguments.dump
+        cause = (
+            f"holds no workload that the overlay isolates, whose policies are for "
+            f"{', '.join(coverage.namespaces)}: nothing is proved"
+        )
+        raise InputError([Problem(where, None, None, None, None, cause, _REMEDY)])
+    return with_coverage(proof, replace(coverage, assumptions=(*assumed, *coverage.assumptions)))
+
+
+_REMEDY = "dump all namespaces (`istio-netpol dump`), or name the overlay of this cluster"
+
+
+def _dumped(path: str, reading: Reading) -> tuple[Snapshot, tuple[Assumption, ...]]:
+    from istio_netpol.cli.inputs import read_inputs
+
+    found = read_inputs([path], reading)
+    if len(found) > 1:
+        cause = f"holds {len(found)} inputs, and a dump is one"
+        raise InputError([Problem(path, None, None, None, None, cause, "name the file of the dump")])
+    return found[0].snapshot, found[0].assumed
+
+
+def _live(arguments: ClusterArguments, given: OverlayInput) -> tuple[Snapshot, tuple[Assumption, ...]]:
+    # The client costs half a second of imports, which reading files can do without.
+    from istio_netpol.cli.cluster_input import listing_of, read_cluster
+    from istio_netpol.cli.terminal import tell
+    from istio_netpol.kube.kubeconfig import find_context
+    from istio_netpol.model.not_seen import assumptions_of
+
+    context = find_context(arguments.kubeconfig, arguments.context)
+    tell(f"reading the cluster {f'of context {context.name}' if context.name else 'that this pod runs in'}")
+    listing = listing_of(context, arguments.kubeconfig, given.settings)
+    found = read_cluster(listing, "")
+    return found.snapshot, assumptions_of(found.unseen)
