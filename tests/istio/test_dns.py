@@ -194,3 +194,112 @@ def test_ingress_gateway_asks_dns() -> None:
     """The classic gateway has a proxy of its own."""
     pods = ingress_gateway()
     assert len(told(RULE, pods, view(pods, coredns()))) == 2
+
+
+# By platform
+
+CORE = "Deployment kube-system/coredns"
+CACHE = labelled("kube-system/node-local-dns", {"k8s-app": "node-local-dns"})
+
+
+def asked(*objects: object, settings: DnsSettings | None = None) -> list[str]:
+    """Whom the sidecar asks, as `destination port`, over UDP and TCP alike."""
+    found = flows(RULE, WEB, view(SHOP, WEB, *objects, settings=Settings(dns=settings or DnsSettings())))
+    by_protocol = {
+        protocol: sorted(f"{flow.destination} {flow.port}" for flow in found if flow.protocol is protocol)
+        for protocol in (Protocol.UDP, Protocol.TCP)
+    }
+    assert by_protocol[Protocol.UDP] == by_protocol[Protocol.TCP]
+    return by_protocol[Protocol.UDP]
+
+
+def test_node_local_dns_in_pods_is_asked() -> None:
+    """Cilium redirects there what pods send to the Service; no link-local address is needed then."""
+    assert asked(coredns(8053), CACHE) == [f"{CORE} 8053", "Deployment kube-system/node-local-dns 53"]
+
+
+def test_node_local_dns_in_pods_may_listen_elsewhere() -> None:
+    """The ports that its containers call so are the ones; metrics over TCP are not."""
+    ports = (
+        ContainerPort(1053, "dns", Protocol.UDP),
+        ContainerPort(9253, "metrics"),
+        ContainerPort(1053, "dns-tcp"),
+    )
+    assert asked(coredns(), replace(CACHE, ports=ports)) == [
+        f"{CORE} 53",
+        "Deployment kube-system/node-local-dns 1053",
+    ]
+
+
+def test_node_local_dns_of_a_tenant_is_not_asked() -> None:
+    """Its label in another namespace means nothing."""
+    tenant = labelled("team-a/node-local-dns", {"k8s-app": "node-local-dns"})
+    assert asked(coredns(), tenant) == [f"{CORE} 53"]
+
+
+def test_node_local_dns_in_the_hosts_network_may_answer_at_the_services_address() -> None:
+    """Where its arguments are not known, kube-proxy may be in iptables mode, in which it does."""
+    core, front = coredns()
+    cache = host_daemon("kube-system/node-local-dns", **{"k8s-app": "node-local-dns"})
+    assert asked(core, replace(front, cluster_ips=("10.96.0.10",)), cache) == [
+        "10.96.0.10/32 53",
+        "169.254.20.10/32 53",
+        f"{CORE} 53",
+    ]
+
+
+def test_node_local_dns_that_says_where_it_answers_is_believed() -> None:
+    """In IPVS mode the Service's address is not among its own."""
+    core, front = coredns()
+    cache = replace(
+        host_daemon("kube-system/node-local-dns", **{"k8s-app": "node-local-dns"}),
+        node_local_addresses=(ip_address("169.254.20.10"),),
+    )
+    assert asked(core, replace(front, cluster_ips=("10.96.0.10",)), cache) == [
+        "169.254.20.10/32 53",
+        f"{CORE} 53",
+    ]
+
+
+def test_settings_add_addresses() -> None:
+    """Cloud DNS and LocalDNS are no pods, and show in no object."""
+    settings = DnsSettings(addresses=("169.254.169.254", "169.254.10.10", "fd00::a"))
+    assert asked(coredns(), settings=settings) == [
+        "169.254.10.10/32 53",
+        "169.254.169.254/32 53",
+        f"{CORE} 53",
+        "fd00::a/128 53",
+    ]
+
+
+def test_where_nodes_answer_no_pods_are_assumed() -> None:
+    """EKS Auto Mode runs DNS as a service of the node."""
+    settings = DnsSettings(pods=False, addresses=("172.20.0.10",))
+    assert asked(settings=settings) == ["172.20.0.10/32 53"]
+    assert asked(coredns()[1], settings=settings) == ["172.20.0.10/32 53"]
+
+
+def test_pods_that_are_there_count_whatever_settings_say() -> None:
+    """A cluster may have nodes of both kinds."""
+    settings = DnsSettings(pods=False, addresses=("172.20.0.10",))
+    assert asked(coredns(), settings=settings) == ["172.20.0.10/32 53", f"{CORE} 53"]
+
+
+def test_flows_say_which_service_is_dialled() -> None:
+    """A plugin that judges before translation sees its address."""
+    core, front = coredns()
+    found = flows(RULE, WEB, view(SHOP, WEB, core, front))
+    assert [flow.via.service for flow in found] == [front, front]
+
+
+def test_flows_say_what_answers_besides() -> None:
+    """An address alone would not tell."""
+    settings = Settings(dns=DnsSettings(node_local_address="169.254.20.10", addresses=("169.254.10.10",)))
+    found = flows(RULE, WEB, view(SHOP, WEB, coredns(), CACHE, settings=settings))
+    assert {str(flow.destination): flow.reason for flow in found} == {
+        CORE: "its sidecar finds istiod by name",
+        "Deployment kube-system/node-local-dns": "its sidecar finds istiod by name; node-local-dns answers "
+        "what pods send to cluster DNS",
+        "169.254.20.10/32": "its sidecar finds istiod by name; node-local-dns answers there",
+        "169.254.10.10/32": "its sidecar finds istiod by name; setting dns.addresses names it",
+    }

@@ -20,8 +20,8 @@ from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.host_policy import HostAnswer, HostGate
 
 ADMINISTERED = frozenset({FlowKind.TO_APISERVER, FlowKind.DNS})
-"""Flows whose destination is the cluster's own, told by settings and by what administrators run: no object
-names its address."""
+"""Flows whose destination is most often the cluster's own, told by settings and by what administrators
+run."""
 
 _ANYWHERE = POSSIBLE_ADDRESSES[0]
 """Where a host may be: it stands for no link-local or multicast address any more than a pod does."""
@@ -111,7 +111,8 @@ class FlowJudge:
         anywhere = self.verdict(at_any_address(flow))
         if anywhere.allowed and not self.gate.is_known(host):
             return (Judged(flow, anywhere),)
-        answer = self.gate.addresses(host, flow.object.namespace)
+        ask = self.gate.of_administrators if is_administered(flow) else self.gate.addresses
+        answer = ask(host, flow.object.namespace)
         inside, others = led_inside(flow, answer.addresses or answer.found, self.view)
         if answer.unresolved or (answer.refused and (others or not inside)):
             return (HostTrouble(flow, answer.refused or answer.unresolved, bool(answer.refused)),)
@@ -123,7 +124,7 @@ class FlowJudge:
         """The verdict on a flow whose destination needs no lookup. Addresses that an object names, itself or
         through endpoints that somebody listed, are refused like a host that resolves to them."""
         judged = Judged(flow, self.verdict(flow))
-        if judged.verdict.allowed or flow.kind in ADMINISTERED:
+        if judged.verdict.allowed or is_administered(flow):
             return judged
         answer = self._literal(flow)
         if answer is None or not answer.refused:
@@ -143,6 +144,12 @@ class FlowJudge:
             limit = self.gate.of_host_network if is_trusted else self.gate.literal
             return limit(written, addresses, home)
         return None
+
+
+def is_administered(flow: RequiredFlow) -> bool:
+    """Whether administrators name the destination, and no object of a tenant does: it may lie within the
+    cluster's own addresses."""
+    return flow.kind in ADMINISTERED and flow.via.administered
 
 
 def at_any_address(flow: RequiredFlow) -> RequiredFlow:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet, parse_address, parse_networks
-from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
@@ -19,11 +18,7 @@ def cluster_addresses(snapshot: Snapshot, view: MeshView) -> AddressSet:
     """
     types = (NodeAddresses, Service, Workload)
     parts = snapshot.by_namespace("cluster-addresses", types, _addresses_in)
-    found = [AddressSet.of(*view.settings.api_server.addresses), *(part for (part,) in parts.values())]
-    api_server, _ = view.api_server()
-    if isinstance(api_server, AddressPeer):
-        found.append(api_server.addresses)
-    return AddressSet.union(found)
+    return AddressSet.union([view.api_server_endpoints(), *(part for (part,) in parts.values())])
 
 
 def node_addresses(snapshot: Snapshot) -> AddressSet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from istio_netpol.manifests.decode_api_server_env import dialled_api_servers
 from istio_netpol.manifests.decode_core import addresses_in, protocol_of, required_port
 from istio_netpol.manifests.decode_probes import probe_ports
 from istio_netpol.manifests.decode_proxy_config import annotated_tracing_address
@@ -15,7 +16,7 @@ from istio_netpol.model.own_names import CALLED_BY, CALLS
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, Owner, Workload
 
-KEPT_ANNOTATIONS = ("istio.io", "istio-netpol.io", "prometheus.io")
+KEPT_ANNOTATIONS = ("istio.io", "istio-netpol.io", "prometheus.io", "kubernetes.azure.com")
 """Annotation domains, with their subdomains, that some rule reads."""
 
 PROXY_CONTAINER = "istio-proxy"
@@ -88,6 +89,7 @@ def _workload(
     annotations = metadata.strings("annotations")
     main, init = list(spec.mappings("containers")), list(spec.mappings("initContainers"))
     # Init containers that keep running are native sidecars.
+    dialled = dialled_api_servers((*main, *init), annotations)
     running = [*main, *(each for each in init if each.text("restartPolicy") == "Always")]
     return Workload(
         ref=ref,
@@ -108,6 +110,8 @@ def _workload(
         probe_ports=probe_ports(running),
         node_local_addresses=_node_local_addresses(main) if spec.flag("hostNetwork") else (),
         switches=_switches(main),
+        api_servers=dialled,
+        injected_api_servers=dialled if ref.kind == "Pod" else (),
     )
 
 

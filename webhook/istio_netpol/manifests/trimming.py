@@ -48,8 +48,9 @@ KEPT = {
     "status": frozenset({"podIP", "podIPs", "hostIP", "phase", "loadBalancer", "addresses"}),
 }
 
-# Of these lists only the items whose name begins so are kept: istiod's own switches change who fetches JWKS.
-KEPT_NAMES = {f"{path} env": "PILOT_" for path in _CONTAINER_PATHS}
+# Of these lists only the items whose name begins so are kept: istiod's own switches change who fetches JWKS,
+# and containers are told what to dial for the API server.
+KEPT_NAMES = {f"{path} env": ("PILOT_", "KUBERNETES_") for path in _CONTAINER_PATHS}
 
 
 class Shape(NamedTuple):
@@ -57,7 +58,7 @@ class Shape(NamedTuple):
 
     skipped: set[str]
     kept: frozenset[str] | None
-    name_prefix: str | None
+    name_prefixes: tuple[str, ...]
     fields: dict[str, Shape]
 
 
@@ -66,12 +67,12 @@ def _grow(root: Shape, path: list[str]) -> Shape:
     shape = root
     for depth, field in enumerate(path, start=1):
         here = " ".join(path[:depth])
-        shape = shape.fields.setdefault(field, Shape(set(), KEPT.get(here), KEPT_NAMES.get(here), {}))
+        shape = shape.fields.setdefault(field, Shape(set(), KEPT.get(here), KEPT_NAMES.get(here, ()), {}))
     return shape
 
 
 def _object_shape() -> Shape:
-    root = Shape(set(), None, None, {})
+    root = Shape(set(), None, (), {})
     for path in (*KEPT, *KEPT_NAMES):
         _grow(root, path.split(" "))
     for path in SKIPPED:
@@ -83,13 +84,13 @@ def _object_shape() -> Shape:
 OBJECT = _object_shape()
 
 
-def keep_named(items: list[Any], prefix: str) -> list[Any]:
-    """The items whose `name` begins with `prefix`, and those without a name, for a decoder to judge."""
+def keep_named(items: list[Any], prefixes: tuple[str, ...]) -> list[Any]:
+    """The items whose `name` begins with one of these, and those without a name, for a decoder to judge."""
     return [
         item
         for item in items
         if not (isinstance(item, dict) and isinstance(item.get("name"), str))
-        or item["name"].startswith(prefix)
+        or item["name"].startswith(prefixes)
     ]
 
 
@@ -97,7 +98,7 @@ def trim(value: Any, shape: Shape = OBJECT) -> Any:
     """`value` without what `shape` leaves out; changes mappings in place."""
     if isinstance(value, list):
         trimmed = [trim(item, shape) for item in value]
-        return trimmed if shape.name_prefix is None else keep_named(trimmed, shape.name_prefix)
+        return keep_named(trimmed, shape.name_prefixes) if shape.name_prefixes else trimmed
     if isinstance(value, dict):
         for field in list(value):
             if field in shape.skipped or (shape.kept is not None and field not in shape.kept):

@@ -245,7 +245,7 @@ class Builder:
                 path[-1] = len(result)
                 result.append(self._value(event, shape))
         path.pop()
-        return result if shape is None or shape.name_prefix is None else keep_named(result, shape.name_prefix)
+        return keep_named(result, shape.name_prefixes) if shape and shape.name_prefixes else result
 
     def _skip(self, event: Any) -> None:
         """Passes over the value that begins with `event`; what has an anchor is built, for its aliases."""

@@ -52,6 +52,17 @@ class Owner:
     uid: str = ""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class DialledApiServer:
+    """What KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT make a container dial instead of the Service:
+    a host name in lower case or an address, and a port. `of_these_pods` says that whoever set it does so for
+    single pods (AKS), so that other pods need not have it."""
+
+    host: str
+    port: int
+    of_these_pods: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Workload:
     """A controller's pod template, or a pod, or the class of a controller's equal pods.
@@ -63,7 +74,9 @@ class Workload:
     of the object or its template. `tracing_address` is where their own `proxy.istio.io/config` has the proxy
     send its spans, `host:port`. `probe_ports` are those that the kubelet's probes connect to,
     `node_local_addresses` those on which node-local-dns answers (its argument `-localip`), `switches`
-    istiod's feature variables (`PILOT_…`).
+    istiod's feature variables (`PILOT_…`). `api_servers` are what containers dial for the API server where
+    they are told, `injected_api_servers` those of them that pods have and their controller's template has
+    not.
     """
 
     ref: ObjectRef
@@ -84,6 +97,8 @@ class Workload:
     probe_ports: tuple[int, ...] = ()
     node_local_addresses: tuple[Address, ...] = ()
     switches: Mapping[str, str] = field(default_factory=dict)
+    api_servers: tuple[DialledApiServer, ...] = ()
+    injected_api_servers: tuple[DialledApiServer, ...] = ()
 
     @property
     def namespace(self) -> str:

@@ -21,6 +21,14 @@ METADATA_ADDRESS = "169.254.169.254"
 NODE_LOCAL_DNS_LABELS = {"k8s-app": "node-local-dns"}
 
 
+GARDENER_OPT_OUT = ("apiserver-proxy.networking.gardener.cloud/inject", "disable")
+"""The label of pods and namespaces in which Gardener does not set KUBERNETES_SERVICE_HOST."""
+
+AKS_HOST_ANNOTATION = "kubernetes.azure.com/set-kube-service-host-fqdn"
+"""The annotation of pods in which AKS sets KUBERNETES_SERVICE_HOST, as it does in kube-system and
+gatekeeper-system."""
+
+
 class Dial(StrEnum):
     """What a pod connects to when it wants the API server."""
 
@@ -39,6 +47,9 @@ class PodSelection:
     namespace: str = KUBE_SYSTEM
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     """Which the namespace must carry as well."""
+
+    is_disputed: bool = False
+    """Whether sources contradict each other about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,8 @@ class Environment:
 VPN_SHOOT = PodSelection({"app": "vpn-shoot"}, namespace_labels={"gardener.cloud/purpose": KUBE_SYSTEM})
 """Gardener: the API server reaches the cluster's network through these pods."""
 
-KONNECTIVITY_LABELS = ({"app": "konnectivity-agent"}, {"k8s-app": "konnectivity-agent"})
+KONNECTIVITY_OF_GKE = PodSelection({"k8s-app": "konnectivity-agent"})
+KONNECTIVITY_OF_AKS = PodSelection({"app": "konnectivity-agent"}, is_disputed=True)
 
 _GARDENER = Environment(
     "gardener",
@@ -167,8 +179,6 @@ _EKS = Environment(
     services="172.20.0.0/16",
     remark="policies are enforced once the add-on has `enableNetworkPolicy: true`",
 )
-
-_GKE_CALLERS = tuple(PodSelection(labels) for labels in KONNECTIVITY_LABELS)
 
 ENVIRONMENTS = (
     Environment(
@@ -229,7 +239,7 @@ ENVIRONMENTS = (
         ("gke-dataplane-v2", "calico"),
         ApiServerFacts(
             443,
-            callers=_GKE_CALLERS,
+            callers=(KONNECTIVITY_OF_GKE,),
             remark="private clusters need a firewall rule of the VPC for 15017 as well",
         ),
         surveyed(
@@ -259,7 +269,7 @@ ENVIRONMENTS = (
         ("azure-cilium", "azure-npm", "calico"),
         ApiServerFacts(
             443,
-            callers=_GKE_CALLERS,
+            callers=(KONNECTIVITY_OF_AKS,),
             remark="a pod with the annotation `kubernetes.azure.com/set-kube-service-host-fqdn` dials the "
             "API server's name. With kubenet the agents' packets have a node's address; with API server VNet "
             "integration there are no agents, and the calls come from a delegated subnet",
@@ -317,5 +327,15 @@ ENVIRONMENTS = (
         remark="an admission policy refuses policies with default-deny-all rules in Kyma's own namespaces",
     ),
 )
+
+WEBHOOK_CALLERS = tuple(
+    {
+        tuple(caller.pod_labels.items()): caller
+        for environment in ENVIRONMENTS
+        for caller in environment.api_server.callers
+        if not caller.is_disputed
+    }.values()
+)
+"""The pods out of which the API server calls webhooks in any of them, as far as sources agree."""
 
 ENVIRONMENTS_BY_ID = {environment.id: environment for environment in ENVIRONMENTS}

@@ -144,4 +144,5 @@ def _health_check(environment: Environment) -> Iterator[tuple[str, str]]:
 def _pods(selection: PodSelection) -> str:
     labels = ", ".join(f"`{key}: {value}`" for key, value in selection.pod_labels.items())
     marks = ", ".join(f"`{key}: {value}`" for key, value in selection.namespace_labels.items())
-    return f"{labels} in {selection.namespace}{f' (labelled {marks})' if marks else ''}"
+    doubt = "; sources contradict each other" if selection.is_disputed else ""
+    return f"{labels} in {selection.namespace}{f' (labelled {marks})' if marks else ''}{doubt}"

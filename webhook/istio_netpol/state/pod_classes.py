@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.workloads import Owner, Workload
+from istio_netpol.model.workloads import DialledApiServer, Owner, Workload
 
 INSTANCE_LABELS = frozenset(
     {
@@ -141,7 +141,16 @@ def _merge(pods: list[Workload], controller: Workload | None, ignored: frozenset
         ),
         calls=first.calls or declared.calls,
         called_by=first.called_by or declared.called_by,
+        api_servers=_union(pod.api_servers for pod in pods),
+        injected_api_servers=_union(
+            set(pod.injected_api_servers) - set(controller.api_servers if controller else ()) for pod in pods
+        ),
     )
+
+
+def _union(parts: Iterable[Iterable[DialledApiServer]]) -> tuple[DialledApiServer, ...]:
+    """What any of the pods dial."""
+    return tuple(sorted({dialled for part in parts for dialled in part}))
 
 
 def _carries(pods: Workload, template: Workload) -> bool:

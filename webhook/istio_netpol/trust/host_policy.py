@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet, Network
 from istio_netpol.model.resolution import ResolutionStatus, Resolver
 from istio_netpol.model.settings import HostSettings
-from istio_netpol.trust.special_addresses import SPECIAL
+from istio_netpol.trust.special_addresses import NOT_A_SERVER, SPECIAL
 
 NO_ADDRESSES = AddressSet()
 _FORBIDDEN = "a private, reserved or cluster address"
@@ -97,6 +97,25 @@ class HostGate:
         if answer is None:
             answer = self._answers[host, namespace] = self._ask(host, namespace)
         return self._within_cap(answer, namespace) if answer.addresses else answer
+
+    def of_administrators(self, host: str, namespace: str) -> HostAnswer:
+        """What a host of the cluster's own stands for, such as the API server's name, which administrators
+        tell.
+
+        It may lie at private addresses and at the cluster's, but not where the platform or the machine itself
+        answers. No list of hosts and no count of a namespace holds for it."""
+        known = self._limits.known(host)
+        if known is not None:
+            return HostAnswer(host, known)
+        found = self._resolver.resolve(host, namespace)
+        if found.status is not ResolutionStatus.RESOLVED:
+            return HostAnswer(host, unresolved=found.reason)
+        addresses = AddressSet.of(*found.addresses)
+        forbidden = addresses & (NOT_A_SERVER - AddressSet.of(*self._settings.allowed_private))
+        if forbidden:
+            what = f"{host} resolves to {_first(forbidden)}, where no API server answers"
+            return HostAnswer(host, refused=what, found=addresses)
+        return HostAnswer(host, addresses)
 
     def is_known(self, host: str) -> bool:
         """Whether the operator says what a host stands for, so that nobody has to be asked."""

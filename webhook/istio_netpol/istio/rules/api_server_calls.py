@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from istio_netpol.istio.api_server_flows import called_out_of
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.view.api_server import ITSELF
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.api_calls import ApiExtension, ApiServerCall
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
+from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
-
-ITSELF = ("default", "kubernetes")
-"""The API server's own Service, by which configurations name what it serves or aggregates itself."""
 
 
 def outcomes(extension: ApiExtension, view: MeshView) -> Iterator[Outcome]:
@@ -68,18 +67,19 @@ def _to(service: Service, call: ApiServerCall, ref: ObjectRef, view: MeshView) -
     for backend in backends:
         # What is no pod, such as the host of an ExternalName, has no policies.
         if isinstance(backend.peer, PodsPeer) and backend.protocol is Protocol.TCP:
-            yield RequiredFlow(
-                FlowKind.WEBHOOK_FROM_APISERVER,
-                ref,
-                AnyPeer("the API server"),
-                backend.peer,
-                Protocol.TCP,
-                backend.port,
-                call.why,
-                field=call.field,
-                via=Via(service=service, choosers=(service.namespace, *backend.choosers)),
-                dispensable=call.dispensable,
-            )
+            for caller in view.webhook_callers():
+                yield RequiredFlow(
+                    FlowKind.WEBHOOK_FROM_APISERVER,
+                    ref,
+                    caller,
+                    backend.peer,
+                    Protocol.TCP,
+                    backend.port,
+                    called_out_of(caller, call.why),
+                    field=call.field,
+                    via=Via(service=service, choosers=(service.namespace, *backend.choosers)),
+                    dispensable=call.dispensable,
+                )
     undeclared = view.undeclared(service, (call.port,))
     for pods, port in undeclared:
         sentence = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.calls import (
     FIELD,
     AddressCall,
@@ -27,9 +28,8 @@ from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
-from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.flows import AddressPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, FlowKind
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
@@ -58,7 +58,7 @@ def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
             case BadCall():
                 yield entry.unknown(f"the entry is not understood: {call.because}")
             case ApiServerCall():
-                yield _to_api_server(entry, view)
+                yield from to_api_server(workload, view, entry.declared.reason, FIELD)
             case AddressCall():
                 yield from flows_to(view, entry.declared, workload, None, _at_address(entry, call, view))
             case HostCall():
@@ -74,20 +74,6 @@ def _at_address(entry: _Entry, call: AddressCall, view: MeshView) -> tuple[Backe
     if network.num_addresses == 1:
         behind = view.behind_address(network.network_address, home, call.port, call.protocol)
     return behind or (Backend(AddressPeer(AddressSet.of(network)), call.protocol, call.port),)
-
-
-def _to_api_server(entry: _Entry, view: MeshView) -> RequiredFlow:
-    peer, port = view.api_server()
-    return RequiredFlow(
-        kind=FlowKind.TO_APISERVER,
-        object=entry.workload.ref,
-        source=PodsPeer(entry.workload),
-        destination=peer,
-        protocol=Protocol.TCP,
-        port=port,
-        reason=entry.declared.reason,
-        field=FIELD,
-    )
 
 
 def _to_named(entry: _Entry, call: ServiceCall, view: MeshView) -> Iterator[Outcome]:

@@ -18,17 +18,17 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
     pods = (subject,) if isinstance(subject, Workload) else view.predicted_gateway_workloads(subject)
     for pod in pods:
         reason, dispensable = _reason(pod, view)
-        for peer, protocol, port in view.dns_targets() if reason else ():
+        for target in view.dns_targets() if reason else ():
             yield RequiredFlow(
                 kind=FlowKind.DNS,
                 object=subject.ref,
                 source=PodsPeer(pod),
-                destination=peer,
-                protocol=protocol,
-                port=port,
-                reason=reason,
-                shared=isinstance(peer, PodsPeer),
-                via=Via(administered=True),
+                destination=target.peer,
+                protocol=target.protocol,
+                port=target.port,
+                reason=f"{reason}; {target.why}" if target.why else reason,
+                shared=isinstance(target.peer, PodsPeer),
+                via=Via(target.service, administered=True),
                 dispensable=dispensable,
             )
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.components import component_of
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.workloads import Workload
 
 
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
-    """istiod, the CNI agent and Kyma's operators connect to the API server's endpoint, not to 443."""
+    """istiod, the CNI agent and Kyma's operators connect to what their pods are told to dial."""
     component = component_of(workload)
-    if component is None or not component.watches or workload.host_network:
-        return
-    peer, port = view.api_server()
-    source = PodsPeer(workload)
-    yield RequiredFlow(
-        FlowKind.TO_APISERVER, workload.ref, source, peer, Protocol.TCP, port, component.watches
-    )
+    if component is not None and component.watches and not workload.host_network:
+        yield from to_api_server(workload, view, component.watches)
 
 
 RULE = Rule(
@@ -33,6 +28,9 @@ RULE = Rule(
         "istio/istio manifests/charts/istio-cni/templates/daemonset.yaml (not hostNetwork since Istio 1.26)",
         "kyma-project/istio and kyma-project/api-gateway, config/manager/manager.yaml",
         "https://kubernetes.io/docs/concepts/services-networking/network-policies/ (address translation)",
+        "kubernetes/client-go rest/config.go, InClusterConfig (Kubernetes 1.36)",
+        "gardener/gardener docs/usage/networking/shoot_kubernetes_service_host_injection.md (2026-11-30)",
+        "https://learn.microsoft.com/azure/aks/faq (API server FQDN; read 2026-11-30)",
     ),
     outcomes=outcomes,
 )

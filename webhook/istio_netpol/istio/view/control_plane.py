@@ -1,9 +1,8 @@
-"""Where istiod, cluster DNS and the API server are, as a pod's connection to them is seen on the wire."""
+"""Where istiod is, as a pod's connection to it is seen on the wire, and how it is set up."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cached_property
 
 from istio_netpol.istio.view.backends import Backend, Backends, target_on
@@ -11,39 +10,23 @@ from istio_netpol.istio.view.injection import REVISION_LABEL
 from istio_netpol.istio.view.injectors import canonical_revision
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIn, StandIns
-from istio_netpol.model.addresses import Address, AddressSet, parse_host_port
+from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import API_SERVER, AddressPeer, Peer, PodsPeer
+from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import MeshConfig
-from istio_netpol.model.services import EndpointSlice, Service
+from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.reader import Reader, question
 from istio_netpol.trust.administrators import trusted_namespaces
 
 ISTIOD = Selector.of({"app": "istiod"})
-NODE_LOCAL_DNS = Selector.of({"k8s-app": "node-local-dns"})
-NODE_LOCAL_ADDRESS = "169.254.20.10"
-"""Where node-local-dns listens unless configured otherwise (kubernetes.io, "Using NodeLocal DNSCache")."""
-
-DNS_SERVICES = (
-    "kube-dns",
-    "coredns",
-    "rke2-coredns-rke2-coredns",
-)
-"""Names that distributions give the Service of cluster DNS, the usual one first."""
-
-OPENSHIFT_DNS = ("openshift-dns", "dns-default")
-"""OpenShift has cluster DNS in a namespace of its own, with pods that listen on 5353 (`dns-operator`)."""
-
 PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
 _DISCOVERY_ADDRESS = re.compile(r"""["']?\bdiscoveryAddress["']?\s*:\s*["']?([^\s"',}]+)""")
 _DISCOVERY_SERVICE_PORT = 15012
 PLAIN_DISCOVERY_PORT = 15010
 _ON = frozenset({"1", "t", "true", "hybrid", "envoy"})
-
-DnsTarget = tuple[Peer, Protocol, int]
 
 
 class ControlPlane:
@@ -211,75 +194,6 @@ class ControlPlane:
         to them is read here."""
         return trusted_namespaces(self._settings)
 
-    @question
-    def dns_targets(self) -> tuple[DnsTarget, ...]:
-        """Who answers DNS, over UDP and TCP."""
-        found = {(str(peer), protocol, port): (peer, protocol, port) for peer, protocol, port in self._dns()}
-        return tuple(found.values())
-
-    def _dns(self) -> Iterator[DnsTarget]:
-        yield from self._dns_pods() or self._dns_stand_in()
-        for address in self._node_local_addresses():
-            peer = AddressPeer(AddressSet.of(address))
-            yield from ((peer, protocol, 53) for protocol in (Protocol.UDP, Protocol.TCP))
-
-    def _node_local_addresses(self) -> tuple[Address | str, ...]:
-        """Where node-local-dns answers: as its argument says, else the settings, else the usual address.
-
-        With kube-proxy in iptables mode it binds the ClusterIP of cluster DNS as well, and pods go on asking
-        that: such packets stay on the node, untranslated, so policies see the ClusterIP.
-        """
-        dns = self._settings.dns
-        bound = dict.fromkeys(
-            address for pod in self.reader.pods(dns.namespace) for address in pod.node_local_addresses
-        )
-        if dns.node_local_address:
-            return tuple(dict.fromkeys(map(str, (dns.node_local_address, *bound))))
-        if bound or not self.reader.pods(dns.namespace, NODE_LOCAL_DNS):
-            return tuple(bound)
-        return (NODE_LOCAL_ADDRESS,)
-
-    def _dns_pods(self) -> tuple[DnsTarget, ...]:
-        dns = self._settings.dns
-        for place in (*((dns.namespace, name) for name in DNS_SERVICES), OPENSHIFT_DNS):
-            service = self.reader.find(Service, *place)
-            if service is not None:
-                backends = self._backends.of_service(service, 53)
-                found = tuple(
-                    (each.peer, each.protocol, each.port)
-                    for each in backends
-                    if each.protocol is not Protocol.SCTP
-                )
-                if found:
-                    return found
-        pods = self.reader.pods(dns.namespace, Selector.of(dns.labels))
-        return tuple(target for pod in pods for target in _dns_on(pod, dns.port))
-
-    def _dns_stand_in(self) -> tuple[DnsTarget, ...]:
-        return _dns_on(self._stand_ins.dns().workload, self._settings.dns.port)
-
-    @question
-    def api_server(self) -> tuple[Peer, int]:
-        """The API server after address translation, and its port."""
-        settings = self._settings.api_server
-        addresses, ports = self._api_server_endpoints()
-        if settings.addresses:
-            addresses = AddressSet.of(*settings.addresses)
-        port = ports[0] if ports else settings.port
-        return (AddressPeer(addresses), port) if addresses else (API_SERVER, port)
-
-    def _api_server_endpoints(self) -> tuple[AddressSet, tuple[int, ...]]:
-        slices = [
-            each
-            for each in self.reader.all(EndpointSlice, "default")
-            # The one that the API server keeps for itself: others could be written by whoever writes there.
-            if each.service == each.ref.name == "kubernetes"
-        ]
-        found = AddressSet.of(
-            *(a for each in slices for endpoint in each.endpoints for a in endpoint.addresses)
-        )
-        return found, tuple(port.port for each in slices for port in each.ports)
-
 
 def revision_of(istiod: Workload) -> str:
     """The revision that istiod pods serve; empty for the default one."""
@@ -290,8 +204,3 @@ def annotated_address(client: Workload) -> str:
     """The discoveryAddress that the pods' own annotation names; empty without one."""
     found = _DISCOVERY_ADDRESS.search(client.annotations.get(PROXY_CONFIG_ANNOTATION, ""))
     return found.group(1) if found else ""
-
-
-def _dns_on(pod: Workload, port: int) -> tuple[DnsTarget, ...]:
-    peer = PodsPeer(pod)
-    return ((peer, Protocol.UDP, port), (peer, Protocol.TCP, port))

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from istio_netpol.istio.view.api_server import ApiServer, ApiServerTarget
 from istio_netpol.istio.view.backends import Backend, Backends
-from istio_netpol.istio.view.control_plane import ControlPlane, DnsTarget
+from istio_netpol.istio.view.cluster_dns import ClusterDns, DnsTarget
+from istio_netpol.istio.view.control_plane import ControlPlane
 from istio_netpol.istio.view.gateway_classes import GatewayClasses, GatewayRole
 from istio_netpol.istio.view.gateways import Gateways
 from istio_netpol.istio.view.injection import Injection, injection_of, is_captured
@@ -15,7 +17,8 @@ from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.own_addresses import OwnAddresses, ServiceAt
 from istio_netpol.istio.view.stand_ins import StandIns, assumptions_in
-from istio_netpol.model.addresses import Address
+from istio_netpol.istio.view.webhook_callers import WebhookCallers
+from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import Peer
@@ -59,6 +62,9 @@ class MeshView:
         self._own = OwnAddresses(reader, lambda: self.trusted_namespaces)
         self._backends = Backends(reader, self._hosts, self._own)
         self._control_plane = ControlPlane(reader, settings, self._hosts, self._backends, self._stand_ins)
+        self._dns = ClusterDns(reader, settings, self._backends, self._stand_ins)
+        self._api_server = ApiServer(reader, settings, self._backends, lambda: self.trusted_namespaces)
+        self._webhook_callers = WebhookCallers(reader, settings, self._stand_ins)
         self._classes = classes = GatewayClasses(reader, settings, self._control_plane)
         self._gateways = Gateways(
             reader, settings, self._hosts, self._backends, self._control_plane, self._stand_ins, classes
@@ -225,12 +231,22 @@ class MeshView:
         return config.ca_address if config else ""
 
     def dns_targets(self) -> tuple[DnsTarget, ...]:
-        """Who answers DNS, on which port: pods, node-local-dns where it runs, or the stand-in."""
-        return self._control_plane.dns_targets()
+        """Who answers DNS, on which port: pods, node-local-dns where it runs, addresses of the settings, or
+        the stand-in."""
+        return self._dns.targets()
 
-    def api_server(self) -> tuple[Peer, int]:
-        """The API server as policies see it, after address translation, and its port."""
-        return self._control_plane.api_server()
+    def api_server(self, client: Workload) -> tuple[ApiServerTarget, ...]:
+        """What the client's pods may dial for the API server, as policies see it."""
+        self.spend(1)
+        return self._api_server.targets(client)
+
+    def api_server_endpoints(self) -> AddressSet:
+        """The addresses behind Service default/kubernetes; empty if unknown."""
+        return self._api_server.endpoints()
+
+    def webhook_callers(self) -> tuple[Peer, ...]:
+        """Out of which pods the API server calls webhooks, or that nobody knows it."""
+        return self._webhook_callers.all()
 
     @property
     def proxies_fetch_jwks(self) -> bool:

@@ -72,6 +72,12 @@ class StandIns:
         ref = ObjectRef("apps/v1", "Deployment", dns.namespace, "coredns", ASSUMED)
         return _stand_in(Workload(ref=ref, labels=dns.labels, ports=ports), "cluster DNS")
 
+    @question
+    def caller(self, labels: tuple[tuple[str, str], ...], namespace: str) -> StandIn:
+        """The pods out of which the API server calls webhooks, as the settings describe them."""
+        ref = ObjectRef("apps/v1", "Deployment", namespace, "api-server-caller", ASSUMED)
+        return _stand_in(Workload(ref=ref, labels=dict(labels)), "a caller of webhooks")
+
     def _workload(
         self, name: str, labels: Labels, ports: tuple[ContainerPort, ...], namespace: str = ""
     ) -> Workload:
@@ -83,7 +89,9 @@ class StandIns:
 def _stand_in(workload: Workload, what: str, remark: str = "") -> StandIn:
     labels = ", ".join(f"{key}={value}" for key, value in sorted(workload.labels.items()))
     assumed = f"{what} in namespace {workload.namespace} with labels {labels}, which nothing isolates{remark}"
-    return StandIn(workload, Assumption(f"the input holds no {what.removeprefix('an ')}", assumed))
+    return StandIn(
+        workload, Assumption(f"the input holds no {what.removeprefix('an ').removeprefix('a ')}", assumed)
+    )
 
 
 def stand_ins_in(answers: Answers) -> tuple[StandIn, ...]:
