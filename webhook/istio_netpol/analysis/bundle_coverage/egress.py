@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from istio_netpol.analysis.bundle_coverage.effect import EffectJudge
+from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import Agreement, FlowKind, Peer, PodsPeer, RequiredFlow, Via
+from istio_netpol.model.flows import Agreement, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
 
@@ -34,31 +34,26 @@ class Need:
 def needs_of(workload: Workload, view: MeshView) -> Iterator[Need]:
     """DNS, and the API server: pods with a service account of their own were given it to use that."""
     dns = tuple(
-        _flow(FlowKind.DNS, workload, peer, protocol, port, "nearly every program looks up names")
-        for peer, protocol, port in view.dns_targets()
+        RequiredFlow(
+            FlowKind.DNS,
+            workload.ref,
+            PodsPeer(workload),
+            target.peer,
+            target.protocol,
+            target.port,
+            "nearly every program looks up names",
+            shared=isinstance(target.peer, PodsPeer),
+            via=Via(target.service, administered=True),
+            agreement=Agreement(egress=frozenset({workload.namespace})),
+            dispensable=True,
+        )
+        for target in view.dns_targets()
     )
     yield Need("DNS", FlowKind.DNS, dns)
-    peer, port = view.api_server()
     reason = f"its pods have the service account {workload.service_account}"
-    api_server = _flow(FlowKind.TO_APISERVER, workload, peer, Protocol.TCP, port, reason)
-    is_likely = workload.service_account != DEFAULT_ACCOUNT
-    yield Need("the API server", FlowKind.TO_APISERVER, (api_server,), is_likely)
-
-
-def _flow(
-    kind: FlowKind, workload: Workload, peer: Peer, protocol: Protocol, port: int, reason: str
-) -> RequiredFlow:
-    own = frozenset({workload.namespace})
-    return RequiredFlow(
-        kind,
-        workload.ref,
-        PodsPeer(workload),
-        peer,
-        protocol,
-        port,
-        reason,
-        shared=isinstance(peer, PodsPeer),
-        via=Via(administered=True),
-        agreement=Agreement(egress=own),
-        dispensable=True,
+    own = Agreement(egress=frozenset({workload.namespace}))
+    api_server = tuple(
+        replace(flow, agreement=own, dispensable=True) for flow in to_api_server(workload, view, reason)
     )
+    is_likely = workload.service_account != DEFAULT_ACCOUNT
+    yield Need("the API server", FlowKind.TO_APISERVER, api_server, is_likely)
