@@ -61,16 +61,23 @@ def _decoded(manifests: str) -> tuple[Any, ...]:
 
 
 @cache
-def gateway_chart() -> tuple[Any, ...]:
-    """An ingress gateway of the `gateway` chart, beside the control plane of the minimal profile."""
+def gateway_chart(
+    release: str = "istio-ingressgateway", namespace: str = "istio-system", *values: str
+) -> tuple[Any, ...]:
+    """A release of the `gateway` chart, with `--set` for each value."""
     require("helm")
     require_go()
     module = ["go", "-C", str(PINS / "istioctl"), "list", "-m", "-f", "{{.Dir}}", "istio.io/istio"]
     folder = subprocess.run(module, capture_output=True, text=True, check=True).stdout.strip()
     chart = Path(folder, "manifests", "charts", "gateway")
-    command = [str(located("helm")), "template", "istio-ingressgateway", str(chart), "-n", "istio-system"]
-    manifests = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return _decoded(manifests) + installed("--set", "profile=minimal")
+    settings = [f"--set={each}" for each in values]
+    command = [str(located("helm")), "template", release, str(chart), "-n", namespace, *settings]
+    return _decoded(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def minimal() -> tuple[Any, ...]:
+    """istiod alone."""
+    return installed("--set", "profile=minimal")
 
 
 def webhooks(*arguments: str) -> list[dict[str, Any]]:

@@ -9,7 +9,17 @@ import pytest
 from tests.bundle.overlays import KUSTOMIZE, OVERLAYS, policies
 from tests.bundle.uses import METRICS, USES, component_of
 
-TESTED_APART = {"api-gateway", "app-namespace", "document-literal", "kyma", "webhook"}
+TESTED_APART = {
+    "api-gateway",
+    "app-namespace",
+    "deny-all",
+    "document-literal",
+    "gateway",
+    "gateway-clients",
+    "gateway-health-checks",
+    "kyma",
+    "webhook",
+}
 """Components whose tests have a file of their own."""
 
 LISTED = {

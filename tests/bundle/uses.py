@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.bundle.istio_manifests import INSTALLATIONS, gateway_chart, installed
+from tests.bundle.istio_manifests import INSTALLATIONS, gateway_chart, installed, minimal
 from tests.bundle.overlays import Built, objects_of, with_components
 from tests.istio.builders import service
 from tests.values import deployment
@@ -87,7 +87,7 @@ PROMETHEUS = deployment("monitoring/prometheus")
 USES = {
     "ambient": Use(_istio("ambient")),
     "egress-gateway": Use(_istio("an egress gateway")),
-    "gateway-chart": Use(gateway_chart),
+    "gateway-chart": Use(lambda: [*gateway_chart(), *minimal()]),
     "kyma-module-labels": Use(_kyma, ("kyma", "egress-gateway"), scrapers=("kyma-system",)),
     "metrics": Use(_istio("demo", PROMETHEUS), ("egress-gateway",), METRICS, ("monitoring",)),
     "metrics of ztunnel": Use(_istio("ambient", PROMETHEUS), ("ambient",), METRICS, ("monitoring",)),

@@ -1,0 +1,236 @@
+"""Gateways of other names, kinds and namespaces, each with its folder of the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.bundle.istio_manifests import gateway_chart, minimal
+from tests.bundle.overlays import (
+    KUSTOMIZE,
+    Built,
+    built,
+    filled_tree,
+    kustomize_build,
+    objects_of,
+    policies,
+)
+from tests.values import TCP, deployment
+
+from istio_netpol.model.flows import PodsPeer
+from istio_netpol.model.labels import Selector
+from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
+
+SHIPPED = sorted(folder.name for folder in (KUSTOMIZE / "gateways").iterdir())
+
+EXPOSED = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: cross-network-gateway, namespace: istio-system}
+spec:
+  selector: {istio: eastwestgateway}
+  servers:
+  - {port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ["*.local"]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: istiod-gateway, namespace: istio-system}
+spec:
+  selector: {istio: eastwestgateway}
+  servers:
+  - {port: {name: tls-istiod, number: 15012, protocol: tls}, tls: {mode: PASSTHROUGH}, hosts: ["*"]}
+  - {port: {name: tls-istiodwebhook, number: 15017, protocol: tls}, tls: {mode: PASSTHROUGH}, hosts: ["*"]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: istiod-vs, namespace: istio-system}
+spec:
+  hosts: ["*"]
+  gateways: [istiod-gateway]
+  tls:
+  - match: [{port: 15012, sniHosts: ["*"]}]
+    route: [{destination: {host: istiod.istio-system.svc.cluster.local, port: {number: 15012}}}]
+  - match: [{port: 15017, sniHosts: ["*"]}]
+    route: [{destination: {host: istiod.istio-system.svc.cluster.local, port: {number: 443}}}]
+"""
+"""What Istio's guides have an east-west gateway expose."""
+
+DEPLOYED = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: istio}
+spec: {controllerName: istio.io/gateway-controller}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public, namespace: shop}
+spec:
+  gatewayClassName: istio
+  listeners:
+  - {name: http, port: 80, protocol: HTTP}
+  - {name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: public}]}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A cluster with a gateway: its namespace, the ports on which it is called, what runs, and what the
+    kustomization of a user says besides."""
+
+    namespace: str
+    ports: frozenset[int]
+    running: Callable[[], Sequence[Any]]
+    kustomization: str = ""
+
+
+def east_west() -> Sequence[Any]:
+    """As Istio's multicluster guides install it, with what they expose."""
+    chart = gateway_chart("istio-eastwestgateway", "istio-system", "networkGateway=network1")
+    return [*chart, *objects_of(EXPOSED)]
+
+
+WEB = frozenset({80, 443})
+SITES = {
+    "istio-ingress": Site("istio-ingress", WEB, lambda: gateway_chart("istio-ingress", "istio-ingress")),
+    "istio-egress": Site("istio-egress", frozenset(), lambda: gateway_chart("istio-egress", "istio-egress")),
+    "istio-eastwestgateway": Site("istio-system", frozenset({15443, 15012, 15017}), east_west),
+    "gateway-api": Site(
+        "shop",
+        WEB,
+        lambda: objects_of(DEPLOYED),
+        "namespace: shop\ncomponents: [../../components/deny-all]\n",
+    ),
+}
+
+OWN_GATEWAY = """
+apiVersion: istio-netpol.io/v1
+kind: Values
+metadata:
+  name: gateway.yaml
+  annotations: {config.kubernetes.io/local-config: "true"}
+gateway:
+  podSelector: {matchLabels: {app: edge}}
+  ingress:
+  - ports: [{protocol: TCP, port: 8081}]
+  - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
+    ports: [{protocol: TCP, port: 15020}, {protocol: TCP, port: 15090}]
+"""
+OWN_KUSTOMIZATION = """
+namespace: edge
+resources: [gateway.yaml]
+components: [../../components/gateway, ../../components/gateway-clients, ../../components/deny-all]
+"""
+
+
+def own(tree: Path, name: str) -> Path:
+    """A kustomization of the user's own for one gateway of the bundle."""
+    folder = tree / "gateways" / f"own-{name}"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(f"resources: [../{name}]\n{SITES[name].kustomization}")
+    return folder
+
+
+def beside(tree: Path, overlay: str, *gateways: Path) -> Built:
+    """An overlay that lists folders of gateways among its resources."""
+    file = tree / "overlays" / overlay / "kustomization.yaml"
+    text = file.read_text()
+    listed = "".join(f"- ../../gateways/{folder.name}\n" for folder in gateways)
+    try:
+        file.write_text(text.replace("resources:\n", f"resources:\n{listed}"))
+        return built(file.parent)
+    finally:
+        file.write_text(text)
+
+
+@pytest.mark.parametrize("overlay", ["kind", "gardener", "openshift"])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_gateway_gets_all_that_it_needs_and_nothing_else(tmp_path: Path, name: str, overlay: str) -> None:
+    """Nothing is denied, nothing wider than its connections; beside an overlay that moves DNS, too."""
+    tree, site = filled_tree(tmp_path), SITES[name]
+    bundle = beside(tree, overlay, own(tree, name))
+    cluster = [*minimal(), *site.running()]
+    assert bundle.complaints(cluster, warnings=True) == []
+    proof = bundle.proof(cluster)
+    flows = [each for each in proof.flows if each.flow.object.namespace == site.namespace]
+    left = {each.flow.port for each in flows if each.verdict.egress.isolated_by}
+    entered = {each.flow.port for each in flows if each.verdict.ingress.isolated_by}
+    assert {bundle.settings.dns.port, 15012} <= left
+    assert site.ports <= entered
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_rule_of_a_gateway_is_missed_when_it_is_taken_away(tmp_path: Path, name: str) -> None:
+    """No rule, port or peer of its folder could be left out."""
+    tree, site = filled_tree(tmp_path), SITES[name]
+    plain = {each.key for each in policies(beside(tree, "kind").objects)}
+    added = [
+        each for each in policies(beside(tree, "kind", own(tree, name)).objects) if each.key not in plain
+    ]
+    bundle = beside(tree, "kind", tree / "gateways" / f"own-{name}")
+    assert bundle.unnoticed([*minimal(), *site.running()], added, warnings=True) == []
+
+
+@pytest.mark.parametrize("name", ["istio-ingress", "istio-egress"])
+def test_other_pods_of_a_gateway_s_own_namespace_are_denied(tmp_path: Path, name: str) -> None:
+    """Whoever may create pods there gets no way out by it."""
+    tree = filled_tree(tmp_path)
+    stranger = deployment(f"{name}/debug")
+    bundle = beside(tree, "kind", tree / "gateways" / name)
+    snapshot = Snapshot.of([*minimal(), stranger, *bundle.objects])
+    (istiod,) = snapshot.select_anywhere(Selector.of({"app": "istiod"}))
+    assert not judge(snapshot, PodsPeer(stranger), PodsPeer(istiod), TCP, 15012).allowed
+
+
+def test_a_gateway_of_one_s_own_is_a_folder_with_two_files(tmp_path: Path) -> None:
+    """Any labels, namespace, ports and callers, and as many gateways as one likes."""
+    tree = filled_tree(tmp_path)
+    edge = tree / "gateways" / "edge"
+    edge.mkdir()
+    (edge / "gateway.yaml").write_text(OWN_GATEWAY)
+    (edge / "kustomization.yaml").write_text(OWN_KUSTOMIZATION)
+    bundle = beside(tree, "eks", edge, tree / "gateways" / "istio-ingress")
+    ports = ("service.ports[0].name=http2", "service.ports[0].port=80", "service.ports[0].targetPort=8081")
+    cluster = [
+        *minimal(),
+        *gateway_chart("edge", "edge", *ports),
+        *gateway_chart("istio-ingress", "istio-ingress"),
+        deployment("monitoring/prometheus"),
+    ]
+    settings = replace(bundle.settings, check_scrape=True, scrape_namespaces=("monitoring",))
+    flows = replace(bundle, settings=settings).proof(cluster).flows
+    of_edge = [each for each in flows if each.flow.object.namespace == "edge"]
+    assert {8081, 15020, 15090, 15012} <= {each.flow.port for each in of_edge}
+    assert all(each.verdict.allowed for each in of_edge)
+
+
+@pytest.mark.parametrize("name", ["istio-ingress", "istio-eastwestgateway"])
+def test_health_checks_from_outside_the_node_have_a_component_of_their_own(tmp_path: Path, name: str) -> None:
+    """It takes the gateway's labels from its folder, and opens the status port alone."""
+    tree = filled_tree(tmp_path)
+    folder = own(tree, name)
+    checked = f"namespace: {SITES[name].namespace}\ncomponents: [../../components/gateway-health-checks]\n"
+    plain = {each.key for each in policies(built(folder).objects)}
+    (folder / "kustomization.yaml").write_text(f"resources: [../{name}]\n{checked}")
+    (added,) = [each for each in policies(built(folder).objects) if each.key not in plain]
+    assert added.namespace == SITES[name].namespace
+    assert added.pod_selector.match_labels == (("istio", name.removeprefix("istio-")),)
+    assert [[port.port for port in rule.ports] for rule in added.ingress] == [[15021]]
+
+
+@pytest.mark.parametrize("value", ["podSelector", "ingress"])
+def test_a_gateway_without_its_value_fails_the_build(tmp_path: Path, value: str) -> None:
+    """Nobody selects pods that are not there, or leaves out by mistake who may connect."""
+    tree = filled_tree(tmp_path)
+    file = tree / "gateways" / "istio-ingress" / "gateway.yaml"
+    file.write_text(file.read_text().replace(f"  {value}:", f"  {value}s:"))
+    result = kustomize_build(file.parent)
+    assert result.returncode != 0
+    assert f"`gateway.{value}` is missing" in result.stderr
