@@ -424,6 +424,44 @@ def test_strict_counts_what_is_cut(place: Place) -> None:
     assert verify(place.overlay, "--cluster-dump", file, "--strict").exit_code == 1
 
 
+def of_eventing(name: str, **labels: str) -> Manifest:
+    """A workload that a module of Kyma brings, with the labels that it has there."""
+    found = guard(name)
+    found["metadata"]["name"] = name
+    found["spec"]["selector"]["matchLabels"] = labels
+    found["spec"]["template"]["metadata"]["labels"] = labels
+    return found
+
+
+MODULES = {
+    "eventing-manager": ({"app.kubernetes.io/name": "eventing-manager"}, "take the component kyma-eventing"),
+    "eventing-nats": (
+        {"app.kubernetes.io/name": "nats", "app.kubernetes.io/instance": "eventing"},
+        "take the component kyma-nats",
+    ),
+    "warden-operator": (
+        {"app": "warden", "app.kubernetes.io/component": "warden-operator"},
+        "take the component kyma-warden",
+    ),
+    "oathkeeper": (
+        {"app.kubernetes.io/name": "oathkeeper", "app.kubernetes.io/instance": "ory"},
+        "take the component kyma-oathkeeper into the overlay, or switch the module's own policies on",
+    ),
+    "keda-operator": ({"app": "keda-operator"}, "which brings policies of its own"),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_known_module_is_named_with_the_component_that_is_for_it(place: Place, name: str) -> None:
+    """Nobody has to find out what eventing needs."""
+    labels, advice = MODULES[name]
+    found = side(report(place, of_eventing(name, **labels)), "Egress", name)
+    assert found["state"] == "notCovered"
+    assert advice in found["remedy"]
+    uses_api_server = name != "eventing-nats"
+    assert ("the API server" in found["loses"]) == uses_api_server
+
+
 def piped(place: Place) -> Result:
     content = dump(place, guard(), SERVICE).read_text()
     return verify(place.overlay, "--cluster-dump", "-", stdin=content)
@@ -437,6 +475,7 @@ def test_a_dump_may_come_from_standard_input(place: Place) -> None:
 CONTRADICTIONS = {
     "two clusters": (["--cluster-dump", "a.yaml", "--live"], "name two clusters"),
     "a context too": (["--cluster-dump", "a.yaml", "--context", "prod"], "name two clusters"),
+    "a dry run on a dump": (["--cluster-dump", "a.yaml", "--dry-run-server"], "asks a cluster: add --live"),
     "one input twice": (["--cluster-dump", "-", "--control-plane", "-"], "can't both read standard input"),
 }
 

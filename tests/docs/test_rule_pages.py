@@ -54,12 +54,14 @@ def test_every_rule_is_found_in_a_scenario(rule: str) -> None:
     # our own is shown by injecting one: tests/analysis/test_containment.py. What no API server takes is in no
     # cluster, but in files: tests/cli/test_repositories.py.
     # What is accepted counts in reports alone: tests/cli/test_acceptances.py.
-    # What an overlay cuts is told by its proof: tests/cli/test_bundle_cluster.py.
+    # What an overlay cuts, and what of it a cluster refuses, is told by its proof:
+    # tests/cli/test_bundle_cluster.py and tests/bundle/test_on_a_cluster.py.
     elsewhere = {
         Issue.IMPACT,
         Issue.NOT_JUDGED,
         Issue.REMOVED_API,
         Issue.ACCEPTANCE,
+        Issue.POLICY_REFUSED,
         Issue.UNCOVERED_WORKLOAD,
     }
     assert rule in shown | elsewhere

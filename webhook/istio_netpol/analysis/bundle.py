@@ -8,12 +8,14 @@ from typing import Any
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.check import check_table, judge_of
+from istio_netpol.analysis.dry_run import refused_findings
 from istio_netpol.analysis.results import Report
 from istio_netpol.analysis.wording import DNS_BY_UDP
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
 from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.dry_runs import Tried
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway
@@ -48,13 +50,14 @@ class PolicyChanges:
 
 @dataclass(frozen=True, slots=True)
 class BundleReport:
-    """The findings, every required flow with what allows it, the difference from the base, and what the
-    bundle meets in a cluster, where one was named."""
+    """The findings, every required flow with what allows it, the difference from the base, what the bundle
+    meets in a cluster, where one was named, and what came of trying it there."""
 
     report: Report
     flows: tuple[Judged, ...]
     changes: PolicyChanges
     coverage: Coverage | None = None
+    dry_run: tuple[Tried, ...] = ()
 
 
 def verify(
@@ -155,6 +158,12 @@ def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:
     assumptions = tuple(sorted({*proof.report.assumptions, *coverage.assumptions}))
     report = replace(proof.report, findings=tuple(findings), assumptions=assumptions)
     return replace(proof, report=report, coverage=coverage)
+
+
+def with_dry_run(proof: BundleReport, tried: tuple[Tried, ...]) -> BundleReport:
+    """The proof with what came of trying the bundle's policies on a cluster."""
+    findings = sorted([*proof.report.findings, *refused_findings(tried)], key=lambda each: each.sort_key)
+    return replace(proof, report=replace(proof.report, findings=tuple(findings)), dry_run=tried)
 
 
 def _identity(finding: Finding) -> tuple[object, ...]:

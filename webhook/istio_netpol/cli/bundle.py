@@ -27,7 +27,7 @@ def bundle() -> None:
         "istio-netpol bundle verify overlays/prod",
         "istio-netpol bundle verify overlays/prod --strict -f junit",
         "istio-netpol dump | istio-netpol bundle verify overlays/prod --cluster-dump -",
-        "istio-netpol bundle verify overlays/prod --context staging",
+        "istio-netpol bundle verify overlays/prod --context staging --dry-run-server",
         "kubectl get all -A -o yaml | istio-netpol bundle verify overlays/prod --control-plane -",
     ),
 )
@@ -55,6 +55,7 @@ def verify(
     live: bool,
     context: str,
     kubeconfig: str,
+    dry_run_server: bool,
     namespace: str | None,
     exclude: Sequence[str],
     strict: bool,
@@ -75,7 +76,7 @@ def verify(
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.model.findings import Severity
 
-    cluster = ClusterArguments(cluster_dump, live, context, kubeconfig)
+    cluster = ClusterArguments(cluster_dump, live, context, kubeconfig, dry_run_server)
     cluster.require_one(control_plane)
     reading = reading_from(namespace, exclude)
     given = read_overlay(folder, control_plane, config, reading)

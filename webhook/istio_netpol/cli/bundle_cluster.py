@@ -29,6 +29,7 @@ class ClusterArguments:
     live: bool = False
     context: str = ""
     kubeconfig: str = ""
+    dry_run: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -41,12 +42,14 @@ class ClusterArguments:
             raise click.UsageError(
                 "--cluster-dump and --live, --context or --kubeconfig name two clusters; use one of them"
             )
+        if self.dry_run and not self.is_live:
+            raise click.UsageError("--dry-run-server asks a cluster: add --live, --context or --kubeconfig")
         if self.dump == "-" and "-" in control_plane:
             raise click.UsageError("--cluster-dump and --control-plane can't both read standard input")
 
 
 def bundle_cluster_options() -> Decorator:
-    """`--cluster-dump`, `--live`, `--context` and `--kubeconfig`."""
+    """`--cluster-dump`, `--live`, `--context`, `--kubeconfig` and `--dry-run-server`."""
     dump = click.option(
         "--cluster-dump",
         "cluster_dump",
@@ -56,15 +59,43 @@ def bundle_cluster_options() -> Decorator:
         "cut. `istio-netpol dump` makes one.",
     )
     live = click.option("--live", is_flag=True, help="The same for the cluster of the current context.")
+    tries = click.option(
+        "--dry-run-server",
+        is_flag=True,
+        help="Also ask the live cluster whether it takes the overlay's policies. Nothing is stored.",
+    )
     options = cluster_options("The same for the cluster of this context of the kubeconfig.")
-    return lambda command: dump(live(options(command)))
+    return lambda command: dump(live(options(tries(command))))
 
 
 def with_cluster(
     proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: Reading
 ) -> BundleReport:
     """The proof with what the overlay meets in the cluster that was named, or beside the control plane that
-    was. Raises InputError, SettingsError and ApiError."""
+    was, and with what came of trying it. Raises InputError, SettingsError and ApiError."""
+    if arguments.dry_run:
+        proof = _tried(proof, given, arguments)
+    return _covered(proof, given, arguments, reading)
+
+
+def _tried(proof: BundleReport, given: OverlayInput, arguments: ClusterArguments) -> BundleReport:
+    from istio_netpol.analysis.bundle import with_dry_run
+    from istio_netpol.cli.cluster_input import connect
+    from istio_netpol.cli.terminal import tell
+    from istio_netpol.kube.dry_run import dry_run
+    from istio_netpol.kube.kubeconfig import find_context
+    from istio_netpol.model.policies import NetworkPolicy
+
+    context = find_context(arguments.kubeconfig, arguments.context)
+    connection = connect(context, arguments.kubeconfig)
+    tell("asking the API server whether it takes the overlay's policies; nothing is stored")
+    policies = [value for value in given.bundle if isinstance(value, NetworkPolicy)]
+    return with_dry_run(proof, tuple(dry_run(connection, policies)))
+
+
+def _covered(
+    proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: Reading
+) -> BundleReport:
     from istio_netpol.analysis.bundle import with_coverage
     from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
     from istio_netpol.analysis.bundle_coverage.gaps import gaps_in

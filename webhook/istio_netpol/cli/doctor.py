@@ -22,6 +22,7 @@ FORMAT_NAMES = ("text", "json")
         "istio-netpol doctor",
         "istio-netpol doctor --context staging -f json",
         "istio-netpol doctor --topic Webhooks --topic DNS",
+        "istio-netpol doctor --dry-run-server",
         "istio-netpol doctor --probe",
         "istio-netpol doctor --probe --probe-image registry.example.com/agnhost:2.53",
     ),
@@ -34,6 +35,12 @@ FORMAT_NAMES = ("text", "json")
     metavar="TOPIC",
     multiple=True,
     help="Examine only this, such as `DNS` or `Webhooks`; may be given more than once.",
+)
+@click.option(
+    "--dry-run-server",
+    is_flag=True,
+    help="Ask the API server whether it would take a default-deny in istio-system and kyma-system. "
+    "Nothing is stored.",
 )
 @click.option(
     "--probe",
@@ -57,6 +64,7 @@ def doctor(
     kubeconfig: str,
     format_name: str,
     topics: tuple[str, ...],
+    dry_run_server: bool,
     is_probed: bool,
     image: str,
     config: str | None,
@@ -64,9 +72,9 @@ def doctor(
     """Examine the cluster that policies are written for.
 
     API server and DNS as pods reach them, the network plugin, istiod, injection, webhooks and their
-    certificates, policies and versions. It only reads, and no Secrets; --probe makes something, and deletes
-    it again. What may not be seen is named with the right that it takes. docs/schemas/doctor.schema.json
-    describes -f json.
+    certificates, admission, policies and versions. It only reads, and no Secrets; --dry-run-server asks for a
+    change that is not stored, --probe makes something, and deletes it again. What may not be seen is named
+    with the right that it takes. docs/schemas/doctor.schema.json describes -f json.
 
     Exit code: 0 if all is well, 1 if something is wrong or could not be seen, 2 where there is no cluster to
     talk to or the arguments are unusable.
@@ -96,7 +104,16 @@ def doctor(
     chosen = find_context(kubeconfig, context)
     connection = connect(chosen, kubeconfig)
     tell(f"examining the cluster {f'of context {chosen.name}' if chosen.name else 'that this pod runs in'}")
-    found = list(examine(Survey(connection), settings, datetime.now(UTC), shake_hands, chosen_topics))
+    found = list(
+        examine(
+            Survey(connection),
+            settings,
+            datetime.now(UTC),
+            shake_hands,
+            chosen_topics,
+            tries_deny=dry_run_server,
+        )
+    )
     if is_probed:
         with _ending_on_sigterm():
             found.append(probe(connection, tell, image or IMAGE))

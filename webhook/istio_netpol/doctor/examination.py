@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 
-from istio_netpol.doctor import api_server, cluster_dns, mesh, network_plugin, policies, versions, webhooks
+from istio_netpol.doctor import (
+    admission,
+    api_server,
+    cluster_dns,
+    mesh,
+    network_plugin,
+    policies,
+    versions,
+    webhooks,
+)
 from istio_netpol.doctor.survey import NotSeenError, Survey, not_seen
 from istio_netpol.doctor.webhooks import Handshake
 from istio_netpol.model.diagnosis import Diagnosis, Health
@@ -31,6 +40,7 @@ TOPICS = (
     mesh.ISTIOD,
     mesh.INJECTION,
     webhooks.TOPIC,
+    admission.TOPIC,
     policies.TOPIC,
 )
 
@@ -41,9 +51,11 @@ def examine(
     now: datetime,
     handshake: Handshake,
     topics: Collection[str] = TOPICS,
+    *,
+    tries_deny: bool = False,
 ) -> Iterator[Diagnosis]:
-    """Every finding on these topics, in the order in which people read them. Raises ApiError where the
-    cluster does not answer at all."""
+    """Every finding on these topics, in the order in which people read them. `tries_deny` asks by a dry run
+    whether the cluster takes a default-deny. Raises ApiError where it does not answer at all."""
     version = survey.version()
     questions: tuple[Question, ...] = (
         (versions.TOPIC, "Kubernetes", lambda: versions.kubernetes_version(version)),
@@ -56,6 +68,8 @@ def examine(
         (mesh.ISTIOD, "Deployments", lambda: mesh.istiod(survey, settings)),
         (mesh.INJECTION, "Namespaces", lambda: mesh.injection(survey, settings)),
         (webhooks.TOPIC, "configurations", lambda: webhooks.webhooks(survey, now, handshake)),
+        (admission.TOPIC, "policies and webhooks", lambda: admission.admission(survey)),
+        *([(admission.TOPIC, "default-deny", lambda: admission.tried_deny(survey))] if tries_deny else ()),
         (policies.TOPIC, "NetworkPolicies", lambda: policies.policies(survey)),
         (policies.TOPIC, "policies of administrators", lambda: policies.tiers(survey)),
         (policies.TOPIC, "policies of plugins", lambda: policies.not_evaluated(survey)),

@@ -45,6 +45,7 @@ class Issue(StrEnum):
     TIER_UNDECIDED = "tier-undecided"
     POLICY_NOT_READ = "policy-not-read"
     ACCEPTANCE = "acceptance"
+    POLICY_REFUSED = "policy-refused"
     UNCOVERED_WORKLOAD = "uncovered-workload"
 
 

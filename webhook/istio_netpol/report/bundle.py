@@ -11,6 +11,7 @@ from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.printable import visible
 from istio_netpol.report.bundle_coverage import coverage_document, coverage_lines
+from istio_netpol.report.dry_run import dry_run_documents, dry_run_lines
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents, summary_document
 from istio_netpol.report.junit import junit
 from istio_netpol.report.palette import PLAIN, Palette
@@ -42,6 +43,7 @@ def json_bundle(proof: BundleReport) -> str:
             "difference": {name: list(keys) for name, keys in _changes(proof.changes)},
             "summary": summary_document(proof.report.summary),
             **({"coverage": coverage_document(proof.coverage)} if proof.coverage else {}),
+            **({"dryRun": dry_run_documents(proof.dry_run)} if proof.dry_run else {}),
         }
     )
 
@@ -68,6 +70,9 @@ def _lines(proof: BundleReport, palette: Palette) -> Iterator[str]:
     yield ""
     if proof.coverage:
         yield from coverage_lines(proof.coverage, palette)
+        yield ""
+    if proof.dry_run:
+        yield from dry_run_lines(proof.dry_run, palette)
         yield ""
     if proof.report.findings:
         yield palette.paint("Findings:", palette.heading)

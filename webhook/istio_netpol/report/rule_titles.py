@@ -42,6 +42,7 @@ TITLES: dict[RuleId, str] = {
     Issue.IMPACT: "A change would cut something that runs.",
     Issue.REMOVED_API: "An object is written for an API version that is not served any more.",
     Issue.ACCEPTANCE: "An annotation accepts nothing.",
+    Issue.POLICY_REFUSED: "The cluster refuses a policy of the overlay, or could not be asked.",
     Issue.UNCOVERED_WORKLOAD: "A default-deny leaves a workload without what it needs.",
     Issue.NOT_JUDGED: "An object, or a part of it, was not judged.",
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from istio_netpol.analysis.bundle_coverage.effect import EffectJudge
+from istio_netpol.analysis.bundle_coverage.modules import known_module
 from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import Agreement, FlowKind, PodsPeer, RequiredFlow, Via
@@ -32,7 +33,8 @@ class Need:
 
 
 def needs_of(workload: Workload, view: MeshView) -> Iterator[Need]:
-    """DNS, and the API server: pods with a service account of their own were given it to use that."""
+    """DNS, and the API server: of a known module the table says whether its pods use it, and others with a
+    service account of their own were given it for that."""
     dns = tuple(
         RequiredFlow(
             FlowKind.DNS,
@@ -50,10 +52,13 @@ def needs_of(workload: Workload, view: MeshView) -> Iterator[Need]:
         for target in view.dns_targets()
     )
     yield Need("DNS", FlowKind.DNS, dns)
-    reason = f"its pods have the service account {workload.service_account}"
+    known = known_module(workload)
+    if known is not None and not known.watches:
+        return
+    reason = known.watches if known else f"its pods have the service account {workload.service_account}"
     own = Agreement(egress=frozenset({workload.namespace}))
     api_server = tuple(
         replace(flow, agreement=own, dispensable=True) for flow in to_api_server(workload, view, reason)
     )
-    is_likely = workload.service_account != DEFAULT_ACCOUNT
+    is_likely = known is not None or workload.service_account != DEFAULT_ACCOUNT
     yield Need("the API server", FlowKind.TO_APISERVER, api_server, is_likely)

@@ -59,12 +59,17 @@ def _is_open(workload: Workload, port: int, protocol: Protocol, judge: EffectJud
 
 
 def callers_of(flows: Sequence[RequiredFlow], judge: EffectJudge) -> Iterator[Caller]:
-    """The objects that have the API server call these pods, each port once."""
+    """The objects that have the API server call these pods, each port once: allowed where it gets through out
+    of all pods that it may call out of."""
     found: dict[tuple[object, int], Caller] = {}
     for flow in flows:
+        key = (flow.object.key, flow.port)
         allowed = judge.verdict(flow).ingress.allowed
-        caller = Caller(flow.object, flow.port, not flow.dispensable, allowed)
-        found.setdefault((flow.object.key, flow.port), caller)
+        before = found.get(key)
+        closed = not flow.dispensable
+        if before is not None:
+            closed, allowed = closed or before.fails_closed, allowed and before.allowed
+        found[key] = Caller(flow.object, flow.port, closed, allowed)
     yield from found.values()
 
 

@@ -9,6 +9,7 @@ from istio_netpol.analysis.bundle_coverage import wording
 from istio_netpol.analysis.bundle_coverage.egress import Need, needs_of
 from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.ingress import callers_of, is_without, listening, state_of
+from istio_netpol.analysis.bundle_coverage.modules import hint
 from istio_netpol.analysis.bundle_coverage.results import Listening, Side, State
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -63,7 +64,9 @@ def _ingress(workload: Workload, examined: Examined) -> Looked:
     closed = [port for port in _that_matter(ports) if not port.is_open and port.port not in called]
     is_cut = state is not State.COVERED
     loses = (*map(wording.caller_lost, cut), *map(wording.port_lost, closed)) if is_cut else ()
-    selector = selector_of(workload, examined.table.snapshot)
+    remedy = hint(workload, Direction.INGRESS, examined.applied) or wording.open_ingress(
+        selector_of(workload, examined.table.snapshot), ports
+    )
     side = Side(
         workload.ref,
         Direction.INGRESS,
@@ -73,7 +76,7 @@ def _ingress(workload: Workload, examined: Examined) -> Looked:
         loses,
         examined.applied.others(workload, Direction.INGRESS),
         is_cut and is_without(workload, ports, examined.before),
-        wording.open_ingress(selector, ports) if is_cut else "",
+        remedy if is_cut else "",
     )
     return Looked(side, is_told=bool(cut) and not closed)
 
@@ -97,7 +100,9 @@ def _egress(workload: Workload, examined: Examined) -> Looked:
     if not opens:
         names.append("whatever else it calls")
     state = State.UNCOVERED if not opens else State.PARTLY if names else State.COVERED
-    selector = selector_of(workload, examined.table.snapshot)
+    remedy = hint(workload, Direction.EGRESS, examined.applied) or wording.open_egress(
+        selector_of(workload, examined.table.snapshot)
+    )
     others = examined.applied.others(workload, Direction.EGRESS)
     side = Side(
         workload.ref,
@@ -106,7 +111,7 @@ def _egress(workload: Workload, examined: Examined) -> Looked:
         loses=tuple(names),
         policies=others,
         is_denied_anyway=bool(missing) and all(need.denied(examined.before) for need, _ in missing),
-        remedy="" if state is State.COVERED else wording.open_egress(selector),
+        remedy="" if state is State.COVERED else remedy,
     )
     return Looked(side, _policies(untold, examined), is_told=opens and not untold)
 

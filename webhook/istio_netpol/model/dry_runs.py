@@ -1,0 +1,27 @@
+"""What a cluster's admission says of a policy that is tried and not stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from istio_netpol.model.policies import NetworkPolicy
+
+
+class Outcome(StrEnum):
+    """`NOT_TRIED` where no answer about the policy itself could be had."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A policy, and what became of it. `by` names who refuses it, a ValidatingAdmissionPolicy or a webhook,
+    if the answer says so; `message` is the API server's."""
+
+    policy: NetworkPolicy
+    outcome: Outcome
+    by: str = ""
+    message: str = ""
