@@ -14,6 +14,7 @@ from tests.tools.programs import located
 
 from istio_netpol.analysis.bundle import BundleReport, verify
 from istio_netpol.bundle.overlays import environment_of, standard_control_plane
+from istio_netpol.cli.overlays import usual_control_plane
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
@@ -111,6 +112,11 @@ def built(folder: Path) -> Built:
 def standard() -> tuple[Any, ...]:
     """The control plane that stands in where none is given."""
     return objects_of(standard_control_plane())
+
+
+def standard_for(bundle: Built) -> tuple[Any, ...]:
+    """The control plane that stands in for a bundle, with what of Kyma it has policies for."""
+    return usual_control_plane(bundle.objects)
 
 
 def with_components(tree: Path, overlay: str, components: Sequence[str], values: str = "") -> Built:

@@ -6,7 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.bundle.overlays import Built, built_variant, policies, standard, variants, with_policy
+from tests.bundle.overlays import (
+    Built,
+    built_variant,
+    policies,
+    standard,
+    standard_for,
+    variants,
+    with_policy,
+)
 
 from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.findings import Issue
@@ -25,14 +33,14 @@ def overlays(tree: Path) -> dict[str, Built]:
 def test_every_rule_that_is_taken_away_is_missed(overlays: dict[str, Built], name: str) -> None:
     """A rule that somebody deletes by mistake fails the proof before it fails the cluster."""
     overlay = overlays[name]
-    assert overlay.unnoticed(standard(), policies(overlay.objects)) == []
+    assert overlay.unnoticed(standard_for(overlay), policies(overlay.objects)) == []
 
 
 @pytest.mark.parametrize("name", variants())
 def test_every_policy_that_is_taken_away_is_missed(overlays: dict[str, Built], name: str) -> None:
     """That includes the default-deny, without which everything is allowed."""
     overlay = overlays[name]
-    control_plane = standard()
+    control_plane = standard_for(overlay)
     unnoticed = [
         policy.key
         for policy in policies(overlay.objects)

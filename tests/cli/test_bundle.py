@@ -81,7 +81,7 @@ def test_kyma_counts_where_the_overlay_has_policies_for_it(tmp_path: Path) -> No
     file.write_text(file.read_text().replace("components:\n", "components:\n- ../../components/kyma\n"))
     kyma = json.loads(verify(overlay, "--strict", "-f", "json").stdout)
     assert "kyma" not in json.dumps(plain)
-    assert kyma["summary"]["flows"] == plain["summary"]["flows"] + 7
+    assert kyma["summary"]["flows"] == plain["summary"]["flows"] + 8
     assert (kyma["summary"]["denied"], kyma["findings"]) == (0, [])
 
 

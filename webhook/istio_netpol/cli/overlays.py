@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from istio_netpol.bundle.kyma_modules import kyma_gateway, meant_modules
 from istio_netpol.bundle.overlays import (
     bases_of,
     environment_of,
@@ -20,8 +21,8 @@ from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
+from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
 
-KYMA_NAMESPACE = "kyma-system"
 STANDARD = "(the usual control plane)"
 """The file of what is read from the package."""
 
@@ -54,14 +55,17 @@ def read_overlay(
     return OverlayInput(
         bundle=built,
         base=base,
-        control_plane=read_objects(control_plane, reading) if control_plane else _standard(built),
+        control_plane=read_objects(control_plane, reading) if control_plane else usual_control_plane(built),
         settings=settings,
         names_control_plane=bool(control_plane),
     )
 
 
-def _standard(bundle: Sequence[Any]) -> tuple[Any, ...]:
-    """The usual control plane; without Kyma where the bundle has no policy for it."""
+def usual_control_plane(bundle: Sequence[Any]) -> tuple[Any, ...]:
+    """The usual control plane; with Kyma and those of its modules that the bundle has policies for."""
     objects = load(read_documents(standard_control_plane(), STANDARD)).objects
-    has_kyma = any(isinstance(each, NetworkPolicy) and each.namespace == KYMA_NAMESPACE for each in bundle)
-    return objects if has_kyma else tuple(each for each in objects if each.namespace != KYMA_NAMESPACE)
+    policies = [each for each in bundle if isinstance(each, NetworkPolicy)]
+    if any(policy.namespace == KYMA_NAMESPACE for policy in policies):
+        gateway = load(read_documents(kyma_gateway(), STANDARD)).objects
+        return (*objects, *gateway, *meant_modules(policies))
+    return tuple(each for each in objects if each.namespace != KYMA_NAMESPACE)

@@ -12,6 +12,7 @@ from istio_netpol.model.labels import Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.netpol.evaluate import judge
+from istio_netpol.policy_lint.absent_kyma import is_for_absent_kyma
 from istio_netpol.policy_lint.breadth import has_opted_in
 from istio_netpol.policy_lint.uses import Uses, with_rules
 from istio_netpol.state.snapshot import Snapshot
@@ -30,6 +31,8 @@ class UsedRule:
     def narrowed(self) -> tuple[PolicyRule | None, str]:
         """What the flows need of the rule, None for nothing; and what of it they don't, empty where all is
         used."""
+        if not self.flows and is_for_absent_kyma(self.rule, self.policy, self.snapshot):
+            return self.rule, ""
         if not self.flows:
             return None, "allows nothing that any flow of the control plane needs"
         ports, spare_ports = self._ports()
@@ -81,7 +84,7 @@ class UsedRule:
     def _is_wide(self, peer: PolicyPeer) -> bool:
         """Whether a peer names whole namespaces, or all addresses, though the flows go to few. Metrics are
         for every pod of the namespaces that scrape."""
-        if self.direction is Direction.EGRESS and any(_may_be(each, peer) for each in self._others):
+        if any(self._may_be(each, peer) for each in self.flows):
             return False
         if peer.ip_block is not None:
             needed = AddressSet.union(
@@ -96,6 +99,14 @@ class UsedRule:
         is_any_pod = peer.pod_selector is None or peer.pod_selector.is_everything
         is_any_namespace = peer.namespace_selector is not None and peer.namespace_selector.is_everything
         return is_any_namespace or (is_any_pod and not is_scraped)
+
+    def _may_be(self, judged: Judged, peer: PolicyPeer) -> bool:
+        """Whether a peer names what somebody is whom no policy can name: pods, or addresses one goes to.
+        The API server is at few addresses, known or not."""
+        other = judged.flow.source if self.direction is Direction.INGRESS else judged.flow.destination
+        if not isinstance(other, AnyPeer) or other.in_cluster != (peer.ip_block is None):
+            return False
+        return other.in_cluster or judged.flow.kind is FlowKind.WORKLOAD_TO_EXTERNAL
 
     @property
     def _others(self) -> list[Peer]:
@@ -138,11 +149,6 @@ def _of_policy(policy: NetworkPolicy, direction: Direction, uses: Uses) -> Itera
         yield Finding(
             Issue.BROAD_POLICY, Severity.WARNING, policy.ref, message, remedy=(remedy,), field=place
         )
-
-
-def _may_be(other: Peer, peer: PolicyPeer) -> bool:
-    """Whether a peer names what somebody is whom no policy can name: pods, or addresses."""
-    return isinstance(other, AnyPeer) and other.in_cluster == (peer.ip_block is None)
 
 
 def _named(peer: Peer) -> Iterator[PolicyPeer]:
