@@ -12,7 +12,16 @@ from istio_netpol.analysis.current_flows import CurrentFlows
 from istio_netpol.analysis.upkeep import upkeep
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.model.settings import AdmissionSettings, Mode, Settings
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.settings import (
+    AdmissionSettings,
+    ApiServerSettings,
+    CallerSettings,
+    DnsSettings,
+    Mode,
+    NetworkSettings,
+    Settings,
+)
 from istio_netpol.state.snapshot import Snapshot
 
 SCRAPING = Settings(
@@ -22,7 +31,18 @@ SCRAPING = Settings(
 )
 """Settings under which rules read what they do not read by default."""
 
-SETTINGS = (Settings(), SCRAPING)
+BEFORE_TRANSLATION = Settings(
+    NetworkSettings(plugin="aws-vpc-cni"),
+    dns=DnsSettings(pods=False, addresses=("172.20.0.10",)),
+    api_server=ApiServerSettings(
+        host="api.set.example.com",
+        service_address="172.20.0.1",
+        callers=(CallerSettings("", {"istio-injection": "enabled"}, {"app": "another"}),),
+    ),
+)
+"""Settings under which the Service of the API server is read, and pods that may be anywhere."""
+
+SETTINGS = (Settings(), SCRAPING, BEFORE_TRANSLATION)
 
 
 class Current:
@@ -43,6 +63,10 @@ class Current:
         for value in values:
             del self.objects[_identity(value)]
         self._flows.change((), values)
+
+    def needed(self) -> Iterable[NetworkPolicy]:
+        """The policies that the controller keeps."""
+        return upkeep(self._flows.table, self._flows.judge(Offline()), lambda _: True).needed.values()
 
     def compare(self) -> None:
         """Fails where the table, what is judged by it or the policies that follow from it are not those of a

@@ -17,19 +17,26 @@ from tests.flows.current import SCRAPING, SETTINGS, Current
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.mesh import NodeAddresses
-from istio_netpol.model.services import Service
+from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.tiers import Action, TierPolicy
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import DialledApiServer, Namespace, Workload
+from istio_netpol.platforms.environments import GARDENER_OPT_OUT
 
 
 def changed(value: Any) -> Any:
     """The object as somebody might have changed it."""
     match value:
         case Namespace():
-            return replace(value, labels={**value.labels, "istio-injection": "disabled"})
+            opt_out = dict([GARDENER_OPT_OUT])
+            return replace(value, labels={**value.labels, "istio-injection": "disabled", **opt_out})
+        case Workload() if value.api_servers:
+            other = (DialledApiServer("api.other.example.com", 6443),)
+            return replace(value, api_servers=other, injected_api_servers=other)
         case Workload():
             return replace(value, labels={**value.labels, "app": "another"}, addresses=())
+        case EndpointSlice():
+            return replace(value, endpoints=value.endpoints[1:])
         case Service():
             return replace(value, selector={"app": "another"}, cluster_ips=(), balancer_ips=())
         case TierPolicy():

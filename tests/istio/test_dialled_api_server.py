@@ -77,7 +77,7 @@ def test_an_unknown_service_is_anybody_on_its_port() -> None:
     """Not on the endpoints' port, which no policy sees."""
     mesh = view(ISTIOD, endpoint("10.0.7.7", port=6443), settings=Settings(NetworkSettings("aws-vpc-cni")))
     assert told(RULE, ISTIOD, mesh) == [
-        "to-apiserver: Deployment istio-system/istiod -> the API server TCP 443"
+        "to-apiserver: Deployment istio-system/istiod -> the API server's Service TCP 443"
     ]
 
 

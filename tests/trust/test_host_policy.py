@@ -159,3 +159,56 @@ def test_addresses_further_apart_than_the_setting_stay_single() -> None:
         AddressSet.of("185.199.108.133", "185.199.109.133")
     )
     assert [str(network) for network in narrow.networks()] == ["185.199.108.133/32", "185.199.109.133/32"]
+
+
+# Hosts that administrators name
+
+
+@pytest.mark.parametrize(
+    "address", ["203.0.114.7", "10.1.2.3", "100.64.0.1", "172.20.0.1", "192.168.1.1", "240.1.2.3", "fd00::1"]
+)
+def test_a_host_of_administrators_may_be_private(address: str) -> None:
+    """The API server's name often stands for such an address, and no list of hosts is meant for it."""
+    limits = HostSettings(allowed_hosts=("*.example.com",), max_addresses_per_namespace=1)
+    found = gate({"api.shoot": f"{address} 203.0.114.9"}, limits)
+    assert found.of_administrators("api.shoot", "istio-system").addresses == AddressSet.of(
+        address, "203.0.114.9"
+    )
+
+
+def test_a_host_of_administrators_may_be_the_clusters_own() -> None:
+    """On AKS the name and the EndpointSlice are one public address."""
+    found = gate({"api.shoot": "203.0.114.9"}, cluster=AddressSet.of("203.0.114.9"))
+    assert found.of_administrators("api.shoot", "istio-system").addresses == AddressSet.of("203.0.114.9")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "127.0.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "168.63.129.16",
+        "100.100.100.200",
+        "::1",
+        "fe80::1",
+        "fd00:ec2::254",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+    ],
+)
+def test_a_host_of_administrators_is_never_the_platform(address: str) -> None:
+    """Whoever answers for DNS opens neither the metadata server nor the machine itself."""
+    answer = gate({"api.shoot": f"203.0.114.7 {address}"}).of_administrators("api.shoot", "istio-system")
+    assert not answer.addresses
+    assert answer.refused == f"api.shoot resolves to {ip_address(address)}, where no API server answers"
+
+
+def test_a_host_of_administrators_may_not_resolve() -> None:
+    """Then the resolver's reason is told; the operator's own word is taken without asking."""
+    assert gate({}).of_administrators("api.shoot", "istio-system").unresolved == "api.shoot does not exist"
+    known = HostSettings(known_addresses={"api.shoot": ("10.9.8.7",)})
+    found = gate({}, known).of_administrators("api.shoot", "istio-system")
+    assert found.addresses == AddressSet.of("10.9.8.7")

@@ -8,7 +8,7 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.stand_ins import StandIn, stand_ins_in
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Operator, Selector
 from istio_netpol.model.policies import PolicyRule
 from istio_netpol.model.settings import Settings
@@ -60,6 +60,8 @@ def rests_on_assumption(judged: Judged, snapshot: Snapshot, settings: Settings) 
     if judged.verdict.allowed:
         return False
     if isinstance(flow.source, PodsPeer) and is_assumed(flow.source):
+        if flow.kind is FlowKind.WEBHOOK_FROM_APISERVER:
+            return False  # Who calls webhooks is only ever assumed where settings name it.
         return flow.source.workload.namespace != settings.mesh.gateway_namespace
     if not is_assumed(flow.destination):
         return False

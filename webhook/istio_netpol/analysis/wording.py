@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from istio_netpol.analysis.assumed import is_assumed_denial
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.flows import API_SERVER, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AnyPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.plan import DeniedFlow
@@ -64,15 +64,20 @@ def only_assumed(judged: Judged) -> str:
     )
 
 
+_NAMED_BY = {API_SERVER: "apiServer.addresses", API_SERVER_SERVICE: "apiServer.serviceAddress"}
+"""The setting that names an address which the input does not tell."""
+
+
 def opens_to_anywhere(denied: DeniedFlow) -> str:
     """What is added where a policy that is shown opens more than the flow needs, since nobody knows where the
     API server is; empty where none does."""
     flow = denied.judged.flow
-    if flow.destination != API_SERVER or not denied.parts:
+    setting = _NAMED_BY.get(flow.destination) if isinstance(flow.destination, AnyPeer) else None
+    if setting is None or not denied.parts:
         return ""
     return (
-        f"; the address of the API server is not known, so the policy opens {flow.protocol} {flow.port} to "
-        "every address: name it with the setting apiServer.addresses"
+        f"; the address of {flow.destination} is not known, so the policy opens {flow.protocol} {flow.port} "
+        f"to every address: name it with the setting {setting}"
     )
 
 

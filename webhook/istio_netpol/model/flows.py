@@ -106,6 +106,9 @@ class AnyPeer:
 API_SERVER = AnyPeer("the API server")
 """The API server where nobody says at which addresses it is."""
 
+API_SERVER_SERVICE = AnyPeer("the API server's Service")
+"""Its Service, where policies see that and nobody says at which address it is."""
+
 Peer = PodsPeer | AddressPeer | HostPeer | AnyPeer
 FlowKey = tuple[str, tuple[str, str, str, str], str, str, str, int]
 

@@ -9,6 +9,7 @@ from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
+from istio_netpol.platforms.network_model import network_model
 from istio_netpol.policy_lint.narrower import Place, narrowed
 from istio_netpol.policy_lint.redundancy import needless
 from istio_netpol.policy_lint.split_peers import split_findings, split_places
@@ -33,7 +34,7 @@ ops/deployment/application-requirements)."""
 def lint(uses: Uses, view: MeshView, *, in_full: bool = True) -> Iterator[Finding]:
     """What is odd about each policy. Without `in_full` only what one look at the policy tells, for a
     controller that judges its cluster again and again: no narrower forms, nothing that rests on others."""
-    book = AddressBook(uses.snapshot)
+    book = AddressBook(uses.snapshot, network_model(view.settings))
     policies: dict[str, list[NetworkPolicy]] = {}
     wide: set[str] = set()
     for policy in uses.snapshot.every(NetworkPolicy):

@@ -9,13 +9,15 @@ from functools import cached_property
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import Address, AddressSet, parse_address
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.flows import PodsPeer
+from istio_netpol.model.flows import AddressPeer, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyRule
 from istio_netpol.model.services import Service
+from istio_netpol.model.settings import Translation
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import names_pod
+from istio_netpol.platforms.network_model import NetworkModel
 from istio_netpol.policy_lint.breadth import PRIVATE_RANGES, far_end, is_dns
 from istio_netpol.policy_lint.uses import Uses
 from istio_netpol.remedies.pod_selector import selector_of
@@ -31,10 +33,12 @@ PRIVATE = AddressSet.union(addresses for _, addresses in PRIVATE_RANGES)
 
 
 class AddressBook:
-    """Which Service or pods of a snapshot have an address. Pods of the host network have the nodes'."""
+    """Which Service or pods of a snapshot have an address, and how the network plugin judges it. Pods of the
+    host network have the nodes'."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, model: NetworkModel) -> None:
         self.snapshot = snapshot
+        self.model = model
 
     def services_in(self, addresses: AddressSet) -> list[tuple[Address, Service]]:
         """The Services whose ClusterIP is one of a few addresses."""
@@ -103,9 +107,20 @@ def of_rule(
         if peer.ip_block is not None:
             path, addresses = f"{place}.{side}[{number}]", peer.ip_block.addresses
             yield from _pod_address(policy, addresses, path, book)
-            if direction is Direction.EGRESS:
+            if direction is Direction.EGRESS and not _is_dialled(addresses, policy, index, uses, book):
                 yield from _cluster_ip(policy, rule, addresses, path, book)
     yield from _port_names(policy, direction, rule, place, uses.snapshot)
+
+
+def _is_dialled(
+    addresses: AddressSet, policy: NetworkPolicy, index: int, uses: Uses, book: AddressBook
+) -> bool:
+    """Whether policies see these addresses as they are dialled: with a plugin that judges before translation
+    all of them, else what a required flow ends at, such as a ClusterIP at which node-local-dns answers."""
+    if book.model.judges is Translation.BEFORE:
+        return True
+    ends = (far_end(judged, Direction.EGRESS) for judged in uses.of(policy, Direction.EGRESS, index))
+    return any(isinstance(end, AddressPeer) and end.addresses <= addresses for end in ends)
 
 
 def _is_used(

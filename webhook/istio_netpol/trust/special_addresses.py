@@ -61,17 +61,18 @@ PLATFORM = METADATA | AddressSet.of(
 """Where clouds offer what only the machine itself should ask. Most lie in special ranges already; Azure's and
 IBM's do not. An administrator who uses one for a public service names it in `hosts.allowedPrivate`."""
 
-NOT_A_SERVER = PLATFORM | AddressSet.of(
-    "0.0.0.0/8",  # this network
-    "127.0.0.0/8",  # loopback
-    "169.254.0.0/16",  # link-local
-    "224.0.0.0/4",  # multicast
-    "::/127",  # none, and loopback
-    "fe80::/10",  # link-local
-    "ff00::/8",  # multicast
-)
-"""Where nothing answers that administrators run for the whole cluster: the platform, the machine itself, its
-neighbours."""
-
 SPECIAL = AddressSet.union((_SPECIAL_IPV4, ALL_IPV6 - _GLOBAL_UNICAST, _SPECIAL_IN_GLOBAL_UNICAST, PLATFORM))
 """All of them, in every spelling: an `AddressSet` knows numbers only."""
+
+_PRIVATE_USE = AddressSet.of(
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "240.0.0.0/5",  # Gardener maps the API server's endpoint to it, and clouds route it privately
+    "64:ff9b:1::/48",  # the same by IPv6
+    "fc00::/7",
+)
+NOT_A_SERVER = (SPECIAL - _PRIVATE_USE) | PLATFORM
+"""Where nothing answers that administrators run for the whole cluster: the machine itself, its neighbours,
+the platform, in every spelling. Private addresses are left out: most clusters' own servers have one."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from istio_netpol.istio.view.backends import Backends
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import API_SERVER, AddressPeer, Peer
+from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AddressPeer, Peer
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.settings import Settings, Translation
 from istio_netpol.model.workloads import DialledApiServer, Workload
@@ -118,7 +118,7 @@ class ApiServer:
         address = parse_address(own) or parse_address(self._settings.service_address)
         port = next((port.port for port in service.ports), _HTTPS) if service else _HTTPS
         if address is None:
-            return ApiServerTarget(API_SERVER, port, why, service)
+            return ApiServerTarget(API_SERVER_SERVICE, port, why, service)
         return ApiServerTarget(AddressPeer(AddressSet.of(address)), port, why, service)
 
     def _dialled_instead(self, workload: Workload) -> Iterator[ApiServerTarget]:
