@@ -8,76 +8,18 @@ from typing import Any
 
 import pytest
 from tests.bundle.istio_manifests import rendered
+from tests.bundle.kyma_policies import KYMA
 from tests.bundle.overlays import objects_of, policies, standard, with_components
 from tests.bundle.uses import USES
-from tests.values import TCP, UDP, deployment, pods, policy, port, rule
+from tests.values import TCP, deployment
 
 from istio_netpol.analysis.listing import connections
 from istio_netpol.model.flows import PodsPeer
-from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector
-from istio_netpol.model.policies import NetworkPolicy, PolicyPeer
+from istio_netpol.model.labels import Selector
+from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot
-
-ISTIOD, GATEWAY, AGENT = {"istio": "pilot"}, {"istio": "ingressgateway"}, {"k8s-app": "istio-cni-node"}
-OUT = (rule(port(53, UDP), port(53)), rule(port(443)))
-IS_MODULE = Selector(match_expressions=(Requirement("kyma-project.io/module", Operator.EXISTS),))
-
-
-def anywhere(selector: Selector) -> PolicyPeer:
-    """Pods of every namespace."""
-    return PolicyPeer(selector, EVERYTHING)
-
-
-def labelled(name: str) -> PolicyPeer:
-    """Pods of every namespace that carry one of Kyma's opt-in labels."""
-    return anywhere(Selector.of({f"networking.kyma-project.io/{name}": "allowed"}))
-
-
-SCRAPERS = (anywhere(IS_MODULE), labelled("istio-metrics"), labelled("metrics-scraping"))
-KYMA = [
-    policy(
-        "istio-system/kyma-project.io--istio-pilot",
-        selects=ISTIOD,
-        egress=OUT,
-        ingress=[
-            rule(anywhere(Selector.of({"security.istio.io/tlsMode": "istio"})), pods(**GATEWAY), port(15012)),
-            rule(port(15017)),
-            rule(*SCRAPERS, port(15014)),
-        ],
-    ),
-    policy(
-        "istio-system/kyma-project.io--istio-pilot-jwks", selects=ISTIOD, egress=[rule(port(80), port(443))]
-    ),
-    policy("istio-system/kyma-project.io--istio-cni-node", selects=AGENT, egress=OUT),
-    policy(
-        "istio-system/kyma-project.io--istio-ingressgateway",
-        selects=GATEWAY,
-        egress=[rule(pods(**ISTIOD), port(15012)), OUT[0]],
-        ingress=[rule(port(8080), port(8443)), rule(*SCRAPERS, port(15020), port(15021), port(15090))],
-    ),
-    policy(
-        "istio-system/kyma-project.io--istio-ingressgateway-egress",
-        selects=GATEWAY,
-        egress=[rule(labelled("from-ingressgateway"))],
-    ),
-    policy(
-        "istio-system/kyma-project.io--istio-egressgateway",
-        selects={"istio": "egressgateway"},
-        egress=[rule()],
-        ingress=[rule(labelled("to-egressgateway")), rule(*SCRAPERS, port(15020), port(15021), port(15090))],
-    ),
-    policy(
-        "kyma-system/kyma-project.io--allow-istio-controller-manager",
-        selects={"app.kubernetes.io/name": "istio-operator"},
-        egress=OUT,
-    ),
-    policy("kyma-system/kyma-project.io--telemetry-metric-agent", egress=[rule()]),
-]
-"""What the Kyma istio module writes when `spec.networkPoliciesEnabled` is set (kyma-project/istio
-internal/reconciliations/istioresources/networkpolicies), with the narrowest form that metrics had there; and
-that scrapers may go anywhere, as Kyma's telemetry module has it."""
 
 BROUGHT = ("--set", "profile=default", "--set", "values.global.networkPolicy.enabled=true")
 

@@ -12,6 +12,12 @@ from tests.bundle.overlays import Built, objects_of, with_components
 from tests.istio.builders import service
 from tests.values import deployment
 
+PROMETHEUS = deployment("monitoring/prometheus")
+OPT_IN = "networking.kyma-project.io"
+API_GATEWAY_OPERATOR = {
+    "app.kubernetes.io/name": "api-gateway-operator",
+    "kyma-project.io/module": "api-gateway",
+}
 METRICS = "metrics:\n  namespace: monitoring\n"
 TRACING = "tracing:\n  namespace: observability\n  podLabels:\n    app: otel\n  port: 4318\n"
 SPANS = (
@@ -70,26 +76,42 @@ def _traced() -> Sequence[Any]:
     return [*installed(*INSTALLATIONS["an egress gateway"], *settings), *collector]
 
 
-def _kyma() -> Sequence[Any]:
-    module, opted_in = "kyma-project.io/module", "networking.kyma-project.io"
-    return [
-        *installed(*INSTALLATIONS["an egress gateway"]),
-        deployment("kyma-system/metric-agent", **{module: "telemetry"}),
-        deployment("kyma-system/rma", **{f"{opted_in}/metrics-scraping": "allowed"}),
-        deployment("kyma-system/scraper", **{f"{opted_in}/istio-metrics": "allowed"}),
-        deployment("shop/cart", app="cart", **{f"{opted_in}/from-ingressgateway": "allowed"}),
-        service("shop/cart", 8080),
-        *objects_of(EXPOSED),
-    ]
+def _kyma_operators() -> Sequence[Any]:
+    named = ("istio-operator", "api-gateway-operator")
+    operators = [deployment(f"kyma-system/{each}", **{"app.kubernetes.io/name": each}) for each in named]
+    return [*installed(*INSTALLATIONS["default"]), *operators, PROMETHEUS]
 
 
-PROMETHEUS = deployment("monitoring/prometheus")
+def _kyma(*pods: Any) -> Callable[[], Sequence[Any]]:
+    """Gateways, a workload that let itself be exposed, and pods of Kyma's namespace."""
+    module = deployment("kyma-system/metric-agent", **{"kyma-project.io/module": "telemetry"})
+    exposed = deployment("shop/cart", app="cart", **{f"{OPT_IN}/from-ingressgateway": "allowed"})
+    others = [module, exposed, service("shop/cart", 8080), *objects_of(EXPOSED), *pods]
+    return lambda: [*installed(*INSTALLATIONS["an egress gateway"]), *others]
+
+
+def _opted_in(name: str, *labels: str) -> Any:
+    return deployment(f"kyma-system/{name}", **{f"{OPT_IN}/{label}": "allowed" for label in labels})
+
+
+SCRAPERS = (_opted_in("rma", "metrics-scraping"), _opted_in("scraper", "istio-metrics"))
+OPERATOR_AND_SCRAPER = (
+    deployment("kyma-system/api-gateway", **API_GATEWAY_OPERATOR),
+    _opted_in("rma", "metrics-scraping", "istio-metrics"),
+)
+"""Kyma's policy for the operator knows two of the three labels by which pods scrape istiod."""
+
 USES = {
     "ambient": Use(_istio("ambient")),
     "egress-gateway": Use(_istio("an egress gateway")),
     "gateway-chart": Use(lambda: [*gateway_chart(), *minimal()]),
-    "kyma-module-labels": Use(_kyma, ("kyma", "egress-gateway"), scrapers=("kyma-system",)),
+    "kyma-metrics": Use(_kyma_operators, ("kyma", "metrics"), METRICS, ("monitoring",)),
+    "kyma-module-labels": Use(_kyma(*SCRAPERS), ("kyma", "egress-gateway"), scrapers=("kyma-system",)),
+    "kyma-module-labels of the api-gateway module": Use(
+        _kyma(*OPERATOR_AND_SCRAPER), ("kyma", "egress-gateway"), scrapers=("kyma-system",)
+    ),
     "metrics": Use(_istio("demo", PROMETHEUS), ("egress-gateway",), METRICS, ("monitoring",)),
+    "metrics of the CNI agent": Use(_istio("the CNI agent", PROMETHEUS), (), METRICS, ("monitoring",)),
     "metrics of ztunnel": Use(_istio("ambient", PROMETHEUS), ("ambient",), METRICS, ("monitoring",)),
     "tracing": Use(_traced, ("egress-gateway",), TRACING),
 }
