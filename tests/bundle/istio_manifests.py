@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.cluster.fixtures import require, require_go
-from tests.tools.programs import PINS, located
+from tests.cluster.fixtures import require
+from tests.tools.programs import located
 
 from istio_netpol.manifests.decode import is_known
 from istio_netpol.manifests.load import load
@@ -48,31 +47,16 @@ def rendered(*arguments: str) -> str:
 @cache
 def installed(*arguments: str) -> tuple[Any, ...]:
     """The decoded objects of one installation."""
-    return _decoded(rendered(*arguments))
+    return decoded(rendered(*arguments))
 
 
-def _decoded(manifests: str) -> tuple[Any, ...]:
+def decoded(manifests: str) -> tuple[Any, ...]:
     """Without CustomResourceDefinitions, which are most of the text and no rule reads."""
     kept = [part for part in manifests.split("\n---\n") if "\nkind: CustomResourceDefinition\n" not in part]
     documents = read_documents("\n---\n".join(kept).encode(), "istio.yaml")
     loaded = load(each for each in documents if not isinstance(each, RawObject) or is_known(each))
     assert not loaded.problems
     return loaded.objects
-
-
-@cache
-def gateway_chart(
-    release: str = "istio-ingressgateway", namespace: str = "istio-system", *values: str
-) -> tuple[Any, ...]:
-    """A release of the `gateway` chart, with `--set` for each value."""
-    require("helm")
-    require_go()
-    module = ["go", "-C", str(PINS / "istioctl"), "list", "-m", "-f", "{{.Dir}}", "istio.io/istio"]
-    folder = subprocess.run(module, capture_output=True, text=True, check=True).stdout.strip()
-    chart = Path(folder, "manifests", "charts", "gateway")
-    settings = [f"--set={each}" for each in values]
-    command = [str(located("helm")), "template", release, str(chart), "-n", namespace, *settings]
-    return _decoded(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def minimal() -> tuple[Any, ...]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bundle.istio_manifests import gateway_chart, minimal
+from tests.bundle.gateway_folders import EXPOSED, beside
+from tests.bundle.istio_charts import gateway_chart
+from tests.bundle.istio_manifests import minimal
 from tests.bundle.overlays import (
     KUSTOMIZE,
-    Built,
     built,
     filled_tree,
     kustomize_build,
@@ -26,38 +27,6 @@ from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot
 
 SHIPPED = sorted(folder.name for folder in (KUSTOMIZE / "gateways").iterdir())
-
-EXPOSED = """
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: cross-network-gateway, namespace: istio-system}
-spec:
-  selector: {istio: eastwestgateway}
-  servers:
-  - {port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ["*.local"]}
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: istiod-gateway, namespace: istio-system}
-spec:
-  selector: {istio: eastwestgateway}
-  servers:
-  - {port: {name: tls-istiod, number: 15012, protocol: tls}, tls: {mode: PASSTHROUGH}, hosts: ["*"]}
-  - {port: {name: tls-istiodwebhook, number: 15017, protocol: tls}, tls: {mode: PASSTHROUGH}, hosts: ["*"]}
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: istiod-vs, namespace: istio-system}
-spec:
-  hosts: ["*"]
-  gateways: [istiod-gateway]
-  tls:
-  - match: [{port: 15012, sniHosts: ["*"]}]
-    route: [{destination: {host: istiod.istio-system.svc.cluster.local, port: {number: 15012}}}]
-  - match: [{port: 15017, sniHosts: ["*"]}]
-    route: [{destination: {host: istiod.istio-system.svc.cluster.local, port: {number: 443}}}]
-"""
-"""What Istio's guides have an east-west gateway expose."""
 
 DEPLOYED = """
 apiVersion: gateway.networking.k8s.io/v1
@@ -136,18 +105,6 @@ def own(tree: Path, name: str) -> Path:
     folder.mkdir()
     (folder / "kustomization.yaml").write_text(f"resources: [../{name}]\n{SITES[name].kustomization}")
     return folder
-
-
-def beside(tree: Path, overlay: str, *gateways: Path) -> Built:
-    """An overlay that lists folders of gateways among its resources."""
-    file = tree / "overlays" / overlay / "kustomization.yaml"
-    text = file.read_text()
-    listed = "".join(f"- ../../gateways/{folder.name}\n" for folder in gateways)
-    try:
-        file.write_text(text.replace("resources:\n", f"resources:\n{listed}"))
-        return built(file.parent)
-    finally:
-        file.write_text(text)
 
 
 @pytest.mark.parametrize("overlay", ["kind", "gardener", "openshift"])

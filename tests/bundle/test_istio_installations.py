@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.bundle.istio_manifests import INSTALLATIONS, NEEDED, gateway_chart, installed, minimal
+from tests.bundle.istio_charts import gateway_chart
+from tests.bundle.istio_manifests import INSTALLATIONS, NEEDED, installed, minimal
 from tests.bundle.overlays import OVERLAYS, NoResolver, with_components
 
 from istio_netpol.analysis.check import check
@@ -26,7 +27,7 @@ def test_an_overlay_fits_what_istio_installs(tree: Path, overlay: str, installat
 
 def test_the_gateway_chart_needs_its_component(tree: Path) -> None:
     """Its pods listen on 80 and 443, so the ports of the classic chart are not enough, and too many."""
-    control_plane = [*gateway_chart(), *minimal()]
+    control_plane = [*gateway_chart("istio-ingressgateway"), *minimal()]
     without = with_components(tree, "kind", []).proof(control_plane)
     assert {each.flow.port for each in without.flows if not each.verdict.allowed} == {80, 443}
     assert with_components(tree, "kind", ["gateway-chart"]).complaints(control_plane, warnings=True) == []

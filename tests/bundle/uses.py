@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.bundle.istio_manifests import INSTALLATIONS, gateway_chart, installed, minimal
+from tests.bundle.istio_charts import gateway_chart
+from tests.bundle.istio_manifests import INSTALLATIONS, installed, minimal
 from tests.bundle.overlays import Built, objects_of, with_components
 from tests.istio.builders import service
 from tests.values import deployment
@@ -104,7 +105,7 @@ OPERATOR_AND_SCRAPER = (
 USES = {
     "ambient": Use(_istio("ambient")),
     "egress-gateway": Use(_istio("an egress gateway")),
-    "gateway-chart": Use(lambda: [*gateway_chart(), *minimal()]),
+    "gateway-chart": Use(lambda: [*gateway_chart("istio-ingressgateway"), *minimal()]),
     "kyma-metrics": Use(_kyma_operators, ("kyma", "metrics"), METRICS, ("monitoring",)),
     "kyma-module-labels": Use(_kyma(*SCRAPERS), ("kyma", "egress-gateway"), scrapers=("kyma-system",)),
     "kyma-module-labels of the api-gateway module": Use(

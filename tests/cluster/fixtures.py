@@ -31,16 +31,17 @@ def require(*programs: str) -> None:
     """Skips the test that asks for programs which are not there; in CI it fails."""
     reason = absent(*programs)
     if reason is not None:
-        _do_without(reason)
+        do_without(reason)
 
 
 def require_go() -> None:
     """Skips the test that reads Go modules where there is no Go; in CI it fails."""
     if shutil.which("go") is None:
-        _do_without("Go, which reads the modules that hold CRDs, is not installed")
+        do_without("Go, which reads the modules that hold CRDs, is not installed")
 
 
-def _do_without(reason: str) -> NoReturn:
+def do_without(reason: str) -> NoReturn:
+    """Skips the test for a reason; in CI it fails."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     raise Unavailable(reason)
