@@ -13,7 +13,7 @@ PREFIX = "kyma-"
 
 
 FOLDERS = {each.name for each in (KUSTOMIZE / "components").iterdir() if each.name.startswith(PREFIX)}
-TESTED_APART = {"kyma-module-labels"}
+TESTED_APART = {"kyma-metrics", "kyma-module-labels"}
 
 
 @pytest.mark.parametrize("component", USES)

@@ -10,6 +10,7 @@ from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.dry_run import refused_findings
 from istio_netpol.analysis.results import Report
+from istio_netpol.analysis.without_deny import findings_without_deny, policies_beside
 from istio_netpol.analysis.wording import DNS_BY_UDP
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
@@ -66,6 +67,8 @@ def verify(
     """Judges the control plane under the bundle's policies and under no others."""
     policies = _policies(bundle)
     snapshot = _together(bundle, control_plane)
+    beside = () if settings.bundle.default_deny else policies_beside(policies, control_plane)
+    snapshot = snapshot.with_changes(put=beside)
     table = FlowTable.of(snapshot, settings)
     judge = judge_of(table, resolver)
     # Each rule is held to the flows through it below, which is stricter than what is said of any policy.
@@ -73,9 +76,18 @@ def verify(
     asked = sorted(filter(_is_of_bundle, table.flows()), key=lambda flow: flow.sort_key)
     flows = tuple(Judged(each, judge.verdict(each)) for each in asked)
     wide = broad_findings(policies, Uses(table.snapshot, flows))
-    told = [each for each in report.findings if each.flow is None or _is_of_bundle(each.flow)]
+    others = {policy.ref.key for policy in beside}
+    told = [
+        each
+        for each in report.findings
+        if each.object.key not in others and (each.flow is None or _is_of_bundle(each.flow))
+    ]
     judged = map(_in_full, told)
-    found = _one_a_rule([*judged, *_not_isolated(policies, snapshot), *_unset(policies), *wide])
+    if settings.bundle.default_deny:
+        isolation = _not_isolated(policies, snapshot)
+    else:
+        isolation = findings_without_deny(policies, Snapshot.of([*_running(control_plane), *beside]))
+    found = _one_a_rule([*judged, *isolation, *_unset(policies), *wide])
     findings = tuple(sorted(found, key=lambda finding: finding.sort_key))
     return BundleReport(replace(report, findings=findings), flows, changes(base, bundle))
 
@@ -109,13 +121,18 @@ def _policies(objects: Objects) -> tuple[NetworkPolicy, ...]:
 
 def _together(bundle: Objects, control_plane: Objects) -> Snapshot:
     """The control plane under the bundle; with a Gateway on 80 and 443 where an ingress gateway has none."""
-    running = [each for each in control_plane if not isinstance(each, NetworkPolicy)]
+    running = _running(control_plane)
     snapshot = Snapshot.of([*running, *bundle])
     has_gateways = any(isinstance(each, Gateway | KubernetesGateway) for each in running)
     pods = snapshot.select_anywhere(Selector.of(INGRESS_GATEWAY))
     if has_gateways or not any(not is_egress_gateway(pod) for pod in pods):
         return snapshot
     return snapshot.with_changes(put=[_usual_gateway(pods[0].namespace)])
+
+
+def _running(control_plane: Objects) -> list[Any]:
+    """The control plane without its policies."""
+    return [each for each in control_plane if not isinstance(each, NetworkPolicy)]
 
 
 def _usual_gateway(namespace: str) -> Gateway:

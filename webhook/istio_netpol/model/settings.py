@@ -338,6 +338,16 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BundleSettings:
+    """What `istio-netpol bundle verify` expects of a bundle."""
+
+    default_deny: bool = True
+    """Whether each of its namespaces has to deny what no policy allows. `false` where the platform refuses
+    that, as SAP BTP does in Kyma's own namespaces: then no policy may isolate pods that nothing else
+    isolates, and pods that no policy selects stay open."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them."""
 
@@ -349,6 +359,7 @@ class Settings:
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     controller: ControllerSettings = field(default_factory=ControllerSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    bundle: BundleSettings = field(default_factory=BundleSettings)
     check_scrape: bool = False
     """Require that the metrics ports of the mesh can be scraped."""
 

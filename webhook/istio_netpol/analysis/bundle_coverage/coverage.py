@@ -11,6 +11,8 @@ from istio_netpol.analysis.bundle_coverage.denied_flows import denied_flows
 from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.bundle_coverage.sides import sides_of
+from istio_netpol.analysis.without_deny import newly_isolated
+from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
@@ -23,7 +25,9 @@ def coverage_of(bundle: Sequence[Any], cluster: Snapshot, settings: Settings, re
     names = examined.applied.namespaces
     workloads = {name: examined.workloads(name) for name in names}
     looked = [side for name in names for workload in workloads[name] for side in sides_of(workload, examined)]
-    findings = [*denied_flows(examined), *(finding for side in looked for finding in side.findings())]
+    applied = examined.applied
+    new = () if settings.bundle.default_deny else newly_isolated(_own(applied), applied.before)
+    findings = [*new, *denied_flows(examined), *(finding for side in looked for finding in side.findings())]
     return Coverage(
         names,
         tuple(name for name in names if not workloads[name]),
@@ -32,3 +36,8 @@ def coverage_of(bundle: Sequence[Any], cluster: Snapshot, settings: Settings, re
         tuple(sorted(findings, key=lambda finding: finding.sort_key)),
         examined.table.assumptions,
     )
+
+
+def _own(applied: Applied) -> list[NetworkPolicy]:
+    """The bundle's policies."""
+    return [policy for policy in applied.after.every(NetworkPolicy) if policy.key in applied.own]
