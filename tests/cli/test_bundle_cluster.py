@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import Result
-from tests.bundle.overlays import filled_tree
+from tests.bundle.overlays import KUSTOMIZE, filled_tree
 from tests.cli.test_bundle import KIND, verify
 from tests.cli.test_schemas import errors as schema_errors
+
+from istio_netpol.analysis.bundle_coverage.modules import COMPONENTS, OF_WORKLOADS
 
 Manifest = dict[str, Any]
 HERE = "kyma-system"
@@ -460,6 +462,12 @@ def test_a_known_module_is_named_with_the_component_that_is_for_it(place: Place,
     assert advice in found["remedy"]
     uses_api_server = name != "eventing-nats"
     assert ("the API server" in found["loses"]) == uses_api_server
+
+
+def test_every_component_that_is_named_is_there() -> None:
+    """The advice can be followed."""
+    components = {path.name for path in (KUSTOMIZE / "components").iterdir()}
+    assert {*COMPONENTS.values(), *OF_WORKLOADS.values()} <= components
 
 
 def piped(place: Place) -> Result:

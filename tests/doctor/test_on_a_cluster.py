@@ -104,6 +104,27 @@ def test_what_is_wrong_is_told_with_a_remedy(plane: ControlPlane) -> None:
         )
 
 
+def test_what_a_provider_leaves_in_a_cluster_is_read(plane: ControlPlane) -> None:
+    """A shoot of Gardener: its ConfigMap, the tunnel's pods, and what istiod is told to dial."""
+    shoot = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shoot-info"}}
+    plane.create("/api/v1/namespaces/kube-system/configmaps", shoot)
+    root = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}}
+    plane.create("/api/v1/namespaces", root)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    plane.create("/api/v1/namespaces/istio-system/serviceaccounts", account, unless_there=True)
+    host = {"name": "KUBERNETES_SERVICE_HOST", "value": "api.shoot.example.com"}
+    for where, name, labels in (("istio-system", "istiod", {}), ("kube-system", "vpn", {"app": "vpn-shoot"})):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}}
+        container = {"name": "c", "image": "i", "env": [host]}
+        plane.create(f"/api/v1/namespaces/{where}/pods", {**pod, "spec": {"containers": [container]}})
+    done = doctor(plane, "--topic", "Platform", "--topic", "API server", "-f", "json")
+    found = {each["lookedAt"]: each for each in findings(done)}
+    assert "Gardener, by ConfigMap kube-system/shoot-info" in found["environment"]["found"]
+    assert "app=vpn-shoot" in found["callers of webhooks"]["found"]
+    dialled = found["KUBERNETES_SERVICE_HOST in the control plane's pods"]
+    assert "set apiServer.host to api.shoot.example.com" in dialled["remedy"]
+
+
 def test_only_the_topics_that_are_asked_for_are_examined(plane: ControlPlane) -> None:
     """What else is wrong in the cluster, or could not be seen, does not count; another topic is an error
     that names those that there are."""
@@ -114,7 +135,10 @@ def test_only_the_topics_that_are_asked_for_are_examined(plane: ControlPlane) ->
     assert {each["topic"] for each in findings(done)} == {"Webhooks"}
     done = doctor(plane, "--topic", "Weather")
     assert done.returncode == 2
-    assert "'Weather' is not a topic: choose from Versions, API server, DNS, Network plugin" in done.stderr
+    assert (
+        "'Weather' is not a topic: choose from Versions, Platform, API server, DNS, Network plugin"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("user", [NOBODY, TENANT])

@@ -426,6 +426,7 @@ def test_what_may_not_be_seen_is_named_with_the_right_that_it_takes() -> None:
         ("DNS", "not seen: needs list on daemonsets.apps"),
         ("DNS", "not seen: needs get on services in kube-system"),
         ("Webhooks", "not seen: needs get on services in netpol"),
+        ("Gateways", "not seen: needs list on services"),
     }
     assert any(each.topic == "API server" and each.health is Health.OK for each in found)
 

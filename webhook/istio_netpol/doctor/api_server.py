@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 
+from istio_netpol.doctor.dialled import service_judged
+from istio_netpol.doctor.network_plugin import found_plugins
 from istio_netpol.doctor.survey import (
     ENDPOINT_SLICES,
     NETWORK_POLICIES,
+    SERVICES,
     Manifest,
+    NotSeenError,
     Survey,
     dig,
     listed,
@@ -16,13 +20,14 @@ from istio_netpol.doctor.survey import (
     namespace_of,
 )
 from istio_netpol.model.diagnosis import Diagnosis, Health
-from istio_netpol.model.settings import Settings
+from istio_netpol.model.settings import Settings, Translation
 
 TOPIC = "API server"
 SLICES = "EndpointSlice default/kubernetes"
 BUNDLE = "app.kubernetes.io/part-of=istio-netpol"
 """On the policies of the Kustomize bundle."""
 
+SERVICE_PORT = 443
 TO_API_SERVER = "-to-apiserver"
 
 Endpoint = tuple[str, int]
@@ -42,11 +47,32 @@ def api_server(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
         )
         return
     named = ", ".join(f"{address}:{port}" for address, port in found)
-    yield Diagnosis(TOPIC, SLICES, f"{named}, which is what most plugins judge instead of 443 of the Service")
+    before = _is_judged_before(survey)
+    told = (
+        "which this plugin does not judge: it sees the Service's address"
+        if before
+        else ("which is what most plugins judge instead of 443 of the Service")
+    )
+    yield Diagnosis(TOPIC, SLICES, f"{named}, {told}")
     yield from _settings(found, settings)
+    if before:
+        yield from service_judged(survey, settings)
+        service = survey.named(SERVICES, "kubernetes", "default")
+        found = [(str(dig(service, "spec", "clusterIP") or ""), SERVICE_PORT)]
     for policy in survey.all(NETWORK_POLICIES, "", BUNDLE):
         if name_of(policy).endswith(TO_API_SERVER):
             yield _of_bundle(policy, found)
+
+
+def _is_judged_before(survey: Survey) -> bool:
+    """Whether the plugin that enforces judges packets before they have an endpoint's address; False where it
+    can't be seen."""
+    try:
+        return any(
+            plugin.enforces and plugin.judges is Translation.BEFORE for plugin, _ in found_plugins(survey)
+        )
+    except NotSeenError:
+        return False
 
 
 def _endpoints(manifest: Manifest) -> Iterator[Endpoint]:

@@ -39,7 +39,8 @@ def cluster_dns(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
             "Service kube-system/kube-dns",
             "is not there",
             Health.NOTE,
-            "DNS is not a Service here (EKS Auto Mode, Cloud DNS): name its address in dns.nodeLocalAddress",
+            "DNS is not a Service here (EKS Auto Mode, Cloud DNS): set dns.pods to false, and name its "
+            "address in dns.addresses",
         )
     else:
         yield from _of_service(survey, *service, settings)
@@ -60,6 +61,9 @@ def _of_service(survey: Survey, namespace: str, service: Manifest, settings: Set
     )
     running = [pod for pod in pods if dig(pod, "status", "phase") in (None, "Running")]
     found = f"pods {namespace}, {written}, port {', '.join(map(str, ports)) or 'unknown'}"
+    if not running and not settings.dns.pods:
+        yield Diagnosis(TOPIC, title, "no pod answers, as the setting dns.pods has it")
+        return
     if not running:
         yield Diagnosis(
             TOPIC, title, f"no running pod has {written}", Health.WRONG, "no name resolves: look at CoreDNS"
@@ -121,7 +125,7 @@ def node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
         return
     for cache in caches:
         title = f"DaemonSet {namespace_of(cache)}/{name_of(cache)}"
-        addresses = list(_local_addresses(cache))
+        addresses = list(local_addresses(cache))
         if not dig(cache, "spec", "template", "spec", "hostNetwork"):
             yield Diagnosis(
                 TOPIC,
@@ -142,7 +146,7 @@ def node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
             )
 
 
-def _local_addresses(cache: Manifest) -> Iterator[str]:
+def local_addresses(cache: Manifest) -> Iterator[str]:
     """The addresses after `-localip`, link-local ones first."""
     for container in listed(dig(cache, "spec", "template", "spec", "containers")):
         arguments = [

@@ -9,12 +9,18 @@ from istio_netpol.doctor import (
     admission,
     api_server,
     cluster_dns,
+    dialled,
+    health_checks,
     mesh,
     network_plugin,
+    platform,
     policies,
     versions,
     webhooks,
 )
+from istio_netpol.doctor.dns_addresses import dns_addresses
+from istio_netpol.doctor.plugin_settings import plugin_settings
+from istio_netpol.doctor.provider_checks import provider_checks
 from istio_netpol.doctor.survey import NotSeenError, Survey, not_seen
 from istio_netpol.doctor.webhooks import Handshake
 from istio_netpol.model.diagnosis import Diagnosis, Health
@@ -34,12 +40,14 @@ NOT_PROBED = Diagnosis(
 
 TOPICS = (
     versions.TOPIC,
+    platform.TOPIC,
     api_server.TOPIC,
     cluster_dns.TOPIC,
     network_plugin.TOPIC,
     mesh.ISTIOD,
     mesh.INJECTION,
     webhooks.TOPIC,
+    health_checks.TOPIC,
     admission.TOPIC,
     policies.TOPIC,
 )
@@ -61,13 +69,20 @@ def examine(
         (versions.TOPIC, "Kubernetes", lambda: versions.kubernetes_version(version)),
         (versions.TOPIC, "Istio", lambda: versions.istio_versions(survey)),
         (versions.TOPIC, "Kyma", lambda: versions.kyma_versions(survey)),
+        (platform.TOPIC, "environment", lambda: platform.platform(survey)),
+        (platform.TOPIC, "what the provider changes", lambda: provider_checks(survey)),
         (api_server.TOPIC, "endpoints", lambda: api_server.api_server(survey, settings)),
+        (api_server.TOPIC, "what pods dial", lambda: dialled.dialled_hosts(survey, settings)),
+        (api_server.TOPIC, "callers of webhooks", lambda: dialled.webhook_callers(survey, settings)),
         (cluster_dns.TOPIC, "Services", lambda: cluster_dns.cluster_dns(survey, settings)),
         (cluster_dns.TOPIC, "DaemonSets", lambda: cluster_dns.node_cache(survey, settings)),
+        (cluster_dns.TOPIC, "addresses", lambda: dns_addresses(survey, settings)),
         (network_plugin.TOPIC, "DaemonSets", lambda: network_plugin.network_plugin(survey)),
+        (network_plugin.TOPIC, "settings", lambda: plugin_settings(survey, settings)),
         (mesh.ISTIOD, "Deployments", lambda: mesh.istiod(survey, settings)),
         (mesh.INJECTION, "Namespaces", lambda: mesh.injection(survey, settings)),
         (webhooks.TOPIC, "configurations", lambda: webhooks.webhooks(survey, now, handshake)),
+        (health_checks.TOPIC, "Services", lambda: health_checks.health_checks(survey)),
         (admission.TOPIC, "policies and webhooks", lambda: admission.admission(survey)),
         *([(admission.TOPIC, "default-deny", lambda: admission.tried_deny(survey))] if tries_deny else ()),
         (policies.TOPIC, "NetworkPolicies", lambda: policies.policies(survey)),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from istio_netpol.doctor.platform import AUTO, COMPUTE_TYPE
 from istio_netpol.doctor.survey import (
     CONFIG_MAPS,
     DAEMON_SETS,
     NODES,
     Manifest,
+    NotSeenError,
     Survey,
     dig,
+    labels_of,
     listed,
     name_of,
     namespace_of,
@@ -19,6 +22,8 @@ from istio_netpol.doctor.survey import (
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.platforms.plugins import (
     AWS_VPC_CNI,
+    CILIUM,
+    CILIUM_MATCHING_NODES,
     KUBE_ROUTER,
     PLUGINS,
     PLUGINS_BY_ID,
@@ -29,10 +34,17 @@ TOPIC = "Network plugin"
 AWS_AGENTS = ("aws-eks-nodeagent", "aws-network-policy-agent")
 """The container of aws-node that enforces, by the names of the add-on and of the chart."""
 
+AWS_SWITCH = "enable-network-policy-controller"
+MATCH_MODE = "policy-cidr-match-mode"
+"""Of the ConfigMap cilium-config (cilium/cilium Documentation/security/policy/layer3.rst, 1.19)."""
+
+AZURE_DATAPLANE = "kubernetes.azure.com/ebpf-dataplane"
+"""Label of AKS's nodes, by which its Cilium chooses them (Azure/karpenter-provider-azure)."""
+
 
 def network_plugin(survey: Survey) -> Iterator[Diagnosis]:
     """Each plugin that is found, and whether any of them enforces."""
-    found = list(_found(survey))
+    found = list(found_plugins(survey))
     for plugin, title in found:
         health = Health.OK if plugin.enforces or len(found) > 1 else Health.WRONG
         text = f"{plugin.name}, which {'enforces' if plugin.enforces else 'does not enforce'} NetworkPolicies"
@@ -59,22 +71,48 @@ def network_plugin(survey: Survey) -> Iterator[Diagnosis]:
 _INSTALL = "install a plugin that does, or add one for policies alone (Calico, kube-network-policies)"
 
 
-def _found(survey: Survey) -> Iterator[tuple[NetworkPlugin, str]]:
+def found_plugins(survey: Survey) -> Iterator[tuple[NetworkPlugin, str]]:
+    """Each plugin that is there as it is set up, and what says so. Raises NotSeenError."""
     by_name: dict[str, Manifest] = {name_of(each): each for each in survey.all(DAEMON_SETS)}
     for plugin in PLUGINS:
         manifest = next((by_name[name] for name in plugin.daemon_sets if name in by_name), None)
         if manifest is None:
             continue
         title = f"DaemonSet {namespace_of(manifest)}/{name_of(manifest)}"
-        yield (_aws(survey, manifest) if plugin.id == AWS_VPC_CNI else plugin), title
+        yield _set_up(plugin, survey, manifest), title
     if not any(name in by_name for plugin in PLUGINS for name in plugin.daemon_sets):
         yield from _embedded(survey)
 
 
+def _set_up(plugin: NetworkPlugin, survey: Survey, manifest: Manifest) -> NetworkPlugin:
+    """The plugin as its own settings make it."""
+    if plugin.id == AWS_VPC_CNI:
+        return _aws(survey, manifest)
+    if plugin.id != CILIUM:
+        return plugin
+    try:
+        return cilium_as_set_up(survey)
+    except NotSeenError as error:
+        return replace(plugin, remark=f"{plugin.remark}; how it is set up is not seen ({error})")
+
+
+def cilium_as_set_up(survey: Survey) -> NetworkPlugin:
+    """Cilium by its ConfigMap and by who runs it: AKS labels the nodes with the dataplane. Raises
+    NotSeenError."""
+    settings = survey.named(CONFIG_MAPS, "cilium-config", "kube-system")
+    if "nodes" in str(dig(settings, "data", MATCH_MODE) or "").split():
+        return PLUGINS_BY_ID[CILIUM_MATCHING_NODES]
+    is_azure = any(labels_of(node).get(AZURE_DATAPLANE) == "cilium" for node in survey.all(NODES))
+    return PLUGINS_BY_ID["azure-cilium" if is_azure else CILIUM]
+
+
 def _embedded(survey: Survey) -> Iterator[tuple[NetworkPlugin, str]]:
-    """k3s carries flannel and kube-router in its own process."""
-    node = next(iter(survey.all(NODES)), None)
-    version = str(dig(node, "status", "nodeInfo", "kubeletVersion") or "")
+    """k3s carries flannel and kube-router in its own process, nodes of EKS Auto Mode the VPC CNI."""
+    nodes = survey.all(NODES)
+    if nodes and all(labels_of(node).get(COMPUTE_TYPE) == AUTO for node in nodes):
+        yield _auto_mode(survey), f"nodes with {COMPUTE_TYPE}={AUTO}"
+        return
+    version = str(dig(nodes[0], "status", "nodeInfo", "kubeletVersion") or "") if nodes else ""
     if "+k3s" in version:
         yield (
             replace(
@@ -86,6 +124,15 @@ def _embedded(survey: Survey) -> Iterator[tuple[NetworkPlugin, str]]:
         )
 
 
+def _auto_mode(survey: Survey) -> NetworkPlugin:
+    """The VPC CNI of EKS Auto Mode enforces where a ConfigMap says so."""
+    settings = survey.named(CONFIG_MAPS, "amazon-vpc-cni", "kube-system")
+    is_on = dig(settings, "data", AWS_SWITCH) == "true"
+    advice = f'ConfigMap kube-system/amazon-vpc-cni has to say {AWS_SWITCH}: "true"'
+    remark = "the NodeClass has to have networkPolicy, too" if is_on else advice
+    return replace(PLUGINS_BY_ID[AWS_VPC_CNI], enforces=is_on, remark=remark)
+
+
 def _aws(survey: Survey, manifest: Manifest) -> NetworkPlugin:
     """aws-node enforces where its policy agent runs and is switched on."""
     containers = listed(dig(manifest, "spec", "template", "spec", "containers"))
@@ -93,7 +140,7 @@ def _aws(survey: Survey, manifest: Manifest) -> NetworkPlugin:
     arguments = [str(each) for each in listed(dig(agent, "args"))]
     is_on = "--enable-network-policy=true" in arguments
     settings = survey.named(CONFIG_MAPS, "amazon-vpc-cni", "kube-system")
-    is_on = is_on or dig(settings, "data", "enable-network-policy-controller") == "true"
+    is_on = is_on or dig(settings, "data", AWS_SWITCH) == "true"
     remark = (
         "rules need 443 of the Service kubernetes, too"
         if agent and is_on
