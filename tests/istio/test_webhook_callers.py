@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from tests.istio.builders import flows, istiod, labelled, told, view
-from tests.values import namespace
+from tests.values import block, namespace, namespaces, policy, port, rule
 
 from istio_netpol.istio.rules.webhook_from_apiserver import RULE
-from istio_netpol.model.labels import Labels
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.policies import PolicyPeer
 from istio_netpol.model.settings import ApiServerSettings, CallerSettings, Settings
+from istio_netpol.netpol.evaluate import judge
+from istio_netpol.state.snapshot import Snapshot
 
 ISTIOD = istiod()
 SHOOT = namespace("kube-system", **{"gardener.cloud/purpose": "kube-system"})
 VPN = labelled("kube-system/vpn-shoot", {"app": "vpn-shoot", "type": "tunnel"})
+AGENTS = Selector.of({"app": "konnectivity-agent"})
+AGENT_OF_AKS = replace(
+    labelled("kube-system/konnectivity-agent", {"app": "konnectivity-agent"}),
+    addresses=(ip_address("10.244.1.9"),),
+    node_addresses=(ip_address("10.224.0.4"),),
+)
 FROM_ANYWHERE = "webhook-from-apiserver: the API server -> Deployment istio-system/istiod TCP 15017"
 
 
@@ -67,9 +78,37 @@ def test_konnectivity_of_google_calls_through_its_agents() -> None:
 
 
 def test_konnectivity_of_azure_is_as_good_as_anywhere() -> None:
-    """With kubenet its packets are said to have a node's address: nothing that may work is called denied."""
+    """With kubenet its packets are said to have a node's address."""
+    assert told(RULE, ISTIOD, view(AGENT_OF_AKS, ISTIOD)) == [FROM_ANYWHERE]
+
+
+@pytest.mark.parametrize(
+    ("source", "is_allowed"),
+    [
+        (replace(namespaces(**{"kubernetes.io/metadata.name": "kube-system"}), pod_selector=AGENTS), True),
+        (block("10.244.1.0/24"), True),
+        (block("10.224.0.0/16"), True),
+        (block("0.0.0.0/0"), True),
+        (block("192.0.2.40/32"), False),
+        (namespaces(**{"kubernetes.io/metadata.name": "team-a"}), False),
+    ],
+)
+def test_nothing_that_may_work_on_azure_is_called_denied(source: PolicyPeer, is_allowed: bool) -> None:
+    """The agents' own addresses, or their nodes'; an ipBlock of the API server is neither."""
+    mine = policy("istio-system/mine", ingress=[rule(source, port(15017))])
+    snapshot = Snapshot.of([AGENT_OF_AKS, ISTIOD, mine])
+    (flow,) = flows(RULE, ISTIOD, MeshView(snapshot, Settings()))
+    verdict = judge(snapshot, flow.source, flow.destination, flow.protocol, flow.port)
+    assert verdict.allowed is is_allowed
+
+
+def test_agents_of_azure_at_unknown_addresses_are_admitted_by_any_block() -> None:
+    """A repository does not tell where they run."""
     agent = labelled("kube-system/konnectivity-agent", {"app": "konnectivity-agent"})
-    assert told(RULE, ISTIOD, view(agent, ISTIOD)) == [FROM_ANYWHERE]
+    mine = policy("istio-system/mine", ingress=[rule(block("192.0.2.40/32"), port(15017))])
+    snapshot = Snapshot.of([agent, ISTIOD, mine])
+    (flow,) = flows(RULE, ISTIOD, MeshView(snapshot, Settings()))
+    assert judge(snapshot, flow.source, flow.destination, flow.protocol, flow.port).allowed
 
 
 def test_agents_in_the_hosts_network_are_addresses() -> None:

@@ -19,7 +19,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import assumptions_in
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.flows import PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AnyPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.changes import Change, change_between
@@ -262,6 +262,11 @@ def _namespaces(needs: Needs) -> set[str]:
 
 
 def namespaces_of(flow: RequiredFlow) -> set[str]:
-    """The namespaces in which the flow's pods run: at most two."""
-    peers = (flow.source, flow.destination)
-    return {peer.workload.namespace for peer in peers if isinstance(peer, PodsPeer)}
+    """The namespaces in which the flow's pods run, or may: most often one or two."""
+    found = set()
+    for peer in (flow.source, flow.destination):
+        if isinstance(peer, PodsPeer):
+            found.add(peer.workload.namespace)
+        elif isinstance(peer, AnyPeer):
+            found.update(pods.namespace for pods in peer.pods)
+    return found

@@ -87,13 +87,16 @@ class AnyPeer:
     The flow counts as allowed where a rule admits every peer, or any address outside the cluster: an
     administrator may narrow who they are. `description` says who, for people. Those `in_cluster` are pods,
     and any that a rule admits may be they. Others come from `within` some addresses, where those are known.
-    With `any_port` they choose the port, too, and that of the flow is the usual one.
+    With `any_port` they choose the port, too, and that of the flow is the usual one. Others again come out of
+    `pods`, and nobody knows whether with the pods' addresses or with those of their nodes: rules that admit
+    these pods admit them, and so do ipBlocks that hold some of either addresses.
     """
 
     description: str = "anywhere"
     in_cluster: bool = False
     within: AddressSet | None = None
     any_port: bool = False
+    pods: tuple[Workload, ...] = ()
 
     @property
     def key(self) -> str:

@@ -160,7 +160,7 @@ def _admitting(
                 continue
             ref = RuleRef(policy, connection.direction, index)
             is_named = _names(rule, policy.namespace, connection.pod, connection.snapshot)
-            if is_named or _may_be(connection.peer, rule):
+            if is_named or _may_be(connection.peer, rule, policy.namespace, connection.snapshot):
                 named.append(ref)
             elif addresses := rule.addresses:
                 by_address.append((ref, addresses))
@@ -177,26 +177,38 @@ def _names(rule: PolicyRule, policy_namespace: str, pod: Workload | None, snapsh
     )
 
 
-def _may_be(peer: Peer, rule: PolicyRule) -> bool:
-    """Whether a rule admits pods, where any pods may be meant."""
-    return isinstance(peer, AnyPeer) and peer.in_cluster and bool(rule.selectors)
+def _may_be(peer: Peer, rule: PolicyRule, policy_namespace: str, snapshot: Snapshot) -> bool:
+    """Whether a rule admits pods, where any pods may be meant, or these."""
+    if not isinstance(peer, AnyPeer):
+        return False
+    return (peer.in_cluster and bool(rule.selectors)) or any(
+        _names(rule, policy_namespace, pod, snapshot) for pod in peer.pods
+    )
 
 
 def _allowing(by_address: _ByAddress, peer: Peer, is_named: bool) -> list[RuleRef]:
     """The rules whose ipBlocks admit all of the peer's addresses, else those that do so together.
 
     Rules may share the addresses among them, since each packet needs only one. Somebody at an address that
-    nobody knows counts as admitted by any block: see `AnyPeer`.
+    nobody knows counts as admitted by any block, and by none that misses all the addresses which it may have:
+    see `AnyPeer`.
     """
     if isinstance(peer, PodsPeer):
         addresses = addresses_of(peer.workload)
     elif isinstance(peer, AddressPeer):
         addresses = peer.addresses
     else:
-        return [ref for ref, _ in by_address]
+        possible = _possible_addresses(peer)
+        return [ref for ref, part in by_address if not possible or part & possible]
     alone = [ref for ref, part in by_address if covers(part, addresses)]
     if alone or is_named or len(by_address) == 1:
         return alone
     if not covers(AddressSet.union(part for _, part in by_address), addresses):
         return []
     return [ref for ref, part in by_address if not addresses or part & addresses]
+
+
+def _possible_addresses(peer: Peer) -> AddressSet:
+    """Those of the pods out of which somebody comes and of their nodes; empty where they are not known."""
+    pods = peer.pods if isinstance(peer, AnyPeer) else ()
+    return AddressSet.of(*(address for pod in pods for address in (*pod.addresses, *pod.node_addresses)))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from istio_netpol.platforms.sources import Source, surveyed
+from istio_netpol.platforms.sources import Source, looked_up, surveyed
 
 KUBE_SYSTEM = "kube-system"
 NODE_LOCAL_ADDRESS = "169.254.20.10"
@@ -137,13 +137,14 @@ _GARDENER = Environment(
         "balancer, "
         "which change when the control plane moves",
     ),
-    surveyed(
-        "gardener/gardener v1.149 docs/usage/networking/shoot_kubernetes_service_host_injection.md, "
-        "pkg/component/gardener/resourcemanager/resource_manager.go",
+    looked_up(
+        "gardener/gardener docs/usage/networking/shoot_kubernetes_service_host_injection.md",
+        'gardener/gardener docs/operations/network_policies.md, "Webhook Servers in Shoot Clusters"',
+    )
+    + surveyed(
+        "gardener/gardener v1.149 pkg/component/gardener/resourcemanager/resource_manager.go",
         "gardener/gardener v1.149 pkg/gardenlet/operation/botanist/kubeapiserverexposure.go, "
-        "nodelocaldns.go, "
-        "pkg/component/networking/coredns",
-        "gardener/gardener v1.149 docs/operations/network_policies.md (app: vpn-shoot)",
+        "nodelocaldns.go, pkg/component/networking/coredns",
     ),
     DnsFacts(
         (PodSelection({"k8s-app": "kube-dns"}), PodSelection(NODE_LOCAL_DNS_LABELS)),
@@ -226,8 +227,8 @@ ENVIRONMENTS = (
             remark="DNS is a service of the node and answers at the tenth address of the Services' range",
         ),
         sources=_EKS.sources
+        + looked_up("aws/containers-roadmap#2552 (2025), #2546; archestra-ai/archestra#5538 (2026-06)")
         + surveyed(
-            "aws/containers-roadmap#2552 (2025), #2546; archestra-ai/archestra#5538 (2026-06)",
             "awsdocs/amazon-eks-user-guide auto-net-pol.adoc",
         ),
         remark="policies are enforced once ConfigMap kube-system/amazon-vpc-cni has "
@@ -242,9 +243,9 @@ ENVIRONMENTS = (
             callers=(KONNECTIVITY_OF_GKE,),
             remark="private clusters need a firewall rule of the VPC for 15017 as well",
         ),
-        surveyed(
+        looked_up("tektoncd/operator#4000 (2026-08)", "tigera/operator#5212 (2026-08; konnectivity)")
+        + surveyed(
             "world-federation-of-advertisers/cross-media-measurement#3569 (2026-02)",
-            "tektoncd/operator#4000 (2026-08)",
             "terraform-google-modules/terraform-google-kubernetes-engine#2265",
         ),
         DnsFacts(
@@ -274,18 +275,24 @@ ENVIRONMENTS = (
             "API server's name. With kubenet the agents' packets have a node's address; with API server VNet "
             "integration there are no agents, and the calls come from a delegated subnet",
         ),
-        surveyed(
-            "MicrosoftDocs/azure-aks-docs fb060ab articles/aks/localdns-custom.md, "
-            "azure-cni-powered-by-cilium.md",
-            "Azure/AKS CHANGELOG.md 8d1c890 (LocalDNS)",
-            "tigera/operator#5212 (2026-08; konnectivity); MicrosoftDocs/azure-aks-docs configure-kubenet.md",
+        looked_up(
+            "https://learn.microsoft.com/azure/aks/localdns-custom (from 1.37); "
+            "https://learn.microsoft.com/azure/aks/faq (set-kube-service-host-fqdn)",
+            "tigera/operator#5212 (2026-08; pods' addresses, AKS 1.36); Azure/AKS#2031 (kubenet's "
+            "masquerade)",
+            "Azure/application-gateway-kubernetes-ingress#285 (the variables that AKS sets)",
+        )
+        + surveyed(
+            "MicrosoftDocs/azure-aks-docs fb060ab articles/aks/azure-cni-powered-by-cilium.md",
+            "Azure/AKS CHANGELOG.md 8d1c890 (LocalDNS, from 1.36)",
+            "MicrosoftDocs/azure-aks-docs configure-kubenet.md (konnectivity: nodes' addresses)",
             "MicrosoftDocs/azure-aks-docs configure-load-balancer-standard.md",
         ),
         DnsFacts(
             addresses=("169.254.10.10", "169.254.10.11"),
-            remark="LocalDNS is the default on Automatic and, with exclusions, from 1.36; with Cilium it "
-            "takes a "
-            "CiliumNetworkPolicy with entity host as well",
+            remark="LocalDNS is the default on Automatic and, with exclusions, from 1.37 (by the "
+            "changelog from "
+            "1.36); with Cilium it takes a CiliumNetworkPolicy with entity host as well",
         ),
         (HealthCheck("Azure Load Balancer with externalTrafficPolicy: Cluster", "every port, 15021 too"),),
         remark="the admissions enforcer rewrites the namespaceSelector of webhooks",
@@ -333,9 +340,8 @@ WEBHOOK_CALLERS = tuple(
         tuple(caller.pod_labels.items()): caller
         for environment in ENVIRONMENTS
         for caller in environment.api_server.callers
-        if not caller.is_disputed
     }.values()
 )
-"""The pods out of which the API server calls webhooks in any of them, as far as sources agree."""
+"""The pods out of which the API server calls webhooks in any of them."""
 
 ENVIRONMENTS_BY_ID = {environment.id: environment for environment in ENVIRONMENTS}

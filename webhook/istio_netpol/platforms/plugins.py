@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from istio_netpol.model.settings import Translation
-from istio_netpol.platforms.sources import Source, surveyed
+from istio_netpol.platforms.sources import Source, looked_up, surveyed
 
 
 class HostNetworkPeers(StrEnum):
@@ -72,8 +72,9 @@ class NetworkPlugin:
         return tuple(clause for clause in clauses if clause)
 
 
-_CILIUM_SOURCES = surveyed(
-    'cilium/cilium Documentation/security/policy/layer3.rst, "Selecting nodes with CIDR / ipBlock" (1.19)',
+_CILIUM_SOURCES = looked_up(
+    'cilium/cilium Documentation/security/policy/layer3.rst, "Selecting nodes with CIDR / ipBlock" (1.19)'
+) + surveyed(
     "cilium/cilium#20550; cilium/cilium#2700 and #3605 (policy is consulted for each packet)",
 )
 
@@ -218,9 +219,11 @@ PLUGINS = (
         AWS_VPC_CNI,
         "AWS VPC CNI",
         ("aws-node",),
-        surveyed(
+        looked_up(
             "aws/amazon-network-policy-controller-k8s v1.1.7 pkg/resolvers/endpoints.go "
-            "(getMatchingServiceClusterIPs)",
+            "(getMatchingServiceClusterIPs)"
+        )
+        + surveyed(
             "aws/aws-network-policy-agent v1.4.1 pkg/ebpf/c/tc.v4egress.bpf.c, fw_rule_processor.go; "
             "issue #146 of the controller (except ranges)",
         ),

@@ -18,6 +18,14 @@ SURVEY = date(2026, 11, 29)
 """The day of the survey of plugins and platforms; what was looked up again has a later one."""
 
 
+LOOKED_UP_AGAIN = date(2026, 11, 30)
+
+
+def looked_up(*texts: str) -> tuple[Source, ...]:
+    """Sources that were read again, since rules rest on them."""
+    return tuple(Source(text, LOOKED_UP_AGAIN) for text in texts)
+
+
 def surveyed(*texts: str) -> tuple[Source, ...]:
     """Sources that were read for the survey."""
     return tuple(Source(text, SURVEY) for text in texts)

@@ -6,6 +6,7 @@ of the pods at the end of it: an ipBlock of the API server does not match them."
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.flows import API_SERVER, Peer, PodsPeer
@@ -28,16 +29,23 @@ class WebhookCallers:
     @question
     def all(self) -> tuple[Peer, ...]:
         """The pods that settings name, else those of a platform that are there; else somebody at an address
-        that nobody knows."""
-        pods = [pod for caller in self._told for pod in self._of_settings(caller)]
-        pods = pods if self._told else list(self._of_platforms())
+        that nobody knows, out of the pods of which sources contradict each other."""
+        if self._told:
+            pods = [pod for caller in self._told for pod in self._of_settings(caller)]
+        else:
+            pods = list(self._of_platforms(is_disputed=False))
         found = {pod.ref.key: PodsPeer(pod) for pod in pods}
-        return tuple(found[key] for key in sorted(found)) or (API_SERVER,)
+        if found:
+            return tuple(found[key] for key in sorted(found))
+        disputed = () if self._told else tuple(self._of_platforms(is_disputed=True))
+        return (replace(API_SERVER, pods=disputed),)
 
-    def _of_platforms(self) -> Iterator[Workload]:
+    def _of_platforms(self, *, is_disputed: bool) -> Iterator[Workload]:
         """Only in kube-system: elsewhere anybody may label pods so. What the input does not say of the
         namespace is not held against them."""
         for caller in WEBHOOK_CALLERS:
+            if caller.is_disputed is not is_disputed:
+                continue
             namespace = self.reader.namespace(caller.namespace)
             is_marked = caller.namespace_labels.items() <= namespace.labels.items()
             if is_marked or not namespace.declared:
