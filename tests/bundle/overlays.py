@@ -14,6 +14,7 @@ from tests.tools.programs import located
 
 from istio_netpol.analysis.bundle import BundleReport, verify
 from istio_netpol.bundle.overlays import environment_of, standard_control_plane
+from istio_netpol.bundle.values import dns_addresses
 from istio_netpol.cli.overlays import usual_control_plane
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.load import load
@@ -29,8 +30,11 @@ OVERLAYS = tuple(sorted(folder.name for folder in (KUSTOMIZE / "overlays").iterd
 KYMA = " with Kyma"
 """Ends the name of an overlay that lists the component `kyma` besides."""
 
-UNSET = "  # peers:\n  # - ipBlock:\n  #     cidr: 203.0.113.10/32\n"
-SET = "  peers:\n  - ipBlock:\n      cidr: 203.0.113.10/32\n"
+UNSET = {
+    "apiServer.peers.0.ipBlock.cidr": "  # peers:\n  # - ipBlock:\n  #     cidr: 203.0.113.10/32\n",
+    "dns.serviceAddress": "  # serviceAddress: 203.0.113.53/32\n",
+}
+"""The values that a user has to set, as values.yaml shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,10 @@ def filled_tree(folder: Path) -> Path:
     tree = folder / "kustomize"
     shutil.copytree(KUSTOMIZE, tree)
     for values in tree.glob("overlays/*/values.yaml"):
-        values.write_text(values.read_text().replace(UNSET, SET))
+        text = values.read_text()
+        for unset in UNSET.values():
+            text = text.replace(unset, unset.replace("  # ", "  "))
+        values.write_text(text)
     return tree
 
 
@@ -105,7 +112,8 @@ def built(folder: Path) -> Built:
     result = kustomize_build(folder)
     assert result.returncode == 0, result.stderr
     environment = environment_of(folder)
-    settings = load_settings(environment.read_text() if environment else None, str(environment))
+    text = environment.read_text() if environment else None
+    settings = load_settings(text, str(environment), dns_addresses(folder))
     return Built(objects_of(result.stdout), settings, result.stdout)
 
 

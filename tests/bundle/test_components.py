@@ -13,6 +13,8 @@ from tests.bundle.uses import METRICS, USES, component_of
 TESTED_APART = {
     "api-gateway",
     "app-namespace",
+    "cilium-api-server",
+    "cilium-node-dns",
     "deny-all",
     "document-literal",
     "gateway",
@@ -20,6 +22,8 @@ TESTED_APART = {
     "gateway-health-checks",
     "kyma",
     "webhook",
+    "webhook-callers-aks",
+    "webhook-callers-gke",
 }
 """Components whose tests have a file of their own."""
 
@@ -27,11 +31,20 @@ KYMA_MODULES = set(kyma_uses.USES)
 """Components for modules of Kyma, which have a file of tests of their own as well."""
 
 LISTED = {
+    "api-server-host",
     "dns-8053",
+    "dns-addresses",
     "dns-openshift",
+    "dns-service",
+    "dns-service-only",
+    "health-checks",
+    "health-checks-google",
     "namespaces",
     "node-local-dns",
     "values",
+    "webhook-aks",
+    "webhook-callers-gardener",
+    "webhook-openshift",
 }
 """Components that overlays list, whose rules are tested there."""
 

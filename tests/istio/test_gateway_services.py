@@ -13,6 +13,7 @@ from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.mesh import Gateway, GatewayServer
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
+from istio_netpol.model.settings import MeshSettings, Settings
 from istio_netpol.model.workloads import Workload
 
 CLIENT = "any -> doors/front TCP 80"
@@ -40,6 +41,26 @@ def test_health_checks_are_dispensable() -> None:
     """Some clouds ask the node instead."""
     assert first_flow(RULE, front("LoadBalancer", 15021), release()).dispensable
     assert not first_flow(RULE, front("LoadBalancer", 80), release()).dispensable
+
+
+GOOGLE = ("35.191.0.0/16", "130.211.0.0/22")
+SOURCES = {
+    "ranges": (GOOGLE, [f"{range_} -> doors/front TCP 15021" for range_ in GOOGLE]),
+    "anywhere": (("0.0.0.0/0",), [HEALTH_CHECK]),
+    "anywhere in both families": (("0.0.0.0/0", "::/0"), [HEALTH_CHECK]),
+    "one range twice": ((GOOGLE[0], GOOGLE[0]), [f"{GOOGLE[0]} -> doors/front TCP 15021"]),
+}
+
+
+@pytest.mark.parametrize(("known", "expected"), SOURCES.values(), ids=list(SOURCES))
+def test_health_checks_are_needed_where_settings_say_whence_they_come(
+    known: tuple[str, ...], expected: list[str]
+) -> None:
+    """Each range by itself: one that is cut takes the gateway out of the load balancer."""
+    settings = Settings(mesh=MeshSettings(health_check_sources=known))
+    objects = (front("LoadBalancer", 15021), release())
+    assert flows(RULE, *objects, settings=settings) == sorted(expected)
+    assert not first_flow(RULE, *objects, settings=settings).dispensable
 
 
 @pytest.mark.parametrize(

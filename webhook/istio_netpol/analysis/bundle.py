@@ -9,7 +9,9 @@ from typing import Any
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.dry_run import refused_findings
-from istio_netpol.analysis.results import Report
+from istio_netpol.analysis.judge import FlowJudge
+from istio_netpol.analysis.node_local_dns import with_node_local_dns
+from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.analysis.without_deny import findings_without_deny, policies_beside
 from istio_netpol.analysis.wording import DNS_BY_UDP
 from istio_netpol.flows.table import FlowTable
@@ -66,7 +68,7 @@ def verify(
 ) -> BundleReport:
     """Judges the control plane under the bundle's policies and under no others."""
     policies = _policies(bundle)
-    snapshot = _together(bundle, control_plane)
+    snapshot = with_node_local_dns(_together(bundle, control_plane), settings)
     beside = () if settings.bundle.default_deny else policies_beside(policies, control_plane)
     snapshot = snapshot.with_changes(put=beside)
     table = FlowTable.of(snapshot, settings)
@@ -89,7 +91,23 @@ def verify(
         isolation = findings_without_deny(policies, Snapshot.of([*_running(control_plane), *beside]))
     found = _one_a_rule([*judged, *isolation, *_unset(policies), *wide])
     findings = tuple(sorted(found, key=lambda finding: finding.sort_key))
-    return BundleReport(replace(report, findings=findings), flows, changes(base, bundle))
+    summary = _without_others(report.summary, table, judge)
+    report = replace(report, findings=findings, summary=summary)
+    return BundleReport(report, flows, changes(base, bundle))
+
+
+def _without_others(summary: Summary, table: FlowTable, judge: FlowJudge) -> Summary:
+    """The counts without the flows that are not for the bundle to allow; no other has their source."""
+    others = [flow for flow in table.flows() if not _is_of_bundle(flow)]
+    denied = {(flow.destination.key, flow.port) for flow in others if not judge.verdict(flow).allowed}
+    cut = sum((flow.destination.key, flow.port) in denied for flow in others)
+    return replace(
+        summary,
+        flows=summary.flows - len(others),
+        denied=summary.denied - cut,
+        denied_connections=summary.denied_connections - len(denied),
+        denied_pairs=summary.denied_pairs - len({pods for pods, _ in denied}),
+    )
 
 
 def _in_full(finding: Finding) -> Finding:
@@ -99,9 +117,9 @@ def _in_full(finding: Finding) -> Finding:
 
 
 def _is_of_bundle(flow: RequiredFlow) -> bool:
-    """Whether a flow is for the bundle to allow: who checks a gateway's health is the cloud's choice, and
-    gets a rule of its own where it does so from outside the node."""
-    return flow.source != HEALTH_CHECKS
+    """Whether a flow is for the bundle to allow: whether a gateway's health is checked from outside the node
+    is the cloud's choice, and counts where the settings say so."""
+    return flow.source != HEALTH_CHECKS or not flow.dispensable
 
 
 def _one_a_rule(found: list[Finding]) -> list[Finding]:

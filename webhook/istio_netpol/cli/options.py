@@ -324,9 +324,14 @@ def format_option(names: Sequence[str]) -> Decorator:
     )
 
 
-def read_settings(config: str | None, addresses: Sequence[tuple[str, tuple[str, ...]]] = ()) -> Settings:
-    """The settings of the file, with the operator's word on hosts in place of what the file says of them."""
-    return with_addresses(load_settings(_text(config), config or ""), addresses)
+def read_settings(
+    config: str | None,
+    addresses: Sequence[tuple[str, tuple[str, ...]]] = (),
+    dns_addresses: Sequence[str] = (),
+) -> Settings:
+    """The settings of the file, with the operator's word on hosts in place of what the file says of them, and
+    with what is known besides of where DNS answers."""
+    return with_addresses(load_settings(_text(config), config or "", dns_addresses), addresses)
 
 
 def with_addresses(settings: Settings, addresses: Sequence[tuple[str, tuple[str, ...]]]) -> Settings:

@@ -15,6 +15,7 @@ from istio_netpol.bundle.overlays import (
     required_kustomization,
     standard_control_plane,
 )
+from istio_netpol.bundle.values import dns_addresses
 from istio_netpol.cli.inputs import Reading, read_objects
 from istio_netpol.cli.options import read_settings
 from istio_netpol.manifests.load import load
@@ -46,9 +47,10 @@ def read_overlay(
     path = Path(folder)
     required_kustomization(path)
     environment = environment_of(path)
-    settings = read_settings(config or (str(environment) if environment else None))
     reading = replace(reading, kustomize=replace(reading.kustomize, offline=True))
     built = read_objects([folder], reading)
+    file = config or (str(environment) if environment else None)
+    settings = read_settings(file, dns_addresses=dns_addresses(path))
     bases = [str(each) for each in bases_of(path)]
     base = read_objects(bases, reading) if bases else ()
     require_effective_patches(path, (each for each in (*base, *built) if isinstance(each, NetworkPolicy)))

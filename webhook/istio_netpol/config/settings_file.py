@@ -6,7 +6,8 @@ number or an address has a row in `values.LIMITS`.
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
+from collections.abc import Sequence
+from dataclasses import is_dataclass, replace
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -22,21 +23,29 @@ API_VERSION, KIND = "istio-netpol.io/v1", "Settings"
 _HEADER = {"apiVersion": API_VERSION, "kind": KIND}
 
 
-def load_settings(text: str | None, file: str) -> Settings:
+def load_settings(text: str | None, file: str, dns_addresses: Sequence[str] = ()) -> Settings:
     """The settings that the text spells, with defaults for the rest; only defaults where there is no text.
 
-    `file` is what messages call it. Raises SettingsError with a line a mistake.
+    `file` is what messages call it, `dns_addresses` what is known besides of where DNS answers. Raises
+    SettingsError with a line a mistake.
     """
     if text is None:
-        return Settings()
+        return _with_dns(Settings(), dns_addresses)
     reader = _Reader(file)
     settings = reader.settings(text)
+    if settings is not None:
+        settings = _with_dns(settings, dns_addresses)
     if not reader.problems and settings is not None:
         for path, cause, remedy in contradictions(settings):
             reader.problems.append(Problem(file, reader.line(path), None, path, None, cause, remedy))
     if reader.problems or settings is None:
         raise SettingsError("\n".join(str(problem) for problem in reader.problems))
     return settings
+
+
+def _with_dns(settings: Settings, addresses: Sequence[str]) -> Settings:
+    known = tuple(dict.fromkeys((*settings.dns.addresses, *addresses)))
+    return replace(settings, dns=replace(settings.dns, addresses=known))
 
 
 class _Reader:

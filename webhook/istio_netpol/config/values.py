@@ -181,6 +181,7 @@ LIMITS: dict[str, Callable[[Any], None]] = {
     "mesh.rootNamespace": _namespace,
     "mesh.discoveryPort": _port,
     "mesh.injectionWebhookPort": _port,
+    "mesh.healthCheckSources": _cidr,
     "dns.namespace": _namespace,
     "dns.port": _port,
     "dns.nodeLocalAddress": _address_or_empty,

@@ -85,6 +85,11 @@ class MeshSettings:
     scope_gateway_to_namespace: bool = False
     """`PILOT_SCOPE_GATEWAY_TO_NAMESPACE`: a Gateway selects pods of its own namespace only."""
 
+    health_check_sources: tuple[str, ...] = ()
+    """The addresses or CIDRs out of which load balancers check gateways on their status port, 15021, where a
+    default-deny would cut that; `0.0.0.0/0` where nobody knows them. Empty: a load balancer whose Service
+    lists the port may check it, which is told as a warning."""
+
     gateway_controller: str = "istio.io/gateway-controller"
     """`PILOT_GATEWAY_API_CONTROLLER_NAME`: the controllerName of the GatewayClasses that are istiod's, where
     the input does not hold istiod with the variable."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, Peer, PodsPeer
+from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
@@ -104,6 +104,8 @@ class UsedRule:
         """Whether a peer names what somebody is whom no policy can name: pods, or addresses one goes to.
         The API server is at few addresses, known or not."""
         other = judged.flow.source if self.direction is Direction.INGRESS else judged.flow.destination
+        if isinstance(other, HostPeer):  # a name that nobody looked up
+            return peer.ip_block is not None
         if not isinstance(other, AnyPeer) or other.in_cluster != (peer.ip_block is None):
             return False
         return other.in_cluster or judged.flow.kind is FlowKind.WORKLOAD_TO_EXTERNAL

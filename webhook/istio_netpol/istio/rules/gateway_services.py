@@ -11,13 +11,15 @@ from istio_netpol.istio.served_ports import PROXY_PORTS
 from istio_netpol.istio.view.backends import target_on
 from istio_netpol.istio.view.gateways import is_egress_gateway, is_injected_gateway
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
 HEALTH_CHECKS = AnyPeer("health checks of the load balancer")
 STATUS_PORT = 15021
+EVERYWHERE = (AddressSet.of("0.0.0.0/0"), AddressSet.of("::/0"))
 ISTIOD_PORTS = frozenset({15012, 15017})
 """What an east-west gateway's Service lists for istiod, which a Gateway of its own has to expose."""
 
@@ -36,25 +38,29 @@ def outcomes(service: Service, view: MeshView) -> Iterator[Outcome]:
             number = target_on(pod, port) if port.protocol is Protocol.TCP else None
             field = f"spec.ports[{index}]"
             if number == STATUS_PORT and service.type == "LoadBalancer":
-                yield _health_check(service, pod, field)
+                yield from _health_checks(service, pod, field, view)
             elif number and is_awaited and number not in PROXY_PORTS | ISTIOD_PORTS:
                 yield _client(service, pod, number, field, clients)
 
 
-def _health_check(service: Service, pod: Workload, field: str) -> RequiredFlow:
+def _health_checks(service: Service, pod: Workload, field: str, view: MeshView) -> Iterator[RequiredFlow]:
     """A load balancer that finds no healthy target sends nobody; whether it asks this port or the node's is
-    the cloud's choice."""
-    return RequiredFlow(
-        kind=FlowKind.CLIENT_TO_GATEWAY,
-        object=service.ref,
-        source=HEALTH_CHECKS,
-        destination=PodsPeer(pod),
-        protocol=Protocol.TCP,
-        port=STATUS_PORT,
-        reason=f"{service.ref} lists the status port, where load balancers ask whether it is healthy",
-        field=field,
-        dispensable=True,
-    )
+    the cloud's choice, unless settings say whence it asks."""
+    ranges = [AddressSet.of(each) for each in view.settings.mesh.health_check_sources]
+    known = [AddressPeer(each, HEALTH_CHECKS.description) for each in ranges]
+    sources = [HEALTH_CHECKS if each.addresses in EVERYWHERE else each for each in known]
+    for source in dict.fromkeys(sources or [HEALTH_CHECKS]):
+        yield RequiredFlow(
+            kind=FlowKind.CLIENT_TO_GATEWAY,
+            object=service.ref,
+            source=source,
+            destination=PodsPeer(pod),
+            protocol=Protocol.TCP,
+            port=STATUS_PORT,
+            reason=f"{service.ref} lists the status port, where load balancers ask whether it is healthy",
+            field=field,
+            dispensable=not sources,
+        )
 
 
 def _client(service: Service, pod: Workload, port: int, field: str, clients: GatewayClients) -> RequiredFlow:
