@@ -14,7 +14,7 @@ from tests.bundle.overlays import KUSTOMIZE, filled_tree
 from tests.cli.test_bundle import KIND, verify
 from tests.cli.test_schemas import errors as schema_errors
 
-from istio_netpol.analysis.bundle_coverage.modules import COMPONENTS, OF_WORKLOADS
+from istio_netpol.analysis.bundle_coverage.modules import COMPONENTS, METRICS, OF_WORKLOADS
 
 Manifest = dict[str, Any]
 HERE = "kyma-system"
@@ -464,10 +464,30 @@ def test_a_known_module_is_named_with_the_component_that_is_for_it(place: Place,
     assert ("the API server" in found["loses"]) == uses_api_server
 
 
+def test_metrics_alone_are_only_worth_knowing(place: Place) -> None:
+    """Nothing stops where nobody scrapes; the component that opens them is named."""
+    manager = of_eventing("nats-manager", **{"control-plane": "manager"})
+    manager["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 8080}]
+    document = report(place, manager)
+    found = side(document, "Ingress", "nats-manager")
+    assert found["loses"] == ["whoever scrapes its metrics on TCP 8080"]
+    assert "take the component kyma-metrics" in found["remedy"]
+    assert uncovered(document)["ingress"]["severity"] == "info"
+
+
+def test_gateways_need_what_rules_say(place: Place) -> None:
+    """Their service account is their own, and they do not use the API server."""
+    gateway = of_eventing("istio-ingressgateway", app="istio-ingressgateway", istio="ingressgateway")
+    gateway["metadata"]["namespace"] = "istio-system"
+    gateway["spec"]["template"]["metadata"]["labels"]["sidecar.istio.io/inject"] = "false"
+    document = report(place, gateway, KUBERNETES)
+    assert side(document, "Egress", "istio-ingressgateway")["state"] == "covered"
+
+
 def test_every_component_that_is_named_is_there() -> None:
     """The advice can be followed."""
     components = {path.name for path in (KUSTOMIZE / "components").iterdir()}
-    assert {*COMPONENTS.values(), *OF_WORKLOADS.values()} <= components
+    assert {*COMPONENTS.values(), *OF_WORKLOADS.values(), METRICS} <= components
 
 
 def piped(place: Place) -> Result:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage, Side, State
+from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
 from istio_netpol.report.palette import Palette
@@ -36,6 +37,8 @@ def _side(side: Side, palette: Palette) -> Iterator[str]:
     if side.listens:
         ports = ", ".join(f"{port}{' (closed)' if not port.is_open else ''}" for port in side.listens)
         yield visible(f"      listens on {ports}")
+    elif side.direction is Direction.INGRESS:
+        yield "      declares no port, and no Service leads to it"
     yield from (visible(f"      loses {lost}") for lost in side.loses)
     if side.is_denied_anyway:
         yield visible(f"      without the overlay too, by {', '.join(side.policies)}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from istio_netpol.analysis.bundle_coverage.effect import EffectJudge
 from istio_netpol.analysis.bundle_coverage.modules import known_module
 from istio_netpol.istio.api_server_flows import to_api_server
+from istio_netpol.istio.components import component_of
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import Agreement, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.verdicts import Judged
@@ -34,7 +35,10 @@ class Need:
 
 def needs_of(workload: Workload, view: MeshView) -> Iterator[Need]:
     """DNS, and the API server: of a known module the table says whether its pods use it, and others with a
-    service account of their own were given it for that."""
+    service account of their own were given it for that. Of gateways and Istio's own the rules say all."""
+    known = known_module(workload)
+    if known is None and (view.is_gateway(workload) or component_of(workload) is not None):
+        return
     dns = tuple(
         RequiredFlow(
             FlowKind.DNS,
@@ -52,7 +56,6 @@ def needs_of(workload: Workload, view: MeshView) -> Iterator[Need]:
         for target in view.dns_targets()
     )
     yield Need("DNS", FlowKind.DNS, dns)
-    known = known_module(workload)
     if known is not None and not known.watches:
         return
     reason = known.watches if known else f"its pods have the service account {workload.service_account}"

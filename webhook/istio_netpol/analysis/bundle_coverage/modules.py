@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from istio_netpol.analysis.bundle_coverage.applied import Applied
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.workloads import Workload
@@ -22,6 +24,9 @@ COMPONENTS = {
 }
 """The components in kustomize/components by the module of Kyma that they are for."""
 
+METRICS = "kyma-metrics"
+"""The component that opens the metrics of Kyma's operators."""
+
 OF_WORKLOADS = {"oathkeeper": "kyma-oathkeeper"}
 """Those that are for one workload of a module."""
 
@@ -34,6 +39,12 @@ def known_module(workload: Workload) -> KymaWorkload | None:
 def component_for(known: KymaWorkload) -> str:
     """The component that is for a workload; empty where the module brings all that it needs itself."""
     return OF_WORKLOADS.get(known.name) or COMPONENTS.get(known.module, "")
+
+
+def only_metrics(workload: Workload, closed: Collection[int]) -> bool:
+    """Whether all these ports are those on which a known module has its metrics."""
+    known = known_module(workload)
+    return known is not None and bool(closed) and set(closed) <= set(known.metrics)
 
 
 def hint(workload: Workload, direction: Direction, applied: Applied) -> str:

@@ -9,7 +9,7 @@ from istio_netpol.analysis.bundle_coverage import wording
 from istio_netpol.analysis.bundle_coverage.egress import Need, needs_of
 from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.ingress import callers_of, is_without, listening, state_of
-from istio_netpol.analysis.bundle_coverage.modules import hint
+from istio_netpol.analysis.bundle_coverage.modules import METRICS, hint, only_metrics
 from istio_netpol.analysis.bundle_coverage.results import Listening, Side, State
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -23,18 +23,20 @@ from istio_netpol.trust.authority import OPERATOR
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A side, with the policies that open what is known of its needs. `is_told` says that findings about
-    required connections tell of all that it loses."""
+    required connections tell of all that it loses, `is_minor` that this is metrics alone."""
 
     side: Side
     policies: tuple[NetworkPolicy, ...] = ()
     is_told: bool = False
+    is_minor: bool = False
 
     def findings(self) -> Iterator[Finding]:
-        """A warning for a side that loses something; an info where nothing says that it is ever used."""
+        """A warning for a side that loses something; an info where that is metrics, or nothing says that it
+        is ever used."""
         side = self.side
         if side.state is State.COVERED or self.is_told:
             return
-        severity = Severity.WARNING if side.loses else Severity.INFO
+        severity = Severity.WARNING if side.loses and not self.is_minor else Severity.INFO
         yield Finding(
             Issue.UNCOVERED_WORKLOAD,
             severity,
@@ -63,9 +65,14 @@ def _ingress(workload: Workload, examined: Examined) -> Looked:
     called = {caller.port for caller in cut}
     closed = [port for port in _that_matter(ports) if not port.is_open and port.port not in called]
     is_cut = state is not State.COVERED
-    loses = (*map(wording.caller_lost, cut), *map(wording.port_lost, closed)) if is_cut else ()
-    remedy = hint(workload, Direction.INGRESS, examined.applied) or wording.open_ingress(
-        selector_of(workload, examined.table.snapshot), ports
+    is_minor = not cut and only_metrics(workload, [port.port for port in closed])
+    port_lost = wording.metrics_lost if is_minor else wording.port_lost
+    loses = (*map(wording.caller_lost, cut), *map(port_lost, closed)) if is_cut else ()
+    remedy = (
+        wording.take(METRICS)
+        if is_minor
+        else hint(workload, Direction.INGRESS, examined.applied)
+        or wording.open_ingress(selector_of(workload, examined.table.snapshot), ports)
     )
     side = Side(
         workload.ref,
@@ -78,7 +85,7 @@ def _ingress(workload: Workload, examined: Examined) -> Looked:
         is_cut and is_without(workload, ports, examined.before),
         remedy if is_cut else "",
     )
-    return Looked(side, is_told=bool(cut) and not closed)
+    return Looked(side, is_told=bool(cut) and not closed, is_minor=is_minor)
 
 
 def _that_matter(ports: tuple[Listening, ...]) -> tuple[Listening, ...]:

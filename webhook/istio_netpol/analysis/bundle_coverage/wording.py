@@ -37,6 +37,16 @@ def port_lost(port: Listening) -> str:
     return f"whoever connects to {port} ({noun} {', '.join(port.services)})"
 
 
+def metrics_lost(port: Listening) -> str:
+    """A port on which nobody can scrape."""
+    return f"whoever scrapes its metrics on {port}"
+
+
+def take(component: str) -> str:
+    """The advice to take a component."""
+    return f"take the component {component} into the overlay if they are scraped"
+
+
 def caller_lost(caller: Caller) -> str:
     """An object for whose sake the API server calls a port that it can't reach."""
     effect = "requests are refused" if caller.fails_closed else "it goes on without an answer"
