@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.bundle.overlays import KUSTOMIZE
 from tests.doctor.fake_api import FakeApi, Manifest, daemon_set, manifest
+from tests.serving.process import SOURCE_ROOT
 
 from istio_netpol.doctor.examination import examine
 from istio_netpol.doctor.survey import Survey
@@ -284,7 +286,7 @@ def test_auto_mode_answers_dns_on_the_node() -> None:
     found = about_all(examined(AUTO, dns_service("172.20.0.10"), topic="DNS"), "EKS Auto Mode")
     assert [each.remedy for each in found] == [
         "set dns.pods to false",
-        "add 172.20.0.10 to dns.addresses, and let pods out to them on 53",
+        "add 172.20.0.10 to dns.addresses, and take the component dns-service-only into the overlay",
     ]
     settings = with_dns(pods=False, addresses=("172.20.0.10",))
     known = examined(AUTO, dns_service("172.20.0.10"), settings=settings, topic="DNS")
@@ -420,3 +422,26 @@ def test_a_plugin_whose_settings_may_not_be_read_is_known_all_the_same() -> None
     )
     assert by_subject["settings"].health is Health.NOT_SEEN
     assert "API server" not in by_subject
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "api-server-host",
+        "cilium-api-server",
+        "dns-addresses",
+        "dns-service",
+        "dns-service-only",
+        "gateway-health-checks",
+        "health-checks",
+        "health-checks-google",
+        "webhook-callers-aks",
+        "webhook-callers-gardener",
+        "webhook-callers-gke",
+    ],
+)
+def test_a_component_that_a_remedy_names_is_there(name: str) -> None:
+    """The advice can be followed."""
+    told = "".join(file.read_text() for file in (SOURCE_ROOT / "istio_netpol" / "doctor").glob("*.py"))
+    assert name in told
+    assert (KUSTOMIZE / "components" / name / "kustomization.yaml").is_file()

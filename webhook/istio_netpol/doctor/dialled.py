@@ -28,6 +28,9 @@ HOST = "KUBERNETES_SERVICE_HOST"
 """By which client-go finds the API server. The kubelet sets it to the Service's address; what a container
 sets itself, or is given by a webhook (Gardener, AKS), counts more."""
 
+API_SERVER_HOST = "api-server-host"
+"""The component that lets pods out to what they are told to dial."""
+
 FROM_API_SERVER = "-from-apiserver"
 BUNDLE = f"{PART_OF}={OWNER}"
 
@@ -59,7 +62,9 @@ def dialled_hosts(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
             looked_at,
             text,
             Health.OK if is_known else Health.NOTE,
-            "" if is_known else f"set apiServer.host to {host}, and let the pods out to it on 443 and to DNS",
+            ""
+            if is_known
+            else f"set apiServer.host to {host}, and take the component {API_SERVER_HOST} into the overlay",
         )
 
 
@@ -135,7 +140,8 @@ def _lets_in(policy: Manifest, callers: list[Mapping[str, str]]) -> Diagnosis:
         title,
         f"does not let pods {names} of {KUBE_SYSTEM} in",
         Health.WRONG,
-        "take the component for the callers of this platform's webhooks into the overlay",
+        "take the component webhook-callers-gardener, webhook-callers-gke or webhook-callers-aks into the "
+        "overlay: the one of this platform",
     )
 
 

@@ -26,7 +26,13 @@ def dns_addresses(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     yield from _cloud_dns(survey, settings)
 
 
-def _needed(looked_at: str, found: str, addresses: tuple[str, ...], settings: Settings) -> Diagnosis:
+def _needed(
+    looked_at: str,
+    found: str,
+    addresses: tuple[str, ...],
+    settings: Settings,
+    component: str = "dns-addresses",
+) -> Diagnosis:
     """Whether the settings have these addresses."""
     missing = [address for address in addresses if address not in settings.dns.addresses]
     return Diagnosis(
@@ -34,7 +40,9 @@ def _needed(looked_at: str, found: str, addresses: tuple[str, ...], settings: Se
         looked_at,
         found,
         Health.WRONG if missing else Health.OK,
-        f"add {', '.join(missing)} to dns.addresses, and let pods out to them on 53" if missing else "",
+        f"add {', '.join(missing)} to dns.addresses, and take the component {component} into the overlay"
+        if missing
+        else "",
     )
 
 
@@ -53,7 +61,7 @@ def _service_address(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     for cache in survey.all(DAEMON_SETS):
         if NODE_CACHE in name_of(cache) and address and address in local_addresses(cache):
             found = f"binds the address of cluster DNS, {address}: pods ask it there, untranslated"
-            yield _needed(f"DaemonSet {name_of(cache)}", found, (address,), settings)
+            yield _needed(f"DaemonSet {name_of(cache)}", found, (address,), settings, "dns-service")
 
 
 def _auto_mode(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
@@ -67,7 +75,7 @@ def _auto_mode(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
             TOPIC, looked_at, "no pod answers DNS, the node does", Health.WRONG, "set dns.pods to false"
         )
     if address:
-        yield _needed(looked_at, f"DNS answers at {address}", (address,), settings)
+        yield _needed(looked_at, f"DNS answers at {address}", (address,), settings, "dns-service-only")
     elif not settings.dns.addresses:
         yield Diagnosis(
             TOPIC,

@@ -49,7 +49,8 @@ def _of_service(survey: Survey, service: Manifest, by: str) -> Diagnosis:
         f"{told}; {', '.join(closed)} closes {STATUS_PORT} to everybody outside of the cluster; {checked}",
         # kube-proxy answers the checks of a Service that keeps to its node (healthCheckNodePort).
         Health.WRONG if by and traffic == "Cluster" else Health.NOTE,
-        "take the component gateway-health-checks into the overlay",
+        "take the component health-checks into the overlay, on GKE health-checks-google, and beside the "
+        "component gateway gateway-health-checks",
     )
 
 

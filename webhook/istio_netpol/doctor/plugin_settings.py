@@ -66,8 +66,8 @@ def _on_nodes(survey: Survey, plugin: NetworkPlugin, settings: Settings) -> Iter
             looked_at,
             f"{found}, which no ipBlock matches with {plugin.name}",
             Health.WRONG,
-            "set policy-cidr-match-mode: nodes in cilium-config, or take a CiliumNetworkPolicy with the "
-            "entity kube-apiserver into the overlay",
+            "set policy-cidr-match-mode: nodes in cilium-config, or take the component "
+            "cilium-api-server into the overlay, which has a CiliumNetworkPolicy for the entity",
         )
     elif not settings.api_server.on_nodes:
         yield Diagnosis(TOPIC, looked_at, found, Health.NOTE, "set apiServer.onNodes to true")
