@@ -32,7 +32,8 @@ WATCHED = (
 
 
 class Fleet:
-    """`hub` runs Argo CD and is labelled k3d; no pod runs there. `edge` is labelled kind, and pods run."""
+    """`hub` runs Argo CD and is labelled k3d; no pod runs there. `edge` is labelled kind, and pods run:
+    it is the canary."""
 
     def __init__(self, folder: Path) -> None:
         require(*ASSETS, *PROGRAMS)
@@ -64,7 +65,7 @@ class Fleet:
             self.hub.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
         self.argocd.install()
         self.argocd.register("in-cluster", "k3d")
-        self.argocd.register("edge", "kind", self.edge)
+        self.argocd.register("edge", "kind", self.edge, ring="canary")
 
     def bootstrap(self) -> None:
         """`kubectl apply -k argocd/bootstrap`, as a user types it."""

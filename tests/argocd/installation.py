@@ -56,13 +56,16 @@ class ArgoCD:
         for process in self.processes:
             process.start()
 
-    def register(self, name: str, environment: str, plane: ControlPlane | None = None) -> None:
+    def register(
+        self, name: str, environment: str, plane: ControlPlane | None = None, **labels_of_ours: str
+    ) -> None:
         """Adds a cluster as `argocd cluster add --label` does; without a control plane, Argo CD's own."""
         config: dict[str, Any] = {"tlsClientConfig": {"insecure": False}}
         if plane is not None:
             authority = base64.b64encode(plane.ca.read_bytes()).decode()
             config = {"bearerToken": plane.users.tokens[ADMIN], "tlsClientConfig": {"caData": authority}}
         labels = {"argocd.argoproj.io/secret-type": "cluster", ENVIRONMENT_LABEL: environment}
+        labels |= {f"istio-netpol.io/{key}": value for key, value in labels_of_ours.items()}
         data = {"name": name, "server": plane.url if plane else IN_CLUSTER, "config": json.dumps(config)}
         secret = {
             "apiVersion": "v1",
@@ -124,4 +127,5 @@ class ArgoCD:
             f"--metrics-addr=127.0.0.1:{free_port()}",
             f"--probe-addr=127.0.0.1:{free_port()}",
             f"--webhook-addr=127.0.0.1:{free_port()}",
+            "--enable-progressive-syncs",
         ]

@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("argocd", "charts", "kustomize")
-UNSET = "# repoURL: https://example.com/istio-netpol.git\n"
+SETTINGS = "argocd/settings/settings.yaml"
+IMAGE = "registry.example.com/mesh/istio-netpol"
+UNSET = "# repoURL: https://example.com/istio-netpol.git\n# image: registry.example.com/istio-netpol\n"
 AUTHOR = {
     f"GIT_{role}_{part}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -17,7 +19,7 @@ AUTHOR = {
 
 
 class Repository:
-    """The working tree's folders as they are now, committed, with its own address in `repository.yaml`."""
+    """The working tree's folders as they are now, committed, with its own address in `settings.yaml`."""
 
     def __init__(self, folder: Path) -> None:
         self.work = folder / "work"
@@ -25,7 +27,7 @@ class Repository:
         self.url = f"file://{self.bare}"
         for name in FOLDERS:
             shutil.copytree(ROOT / name, self.work / name)
-        self.edit("argocd/repository/repository.yaml", UNSET, f"repoURL: {self.url}\n")
+        self.edit(SETTINGS, UNSET, f"repoURL: {self.url}\nimage: {IMAGE}\n")
         self._git("init", "--quiet", "--initial-branch=main")
         self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         self._git("remote", "add", "origin", str(self.bare))

@@ -32,6 +32,7 @@ class SimulatedNode:
         stages = module_folder(KWOK) / "kustomize" / "stage"
         files = sorted(file for pattern in STAGES for file in stages.glob(pattern))
         kubelet += [f"--config={file}" for file in files if file.name != "kustomization.yaml"]
+        kubelet += [f"--config={Path(__file__).with_name('pod-fails.yaml')}"]
         kubelet += [f"--server-address=127.0.0.1:{free_port()}"]
         self.processes = (ServerProcess(folder, scheduler), ServerProcess(folder, kubelet))
 

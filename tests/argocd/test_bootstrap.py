@@ -39,7 +39,6 @@ def test_every_manifest_is_accepted_strictly(fleet: Fleet, folder: str) -> None:
 
 def test_each_cluster_gets_the_overlay_that_its_label_names(fleet: Fleet) -> None:
     """One bootstrap, and every registered cluster has the policies of its own environment."""
-    fleet.wait_until_synced("istio-netpol")
     for cluster, environment in (("in-cluster", "k3d"), ("edge", "kind")):
         stored = fleet.wait_until_synced(f"{BASELINE}-{cluster}")
         assert stored["spec"]["source"]["path"] == f"kustomize/overlays/{environment}"

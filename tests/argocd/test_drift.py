@@ -17,6 +17,7 @@ from istio_netpol.certs.review_paths import SECRET_PATH
 pytestmark = [pytest.mark.xdist_group("argocd"), pytest.mark.usefixtures("controller")]
 
 BASELINE, WEBHOOK = "istio-netpol-baseline-edge", "istio-netpol-webhook-edge"
+PARENT = "istio-netpol-of-edge"
 CONFIGURATIONS = ("validatingwebhookconfiguration", "mutatingwebhookconfiguration")
 GENERATED = ("--selector", "app.kubernetes.io/managed-by=istio-netpol")
 OVERLAY = "kustomize/overlays/kind/kustomization.yaml"
@@ -76,11 +77,12 @@ def compare_anew(fleet: Fleet, name: str) -> dict[str, Any]:
 def committed(fleet: Fleet, subject: str) -> Iterator[str]:
     """A commit of what was edited, and its revision; it is taken back at the end."""
     revision = fleet.repository.push(subject)
-    fleet.refresh(BASELINE)
+    fleet.refresh(PARENT)
     try:
         yield revision
     finally:
         reverted = fleet.repository.revert()
+    fleet.refresh(PARENT)
     fleet.wait_until_synced(BASELINE, reverted)
 
 
@@ -216,8 +218,7 @@ def test_a_commit_that_cant_be_built_changes_nothing(fleet: Fleet) -> None:
     fleet.repository.edit(OVERLAY, "- ../../components/kyma\n", "- ../../components/kymma\n")
     with committed(fleet, "Break the overlay"):
         fleet.wait_until("the Application names the mistake", told, BASELINE)
-        parent = "istio-netpol-of-edge"
-        fleet.wait_until("its parent is degraded", lambda: fleet.health(parent) == "Degraded", parent)
+        fleet.wait_until("its parent is degraded", lambda: fleet.health(PARENT) == "Degraded", PARENT)
         assert fleet.edge.kubectl()(*listed).stdout == before
 
 

@@ -16,7 +16,9 @@ SHIPPED = sorted(path.parent.name for path in (ROOT / "kustomize" / "overlays").
 
 def test_the_overlays_of_environments_are_no_clusters() -> None:
     """A new environment of this repository makes no Application for a cluster that nobody has."""
-    kustomization = yaml.safe_load((ROOT / "argocd" / "by-folder" / "kustomization.yaml").read_text())
+    kustomization = yaml.safe_load(
+        (ROOT / "argocd" / "components" / "by-folder" / "kustomization.yaml").read_text()
+    )
     (operation,) = yaml.safe_load(kustomization["patches"][0]["patch"])
     (generator,) = operation["value"]
     left_out = [each["path"] for each in generator["git"]["directories"] if each.get("exclude")]
@@ -31,7 +33,9 @@ def test_a_folder_is_for_the_cluster_of_its_name(fleet: Fleet) -> None:
     shutil.copytree(overlays / "kind", overlays / "edge")
     webhook = fleet.repository.work / "argocd" / "webhook"
     (webhook / "edge.yaml").write_text((webhook / "kind.yaml").read_text())
-    fleet.repository.edit("argocd/applications/kustomization.yaml", "# - ../by-folder", "- ../by-folder")
+    fleet.repository.edit(
+        "argocd/applications/kustomization.yaml", "# - ../components/by-folder", "- ../components/by-folder"
+    )
     fleet.repository.push("Give the cluster edge an overlay of its own")
 
     def moved() -> bool:
