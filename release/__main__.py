@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from release.checksums import write_checksums
+from release.oci import build_artifact
 from release.packages import build_chart, build_python
 from release.sbom import bill_of_materials
 from release.tree import NotReleasableError, commit_time, export, name_homepage, require_clean
@@ -26,7 +27,7 @@ def version_of(tree: Path) -> str:
 
 
 def build_packages(root: Path, tree: Path, into: Path, helm: Path, homepage: str = "") -> None:
-    """Wheel, source distribution, chart and bill of materials, with their checksums, into a new folder."""
+    """Python packages, chart, bundle and bill of materials, with their checksums, into a new folder."""
     epoch = commit_time(root)
     export(root, tree)
     if homepage:
@@ -36,6 +37,7 @@ def build_packages(root: Path, tree: Path, into: Path, helm: Path, homepage: str
     version = version_of(tree)
     build_python(tree, into, epoch)
     build_chart(tree, into, epoch, version, helm)
+    build_artifact(tree, into, epoch, version)
     bill = bill_of_materials((tree / "requirements.lock").read_text(encoding="utf-8"), version, epoch)
     (into / f"istio-netpol-{version}.cdx.json").write_text(
         json.dumps(bill, indent=2) + "\n", encoding="utf-8"

@@ -66,7 +66,7 @@ def step(tree: Path, overlay: str, name: str) -> list[tuple[str, str, str]]:
     file.write_text(yaml.safe_dump(content))
     result = kustomize_build(folder)
     assert result.returncode == 0, result.stderr
-    return [_identity(each) for each in yaml.safe_load_all(result.stdout)]
+    return [_identity(each) for each in yaml.safe_load_all(result.stdout) if each]
 
 
 def _identity(manifest: dict[str, Any]) -> tuple[str, str, str]:
@@ -74,7 +74,16 @@ def _identity(manifest: dict[str, Any]) -> tuple[str, str, str]:
     return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
-ADDED = ("kyma", "document-literal", "egress-gateway", "kyma-module-labels", "metrics", "ambient", "tracing")
+ADDED = (
+    "webhook",
+    "kyma",
+    "document-literal",
+    "egress-gateway",
+    "kyma-module-labels",
+    "metrics",
+    "ambient",
+    "tracing",
+)
 VALUES = """
 documentLiteral: {acceptedBy: auditors}
 metrics: {namespace: monitoring}
@@ -82,26 +91,54 @@ tracing: {namespace: observability, podLabels: {app: otel}, port: 4317}
 """
 
 
+OWN = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: zzz-mine, namespace: istio-system}
+spec: {podSelector: {matchLabels: {app: mine}}, ingress: [{}], policyTypes: [Ingress]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: a-deny-of-mine, namespace: istio-system, labels: {istio-netpol.io/bundle: default-deny}}
+spec: {podSelector: {matchLabels: {app: mine}}, policyTypes: [Ingress]}
+"""
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle, with every component that has policies in the overlay for kind."""
+    """The bundle, with every component that has policies in the overlay for kind, and a user's own."""
     tree = filled_tree(tmp_path_factory.mktemp("flux"))
     kind = tree / "overlays" / "kind"
     more = "".join(f"- ../../components/{each}\n" for each in ADDED)
     file = kind / "kustomization.yaml"
-    file.write_text(file.read_text().replace("components:\n", f"components:\n{more}"))
+    text = file.read_text().replace("components:\n", f"components:\n{more}")
+    file.write_text(text.replace("- values.yaml\n", "- values.yaml\n- own.yaml\n"))
+    (kind / "own.yaml").write_text(OWN)
     (kind / "values.yaml").write_text((kind / "values.yaml").read_text() + VALUES)
     return tree
 
 
+DENIALS = {
+    "kind": ["istio-netpol", "istio-system", "istio-system", "kyma-system"],
+    "kyma-gardener": ["istio-system", "kyma-system"],
+    "kyma-btp": [],
+}
+"""The namespaces of what the second step applies, where it is not istio-system alone."""
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_two_steps_are_the_overlay_with_the_denials_last(tree: Path, overlay: str) -> None:
-    """Nothing is lost or applied by both, and the second step is the default-deny policies alone."""
+    """Nothing is lost or applied by both, and the second step is the denials alone, whatever their names."""
     whole = kustomize_build(tree / "overlays" / overlay)
     allow, deny = step(tree, overlay, "istio-netpol-allow"), step(tree, overlay, "istio-netpol-deny")
     assert sorted([*allow, *deny]) == sorted(map(_identity, yaml.safe_load_all(whole.stdout)))
-    denied = ("istio-system", "kyma-system") if overlay == "kind" else ("istio-system",)
-    assert deny == [("NetworkPolicy", each, "zz-default-deny") for each in denied]
+    assert sorted(namespace for _, namespace, _ in deny) == DENIALS.get(overlay, ["istio-system"])
+    assert {(kind, name) for kind, _, name in deny} <= {
+        ("NetworkPolicy", "zz-default-deny"),
+        ("NetworkPolicy", "a-deny-of-mine"),
+    }
+    if overlay == "kind":
+        assert ("NetworkPolicy", "istio-system", "zzz-mine") in allow
     assert shown("Kustomization")["istio-netpol-deny"]["spec"]["dependsOn"] == [
         {"name": "istio-netpol-allow"}
     ]
@@ -109,10 +146,11 @@ def test_the_two_steps_are_the_overlay_with_the_denials_last(tree: Path, overlay
 
 
 def test_in_one_step_flux_would_deny_last_as_well(tree: Path) -> None:
-    """Who has one Kustomization only is not cut off: Flux sorts by name, and the deny-all comes last."""
+    """Who has one Kustomization only is not cut off, but for policies of their own that sort after the
+    deny-all."""
     whole = [
         _identity(each) for each in yaml.safe_load_all(kustomize_build(tree / "overlays" / "kind").stdout)
     ]
     order = sorted(each for each in whole if each[:2] == ("NetworkPolicy", "istio-system"))
     names = [name for _, _, name in order]
-    assert names[-1] == "zz-default-deny"
+    assert names[-2:] == ["zz-default-deny", "zzz-mine"]

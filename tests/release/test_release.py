@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -19,6 +21,7 @@ from release.__main__ import build_packages
 from release.checksums import write_checksums
 from release.sbom import bill_of_materials, pins
 from release.tree import NotReleasableError, commit_time, require_clean
+from tests.bundle.overlays import kustomize_build
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
@@ -26,7 +29,9 @@ from istio_netpol import __version__
 
 ROOT = Path(__file__).parents[2]
 EPOCH = 1_700_000_000
+BUNDLE = f"istio-netpol-{__version__}-bundle.tar"
 PARTS = {
+    BUNDLE,
     "SHA256SUMS",
     f"istio-netpol-{__version__}.cdx.json",
     f"istio-netpol-{__version__}.tgz",
@@ -117,6 +122,36 @@ def test_the_packages_hold_the_pages_of_the_rules(releases: list[Path]) -> None:
     assert packed == pages
     with tarfile.open(releases[0] / f"istio_netpol-{__version__}.tar.gz") as sdist:
         assert f"istio_netpol-{__version__}/webhook/istio_netpol/rule_pages/dns.md" in sdist.getnames()
+
+
+def test_the_bundle_is_an_image_layout_of_one_layer(releases: list[Path], tmp_path: Path) -> None:
+    """Every digest is that of its content, and what the layer holds builds: Argo CD and Flux unpack it."""
+    with tarfile.open(releases[0] / BUNDLE) as layout:
+        files = {name: _read(layout, name) for name in layout.getnames()}
+    for name, content in files.items():
+        if name.startswith("blobs/sha256/"):
+            assert hashlib.sha256(content).hexdigest() == name.rpartition("/")[2]
+    (tagged,) = json.loads(files["index.json"])["manifests"]
+    assert tagged["annotations"]["org.opencontainers.image.ref.name"] == __version__
+    manifest = json.loads(files[_blob(tagged)])
+    (layer,) = manifest["layers"]
+    assert layer["mediaType"] == "application/vnd.oci.image.layer.v1.tar+gzip"
+    assert layer["size"] == len(files[_blob(layer)])
+    with tarfile.open(fileobj=io.BytesIO(files[_blob(layer)])) as packed:
+        packed.extractall(tmp_path, filter="data")
+    built = kustomize_build(tmp_path / "kustomize" / "overlays" / "kind")
+    assert built.returncode == 0, built.stderr
+    assert "name: zz-default-deny" in built.stdout
+    assert (tmp_path / "charts" / "istio-netpol" / "Chart.yaml").is_file()
+
+
+def _blob(descriptor: Any) -> str:
+    return f"blobs/sha256/{descriptor['digest'].partition(':')[2]}"
+
+
+def _read(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    return b"" if file is None else file.read()
 
 
 def test_the_metadata_names_an_address_only_where_somebody_gave_it(
