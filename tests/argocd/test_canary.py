@@ -121,7 +121,7 @@ def test_the_webhook_changes_once_the_baseline_is_well(fleet: Fleet) -> None:
         "istio-netpol-baseline-edge",
         CANARY,
     )
-    fleet.wait_until_synced("istio-netpol-webhook-edge")
+    fleet.wait_until_synced("istio-netpol-webhook-edge", mended)
     where = ("deployment", "istio-netpol-webhook", "--namespace", "istio-netpol", "--output", "json")
     assert fleet.edge.kubectl()("get", *where).json["metadata"]["labels"]["promoted"] == "together"
     fleet.wait_until_synced(baseline)

@@ -165,10 +165,13 @@ def test_policies_are_written_only_where_a_mode_needs_it(values: dict[str, Any])
 
 
 DOCTOR = {
+    *on("", "", "namespaces", "list"),
     *on("", "", "nodes", "list"),
     *on("", "", "pods", "list"),
     *on("", "", "services", "get"),
     *on("", "", "configmaps", "get", name="amazon-vpc-cni"),
+    *on("", "", "configmaps", "get", name="cilium-config"),
+    *on("", "", "configmaps", "get", name="shoot-info"),
     *on("", "apps", "daemonsets", "list"),
     *on("", "apps", "deployments", "list"),
     *on("", "discovery.k8s.io", "endpointslices", "list"),
