@@ -126,3 +126,14 @@ def test_dns_is_asked_by_both_protocols(tmp_path: Path) -> None:
             for rule in policy.egress:
                 protocols = {port.protocol for port in rule.ports if port.port in {53, 5353, 8053}}
                 assert protocols in (set(), {Protocol.UDP, Protocol.TCP})
+
+
+def test_kyma_on_gardener_is_gardener_with_kyma() -> None:
+    """A shoot reaches API server and DNS in the same way, whatever runs on it."""
+    plain, kyma = (KUSTOMIZE / "overlays" / name for name in ("gardener", "kyma-gardener"))
+    for file in ("values.yaml", "environment.yaml"):
+        assert (kyma / file).read_text() == (plain / file).read_text()
+    listed = [
+        yaml.safe_load((folder / "kustomization.yaml").read_text())["components"] for folder in (plain, kyma)
+    ]
+    assert [each for each in listed[1] if "/kyma" not in each] == listed[0]
