@@ -14,7 +14,7 @@ from tests.bundle.overlays import KUSTOMIZE, filled_tree
 from tests.cli.test_bundle import KIND, verify
 from tests.cli.test_schemas import errors as schema_errors
 
-from istio_netpol.analysis.bundle_coverage.modules import COMPONENTS, METRICS, OF_WORKLOADS
+from istio_netpol.analysis.bundle_coverage.modules import COMPONENTS, KYMA_METRICS, OF_WORKLOADS
 
 Manifest = dict[str, Any]
 HERE = "kyma-system"
@@ -487,7 +487,7 @@ def test_gateways_need_what_rules_say(place: Place) -> None:
 def test_every_component_that_is_named_is_there() -> None:
     """The advice can be followed."""
     components = {path.name for path in (KUSTOMIZE / "components").iterdir()}
-    assert {*COMPONENTS.values(), *OF_WORKLOADS.values(), METRICS} <= components
+    assert {*COMPONENTS.values(), *OF_WORKLOADS.values(), KYMA_METRICS} <= components
 
 
 def piped(place: Place) -> Result:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from istio_netpol.analysis.bundle_coverage.applied import Applied
+from istio_netpol.istio.components import CNI_NODE, component_of
+from istio_netpol.istio.rules.scrape import CNI_PORT
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.workloads import Workload
 from istio_netpol.platforms.kyma_modules import kyma_workload
@@ -24,8 +26,8 @@ COMPONENTS = {
 }
 """The components in kustomize/components by the module of Kyma that they are for."""
 
-METRICS = "kyma-metrics"
-"""The component that opens the metrics of Kyma's operators."""
+CNI_METRICS, KYMA_METRICS = "metrics", "kyma-metrics"
+"""The components that open the metrics of Istio's CNI agent, and those of Kyma's operators."""
 
 OF_WORKLOADS = {"oathkeeper": "kyma-oathkeeper"}
 """Those that are for one workload of a module."""
@@ -41,10 +43,15 @@ def component_for(known: KymaWorkload) -> str:
     return OF_WORKLOADS.get(known.name) or COMPONENTS.get(known.module, "")
 
 
-def only_metrics(workload: Workload, closed: Collection[int]) -> bool:
-    """Whether all these ports are those on which a known module has its metrics."""
+def component_for_metrics(workload: Workload, closed: Collection[int]) -> str:
+    """The component that opens these ports, where all of them are those on which a known module, or the
+    CNI agent, has its metrics; empty otherwise."""
     known = known_module(workload)
-    return known is not None and bool(closed) and set(closed) <= set(known.metrics)
+    is_agent = known is None and component_of(workload) is CNI_NODE
+    offered = known.metrics if known else (CNI_PORT,) if is_agent else ()
+    if not closed or not set(closed) <= set(offered):
+        return ""
+    return CNI_METRICS if is_agent else KYMA_METRICS
 
 
 def hint(workload: Workload, direction: Direction, applied: Applied) -> str:

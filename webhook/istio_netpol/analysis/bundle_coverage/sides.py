@@ -9,7 +9,7 @@ from istio_netpol.analysis.bundle_coverage import wording
 from istio_netpol.analysis.bundle_coverage.egress import Need, needs_of
 from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.ingress import callers_of, is_without, listening, state_of
-from istio_netpol.analysis.bundle_coverage.modules import METRICS, hint, only_metrics
+from istio_netpol.analysis.bundle_coverage.modules import component_for_metrics, hint
 from istio_netpol.analysis.bundle_coverage.results import Listening, Side, State
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -65,12 +65,13 @@ def _ingress(workload: Workload, examined: Examined) -> Looked:
     called = {caller.port for caller in cut}
     closed = [port for port in _that_matter(ports) if not port.is_open and port.port not in called]
     is_cut = state is not State.COVERED
-    is_minor = not cut and only_metrics(workload, [port.port for port in closed])
+    for_metrics = "" if cut else component_for_metrics(workload, [port.port for port in closed])
+    is_minor = bool(for_metrics)
     port_lost = wording.metrics_lost if is_minor else wording.port_lost
     loses = (*map(wording.caller_lost, cut), *map(port_lost, closed)) if is_cut else ()
     remedy = (
-        wording.take(METRICS)
-        if is_minor
+        wording.take(for_metrics)
+        if for_metrics
         else hint(workload, Direction.INGRESS, examined.applied)
         or wording.open_ingress(selector_of(workload, examined.table.snapshot), ports)
     )
