@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from istio_netpol.analysis import wording
+from istio_netpol.analysis.as_plugin_sees import as_plugin_sees
 from istio_netpol.analysis.assumed import undeclared_namespaces
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.judge import FlowJudge, HostTrouble
@@ -24,7 +25,7 @@ from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, RuleId, Severity, not_judged
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.limits import NOT_CONTAINED
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
@@ -104,7 +105,11 @@ class FindingsWriter:
         denied = [
             _told(
                 self._plan.completed(each),
-                partial(_denied_finding, has_substitute=self._has_substitute(each)),
+                partial(
+                    _denied_finding,
+                    has_substitute=self._has_substitute(each),
+                    snapshot=self._judge.snapshot,
+                ),
             )
             for each in self._denied
         ]
@@ -208,7 +213,7 @@ def _told(denied: DeniedFlow, finding_of: Callable[[DeniedFlow], Finding]) -> Fi
         return not_judged(flow.object, Failure.of("policy writer", error), flow)
 
 
-def _denied_finding(denied: DeniedFlow, has_substitute: bool) -> Finding:
+def _denied_finding(denied: DeniedFlow, has_substitute: bool, snapshot: Snapshot) -> Finding:
     judged, flow = denied.judged, denied.judged.flow
     rule: RuleId
     if denied.withheld:
@@ -217,11 +222,20 @@ def _denied_finding(denied: DeniedFlow, has_substitute: bool) -> Finding:
         rule, severity, message = flow.kind, Severity.ERROR, wording.denial(judged)
     if has_substitute:
         message += wording.DNS_BY_UDP
-    message += wording.opens_to_anywhere(denied)
+    message += _as_plugin_sees(judged, snapshot) + wording.opens_to_anywhere(denied, snapshot)
     if has_substitute or flow.dispensable or flow.kind in DISPENSABLE:
         severity = Severity.WARNING
     message += wording.unmendable(denied.unmendable)
     return Finding(rule, severity, flow.object, message, flow, judged.verdict, denied.remedies, flow.field)
+
+
+def _as_plugin_sees(judged: Judged, snapshot: Snapshot) -> str:
+    """How the network plugin judges the flow, where that decides."""
+    flow = judged.flow
+    ends, port = (flow.source, flow.destination), (flow.protocol, flow.port)
+    sides = ((each, judged.verdict.side(each)) for each in Direction)
+    told = [as_plugin_sees(snapshot, ends, port, *each) for each in sides if not each[1].allowed]
+    return "".join(f"; {sentence}" for sentence in told if sentence)
 
 
 def _assumed_finding(denied: DeniedFlow) -> Finding:
@@ -250,7 +264,9 @@ def _host_finding(trouble: HostTrouble) -> Finding:
 
 def _undecided_finding(judged: Judged) -> Finding:
     flow, message = judged.flow, wording.undecided(judged)
-    return Finding(Issue.TIER_UNDECIDED, Severity.WARNING, flow.object, message, flow, judged.verdict)
+    is_left_unread = judged.verdict.egress.perhaps_opened_by
+    rule = Issue.POLICY_NOT_READ if is_left_unread else Issue.TIER_UNDECIDED
+    return Finding(rule, Severity.WARNING, flow.object, message, flow, judged.verdict)
 
 
 def _ip_block_finding(judged: Judged) -> Finding:

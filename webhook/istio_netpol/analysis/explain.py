@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from istio_netpol.analysis.as_plugin_sees import as_plugin_sees
 from istio_netpol.analysis.assumed import is_assumed, opened, stand_ins_of
 from istio_netpol.analysis.check import gate_of
+from istio_netpol.analysis.dialling import dialled
 from istio_netpol.analysis.gates import Passage, gates
 from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
 from istio_netpol.analysis.required_remedies import connection, required_remedies
@@ -27,7 +29,9 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import StandIn
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.dialled import DIRECTLY
+from istio_netpol.model.flows import DIRECTLY as DIRECT
+from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -42,6 +46,7 @@ from istio_netpol.remedies.denied_sides import openings_of
 from istio_netpol.remedies.drafts import Part
 from istio_netpol.remedies.overruled import overruled
 from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
+from istio_netpol.state.network import cluster_network
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.host_policy import HostGate
 
@@ -72,7 +77,10 @@ def explain(
         raise InputError(
             [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
         )
-    parts = [_judged(snapshot, leg, protocol) for leg in legs(table.view, client, called, service)]
+    parts = [
+        _judged(snapshot, table.view, leg, protocol, service)
+        for leg in legs(table.view, client, called, service)
+    ]
     unread = UnreadPolicies(snapshot)
     for remark, judged in parts:
         steps += [Step(remark)] if remark else []
@@ -82,7 +90,8 @@ def explain(
         steps += [Step(f"{policy.title} selects {end.ref} and is not read") for policy, end in ends]
     denied = [judged for _, judged in parts if not judged.verdict.allowed]
     remedies = _remedies(denied, peers, resolver, gate, steps) if denied else ()
-    passage = Passage(client, called.peer, protocol, called.port, service)
+    how = next((judged.verdict.egress.dialled for _, judged in parts), None) or DIRECTLY
+    passage = Passage(client, called.peer, protocol, called.port, service, dialled=how)
     found = gates(snapshot, table.view, passage)
     asked = f"{destination}:{port}/{protocol}"
     return Explanation(source, asked, not denied, tuple(steps), remedies, found)
@@ -112,8 +121,10 @@ def _remedies(
     return tuple(found[key] for key in sorted(found))
 
 
-def _judged(snapshot: Snapshot, leg: Leg, protocol: Protocol) -> tuple[str, Judged]:
-    """A part of the way with its remark, and what the policies say of it."""
+def _judged(
+    snapshot: Snapshot, view: MeshView, leg: Leg, protocol: Protocol, service: Service | None
+) -> tuple[str, Judged]:
+    """A part of the way with its remark, and what the policies say of it. `service` is what is called."""
     source, destination = leg.source, leg.destination
     flow = RequiredFlow(
         _kind(source, destination),
@@ -123,8 +134,10 @@ def _judged(snapshot: Snapshot, leg: Leg, protocol: Protocol) -> tuple[str, Judg
         protocol,
         leg.port,
         "it was asked for",
+        via=Via(service=service) if leg.is_as_asked else DIRECT,
     )
-    verdict = judge(snapshot, source, destination, protocol, leg.port)
+    how = dialled(flow, view) if snapshot.network.judges_before else DIRECTLY
+    verdict = judge(snapshot, source, destination, protocol, leg.port, dialled=how)
     return leg.remark, Judged(flow, opened(verdict, source, destination))
 
 
@@ -138,7 +151,8 @@ class _Peers:
     @cached_property
     def snapshot(self) -> Snapshot:
         """The input, with what injection adds to it."""
-        return as_injected(self.stored, self.settings.mesh)
+        network = cluster_network(self.settings)
+        return as_injected(self.stored, self.settings.mesh).judged_by(network)
 
     @cached_property
     def stand_ins(self) -> tuple[StandIn, ...]:
@@ -255,7 +269,7 @@ class _Destination:
 
     def _is_allowed(self, backend: Backend, service: Service) -> bool:
         return all(
-            judge(self.snapshot, leg.source, leg.destination, self.protocol, leg.port).allowed
+            _judged(self.snapshot, self.view, leg, self.protocol, service)[1].verdict.allowed
             for leg in legs(self.view, self.client, backend, service)
         )
 
@@ -302,10 +316,16 @@ def _side_steps(judged: Judged, direction: Direction, snapshot: Snapshot) -> Ite
         names = ", ".join(sorted(policy.key for policy in side.isolated_by))
         yield Step(f"{word} of {subject}: isolated by {names}; only what a rule allows may pass")
         yield from _rule_steps(flow, side, direction)
+        ends, port = (flow.source, flow.destination), (flow.protocol, flow.port)
+        if seen := as_plugin_sees(snapshot, ends, port, direction, side):
+            yield Step(f"{word}: {seen}")
         if side.allowed:
             yield from (Step(f"{word}: {rule} allows it", True) for rule in side.allowed_by)
             if side.by_ip_block:
                 yield Step(f"{word}: only by an ipBlock, which not every network plugin applies to pods")
+        elif side.perhaps_opened_by:
+            others = ", ".join(policy.title for policy in side.perhaps_opened_by)
+            yield Step(f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}; {others} may")
         else:
             yield Step(f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}", False)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from istio_netpol.analysis.as_plugin_sees import as_plugin_sees
 from istio_netpol.analysis.assumed import is_assumed, opened
 from istio_netpol.analysis.policy_gates import policy_gates
 from istio_netpol.analysis.results import Gate
@@ -38,8 +39,10 @@ from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
+from istio_netpol.model.dialled import DIRECTLY, Dialled
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
 from istio_netpol.model.mesh import AuthorizationPolicy, RequestAuthentication, ServiceEntry
+from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
@@ -60,6 +63,7 @@ class Passage:
     service_port: int = 0
     request: Request = UNKNOWN_REQUEST
     passes_proxies_by: bool = False
+    dialled: Dialled = DIRECTLY
 
 
 def gates(snapshot: Snapshot, view: MeshView, passage: Passage) -> tuple[Gate, ...]:
@@ -68,9 +72,15 @@ def gates(snapshot: Snapshot, view: MeshView, passage: Passage) -> tuple[Gate, .
     found = list(_outset(view, passage))
     called = Backend(passage.destination, passage.protocol, passage.port)
     for leg in legs(view, passage.source, called, passage.service):
-        verdict = judge(snapshot, leg.source, leg.destination, passage.protocol, leg.port)
+        how = passage.dialled if leg.is_as_asked else DIRECTLY
+        verdict = judge(snapshot, leg.source, leg.destination, passage.protocol, leg.port, dialled=how)
         verdict = opened(verdict, leg.source, leg.destination)
-        found += policy_gates(verdict, leg.source, leg.destination, passage.protocol, leg.port)
+        ends, port = (leg.source, leg.destination), (passage.protocol, leg.port)
+        seen = {
+            direction: as_plugin_sees(snapshot, ends, port, direction, verdict.side(direction))
+            for direction in Direction
+        }
+        found += policy_gates(verdict, *ends, *port, seen)
         here = replace(passage, source=leg.source, destination=leg.destination)
         found += _at_destination(view, here, is_last=leg.destination == passage.destination)
     return tuple(dict.fromkeys(found))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from istio_netpol.analysis.assumed import opened, rests_on_assumption
+from istio_netpol.analysis.dialling import dialled
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import namespaces_of
 from istio_netpol.istio.own_destinations import led_inside
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.dialled import DIRECTLY, Dialled
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NOT_CONTAINED
@@ -53,12 +55,18 @@ class FlowJudge:
     def verdict(self, flow: RequiredFlow) -> Verdict:
         """The policies' word on a flow as it stands; to an unresolved host it counts as allowed where any
         address is. Many objects may need the same connection: it is judged once."""
-        connection = (flow.source, flow.destination, flow.protocol, flow.port)
+        how = self.dialled(flow)
+        connection = (flow.source, flow.destination, flow.protocol, flow.port, how)
         found: Verdict | None = self.known.find(connection)
         if found is None:
-            found = self._judged(flow)
-            self.known.keep(connection, namespaces_of(flow), found)
+            found = self._judged(flow, how)
+            homes = {front.service.namespace for front in how.fronts}
+            self.known.keep(connection, namespaces_of(flow) | homes, found)
         return found
+
+    def dialled(self, flow: RequiredFlow) -> Dialled:
+        """How a flow is dialled, where that counts."""
+        return dialled(flow, self.view) if self.snapshot.network.judges_before else DIRECTLY
 
     def is_plainly_allowed(self, flow: RequiredFlow) -> bool:
         """Whether there is nothing to say of a flow, which is known without a lookup."""
@@ -72,8 +80,8 @@ class FlowJudge:
             for outcome in self.resolved(flow)
         )
 
-    def _judged(self, flow: RequiredFlow) -> Verdict:
-        verdict = judge(self.snapshot, flow.source, flow.destination, flow.protocol, flow.port)
+    def _judged(self, flow: RequiredFlow, how: Dialled) -> Verdict:
+        verdict = judge(self.snapshot, flow.source, flow.destination, flow.protocol, flow.port, dialled=how)
         return opened(verdict, flow.source, flow.destination)
 
     def is_assumed(self, judged: Judged) -> bool:
@@ -108,7 +116,7 @@ class FlowJudge:
         if not isinstance(flow.destination, HostPeer):
             return (self._to_known(flow),)
         host = flow.destination.host
-        anywhere = self.verdict(at_any_address(flow))
+        anywhere = self.verdict(self.at_any_address(flow))
         if anywhere.allowed and not self.gate.is_known(host):
             return (Judged(flow, anywhere),)
         ask = self.gate.of_administrators if is_administered(flow) else self.gate.addresses
@@ -119,6 +127,15 @@ class FlowJudge:
         exact = replace(flow, destination=AddressPeer(others, host))
         outside = (Judged(exact, self.verdict(exact)),) if others else ()
         return (*map(self._to_known, inside), *outside)
+
+    def at_any_address(self, flow: RequiredFlow) -> RequiredFlow:
+        """The flow to every address that its host may have, where it is to a host: allowed only if all of
+        them are. A host outside the cluster is at none of the cluster's own, which ipBlocks may not match."""
+        if not isinstance(flow.destination, HostPeer):
+            return flow
+        network = self.snapshot.network
+        anywhere = _ANYWHERE - self.snapshot.beyond_ip_blocks if network.tells_addresses_apart else _ANYWHERE
+        return replace(flow, destination=AddressPeer(anywhere, flow.destination.host))
 
     def _to_known(self, flow: RequiredFlow) -> Judged | HostTrouble:
         """The verdict on a flow whose destination needs no lookup. Addresses that an object names, itself or
@@ -150,14 +167,6 @@ def is_administered(flow: RequiredFlow) -> bool:
     """Whether administrators name the destination, and no object of a tenant does: it may lie within the
     cluster's own addresses."""
     return flow.kind in ADMINISTERED and flow.via.administered
-
-
-def at_any_address(flow: RequiredFlow) -> RequiredFlow:
-    """The flow to every address that its host may have, where it is to a host: allowed only if all of them
-    are."""
-    if not isinstance(flow.destination, HostPeer):
-        return flow
-    return replace(flow, destination=AddressPeer(_ANYWHERE, flow.destination.host))
 
 
 def _in_short(peer: AddressPeer) -> str:

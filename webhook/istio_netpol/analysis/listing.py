@@ -15,6 +15,7 @@ from istio_netpol.model.policies import Direction
 from istio_netpol.model.settings import Settings
 from istio_netpol.netpol.connectivity import Allowed
 from istio_netpol.netpol.connectivity import connections as pairs
+from istio_netpol.state.network import cluster_network
 from istio_netpol.state.snapshot import Snapshot
 
 
@@ -41,7 +42,7 @@ def listed_connections(
 def as_listed(stored: Snapshot, settings: Settings) -> Snapshot:
     """The input with what injection adds to its pods, and the pods that istiod will deploy for its Gateways,
     which the input's policies select."""
-    snapshot = as_injected(stored, settings.mesh)
+    snapshot = as_injected(stored, settings.mesh).judged_by(cluster_network(settings))
     view = MeshView(snapshot, settings)
     to_come = [
         pods

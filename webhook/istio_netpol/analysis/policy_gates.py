@@ -3,7 +3,8 @@ sides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from istio_netpol.analysis.assumed import is_assumed
 from istio_netpol.analysis.results import Gate
@@ -21,12 +22,24 @@ POLICIES = frozenset({*POLICY_GATES.values(), *TIER_GATES.values()})
 
 
 def policy_gates(
-    verdict: Verdict, source: Peer, destination: Peer, protocol: Protocol, port: int
+    verdict: Verdict,
+    source: Peer,
+    destination: Peer,
+    protocol: Protocol,
+    port: int,
+    seen: Mapping[Direction, str],
 ) -> Iterator[Gate]:
-    """What policies say on the way out of the source, then on the way into the destination."""
+    """What policies say on the way out of the source, then on the way into the destination. `seen` says how
+    the network plugin judges a side, where that decides."""
     wanted = f"{protocol} {port}"
-    yield from _side(verdict.egress, Direction.EGRESS, source, f"{wanted} to {destination}")
-    yield from _side(verdict.ingress, Direction.INGRESS, destination, f"{wanted} from {source}")
+    for direction, subject, to_whom in (
+        (Direction.EGRESS, source, f"to {destination}"),
+        (Direction.INGRESS, destination, f"from {source}"),
+    ):
+        judged_as = f" ({seen[direction]})" if seen[direction] else ""
+        for gate in _side(verdict.side(direction), direction, subject, f"{wanted} {to_whom}"):
+            is_policy = gate.gate in POLICY_GATES.values()
+            yield replace(gate, text=gate.text + judged_as) if is_policy else gate
 
 
 def _side(side: SideVerdict, direction: Direction, subject: Peer, wanted: str) -> Iterator[Gate]:
@@ -52,7 +65,11 @@ def _side(side: SideVerdict, direction: Direction, subject: Peer, wanted: str) -
     names = ", ".join(policy.key for policy in side.isolated_by)
     isolates = "isolates" if len(side.isolated_by) == 1 else "isolate"
     text = f"{names} {isolates} {subject} for {word}, and no rule allows {wanted}"
-    yield Gate(gate, tuple(policy.ref for policy in side.isolated_by), False, text)
+    passes: bool | None = False
+    if side.perhaps_opened_by:
+        others = ", ".join(policy.title for policy in side.perhaps_opened_by)
+        text, passes = f"{text}; {others} may, and is not read", None
+    yield Gate(gate, tuple(policy.ref for policy in side.isolated_by), passes, text)
 
 
 def _ungoverned(subject: Peer) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.deny_all import denials
 from istio_netpol.analysis.generate import generate_ahead
-from istio_netpol.analysis.judge import FlowJudge, at_any_address
+from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.analysis.results import Report, Undeclared
 from istio_netpol.analysis.rollout import ConnectionKey, Key, Rollout, Step, connection_key
 from istio_netpol.analysis.undeclared import undeclared
@@ -185,7 +185,7 @@ def _outcomes(table: FlowTable, judge: FlowJudge) -> Iterator[tuple[RequiredFlow
             if isinstance(outcome, Judged):
                 yield outcome.flow, outcome.verdict
             elif outcome.failure is None:
-                yield outcome.flow, judge.verdict(at_any_address(outcome.flow))
+                yield outcome.flow, judge.verdict(judge.at_any_address(outcome.flow))
 
 
 def _denied_sides(flow: RequiredFlow, verdict: Verdict) -> frozenset[str]:
@@ -220,7 +220,7 @@ def _cuts(
     for key, flow in sorted(rollout.denied.items()):
         if key in denied_today and flow.object.namespace in untouched:
             continue
-        verdict, step = after.verdict(at_any_address(flow)), step_of.get(key, 0)
+        verdict, step = after.verdict(after.at_any_address(flow)), step_of.get(key, 0)
         of_host = of_hosts.get(flow.destination.host) if isinstance(flow.destination, HostPeer) else None
         reason = of_host or told.get(key)
         rule, message = (

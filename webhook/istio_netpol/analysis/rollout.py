@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from istio_netpol.analysis.judge import FlowJudge, at_any_address
+from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -145,4 +145,4 @@ class Rollout:
     ) -> dict[ConnectionKey, RequiredFlow]:
         judge = FlowJudge(snapshot, self._judge.view, self._judge.gate)
         flows = ((key, self.connections[key]) for key in keys)
-        return {key: flow for key, flow in flows if not judge.verdict(at_any_address(flow)).allowed}
+        return {key: flow for key, flow in flows if not judge.verdict(judge.at_any_address(flow)).allowed}

@@ -163,6 +163,7 @@ class Walker:
             service,
             request=request,
             passes_proxies_by=_passes_proxies_by(flow),
+            dialled=self._judge.dialled(flow),
         )
         return gates(self.table.snapshot, self.table.view, passage)
 

@@ -26,6 +26,11 @@ class Leg:
     port: int
     remark: str = ""
 
+    @property
+    def is_as_asked(self) -> bool:
+        """Whether it is the connection itself, which nothing carries."""
+        return not self.remark
+
 
 def legs(view: MeshView, client: Peer, called: Backend, service: Service | None) -> Iterator[Leg]:
     """The parts of a connection to what answers for a Service, or for itself: one, or two where a waypoint

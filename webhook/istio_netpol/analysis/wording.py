@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from istio_netpol.analysis.as_plugin_sees import WAYS_TO_NODES, reaches_no_node
 from istio_netpol.analysis.assumed import is_assumed_denial
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AnyPeer, PodsPeer, RequiredFlow
@@ -11,6 +12,7 @@ from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.plan import DeniedFlow
 from istio_netpol.remedies.policy_writer import Unmendable
+from istio_netpol.state.snapshot import Snapshot
 
 
 def denial(judged: Judged) -> str:
@@ -68,10 +70,16 @@ _NAMED_BY = {API_SERVER: "apiServer.addresses", API_SERVER_SERVICE: "apiServer.s
 """The setting that names an address which the input does not tell."""
 
 
-def opens_to_anywhere(denied: DeniedFlow) -> str:
+def opens_to_anywhere(denied: DeniedFlow, snapshot: Snapshot) -> str:
     """What is added where a policy that is shown opens more than the flow needs, since nobody knows where the
-    API server is; empty where none does."""
+    API server is or nothing can name it; empty where none does."""
     flow = denied.judged.flow
+    if reaches_no_node(snapshot, flow.destination):
+        opened = [
+            part for part in denied.parts if part.draft.direction is Direction.EGRESS and not part.peers
+        ]
+        wide = f"so the policy opens {flow.protocol} {flow.port} to every address; " if opened else ""
+        return f"; {wide}{WAYS_TO_NODES}"
     setting = _NAMED_BY.get(flow.destination) if isinstance(flow.destination, AnyPeer) else None
     if setting is None or not denied.parts:
         return ""
@@ -97,7 +105,13 @@ def relies_on_ip_block(judged: Judged) -> str:
 
 
 def undecided(judged: Judged) -> str:
-    """A flow of which it can't be told what rules of a tier say."""
+    """A flow of which it can't be told what rules of a tier, or policies that are not read, say."""
+    if others := judged.verdict.egress.perhaps_opened_by:
+        named = ", ".join(policy.title for policy in others)
+        return (
+            f"{judged.flow.object}: it can't be told whether {_connection(judged.flow)} is allowed: no "
+            f"NetworkPolicy allows it, and {named}, which may, is not read"
+        )
     rules = [str(rule) for direction in Direction for rule in judged.verdict.side(direction).undecided]
     return (
         f"{judged.flow.object}: it can't be told whether {_connection(judged.flow)} is allowed: "

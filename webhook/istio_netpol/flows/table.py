@@ -23,6 +23,7 @@ from istio_netpol.model.flows import AnyPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.changes import Change, change_between
+from istio_netpol.state.network import cluster_network
 from istio_netpol.state.reader import NO_ANSWERS, Answers
 from istio_netpol.state.reads import Read
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
@@ -101,7 +102,7 @@ class FlowTable:
 
     @classmethod
     def of(cls, stored: Snapshot, settings: Settings) -> FlowTable:
-        snapshot = as_injected(stored, settings.mesh)
+        snapshot = as_injected(stored, settings.mesh).judged_by(cluster_network(settings))
         view = MeshView(snapshot, settings)
         names = (*snapshot.namespace_names, CLUSTER_SCOPE)
         subjects = (subject for name in names for subject in subjects_in(snapshot, name))

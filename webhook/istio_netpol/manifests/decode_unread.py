@@ -58,7 +58,13 @@ def _of_cilium(spec: Mapping[str, Any]) -> Coverage:
         if any(spec.get(name) is not None for name in names)
     )
     pods = _cilium_selector(selector) if isinstance(selector, dict) else EVERYTHING
-    return Coverage(pods, EVERYTHING, directions or frozenset(Direction))
+    return Coverage(pods, EVERYTHING, directions or frozenset(Direction), _to_entities(spec))
+
+
+def _to_entities(spec: Mapping[str, Any]) -> frozenset[str]:
+    rules = (rule for rule in _listed(spec.get("egress")) if isinstance(rule, dict))
+    entities = (entity for rule in rules for entity in _listed(rule.get("toEntities")))
+    return frozenset(entity for entity in entities if isinstance(entity, str))
 
 
 def _cilium_selector(selector: Mapping[str, Any]) -> Expression:

@@ -92,7 +92,7 @@ class Finding:
         if self.verdict is None:
             return ()
         side = self.verdict.side(direction)
-        if side.allowed or side.undecided:
+        if not side.is_denied:
             return ()
         denying = {ref.policy.key for ref in side.denied_by} or {policy.key for policy in side.isolated_by}
         return tuple(sorted(denying))

@@ -58,7 +58,12 @@ class PolicyRule:
     @cached_property
     def addresses(self) -> AddressSet:
         """What the ipBlocks name together: "combined using a logical OR operation"."""
-        return AddressSet.union(peer.ip_block.addresses for peer in self.peers if peer.ip_block is not None)
+        return AddressSet.union(block.addresses for block in self.blocks)
+
+    @cached_property
+    def blocks(self) -> tuple[IpBlock, ...]:
+        """The ipBlocks among the peers."""
+        return tuple(peer.ip_block for peer in self.peers if peer.ip_block is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

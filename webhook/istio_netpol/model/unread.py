@@ -32,6 +32,8 @@ class Coverage:
     pods: Expression
     namespaces: Expression
     directions: frozenset[Direction] = frozenset(Direction)
+    to_entities: frozenset[str] = frozenset()
+    """Those of Cilium's entities to which it opens egress."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,13 @@ class UnreadPolicy:
             and coverage.namespaces.matches(namespace.labels)
             and coverage.pods.matches(labels)
             for coverage in self.coverages
+        )
+
+    def to_entities(self, workload: Workload, namespace: Namespace) -> frozenset[str]:
+        """The entities to which it opens egress for pods that it selects."""
+        labels = self.plugin_labels.of(workload, namespace)
+        return frozenset().union(
+            *(coverage.to_entities for coverage in self.coverages if coverage.pods.matches(labels))
         )
 
 

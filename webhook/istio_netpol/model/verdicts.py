@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from istio_netpol.model.dialled import Dialled
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.tiers import TierPolicy, TierRule
+from istio_netpol.model.unread import UnreadPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,10 @@ class RuleRef:
     policy: NetworkPolicy
     direction: Direction
     index: int
+
+    @property
+    def rule(self) -> PolicyRule:
+        return self.policy.rules(self.direction)[self.index]
 
     def __str__(self) -> str:
         return f"{self.policy.key} {self.direction.lower()}[{self.index}]"
@@ -45,7 +51,9 @@ class SideVerdict:
     `allowed_by` holds the rules that allow. `by_ip_block` says that every one of them names pods by
     `ipBlock`, on which network plugins differ. `accepted_by` and `denied_by` are the rules of the Admin and
     Baseline tiers that decide; of `undecided` it can't be told whether they match, and the verdict, which
-    takes them for not matching, depends on it."""
+    takes them for not matching, depends on it. `dialled` is there where the side was judged at what the
+    client dials, and `closed` has what of that is denied. Whether a denied side is open nevertheless by
+    `perhaps_opened_by`, can't be told, since those are not read."""
 
     isolated_by: tuple[NetworkPolicy, ...] = ()
     allowed_by: tuple[RuleRef, ...] = ()
@@ -53,12 +61,25 @@ class SideVerdict:
     accepted_by: tuple[TierRuleRef, ...] = ()
     denied_by: tuple[TierRuleRef, ...] = ()
     undecided: tuple[TierRuleRef, ...] = ()
+    dialled: Dialled | None = None
+    closed: Dialled | None = None
+    perhaps_opened_by: tuple[UnreadPolicy, ...] = ()
 
     @property
     def allowed(self) -> bool:
         if self.denied_by:
             return False
         return not self.isolated_by or bool(self.allowed_by or self.accepted_by)
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether it can't be told if it is open."""
+        return bool(self.undecided or self.perhaps_opened_by)
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether it is surely closed."""
+        return not self.allowed and not self.is_uncertain
 
 
 OPEN = SideVerdict()
@@ -77,12 +98,10 @@ class Verdict:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether it can't be told: a rule of a tier may or may not match, and no other side is surely
-        denied."""
+        """Whether it can't be told: a rule of a tier may or may not match, or a policy that is not read may
+        open it, and no other side is surely denied."""
         sides = (self.egress, self.ingress)
-        return any(side.undecided for side in sides) and not any(
-            not side.allowed and not side.undecided for side in sides
-        )
+        return any(side.is_uncertain for side in sides) and not any(side.is_denied for side in sides)
 
     def side(self, direction: Direction) -> SideVerdict:
         return self.egress if direction is Direction.EGRESS else self.ingress

@@ -73,6 +73,13 @@ def bounds(addresses: AddressSet) -> list[Interval]:
     return [*addresses.ipv4, *shifted]
 
 
+def addresses_between(low: int, high: int) -> AddressSet:
+    """The addresses from one point of the line to another one."""
+    ipv4 = ((low, min(high, FIRST_IPV6 - 1)),) if low < FIRST_IPV6 else ()
+    ipv6 = ((max(low, FIRST_IPV6) - FIRST_IPV6, high - FIRST_IPV6),) if high >= FIRST_IPV6 else ()
+    return AddressSet(ipv4, ipv6)
+
+
 def ports_at(line: Stretches, position: int) -> int:
     """The number of the ports that are open at a point of the line."""
     index = bisect_right(line, position, key=itemgetter(0)) - 1

@@ -9,6 +9,7 @@ from istio_netpol.model.policies import PolicyPeer
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.address_line import WorkloadAddresses
 from istio_netpol.netpol.masks import LabelMasks, Mask, positions, union
+from istio_netpol.state.network import ClusterNetwork
 from istio_netpol.state.snapshot import Snapshot
 
 PortName = tuple[str, Protocol]
@@ -49,6 +50,12 @@ class ClusterMasks:
             if peer.ip_block is None:
                 mask |= self._selected(peer, policy_namespace)
         return mask
+
+    def matchable(self, network: ClusterNetwork) -> Mask:
+        """The workloads that an ipBlock can match."""
+        pods = self.pods if network.model.ip_blocks_match_pods else 0
+        hosts = self.everyone & ~self.pods if network.model.ip_blocks_match_nodes else 0
+        return pods | hosts
 
     def _selected(self, peer: PolicyPeer, policy_namespace: str) -> Mask:
         pods = self.pods if peer.pod_selector is None else self._pod_labels.select(peer.pod_selector)

@@ -5,6 +5,10 @@ The sentences quoted beside the branches are those of the API reference, network
 Kubernetes 1.36. Two exceptions that the specification makes don't show here. A pod always reaches itself,
 but a workload is a class of pods, and a connection between two of its replicas is subject to policy. And
 traffic from the pod's own node is always allowed, but a hostNetwork peer may run on any node.
+
+What network plugins do otherwise is asked of the snapshot's network: whom an ipBlock can match
+(`ip_blocks.py`), whether egress is judged at what is dialled (`fronts.py`), and with which rules ipBlocks
+share their exceptions (`shared_exceptions.py`).
 """
 
 from __future__ import annotations
@@ -14,14 +18,19 @@ from dataclasses import replace
 
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
+from istio_netpol.model.dialled import DIRECTLY, Dialled, Front
 from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.tiers import Tier, TierPolicy
 from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, TierRuleRef, Verdict
 from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.fronts import brings_in, names_front
+from istio_netpol.netpol.ip_blocks import is_beyond, matchable
+from istio_netpol.netpol.longest_prefix import by_longest_prefix, refs_of, shares_exceptions
 from istio_netpol.netpol.peers import addresses_of, covers, names_pod
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.netpol.tiers import OTHER_READINGS, Connection, Decisions, Reading, decide
+from istio_netpol.netpol.unread_openings import opening_nodes
 from istio_netpol.state.snapshot import Snapshot
 
 _ByAddress = list[tuple[RuleRef, AddressSet]]
@@ -35,8 +44,10 @@ def judge(
     port: int,
     *,
     open_namespaces: frozenset[str] = frozenset(),
+    dialled: Dialled = DIRECTLY,
 ) -> Verdict:
     """Whether `source` may connect to a port of `destination`, without the policies of `open_namespaces`.
+    `dialled` is how it does so, which counts where the network judges that.
 
     `port` is the pod's, after a Service translated it. Replies are implied. Only pods have a side of their
     own: addresses, hosts and AnyPeer are open on theirs. The workloads need not be in the snapshot: the
@@ -55,8 +66,56 @@ def judge(
             sides.append(OPEN)
             continue
         connection = Connection(snapshot, direction, peer, _pod(peer), _pod(destination), protocol, port)
-        sides.append(_tiered(tiers, isolating, connection) if tiers else _side(isolating, connection))
+        if tiers:
+            sides.append(_tiered(tiers, isolating, connection))
+        elif dialled.fronts and direction is Direction.EGRESS and snapshot.network.judges_before:
+            sides.append(_before_translation(isolating, connection, dialled))
+        else:
+            sides.append(_perhaps_opened(_side(isolating, connection), subject, connection))
     return Verdict(*sides)
+
+
+def _perhaps_opened(side: SideVerdict, subject: Peer, connection: Connection) -> SideVerdict:
+    """The verdict with the policies of the plugin that may open egress to a node, which no ipBlock can."""
+    snapshot = connection.snapshot
+    if side.allowed or connection.direction is Direction.INGRESS or not isinstance(subject, PodsPeer):
+        return side
+    if snapshot.network.model.ip_blocks_match_nodes or not is_beyond(connection.peer, snapshot):
+        return side
+    return replace(side, perhaps_opened_by=opening_nodes(subject.workload, snapshot))
+
+
+def _before_translation(
+    isolated_by: tuple[NetworkPolicy, ...], connection: Connection, dialled: Dialled
+) -> SideVerdict:
+    """The verdict where policies see what the client dials: it is open at all of that, or denied. No plugin
+    that judges so has tiers."""
+    sides = [_at_front(isolated_by, connection, front) for front in dialled.fronts]
+    if dialled.at_own_address:
+        sides.append(_side(isolated_by, connection))
+    closed = [front for front, side in zip(dialled.fronts, sides, strict=False) if not side.allowed]
+    if dialled.at_own_address and not sides[-1].allowed:
+        return SideVerdict(isolated_by, dialled=dialled, closed=Dialled(tuple(closed)))
+    if closed:
+        refused = Dialled(tuple(closed), at_own_address=False)
+        return SideVerdict(isolated_by, dialled=dialled, closed=refused)
+    allowed_by = dict.fromkeys(ref for side in sides for ref in side.allowed_by)
+    by_ip_block = any(side.by_ip_block for side in sides)
+    return SideVerdict(isolated_by, tuple(allowed_by), by_ip_block, dialled=dialled)
+
+
+def _at_front(isolated_by: tuple[NetworkPolicy, ...], connection: Connection, front: Front) -> SideVerdict:
+    """The verdict on a packet to a Service's own address."""
+    snapshot, protocol = connection.snapshot, connection.protocol
+    rules = refs_of(isolated_by, connection.direction)
+    named = [ref for ref in rules if names_front(ref.rule, ref.policy.namespace, front, protocol, snapshot)]
+    has_entry = any(brings_in(ref.rule, ref.policy.namespace, front.service, snapshot) for ref in rules)
+    place = AddressSet.of(front.address) if front.address else AddressSet()
+    at_address = replace(connection, peer=AddressPeer(place), pod=None, called=None, port=front.port)
+    others, by_address = _admitting(isolated_by, at_address, has_entry=has_entry)
+    by_block = _allowing(by_address, at_address.peer, bool(named or others)) if by_address else []
+    allowed_by = tuple(dict.fromkeys([*named, *others, *by_block]))
+    return SideVerdict(isolated_by, allowed_by)
 
 
 def _tiered(
@@ -140,17 +199,25 @@ def _among(
     connection: Connection,
 ) -> SideVerdict:
     """The verdict with the rules that admit the peer whatever its address first."""
-    is_by_block = connection.pod is not None and bool(by_block) and not named
+    is_by_block = (
+        connection.pod is not None
+        and bool(by_block)
+        and not named
+        and any(ref.rule.peers for ref in by_block)
+    )
     return SideVerdict(isolated_by, tuple(named + by_block), by_ip_block=is_by_block)
 
 
 def _admitting(
-    isolated_by: tuple[NetworkPolicy, ...], connection: Connection
+    isolated_by: tuple[NetworkPolicy, ...], connection: Connection, *, has_entry: bool = False
 ) -> tuple[list[RuleRef], _ByAddress]:
     """The rules that admit the peer whatever its address, and those that admit addresses.
 
-    Allowed "if the traffic matches at least one rule across all of the NetworkPolicy objects".
+    Allowed "if the traffic matches at least one rule across all of the NetworkPolicy objects". `has_entry`
+    says that a rule's selectors brought the address in: see `longest_prefix.py`.
     """
+    if shares_exceptions(isolated_by, connection):
+        return by_longest_prefix(isolated_by, connection, has_entry)
     named: list[RuleRef] = []
     by_address: _ByAddress = []
     for policy in isolated_by:
@@ -162,7 +229,7 @@ def _admitting(
             is_named = _names(rule, policy.namespace, connection.pod, connection.snapshot)
             if is_named or _may_be(connection.peer, rule, policy.namespace, connection.snapshot):
                 named.append(ref)
-            elif addresses := rule.addresses:
+            elif addresses := matchable(rule.addresses, connection.peer, connection.snapshot):
                 by_address.append((ref, addresses))
     return named, by_address
 

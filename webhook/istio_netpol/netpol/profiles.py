@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
-from istio_netpol.model.addresses import ALL_ADDRESSES, AddressSet
+from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
 from istio_netpol.model.tiers import Action, Tier, TierPolicy
+from istio_netpol.model.verdicts import RuleRef
 from istio_netpol.model.workloads import Workload
-from istio_netpol.netpol.address_line import LAST, Stretches, stretches
+from istio_netpol.netpol.address_line import (
+    LAST,
+    Stretches,
+    addresses_between,
+    stretches,
+)
 from istio_netpol.netpol.cluster_masks import ClusterMasks, PortName
-from istio_netpol.netpol.masks import Cells, Mask, overlay
-from istio_netpol.netpol.port_sets import EVERY_PORT, PortSets
+from istio_netpol.netpol.fronts import OpenedFronts
+from istio_netpol.netpol.masks import Cells, Mask, overlay, positions, union
+from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING, PortSets
 from istio_netpol.netpol.ports import names, opened
+from istio_netpol.netpol.shared_exceptions import has_exceptions, regions, rules_at
 from istio_netpol.netpol.stages import Ruling, Stage
 from istio_netpol.netpol.tier_stages import TierStages
 from istio_netpol.netpol.two_stages import TwoStages
@@ -33,11 +42,14 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Admission:
-    """A rule: the workloads it names by what they are, the addresses it names, and its ports."""
+    """A rule: the workloads it names by what they are, the addresses it names, and its ports. `selected` are
+    those that its selectors name."""
 
     named: Mask
     addresses: AddressSet
     ports: tuple[PolicyPort, ...]
+    selected: Mask
+    ref: RuleRef
 
 
 class Profiles:
@@ -51,6 +63,9 @@ class Profiles:
         self._admissions: dict[tuple[NetworkPolicy, Direction], list[_Admission]] = {}
         self._ports: dict[tuple[PolicyPort, ...], int] = {}
         self._stages = TierStages(snapshot, cluster, sets)
+        self._fronts = OpenedFronts(snapshot)
+        self._matches_pods = snapshot.network.model.ip_blocks_match_pods
+        self._matchable: Mask = cluster.matchable(snapshot.network)
         self._port_names: dict[tuple[_Isolating, _Tiers], list[PortName]] = {}
         self._egress: dict[tuple[_Isolating, _Tiers], Profile] = {}
         self._ingress: dict[tuple[object, ...], Profile] = {}
@@ -102,14 +117,20 @@ class Profiles:
         known = self._admissions.get((policy, direction))
         if known is None:
             known = self._admissions[policy, direction] = [
-                _Admission(
-                    self._cluster.named(rule.peers, policy.namespace),
-                    rule.addresses if rule.peers else ALL_ADDRESSES,
-                    rule.ports,
-                )
-                for rule in policy.rules(direction)
+                self._admission(RuleRef(policy, direction, index))
+                for index in range(len(policy.rules(direction)))
             ]
         return known
+
+    def _admission(self, ref: RuleRef) -> _Admission:
+        rule, cluster = ref.rule, self._cluster
+        named = cluster.named(rule.peers, ref.policy.namespace)
+        if not rule.peers:
+            return _Admission(named, ALL_ADDRESSES, rule.ports, 0, ref)
+        addresses = rule.addresses
+        if addresses and self._snapshot.network.tells_addresses_apart:
+            addresses -= self._snapshot.beyond_ip_blocks
+        return _Admission(named, addresses, rule.ports, named, ref)
 
     def _egress_of(self, policies: _Isolating, tiers: _Tiers) -> Profile:
         """Port names depend on the destination, so destinations that agree on them come together."""
@@ -127,6 +148,8 @@ class Profiles:
     ) -> Profile:
         """The profile of pods for which these policies count; `called` gives port names their numbers."""
         rules = self._rules(policies, direction)
+        if not tiers and self._snapshot.network.judges_before:
+            return self._before_translation(policies, direction, called)
         if not tiers:
             line = self._line(rules, called)
             return Profile(self._cells(rules, line, called), line)
@@ -140,7 +163,11 @@ class Profiles:
         """What NetworkPolicies allow: their rules have no order, and deny nothing."""
         rulings = [
             Ruling(
-                Action.ACCEPT, self._opened(rule.ports, called), rule.named, rule.addresses, rule.addresses
+                Action.ACCEPT,
+                self._opened(rule.ports, called),
+                rule.named,
+                rule.addresses if self._matches_pods or not rule.ref.rule.peers else AddressSet(),
+                rule.addresses,
             )
             for rule in rules
         ]
@@ -152,8 +179,88 @@ class Profiles:
         for rule in rules:
             cells = overlay(cells, rule.named, self._opened(rule.ports, called), self._sets)
         for ports, mask in self._cluster.addresses.cells(line, self._sets).items():
-            cells = overlay(cells, mask, ports, self._sets)
+            cells = overlay(cells, mask & self._matchable, ports, self._sets)
         return cells
+
+    def _before_translation(
+        self, policies: _Isolating, direction: Direction, called: Workload | None
+    ) -> Profile:
+        """The profile where addresses are judged before a Service is translated: rules share their
+        exceptions, and a selector opens the ClusterIPs of Services too."""
+        rules = self._rules(policies, direction)
+        if has_exceptions(policies, direction):
+            line = self._with_shared_exceptions(policies, direction, called)
+            cells = self._cells((), line, called)
+            naming = [rule for rule in rules if self._opened(rule.ports, called) != NOTHING]
+            for position in positions(union(rule.selected for rule in naming)):
+                cells = self._with_entry(cells, position, policies, direction, called)
+            for rule in rules:
+                cells = overlay(cells, rule.selected, self._opened(rule.ports, called), self._sets)
+        else:
+            line = self._line(rules, called)
+            cells = self._cells(rules, line, called)
+        if direction is Direction.EGRESS:
+            line = self._with_fronts(rules, policies, line)
+        return Profile(cells, line)
+
+    def _with_entry(
+        self,
+        cells: Cells,
+        position: int,
+        policies: _Isolating,
+        direction: Direction,
+        called: Workload | None,
+    ) -> Cells:
+        """The cells with what CIDRs open to a workload that has an entry of its own, where it is known to
+        be."""
+        addresses = self._cluster.workloads[position].addresses
+        if not addresses:
+            return cells
+        ports = reduce(
+            self._sets.intersection,
+            (self._opened_at(policies, direction, address, called) for address in addresses),
+        )
+        bit = 1 << position
+        rest = {number: mask & ~bit for number, mask in cells.items() if mask & ~bit}
+        return overlay(rest, bit & self._matchable, ports, self._sets)
+
+    def _opened_at(
+        self, policies: _Isolating, direction: Direction, address: Address, called: Workload | None
+    ) -> int:
+        found = rules_at(policies, direction, address)
+        return reduce(self._sets.union, (self._opened(ref.rule.ports, called) for ref in found), NOTHING)
+
+    def _with_shared_exceptions(
+        self, policies: _Isolating, direction: Direction, called: Workload | None
+    ) -> Stretches:
+        return stretches(
+            (
+                (addresses, self._opened(ref.rule.ports, called))
+                for addresses, refs in regions(policies, direction)
+                for ref in refs
+            ),
+            self._sets,
+        )
+
+    def _with_fronts(self, rules: Sequence[_Admission], policies: _Isolating, line: Stretches) -> Stretches:
+        """A line with what rules open at the ClusterIPs of the Services that their selectors bring in."""
+        found: dict[Address, set[int]] = {}
+        for rule in rules:
+            for address, ports in self._fronts.opened_by(rule.ref):
+                found.setdefault(address, set()).add(self._sets.number(ports))
+        if not found:
+            return line
+        for address, numbers in found.items():
+            numbers.add(self._opened_at(policies, Direction.EGRESS, address, None))
+        taken = AddressSet.of(*found)
+        kept = ((addresses_between(low, high) - taken, ports) for low, high, ports in line)
+        added = (
+            (AddressSet.of(place), ports)
+            for place, numbers in found.items()
+            for ports in numbers
+            if ports != NOTHING
+        )
+        return stretches((*kept, *added), self._sets)
 
     def _line(self, rules: Sequence[_Admission], called: Workload | None) -> Stretches:
         return stretches(

@@ -11,11 +11,10 @@ from istio_netpol.model.labels import EVERYTHING, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
-from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.policy_lint.breadth import Breadth, far_end, is_all_ports
 from istio_netpol.policy_lint.coverage import opens_within, rule_within
-from istio_netpol.policy_lint.uses import Uses, with_rules
+from istio_netpol.policy_lint.uses import Uses, rejudged, with_rules
 from istio_netpol.remedies.combine import MOST_PEERS
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.snapshot import Snapshot
@@ -79,9 +78,7 @@ def _as_meant(policy: NetworkPolicy, uses: Uses) -> NetworkPolicy:
 
 
 def _is_allowed(judged: Judged, direction: Direction, snapshot: Snapshot) -> bool:
-    flow = judged.flow
-    verdict = judge(snapshot, flow.source, flow.destination, flow.protocol, flow.port)
-    return verdict.side(direction).allowed
+    return rejudged(judged, snapshot).side(direction).allowed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, P
 from istio_netpol.model.labels import Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.netpol.evaluate import judge
+from istio_netpol.netpol.ip_blocks import is_beyond
 from istio_netpol.policy_lint.absent_kyma import is_for_absent_kyma
 from istio_netpol.policy_lint.breadth import has_opted_in
-from istio_netpol.policy_lint.uses import Uses, with_rules
+from istio_netpol.policy_lint.uses import Uses, rejudged, with_rules
 from istio_netpol.state.snapshot import Snapshot
 
 
@@ -63,6 +63,8 @@ class UsedRule:
         if not rule.peers:
             if any(isinstance(each, AnyPeer) for each in others) and self.direction is Direction.INGRESS:
                 return (), ""
+            if any(is_beyond(each, self.snapshot) for each in others):
+                return (), ""
             return self._named_others(), "opens its ports to every peer, where the flows go to few"
         used = tuple(peer for peer in rule.peers if self._is_used(replace(rule, peers=(peer,))))
         if any(self._is_wide(peer) for peer in used):
@@ -75,10 +77,8 @@ class UsedRule:
         snapshot = self.snapshot.with_changes(put=[with_rules(self.policy, self.direction, (rule,))])
         return any(
             ref.policy.key == self.policy.key
-            for flow in (each.flow for each in self.flows)
-            for ref in judge(snapshot, flow.source, flow.destination, flow.protocol, flow.port)
-            .side(self.direction)
-            .allowed_by
+            for judged in self.flows
+            for ref in rejudged(judged, snapshot).side(self.direction).allowed_by
         )
 
     def _is_wide(self, peer: PolicyPeer) -> bool:

@@ -8,9 +8,11 @@ from functools import cached_property
 
 from istio_netpol.istio.view.gateways import is_egress_gateway, runs_gateway_proxy
 from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, AddressSet
+from istio_netpol.model.dialled import DIRECTLY
 from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
-from istio_netpol.model.verdicts import Judged
+from istio_netpol.model.verdicts import Judged, Verdict
+from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot
 
 
@@ -61,6 +63,12 @@ class Uses:
                 for ref in judged.verdict.side(direction).allowed_by:
                     found.setdefault((ref.policy.key, ref.direction, ref.index), []).append(judged)
         return found
+
+
+def rejudged(judged: Judged, snapshot: Snapshot) -> Verdict:
+    """The verdict on a flow under the policies of another snapshot, dialled as it was."""
+    flow, how = judged.flow, judged.verdict.egress.dialled or DIRECTLY
+    return judge(snapshot, flow.source, flow.destination, flow.protocol, flow.port, dialled=how)
 
 
 def with_rules(policy: NetworkPolicy, direction: Direction, rules: tuple[PolicyRule, ...]) -> NetworkPolicy:

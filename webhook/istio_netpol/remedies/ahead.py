@@ -19,6 +19,7 @@ from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, Po
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.remedies.combine import joined
+from istio_netpol.state.network import cluster_network
 from istio_netpol.state.snapshot import Snapshot
 
 _Pods = tuple[str, Selector, frozenset[Direction]]
@@ -39,7 +40,7 @@ class Today:
     @classmethod
     def of(cls, stored: Snapshot, settings: Settings) -> Today:
         """The cluster that was read."""
-        snapshot = as_injected(stored, settings.mesh)
+        snapshot = as_injected(stored, settings.mesh).judged_by(cluster_network(settings))
         return cls(snapshot, MeshView(snapshot, settings))
 
     def isolates_open_pods(self, policy: NetworkPolicy) -> bool:

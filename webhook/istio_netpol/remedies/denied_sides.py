@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from istio_netpol.model.dialled import DIRECTLY, Front
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged, TierRuleRef
@@ -14,13 +15,15 @@ from istio_netpol.model.workloads import Workload
 @dataclass(frozen=True, slots=True)
 class Opening:
     """One side of a denied flow: the pods whose policies must admit it, and the other end. `denied_by` are
-    the rules of a tier that deny it, if it is not NetworkPolicies."""
+    the rules of a tier that deny it, if it is not NetworkPolicies. `front` is the Service's address that is
+    to be opened instead of the other end's own."""
 
     flow: RequiredFlow
     direction: Direction
     subject: Workload
     counterpart: Peer
     denied_by: tuple[TierRuleRef, ...] = ()
+    front: Front | None = None
 
 
 def openings_of(judged: Judged) -> Iterator[Opening]:
@@ -32,5 +35,10 @@ def openings_of(judged: Judged) -> Iterator[Opening]:
         (Direction.INGRESS, flow.destination, flow.source),
     ):
         side = judged.verdict.side(direction)
-        if not side.allowed and not side.undecided and isinstance(subject, PodsPeer):
+        if not side.is_denied or not isinstance(subject, PodsPeer):
+            continue
+        closed = side.closed or DIRECTLY
+        for front in closed.fronts:
+            yield Opening(flow, direction, subject.workload, counterpart, front=front)
+        if closed.at_own_address:
             yield Opening(flow, direction, subject.workload, counterpart, side.denied_by)

@@ -126,4 +126,11 @@ class PolicyPlan:
 def _side_of(opening: Opening) -> Hashable:
     """One side of a connection, whichever object needs it."""
     flow = opening.flow
-    return (opening.direction, flow.source.key, flow.destination.key, flow.protocol, flow.port)
+    return (
+        opening.direction,
+        flow.source.key,
+        flow.destination.key,
+        flow.protocol,
+        flow.port,
+        opening.front,
+    )

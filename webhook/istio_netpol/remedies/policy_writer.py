@@ -16,10 +16,12 @@ from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OPENS_TO, OWNER
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.ip_blocks import is_beyond
 from istio_netpol.remedies.combine import Port, rules_of
 from istio_netpol.remedies.denied_sides import Opening
 from istio_netpol.remedies.drafts import Content, Draft, Part, Uses, without_needless
 from istio_netpol.remedies.names import digest_of, policy_name
+from istio_netpol.remedies.plugin_peers import Named, at_front, beyond_ip_blocks
 from istio_netpol.remedies.pod_selector import newly_isolated, selector_of
 from istio_netpol.remedies.required_by import Needers, name_of
 from istio_netpol.remedies.unnamed_peers import unnamed_peers
@@ -61,6 +63,7 @@ class PolicyWriter:
         self._known = known or Known()
         self._drafts: dict[Hashable, Draft] = {}
         self._places: _Places | None = None
+        self._port_alone: set[Port] = set()
         self.failed: set[str] = set()
         """The objects, as `required-by` names them, for which an error of our own left a policy unwritten."""
 
@@ -76,10 +79,11 @@ class PolicyWriter:
             return Unmendable(opening, str(Failure.of("policy writer", error)))
 
     def _add(self, opening: Opening) -> Part | Unmendable:
-        peers = self._peers(opening)
+        named = self._named(opening)
         subject = self._subject(opening)
-        if isinstance(peers, str) or isinstance(subject, str):
-            return Unmendable(opening, peers if isinstance(peers, str) else str(subject))
+        if isinstance(named, str) or isinstance(subject, str):
+            return Unmendable(opening, named if isinstance(named, str) else str(subject))
+        peers, number = named
         flow, workload = opening.flow, opening.subject
         needer = _needer(opening)
         # What all pods of a namespace need, each of its objects needs: there, one policy names them all.
@@ -92,7 +96,7 @@ class PolicyWriter:
             self._drafts[identity] = draft
         draft.needers.add(needer)
         draft.subject = min(draft.subject, name)
-        port = (flow.protocol, flow.port)
+        port = (flow.protocol, number)
         draft.add(peers, port, flow.kind)
         self._places = None
         return Part(draft, peers, port)
@@ -155,10 +159,12 @@ class PolicyWriter:
 
     def _written(self, content: Content, uses: Uses) -> NetworkPolicy:
         kind, subject, needers = min(uses.kinds), min(uses.subjects), frozenset(uses.needers)
-        question = (content, kind, subject, needers)
+        is_alone = not self._port_alone.isdisjoint(content.ports)
+        because = f"with {self._snapshot.network.name} no ipBlock matches nodes" if is_alone else ""
+        question = (content, kind, subject, needers, because)
         found: NetworkPolicy | None = self._known.find(question)
         if found is None:
-            found = _policy(content, kind, subject, Needers(needers))
+            found = _policy(content, kind, subject, Needers(needers), because)
             self._known.keep(question, frozenset(), found)
         return found
 
@@ -189,6 +195,19 @@ class PolicyWriter:
                 "today; give their pods labels that differ"
             )
         return selector
+
+    def _named(self, opening: Opening) -> Named | str:
+        """The peers of an opening and the port at which they are opened."""
+        if opening.front is not None:
+            return at_front(opening.front, opening, self._snapshot)
+        peers = self._peers(opening)
+        if isinstance(peers, str):
+            return peers
+        is_by_address = any(peer.ip_block is not None for peer in peers)
+        if is_by_address and is_beyond(opening.counterpart, self._snapshot):
+            peers = beyond_ip_blocks(opening, self._snapshot)
+            self._port_alone.add((opening.flow.protocol, opening.flow.port))
+        return peers if isinstance(peers, str) else (peers, opening.flow.port)
 
     def _peers(self, opening: Opening) -> tuple[PolicyPeer, ...] | str:
         flow, counterpart = opening.flow, opening.counterpart
@@ -243,7 +262,7 @@ def _sorted(policies: Iterable[NetworkPolicy]) -> tuple[NetworkPolicy, ...]:
     return tuple(sorted(policies, key=lambda policy: (policy.namespace, policy.name)))
 
 
-def _policy(content: Content, kind: FlowKind, subject: str, needers: Needers) -> NetworkPolicy:
+def _policy(content: Content, kind: FlowKind, subject: str, needers: Needers, because: str) -> NetworkPolicy:
     ports = tuple(PolicyPort(protocol, port) for protocol, port in content.ports)
     rules = (PolicyRule(content.peers, ports),)
     ingress = content.direction is Direction.INGRESS
@@ -254,16 +273,18 @@ def _policy(content: Content, kind: FlowKind, subject: str, needers: Needers) ->
         ingress=rules if ingress else (),
         egress=() if ingress else rules,
         labels={MANAGED_BY: OWNER, FLOW_LABEL: str(kind)},
-        annotations={REQUIRED_BY: needers.text, **_opening_wide(content, kind)},
+        annotations={REQUIRED_BY: needers.text, **_opening_wide(content, kind, because)},
     )
     return replace(policy, ref=replace(policy.ref, name=policy_name(kind, subject, digest_of(policy))))
 
 
-def _opening_wide(content: Content, kind: FlowKind) -> dict[str, str]:
+def _opening_wide(content: Content, kind: FlowKind, because: str) -> dict[str, str]:
     """What a policy says of itself that opens egress to everybody: for the API server, where nobody says at
-    which addresses it is, or for what Kyma's modules call outside of the cluster."""
+    which addresses it is, or for what Kyma's modules call outside of the cluster; else `because`."""
     if content.peers or content.direction is Direction.INGRESS:
         return {}
+    if because:
+        return {OPENS_TO: f"every address: {because}"}
     if kind is FlowKind.TO_APISERVER:
         return {OPENS_TO: "every address: that of the API server is not known (setting apiServer.addresses)"}
     return {OPENS_TO: "every address: who is called outside of the cluster has none that a policy could name"}

@@ -88,7 +88,7 @@ def denied_sides(finding: Finding) -> tuple[Direction, ...]:
     if finding.flow is None or finding.verdict is None:
         return ()
     sides = ((direction, finding.verdict.side(direction)) for direction in Direction)
-    return tuple(direction for direction, side in sides if not side.allowed and not side.undecided)
+    return tuple(direction for direction, side in sides if side.is_denied)
 
 
 def _extent(cause: Cause) -> int:

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
-from istio_netpol.model.addresses import Address
+from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -21,8 +21,10 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
+from istio_netpol.state.beyond_ip_blocks import beyond_ip_blocks
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
+from istio_netpol.state.network import AS_DOCUMENTED, ClusterNetwork
 
 T = TypeVar("T")
 Answers = dict[str, tuple[Any, ...]]
@@ -87,8 +89,11 @@ class Snapshot:
         spreads: Mapping[Any, Spread] | None = None,
         origin: Snapshot | None = None,
         changes: Changes | None = None,
+        network: ClusterNetwork = AS_DOCUMENTED,
     ) -> None:
         self._places = places
+        self.network = network
+        """How the cluster's plugin judges its policies."""
         self._spreads: dict[Any, Spread] = dict(spreads or {})
         self._origin = origin
         self._changes = changes or {}
@@ -133,8 +138,26 @@ class Snapshot:
                 changes[name] = None
         spreads = {key: spread.after(changes) for key, spread in self._spreads.items()}
         if self._is_indexed:
-            return Snapshot(places, spreads, self, changes)
-        return Snapshot(places, spreads, self._origin, _joined(self._changes, changes))
+            return Snapshot(places, spreads, self, changes, self.network)
+        joined = _joined(self._changes, changes)
+        return Snapshot(places, spreads, self._origin, joined, self.network)
+
+    def judged_by(self, network: ClusterNetwork) -> Snapshot:
+        """The same objects in a cluster with this network; so are its changes."""
+        if network == self.network:
+            return self
+        origin = self if self._is_indexed else self._origin
+        return Snapshot(self._places, self._spreads, origin, self._changes, network)
+
+    @cached_property
+    def as_documented(self) -> Snapshot:
+        """The same objects, to be judged as the documentation of Kubernetes has it."""
+        return self.judged_by(AS_DOCUMENTED)
+
+    @cached_property
+    def beyond_ip_blocks(self) -> AddressSet:
+        """The addresses that no ipBlock matches, whatever it names: see `state/beyond_ip_blocks.py`."""
+        return beyond_ip_blocks(self)
 
     def index(self) -> None:
         """Makes the indexes of every namespace now, so that changes of this snapshot only add to them."""

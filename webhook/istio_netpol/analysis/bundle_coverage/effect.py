@@ -8,6 +8,7 @@ from dataclasses import replace
 from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import Address, AddressSet, parse_address
+from istio_netpol.model.dialled import Dialled
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.services import Service
 from istio_netpol.model.verdicts import RuleRef, Verdict
@@ -24,8 +25,8 @@ class EffectJudge(FlowJudge):
         super().__init__(snapshot, view, gate)
         self.service_addresses = AddressSet.of(*_service_addresses(snapshot))
 
-    def _judged(self, flow: RequiredFlow) -> Verdict:
-        verdict = super()._judged(flow)
+    def _judged(self, flow: RequiredFlow, how: Dialled) -> Verdict:
+        verdict = super()._judged(flow, how)
         allowing = verdict.ingress.allowed_by
         left = tuple(ref for ref in allowing if not self.admits_nobody(ref))
         if len(left) == len(allowing):
@@ -39,7 +40,7 @@ class EffectJudge(FlowJudge):
 
     def on_paper(self, flow: RequiredFlow) -> tuple[RuleRef, ...]:
         """The rules that seem to allow a flow that nothing allows in effect."""
-        verdict = super()._judged(flow)
+        verdict = super()._judged(flow, self.dialled(flow))
         allowing = verdict.ingress.allowed_by
         return allowing if allowing and all(map(self.admits_nobody, allowing)) else ()
 

@@ -56,8 +56,12 @@ class Placed:
         peers = self._cluster.named(rule.peers, namespace)
         beyond: Mask = 0
         if rule.addresses:
-            line = stretches([(rule.addresses, EVERY_PORT)], self._ports)
-            peers |= self._cluster.addresses.cells(line, self._ports).get(EVERY_PORT, 0)
+            addresses, network = rule.addresses, self._snapshot.network
+            if network.tells_addresses_apart:
+                addresses -= self._snapshot.beyond_ip_blocks
+            line = stretches([(addresses, EVERY_PORT)], self._ports)
+            at_addresses = self._cluster.addresses.cells(line, self._ports).get(EVERY_PORT, 0)
+            peers |= at_addresses & self._cluster.matchable(network)
             beyond = self._outside_of(line).get(EVERY_PORT, 0)
         return ResolvedRule(self._renumbered(peers) | beyond, False, rule.addresses, rule.ports)
 
