@@ -37,7 +37,7 @@ def as_plugin_sees(
         return ""
     peer = ends[1] if direction is Direction.EGRESS else ends[0]
     if is_beyond(peer, snapshot):
-        return f"judged as {network.name}: an ipBlock matches no {_what(peer)}"
+        return f"judged as {network.name}: no ipBlock matches {_what(peer)}"
     return (
         f"judged as {network.name}: an except range denies for every rule of {_subject(ends, direction)}, "
         "those of other policies and those without peers too"
@@ -60,19 +60,16 @@ def _decides(
 
 def _at_fronts(dialled: Dialled, closed: Dialled | None) -> str:
     places = ", ".join(map(str, dialled.fronts)) + (" and the pods" if dialled.at_own_address else "")
-    told = f"policies see what is dialled, {places}"
     if closed is None:
-        return told
-    refused = ", ".join(map(str, closed.fronts))
-    if not refused:
-        return f"{told}; no rule admits the pods"
-    return f"{told}; no rule admits {refused}{' nor the pods' if closed.at_own_address else ''}"
+        return f"policies see what is dialled, {places}"
+    refused = [*map(str, closed.fronts), *(("the pods",) if closed.at_own_address else ())]
+    return f"policies see what is dialled, and no rule admits {' nor '.join(refused)}"
 
 
 def _what(peer: Peer) -> str:
-    if isinstance(peer, PodsPeer):
-        return "nodes" if peer.workload.host_network else "pods"
-    return "nodes" if isinstance(peer, AnyPeer) else "addresses of nodes and pods of the cluster"
+    if isinstance(peer, PodsPeer) and not peer.workload.host_network:
+        return "pods"
+    return "the cluster's own addresses" if isinstance(peer, AddressPeer) else "nodes"
 
 
 def _subject(ends: tuple[Peer, Peer], direction: Direction) -> str:

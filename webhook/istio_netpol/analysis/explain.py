@@ -261,7 +261,8 @@ class _Destination:
             raise InputError([_problem(f"{service.ref} has no pods in the input", "name a workload instead")])
         followed = next((each for each in backends if not self._is_allowed(each, service)), backends[0])
         translated = f"{service.ref} port {port} is {followed.peer} port {followed.port}"
-        steps.append(Step(f"{translated}; policies see the pods' port"))
+        is_before = self.snapshot.network.judges_before
+        steps.append(Step(translated if is_before else f"{translated}; policies see the pods' port"))
         if len(backends) > 1:
             which = "one that is denied, if any is"
             steps.append(Step(f"{service.ref} has {len(backends)} kinds of pods; this follows {which}"))
