@@ -515,3 +515,43 @@ def test_contradictions_are_refused(contradiction: str) -> None:
     result = verify(KIND, *arguments)
     assert result.exit_code == 2
     assert sentence in result.stderr
+
+
+def agent(name: str, where: str = "kube-system", **pod: Any) -> Manifest:
+    """The DaemonSet of a network plugin, or one of that name."""
+    labels = {"k8s-app": name}
+    container = {"name": "agent", "image": "i"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container], **pod}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    return named("DaemonSet", name, "apps/v1", where, spec=spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("cilium", "cilium (Cilium) or cilium-nodes"),
+        ("anetd", "gke-dataplane-v2 (GKE Dataplane V2)"),
+        ("aws-node", "aws-vpc-cni (AWS VPC CNI)"),
+        ("ovnkube-node", "ovn-kubernetes (OVN-Kubernetes)"),
+    ],
+)
+def test_another_network_plugin_proves_nothing(place: Place, name: str, ids: str) -> None:
+    """The overlay says kindnet, and what the cluster runs judges an ipBlock or an address in another way."""
+    file = dump(place, guard(), agent(name, hostNetwork=True))
+    result = verify(place.overlay, "--cluster-dump", file)
+    assert result.exit_code == 2, result.output
+    assert f"cluster.yaml: runs DaemonSet kube-system/{name}, and the setting network.plugin" in result.stderr
+    assert f"set network.plugin in environment.yaml to {ids}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "agents",
+    [
+        pytest.param([agent("calico-node", hostNetwork=True)], id="judges alike"),
+        pytest.param([agent(name, hostNetwork=True) for name in ("kindnet", "cilium")], id="both"),
+        pytest.param([agent("cilium", "team-a")], id="a tenant's, which is no agent"),
+        pytest.param([agent("kube-flannel-ds", hostNetwork=True)], id="does not enforce"),
+    ],
+)
+def test_a_plugin_that_changes_nothing_is_no_obstacle(place: Place, agents: list[Manifest]) -> None:
+    report(place, guard(), *agents)

@@ -99,6 +99,7 @@ def _covered(
     from istio_netpol.analysis.bundle import with_coverage
     from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
     from istio_netpol.analysis.bundle_coverage.gaps import gaps_in
+    from istio_netpol.analysis.bundle_coverage.running_plugin import other_plugin
     from istio_netpol.cli.resolving import Offline
     from istio_netpol.model.policies import NetworkPolicy
     from istio_netpol.state.snapshot import Snapshot
@@ -112,9 +113,11 @@ def _covered(
         cluster = Snapshot.of(running)
     else:
         return proof
+    where = "the cluster" if arguments.is_live else arguments.dump
+    if where and (other := other_plugin(cluster, given.settings)):
+        raise InputError([Problem(where, None, None, None, None, other.cause, other.remedy)])
     coverage = coverage_of(given.bundle, cluster, given.settings, Offline())
-    if not coverage.workloads and (arguments.dump or arguments.is_live):
-        where = "the cluster" if arguments.is_live else arguments.dump
+    if not coverage.workloads and where:
         cause = (
             f"holds no workload that the overlay isolates, whose policies are for "
             f"{', '.join(coverage.namespaces)}: nothing is proved"

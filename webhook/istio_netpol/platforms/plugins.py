@@ -50,6 +50,9 @@ class NetworkPlugin:
     remark: str = ""
     """What else has to be known of it, as a clause."""
 
+    variant_of: str = ""
+    """The id of the plugin whose DaemonSet it runs as, set up in another way; empty for most."""
+
     @property
     def peculiarities(self) -> tuple[str, ...]:
         """How it differs from what the Kubernetes documentation lets one expect, its remark last."""
@@ -114,6 +117,7 @@ PLUGINS = (
         ip_blocks_match_pods=False,
         keeps_connections=False,
         remark="the mode is beta since Cilium 1.15",
+        variant_of=CILIUM,
     ),
     NetworkPlugin(
         "azure-cilium",
@@ -127,6 +131,7 @@ PLUGINS = (
         ip_blocks_match_pods=False,
         keeps_connections=False,
         remark="its DaemonSet is Cilium's",
+        variant_of=CILIUM,
     ),
     NetworkPlugin(
         "calico",
