@@ -184,3 +184,45 @@ def test_a_missing_kustomize_is_told(tmp_path: Path) -> None:
     result = verify(KIND, kustomize=str(tmp_path / "kustomize"))
     assert result.exit_code == 2
     assert "which ISTIO_NETPOL_KUSTOMIZE names, is not a program" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            "port: 6443",
+            "values.yaml lacks apiServer.peers.0.ipBlock.cidr: set it as the comment there says (",
+        ),
+        ("peers: [{ipBlock: {cidr: 10.0.0.1/32}}]", "values.yaml lacks apiServer.port: set it"),
+        ("port: 6443, peers: [{ipBlock: {cidr: 10.0.0.1}}]", "the value 10.0.0.1 lacks a prefix length"),
+        (
+            "port: 6443, peers: [{ipBlock: {cidr: api.example.com}}]",
+            "the value api.example.com lacks a prefix",
+        ),
+        ("port: 6443, peers: 10.0.0.1/32", "the value 10.0.0.1/32 is not where one is expected"),
+        ("port: 6443, peers: [10.0.0.1/32]", "the value 10.0.0.1/32 is not where one is expected"),
+        ("port: 6443, peers: {ipBlock: {}}", "the value {ipBlock: {}} is not where one is expected"),
+    ],
+)
+def test_a_value_that_fails_the_build_is_told_in_plain_words(tmp_path: Path, values: str, told: str) -> None:
+    overlay = filled_tree(tmp_path) / "overlays" / "generic"
+    file = overlay / "values.yaml"
+    file.write_text(f"{file.read_text().partition('apiServer:')[0]}apiServer: {{{values}}}\n")
+    result = verify(overlay)
+    assert result.exit_code == 2
+    assert f"{overlay}: {told}" in result.stderr
+
+
+def test_bases_by_url_are_fetched_where_the_user_says_so(tmp_path: Path) -> None:
+    """Git may use no transport but files, unless --fetch lets it."""
+    require("kustomize")
+    program = tmp_path / "kustomize"
+    refusal = "echo \"Error: fatal: transport 'https' not allowed\" >&2; exit 1"
+    program.write_text(
+        f'#!/bin/sh\n[ -z "$GIT_ALLOW_PROTOCOL" ] || {{ {refusal}; }}\nexec {located("kustomize")} "$@"\n'
+    )
+    program.chmod(0o755)
+    refused = verify(KIND, kustomize=str(program))
+    assert refused.exit_code == 2
+    assert "names something by its URL, and nothing is fetched without --fetch" in refused.stderr
+    assert verify(KIND, "--fetch", kustomize=str(program)).exit_code == 0

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from istio_netpol.bundle.build_failures import plainly
 from istio_netpol.bundle.external import output_of
 from istio_netpol.errors import ToolError
 
@@ -42,7 +43,12 @@ class Kustomize:
 
     def build(self, folder: Path) -> bytes:
         """The manifests of an overlay, as YAML. Raises ToolError with a sentence that says what to do."""
-        return output_of([*self._command(), str(folder)], self.timeout, _OFFLINE if self.offline else None)
+        try:
+            return output_of(
+                [*self._command(), str(folder)], self.timeout, _OFFLINE if self.offline else None
+            )
+        except ToolError as error:
+            raise ToolError(plainly(str(error))) from None
 
     def _command(self) -> list[str]:
         if self.program:

@@ -40,6 +40,9 @@ def bundle() -> None:
     multiple=True,
     help="Manifests of the control plane, or - for standard input. Can be repeated.",
 )
+@click.option(
+    "--fetch", is_flag=True, help="Let kustomize fetch what kustomizations name by URL, such as bases by ref."
+)
 @bundle_cluster_options()
 @reading_options()
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
@@ -51,6 +54,7 @@ def verify(
     folder: str,
     format_name: str,
     control_plane: Sequence[str],
+    fetch: bool,
     cluster_dump: str,
     live: bool,
     context: str,
@@ -79,7 +83,7 @@ def verify(
     cluster = ClusterArguments(cluster_dump, live, context, kubeconfig, dry_run_server)
     cluster.require_one(control_plane)
     reading = reading_from(namespace, exclude)
-    given = read_overlay(folder, control_plane, config, reading)
+    given = read_overlay(folder, control_plane, config, reading, fetch=fetch)
     proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, Offline())
     proof = with_cluster(proof, given, cluster, reading)
     if format_name != "text":

@@ -41,13 +41,14 @@ class OverlayInput:
 
 
 def read_overlay(
-    folder: str, control_plane: Sequence[str], config: str | None, reading: Reading
+    folder: str, control_plane: Sequence[str], config: str | None, reading: Reading, *, fetch: bool = False
 ) -> OverlayInput:
-    """Builds the overlay and its bases offline. Raises a NetpolError that names the file and the cause."""
+    """Builds the overlay and its bases, offline unless these may be fetched. Raises a NetpolError that names
+    the file and the cause."""
     path = Path(folder)
     required_kustomization(path)
     environment = environment_of(path)
-    reading = replace(reading, kustomize=replace(reading.kustomize, offline=True))
+    reading = replace(reading, kustomize=replace(reading.kustomize, offline=not fetch))
     built = read_objects([folder], reading)
     file = config or (str(environment) if environment else None)
     settings = read_settings(file, dns_addresses=dns_addresses(path))
