@@ -226,3 +226,24 @@ def test_bases_by_url_are_fetched_where_the_user_says_so(tmp_path: Path) -> None
     assert refused.exit_code == 2
     assert "names something by its URL, and nothing is fetched without --fetch" in refused.stderr
     assert verify(KIND, "--fetch", kustomize=str(program)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("overlay", "unknown", "right", "wrong"),
+    [
+        ("kind", "the API server", "addresses: [172.18.0.2]", "addresses: [192.168.128.3]"),
+        ("eks", "the API server's Service", "serviceAddress: 203.0.113.10", "serviceAddress: 172.20.0.1"),
+    ],
+)
+def test_an_address_that_nothing_but_the_policies_names_is_assumed(
+    tmp_path: Path, overlay: str, unknown: str, right: str, wrong: str
+) -> None:
+    """The proof says what it can't compare, and compares what the environment names."""
+    folder = filled_tree(tmp_path) / "overlays" / overlay
+    told = f"the address of {unknown} is not known: assumed that the policies name the right one"
+    assert told in verify(folder).stdout
+    environment = folder / "environment.yaml"
+    environment.write_text(environment.read_text().replace("apiServer:\n", f"apiServer:\n  {right}\n"))
+    assert "is not known" not in verify(folder).stdout
+    environment.write_text(environment.read_text().replace(right, wrong))
+    assert verify(folder).exit_code == 1

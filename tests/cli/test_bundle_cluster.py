@@ -555,3 +555,18 @@ def test_another_network_plugin_proves_nothing(place: Place, name: str, ids: str
 )
 def test_a_plugin_that_changes_nothing_is_no_obstacle(place: Place, agents: list[Manifest]) -> None:
     report(place, guard(), *agents)
+
+
+def test_what_the_cluster_holds_is_not_assumed(place: Place) -> None:
+    """The dump has cluster DNS, and Service kubernetes with its endpoints: nothing is taken for granted."""
+    ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53}]
+    selector = {"k8s-app": "kube-dns"}
+    dns = named("Service", "kube-dns", "v1", "kube-system", spec={"selector": selector, "ports": ports})
+    template = {"metadata": {"labels": selector}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    pods = {"selector": {"matchLabels": selector}, "template": template}
+    coredns = named("Deployment", "coredns", "apps/v1", "kube-system", spec=pods)
+    file = dump(place, guard(), KUBERNETES, dns, coredns)
+    told = verify(place.overlay, "--cluster-dump", file).stdout.partition("Assumed:")[2]
+    assert "the input holds no NetworkPolicies" in told
+    assert "cluster DNS" not in told
+    assert "API server is not known" not in told

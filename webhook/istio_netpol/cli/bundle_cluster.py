@@ -100,6 +100,7 @@ def _covered(
     from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
     from istio_netpol.analysis.bundle_coverage.gaps import gaps_in
     from istio_netpol.analysis.bundle_coverage.running_plugin import other_plugin
+    from istio_netpol.analysis.unknown_addresses import with_unknown_addresses
     from istio_netpol.cli.resolving import Offline
     from istio_netpol.model.policies import NetworkPolicy
     from istio_netpol.state.snapshot import Snapshot
@@ -108,11 +109,14 @@ def _covered(
     if arguments.dump or arguments.is_live:
         cluster, assumed = _live(arguments, given) if arguments.is_live else _dumped(arguments.dump, reading)
         assumed = (*assumed, *gaps_in(cluster))
+        # What was taken for granted without the cluster, the cluster says, or it is assumed of it below.
+        proof = replace(proof, report=replace(proof.report, assumptions=()))
     elif given.names_control_plane:
         running = [value for value in given.control_plane if not isinstance(value, NetworkPolicy)]
         cluster = Snapshot.of(running)
+        proof = with_unknown_addresses(proof)
     else:
-        return proof
+        return with_unknown_addresses(proof)
     where = "the cluster" if arguments.is_live else arguments.dump
     if where and (other := other_plugin(cluster, given.settings)):
         raise InputError([Problem(where, None, None, None, None, other.cause, other.remedy)])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from istio_netpol.analysis.bundle_coverage import wording
 from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.check import FindingsWriter
+from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
@@ -40,4 +41,12 @@ def _by_effect(finding: Finding, flow: RequiredFlow, examined: Examined) -> Find
     anyway = "" if verdict.allowed else wording.without_overlay(sorted(denying))
     severity = Severity.WARNING if anyway and finding.severity is Severity.ERROR else finding.severity
     message = f"{finding.message}{wording.only_on_paper(examined.judge.on_paper(flow))}{anyway}"
+    if flow.source == HEALTH_CHECKS:
+        message += _HEALTH_CHECKS
     return replace(finding, severity=severity, message=message)
+
+
+_HEALTH_CHECKS = (
+    "; if the load balancer asks this port from outside the node, as classic ones of AWS do, take the "
+    "component health-checks into the overlay, for a gateway with a folder of its own gateway-health-checks"
+)
