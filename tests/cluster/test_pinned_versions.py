@@ -18,7 +18,7 @@ ASKED = {
 }
 """How to ask for the version where it is not `--version`."""
 
-SILENT = {"promtool"}
+SILENT = {"kustomize-controller", "promtool"}
 """Programs that are told their version as their makers build them; of others Go knows the modules."""
 
 
