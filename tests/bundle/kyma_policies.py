@@ -71,7 +71,10 @@ KYMA = [
             rule(labelled("metrics-scraping"), anywhere(IS_MODULE), port(8080)),
         ],
     ),
-    policy("kyma-system/kyma-project.io--telemetry-metric-agent", egress=[rule()]),
+    *(
+        policy(f"kyma-system/kyma-project.io--scraper-{number}", selects=peer.pod_selector, egress=[rule()])
+        for number, peer in enumerate(SCRAPERS)
+    ),
 ]
 """What Kyma's istio and api-gateway modules write when `spec.networkPoliciesEnabled` is set, and that
 scrapers may go anywhere, as Kyma's telemetry module has it. Source: kyma-project/istio 1.30.0

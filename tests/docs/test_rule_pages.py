@@ -56,6 +56,7 @@ def test_every_rule_is_found_in_a_scenario(rule: str) -> None:
     # What is accepted counts in reports alone: tests/cli/test_acceptances.py.
     # What an overlay cuts, and what of it a cluster refuses, is told by its proof:
     # tests/cli/test_bundle_cluster.py and tests/bundle/test_on_a_cluster.py.
+    # In which order it is applied shows there as well: tests/bundle/test_mutations.py.
     elsewhere = {
         Issue.IMPACT,
         Issue.NOT_JUDGED,
@@ -63,6 +64,7 @@ def test_every_rule_is_found_in_a_scenario(rule: str) -> None:
         Issue.ACCEPTANCE,
         Issue.POLICY_REFUSED,
         Issue.UNCOVERED_WORKLOAD,
+        Issue.APPLY_ORDER,
     }
     assert rule in shown | elsewhere
 

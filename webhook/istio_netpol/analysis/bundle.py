@@ -11,35 +11,33 @@ from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.dry_run import refused_findings
 from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.analysis.node_local_dns import with_node_local_dns
+from istio_netpol.analysis.proof.applications import application_namespaces, pods_to_come, their_flows
+from istio_netpol.analysis.proof.apply_order import apply_order_findings
+from istio_netpol.analysis.proof.gateways import usual_gateways
+from istio_netpol.analysis.proof.isolation import not_isolated, opened, opened_findings
+from istio_netpol.analysis.proof.placeholders import unset
+from istio_netpol.analysis.proof.proxies import proxies_anywhere, proxy_flows
+from istio_netpol.analysis.proof.purposes import purposes_of
+from istio_netpol.analysis.proof.unproved import unproved
 from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.analysis.without_deny import findings_without_deny, policies_beside
-from istio_netpol.analysis.wording import DNS_BY_UDP
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
-from istio_netpol.istio.view.gateways import is_egress_gateway
-from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.dry_runs import Tried
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow
-from istio_netpol.model.gateway_api import KubernetesGateway
-from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import Gateway, GatewayServer
-from istio_netpol.model.policies import Direction, NetworkPolicy
-from istio_netpol.model.references import ASSUMED, ObjectRef
+from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.policy_lint.narrowing import broad_findings
+from istio_netpol.policy_lint.followed import Followed
+from istio_netpol.policy_lint.narrowing import Scope, broad_findings
+from istio_netpol.policy_lint.redundancy import needless
 from istio_netpol.policy_lint.uses import Uses
 from istio_netpol.state.snapshot import Snapshot
 
 Objects = Sequence[Any]
 """Decoded objects, in any order."""
-
-NOBODY_CIDR = "192.0.2.0/24"
-NOBODY = AddressSet.of(NOBODY_CIDR)
-
-INGRESS_GATEWAY = {"istio": "ingressgateway"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +66,38 @@ def verify(
 ) -> BundleReport:
     """Judges the control plane under the bundle's policies and under no others."""
     policies = _policies(bundle)
-    snapshot = with_node_local_dns(_together(bundle, control_plane), settings)
-    beside = () if settings.bundle.default_deny else policies_beside(policies, control_plane)
-    snapshot = snapshot.with_changes(put=beside)
+    proxies = proxies_anywhere(policies)
+    snapshot = with_node_local_dns(_together([*proxies.namespaces, *bundle], control_plane), settings)
+    others = () if settings.bundle.default_deny else policies_beside(policies, control_plane)
+    snapshot = snapshot.with_changes(put=others)
     table = FlowTable.of(snapshot, settings)
+    applications = application_namespaces(policies, snapshot, table.view)
+    pods = pods_to_come(applications)
+    beside = [*proxy_flows(proxies, table.view), *their_flows(pods, snapshot, settings)]
     judge = judge_of(table, resolver)
     # Each rule is held to the flows through it below, which is stricter than what is said of any policy.
-    report = check_table(table, judge_of(table, resolver), in_full=False)
-    asked = sorted(filter(_is_of_bundle, table.flows()), key=lambda flow: flow.sort_key)
+    report = check_table(table, judge_of(table, resolver), in_full=False, beside=beside)
+    asked = sorted(filter(_is_of_bundle, (*table.flows(), *beside)), key=lambda flow: flow.sort_key)
     flows = tuple(Judged(each, judge.verdict(each)) for each in asked)
-    wide = broad_findings(policies, Uses(table.snapshot, flows))
-    others = {policy.ref.key for policy in beside}
+    strangers = {policy.ref.key for policy in others}
     told = [
-        each
-        for each in report.findings
-        if each.object.key not in others and (each.flow is None or _is_of_bundle(each.flow))
+        finding
+        for finding in report.findings
+        if finding.object.key not in strangers and (finding.flow is None or _is_of_bundle(finding.flow))
     ]
-    judged = map(_in_full, told)
     if settings.bundle.default_deny:
-        isolation = _not_isolated(policies, snapshot)
+        isolation = not_isolated(policies, snapshot)
     else:
-        isolation = findings_without_deny(policies, Snapshot.of([*_running(control_plane), *beside]))
-    found = _one_a_rule([*judged, *isolation, *_unset(policies), *wide])
+        isolation = findings_without_deny(policies, Snapshot.of([*_running(control_plane), *others]))
+    uses = Uses(table.snapshot.with_changes(put=pods), flows)
+    ours = [
+        *isolation,
+        *unset(policies),
+        *unproved(policies, applications, snapshot, table.view),
+        *apply_order_findings(bundle),
+        *_of_breadth(policies, uses, Scope(applications, opened(policies)), settings),
+    ]
+    found = (*_besides(map(_in_full, told), ours), *ours)
     findings = tuple(sorted(found, key=lambda finding: finding.sort_key))
     summary = _without_others(report.summary, table, judge)
     report = replace(report, findings=findings, summary=summary)
@@ -110,10 +118,28 @@ def _without_others(summary: Summary, table: FlowTable, judge: FlowJudge) -> Sum
     )
 
 
+def _of_breadth(
+    policies: Sequence[NetworkPolicy], uses: Uses, scope: Scope, settings: Settings
+) -> list[Finding]:
+    """What is said of rules and policies that open too much, or what others open."""
+    purposes = purposes_of(uses.snapshot, settings)
+    followed = Followed(uses)
+    open_ = list(opened_findings(policies, scope.told, followed))
+    wide = broad_findings(policies, followed, purposes, scope)
+    told = {finding.object.key for finding in (*open_, *wide) if finding.severity is not Severity.INFO}
+    keys = {policy.key for policy in policies if policy.ref.key in told}
+    by_namespace: dict[str, list[NetworkPolicy]] = {}
+    for policy in policies:
+        by_namespace.setdefault(policy.namespace, []).append(policy)
+    double = [finding for some in by_namespace.values() for finding in needless(some, keys)]
+    return [*open_, *wide, *double]
+
+
 def _in_full(finding: Finding) -> Finding:
-    """The finding; a bundle has to open DNS over TCP as well, though most answers come without."""
-    is_by_udp = finding.rule is FlowKind.DNS and DNS_BY_UDP in finding.message
-    return replace(finding, severity=Severity.ERROR) if is_by_udp else finding
+    """The finding; a bundle has to open DNS over TCP as well, though most answers come without, and where the
+    control plane that is given has no DNS, it is where the settings of the environment say."""
+    is_dns = finding.rule is FlowKind.DNS and finding.flow is not None
+    return replace(finding, severity=Severity.ERROR) if is_dns else finding
 
 
 def _is_of_bundle(flow: RequiredFlow) -> bool:
@@ -122,15 +148,12 @@ def _is_of_bundle(flow: RequiredFlow) -> bool:
     return flow.source != HEALTH_CHECKS or not flow.dispensable
 
 
-def _one_a_rule(found: list[Finding]) -> list[Finding]:
-    """Without what is said of a rule's breadth where the same is said with the narrower rule."""
-    broad = [each for each in found if each.rule is Issue.BROAD_POLICY and each.remedy]
-    narrowed = {(each.object.key, each.field) for each in broad}
-    return [
-        each
-        for each in found
-        if each.rule is not Issue.BROAD_POLICY or each.remedy or (each.object.key, each.field) not in narrowed
-    ]
+def _besides(told: Iterable[Finding], ours: Iterable[Finding]) -> Iterator[Finding]:
+    """What `check` says, without the breadth of rules of which the proof says more."""
+    places = {(finding.object.key, finding.field) for finding in ours}
+    for finding in told:
+        if finding.rule is not Issue.BROAD_POLICY or (finding.object.key, finding.field) not in places:
+            yield finding
 
 
 def _policies(objects: Objects) -> tuple[NetworkPolicy, ...]:
@@ -138,51 +161,15 @@ def _policies(objects: Objects) -> tuple[NetworkPolicy, ...]:
 
 
 def _together(bundle: Objects, control_plane: Objects) -> Snapshot:
-    """The control plane under the bundle; with a Gateway on 80 and 443 where an ingress gateway has none."""
-    running = _running(control_plane)
-    snapshot = Snapshot.of([*running, *bundle])
-    has_gateways = any(isinstance(each, Gateway | KubernetesGateway) for each in running)
-    pods = snapshot.select_anywhere(Selector.of(INGRESS_GATEWAY))
-    if has_gateways or not any(not is_egress_gateway(pod) for pod in pods):
-        return snapshot
-    return snapshot.with_changes(put=[_usual_gateway(pods[0].namespace)])
+    """The control plane under the bundle; with a Gateway on 80 and 443 for each ingress gateway where none is
+    given."""
+    snapshot = Snapshot.of([*_running(control_plane), *bundle])
+    return snapshot.with_changes(put=tuple(usual_gateways(snapshot)))
 
 
 def _running(control_plane: Objects) -> list[Any]:
     """The control plane without its policies."""
     return [each for each in control_plane if not isinstance(each, NetworkPolicy)]
-
-
-def _usual_gateway(namespace: str) -> Gateway:
-    ref = ObjectRef("networking.istio.io/v1", "Gateway", namespace, "ports-80-and-443", ASSUMED)
-    return Gateway(ref, INGRESS_GATEWAY, (GatewayServer(80, "HTTP"), GatewayServer(443, "HTTPS")))
-
-
-def _not_isolated(policies: Iterable[NetworkPolicy], snapshot: Snapshot) -> Iterator[Finding]:
-    """Namespaces of the bundle in which a pod that no policy selects is open."""
-    for namespace in sorted({policy.namespace for policy in policies}):
-        for direction in Direction:
-            if not snapshot.isolates_all(namespace, direction):
-                ref = snapshot.namespace(namespace).ref
-                message = (
-                    f"{ref}: no policy denies {direction.lower()} by default, so pods that no other policy "
-                    "selects are open; add a policy with podSelector {} and "
-                    f"policyTypes [{direction}]"
-                )
-                yield Finding(Issue.BROAD_POLICY, Severity.ERROR, ref, message, field=str(direction))
-
-
-def _unset(policies: Iterable[NetworkPolicy]) -> Iterator[Finding]:
-    """Rules that still name the addresses which stand in a base for those of the API server."""
-    for policy in policies:
-        for index, rule in enumerate(policy.egress):
-            if rule.addresses and rule.addresses & NOBODY == rule.addresses:
-                place = f"spec.egress[{index}].to"
-                message = (
-                    f"{policy.ref}: {place} names {NOBODY_CIDR}, where nobody is (RFC 5737): the address was "
-                    "never set; list the component `values` last, and set the address in values.yaml"
-                )
-                yield Finding(Issue.UNKNOWN_DESTINATION, Severity.ERROR, policy.ref, message, field=place)
 
 
 def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:

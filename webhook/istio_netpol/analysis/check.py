@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -152,11 +152,13 @@ def check_table(
     proposals: bool = False,
     in_full: bool = True,
     focus: Focus = WHOLE,
+    beside: Iterable[RequiredFlow] = (),
 ) -> Report:
-    """The same for flows that are worked out already. All are judged, whatever `focus` says. Without
-    `in_full` policies are looked at one by one only, and no narrower form of any is worked out."""
+    """The same for flows that are worked out already, and others `beside` them. All are judged, whatever
+    `focus` says. Without `in_full` policies are looked at one by one only, and no narrower form of any is
+    worked out."""
     writer = FindingsWriter(judge, OPERATOR, proposals=proposals)
-    flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
+    flows = sorted((*table.flows(), *beside), key=lambda flow: flow.sort_key)
     for flow in flows:
         writer.take(flow)
     unnamed = list(table.findings())

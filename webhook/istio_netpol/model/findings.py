@@ -40,6 +40,7 @@ class Issue(StrEnum):
     POLICY_SELECTS_NOTHING = "policy-selects-nothing"
     TUNNEL_PORT = "tunnel-port"
     IMPACT = "impact"
+    APPLY_ORDER = "apply-order"
     NOT_JUDGED = "not-judged"
     REMOVED_API = "removed-api"
     TIER_UNDECIDED = "tier-undecided"

@@ -66,6 +66,12 @@ class Selector:
     def is_everything(self) -> bool:
         return not self.match_labels and not self.match_expressions
 
+    @property
+    def is_loose(self) -> bool:
+        """Whether it takes labels whatever their values are."""
+        is_bound = any(each.operator is Operator.IN for each in self.match_expressions)
+        return not self.match_labels and not is_bound
+
     def matches(self, labels: Labels) -> bool:
         for key, value in self.match_labels:
             if labels.get(key) != value:

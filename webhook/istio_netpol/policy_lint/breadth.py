@@ -124,10 +124,10 @@ def _blocks(rule: PolicyRule) -> Iterator[str]:
 
 def _is_any_namespace(peer: PolicyPeer) -> bool:
     is_any_pod = peer.pod_selector is None or peer.pod_selector.is_everything
-    return is_any_pod and peer.namespace_selector is not None and _is_everywhere(peer.namespace_selector)
+    return is_any_pod and peer.namespace_selector is not None and is_everywhere(peer.namespace_selector)
 
 
-def _is_everywhere(selector: Selector) -> bool:
+def is_everywhere(selector: Selector) -> bool:
     """Whether it selects every namespace; each has a label with its name."""
     return not selector.match_labels and all(
         requirement.operator is Operator.EXISTS and requirement.key == NAMESPACE_NAME_LABEL
@@ -141,6 +141,14 @@ def _is_internet(addresses: AddressSet) -> bool:
 
 def _size(intervals: Iterable[tuple[int, int]]) -> int:
     return sum(high - low + 1 for low, high in intervals)
+
+
+def opens_everything(rule: PolicyRule) -> bool:
+    """Whether a rule opens every port, of one protocol at least, to every peer, to every pod or to the
+    internet."""
+    are_all = not rule.ports or any(map(is_all_ports, rule.ports))
+    is_anybody = not rule.peers or any(map(_is_any_namespace, rule.selectors)) or _is_internet(rule.addresses)
+    return are_all and is_anybody
 
 
 def _ports(rule: PolicyRule) -> str:

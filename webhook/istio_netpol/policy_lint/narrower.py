@@ -33,7 +33,7 @@ def narrowed(
         flows = uses.of(policy, direction, index)
         if flows:
             rule = split.get((direction, index), policy.rules(direction)[index])
-            cut = _WideRule(policy.namespace, direction, rule, uses)
+            cut = WideRule(policy.namespace, direction, rule, uses)
             instead[direction, index] = cut.cut_down_to(flows, bool(breadth.peers))
     found = with_instead(policy, instead)
     if instead and keeps_its_flows(policy, found, uses):
@@ -53,20 +53,19 @@ def with_instead(policy: NetworkPolicy, instead: Mapping[Place, tuple[PolicyRule
 
 
 def keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: Uses) -> bool:
-    """Whether one policy in the place of another opens less, and still allows every flow that passed."""
-    meant = _as_meant(policy, uses)
-    if not opens_within(narrower, meant) or opens_within(policy, narrower):
+    """Whether one policy in the place of another opens less, and still allows every flow that passed it."""
+    if not opens_within(narrower, as_meant(policy, uses)) or opens_within(policy, narrower):
         return False
     snapshot = uses.snapshot.with_changes(put=[narrower])
     return all(
-        _is_allowed(judged, direction, snapshot)
+        _is_allowed_by(narrower, judged, direction, snapshot)
         for direction in policy.policy_types
         for index in range(len(policy.rules(direction)))
         for judged in uses.of(policy, direction, index)
     )
 
 
-def _as_meant(policy: NetworkPolicy, uses: Uses) -> NetworkPolicy:
+def as_meant(policy: NetworkPolicy, uses: Uses) -> NetworkPolicy:
     """The policy, with every peer in the place of ipBlocks that together are all addresses of the cluster."""
     instead = {
         (direction, index): (PolicyRule((), rule.ports),)
@@ -77,13 +76,16 @@ def _as_meant(policy: NetworkPolicy, uses: Uses) -> NetworkPolicy:
     return with_instead(policy, instead)
 
 
-def _is_allowed(judged: Judged, direction: Direction, snapshot: Snapshot) -> bool:
-    return rejudged(judged, snapshot).side(direction).allowed
+def _is_allowed_by(policy: NetworkPolicy, judged: Judged, direction: Direction, snapshot: Snapshot) -> bool:
+    """Whether the policy itself allows a flow: the others may be narrowed as well, each without a look at the
+    rest."""
+    side = rejudged(judged, snapshot).side(direction)
+    return side.allowed and any(ref.policy.key == policy.key for ref in side.allowed_by)
 
 
 @dataclass(frozen=True, slots=True)
-class _WideRule:
-    """A rule of a policy of this namespace."""
+class WideRule:
+    """A rule that opens too much, of a policy of this namespace."""
 
     namespace: str
     direction: Direction

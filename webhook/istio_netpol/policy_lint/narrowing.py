@@ -1,169 +1,152 @@
-"""Rules of a bundle that allow more than the control plane uses, and the narrower rule for each."""
+"""Rules and selectors of a bundle that allow more than the control plane uses, and the narrower policy.
+
+A narrower policy is told only after it was judged beside those that were told before it: every flow that
+passed the policy is still allowed, it opens nothing that was closed, and whoever it isolated stays isolated.
+So all of them may be followed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer
-from istio_netpol.model.labels import Selector, namespace_named
-from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
-from istio_netpol.model.verdicts import Judged
-from istio_netpol.netpol.ip_blocks import is_beyond
-from istio_netpol.policy_lint.absent_kyma import is_for_absent_kyma
-from istio_netpol.policy_lint.breadth import has_opted_in
-from istio_netpol.policy_lint.uses import Uses, rejudged, with_rules
-from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.model.flows import AnyPeer
+from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.policy_lint.breadth import far_end
+from istio_netpol.policy_lint.followed import Followed
+from istio_netpol.policy_lint.narrower import Place, with_instead
+from istio_netpol.policy_lint.pod_breadth import Selection, for_its_pods, too_many_pods
+from istio_netpol.policy_lint.purposes import Purposes
+from istio_netpol.policy_lint.used_rule import Surplus, UsedRule, used_rules
 
 
 @dataclass(frozen=True, slots=True)
-class UsedRule:
-    """One rule of a policy, and the flows through it."""
+class Scope:
+    """What of the policies is looked at otherwise: the namespaces of applications, whose pods are alike, and
+    rules that are told apart."""
 
-    snapshot: Snapshot
-    policy: NetworkPolicy
-    direction: Direction
-    rule: PolicyRule
-    flows: tuple[Judged, ...]
-
-    def narrowed(self) -> tuple[PolicyRule | None, str]:
-        """What the flows need of the rule, None for nothing; and what of it they don't, empty where all is
-        used."""
-        if not self.flows and is_for_absent_kyma(self.rule, self.policy, self.snapshot):
-            return self.rule, ""
-        if not self.flows:
-            return None, "allows nothing that any flow of the control plane needs"
-        ports, spare_ports = self._ports()
-        peers, spare_peers = self._peers()
-        return PolicyRule(peers, ports), " and ".join(each for each in (spare_ports, spare_peers) if each)
-
-    def _ports(self) -> tuple[tuple[PolicyPort, ...], str]:
-        rule = self.rule
-        if any(isinstance(each, AnyPeer) and each.any_port for each in self._others):
-            return rule.ports, ""
-        needed = tuple(
-            PolicyPort(protocol, port)
-            for protocol, port in sorted({(each.flow.protocol, each.flow.port) for each in self.flows})
-        )
-        if not rule.ports:
-            if rule.peers and all(has_opted_in(peer) for peer in rule.peers):
-                return (), ""
-            return needed, f"opens every port where flows need {_listed(needed)}"
-        used = tuple(port for port in rule.ports if self._is_used(replace(rule, ports=(port,))))
-        if any(port.port is None or port.end_port not in (None, port.port) for port in used):
-            return needed, f"opens ports {_listed(rule.ports)} where flows need {_listed(needed)}"
-        spare = [port for port in rule.ports if port not in used]
-        return used, f"opens {_listed(spare)}, which no flow needs" if spare else ""
-
-    def _peers(self) -> tuple[tuple[PolicyPeer, ...], str]:
-        """Rules for peers whom no policy can name may be open to everybody."""
-        rule, others = self.rule, self._others
-        if not rule.peers:
-            if any(isinstance(each, AnyPeer) for each in others) and self.direction is Direction.INGRESS:
-                return (), ""
-            if any(is_beyond(each, self.snapshot) for each in others):
-                return (), ""
-            return self._named_others(), "opens its ports to every peer, where the flows go to few"
-        used = tuple(peer for peer in rule.peers if self._is_used(replace(rule, peers=(peer,))))
-        if any(self._is_wide(peer) for peer in used):
-            return self._named_others() or used, "names more peers than the flows need"
-        spare = len(rule.peers) - len(used)
-        return used or rule.peers, f"names {spare} peers that no flow needs" if used and spare else ""
-
-    def _is_used(self, rule: PolicyRule) -> bool:
-        """Whether the policy would allow any of the flows if this were its only rule."""
-        snapshot = self.snapshot.with_changes(put=[with_rules(self.policy, self.direction, (rule,))])
-        return any(
-            ref.policy.key == self.policy.key
-            for judged in self.flows
-            for ref in rejudged(judged, snapshot).side(self.direction).allowed_by
-        )
-
-    def _is_wide(self, peer: PolicyPeer) -> bool:
-        """Whether a peer names whole namespaces, or all addresses, though the flows go to few. Metrics are
-        for every pod of the namespaces that scrape."""
-        if any(self._may_be(each, peer) for each in self.flows):
-            return False
-        if peer.ip_block is not None:
-            needed = AddressSet.union(
-                each.addresses for each in self._others if isinstance(each, AddressPeer)
-            )
-            found = peer.ip_block.addresses
-            return bool(needed & found and found - needed) or peer.ip_block.cidr.endswith("/0")
-        is_shared = self.direction is Direction.INGRESS and any(each.flow.shared for each in self.flows)
-        if is_shared or has_opted_in(peer):
-            return False
-        is_scraped = any(each.flow.kind is FlowKind.SCRAPE for each in self.flows)
-        is_any_pod = peer.pod_selector is None or peer.pod_selector.is_everything
-        is_any_namespace = peer.namespace_selector is not None and peer.namespace_selector.is_everything
-        return is_any_namespace or (is_any_pod and not is_scraped)
-
-    def _may_be(self, judged: Judged, peer: PolicyPeer) -> bool:
-        """Whether a peer names what somebody is whom no policy can name: pods, or addresses one goes to.
-        The API server is at few addresses, known or not."""
-        other = judged.flow.source if self.direction is Direction.INGRESS else judged.flow.destination
-        if isinstance(other, HostPeer):  # a name that nobody looked up
-            return peer.ip_block is not None
-        if not isinstance(other, AnyPeer) or other.in_cluster != (peer.ip_block is None):
-            return False
-        return other.in_cluster or judged.flow.kind is FlowKind.WORKLOAD_TO_EXTERNAL
-
-    @property
-    def _others(self) -> list[Peer]:
-        """Who is at the other end."""
-        is_source = self.direction is Direction.INGRESS
-        return [each.flow.source if is_source else each.flow.destination for each in self.flows]
-
-    def _named_others(self) -> tuple[PolicyPeer, ...]:
-        return tuple(dict.fromkeys(peer for each in self._others for peer in _named(each)))
+    everybodys: frozenset[str] = frozenset()
+    told: frozenset[tuple[str, Direction, int]] = frozenset()
 
 
-def used_rule(policy: NetworkPolicy, direction: Direction, index: int, uses: Uses) -> UsedRule:
-    """A rule of a policy with the flows that it allows, alone or among others."""
-    flows = uses.of(policy, direction, index)
-    return UsedRule(uses.snapshot, policy, direction, policy.rules(direction)[index], flows)
-
-
-def broad_findings(policies: Iterable[NetworkPolicy], uses: Uses) -> list[Finding]:
-    """A warning for each rule of a policy that selects something and is wider than the flows through it."""
+def broad_findings(
+    policies: Iterable[NetworkPolicy], followed: Followed, purposes: Purposes, scope: Scope
+) -> list[Finding]:
+    """A warning for each rule of a policy that selects something and is wider than the flows through it, and
+    for each policy that selects more pods than need it."""
     return [
         finding
         for policy in policies
-        if uses.snapshot.select(policy.namespace, policy.pod_selector)
-        for direction in Direction
-        for finding in _of_policy(policy, direction, uses)
+        if followed.snapshot.select(policy.namespace, policy.pod_selector)
+        for finding in _of_policy(policy, followed, purposes, scope)
     ]
 
 
-def _of_policy(policy: NetworkPolicy, direction: Direction, uses: Uses) -> Iterator[Finding]:
-    rules = policy.rules(direction)
-    for index in range(len(rules)):
-        narrower, surplus = used_rule(policy, direction, index, uses).narrowed()
-        if not surplus:
+def _of_policy(
+    policy: NetworkPolicy, followed: Followed, purposes: Purposes, scope: Scope
+) -> Iterator[Finding]:
+    told = frozenset((direction, index) for key, direction, index in scope.told if key == policy.key)
+    wide: list[tuple[UsedRule, Surplus]] = []
+    for used in used_rules(policy, followed.uses):
+        surplus = used.surplus()
+        if surplus is None or _place(used) in told:
             continue
-        place = f"spec.{direction.lower()}[{index}]"
-        kept = (narrower,) if narrower else ()
-        remedy = with_rules(policy, direction, rules[:index] + kept + rules[index + 1 :])
-        advice = "the narrower rule is in the remedy" if narrower else "remove the rule"
-        message = f"{policy.ref}: {place} {surplus}; {advice}"
-        yield Finding(
-            Issue.BROAD_POLICY, Severity.WARNING, policy.ref, message, remedy=(remedy,), field=place
+        purpose = "" if used.flows else purposes.of(policy, used.direction, used.rule)
+        if purpose:
+            yield _for_a_purpose(used, purpose)
+        else:
+            wide.append((used, surplus))
+    selection = too_many_pods(policy, followed, scope.everybodys, told)
+    narrower = _narrower(policy, wide, selection, followed)
+    for used, surplus in wide:
+        yield _of_rule(used, surplus, narrower)
+    if selection is not None:
+        yield _of_selection(selection, narrower)
+
+
+def _narrower(
+    policy: NetworkPolicy,
+    wide: list[tuple[UsedRule, Surplus]],
+    selection: Selection | None,
+    followed: Followed,
+) -> NetworkPolicy | None:
+    """The policy without all of this; without a part of it, where the whole is not known to keep its
+    flows."""
+    cut = with_instead(policy, {_place(used): surplus.instead for used, surplus in wide})
+    forms: list[NetworkPolicy] = []
+    if selection is not None:
+        selectors = list(for_its_pods(selection, followed.snapshot))
+        forms += [replace(cut, pod_selector=selector) for selector in selectors]
+        forms += [replace(policy, pod_selector=selector) for selector in selectors if wide]
+    if wide:
+        forms.append(cut)
+        for used, surplus in wide if len(wide) > 1 else ():
+            forms.append(with_instead(policy, {_place(used): surplus.instead}))
+    return next((form for form in forms if followed.takes(policy, form)), None)
+
+
+def _place(used: UsedRule) -> Place:
+    return used.direction, used.index
+
+
+def _of_rule(used: UsedRule, surplus: Surplus, narrower: NetworkPolicy | None) -> Finding:
+    policy, place = used.policy, f"spec.{used.direction.lower()}[{used.index}]"
+    still_there = narrower is not None and used.rule in narrower.rules(used.direction)
+    if narrower is None or still_there:
+        remedy: tuple[NetworkPolicy, ...] = ()
+        advice = _by_hand(used)
+    else:
+        remedy = (narrower,)
+        advice = "the narrower rule is in the remedy" if surplus.instead else "remove the rule"
+        advice += _left_open(used, surplus)
+    message = f"{policy.ref}: {place} {surplus.clause}; {advice}"
+    return Finding(Issue.BROAD_POLICY, Severity.WARNING, policy.ref, message, remedy=remedy, field=place)
+
+
+def _by_hand(used: UsedRule) -> str:
+    """What is said where no narrower rule is known."""
+    unknown = _unknown_ends(used)
+    if unknown:
+        return (
+            f"no narrower rule is known, since the address of {unknown} is not: name it with the setting "
+            "apiServer.addresses, and in the rule"
         )
+    return "no narrower rule is known that keeps every required flow: name their peers and ports in it"
 
 
-def _named(peer: Peer) -> Iterator[PolicyPeer]:
-    """The narrowest peers for who is at the other end; none where the address is not known."""
-    if isinstance(peer, PodsPeer) and not peer.workload.host_network:
-        yield PolicyPeer(Selector.of(peer.workload.labels), namespace_named(peer.workload.namespace))
-    elif isinstance(peer, AddressPeer):
-        yield from (PolicyPeer(ip_block=IpBlock(cidr)) for cidr in peer.addresses.cidrs())
-
-
-def _listed(ports: Iterable[PolicyPort]) -> str:
-    return ", ".join(
-        f"{each.protocol} {'(all)' if each.port is None else each.port}"
-        + (f"-{each.end_port}" if each.end_port else "")
-        for each in ports
+def _left_open(used: UsedRule, surplus: Surplus) -> str:
+    """What is added where the narrower rule still opens a port to every address."""
+    unknown = _unknown_ends(used)
+    if not unknown or all(rule.peers for rule in surplus.instead):
+        return ""
+    return (
+        f"; the address of {unknown} is not known, so its port stays open to every address: name it with the "
+        "setting apiServer.addresses"
     )
+
+
+def _unknown_ends(used: UsedRule) -> str:
+    """Who is called through an egress rule at addresses that nobody knows."""
+    if used.direction is Direction.INGRESS:
+        return ""
+    ends = (far_end(judged, used.direction) for judged in used.flows)
+    return " and ".join(sorted({str(end) for end in ends if isinstance(end, AnyPeer)}))
+
+
+def _for_a_purpose(used: UsedRule, purpose: str) -> Finding:
+    policy, place = used.policy, f"spec.{used.direction.lower()}[{used.index}]"
+    message = f"{policy.ref}: {place} allows nothing that any flow of the control plane needs; {purpose}"
+    return Finding(Issue.BROAD_POLICY, Severity.INFO, policy.ref, message, field=place)
+
+
+def _of_selection(selection: Selection, narrower: NetworkPolicy | None) -> Finding:
+    policy = selection.policy
+    if narrower is None or narrower.pod_selector == policy.pod_selector:
+        remedy: tuple[NetworkPolicy, ...] = ()
+        advice = "write a policy for each of these by labels that no other pod has"
+    else:
+        remedy, advice = (narrower,), "the remedy selects no other"
+    message = f"{policy.ref}: spec.podSelector {selection.clause}; {advice}"
+    field = "spec.podSelector"
+    return Finding(Issue.BROAD_POLICY, Severity.WARNING, policy.ref, message, remedy=remedy, field=field)

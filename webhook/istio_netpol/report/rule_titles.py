@@ -40,6 +40,7 @@ TITLES: dict[RuleId, str] = {
     Issue.TIER_UNDECIDED: "It can't be told what a rule of a policy tier says of a required flow.",
     Issue.TUNNEL_PORT: "A rule names an application's port where ambient mode needs TCP 15008.",
     Issue.IMPACT: "A change would cut something that runs.",
+    Issue.APPLY_ORDER: "A deny-all is applied before what it must not cut.",
     Issue.REMOVED_API: "An object is written for an API version that is not served any more.",
     Issue.ACCEPTANCE: "An annotation accepts nothing.",
     Issue.POLICY_REFUSED: "The cluster refuses a policy of the overlay, or could not be asked.",

@@ -1,0 +1,1 @@
+"""What the proof of a bundle asks besides the required flows that `check` knows."""

@@ -1,0 +1,59 @@
+"""The ports that clients use of a gateway which comes without a Gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from istio_netpol.istio.gateway_clients import OUTSIDE_TYPES
+from istio_netpol.istio.view.gateways import is_egress_gateway, is_injected_gateway, runs_gateway_proxy
+from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.mesh import Gateway, GatewayServer
+from istio_netpol.model.references import ASSUMED, ObjectRef
+from istio_netpol.model.services import Service
+from istio_netpol.model.workloads import Workload
+from istio_netpol.state.snapshot import Snapshot
+
+EAST_WEST = frozenset({"topology.istio.io/network"})
+"""Labels of gateways between networks (istio/istio `samples/multicluster/gen-eastwest-gateway.sh`), whose
+clients are the gateways of the others."""
+
+
+def usual_gateways(snapshot: Snapshot) -> Iterator[Gateway]:
+    """A Gateway on 80 and 443 for each ingress gateway of a control plane that has no Gateway at all,
+    whatever the release is called."""
+    if any(True for kind in (Gateway, KubernetesGateway) for _ in snapshot.every(kind)):
+        return
+    told: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+    served = set(_served_by_their_service(snapshot))
+    for pod in snapshot.every_workload():
+        labels = _telling_labels(pod)
+        place = (pod.namespace, tuple(sorted(labels.items())))
+        if _is_for_clients(pod) and pod.ref.key not in served and labels and place not in told:
+            told.add(place)
+            name = "ports-80-and-443" if len(told) == 1 else f"ports-80-and-443-of-{pod.name}"
+            ref = ObjectRef("networking.istio.io/v1", "Gateway", pod.namespace, name, ASSUMED)
+            yield Gateway(ref, labels, (GatewayServer(80, "HTTP"), GatewayServer(443, "HTTPS")))
+
+
+def _served_by_their_service(snapshot: Snapshot) -> Iterator[tuple[str, str, str, str]]:
+    """The gateways of which a Service says on which ports clients call: see the rule `gateway-services`."""
+    for service in snapshot.every(Service):
+        if service.type in OUTSIDE_TYPES and service.selector:
+            for pod in snapshot.select(service.namespace, Selector.of(service.selector)):
+                if is_injected_gateway(pod):
+                    yield pod.ref.key
+
+
+def _is_for_clients(pod: Workload) -> bool:
+    is_east_west = not EAST_WEST.isdisjoint(pod.labels) or "eastwest" in pod.labels.get("istio", "")
+    is_other = is_ztunnel(pod) or is_egress_gateway(pod) or is_east_west
+    return runs_gateway_proxy(pod) and not is_other
+
+
+def _telling_labels(pod: Workload) -> Labels:
+    """The label by which Istio's documentation has Gateways select pods, else all of the pods' selector."""
+    if "istio" in pod.labels:
+        return {"istio": pod.labels["istio"]}
+    return dict(pod.selector.match_labels) if pod.selector else pod.labels

@@ -1,0 +1,127 @@
+"""What a rule of a bundle may be for where no required flow passes through it.
+
+Metrics and spans, of which the objects of a control plane do not say who takes them, and pods that opt in by
+a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from istio_netpol.istio.rules.gateway_services import ISTIOD_PORTS, STATUS_PORT
+from istio_netpol.istio.rules.scrape import ENVOY_PORT
+from istio_netpol.istio.view.gateways import runs_gateway_proxy
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.labels import EVERYTHING, Selector
+from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+from istio_netpol.model.workloads import Workload
+from istio_netpol.netpol.peers import names_pod
+from istio_netpol.policy_lint.breadth import has_opted_in, is_dns
+from istio_netpol.state.snapshot import Snapshot
+
+ADMIN_PORT = 15000
+"""The first of the ports of Istio's proxies, whose last is Envoy's metrics (Istio 1.32,
+ops/deployment/application-requirements)."""
+
+METRICS = (
+    "it serves whoever scrapes metrics; the settings checkScrape and scrapeNamespaces say who does, so that "
+    "this can be proved"
+)
+SPANS = (
+    "it serves spans and access logs of the gateways; the mesh config of the control plane, which was not "
+    "given, says where they go"
+)
+HEALTH = "it serves whoever asks for the health of gateways, which no object says"
+OPTED_IN = "it is for pods that opt in by a label, and the control plane has none"
+
+
+@dataclass(frozen=True, slots=True)
+class Purposes:
+    """What rules without required flows may be for in a snapshot. `metrics` are the ports on which workloads
+    offer metrics, empty where the settings say who scrapes; `are_spans_known` says that the mesh config was
+    read."""
+
+    snapshot: Snapshot
+    metrics: frozenset[tuple[str, int]] = frozenset()
+    are_spans_known: bool = True
+
+    def of(self, policy: NetworkPolicy, direction: Direction, rule: PolicyRule) -> str:
+        """What a rule may be for, as a clause; empty where nobody knows. It names whom it is for: what opens
+        to everybody is for nothing that is known."""
+        are_opted_in = bool(rule.peers) and all(map(has_opted_in, rule.peers))
+        if are_opted_in and (direction is Direction.EGRESS or _spares_proxies(rule)):
+            return OPTED_IN
+        if not rule.peers or not all(map(_is_bounded, rule.peers)):
+            return ""
+        if self._is_for_health(policy, direction, rule):
+            return HEALTH
+        if self._is_for_metrics(policy, direction, rule):
+            return METRICS
+        return SPANS if self._is_for_spans(policy, direction, rule) else ""
+
+    def _is_for_health(self, policy: NetworkPolicy, direction: Direction, rule: PolicyRule) -> bool:
+        pods = self.snapshot.select(policy.namespace, policy.pod_selector)
+        ports = {(port.protocol, port.port, port.end_port) for port in rule.ports}
+        is_status = direction is Direction.INGRESS and ports == {(Protocol.TCP, STATUS_PORT, None)}
+        return is_status and any(map(runs_gateway_proxy, pods))
+
+    def _is_for_metrics(self, policy: NetworkPolicy, direction: Direction, rule: PolicyRule) -> bool:
+        offering = list(self._offering(policy, direction, rule))
+        return bool(rule.ports and offering) and all(
+            port.protocol is Protocol.TCP
+            and port.end_port in (None, port.port)
+            and any((pods.peer_name, port.port) in self.metrics for pods in offering)
+            for port in rule.ports
+        )
+
+    def _offering(self, policy: NetworkPolicy, direction: Direction, rule: PolicyRule) -> Iterator[Workload]:
+        """The pods whose ports a rule opens, where they are the control plane's."""
+        if direction is Direction.INGRESS:
+            yield from self.snapshot.select(policy.namespace, policy.pod_selector)
+            return
+        names = {key for key, _ in self.metrics}
+        for pods in (pods for pods in self.snapshot.every_workload() if pods.peer_name in names):
+            if any(names_pod(peer, policy.namespace, pods, self.snapshot) for peer in rule.peers):
+                yield pods
+
+    def _is_for_spans(self, policy: NetworkPolicy, direction: Direction, rule: PolicyRule) -> bool:
+        if self.are_spans_known or direction is Direction.INGRESS or not _are_for_spans(rule):
+            return False
+        pods = self.snapshot.select(policy.namespace, policy.pod_selector)
+        are_named = all(peer.pod_selector and peer.namespace_selector for peer in rule.peers)
+        return bool(pods) and are_named and all(map(runs_gateway_proxy, pods))
+
+
+def _is_bounded(peer: PolicyPeer) -> bool:
+    """Whether a peer names the pods of a namespace, or some of them."""
+    if peer.ip_block is not None or not _names_a_place(peer.namespace_selector):
+        return False
+    return peer.namespace_selector is not None or not (peer.pod_selector or EVERYTHING).is_everything
+
+
+def _names_a_place(selector: Selector | None) -> bool:
+    return selector is None or not selector.is_loose
+
+
+def _spares_proxies(rule: PolicyRule) -> bool:
+    """Whether a rule lists ports, and opens none of those by which proxies are looked into."""
+    return bool(rule.ports) and not any(map(_is_a_proxys, rule.ports))
+
+
+def _is_a_proxys(port: PolicyPort) -> bool:
+    if isinstance(port.port, str):
+        return False
+    return port.port is None or (port.port <= ENVOY_PORT and (port.end_port or port.port) >= ADMIN_PORT)
+
+
+def _are_for_spans(rule: PolicyRule) -> bool:
+    """Whether a rule lists TCP ports that are neither those of DNS nor istiod's."""
+    return bool(rule.ports) and all(
+        port.protocol is Protocol.TCP
+        and port.port is not None
+        and port.end_port in (None, port.port)
+        and not is_dns(port)
+        and port.port not in ISTIOD_PORTS
+        for port in rule.ports
+    )
