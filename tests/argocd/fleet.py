@@ -109,10 +109,13 @@ class Fleet:
             if revision and sync.get("revision") != revision:
                 return False
             state = (sync.get("status"), status.get("health", {}).get("status"))
-            return (
-                state == ("Synced", "Healthy")
-                and status.get("operationState", {}).get("phase") == "Succeeded"
+            operation = status.get("operationState", {})
+            # A revert of what failed to sync leaves nothing to sync: the operation stays that of before.
+            is_of_before = operation.get("syncResult", {}).get("revision") != sync.get("revision")
+            is_over = operation.get("phase") == "Succeeded" or (
+                operation.get("phase") in ("Failed", "Error") and is_of_before
             )
+            return state == ("Synced", "Healthy") and is_over
 
         self.wait_until(f"{name} is synced and healthy", synced, name)
         return self.application(name)

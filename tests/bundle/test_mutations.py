@@ -18,6 +18,10 @@ DELIBERATE = (" of every pod", "podSelector empty", "of any value")
 """What widens the peers of metrics unnoticed: the settings name namespaces that scrape, and their pods are
 alike."""
 
+LEFT_TO_OWNERS = ("istio-ingressgateway-to-itself",)
+"""Policies of which a proof can't know: clusters have the health route of Kyma's gateway or not, and load
+balancers ask for the same port. On Gardener no object tells the addresses of the API server's own host, and
+values.yaml names every address on its port, so nothing is wider."""
 
 WIDENING = (
     "without peers",
@@ -84,16 +88,27 @@ def _content(policy: NetworkPolicy) -> tuple[object, ...]:
 
 def test_a_mistake_in_an_overlay_is_noticed(tree: Path) -> None:
     """Whatever is cut fails the proof, whatever is opened fails it or is a warning. What overlays have in
-    common is tried in one of them."""
+    common is tried in one of them; those for Kyma's modules are made of components, each tried below."""
     tried: set[tuple[object, ...]] = set()
     unnoticed: list[str] = []
-    for name in variants():
+    for name in (name for name in variants() if not name.startswith("kyma-")):
         bundle = built_variant(tree, name)
         mistakes = Mistakes(bundle, standard_for(bundle))
         new = [policy for policy in policies(bundle.objects) if _content(policy) not in tried]
-        unnoticed += [f"{name}: {mistake}" for policy in new for mistake in mistakes.unnoticed(policy)]
+        unnoticed += [
+            f"{name}: {mistake}"
+            for policy in new
+            for mistake in mistakes.unnoticed(policy)
+            if not _is_left_to_owners(name, policy, mistake)
+        ]
         tried.update(map(_content, new))
     assert unnoticed == []
+
+
+def _is_left_to_owners(overlay: str, policy: NetworkPolicy, mistake: str) -> bool:
+    if policy.name.endswith("-to-apiserver"):
+        return overlay.startswith("gardener") and mistake.endswith(("as the internet", "as both halves"))
+    return policy.name in LEFT_TO_OWNERS
 
 
 @pytest.mark.parametrize("component", sorted({component_of(use) for use in USES}))

@@ -247,3 +247,13 @@ def test_an_address_that_nothing_but_the_policies_names_is_assumed(
     assert "is not known" not in verify(folder).stdout
     environment.write_text(environment.read_text().replace(right, wrong))
     assert verify(folder).exit_code == 1
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Pod"])
+def test_a_control_plane_of_which_nothing_is_isolated_proves_nothing(tmp_path: Path, kind: str) -> None:
+    """Neither an empty one nor one of other namespaces is a success."""
+    file = tmp_path / "control-plane.yaml"
+    file.write_text(f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a, namespace: shop}}\n")
+    result = verify(KIND, "--control-plane", file)
+    assert result.exit_code == 2
+    assert "holds no workload that the overlay isolates" in result.stderr

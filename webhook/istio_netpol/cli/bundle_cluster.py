@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -121,13 +121,22 @@ def _covered(
     if where and (other := other_plugin(cluster, given.settings)):
         raise InputError([Problem(where, None, None, None, None, other.cause, other.remedy)])
     coverage = coverage_of(given.bundle, cluster, given.settings, Offline())
-    if not coverage.workloads and where:
+    if not coverage.workloads and (where or not _concerns(proof, coverage.namespaces)):
         cause = (
             f"holds no workload that the overlay isolates, whose policies are for "
             f"{', '.join(coverage.namespaces)}: nothing is proved"
         )
-        raise InputError([Problem(where, None, None, None, None, cause, _REMEDY)])
+        remedy = _REMEDY if where else "add what runs there, or leave --control-plane out for the usual one"
+        raise InputError([Problem(where or "--control-plane", None, None, None, None, cause, remedy)])
     return with_coverage(proof, replace(coverage, assumptions=(*assumed, *coverage.assumptions)))
+
+
+def _concerns(proof: BundleReport, namespaces: Collection[str]) -> bool:
+    """Whether any flow that was judged has an end in the namespaces."""
+    from istio_netpol.model.flows import PodsPeer
+
+    ends = (end for judged in proof.flows for end in (judged.flow.source, judged.flow.destination))
+    return any(isinstance(end, PodsPeer) and end.workload.namespace in namespaces for end in ends)
 
 
 _REMEDY = "dump all namespaces (`istio-netpol dump`), or name the overlay of this cluster"

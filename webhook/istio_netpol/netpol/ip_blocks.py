@@ -39,3 +39,10 @@ def is_beyond(peer: Peer, snapshot: Snapshot) -> bool:
     if not may_match(peer, snapshot):
         return True
     return isinstance(peer, AddressPeer) and matchable(peer.addresses, peer, snapshot) != peer.addresses
+
+
+def is_unnameable(peer: Peer, snapshot: Snapshot) -> bool:
+    """Whether nothing in a policy names a peer: no ipBlock matches it, and no pod selector, since it is not a
+    pod with an address of its own."""
+    is_pod = isinstance(peer, PodsPeer) and not peer.workload.host_network
+    return not is_pod and is_beyond(peer, snapshot)

@@ -12,7 +12,7 @@ from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, Peer
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, NAMESPACE_NAME_LABEL, Operator, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.netpol.ip_blocks import is_beyond
+from istio_netpol.netpol.ip_blocks import is_unnameable
 from istio_netpol.policy_lint.uses import Uses
 from istio_netpol.trust.special_addresses import METADATA
 
@@ -58,7 +58,7 @@ def breadth_of(policy: NetworkPolicy, direction: Direction, index: int, uses: Us
     is_shared = direction is Direction.INGRESS and any(judged.flow.shared for judged in flows)
     is_for_all = is_shared or any(isinstance(peer, AnyPeer | HostPeer) for peer in others)
     # What no ipBlock matches is opened by its port alone.
-    is_for_all |= not rule.peers and any(is_beyond(peer, uses.snapshot) for peer in others)
+    is_for_all |= not rule.peers and any(is_unnameable(peer, uses.snapshot) for peer in others)
     if is_for_all or (not ports and uses.are_for_anybody(policy, direction)):
         return Breadth("", ports)
     is_read = bool(uses.snapshot.select(policy.namespace, policy.pod_selector))

@@ -10,7 +10,7 @@ from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.netpol.ip_blocks import is_beyond
+from istio_netpol.netpol.ip_blocks import is_unnameable
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.policy_lint.absent_kyma import is_for_absent_kyma
 from istio_netpol.policy_lint.breadth import far_end, has_opted_in, is_everywhere
@@ -145,7 +145,7 @@ class UsedRule:
         """Whether whom no policy can name may call the pods, or is called: clients of a gateway, an API
         server, addresses that no ipBlock of this network plugin matches."""
         ends = [far_end(judged, self.direction) for judged in flows]
-        if any(is_beyond(end, self.uses.snapshot) for end in ends):
+        if any(is_unnameable(end, self.uses.snapshot) for end in ends):
             return True
         return self.direction is Direction.INGRESS and any(isinstance(end, AnyPeer) for end in ends)
 
