@@ -257,3 +257,34 @@ def test_a_control_plane_of_which_nothing_is_isolated_proves_nothing(tmp_path: P
     result = verify(KIND, "--control-plane", file)
     assert result.exit_code == 2
     assert "holds no workload that the overlay isolates" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("kind: NetworkPolicy", "kind: NetworkPolcy"),
+        ("kind: NetworkPolicy", "kind: networkpolicy"),
+        ("networking.k8s.io/v1", "networking.k8s.io/v1beta1"),
+        ("networking.k8s.io/v1", "networking/v1"),
+    ],
+)
+def test_a_policy_that_no_api_server_takes_is_named(tmp_path: Path, old: str, new: str) -> None:
+    """Otherwise all that shows is a connection that nobody allows."""
+    tree = filled_tree(tmp_path)
+    file = tree / "base" / "istio-system" / "istiod-to-dns.yaml"
+    file.write_text(file.read_text().replace(old, new))
+    result = verify(tree / "overlays" / "kind")
+    assert result.exit_code == 2
+    assert "istiod-to-dns" in result.stderr
+    assert f'"{new.removeprefix("kind: ")}"' in result.stderr
+    assert "is not served by any Kubernetes" in result.stderr
+
+
+def test_a_policy_of_a_version_that_was_removed_is_an_error(tmp_path: Path) -> None:
+    """It was served once, and is named beside what is denied without it."""
+    tree = filled_tree(tmp_path)
+    file = tree / "base" / "istio-system" / "istiod-to-dns.yaml"
+    file.write_text(file.read_text().replace("networking.k8s.io/v1", "extensions/v1beta1"))
+    result = verify(tree / "overlays" / "kind")
+    assert result.exit_code == 1
+    assert "error removed-api: NetworkPolicy istio-system/istiod-to-dns" in result.stdout

@@ -182,10 +182,15 @@ def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:
     return replace(proof, report=report, coverage=coverage)
 
 
+def with_findings(proof: BundleReport, more: Iterable[Finding]) -> BundleReport:
+    """The proof with what was found before anything was judged."""
+    findings = sorted([*proof.report.findings, *more], key=lambda finding: finding.sort_key)
+    return replace(proof, report=replace(proof.report, findings=tuple(findings)))
+
+
 def with_dry_run(proof: BundleReport, tried: tuple[Tried, ...]) -> BundleReport:
     """The proof with what came of trying the bundle's policies on a cluster."""
-    findings = sorted([*proof.report.findings, *refused_findings(tried)], key=lambda each: each.sort_key)
-    return replace(proof, report=replace(proof.report, findings=tuple(findings)), dry_run=tried)
+    return replace(with_findings(proof, refused_findings(tried)), dry_run=tried)
 
 
 def _identity(finding: Finding) -> tuple[object, ...]:

@@ -73,6 +73,8 @@ def verify(
     Exit code: 0 without findings of severity error, 1 with some, 2 for unusable input or arguments.
     """
     from istio_netpol.analysis.bundle import verify as verify_objects
+    from istio_netpol.analysis.bundle import with_findings
+    from istio_netpol.cli.inputs import outdated_findings
     from istio_netpol.cli.options import reading_from
     from istio_netpol.cli.overlays import read_overlay
     from istio_netpol.cli.resolving import Offline
@@ -85,6 +87,7 @@ def verify(
     reading = reading_from(namespace, exclude)
     given = read_overlay(folder, control_plane, config, reading, fetch=fetch)
     proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, Offline())
+    proof = with_findings(proof, outdated_findings(given.outdated, Severity.ERROR))
     proof = with_cluster(proof, given, cluster, reading)
     if format_name != "text":
         for assumption in proof.report.assumptions:

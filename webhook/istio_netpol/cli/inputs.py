@@ -84,11 +84,7 @@ class Input:
 
     def findings(self) -> list[Finding]:
         """What is said of outdated objects, for a report of findings."""
-        return [
-            Finding(Issue.REMOVED_API, Severity.WARNING, found.ref, outdated(found))
-            for found in self.outdated
-            if self.focus.concerns_object(found.ref)
-        ]
+        return outdated_findings(found for found in self.outdated if self.focus.concerns_object(found.ref))
 
     def tell(self) -> None:
         """Says on standard error what a report of findings says itself."""
@@ -97,6 +93,11 @@ class Input:
         policies = not_read(UnreadPolicies(self.snapshot).kinds())
         if policies:
             tell(f"note: not read: {kinds_not_read(policies)}")
+
+
+def outdated_findings(found: Iterable[RemovedApi], severity: Severity = Severity.WARNING) -> list[Finding]:
+    """A finding for each object that no API server takes."""
+    return [Finding(Issue.REMOVED_API, severity, removed.ref, outdated(removed)) for removed in found]
 
 
 def read_inputs(
@@ -142,9 +143,14 @@ def paired(old: Sequence[Input], new: Sequence[Input]) -> list[tuple[str, Snapsh
 
 def read_objects(paths: Sequence[str], reading: Reading) -> tuple[Any, ...]:
     """The decoded objects of all paths together. Raises InputError with every problem of every file."""
+    return read_loaded(paths, reading).objects
+
+
+def read_loaded(paths: Sequence[str], reading: Reading) -> Loaded:
+    """The same, with what was left aside."""
     finder = Sources(reading.exclude, excluded=reading.excluded)
     found = tuple((path, source) for path in dict.fromkeys(paths) for source in finder.of(path))
-    return _Reader(reading, found).load(Part("", "", found)).objects
+    return _Reader(reading, found).load(Part("", "", found))
 
 
 def _read(paths: Sequence[str], reading: Reading, objects: Sequence[Document]) -> list[tuple[Part, Loaded]]:

@@ -16,9 +16,9 @@ from istio_netpol.bundle.overlays import (
     standard_control_plane,
 )
 from istio_netpol.bundle.values import dns_addresses
-from istio_netpol.cli.inputs import Reading, read_objects
+from istio_netpol.cli.inputs import Reading, read_loaded, read_objects
 from istio_netpol.cli.options import read_settings
-from istio_netpol.manifests.load import load
+from istio_netpol.manifests.load import RemovedApi, load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
@@ -38,6 +38,8 @@ class OverlayInput:
     control_plane: tuple[Any, ...]
     settings: Settings
     names_control_plane: bool = False
+    outdated: tuple[RemovedApi, ...] = ()
+    """What of the overlay no API server takes."""
 
 
 def read_overlay(
@@ -49,7 +51,8 @@ def read_overlay(
     required_kustomization(path)
     environment = environment_of(path)
     reading = replace(reading, kustomize=replace(reading.kustomize, offline=not fetch))
-    built = read_objects([folder], reading)
+    loaded = read_loaded([folder], reading)
+    built = loaded.objects
     file = config or (str(environment) if environment else None)
     settings = read_settings(file, dns_addresses=dns_addresses(path))
     bases = [str(each) for each in bases_of(path)]
@@ -61,6 +64,7 @@ def read_overlay(
         control_plane=read_objects(control_plane, reading) if control_plane else usual_control_plane(built),
         settings=settings,
         names_control_plane=bool(control_plane),
+        outdated=loaded.outdated,
     )
 
 

@@ -12,6 +12,7 @@ from istio_netpol.errors import Problem
 from istio_netpol.manifests.cluster_dump import is_note, unseen_of
 from istio_netpol.manifests.decode import CLUSTER_SCOPED, decode, is_known, reference_of
 from istio_netpol.manifests.host_network import placed_on_nodes
+from istio_netpol.manifests.misspelt_policies import misspelt_policy
 from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
 from istio_netpol.manifests.removed_apis import Removed, removal_of
@@ -105,7 +106,7 @@ class _Loading:
             self._problems += problems
             self._silent += 1
             return
-        unfilled = list(_unfilled(raw))
+        unfilled = list(_unfilled(raw)) or list(misspelt_policy(raw))
         if unfilled:
             self._problems += unfilled
             return

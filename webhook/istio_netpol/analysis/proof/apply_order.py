@@ -24,7 +24,7 @@ def apply_order_findings(bundle: Sequence[Any]) -> Iterator[Finding]:
     annotated = (each for each in bundle if isinstance(each, NetworkPolicy | Namespace))
     is_for_argo_cd = any(key.startswith(ARGO_CD) for each in annotated for key in each.annotations)
     for policy in filter(_denies_all, policies):
-        others = list(_allowing(policies, policy.namespace))
+        others = [other for other in _allowing(policies, policy.namespace) if other is not policy]
         wave = _wave(policy.annotations)
         by_wave = [other for other in others if _wave(other.annotations) >= wave]
         by_name = [other for other in others if other.name > policy.name]
