@@ -18,7 +18,7 @@ from tests.cluster.fixtures import require, require_go
 from tests.cluster.server_process import ServerProcess
 from tests.tools.programs import ASSETS, located
 
-WITHIN = 120.0
+WITHIN = 300.0
 """Seconds that a sync may take where two cores are shared."""
 
 PROGRAMS = ("argocd", "miniredis", "helm", "kustomize", "kwok", "kube-controller-manager", "kube-scheduler")

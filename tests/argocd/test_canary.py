@@ -127,7 +127,12 @@ def test_the_webhook_changes_once_the_baseline_is_well(fleet: Fleet) -> None:
     fleet.wait_until_synced(baseline)
     fleet.repository.edit(OVERLAY, "- refused.yaml\n", "")
     fleet.repository.write("argocd/webhook/kind.yaml", VALUES)
-    pushed(fleet, lambda: fleet.repository.push("Take both away"))
+    without = pushed(fleet, lambda: fleet.repository.push("Take both away"))
+    fleet.wait_until_synced(baseline, without)
+    fleet.wait_until(
+        "the webhook is as before", lambda: pinned(fleet, "istio-netpol-webhook-edge") == {without}, CANARY
+    )
+    fleet.wait_until_synced("istio-netpol-webhook-edge", without)
 
 
 def test_a_cluster_can_be_kept_at_a_revision(fleet: Fleet) -> None:
