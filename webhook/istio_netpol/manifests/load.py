@@ -106,11 +106,11 @@ class _Loading:
             self._problems += problems
             self._silent += 1
             return
-        unfilled = list(_unfilled(raw)) or list(misspelt_policy(raw))
-        if unfilled:
-            self._problems += unfilled
-            return
         is_read = is_known(raw)
+        unusable = list(_unfilled(raw)) or list(misspelt_policy(raw, is_known=is_read))
+        if unusable:
+            self._problems += unusable
+            return
         if removed := removal_of(raw):
             self._outdated.append(RemovedApi(reference_of(raw, self._default_namespace), removed, is_read))
         if not is_read:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from istio_netpol.errors import Problem
+from istio_netpol.manifests.decode import reference_of
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.removed_apis import removal_of
 
@@ -16,13 +17,16 @@ ALIKE = 0.85
 """From which share of letters in common on a kind is taken for a misspelt one; `IngressClass` has 0.32."""
 
 
-def misspelt_policy(raw: RawObject) -> Iterator[Problem]:
+def misspelt_policy(raw: RawObject, *, is_known: bool) -> Iterator[Problem]:
     """A problem where a kind is nearly NetworkPolicy, or a NetworkPolicy has a version that there never was.
 
-    Vendors have kinds of that name in groups of their own, with a domain (`crd.projectcalico.org`); versions
-    that were served once are another matter (`removed_apis`).
+    Kinds that are `is_known` are spelt as they should be. Vendors have kinds of that name in groups of their
+    own, with a domain (`crd.projectcalico.org`); versions that were served once are another matter
+    (`removed_apis`).
     """
     version, kind = str(raw.content.get("apiVersion")), str(raw.content.get("kind"))
+    if is_known and kind != KIND:
+        return
     group, _, _ = version.rpartition("/")
     if "." in group and group != GROUP:
         return
@@ -34,13 +38,10 @@ def misspelt_policy(raw: RawObject) -> Iterator[Problem]:
 
 
 def _problem(raw: RawObject, field: str, value: str, meant: str) -> Problem:
-    metadata = raw.content.get("metadata")
-    named = metadata if isinstance(metadata, dict) else {}
-    place = "/".join(str(named[key]) for key in ("namespace", "name") if named.get(key))
     return Problem(
         raw.file,
         raw.line or None,
-        f"{raw.content.get('kind')} {place}".strip(),
+        str(reference_of(raw, "")).strip(),
         field,
         f'"{value}"',
         "is not served by any Kubernetes, so that the policy would not be there",
