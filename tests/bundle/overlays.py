@@ -91,6 +91,14 @@ def filled_tree(folder: Path) -> Path:
     return tree
 
 
+def kind_with_kyma(folder: Path) -> Path:
+    """kind's overlay in a filled tree, with what Kyma adds to Istio."""
+    overlay = filled_tree(folder) / "overlays" / "kind"
+    file = overlay / "kustomization.yaml"
+    file.write_text(file.read_text().replace("components:\n", "components:\n- ../../components/kyma\n"))
+    return overlay
+
+
 def kustomize_build(folder: Path) -> subprocess.CompletedProcess[str]:
     """`kustomize build`, whatever becomes of it."""
     require("kustomize")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bundle.overlays import filled_tree
+from tests.bundle.overlays import kind_with_kyma
 from tests.cli.test_schemas import errors as schema_errors
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fixtures import require, started
@@ -32,11 +32,7 @@ EXPRESSION = (
 
 @pytest.fixture(scope="module")
 def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """kind's overlay, with what Kyma adds to Istio."""
-    found = filled_tree(tmp_path_factory.mktemp("tree")) / "overlays" / "kind"
-    file = found / "kustomization.yaml"
-    file.write_text(file.read_text().replace("components:\n", "components:\n- ../../components/kyma\n"))
-    return found
+    return kind_with_kyma(tmp_path_factory.mktemp("tree"))
 
 
 @pytest.fixture(scope="module")

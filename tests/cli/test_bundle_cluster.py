@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import Result
-from tests.bundle.overlays import KUSTOMIZE, filled_tree
+from tests.bundle.overlays import KUSTOMIZE, kind_with_kyma
 from tests.cli.test_bundle import KIND, verify
 from tests.cli.test_schemas import errors as schema_errors
 
@@ -33,11 +33,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """kind's overlay, with what Kyma adds to Istio."""
-    found = filled_tree(tmp_path_factory.mktemp("tree")) / "overlays" / "kind"
-    file = found / "kustomization.yaml"
-    file.write_text(file.read_text().replace("components:\n", "components:\n- ../../components/kyma\n"))
-    return found
+    return kind_with_kyma(tmp_path_factory.mktemp("tree"))
 
 
 @pytest.fixture

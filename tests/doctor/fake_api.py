@@ -90,3 +90,16 @@ def manifest(api: str, kind: str, name: str, namespace: str = "", **rest: Any) -
 def daemon_set(name: str, namespace: str = "kube-system", **pod: Any) -> Manifest:
     spec = {"template": {"spec": {"containers": [], **pod}}}
     return manifest("apps/v1", "DaemonSet", name, namespace, spec=spec)
+
+
+def endpoints(address: str = "192.0.2.5", port: int = 6443) -> Manifest:
+    """The EndpointSlice of the API server."""
+    return manifest(
+        "discovery.k8s.io/v1",
+        "EndpointSlice",
+        "kubernetes",
+        "default",
+        labels={"kubernetes.io/service-name": "kubernetes"},
+        endpoints=[{"addresses": [address]}],
+        ports=[{"name": "https", "port": port}],
+    )

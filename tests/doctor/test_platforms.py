@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.bundle.overlays import KUSTOMIZE
-from tests.doctor.fake_api import FakeApi, Manifest, daemon_set, manifest
+from tests.doctor.fake_api import FakeApi, Manifest, daemon_set, endpoints, manifest
 from tests.serving.process import SOURCE_ROOT
 
 from istio_netpol.doctor.examination import examine
@@ -184,24 +184,12 @@ def test_callers_that_settings_name_and_that_are_not_there() -> None:
     )
 
 
-def slices(address: str, port: int = 443) -> Manifest:
-    return manifest(
-        "discovery.k8s.io/v1",
-        "EndpointSlice",
-        "kubernetes",
-        "default",
-        labels={"kubernetes.io/service-name": "kubernetes"},
-        endpoints=[{"addresses": [address]}],
-        ports=[{"name": "https", "port": port}],
-    )
-
-
 def aws(*, on: bool) -> list[Manifest]:
     """The VPC CNI, whose agent enforces where it is switched on."""
     found = daemon_set("aws-node")
     arguments = [f"--enable-network-policy={str(on).lower()}"]
     found["spec"]["template"]["spec"]["containers"] = [{"name": "aws-eks-nodeagent", "args": arguments}]
-    return [found, KUBERNETES, slices("172.31.5.5")]
+    return [found, KUBERNETES, endpoints("172.31.5.5", 443)]
 
 
 def to_api_server(cidr: str) -> Manifest:
@@ -247,7 +235,7 @@ def cilium(mode: str = "") -> list[Manifest]:
 
 def test_cilium_matches_nodes_where_its_settings_say_so() -> None:
     """An API server on a node is reached by an ipBlock only then."""
-    server = [node(address="192.0.2.5"), slices("192.0.2.5", 6443)]
+    server = [node(address="192.0.2.5"), endpoints("192.0.2.5", 6443)]
     found = about(examined(*cilium(), *server, topic="Network plugin"), "API server")
     assert (found.health, "no ipBlock matches with Cilium" in found.found) == (Health.WRONG, True)
     nodes = about(examined(*cilium("nodes"), *server, topic="Network plugin"), "API server")
@@ -255,7 +243,7 @@ def test_cilium_matches_nodes_where_its_settings_say_so() -> None:
     settings = with_api(on_nodes=True)
     told = examined(*cilium("nodes"), *server, settings=settings, topic="Network plugin")
     assert not [each for each in told if each.looked_at == "API server"]
-    elsewhere = examined(*cilium(), node(), slices("198.51.100.9"), topic="Network plugin")
+    elsewhere = examined(*cilium(), node(), endpoints("198.51.100.9", 443), topic="Network plugin")
     assert not [each for each in elsewhere if each.looked_at == "API server"]
 
 
@@ -412,7 +400,7 @@ def test_a_gateway_that_nothing_isolates_is_checked_without_ado() -> None:
 
 def test_a_plugin_whose_settings_may_not_be_read_is_known_all_the_same() -> None:
     """What can't be told is not seen, instead of wrong."""
-    api = FakeApi([*cilium("nodes"), node(address="192.0.2.5"), slices("192.0.2.5", 6443)], {"configmaps"})
+    api = FakeApi([*cilium("nodes"), node(address="192.0.2.5"), endpoints("192.0.2.5", 6443)], {"configmaps"})
     found = examine(
         Survey(api), SETTINGS, datetime(2026, 11, 1, tzinfo=UTC), _unreachable, ["Network plugin"]
     )

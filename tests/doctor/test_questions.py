@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.doctor.fake_api import FakeApi, Manifest, daemon_set, manifest, survey
+from tests.doctor.fake_api import FakeApi, Manifest, daemon_set, endpoints, manifest, survey
 
 from istio_netpol.certs.issuing import Validity, certificate_pem, make_authority, make_leaf
 from istio_netpol.doctor.api_server import api_server
@@ -32,18 +32,6 @@ def worst(found: Iterable[Diagnosis]) -> Diagnosis:
     """The worst of the findings; there has to be one."""
     order = (Health.WRONG, Health.NOT_SEEN, Health.NOTE, Health.OK)
     return min(found, key=lambda each: order.index(each.health))
-
-
-def endpoints(address: str = "192.0.2.5", port: int = 6443) -> Manifest:
-    return manifest(
-        "discovery.k8s.io/v1",
-        "EndpointSlice",
-        "kubernetes",
-        "default",
-        labels={"kubernetes.io/service-name": "kubernetes"},
-        endpoints=[{"addresses": [address]}],
-        ports=[{"name": "https", "port": port}],
-    )
 
 
 def bundled(cidr: str, port: int, **block: Any) -> Manifest:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from istio_netpol.admission.counted import why_not_judged
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import Settings
+from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
 from istio_netpol.state.snapshot import Snapshot
 
 KYMA_MANAGED = ("operator.kyma-project.io/managed-by", "kyma")
 """On the namespaces of Kyma's modules: lifecycle-manager writes it (internal/remote/skr_context.go, 1.20)."""
-
-KYMA_NAMESPACE = "kyma-system"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.dialled import Dialled
-from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
+from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import SideVerdict
 from istio_netpol.netpol.evaluate import judge
-from istio_netpol.netpol.ip_blocks import is_beyond
+from istio_netpol.netpol.ip_blocks import is_beyond, is_unnameable
 from istio_netpol.state.snapshot import Snapshot
 
 WAYS_TO_NODES = (
@@ -78,8 +78,4 @@ def _subject(ends: tuple[Peer, Peer], direction: Direction) -> str:
 
 def reaches_no_node(snapshot: Snapshot, peer: Peer) -> bool:
     """Whether a peer is a node, or an address that may be one, and no ipBlock matches nodes."""
-    if snapshot.network.model.ip_blocks_match_nodes or not is_beyond(peer, snapshot):
-        return False
-    return isinstance(peer, AddressPeer | AnyPeer) or (
-        isinstance(peer, PodsPeer) and peer.workload.host_network
-    )
+    return not snapshot.network.model.ip_blocks_match_nodes and is_unnameable(peer, snapshot)

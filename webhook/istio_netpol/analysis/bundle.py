@@ -176,14 +176,13 @@ def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:
     """The proof with what the bundle meets in a cluster. What both tell of one connection is told once."""
     known = {_identity(finding) for finding in proof.report.findings}
     new = [finding for finding in coverage.findings if _identity(finding) not in known]
-    findings = sorted([*proof.report.findings, *new], key=lambda finding: finding.sort_key)
+    proof = with_findings(proof, new)
     assumptions = tuple(sorted({*proof.report.assumptions, *coverage.assumptions}))
-    report = replace(proof.report, findings=tuple(findings), assumptions=assumptions)
-    return replace(proof, report=report, coverage=coverage)
+    return replace(proof, report=replace(proof.report, assumptions=assumptions), coverage=coverage)
 
 
 def with_findings(proof: BundleReport, more: Iterable[Finding]) -> BundleReport:
-    """The proof with what was found before anything was judged."""
+    """The proof with what else was found."""
     findings = sorted([*proof.report.findings, *more], key=lambda finding: finding.sort_key)
     return replace(proof, report=replace(proof.report, findings=tuple(findings)))
 

@@ -133,10 +133,9 @@ def _covered(
 
 def _concerns(proof: BundleReport, namespaces: Collection[str]) -> bool:
     """Whether any flow that was judged has an end in the namespaces."""
-    from istio_netpol.model.flows import PodsPeer
+    from istio_netpol.flows.table import namespaces_of
 
-    ends = (end for judged in proof.flows for end in (judged.flow.source, judged.flow.destination))
-    return any(isinstance(end, PodsPeer) and end.workload.namespace in namespaces for end in ends)
+    return any(not namespaces_of(judged.flow).isdisjoint(namespaces) for judged in proof.flows)
 
 
 _REMEDY = "dump all namespaces (`istio-netpol dump`), or name the overlay of this cluster"

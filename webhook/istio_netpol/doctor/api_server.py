@@ -14,6 +14,7 @@ from istio_netpol.doctor.survey import (
     Manifest,
     NotSeenError,
     Survey,
+    admits_port,
     dig,
     listed,
     name_of,
@@ -126,22 +127,9 @@ def _of_bundle(policy: Manifest, found: Sequence[Endpoint]) -> Diagnosis:
 def _opens(policy: Manifest, endpoint: Endpoint) -> bool:
     address, number = endpoint
     return any(
-        _admits_port(listed(dig(rule, "ports")), number) and _admits(listed(dig(rule, "to")), address)
+        admits_port(listed(dig(rule, "ports")), number) and _admits(listed(dig(rule, "to")), address)
         for rule in listed(dig(policy, "spec", "egress"))
     )
-
-
-def _admits_port(ports: Sequence[Manifest], number: int) -> bool:
-    if not ports:
-        return True
-    for port in ports:
-        first = dig(port, "port")
-        last = dig(port, "endPort") or first
-        if dig(port, "protocol") in (None, "TCP") and (
-            first is None or (isinstance(first, int) and first <= number <= last)
-        ):
-            return True
-    return False
 
 
 def _admits(peers: Sequence[Manifest], address: str) -> bool:

@@ -12,11 +12,13 @@ from istio_netpol.doctor.survey import (
     SERVICES,
     Manifest,
     Survey,
+    as_selector,
     dig,
     labels_of,
     listed,
     name_of,
     namespace_of,
+    selector_of,
 )
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
@@ -31,8 +33,7 @@ _FLAG = re.compile(r"^-{1,2}localip[= ]?(.*)$")
 
 def cluster_dns(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     """The pods that answer, their labels and port beside the settings."""
-    services = ((namespace, survey.named(SERVICES, name, namespace)) for namespace, name in NAMES)
-    service = next(((namespace, found) for namespace, found in services if found is not None), None)
+    service = dns_service(survey)
     if service is None:
         yield Diagnosis(
             TOPIC,
@@ -43,44 +44,51 @@ def cluster_dns(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
             "address in dns.addresses",
         )
     else:
-        yield from _of_service(survey, *service, settings)
+        yield from _of_service(survey, service, settings)
 
 
-def _of_service(survey: Survey, namespace: str, service: Manifest, settings: Settings) -> Iterator[Diagnosis]:
+def dns_service(survey: Survey) -> Manifest | None:
+    """The Service of cluster DNS; None where there is none by a usual name."""
+    services = (survey.named(SERVICES, name, namespace) for namespace, name in NAMES)
+    return next((service for service in services if service is not None), None)
+
+
+def _of_service(survey: Survey, service: Manifest, settings: Settings) -> Iterator[Diagnosis]:
+    namespace = namespace_of(service)
     title = f"Service {namespace}/{name_of(service)}"
-    selector = {str(key): str(value) for key, value in (dig(service, "spec", "selector") or {}).items()}
+    selector = selector_of(service)
     if not selector:
         yield Diagnosis(
             TOPIC, title, "selects no pods", Health.NOTE, "allow DNS by the addresses of its endpoints"
         )
         return
-    written = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-    pods = survey.all(PODS, namespace, written)
+    labels = as_selector(selector)
+    pods = survey.all(PODS, namespace, labels)
     ports = sorted(
         {port for entry in listed(dig(service, "spec", "ports")) for port in _targets(entry, pods)}
     )
     running = [pod for pod in pods if dig(pod, "status", "phase") in (None, "Running")]
-    found = f"pods {namespace}, {written}, port {', '.join(map(str, ports)) or 'unknown'}"
+    found = f"pods {namespace}, {labels}, port {', '.join(map(str, ports)) or 'unknown'}"
     if not running and not settings.dns.pods:
         yield Diagnosis(TOPIC, title, "no pod answers, as the setting dns.pods has it")
         return
     if not running:
         yield Diagnosis(
-            TOPIC, title, f"no running pod has {written}", Health.WRONG, "no name resolves: look at CoreDNS"
+            TOPIC, title, f"no running pod has {labels}", Health.WRONG, "no name resolves: look at CoreDNS"
         )
         return
     yield Diagnosis(TOPIC, title, found)
     wanted = settings.dns
     differs = [
         *([f"dns.namespace: {namespace}"] if wanted.namespace != namespace else ()),
-        *([f"dns.labels: {{{written.replace('=', ': ')}}}"] if _differ(wanted.labels, pods) else ()),
+        *([f"dns.labels: {{{labels.replace('=', ': ')}}}"] if _differ(wanted.labels, pods) else ()),
         *([f"dns.port: {ports[0]}"] if ports and wanted.port not in ports else ()),
     ]
     if differs:
         yield Diagnosis(
             TOPIC,
             "settings dns",
-            f"{wanted.namespace}, {_text(wanted.labels)}, port {wanted.port}",
+            f"{wanted.namespace}, {as_selector(wanted.labels)}, port {wanted.port}",
             Health.NOTE,
             f"set {'; '.join(differs)}: it counts where an input holds no {title}",
         )
@@ -88,10 +96,6 @@ def _of_service(survey: Survey, namespace: str, service: Manifest, settings: Set
 
 def _differ(labels: Mapping[str, str], pods: Sequence[Manifest]) -> bool:
     return any(not labels.items() <= labels_of(pod).items() for pod in pods)
-
-
-def _text(labels: Mapping[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 def _targets(entry: Manifest, pods: Sequence[Manifest]) -> Iterator[int]:

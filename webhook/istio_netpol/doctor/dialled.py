@@ -12,6 +12,7 @@ from istio_netpol.doctor.survey import (
     SERVICES,
     Manifest,
     Survey,
+    as_selector,
     dig,
     listed,
     name_of,
@@ -106,7 +107,7 @@ def webhook_callers(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     found = [
         (caller, caller.pod_labels)
         for caller in WEBHOOK_CALLERS
-        if survey.all(PODS, caller.namespace, _written(caller.pod_labels))
+        if survey.all(PODS, caller.namespace, as_selector(caller.pod_labels))
     ]
     if not found:
         if settings.api_server.callers:
@@ -119,7 +120,7 @@ def webhook_callers(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
             )
         return
     for caller, labels in found:
-        text = f"pods {caller.namespace}, {_written(labels)}: webhooks are called out of them"
+        text = f"pods {caller.namespace}, {as_selector(labels)}: webhooks are called out of them"
         yield Diagnosis(
             TOPIC, "callers of webhooks", f"{text}, so an ipBlock of the API server matches nobody"
         )
@@ -134,7 +135,7 @@ def _lets_in(policy: Manifest, callers: list[Mapping[str, str]]) -> Diagnosis:
     closed = [labels for labels in callers if not any(_admits(rule, labels) for rule in rules)]
     if not closed:
         return Diagnosis(TOPIC, title, "lets the callers of webhooks in")
-    names = " and ".join(map(_written, closed))
+    names = " and ".join(map(as_selector, closed))
     return Diagnosis(
         TOPIC,
         title,
@@ -154,7 +155,3 @@ def _admits(rule: Manifest, labels: Mapping[str, str]) -> bool:
         and (dig(peer, "podSelector", "matchLabels") or {}).items() <= labels.items()
         for peer in peers
     )
-
-
-def _written(labels: Mapping[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))

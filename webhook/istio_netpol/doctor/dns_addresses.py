@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.doctor.cluster_dns import NAMES, NODE_CACHE, TOPIC, local_addresses
+from istio_netpol.doctor.cluster_dns import NODE_CACHE, TOPIC, dns_service, local_addresses
 from istio_netpol.doctor.platform import AUTO, COMPUTE_TYPE, recognised
-from istio_netpol.doctor.survey import DAEMON_SETS, NODES, SERVICES, Survey, dig, labels_of, name_of
+from istio_netpol.doctor.survey import DAEMON_SETS, NODES, Survey, dig, labels_of, name_of
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
 from istio_netpol.platforms.environments import METADATA_ADDRESS
@@ -48,11 +48,7 @@ def _needed(
 
 def _service_ip(survey: Survey) -> str:
     """The ClusterIP of cluster DNS; empty where there is no such Service."""
-    for namespace, name in NAMES:
-        service = survey.named(SERVICES, name, namespace)
-        if service is not None:
-            return str(dig(service, "spec", "clusterIP") or "")
-    return ""
+    return str(dig(dns_service(survey), "spec", "clusterIP") or "")
 
 
 def _service_address(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:

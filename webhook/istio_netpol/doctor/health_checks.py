@@ -11,11 +11,14 @@ from istio_netpol.doctor.survey import (
     SERVICES,
     Manifest,
     Survey,
+    admits_port,
+    as_selector,
     dig,
     labels_of,
     listed,
     name_of,
     namespace_of,
+    selector_of,
 )
 from istio_netpol.model.diagnosis import Diagnosis, Health
 
@@ -57,10 +60,9 @@ def _of_service(survey: Survey, service: Manifest, by: str) -> Diagnosis:
 def _closed(survey: Survey, service: Manifest) -> list[str]:
     """The policies that isolate the Service's pods while none lets anybody outside in on the status port."""
     namespace = namespace_of(service)
-    selector = {str(key): str(value) for key, value in (dig(service, "spec", "selector") or {}).items()}
-    written = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-    pods = [labels_of(pod) for pod in survey.all(PODS, namespace, written)] if written else []
-    labels: Mapping[str, str] = pods[0] if pods else selector
+    selector = selector_of(service)
+    pods = survey.all(PODS, namespace, as_selector(selector)) if selector else ()
+    labels = labels_of(pods[0]) if pods else selector
     isolating = [policy for policy in survey.all(NETWORK_POLICIES, namespace) if _isolates(policy, labels)]
     rules = [rule for policy in isolating for rule in listed(dig(policy, "spec", "ingress"))]
     if any(map(_lets_in, rules)):
@@ -79,12 +81,4 @@ def _lets_in(rule: Manifest) -> bool:
     """Whether an ingress rule admits addresses, or everybody, on the status port."""
     peers, ports = listed(dig(rule, "from")), listed(dig(rule, "ports"))
     is_for_addresses = not peers or any(dig(peer, "ipBlock") is not None for peer in peers)
-    return is_for_addresses and (not ports or any(map(_is_status, ports)))
-
-
-def _is_status(port: Manifest) -> bool:
-    first = dig(port, "port")
-    last = dig(port, "endPort") or first
-    if dig(port, "protocol") not in (None, "TCP"):
-        return False
-    return first is None or (isinstance(first, int) and first <= STATUS_PORT <= last)
+    return is_for_addresses and admits_port(ports, STATUS_PORT)

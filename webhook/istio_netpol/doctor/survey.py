@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -115,6 +115,29 @@ def dig(value: Any, *keys: str) -> Any:
 def labels_of(manifest: Manifest) -> dict[str, str]:
     """The labels of an object."""
     return {str(key): str(value) for key, value in (dig(manifest, "metadata", "labels") or {}).items()}
+
+
+def as_selector(labels: Mapping[str, str]) -> str:
+    """Labels as a selector of the API."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def selector_of(service: Manifest) -> dict[str, str]:
+    """The labels by which a Service selects pods."""
+    return {str(key): str(value) for key, value in (dig(service, "spec", "selector") or {}).items()}
+
+
+def admits_port(ports: Sequence[Manifest], number: int) -> bool:
+    """Whether the `ports` of a NetworkPolicy's rule have a TCP port by its number."""
+    return not ports or any(_has_port(port, number) for port in ports)
+
+
+def _has_port(port: Manifest, number: int) -> bool:
+    first = dig(port, "port")
+    last = dig(port, "endPort") or first
+    if dig(port, "protocol") not in (None, "TCP"):
+        return False
+    return first is None or (isinstance(first, int) and first <= number <= last)
 
 
 def name_of(manifest: Manifest) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from istio_netpol.doctor.survey import DEPLOYMENTS, Manifest, Survey, dig, listed, name_of, namespace_of
 from istio_netpol.model import tested_versions
 from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
 
 TOPIC = "Versions"
 _NUMBER = re.compile(r"(\d+)\.(\d+)")
@@ -36,7 +37,7 @@ def istio_versions(survey: Survey) -> Iterator[Diagnosis]:
 
 def kyma_versions(survey: Survey) -> Iterator[Diagnosis]:
     """Of Kyma's modules whose pods the rules know."""
-    for deployment in survey.all(DEPLOYMENTS, "kyma-system"):
+    for deployment in survey.all(DEPLOYMENTS, KYMA_NAMESPACE):
         module = _MODULES.get(name_of(deployment))
         if module:
             title = f"Kyma module {module}"
