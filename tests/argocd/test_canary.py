@@ -112,7 +112,9 @@ def test_the_webhook_changes_once_the_baseline_is_well(fleet: Fleet) -> None:
     baseline = "istio-netpol-baseline-edge"
 
     def given_up() -> bool:
-        return fleet.application(baseline)["status"]["operationState"]["phase"] != "Running"
+        # Argo CD takes the state away when it begins the next sync, until that has one of its own.
+        state = fleet.application(baseline)["status"].get("operationState")
+        return state is None or state["phase"] != "Running"
 
     fleet.wait_until("the sync of the refused commit is given up", given_up, baseline, CANARY)
     fleet.wait_until(
