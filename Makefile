@@ -51,11 +51,12 @@ demo-cluster: $(STAMP) tools ## Show it at work in a real cluster, typed with ku
 tools: $(STAMP) ## Build the programs that the tests run: a real API server, kubectl, helm ...
 	@$(BIN)/python -m tests.tools.build
 
-packages: ## Install the Debian packages that tests of the image and of the map need; for root.
-	@command -v buildah >/dev/null && command -v debootstrap >/dev/null && command -v chromium >/dev/null || { \
+packages: ## Install the Debian packages that tests of the image, the map and the mesh need; for root.
+	@for program in buildah debootstrap chromium ip iptables ipset nft conntrack; do \
+	    command -v $$program >/dev/null || missing="$$missing $$program"; done; test -z "$$missing" || { \
 	    apt-get $(APT_RETRIES) update --quiet=2 && \
 	    DEBIAN_FRONTEND=noninteractive apt-get $(APT_RETRIES) install --quiet=2 --yes --no-install-recommends \
-	        buildah debootstrap chromium fonts-dejavu-core; }
+	        buildah debootstrap chromium fonts-dejavu-core iproute2 iptables ipset nftables conntrack; }
 
 wheels: build/wheels/.stamp ## Lay out the wheels that the image is built from: the lock's, pip's and ours.
 

@@ -40,7 +40,7 @@ RELEASES = {
         "v0.0.0-20260306174214-6991a379e1fc", "h1:/cuKTtCeZxShA9tOz6N0QwNraftSlel9bqOvMNune94="
     ),
 }
-"""Releases that the Go module proxy has; it has none of 1.30. What `tests/tools/istioctl` pins is 1.31."""
+"""Releases that the Go module proxy has; it has none of 1.30. What `tests/tools/istio` pins is 1.31."""
 
 PINNED = "1.31"
 VERSIONS = (*RELEASES, PINNED)
@@ -115,7 +115,7 @@ def _module(version: str) -> Path:
     """Where Go keeps the module; it is fetched where it is not there yet."""
     require_go()
     if version == PINNED:
-        command = ["go", "-C", str(PINS / "istioctl"), "list", "-m", "-f", "{{.Dir}}", MODULE]
+        command = ["go", "-C", str(PINS / "istio"), "list", "-m", "-f", "{{.Dir}}", MODULE]
         return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
     release = RELEASES[version]
     command = ["go", "mod", "download", "-json", f"{MODULE}@{release.version}"]

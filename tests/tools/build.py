@@ -23,7 +23,7 @@ from tests.tools.programs import CACHE, PINS, PROGRAMS, Program, built, located
 CRDS = PINS / "crds"
 STAMPED = {
     "argocd": ("github.com/argoproj/argo-cd/v3", "github.com/argoproj/argo-cd/v3/common.version"),
-    "istioctl": ("istio.io/istio", "istio.io/istio/pkg/version.buildVersion"),
+    "istio": ("istio.io/istio", "istio.io/istio/pkg/version.buildVersion"),
 }
 """Where a program keeps its own version, and the module whose version that is."""
 

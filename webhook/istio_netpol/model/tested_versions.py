@@ -9,7 +9,7 @@ OLDEST_KUBERNETES = (1, 27)
 """The first with aggregated discovery, without which a cluster can't be read."""
 
 ISTIO = "1.31"
-"""The CRDs and istioctl of the tests (`tests/tools/crds`, `tests/tools/istioctl`)."""
+"""The CRDs and istioctl of the tests (`tests/tools/crds`, `tests/tools/istio`)."""
 
 KYMA_MODULES = {"istio": "1.30", "api-gateway": "3.10"}
 """Of Kyma's modules with pods that the rules and the bundle know: the versions that were read."""
