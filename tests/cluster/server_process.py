@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 PORTS = range(20000, 32768)
 """Below the ports that systems give to outgoing connections: while a server is down, no client's own
@@ -19,6 +21,8 @@ connection can take its port, or reach itself there."""
 DEATH_SIGNAL = 1
 """`PR_SET_PDEATHSIG` of prctl(2)."""
 
+_IS_THERE = 0
+"""The signal that kill(2) only checks."""
 
 _CANDIDATES = itertools.count(os.getpid() * 16)
 """Workers that start at the same moment look at different ports."""
@@ -39,15 +43,25 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """Runs a command in `folder`, where its log is `<name>.log`; it can be stopped and started again."""
+    """Runs a command in `folder`, where its log is `<name>.log`; it can be stopped and started again.
+
+    It ends with the thread that started it, unless something else sees to that (`ends_with_parent`).
+    """
 
     def __init__(
-        self, folder: Path, command: Sequence[str | Path], environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str] | None = None,
+        *,
+        name: str = "",
+        ends_with_parent: bool = True,
     ) -> None:
         self.command = [str(part) for part in command]
-        self.name = Path(self.command[0]).name
+        self.name = name or Path(self.command[0]).name
         self.log = folder / f"{self.name}.log"
         self._folder = folder
+        self._before_exec = _end_with_parent if ends_with_parent else None
         self._environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -79,26 +93,44 @@ class ServerProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
+                preexec_fn=self._before_exec,  # noqa: PLW1509 - one system call, which takes no lock
             )
 
     def stop(self, how: signal.Signals = signal.SIGKILL, within: float = 30.0) -> None:
         """Ends it, if it runs, and waits until it is gone. SIGTERM lets it finish what is in flight."""
-        if self._process is None:
-            return
-        if self.runs:
-            self._process.send_signal(how)
-        try:
-            self._process.wait(within)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        if self._process is not None:
+            end_group(self._process, how, within)
+            self._process = None
 
     def last_lines(self, count: int = 20) -> str:
         """The end of its log."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-count:])
+
+
+def end_group(
+    leader: subprocess.Popen[Any], how: signal.Signals = signal.SIGKILL, within: float = 30.0
+) -> None:
+    """Signals a process and the rest of the group that it leads, and waits until all are gone; what is left
+    after `within` seconds is killed. A program that only starts another one, as nsenter does, passes no
+    signal on."""
+    if leader.poll() is not None:
+        return
+    ends = time.monotonic() + within
+    number: int = how
+    while _signal_group(leader, number):
+        number = signal.SIGKILL if time.monotonic() > ends else _IS_THERE
+        time.sleep(0.01)
+
+
+def _signal_group(leader: subprocess.Popen[Any], number: int) -> bool:
+    """Whether anything of the group was still there to be signalled."""
+    leader.poll()
+    try:
+        os.killpg(leader.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 _LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
