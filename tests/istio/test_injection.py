@@ -11,7 +11,7 @@ from tests.values import namespace
 
 from istio_netpol.istio.view.mesh_view import Injection
 from istio_netpol.model.labels import Operator, Requirement, Selector
-from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, RevisionTag
+from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, RegisteredInjector, RevisionTag
 from istio_netpol.model.settings import MeshSettings, Settings
 from istio_netpol.model.workloads import Owner
 from istio_netpol.state.reads import namespace_read
@@ -176,6 +176,33 @@ def test_tag_stands_for_a_revision(on_namespace: dict[str, str], tag: str, revis
     assert view(namespace("shop", **on_namespace), web, tagged).injection(web).revision == revision
 
 
+@pytest.mark.parametrize(
+    ("on_namespace", "on_pods", "injected"),
+    [
+        ({"istio.io/rev": "canary"}, {}, True),
+        ({"istio.io/rev": "prod"}, {}, True),
+        ({"istio.io/rev": "nowhere"}, {}, False),
+        ({"istio.io/rev": "nowhere"}, INJECT, False),
+        ({}, {"istio.io/rev": "nowhere"}, False),
+        # Nobody but the injector without a revision is asked about these.
+        (ENABLED, {}, False),
+        (ENABLED, {"istio.io/rev": "canary"}, False),
+        ({}, INJECT, False),
+    ],
+)
+def test_only_registered_injectors_inject(
+    on_namespace: dict[str, str], on_pods: dict[str, str], injected: bool
+) -> None:
+    """A cluster has the injector of revision canary alone, and a tag for it: all other names mean nobody."""
+    kind = "MutatingWebhookConfiguration"
+    registered = RegisteredInjector(ref("admissionregistration.k8s.io/v1", kind, "/canary"), "canary")
+    tag = RevisionTag(ref("admissionregistration.k8s.io/v1", kind, "/prod"), "prod", "canary")
+    web = labelled("shop/web", on_pods)
+    found = view(namespace("shop", **on_namespace), web, registered, tag).injection(web)
+    assert found.injected is injected
+    assert injected or "and the cluster has no injector of revision" in found.reason
+
+
 @pytest.mark.parametrize("where", ["kube-system", "kube-public", "kube-node-lease", "local-path-storage"])
 def test_system_namespaces_are_never_injected(where: str) -> None:
     """The injector ignores four namespaces, whatever labels say."""
@@ -209,16 +236,27 @@ def test_proxy_that_runs_already_settles_it(
     assert found == Injection(True, revision, "its pods have an istio-proxy container", labels_tls=True)
 
 
-def test_status_annotation_tells_of_a_proxy() -> None:
-    """The injector leaves its status on every pod that it changed."""
+@pytest.mark.parametrize(("on_namespace", "injected"), [({}, False), (ENABLED, True)])
+def test_status_annotation_alone_makes_no_proxy(on_namespace: dict[str, str], injected: bool) -> None:
+    """What the injector put into a pod stands in it; anybody can write the annotation, and the injector does
+    not read it."""
     web = replace(labelled("shop/web", {}), annotations={"sidecar.istio.io/status": "{}"})
-    assert view(web).injection(web).injected
+    assert view(namespace("shop", **on_namespace), web).injection(web).injected is injected
 
 
 def test_ztunnel_is_no_sidecar() -> None:
     """ztunnel's container has the sidecar's name."""
     ztunnel = replace(labelled("istio-system/ztunnel", {"app": "ztunnel"}), has_proxy=True)
     assert view(ztunnel).injection(ztunnel) == Injection(False, "", "ztunnel is not a sidecar")
+
+
+def test_the_name_of_ztunnel_keeps_no_injector_away() -> None:
+    """Pods of the mesh that are labelled like ztunnel are injected: the injector does not know it."""
+    web = labelled("shop/web", {"app": "ztunnel"})
+    home = namespace("shop", **ENABLED)
+    assert view(home, web).injection(web).injected
+    injected = replace(web, has_proxy=True, annotations={"sidecar.istio.io/status": "{}"})
+    assert view(home, injected).injection(injected).injected
 
 
 AMBIENT, NONE = {"istio.io/dataplane-mode": "ambient"}, {"istio.io/dataplane-mode": "none"}

@@ -11,7 +11,13 @@ from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.labels import Operator, Requirement, Selector
-from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, MeshConfig, RevisionTag
+from istio_netpol.model.mesh import (
+    InjectionTemplate,
+    InjectorConfig,
+    MeshConfig,
+    RegisteredInjector,
+    RevisionTag,
+)
 
 VALUES = {
     "global": {"caAddress": "csr.cert-manager.svc:443"},
@@ -108,6 +114,33 @@ def test_tags_are_read(labels: dict[str, str], expected: list[tuple[str, str]]) 
     assert problems == []
     assert all(isinstance(each, RevisionTag) and each.ref.namespace == "" for each in values)
     assert [(each.tag, each.revision) for each in values] == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "uid", "name", "expected"),
+    [
+        ({"istio.io/rev": "canary"}, "1", "rev.namespace.sidecar-injector.istio.io", ["canary"]),
+        ({"istio.io/rev": "default"}, "1", "namespace.sidecar-injector.istio.io", [""]),
+        # A manifest in a folder does not say what else a cluster has.
+        ({"istio.io/rev": "canary"}, "", "rev.namespace.sidecar-injector.istio.io", []),
+        ({"istio.io/rev": "canary"}, "1", "rev.validation.istio.io", []),
+        ({}, "1", "namespace.sidecar-injector.istio.io", []),
+    ],
+)
+def test_registered_injectors_are_read(
+    labels: dict[str, str], uid: str, name: str, expected: list[str]
+) -> None:
+    """A cluster's webhook configuration with an injector's webhook is one, of the revision on its label."""
+    content = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "injector", "labels": labels, **({"uid": uid} if uid else {})},
+        "webhooks": [{"name": name, "clientConfig": {"url": "https://192.0.2.1/inject"}}],
+    }
+    values, problems = decode(RawObject(content, "injectors.yaml", 1))
+    assert problems == []
+    found = [value for value in values if isinstance(value, RegisteredInjector)]
+    assert [value.revision for value in found] == expected
 
 
 PROVIDER = "extensionProviders: [{{name: authz, {kind}: {{service: authz.guard, port: {port}}}}}]"

@@ -21,12 +21,14 @@ from istio_netpol.model.mesh import (
     InjectionTemplate,
     InjectorConfig,
     MeshConfig,
+    RegisteredInjector,
     RevisionTag,
     UnreadPart,
 )
 from istio_netpol.model.references import ObjectRef
 
 INJECTOR = "istio-sidecar-injector"
+INJECTOR_WEBHOOK = "sidecar-injector.istio.io"
 REVISION_LABEL = "istio.io/rev"
 TAG_LABEL = "istio.io/tag"
 _TEMPLATE_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
@@ -109,14 +111,27 @@ def _selectors(config: Fields, name: str) -> tuple[Selector, ...]:
     return tuple(each for each in found if not each.is_everything)
 
 
-def decode_mutating_webhook(fields: Fields, ref: ObjectRef) -> Iterator[RevisionTag | ApiExtension]:
-    """The tag that a webhook configuration of `istioctl tag` or of the chart's `revisionTags` gives to a
-    revision, and whom the API server calls for it."""
-    labels = fields.mapping("metadata").strings("labels")
+def decode_mutating_webhook(
+    fields: Fields, ref: ObjectRef
+) -> Iterator[RevisionTag | RegisteredInjector | ApiExtension]:
+    """The injector of a revision that a cluster has registered, or the tag that `istioctl tag` or the chart's
+    `revisionTags` gives to one, and whom the API server calls for it."""
+    metadata = fields.mapping("metadata")
+    labels = metadata.strings("labels")
     tag, revision = labels.get(TAG_LABEL), labels.get(REVISION_LABEL)
-    if tag and revision:
-        yield RevisionTag(ref, tag, "" if revision == "default" else revision)
+    if revision:
+        revision = "" if revision == "default" else revision
+        if tag:
+            yield RevisionTag(ref, tag, revision)
+        elif metadata.has("uid") and _asks_an_injector(fields):
+            yield RegisteredInjector(ref, revision)
     yield from decode_webhooks(fields, ref)
+
+
+def _asks_an_injector(fields: Fields) -> bool:
+    """Whether istiod would write its certificate into one of the webhooks
+    (`pilot/pkg/bootstrap/sidecarinjector.go`, Istio 1.32)."""
+    return any(entry.text("name").endswith(INJECTOR_WEBHOOK) for entry in fields.mappings("webhooks"))
 
 
 def _mesh_config(data: Fields, content: Mapping[str, Any], ref: ObjectRef, revision: str) -> MeshConfig:

@@ -392,6 +392,15 @@ class RevisionTag:
     revision: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RegisteredInjector:
+    """A MutatingWebhookConfiguration by which a cluster's API server asks the injector of a revision; it was
+    read from a cluster, so the cluster's other injectors are in the input too."""
+
+    ref: ObjectRef
+    revision: str
+
+
 @dataclass(frozen=True, slots=True)
 class NodeAddresses:
     """The addresses of one Node: the peers that hostNetwork pods and kubelets are seen as, within the cluster

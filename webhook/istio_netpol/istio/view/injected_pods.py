@@ -12,7 +12,7 @@ from typing import Any
 
 from istio_netpol.istio.view.injection import injection_of
 from istio_netpol.istio.view.injectors import Injectors
-from istio_netpol.model.mesh import InjectorConfig, RevisionTag
+from istio_netpol.model.mesh import InjectorConfig, RegisteredInjector, RevisionTag
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.reader import Reader
@@ -63,11 +63,17 @@ def _injected_anew(
     changed: Sequence[Any], before: Snapshot, after: Snapshot, settings: MeshSettings
 ) -> Sequence[str]:
     """The namespaces whose pods may be injected otherwise than before."""
-    if any(isinstance(value, InjectorConfig | RevisionTag) for value in changed):
-        were, are = (Injectors(Reader(snapshot), settings.root_namespace) for snapshot in (before, after))
-        if (were.tags(), were.configs()) != (are.tags(), are.configs()):
+    if any(isinstance(value, InjectorConfig | RegisteredInjector | RevisionTag) for value in changed):
+        were, are = (_answers(snapshot, settings) for snapshot in (before, after))
+        if were != are:
             return after.namespace_names
     return sorted({value.name for value in changed if isinstance(value, Namespace)})
+
+
+def _answers(snapshot: Snapshot, settings: MeshSettings) -> tuple[Any, ...]:
+    """All that injection asks of the injectors."""
+    injectors = Injectors(Reader(snapshot), settings.root_namespace)
+    return injectors.tags(), injectors.registered(), injectors.configs()
 
 
 class _Labelled:

@@ -61,16 +61,17 @@ def _injection(
     workload: Workload, namespace: Namespace, settings: MeshSettings, injectors: Injectors
 ) -> Injection:
     revision = _seen_revision(workload, namespace)
-    if is_ztunnel(workload):
-        return Injection(False, revision, "ztunnel is not a sidecar")
-    if workload.has_proxy:
-        return Injection(True, revision, "its pods have an istio-proxy container", labels_tls=True)
     is_injected = STATUS_ANNOTATION in workload.annotations
+    if workload.has_proxy:
+        if is_ztunnel(workload) and not is_injected:
+            return Injection(False, revision, "ztunnel is not a sidecar")
+        return Injection(True, revision, "its pods have an istio-proxy container", labels_tls=True)
+    expected = _expected(workload, namespace, settings, injectors)
     if is_injected:
         seen = Injection(True, revision, f"its pods have annotation {STATUS_ANNOTATION}")
-        expected = _by_templates(seen, workload, injectors)
-    else:
-        expected = _expected(workload, namespace, settings, injectors)
+        found = _by_templates(seen, workload, injectors)
+        # A template that adds a proxy would have left it there: somebody else wrote the annotation.
+        expected = expected if found.injected else found
     return _as_seen(expected, workload, is_injected=is_injected) if workload.exists else expected
 
 
@@ -98,6 +99,9 @@ def _expected(
         return Injection(False, "", f"the injector ignores namespace {namespace.name}")
     by_default = settings.enable_namespaces_by_default or injectors.injects_by_default
     matched = _matching_webhook(workload.labels, namespace, by_default)
+    if matched.injected and not injectors.serve(matched.revision):
+        named = matched.revision or "default"
+        return Injection(False, "", f"{matched.reason}, and the cluster has no injector of revision {named}")
     return _as_configured(matched, workload, injectors) if matched.injected else matched
 
 

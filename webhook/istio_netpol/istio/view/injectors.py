@@ -7,7 +7,7 @@ Sources: `injectRequired` in `pkg/kube/inject/inject.go`, and `istiod-injector-c
 from __future__ import annotations
 
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, RevisionTag
+from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, RegisteredInjector, RevisionTag
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.reader import Reader, question
 
@@ -49,6 +49,11 @@ class Injectors:
         return {canonical_revision(tag.tag): tag.revision for tag in self.reader.every(RevisionTag)}
 
     @question
+    def registered(self) -> frozenset[str]:
+        """The revisions whose injectors a cluster's API server asks; empty where no cluster was read."""
+        return frozenset(injector.revision for injector in self.reader.every(RegisteredInjector))
+
+    @question
     def configs(self) -> dict[str, InjectorConfig]:
         """The injectors' configurations by revision."""
         return {config.revision: config for config in self.reader.all(InjectorConfig, self._root_namespace)}
@@ -57,6 +62,12 @@ class Injectors:
         """The revision that a label's value means: a tag's, or the name itself."""
         name = canonical_revision(named)
         return self.tags().get(name, name)
+
+    def serve(self, named: str) -> bool:
+        """Whether the API server asks anybody about pods of the revision or tag that a label names, as far as
+        the input tells: what the cluster has not registered injects nothing."""
+        registered, name = self.registered(), canonical_revision(named)
+        return not registered or name in registered or name in self.tags()
 
     def config(self, revision: str) -> InjectorConfig | None:
         """The configuration of a revision's injector, if the input holds it."""
