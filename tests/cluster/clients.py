@@ -69,13 +69,14 @@ class Api:
     port: int
     token: str
     ca: Path
+    host: str = "127.0.0.1"
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         """Sends an object and reads one. Raises OSError while the API server is not there."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         context = ssl.create_default_context(cafile=self.ca)
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+        connection = http.client.HTTPSConnection(self.host, self.port, timeout=30, context=context)
         try:
             connection.request(method, path, content, headers)
             response = connection.getresponse()

@@ -47,7 +47,7 @@ class ControlPlane:
         files = make_self_signed(folder / "tls", NAMES)
         self.ca = files.ca
         self._service_account_key = folder / "service-accounts.key"
-        _write_key(self._service_account_key)
+        write_key(self._service_account_key)
         self.users.write_token_file(folder / "tokens.csv")
         self._etcd_port = free_port()
         self.etcd = ServerProcess(folder, self._etcd_command())
@@ -225,7 +225,8 @@ def _tenant_may_edit() -> Iterator[dict[str, Any]]:
         }
 
 
-def _write_key(path: Path) -> None:
+def write_key(path: Path) -> None:
+    """A new key, with which service account tokens are signed."""
     key = ec.generate_private_key(ec.SECP256R1())
     path.touch(mode=0o600)
     path.write_bytes(

@@ -57,6 +57,7 @@ class Sandbox:
         for name in ("etc", "tmp"):
             (self.folder / name).mkdir()
         (self.folder / "tmp").chmod(0o1777)
+        self._servers: list[ServerProcess] = []
         folder = str(self.folder)
         self._keeper = subprocess.Popen(
             ["sh", "-c", KEEPER, folder, *NAMESPACES, "sh", "-c", INIT, folder],
@@ -130,13 +131,15 @@ class Sandbox:
         environment: Mapping[str, str] | None = None,
     ) -> ServerProcess:
         """A server of the sandbox, not yet started; its log is `<name>.log` in the sandbox's folder."""
-        return ServerProcess(
+        server = ServerProcess(
             self.folder,
             self.command(*argv, network=network, folder=folder),
             {"PATH": PROGRAMS, **(environment or {})},
             name=name,
             ends_with_parent=False,
         )
+        self._servers.append(server)
+        return server
 
     def start(
         self,
@@ -155,6 +158,8 @@ class Sandbox:
         """Ends everything in the sandbox, and returns when that and the folder are gone."""
         with self._keeper:
             self._keeper.communicate(timeout=ENDS_WITHIN)
+        for server in self._servers:
+            server.stop()
 
     def _await_init(self) -> None:
         assert self._keeper.stdout is not None

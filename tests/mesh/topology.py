@@ -81,10 +81,21 @@ def control_plane() -> list[Command]:
         _ip(f"link add {name} type veth peer name eth0 netns {name}"),
         _ip(f"address add {WORKER}/{bits} dev {name}"),
         _ip(f"link set {name} up"),
+        _ip(f"route add {SERVICE_RANGE} dev lo src {WORKER}"),  # for the node itself; kube-proxy redirects it
         _ip(f"-n {name} address add {CONTROL_PLANE}/{bits} dev eth0"),
         _ip(f"-n {name} link set lo up"),
         _ip(f"-n {name} link set eth0 up"),
         _ip(f"-n {name} route add default via {WORKER}"),
+    ]
+
+
+def to_host(interface: str, address: str) -> list[Command]:
+    """Gives the control plane an interface of the worker whose other end is on the host."""
+    name = CONTROL_PLANE_NETWORK
+    return [
+        _ip(f"link set {interface} netns {name}"),
+        _ip(f"-n {name} address add {address}/30 dev {interface}"),
+        _ip(f"-n {name} link set {interface} up"),
     ]
 
 
