@@ -15,8 +15,17 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.cluster.control_plane import ControlPlane
+
 SOURCE_ROOT = Path(__file__).parents[2] / "webhook"
 WITHIN = 40.0
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/istio-netpol"
+
+
+def end_lease(plane: ControlPlane, namespace: str) -> None:
+    """Deletes the lease of a leader that was killed: it would run out by itself in 15 seconds."""
+    answer = plane.api().request("DELETE", LEASE.format(namespace))
+    assert answer.status == 200, answer.object
 
 
 class ControllerProcess:

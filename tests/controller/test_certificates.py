@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from tests.certs.webhook_cluster import KINDS, REGISTRATION, WebhookCluster, configured
 from tests.cluster.control_plane import ControlPlane
-from tests.controller.process import ControllerProcess
+from tests.controller.process import ControllerProcess, end_lease
 from tests.controller.test_on_a_cluster import Shop
 
 from istio_netpol.cli.main import program
@@ -59,6 +59,7 @@ def test_the_leader_keeps_certificates_and_its_successor_goes_on(
         with controller(cluster, tmp_path) as second:
             second.wait_for("serving")
             first.end(signal.SIGKILL)
+            end_lease(plane, cluster.namespace)
             cluster.delete_secret("certificate")
             second.wait_for("leading")
             plane.wait_until("the Secret is back", lambda: "certificate" in names(cluster))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import TENANT
-from tests.controller.process import ControllerProcess
+from tests.controller.process import LEASE, ControllerProcess, end_lease
 from tests.controller.test_on_a_cluster import BOTH, Shop
 from tests.kube.proxy import Proxy
 
@@ -34,7 +34,6 @@ GROUPS = (
     "networking.k8s.io",
 )
 DEPLOYMENTS = "/apis/apps/v1/deployments"
-LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/istio-netpol"
 LEADING = "istio_netpol_controller_leading {}"
 QUIET_SECONDS = 4.0
 """For so long nothing happens that must not."""
@@ -201,8 +200,7 @@ def test_a_controller_that_is_killed_again_and_again_converges(shop: Shop, tmp_p
             controller.wait_for("leading")
             time.sleep(point)
             controller.end(signal.SIGKILL)
-        # Its lease would run out by itself in 15 seconds.
-        shop.plane.api().request("DELETE", LEASE.format(shop.name))
+        end_lease(shop.plane, shop.name)
         gone = shop.plane.kubectl()("--namespace", shop.name, "delete", "deployment", f"cart-{number}-a")
         assert gone.code == 0, gone.stderr
     with ControllerProcess(kubeconfig, shop.name, path):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.control_plane import ControlPlane
-from tests.controller.process import ControllerProcess
+from tests.controller.process import ControllerProcess, end_lease
 
 GRACE = 3
 SETTINGS = f"""\
@@ -188,6 +188,7 @@ def test_a_controller_that_was_killed_in_the_middle_is_made_up_for(
     shop.deny_all()
     shop.plane.wait_until("writing has begun", lambda: len(shop.policies()) > 1)
     controller.end(signal.SIGKILL)
+    end_lease(shop.plane, shop.name)
     with ControllerProcess(shop.plane.kubeconfig(), shop.name, settings):
         shop.wait_for(sorted(BOTH * 10), seconds=60)
 

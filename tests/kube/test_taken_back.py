@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.control_plane import ControlPlane
-from tests.controller.process import ControllerProcess
+from tests.controller.process import ControllerProcess, end_lease
 from tests.kube.manifests import DENY_ALL, deployment
 from tests.kube.test_admission import is_there
 
@@ -152,6 +152,7 @@ def test_what_a_killed_controller_leaves_its_successor_takes_back(shop: Shop, se
 
         shop.plane.wait_until("the controller has noticed", is_noticed, every=0.01)
         first.end(signal.SIGKILL)
+    end_lease(shop.plane, shop.name)
     with started(shop, settings_file):
         shop.plane.wait_until("they are taken back", lambda: shop.generated() == {})
 
