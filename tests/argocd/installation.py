@@ -40,6 +40,7 @@ class ArgoCD:
             "ARGOCD_FAKE_IN_CLUSTER": "true",
             "ARGOCD_GPG_ENABLED": "false",
             "ARGOCD_APPLICATION_CONTROLLER_REPO_SERVER_PLAINTEXT": "true",
+            "ARGOCD_SYNC_WAVE_DELAY": "1",  # seconds; it is two by itself
         }
         commands = (self._cache(), self._renders(), self._syncs(), self._generates())
         self.processes = tuple(ServerProcess(folder, each, environment) for each in commands)

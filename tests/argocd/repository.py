@@ -10,6 +10,14 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("argocd", "charts", "kustomize")
 SETTINGS = "argocd/settings/settings.yaml"
 IMAGE = "registry.example.com/mesh/istio-netpol"
+RETRIES = {
+    "objects/cluster/baseline.yaml": ("duration: 5s\n", "duration: 1s\n"),
+    "objects/cluster/webhook.yaml": ("duration: 5s\n", "duration: 1s\n"),
+    "objects/applications/applicationset.yaml": ("duration: 10s\n", "duration: 1s\n"),
+    "objects/bootstrap/application.yaml": ("duration: 10s\n", "duration: 1s\n"),
+}
+"""How long Argo CD rests before it tries a failed sync again: as often as shipped, and sooner."""
+
 UNSET = "# repoURL: https://example.com/istio-netpol.git\n# image: registry.example.com/istio-netpol\n"
 AUTHOR = {
     f"GIT_{role}_{part}": value
@@ -19,7 +27,8 @@ AUTHOR = {
 
 
 class Repository:
-    """The working tree's folders as they are now, committed, with its own address in `settings.yaml`."""
+    """The working tree's folders as they are now, committed, with its own address in `settings.yaml`, and
+    with short rests between retries."""
 
     def __init__(self, folder: Path) -> None:
         self.work = folder / "work"
@@ -28,6 +37,8 @@ class Repository:
         for name in FOLDERS:
             shutil.copytree(ROOT / name, self.work / name)
         self.edit(SETTINGS, UNSET, f"repoURL: {self.url}\nimage: {IMAGE}\n")
+        for path, (shipped, sooner) in RETRIES.items():
+            self.edit(f"argocd/{path}", shipped, sooner)
         self._git("init", "--quiet", "--initial-branch=main")
         self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         self._git("remote", "add", "origin", str(self.bare))
