@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from istio_netpol.admission.reconcile import missing_policies
@@ -72,9 +73,9 @@ class Current:
         """Fails where the table, what is judged by it or the policies that follow from it are not those of a
         table made anew."""
         fresh = CurrentFlows(FlowTable.of(Snapshot.of(self.objects.values()), self._settings))
-        ours, theirs = self._flows.table, fresh.table
-        assert contents(ours) == contents(theirs)
-        assert _judged(self._flows) == _judged(fresh)
+        ours, theirs, plain = self._flows.table, fresh.table, Plain()
+        assert plain(_contents(ours)) == plain(_contents(theirs))
+        assert plain(_judged(self._flows)) == plain(_judged(fresh))
         assert plain(missing_policies(ours, Offline())) == plain(missing_policies(theirs, Offline()))
 
 
@@ -87,45 +88,75 @@ def _judged(flows: CurrentFlows) -> Any:
     """The findings with their remedies, and the policies that the cluster needs."""
     report = check_table(flows.table, judge_of(flows.table, Offline(), flows.known))
     kept = upkeep(flows.table, flows.judge(Offline()), lambda _: True)
-    return plain((report, kept))
+    return report, kept
 
 
 def contents(table: FlowTable) -> Any:
     """All that a decision takes from a table."""
+    return plain(_contents(table))
+
+
+def _contents(table: FlowTable) -> Any:
     namespaces = table.snapshot.namespace_names
     readers = table.dependencies.readers
-    return plain(
-        (
-            dict(table.needs),
-            {read: set(readers.at(read)) for read in readers},
-            dict(table.answers),
-            table.assumptions,
-            {name: {flow.key for flow in table.touching(name)} for name in namespaces},
-            {name: set(table.snapshot.workloads(name)) for name in namespaces},
-            table.host_limits.forbidden,
-        )
+    return (
+        dict(table.needs),
+        {read: set(readers.at(read)) for read in readers},
+        dict(table.answers),
+        table.assumptions,
+        {name: {flow.key for flow in table.touching(name)} for name in namespaces},
+        {name: set(table.snapshot.workloads(name)) for name in namespaces},
+        table.host_limits.forbidden,
     )
 
 
 def plain(value: Any) -> Any:
     """A value to compare by what it says: model values are equal to themselves alone."""
-    return _Plain()(value)
+    return Plain()(value)
 
 
-class _Plain:
+class Content:
+    """What a model value says; there is one object for each content, so that comparing is quick."""
+
+    def __init__(self, said: tuple[Any, ...]) -> None:
+        self._said = said
+
+    def __repr__(self) -> str:
+        kind, *values = self._said
+        return f"{kind.__name__}({', '.join(map(repr, values))})"
+
+
+class Plain:
     """Looks at each model value once: many flows have the same pods at their ends."""
 
     def __init__(self) -> None:
-        self._told: dict[int, tuple[Any, Any]] = {}
+        self._told: dict[int, tuple[Content, Any]] = {}
 
     def __call__(self, value: Any) -> Any:
-        if is_dataclass(value) and not isinstance(value, type):
+        kind = type(value)
+        if kind in _ATOMS:
+            return value
+        names = _fields(kind)
+        if names is not None:
             if id(value) not in self._told:
-                said = (type(value), *(self(getattr(value, field.name)) for field in fields(value)))
-                self._told[id(value)] = (said, value)
+                self._told[id(value)] = (self._content(value, kind, names), value)
             return self._told[id(value)][0]
         if isinstance(value, Mapping):
             return frozenset((self(key), self(held)) for key, held in value.items())
         if isinstance(value, set | frozenset):
             return frozenset(map(self, value))
         return tuple(map(self, value)) if isinstance(value, tuple | list) else value
+
+    def _content(self, value: Any, kind: type, names: tuple[str, ...]) -> Content:
+        said = (kind, *(self(getattr(value, name)) for name in names))
+        return _CONTENTS.setdefault(said, Content(said))
+
+
+_CONTENTS: dict[tuple[Any, ...], Content] = {}
+_ATOMS = frozenset({str, int, bool, type(None)})
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...] | None:
+    """The names of a dataclass's fields; None for another type."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
