@@ -16,7 +16,7 @@ from tests.mesh import topology
 from tests.mesh.enforcement.kube_router import KubeRouter
 from tests.mesh.enforcement.nftables import Nftables
 from tests.mesh.enforcement.protocol import Enforcement
-from tests.mesh.enforcement.state_files import Enforced, Wanted, enforced_file, read_wanted, write
+from tests.mesh.enforcement.state_files import Enforced, Wanted, enforced_file, read_wanted, seen, write
 from tests.mesh.enforcement.watching import Follower
 
 POLL_SECONDS = 0.05
@@ -67,7 +67,7 @@ def _enforced(follower: Follower, wanted: Wanted) -> Enforced:
         versions[kind][f"{namespace}/{name}"] = version
     return Enforced(
         wanted,
-        {f"{pod.namespace}/{pod.name}": str(address) for address, pod in cluster.pods.items()},
+        {f"{pod.namespace}/{pod.name}": seen(address, pod.labels) for address, pod in cluster.pods.items()},
         versions["NetworkPolicy"],
         versions["Namespace"],
     )

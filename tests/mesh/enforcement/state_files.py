@@ -22,14 +22,20 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Enforced:
-    """What has been done: for whom, and by which version of what. `pods` have their addresses, policies and
-    namespaces their resourceVersion; keys are `namespace/name`. `failure` says why nothing more is done."""
+    """What has been done: for whom, and by which version of what. Of `pods` it has address and labels, of
+    policies and namespaces the resourceVersion; keys are
+    `namespace/name`. `failure` says why nothing more is done."""
 
     wanted: Wanted
     pods: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, str] = field(default_factory=dict)
     namespaces: Mapping[str, str] = field(default_factory=dict)
     failure: str = ""
+
+
+def seen(address: object, labels: Mapping[str, str]) -> str:
+    """What a policy sees of a pod. Its resourceVersion says less: it changes with every probe."""
+    return " ".join([f"{address}", *(f"{key}={value}" for key, value in sorted(labels.items()))])
 
 
 def enforced_file(control: Path) -> Path:

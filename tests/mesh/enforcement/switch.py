@@ -11,7 +11,7 @@ from typing import Any
 from tests.cluster.server_process import ServerProcess
 from tests.mesh.enforcement.nftables import Refused, refused
 from tests.mesh.enforcement.protocol import Style
-from tests.mesh.enforcement.state_files import Enforced, Wanted, enforced_file, read_enforced, write
+from tests.mesh.enforcement.state_files import Enforced, Wanted, enforced_file, read_enforced, seen, write
 from tests.mesh.sandbox import Sandbox
 
 CHECKOUT = Path(__file__).parents[3]
@@ -32,7 +32,7 @@ class MeshEnforcement:
     _wanted: Wanted = field(default_factory=Wanted)
     _server: ServerProcess | None = None
 
-    def start(self, kubeconfig: Path, python: Path, by: str = "nftables", *, on: bool = True) -> None:
+    def start(self, kubeconfig: Path, python: Path | str, by: str = "nftables", *, on: bool = True) -> None:
         """Starts the program, by which policies count from now on unless it begins switched off."""
         self._control.parent.mkdir(exist_ok=True)
         self._want(Wanted(on))
@@ -72,7 +72,10 @@ class MeshEnforcement:
         self._await(self._expected(), seconds)
 
     def refused(self) -> list[Refused]:
-        """The packets that were refused since this was last asked or forgotten."""
+        """The packets that were refused since this was last asked or forgotten; none while everything
+        passes."""
+        if not self._wanted.on:
+            return []
         found = refused(self.sandbox.run(*LIST_REFUSED).stdout)
         self.forget_refused()
         return found
@@ -92,7 +95,7 @@ class MeshEnforcement:
         pods = self.get("/api/v1/pods")["items"]
         return Enforced(
             self._wanted,
-            {_key(pod): pod["status"]["podIP"] for pod in pods if _has_own_address(pod)},
+            {_key(pod): _seen(pod) for pod in pods if _has_own_address(pod)},
             _versions(self.get("/apis/networking.k8s.io/v1/networkpolicies")),
             _versions(self.get("/api/v1/namespaces")),
         )
@@ -112,6 +115,10 @@ def _has_own_address(pod: Mapping[str, Any]) -> bool:
     status = pod["status"]
     ended = status.get("phase") in ("Succeeded", "Failed")
     return bool(status.get("podIP")) and not ended and not pod["spec"].get("hostNetwork")
+
+
+def _seen(pod: Mapping[str, Any]) -> str:
+    return seen(pod["status"]["podIP"], pod["metadata"].get("labels", {}))
 
 
 def _key(manifest: Mapping[str, Any]) -> str:
