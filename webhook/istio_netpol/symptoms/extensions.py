@@ -188,7 +188,13 @@ SERVICES = (
         Topic.ANSWERS,
         ("outbound_.8080_._.cart.shop.svc.cluster.local::10.1.2.3:8080::cx_connect_fail::3",),
         Blame.POSSIBLE,
-        (FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL),
+        (
+            FlowKind.GATEWAY_TO_WORKLOAD,
+            FlowKind.WORKLOAD_TO_WORKLOAD,
+            FlowKind.WORKLOAD_TO_EXTERNAL,
+            FlowKind.EXT_AUTHZ,
+            FlowKind.TRACING,
+        ),
         "The proxy counted connections that failed (`pilot-agent request GET clusters`).",
         "With `rq_success::0` for the same host it was never connected.",
         words(
