@@ -96,17 +96,23 @@ def deployment(
 
 
 def service(
-    namespace: str, app: str, ports: Mapping[str, tuple[int, int | str]], *, headless: bool = False
+    namespace: str,
+    name: str,
+    ports: Mapping[str, tuple[int, int | str]],
+    *,
+    headless: bool = False,
+    selector: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """A Service of the pods labelled `app`; `ports` have its port and theirs by names."""
+    """A Service of the pods whose label `app` is its name, or of others; `ports` have its port and theirs by
+    names."""
     listed = [
         {"name": name, "port": port, "targetPort": target, "protocol": "TCP"}
         for name, (port, target) in ports.items()
     ]
-    spec: Manifest = {"selector": {"app": app}, "ports": listed}
+    spec: Manifest = {"selector": dict(selector or {"app": name}), "ports": listed}
     if headless:
         spec["clusterIP"] = "None"
-    return _object("v1", "Service", namespace, app, spec)
+    return _object("v1", "Service", namespace, name, spec)
 
 
 def fresh_connections(namespace: str, app: str) -> Manifest:

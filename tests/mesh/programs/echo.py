@@ -17,7 +17,7 @@ from tests.mesh.programs.serving import Handler, HttpServer, serve, tell, with_t
 
 
 class Echo(Handler):
-    """Answers every request with JSON: who answers, on which port, and the request as it arrived.
+    """Answers every request with JSON: who answers, on which port and whom, and the request as it arrived.
 
     `/status/418` has that status; `?delay=0.5` waits so many seconds before the answer.
     """
@@ -32,7 +32,8 @@ class Echo(Handler):
         port = self.server.server_address[1]
         headers = {name.lower(): value for name, value in self.headers.items()}
         facts = {"name": self.name, "port": port, "method": self.command, "path": self.path}
-        tell(**facts, host=headers.get("host", ""), client=self.client_address[0])
+        facts["client"] = self.client_address[0]
+        tell(**facts, host=headers.get("host", ""))
         time.sleep(float(parse_qs(place.query).get("delay", ["0"])[0]))
         first, _, status = place.path.strip("/").partition("/")
         self.answer(int(status) if first == "status" else 200, {**facts, "headers": headers})
