@@ -19,7 +19,7 @@ from tests.tools.programs import ASSETS, absent, located
 if TYPE_CHECKING:
     from tests.cluster.control_plane import ControlPlane
 
-HAVE_SERVERS = ("control_plane", "fleet")
+HAVE_SERVERS = ("control_plane", "fleet", "mesh")
 """Fixtures with `processes`."""
 
 
