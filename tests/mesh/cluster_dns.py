@@ -19,13 +19,17 @@ COREFILE = f"""\
         pods insecure
     }}
     prometheus :9153
+    template ANY ANY {{
+        rcode NXDOMAIN
+    }}
 }}
 {topology.OUTSIDE_ZONE}:53 {{
     errors
     forward . {topology.OUTSIDE_DNS}
 }}
 """
-"""As kubeadm writes it, without the cache: tests don't wait for old answers."""
+"""As kubeadm writes it, without the cache: tests don't wait for old answers. Other names don't exist, as
+nothing leaves the machine."""
 
 READ = ["list", "watch"]
 

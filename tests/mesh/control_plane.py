@@ -49,10 +49,12 @@ NODE: Mapping[str, Any] = {
         ],
         "capacity": {"cpu": "64", "memory": "256Gi", "pods": "500"},
         "allocatable": {"cpu": "64", "memory": "256Gi", "pods": "500"},
+        "nodeInfo": {"kubeletVersion": "v1.36.3", "operatingSystem": "linux", "architecture": "amd64"},
         "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
     },
 }
-"""Requests of CPU and memory are promises that nobody keeps here: all pods fit."""
+"""Requests of CPU and memory are promises that nobody keeps here: all pods fit. By the version istiod knows
+that sidecars can be init containers."""
 
 
 class ControlPlane:
