@@ -16,6 +16,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.tools.programs import PINS
 
 ISTIO = "istio.io/api"
+ISTIO_PROGRAMS = "istio.io/istio"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
 ARGO_CD = "github.com/argoproj/argo-cd/v3"
@@ -27,7 +28,7 @@ FLUX_HELM = "github.com/fluxcd/helm-controller"
 FLUX_KUSTOMIZE = "github.com/fluxcd/kustomize-controller"
 FLUX_SOURCE = "github.com/fluxcd/source-controller"
 KWOK = "sigs.k8s.io/kwok"
-PINNED_WITH_A_PROGRAM = {ARGO_CD: "argocd", FLUX_KUSTOMIZE: "flux", KWOK: "kwok"}
+PINNED_WITH_A_PROGRAM = {ARGO_CD: "argocd", FLUX_KUSTOMIZE: "flux", ISTIO_PROGRAMS: "istio", KWOK: "kwok"}
 
 FILES = {
     ISTIO: "kubernetes/customresourcedefinitions.gen.yaml",

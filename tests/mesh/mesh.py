@@ -20,6 +20,7 @@ from tests.mesh import cluster_dns, istio, manifests, topology, waiting
 from tests.mesh.control_plane import ControlPlane
 from tests.mesh.enforcement.switch import MeshEnforcement
 from tests.mesh.host_link import HostLink
+from tests.mesh.images import where_images_are
 from tests.mesh.outside import OutsideHosts
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.traffic import Inside, Outside
@@ -200,7 +201,11 @@ class Mesh:
             "agent",
             *(sys.executable, "-m", "tests.mesh.agent", *arguments, "--folder", self.sandbox.folder),
             folder=CHECKOUT,
-            environment={"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'webhook'}", "PYTHONDONTWRITEBYTECODE": "1"},
+            environment={
+                "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'webhook'}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **where_images_are(),
+            },
         )
 
     @contextmanager
