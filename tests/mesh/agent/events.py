@@ -25,10 +25,11 @@ class Events:
 
     def write(self, reason: str, message: str, container: str = "", *, warning: bool = False) -> None:
         """Writes an event about the pod or one of its containers: `container` is a path like
-        `containers{app}`. What can't be written is said in the log."""
+        `containers{app}`. The log has it once, and what can't be written."""
         message = message[:LONGEST]
-        print(f"{self._pod['namespace']}/{self._pod['name']} {container} {reason}: {message}", flush=True)
         key = (reason, message, container)
+        if key not in self._known:
+            print(f"{self._pod['namespace']}/{self._pod['name']} {container} {reason}: {message}", flush=True)
         base = f"/api/v1/namespaces/{self._pod['namespace']}/events"
         try:
             if key in self._known:

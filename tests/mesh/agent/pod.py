@@ -73,6 +73,7 @@ class Pod:
         self._due: dict[str, float] = {}
         self._back_off: dict[str, float] = {}
         self._ready_to_start = False
+        self._lacks = ""
         self._written: Manifest = {}
         name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
@@ -172,10 +173,12 @@ class Pod:
         self.pod = pod
         self.pod["status"] = pod.get("status", {}) | status
         changed = any(before.get(key) != pod["metadata"].get(key) for key in ("labels", "annotations"))
-        if changed and self._ready_to_start:
+        if changed:
             self._refresh()
 
     def _refresh(self) -> None:
+        if not self._ready_to_start:
+            return
         try:
             self.volumes.refresh(self.pod)
         except NotMountedError as error:
@@ -211,7 +214,9 @@ class Pod:
         try:
             self.volumes.set_up(self.pod)
         except NotMountedError as error:
-            self.events.write("FailedMount", str(error), warning=True)
+            if str(error) != self._lacks:
+                self.events.write("FailedMount", str(error), warning=True)
+            self._lacks = str(error)
             return False
         self._ready_to_start = True
         return True
