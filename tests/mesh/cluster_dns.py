@@ -11,7 +11,7 @@ NAME = "coredns"
 LABELS = {"k8s-app": "kube-dns"}
 
 COREFILE = f"""\
-.:53 {{
+{topology.CLUSTER_DOMAIN}:53 in-addr.arpa:53 {{
     errors
     health
     ready
@@ -19,6 +19,9 @@ COREFILE = f"""\
         pods insecure
     }}
     prometheus :9153
+}}
+.:53 {{
+    errors
     template ANY ANY {{
         rcode NXDOMAIN
     }}
@@ -29,7 +32,8 @@ COREFILE = f"""\
 }}
 """
 """As kubeadm writes it, without the cache: tests don't wait for old answers. Other names don't exist, as
-nothing leaves the machine."""
+nothing leaves the machine; that is said in a block of its own, since `template` answers before `kubernetes`
+is asked."""
 
 READ = ["list", "watch"]
 
