@@ -1,0 +1,312 @@
+"""The Kustomize baseline: under its deny-all Istio works from a cold start, and each policy is needed.
+
+The overlay `generic` is built and applied as its users do, with the address of this mesh's API server. An
+application's namespace has the component `app-namespace`. What istiod needs because of a JWKS address is not
+part of the bundle: `istio-netpol generate` prints it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from tests.bundle.overlays import filled_tree, kustomize_build
+from tests.mesh import manifests, topology
+from tests.mesh.istio import INGRESS, ROOT, has_proxy, is_available
+from tests.mesh.necessity import generated, kind_of
+from tests.mesh.outside import IDENTITY, KEYS
+from tests.mesh.tokens import Issuer
+from tests.mesh.traffic import Answer, Outside, get
+
+if TYPE_CHECKING:
+    from tests.mesh.enforcement.nftables import Refused
+    from tests.mesh.mesh import Mesh
+
+pytestmark = pytest.mark.xdist_group("mesh")
+
+HOST = "baseline.example.test"
+JWKS_KIND = "istiod-to-jwks"
+READY_WITHIN = 120.0
+
+NOT_EXERCISED = {"istio-cni-node-to-apiserver", "istio-cni-node-to-dns"}
+"""Policies for Istio's CNI agent, which this mesh has not: `istio-init` redirects the traffic of its pods."""
+
+STARTS = [
+    ("istio-ingressgateway-to-dns", INGRESS, 53),
+    ("istio-ingressgateway-to-istiod", INGRESS, 15012),
+    ("istiod-from-proxies", INGRESS, 15012),
+    ("istiod-to-apiserver", "istiod", topology.API_SERVER_PORT),
+    ("app/pods-to-dns", "echo", 53),
+    ("app/pods-to-istiod", "echo", 15012),
+]
+"""Policies without which something does not become ready, and the port at which it is refused. Those of the
+application's namespace begin with `app/`."""
+
+DENIALS = {"zz-default-deny": (ROOT, "stranger"), "app/zz-default-deny": ("", "echo")}
+"""The deny-alls, each with a pod that nothing else isolates."""
+
+OTHERS = {"istio-ingressgateway-from-clients", "istiod-from-apiserver", "istiod-to-dns", *DENIALS}
+"""Policies whose lack shows elsewhere, each in a test of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The policies of the bundle as they are in the mesh, and an application's namespace."""
+
+    mesh: Mesh
+    namespace: str
+    policies: dict[str, dict[str, Any]]
+
+    @contextlib.contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """Leaves one policy out for as long as the block runs."""
+        self.mesh.delete(self.policies[name])
+        self.mesh.settled()
+        self.mesh.enforcement.forget_refused()
+        try:
+            yield
+        finally:
+            self.mesh.apply(self.policies[name])
+            self.mesh.settled()
+
+    def home(self, deployment: str) -> str:
+        return self.namespace if deployment == "echo" else ROOT
+
+    def wait_until_all_are_ready(self) -> None:
+        for deployment in ("istiod", INGRESS, "echo"):
+            home = self.home(deployment)
+            self.mesh.wait_until(
+                f"{home}/{deployment} is ready",
+                lambda home=home, deployment=deployment: is_available(self.mesh, home, deployment),
+                READY_WITHIN,
+            )
+
+    def addresses(self) -> set[str]:
+        """Of all pods that are under the bundle's policies."""
+        pods = [pod for home in (ROOT, self.namespace) for pod in self.mesh.pods(home, "app")]
+        return {pod["status"]["podIP"] for pod in pods if pod["status"].get("podIP")}
+
+    def refused(self) -> list[Refused]:
+        """The packets from and to these pods that were refused. Those to a Service without endpoints don't
+        count: nothing would have answered them."""
+        ours = self.addresses()
+        return [
+            packet
+            for packet in self.mesh.enforcement.refused()
+            if {packet.source, packet.destination} & ours
+            and ip_address(packet.destination) not in ip_network(topology.SERVICE_RANGE)
+        ]
+
+    def refused_ports(self) -> set[int]:
+        """Where those packets were to go."""
+        return {packet.port for packet in self.refused()}
+
+    def visit(self, token: str, scheme: str = "http") -> Answer:
+        """A person's request by way of the load balancer."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        resolve = {HOST: topology.LOAD_BALANCERS}
+        return get(
+            self.mesh, Outside("client"), f"{scheme}://{HOST}/", headers=headers, resolve=resolve, timeout=5
+        )
+
+    def admitted(self) -> dict[str, Any]:
+        """What the API server answers for a pod that is to be injected."""
+        pod = {"metadata": {"name": "new"}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
+        path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"
+        return self.mesh.api.request("POST", path, {"apiVersion": "v1", "kind": "Pod", **pod}).object
+
+
+@pytest.fixture(scope="module")
+def baseline(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baseline]:
+    """The bundle in istio-system and in a namespace where an echo runs; its gateway asks for tokens."""
+    namespace = mesh.namespace()
+    tree = overlays(tmp_path_factory.mktemp("bundle"), namespace)
+    mine = objects(mesh, namespace)
+    policies: dict[str, dict[str, Any]] = {}
+    mesh.apply(*manifests.echo(namespace), *manifests.client(namespace), *mine)
+    try:
+        for overlay in ("apps", "generic"):
+            policies |= applied(mesh, tree / "overlays" / overlay)
+        keys = [policy for policy in generated(mesh) if kind_of(policy) == JWKS_KIND]
+        assert keys, f"nothing was generated for {JWKS_KIND}"
+        mesh.apply(*keys)
+        mine += keys
+        mesh.settled()
+        yield Baseline(mesh, namespace, policies)
+    finally:
+        for label in ("istio-netpol.io/bundle=default-deny", "app.kubernetes.io/part-of=istio-netpol"):
+            mesh.kubectl("delete", "networkpolicies", "--all-namespaces", "--selector", label)
+        mesh.delete(*mine)
+        mesh.settled()
+
+
+@pytest.fixture
+def works(baseline: Baseline) -> Baseline:
+    """All policies are there, and all pods are ready."""
+    baseline.wait_until_all_are_ready()
+    return baseline
+
+
+def overlays(folder: Path, namespace: str) -> Path:
+    """A copy of the bundle with the API server's address filled in, and an overlay for applications."""
+    tree = filled_tree(folder)
+    values = tree / "overlays" / "generic" / "values.yaml"
+    text = values.read_text()
+    assert "203.0.113.10/32" in text
+    values.write_text(text.replace("203.0.113.10/32", f"{topology.CONTROL_PLANE}/32"))
+    (tree / "overlays" / "apps").mkdir()
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": namespace,
+        "components": ["../../components/app-namespace"],
+    }
+    (tree / "overlays" / "apps" / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return tree
+
+
+def applied(mesh: Mesh, overlay: Path) -> dict[str, dict[str, Any]]:
+    """Builds an overlay and applies what comes out; its policies by name."""
+    built = kustomize_build(overlay)
+    assert built.returncode == 0, built.stderr
+    done = mesh.kubectl("apply", "--server-side", "--filename", "-", stdin=built.stdout)
+    assert done.code == 0, done.stderr
+    found = [manifest for manifest in yaml.safe_load_all(built.stdout) if manifest["kind"] == "NetworkPolicy"]
+    prefix = "app/" if overlay.name == "apps" else ""
+    return {prefix + policy["metadata"]["name"]: policy for policy in found}
+
+
+def objects(mesh: Mesh, namespace: str) -> list[dict[str, Any]]:
+    """A Gateway on HTTP and HTTPS that answers by itself to whoever has a token."""
+    pair = mesh.outside.authority.issue([HOST])
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "baseline", "namespace": ROOT},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key},
+    }
+    https = {
+        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+        "hosts": [HOST],
+        "tls": {"mode": "SIMPLE", "credentialName": "baseline"},
+    }
+    route = {"directResponse": {"status": 200, "body": {"string": "welcome"}}}
+    selector = {"matchLabels": {"istio": "ingressgateway"}}
+    rule = {"issuer": f"https://{IDENTITY}", "jwksUri": KEYS}
+    refusal = {
+        "from": [{"source": {"notRequestPrincipals": ["*"]}}],
+        "to": [{"operation": {"hosts": [HOST]}}],
+    }
+    return [
+        secret,
+        manifests.gateway(ROOT, "baseline", [manifests.http_server(80, HOST), https]),
+        manifests.virtual_service(
+            ROOT, "baseline", {"hosts": [HOST], "gateways": ["baseline"], "http": [route]}
+        ),
+        manifests.istio(
+            "RequestAuthentication", ROOT, "baseline", {"selector": selector, "jwtRules": [rule]}
+        ),
+        manifests.istio(
+            "AuthorizationPolicy",
+            ROOT,
+            "baseline",
+            {"selector": selector, "action": "DENY", "rules": [refusal]},
+        ),
+    ]
+
+
+def test_every_policy_of_the_overlay_is_tried_here_or_named_as_not_exercised(baseline: Baseline) -> None:
+    tried = {name for name, _, _ in STARTS} | OTHERS
+    assert not tried & NOT_EXERCISED
+    assert set(baseline.policies) == tried | NOT_EXERCISED
+
+
+def test_istio_works_from_a_cold_start(works: Baseline) -> None:
+    """istiod serves, injects, signs and fetches keys; the gateway gets listeners, routes and certificates;
+    not one packet of theirs is refused."""
+    mesh = works.mesh
+    mesh.enforcement.forget_refused()
+    for deployment in ("istiod", INGRESS, "echo"):
+        mesh.restart(works.home(deployment), deployment)
+    works.wait_until_all_are_ready()
+    (echo,) = mesh.pods(works.namespace, "app=echo")
+    assert has_proxy(echo)
+    token, forged = mesh.outside.issuer.token(), Issuer(f"https://{IDENTITY}").token()
+    mesh.wait_until("people are let in", lambda: works.visit(token).status == 200)
+    assert works.visit(token, "https").status == 200
+    assert works.visit(forged).status == 401
+    assert works.visit("").status == 403
+    assert works.refused() == []
+
+
+@pytest.mark.parametrize(("policy", "deployment", "port"), STARTS)
+def test_without_the_policy_what_starts_does_not_become_ready(
+    works: Baseline, policy: str, deployment: str, port: int
+) -> None:
+    mesh, home = works.mesh, works.home(deployment)
+    with works.without(policy):
+        mesh.restart(home, deployment)
+        mesh.wait_until(f"packets to {port} are refused", lambda: port in works.refused_ports())
+        assert not mesh.ready(home, deployment)
+
+
+def test_without_the_policy_people_do_not_reach_the_gateway(works: Baseline) -> None:
+    token = works.mesh.outside.issuer.token()
+    with works.without("istio-ingressgateway-from-clients"):
+        for scheme in ("http", "https"):
+            assert works.visit(token, scheme).status is None
+        assert works.refused_ports() >= {8080, 8443}
+    assert [works.visit(token, scheme).status for scheme in ("http", "https")] == [200, 200]
+
+
+def test_without_the_policy_the_api_server_does_not_reach_the_injector(works: Baseline) -> None:
+    """A connection that is open lives on, so istiod is started anew."""
+    mesh = works.mesh
+    assert has_proxy(works.admitted())
+    with works.without("istiod-from-apiserver"):
+        mesh.restart(ROOT, "istiod")
+        mesh.wait_until("istiod is ready", lambda: mesh.ready(ROOT, "istiod"), READY_WITHIN)
+        mesh.settled()
+        answer = works.admitted()
+        assert not has_proxy(answer)
+        assert "failed calling webhook" in json.dumps(answer)
+        assert 15017 in works.refused_ports()
+    mesh.wait_until("pods are injected again", lambda: has_proxy(works.admitted()))
+
+
+def test_without_the_policy_istiod_finds_no_keys(works: Baseline) -> None:
+    mesh, token = works.mesh, works.mesh.outside.issuer.token()
+    mesh.wait_until("people are let in", lambda: works.visit(token).status == 200)
+    with works.without("istiod-to-dns"):
+        mesh.restart(ROOT, "istiod")
+        mesh.wait_until("a valid token is refused", lambda: works.visit(token).status == 401, READY_WITHIN)
+        assert 53 in works.refused_ports()
+    mesh.restart(ROOT, "istiod")
+    mesh.wait_until("people are let in again", lambda: works.visit(token).status == 200, READY_WITHIN)
+
+
+@pytest.mark.parametrize("policy", sorted(DENIALS))
+def test_without_the_deny_all_what_no_other_policy_isolates_is_open(works: Baseline, policy: str) -> None:
+    mesh = works.mesh
+    home, app = DENIALS[policy]
+    stranger = manifests.echo(ROOT, "stranger", labels={"sidecar.istio.io/inject": "false"})
+    mesh.apply(*stranger)
+    try:
+        mesh.wait_until(f"{app} runs", lambda: mesh.ready(home or works.namespace, app))
+        mesh.settled()
+        (pod,) = mesh.pods(home or works.namespace, f"app={app}")
+        url = f"http://{pod['status']['podIP']}:{manifests.HTTP}/"
+        assert get(mesh, Outside("client"), url, timeout=5).status is None
+        with works.without(policy):
+            assert get(mesh, Outside("client"), url, timeout=5).status == 200
+        assert get(mesh, Outside("client"), url, timeout=5).status is None
+    finally:
+        mesh.delete(*stranger)
