@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from tests.admission.state import Answers
 from tests.dns.server import NameServer, Zone
 from tests.serving.cluster import Cluster
+from tests.serving.desk import leave_it
 from tests.serving.reviews import review
 from tests.trust.case_files import Case, Manifest, world
 from tests.trust.openings import Allowed, Opening, excess, missing, opened
@@ -100,7 +101,7 @@ def by_generate(case: Case, folder: Path) -> Aftermath:
         said += done.output
     assert done.exit_code == 0, done.output
     assert "did not expect" not in said, said
-    written = tuple(each for each in yaml.safe_load_all(done.stdout) if each)
+    written = tuple(each for each in yaml.load_all(done.stdout, yaml.CSafeLoader) if each)
     return Aftermath(tuple(objects), written, settings_of(case), said)
 
 
@@ -131,7 +132,7 @@ class Desk:
         self._source = FolderSource(folder, Kustomize())
         self._reviewer = Reviewer(FolderStore(folder), names)
         metrics = Metrics(self._source.state, lambda: 0.0)
-        self._watch = Watch(self._source, self._reviewer, names, self.settings, metrics)
+        self._watch = Watch(self._source, self._reviewer, names, self.settings, metrics, leave_it)
         self.said: list[str] = []
         self._watch.look()
 
@@ -154,7 +155,7 @@ class Desk:
     def written(self) -> tuple[Manifest, ...]:
         """The generated policies."""
         files = sorted((self.cluster.folder / GENERATED).glob("*.yaml"))
-        return tuple(each for file in files for each in yaml.safe_load_all(file.read_text()))
+        return tuple(each for file in files for each in yaml.load_all(file.read_text(), yaml.CSafeLoader))
 
     def _answer(self, body: bytes, *, mutating: bool) -> dict[str, Any]:
         answer = self._reviewer.review(body, mutating=mutating)

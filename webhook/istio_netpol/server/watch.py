@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -37,7 +38,8 @@ is asked for again."""
 
 
 class Watch:
-    """A thread that looks at the folder four times a second, less often where that would cost much."""
+    """A thread that looks at the folder four times a second, less often where that would cost much. `tidy` is
+    called when a new table took the place of the last one."""
 
     def __init__(
         self,
@@ -46,12 +48,14 @@ class Watch:
         resolver: Resolver,
         settings: Settings,
         metrics: Metrics,
+        tidy: Callable[[], None] = keep_what_is_left,
     ) -> None:
         self._source = source
         self._reviewer = reviewer
         self._resolver = resolver
         self._settings = settings
         self._metrics = metrics
+        self._tidy = tidy
         self._guarded = Guarded("source", "the source could not be taken in", metrics.errored)
         self._cost = 0.0
         self._is_untaken = False
@@ -94,7 +98,7 @@ class Watch:
         self._is_untaken = False
         self._failures.tell(table.failures)
         self._metrics.not_judged.set(len(table.failures))
-        keep_what_is_left()
+        self._tidy()
         self._log.info("the source was read", objects=state.snapshot.object_count)
         for remark in state.remarks:
             self._log.warning("the source was not read as it stands", remark=remark)
