@@ -19,7 +19,7 @@ BUILDER ?= $(or $(shell command -v buildah),docker)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install tools packages wheels image image-test demo demo-cluster test lint bench docs \
+.PHONY: help venv install tools packages wheels image image-test demo demo-cluster demo-mesh test lint bench docs \
     release release-packages lock coverage mutation clean
 
 help: ## List the targets.
@@ -47,6 +47,9 @@ demo: $(PROGRAM) ## Show the webhook at work on example manifests.
 
 demo-cluster: $(STAMP) tools ## Show it at work in a real cluster, typed with kubectl.
 	@$(BIN)/python tests/demo/cluster.py
+
+demo-mesh: $(STAMP) tools ## Show a timeout and its remedy in a real mesh, on packets; for root, on Linux.
+	@$(BIN)/python tests/demo/mesh.py
 
 tools: $(STAMP) ## Build the programs that the tests run: a real API server, kubectl, helm ...
 	@$(BIN)/python -m tests.tools.build

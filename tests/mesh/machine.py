@@ -44,9 +44,14 @@ def require_namespaces() -> None:
 
 def require_mesh() -> None:
     """Skips the test that needs a mesh where none can run; in CI it fails."""
-    reason = without_namespaces() or absent(*BUILT)
+    reason = without_mesh()
     if reason is not None:
         do_without(reason)
+
+
+def without_mesh() -> str | None:
+    """Why no mesh can run on this machine, with the remedy; None where it can."""
+    return without_namespaces() or absent(*BUILT)
 
 
 @functools.cache
