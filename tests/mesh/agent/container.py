@@ -148,6 +148,8 @@ class Container:
         environment = {**self.command.environment, "CONTAINER_PATH": self.command.environment["PATH"]}
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
+            # Programs of other users open /dev/stdout, as Envoy does for its access log.
+            self._log.chmod(0o666)
             self._process = subprocess.Popen(
                 [*self._entry, *namespaces, "--", *launch],
                 env=environment,
