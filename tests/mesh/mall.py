@@ -99,7 +99,7 @@ def _static() -> list[Manifest]:
         "location": "MESH_EXTERNAL",
         "endpoints": [{"address": OUTSIDE_API}],
     }
-    return [istio("ServiceEntry", MALL, "static", spec)]
+    return [istio("ServiceEntry", MALL, "static", spec), fresh_connections(MALL, "static", STATIC)]
 
 
 def _by_egress_gateway() -> list[Manifest]:
@@ -121,6 +121,7 @@ def _by_egress_gateway() -> list[Manifest]:
         *_egress_gateway(),
         fresh_connections(MALL, "egress"),
         istio("ServiceEntry", MALL, "api", entry),
+        fresh_connections(MALL, "api", API),
         gateway(MALL, "egress", [http_server(80, API)], EGRESS),
         virtual_service(MALL, "api", {"hosts": [API], "gateways": ["mesh", "egress"], "http": http}),
     ]

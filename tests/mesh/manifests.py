@@ -115,14 +115,14 @@ def service(
     return _object("v1", "Service", namespace, name, spec)
 
 
-def fresh_connections(namespace: str, app: str) -> Manifest:
-    """A DestinationRule that has proxies open a connection for every request: what is open when a policy
-    comes survives it, so only new ones tell what the policies allow."""
+def fresh_connections(namespace: str, name: str, host: str = "") -> Manifest:
+    """A DestinationRule that has proxies open a connection for every request to a Service, or to another
+    host: what is open when a policy comes survives it, so only new ones tell what the policies allow."""
     spec = {
-        "host": f"{app}.{namespace}.svc.cluster.local",
+        "host": host or f"{name}.{namespace}.svc.cluster.local",
         "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": 1}}},
     }
-    return _object("networking.istio.io/v1", "DestinationRule", namespace, app, spec)
+    return _object("networking.istio.io/v1", "DestinationRule", namespace, name, spec)
 
 
 def gateway(

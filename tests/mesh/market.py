@@ -111,6 +111,7 @@ def _routes() -> list[Manifest]:
                 "location": "MESH_EXTERNAL",
             },
         ),
+        fresh_connections(MARKET, "api", API),
     ]
 
 

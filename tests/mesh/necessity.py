@@ -48,7 +48,7 @@ def kind_of(policy: Manifest) -> str:
 
 def shown(seen: str) -> set[str]:
     """The rows of docs/symptoms.md that our own reader finds in what somebody saw."""
-    return {found.symptom.id for found in read_text(seen).seen}
+    return {found.sighting.symptom.id for found in read_text(seen).seen}
 
 
 class Policies:

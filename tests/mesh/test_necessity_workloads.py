@@ -1,0 +1,193 @@
+"""The connections of workloads, gateways and the outside: all of them suffice, and each is needed.
+
+The market is under a deny-all everywhere, with what `istio-netpol generate` prints for it alone. Each test
+leaves out the policies of one kind, sees the symptom as docs/symptoms.md has it, and sees it gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.mesh import market
+from tests.mesh.enforcement.protocol import Style
+from tests.mesh.market import CART, GUARD, MARKET, ORDERS, visit
+from tests.mesh.necessity import Policies, mesh_config, shown
+from tests.mesh.outside import API
+from tests.mesh.topology import OUTSIDE_API
+from tests.mesh.traffic import Answer, Inside, get, tcp
+
+if TYPE_CHECKING:
+    from tests.mesh.mesh import Mesh
+
+pytestmark = pytest.mark.xdist_group("mesh")
+
+CART_URL = f"http://cart.{MARKET}.svc.cluster.local/"
+ORDERS_URL = "http://orders.depot.svc.cluster.local/"
+COLD = (
+    ("istio-system", "istiod"),
+    ("istio-system", "istio-ingressgateway"),
+    (MARKET, "cart"),
+    ("depot", "orders"),
+)
+
+
+@pytest.fixture(scope="module")
+def policies(mesh: Mesh) -> Iterator[Policies]:
+    """The market, denied everything, and allowed what was generated."""
+    denied = Policies(mesh, ("istio-system", *market.NAMESPACES))
+    with mesh_config(mesh, extensionProviders=market.PROVIDERS, accessLogFile="/dev/stdout"):
+        mesh.apply(*market.namespaces())
+        mesh.apply(*market.manifests(mesh.outside.issuer.name))
+        denied.deny()
+        denied.allow()
+        try:
+            yield denied
+        finally:
+            denied.remove()
+            mesh.remove_namespaces(*market.NAMESPACES)
+
+
+@pytest.fixture
+def allowed(mesh: Mesh, policies: Policies) -> Policies:
+    """Everything is up."""
+    for namespace, app in COLD:
+        mesh.wait_until(f"{namespace}/{app} is ready", lambda at=namespace, of=app: mesh.ready(at, of))
+    return policies
+
+
+def test_all_policies_suffice_from_a_cold_start(mesh: Mesh, allowed: Policies) -> None:
+    for namespace, deployment in COLD:
+        mesh.restart(namespace, deployment)
+    for namespace, app in COLD:
+        mesh.wait_until(f"{namespace}/{app} is ready", lambda at=namespace, of=app: mesh.ready(at, of), 120)
+
+    token = mesh.outside.issuer.token()
+    mesh.wait_until("people reach the cart", lambda: visit(mesh).status == 200)
+    assert get(mesh, CART, ORDERS_URL).json["name"] == "orders"
+    assert get(mesh, ORDERS, CART_URL).json["name"] == "cart"
+    assert get(mesh, CART, f"http://{API}/").json["name"] == "api"
+    assert get(mesh, CART, f"https://{API}/").json["name"] == "api"
+    assert tcp(mesh, CART, API, 9000).received == "api\nhello\n"
+    assert visit(mesh, "/private", authorization=f"Bearer {token}").status == 200
+    assert visit(mesh, "/guarded", x_permit="yes").status == 200
+    mesh.wait_until("spans arrive", lambda: market.spans(mesh))
+    # Istio's own gates still stand.
+    assert visit(mesh, "/private").status == 403
+    assert (
+        visit(mesh, "/private", authorization=f"Bearer {mesh.outside.issuer.token(lasts=-3600)}").status
+        == 401
+    )
+    assert visit(mesh, "/guarded").status == 403
+
+
+def test_nothing_else_is_open(mesh: Mesh, allowed: Policies) -> None:
+    """What no object declares stays denied, so that what works above works by the policies."""
+    assert get(mesh, Inside(GUARD, "stranger"), CART_URL, timeout=3).status is None
+    assert get(mesh, ORDERS, f"http://{API}/", timeout=5).status == 503
+    assert tcp(mesh, CART, OUTSIDE_API, 81, timeout=3).received == ""
+    assert tcp(mesh, ORDERS, f"cart.{MARKET}.svc.cluster.local", 9000, timeout=3).received == ""
+
+
+def test_without_client_to_gateway_people_do_not_connect(mesh: Mesh, allowed: Policies) -> None:
+    with allowed.without("client-to-gateway"):
+        assert shown(visit(mesh).seen) == {"connect-denied"}
+        with dropping(mesh):
+            assert shown(visit(mesh, timeout=2).seen) == {"connect-timed-out"}
+    assert visit(mesh).status == 200
+
+
+def test_without_gateway_to_workload_people_get_503_or_504(mesh: Mesh, allowed: Policies) -> None:
+    with allowed.without("gateway-to-workload"):
+        refused = visit(mesh)
+        assert (refused.status, shown(refused.seen)) == (503, {"connect-refused"})
+        with dropping(mesh):
+            silent = visit(mesh)
+            assert (silent.status, shown(silent.seen)) == (504, {"request-timeout"})
+    assert visit(mesh).status == 200
+
+
+def test_without_workload_to_workload_sidecars_get_503_in_both_directions(
+    mesh: Mesh, allowed: Policies
+) -> None:
+    with allowed.without("workload-to-workload"):
+        for caller, url in ((CART, ORDERS_URL), (ORDERS, CART_URL)):
+            refused = get(mesh, caller, url)
+            assert (refused.status, shown(refused.seen)) == (503, {"connect-refused"})
+    for caller, url in ((CART, ORDERS_URL), (ORDERS, CART_URL)):
+        assert get(mesh, caller, url).status == 200
+
+
+def test_without_workload_to_external_http_gets_503_and_tcp_a_reset(mesh: Mesh, allowed: Policies) -> None:
+    with allowed.without("workload-to-external"):
+        refused = get(mesh, CART, f"http://{API}/")
+        assert (refused.status, shown(refused.seen)) == (503, {"connect-refused"})
+        assert shown(get(mesh, CART, f"https://{API}/").seen) & {
+            "connection-reset",
+            "accepted-without-answer",
+        }
+        cut = tcp(mesh, CART, API, 9000)
+        assert (cut.received, bool(cut.failure)) == ("", True)
+    assert get(mesh, CART, f"https://{API}/").status == 200
+    assert tcp(mesh, CART, API, 9000).received == "api\nhello\n"
+
+
+def test_without_ext_authz_guarded_paths_get_403(mesh: Mesh, allowed: Policies) -> None:
+    with allowed.without("ext-authz"):
+        refused = visit(mesh, "/guarded", x_permit="yes")
+        assert (refused.status, refused.body) == (403, "")
+        mesh.wait_until("the access log tells", lambda: "ext_authz_error" in _access_log(mesh, "/guarded"))
+        assert shown(_access_log(mesh, "/guarded")) == {"authorizer-not-reached"}
+        assert visit(mesh, "/").status == 200
+    assert visit(mesh, "/guarded", x_permit="yes").status == 200
+
+
+def test_without_tracing_requests_succeed_and_spans_are_lost(mesh: Mesh, allowed: Policies) -> None:
+    with allowed.without("tracing"):
+        before = len(market.spans(mesh))
+        assert visit(mesh).status == 200
+        mesh.wait_until("the proxy tells", lambda: shown(_failed_connects(mesh)) == {"spans-dropped"})
+        assert len(market.spans(mesh)) == before
+    assert visit(mesh).status == 200
+    mesh.wait_until("spans arrive", lambda: len(market.spans(mesh)) > before)
+
+
+def test_without_istiod_to_jwks_valid_tokens_get_401_after_a_restart(mesh: Mesh, allowed: Policies) -> None:
+    with allowed.without("istiod-to-jwks"):
+        assert _private(mesh).status == 200  # istiod has the keys, until it restarts
+        mesh.restart("istio-system", "istiod")
+        mesh.wait_until("the token is refused", lambda: _private(mesh).status == 401)
+        assert shown(_private(mesh).seen) == {"keys-wrong"}
+        assert "keys-not-fetched" in shown(mesh.logs("istio-system", "istiod", "discovery"))
+    mesh.restart("istio-system", "istiod")
+    mesh.wait_until("the token is accepted", lambda: _private(mesh).status == 200)
+
+
+def _private(mesh: Mesh) -> Answer:
+    return visit(mesh, "/private", authorization=f"Bearer {mesh.outside.issuer.token()}")
+
+
+def _access_log(mesh: Mesh, path: str) -> str:
+    """The last line on a path in the log of the cart's proxy."""
+    lines = mesh.logs(MARKET, "cart").splitlines()
+    return next((line for line in reversed(lines) if f" {path} " in line), "")
+
+
+def _failed_connects(mesh: Mesh) -> str:
+    """The counters of failed connections to the collector, as Envoy's administration page has them."""
+    page = mesh.run(MARKET, "cart", "curl", "--silent", "http://127.0.0.1:15000/clusters").stdout
+    lines = [line for line in page.splitlines() if "collector" in line and "cx_connect_fail" in line]
+    return "\n".join(line for line in lines if not line.endswith("::0"))
+
+
+@contextlib.contextmanager
+def dropping(mesh: Mesh) -> Iterator[None]:
+    """Has denied packets dropped rather than rejected for as long as the block runs."""
+    before = mesh.enforcement.style
+    mesh.enforcement.style = Style.DROP
+    try:
+        yield
+    finally:
+        mesh.enforcement.style = before
