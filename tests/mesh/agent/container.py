@@ -109,7 +109,7 @@ LOOKS_AGAIN = 0.02
 
 
 class Container:
-    """One run of a container. `ended` is called with its exit code from a thread of its own."""
+    """One run of a container. `ended` is called with it and its exit code, from a thread of its own."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Container:
         log: Path,
         entry: Sequence[str],
         command: Command,
-        ended: Callable[[int], None],
+        ended: Callable[[Container, int], None],
     ) -> None:
         self.name = name
         self.command = command
@@ -242,7 +242,7 @@ class Container:
         assert self._process is not None
         code = self._process.wait()
         self._over.set()
-        self._ended(code if code >= 0 else 128 - code)
+        self._ended(self, code if code >= 0 else 128 - code)
 
 
 def _handles(number: int, which: signal.Signals) -> bool:

@@ -6,17 +6,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from tests.mesh.agent.api import Api, Manifest
-from tests.mesh.agent.container import Command, Container, identity_of
-from tests.mesh.agent.environment import NotConfiguredError, environment, expand
+from tests.mesh.agent.api import Manifest
+from tests.mesh.agent.container import Container
+from tests.mesh.agent.environment import NotConfiguredError
 from tests.mesh.agent.events import Events
-from tests.mesh.agent.network import Addresses, Network, make_network
+from tests.mesh.agent.launch import Launch, Node
+from tests.mesh.agent.network import Network, make_network
 from tests.mesh.agent.probes import KINDS, Probe
-from tests.mesh.agent.root import Mount, set_up_commands
 from tests.mesh.agent.status import ContainerState, phase, pod_status
 from tests.mesh.agent.termination import terminate
 from tests.mesh.agent.volumes import NotMountedError, Volumes
@@ -34,17 +32,6 @@ STEADY_AFTER = 30.0
 """Seconds of running after which a container's next end counts as its first."""
 
 HOOK_SECONDS = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """What all pods of the node share."""
-
-    api: Api
-    addresses: Addresses
-    folder: Path
-    logs: Path
-    etc: Path
 
 
 class Pod:
@@ -200,7 +187,7 @@ class Pod:
                 return
         for state in self.main:
             self._keep_running(state)
-            if state.running and not state.started and "postStart" in state.spec.get("lifecycle", {}):
+            if state.running and not state.hooked:
                 return
 
     def _main_has_begun(self) -> bool:
@@ -226,12 +213,7 @@ class Pod:
         if state.running or self._due.get(state.name, 0.0) > time.monotonic():
             return
         self._due.pop(state.name, None)
-        policy = self.pod["spec"].get("restartPolicy", "Always")
-        if (
-            state.ended
-            and not state.sidecar
-            and (policy == "Never" or (state.succeeded and policy != "Always"))
-        ):
+        if self._rests(state):
             return
         image = image_of(state.spec["image"])
         if image is None:
@@ -250,47 +232,17 @@ class Pod:
         self._due[state.name] = time.monotonic() + 1.0
 
     def _run(self, state: ContainerState, image: Image) -> None:
-        network = self.network
-        assert network is not None
-        command = self._command(state, image)
-        name = self.pod["metadata"]["name"]
-        folder = self.node.folder / self.pod["metadata"]["uid"] / state.name
-        log = self.node.logs / f"{self.pod['metadata']['namespace']}.{name}" / f"{state.name}.log"
-        read_only = bool(state.spec.get("securityContext", {}).get("readOnlyRootFilesystem"))
-        hosts = f"127.0.0.1 localhost\n{network.address} {name}\n"
-        mounts = set_up_commands(
-            folder, self.node.etc, self._mounts(state, image), network.resolver, hosts, read_only=read_only
+        assert self.network is not None
+        launch = Launch(self.node, self.pod, self.network, self.volumes)
+        run = launch.container(
+            state.spec, image, lambda run, code: self.post(partial(self._ended, run, state, code))
         )
-        run = Container(
-            state.name, folder, log, network.entry, command, lambda code: self._over(run, state, code)
-        )
-        run.start(mounts, name)
         if state.started_at:
             state.restarts += 1
         state.begin()
         self.runs[state.name] = run
         self.events.write("Started", f"Started container {state.name}", _path(state))
         self._after_start(state, run)
-
-    def _command(self, state: ContainerState, image: Image) -> Command:
-        variables = environment(self.pod, state.spec, image.environment, self._read)
-        words = state.spec.get("command") or image.entrypoint
-        argv = [*words, *state.spec.get("args", ())] if words else []
-        identity = identity_of(self.pod, state.spec, image)
-        expanded = tuple(expand(word, variables) for word in argv)
-        return Command(identity, expanded, variables, state.spec.get("workingDir", "/"))
-
-    def _read(self, kind: str, name: str) -> Manifest | None:
-        answer = self.node.api.get(f"/api/v1/namespaces/{self.pod['metadata']['namespace']}/{kind}/{name}")
-        return answer.object if answer.worked else None
-
-    def _mounts(self, state: ContainerState, image: Image) -> list[Mount]:
-        mounts = [Mount(path, target, writable=False) for target, path in image.files.items()]
-        empty = {volume["name"] for volume in self.pod["spec"].get("volumes", ()) if "emptyDir" in volume}
-        for mount in state.spec.get("volumeMounts", ()):
-            writable = mount["name"] in empty and not mount.get("readOnly")
-            mounts.append(Mount(self.volumes.source(mount), mount["mountPath"], writable))
-        return mounts
 
     def _after_start(self, state: ContainerState, run: Container) -> None:
         """What follows when a container runs: its postStart hook, then its probes."""
@@ -314,6 +266,7 @@ class Pod:
     def _begin_probes(self, state: ContainerState, run: Container) -> None:
         if self.runs.get(state.name) is not run or not state.running:
             return
+        state.hooked = True
         if "startupProbe" in state.spec:
             self._probe("startup", state, run)
         else:
@@ -355,10 +308,6 @@ class Pod:
             self.stop_probes(state.name)
             run.terminate()
 
-    def _over(self, run: Container, state: ContainerState, code: int) -> None:
-        """Called from the thread that waited for a container's end."""
-        self.post(lambda: self._ended(run, state, code))
-
     def _ended(self, run: Container, state: ContainerState, code: int) -> None:
         if self.runs.get(state.name) is not run:
             return
@@ -366,10 +315,18 @@ class Pod:
         lived = time.monotonic() - run.began
         state.end(code)
         print(f"{self.name} {state.name} ended with {code} after {lived:.1f} s", flush=True)
+        if not self._rests(state):
+            self._back_off_from(state, lived)
+
+    def _rests(self, state: ContainerState) -> bool:
+        """Whether it has ended for good."""
+        if not state.ended or state.sidecar:
+            return False
         policy = self.pod["spec"].get("restartPolicy", "Always")
-        stays = state.init and not state.sidecar and code == 0
-        if stays or (not state.sidecar and (policy == "Never" or (code == 0 and policy == "OnFailure"))):
-            return
+        return policy == "Never" or (state.succeeded and (state.init or policy == "OnFailure"))
+
+    def _back_off_from(self, state: ContainerState, lived: float) -> None:
+        """Has a container that ended wait before it is started again, longer each time."""
         before = self._back_off.get(state.name, 0.0) if lived < STEADY_AFTER else 0.0
         delay = min(LONGEST_BACK_OFF, before * 2 or FIRST_BACK_OFF)
         self._back_off[state.name] = delay

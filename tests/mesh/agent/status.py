@@ -26,6 +26,7 @@ class ContainerState:
     ended: dict[str, Any] | None = None
     last: dict[str, Any] | None = None
     restarts: int = 0
+    hooked: bool = False
     started: bool = False
     ready: bool = False
 
@@ -55,7 +56,7 @@ class ContainerState:
         """It runs, for the first time or again."""
         self.last, self.ended = self.ended or self.last, None
         self.started_at = now()
-        self.started = self.ready = False
+        self.hooked = self.started = self.ready = False
 
     def end(self, code: int) -> None:
         """It ended with an exit code."""
@@ -63,7 +64,7 @@ class ContainerState:
         times = {"startedAt": self.started_at or now(), "finishedAt": now()}
         self.ended = {"exitCode": code, "reason": reason, **times}
         self.waiting = ("", "")
-        self.started = self.ready = False
+        self.hooked = self.started = self.ready = False
         if self.init and not self.sidecar:
             self.ready = code == 0
 
