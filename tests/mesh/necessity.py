@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tests.mesh.manifests import deny_all
 from tests.mesh.outside import API, IDENTITY
 from tests.mesh.topology import OUTSIDE
 
+from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms.paste import read_text
 
 if TYPE_CHECKING:
@@ -30,9 +31,33 @@ ADDRESSES = (f"--address={IDENTITY}={OUTSIDE['identity']}", f"--address={API}={O
 """Whoever runs the command on this machine can't ask the DNS of the mesh's outside."""
 
 
-def generated(mesh: Mesh) -> list[Manifest]:
-    """The policies that `istio-netpol generate` prints for the objects of the running cluster."""
+SHOWN: Mapping[FlowKind, tuple[str, ...]] = {
+    FlowKind.DNS: ("dns-refused", "dns-no-answer"),
+    FlowKind.PROXY_TO_ISTIOD: ("istiod-not-reached", "pod-in-init", "proxy-probe"),
+    FlowKind.GATEWAY_TO_ISTIOD: ("istiod-not-reached", "pod-not-ready", "proxy-probe", "connect-denied"),
+    FlowKind.TO_APISERVER: ("istiod-waits-for-sync",),
+    FlowKind.WEBHOOK_FROM_APISERVER: ("webhook-refused", "webhook-no-answer"),
+    FlowKind.SCRAPE: ("scrape-failed",),
+    FlowKind.CLIENT_TO_GATEWAY: ("connect-denied", "connect-timed-out"),
+    FlowKind.GATEWAY_TO_WORKLOAD: ("connect-refused", "request-timeout"),
+    FlowKind.WORKLOAD_TO_WORKLOAD: ("connect-refused",),
+    FlowKind.WORKLOAD_TO_EXTERNAL: ("connect-refused", "connection-reset"),
+    FlowKind.EXT_AUTHZ: ("authorizer-not-reached",),
+    FlowKind.TRACING: ("spans-dropped",),
+    FlowKind.ISTIOD_TO_JWKS: ("keys-wrong", "keys-not-fetched"),
+}
+"""What shows in the mesh where the policies of a kind are missing: rows of docs/symptoms.md. Only a mesh in
+ambient mode has `hbone`."""
+
+
+def generated(mesh: Mesh, settings: Mapping[str, Any] | None = None) -> list[Manifest]:
+    """The policies that `istio-netpol generate` prints for the objects of the running cluster, with settings
+    that are not the default."""
+    file = mesh.sandbox.folder / "istio-netpol.yaml"
+    content = {"apiVersion": "istio-netpol.io/v1", "kind": "Settings", **(settings or {})}
+    file.write_text(yaml.safe_dump(content))
     command = [sys.executable, "-m", "istio_netpol", "generate", "--all-namespaces", "--offline", *ADDRESSES]
+    command.append(f"--config={file}")
     environment = {"PYTHONPATH": str(SOURCE_ROOT), "KUBECONFIG": str(mesh.kubectl.kubeconfig)}
     done = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False
@@ -57,8 +82,11 @@ class Policies:
     Nothing is open that it does not print, so what works then works by its policies alone.
     """
 
-    def __init__(self, mesh: Mesh, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self, mesh: Mesh, namespaces: Sequence[str], settings: Mapping[str, Any] | None = None
+    ) -> None:
         self._mesh = mesh
+        self._settings = settings
         self.denials = [deny_all(namespace) for namespace in namespaces]
         self.generated: list[Manifest] = []
 
@@ -68,7 +96,11 @@ class Policies:
 
     def allow(self, *kinds: str) -> None:
         """Has the missing policies generated, and applies them: all, or those of some kinds of flow."""
-        missing = [policy for policy in generated(self._mesh) if not kinds or kind_of(policy) in kinds]
+        missing = [
+            policy
+            for policy in generated(self._mesh, self._settings)
+            if not kinds or kind_of(policy) in kinds
+        ]
         self.generated += missing
         self._mesh.apply(*missing)
         self._mesh.settled()
