@@ -6,9 +6,10 @@ Everything else is as a cluster has it: istiod registers its webhooks, and injec
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any, Protocol
@@ -58,6 +59,8 @@ class Cluster(Protocol):
 
     @property
     def kubectl(self) -> Kubectl: ...
+
+    def delete(self, *objects: Mapping[str, Any]) -> None: ...
 
     def wait_until(self, what: str, holds: Callable[[], bool], seconds: float = 60) -> None: ...
 
@@ -117,6 +120,22 @@ def add(cluster: Cluster, objects: Sequence[dict[str, Any]]) -> None:
             cluster.wait_until(
                 f"{namespace}/{name} is ready", partial(is_available, cluster, namespace, name), STARTS_WITHIN
             )
+
+
+@contextlib.contextmanager
+def revision(cluster: Cluster, name: str, tags: Sequence[str] = ()) -> Iterator[None]:
+    """A second istiod, of a revision with tags of its own, for as long as the block runs."""
+    rendered = manifests(revision=name, tags=tags, gateways=())
+    # What carries no revision in its name is there already, and serves both.
+    own = [found for found in rendered if name in json.dumps(found["metadata"])]
+    own = [found for found in own if found["kind"] != DEFINITION]
+    add(cluster, own)
+    for named in (name, *tags):
+        wait_until_injecting(cluster, named)
+    try:
+        yield
+    finally:
+        cluster.delete(*own)
 
 
 def define(cluster: Cluster, definitions: Sequence[dict[str, Any]]) -> None:

@@ -59,14 +59,8 @@ APPS = ("plain", "never", "always", "both")
 @pytest.fixture(scope="module")
 def revisions(mesh: Mesh) -> Iterator[Mesh]:
     """The mesh with a second istiod, of revision `canary` with the tag `prod`."""
-    rendered = istio.manifests(revision=CANARY, tags=[TAG], gateways=())
-    own = [found for found in rendered if CANARY in json.dumps(found["metadata"])]
-    own = [found for found in own if found["kind"] != istio.DEFINITION]
-    istio.add(mesh, own)
-    istio.wait_until_injecting(mesh, CANARY)
-    istio.wait_until_injecting(mesh, TAG)
-    yield mesh
-    mesh.delete(*own)
+    with istio.revision(mesh, CANARY, [TAG]):
+        yield mesh
 
 
 @pytest.fixture(scope="module")
