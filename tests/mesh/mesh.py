@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from tests.cluster.clients import Api, Kubectl
@@ -46,24 +46,30 @@ class Mesh:
     def start(self, **istio_settings: Any) -> None:
         """Starts everything, and returns when a gateway of Istio has its configuration."""
         settings = {"keys_authority": self.outside.authority.certificate, **istio_settings}
-        # Neither needs the cluster: they are done by the time that it is there.
-        ahead = [Thread(target=self.outside.start), Thread(target=partial(istio.manifests, **settings))]
-        for thread in ahead:
-            thread.start()
-        with self._timed("control plane"):
-            self.control_plane.start()
-        self._agent.start()
-        self.enforcement.start(self.control_plane.kubeconfig, Path(sys.executable))
-        self.apply(*cluster_dns.manifests())
-        for thread in ahead:
-            thread.join()
-        with self._timed("Istio"):
-            istio.install(self, **settings)
+        with ThreadPoolExecutor() as pool:
+            # Neither needs the cluster: they are done by the time that it is there.
+            outside = pool.submit(self.outside.start)
+            rendered = pool.submit(istio.manifests, **settings)
+            with self._timed("control plane"):
+                self.control_plane.start()
+            self._agent.start()
+            self.enforcement.start(self.control_plane.kubeconfig, Path(sys.executable))
+            dns = pool.submit(self._install_dns)
+            rendered.result()
+            with self._timed("Istio"):
+                istio.install(self, **settings)
+            dns.result()
+            outside.result()
         with self._timed("DNS"):
             self.wait_until(
                 "CoreDNS is ready", partial(istio.is_available, self, cluster_dns.NAMESPACE, cluster_dns.NAME)
             )
         self.settled()
+
+    def _install_dns(self) -> None:
+        """Without validation: kubectl would ask for all schemas while Istio's are being added."""
+        applied = self.kubectl.apply(*cluster_dns.manifests(), options=("--validate=false",))
+        assert applied.code == 0, applied.stderr
 
     @property
     def kubectl(self) -> Kubectl:
