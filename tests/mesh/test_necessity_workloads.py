@@ -16,6 +16,7 @@ from tests.mesh.enforcement.protocol import Style
 from tests.mesh.market import CART, GUARD, MARKET, ORDERS, visit
 from tests.mesh.necessity import Policies, mesh_config, shown
 from tests.mesh.outside import API
+from tests.mesh.packets import Connections, Opened
 from tests.mesh.topology import OUTSIDE_API
 from tests.mesh.traffic import Answer, Inside, get, tcp
 
@@ -58,12 +59,31 @@ def allowed(mesh: Mesh, policies: Policies) -> Policies:
     return policies
 
 
+UNUSED = {
+    Opened("client-to-gateway", "ingress", "TCP", 15021),
+    Opened("dns", "egress", "TCP", 53),
+}
+"""What policies open and the market does not need: it has no load balancer that asks for the gateway's
+health, and no DNS answer that is too long for UDP."""
+
+
 def test_all_policies_suffice_from_a_cold_start(mesh: Mesh, allowed: Policies) -> None:
+    """And every port that they open is used, in each direction."""
+    with Connections(mesh) as connections:
+        _restart_everything(mesh)
+        _use_everything(mesh)
+        unused = connections.unused(allowed.generated)
+    assert unused == UNUSED
+
+
+def _restart_everything(mesh: Mesh) -> None:
     for namespace, deployment in COLD:
         mesh.restart(namespace, deployment)
     for namespace, app in COLD:
         mesh.wait_until(f"{namespace}/{app} is ready", lambda at=namespace, of=app: mesh.ready(at, of), 120)
 
+
+def _use_everything(mesh: Mesh) -> None:
     token = mesh.outside.issuer.token()
     mesh.wait_until("people reach the cart", lambda: visit(mesh).status == 200)
     assert get(mesh, CART, ORDERS_URL).json["name"] == "orders"
