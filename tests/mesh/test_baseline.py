@@ -1,8 +1,8 @@
 """The Kustomize baseline: under its deny-all Istio works from a cold start, and each policy is needed.
 
-The overlay `generic` is built and applied as its users do, with the address of this mesh's API server. An
-application's namespace has the component `app-namespace`. What istiod needs because of a JWKS address is not
-part of the bundle: `istio-netpol generate` prints it.
+The overlay `generic` is built and applied as its users do, with the address of this mesh's API server and the
+components `egress-gateway` and `metrics`. An application's namespace has the component `app-namespace`. What
+istiod needs because of a JWKS address is not part of the bundle: `istio-netpol generate` prints it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import pytest
 import yaml
 from tests.bundle.overlays import filled_tree, kustomize_build
 from tests.mesh import manifests, topology
-from tests.mesh.istio import INGRESS, ROOT, has_proxy, is_available
+from tests.mesh.istio import EGRESS, INGRESS, ROOT, has_proxy, is_available
+from tests.mesh.istio import manifests as rendered
 from tests.mesh.necessity import generated, kind_of
 from tests.mesh.outside import IDENTITY, KEYS
 from tests.mesh.tokens import Issuer
-from tests.mesh.traffic import Answer, Outside, get
+from tests.mesh.traffic import Answer, Inside, Outside, get
 
 if TYPE_CHECKING:
     from tests.mesh.enforcement.nftables import Refused
@@ -35,12 +36,21 @@ HOST = "baseline.example.test"
 JWKS_KIND = "istiod-to-jwks"
 READY_WITHIN = 120.0
 
-NOT_EXERCISED = {"istio-cni-node-to-apiserver", "istio-cni-node-to-dns"}
-"""Policies for Istio's CNI agent, which this mesh has not: `istio-init` redirects the traffic of its pods."""
+COMPONENTS = ("egress-gateway", "metrics")
+NOT_EXERCISED = {
+    "istio-cni-node-from-metrics",
+    "istio-cni-node-to-apiserver",
+    "istio-cni-node-to-dns",
+    "ztunnel-from-metrics",
+}
+"""Policies for what this mesh has not: ztunnel, and Istio's CNI agent. Here `istio-init` redirects
+the traffic of pods."""
 
 STARTS = [
     ("istio-ingressgateway-to-dns", INGRESS, 53),
     ("istio-ingressgateway-to-istiod", INGRESS, 15012),
+    ("istio-egressgateway-to-dns", EGRESS, 53),
+    ("istio-egressgateway-to-istiod", EGRESS, 15012),
     ("istiod-from-proxies", INGRESS, 15012),
     ("istiod-to-apiserver", "istiod", topology.API_SERVER_PORT),
     ("app/pods-to-dns", "echo", 53),
@@ -52,16 +62,24 @@ application's namespace begin with `app/`."""
 DENIALS = {"zz-default-deny": (ROOT, "stranger"), "app/zz-default-deny": ("", "echo")}
 """The deny-alls, each with a pod that nothing else isolates."""
 
-OTHERS = {"istio-ingressgateway-from-clients", "istiod-from-apiserver", "istiod-to-dns", *DENIALS}
+SCRAPES = {
+    "gateways-from-metrics": [(app, port) for app in (INGRESS, EGRESS) for port in (15020, 15090)],
+    "istiod-from-metrics": [("istiod", 15014)],
+}
+"""Policies without which metrics are out of reach, with the pods and the ports."""
+
+OTHERS = {"istio-ingressgateway-from-clients", "istiod-from-apiserver", "istiod-to-dns", *DENIALS, *SCRAPES}
 """Policies whose lack shows elsewhere, each in a test of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The policies of the bundle as they are in the mesh, and an application's namespace."""
+    """The policies of the bundle as they are in the mesh, and the namespaces of an application and of whoever
+    scrapes metrics."""
 
     mesh: Mesh
     namespace: str
+    monitoring: str
     policies: dict[str, dict[str, Any]]
 
     @contextlib.contextmanager
@@ -80,7 +98,7 @@ class Baseline:
         return self.namespace if deployment == "echo" else ROOT
 
     def wait_until_all_are_ready(self) -> None:
-        for deployment in ("istiod", INGRESS, "echo"):
+        for deployment in ("istiod", INGRESS, EGRESS, "echo"):
             home = self.home(deployment)
             self.mesh.wait_until(
                 f"{home}/{deployment} is ready",
@@ -116,6 +134,15 @@ class Baseline:
             self.mesh, Outside("client"), f"{scheme}://{HOST}/", headers=headers, resolve=resolve, timeout=5
         )
 
+    def scraped(self, app: str, port: int) -> int | None:
+        """The status with which a pod answers to who asks for its metrics."""
+        (pod,) = [
+            pod for pod in self.mesh.pods(ROOT, f"app={app}") if "deletionTimestamp" not in pod["metadata"]
+        ]
+        path = "stats/prometheus" if port != 15014 else "metrics"
+        url = f"http://{pod['status']['podIP']}:{port}/{path}"
+        return get(self.mesh, Inside(self.monitoring, "prometheus"), url, timeout=5).status
+
     def admitted(self) -> dict[str, Any]:
         """What the API server answers for a pod that is to be injected."""
         pod = {"metadata": {"name": "new"}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
@@ -126,11 +153,11 @@ class Baseline:
 @pytest.fixture(scope="module")
 def baseline(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baseline]:
     """The bundle in istio-system and in a namespace where an echo runs; its gateway asks for tokens."""
-    namespace = mesh.namespace()
-    tree = overlays(tmp_path_factory.mktemp("bundle"), namespace)
-    mine = objects(mesh, namespace)
+    namespace, monitoring = mesh.namespace(), mesh.namespace({})
+    tree = overlays(tmp_path_factory.mktemp("bundle"), namespace, monitoring)
+    mine = [*objects(mesh), *egress_gateway()]
     policies: dict[str, dict[str, Any]] = {}
-    mesh.apply(*manifests.echo(namespace), *manifests.client(namespace), *mine)
+    mesh.apply(*manifests.echo(namespace), *manifests.client(monitoring, "prometheus"), *mine)
     try:
         for overlay in ("apps", "generic"):
             policies |= applied(mesh, tree / "overlays" / overlay)
@@ -139,7 +166,7 @@ def baseline(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
         mesh.apply(*keys)
         mine += keys
         mesh.settled()
-        yield Baseline(mesh, namespace, policies)
+        yield Baseline(mesh, namespace, monitoring, policies)
     finally:
         for label in ("istio-netpol.io/bundle=default-deny", "app.kubernetes.io/part-of=istio-netpol"):
             mesh.kubectl("delete", "networkpolicies", "--all-namespaces", "--selector", label)
@@ -154,13 +181,17 @@ def works(baseline: Baseline) -> Baseline:
     return baseline
 
 
-def overlays(folder: Path, namespace: str) -> Path:
-    """A copy of the bundle with the API server's address filled in, and an overlay for applications."""
+def overlays(folder: Path, namespace: str, monitoring: str) -> Path:
+    """A copy of the bundle with the values of this mesh filled in, and an overlay for applications."""
     tree = filled_tree(folder)
     values = tree / "overlays" / "generic" / "values.yaml"
     text = values.read_text()
     assert "203.0.113.10/32" in text
-    values.write_text(text.replace("203.0.113.10/32", f"{topology.CONTROL_PLANE}/32"))
+    text = text.replace("203.0.113.10/32", f"{topology.CONTROL_PLANE}/32")
+    values.write_text(f"{text}metrics:\n  namespace: {monitoring}\n")
+    file = values.with_name("kustomization.yaml")
+    added = "".join(f"- ../../components/{component}\n" for component in COMPONENTS)
+    file.write_text(file.read_text().replace("components:\n", f"components:\n{added}"))
     (tree / "overlays" / "apps").mkdir()
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -183,7 +214,12 @@ def applied(mesh: Mesh, overlay: Path) -> dict[str, dict[str, Any]]:
     return {prefix + policy["metadata"]["name"]: policy for policy in found}
 
 
-def objects(mesh: Mesh, namespace: str) -> list[dict[str, Any]]:
+def egress_gateway() -> list[dict[str, Any]]:
+    """What istioctl renders for an egress gateway besides the control plane."""
+    return [found for found in rendered(gateways=[EGRESS]) if EGRESS in found["metadata"]["name"]]
+
+
+def objects(mesh: Mesh) -> list[dict[str, Any]]:
     """A Gateway on HTTP and HTTPS that answers by itself to whoever has a token."""
     pair = mesh.outside.authority.issue([HOST])
     secret = {
@@ -234,7 +270,7 @@ def test_istio_works_from_a_cold_start(works: Baseline) -> None:
     not one packet of theirs is refused."""
     mesh = works.mesh
     mesh.enforcement.forget_refused()
-    for deployment in ("istiod", INGRESS, "echo"):
+    for deployment in ("istiod", INGRESS, EGRESS, "echo"):
         mesh.restart(works.home(deployment), deployment)
     works.wait_until_all_are_ready()
     (echo,) = mesh.pods(works.namespace, "app=echo")
@@ -291,6 +327,15 @@ def test_without_the_policy_istiod_finds_no_keys(works: Baseline) -> None:
         assert 53 in works.refused_ports()
     mesh.restart(ROOT, "istiod")
     mesh.wait_until("people are let in again", lambda: works.visit(token).status == 200, READY_WITHIN)
+
+
+@pytest.mark.parametrize("policy", sorted(SCRAPES))
+def test_without_the_policy_metrics_are_out_of_reach(works: Baseline, policy: str) -> None:
+    mesh = works.mesh
+    mesh.wait_until("whoever scrapes runs", lambda: mesh.ready(works.monitoring, "prometheus"))
+    with works.without(policy):
+        assert [works.scraped(*target) for target in SCRAPES[policy]] == [None] * len(SCRAPES[policy])
+    assert [works.scraped(*target) for target in SCRAPES[policy]] == [200] * len(SCRAPES[policy])
 
 
 @pytest.mark.parametrize("policy", sorted(DENIALS))
