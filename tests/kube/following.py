@@ -11,7 +11,7 @@ from typing import Any
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import ADMIN
 
-from istio_netpol.kube.cluster import Changes, Cluster
+from istio_netpol.kube.cluster import DISCOVERY_SECONDS, Changes, Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.workloads import Workload
 
@@ -59,9 +59,9 @@ class Follower:
 
 
 @contextmanager
-def following(found: Connection) -> Iterator[Follower]:
+def following(found: Connection, discovery_seconds: float = DISCOVERY_SECONDS) -> Iterator[Follower]:
     """Follows until the block ends; begins once everything was listed."""
-    cluster = Cluster(found, [CONFIG_NAMESPACE])
+    cluster = Cluster(found, [CONFIG_NAMESPACE], discovery_seconds=discovery_seconds)
     cluster.start()
     follower = Follower(cluster)
     try:

@@ -305,7 +305,7 @@ def test_custom_resources_come_and_go_with_their_definitions(
             "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
         },
     }
-    with following(connection(control_plane, tmp_path)) as known:
+    with following(connection(control_plane, tmp_path), discovery_seconds=1.0) as known:
         with defined(control_plane, ISTIO):
             path = f"/apis/networking.istio.io/v1/namespaces/{namespace}/gateways"
             control_plane.create(path, gateway)

@@ -62,11 +62,13 @@ class Cluster:
         config_namespaces: Sequence[str],
         stale_seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        discovery_seconds: float = DISCOVERY_SECONDS,
     ) -> None:
         self._connection = connection
         self._config_namespaces = tuple(config_namespaces)
         self._stale_seconds = stale_seconds
         self._clock = clock
+        self._discovery_seconds = discovery_seconds
         self._lock = threading.RLock()
         self._watched: dict[Scope, _Watched] = {}
         self._expected: frozenset[Scope] | None = None
@@ -236,7 +238,7 @@ class Cluster:
                 self._log.warning("discovery failed", reason=str(error), exc_info=not expected)
             if self._stopped.wait(SOON_SECONDS):
                 return
-            self._doubt.wait(DISCOVERY_SECONDS if not self._undiscovered else 0.0)
+            self._doubt.wait(self._discovery_seconds if not self._undiscovered else 0.0)
             self._doubt.clear()
 
     def _hurry(self) -> None:
