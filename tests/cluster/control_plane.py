@@ -21,7 +21,7 @@ from tests.cluster.users import ADMIN, TENANT, Users
 
 from istio_netpol.certs.self_signed import make_self_signed
 
-STARTS_WITHIN = 60.0
+STARTS_WITHIN = 120.0
 NODE_ADDRESS = "192.0.2.10"
 """What the `kubernetes` EndpointSlice names; the API forbids loopback there."""
 

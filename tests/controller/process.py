@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from tests.cluster.control_plane import ControlPlane
 
 SOURCE_ROOT = Path(__file__).parents[2] / "webhook"
-WITHIN = 40.0
+WITHIN = 120.0
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/istio-netpol"
 
 

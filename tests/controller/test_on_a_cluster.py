@@ -112,7 +112,7 @@ def test_a_policy_that_was_deleted_or_edited_by_hand_comes_back(shop: Shop) -> N
     opened = json.dumps({"spec": {"egress": [{}]}})
     _kubectl(shop, "patch", "networkpolicy", edited, "--type=merge", "--patch", opened)
     shop.plane.wait_until(
-        "both are back", lambda: {n: p["spec"] for n, p in shop.policies().items()} == before, 10
+        "both are back", lambda: {n: p["spec"] for n, p in shop.policies().items()} == before
     )
 
 
@@ -127,7 +127,6 @@ def test_policies_whose_need_is_gone_are_collected_after_the_grace_period(shop: 
     shop.plane.wait_until(
         "they are marked",
         lambda: all(note in each["metadata"]["annotations"] for each in shop.policies().values()),
-        10,
     )
     assert shop.kinds() == BOTH
     shop.wait_for([])
@@ -169,7 +168,7 @@ def test_one_of_two_controllers_leads_and_the_other_takes_over(
     """A rollout or a lost node leaves nobody without a controller."""
     with ControllerProcess(shop.plane.kubeconfig(), shop.name, settings) as second:
         second.wait_for("serving")
-        shop.plane.wait_until("the second is ready", lambda: second.get("/readyz")[0] == 200, 20)
+        shop.plane.wait_until("the second is ready", lambda: second.get("/readyz")[0] == 200)
         assert "istio_netpol_controller_leading 0.0" in second.get("/metrics")[1]
         assert "istio_netpol_controller_leading 1.0" in controller.get("/metrics")[1]
         assert controller.end() == 0

@@ -20,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 SOURCE_ROOT = Path(__file__).parents[2] / "webhook"
-STARTS_WITHIN = 30.0
+STARTS_WITHIN = 90.0
 READY = "the source was read"
 
 
