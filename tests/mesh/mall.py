@@ -3,6 +3,7 @@
 client -> headless (its own port)        client -> api.example.test (by the egress gateway)
 client -> named (one name, two numbers)  client -> static.example.test:8081 (an address, port 80)
 people -> ingress gateway -> shelf (headless, 80 for 8080)
+          ingress gateway -> authorizer (for /guarded)
 """
 
 from __future__ import annotations
@@ -33,14 +34,23 @@ if TYPE_CHECKING:
 
 MALL = "mall"
 CLIENT = Inside(MALL, "client")
-APPS = ("client", "headless", "named-1", "named-2", "shelf", "egress", "collector")
+APPS = ("client", "headless", "named-1", "named-2", "shelf", "egress", "collector", "authorizer")
 SHELF = "shelf.example.test"
 STATIC = "static.example.test"
-ZIPKIN = 9411
+ZIPKIN, AUTHORIZER = 9411, 8000
 EGRESS = {"istio": "egressgateway"}
+WITHOUT_SIDECAR = {"sidecar.istio.io/inject": "false"}
 
 PROVIDERS: list[Manifest] = [
-    {"name": "zipkin", "zipkin": {"service": f"collector.{MALL}.svc.cluster.local", "port": ZIPKIN}}
+    {"name": "zipkin", "zipkin": {"service": f"collector.{MALL}.svc.cluster.local", "port": ZIPKIN}},
+    {
+        "name": "doorman",
+        "envoyExtAuthzHttp": {
+            "service": f"authorizer.{MALL}.svc.cluster.local",
+            "port": AUTHORIZER,
+            "includeRequestHeadersInCheck": ["x-permit"],
+        },
+    },
 ]
 """Extension providers, for the mesh config."""
 
@@ -51,8 +61,27 @@ def namespace() -> Manifest:
 
 
 def manifests() -> list[Manifest]:
-    """All but the namespace."""
-    return [*_clients(), *_headless(), *_named(), *_static(), *_by_egress_gateway(), *_traced()]
+    """All that the namespace holds."""
+    return [
+        *_clients(),
+        *_headless(),
+        *_named(),
+        *_static(),
+        *_by_egress_gateway(),
+        *_traced(),
+        *_authorizer(),
+    ]
+
+
+def of_the_gateway() -> Manifest:
+    """What the ingress gateway asks the authorizer, in the gateway's own namespace."""
+    spec = {
+        "selector": {"matchLabels": {"istio": "ingressgateway"}},
+        "action": "CUSTOM",
+        "provider": {"name": "doorman"},
+        "rules": [{"to": [{"operation": {"hosts": [SHELF], "paths": ["/guarded"]}}]}],
+    }
+    return istio("AuthorizationPolicy", "istio-system", "mall", spec)
 
 
 def _clients() -> list[Manifest]:
@@ -142,12 +171,20 @@ def _egress_gateway() -> list[Manifest]:
     return [account, deployment, service(MALL, "egress", {"http": (80, 8080)})]
 
 
+def _authorizer() -> list[Manifest]:
+    ask = program("authorizer", "--port", AUTHORIZER)
+    ports = {"http": (AUTHORIZER, AUTHORIZER)}
+    return [
+        *server(MALL, "authorizer", ask, ports, labels=WITHOUT_SIDECAR),
+        fresh_connections(MALL, "authorizer"),
+    ]
+
+
 def _traced() -> list[Manifest]:
     collect = program("collector", "--port", ZIPKIN)
     tracing = [{"providers": [{"name": "zipkin"}], "randomSamplingPercentage": 100}]
-    without_sidecar = {"sidecar.istio.io/inject": "false"}
     return [
-        *server(MALL, "collector", collect, {"http": (ZIPKIN, ZIPKIN)}, labels=without_sidecar),
+        *server(MALL, "collector", collect, {"http": (ZIPKIN, ZIPKIN)}, labels=WITHOUT_SIDECAR),
         fresh_connections(MALL, "collector"),
         istio("Telemetry", MALL, "spans", {"tracing": tracing}),
     ]
@@ -158,8 +195,17 @@ def headless(mesh: Mesh) -> Answer:
 
 
 def shelf(mesh: Mesh) -> Answer:
+    return _visit(mesh, "/")
+
+
+def guarded_shelf(mesh: Mesh) -> Answer:
+    return _visit(mesh, "/guarded")
+
+
+def _visit(mesh: Mesh, path: str) -> Answer:
     address = load_balancer(mesh, "istio-system", "istio-ingressgateway")
-    return get(mesh, Outside(), f"http://{SHELF}/", resolve={SHELF: address})
+    permit = {"x-permit": "yes"}
+    return get(mesh, Outside(), f"http://{SHELF}{path}", headers=permit, resolve={SHELF: address})
 
 
 def named(mesh: Mesh) -> Answer:

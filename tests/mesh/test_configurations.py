@@ -27,17 +27,18 @@ OF_THE_MESH_ITSELF = (
 """What pods need to be ready and people to reach the gateway; with these alone every way on is still shut."""
 
 CONFIGURATIONS = {
-    "a headless Service on its pods' own port": (mall.headless, {"headless"}),
-    "a headless Service on another port behind a gateway": (mall.shelf, {"shelf"}),
-    "a targetPort that is another number in each pod": (mall.named, {"named-1", "named-2"}),
-    "a ServiceEntry with an address and a targetPort": (mall.static, {"api"}),
-    "an egress gateway": (mall.by_egress_gateway, {"api"}),
+    "a headless Service on its pods' own port": (mall.headless, 503, {"headless"}),
+    "a headless Service on another port behind a gateway": (mall.shelf, 503, {"shelf"}),
+    "a targetPort that is another number in each pod": (mall.named, 503, {"named-1", "named-2"}),
+    "a ServiceEntry with an address and a targetPort": (mall.static, 503, {"api"}),
+    "an egress gateway": (mall.by_egress_gateway, 503, {"api"}),
+    "an authorizer that a gateway asks": (mall.guarded_shelf, 403, {"shelf"}),
 }
-"""By what each is: a request, and the names of those who answer it."""
+"""By what each is: a request, its status without policies, and the names of those who answer it with them."""
 
 Ask = Callable[["Mesh"], Answer]
 each_configuration = pytest.mark.parametrize(
-    ("ask", "answering"), CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys()
+    ("ask", "without", "answering"), CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys()
 )
 
 
@@ -47,7 +48,7 @@ def ready(mesh: Mesh) -> Iterator[Policies]:
     policies = Policies(mesh, ("istio-system", mall.MALL))
     with mesh_config(mesh, extensionProviders=mall.PROVIDERS):
         mesh.apply(mall.namespace())
-        mesh.apply(*mall.manifests())
+        mesh.apply(*mall.manifests(), mall.of_the_gateway())
         policies.deny()
         policies.allow(*OF_THE_MESH_ITSELF)
         try:
@@ -56,6 +57,7 @@ def ready(mesh: Mesh) -> Iterator[Policies]:
             yield policies
         finally:
             policies.remove()
+            mesh.delete(mall.of_the_gateway())
             mesh.remove_namespaces(mall.MALL)
 
 
@@ -67,12 +69,16 @@ def allowed(ready: Policies) -> Policies:
 
 
 @each_configuration
-def test_fails_without_its_policies(mesh: Mesh, ready: Policies, ask: Ask, answering: set[str]) -> None:
-    assert ask(mesh).status == 503
+def test_fails_without_its_policies(
+    mesh: Mesh, ready: Policies, ask: Ask, without: int, answering: set[str]
+) -> None:
+    assert ask(mesh).status == without
 
 
 @each_configuration
-def test_works_with_generated_policies(mesh: Mesh, allowed: Policies, ask: Ask, answering: set[str]) -> None:
+def test_works_with_generated_policies(
+    mesh: Mesh, allowed: Policies, ask: Ask, without: int, answering: set[str]
+) -> None:
     seen: set[str] = set()
 
     def answer_all() -> bool:
