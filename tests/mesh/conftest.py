@@ -45,8 +45,9 @@ def _no_new_namespaces(config: pytest.Config) -> Iterator[None]:
         mesh.remove_namespaces(*(name for name in mesh.namespaces if name not in before))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker of pytest-xdist has the mesh, and runs all tests of it."""
+    """One worker of pytest-xdist, which looks at marks after this, has the mesh and runs all tests of it."""
     for item in items:
         if "mesh" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("mesh"))

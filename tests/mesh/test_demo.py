@@ -18,7 +18,7 @@ def dropping(mesh: Mesh) -> Iterator[Mesh]:
     mesh.enforcement.style = "DROP"
     yield mesh
     mesh.enforcement.style = style
-    mesh.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    mesh.remove_namespaces("shop")
 
 
 def test_a_request_times_out_is_explained_and_is_answered_again(
