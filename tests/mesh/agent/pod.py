@@ -135,9 +135,11 @@ class Pod:
             except Exception as error:
                 print(f"{self.name} is tried again: {error!r}", flush=True)
                 wait = TRIES_AGAIN
-        terminate(self)
-        self.over.set()
-        print(f"{self.name} is over", flush=True)
+        try:
+            terminate(self)
+        finally:
+            self.over.set()  # whoever comes after it under its name waits for this
+            print(f"{self.name} is over", flush=True)
 
     def _take_work(self, wait: float) -> None:
         """Does what was asked, after waiting for it at most that long."""
