@@ -25,6 +25,7 @@ from tests.mesh.bazaar import (
     manifests,
     namespaces,
 )
+from tests.mesh.enforcement.protocol import Style
 from tests.mesh.necessity import Policies, kind_of, shown
 from tests.mesh.traffic import Answer, Outside, TcpAnswer, get, tcp
 
@@ -162,6 +163,20 @@ def test_each_destination_needs_its_policy(mesh: Mesh, allowed: Policies) -> Non
     assert visit(mesh, "mirror", "/found").status == 200
     mesh.wait_until("the copy arrives", lambda: "/found" in mesh.logs(BAZAAR, "shadow", "app"))
     assert "/lost" not in mesh.logs(BAZAAR, "shadow", "app")
+
+
+def test_a_plugin_that_drops_gives_504_after_the_routes_timeout(mesh: Mesh, allowed: Policies) -> None:
+    """By a VirtualService, by its delegate and by an HTTPRoute alike."""
+    rejecting = mesh.enforcement.style
+    with without(mesh, allowed, ingress_of((ANNEX, "tail"), (ATTIC, "trunk"), (LOBBY, "desk"))):
+        mesh.enforcement.style = Style.DROP
+        try:
+            seen = {name: visit(mesh, name) for name in ("delegate", "trunk", "desk")}
+        finally:
+            mesh.enforcement.style = rejecting
+        assert {name: answer.status for name, answer in seen.items()} == dict.fromkeys(seen, 504)
+        assert shown(seen["delegate"].seen) == {"request-timeout"}
+    assert answers(mesh) == EVERYBODY
 
 
 def test_routes_that_share_a_destination_share_its_policy(mesh: Mesh, allowed: Policies) -> None:
