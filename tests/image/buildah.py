@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,11 @@ def buildah(*arguments: str | Path) -> str:
 def build() -> str:
     """Builds base and image, neither of them twice; the path where the image's root is mounted."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    if BASE not in buildah("images", "--format", "{{.Name}}:{{.Tag}}"):
-        _make_base()
-    run("make", "wheels")
+    with ThreadPoolExecutor() as beside:  # one waits for Debian's mirror, the other for a package index
+        wheels = beside.submit(run, "make", "wheels")
+        if BASE not in buildah("images", "--format", "{{.Name}}:{{.Tag}}"):
+            _make_base()
+        wheels.result()
     # Without a network: whatever the build needs is in its context.
     buildah(
         "build", "--network=none", "--pull=never", f"--build-arg=BASE={BASE}", f"--tag={IMAGE}", str(ROOT)
@@ -91,7 +94,8 @@ def _bootstrap(base: Path) -> None:
     targets = run("apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages")
     mirrors = [line.split()[1] for line in targets.splitlines() if line.split()[0] == SUITE]
     options = ("--variant=minbase", "--include=python3", f"--cache-dir={packages}")
-    run("debootstrap", *options, SUITE, base, *mirrors[:1])
+    # Nothing of it is to outlive a crash, so dpkg need not wait for the disk after each file.
+    run("env", "DPKG_FORCE=unsafe-io", "debootstrap", *options, SUITE, base, *mirrors[:1])
 
 
 def remove() -> None:
