@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.fixtures import Unavailable, do_without
-from tests.mesh import machine
+from tests.mesh import machine, sandbox
 from tests.mesh.sandbox import Sandbox
 
 
@@ -48,15 +48,18 @@ def test_outside_ci_the_tests_are_skipped_and_in_ci_they_fail(monkeypatch: pytes
         do_without("run them as root")
 
 
-def test_a_kernel_that_refuses_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_refuses_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As in a container without privileges: `unshare` is there, and fails."""
     machine.require_namespaces()
-    refusing = "unshare() { echo 'unshare failed: Operation not permitted' >&2; return 1; }; unshare\n"
-    monkeypatch.setattr("tests.mesh.sandbox.KEEPER", refusing)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    refusing = "unshare() { echo 'unshare failed: Operation not permitted' >&2; return 1; }\n"
+    started = sandbox.KEEPER.replace("setpriv --pdeathsig KILL ", "")
+    monkeypatch.setattr(sandbox, "KEEPER", refusing + started)
     reason = machine.refused()
     assert reason is not None
     assert "privileged container" in reason
     assert reason.endswith("unshare failed: Operation not permitted)")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sandbox_that_could_not_be_set_up_leaves_nothing(
