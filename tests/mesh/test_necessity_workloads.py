@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.mesh import market
+from tests.mesh.connections import noted
 from tests.mesh.enforcement.protocol import Style
 from tests.mesh.market import CART, GUARD, MARKET, ORDERS, visit
 from tests.mesh.necessity import Policies, mesh_config, shown
+from tests.mesh.opened_ports import Opened, unused
 from tests.mesh.outside import API
-from tests.mesh.packets import Connections, Opened
 from tests.mesh.topology import OUTSIDE_API
 from tests.mesh.traffic import Answer, Inside, get, tcp
 
@@ -69,11 +70,11 @@ health, and no DNS answer that is too long for UDP."""
 
 def test_all_policies_suffice_from_a_cold_start(mesh: Mesh, allowed: Policies) -> None:
     """And every port that they open is used, in each direction."""
-    with Connections(mesh) as connections:
+    with noted(mesh) as connections:
         _restart_everything(mesh)
         _use_everything(mesh)
-        unused = connections.unused(allowed.generated)
-    assert unused == UNUSED
+        left = unused(mesh, allowed.generated, connections.so_far())
+    assert left == UNUSED
 
 
 def _restart_everything(mesh: Mesh) -> None:

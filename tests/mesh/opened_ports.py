@@ -1,36 +1,18 @@
-"""Which connections were really made: what policies open is held against it, port by port."""
+"""What policies open, port by port, held against the connections that were really made."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from tests.mesh.topology import WORKER
+from tests.mesh.connections import Connected
 
 if TYPE_CHECKING:
-    from tests.cluster.server_process import ServerProcess
     from tests.mesh.mesh import Mesh
 
 Manifest = dict[str, Any]
-
-LINE = re.compile(
-    r"\[NEW\] (?P<protocol>\w+) .*?src=(?P<source>\S+) dst=\S+ "
-    r".*?src=(?P<destination>\S+) dst=\S+ sport=(?P<port>\d+)"
-)
-"""What conntrack(8) prints of a new connection: who makes it, and who answers after address translation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """One that was let through, as policies see it."""
-
-    source: str
-    destination: str
-    protocol: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +25,13 @@ class Opened:
     port: int
 
 
-class Connections:
-    """Notes every connection that the worker lets through, for as long as the block runs."""
-
-    def __init__(self, mesh: Mesh) -> None:
-        self._mesh = mesh
-        self._listener: ServerProcess = mesh.sandbox.start(
-            "connections", "conntrack", "--event", "--event-mask", "NEW"
-        )
-
-    def __enter__(self) -> Connections:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.stop()
-
-    def seen(self) -> set[Connection]:
-        """Those that were made so far, but the node's own: probes pass whatever policies say."""
-        made = map(_connection, LINE.finditer(self._listener.log.read_text()))
-        return {connection for connection in made if connection.source != WORKER}
-
-    def unused(self, policies: Iterable[Manifest]) -> set[Opened]:
-        """What the policies open and no connection used."""
-        found = self.seen()
-        pods = self._mesh.api.request("GET", "/api/v1/pods").object["items"]
-        spaces = self._mesh.api.request("GET", "/api/v1/namespaces").object["items"]
-        labels = {space["metadata"]["name"]: space["metadata"]["labels"] for space in spaces}
-        addresses = Addresses(pods, labels)
-        return {opened for policy in policies for opened in _unused(policy, addresses, found)}
+def unused(mesh: Mesh, policies: Iterable[Manifest], made: set[Connected]) -> set[Opened]:
+    """What the policies open and no connection used."""
+    pods = mesh.api.request("GET", "/api/v1/pods").object["items"]
+    spaces = mesh.api.request("GET", "/api/v1/namespaces").object["items"]
+    labels = {space["metadata"]["name"]: space["metadata"]["labels"] for space in spaces}
+    addresses = Addresses(pods, labels)
+    return {opened for policy in policies for opened in _unused(policy, addresses, made)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +66,7 @@ class Addresses:
         return any(address in self.of(space, peer.get("podSelector", {})) for space in spaces)
 
 
-def _connection(line: re.Match[str]) -> Connection:
-    return Connection(line["source"], line["destination"], line["protocol"].upper(), int(line["port"]))
-
-
-def _unused(policy: Manifest, addresses: Addresses, found: set[Connection]) -> Iterator[Opened]:
+def _unused(policy: Manifest, addresses: Addresses, found: set[Connected]) -> Iterator[Opened]:
     metadata, spec = policy["metadata"], policy["spec"]
     home = metadata["namespace"]
     own = addresses.of(home, spec["podSelector"])
@@ -125,7 +82,7 @@ def _unused(policy: Manifest, addresses: Addresses, found: set[Connection]) -> I
 
 
 def _uses(
-    made: Connection, opened: Opened, own: set[str], peers: list[Manifest], home: str, addresses: Addresses
+    made: Connected, opened: Opened, own: set[str], peers: list[Manifest], home: str, addresses: Addresses
 ) -> bool:
     if (made.protocol, made.port) != (opened.protocol, opened.port):
         return False
