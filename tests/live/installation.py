@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from tests.certs.mounted_secret import MountedSecret
 from tests.chart.rendering import NAMESPACE, RELEASE, manifests, of_kind
+from tests.cluster.clients import Api
 from tests.cluster.control_plane import ControlPlane
 from tests.controller.process import ControllerProcess
 from tests.live.service_network import ServiceNetwork
@@ -24,6 +25,20 @@ PLACES = ("--source", "--listen", "--metrics-listen", "--cert", "--key", "--conf
 
 CONFIGURATIONS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+
+
+def registered_clients(api: Api) -> dict[str, dict[str, Any]]:
+    """How the API server calls each webhook of the chart, by its name."""
+    found = [api.request("GET", f"{REGISTRATION}/{kind}/{RELEASE}").object for kind in CONFIGURATIONS]
+    return {
+        webhook["name"]: webhook["clientConfig"] for each in found for webhook in each.get("webhooks", ())
+    }
+
+
+def is_trusted(clients: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the controller has written every caBundle and every secret path."""
+    paths = [SECRET_PATH.fullmatch(client["service"].get("path", "")) for client in clients.values()]
+    return len(paths) == 3 and all(paths) and all(client.get("caBundle") for client in clients.values())
 
 
 def account(component: str) -> str:
@@ -91,15 +106,11 @@ class Installation:
 
     def wait_for_trust(self) -> None:
         """Until the controller has written every caBundle and every secret path."""
-        self.plane.wait_until("every caBundle and path is written", self._is_trusted)
+        self.plane.wait_until("every caBundle and path is written", lambda: is_trusted(self.clients()))
 
     def clients(self) -> dict[str, dict[str, Any]]:
         """How the API server calls each webhook, by its name."""
-        api = self.plane.api()
-        found = [api.request("GET", f"{REGISTRATION}/{kind}/{RELEASE}").object for kind in CONFIGURATIONS]
-        return {
-            webhook["name"]: webhook["clientConfig"] for each in found for webhook in each.get("webhooks", ())
-        }
+        return registered_clients(self.plane.api())
 
     def _path_of(self, door: str) -> str:
         """The path that is registered for reviews that are to validate, or to mutate."""
@@ -118,11 +129,6 @@ class Installation:
             return False
         self._mount.update({name: base64.b64decode(value) for name, value in answer.object["data"].items()})
         return True
-
-    def _is_trusted(self) -> bool:
-        clients = self.clients().values()
-        paths = [SECRET_PATH.fullmatch(each["service"].get("path", "")) for each in clients]
-        return len(paths) == 3 and all(paths) and all(each.get("caBundle") for each in clients)
 
 
 @contextlib.contextmanager

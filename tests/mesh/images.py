@@ -71,6 +71,9 @@ IMAGES: dict[str, Image] = {
     "pilot": _istio("pilot-discovery"),
     "python": _python("python"),
     "istio-netpol": _python("python", "-m", "istio_netpol", user=65532),
+    # Servers of other people's manifests: the mesh's own echo, where the originals listen.
+    "nginx": _python("python", "-m", "tests.mesh.programs.echo", "nginx", "--http", "80"),
+    "go-httpbin": _python("python", "-m", "tests.mesh.programs.echo", "httpbin", "--http", "8080"),
 }
 """By the last part of the image's name, without tag and digest."""
 
