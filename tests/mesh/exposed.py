@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tests.mesh import handbook
+from tests.mesh import handbook, outside
 from tests.mesh.traffic import Answer, Outside, get
 
 if TYPE_CHECKING:
@@ -35,15 +36,29 @@ class Exposed:
         """The VirtualService."""
         return self._objects("virtual-service.yaml")
 
-    def get(self) -> Answer:
+    @property
+    def tokens(self) -> list[dict[str, Any]]:
+        """What asks for tokens, and who may come in with one."""
+        names = {HANDBOOK: self.namespace, handbook.KEYS: f"https://{outside.IDENTITY}{self.keys}"}
+        return handbook.objects("request-authentication/before", names, self._mode)
+
+    @property
+    def keys(self) -> str:
+        """The path of the keys: one of its own, as istiod keeps what it once got."""
+        return f"/jwks.json?for={self._mode}"
+
+    def get(self, headers: Mapping[str, str] | None = None) -> Answer:
         """What a person outside gets."""
         address = gateway_address(self._mesh)
         url = f"https://{HOST}/status/200"
-        return get(self._mesh, Outside(), url, resolve={HOST: address}, timeout=40)
+        return get(self._mesh, Outside(), url, headers=headers, resolve={HOST: address}, timeout=40)
 
     def answers(self, status: int) -> bool:
         """Whether a person outside gets this status."""
         return self.get().status == status
+
+    def get_with(self, token: str) -> Answer:
+        return self.get({"Authorization": f"Bearer {token}"})
 
     def _objects(self, file: str) -> list[dict[str, Any]]:
         return handbook.objects(f"virtual-service/before/{file}", {HANDBOOK: self.namespace}, self._mode)

@@ -1,5 +1,5 @@
-"""Four scenarios of the handbook ("NetworkPolicy scenarios", Kyma Istio module 1.26) with packets: what is
-seen under a deny-all, what our program says of that, and what Istio does once it has done its work.
+"""The five scenarios of the handbook ("NetworkPolicy scenarios", Kyma Istio module 1.26) with packets: what
+is seen under a deny-all, what our program says of that, and what Istio does once it has done its work.
 
 `tests/live/test_scenarios.py` has what kubectl prints meanwhile, on a cluster without nodes.
 """
@@ -20,6 +20,7 @@ from tests.mesh.mesh import Mesh
 from tests.mesh.ours import Ours, installed
 from tests.mesh.product import blamed, shown
 from tests.mesh.remedies import ByAugmenting, ByGenerate, ByRefusing, Remedy, applied
+from tests.mesh.tokens import Issuer
 
 ROOT = "istio-system"
 GATEWAY = "istio-ingressgateway"
@@ -160,6 +161,64 @@ def test_a_route_is_reviewed(mesh: Mesh, remedy: Remedy, exposed: Exposed) -> No
     with there(mesh, *exposed.route):
         mesh.wait_until("the gateway has the route", lambda: exposed.get().status != 404)
         assert exposed.get().status == 200
+
+
+@by("generate")
+def test_keys_are_missing(mesh: Mesh, ours: Ours, remedy: Remedy, exposed: Exposed) -> None:
+    """Scenario 5. istiod does not get the keys, so valid tokens are refused. It gives up after some seconds,
+    until configuration changes: so it is restarted, as the page of the rule says."""
+    forget_keys(mesh)
+    remedy.apply(*exposed.route)
+    valid = mesh.outside.issuer.token(handbook.PRINCIPAL)
+    with in_mode_warn(ours, ROOT), there(mesh, *exposed.route, *exposed.tokens):
+        mesh.wait_until("a valid token is refused", lambda: exposed.get_with(valid).status == 401)
+        assert "istiod-to-jwks" in blamed(mesh, ROOT, exposed.get_with(valid).seen)
+        told = await_symptom(mesh, {"keys-not-fetched"}, lambda: written(mesh, ROOT, "istiod", "discovery"))
+        assert blamed(mesh, ROOT, told) == {"istiod-to-jwks"}
+        remedy.mend(exposed.namespace)
+        mesh.restart(ROOT, "istiod")
+        assert_istio_decides(mesh, exposed)
+
+
+@by("augment", "reject")
+def test_rules_about_tokens_are_reviewed(mesh: Mesh, remedy: Remedy, exposed: Exposed) -> None:
+    """Scenario 5, once our webhook is asked about the RequestAuthentication: istiod gets the keys at once."""
+    forget_keys(mesh)
+    remedy.apply(*exposed.route)
+    told = remedy.apply(*exposed.tokens)
+    assert "istiod-to-jwks" in told
+    with there(mesh, *exposed.route, *exposed.tokens):
+        assert_istio_decides(mesh, exposed)
+
+
+@contextlib.contextmanager
+def in_mode_warn(ours: Ours, namespace: str) -> Iterator[None]:
+    """Keeps our controller from opening anything for pods of a namespace as long as the block runs."""
+    ours.set_mode(namespace, "warn")
+    try:
+        yield
+    finally:
+        ours.set_mode(namespace, "augment")
+
+
+def forget_keys(mesh: Mesh) -> None:
+    """Takes away what an earlier test had opened to the provider of keys: addresses stay open for a while."""
+    keys = ("--selector", "istio-netpol.io/flow=istiod-to-jwks")
+    mesh.kubectl("delete", "networkpolicies", "--namespace", ROOT, *keys)
+    mesh.settled()
+
+
+def assert_istio_decides(mesh: Mesh, exposed: Exposed) -> None:
+    """Who has a valid token comes in; who has none, a forged one, or is somebody else is refused."""
+    issuer, forger = mesh.outside.issuer, Issuer(handbook.TOKENS_OF)
+    valid = issuer.token(handbook.PRINCIPAL)
+    mesh.wait_until("a token is asked for", partial(exposed.answers, 403))
+    mesh.wait_until("a valid token is enough", lambda: exposed.get_with(valid).status == 200)
+    assert exposed.get().status == 403
+    assert exposed.get_with(forger.token(handbook.PRINCIPAL)).status == 401
+    assert exposed.get_with(issuer.token(handbook.PRINCIPAL, lasts=-3600)).status == 401
+    assert exposed.get_with(issuer.token("somebody-else")).status == 403
+    assert exposed.keys in {asked.get("path") for asked in mesh.outside.received("identity")}
 
 
 def await_symptom(mesh: Mesh, symptoms: Set[str], seen: Callable[[], str]) -> str:
