@@ -94,7 +94,7 @@ def test_istio_is_installed(mesh: Mesh, remedy: Remedy, cut_off: None) -> None:
     assert "dns" in blamed(mesh, ROOT, told)
     mesh.restart(ROOT, "istiod")
     told = await_symptom(mesh, {"istiod-waits-for-sync"}, lambda: written(mesh, ROOT, "istiod", "discovery"))
-    assert blamed(mesh, ROOT, told) == {"to-apiserver"}
+    assert "to-apiserver" in blamed(mesh, ROOT, told)
     assert not mesh.ready(ROOT, GATEWAY)
     assert not mesh.ready(ROOT, "istiod")
     remedy.mend(ROOT)
@@ -174,7 +174,7 @@ def test_keys_are_missing(mesh: Mesh, ours: Ours, remedy: Remedy, exposed: Expos
         mesh.wait_until("a valid token is refused", lambda: exposed.get_with(valid).status == 401)
         assert "istiod-to-jwks" in blamed(mesh, ROOT, exposed.get_with(valid).seen)
         told = await_symptom(mesh, {"keys-not-fetched"}, lambda: written(mesh, ROOT, "istiod", "discovery"))
-        assert blamed(mesh, ROOT, told) == {"istiod-to-jwks"}
+        assert "istiod-to-jwks" in blamed(mesh, ROOT, told)
         remedy.mend(exposed.namespace)
         mesh.restart(ROOT, "istiod")
         assert_istio_decides(mesh, exposed)
