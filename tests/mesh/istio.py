@@ -110,7 +110,8 @@ def install(cluster: Cluster, **settings: Any) -> None:
     # A gateway's pod is what the injector makes of it: one that is made too early stays as it is.
     add(cluster, [manifest for manifest in objects if not _is_injected(manifest)])
     wait_until_injecting(cluster)
-    add(cluster, [manifest for manifest in objects if _is_injected(manifest)])
+    if injected := [manifest for manifest in objects if _is_injected(manifest)]:
+        add(cluster, injected)
 
 
 def add(cluster: Cluster, objects: Sequence[dict[str, Any]]) -> None:
