@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from tests.mesh import handbook, manifests
+from tests.mesh.product import shown
 from tests.mesh.traffic import Answer, Inside, get
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Calls:
         """How a call from each to the other ended; both are made at once."""
         with ThreadPoolExecutor() as pool:
             return list(pool.map(self._call, self.namespaces, reversed(self.namespaces)))
+
+    def all_show(self, symptom: str) -> bool:
+        """Whether a row of docs/symptoms.md is in what both got."""
+        return all(symptom in shown(answer.seen) for answer in self.made())
 
     def statuses(self) -> set[int | None]:
         return {answer.status for answer in self.made()}
