@@ -106,12 +106,8 @@ def install(cluster: Cluster, **settings: Any) -> None:
     rendered = manifests(**settings)
     define(cluster, [*(found for found in rendered if found["kind"] == DEFINITION), *crds(GATEWAY_API)])
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ROOT}}
-    objects = [namespace, *(found for found in rendered if found["kind"] != DEFINITION)]
-    # A gateway's pod is what the injector makes of it: one that is made too early stays as it is.
-    add(cluster, [manifest for manifest in objects if not _is_injected(manifest)])
+    add(cluster, [namespace, *(found for found in rendered if found["kind"] != DEFINITION)])
     wait_until_injecting(cluster)
-    if injected := [manifest for manifest in objects if _is_injected(manifest)]:
-        add(cluster, injected)
 
 
 def add(cluster: Cluster, objects: Sequence[dict[str, Any]]) -> None:
@@ -199,15 +195,6 @@ def _serves(cluster: Cluster, path: str, resources: set[str]) -> bool:
     """Whether a group has its resources, which costs the API server far less to say than the definitions."""
     found = cluster.api.request("GET", path).object
     return resources <= {resource["name"] for resource in found.get("resources", ())}
-
-
-def _is_injected(manifest: Mapping[str, Any]) -> bool:
-    """Whether an object is a Deployment whose image the injector puts in, as those of gateways are."""
-    if manifest["kind"] != "Deployment":
-        return False
-    return any(
-        container["image"] == "auto" for container in manifest["spec"]["template"]["spec"]["containers"]
-    )
 
 
 def _merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
