@@ -33,6 +33,9 @@ BUILT = (
     "istioctl",
     "pilot-discovery",
     "pilot-agent",
+    "helm",
+    "kustomize",
+    "promtool",
 )
 
 

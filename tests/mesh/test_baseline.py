@@ -21,6 +21,7 @@ from tests.bundle.overlays import filled_tree, kustomize_build
 from tests.mesh import manifests, topology
 from tests.mesh.istio import EGRESS, INGRESS, ROOT, has_proxy, is_available
 from tests.mesh.istio import manifests as rendered
+from tests.mesh.metrics import scraped
 from tests.mesh.necessity import generated, kind_of
 from tests.mesh.outside import IDENTITY, KEYS
 from tests.mesh.tokens import Issuer
@@ -136,12 +137,7 @@ class Baseline:
 
     def scraped(self, app: str, port: int) -> int | None:
         """The status with which a pod answers to who asks for its metrics."""
-        (pod,) = [
-            pod for pod in self.mesh.pods(ROOT, f"app={app}") if "deletionTimestamp" not in pod["metadata"]
-        ]
-        path = "stats/prometheus" if port != 15014 else "metrics"
-        url = f"http://{pod['status']['podIP']}:{port}/{path}"
-        return get(self.mesh, Inside(self.monitoring, "prometheus"), url, timeout=5).status
+        return scraped(self.mesh, Inside(self.monitoring, "prometheus"), ROOT, app, port).status
 
     def admitted(self) -> dict[str, Any]:
         """What the API server answers for a pod that is to be injected."""
