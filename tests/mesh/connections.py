@@ -42,9 +42,9 @@ class Connections:
 
     def so_far(self) -> set[Connected]:
         return {
-            Connected(found["source"], found["answering"], found["protocol"].upper(), int(found["port"]))
-            for found in NEW.finditer(self.log.read_text())
-            if found["source"] != WORKER
+            Connected(event["source"], event["answering"], event["protocol"].upper(), int(event["port"]))
+            for event in NEW.finditer(self.log.read_text())
+            if event["source"] != WORKER
         }
 
 

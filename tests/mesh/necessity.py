@@ -10,8 +10,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+import pytest
 import yaml
 from tests.mesh.manifests import deny_all
 from tests.mesh.outside import API, IDENTITY
@@ -31,23 +32,10 @@ ADDRESSES = (f"--address={IDENTITY}={OUTSIDE['identity']}", f"--address={API}={O
 """Whoever runs the command on this machine can't ask the DNS of the mesh's outside."""
 
 
-SHOWN: Mapping[FlowKind, tuple[str, ...]] = {
-    FlowKind.DNS: ("dns-refused", "dns-no-answer"),
-    FlowKind.PROXY_TO_ISTIOD: ("istiod-not-reached", "pod-in-init", "proxy-probe"),
-    FlowKind.GATEWAY_TO_ISTIOD: ("istiod-not-reached", "pod-not-ready", "proxy-probe", "connect-denied"),
-    FlowKind.TO_APISERVER: ("istiod-waits-for-sync",),
-    FlowKind.WEBHOOK_FROM_APISERVER: ("webhook-refused", "webhook-no-answer"),
-    FlowKind.SCRAPE: ("scrape-failed",),
-    FlowKind.CLIENT_TO_GATEWAY: ("connect-denied", "connect-timed-out"),
-    FlowKind.GATEWAY_TO_WORKLOAD: ("connect-refused", "request-timeout"),
-    FlowKind.WORKLOAD_TO_WORKLOAD: ("connect-refused",),
-    FlowKind.WORKLOAD_TO_EXTERNAL: ("connect-refused", "connection-reset"),
-    FlowKind.EXT_AUTHZ: ("authorizer-not-reached",),
-    FlowKind.TRACING: ("spans-dropped",),
-    FlowKind.ISTIOD_TO_JWKS: ("keys-wrong", "keys-not-fetched"),
-}
-"""What shows in the mesh where the policies of a kind are missing: rows of docs/symptoms.md. Only a mesh in
-ambient mode has `hbone`."""
+def proves(kind: FlowKind, *symptoms: str) -> pytest.MarkDecorator:
+    """Has a test show that flows of a kind are needed: it is given the kind, which it leaves out, and the
+    rows of docs/symptoms.md that it has to see then."""
+    return pytest.mark.parametrize(("kind", "symptoms"), [pytest.param(kind, symptoms, id=kind)])
 
 
 def generated(mesh: Mesh, settings: Mapping[str, Any] | None = None) -> list[Manifest]:
@@ -73,11 +61,11 @@ def kind_of(policy: Manifest) -> str:
 
 def shown(seen: str) -> set[str]:
     """The rows of docs/symptoms.md that our own reader finds in what somebody saw."""
-    return {found.sighting.symptom.id for found in read_text(seen).seen}
+    return {told.sighting.symptom.id for told in read_text(seen).seen}
 
 
 class Policies:
-    """Deny-alls in some namespaces, and what `generate` answers to them.
+    """Deny-alls in some namespaces, and what `generate` answers to them; they go when the block ends.
 
     Nothing is open that it does not print, so what works then works by its policies alone.
     """
@@ -87,18 +75,28 @@ class Policies:
     ) -> None:
         self._mesh = mesh
         self._settings = settings
+        self._namespaces = frozenset(namespaces)
         self.denials = [deny_all(namespace) for namespace in namespaces]
         self.generated: list[Manifest] = []
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
     def deny(self) -> None:
-        """Applies the deny-alls."""
+        """Applies the deny-alls, once nothing is left of earlier tests for which ports would be opened."""
+        self._mesh.wait_until("no namespace is being removed", lambda: not _terminating(self._mesh), 120)
         self._mesh.apply(*self.denials)
 
     def allow(self, *kinds: str) -> None:
-        """Has the missing policies generated, and applies them: all, or those of some kinds of flow."""
+        """Has the missing policies generated, and applies those of these namespaces: all, or those of some
+        kinds of flow."""
         missing = [
             policy
             for policy in generated(self._mesh, self._settings)
+            if policy["metadata"]["namespace"] in self._namespaces
             if not kinds or kind_of(policy) in kinds
         ]
         self.generated += missing
@@ -122,6 +120,16 @@ class Policies:
         finally:
             self._mesh.apply(*left_out)
             self._mesh.settled()
+
+
+def _terminating(mesh: Mesh) -> list[str]:
+    """The namespaces that are being removed."""
+    namespaces = mesh.api.request("GET", "/api/v1/namespaces").object["items"]
+    return [
+        namespace["metadata"]["name"]
+        for namespace in namespaces
+        if "deletionTimestamp" in namespace["metadata"]
+    ]
 
 
 @contextlib.contextmanager

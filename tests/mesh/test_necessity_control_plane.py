@@ -1,6 +1,6 @@
 """The connections of the control plane: all of them suffice, and each is needed.
 
-The bazaar and Istio itself are under a deny-all, with what `istio-netpol generate` prints for them alone.
+The kiosk and Istio itself are under a deny-all, with what `istio-netpol generate` prints for them alone.
 Each test leaves out the policies of one kind, starts anew what they are for, sees the symptom as
 docs/symptoms.md has it, and sees it gone.
 """
@@ -17,33 +17,45 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.mesh import manifests
-from tests.mesh.connections import Connections, noted
+from tests.mesh.connections import noted
 from tests.mesh.istio import INGRESS, ROOT, has_proxy
-from tests.mesh.necessity import Policies, kind_of, shown
+from tests.mesh.metrics import address, scraped
+from tests.mesh.necessity import Policies, kind_of, proves, shown
+from tests.mesh.opened_ports import unused
 from tests.mesh.topology import SERVICE_RANGE
 from tests.mesh.traffic import Answer, Inside, Outside, get, look_up
 from tests.tools.programs import located
+
+from istio_netpol.model.flows import FlowKind
 
 if TYPE_CHECKING:
     from tests.mesh.mesh import Mesh
 
 pytestmark = pytest.mark.xdist_group("mesh")
 
-BAZAAR, MONITORING = "bazaar", "monitoring"
-HOST = "bazaar.example.test"
+KIOSK, MONITORING = "kiosk", "monitoring"
+HOST = "kiosk.example.test"
 CART = "cart"
-COLD = ((ROOT, "istiod"), (ROOT, INGRESS), (BAZAAR, CART))
+COLD = ((ROOT, "istiod"), (ROOT, INGRESS), (KIOSK, CART))
+SCRAPER = Inside(MONITORING, "prometheus")
 SETTINGS = {"checkScrape": True, "scrapeNamespaces": [MONITORING]}
 METRICS = (
-    (BAZAAR, CART, 15020),
-    (BAZAAR, CART, 15090),
+    (KIOSK, CART, 15020),
+    (KIOSK, CART, 15090),
     (ROOT, INGRESS, 15020),
     (ROOT, INGRESS, 15090),
     (ROOT, "istiod", 15014),
 )
 
-ASKING = (Inside(BAZAAR, CART), Inside(ROOT, INGRESS), Inside(ROOT, "istiod"))
+ASKING = (Inside(KIOSK, CART), Inside(ROOT, INGRESS), Inside(ROOT, "istiod"))
 ISTIOD = "istiod.istio-system.svc.cluster.local"
+
+GATEWAY_PORT = 8080
+CONTAINERS = {"istiod": "discovery"}
+
+IN_LOGS = {"dns-refused", "dns-no-answer", "istiod-not-reached"}
+"""What the tests look for in logs, and what a log does not show when all is well. That istiod waits for its
+objects shows in a slow start as well: there it is the proof that istiod does not become ready."""
 
 MANY = 60
 """Addresses that no datagram of DNS holds."""
@@ -53,18 +65,17 @@ READY_WITHIN = 120.0
 
 @pytest.fixture(scope="module")
 def policies(mesh: Mesh) -> Iterator[Policies]:
-    """The bazaar, denied everything, and allowed what was generated."""
-    namespaces = [_namespace(BAZAAR, {"istio-injection": "enabled"}), _namespace(MONITORING, {})]
-    denied = Policies(mesh, (ROOT, BAZAAR, MONITORING), SETTINGS)
-    mesh.apply(*namespaces)
-    mesh.apply(*_bazaar())
-    _wait_for(mesh, *COLD, (MONITORING, "prometheus"))
-    denied.deny()
-    denied.allow()
+    """The kiosk, denied everything, and allowed what was generated."""
+    namespaces = [_namespace(KIOSK, {"istio-injection": "enabled"}), _namespace(MONITORING, {})]
     try:
-        yield denied
+        mesh.apply(*namespaces)
+        mesh.apply(*_kiosk())
+        _wait_for(mesh, *COLD, (MONITORING, SCRAPER.app))
+        with Policies(mesh, (ROOT, KIOSK, MONITORING), SETTINGS) as denied:
+            denied.deny()
+            denied.allow()
+            yield denied
     finally:
-        denied.remove()
         mesh.delete(*namespaces)
 
 
@@ -76,34 +87,40 @@ def allowed(mesh: Mesh, policies: Policies) -> Policies:
 
 
 def test_all_policies_suffice_from_a_cold_start(mesh: Mesh, allowed: Policies) -> None:
-    """Not one packet of the mesh is refused, and no port is open that nobody uses."""
+    """Not one packet of the mesh is refused, no port is open that nobody uses, and no log shows a symptom."""
     mesh.enforcement.forget_refused()
     with noted(mesh) as connections:
         for namespace, deployment in COLD:
             mesh.restart(namespace, deployment)
-        _wait_for(mesh, *COLD)
+            # A proxy that starts before istiod is ready is refused too, by the Service without endpoints.
+            _wait_for(mesh, (namespace, deployment))
         mesh.wait_until("people reach the cart", lambda: _visit(mesh).status == 200)
         assert _injected(mesh) == ""
-        for target in METRICS:
-            assert _scraped(mesh, *target) == ""
+        assert [scraped(mesh, SCRAPER, *target).status for target in METRICS] == [200] * len(METRICS)
         assert _balancer_sees(mesh) == 200
-        # Large answers come by TCP, and istiod asks for hosts of keys alone, of which the bazaar has none.
+        # Large answers come by TCP, and istiod asks for hosts of keys alone, of which the kiosk has none.
         for source, over in itertools.product(ASKING, ("udp", "tcp")):
             assert look_up(mesh, source, ISTIOD, over=over).addresses
-        assert _unused(mesh, allowed, connections) == []
+        assert unused(mesh, allowed.generated, connections.so_far()) == set()
     assert [packet for packet in mesh.enforcement.refused() if not _is_service(packet.destination)] == []
+    logs = {app: mesh.logs(namespace, app, CONTAINERS.get(app, "istio-proxy")) for namespace, app in COLD}
+    assert all(logs.values())
+    assert {app: shown(log) & IN_LOGS for app, log in logs.items()} == {app: set() for app in logs}
 
 
-def test_without_dns_by_tcp_large_answers_do_not_come(mesh: Mesh, allowed: Policies) -> None:
+@proves(FlowKind.DNS, "dns-no-answer")
+def test_without_dns_by_tcp_large_answers_do_not_come(
+    mesh: Mesh, allowed: Policies, kind: FlowKind, symptoms: tuple[str, ...]
+) -> None:
     """An answer that does not fit in a datagram comes cut off, and is asked for again by TCP."""
     mesh.apply(*_of_many_addresses("many"))
-    name = f"many.{BAZAAR}.svc.cluster.local"
+    name = f"many.{KIOSK}.svc.cluster.local"
     mesh.wait_until("all addresses are known", lambda: _resolved(mesh, name) == f"{MANY}\n")
-    complete = [policy for policy in allowed.generated if kind_of(policy) == "dns"]
+    complete = [policy for policy in allowed.generated if kind_of(policy) == kind]
     mesh.apply(*map(_by_udp_alone, complete))
     try:
         mesh.settled()
-        assert shown(_resolved(mesh, name)) == {"dns-no-answer"}
+        assert shown(_resolved(mesh, name)) == set(symptoms)
     finally:
         mesh.apply(*complete)
         mesh.settled()
@@ -111,97 +128,117 @@ def test_without_dns_by_tcp_large_answers_do_not_come(mesh: Mesh, allowed: Polic
 
 
 @pytest.mark.parametrize(
-    ("style", "namespace", "app", "symptom"),
-    [("REJECT", BAZAAR, CART, "dns-refused"), ("DROP", ROOT, INGRESS, "dns-no-answer")],
-)
-def test_without_dns_a_proxy_does_not_find_istiod(
-    mesh: Mesh, allowed: Policies, style: str, namespace: str, app: str, symptom: str
-) -> None:
-    with _denying(mesh, style), allowed.without("dns"):
-        mesh.restart(namespace, app)
-        _wait_for_log(mesh, namespace, app, symptom)
-        assert not mesh.ready(namespace, app)
-    mesh.restart(namespace, app)
-    _wait_for(mesh, (namespace, app))
-
-
-@pytest.mark.parametrize(
-    ("kind", "style", "namespace", "app", "row"),
+    ("kind", "symptoms", "style", "namespace", "app"),
     [
-        ("proxy-to-istiod", "REJECT", BAZAAR, CART, "pod-in-init"),
-        ("proxy-to-istiod", "DROP", BAZAAR, CART, "pod-in-init"),
-        ("gateway-to-istiod", "REJECT", ROOT, INGRESS, "pod-not-ready"),
+        (FlowKind.DNS, ("dns-refused",), "REJECT", KIOSK, CART),
+        (FlowKind.DNS, ("dns-no-answer",), "DROP", ROOT, INGRESS),
+        (FlowKind.PROXY_TO_ISTIOD, ("istiod-not-reached",), "REJECT", KIOSK, CART),
+        (FlowKind.PROXY_TO_ISTIOD, ("istiod-not-reached",), "DROP", KIOSK, CART),
     ],
 )
-def test_without_istiod_a_proxy_does_not_become_ready(
-    mesh: Mesh, allowed: Policies, kind: str, style: str, namespace: str, app: str, row: str
+def test_without_dns_or_istiod_a_proxy_does_not_become_ready(
+    mesh: Mesh,
+    allowed: Policies,
+    kind: FlowKind,
+    symptoms: tuple[str, ...],
+    style: str,
+    namespace: str,
+    app: str,
 ) -> None:
-    """The pod's row, the kubelet's event and the proxy's log all say so."""
+    """The proxy's own log says why."""
     with _denying(mesh, style), allowed.without(kind):
         mesh.restart(namespace, app)
-        _wait_for_log(mesh, namespace, app, "istiod-not-reached")
+        for symptom in symptoms:
+            _wait_for_log(mesh, namespace, app, symptom)
         assert not mesh.ready(namespace, app)
-        pods = mesh.kubectl("get", "pods", "--namespace", namespace, "--selector", f"app={app}")
-        assert shown(pods.stdout) == {row}
-        mesh.wait_until("the probe has failed", lambda: "proxy-probe" in shown(_events(mesh, namespace, app)))
     mesh.restart(namespace, app)
     _wait_for(mesh, (namespace, app))
 
 
-def test_without_gateway_to_istiod_a_gateway_opens_no_port(mesh: Mesh, allowed: Policies) -> None:
-    with allowed.without("gateway-to-istiod"):
+@proves(FlowKind.GATEWAY_TO_ISTIOD, "istiod-not-reached", "connect-denied")
+def test_without_gateway_to_istiod_a_gateway_opens_no_port(
+    mesh: Mesh, allowed: Policies, kind: FlowKind, symptoms: tuple[str, ...]
+) -> None:
+    """People are let through to the pod, by its own address, and nobody listens there."""
+    in_log, for_people = symptoms
+    with allowed.without(kind):
         mesh.restart(ROOT, INGRESS)
-        assert shown(_visit(mesh).seen) == {"connect-denied"}
+        _wait_for_log(mesh, ROOT, INGRESS, in_log)
+        assert not mesh.ready(ROOT, INGRESS)
+        mesh.enforcement.forget_refused()
+        assert shown(_visit_pod(mesh).seen) == {for_people}
+        assert GATEWAY_PORT not in {packet.port for packet in mesh.enforcement.refused()}
     mesh.restart(ROOT, INGRESS)
     _wait_for(mesh, (ROOT, INGRESS))
-    mesh.wait_until("people reach the cart", lambda: _visit(mesh).status == 200)
+    mesh.wait_until("people reach the cart at the pod", lambda: _visit_pod(mesh).status == 200)
 
 
-def test_without_to_apiserver_istiod_waits_for_its_objects(mesh: Mesh, allowed: Policies) -> None:
-    with allowed.without("to-apiserver"):
+@proves(FlowKind.TO_APISERVER, "istiod-waits-for-sync")
+def test_without_to_apiserver_istiod_waits_for_its_objects(
+    mesh: Mesh, allowed: Policies, kind: FlowKind, symptoms: tuple[str, ...]
+) -> None:
+    (symptom,) = symptoms
+    with allowed.without(kind):
         mesh.restart(ROOT, "istiod")
-        _wait_for_log(mesh, ROOT, "istiod", "istiod-waits-for-sync", "discovery")
+        _wait_for_log(mesh, ROOT, "istiod", symptom, "discovery")
         assert not mesh.ready(ROOT, "istiod")
     mesh.restart(ROOT, "istiod")
     _wait_for(mesh, (ROOT, "istiod"))
 
 
-def test_without_webhook_from_apiserver_no_pod_is_made(mesh: Mesh, allowed: Policies) -> None:
-    """Where the injector's word is needed. Its configuration says that a pod is refused if it is silent."""
-    with allowed.without("webhook-from-apiserver"):
-        assert shown(_injected(mesh)) == {"webhook-refused"}
-        with _denying(mesh, "DROP"):
-            assert shown(_injected(mesh)) == {"webhook-no-answer"}
-    assert _injected(mesh) == ""
-
-
-@pytest.mark.parametrize(("namespace", "app", "port"), METRICS)
-def test_without_scrape_metrics_are_out_of_reach(
-    mesh: Mesh, allowed: Policies, namespace: str, app: str, port: int
+@proves(FlowKind.WEBHOOK_FROM_APISERVER, "webhook-refused", "webhook-no-answer")
+def test_without_webhook_from_apiserver_no_pod_is_made(
+    mesh: Mesh, allowed: Policies, kind: FlowKind, symptoms: tuple[str, ...]
 ) -> None:
-    """promtool asks as Prometheus does, and prints what that shows of a target that is down."""
-    with allowed.without("scrape"):
-        assert shown(_scraped(mesh, namespace, app, port)) == {"scrape-failed"}
-    assert _scraped(mesh, namespace, app, port) == ""
+    """Where the injector's word is needed. Its configuration says that a pod is refused if it is silent.
+
+    The API server keeps the connection that it has, so istiod is started anew."""
+    refused, silent = symptoms
+    with allowed.without(kind):
+        mesh.restart(ROOT, "istiod")
+        _wait_for(mesh, (ROOT, "istiod"))
+        mesh.settled()
+        assert shown(_injected(mesh)) == {refused}
+        with _denying(mesh, "DROP"):
+            assert shown(_injected(mesh)) == {silent}
+    mesh.wait_until("pods are injected", lambda: _injected(mesh) == "")
+
+
+@proves(FlowKind.SCRAPE, "scrape-failed")
+def test_without_scrape_metrics_are_out_of_reach(
+    mesh: Mesh, allowed: Policies, kind: FlowKind, symptoms: tuple[str, ...]
+) -> None:
+    """promtool prints what Prometheus shows of a target that is down."""
+    with allowed.without(kind):
+        for target in METRICS:
+            assert scraped(mesh, SCRAPER, *target).status is None
+            assert shown(_failed_scrape(mesh, *target)) == set(symptoms)
+    assert [scraped(mesh, SCRAPER, *target).status for target in METRICS] == [200] * len(METRICS)
 
 
 def _namespace(name: str, labels: dict[str, str]) -> manifests.Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def _bazaar() -> list[manifests.Manifest]:
+def _kiosk() -> list[manifests.Manifest]:
     route = {"destination": {"host": CART, "port": {"number": 80}}}
     spec = {"hosts": [HOST], "gateways": ["public"], "http": [{"route": [route]}]}
     return [
-        *manifests.echo(BAZAAR, CART),
-        manifests.gateway(BAZAAR, "public", [manifests.http_server(80, HOST)]),
-        manifests.virtual_service(BAZAAR, CART, spec),
-        *manifests.client(MONITORING, "prometheus"),
+        *manifests.echo(KIOSK, CART),
+        manifests.gateway(KIOSK, "public", [manifests.http_server(80, HOST)]),
+        manifests.virtual_service(KIOSK, CART, spec),
+        *manifests.client(MONITORING, SCRAPER.app),
     ]
 
 
 def _visit(mesh: Mesh) -> Answer:
     return get(mesh, Outside(), f"http://{_balancer(mesh)}/", headers={"Host": HOST})
+
+
+def _visit_pod(mesh: Mesh) -> Answer:
+    """What comes of going past the Service, which has no endpoints while the gateway is not ready."""
+    url = f"http://{address(mesh, ROOT, INGRESS)}:{GATEWAY_PORT}/"
+    return get(mesh, Outside(), url, headers={"Host": HOST})
 
 
 def _balancer(mesh: Mesh) -> str:
@@ -212,7 +249,7 @@ def _balancer(mesh: Mesh) -> str:
 
 def _of_many_addresses(name: str) -> list[manifests.Manifest]:
     """A headless Service without pods."""
-    metadata = {"name": name, "namespace": BAZAAR, "labels": {"kubernetes.io/service-name": name}}
+    metadata = {"name": name, "namespace": KIOSK, "labels": {"kubernetes.io/service-name": name}}
     port = {"name": "http", "port": 80, "protocol": "TCP"}
     endpoints = [
         {"addresses": [f"203.0.113.{number}"], "conditions": {"ready": True}}
@@ -246,7 +283,7 @@ def _by_udp_alone(policy: manifests.Manifest) -> manifests.Manifest:
 def _resolved(mesh: Mesh, name: str) -> str:
     """What a Python program in the cart's network prints: how many addresses a name has, or its error."""
     program = "import socket, sys; print(len(socket.getaddrinfo(sys.argv[1], 80, type=socket.SOCK_STREAM)))"
-    done = mesh.run(BAZAAR, CART, sys.executable, "-c", program, name)
+    done = mesh.run(KIOSK, CART, sys.executable, "-c", program, name)
     return done.stdout or done.stderr
 
 
@@ -265,21 +302,12 @@ def _wait_for_log(mesh: Mesh, namespace: str, app: str, symptom: str, container:
     )
 
 
-def _events(mesh: Mesh, namespace: str, app: str) -> str:
-    """What the kubelet says of the pods of an app."""
-    (pod,) = mesh.pods(namespace, f"app={app}")
-    about = f"involvedObject.name={pod['metadata']['name']}"
-    messages = "custom-columns=MESSAGE:.message"
-    command = ("get", "events", "--namespace", namespace, "--field-selector", about, "--output", messages)
-    return mesh.kubectl(*command).stdout
-
-
 def _injected(mesh: Mesh) -> str:
     """What a person is told who makes a pod that is to have a sidecar; empty where it gets one."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "new", "namespace": BAZAAR},
+        "metadata": {"name": "new", "namespace": KIOSK},
         "spec": {"containers": [{"name": "app", "image": "app"}]},
     }
     made = mesh.kubectl.apply(pod, options=("--dry-run=server", "--output=json"))
@@ -289,12 +317,12 @@ def _injected(mesh: Mesh) -> str:
     return ""
 
 
-def _scraped(mesh: Mesh, namespace: str, app: str, port: int) -> str:
-    """What is seen of a target that does not answer; empty for one that does."""
-    (pod,) = mesh.pods(namespace, f"app={app}")
-    target = f"http://{pod['status']['podIP']}:{port}"
-    done = mesh.run(MONITORING, "prometheus", located("promtool"), "debug", "metrics", target)
-    return done.stderr if "connect" in done.stderr else ""
+def _failed_scrape(mesh: Mesh, namespace: str, app: str, port: int) -> str:
+    """What Prometheus' own program says of a target that it does not reach."""
+    target = f"http://{address(mesh, namespace, app)}:{port}"
+    done = mesh.run(MONITORING, SCRAPER.app, located("promtool"), "debug", "metrics", target)
+    assert done.returncode != 0, done.stdout
+    return done.stderr
 
 
 def _balancer_sees(mesh: Mesh) -> int | None:
@@ -305,31 +333,6 @@ def _balancer_sees(mesh: Mesh) -> int | None:
 def _is_service(address: str) -> bool:
     """Whether a packet was on its way to a Service without ready pods, which no policy judges."""
     return ip_address(address) in ip_network(SERVICE_RANGE)
-
-
-def _unused(mesh: Mesh, policies: Policies, connections: Connections) -> list[str]:
-    """The ports that generated policies open and that nobody has used."""
-    used = connections.so_far()
-    return [
-        f"{kind_of(policy)}: {direction} of {', '.join(selected)} at {port['protocol']} {port['port']}"
-        for policy in policies.generated
-        for selected in [_addresses(mesh, policy)]
-        for direction in ("egress", "ingress")
-        for rule in policy["spec"].get(direction, ())
-        for port in rule["ports"]
-        if not any(
-            (one.protocol, one.port) == (port["protocol"], port["port"])
-            and (one.source if direction == "egress" else one.destination) in selected
-            for one in used
-        )
-    ]
-
-
-def _addresses(mesh: Mesh, policy: manifests.Manifest) -> list[str]:
-    """Those of the pods that a policy selects."""
-    labels = policy["spec"]["podSelector"]["matchLabels"]
-    selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    return [pod["status"].get("podIP", "") for pod in mesh.pods(policy["metadata"]["namespace"], selector)]
 
 
 @contextlib.contextmanager
