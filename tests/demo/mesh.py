@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "webhook")]
 
 from tests.demo.screen import Screen  # noqa: E402
+from tests.mesh.enforcement.protocol import Style  # noqa: E402
 from tests.mesh.machine import without_mesh  # noqa: E402
 from tests.mesh.mesh import Mesh, started  # noqa: E402
 
@@ -141,15 +142,15 @@ def main() -> None:
     )
     with started() as mesh:
         screen.remark(f"It answers after {mesh.timings['all']:.0f} s.")
-        mesh.enforcement.style = "DROP"
+        mesh.enforcement.style = Style.DROP
         tell(mesh, screen)
     screen.remark(f"{time.monotonic() - began:.0f} s in all. Nothing of it is left.")
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     """Ends everything once; who presses Ctrl-C again has to wait for that."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, signal.SIG_IGN)
     print("\nStopping what was started ...", file=sys.stderr, flush=True)
     sys.exit(STOPPED)
 

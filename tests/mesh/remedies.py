@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.live.terminal import PASTED, REFUSED
 from tests.mesh import product
+from tests.mesh.enforcement.protocol import Style
 
 if TYPE_CHECKING:
     from tests.mesh.mesh import Mesh
@@ -24,7 +25,7 @@ class Remedy(Protocol):
 
     mode: str
     """The mode of the namespaces in which it is tried."""
-    style: str
+    style: Style
     """How the network plugin refuses packets meanwhile."""
 
     def apply(self, *objects: Manifest) -> str:
@@ -38,7 +39,7 @@ class ByGenerate:
     """`istio-netpol generate | kubectl apply -f -`, in a cluster in which our webhook only warns."""
 
     mode = "warn"
-    style = "DROP"
+    style = Style.DROP
 
     def __init__(self, mesh: Mesh, ours: Ours) -> None:
         self._mesh = mesh
@@ -65,7 +66,7 @@ class ByAugmenting:
     afterwards."""
 
     mode = "augment"
-    style = "REJECT"
+    style = Style.REJECT
 
     def __init__(self, mesh: Mesh, ours: Ours) -> None:
         self._mesh = mesh
@@ -86,7 +87,7 @@ class ByRefusing(ByGenerate):
     What was there before is mended by `istio-netpol dump | istio-netpol generate -`."""
 
     mode = "reject"
-    style = "REJECT"
+    style = Style.REJECT
 
     def apply(self, *objects: Manifest) -> str:
         refusals = ""

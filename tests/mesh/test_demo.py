@@ -8,16 +8,15 @@ from collections.abc import Iterator
 import pytest
 from tests.demo.mesh import main, tell
 from tests.demo.screen import WIDTH, Screen
+from tests.mesh.enforcement.protocol import Style
 from tests.mesh.mesh import Mesh
 
 
 @pytest.fixture
 def dropping(mesh: Mesh) -> Iterator[Mesh]:
     """The shared mesh as the demo has its own, and without its namespace afterwards."""
-    style = mesh.enforcement.style
-    mesh.enforcement.style = "DROP"
-    yield mesh
-    mesh.enforcement.style = style
+    with mesh.enforcement.refusing(Style.DROP):
+        yield mesh
     mesh.remove_namespaces("shop")
 
 

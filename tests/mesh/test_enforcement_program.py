@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from tests.mesh.control_plane import ControlPlane
@@ -15,11 +17,11 @@ from tests.mesh.host_link import HostLink
 from tests.mesh.machine import require_mesh
 from tests.mesh.manifests import deny_all
 from tests.mesh.packet_network import Attempt, Outcome, PacketNetwork
-from tests.mesh.sandbox import Sandbox
+from tests.mesh.sandbox import PROGRAMS, Sandbox
 from tests.mesh.waiting import wait_until
 from tests.values import TCP, UDP
 
-pytestmark = pytest.mark.xdist_group("mesh")
+pytestmark = pytest.mark.xdist_group("mesh-parts")
 
 CART, STOCK, STRANGER = "10.244.0.1", "10.244.0.2", "10.244.0.3"
 PODS = {"cart": CART, "stock": STOCK}
@@ -39,44 +41,53 @@ FOR_CART = {
 }
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    require_mesh()
-    with Sandbox() as sandbox:
-        yield sandbox
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """An API server with two pods in a namespace; nobody knows of a third. Policies are enforced there."""
+
+    plane: ControlPlane
+    network: PacketNetwork
+    enforcement: MeshEnforcement
 
 
-@pytest.fixture(scope="module")
-def network(sandbox: Sandbox) -> Iterator[PacketNetwork]:
+@contextlib.contextmanager
+def opened(by: str) -> Iterator[Shop]:
+    """A shop, enforced by one of the implementations for as long as the block runs."""
     networks = {"shop.cart": [CART], "shop.stock": [STOCK], "shop.stranger": [STRANGER]}
-    network = PacketNetwork(sandbox, networks, (80, 81))
-    yield network
-    network.close()
+    with Sandbox() as sandbox, contextlib.closing(PacketNetwork(sandbox, networks, (80, 81))) as network:
+        plane = ControlPlane(sandbox, HostLink(sandbox))
+        plane.start()
+        assert plane.kubectl("create", "namespace", "shop").code == 0
+        wait_until("pods may be made", lambda: plane.kubectl("get", "sa", "default", "-nshop").code == 0)
+        for name, address in PODS.items():
+            make_pod(plane, name, address)
+        enforcement = MeshEnforcement(sandbox, lambda path: plane.api.request("GET", path).object)
+        enforcement.start(plane.kubeconfig, sys.executable, by)
+        yield Shop(plane, network, enforcement)
 
 
 @pytest.fixture(scope="module")
-def plane(sandbox: Sandbox, network: PacketNetwork) -> ControlPlane:
-    """An API server with two pods in a namespace; nobody knows of a third."""
-    plane = ControlPlane(sandbox, HostLink(sandbox))
-    plane.start()
-    assert plane.kubectl("create", "namespace", "shop").code == 0
-    wait_until("pods may be made", lambda: plane.kubectl("get", "sa", "default", "-nshop").code == 0)
-    for name, address in PODS.items():
-        make_pod(plane, name, address)
-    return plane
+def kept_open() -> Iterator[Shop]:
+    require_mesh()
+    with opened("nftables") as shop:
+        yield shop
 
 
-@pytest.fixture(scope="module")
-def enforcement(sandbox: Sandbox, plane: ControlPlane) -> MeshEnforcement:
-    enforcement = MeshEnforcement(sandbox, lambda path: plane.api.request("GET", path).object)
-    enforcement.start(plane.kubeconfig, sys.executable)
-    return enforcement
+@pytest.fixture
+def shop(kept_open: Shop) -> Iterator[Shop]:
+    """The shop of all these tests, without policies."""
+    yield kept_open
+    kept_open.plane.kubectl("delete", "networkpolicies", "--all", "-nshop")
 
 
-@pytest.fixture(autouse=True)
-def _open_again(plane: ControlPlane) -> Iterator[None]:
-    yield
-    plane.kubectl("delete", "networkpolicies", "--all", "-nshop")
+@pytest.fixture
+def shop_of_kube_router() -> Iterator[Shop]:
+    """One of its own: two implementations would judge each other's packets."""
+    require_mesh()
+    if not kube_router.is_there():
+        pytest.skip(f"kube-router is not compared with the tests' own enforcement: put it in {PROGRAMS}")
+    with opened("kube-router") as shop:
+        yield shop
 
 
 def make_pod(plane: ControlPlane, name: str, address: str) -> None:
@@ -93,89 +104,72 @@ def outcomes(network: PacketNetwork, attempts: list[Attempt], within: float = 10
     return set(network.outcomes(attempts, within).values())
 
 
-def test_policies_count_as_soon_as_they_are_settled(
-    plane: ControlPlane, network: PacketNetwork, enforcement: MeshEnforcement
-) -> None:
-    enforcement.settled()
-    assert outcomes(network, TO_STOCK) == {Outcome.CONNECTED}
-    assert plane.kubectl.apply(deny_all("shop")).code == 0
-    enforcement.settled()
-    assert outcomes(network, TO_STOCK) == {Outcome.REFUSED}
-    assert plane.kubectl.apply(FOR_CART).code == 0
-    enforcement.settled()
-    assert network.outcomes(TO_STOCK) == {
+def test_policies_count_as_soon_as_they_are_settled(shop: Shop) -> None:
+    shop.enforcement.settled()
+    assert outcomes(shop.network, TO_STOCK) == {Outcome.CONNECTED}
+    assert shop.plane.kubectl.apply(deny_all("shop")).code == 0
+    shop.enforcement.settled()
+    assert outcomes(shop.network, TO_STOCK) == {Outcome.REFUSED}
+    assert shop.plane.kubectl.apply(FOR_CART).code == 0
+    shop.enforcement.settled()
+    assert shop.network.outcomes(TO_STOCK) == {
         Attempt(CART, STOCK, TCP, 80): Outcome.CONNECTED,
         Attempt(CART, STOCK, UDP, 80): Outcome.REFUSED,
     }
-    assert plane.kubectl("delete", "networkpolicies", "--all", "-nshop").code == 0
-    enforcement.settled()
-    assert outcomes(network, TO_STOCK) == {Outcome.CONNECTED}
+    assert shop.plane.kubectl("delete", "networkpolicies", "--all", "-nshop").code == 0
+    shop.enforcement.settled()
+    assert outcomes(shop.network, TO_STOCK) == {Outcome.CONNECTED}
 
 
-def test_is_switched_while_it_runs(
-    plane: ControlPlane, network: PacketNetwork, enforcement: MeshEnforcement
-) -> None:
-    assert plane.kubectl.apply(deny_all("shop")).code == 0
-    enforcement.settled()
-    enforcement.forget_refused()
-    assert outcomes(network, TO_STOCK) == {Outcome.REFUSED}
-    assert enforcement.refused() == [Refused(CART, STOCK, protocol, 80) for protocol in (TCP, UDP)]
-    enforcement.style = Style.DROP
-    assert outcomes(network, TO_STOCK, within=0.5) == {Outcome.SILENCE}
-    enforcement.off()
-    assert outcomes(network, TO_STOCK) == {Outcome.CONNECTED}
-    assert enforcement.refused() == []
-    enforcement.style = Style.REJECT
-    enforcement.on()
-    assert outcomes(network, TO_STOCK) == {Outcome.REFUSED}
+def test_is_switched_while_it_runs(shop: Shop) -> None:
+    assert shop.plane.kubectl.apply(deny_all("shop")).code == 0
+    shop.enforcement.settled()
+    shop.enforcement.forget_refused()
+    assert outcomes(shop.network, TO_STOCK) == {Outcome.REFUSED}
+    assert shop.enforcement.refused() == [Refused(CART, STOCK, protocol, 80) for protocol in (TCP, UDP)]
+    with shop.enforcement.refusing(Style.DROP):
+        assert outcomes(shop.network, TO_STOCK, within=0.5) == {Outcome.SILENCE}
+        shop.enforcement.off()
+        assert outcomes(shop.network, TO_STOCK) == {Outcome.CONNECTED}
+        assert shop.enforcement.refused() == []
+    shop.enforcement.on()
+    assert outcomes(shop.network, TO_STOCK) == {Outcome.REFUSED}
 
 
-def test_a_pod_is_let_out_when_it_is_known(
-    plane: ControlPlane, network: PacketNetwork, enforcement: MeshEnforcement
-) -> None:
+def test_a_pod_is_let_out_when_it_is_known(shop: Shop) -> None:
     """Its labels decide what it may do; and when it has ended, its address is nobody's."""
-    assert plane.kubectl.apply(FOR_CART).code == 0
-    enforcement.settled()
+    assert shop.plane.kubectl.apply(FOR_CART).code == 0
+    shop.enforcement.settled()
     attempt = [Attempt(STRANGER, STOCK, TCP, 80)]
-    assert outcomes(network, attempt, within=0.5) == {Outcome.SILENCE}
-    make_pod(plane, "stranger", STRANGER)
-    enforcement.settled()
-    assert outcomes(network, attempt) == {Outcome.REFUSED}
-    assert plane.kubectl("label", "pod", "stranger", "-nshop", "app=cart", "--overwrite").code == 0
-    enforcement.settled()
-    assert outcomes(network, attempt) == {Outcome.CONNECTED}
-    assert plane.kubectl("delete", "pod", "stranger", "-nshop", "--force").code == 0
-    enforcement.settled()
-    assert outcomes(network, attempt, within=0.5) == {Outcome.SILENCE}
+    assert outcomes(shop.network, attempt, within=0.5) == {Outcome.SILENCE}
+    make_pod(shop.plane, "stranger", STRANGER)
+    shop.enforcement.settled()
+    assert outcomes(shop.network, attempt) == {Outcome.REFUSED}
+    assert shop.plane.kubectl("label", "pod", "stranger", "-nshop", "app=cart", "--overwrite").code == 0
+    shop.enforcement.settled()
+    assert outcomes(shop.network, attempt) == {Outcome.CONNECTED}
+    assert shop.plane.kubectl("delete", "pod", "stranger", "-nshop", "--force").code == 0
+    shop.enforcement.settled()
+    assert outcomes(shop.network, attempt, within=0.5) == {Outcome.SILENCE}
 
 
-def test_goes_on_after_the_api_server_was_away(
-    plane: ControlPlane, network: PacketNetwork, enforcement: MeshEnforcement
-) -> None:
+def test_goes_on_after_the_api_server_was_away(shop: Shop) -> None:
     """Nothing opens meanwhile."""
-    assert plane.kubectl.apply(deny_all("shop")).code == 0
-    enforcement.settled()
-    plane.restart(plane.api_server)
-    assert outcomes(network, TO_STOCK) == {Outcome.REFUSED}
-    assert plane.kubectl("delete", "networkpolicies", "--all", "-nshop").code == 0
-    enforcement.settled()
-    assert outcomes(network, TO_STOCK) == {Outcome.CONNECTED}
+    assert shop.plane.kubectl.apply(deny_all("shop")).code == 0
+    shop.enforcement.settled()
+    shop.plane.restart(shop.plane.api_server)
+    assert outcomes(shop.network, TO_STOCK) == {Outcome.REFUSED}
+    assert shop.plane.kubectl("delete", "networkpolicies", "--all", "-nshop").code == 0
+    shop.enforcement.settled()
+    assert outcomes(shop.network, TO_STOCK) == {Outcome.CONNECTED}
 
 
-def test_kube_router_enforces_the_same(
-    plane: ControlPlane, network: PacketNetwork, enforcement: MeshEnforcement, sandbox: Sandbox
-) -> None:
+def test_kube_router_enforces_the_same(shop_of_kube_router: Shop) -> None:
     """What a plugin that people run makes of the policies, where one is at hand."""
-    if not kube_router.is_there():
-        pytest.skip("kube-router is not on the PATH: its enforcement is not compared with the tests' own")
-    enforcement.off()
-    (own,) = enforcement.processes
-    own.stop()
-    other = MeshEnforcement(sandbox, lambda path: plane.api.request("GET", path).object)
-    other.start(plane.kubeconfig, sys.executable, by="kube-router")
-    assert plane.kubectl.apply(FOR_CART).code == 0
-    other.settled()
-    assert network.outcomes(TO_STOCK) == {
+    shop = shop_of_kube_router
+    assert shop.plane.kubectl.apply(FOR_CART).code == 0
+    shop.enforcement.settled()
+    assert shop.network.outcomes(TO_STOCK) == {
         Attempt(CART, STOCK, TCP, 80): Outcome.CONNECTED,
         Attempt(CART, STOCK, UDP, 80): Outcome.REFUSED,
     }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.mesh import handbook
 from tests.mesh.calls import Calls
+from tests.mesh.enforcement.protocol import Style
 from tests.mesh.exposed import Exposed, gateway
 from tests.mesh.istio import wait_until_injecting
 from tests.mesh.mesh import Mesh
@@ -54,7 +55,7 @@ def remedy(request: pytest.FixtureRequest, mesh: Mesh, ours: Ours) -> Remedy:
 @pytest.fixture
 def cut_off(mesh: Mesh, ours: Ours) -> Iterator[None]:
     """Istio under a deny-all that refuses at once, with nothing that opens anything."""
-    mesh.enforcement.style = "REJECT"
+    mesh.enforcement.style = Style.REJECT
     with denied(mesh, ours):
         yield
 
@@ -79,7 +80,7 @@ def all_exposed(mesh: Mesh) -> Iterator[dict[str, Exposed]]:
 @pytest.fixture
 def exposed(mesh: Mesh, remedy: Remedy, under_deny_all: None, all_exposed: dict[str, Exposed]) -> Exposed:
     """httpbin at work, in a namespace of the remedy's mode; nothing routes to it."""
-    mesh.enforcement.style = "REJECT"
+    mesh.enforcement.style = Style.REJECT
     exposed = all_exposed.setdefault(remedy.mode, Exposed(mesh, remedy.mode))
     remedy.apply(*exposed.workload)
     mesh.wait_until("httpbin is ready", lambda: mesh.ready(exposed.namespace, "httpbin"))
@@ -107,7 +108,7 @@ def test_istio_is_installed(mesh: Mesh, remedy: Remedy, cut_off: None) -> None:
 def test_a_sidecar_is_injected(mesh: Mesh, remedy: Remedy, under_deny_all: None) -> None:
     """Scenario 2. The sidecar gets no configuration, so its pod is never ready. Where our webhook augments or
     refuses it is from the start: so `exposed` begins."""
-    mesh.enforcement.style = "REJECT"
+    mesh.enforcement.style = Style.REJECT
     namespace = f"my-namespace-{remedy.mode}"
     objects = handbook.objects("sidecar-injection/before", {"my-namespace": namespace}, remedy.mode)
     with there(mesh, *objects):
@@ -129,7 +130,7 @@ def test_sidecars_call_each_other(mesh: Mesh, remedy: Remedy, under_deny_all: No
     with there(mesh, *calls.namespaces_alone):
         remedy.apply(*calls.undeclared)
         mesh.wait_until("both have their sidecars", calls.are_ready)
-        symptom = {"DROP": "connect-no-answer", "REJECT": "connect-refused"}[remedy.style]
+        symptom = {Style.DROP: "connect-no-answer", Style.REJECT: "connect-refused"}[remedy.style]
         # A proxy that has just become ready may not know yet where the other's pod is.
         mesh.wait_until(f"both see {symptom}", lambda: calls.all_show(symptom))
         answers = calls.made()
@@ -145,7 +146,7 @@ def test_a_workload_is_exposed(mesh: Mesh, remedy: Remedy, exposed: Exposed) -> 
     """Scenario 4. The gateway does not reach the workload: 504 where packets are dropped, 503 where they are
     refused."""
     with there(mesh, *exposed.route):
-        for style, status in {"DROP": 504, "REJECT": 503}.items():
+        for style, status in {Style.DROP: 504, Style.REJECT: 503}.items():
             mesh.enforcement.style = style
             mesh.settled()
             mesh.wait_until(f"the gateway says {status}", partial(exposed.answers, status))

@@ -75,14 +75,14 @@ class Compiler:
         self._used: dict[tuple[object, ...], Ports] = {}
 
     def compile(self, cluster: Cluster) -> Rules:
-        found = {direction: list(_isolated(cluster, direction)) for direction in Direction}
+        isolated = {direction: list(_isolated(cluster, direction)) for direction in Direction}
         labels = {namespace.name: namespace.labels for namespace in cluster.namespaces}
         rules = Rules(
             tuple(sorted(cluster.pods)),
-            {direction: tuple(each.address for each in some) for direction, some in found.items()},
+            {direction: tuple(pod.address for pod in pods) for direction, pods in isolated.items()},
             {
-                direction: tuple(row for each in some for row in self._rows(cluster, labels, each))
-                for direction, some in found.items()
+                direction: tuple(row for pod in pods for row in self._rows(cluster, labels, pod))
+                for direction, pods in isolated.items()
             },
         )
         self._known, self._used = self._used, {}
@@ -126,7 +126,7 @@ def _isolated(cluster: Cluster, direction: Direction) -> Iterator[_Isolated]:
             continue
         names = set(evaluators[pod.namespace].isolating(PodsPeer(pod), direction))
         if names:
-            policies = tuple(each for each in of_namespace[pod.namespace] if each.key in names)
+            policies = tuple(policy for policy in of_namespace[pod.namespace] if policy.key in names)
             yield _Isolated(address, pod, direction, policies)
 
 
@@ -162,7 +162,9 @@ def _stretches(cidrs: Iterable[str]) -> list[Range]:
     """All IPv4 addresses, in stretches of which no CIDR holds only a part."""
     networks = (ip_network(cidr, strict=False) for cidr in cidrs)
     ends = {
-        (int(each.network_address), int(each.broadcast_address)) for each in networks if each.version == 4
+        (int(network.network_address), int(network.broadcast_address))
+        for network in networks
+        if network.version == 4
     }
     return _cut(0, LAST_ADDRESS, ends)
 

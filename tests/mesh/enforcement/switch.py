@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from tests.mesh.enforcement.nftables import Refused, refused
 from tests.mesh.enforcement.protocol import Style
 from tests.mesh.enforcement.state_files import Enforced, Wanted, enforced_file, read_enforced, seen, write
 from tests.mesh.sandbox import Sandbox
+from tests.mesh.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[3]
 LIST_REFUSED = ("nft", "--json", "list", "set", "ip", "network_policies", "refused")
 FORGET_REFUSED = ("nft", "flush", "set", "ip", "network_policies", "refused")
-POLL_SECONDS = 0.05
 
 Get = Callable[[str], Mapping[str, Any]]
 """Reads an object or a list of the API server by its path."""
@@ -32,10 +32,10 @@ class MeshEnforcement:
     _wanted: Wanted = field(default_factory=Wanted)
     _server: ServerProcess | None = None
 
-    def start(self, kubeconfig: Path, python: Path | str, by: str = "nftables", *, on: bool = True) -> None:
-        """Starts the program, by which policies count from now on unless it begins switched off."""
+    def start(self, kubeconfig: Path, python: Path | str, by: str = "nftables") -> None:
+        """Starts the program, by which policies count from now on."""
         self._control.parent.mkdir(exist_ok=True)
-        self._want(Wanted(on))
+        self._want(Wanted())
         files = ("--kubeconfig", kubeconfig, "--control", self._control)
         self._server = self.sandbox.start(
             "enforcement",
@@ -53,9 +53,19 @@ class MeshEnforcement:
         return self._wanted.style
 
     @style.setter
-    def style(self, style: Style | str) -> None:
-        self._want(Wanted(self._wanted.on, Style(style)))
+    def style(self, style: Style) -> None:
+        self._want(Wanted(self._wanted.on, style))
         self.settled()
+
+    @contextmanager
+    def refusing(self, style: Style) -> Iterator[None]:
+        """Has packets refused in this style for as long as the block runs."""
+        before = self.style
+        self.style = style
+        try:
+            yield
+        finally:
+            self.style = before
 
     def on(self) -> None:
         """Has policies count for every new connection."""
@@ -69,18 +79,29 @@ class MeshEnforcement:
 
     def settled(self, seconds: float = 30.0) -> None:
         """Returns when all that the API server has now is enforced: policies, namespaces and pods."""
-        self._await(self._expected(), seconds)
+        expected = self._expected()
+
+        def is_enforced() -> bool:
+            nonlocal expected
+            found = read_enforced(enforced_file(self._control))
+            assert found is None or not found.failure, f"the enforcement has failed: {found.failure}"
+            if found == expected:
+                return True
+            # What changes meanwhile is the test's own doing, or as good.
+            expected = self._expected()
+            return False
+
+        def differs() -> str:
+            return _difference(expected, read_enforced(enforced_file(self._control)))
+
+        wait_until("everything is enforced", is_enforced, seconds, self.processes, differs)
 
     def refused(self) -> list[Refused]:
-        """The packets that were refused since this was last asked or forgotten; none while everything
-        passes."""
-        if not self._wanted.on:
-            return []
-        found = refused(self.sandbox.run(*LIST_REFUSED).stdout)
-        self.forget_refused()
-        return found
+        """The packets that were refused since they were last forgotten; none while everything passes."""
+        return refused(self.sandbox.run(*LIST_REFUSED).stdout) if self._wanted.on else []
 
     def forget_refused(self) -> None:
+        """Begins the account of refused packets anew."""
         self.sandbox.run(*FORGET_REFUSED)
 
     @property
@@ -99,16 +120,6 @@ class MeshEnforcement:
             _versions(self.get("/apis/networking.k8s.io/v1/networkpolicies")),
             _versions(self.get("/api/v1/namespaces")),
         )
-
-    def _await(self, expected: Enforced, seconds: float) -> None:
-        """What changes meanwhile is the test's own doing, or as good: then it is looked at again."""
-        end = time.monotonic() + seconds
-        while (found := read_enforced(enforced_file(self._control))) != expected:
-            assert found is None or not found.failure, f"the enforcement has failed: {found.failure}"
-            assert not any(server.died for server in self.processes), self.processes[0].last_lines()
-            assert time.monotonic() < end, f"not enforced after {seconds:g} s: {_difference(expected, found)}"
-            time.sleep(POLL_SECONDS)
-            expected = self._expected()
 
 
 def _has_own_address(pod: Mapping[str, Any]) -> bool:
