@@ -234,7 +234,7 @@ def started(**istio_settings: Any) -> Iterator[Mesh]:
 
 def _is_ready(pod: Manifest) -> bool:
     conditions = pod["status"].get("conditions") or ()
-    return any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
+    return any((condition["type"], condition["status"]) == ("Ready", "True") for condition in conditions)
 
 
 def _ends(pod: Manifest) -> bool:

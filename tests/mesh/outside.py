@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.mesh.certificates import Authority
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.tokens import Issuer
 from tests.mesh.topology import OUTSIDE, OUTSIDE_DNS, OUTSIDE_ZONE, outside, resolve_by, script
+from tests.mesh.waiting import wait_until
 from tests.tools.programs import located
 
 CHECKOUT = Path(__file__).parents[2]
@@ -126,10 +126,12 @@ class OutsideHosts:
         self._servers[host] = self._sandbox.start(f"outside-{host}", *argv, network=host, folder=CHECKOUT)
 
     def _wait_until_open(self, host: str, port: int) -> None:
-        ends = time.monotonic() + STARTS_WITHIN
-        open_port = f"exec 3<>/dev/tcp/{OUTSIDE[host]}/{port}"
-        while self._sandbox.run("bash", "-c", open_port, check=False).returncode:
-            server = self._servers[host]
-            assert not server.died, f"{server.name} ended:\n{server.last_lines()}"
-            assert time.monotonic() < ends, f"{host} does not serve port {port}:\n{server.last_lines()}"
-            time.sleep(0.05)
+        server = self._servers[host]
+        open_port = ("bash", "-c", f"exec 3<>/dev/tcp/{OUTSIDE[host]}/{port}")
+        wait_until(
+            f"{host} serves port {port}",
+            lambda: self._sandbox.run(*open_port, check=False).returncode == 0,
+            STARTS_WITHIN,
+            [server],
+            server.last_lines,
+        )

@@ -79,19 +79,19 @@ def placed_clusters(draw) -> PlacedCluster:
     free = list(draw(st.permutations(POD_ADDRESSES)))
     objects = draw(clusters())
     pods: dict[Workload, tuple[str, ...]] = {}
-    for each in objects:
-        if isinstance(each, Workload) and each.host_network:
-            pods[each] = (draw(st.sampled_from(NODE_ADDRESSES)),)
-        elif isinstance(each, Workload):
-            pods[each] = tuple(free.pop() for _ in range(draw(st.integers(1, 2))))
+    for workload in (item for item in objects if isinstance(item, Workload)):
+        if workload.host_network:
+            pods[workload] = (draw(st.sampled_from(NODE_ADDRESSES)),)
+        else:
+            pods[workload] = tuple(free.pop() for _ in range(draw(st.integers(1, 2))))
     return placed(objects, pods)
 
 
 def placed(objects: Iterable[object], pods: Mapping[Workload, Sequence[str]]) -> PlacedCluster:
     """These policies and namespaces, with a pod at each of the addresses of each workload."""
     objects = list(objects)
-    policies = [each for each in objects if isinstance(each, NetworkPolicy)]
-    manifests: list[Manifest] = [_namespace(each) for each in objects if isinstance(each, Namespace)]
+    policies = [item for item in objects if isinstance(item, NetworkPolicy)]
+    manifests: list[Manifest] = [_namespace(item) for item in objects if isinstance(item, Namespace)]
     manifests += [encode_policy(policy) for policy in policies]
     found: dict[bool, dict[str, str]] = {True: {}, False: {}}
     for workload, addresses in pods.items():
@@ -116,7 +116,7 @@ def listed(manifests: Sequence[Manifest]) -> Allows:
     def names(peer: str) -> list[str]:
         if "/" in peer:
             return [peer]
-        return [each for each in ranges if _holds(each, peer)]
+        return [addresses for addresses in ranges if _holds(addresses, peer)]
 
     def allows(source: str, destination: str, protocol: Protocol, port: int) -> bool:
         return any(

@@ -76,8 +76,8 @@ class PacketNetwork:
                         self._listen(address, port)
 
     def close(self) -> None:
-        for each in (*self._listeners, *self._echoes):
-            each.close()
+        for server in (*self._listeners, *self._echoes):
+            server.close()
 
     def enforce(self, rules: str) -> None:
         """Runs a script of nft on the worker, and forgets all connections there have been."""
@@ -112,10 +112,7 @@ class PacketNetwork:
                 if refused:
                     found[attempt] = Outcome.REFUSED
                     continue
-                waits_for = (
-                    selectors.EVENT_WRITE if attempt.protocol is Protocol.TCP else selectors.EVENT_READ
-                )
-                selector.register(client, waits_for, attempt)
+                selector.register(client, ENDS[attempt.protocol], attempt)
             self._answer(selector, found, len(attempts), within)
         self._drain()
         return {attempt: found.get(attempt, Outcome.SILENCE) for attempt in attempts}
@@ -156,7 +153,7 @@ class PacketNetwork:
     def _inside(self, network: str) -> Iterator[None]:
         """This thread in a network namespace of the sandbox, and back again."""
         path = f"/proc/{self._sandbox.init}/root/run/netns/{network}"
-        home, there = (os.open(each, os.O_RDONLY) for each in ("/proc/thread-self/ns/net", path))
+        home, there = (os.open(namespace, os.O_RDONLY) for namespace in ("/proc/thread-self/ns/net", path))
         try:
             _enter(there)
             try:

@@ -8,6 +8,7 @@ Nothing of the host is changed, so several sandboxes may run at once.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -67,8 +68,12 @@ class Sandbox:
             text=True,
             start_new_session=True,
         )
-        self._await_init()
-        self.init = self._find_init()
+        try:
+            self._await_init()
+            self.init = self._find_init()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Sandbox:
         return self
@@ -156,15 +161,17 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends everything in the sandbox, and returns when that and the folder are gone."""
-        with self._keeper:
+        with self._keeper, contextlib.ExitStack() as ending:
+            for server in self._servers:
+                ending.callback(server.stop)
+            ending.callback(end_group, self._keeper)
             self._keeper.communicate(timeout=ENDS_WITHIN)
-        for server in self._servers:
-            server.stop()
 
     def _await_init(self) -> None:
         assert self._keeper.stdout is not None
         if self._keeper.stdout.readline() != "ready\n":
-            complaint = self._keeper.communicate(timeout=ENDS_WITHIN)[1].strip()
+            assert self._keeper.stderr is not None
+            complaint = self._keeper.stderr.read().strip()
             raise OSError(f"the kernel gives no namespaces of their own to the mesh: {complaint}")
 
     def _find_init(self) -> int:

@@ -19,7 +19,7 @@ from tests.mesh.machine import require_mesh
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.waiting import wait_until
 
-pytestmark = pytest.mark.xdist_group("mesh")
+pytestmark = pytest.mark.xdist_group("mesh-parts")
 
 SERVES = ["python", "-m", "http.server", "8080"]
 READY = {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1}

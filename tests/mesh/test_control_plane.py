@@ -15,7 +15,7 @@ from tests.mesh.machine import require_mesh
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.waiting import wait_until
 
-pytestmark = pytest.mark.xdist_group("mesh")
+pytestmark = pytest.mark.xdist_group("mesh-parts")
 
 CLUSTER_ADDRESS = "10.96.7.7"
 WEB = "10.244.0.7"

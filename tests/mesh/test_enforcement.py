@@ -60,7 +60,7 @@ def test_refuses_by_an_answer_or_by_silence(network: PacketNetwork, style: Style
 
 def test_a_packet_to_an_address_that_no_known_pod_has_is_dropped(network: PacketNetwork) -> None:
     """However open the cluster is: a pod that was just born has no policies yet."""
-    network.enforce(rules([each for each in shop() if each["metadata"]["name"] != "stock-0"]))
+    network.enforce(rules([manifest for manifest in shop() if manifest["metadata"]["name"] != "stock-0"]))
     back = Attempt(STOCK, CLIENT, TCP, 80)
     assert set(network.outcomes([*TO_STOCK, back], within=0.5).values()) == {Outcome.SILENCE}
     network.enforce(rules(shop()))
@@ -151,7 +151,7 @@ def test_what_is_compiled_does_not_depend_on_what_was_before(clusters: list[Plac
 def test_stores_only_what_policies_can_see() -> None:
     """A pod's status changes all the time: nothing is compiled for it."""
     objects = Objects()
-    (pod,) = (each for each in shop() if each["metadata"]["name"] == "cart-0")
+    (pod,) = (manifest for manifest in shop() if manifest["metadata"]["name"] == "cart-0")
     assert objects.store(pod)
     ready = {**pod, "status": {**pod["status"], "conditions": [{"type": "Ready", "status": "True"}]}}
     assert not objects.store(ready)
@@ -165,6 +165,6 @@ def test_stores_only_what_policies_can_see() -> None:
 
 def test_an_object_that_cannot_be_decoded_is_told() -> None:
     """An API server took it: whoever enforces nothing of it in silence would prove the wrong thing."""
-    (deny,) = (each for each in shop(deny_all("shop")) if each["kind"] == "NetworkPolicy")
+    (deny,) = (manifest for manifest in shop(deny_all("shop")) if manifest["kind"] == "NetworkPolicy")
     with pytest.raises(ValueError, match="podSelector"):
         Objects().store({**deny, "spec": {**deny["spec"], "podSelector": "all"}})

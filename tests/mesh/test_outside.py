@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.mesh.machine import require_mesh
@@ -13,7 +12,7 @@ from tests.mesh.sandbox import Sandbox
 from tests.mesh.topology import OUTSIDE, OUTSIDE_API, control_plane, script, worker
 from tests.mesh.traffic import Inside, Outside, TcpAnswer, get, look_up, tcp
 
-pytestmark = pytest.mark.xdist_group("mesh")
+pytestmark = pytest.mark.xdist_group("mesh-parts")
 
 
 class FromOutside:
@@ -53,7 +52,7 @@ def test_names_of_the_zone_resolve_and_others_do_not(nobody_else: FromOutside) -
     assert "does not exist" in missing.failure
 
 
-def test_keys_are_served_over_tls_by_name(nobody_else: FromOutside, tmp_path: Path) -> None:
+def test_keys_are_served_over_tls_by_name(nobody_else: FromOutside) -> None:
     hosts = nobody_else.hosts
     ca = hosts.folder / "ca.crt"
     ca.write_text(hosts.authority.certificate)

@@ -120,8 +120,8 @@ def _in_rules(change: Change) -> Change:
     """The change, in every rule of a policy."""
 
     def changed(spec: dict[str, Any]) -> None:
-        for each in (*spec.get("ingress", ()), *spec.get("egress", ())):
-            change(each)
+        for entry in (*spec.get("ingress", ()), *spec.get("egress", ())):
+            change(entry)
 
     return changed
 

@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 from tests.cluster.server_process import free_port
 from tests.mesh.certificates import Authority
 from tests.mesh.tokens import Issuer
+from tests.mesh.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 NAMES = ["localhost"]
@@ -28,7 +28,7 @@ Start = Callable[..., Callable[[], list[dict[str, Any]]]]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts programs and waits until their ports answer; gives what they log. All end with the test."""
-    processes = []
+    processes: list[subprocess.Popen[bytes]] = []
 
     def started(program: str, *arguments: str, ports: list[int]) -> Callable[[], list[dict[str, Any]]]:
         log = tmp_path / f"{program}.log"
@@ -39,10 +39,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
             _wait_until_open(port)
         return lambda: [json.loads(line) for line in log.read_text().splitlines()]
 
-    yield started
-    for process in processes:
-        process.terminate()
-    assert [process.wait(10) for process in processes] == [0] * len(processes)
+    with contextlib.ExitStack() as ending:
+        yield started
+        for process in processes:
+            ending.enter_context(process)
+            process.terminate()
+    assert [process.returncode for process in processes] == [0] * len(processes)
 
 
 def test_echo_tells_who_was_asked_for_what(start: Start) -> None:
@@ -171,10 +173,8 @@ def _asked(
 
 
 def _wait_until_open(port: int) -> None:
-    ends = time.monotonic() + 30
-    while time.monotonic() < ends:
+    def is_open() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"nothing listens on port {port} after 30 s")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(f"something listens on port {port}", is_open, 30.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from tests.mesh import topology
 from tests.mesh.machine import require_namespaces
 from tests.mesh.sandbox import Sandbox
+from tests.mesh.waiting import wait_until
 
 CONNECT = """\
 import socket, sys
@@ -75,9 +75,7 @@ def test_a_server_that_is_stopped_may_finish_and_is_gone_afterwards(sandbox: San
     """Its children too, which no signal to `nsenter` would reach."""
     says = "trap 'sleep 0.3; echo finished; exit' TERM; echo ready; while :; do sleep 0.05; done"
     server = sandbox.start("polite", "sh", "-c", says, network="shop.cart")
-    ends = time.monotonic() + 30
-    while "ready" not in server.last_lines() and time.monotonic() < ends:
-        time.sleep(0.02)
+    wait_until("it listens to signals", lambda: "ready" in server.last_lines(), servers=[server])
     server.stop(signal.SIGTERM)
     assert server.last_lines().endswith("finished")
     assert sandbox.run("ip", "netns", "pids", "shop.cart").stdout == ""

@@ -15,7 +15,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 SPARE = 10.0
 """Seconds that a client on a busy machine may need beyond the time in which it is told to give up."""
 
-RESULT = "\n%{http_code} %{time_total}"
+RESULT = "\n%{http_code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,6 @@ class Answer:
 
     status: int | None
     body: str
-    seconds: float
     failure: str
 
     @property
@@ -99,10 +98,9 @@ def get(
     for host, address in (resolve or {}).items():
         command += ["--connect-to", f"{host}::{address}:"]
     done = mesh.run_from(source, *command, url, timeout=timeout + SPARE)
-    body, _, result = done.stdout.rpartition("\n")
-    status, seconds = result.split()
+    body, _, status = done.stdout.rpartition("\n")
     failure = done.stderr.strip() if done.returncode else ""
-    return Answer(None if failure else int(status), body, float(seconds), failure)
+    return Answer(None if failure else int(status), body, failure)
 
 
 def tcp(

@@ -18,7 +18,8 @@ TRIES = 20
 
 
 def terminate(pod: Pod) -> None:
-    """Ends the pod's containers, removes its network and files, and deletes the object. Never raises."""
+    """Ends the pod's containers, removes its network and files, and deletes the object, unless the API server
+    never answers."""
     seconds = pod.pod["metadata"].get("deletionGracePeriodSeconds", 0)
     ends = time.monotonic() + (0.0 if pod.forgotten.is_set() else seconds)
     for state in pod.states:
