@@ -62,7 +62,7 @@ class ControlPlane:
 
     def __init__(self, sandbox: Sandbox, link: HostLink) -> None:
         self._sandbox = sandbox
-        self._link = link
+        self.link = link
         self._users = Users()
         self._users.write_token_file(sandbox.folder / "tokens.csv")
         self._certificate = make_self_signed(sandbox.folder / "tls", (*NAMES, link.address))
@@ -85,7 +85,7 @@ class ControlPlane:
     @property
     def api(self) -> Api:
         """The API, as somebody who may do everything."""
-        return Api(topology.API_SERVER_PORT, self._users.tokens[ADMIN], self.ca, self._link.address)
+        return Api(topology.API_SERVER_PORT, self._users.tokens[ADMIN], self.ca, self.link.address)
 
     @property
     def kubectl(self) -> Kubectl:
