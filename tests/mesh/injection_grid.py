@@ -127,15 +127,15 @@ def pod(
 def numbered(pods: Iterator[Manifest] | Sequence[Manifest]) -> list[Manifest]:
     """The pods with names."""
     return [
-        {**found, "metadata": {**found["metadata"], "name": f"pod-{number}"}}
-        for number, found in enumerate(pods)
+        {**manifest, "metadata": {**manifest["metadata"], "name": f"pod-{number}"}}
+        for number, manifest in enumerate(pods)
     ]
 
 
 def really(api: Api, pods: Sequence[Manifest]) -> list[Outcome | None]:
     """What the API server would store of each pod, after it asked the injectors; None where it refuses it."""
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda found: _asked(api, found), pods))
+        return list(pool.map(lambda manifest: _asked(api, manifest), pods))
 
 
 def predicted(cluster: str, pods: Sequence[Manifest]) -> list[Outcome]:

@@ -7,11 +7,12 @@ Everything else is as a cluster has it: istiod registers its webhooks, and injec
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import Any, Protocol
 
 import yaml
@@ -23,7 +24,6 @@ ROOT = "istio-system"
 INGRESS, EGRESS = "istio-ingressgateway", "istio-egressgateway"
 DEFINITION = "CustomResourceDefinition"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 STARTS_WITHIN = 120.0
 
 SMALL = {"requests": {"cpu": "10m", "memory": "16Mi"}}
@@ -89,24 +89,22 @@ def manifests(
         "values": values,
     }
     operator = {"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": spec}
-    return list(_rendered(json.dumps(operator)))
+    return _rendered(json.dumps(operator))
 
 
-@cache
-def _rendered(operator: str) -> tuple[dict[str, Any], ...]:
+def _rendered(operator: str) -> list[dict[str, Any]]:
     command = [str(located("istioctl")), "manifest", "generate", "--filename", "-"]
     done = subprocess.run(command, input=operator, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    return tuple(found for found in yaml.load_all(done.stdout, yaml.CSafeLoader) if found)
+    return [document for document in yaml.load_all(done.stdout, yaml.CSafeLoader) if document]
 
 
-def install(cluster: Cluster, **settings: Any) -> None:
-    """Installs Istio, with the settings of `manifests`, and the Gateway API. Returns when istiod serves and
-    injects, and the gateways have their configuration."""
-    rendered = manifests(**settings)
-    define(cluster, [*(found for found in rendered if found["kind"] == DEFINITION), *crds(GATEWAY_API)])
+def install(cluster: Cluster, rendered: Sequence[dict[str, Any]]) -> None:
+    """Installs Istio as `manifests` has it, and the Gateway API. Returns when istiod serves and injects, and
+    the gateways have their configuration."""
+    define(cluster, [*filter(_is_definition, rendered), *crds(GATEWAY_API)])
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ROOT}}
-    add(cluster, [namespace, *(found for found in rendered if found["kind"] != DEFINITION)])
+    add(cluster, [namespace, *itertools.filterfalse(_is_definition, rendered)])
     wait_until_injecting(cluster)
 
 
@@ -114,9 +112,9 @@ def add(cluster: Cluster, objects: Sequence[dict[str, Any]]) -> None:
     """Applies what istioctl renders, and waits for its Deployments; the definitions are there."""
     applied = cluster.kubectl.apply(*objects, options=("--server-side", "--force-conflicts"))
     assert applied.code == 0, applied.stderr
-    for found in objects:
-        if found["kind"] == "Deployment":
-            name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
+    for manifest in objects:
+        if manifest["kind"] == "Deployment":
+            name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
             cluster.wait_until(
                 f"{namespace}/{name} is ready", partial(is_available, cluster, namespace, name), STARTS_WITHIN
             )
@@ -127,8 +125,7 @@ def revision(cluster: Cluster, name: str, tags: Sequence[str] = ()) -> Iterator[
     """A second istiod, of a revision with tags of its own, for as long as the block runs."""
     rendered = manifests(revision=name, tags=tags, gateways=())
     # What carries no revision in its name is there already, and serves both.
-    own = [found for found in rendered if name in json.dumps(found["metadata"])]
-    own = [found for found in own if found["kind"] != DEFINITION]
+    own = [manifest for manifest in rendered if _is_of(manifest, name)]
     add(cluster, own)
     for named in (name, *tags):
         wait_until_injecting(cluster, named)
@@ -141,7 +138,7 @@ def revision(cluster: Cluster, name: str, tags: Sequence[str] = ()) -> Iterator[
 def define(cluster: Cluster, definitions: Sequence[dict[str, Any]]) -> None:
     """Has the API server serve custom resources; done when it serves all of them."""
     with ThreadPoolExecutor(8) as pool:
-        answers = pool.map(lambda found: cluster.api.request("POST", DEFINITIONS, found), definitions)
+        answers = pool.map(partial(cluster.api.request, "POST", DEFINITIONS), definitions)
     refused = [answer.object for answer in answers if answer.status not in {201, 409}]
     assert not refused, refused
     served: dict[str, set[str]] = {}
@@ -189,6 +186,16 @@ def has_proxy(pod: Mapping[str, Any]) -> bool:
         container["name"] == "istio-proxy"
         for container in (*spec.get("containers", ()), *spec.get("initContainers", ()))
     )
+
+
+def _is_definition(manifest: Mapping[str, Any]) -> bool:
+    return bool(manifest["kind"] == DEFINITION)
+
+
+def _is_of(manifest: Mapping[str, Any], revision: str) -> bool:
+    """Whether an object is of one revision alone: its name or its label says so."""
+    metadata = manifest["metadata"]
+    return revision in metadata["name"] or metadata.get("labels", {}).get("istio.io/rev") == revision
 
 
 def _serves(cluster: Cluster, path: str, resources: set[str]) -> bool:

@@ -55,9 +55,8 @@ class Mesh:
             self._agent.start()
             self.enforcement.start(self.control_plane.kubeconfig, Path(sys.executable))
             dns = pool.submit(self._install_dns)
-            rendered.result()
             with self._timed("Istio"):
-                istio.install(self, **settings)
+                istio.install(self, rendered.result())
             dns.result()
             outside.result()
         with self._timed("DNS"):

@@ -39,8 +39,6 @@ from istio_netpol.istio.served_ports import PROXY_PORTS
 if TYPE_CHECKING:
     from tests.mesh.mesh import Mesh
 
-pytestmark = pytest.mark.xdist_group("mesh")
-
 CANARY, TAG = "canary", "prod"
 DISCOVERY = 15012
 INJECTOR = f"/api/v1/namespaces/{istio.ROOT}/configmaps/istio-sidecar-injector-{CANARY}"
