@@ -1,4 +1,7 @@
-"""The API server as the node's programs talk to it: objects over HTTPS, and watches that don't end."""
+"""The API server as the node's programs talk to it: objects over HTTPS, and watches that don't end.
+
+With the standard library alone: they have to be there early, and the official client takes a second to load.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +111,10 @@ class Api:
             try:
                 headers = {"Authorization": f"Bearer {self._token}"}
                 connection.request("GET", f"{path}?{urlencode(query)}", None, headers)
-                for line in connection.getresponse():
+                response = connection.getresponse()
+                if response.status != http.HTTPStatus.OK:
+                    raise OSError(f"the API server answered {response.status} {response.reason}")
+                for line in response:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
                         return

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.mesh.agent.api import Api
 from tests.mesh.agent.following import Agent
+from tests.mesh.node_api import Api
 
 
 def main() -> None:

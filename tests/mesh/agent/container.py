@@ -35,6 +35,9 @@ DEFAULT_CAPABILITIES = {
 READS_ALL = "dac_read_search"
 """Lets every user read the checkout and the interpreter, which may be in root's home."""
 
+NAMESPACES = ("unshare", "--mount", "--propagation=private", "--uts", "--pid", "--fork", "--kill-child")
+"""Of each container's own."""
+
 LAUNCH = """\
 set -e
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -135,15 +138,6 @@ class Container:
         root = self._folder / "root"
         chroot = shutil.which("chroot") or "/usr/sbin/chroot"
         script = LAUNCH.format(mounts=mounts, chroot=chroot, root=shlex.quote(str(root)))
-        namespaces = [
-            "unshare",
-            "--mount",
-            "--propagation=private",
-            "--uts",
-            "--pid",
-            "--fork",
-            "--kill-child",
-        ]
         launch = ["sh", "-c", script, "sh", host, str(self._number_file), *self.command.words]
         environment = {**self.command.environment, "CONTAINER_PATH": self.command.environment["PATH"]}
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +145,7 @@ class Container:
             # Programs of other users open /dev/stdout, as Envoy does for its access log.
             self._log.chmod(0o666)
             self._process = subprocess.Popen(
-                [*self._entry, *namespaces, "--", *launch],
+                [*self._entry, *NAMESPACES, "--", *launch],
                 env=environment,
                 cwd="/",
                 stdin=subprocess.DEVNULL,

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from tests.mesh.agent.api import Api
 from tests.mesh.agent.status import now
+from tests.mesh.node_api import Api
 from tests.mesh.topology import WORKER_NODE
 
 LONGEST = 1024

@@ -6,13 +6,13 @@ import subprocess
 import threading
 from pathlib import Path
 
-from tests.mesh.agent.api import Api, Manifest
 from tests.mesh.agent.launch import Node
 from tests.mesh.agent.load_balancers import give_load_balancers
 from tests.mesh.agent.network import Addresses
 from tests.mesh.agent.pod import Pod
 from tests.mesh.agent.root import copy_etc
 from tests.mesh.agent.volumes import shows
+from tests.mesh.node_api import Api, Manifest
 
 
 class Agent:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.mesh.agent.api import Api, Manifest
 from tests.mesh.agent.container import Command, Container, identity_of
 from tests.mesh.agent.environment import environment, expand
 from tests.mesh.agent.network import Addresses, Network
 from tests.mesh.agent.root import Mount, set_up_commands
 from tests.mesh.agent.volumes import Volumes
 from tests.mesh.images import Image
+from tests.mesh.node_api import Api, Manifest
 
 
 @dataclass(frozen=True, slots=True)

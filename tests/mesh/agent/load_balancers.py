@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from tests.mesh.agent.api import Api, Manifest
+from tests.mesh.node_api import Api, Manifest
 from tests.mesh.topology import LOAD_BALANCERS
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from tests.mesh.agent.api import Manifest
 from tests.mesh.agent.container import Container
 from tests.mesh.agent.environment import NotConfiguredError
 from tests.mesh.agent.events import Events
@@ -19,6 +18,7 @@ from tests.mesh.agent.status import ContainerState, phase, pod_status
 from tests.mesh.agent.termination import terminate
 from tests.mesh.agent.volumes import NotMountedError, Volumes
 from tests.mesh.images import Image, image_of
+from tests.mesh.node_api import Manifest
 
 TRIES_AGAIN = 0.3
 """Seconds between attempts to set a pod up, as what it lacks is usually about to come."""

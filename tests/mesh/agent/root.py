@@ -55,14 +55,7 @@ def set_up_commands(
     lower = dict(_folders_of_the_host(root)) | {"etc": etc}
     for name in (*lower, *OWN, "proc", "sys", "dev"):
         (root / name).mkdir()
-    for name, permissions in OWN.items():
-        (layers / name).mkdir(parents=True)
-        (layers / name).chmod(permissions)
-    (layers / "var/run").symlink_to("/run")
-    for name in lower:
-        (layers / name).mkdir()
-        (folder / "work" / name).mkdir(parents=True)
-        shutil.copystat(lower[name], layers / name)
+    _make_layers(layers, lower)
     (layers / "etc/resolv.conf").write_text(resolver)
     (layers / "etc/hosts").write_text(host)
     lines = list(_layer_commands(root, layers, lower, "ro" if read_only else "rw"))
@@ -76,6 +69,18 @@ def set_up_commands(
     if read_only:
         lines.append(f"mount -o remount,bind,ro {shlex.quote(str(root))}")
     return "\n".join(lines)
+
+
+def _make_layers(layers: Path, lower: Mapping[str, Path]) -> None:
+    """Makes what a container writes to: folders of its own, and one over each that it shares."""
+    for name, permissions in OWN.items():
+        (layers / name).mkdir(parents=True)
+        (layers / name).chmod(permissions)
+    (layers / "var/run").symlink_to("/run")
+    for name, path in lower.items():
+        (layers / name).mkdir()
+        (layers.parent / "work" / name).mkdir(parents=True)
+        shutil.copystat(path, layers / name)
 
 
 def _folders_of_the_host(root: Path) -> Iterator[tuple[str, Path]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tests.mesh.agent.api import Api, Manifest
 from tests.mesh.agent.environment import data, field, resource
+from tests.mesh.node_api import Api, Manifest
 
 MODE = 0o644
 DATA = "..data"

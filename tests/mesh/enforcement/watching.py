@@ -1,30 +1,22 @@
-"""Follows pods, namespaces and policies of an API server, with nothing but the standard library's HTTPS: the
-program has to be there early, and the official client takes a second to load."""
+"""Follows pods, namespaces and policies of an API server."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import queue
-import ssl
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import yaml
 from tests.mesh.enforcement.cluster import Key, Objects, key_of
+from tests.mesh.node_api import Api
 
 KINDS = {
     "Namespace": ("v1", "/api/v1/namespaces"),
     "Pod": ("v1", "/api/v1/pods"),
     "NetworkPolicy": ("networking.k8s.io/v1", "/apis/networking.k8s.io/v1/networkpolicies"),
 }
-QUIET_SECONDS = 120.0
-RETRY_SECONDS = 0.2
 TOGETHER_SECONDS = 0.02
 """Changes that come within so short a time are taken in together: many do."""
 
@@ -43,34 +35,6 @@ class Changed:
 
     manifest: Mapping[str, Any]
     deleted: bool
-
-
-class Api:
-    """GET requests as the user of a kubeconfig who has a token."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        content = yaml.safe_load(kubeconfig.read_text())
-        cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-        self._address = urlsplit(cluster["server"])
-        self._context = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        self._headers = {"Authorization": f"Bearer {user['token']}", "Accept": "application/json"}
-
-    def lines(self, path: str) -> Iterator[Any]:
-        """The JSON documents of an answer, one a line. Raises OSError where there is none."""
-        connection = http.client.HTTPSConnection(
-            self._address.hostname or "", self._address.port, timeout=QUIET_SECONDS, context=self._context
-        )
-        try:
-            connection.request("GET", path, headers=self._headers)
-            response = connection.getresponse()
-            if response.status != http.HTTPStatus.OK:
-                raise OSError(f"GET {path}: {response.status} {response.read().decode()}")
-            for line in response:
-                yield json.loads(line)
-        except http.client.HTTPException as error:
-            raise OSError(f"GET {path}: {error!r}") from error
-        finally:
-            connection.close()
 
 
 class Follower:
@@ -119,17 +83,12 @@ class Follower:
 
 
 def _follow(api: Api, kind: str, events: queue.SimpleQueue[Replaced | Changed]) -> None:
-    """Lists and watches, and begins again whenever that breaks off."""
     version, path = KINDS[kind]
-    while True:
-        try:
-            (listed,) = api.lines(path)
-            named = {"apiVersion": version, "kind": kind}
-            events.put(Replaced(kind, tuple({**named, **item} for item in listed["items"])))
-            since = listed["metadata"]["resourceVersion"]
-            for event in api.lines(f"{path}?watch=true&resourceVersion={since}"):
-                if event["type"] == "ERROR":
-                    break
-                events.put(Changed(event["object"], event["type"] == "DELETED"))
-        except OSError:
-            time.sleep(RETRY_SECONDS)
+    for change in api.follow(path):
+        if isinstance(change, list):
+            events.put(
+                Replaced(kind, tuple({"apiVersion": version, "kind": kind, **item} for item in change))
+            )
+        else:
+            what, manifest = change
+            events.put(Changed(manifest, what == "DELETED"))
