@@ -10,11 +10,13 @@ from importlib import resources
 from pathlib import Path
 
 from tests.cluster.crds import ISTIO_PROGRAMS, module_folder
+from tests.mesh.sandbox import PROGRAMS
 from tests.tools.programs import built
 
 CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = CHECKOUT / ".venv"
-PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CHECKOUTS_PYTHON = {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'webhook'}", "PYTHONDONTWRITEBYTECODE": "1"}
+"""The environment in which an interpreter finds this checkout, and leaves it as it is."""
 
 BOOTSTRAP_VARIABLE = "MESH_ENVOY_BOOTSTRAP"
 """Names the template of Envoy's bootstrap, which is in the module of Istio's programs."""
@@ -35,8 +37,7 @@ def _python(*entrypoint: str, user: int = 0) -> Image:
     """This checkout with its interpreter and what is installed for it."""
     environment = {
         "PATH": f"{ENVIRONMENT / 'bin'}:{PROGRAMS}",
-        "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'webhook'}",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **CHECKOUTS_PYTHON,
         "PYTHONUNBUFFERED": "1",
     }
     return Image(entrypoint, {str(CHECKOUT): CHECKOUT}, environment, user)

@@ -20,12 +20,11 @@ from tests.mesh import cluster_dns, istio, manifests, topology, waiting
 from tests.mesh.control_plane import ControlPlane
 from tests.mesh.enforcement.switch import MeshEnforcement
 from tests.mesh.host_link import HostLink
-from tests.mesh.images import where_images_are
+from tests.mesh.node_agent import node_agent
 from tests.mesh.outside import OutsideHosts
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.traffic import Inside, Outside
 
-CHECKOUT = Path(__file__).parents[2]
 Manifest = Mapping[str, Any]
 
 
@@ -41,7 +40,7 @@ class Mesh:
         self.timings: dict[str, float] = {}
         self.namespaces: list[str] = []
         self._numbers = itertools.count(1)
-        self._agent = self._node_agent()
+        self._agent = node_agent(sandbox, self.control_plane.kubeconfig)
 
     def start(self, **istio_settings: Any) -> None:
         """Starts everything, and returns when a gateway of Istio has its configuration."""
@@ -199,19 +198,6 @@ class Mesh:
 
     def _states(self) -> str:
         return self.kubectl("get", "pods", "--all-namespaces", "--output=wide").stdout
-
-    def _node_agent(self) -> ServerProcess:
-        arguments = ("--kubeconfig", self.control_plane.kubeconfig, "--node", topology.WORKER_NODE)
-        return self.sandbox.process(
-            "agent",
-            *(sys.executable, "-m", "tests.mesh.agent", *arguments, "--folder", self.sandbox.folder),
-            folder=CHECKOUT,
-            environment={
-                "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'webhook'}",
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **where_images_are(),
-            },
-        )
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

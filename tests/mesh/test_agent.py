@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +12,8 @@ import pytest
 from tests.mesh import topology
 from tests.mesh.control_plane import ControlPlane
 from tests.mesh.host_link import HostLink
-from tests.mesh.images import CHECKOUT
 from tests.mesh.machine import require_mesh
+from tests.mesh.node_agent import node_agent
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.waiting import wait_until
 
@@ -76,18 +74,7 @@ def cluster() -> Iterator[Cluster]:
         sandbox.run(*topology.script([*topology.worker(), *topology.control_plane()]))
         plane = ControlPlane(sandbox, HostLink(sandbox))
         plane.start()
-        arguments = [
-            "--kubeconfig",
-            plane.kubeconfig,
-            "--node",
-            topology.WORKER_NODE,
-            "--folder",
-            sandbox.folder,
-        ]
-        path = f"{CHECKOUT}:{CHECKOUT / 'webhook'}"
-        sandbox.start(
-            "agent", sys.executable, "-m", "tests.mesh.agent", *arguments, environment={"PYTHONPATH": path}
-        )
+        node_agent(sandbox, plane.kubeconfig).start()
         yield Cluster(sandbox, plane)
 
 
@@ -108,62 +95,54 @@ def condition(manifest: Mapping[str, Any], name: str) -> str:
     return next((str(entry["status"]) for entry in conditions if entry["type"] == name), "")
 
 
+WORDS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "words"}, "data": {"a.txt": "hello"}}
+TOKEN = {"serviceAccountToken": {"path": "token", "audience": "istio-ca", "expirationSeconds": 3600}}
+LABELS = {"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}
+VOLUMES = [
+    {"name": "words", "configMap": {"name": "words"}},
+    {"name": "shared", "emptyDir": {}},
+    {"name": "tokens", "projected": {"sources": [TOKEN, LABELS]}},
+]
+MOUNTS = [
+    {"name": "words", "mountPath": "/etc/words"},
+    {"name": "shared", "mountPath": "/var/run/shared"},
+    {"name": "tokens", "mountPath": "/var/run/secrets/tokens"},
+]
+LOOKS = """\
+id -u; cat /etc/words/a.txt; echo; echo $WHERE; cat /var/run/secrets/tokens/labels; echo
+touch /etc/new 2>/dev/null || echo read-only; ls /var/run/shared
+exec python -m http.server 8080
+"""
+
+
+def whole_pod() -> dict[str, Any]:
+    """A Pod with an init container, a sidecar and an application that prints what it sees."""
+    proxy = {
+        "name": "proxy",
+        "restartPolicy": "Always",
+        "command": ["sh", "-c", "sleep 1; touch /var/run/shared/proxy; exec sleep 1000"],
+        "startupProbe": {"exec": {"command": ["test", "-e", "/run/shared/proxy"]}, "periodSeconds": 1},
+        "volumeMounts": MOUNTS,
+    }
+    app = {
+        "name": "app",
+        "command": ["sh", "-c", LOOKS],
+        "env": [
+            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            {"name": "WHERE", "value": "$(IP) by $(KUBERNETES_SERVICE_HOST) $$(IP)"},
+        ],
+        "securityContext": {"runAsUser": 1000, "readOnlyRootFilesystem": True},
+        "readinessProbe": READY,
+        "volumeMounts": MOUNTS,
+    }
+    first = {"name": "first", "command": ["touch", "/var/run/shared/first"], "volumeMounts": MOUNTS}
+    return pod("whole", app, initContainers=[first, proxy], volumes=VOLUMES)
+
+
 def test_a_pod_starts_in_order_with_what_it_asks_for(cluster: Cluster) -> None:
     """First the init container, then the sidecar until its startup probe holds, then the rest; each has the
     variables and files of its spec and runs as its user, on a file system that it can't change."""
-    words = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "words"},
-        "data": {"a.txt": "hello"},
-    }
-    token = {"serviceAccountToken": {"path": "token", "audience": "istio-ca", "expirationSeconds": 3600}}
-    labels = {"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}
-    mounts = [
-        {"name": "words", "mountPath": "/etc/words"},
-        {"name": "shared", "mountPath": "/var/run/shared"},
-        {"name": "tokens", "mountPath": "/var/run/secrets/tokens"},
-    ]
-    looks = """
-        id -u; cat /etc/words/a.txt; echo; echo $WHERE; cat /var/run/secrets/tokens/labels; echo
-        touch /etc/new 2>/dev/null || echo read-only; ls /var/run/shared
-        exec python -m http.server 8080
-    """
-    cluster.apply(
-        words,
-        pod(
-            "whole",
-            {
-                "name": "app",
-                "command": ["sh", "-c", textwrap.dedent(looks)],
-                "env": [
-                    {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-                    {"name": "WHERE", "value": "$(IP) by $(KUBERNETES_SERVICE_HOST) $$(IP)"},
-                ],
-                "securityContext": {"runAsUser": 1000, "readOnlyRootFilesystem": True},
-                "readinessProbe": READY,
-                "volumeMounts": mounts,
-            },
-            initContainers=[
-                {"name": "first", "command": ["touch", "/var/run/shared/first"], "volumeMounts": mounts},
-                {
-                    "name": "proxy",
-                    "restartPolicy": "Always",
-                    "command": ["sh", "-c", "sleep 1; touch /var/run/shared/proxy; exec sleep 1000"],
-                    "startupProbe": {
-                        "exec": {"command": ["test", "-e", "/run/shared/proxy"]},
-                        "periodSeconds": 1,
-                    },
-                    "volumeMounts": mounts,
-                },
-            ],
-            volumes=[
-                {"name": "words", "configMap": {"name": "words"}},
-                {"name": "shared", "emptyDir": {}},
-                {"name": "tokens", "projected": {"sources": [token, labels]}},
-            ],
-        ),
-    )
+    cluster.apply(WORDS, whole_pod())
     cluster.wait_until_ready("whole")
     status = cluster.pod("whole")["status"]
     address = status["podIP"]
@@ -184,7 +163,7 @@ def test_a_pod_starts_in_order_with_what_it_asks_for(cluster: Cluster) -> None:
         "proxy": ["running"],
     }
     assert not Path("/etc/words").exists()
-    cluster.apply({**words, "data": {"a.txt": "changed"}})
+    cluster.apply({**WORDS, "data": {"a.txt": "changed"}})
     inside = ["curl", "--silent", f"http://{address}:8080/etc/words/a.txt"]
     wait_until("the file has changed", lambda: cluster.sandbox.run(*inside).stdout == "changed", 30.0)
 

@@ -12,10 +12,10 @@ from tests.cluster.server_process import ServerProcess
 from tests.mesh.enforcement.nftables import Refused, refused
 from tests.mesh.enforcement.protocol import Style
 from tests.mesh.enforcement.state_files import Enforced, Wanted, enforced_file, read_enforced, seen, write
+from tests.mesh.images import CHECKOUT, CHECKOUTS_PYTHON
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.waiting import wait_until
 
-CHECKOUT = Path(__file__).parents[3]
 LIST_REFUSED = ("nft", "--json", "list", "set", "ip", "network_policies", "refused")
 FORGET_REFUSED = ("nft", "flush", "set", "ip", "network_policies", "refused")
 
@@ -41,7 +41,7 @@ class MeshEnforcement:
             "enforcement",
             *(python, "-m", "tests.mesh.enforcement", *files, "--by", by),
             folder=CHECKOUT,
-            environment={"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'webhook'}", "PYTHONDONTWRITEBYTECODE": "1"},
+            environment=CHECKOUTS_PYTHON,
         )
 
     @property
