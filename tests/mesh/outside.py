@@ -15,13 +15,12 @@ from typing import Any
 
 from tests.cluster.server_process import ServerProcess
 from tests.mesh.certificates import Authority
+from tests.mesh.images import CHECKOUT
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.tokens import Issuer
 from tests.mesh.topology import OUTSIDE, OUTSIDE_DNS, OUTSIDE_ZONE, outside, resolve_by, script
 from tests.mesh.waiting import wait_until
 from tests.tools.programs import located
-
-CHECKOUT = Path(__file__).parents[2]
 
 API = f"api.{OUTSIDE_ZONE}"
 IDENTITY = f"identity.{OUTSIDE_ZONE}"

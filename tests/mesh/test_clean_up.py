@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.mesh.images import CHECKOUT
 from tests.mesh.machine import require_mesh
 from tests.mesh.waiting import wait_until
-
-ROOT = Path(__file__).parents[2]
 
 ONE_SERVER = """\
 import json, time
@@ -105,8 +104,8 @@ def start_run(folder: Path, makes: str, ends: str) -> subprocess.Popen[str]:
     file.write_text(makes + TEST.replace("ENDS", ends))
     command = ["env", "--default-signal=INT", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     return subprocess.Popen(
-        [*command, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), str(file)],
-        cwd=ROOT,
+        [*command, "-c", str(CHECKOUT / "pyproject.toml"), "--rootdir", str(CHECKOUT), str(file)],
+        cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from tests.cluster.server_process import free_port
 from tests.mesh.certificates import Authority
+from tests.mesh.images import CHECKOUT
 from tests.mesh.tokens import Issuer
 from tests.mesh.waiting import wait_until
 
-CHECKOUT = Path(__file__).parents[2]
 NAMES = ["localhost"]
 
 Start = Callable[..., Callable[[], list[dict[str, Any]]]]
