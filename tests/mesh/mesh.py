@@ -59,9 +59,7 @@ class Mesh:
             dns.result()
             outside.result()
         with self._timed("DNS"):
-            self.wait_until(
-                "CoreDNS is ready", partial(istio.is_available, self, cluster_dns.NAMESPACE, cluster_dns.NAME)
-            )
+            self.wait_until_ready(cluster_dns.NAMESPACE, cluster_dns.NAME)
         self.settled()
 
     def _install_dns(self) -> None:
@@ -121,6 +119,17 @@ class Mesh:
         """Puts a namespace under a policy that denies everything."""
         self.apply(manifests.deny_all(namespace))
 
+    @contextmanager
+    def without(self, *policies: Manifest) -> Iterator[None]:
+        """Leaves policies out for as long as the block runs."""
+        try:
+            self.delete(*policies)
+            self.settled()
+            yield
+        finally:
+            self.apply(*policies)
+            self.settled()
+
     def settled(self) -> None:
         """Returns when every policy, namespace and pod that the API server has counts for packets."""
         self.enforcement.settled()
@@ -176,6 +185,22 @@ class Mesh:
         """Whether there are pods labelled `app`, and all of them are ready."""
         pods = [pod for pod in self.pods(namespace, f"app={app}") if not _ends(pod)]
         return bool(pods) and all(map(_is_ready, pods))
+
+    def wait_until_ready(self, namespace: str, *deployments: str, seconds: float = 120.0) -> None:
+        """Waits until all pods of some Deployments are ready, and no others are left."""
+        for deployment in deployments:
+            self.wait_until(
+                f"{namespace}/{deployment} is ready",
+                partial(istio.is_available, self, namespace, deployment),
+                seconds,
+            )
+
+    def load_balancer(self, namespace: str, service: str) -> str:
+        """The address at which a Service of type LoadBalancer takes connections from outside."""
+        found = self.api.request("GET", f"/api/v1/namespaces/{namespace}/services/{service}")
+        assert found.status == 200, found.object
+        (balancer,) = found.object["status"]["loadBalancer"]["ingress"]
+        return str(balancer["ip"])
 
     def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
         """The Pods that labels select."""
