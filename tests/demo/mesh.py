@@ -85,7 +85,8 @@ def tell(mesh: Mesh, screen: Screen) -> None:
     """Scenario 4 of the handbook: symptom, cause, remedy, success."""
     with tempfile.TemporaryDirectory(dir=mesh.sandbox.folder) as folder:
         shell = Shell(mesh, screen, Path(folder) / "shop")
-        curl = f"curl -is --resolve {HOST}:80:{_gateway(mesh)} http://{HOST}/"
+        gateway = mesh.load_balancer("istio-system", "istio-ingressgateway")
+        curl = f"curl -is --resolve {HOST}:80:{gateway} http://{HOST}/"
         _expose(mesh, screen, shell, curl)
         _deny(mesh, screen, shell, curl)
         _mend(mesh, screen, shell, curl)
@@ -121,12 +122,6 @@ def _mend(mesh: Mesh, screen: Screen, shell: Shell, curl: str) -> None:
     mesh.settled()
     shell.type(curl)
     shell.type("istio-netpol check -n shop")
-
-
-def _gateway(mesh: Mesh) -> str:
-    """The address at which people reach Istio's ingress gateway."""
-    gateway = mesh.kubectl("get", "service", "istio-ingressgateway", "-n", "istio-system", "-o", "json").json
-    return str(gateway["status"]["loadBalancer"]["ingress"][0]["ip"])
 
 
 def main() -> None:

@@ -24,7 +24,6 @@ from tests.mesh.manifests import (
     virtual_service,
     workload,
 )
-from tests.mesh.market import load_balancer
 from tests.mesh.outside import API
 from tests.mesh.topology import OUTSIDE_API
 from tests.mesh.traffic import Answer, Inside, Outside, get
@@ -38,6 +37,7 @@ APPS = ("client", "headless", "named-1", "named-2", "shelf", "egress", "collecto
 SHELF = "shelf.example.test"
 STATIC = "static.example.test"
 ZIPKIN, AUTHORIZER = 9411, 8000
+INGRESS = ("istio-system", "istio-ingressgateway")
 EGRESS = {"istio": "egressgateway"}
 WITHOUT_SIDECAR = {"sidecar.istio.io/inject": "false"}
 
@@ -203,7 +203,7 @@ def guarded_shelf(mesh: Mesh) -> Answer:
 
 
 def _visit(mesh: Mesh, path: str) -> Answer:
-    address = load_balancer(mesh, "istio-system", "istio-ingressgateway")
+    address = mesh.load_balancer(*INGRESS)
     permit = {"x-permit": "yes"}
     return get(mesh, Outside(), f"http://{SHELF}{path}", headers=permit, resolve={SHELF: address})
 

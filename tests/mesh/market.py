@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from tests.mesh.manifests import (
     Manifest,
-    client,
     echo,
     fresh_connections,
     gateway,
@@ -82,7 +81,6 @@ def _workloads() -> list[Manifest]:
         fresh_connections(GUARD, "authorizer"),
         *server(GUARD, "collector", collect, {"http": (COLLECTOR, COLLECTOR)}),
         fresh_connections(GUARD, "collector"),
-        *client(GUARD, "stranger"),
     ]
 
 
@@ -144,18 +142,11 @@ def _guards(issuer: str) -> list[Manifest]:
 
 def visit(mesh: Mesh, path: str = "/", timeout: float = 20.0, **headers: str) -> Answer:
     """What a person outside gets; `x_permit` is the header `x-permit`."""
-    address = load_balancer(mesh, *INGRESS)
+    address = mesh.load_balancer(*INGRESS)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return get(
         mesh, Outside(), f"http://{HOST}{path}", headers=named, resolve={HOST: address}, timeout=timeout
     )
-
-
-def load_balancer(mesh: Mesh, namespace: str, name: str) -> str:
-    """Where a Service takes what comes from outside of the cluster."""
-    service = mesh.kubectl("get", "service", name, "--namespace", namespace, "--output", "json").json
-    address: str = service["status"]["loadBalancer"]["ingress"][0]["ip"]
-    return address
 
 
 def spans(mesh: Mesh) -> list[dict[str, Any]]:

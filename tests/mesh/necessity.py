@@ -113,13 +113,8 @@ class Policies:
         """Leaves out the policies of one kind of flow for as long as the block runs."""
         left_out = [policy for policy in self.generated if kind_of(policy) == kind]
         assert left_out, f"nothing was generated for {kind}"
-        self._mesh.delete(*left_out)
-        self._mesh.settled()
-        try:
+        with self._mesh.without(*left_out):
             yield
-        finally:
-            self._mesh.apply(*left_out)
-            self._mesh.settled()
 
 
 def _terminating(mesh: Mesh) -> list[str]:

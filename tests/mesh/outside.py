@@ -27,12 +27,15 @@ IDENTITY = f"identity.{OUTSIDE_ZONE}"
 KEYS = f"https://{IDENTITY}/jwks.json"
 
 API_HTTP, API_HTTPS, API_TCP = 80, 443, 9000
+API_UNNAMED = 9090
+"""Another port of the API, TCP as well, that no ServiceEntry names."""
 
 RESOLV_CONF = f"nameserver {OUTSIDE_DNS}\n"
 
 STARTS_WITHIN = 60.0
 
-SERVED = (("dns", 53), ("identity", 443), ("api", API_HTTP), ("api", API_HTTPS), ("api", API_TCP))
+API_PORTS = (API_HTTP, API_HTTPS, API_TCP, API_UNNAMED)
+SERVED = (("dns", 53), ("identity", 443), *(("api", port) for port in API_PORTS))
 
 ZONE_FILE = """\
 $ORIGIN {zone}.
@@ -111,7 +114,7 @@ class OutsideHosts:
         self._start_program("identity", "documents", self.folder / "documents", *self._certified(IDENTITY))
 
     def _serve_api(self) -> None:
-        ports = ("--http", API_HTTP, "--https", API_HTTPS, "--tcp", API_TCP)
+        ports = ("--http", API_HTTP, "--https", API_HTTPS, "--tcp", API_TCP, "--tcp", API_UNNAMED)
         self._start_program("api", "echo", "api", *ports, *self._certified(API))
 
     def _certified(self, name: str) -> tuple[str, Path, str, Path]:

@@ -19,10 +19,10 @@ import pytest
 import yaml
 from tests.bundle.overlays import filled_tree, kustomize_build
 from tests.mesh import manifests, topology
-from tests.mesh.istio import EGRESS, INGRESS, ROOT, has_proxy, is_available
+from tests.mesh.istio import EGRESS, INGRESS, ROOT, has_proxy
 from tests.mesh.istio import manifests as rendered
 from tests.mesh.metrics import scraped
-from tests.mesh.necessity import generated, kind_of
+from tests.mesh.necessity import generated, kind_of, shown
 from tests.mesh.outside import IDENTITY, KEYS
 from tests.mesh.tokens import Issuer
 from tests.mesh.traffic import Answer, Inside, Outside, get
@@ -48,17 +48,17 @@ NOT_EXERCISED = {
 the traffic of pods."""
 
 STARTS = [
-    ("istio-ingressgateway-to-dns", INGRESS, 53),
-    ("istio-ingressgateway-to-istiod", INGRESS, 15012),
-    ("istio-egressgateway-to-dns", EGRESS, 53),
-    ("istio-egressgateway-to-istiod", EGRESS, 15012),
-    ("istiod-from-proxies", INGRESS, 15012),
-    ("istiod-to-apiserver", "istiod", topology.API_SERVER_PORT),
-    ("app/pods-to-dns", "echo", 53),
-    ("app/pods-to-istiod", "echo", 15012),
+    ("istio-ingressgateway-to-dns", INGRESS, 53, "dns-refused"),
+    ("istio-ingressgateway-to-istiod", INGRESS, 15012, "istiod-not-reached"),
+    ("istio-egressgateway-to-dns", EGRESS, 53, "dns-refused"),
+    ("istio-egressgateway-to-istiod", EGRESS, 15012, "istiod-not-reached"),
+    ("istiod-from-proxies", INGRESS, 15012, "istiod-not-reached"),
+    ("istiod-to-apiserver", "istiod", topology.API_SERVER_PORT, "istiod-waits-for-sync"),
+    ("app/pods-to-dns", "echo", 53, "dns-refused"),
+    ("app/pods-to-istiod", "echo", 15012, "istiod-not-reached"),
 ]
-"""Policies without which something does not become ready, and the port at which it is refused. Those of the
-application's namespace begin with `app/`."""
+"""Policies without which something does not become ready, the port at which it is refused, and what its log
+shows then. Those of the application's namespace begin with `app/`."""
 
 DENIALS = {"zz-default-deny": (ROOT, "stranger"), "app/zz-default-deny": ("", "echo")}
 """The deny-alls, each with a pod that nothing else isolates."""
@@ -86,26 +86,16 @@ class Baseline:
     @contextlib.contextmanager
     def without(self, name: str) -> Iterator[None]:
         """Leaves one policy out for as long as the block runs."""
-        self.mesh.delete(self.policies[name])
-        self.mesh.settled()
-        self.mesh.enforcement.forget_refused()
-        try:
+        with self.mesh.without(self.policies[name]):
+            self.mesh.enforcement.forget_refused()
             yield
-        finally:
-            self.mesh.apply(self.policies[name])
-            self.mesh.settled()
 
     def home(self, deployment: str) -> str:
         return self.namespace if deployment == "echo" else ROOT
 
     def wait_until_all_are_ready(self) -> None:
         for deployment in ("istiod", INGRESS, EGRESS, "echo"):
-            home = self.home(deployment)
-            self.mesh.wait_until(
-                f"{home}/{deployment} is ready",
-                lambda home=home, deployment=deployment: is_available(self.mesh, home, deployment),
-                READY_WITHIN,
-            )
+            self.mesh.wait_until_ready(self.home(deployment), deployment, seconds=READY_WITHIN)
 
     def addresses(self) -> set[str]:
         """Of all pods that are under the bundle's policies."""
@@ -130,7 +120,7 @@ class Baseline:
     def visit(self, token: str, scheme: str = "http") -> Answer:
         """A person's request by way of the load balancer."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        resolve = {HOST: topology.LOAD_BALANCERS}
+        resolve = {HOST: self.mesh.load_balancer(ROOT, INGRESS)}
         return get(
             self.mesh, Outside("client"), f"{scheme}://{HOST}/", headers=headers, resolve=resolve, timeout=5
         )
@@ -153,8 +143,8 @@ def baseline(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     tree = overlays(tmp_path_factory.mktemp("bundle"), namespace, monitoring)
     mine = [*objects(mesh), *egress_gateway()]
     policies: dict[str, dict[str, Any]] = {}
-    mesh.apply(*manifests.echo(namespace), *manifests.client(monitoring, "prometheus"), *mine)
     try:
+        mesh.apply(*manifests.echo(namespace), *manifests.client(monitoring, "prometheus"), *mine)
         for overlay in ("apps", "generic"):
             policies |= applied(mesh, tree / "overlays" / overlay)
         keys = [policy for policy in generated(mesh) if kind_of(policy) == JWKS_KIND]
@@ -256,7 +246,7 @@ def objects(mesh: Mesh) -> list[dict[str, Any]]:
 
 
 def test_every_policy_of_the_overlay_is_tried_here_or_named_as_not_exercised(baseline: Baseline) -> None:
-    tried = {name for name, _, _ in STARTS} | OTHERS
+    tried = {name for name, *_ in STARTS} | OTHERS
     assert not tried & NOT_EXERCISED
     assert set(baseline.policies) == tried | NOT_EXERCISED
 
@@ -279,14 +269,16 @@ def test_istio_works_from_a_cold_start(works: Baseline) -> None:
     assert works.refused() == []
 
 
-@pytest.mark.parametrize(("policy", "deployment", "port"), STARTS)
+@pytest.mark.parametrize(("policy", "deployment", "port", "symptom"), STARTS)
 def test_without_the_policy_what_starts_does_not_become_ready(
-    works: Baseline, policy: str, deployment: str, port: int
+    works: Baseline, policy: str, deployment: str, port: int, symptom: str
 ) -> None:
     mesh, home = works.mesh, works.home(deployment)
     with works.without(policy):
         mesh.restart(home, deployment)
         mesh.wait_until(f"packets to {port} are refused", lambda: port in works.refused_ports())
+        container = "discovery" if deployment == "istiod" else "istio-proxy"
+        mesh.wait_until("its log tells", lambda: symptom in shown(mesh.logs(home, deployment, container)))
         assert not mesh.ready(home, deployment)
 
 

@@ -1,5 +1,5 @@
-"""Configurations of Istio under a deny-all everywhere: each fails without policies, and with those that are
-generated it works, by the way that its objects describe."""
+"""Configurations of Istio, with deny-alls in istio-system and in their namespace: each fails without
+policies, and with those that are generated it works, by the way that its objects describe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.mesh import mall
-from tests.mesh.necessity import Policies, mesh_config
+from tests.mesh.necessity import Policies, mesh_config, shown
 from tests.mesh.traffic import Answer
 
 if TYPE_CHECKING:
@@ -27,58 +27,69 @@ OF_THE_MESH_ITSELF = (
 """What pods need to be ready and people to reach the gateway; with these alone every way on is still shut."""
 
 CONFIGURATIONS = {
-    "a headless Service on its pods' own port": (mall.headless, 503, {"headless"}),
-    "a headless Service on another port behind a gateway": (mall.shelf, 503, {"shelf"}),
-    "a targetPort that is another number in each pod": (mall.named, 503, {"named-1", "named-2"}),
-    "a ServiceEntry with an address and a targetPort": (mall.static, 503, {"api"}),
-    "an egress gateway": (mall.by_egress_gateway, 503, {"api"}),
-    "an authorizer that a gateway asks": (mall.guarded_shelf, 403, {"shelf"}),
+    "a headless Service on its pods' own port": (mall.headless, "connect-refused", {"headless"}),
+    "a headless Service on another port behind a gateway": (mall.shelf, "connect-refused", {"shelf"}),
+    "a targetPort that is another number in each pod": (
+        mall.named,
+        "connect-refused",
+        {"named-1", "named-2"},
+    ),
+    "a ServiceEntry with an address and a targetPort": (mall.static, "connect-refused", {"api"}),
+    "an egress gateway": (mall.by_egress_gateway, "connect-refused", {"api"}),
+    "an authorizer that a gateway asks": (mall.guarded_shelf, "authorizer-not-reached", {"shelf"}),
 }
-"""By what each is: a request, its status without policies, and the names of those who answer it with them."""
+"""By what each is: a request, what shows without policies, and the names of those who answer it with them."""
 
 Ask = Callable[["Mesh"], Answer]
 each_configuration = pytest.mark.parametrize(
-    ("ask", "without", "answering"), CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys()
+    ("ask", "symptom", "answering"), CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys()
 )
 
 
 @pytest.fixture(scope="module")
 def ready(mesh: Mesh) -> Iterator[Policies]:
     """The mall, whose pods are ready and reach nobody."""
-    policies = Policies(mesh, ("istio-system", mall.MALL))
-    with mesh_config(mesh, extensionProviders=mall.PROVIDERS):
-        mesh.apply(mall.namespace())
-        mesh.apply(*mall.manifests(), mall.of_the_gateway())
-        policies.deny()
-        policies.allow(*OF_THE_MESH_ITSELF)
+    with mesh_config(mesh, extensionProviders=mall.PROVIDERS, accessLogFile="/dev/stdout"):
         try:
-            for app in mall.APPS:
-                mesh.wait_until(f"{app} is ready", lambda of=app: mesh.ready(mall.MALL, of), 120)
-            yield policies
+            mesh.apply(mall.namespace())
+            mesh.apply(*mall.manifests(), mall.of_the_gateway())
+            with Policies(mesh, ("istio-system", mall.MALL)) as policies:
+                policies.deny()
+                policies.allow(*OF_THE_MESH_ITSELF)
+                mesh.wait_until_ready(mall.MALL, *mall.APPS)
+                yield policies
         finally:
-            policies.remove()
             mesh.delete(mall.of_the_gateway())
             mesh.remove_namespaces(mall.MALL)
 
 
 @pytest.fixture(scope="module")
-def allowed(ready: Policies) -> Policies:
-    """The mall with everything that `istio-netpol generate` prints for it."""
+def before(mesh: Mesh, ready: Policies) -> dict[Ask, str]:
+    """What people saw of each configuration before its policies came; of an authorizer, what the gateway's
+    log says."""
+    seen = {ask: ask(mesh).seen for ask, _, _ in CONFIGURATIONS.values()}
+    mesh.wait_until("the gateway's log tells", lambda: _refusals(mesh))
+    return seen | {mall.guarded_shelf: _refusals(mesh)}
+
+
+def _refusals(mesh: Mesh) -> str:
+    """The lines of the gateway's access log on requests that it could not ask the authorizer about."""
+    lines = mesh.logs(*mall.INGRESS).splitlines()
+    return "\n".join(line for line in lines if mall.SHELF in line and "ext_authz_error" in line)
+
+
+@pytest.fixture(scope="module")
+def allowed(ready: Policies, before: dict[Ask, str]) -> Policies:
+    """The mall with everything that `istio-netpol generate` prints for it, once all was tried without."""
     ready.allow()
     return ready
 
 
 @each_configuration
-def test_fails_without_its_policies(
-    mesh: Mesh, ready: Policies, ask: Ask, without: int, answering: set[str]
+def test_works_with_generated_policies_and_fails_without(
+    mesh: Mesh, before: dict[Ask, str], allowed: Policies, ask: Ask, symptom: str, answering: set[str]
 ) -> None:
-    assert ask(mesh).status == without
-
-
-@each_configuration
-def test_works_with_generated_policies(
-    mesh: Mesh, allowed: Policies, ask: Ask, without: int, answering: set[str]
-) -> None:
+    assert shown(before[ask]) == {symptom}
     seen: set[str] = set()
 
     def answer_all() -> bool:
@@ -97,4 +108,4 @@ def test_the_egress_gateway_is_on_the_way(mesh: Mesh, allowed: Policies) -> None
 
 def test_spans_reach_a_zipkin_collector(mesh: Mesh, allowed: Policies) -> None:
     mall.named(mesh)
-    mesh.wait_until("spans arrive", lambda: {"client.mall"} <= {each["service"] for each in mall.spans(mesh)})
+    mesh.wait_until("spans arrive", lambda: {"client.mall"} <= {span["service"] for span in mall.spans(mesh)})

@@ -1,7 +1,8 @@
 """The connections of workloads, gateways and the outside: all of them suffice, and each is needed.
 
-The market is under a deny-all everywhere, with what `istio-netpol generate` prints for it alone. Each test
-leaves out the policies of one kind, sees the symptom as docs/symptoms.md has it, and sees it gone.
+Istio and the market are under deny-alls, DNS in kube-system is not. Nothing is allowed but what
+`istio-netpol generate` prints. Each test leaves out the policies of one kind, sees the symptom as
+docs/symptoms.md has it, and sees it gone.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import pytest
 from tests.mesh import market
 from tests.mesh.connections import noted
 from tests.mesh.enforcement.protocol import Style
+from tests.mesh.manifests import HTTP, TCP, client
 from tests.mesh.market import CART, GUARD, MARKET, ORDERS, visit
 from tests.mesh.necessity import Policies, mesh_config, proves, shown
 from tests.mesh.opened_ports import unused
-from tests.mesh.outside import API
+from tests.mesh.outside import API, API_UNNAMED
 from tests.mesh.topology import OUTSIDE_API
 from tests.mesh.traffic import Answer, Inside, Outside, get, look_up, tcp
 
@@ -59,7 +61,7 @@ def policies(mesh: Mesh) -> Iterator[Policies]:
 def allowed(mesh: Mesh, policies: Policies) -> Policies:
     """Everything is up."""
     for namespace, app in COLD:
-        mesh.wait_until(f"{namespace}/{app} is ready", lambda at=namespace, of=app: mesh.ready(at, of))
+        mesh.wait_until_ready(namespace, app)
     return policies
 
 
@@ -76,7 +78,7 @@ def _restart_everything(mesh: Mesh) -> None:
     for namespace, deployment in COLD:
         mesh.restart(namespace, deployment)
     for namespace, app in COLD:
-        mesh.wait_until(f"{namespace}/{app} is ready", lambda at=namespace, of=app: mesh.ready(at, of), 120)
+        mesh.wait_until_ready(namespace, app)
 
 
 def _use_everything(mesh: Mesh) -> None:
@@ -94,7 +96,7 @@ def _use_everything(mesh: Mesh) -> None:
     assert visit(mesh, "/guarded", x_permit="yes").status == 200
     mesh.wait_until("spans arrive", lambda: market.spans(mesh))
     # A load balancer asks for the gateway's health, and DNS answers that are too long for UDP come by TCP.
-    balancer = market.load_balancer(mesh, *market.INGRESS)
+    balancer = mesh.load_balancer(*market.INGRESS)
     assert get(mesh, Outside(), f"http://{balancer}:15021/healthz/ready").status == 200
     for source in ASKING:
         assert look_up(mesh, source, API, over="tcp").addresses
@@ -109,10 +111,27 @@ def _use_everything(mesh: Mesh) -> None:
 
 def test_nothing_else_is_open(mesh: Mesh, allowed: Policies) -> None:
     """What no object declares stays denied, so that what works above works by the policies."""
-    assert get(mesh, Inside(GUARD, "stranger"), CART_URL, timeout=3).status is None
-    assert get(mesh, ORDERS, f"http://{API}/", timeout=5).status == 503
-    assert tcp(mesh, CART, OUTSIDE_API, 81, timeout=3).received == ""
-    assert tcp(mesh, ORDERS, f"cart.{MARKET}.svc.cluster.local", 9000, timeout=3).received == ""
+    street = mesh.namespace({})  # It is not denied anything.
+    mesh.apply(*client(street, "stranger"))
+    mesh.wait_until_ready(street, "stranger")
+    mesh.settled()
+    (cart,) = mesh.pods(MARKET, "app=cart")
+    at_cart = cart["status"]["podIP"]
+    mesh.enforcement.forget_refused()
+    assert get(mesh, Inside(street, "stranger"), CART_URL).status is None
+    assert (at_cart, HTTP) in _refused(mesh)
+    assert get(mesh, ORDERS, f"http://{API}/").status == 503
+    assert (OUTSIDE_API, 80) in _refused(mesh)
+    assert tcp(mesh, ORDERS, f"cart.{MARKET}.svc.cluster.local", TCP).received == ""
+    assert (at_cart, TCP) in _refused(mesh)
+    assert tcp(mesh, Outside(), OUTSIDE_API, API_UNNAMED).received == "api\nhello\n"
+    assert tcp(mesh, CART, OUTSIDE_API, API_UNNAMED).received == ""
+    assert (OUTSIDE_API, API_UNNAMED) in _refused(mesh)
+
+
+def _refused(mesh: Mesh) -> set[tuple[str, int]]:
+    """Where packets were to go that were refused since they were last forgotten."""
+    return {(packet.destination, packet.port) for packet in mesh.enforcement.refused()}
 
 
 @proves(FlowKind.CLIENT_TO_GATEWAY, "connect-denied", "connect-timed-out")
@@ -189,12 +208,13 @@ def test_without_tracing_requests_succeed_and_spans_are_lost(
 ) -> None:
     (symptom,) = symptoms
     with allowed.without(kind):
-        before = len(market.spans(mesh))
-        assert visit(mesh).status == 200
-        mesh.wait_until("the proxy tells", lambda: shown(_failed_connects(mesh)) == {symptom})
-        assert len(market.spans(mesh)) == before
-    assert visit(mesh).status == 200
-    mesh.wait_until("spans arrive", lambda: len(market.spans(mesh)) > before)
+        before = _failed_connects(mesh)
+        assert visit(mesh, "/lost").status == 200
+        mesh.wait_until("the proxy counts", lambda: _failed_connects(mesh) not in {"", before})
+        assert shown(_failed_connects(mesh)) == {symptom}
+    assert visit(mesh, "/found").status == 200
+    mesh.wait_until("the span arrives", lambda: "/found" in mesh.logs(GUARD, "collector", "app"))
+    assert "/lost" not in mesh.logs(GUARD, "collector", "app")
 
 
 @proves(FlowKind.ISTIOD_TO_JWKS, "keys-wrong", "keys-not-fetched")

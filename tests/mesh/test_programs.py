@@ -140,8 +140,12 @@ def test_collector_logs_spans_with_their_service(start: Start) -> None:
     assert post("/api/v2/spans", json.dumps(zipkin).encode()) == 202
     assert post("/v1/metrics", b"") == 404
 
-    told = [(line["service"], line["span"]) for line in log()]
-    assert told == [("cart.shop", "GET /"), ("cart.shop", "POST /orders"), ("ingress", "router")]
+    told = [(line["service"], line["span"], line.get("url")) for line in log()]
+    assert told == [
+        ("cart.shop", "GET /", "http://GET /"),
+        ("cart.shop", "POST /orders", "http://POST /orders"),
+        ("ingress", "router", None),
+    ]
 
 
 def _export(service: str, names: list[str]) -> bytes:
@@ -152,11 +156,22 @@ def _export(service: str, names: list[str]) -> bytes:
         length = bytes([len(content) & 0x7F | 0x80, len(content) >> 7])
         return bytes([number << 3 | 2]) + length + content
 
+    def attribute_of(key: bytes, value: str) -> bytes:
+        return field(1, key) + field(2, field(1, value.encode()))
+
     spans = b"".join(
-        field(2, field(1, bytes(16)) + field(5, name.encode()) + b"\x30\x02" + b"\x39" + bytes(8))
+        field(
+            2,
+            field(1, bytes(16))
+            + field(5, name.encode())
+            + b"\x30\x02"
+            + b"\x39"
+            + bytes(8)
+            + field(9, attribute_of(b"http.url", f"http://{name}")),
+        )
         for name in names
     )
-    attribute = field(1, b"service.name") + field(2, field(1, service.encode()))
+    attribute = attribute_of(b"service.name", service)
     resource = field(1, field(1, field(1, b"node") + field(2, field(1, b"n1"))) + field(1, attribute))
     return field(1, resource + field(2, field(1, b"scope") + spans) + field(3, b"https://schema"))
 

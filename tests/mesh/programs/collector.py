@@ -16,7 +16,7 @@ from tests.mesh.programs.serving import Handler, HttpServer, serve, tell
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types of protobuf."""
 
-RESOURCE_SPANS_SCOPES, SCOPE_SPANS, SPAN_NAME = 2, 2, 5
+RESOURCE_SPANS_SCOPES, SCOPE_SPANS, SPAN_NAME, SPAN_ATTRIBUTES = 2, 2, 5, 9
 RESOURCE_SPANS_RESOURCE, RESOURCE_ATTRIBUTES = 1, 1
 KEY, VALUE, STRING_VALUE = 1, 2, 1
 """Numbers of fields; the last three of an attribute."""
@@ -42,16 +42,17 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def otlp_spans(message: bytes) -> Iterator[dict[str, str]]:
-    """The service and name of each span of an ExportTraceServiceRequest."""
+    """The service, name and URL of each span of an ExportTraceServiceRequest."""
     for _, of_resource in fields(message):
         parts = list(fields(of_resource))
         resources = [content for number, content in parts if number == RESOURCE_SPANS_RESOURCE]
         scopes = [content for number, content in parts if number == RESOURCE_SPANS_SCOPES]
-        service = "".join(map(_service, resources))
+        service = "".join(_attribute(part, RESOURCE_ATTRIBUTES, b"service.name") for part in resources)
         for scope in scopes:
             for number, span in fields(scope):
                 if number == SCOPE_SPANS:
-                    yield {"service": service, "span": _text(span, SPAN_NAME)}
+                    url = _attribute(span, SPAN_ATTRIBUTES, b"http.url")
+                    yield {"service": service, "span": _text(span, SPAN_NAME), "url": url}
 
 
 def zipkin_spans(document: bytes) -> Iterator[dict[str, str]]:
@@ -60,11 +61,10 @@ def zipkin_spans(document: bytes) -> Iterator[dict[str, str]]:
         yield {"service": span.get("localEndpoint", {}).get("serviceName", ""), "span": span.get("name", "")}
 
 
-def _service(resource: bytes) -> str:
-    attributes = [
-        dict(fields(content)) for number, content in fields(resource) if number == RESOURCE_ATTRIBUTES
-    ]
-    return "".join(_text(pair[VALUE], STRING_VALUE) for pair in attributes if pair[KEY] == b"service.name")
+def _attribute(message: bytes, attributes: int, key: bytes) -> str:
+    """The text of an attribute of a resource or span, which has its attributes in a field of that number."""
+    pairs = [dict(fields(content)) for number, content in fields(message) if number == attributes]
+    return "".join(_text(pair[VALUE], STRING_VALUE) for pair in pairs if pair[KEY] == key)
 
 
 def _text(message: bytes, field: int) -> str:
