@@ -7,7 +7,6 @@ docs/symptoms.md has it, and sees it gone.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import itertools
 import sys
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.mesh import manifests
 from tests.mesh.connections import noted
+from tests.mesh.enforcement.protocol import Style
 from tests.mesh.istio import INGRESS, ROOT, has_proxy
 from tests.mesh.metrics import address, scraped
 from tests.mesh.necessity import Policies, kind_of, proves, shown
@@ -130,10 +130,10 @@ def test_without_dns_by_tcp_large_answers_do_not_come(
 @pytest.mark.parametrize(
     ("kind", "symptoms", "style", "namespace", "app"),
     [
-        (FlowKind.DNS, ("dns-refused",), "REJECT", KIOSK, CART),
-        (FlowKind.DNS, ("dns-no-answer",), "DROP", ROOT, INGRESS),
-        (FlowKind.PROXY_TO_ISTIOD, ("istiod-not-reached",), "REJECT", KIOSK, CART),
-        (FlowKind.PROXY_TO_ISTIOD, ("istiod-not-reached",), "DROP", KIOSK, CART),
+        (FlowKind.DNS, ("dns-refused",), Style.REJECT, KIOSK, CART),
+        (FlowKind.DNS, ("dns-no-answer",), Style.DROP, ROOT, INGRESS),
+        (FlowKind.PROXY_TO_ISTIOD, ("istiod-not-reached",), Style.REJECT, KIOSK, CART),
+        (FlowKind.PROXY_TO_ISTIOD, ("istiod-not-reached",), Style.DROP, KIOSK, CART),
     ],
 )
 def test_without_dns_or_istiod_a_proxy_does_not_become_ready(
@@ -141,12 +141,12 @@ def test_without_dns_or_istiod_a_proxy_does_not_become_ready(
     allowed: Policies,
     kind: FlowKind,
     symptoms: tuple[str, ...],
-    style: str,
+    style: Style,
     namespace: str,
     app: str,
 ) -> None:
     """The proxy's own log says why."""
-    with _denying(mesh, style), allowed.without(kind):
+    with mesh.enforcement.refusing(style), allowed.without(kind):
         mesh.restart(namespace, app)
         for symptom in symptoms:
             _wait_for_log(mesh, namespace, app, symptom)
@@ -199,7 +199,7 @@ def test_without_webhook_from_apiserver_no_pod_is_made(
         _wait_for(mesh, (ROOT, "istiod"))
         mesh.settled()
         assert shown(_injected(mesh)) == {refused}
-        with _denying(mesh, "DROP"):
+        with mesh.enforcement.refusing(Style.DROP):
             assert shown(_injected(mesh)) == {silent}
     mesh.wait_until("pods are injected", lambda: _injected(mesh) == "")
 
@@ -333,14 +333,3 @@ def _balancer_sees(mesh: Mesh) -> int | None:
 def _is_service(address: str) -> bool:
     """Whether a packet was on its way to a Service without ready pods, which no policy judges."""
     return ip_address(address) in ip_network(SERVICE_RANGE)
-
-
-@contextlib.contextmanager
-def _denying(mesh: Mesh, style: str) -> Iterator[None]:
-    """Has denied packets dropped or rejected for as long as the block runs."""
-    before = mesh.enforcement.style
-    mesh.enforcement.style = style
-    try:
-        yield
-    finally:
-        mesh.enforcement.style = before
