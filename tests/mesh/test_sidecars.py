@@ -37,7 +37,8 @@ def test_an_injected_pod_becomes_ready_and_does_so_again_when_its_proxy_died(
     )
     for app in ("echo", "client"):
         mesh.wait_until(f"{app} is ready", lambda app=app: mesh.ready(namespace, app), READY_WITHIN)
-    assert get(mesh, source, url).status == 200
+    # A client that is ready may not know yet where the echo is.
+    mesh.wait_until("the echo answers", lambda: get(mesh, source, url).status == 200)
     (pod,) = mesh.pods(namespace, "app=client")
     beside = any(container["name"] == "istio-proxy" for container in pod["spec"]["containers"])
     assert beside == bool(annotations)
