@@ -30,7 +30,8 @@ def test_a_restart_gives_new_pods_and_a_namespace_goes_with_what_is_in_it(mesh: 
     (after,) = mesh.pods(namespace, "app=echo")
     assert before["metadata"]["uid"] != after["metadata"]["uid"]
     mesh.wait_until("the new one is ready", lambda: mesh.ready(namespace, "echo"))
-    assert get(mesh, Inside(namespace, "client"), f"http://echo.{namespace}/").status == 200
+    source, url = Inside(namespace, "client"), f"http://echo.{namespace}/"
+    mesh.wait_until("its Service leads to it", lambda: get(mesh, source, url).status == 200)
     mesh.remove_namespaces(namespace)
     mesh.wait_until("the pods are gone", lambda: not mesh.pods(namespace, "app"))
     network = topology.pod_network(namespace, after["metadata"]["name"])
