@@ -15,6 +15,8 @@ ASKED = {
     "kustomize": ["version"],
     "helm": ["version"],
     "istioctl": ["version", "--remote=false"],
+    "pilot-agent": ["version"],
+    "pilot-discovery": ["version"],
 }
 """How to ask for the version where it is not `--version`."""
 
