@@ -90,13 +90,14 @@ def test_a_webhook_that_is_killed_in_mid_request_does_what_its_failure_policy_sa
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         outcomes: dict[str, Outcome] = {}
-        sent = live.installation.network.sent
-        callers = [threading.Thread(target=keep, args=(outcomes, each)) for each in (closed, open_)]
+        callers = [threading.Thread(target=keep, args=(outcomes, tenant)) for tenant in (closed, open_)]
         for caller in callers:
+            sent = live.installation.network.sent
             caller.start()
-        live.plane.wait_until(
-            "both requests are in flight", lambda: live.installation.network.sent > sent + 2000
-        )
+            # A whole request has more bytes; what two have together may be one alone, on a busy machine.
+            live.plane.wait_until(
+                "its request is in flight", lambda before=sent: live.installation.network.sent > before + 1000
+            )
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         live.installation.behind_the_service(live.webhook)
