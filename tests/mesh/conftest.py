@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.mesh.machine import require_mesh
@@ -48,6 +49,7 @@ def _no_new_namespaces(config: pytest.Config) -> Iterator[None]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker of pytest-xdist, which looks at marks after this, has the mesh and runs all tests of it."""
+    here = Path(__file__).parent  # fixtures of other folders have this name too
     for item in items:
-        if "mesh" in getattr(item, "fixturenames", ()):
+        if here in item.path.parents and "mesh" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("mesh"))
