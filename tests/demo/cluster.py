@@ -6,19 +6,16 @@ controller work with the rights that it grants. No kubelet does: Pods are made, 
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
+from tests.demo.ending import play  # noqa: E402
 from tests.demo.screen import Screen  # noqa: E402
 from tests.live.handbook import CHAPTERS, KEYS_AT, Chapter  # noqa: E402
 from tests.live.live_cluster import in_mode, live_cluster  # noqa: E402
@@ -28,8 +25,6 @@ from tests.tools.programs import ASSETS, absent  # noqa: E402
 
 SCENARIOS = ROOT / "tests" / "scenarios"
 REFUSED_IN = re.compile(r"denied the request: \w+ ([a-z0-9-]+)/")
-STOPPED = 130
-"""What a shell says of a program that Ctrl-C ended."""
 
 
 class Walk:
@@ -99,19 +94,5 @@ def main() -> None:
         screen.closing(walk.refused, time.monotonic() - started)
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    """Ends everything once; who presses Ctrl-C again has to wait for that."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    print("\nStopping what was started ...", file=sys.stderr, flush=True)
-    sys.exit(STOPPED)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        main()
-    except BrokenPipeError:
-        # The reader has seen enough (`make demo-cluster | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    play(main)

@@ -6,22 +6,19 @@ own, and NetworkPolicies are enforced on packets. What is typed runs in a shell.
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "webhook")]
 
+from tests.demo.ending import play  # noqa: E402
 from tests.demo.screen import Screen  # noqa: E402
 from tests.mesh.enforcement.protocol import Style  # noqa: E402
 from tests.mesh.machine import without_mesh  # noqa: E402
@@ -29,8 +26,6 @@ from tests.mesh.mesh import Mesh, started  # noqa: E402
 
 FILES = Path(__file__).parent / "shop"
 HOST = "shop.example.test"
-STOPPED = 130
-"""What a shell says of a program that Ctrl-C ended."""
 
 
 class Shell:
@@ -142,19 +137,5 @@ def main() -> None:
     screen.remark(f"{time.monotonic() - began:.0f} s in all. Nothing of it is left.")
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    """Ends everything once; who presses Ctrl-C again has to wait for that."""
-    for stopping in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stopping, signal.SIG_IGN)
-    print("\nStopping what was started ...", file=sys.stderr, flush=True)
-    sys.exit(STOPPED)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        main()
-    except BrokenPipeError:
-        # The reader has seen enough (`make demo-mesh | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    play(main)
