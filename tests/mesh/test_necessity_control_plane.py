@@ -232,19 +232,13 @@ def _kiosk() -> list[manifests.Manifest]:
 
 
 def _visit(mesh: Mesh) -> Answer:
-    return get(mesh, Outside(), f"http://{_balancer(mesh)}/", headers={"Host": HOST})
+    return get(mesh, Outside(), f"http://{mesh.load_balancer(ROOT, INGRESS)}/", headers={"Host": HOST})
 
 
 def _visit_pod(mesh: Mesh) -> Answer:
     """What comes of going past the Service, which has no endpoints while the gateway is not ready."""
     url = f"http://{address(mesh, ROOT, INGRESS)}:{GATEWAY_PORT}/"
     return get(mesh, Outside(), url, headers={"Host": HOST})
-
-
-def _balancer(mesh: Mesh) -> str:
-    service = mesh.kubectl("get", "service", INGRESS, "--namespace", ROOT, "--output", "json").json
-    (balancer,) = service["status"]["loadBalancer"]["ingress"]
-    return str(balancer["ip"])
 
 
 def _of_many_addresses(name: str) -> list[manifests.Manifest]:
@@ -327,7 +321,7 @@ def _failed_scrape(mesh: Mesh, namespace: str, app: str, port: int) -> str:
 
 def _balancer_sees(mesh: Mesh) -> int | None:
     """The answer to the health check of a load balancer in front of the gateway."""
-    return get(mesh, Outside(), f"http://{_balancer(mesh)}:15021/healthz/ready").status
+    return get(mesh, Outside(), f"http://{mesh.load_balancer(ROOT, INGRESS)}:15021/healthz/ready").status
 
 
 def _is_service(address: str) -> bool:

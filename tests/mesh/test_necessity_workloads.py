@@ -7,7 +7,6 @@ docs/symptoms.md has it, and sees it gone.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -141,7 +140,7 @@ def test_without_client_to_gateway_people_do_not_connect(
     denied, silent = symptoms
     with allowed.without(kind):
         assert shown(visit(mesh).seen) == {denied}
-        with dropping(mesh):
+        with mesh.enforcement.refusing(Style.DROP):
             assert shown(visit(mesh, timeout=2).seen) == {silent}
     assert visit(mesh).status == 200
 
@@ -154,7 +153,7 @@ def test_without_gateway_to_workload_people_get_503_or_504(
     with allowed.without(kind):
         refused = visit(mesh)
         assert (refused.status, shown(refused.seen)) == (503, {no_connection})
-        with dropping(mesh):
+        with mesh.enforcement.refusing(Style.DROP):
             silent = visit(mesh)
             assert (silent.status, shown(silent.seen)) == (504, {no_answer})
     assert visit(mesh).status == 200
@@ -247,14 +246,3 @@ def _failed_connects(mesh: Mesh) -> str:
     page = mesh.run(MARKET, "cart", "curl", "--silent", "http://127.0.0.1:15000/clusters").stdout
     lines = [line for line in page.splitlines() if "collector" in line and "cx_connect_fail" in line]
     return "\n".join(line for line in lines if not line.endswith("::0"))
-
-
-@contextlib.contextmanager
-def dropping(mesh: Mesh) -> Iterator[None]:
-    """Has denied packets dropped rather than rejected for as long as the block runs."""
-    before = mesh.enforcement.style
-    mesh.enforcement.style = Style.DROP
-    try:
-        yield
-    finally:
-        mesh.enforcement.style = before

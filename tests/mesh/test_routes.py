@@ -152,13 +152,9 @@ def test_each_destination_needs_its_policy(mesh: Mesh, allowed: Policies) -> Non
 
 def test_a_plugin_that_drops_gives_504_after_the_routes_timeout(mesh: Mesh, allowed: Policies) -> None:
     """By a VirtualService, by its delegate and by an HTTPRoute alike."""
-    rejecting = mesh.enforcement.style
     with without(mesh, allowed, ingress_of((ANNEX, "tail"), (ATTIC, "trunk"), (LOBBY, "desk"))):
-        mesh.enforcement.style = Style.DROP
-        try:
+        with mesh.enforcement.refusing(Style.DROP):
             seen = {name: visit(mesh, name) for name in ("delegate", "trunk", "desk")}
-        finally:
-            mesh.enforcement.style = rejecting
         assert {name: answer.status for name, answer in seen.items()} == dict.fromkeys(seen, 504)
         assert shown(seen["delegate"].seen) == {"request-timeout"}
     assert answers(mesh) == EVERYBODY

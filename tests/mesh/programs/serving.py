@@ -12,6 +12,7 @@ import signal
 import ssl
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,15 +37,15 @@ class HttpServer(ThreadingHTTPServer):
         tell(client=client_address[0], failure=repr(sys.exception()))
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(ABC, BaseHTTPRequestHandler):
     """Answers every method by `respond`, with keep-alive, and leaves logging to `tell`."""
 
     protocol_version = "HTTP/1.1"
     timeout = 60
 
+    @abstractmethod
     def respond(self) -> None:
         """Reads the request's body and answers."""
-        raise NotImplementedError
 
     def do_GET(self) -> None:
         self.respond()
