@@ -10,10 +10,10 @@ from flask import Flask, Response, request
 from istio_netpol.admission.reviews import encode
 from istio_netpol.http.limits import Limits
 from istio_netpol.http.refusals import Refusals
-from istio_netpol.server.listening import listen
-from istio_netpol.server.logs import configure_logs
-from istio_netpol.server.serving import Endpoint, WebhookServer
-from istio_netpol.server.tls import ServingCertificate
+from istio_netpol.http.serving import Endpoint, WebhookServer
+from istio_netpol.http.tls import ServingCertificate
+from istio_netpol.runtime.listening import listen
+from istio_netpol.runtime.logs import configure_logs
 
 ANSWER = encode("constant", allowed=True)
 

@@ -30,7 +30,7 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.own_names import CALLS
-from istio_netpol.server.garbage import keep_what_is_left
+from istio_netpol.runtime.garbage import keep_what_is_left
 from istio_netpol.server.reviewer import Reviewer
 
 TENANT = "tenant"

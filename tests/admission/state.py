@@ -10,8 +10,8 @@ import yaml
 from tests.serving.reviews import review
 
 from istio_netpol.admission.decision import Decision
-from istio_netpol.admission.judge import decide
 from istio_netpol.admission.reconcile import missing_policies
+from istio_netpol.admission.review import decide
 from istio_netpol.admission.reviews import Request, parse
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode

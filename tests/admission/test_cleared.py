@@ -27,7 +27,7 @@ from tests.admission.test_laws import answered, namespaced, states
 
 from istio_netpol.admission.cleared import Cleared
 from istio_netpol.admission.decision import Decision
-from istio_netpol.admission.judge import decide
+from istio_netpol.admission.review import decide
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.settings import AdmissionSettings, Settings

@@ -16,7 +16,7 @@ from tests.admission.objects import (
 )
 from tests.admission.state import Manifest, State, asked, shown, written
 
-from istio_netpol.admission.judge import decide
+from istio_netpol.admission.review import decide
 
 CART = deployment("shop/cart")
 DENIED = deny_all("shop")

@@ -14,7 +14,7 @@ from tests.admission.objects import CONTROL_PLANE, deny_all, deployment, namespa
 from tests.admission.state import State
 from tests.serving.reviews import envelope, review
 
-from istio_netpol.admission.judge import decide
+from istio_netpol.admission.review import decide
 from istio_netpol.admission.reviews import MAX_DEPTH, BadRequest, Cause, Request, encode, parse
 
 DEPLOYMENT = deployment("shop/cart")

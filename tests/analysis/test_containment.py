@@ -13,7 +13,7 @@ import pytest
 from tests.scenarios import scenario as scenarios
 
 from istio_netpol.analysis import check as check_module
-from istio_netpol.analysis import judge as judge_module
+from istio_netpol.analysis import flow_verdicts as judge_module
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.generate import generate
 from istio_netpol.analysis.results import Report

@@ -12,8 +12,8 @@ import pytest
 from tests.certs.webhook_cluster import KINDS, REGISTRATION, WebhookCluster, clock, configured
 from tests.cluster.control_plane import ControlPlane
 
-from istio_netpol.certs.found import certificates_in
 from istio_netpol.certs.issuing import Validity, certificate_pem, key_pem, make_authority, make_leaf
+from istio_netpol.certs.observed import certificates_in
 from istio_netpol.certs.rotation import Lifetimes
 from istio_netpol.errors import ApiError
 

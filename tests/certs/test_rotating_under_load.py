@@ -16,8 +16,8 @@ from tests.certs.webhook_cluster import KINDS, WebhookCluster, clock
 from tests.cluster.control_plane import ControlPlane
 from tests.serving.process import READY, WebhookProcess
 
-from istio_netpol.certs.found import certificates_in
 from istio_netpol.certs.issuing import Validity, certificate_pem, make_authority
+from istio_netpol.certs.observed import certificates_in
 from istio_netpol.certs.rotation import Lifetimes
 
 # Renewed after 12, 20 and 24 seconds; what is served ends six seconds later, for machines that are busy.

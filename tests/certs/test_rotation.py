@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from istio_netpol.certs.found import (
+from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority, make_leaf
+from istio_netpol.certs.observed import (
     Found,
     authorities_in,
     certificates_in,
@@ -24,7 +25,6 @@ from istio_netpol.certs.found import (
     pair_in,
     verifies,
 )
-from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority, make_leaf
 from istio_netpol.certs.rotation import MOST_RETIRING, Lifetimes, Plan, Rotation
 
 NAMES = ("istio-netpol-webhook.istio-netpol.svc", "istio-netpol-webhook.istio-netpol")

@@ -13,9 +13,9 @@ from kubernetes.client import ApiClient, Configuration
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import ADMIN
 
-from istio_netpol.certs.found import certificates_in, is_valid, verifies
+from istio_netpol.certs.observed import certificates_in, is_valid, verifies
+from istio_netpol.certs.reconciler import CertificateUpkeep, Place
 from istio_netpol.certs.rotation import Lifetimes, Rotation
-from istio_netpol.certs.upkeep import CertificateUpkeep, Place
 from istio_netpol.kube.connection import Connection
 
 KINDS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")

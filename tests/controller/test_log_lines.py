@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from tests.controller.test_loops import Cabinet
 from tests.controller.test_plan import keys_at
 
-from istio_netpol.controller.measures import Measures
+from istio_netpol.controller.metrics import Measures
 from istio_netpol.controller.plan import Action, Apply, Delete, Mark, Present
-from istio_netpol.controller.writing import Writing
+from istio_netpol.controller.policy_writer import Writing
 from istio_netpol.errors import ApiError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "logs.md").read_text(encoding="utf-8")

@@ -18,15 +18,15 @@ from tests.controller.test_plan import keys_at
 from tests.kube.following import connection, wait_until
 
 from istio_netpol.controller.evaluation import Evaluation
-from istio_netpol.controller.keeper import PolicyKeeper, staleness
 from istio_netpol.controller.leadership import Duty
 from istio_netpol.controller.lease import Lease
 from istio_netpol.controller.loop import Loop
-from istio_netpol.controller.measures import Measures
+from istio_netpol.controller.metrics import Measures
 from istio_netpol.controller.plan import Action, Apply
+from istio_netpol.controller.policy_writer import Writing
+from istio_netpol.controller.reconciler import PolicyKeeper, staleness
+from istio_netpol.controller.reporter import OVERDUE_SECONDS, TELL_SECONDS, Telling
 from istio_netpol.controller.run import at_work
-from istio_netpol.controller.telling import OVERDUE_SECONDS, TELL_SECONDS, Telling
-from istio_netpol.controller.writing import Writing
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.model.settings import Settings

@@ -11,7 +11,7 @@ from tests.docs.transcripts import ELISION, ROOT, Transcript, pages, transcripts
 from tests.docs.walkthrough import walkthroughs
 from tests.serving.reviews import review
 
-from istio_netpol.admission.judge import decide
+from istio_netpol.admission.review import decide
 from istio_netpol.admission.reviews import Request, parse
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.flows.table import FlowTable

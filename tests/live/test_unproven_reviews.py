@@ -19,7 +19,7 @@ from tests.live.tenant import NEEDED, Tenant
 from tests.serving.process import READY, WebhookProcess
 from tests.serving.reviews import review
 
-from istio_netpol.certs.path_upkeep import PathUpkeep
+from istio_netpol.certs.path_reconciler import PathUpkeep
 from istio_netpol.certs.review_paths import SECRET_PATH, PathTimes
 
 FAILED_OPEN = re.compile(r"^apiserver_admission_webhook_fail_open_count\{.* (\d+)$", re.MULTILINE)

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from tests.readiness.estate import SILENT
 
 from istio_netpol.analysis.check import judge_of
-from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.reachability.facts import StateName, facts
 from istio_netpol.analysis.reachability.reading import Given
 from istio_netpol.cli.main import program

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from istio_netpol.model.own_names import MODE_LABEL
-from istio_netpol.server.folder_store import GENERATED
+from istio_netpol.sources.folder_store import GENERATED
 
 Manifest = dict[str, Any]
 

@@ -9,11 +9,11 @@ from typing import Any
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.model.settings import Settings
-from istio_netpol.server.folder_source import FolderSource
-from istio_netpol.server.folder_store import FolderStore
+from istio_netpol.server.folder_watch import Watch
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
-from istio_netpol.server.watch import Watch
+from istio_netpol.sources.folder_source import FolderSource
+from istio_netpol.sources.folder_store import FolderStore
 
 
 def leave_it() -> None:

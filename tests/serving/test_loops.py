@@ -18,9 +18,9 @@ from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.cluster_watch import ClusterWatch
+from istio_netpol.server.folder_watch import Watch
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
-from istio_netpol.server.watch import Watch
 from istio_netpol.state.source import SourceState
 
 

@@ -15,7 +15,7 @@ from tests.serving.process import SOURCE_ROOT
 
 from istio_netpol.cli.main import program
 from istio_netpol.errors import SettingsError
-from istio_netpol.server.listening import listen
+from istio_netpol.runtime.listening import listen
 
 PROGRAM = ("-m", "istio_netpol")
 

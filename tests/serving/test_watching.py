@@ -12,7 +12,7 @@ from tests.serving.cluster import Cluster, Manifest, manifests
 from tests.serving.process import READY, WebhookProcess
 from tests.serving.reviews import review
 
-from istio_netpol.server.folder_store import GENERATED
+from istio_netpol.sources.folder_store import GENERATED
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 BROKEN = "the source is broken; the last good state is kept"

@@ -25,11 +25,11 @@ from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.settings import Settings
-from istio_netpol.server.folder_source import FolderSource
-from istio_netpol.server.folder_store import GENERATED, FolderStore
+from istio_netpol.server.folder_watch import Watch
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
-from istio_netpol.server.watch import Watch
+from istio_netpol.sources.folder_source import FolderSource
+from istio_netpol.sources.folder_store import GENERATED, FolderStore
 from istio_netpol.state.snapshot import Snapshot
 
 STANDING = tuple(

@@ -20,8 +20,8 @@ from tests.trust.doors import STANDING, decoded, is_readable
 from tests.trust.openings import HOSTILE, Allowed, Opening, excess, opened
 from tests.trust.tenant_objects import WRITERS, tenant_objects
 
-from istio_netpol.admission.judge import decide
 from istio_netpol.admission.reconcile import missing_policies
+from istio_netpol.admission.review import decide
 from istio_netpol.analysis.generate import generate
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.flows.table import FlowTable

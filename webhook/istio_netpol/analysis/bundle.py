@@ -9,7 +9,7 @@ from typing import Any
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.dry_run import refused_findings
-from istio_netpol.analysis.judge import FlowJudge
+from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.node_local_dns import with_node_local_dns
 from istio_netpol.analysis.proof.applications import application_namespaces, pods_to_come, their_flows
 from istio_netpol.analysis.proof.apply_order import apply_order_findings

@@ -10,8 +10,8 @@ from functools import partial
 from istio_netpol.analysis import wording
 from istio_netpol.analysis.as_plugin_sees import as_plugin_sees
 from istio_netpol.analysis.assumed import undeclared_namespaces
+from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.focus import WHOLE, Focus
-from istio_netpol.analysis.judge import FlowJudge, HostTrouble
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.tunnel_ports import closed_tunnels

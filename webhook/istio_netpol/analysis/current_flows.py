@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from istio_netpol.analysis.check import judge_of
-from istio_netpol.analysis.judge import FlowJudge
+from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.flows.tier_subjects import judged_anew

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from istio_netpol.analysis.check import judge_of
-from istio_netpol.analysis.judge import HostTrouble
+from istio_netpol.analysis.flow_verdicts import HostTrouble
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.analysis.check import FindingsWriter, gate_of
-from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.dependencies import Key

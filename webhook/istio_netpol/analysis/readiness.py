@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.deny_all import denials
+from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.generate import generate_ahead
-from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.analysis.results import Report, Undeclared
 from istio_netpol.analysis.rollout import ConnectionKey, Key, Rollout, Step, connection_key
 from istio_netpol.analysis.undeclared import undeclared

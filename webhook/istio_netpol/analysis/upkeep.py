@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy

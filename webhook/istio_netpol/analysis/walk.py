@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from istio_netpol.analysis.check import DISPENSABLE, FindingsWriter, judge_of
+from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.gates import Passage, gates
-from istio_netpol.analysis.judge import FlowJudge
 from istio_netpol.analysis.policy_gates import POLICIES
 from istio_netpol.analysis.required_remedies import connection
 from istio_netpol.analysis.results import Gate

@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from istio_netpol.certs.found import (
+from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority, make_leaf
+from istio_netpol.certs.observed import (
     AUTHORITIES,
     CERTIFICATE,
     KEY,
@@ -29,7 +30,6 @@ from istio_netpol.certs.found import (
     pair_in,
     verifies,
 )
-from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority, make_leaf
 
 MOST_RETIRING = 7
 """How many old CAs stay beside the newest: whoever deletes a Secret again and again fills no caBundle."""

@@ -37,8 +37,8 @@ def certs(*, namespace: str, secret: str, service: str, configuration: str, cont
 
     Exit code: 0 once everything is as it should be, 2 where something could not be read or written.
     """
-    from istio_netpol.certs.path_upkeep import PathUpkeep
-    from istio_netpol.certs.upkeep import CertificateUpkeep, Place
+    from istio_netpol.certs.path_reconciler import PathUpkeep
+    from istio_netpol.certs.reconciler import CertificateUpkeep, Place
     from istio_netpol.kube.connection import Connection
 
     place = Place(namespace, secret, service, configuration)

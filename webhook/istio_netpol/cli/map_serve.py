@@ -26,7 +26,7 @@ from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.server.folder_files import Mark, marks_of
+from istio_netpol.sources.folder_files import Mark, marks_of
 from istio_netpol.web.app import Guard, map_app
 from istio_netpol.web.guards import LEAST_TOKEN, is_loopback, loopback_only, with_token
 from istio_netpol.web.live import LiveMap, Look

@@ -10,7 +10,7 @@ from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.remedies.quota import is_generated
-from istio_netpol.server.folder_store import FolderStore
+from istio_netpol.sources.folder_store import FolderStore
 from istio_netpol.state.snapshot import Snapshot
 
 

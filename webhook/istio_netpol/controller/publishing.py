@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from istio_netpol.controller.reporting import REPORT_KINDS, Told, report, reported, told
+from istio_netpol.controller.report_documents import REPORT_KINDS, Told, report, reported, told
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource, served

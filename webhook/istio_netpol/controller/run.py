@@ -14,23 +14,23 @@ from pathlib import Path
 
 import structlog
 
-from istio_netpol.certs.path_upkeep import PathUpkeep
-from istio_netpol.certs.upkeep import CertificateUpkeep, Place
+from istio_netpol.certs.path_reconciler import PathUpkeep
+from istio_netpol.certs.reconciler import CertificateUpkeep, Place
 from istio_netpol.controller.evaluation import Evaluation
-from istio_netpol.controller.keeper import PolicyKeeper, staleness
 from istio_netpol.controller.leadership import Chore, Duty, Leased
 from istio_netpol.controller.lease import Lease
 from istio_netpol.controller.loop import Loop
-from istio_netpol.controller.measures import Measures, application
+from istio_netpol.controller.metrics import Measures, application
+from istio_netpol.controller.reconciler import PolicyKeeper, staleness
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.runtime.guarded import Guarded
-from istio_netpol.server.listening import listen, url_of
-from istio_netpol.server.logs import configure_logs
-from istio_netpol.server.metrics_endpoint import serve_plain
+from istio_netpol.runtime.listening import listen, url_of
+from istio_netpol.runtime.logs import configure_logs
+from istio_netpol.runtime.metrics_endpoint import serve_plain
 
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 KEEP_SECONDS = 0.5

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from istio_netpol.certs.found import certificates_in
+from istio_netpol.certs.observed import certificates_in
 from istio_netpol.certs.webhook_configurations import KINDS
 from istio_netpol.doctor.survey import (
     ENDPOINT_SLICES,

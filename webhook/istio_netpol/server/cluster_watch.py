@@ -12,9 +12,9 @@ from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
+from istio_netpol.runtime.failure_log import FailureLog
+from istio_netpol.runtime.garbage import keep_what_is_left
 from istio_netpol.runtime.guarded import Guarded
-from istio_netpol.server.contained import FailureLog
-from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
 

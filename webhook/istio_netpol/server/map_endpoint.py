@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from istio_netpol.server.metrics_endpoint import PlainServer
+from istio_netpol.runtime.metrics_endpoint import PlainServer
 
 CONNECTIONS = 16
 """Open at once; one more is closed at once."""

@@ -10,8 +10,8 @@ from functools import cache, partial
 from istio_netpol.admission import message
 from istio_netpol.admission.cleared import Cleared
 from istio_netpol.admission.decision import Decision
-from istio_netpol.admission.judge import change_of, decide
 from istio_netpol.admission.opt_in import patch_of
+from istio_netpol.admission.review import change_of, decide
 from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.admission.scope import namespace_of
 from istio_netpol.dns.budget import Budget

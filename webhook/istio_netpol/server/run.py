@@ -20,6 +20,8 @@ from istio_netpol.certs.self_signed import LOCAL_NAMES, make_self_signed
 from istio_netpol.errors import SettingsError
 from istio_netpol.http.limits import Limits
 from istio_netpol.http.refusals import Refusals
+from istio_netpol.http.serving import Endpoint, WebhookServer
+from istio_netpol.http.tls import ServingCertificate
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.limited_store import LimitedStore
@@ -27,24 +29,22 @@ from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.kube.readers import Readers
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import AdmissionSettings, Settings
+from istio_netpol.runtime.listening import listen, url_of
+from istio_netpol.runtime.logs import configure_logs
+from istio_netpol.runtime.metrics_endpoint import serve_metrics
 from istio_netpol.server.app import create_app
 from istio_netpol.server.cluster_watch import ClusterWatch
-from istio_netpol.server.folder_source import FolderSource
-from istio_netpol.server.folder_store import FolderStore
-from istio_netpol.server.listening import listen, url_of
+from istio_netpol.server.folder_watch import Watch
 from istio_netpol.server.live_map import MapOnDemand
-from istio_netpol.server.logs import configure_logs
 from istio_netpol.server.map_endpoint import serve_map
 from istio_netpol.server.map_guard import MapGuard, counted
 from istio_netpol.server.metrics import Metrics
-from istio_netpol.server.metrics_endpoint import serve_metrics
 from istio_netpol.server.proof import ReviewProof
 from istio_netpol.server.readiness import Readiness, validity
 from istio_netpol.server.registered_paths import RegisteredPaths
 from istio_netpol.server.reviewer import Reviewer
-from istio_netpol.server.serving import Endpoint, WebhookServer
-from istio_netpol.server.tls import ServingCertificate
-from istio_netpol.server.watch import Watch
+from istio_netpol.sources.folder_source import FolderSource
+from istio_netpol.sources.folder_store import FolderStore
 from istio_netpol.state.source import SourceState
 from istio_netpol.trust.administrators import trusted_namespaces
 from istio_netpol.web.app import map_app

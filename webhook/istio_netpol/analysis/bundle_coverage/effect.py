@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from istio_netpol.analysis.judge import FlowJudge
+from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import Address, AddressSet, parse_address
 from istio_netpol.model.dialled import Dialled

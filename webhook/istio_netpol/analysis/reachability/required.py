@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from istio_netpol.analysis import wording
-from istio_netpol.analysis.judge import FlowJudge, HostTrouble
+from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.reachability.passages import NO_GATES, Passages, Way
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.findings import Finding, Issue, Severity

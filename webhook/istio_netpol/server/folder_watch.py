@@ -13,12 +13,12 @@ from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
+from istio_netpol.runtime.failure_log import FailureLog
+from istio_netpol.runtime.garbage import keep_what_is_left
 from istio_netpol.runtime.guarded import Guarded
-from istio_netpol.server.contained import FailureLog
-from istio_netpol.server.folder_source import FolderSource
-from istio_netpol.server.garbage import keep_what_is_left
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.reviewer import Reviewer
+from istio_netpol.sources.folder_source import FolderSource
 
 LOOK_SECONDS = 0.25
 LOOKUP_SECONDS = 5.0

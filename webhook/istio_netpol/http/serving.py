@@ -15,10 +15,10 @@ from gunicorn.arbiter import Arbiter
 
 from istio_netpol.http.limits import Limits
 from istio_netpol.http.refusals import Refusals
+from istio_netpol.http.tls import ServingCertificate
 from istio_netpol.http.worker import LoopWorker
-from istio_netpol.server.listening import url_of
-from istio_netpol.server.logs import GunicornLogger
-from istio_netpol.server.tls import ServingCertificate
+from istio_netpol.runtime.listening import url_of
+from istio_netpol.runtime.logs import GunicornLogger
 
 GRACEFUL_SECONDS = 25
 """Under the 30 s that Kubernetes gives a pod to end."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from istio_netpol.analysis.check import check
 from istio_netpol.cli.resolving import Offline
-from istio_netpol.controller.reporting import reported, told
+from istio_netpol.controller.report_documents import reported, told
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings

@@ -14,7 +14,7 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.remedies.names import digest_of
-from istio_netpol.server.folder_store import GENERATED, FolderStore
+from istio_netpol.sources.folder_store import GENERATED, FolderStore
 
 POLICY = """\
 apiVersion: networking.k8s.io/v1

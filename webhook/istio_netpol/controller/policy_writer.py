@@ -10,7 +10,7 @@ from threading import Event
 import structlog
 
 from istio_netpol.controller.execution import Execution
-from istio_netpol.controller.measures import Measures
+from istio_netpol.controller.metrics import Measures
 from istio_netpol.controller.plan import Action
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.policy_store import CONFLICT

@@ -17,8 +17,8 @@ from istio_netpol.manifests.load import Loaded, joined, load
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.report.remarks import remarks_on
-from istio_netpol.server.folder_files import Mark, Marks, marks_of
-from istio_netpol.server.folder_store import GENERATED
+from istio_netpol.sources.folder_files import Mark, Marks, marks_of
+from istio_netpol.sources.folder_store import GENERATED
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.state.source import SourceState
 

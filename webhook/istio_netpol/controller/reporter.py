@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from istio_netpol.controller.evaluation import Evaluation
-from istio_netpol.controller.measures import Measures
+from istio_netpol.controller.metrics import Measures
 from istio_netpol.controller.publishing import Publisher
 from istio_netpol.errors import ApiError
 from istio_netpol.runtime.guarded import Guarded

@@ -10,7 +10,7 @@ import pytest
 
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.model.services import Service
-from istio_netpol.server.folder_source import RETRY_SECONDS, FolderSource
+from istio_netpol.sources.folder_source import RETRY_SECONDS, FolderSource
 
 
 class Clock:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from istio_netpol.certs.found import Found
+from istio_netpol.certs.observed import Found
 from istio_netpol.certs.rotation import Plan, Rotation
 from istio_netpol.certs.stored_secret import StoredSecret, read_secret, write_secret
 from istio_netpol.certs.webhook_configurations import (

@@ -13,8 +13,8 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from istio_netpol.certs.reconciler import SUBDOMAIN
 from istio_netpol.certs.review_paths import PathPlan, PathTimes, RegisteredWebhook, plan_paths
-from istio_netpol.certs.upkeep import SUBDOMAIN
 from istio_netpol.certs.webhook_configurations import (
     KINDS,
     MUTATING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.dns.conftest import Serve, serve
 from tests.dns.server import NameServer, Zone
 
-from istio_netpol.controller.sightings import Sightings
+from istio_netpol.controller.address_history import Sightings
 from istio_netpol.dns.caching import CacheSettings, CachingResolver
 from istio_netpol.dns.lookup import LookupSettings
 from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings

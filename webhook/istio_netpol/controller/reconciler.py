@@ -11,18 +11,18 @@ import structlog
 
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.execution import Execution
-from istio_netpol.controller.measures import Measures, Said
+from istio_netpol.controller.metrics import Measures, Said
 from istio_netpol.controller.owned import LabelledPolicies
 from istio_netpol.controller.plan import Plan, Present, plan
+from istio_netpol.controller.policy_writer import Writing
 from istio_netpol.controller.publishing import Publisher
-from istio_netpol.controller.telling import Telling
-from istio_netpol.controller.writing import Writing
+from istio_netpol.controller.reporter import Telling
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.kube.connection import Connection
 from istio_netpol.model.settings import Settings
-from istio_netpol.server.contained import FailureLog
-from istio_netpol.server.garbage import keep_what_is_left
+from istio_netpol.runtime.failure_log import FailureLog
+from istio_netpol.runtime.garbage import keep_what_is_left
 
 RESYNC_SECONDS = 60.0
 """How often everything is looked at, whether something changed or not."""

@@ -1,0 +1,1 @@
+"""Folders as clusters: their manifests read as objects, and generated policies written beside them."""
