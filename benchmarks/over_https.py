@@ -35,9 +35,9 @@ def figures(plan: Plan) -> Iterator[Figure]:
     files = make_self_signed(plan.folder / "tls")
     bodies = plan.folder / "bodies.jsonl"
     bodies.write_bytes(b"\n".join(islice(mix(plan.size.namespaces), BODIES)) + b"\n")
-    webhook_rate = Figure("webhook over HTTPS, 8 connections", "/s", at_least=1000)
+    webhook_rate = Figure("webhook over HTTPS, 8 connections", "/s", at_least=1200)
     bare_rate = Figure("bare Flask endpoint, 8 connections", "/s")
-    webhook_slow = Figure("webhook over HTTPS: p99", "ms", at_most=15)
+    webhook_slow = Figure("webhook over HTTPS: p99", "ms", at_most=12)
     bare_slow = Figure("bare Flask endpoint: p99", "ms")
     ratio = Figure("webhook / bare endpoint: time of a request", "x", at_most=1.5)
     with _webhook(plan, files) as webhook, _bare(plan, files) as bare:
