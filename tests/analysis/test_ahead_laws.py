@@ -15,8 +15,8 @@ from tests.istio import builders as mesh
 from tests.netpol.naive import NaiveCluster
 from tests.values import deployment, namespace
 
-from istio_netpol.analysis.deny_all import assume_deny_all
 from istio_netpol.analysis.generate import generate, generate_ahead
+from istio_netpol.analysis.readiness.deny_all import assume_deny_all
 from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.services import ServicePort

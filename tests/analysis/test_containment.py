@@ -16,8 +16,8 @@ from istio_netpol.analysis import check as check_module
 from istio_netpol.analysis import flow_verdicts as judge_module
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.generate import generate
+from istio_netpol.analysis.needed_policies import upkeep
 from istio_netpol.analysis.results import Report
-from istio_netpol.analysis.upkeep import upkeep
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import FlowTable

@@ -13,11 +13,11 @@ from tests.analysis.test_generate_laws import Answers
 from tests.values import block, deployment, namespace, pods, policy, port, rule
 
 from istio_netpol.analysis.check import check
-from istio_netpol.analysis.deny_all import assume_deny_all
-from istio_netpol.analysis.listing import connections
+from istio_netpol.analysis.listing.connections import connections
 from istio_netpol.analysis.reachability.facts import Facts, Given, StateName, facts
 from istio_netpol.analysis.reachability.required import Outcome
 from istio_netpol.analysis.reachability.state import State
+from istio_netpol.analysis.readiness.deny_all import assume_deny_all
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.map_document import map_document

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from istio_netpol.analysis.proof.apply_order import SYNC_WAVE
+from istio_netpol.analysis.bundle_proof.apply_order import SYNC_WAVE
 from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector, namespace_named

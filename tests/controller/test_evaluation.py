@@ -13,7 +13,7 @@ from tests.controller.test_plan import Dns
 from tests.flows.current import plain
 from tests.values import deny_all, deployment, namespace
 
-from istio_netpol.analysis.upkeep import PolicyKey, Upkeep
+from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.kube.cluster import Changes
 from istio_netpol.model.policies import NetworkPolicy

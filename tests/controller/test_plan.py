@@ -15,7 +15,7 @@ from tests.istio.outcomes import mesh_config
 from tests.values import address, block, deny_all, deployment, namespace, policy, port, rule
 
 from istio_netpol.analysis.check import judge_of
-from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
+from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, owners_of, plan
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.mesh import ExtensionProvider, Telemetry

@@ -12,8 +12,8 @@ from tests.analysis.test_ahead_laws import ALONE, MORE_LABELS
 from tests.analysis.test_generate_laws import SETTINGS, Answers, World
 from tests.netpol.naive import NaiveCluster
 
-from istio_netpol.analysis.readiness import Readiness, readiness
-from istio_netpol.analysis.rollout import Step
+from istio_netpol.analysis.readiness.assessment import Readiness, readiness
+from istio_netpol.analysis.readiness.rollout import Step
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.policies import Direction

@@ -16,10 +16,10 @@ import click
 
 from istio_netpol.admission.counted import counted
 from istio_netpol.analysis.check import check as check_snapshot
-from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
-from istio_netpol.analysis.deny_all import told_of_today
-from istio_netpol.analysis.explain import explain as explain_connection
+from istio_netpol.analysis.explain.connection import explain as explain_connection
 from istio_netpol.analysis.generate import generate_ahead
+from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
+from istio_netpol.analysis.readiness.deny_all import told_of_today
 from istio_netpol.analysis.results import Explanation, Report
 from istio_netpol.bundle.sources import GIVEN_OBJECTS
 from istio_netpol.cli.inputs import Input, Reading, read_inputs

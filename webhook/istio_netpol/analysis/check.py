@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from istio_netpol.analysis import wording
-from istio_netpol.analysis.as_plugin_sees import as_plugin_sees
-from istio_netpol.analysis.assumed import undeclared_namespaces
+from istio_netpol.analysis import denial_wording
+from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels
+from istio_netpol.analysis.assumed_pods import undeclared_namespaces
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.focus import WHOLE, Focus
+from istio_netpol.analysis.plugin_wording import as_plugin_sees
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.analysis.shared_hosts import one_per_host
-from istio_netpol.analysis.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.undeclared import undeclared
-from istio_netpol.analysis.unread import UnreadPolicies
+from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import FlowTable
@@ -219,15 +219,17 @@ def _denied_finding(denied: DeniedFlow, has_substitute: bool, snapshot: Snapshot
     judged, flow = denied.judged, denied.judged.flow
     rule: RuleId
     if denied.withheld:
-        rule, severity, message = Issue.CONSENT_MISSING, Severity.WARNING, wording.consent_missing(judged)
+        rule, severity = Issue.CONSENT_MISSING, Severity.WARNING
+        message = denial_wording.consent_missing(judged)
     else:
-        rule, severity, message = flow.kind, Severity.ERROR, wording.denial(judged)
+        rule, severity = flow.kind, Severity.ERROR
+        message = denial_wording.denial(judged)
     if has_substitute:
-        message += wording.DNS_BY_UDP
-    message += _as_plugin_sees(judged, snapshot) + wording.opens_to_anywhere(denied, snapshot)
+        message += denial_wording.DNS_BY_UDP
+    message += _as_plugin_sees(judged, snapshot) + denial_wording.opens_to_anywhere(denied, snapshot)
     if has_substitute or flow.dispensable or flow.kind in DISPENSABLE:
         severity = Severity.WARNING
-    message += wording.unmendable(denied.unmendable)
+    message += denial_wording.unmendable(denied.unmendable)
     return Finding(rule, severity, flow.object, message, flow, judged.verdict, denied.remedies, flow.field)
 
 
@@ -243,7 +245,7 @@ def _as_plugin_sees(judged: Judged, snapshot: Snapshot) -> str:
 def _assumed_finding(denied: DeniedFlow) -> Finding:
     """The warning of a flow that is denied by assumption; a remedy is a proposal, and there if asked for."""
     judged, flow = denied.judged, denied.judged.flow
-    message = wording.only_assumed(judged)
+    message = denial_wording.only_assumed(judged)
     return Finding(
         flow.kind, Severity.WARNING, flow.object, message, flow, judged.verdict, denied.remedies, flow.field
     )
@@ -265,7 +267,7 @@ def _host_finding(trouble: HostTrouble) -> Finding:
 
 
 def _undecided_finding(judged: Judged) -> Finding:
-    flow, message = judged.flow, wording.undecided(judged)
+    flow, message = judged.flow, denial_wording.undecided(judged)
     is_left_unread = judged.verdict.egress.perhaps_opened_by
     rule = Issue.POLICY_NOT_READ if is_left_unread else Issue.TIER_UNDECIDED
     return Finding(rule, Severity.WARNING, flow.object, message, flow, judged.verdict)
@@ -273,5 +275,5 @@ def _undecided_finding(judged: Judged) -> Finding:
 
 def _ip_block_finding(judged: Judged) -> Finding:
     flow = judged.flow
-    message = wording.relies_on_ip_block(judged)
+    message = denial_wording.relies_on_ip_block(judged)
     return Finding(Issue.IP_BLOCK_FOR_PODS, Severity.WARNING, flow.object, message, flow, judged.verdict)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from istio_netpol.analysis.check import check, judge_of
-from istio_netpol.analysis.listing import connections
+from istio_netpol.analysis.listing.connections import connections
 from istio_netpol.analysis.results import Connection, Difference
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.addresses import AddressSet

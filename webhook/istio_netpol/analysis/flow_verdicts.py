@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from istio_netpol.analysis.assumed import opened, rests_on_assumption
+from istio_netpol.analysis.assumed_pods import opened, rests_on_assumption
 from istio_netpol.analysis.dialling import dialled
 from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import namespaces_of

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.check import FindingsWriter, gate_of
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
-from istio_netpol.analysis.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.subjects import subjects_named

@@ -176,8 +176,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One thing that a connection has to pass, in the order of its way: `gate` says which (see
-    `analysis/gates.py`), `objects` decide, `passes` is None where it can't be told before a request is made,
-    or depends on what the input does not hold."""
+    `analysis/explain/gates.py`), `objects` decide, `passes` is None where it can't be told before a request
+    is made, or depends on what the input does not hold."""
 
     gate: str
     objects: tuple[ObjectRef, ...]

@@ -107,11 +107,11 @@ def explain(
     --symptom 1 if policies deny a connection that can be the cause, and 2 if nothing is known of what was
     seen.
     """
-    from istio_netpol.analysis.explain import explain as explain_connection
-    from istio_netpol.analysis.host_walk import explain_host
-    from istio_netpol.analysis.needs import explain_workload
-    from istio_netpol.analysis.peer_names import in_namespace
-    from istio_netpol.analysis.symptoms import Named
+    from istio_netpol.analysis.arguments.peers import in_namespace
+    from istio_netpol.analysis.explain.connection import explain as explain_connection
+    from istio_netpol.analysis.explain.host import explain_host
+    from istio_netpol.analysis.explain.workload import explain_workload
+    from istio_netpol.analysis.symptom_causes.causes import Named
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
@@ -184,7 +184,7 @@ def _require_one_question(ctx: click.Context, **given: object) -> None:
 
 def _named_in(snapshot: Snapshot, opened: OpenedInput) -> str:
     """The one workload that the arguments name, `namespace/Kind/name`. Raises InputError for several."""
-    from istio_netpol.analysis.named_objects import find_named
+    from istio_netpol.analysis.arguments.objects import find_named
     from istio_netpol.errors import InputError, Problem
 
     found = [ref for wanted in opened.objects for ref in find_named(snapshot, wanted)]
@@ -199,7 +199,7 @@ def _named_in(snapshot: Snapshot, opened: OpenedInput) -> str:
 def _answers(opened: OpenedInput, assume_deny_all: bool, ask: Callable[[Snapshot], T]) -> list[tuple[str, T]]:
     """The answer of each input that has what was asked for, under its name. Raises InputError where none
     has."""
-    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
+    from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.errors import InputError, Problem
 
     answers: list[tuple[str, T]] = []

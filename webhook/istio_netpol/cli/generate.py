@@ -62,7 +62,7 @@ def generate(
     Exit code: 0, or 2 for unusable input or arguments and where a file can't be written.
     """
     from istio_netpol.analysis.check import check
-    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
+    from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.api import missing_policies
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
@@ -141,7 +141,7 @@ def _order(missing: Ahead, policies: Sequence[NetworkPolicy]) -> Iterator[str]:
 
 def _left_over(report: Report) -> Iterator[str]:
     """What is denied, or could not be judged, with the generated policies in place."""
-    from istio_netpol.analysis.assumed import is_assumed_denial
+    from istio_netpol.analysis.assumed_pods import is_assumed_denial
     from istio_netpol.model.findings import Issue, Severity
 
     open_questions = (

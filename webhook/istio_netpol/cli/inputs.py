@@ -12,7 +12,7 @@ from typing import Any
 
 from istio_netpol.analysis.check import not_read
 from istio_netpol.analysis.focus import WHOLE, Focus
-from istio_netpol.analysis.unread import UnreadPolicies
+from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.bundle.exclusions import RootedExclusions
 from istio_netpol.bundle.helm import CHART_FILE, KUBERNETES_VERSION, Helm
 from istio_netpol.bundle.kustomize import Kustomize

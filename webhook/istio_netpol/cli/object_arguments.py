@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from istio_netpol.analysis.named_objects import ObjectName
+from istio_netpol.analysis.arguments.objects import ObjectName
 from istio_netpol.bundle.sources import SUFFIXES
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.kind_names import kind_words, kinds_called

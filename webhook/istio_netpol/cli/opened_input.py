@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from istio_netpol.analysis.arguments.objects import ObjectName, find_named, where_else
 from istio_netpol.analysis.focus import WHOLE, Focus
-from istio_netpol.analysis.named_objects import ObjectName, find_named, where_else
 from istio_netpol.bundle.exclusions import RootedExclusions
 from istio_netpol.cli.input_arguments import InputArguments
 from istio_netpol.cli.inputs import Input, Reading, read_inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from istio_netpol.analysis.rollout import Step
+from istio_netpol.analysis.readiness.rollout import Step
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.printable import visible

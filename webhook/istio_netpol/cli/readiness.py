@@ -19,7 +19,7 @@ from istio_netpol.cli.options import (
 from istio_netpol.cli.output_options import output_folder_option, tight_option
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.readiness import Readiness
+    from istio_netpol.analysis.readiness.assessment import Readiness
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
     from istio_netpol.model.resolution import Resolver
@@ -94,7 +94,7 @@ def _planned(
     given: Input, settings: Settings, hosts: Resolver, *, per_namespace: bool, proposals: bool
 ) -> Readiness:
     from istio_netpol.admission.left_alone import left_alone
-    from istio_netpol.analysis.readiness import readiness as plan
+    from istio_netpol.analysis.readiness.assessment import readiness as plan
 
     left = left_alone(given.snapshot, settings)
     return plan(

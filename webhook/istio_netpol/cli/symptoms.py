@@ -14,7 +14,7 @@ from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import Decorator
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.symptoms import Answer, Named
+    from istio_netpol.analysis.symptom_causes.causes import Answer, Named
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
     from istio_netpol.model.settings import Settings
@@ -47,8 +47,8 @@ def answer_symptom(
     offline: bool,
 ) -> None:
     """Prints what can have caused what was seen. Raises InputError where nothing of it is known."""
-    from istio_netpol.analysis.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.analysis.symptoms import Outcome, answers, answers_without_input
+    from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
+    from istio_netpol.analysis.symptom_causes.causes import Outcome, answers, answers_without_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.errors import InputError, Problem

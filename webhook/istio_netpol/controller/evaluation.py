@@ -9,7 +9,7 @@ from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.scope import is_exempt_namespace
 from istio_netpol.analysis.check import check_table
 from istio_netpol.analysis.current_flows import CurrentFlows
-from istio_netpol.analysis.upkeep import PolicyKey, Upkeep, upkeep
+from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep, upkeep
 from istio_netpol.controller.address_history import Sightings
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.dependencies import Key

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from istio_netpol.analysis import wording
+from istio_netpol.analysis import denial_wording
 from istio_netpol.analysis.results import Report
 from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
@@ -71,7 +71,7 @@ def causes(report: Report) -> tuple[Cause, ...]:
     for name, part in report.by_input():
         for finding in part.findings:
             sides = denied_sides(finding)
-            assumed = bool(sides) and wording.is_only_assumed(finding)
+            assumed = bool(sides) and denial_wording.is_only_assumed(finding)
             kind = _Kind(finding.rule, finding.severity, sides, assumed)
             groups[kind].append((name, finding))
     found = [_cause(kind, members) for kind, members in groups.items()]

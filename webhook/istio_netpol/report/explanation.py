@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from istio_netpol.analysis.policy_gates import POLICIES
+from istio_netpol.analysis.explain.policy_gates import POLICIES
 from istio_netpol.analysis.results import Explanation, Gate, Step
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.printable import visible

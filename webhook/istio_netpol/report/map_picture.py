@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from istio_netpol.analysis.reachability.facts import Facts
-from istio_netpol.analysis.reachability.namespace_pairs import OUTSIDE, PairCounts, Pairs, namespace_pairs
+from istio_netpol.analysis.reachability.pair_counts import OUTSIDE, PairCounts, Pairs, namespace_pairs
 from istio_netpol.printable import visible
 
 SIZE, LEFT, TOP = 20, 190, 150

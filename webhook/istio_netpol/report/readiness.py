@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from istio_netpol.analysis.readiness import Asked, Cut, NamespaceReadiness, Readiness
-from istio_netpol.analysis.rollout import Step
+from istio_netpol.analysis.readiness.assessment import Asked, Cut, NamespaceReadiness, Readiness
+from istio_netpol.analysis.readiness.rollout import Step
 from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible
 from istio_netpol.report.palette import PLAIN, Palette

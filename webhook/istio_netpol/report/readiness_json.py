@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from istio_netpol.analysis.readiness import Asked, Cut, NamespaceReadiness, Opened, Readiness
-from istio_netpol.analysis.rollout import Ask, Step
+from istio_netpol.analysis.readiness.assessment import Asked, Cut, NamespaceReadiness, Opened, Readiness
+from istio_netpol.analysis.readiness.rollout import Ask, Step
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction

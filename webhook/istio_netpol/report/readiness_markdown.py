@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from istio_netpol.analysis.readiness import Readiness
+from istio_netpol.analysis.readiness.assessment import Readiness
 from istio_netpol.printable import visible
 from istio_netpol.report.readiness import (
     asked_lines,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from istio_netpol.analysis.symptoms import Answer, Outcome, Suspect
+from istio_netpol.analysis.symptom_causes.causes import Answer, Outcome, Suspect
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.printable import visible, without_secrets
 from istio_netpol.report.json_format import API_VERSION, dump

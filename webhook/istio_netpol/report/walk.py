@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from istio_netpol.analysis.walk import Hop, Walk
+from istio_netpol.analysis.explain.walk import Hop, Walk
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.printable import visible
 from istio_netpol.report.explanation import gate_document, gate_lines

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from istio_netpol.analysis.gates import Passage, gates
-from istio_netpol.analysis.policy_gates import POLICIES
-from istio_netpol.analysis.required_remedies import connection
+from istio_netpol.analysis.explain.gates import Passage, gates
+from istio_netpol.analysis.explain.policy_gates import POLICIES
+from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.flows import PodsPeer, RequiredFlow

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from istio_netpol.analysis.ambient.tunnels import Tunnels, carried
+from istio_netpol.analysis.ambient.wire import has_ambient_mode
 from istio_netpol.analysis.reachability.numbered import Numbered
 from istio_netpol.analysis.reachability.outside import OutsidePeer, ports_at_all
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy, ResolvedRule
 from istio_netpol.analysis.reachability.reading import Reading
 from istio_netpol.analysis.reachability.state import ABSENT, PeerProfile, Side
-from istio_netpol.analysis.tunnels import Tunnels, carried
-from istio_netpol.analysis.unread import UnreadPolicies
-from istio_netpol.analysis.wire import has_ambient_mode
+from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.address_line import Stretches, stretches

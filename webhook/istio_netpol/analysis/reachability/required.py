@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from istio_netpol.analysis import wording
+from istio_netpol.analysis import denial_wording
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.reachability.passages import NO_GATES, Passages, Way
 from istio_netpol.flows.table import FlowTable
@@ -71,7 +71,7 @@ def _judged(outcome: Judged | HostTrouble, judge: FlowJudge) -> JudgedFlow:
         return JudgedFlow(outcome.flow, verdict, found, outcome.sentence)
     flow, verdict = outcome.flow, outcome.verdict
     if judge.is_assumed(outcome):
-        return JudgedFlow(flow, verdict, Outcome.UNKNOWN, wording.only_assumed(outcome))
+        return JudgedFlow(flow, verdict, Outcome.UNKNOWN, denial_wording.only_assumed(outcome))
     if verdict.is_undecided:
-        return JudgedFlow(flow, verdict, Outcome.UNKNOWN, wording.undecided(outcome))
+        return JudgedFlow(flow, verdict, Outcome.UNKNOWN, denial_wording.undecided(outcome))
     return JudgedFlow(flow, verdict, Outcome.ALLOWED if verdict.allowed else Outcome.DENIED)

@@ -6,21 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from istio_netpol.analysis.as_plugin_sees import as_plugin_sees
-from istio_netpol.analysis.assumed import is_assumed, opened, stand_ins_of
+from istio_netpol.analysis.ambient.wire import Leg, legs
+from istio_netpol.analysis.arguments.peers import find_peer, find_service, host_of
+from istio_netpol.analysis.assumed_pods import is_assumed, opened, stand_ins_of
 from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.dialling import dialled
-from istio_netpol.analysis.gates import Passage, gates
-from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
-from istio_netpol.analysis.required_remedies import connection, required_remedies
-from istio_netpol.analysis.results import Explanation, Step
-from istio_netpol.analysis.tier_steps import (
+from istio_netpol.analysis.explain.gates import Passage, gates
+from istio_netpol.analysis.explain.required_remedies import connection, required_remedies
+from istio_netpol.analysis.explain.tier_steps import (
     steps_before_policies,
     steps_behind_policies,
     steps_on_the_way,
 )
-from istio_netpol.analysis.unread import UnreadPolicies
-from istio_netpol.analysis.wire import Leg, legs
+from istio_netpol.analysis.plugin_wording import as_plugin_sees
+from istio_netpol.analysis.results import Explanation, Step
+from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.backends import Backend

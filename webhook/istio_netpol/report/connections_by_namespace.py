@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from istio_netpol.analysis.namespace_pairs import NamespacePair
+from istio_netpol.analysis.listing.by_namespace import NamespacePair
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.printable import visible
 from istio_netpol.report.connections import csv_field, port_documents

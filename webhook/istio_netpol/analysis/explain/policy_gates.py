@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from istio_netpol.analysis.assumed import is_assumed
+from istio_netpol.analysis.assumed_pods import is_assumed
 from istio_netpol.analysis.results import Gate
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, Peer, PodsPeer

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage
+from istio_netpol.analysis.bundle_proof.applications import application_namespaces, pods_to_come, their_flows
+from istio_netpol.analysis.bundle_proof.apply_order import apply_order_findings
+from istio_netpol.analysis.bundle_proof.gateways import usual_gateways
+from istio_netpol.analysis.bundle_proof.isolation import not_isolated, opened, opened_findings
+from istio_netpol.analysis.bundle_proof.node_local_dns import with_node_local_dns
+from istio_netpol.analysis.bundle_proof.placeholders import unset
+from istio_netpol.analysis.bundle_proof.proxies import proxies_anywhere, proxy_flows
+from istio_netpol.analysis.bundle_proof.purposes import purposes_of
+from istio_netpol.analysis.bundle_proof.unproved import unproved
+from istio_netpol.analysis.bundle_proof.without_deny import findings_without_deny, policies_beside
 from istio_netpol.analysis.check import check_table, judge_of
-from istio_netpol.analysis.dry_run import refused_findings
 from istio_netpol.analysis.flow_verdicts import FlowJudge
-from istio_netpol.analysis.node_local_dns import with_node_local_dns
-from istio_netpol.analysis.proof.applications import application_namespaces, pods_to_come, their_flows
-from istio_netpol.analysis.proof.apply_order import apply_order_findings
-from istio_netpol.analysis.proof.gateways import usual_gateways
-from istio_netpol.analysis.proof.isolation import not_isolated, opened, opened_findings
-from istio_netpol.analysis.proof.placeholders import unset
-from istio_netpol.analysis.proof.proxies import proxies_anywhere, proxy_flows
-from istio_netpol.analysis.proof.purposes import purposes_of
-from istio_netpol.analysis.proof.unproved import unproved
+from istio_netpol.analysis.refused_policies import refused_findings
 from istio_netpol.analysis.results import Report, Summary
-from istio_netpol.analysis.without_deny import findings_without_deny, policies_beside
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
 from istio_netpol.model.dry_runs import Tried

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.analysis.as_plugin_sees import WAYS_TO_NODES, reaches_no_node
-from istio_netpol.analysis.assumed import is_assumed_denial
+from istio_netpol.analysis.assumed_pods import is_assumed_denial
+from istio_netpol.analysis.plugin_wording import WAYS_TO_NODES, reaches_no_node
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AnyPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TypeVar
 
-from istio_netpol.analysis.front_doors import (
+from istio_netpol.analysis.explain.front_doors import (
     BoundIngress,
     BoundRoute,
     BoundService,
@@ -20,7 +20,7 @@ from istio_netpol.analysis.front_doors import (
     listening,
     served_hosts,
 )
-from istio_netpol.analysis.walk import Walk, Walker, Wanted
+from istio_netpol.analysis.explain.walk import Walk, Walker, Wanted
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import NOTHING, FlowTable
 from istio_netpol.istio.destinations import Asked, answers

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from istio_netpol.analysis.ambient.tunnels import Tunnels, carried
+from istio_netpol.analysis.ambient.wire import has_ambient_mode
 from istio_netpol.analysis.results import Connection
-from istio_netpol.analysis.tunnels import Tunnels, carried
-from istio_netpol.analysis.unread import UnreadPolicies
-from istio_netpol.analysis.wire import has_ambient_mode
+from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.gateway_api import KubernetesGateway

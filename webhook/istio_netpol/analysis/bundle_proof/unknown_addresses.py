@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from istio_netpol.analysis.bundle import BundleReport
+from istio_netpol.analysis.bundle_proof.proof import BundleReport
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE
 

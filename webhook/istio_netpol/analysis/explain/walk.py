@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from istio_netpol.analysis.check import DISPENSABLE, FindingsWriter, judge_of
+from istio_netpol.analysis.explain.gates import Passage, gates
+from istio_netpol.analysis.explain.policy_gates import POLICIES
+from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.flow_verdicts import FlowJudge
-from istio_netpol.analysis.gates import Passage, gates
-from istio_netpol.analysis.policy_gates import POLICIES
-from istio_netpol.analysis.required_remedies import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Request

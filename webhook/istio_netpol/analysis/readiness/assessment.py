@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from istio_netpol.analysis.check import check, judge_of
-from istio_netpol.analysis.deny_all import denials
+from istio_netpol.analysis.denial_wording import denial
 from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.generate import generate_ahead
+from istio_netpol.analysis.readiness.deny_all import denials
+from istio_netpol.analysis.readiness.rollout import ConnectionKey, Key, Rollout, Step, connection_key
 from istio_netpol.analysis.results import Report, Undeclared
-from istio_netpol.analysis.rollout import ConnectionKey, Key, Rollout, Step, connection_key
 from istio_netpol.analysis.undeclared import undeclared
-from istio_netpol.analysis.wording import denial
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, RuleId

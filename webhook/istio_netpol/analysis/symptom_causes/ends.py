@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from istio_netpol.analysis.peer_names import find_peer, find_service, host_of
+from istio_netpol.analysis.arguments.peers import find_peer, find_service, host_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable, namespaces_of
 from istio_netpol.istio.hbone import HBONE_PORT

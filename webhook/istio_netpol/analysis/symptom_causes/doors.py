@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.analysis.front_doors import listening
-from istio_netpol.analysis.symptom_ends import Ends
+from istio_netpol.analysis.explain.front_doors import listening
+from istio_netpol.analysis.symptom_causes.ends import Ends
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.flows import FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import Gateway

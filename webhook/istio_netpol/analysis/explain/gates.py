@@ -2,7 +2,7 @@
 
 `injection`: whether an end is in the mesh, and why. `sidecar-scope`: whether the client's proxy knows the
 host. `mesh-route`: where VirtualServices send the call instead. `egress-policy`, `ingress-policy`,
-`admin-tier`, `baseline-tier`: see `analysis/policy_gates.py`. `mtls`: whether the server's proxy takes what
+`admin-tier`, `baseline-tier`: see `policy_gates.py`. `mtls`: whether the server's proxy takes what
 the client sends. `request-authentication`: which tokens are accepted. `authorization`: AuthorizationPolicies.
 More may come: readers pass over gates that they do not know. What happens to a connection behind its last
 gate, nobody here knows.
@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from istio_netpol.analysis.as_plugin_sees import as_plugin_sees
-from istio_netpol.analysis.assumed import is_assumed, opened
-from istio_netpol.analysis.policy_gates import policy_gates
+from istio_netpol.analysis.ambient.wire import legs
+from istio_netpol.analysis.assumed_pods import is_assumed, opened
+from istio_netpol.analysis.explain.policy_gates import policy_gates
+from istio_netpol.analysis.plugin_wording import as_plugin_sees
 from istio_netpol.analysis.results import Gate
-from istio_netpol.analysis.wire import legs
 from istio_netpol.istio.authorization import Caller, Decision, Entrance, decisions
 from istio_netpol.istio.authorized_clients import trust_domains
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request

@@ -1,0 +1,1 @@
+"""What policies see of connections that ambient mode carries through tunnels."""
