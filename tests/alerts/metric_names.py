@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from prometheus_client import CollectorRegistry, Metric
 
-from istio_netpol.controller.metrics import Measures
+from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.http.refusals import Refusals
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.state.snapshot import Snapshot
@@ -26,7 +26,7 @@ def webhook() -> CollectorRegistry:
 
 def controller() -> CollectorRegistry:
     """The registry that the controller serves."""
-    return Measures().registry
+    return ControllerMetrics().registry
 
 
 @cache

@@ -114,15 +114,15 @@ def test_no_key_is_ever_told(cluster: WebhookCluster, caplog: pytest.LogCaptureF
     with structlog.testing.capture_logs() as logged:
         for ahead in (0, 70, 1000):
             cluster.ahead = ahead * DAY
-            cluster.upkeep().reconcile()
+            cluster.reconciler().reconcile()
             keys |= material(cluster)
         cluster.put(path, lambda secret: secret.update(immutable=True))
         cluster.ahead = 2000 * DAY
-        cluster.upkeep().reconcile()
+        cluster.reconciler().reconcile()
         keys |= material(cluster)
         cluster.delete_secret("certificate")
         broken = WebhookCluster(cluster.control_plane, cluster.namespace, ahead=cluster.ahead)
-        broken.upkeep(token="nobody").reconcile()
+        broken.reconciler(token="nobody").reconcile()
     printed = run_certs(cluster)
     keys |= material(cluster)
     told = "\n".join([*map(str, logged), caplog.text, printed.stdout, printed.stderr])
@@ -136,16 +136,16 @@ def test_no_key_is_ever_told(cluster: WebhookCluster, caplog: pytest.LogCaptureF
 def test_trouble_that_stays_is_logged_once(control_plane: ControlPlane, namespace: str) -> None:
     """A configuration that is not there yet fills no log, and the waits between tries grow."""
     cluster = WebhookCluster(control_plane, namespace)
-    upkeep = cluster.upkeep()
+    reconciler = cluster.reconciler()
     with structlog.testing.capture_logs() as logged:
         for _ in range(4):
-            upkeep.reconcile()
+            reconciler.reconcile()
     missing = [line for line in logged if line["event"] == "not there yet, and written as soon as it is"]
     assert [line["what"].partition(" ")[0] for line in missing] == [
         "ValidatingWebhookConfiguration",
         "MutatingWebhookConfiguration",
     ]
-    stranger = cluster.upkeep(Lifetimes(), token="nobody")
+    stranger = cluster.reconciler(Lifetimes(), token="nobody")
     with structlog.testing.capture_logs() as logged:
         waits = [stranger.reconcile() for _ in range(6)]
     assert len(logged) == 1

@@ -191,7 +191,7 @@ def test_a_missing_configuration_is_waited_for(control_plane: ControlPlane, name
     """The Secrets are made without it, so that pods start; its caBundle is written when it comes."""
     cluster = WebhookCluster(control_plane, namespace)
     told: list[str] = []
-    look = cluster.upkeep().look(told.append)
+    look = cluster.reconciler().look(told.append)
     assert look.absent == (
         f"ValidatingWebhookConfiguration {namespace}",
         f"MutatingWebhookConfiguration {namespace}",
@@ -239,9 +239,9 @@ def test_nothing_is_served_before_its_ca_is_trusted(cluster: WebhookCluster) -> 
     before = cluster.data(SERVING)
     cluster.delete_secret(AUTHORITY)
     cluster.ahead = 120 * DAY
-    upkeep = cluster.upkeep(token=token)
-    cluster.control_plane.wait_until("the rights hold", lambda: "caBundle" in trouble(upkeep.look))
-    assert "can't be written" in trouble(upkeep.look)
+    reconciler = cluster.reconciler(token=token)
+    cluster.control_plane.wait_until("the rights hold", lambda: "caBundle" in trouble(reconciler.look))
+    assert "can't be written" in trouble(reconciler.look)
     assert cluster.data(SERVING) == before
     cluster.look()
     cluster.assert_serves()
@@ -306,26 +306,26 @@ def test_the_rights_of_the_page_are_enough(empty: WebhookCluster) -> None:
         f"/api/v1/namespaces/{empty.namespace}/serviceaccounts/default/token",
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
     )["status"]["token"]
-    upkeep = empty.upkeep(token=token)
-    assert "docs/certificates.md lists the rights" in trouble(upkeep.look)
+    reconciler = empty.reconciler(token=token)
+    assert "docs/certificates.md lists the rights" in trouble(reconciler.look)
     grant(empty, secrets=["get", "create", "update"], configurations=["get", "patch"])
-    empty.control_plane.wait_until("the rights hold", lambda: trouble(upkeep.look) == "")
+    empty.control_plane.wait_until("the rights hold", lambda: trouble(reconciler.look) == "")
     empty.assert_serves()
     empty.ahead = 3 * 365 * DAY
-    upkeep.look(lambda _: None)
+    reconciler.look(lambda _: None)
     empty.assert_serves()
 
 
 def test_many_at_once_end_in_one_state(empty: WebhookCluster) -> None:
-    """Eight upkeeps start together, as if each led: whoever comes late is refused, and nothing flaps."""
+    """Eight reconcilers start together, as if each led: whoever comes late is refused, and nothing flaps."""
     short = Lifetimes(settle=timedelta(seconds=1))
     start = threading.Barrier(8)
 
     def work() -> None:
-        upkeep = empty.upkeep(short)
+        reconciler = empty.reconciler(short)
         start.wait()
         for _ in range(6):
-            trouble(upkeep.look)
+            trouble(reconciler.look)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:

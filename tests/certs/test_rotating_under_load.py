@@ -131,7 +131,7 @@ def test_no_call_fails_while_leaf_and_ca_are_rotated(
     configure(cluster, webhook)
     cluster.look(LIFETIMES)
     cluster.control_plane.wait_until("the webhooks answer", lambda: call(cluster) == "")
-    upkeep = cluster.upkeep(LIFETIMES)
+    reconciler = cluster.reconciler(LIFETIMES)
     (old,) = certificates_in(cluster.bundles()[0])
     ends = time.monotonic() + WITHIN
 
@@ -140,7 +140,7 @@ def test_no_call_fails_while_leaf_and_ca_are_rotated(
         return old not in trusted and len(trusted) == 1
 
     with (
-        Background(upkeep.reconcile, 0.2) as looks,
+        Background(reconciler.reconcile, 0.2) as looks,
         Background(Kubelet(cluster, mount), 0.1) as kubelet,
         Background(lambda: call(cluster), 0.02) as calls,
         Background(lambda: serial_of_a_new_connection(cluster, webhook), 0.05) as handshakes,

@@ -14,7 +14,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import ADMIN
 
 from istio_netpol.certs.observed import certificates_in, is_valid, verifies
-from istio_netpol.certs.reconciler import CertificateUpkeep, Place
+from istio_netpol.certs.reconciler import CertificateReconciler, Place
 from istio_netpol.certs.rotation import Lifetimes, Rotation
 from istio_netpol.kube.connection import Connection
 
@@ -53,7 +53,7 @@ class WebhookCluster:
     namespace: str
     names: tuple[str, ...] = ()
     ahead: timedelta = field(default=timedelta())
-    """How far in the future the upkeep believes to be."""
+    """How far in the future the reconciler believes to be."""
 
     @property
     def place(self) -> Place:
@@ -62,15 +62,15 @@ class WebhookCluster:
     def now(self) -> datetime:
         return clock() + self.ahead
 
-    def upkeep(self, lifetimes: Lifetimes | None = None, token: str = "") -> CertificateUpkeep:
+    def reconciler(self, lifetimes: Lifetimes | None = None, token: str = "") -> CertificateReconciler:
         """A new one, as after a restart."""
         rotation = Rotation((*self.place.names, *self.names), lifetimes or Lifetimes())
-        return CertificateUpkeep(connection(self.control_plane, token), self.place, rotation, self.now)
+        return CertificateReconciler(connection(self.control_plane, token), self.place, rotation, self.now)
 
     def look(self, lifetimes: Lifetimes | None = None) -> list[str]:
         """One look; what it wrote."""
         told: list[str] = []
-        look = self.upkeep(lifetimes).look(told.append)
+        look = self.reconciler(lifetimes).look(told.append)
         assert tuple(told) == look.written
         return told
 
@@ -127,7 +127,7 @@ class WebhookCluster:
         assert answer.status == 200, answer.object
 
     def assert_serves(self) -> None:
-        """Every webhook trusts what is in the Secret, by the real time as well as by the upkeep's."""
+        """Every webhook trusts what is in the Secret, by the real time as well as by the reconciler's."""
         (leaf, *_) = certificates_in(self.data("certificate")["tls.crt"])
         bundles = self.bundles()
         assert bundles

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.dns.conftest import Serve, serve
 from tests.dns.server import NameServer, Zone
 
-from istio_netpol.controller.address_history import Sightings
+from istio_netpol.controller.address_history import AddressHistory
 from istio_netpol.dns.caching import CacheSettings, CachingResolver
 from istio_netpol.dns.lookup import LookupSettings
 from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings
@@ -21,17 +21,17 @@ class Clock:
         return self.now
 
 
-def sightings(server: NameServer, clock: Clock, overlap: int = 60, limit: int = 4) -> Sightings:
+def address_history(server: NameServer, clock: Clock, overlap: int = 60, limit: int = 4) -> AddressHistory:
     lookup = LookupSettings(name_servers=(server.address,), query_timeout=0.1, total_timeout=0.2)
     caching = CachingResolver(CacheSettings(lookup, shortest=1, failures=1), clock)
     settings = Settings(
         hosts=HostSettings(max_addresses_per_host=limit),
         controller=ControllerSettings(host_overlap_seconds=overlap),
     )
-    return Sightings(caching, settings, clock)
+    return AddressHistory(caching, settings, clock)
 
 
-def shown(found: Sightings) -> list[str]:
+def shown(found: AddressHistory) -> list[str]:
     return [str(each) for each in found.resolve(HOST, "team-a").addresses]
 
 
@@ -42,7 +42,7 @@ def answer(server: NameServer, *addresses: str) -> None:
 def test_a_host_that_rotates_every_second_keeps_all_its_addresses(serve: Serve) -> None:
     """Whoever fetches keys reaches every address that the host had lately."""
     server, clock = serve(Zone()), Clock()
-    found = sightings(server, clock)
+    found = address_history(server, clock)
     for number in (1, 2, 3):
         answer(server, f"93.184.216.{number}")
         shown(found)
@@ -56,7 +56,7 @@ def test_a_host_that_rotates_every_second_keeps_all_its_addresses(serve: Serve) 
 def test_a_host_brings_no_more_addresses_than_its_cap(serve: Serve) -> None:
     """A host that answers with something new each time does not fill the policies."""
     server, clock = serve(Zone()), Clock()
-    found = sightings(server, clock, limit=2)
+    found = address_history(server, clock, limit=2)
     for number in range(1, 8):
         answer(server, f"93.184.216.{number}")
         shown(found)
@@ -67,7 +67,7 @@ def test_a_host_brings_no_more_addresses_than_its_cap(serve: Serve) -> None:
 def test_the_last_good_addresses_hold_while_dns_fails(serve: Serve) -> None:
     """Neither a failing name server nor a name that vanished takes addresses away."""
     server, clock = serve(Zone()), Clock()
-    found = sightings(server, clock)
+    found = address_history(server, clock)
     answer(server, "93.184.216.1")
     shown(found)
     for broken in (Zone(failing=frozenset({HOST})), Zone()):
@@ -79,7 +79,7 @@ def test_the_last_good_addresses_hold_while_dns_fails(serve: Serve) -> None:
 def test_an_address_that_is_not_public_is_neither_merged_nor_remembered(serve: Serve) -> None:
     """One forged answer with the metadata address does not refuse the host for the whole overlap."""
     server, clock = serve(Zone()), Clock()
-    found = sightings(server, clock)
+    found = address_history(server, clock)
     for addresses in (["93.184.216.1"], ["169.254.169.254"], ["93.184.216.1"]):
         answer(server, *addresses)
         assert shown(found) == addresses
@@ -89,7 +89,7 @@ def test_an_address_that_is_not_public_is_neither_merged_nor_remembered(serve: S
 def test_hosts_are_asked_again_when_their_ttl_is_over(serve: Serve) -> None:
     """A change of addresses is noticed as early as DNS promises."""
     server, clock = serve(Zone()), Clock()
-    found = sightings(server, clock)
+    found = address_history(server, clock)
     assert found.due_at == float("inf")
     answer(server, "93.184.216.1")
     shown(found)

@@ -103,7 +103,7 @@ def test_addresses_overlap_outlive_dns_and_are_capped(mesh: Mesh, tmp_path: Path
         assert time.monotonic() - moved > OVERLAP - CACHED - 1
 
         mesh.server.zone = Zone(failing=frozenset({HOST}))
-        told = controller.wait_for("a host is not what it was")
+        told = controller.wait_for("a host answers badly")
         assert told["reason"] == (
             f"{HOST}: these are old addresses, since DNS fails: 127.0.0.1 answers SERVFAIL"
         )

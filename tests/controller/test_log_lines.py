@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from tests.controller.test_loops import Cabinet
 from tests.controller.test_plan import keys_at
 
-from istio_netpol.controller.metrics import Measures
+from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.plan import Action, Apply, Delete, Mark, Present
-from istio_netpol.controller.policy_writer import Writing
+from istio_netpol.controller.policy_writer import PacedWriter
 from istio_netpol.errors import ApiError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "logs.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ UID = "0b4f5f6e-6a0e-4f0e-8f43-9d2c1a5b7e11"
 def logged(action: Action) -> dict[str, Any]:
     """The line that one write leaves."""
     with capture_logs() as lines:
-        Writing(Cabinet(ApiError(403, "exceeded quota")), 10_000, Measures()).carry_out(
+        PacedWriter(Cabinet(ApiError(403, "exceeded quota")), 10_000, ControllerMetrics()).carry_out(
             [action], threading.Event()
         )
     (line,) = lines

@@ -21,11 +21,11 @@ from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.leadership import Duty
 from istio_netpol.controller.lease import Lease
 from istio_netpol.controller.loop import Loop
-from istio_netpol.controller.metrics import Measures
+from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.plan import Action, Apply
-from istio_netpol.controller.policy_writer import Writing
-from istio_netpol.controller.reconciler import PolicyKeeper, staleness
-from istio_netpol.controller.reporter import OVERDUE_SECONDS, TELL_SECONDS, Telling
+from istio_netpol.controller.policy_writer import PacedWriter
+from istio_netpol.controller.reconciler import PolicyReconciler, staleness
+from istio_netpol.controller.reporter import OVERDUE_SECONDS, TELL_SECONDS, Reporter
 from istio_netpol.controller.run import at_work
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Cluster
@@ -49,7 +49,7 @@ class Broken:
         self.done += 1
 
 
-class Keeper:
+class Reconciler:
     """Follows and reconciles what a test says."""
 
     def __init__(self, follow: Broken, reconcile: Broken) -> None:
@@ -64,14 +64,14 @@ class Keeper:
         return 0.05
 
 
-class News:
+class Feed:
     def wait(self, seconds: float) -> None:
         time.sleep(0.01)
 
 
-def errors(measures: Measures) -> dict[str, float]:
+def errors(metrics: ControllerMetrics) -> dict[str, float]:
     """What the metric counts, by the loops that had errors."""
-    (family,) = measures.errors.collect()
+    (family,) = metrics.errors.collect()
     return {
         sample.labels["loop"]: sample.value
         for sample in family.samples
@@ -96,68 +96,68 @@ def test_the_loop_goes_on_after_an_error_of_any_part(part: str) -> None:
     """It is counted and told of until the part works again."""
     parts = {"follow": Broken(0), "reconcile": Broken(0)}
     parts[part] = broken = Broken(2)
-    measures = Measures()
-    loop = Loop(News(), Keeper(**parts), LEADS, measures.errored)
+    metrics = ControllerMetrics()
+    loop = Loop(Feed(), Reconciler(**parts), LEADS, metrics.errored)
     with running(loop.run) as thread:
         wait_until(lambda: bool(loop.problems))
         assert loop.problems[0].endswith("; the log has the details")
         wait_until(lambda: broken.done > 1 and not loop.problems)
         assert thread.is_alive()
-    assert errors(measures) == {part: 2.0}
+    assert errors(metrics) == {part: 2.0}
 
 
 def test_a_chore_goes_on_after_an_error() -> None:
     """What keeps the certificates is tried again."""
-    chore, measures, stopped = Broken(2), Measures(), threading.Event()
+    chore, metrics, stopped = Broken(2), ControllerMetrics(), threading.Event()
 
     def reconcile() -> float:
         chore()
         return 0.05
 
-    duty = Duty("certificates", SimpleNamespace(reconcile=reconcile), LEADS, stopped, measures.errored)
+    duty = Duty(SimpleNamespace(name="certificates", reconcile=reconcile), LEADS, stopped, metrics.errored)
     duty.start()
     wait_until(lambda: chore.done > 1)
     stopped.set()
     duty.join()
-    assert errors(measures) == {"certificates": 2.0}
+    assert errors(metrics) == {"certificates": 2.0}
 
 
 def test_the_lease_is_renewed_after_an_error() -> None:
     """An answer that nobody expected does not leave the cluster without a leader; one at the end neither."""
-    renewal, measures, stopped = Broken(2), Measures(), threading.Event()
+    renewal, metrics, stopped = Broken(2), ControllerMetrics(), threading.Event()
     lease = SimpleNamespace(is_held=True, keep=renewal, release=Broken(1))
-    with at_work(lease, [], stopped, measures):
+    with at_work(lease, [], stopped, metrics):
         wait_until(lambda: renewal.done > 1)
-    assert errors(measures) == {"lease": 2.0}
+    assert errors(metrics) == {"lease": 2.0}
 
 
 def test_findings_are_told_after_an_error() -> None:
     """What can't be told keeps no policy from being written."""
-    now, publisher, measures = [0.0], Broken(1), Measures()
+    now, publisher, metrics = [0.0], Broken(1), ControllerMetrics()
 
     def publish(findings: object) -> bool:
         publisher()
         return True
 
     evaluation: Any = SimpleNamespace(findings=list)
-    telling = Telling(SimpleNamespace(publish=publish), evaluation, measures, lambda: now[0])
-    telling.tell()
-    assert errors(measures) == {"tell": 1.0}
+    reporter = Reporter(SimpleNamespace(publish=publish), evaluation, metrics, lambda: now[0])
+    reporter.tell()
+    assert errors(metrics) == {"tell": 1.0}
     now[0] += TELL_SECONDS
-    telling.tell()
-    assert (publisher.done, telling.due_in) == (1, float("inf"))
+    reporter.tell()
+    assert (publisher.done, reporter.due_in) == (1, float("inf"))
 
 
 def test_findings_are_told_though_policies_never_come_to_rest() -> None:
     """A tenant whose objects change all the time keeps nobody's findings back."""
     now = [0.0]
-    telling = Telling(SimpleNamespace(), SimpleNamespace(), Measures(), lambda: now[0])
+    reporter = Reporter(SimpleNamespace(), SimpleNamespace(), ControllerMetrics(), lambda: now[0])
     for _ in range(4):
-        telling.wait()
-        assert not telling.is_overdue
+        reporter.wait()
+        assert not reporter.is_overdue
         now[0] += OVERDUE_SECONDS / 4
     now[0] += 1
-    assert telling.is_overdue
+    assert reporter.is_overdue
 
 
 class Cabinet:
@@ -177,21 +177,21 @@ class Cabinet:
 def test_a_write_that_fails_is_left_alone_for_longer_each_time(error: Exception) -> None:
     """The others are done at once, and round does not follow round for its sake."""
     now, cabinet = [0.0], Cabinet(error)
-    writing = Writing(cabinet, 10_000, Measures(), lambda: now[0])
+    writer = PacedWriter(cabinet, 10_000, ControllerMetrics(), lambda: now[0])
     actions = [Apply(keys_at("192.0.2.1/32", name=name)) for name in ("bad", "good")]
     stopped = threading.Event()
-    outcome = writing.carry_out(actions, stopped)
+    outcome = writer.carry_out(actions, stopped)
     assert (outcome.is_complete, outcome.written, outcome.again_in) == (True, 1, 1.0)
-    outcome = writing.carry_out(actions[:1], stopped)
+    outcome = writer.carry_out(actions[:1], stopped)
     assert (outcome.written, cabinet.tried) == (0, ["bad", "good"])
     waits = []
     for _ in range(8):
         now[0] += outcome.again_in
-        outcome = writing.carry_out(actions[:1], stopped)
+        outcome = writer.carry_out(actions[:1], stopped)
         waits.append(outcome.again_in)
     assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
-    writing.carry_out([], stopped)
-    assert writing.carry_out(actions[:1], stopped).again_in == 1.0, "what was not wanted meanwhile is new"
+    writer.carry_out([], stopped)
+    assert writer.carry_out(actions[:1], stopped).again_in == 1.0, "what was not wanted meanwhile is new"
 
 
 def test_what_ends_the_process_is_not_held_up() -> None:
@@ -221,23 +221,23 @@ def test_certificates_rotate_while_every_evaluation_fails(certified: WebhookClus
     found = connection(plane, tmp_path)
     lease = Lease(found, certified.namespace, "lease", "us")
     leading = found.writing_while(lambda: lease.is_held)
-    cluster, settings, measures = Cluster(found, ["istio-system"]), Settings(), Measures()
-    keeper = PolicyKeeper(cluster, leading, BrokenEvaluation(settings, None), settings, measures)
-    loop = Loop(cluster, keeper, lease, measures.errored)
+    cluster, settings, metrics = Cluster(found, ["istio-system"]), Settings(), ControllerMetrics()
+    reconciler = PolicyReconciler(cluster, leading, BrokenEvaluation(settings, None), settings, metrics)
+    loop = Loop(cluster, reconciler, lease, metrics.errored)
 
     def work(stopped: threading.Event) -> None:
-        with at_work(lease, [certified.upkeep()], stopped, measures):
+        with at_work(lease, [certified.reconciler()], stopped, metrics):
             loop.run(stopped)
 
     cluster.start()
     try:
         with running(work) as thread:
-            wait_until(lambda: errors(measures).get("reconcile", 0) > 1)
+            wait_until(lambda: errors(metrics).get("reconcile", 0) > 1)
             wait_until(lambda: all(certified.bundles()))
             certified.delete_secret("certificate")
             wait_until(lambda: "certificate" in secrets(certified))
             certified.assert_serves()
-            assert loop.problems == ["the policies can't be kept; the log has the details"]
+            assert loop.problems == ["the policies can't be reconciled; the log has the details"]
             assert not staleness(cluster, settings)
             assert thread.is_alive()
             assert lease.is_held
@@ -247,4 +247,4 @@ def test_certificates_rotate_while_every_evaluation_fails(certified: WebhookClus
 
 def secrets(cluster: WebhookCluster) -> set[str]:
     answer = cluster.control_plane.api().request("GET", f"/api/v1/namespaces/{cluster.namespace}/secrets")
-    return {each["metadata"]["name"] for each in answer.object["items"]}
+    return {secret["metadata"]["name"] for secret in answer.object["items"]}

@@ -11,8 +11,8 @@ from tests.controller.test_on_a_cluster import BOTH, Shop
 from tests.controller.test_plan import generated
 from tests.values import policy, port, rule
 
-from istio_netpol.controller.execution import Execution
 from istio_netpol.controller.plan import Apply
+from istio_netpol.controller.policy_writer import ActionWriter
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import served
@@ -60,13 +60,13 @@ def test_a_policy_whose_owner_is_gone_by_now_is_not_written(control_plane: Contr
     shop = Shop(control_plane)
     shop.deploy("cart")
     connection = Connection.open(kubeconfig=control_plane.kubeconfig())
-    execution = Execution(connection)
-    execution.knows(served(connection, DECODERS))
+    writer = ActionWriter(connection)
+    writer.knows(served(connection, DECODERS))
     needed = generated(policy(f"{shop.name}/cart", egress=[rule(port(53))]))
     here, gone = (ObjectRef("apps/v1", "Deployment", shop.name, name) for name in ("cart", "till"))
     with pytest.raises(ApiError, match=f"Deployment {shop.name}/till is gone") as refused:
-        execution.carry_out(Apply(needed, (here, gone)))
+        writer.carry_out(Apply(needed, (here, gone)))
     assert refused.value.status == CONFLICT
     assert shop.policies() == {}
-    execution.carry_out(Apply(needed, (here,)))
+    writer.carry_out(Apply(needed, (here,)))
     assert len(uids(shop, "cart")) == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from istio_netpol.analysis.check import check
 from istio_netpol.cli.resolving import Offline
-from istio_netpol.controller.report_documents import reported, told
+from istio_netpol.controller.report_documents import reported, summaries
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
@@ -28,7 +28,7 @@ def test_what_a_webhook_configuration_lacks_is_told_in_the_namespace_of_its_pods
         "knative-serving": 2,
         "monitoring": 1,
     }
-    (event,) = told(found["cert-manager"])
+    (event,) = summaries(found["cert-manager"])
     assert str(event.ref) == "Deployment cert-manager/cert-manager-webhook"
     assert event.note.startswith("MutatingWebhookConfiguration cert-manager-webhook: ingress to ")
     assert event.note.endswith(" (and 1 more)")

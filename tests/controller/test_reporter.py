@@ -13,8 +13,8 @@ from tests.cluster.fixtures import require_go
 from tests.controller.process import ControllerProcess
 from tests.controller.test_on_a_cluster import SETTINGS, Shop
 
-from istio_netpol.controller.publishing import QUIET_SECONDS, Publisher
 from istio_netpol.controller.report_documents import MAX_RESULTS, report, reported
+from istio_netpol.controller.reporter import QUIET_SECONDS, Publisher
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.model.findings import Finding, Severity

@@ -15,8 +15,8 @@ from tests.cluster.users import NOBODY
 from tests.kube.following import connection
 from tests.values import EGRESS, policy
 
-from istio_netpol.controller.execution import Execution
 from istio_netpol.controller.plan import Apply
+from istio_netpol.controller.policy_writer import ActionWriter
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.labels import Selector
@@ -91,7 +91,7 @@ def test_a_policy_whose_object_was_seen_is_not_made_provisional_again(
     """The controller applied it without the mark; a later review only adds who needs it."""
     found = connection(control_plane, tmp_path)
     seen = replace(generated(namespace), annotations={REQUIRED_BY: f"Deployment/{namespace}/a"})
-    Execution(found).carry_out(Apply(seen))
+    ActionWriter(found).carry_out(Apply(seen))
     ClusterStore(found).write([replace(seen, annotations={REQUIRED_BY: f"Deployment/{namespace}/b"})])
     stored = control_plane.api().request("GET", path(namespace, "generated")).object
     assert stored["metadata"]["annotations"] == {

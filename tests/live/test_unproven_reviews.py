@@ -19,7 +19,7 @@ from tests.live.tenant import NEEDED, Tenant
 from tests.serving.process import READY, WebhookProcess
 from tests.serving.reviews import review
 
-from istio_netpol.certs.path_reconciler import PathUpkeep
+from istio_netpol.certs.path_reconciler import PathReconciler
 from istio_netpol.certs.review_paths import SECRET_PATH, PathTimes
 
 FAILED_OPEN = re.compile(r"^apiserver_admission_webhook_fail_open_count\{.* (\d+)$", re.MULTILINE)
@@ -125,12 +125,12 @@ def test_no_role_of_a_namespace_shows_a_path(live: Live, shop: Tenant) -> None:
 def test_no_review_is_lost_while_paths_change(live: Live, shop: Tenant) -> None:
     """Every few seconds, while a tenant goes on working; in the logs of both there is no path."""
     times = PathTimes(life=timedelta(seconds=2), settle=timedelta(seconds=1))
-    upkeep = PathUpkeep(connection(live.plane), RELEASE, times)
+    reconciler = PathReconciler(connection(live.plane), RELEASE, times)
     seen = [paths(live)]
     live.plane.wait_until("the webhook is called", lambda: Calls(shop)() == "")
 
     def have_changed() -> bool:
-        upkeep.reconcile()
+        reconciler.reconcile()
         found = paths(live)
         if found != seen[-1]:
             seen.append(found)

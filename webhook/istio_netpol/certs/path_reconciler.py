@@ -88,9 +88,11 @@ class PathLook:
     again_in: float
 
 
-class PathUpkeep:
+class PathReconciler:
     """Brings about what `plan_paths` plans, one look at a time. No decision depends on an earlier look, and
     each write is for the version that was read: two that run at once harm nothing."""
+
+    name = "review-paths"
 
     def __init__(
         self,

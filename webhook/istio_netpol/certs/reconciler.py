@@ -88,9 +88,11 @@ class _State:
         return Found(self.authority.data, self.serving.data, self.authority.trusted_since, bundles)
 
 
-class CertificateUpkeep:
+class CertificateReconciler:
     """Brings about what a `Rotation` plans, one look at a time. No decision depends on an earlier look, and
     each write is for the version that was read: two that run at once harm nothing."""
+
+    name = "certificates"
 
     def __init__(
         self,

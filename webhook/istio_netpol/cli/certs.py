@@ -37,16 +37,16 @@ def certs(*, namespace: str, secret: str, service: str, configuration: str, cont
 
     Exit code: 0 once everything is as it should be, 2 where something could not be read or written.
     """
-    from istio_netpol.certs.path_reconciler import PathUpkeep
-    from istio_netpol.certs.reconciler import CertificateUpkeep, Place
+    from istio_netpol.certs.path_reconciler import PathReconciler
+    from istio_netpol.certs.reconciler import CertificateReconciler, Place
     from istio_netpol.kube.connection import Connection
 
     place = Place(namespace, secret, service, configuration)
     connection = Connection.open(context)
-    upkeep = CertificateUpkeep(connection, place)
-    paths = PathUpkeep(connection, configuration)
+    certificates = CertificateReconciler(connection, place)
+    paths = PathReconciler(connection, configuration)
     registered = paths.look(click.echo)
-    look = upkeep.look(click.echo)
+    look = certificates.look(click.echo)
     written = (*registered.written, *look.written)
     while registered.is_settling:
         time.sleep(registered.again_in)

@@ -1,4 +1,5 @@
-"""Addresses of hosts outlive the answers that named them, so that a host that rotates stays reachable."""
+"""Keeps addresses of hosts beyond the answers that named them, so that a host whose addresses rotate stays
+reachable."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from istio_netpol.model.settings import Settings
 
 RETRY_SECONDS = 10.0
 SOON_SECONDS = 2.0
-"""After how long a host is asked for again whose first answer did not come in time."""
+"""After how long a host is looked up again whose first answer did not come in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,11 @@ class _Seen:
     addresses: dict[Address, float]
 
 
-class Sightings:
-    """Implements `Resolver`: what the inner one says, and what it said of the same host lately.
+class AddressHistory:
+    """Implements `Resolver`: answers what the inner resolver says, and what it said of the same host lately.
 
     After a failure the last good answer holds. An answer with addresses that are not public is passed on as
-    it is and not remembered, so that a bad answer does not outlive itself.
+    it is and is not remembered, so that a bad answer does not outlive itself.
     """
 
     def __init__(
@@ -42,7 +43,8 @@ class Sightings:
         self._troubles: dict[str, str] = {}
 
     def begin(self, inner: Resolver) -> None:
-        """Starts an evaluation that asks `inner`: hosts for which the last one did not ask are forgotten."""
+        """Starts an evaluation that asks `inner`. Hosts that the last evaluation did not look up are
+        forgotten."""
         self._inner = inner
         self._seen = {host: seen for host, seen in self._seen.items() if host in self._due}
         self._pending &= self._due.keys()
@@ -51,17 +53,17 @@ class Sightings:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What this evaluation heard of hosts beside their addresses, a sentence each."""
+        """What went wrong with hosts in this evaluation, a sentence each."""
         return tuple(f"{host}: {sentence}" for host, sentence in sorted(self._troubles.items()))
 
     @property
     def due_at(self) -> float:
-        """When the first answer of this evaluation is too old, by the clock; infinite where no host was
-        asked for."""
+        """When the first answer of this evaluation becomes too old, by the clock; infinite where no host was
+        looked up."""
         return min(self._due.values(), default=float("inf"))
 
     def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
-        """The addresses of a host, newest sightings first up to the limit; never raises."""
+        """The addresses of a host, up to the limit, those seen last first; never raises."""
         now = self._clock()
         answer = self._inner.resolve(host, asker, seconds)
         is_good = answer.status is ResolutionStatus.RESOLVED
@@ -77,21 +79,23 @@ class Sightings:
         if not all(address.is_global for address in answer.addresses):
             return answer
         known = {} if before is None else before.addresses
-        lately = {each: seen for each, seen in known.items() if now - seen < self._overlap}
+        lately = {address: seen for address, seen in known.items() if now - seen < self._overlap}
         lately.update(dict.fromkeys(answer.addresses, now))
-        newest = sorted(lately, key=lambda each: (-lately[each], each.version, each))
+        newest = sorted(lately, key=lambda address: (-lately[address], address.version, address))
         kept = newest[: max(self._limit, len(answer.addresses))]
         if len(kept) < len(newest):
             self._troubles[host] = (
                 f"it had more than {self._limit} addresses (hosts.maxAddressesPerHost) within "
                 f"{self._overlap} s; the oldest are given up"
             )
-        merged = replace(answer, addresses=tuple(sorted(kept, key=lambda each: (each.version, each))))
-        self._seen[host] = _Seen(merged, {each: lately[each] for each in kept})
+        merged = replace(
+            answer, addresses=tuple(sorted(kept, key=lambda address: (address.version, address)))
+        )
+        self._seen[host] = _Seen(merged, {address: lately[address] for address in kept})
         return merged
 
     def _lasts(self, host: str, answer: Resolution) -> float:
-        """After how many seconds the host is asked for again."""
+        """After how many seconds the host is looked up again."""
         if answer.status is ResolutionStatus.PENDING and host not in self._pending:
             self._pending.add(host)
             return SOON_SECONDS

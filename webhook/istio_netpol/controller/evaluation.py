@@ -10,7 +10,7 @@ from istio_netpol.admission.scope import is_exempt_namespace
 from istio_netpol.analysis.check import check_table
 from istio_netpol.analysis.current_flows import CurrentFlows
 from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep, upkeep
-from istio_netpol.controller.address_history import Sightings
+from istio_netpol.controller.address_history import AddressHistory
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.table import FlowTable
@@ -36,7 +36,7 @@ class Evaluation:
         self._settings = settings
         self._resolver = resolver
         self._clock = clock
-        self._sightings = Sightings(resolver, settings, clock)
+        self._address_history = AddressHistory(resolver, settings, clock)
         self._flows = CurrentFlows(FlowTable.of(Snapshot.of([]), settings))
         self._bare = self._flows
         self._ours: frozenset[PolicyKey] = frozenset()
@@ -68,13 +68,13 @@ class Evaluation:
     def need(self, ours: Iterable[PolicyKey]) -> Upkeep:
         """The policies that the cluster would need without these; asks DNS anew."""
         self._leave_out(frozenset(ours))
-        self._sightings.begin(Budget(self._resolver, LOOKUP_SECONDS, LOOKUP_SECONDS_EACH))
-        return upkeep(self._bare.table, self._bare.judge(self._sightings), self._augments)
+        self._address_history.begin(Budget(self._resolver, LOOKUP_SECONDS, LOOKUP_SECONDS_EACH))
+        return upkeep(self._bare.table, self._bare.judge(self._address_history), self._augments)
 
     @property
     def due_in(self) -> float:
         """In how many seconds the first answer of DNS is too old; infinite where none matters."""
-        return self._sightings.due_at - self._clock()
+        return self._address_history.due_at - self._clock()
 
     def _leave_out(self, ours: frozenset[PolicyKey]) -> None:
         here, there = self._flows.table.stored, self._bare.table.stored
@@ -88,11 +88,11 @@ class Evaluation:
     @property
     def host_troubles(self) -> tuple[str, ...]:
         """What there is to say of hosts that answer badly, a sentence each."""
-        return self._sightings.troubles
+        return self._address_history.troubles
 
     def findings(self) -> list[Finding]:
         """What is wrong, in the namespaces that are judged."""
-        report = check_table(self._flows.table, self._flows.judge(self._sightings), in_full=False)
+        report = check_table(self._flows.table, self._flows.judge(self._address_history), in_full=False)
         found = [each for each in report.findings if each.told_of.namespace]
         names = {each.told_of.namespace for each in found}
         told = {name for name in names if self._mode(name) not in {None, Mode.OFF}}

@@ -1,4 +1,4 @@
-"""What only the leader does: each duty in a thread of its own, so that none waits for another."""
+"""The duties of the leader, each in a thread of its own, so that none waits for another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from istio_netpol.errors import NetpolError
 from istio_netpol.runtime.guarded import Guarded
 
 FOLLOW_SECONDS = 0.5
-"""How late a new leader begins, at most."""
+"""How late a new leader begins its duties, at most."""
 
 RETRY_SECONDS = 1.0
 
@@ -28,7 +28,7 @@ class Leased(Leadership, Protocol):
     """A leadership that has to be renewed, and is given back in the end. Both raise ApiError."""
 
     def keep(self) -> bool:
-        """Renews it, or tries to get it, when that is due; whether it is held."""
+        """Renews it, or tries to get it, when that is due; returns whether it is held."""
         ...
 
     def release(self) -> None:
@@ -37,34 +37,38 @@ class Leased(Leadership, Protocol):
 
 
 class Chore(Protocol):
-    """Something that the leader does now and then."""
+    """Something that the leader does now and then. Its name is the label `loop` of its errors."""
+
+    name: str
 
     def reconcile(self) -> float:
-        """Does what is due; the seconds until it wants to be called again."""
+        """Does what is due; returns the seconds until it wants to be called again."""
         ...
 
 
 class Duty:
-    """A thread that does one chore while this process leads. What a chore writes with goes through a
-    connection that refuses once the lease is lost, so that it ends at its next write. No error ends it."""
+    """A thread that does one chore while this process leads. No error ends it.
+
+    A chore writes through a connection that refuses once the lease is lost, so the chore ends at its next
+    write.
+    """
 
     def __init__(
         self,
-        name: str,
         chore: Chore,
         leadership: Leadership,
         stopped: threading.Event,
         count: Callable[[str], None],
     ) -> None:
         self._chore = chore
-        self._guarded = Guarded(name, f"{name} failed", count)
+        self._guarded = Guarded(chore.name, f"the leader's duty {chore.name} failed", count)
         self._leadership = leadership
         self._stopped = stopped
         self._log = structlog.get_logger("controller")
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=chore.name, daemon=True)
 
     def start(self) -> None:
-        """Begins; returns at once."""
+        """Starts the thread; returns at once."""
         self._thread.start()
 
     def join(self) -> None:
@@ -76,11 +80,15 @@ class Duty:
             self._stopped.wait(self._turn() if self._leadership.is_held else FOLLOW_SECONDS)
 
     def _turn(self) -> float:
-        """Does the chore once; in how many seconds it is due again."""
+        """Does the chore once; returns in how many seconds it is due again."""
         with self._guarded:
             try:
                 return self._chore.reconcile()
             except NetpolError as error:
-                self._log.warning("a chore failed and is tried again", reason=str(error))
+                self._log.warning(
+                    "a duty of the leader failed, and is tried again",
+                    duty=self._chore.name,
+                    reason=str(error),
+                )
                 return RETRY_SECONDS
         return self._guarded.wait

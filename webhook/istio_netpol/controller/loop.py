@@ -1,4 +1,5 @@
-"""When the policies are looked at: at the start, when changes have settled, and when something is due."""
+"""Decides when policies are reconciled: at the start, when changes have settled, and when something is
+due."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ SETTLE_SECONDS = 0.1
 """Changes come in bursts: one evaluation for what comes within this time."""
 
 
-class News(Protocol):
+class ChangeFeed(Protocol):
     """Where changes come from, to wait for them."""
 
     def wait(self, seconds: float) -> None:
@@ -25,59 +26,60 @@ class News(Protocol):
         ...
 
 
-class Keeper(Protocol):
-    """Who does the work."""
+class Reconciler(Protocol):
+    """What follows the cluster and reconciles its policies."""
 
     def follow(self) -> bool:
-        """Takes in what happened; whether something did."""
+        """Takes in what happened in the cluster; returns whether something did."""
         ...
 
     def reconcile(self, stopped: Event) -> float:
-        """One round; in how many seconds the next is due."""
+        """Does one round; returns in how many seconds the next is due."""
         ...
 
 
 class Loop:
-    """Runs in one thread. Who follows keeps up with the cluster too, so that a new leader begins at once.
+    """Runs in one thread. A replica that does not lead takes in the cluster's changes too, so that a new
+    leader begins at once.
 
-    No error ends it. The lease is kept meanwhile: a replica that takes over would see the same cluster, and
-    what else the leader does, the certificates above all, goes on.
+    No error ends the loop. The replica keeps its lease meanwhile: one that took over would see the same
+    cluster, and the leader's other duties, the certificates above all, go on.
     """
 
     def __init__(
         self,
-        news: News,
-        keeper: Keeper,
+        feed: ChangeFeed,
+        reconciler: Reconciler,
         leadership: Leadership,
         count: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._news = news
-        self._keeper = keeper
+        self._feed = feed
+        self._reconciler = reconciler
         self._leadership = leadership
         self._clock = clock
         self._due = float("inf")
         self._following = Guarded("follow", "the cluster's changes can't be taken in", count, clock)
-        self._keeping = Guarded("reconcile", "the policies can't be kept", count, clock)
+        self._reconciling = Guarded("reconcile", "the policies can't be reconciled", count, clock)
         self._log = structlog.get_logger("controller")
 
     @property
     def problems(self) -> list[str]:
-        """Why policies are not what they should be, as far as this process is to blame."""
-        return [each.problem for each in (self._following, self._keeping) if each.problem]
+        """Why policies are not as they should be because of errors inside this process."""
+        return [loop.problem for loop in (self._following, self._reconciling) if loop.problem]
 
     def run(self, stopped: Event) -> None:
-        """Works whenever it leads, until stopped."""
+        """Reconciles whenever this replica leads, until stopped."""
         led = False
         while not stopped.is_set():
             has_news = self._follow()
             leads = self._leadership.is_held
             if not leads:
-                self._due, self._keeping.problem = float("inf"), ""
+                self._due, self._reconciling.problem = float("inf"), ""
             elif not led:
                 self._log.info("leading")
                 self._due = self._clock()
-            elif has_news and not self._keeping.problem:
+            elif has_news and not self._reconciling.problem:
                 self._due = min(self._due, self._clock() + SETTLE_SECONDS)
             led = leads
             if self._clock() >= self._due:
@@ -86,21 +88,21 @@ class Loop:
 
     def _follow(self) -> bool:
         with self._following:
-            return self._keeper.follow()
+            return self._reconciler.follow()
         return False
 
     def _reconcile(self, stopped: Event) -> float:
-        with self._keeping:
-            return self._keeper.reconcile(stopped)
-        return self._keeping.wait
+        with self._reconciling:
+            return self._reconciler.reconcile(stopped)
+        return self._reconciling.wait
 
     def _rest(self, stopped: Event, has_news: bool) -> None:
-        """Until something is due or new, but never less than changes take to settle where there were some,
-        nor less than a failure asks for."""
+        """Waits until something is due or new, but no shorter than changes take to settle where there were
+        some, and no shorter than a failure asks for."""
         left = self._due - self._clock()
         if self._following.problem:
             stopped.wait(self._following.wait)
         elif has_news or left < IDLE_SECONDS:
             stopped.wait(min(SETTLE_SECONDS, max(left, 0.0)))
         else:
-            self._news.wait(IDLE_SECONDS)
+            self._feed.wait(IDLE_SECONDS)

@@ -1,64 +1,73 @@
-"""What the controller tells of itself: metrics, and whether it is ready."""
+"""The metrics of the controller, and whether it is ready, over HTTP."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
 from istio_netpol.runtime.process_metrics import CONTROLLER, process_registry
 
 PREFIX = "istio_netpol_controller_"
-LOOPS = ("follow", "reconcile", "tell", "lease", "PathUpkeep", "CertificateUpkeep")
+LOOPS = ("follow", "reconcile", "tell", "lease", "review-paths", "certificates")
+"""The loops of the controller, as the label `loop` names them."""
+
 ACTIONS = ("apply", "mark", "delete")
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-class Measures:
-    """The controller's metrics. Every label has few values, which all are there from the start."""
+class ControllerMetrics:
+    """The controller's metrics. Every label has few values, and all of them are there from the start."""
 
     def __init__(self) -> None:
         self.registry = process_registry(CONTROLLER)
-        self.leading = self._gauge("leading", "1 while this replica leads, and so keeps policies, else 0.")
+        self.leading = self._gauge(
+            "leading", "1 while this replica leads, and so writes policies; 0 while it only follows."
+        )
         self.stale = self._gauge(
             "stale",
-            "1 while nothing is written or deleted, since the cluster was not read, or too long ago, else 0.",
+            "1 while no policy is written or deleted, because the cluster was not read or was read too long "
+            "ago; otherwise 0.",
         )
         self.own = self._gauge("policies", "Generated policies in the cluster.")
         self.withheld = self._gauge(
-            "policies_withheld", "Policies that are needed and not written: a limit holds them back."
+            "policies_withheld",
+            "Needed policies that are not written, because a limit or another policy of that name holds "
+            "them back.",
         )
         self.hosts = self._gauge(
             "hosts_in_trouble",
-            "Hosts whose last good addresses stay open since DNS fails, or whose oldest ones were given up.",
+            "Hosts whose last good addresses stay open because DNS fails, or whose oldest addresses were "
+            "given up.",
         )
         self.not_judged = self._gauge(
             "objects_not_judged",
-            "Objects that an error inside istio-netpol keeps from being judged.",
+            "Objects that are not judged because of an error inside istio-netpol.",
         )
         self.failures = Counter(
             f"{PREFIX}failures",
-            "Requests to the API server that were refused or failed: of policies, Events and reports.",
+            "Requests for policies, Events and reports that the API server refused or that failed.",
             registry=self.registry,
         )
         self.errors = Counter(
             f"{PREFIX}errors",
-            "Errors inside istio-netpol by the loop that met them, which goes on; each is in the log with "
-            "its traceback.",
+            "Errors inside istio-netpol by the loop that met them. The loop goes on; the log has each error "
+            "with its traceback.",
             ["loop"],
             registry=self.registry,
         )
         self.seconds = Histogram(
             f"{PREFIX}round_duration_seconds",
-            "Time for one round: to compare what is needed with what is there, and to write the difference.",
+            "Time that a round takes to compare the needed policies with those that are there, and to write "
+            "the difference.",
             registry=self.registry,
             buckets=SECONDS,
         )
         self.actions = Counter(
             f"{PREFIX}actions",
-            "Policies that were applied (written or put right), marked (for deletion later) or deleted, by "
+            "Policies that were applied (written or restored), marked (for later deletion) or deleted, by "
             "action.",
             ["action"],
             registry=self.registry,
@@ -76,23 +85,11 @@ class Measures:
         return Gauge(f"{PREFIX}{name}", meaning, registry=self.registry)
 
 
-class Said:
-    """What was said last: what stays true is said once."""
-
-    def __init__(self) -> None:
-        self._sentences: frozenset[str] = frozenset()
-
-    def news(self, sentences: Sequence[str]) -> list[str]:
-        """Those that were not among the last ones."""
-        said, self._sentences = self._sentences, frozenset(sentences)
-        return [each for each in sentences if each not in said]
-
-
-def application(measures: Measures, problems: Callable[[], Sequence[str]]) -> Any:
+def application(registered: ControllerMetrics, problems: Callable[[], Sequence[str]]) -> WSGIApplication:
     """`/healthz`, `/readyz` (503 with the problems while there are any) and `/metrics`, as WSGI."""
-    metrics: Any = make_wsgi_app(measures.registry)
+    metrics: WSGIApplication = make_wsgi_app(registered.registry)
 
-    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         match environ["PATH_INFO"]:
             case "/metrics":
                 return metrics(environ, start_response)
@@ -107,6 +104,6 @@ def application(measures: Measures, problems: Callable[[], Sequence[str]]) -> An
     return serve
 
 
-def _answer(start_response: Any, status: str, content: dict[str, Any]) -> Iterable[bytes]:
+def _answer(start_response: StartResponse, status: str, content: dict[str, object]) -> Iterable[bytes]:
     start_response(status, [("Content-Type", "application/json")])
     return [json.dumps(content).encode()]

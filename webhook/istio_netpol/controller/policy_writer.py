@@ -1,27 +1,124 @@
-"""Does what was planned, no faster than allowed and not for long."""
+"""Writes what was planned: each action on exactly the version of the object that the plan was made for, no
+faster than allowed and not for long."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
+from typing import Any
 
+import msgspec
 import structlog
 
-from istio_netpol.controller.execution import Execution
-from istio_netpol.controller.metrics import Measures
-from istio_netpol.controller.plan import Action
+from istio_netpol.controller.metrics import ControllerMetrics
+from istio_netpol.controller.owned import timestamp
+from istio_netpol.controller.plan import Action, Apply, Delete, Mark
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.policy_store import CONFLICT
+from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.policy_store import APPLY, CONFLICT, NETWORK_POLICIES, NOT_FOUND
+from istio_netpol.manifests.encode import encode_policy
+from istio_netpol.model.own_names import FIELD_MANAGER, UNNEEDED_SINCE
+from istio_netpol.model.references import ObjectRef
+
+MERGE = "application/merge-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 WRITE_SECONDS = 5.0
-"""After so long everything is looked at anew: what is collected was just seen to have no need."""
-
+"""After so long a round of writes ends, and the cluster is looked at again: what is deleted has to be seen
+without a need just before."""
 
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0
-"""How long a write that failed once, and one that fails each time, is left alone: one that a tenant's own
-ResourceQuota refuses must not make round follow round."""
+"""How long a write is left alone that failed once, and one that fails each time. A write that a tenant's own
+ResourceQuota refuses must not make one round follow another."""
+
+DONE = {"apply": "applied", "mark": "marked", "delete": "deleted"}
+
+
+class ActionWriter:
+    """Writes policies; every method raises ApiError, with status 409 where somebody else was faster."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._resources: dict[tuple[str, str], Resource] = {}
+
+    def knows(self, resources: Iterable[Resource]) -> None:
+        """Which kinds the API server serves, to look up owners."""
+        self._resources = {(resource.group, resource.kind): resource for resource in resources}
+
+    def carry_out(self, action: Action) -> None:
+        """Does one thing."""
+        match action:
+            case Apply():
+                self._apply(action)
+            case Mark():
+                self._mark(action)
+            case Delete():
+                self._delete(action)
+
+    def _apply(self, action: Apply) -> None:
+        manifest = encode_policy(action.policy)
+        references = self._references(action.owners)
+        if references:
+            manifest["metadata"]["ownerReferences"] = references
+        query = [("fieldManager", FIELD_MANAGER)]
+        if action.present is not None:
+            # What we applied before is ours to restore. A new policy forces nothing: it is not ours yet.
+            manifest["metadata"]["resourceVersion"] = action.present.version
+            query.append(("force", "true"))
+        path = NETWORK_POLICIES.path(action.policy.namespace, action.policy.name)
+        self._connection.send("PATCH", path, json.dumps(manifest).encode(), APPLY, query)
+
+    def _references(self, owners: Sequence[ObjectRef]) -> list[Mapping[str, Any]]:
+        """Those of all owners, or none where a kind of them is not served.
+
+        An owner that is gone makes the plan old: Kubernetes collected its policies before its deletion was
+        seen here, and what is written now without it would outlive it.
+        """
+        if not all((owner.group, owner.kind) in self._resources for owner in owners):
+            return []
+        references = []
+        for owner in owners:
+            reference = self.reference(owner)
+            if reference is None:
+                raise ApiError(CONFLICT, f"{owner} is gone: what needs a policy is looked at anew")
+            references.append(reference)
+        return references
+
+    def _mark(self, action: Mark) -> None:
+        value = None if action.since is None else timestamp(action.since)
+        patch = {"metadata": {"uid": action.present.uid, "annotations": {UNNEEDED_SINCE: value}}}
+        path = NETWORK_POLICIES.path(*action.present.key)
+        query = [("fieldManager", FIELD_MANAGER)]
+        self._connection.send("PATCH", path, json.dumps(patch).encode(), MERGE, query)
+
+    def _delete(self, action: Delete) -> None:
+        here = action.present
+        options = {"preconditions": {"uid": here.uid, "resourceVersion": here.version}}
+        try:
+            path = NETWORK_POLICIES.path(*here.key)
+            self._connection.send("DELETE", path, json.dumps(options).encode())
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+
+    def reference(self, owner: ObjectRef) -> Mapping[str, Any] | None:
+        """An ownerReference with the uid that the owner has now: none without it, since one with a wrong uid
+        gets the policy deleted."""
+        resource = self._resources.get((owner.group, owner.kind))
+        if resource is None:
+            return None
+        try:
+            body = self._connection.get(resource.path(owner.namespace, owner.name), accept=METADATA_ONLY)
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return None
+        uid = msgspec.json.decode(body)["metadata"]["uid"]
+        return {"apiVersion": resource.api_version, "kind": owner.kind, "name": owner.name, "uid": uid}
 
 
 @dataclass(slots=True)
@@ -42,19 +139,19 @@ class _Failed:
     seconds: float
 
 
-class Writing:
-    """The writes of the leader's rounds."""
+class PacedWriter:
+    """The writes of the leader's rounds, a few a second. For one thread."""
 
     def __init__(
         self,
-        execution: Execution,
+        writer: ActionWriter,
         per_second: int,
-        measures: Measures,
+        metrics: ControllerMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._execution = execution
+        self._writer = writer
         self._pause = 1 / per_second
-        self._measures = measures
+        self._metrics = metrics
         self._clock = clock
         self._failed: dict[object, _Failed] = {}
         self._log = structlog.get_logger("controller")
@@ -91,26 +188,23 @@ class Writing:
         kind = type(action).__name__.lower()
         log = self._log.bind(object=str(action.target.ref), object_uid=_uid(action))
         try:
-            self._execution.carry_out(action)
+            self._writer.carry_out(action)
         except ApiError as error:
             if error.status == 0:
                 raise
-            self._measures.failures.inc()
+            self._metrics.failures.inc()
             level = log.info if error.status == CONFLICT else log.warning
             level(f"policy not {DONE[kind]}, and tried again", reason=str(error), status=error.status)
             return False
         except MemoryError:
             raise
         except Exception:  # one policy's failure is its own
-            self._measures.failures.inc()
+            self._metrics.failures.inc()
             log.exception(f"policy not {DONE[kind]}, and tried again")
             return False
-        self._measures.actions.labels(kind).inc()
+        self._metrics.actions.labels(kind).inc()
         log.info(f"policy {DONE[kind]}")
         return True
-
-
-DONE = {"apply": "applied", "mark": "marked", "delete": "deleted"}
 
 
 def _uid(action: Action) -> str:

@@ -1,4 +1,5 @@
-"""Keeps the policies: a round looks at what is needed and what is there, and writes the difference."""
+"""Keeps the policies: a round compares the policies that are needed with those that are there, and writes the
+difference."""
 
 from __future__ import annotations
 
@@ -10,13 +11,11 @@ from threading import Event
 import structlog
 
 from istio_netpol.controller.evaluation import Evaluation
-from istio_netpol.controller.execution import Execution
-from istio_netpol.controller.metrics import Measures, Said
+from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.owned import LabelledPolicies
 from istio_netpol.controller.plan import Plan, Present, plan
-from istio_netpol.controller.policy_writer import Writing
-from istio_netpol.controller.publishing import Publisher
-from istio_netpol.controller.reporter import Telling
+from istio_netpol.controller.policy_writer import ActionWriter, PacedWriter
+from istio_netpol.controller.reporter import Publisher, Reporter
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.kube.connection import Connection
@@ -25,13 +24,13 @@ from istio_netpol.runtime.failure_log import FailureLog
 from istio_netpol.runtime.garbage import keep_what_is_left
 
 RESYNC_SECONDS = 60.0
-"""How often everything is looked at, whether something changed or not."""
+"""How often all policies are compared, whether something changed or not."""
 
 RETRY_SECONDS = 1.0
 
 
 def staleness(cluster: Cluster, settings: Settings) -> list[str]:
-    """Why nothing can be decided by what was read of the cluster; empty where it can."""
+    """Why nothing can be decided by what was read of the cluster; empty where something can."""
     state, limit = cluster.state(), settings.controller.stale_after_seconds
     if not state.synced:
         return ["the cluster was not read yet"]
@@ -40,9 +39,24 @@ def staleness(cluster: Cluster, settings: Settings) -> list[str]:
     return []
 
 
-class PolicyKeeper:
-    """Nothing that it learns is lost with it but sightings of addresses, and what those opened stays for as
-    long again. For one thread."""
+class ReportedSentences:
+    """The sentences that were logged last: what stays true is logged once."""
+
+    def __init__(self) -> None:
+        self._last: frozenset[str] = frozenset()
+
+    def new(self, sentences: Sequence[str]) -> list[str]:
+        """The sentences that were not among the last ones."""
+        last, self._last = self._last, frozenset(sentences)
+        return [sentence for sentence in sentences if sentence not in last]
+
+
+class PolicyReconciler:
+    """Follows the cluster and reconciles its policies. For one thread.
+
+    When it ends, only the history of hosts' addresses is lost with it, and what those addresses opened stays
+    for as long again.
+    """
 
     def __init__(
         self,
@@ -50,43 +64,44 @@ class PolicyKeeper:
         connection: Connection,
         evaluation: Evaluation,
         settings: Settings,
-        measures: Measures,
+        metrics: ControllerMetrics,
     ) -> None:
         self._cluster = cluster
         self._evaluation = evaluation
         self._settings = settings
-        self._measures = measures
+        self._metrics = metrics
         self._labelled = LabelledPolicies(connection)
-        self._execution = Execution(connection)
-        self._writing = Writing(self._execution, settings.controller.writes_per_second, measures)
-        self._telling = Telling(Publisher(connection, self._execution.reference), evaluation, measures)
-        self._withheld, self._hosts = Said(), Said()
+        self._writer = ActionWriter(connection)
+        self._paced_writer = PacedWriter(self._writer, settings.controller.writes_per_second, metrics)
+        self._reporter = Reporter(Publisher(connection, self._writer.reference), evaluation, metrics)
+        self._withheld, self._hosts = ReportedSentences(), ReportedSentences()
         self._failures = FailureLog("controller")
         self._is_broken = False
         self._log = structlog.get_logger("controller")
 
     def follow(self) -> bool:
-        """Takes in what happened in the cluster; whether something did."""
+        """Takes in what happened in the cluster; returns whether something did."""
         changes = self._cluster.take()
         if self._is_broken and self._cluster.state().synced:
             changes = Changes(self._cluster.state().snapshot, whole=True)
         if changes is None:
             return False
-        # What is taken in by half, or kept from a round that broke off, is worked out anew.
+        # After changes that were taken in by half, and after a round that broke off, everything is worked out
+        # anew.
         self._is_broken = True
         self._evaluation.take(changes)
         self._is_broken = False
         self._failures.tell(self._evaluation.failures)
-        self._measures.not_judged.set(len(self._evaluation.failures))
+        self._metrics.not_judged.set(len(self._evaluation.failures))
         if changes.whole:
             keep_what_is_left()
         return True
 
     def reconcile(self, stopped: Event) -> float:
-        """One round; in how many seconds the next is due."""
+        """Does one round; returns in how many seconds the next is due."""
         if self._is_broken or staleness(self._cluster, self._settings):
             return RETRY_SECONDS
-        with self._measures.seconds.time():
+        with self._metrics.seconds.time():
             started = time.monotonic()
             self._is_broken = True
             again = self._reachable_round(stopped)
@@ -98,31 +113,31 @@ class PolicyKeeper:
         try:
             return self._round(stopped)
         except ApiError as error:
-            self._log.warning("the policies can't be kept now", reason=str(error), status=error.status)
-            self._measures.failures.inc()
+            self._log.warning("the policies can't be reconciled now", reason=str(error), status=error.status)
+            self._metrics.failures.inc()
             return RETRY_SECONDS
 
     def _round(self, stopped: Event) -> float:
         made = self._plan(self._labelled.read())
-        outcome = self._writing.carry_out(made.actions, stopped)
-        if outcome.written and not self._telling.is_overdue:
-            self._telling.wait()
+        outcome = self._paced_writer.carry_out(made.actions, stopped)
+        if outcome.written and not self._reporter.is_overdue:
+            self._reporter.wait()
         else:
-            self._telling.tell()
+            self._reporter.tell()
         if not outcome.is_complete:
             return RETRY_SECONDS
-        return min(made.again_in, outcome.again_in, self._evaluation.due_in, self._telling.due_in)
+        return min(made.again_in, outcome.again_in, self._evaluation.due_in, self._reporter.due_in)
 
     def _plan(self, present: Sequence[Present]) -> Plan:
-        need = self._evaluation.need(each.key for each in present if each.own)
+        need = self._evaluation.need(stored.key for stored in present if stored.own)
         need = replace(need, uncertain=need.uncertain | self._cluster.unreadable())
-        self._execution.knows(self._cluster.resources())
+        self._writer.knows(self._cluster.resources())
         made = plan(need, present, time.time(), self._settings)
-        self._measures.own.set(sum(each.own for each in present))
-        self._measures.withheld.set(len(made.withheld))
-        self._measures.hosts.set(len(self._evaluation.host_troubles))
-        for sentence in self._withheld.news(made.withheld):
+        self._metrics.own.set(sum(stored.own for stored in present))
+        self._metrics.withheld.set(len(made.withheld))
+        self._metrics.hosts.set(len(self._evaluation.host_troubles))
+        for sentence in self._withheld.new(made.withheld):
             self._log.warning("a policy is withheld", reason=sentence)
-        for sentence in self._hosts.news(self._evaluation.host_troubles):
-            self._log.warning("a host is not what it was", reason=sentence)
+        for sentence in self._hosts.new(self._evaluation.host_troubles):
+            self._log.warning("a host answers badly", reason=sentence)
         return made

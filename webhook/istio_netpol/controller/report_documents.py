@@ -14,10 +14,10 @@ from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
 
 REPORT_KINDS = (("wgpolicyk8s.io", "PolicyReport"), ("openreports.io", "Report"))
-"""Of these the first that the API server serves is written."""
+"""The first of these that the API server serves is written."""
 
 RESULTS = {Severity.ERROR: ("fail", "high"), Severity.WARNING: ("warn", "medium")}
-"""What a finding of that severity is in a report; infos are in none."""
+"""What a finding of that severity is called in a report; a report leaves infos out."""
 
 MAX_RESULTS = 500
 """A report is one object, which etcd limits to 1.5 MiB; a result takes up to 1.4 kB."""
@@ -28,45 +28,46 @@ up to 64kB." (events.k8s.io/v1)"""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one object's Event says; `name` is another one when it says something else."""
+class ObjectSummary:
+    """What one object's Event says; `event_name` changes with what it says."""
 
     ref: ObjectRef
     note: str
     reason: str
 
     @property
-    def name(self) -> str:
+    def event_name(self) -> str:
         said = repr((self.ref.key, self.reason, self.note))
         return f"{self.ref.name[:200].rstrip('.-')}.{sha256(said.encode()).hexdigest()[:16]}"
 
 
 def reported(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """Those that are told of, by namespace, in order."""
+    """The findings that are told, by namespace, in order."""
     found: dict[str, list[Finding]] = {}
-    for finding in sorted(findings, key=lambda each: each.sort_key):
+    for finding in sorted(findings, key=lambda finding: finding.sort_key):
         if finding.severity in RESULTS and finding.told_of.namespace:
             found.setdefault(finding.told_of.namespace, []).append(finding)
     return found
 
 
-def told(findings: Iterable[Finding]) -> Iterator[Told]:
-    """One summary for each object: its first and gravest finding, and how many more there are."""
+def summaries(findings: Iterable[Finding]) -> Iterator[ObjectSummary]:
+    """A summary for each object: its first and gravest finding, and how many more there are."""
     by_object: dict[tuple[str, ...], list[Finding]] = {}
     for finding in findings:
         by_object.setdefault(finding.told_of.key, []).append(finding)
     for found in by_object.values():
-        first = min(found, key=lambda each: each.severity is not Severity.ERROR)
+        first = min(found, key=lambda finding: finding.severity is not Severity.ERROR)
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        yield Told(first.told_of, _cut(first.message, NOTE_LIMIT - len(more)) + more, _reason(first))
+        yield ObjectSummary(first.told_of, _cut(first.message, NOTE_LIMIT - len(more)) + more, _reason(first))
 
 
 def report(resource: Resource, namespace: str, findings: list[Finding]) -> dict[str, Any]:
     """The report of a namespace, gravest findings first; the fields are the same in both of its kinds.
 
-    The summary counts all findings, and what is not listed for want of room is a result itself.
+    The summary counts all findings. Where there are too many to list, one more result says how many are left
+    out.
     """
-    gravest = sorted(findings, key=lambda each: each.severity is not Severity.ERROR)
+    gravest = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
     is_cut = len(gravest) > MAX_RESULTS
     results = [_result(finding) for finding in gravest[: MAX_RESULTS - 1 if is_cut else None]]
     if is_cut:
@@ -83,7 +84,7 @@ def report(resource: Resource, namespace: str, findings: list[Finding]) -> dict[
 
 
 def _rest(namespace: str, count: int) -> dict[str, Any]:
-    """The result that stands for those that are not listed."""
+    """The result that stands for the findings that are not listed."""
     return {
         "source": OWNER,
         "policy": "not-listed",
@@ -116,7 +117,7 @@ def _reason(finding: Finding) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most so many bytes."""
+    """A text of at most so many bytes."""
     encoded = text.encode()
     if len(encoded) <= limit:
         return text

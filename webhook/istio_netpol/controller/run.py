@@ -14,14 +14,14 @@ from pathlib import Path
 
 import structlog
 
-from istio_netpol.certs.path_reconciler import PathUpkeep
-from istio_netpol.certs.reconciler import CertificateUpkeep, Place
+from istio_netpol.certs.path_reconciler import PathReconciler
+from istio_netpol.certs.reconciler import CertificateReconciler, Place
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.leadership import Chore, Duty, Leased
 from istio_netpol.controller.lease import Lease
 from istio_netpol.controller.loop import Loop
-from istio_netpol.controller.metrics import Measures, application
-from istio_netpol.controller.reconciler import PolicyKeeper, staleness
+from istio_netpol.controller.metrics import ControllerMetrics, application
+from istio_netpol.controller.reconciler import PolicyReconciler, staleness
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
@@ -38,24 +38,25 @@ KEEP_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """The names of what the leader keeps for the webhook. Without `secret`, the paths of `configuration`."""
+    """The names of the objects that the leader keeps for the webhook. Without `secret` it keeps only the
+    paths of `configuration`."""
 
     secret: str
     service: str
     configuration: str
 
-    def upkeep(self, connection: Connection, namespace: str) -> list[Chore]:
-        """What keeps them. Raises SettingsError for names that no object can have."""
-        chores: list[Chore] = [PathUpkeep(connection, self.configuration)]
+    def chores(self, connection: Connection, namespace: str) -> list[Chore]:
+        """The chores that keep them. Raises SettingsError for names that no object can have."""
+        chores: list[Chore] = [PathReconciler(connection, self.configuration)]
         if self.secret:
             place = Place(namespace, self.secret, self.service, self.configuration)
-            chores.append(CertificateUpkeep(connection, place))
+            chores.append(CertificateReconciler(connection, place))
         return chores
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerOptions:
-    """What `controller` is told. Without a namespace, the lease is in that of the pod."""
+    """The options of `controller`. Without a namespace, the lease is in that of the pod."""
 
     namespace: str
     lease: str
@@ -67,27 +68,27 @@ class ControllerOptions:
 
 
 def run(options: ControllerOptions) -> None:
-    """Runs until SIGTERM or SIGINT. Raises SettingsError for what can't be used."""
+    """Runs until SIGTERM or SIGINT. Raises SettingsError for options that can't be used."""
     configure_logs()
     namespace = options.namespace or own_namespace()
     connection = Connection.open(options.context)
     lease = Lease(connection, namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}")
     leading = connection.writing_while(lambda: lease.is_held)
-    chores = options.certificates.upkeep(leading, namespace) if options.certificates else []
+    chores = options.certificates.chores(leading, namespace) if options.certificates else []
     cluster = Cluster(connection, [options.settings.mesh.root_namespace])
-    measures = Measures()
-    measures.leading.set_function(lambda: float(lease.is_held))
-    measures.stale.set_function(lambda: float(bool(staleness(cluster, options.settings))))
+    metrics = ControllerMetrics()
+    metrics.leading.set_function(lambda: float(lease.is_held))
+    metrics.stale.set_function(lambda: float(bool(staleness(cluster, options.settings))))
     evaluation = Evaluation(options.settings, options.resolver)
-    keeper = PolicyKeeper(cluster, leading, evaluation, options.settings, measures)
-    loop = Loop(cluster, keeper, lease, measures.errored)
-    _serve(options, measures, lambda: [*staleness(cluster, options.settings), *loop.problems])
+    reconciler = PolicyReconciler(cluster, leading, evaluation, options.settings, metrics)
+    loop = Loop(cluster, reconciler, lease, metrics.errored)
+    _serve(options, metrics, lambda: [*staleness(cluster, options.settings), *loop.problems])
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     cluster.start()
     try:
-        with at_work(lease, chores, stopped, measures):
+        with at_work(lease, chores, stopped, metrics):
             loop.run(stopped)
     finally:
         cluster.stop()
@@ -95,11 +96,12 @@ def run(options: ControllerOptions) -> None:
 
 @contextlib.contextmanager
 def at_work(
-    lease: Leased, chores: Sequence[Chore], stopped: threading.Event, measures: Measures
+    lease: Leased, chores: Sequence[Chore], stopped: threading.Event, metrics: ControllerMetrics
 ) -> Iterator[None]:
-    """Renews the lease and does the chores meanwhile; in the end all is at rest before the lease is free."""
-    duties = [Duty(type(each).__name__, each, lease, stopped, measures.errored) for each in chores]
-    renewal = threading.Thread(target=_keep, args=(lease, stopped, measures), name="lease", daemon=True)
+    """Renews the lease and does the chores meanwhile. In the end all of them rest before the lease is given
+    back."""
+    duties = [Duty(chore, lease, stopped, metrics.errored) for chore in chores]
+    renewal = threading.Thread(target=_keep, args=(lease, stopped, metrics), name="lease", daemon=True)
     renewal.start()
     for duty in duties:
         duty.start()
@@ -113,11 +115,13 @@ def at_work(
         _release(lease)
 
 
-def _serve(options: ControllerOptions, measures: Measures, problems: Callable[[], Sequence[str]]) -> None:
+def _serve(
+    options: ControllerOptions, metrics: ControllerMetrics, problems: Callable[[], Sequence[str]]
+) -> None:
     if options.metrics_listen is None:
         return
     listener = listen(*options.metrics_listen, "--metrics-listen")
-    serve_plain(listener, application(measures, problems))
+    serve_plain(listener, application(metrics, problems))
     structlog.get_logger("controller").info("serving", url=url_of("http", listener), pid=os.getpid())
 
 
@@ -131,9 +135,9 @@ def own_namespace() -> str:
         ) from None
 
 
-def _keep(lease: Leased, stopped: threading.Event, measures: Measures) -> None:
+def _keep(lease: Leased, stopped: threading.Event, metrics: ControllerMetrics) -> None:
     log = structlog.get_logger("lease")
-    guarded = Guarded("lease", "the lease can't be renewed now", measures.errored)
+    guarded = Guarded("lease", "the lease can't be renewed now", metrics.errored)
     while not stopped.wait(KEEP_SECONDS):
         with guarded:
             try:
@@ -147,6 +151,6 @@ def _release(lease: Leased) -> None:
     try:
         lease.release()
     except ApiError as error:
-        log.warning("the lease is not given back, and runs out", reason=str(error))
-    except Exception:  # what else there is to do at the end is done
-        log.exception("the lease is not given back, and runs out")
+        log.warning("the lease can't be given back, and runs out by itself", reason=str(error))
+    except Exception:  # the other work of the end goes on
+        log.exception("the lease can't be given back, and runs out by itself")
