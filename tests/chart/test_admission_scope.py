@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.chart.objects import DEPLOYMENT, ENTRY, POD, POLICY, SERVICE
+from tests.chart.objects import DEPLOYMENT, ENTRY, POD, POD_SPEC, POLICY, SERVICE
 from tests.chart.recorder import Recorder
 from tests.chart.registration import configurations, registered, until_called
 from tests.chart.rendering import NAMESPACE, RELEASE
@@ -268,6 +268,126 @@ def test_nodes_are_not_sent(scope: Scope) -> None:
     namespace = scope.namespace()
     node = ("--as", "node-1", "--as-group", "system:nodes", "--as-group", "system:masters")
     assert scope.sent(lambda: scope.apply(namespace, POD, *node)) == set()
+
+
+KUBERNETES_CONTROLLERS = (
+    "system:kube-controller-manager",
+    *(
+        f"system:serviceaccount:kube-system:{name}-controller"
+        for name in ("cronjob", "daemon-set", "deployment", "job", "replicaset", "replication", "statefulset")
+    ),
+)
+ARGO_ROLLOUTS = "system:serviceaccount:argo-rollouts:argo-rollouts"
+REPLICA_SET = {
+    "apiVersion": "apps/v1",
+    "kind": "ReplicaSet",
+    "metadata": {"name": "cart"},
+    "spec": DEPLOYMENT["spec"],
+}
+JOB = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "cart"},
+    "spec": {"template": {"spec": {**POD_SPEC, "restartPolicy": "Never"}}},
+}
+ADDED_LABEL = ("--type=merge", "--patch", '{"metadata": {"labels": {"tier": "web"}}}')
+
+
+def owned(manifest: Mapping[str, Any], *, controller: bool = True) -> dict[str, Any]:
+    """The object with an owner that is nowhere, as anybody can write it."""
+    uid = "f0f0f0f0-0000-4000-8000-000000000000"
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "forged", "uid": uid}
+    references = [{**owner, "controller": controller}]
+    return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": references}}
+
+
+def acting_as(user: str) -> tuple[str, ...]:
+    """kubectl's options by which an administrator is taken for that user, who may do everything."""
+    return ("--as", user, "--as-group", "system:masters")
+
+
+def named(manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The object under another name."""
+    return {**manifest, "metadata": {**manifest["metadata"], "name": name}}
+
+
+@pytest.mark.parametrize("mode", ["", "warn", "reject", "augment"])
+def test_pods_that_controllers_make_are_sent_to_augment_only(scope: Scope, mode: str) -> None:
+    """Whatever is answered in the other modes, they are admitted; so a node's failure costs no call."""
+    namespace = scope.namespace(mode)
+    replica_sets = acting_as("system:serviceaccount:kube-system:replicaset-controller")
+    sent = scope.sent(lambda: scope.apply(namespace, owned(POD), *replica_sets))
+    assert sent == ({("/mutate", "CREATE", "Pod")} if mode == "augment" else set())
+
+
+def test_every_controller_of_kubernetes_that_makes_pods_is_known(scope: Scope) -> None:
+    """With ServiceAccounts of their own, or all under one name."""
+    namespace = scope.namespace("reject")
+    for number, user in enumerate(KUBERNETES_CONTROLLERS):
+        pod = named(owned(POD), f"cart-{number}")
+        assert (
+            scope.sent(lambda pod=pod, user=user: scope.apply(namespace, pod, *acting_as(user))) == set()
+        ), (  # type: ignore[misc]
+            user
+        )
+
+
+@pytest.mark.parametrize("manifest", [POD, REPLICA_SET, JOB], ids=lambda each: each["kind"])
+def test_what_kubernetes_controllers_make_and_change_is_not_sent(
+    scope: Scope, manifest: dict[str, Any]
+) -> None:
+    """ReplicaSets of a Deployment and Jobs of a CronJob are like pods, and so are their updates."""
+    namespace = scope.namespace("reject")
+    controller = acting_as(KUBERNETES_CONTROLLERS[0])
+    assert scope.sent(lambda: scope.apply(namespace, owned(manifest), *controller)) == set()
+    patch = ("patch", manifest["kind"].lower(), "cart", *ADDED_LABEL)
+    assert scope.sent(lambda: scope.kubectl(namespace, *patch, *controller)) == set()
+    by_person = (
+        "patch",
+        manifest["kind"].lower(),
+        "cart",
+        *ADDED_LABEL[:2],
+        '{"metadata": {"labels": null}}',
+    )
+    sent = scope.sent(lambda: scope.kubectl(namespace, *by_person))
+    assert sent == {("/validate", "UPDATE", manifest["kind"])}
+
+
+@pytest.mark.parametrize("user", ["ann", ARGO_ROLLOUTS, "system:serviceaccount:shop:replicaset-controller"])
+def test_a_forged_owner_takes_nobody_past_the_webhook(scope: Scope, user: str) -> None:
+    """Anybody can write an ownerReference; only Kubernetes' own controllers are believed."""
+    namespace = scope.namespace("reject")
+    for manifest in map(owned, (POD, REPLICA_SET, JOB)):
+        sent = scope.sent(lambda each=manifest: scope.apply(namespace, each, *acting_as(user)))  # type: ignore[misc]
+        assert sent == {("/validate", "CREATE", manifest["kind"])}
+
+
+@pytest.mark.parametrize("manifest", [POD, owned(POD, controller=False), owned(DEPLOYMENT), POLICY])
+def test_controllers_are_asked_about_what_could_be_refused(scope: Scope, manifest: dict[str, Any]) -> None:
+    """Without a controller that owns them pods are judged as anybody's, and other kinds always are."""
+    namespace = scope.namespace("reject")
+    sent = scope.sent(lambda: scope.apply(namespace, manifest, *acting_as(KUBERNETES_CONTROLLERS[0])))
+    assert sent == {("/validate", "CREATE", manifest["kind"])}
+
+
+def test_controllers_are_asked_about_pods_that_may_be_refused(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """The setting `denyControlledPods` has every pod reviewed."""
+    require("helm")
+    settings = {"denyControlledPods": True, "defaultMode": "reject"}
+    values = {"fullnameOverride": "denying", "config": {"admission": settings}}
+    with (
+        Recorder(tmp_path) as recorder,
+        registered(control_plane, configurations(recorder.url, recorder.ca_bundle, values)),
+    ):
+        scope = Scope(control_plane, recorder)
+        namespaces = [scope.namespace(mode) for mode in ("warn", "reject")]
+        until_called(control_plane, namespaces[0], lambda: bool(recorder.reviews))
+        controller = acting_as(KUBERNETES_CONTROLLERS[0])
+        for namespace in namespaces:
+            sent = scope.sent(lambda at=namespace: scope.apply(at, owned(POD), *controller))  # type: ignore[misc]
+            assert sent == {("/validate", "CREATE", "Pod")}
 
 
 @pytest.mark.parametrize("account", ["namespace-controller", "generic-garbage-collector"])

@@ -23,12 +23,16 @@ from tests.chart.rendering import (
 from tests.cluster.fixtures import require
 from tests.conftest import Golden
 
+from istio_netpol.admission.modes import effective_mode
 from istio_netpol.cli.controller import controller
 from istio_netpol.cli.doctor import doctor
 from istio_netpol.cli.serve import serve
 from istio_netpol.config.settings_file import load_settings
+from istio_netpol.doctor.webhooks import NOT_CONTROLLED
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.manifests.decode_workloads import KEPT_ANNOTATIONS
+from istio_netpol.model.own_names import MODE_LABEL
+from istio_netpol.model.settings import AdmissionSettings, Mode
 
 HERE = Path(__file__).parent
 SETS = sorted((HERE / "sets").glob("*.yaml"))
@@ -253,6 +257,39 @@ def test_only_opted_in_namespaces_are_closed_without_a_webhook() -> None:
         "others.istio-netpol.io": "Ignore",
         "augment.istio-netpol.io": "Ignore",
     }
+
+
+@pytest.mark.parametrize(
+    ("default", "floor"),
+    [("augment", None), ("augment", "reject"), ("warn", "augment"), ("reject", "augment"), ("off", "warn")],
+)
+def test_the_mutating_webhook_is_asked_exactly_where_policies_are_written(
+    default: str, floor: str | None
+) -> None:
+    """Whether a label, the default or the floor says so."""
+    settings = {"defaultMode": default} | ({"floor": floor} if floor else {})
+    rendered = of_kind(manifests({"config": {"admission": settings}}), "MutatingWebhookConfiguration")
+    (requirement,) = [
+        requirement
+        for requirement in rendered[0]["webhooks"][0]["namespaceSelector"]["matchExpressions"]
+        if requirement["key"] == MODE_LABEL
+    ]
+    parsed = AdmissionSettings(default_mode=Mode(default), floor=Mode(floor) if floor else None)
+    for label in (None, "typo", *Mode):
+        labels = {MODE_LABEL: str(label)} if label else {}
+        is_asked = (labels.get(MODE_LABEL) in requirement["values"]) == (requirement["operator"] == "In")
+        is_written = effective_mode("shop", labels, parsed).mode is Mode.AUGMENT
+        assert is_asked == is_written, (label, requirement)
+
+
+@pytest.mark.parametrize("denied", [True, False])
+def test_what_controllers_make_is_sent_where_it_may_be_refused(denied: bool) -> None:
+    """By the condition of which doctor tells when it contradicts the settings."""
+    objects = manifests({"config": {"admission": {"denyControlledPods": denied}}})
+    for webhook in webhooks(objects):
+        conditions = {condition["name"] for condition in webhook["matchConditions"]}
+        is_validating = not webhook["name"].startswith("augment.")
+        assert (NOT_CONTROLLED in conditions) == (is_validating and not denied)
 
 
 NOT_ADMITTED = {

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chart.objects import DEPLOYMENT, POLICY, SERVICE
+from tests.chart.objects import DEPLOYMENT, POD, POLICY, SERVICE
 from tests.chart.registration import configurations, registered
 from tests.chart.rendering import NAMESPACE, RELEASE, Manifest
 from tests.cluster.clients import Outcome
@@ -77,6 +77,21 @@ def test_what_opted_in_is_closed(dead: ControlPlane, stuck: str) -> None:
         outcome = applied(dead, stuck, renamed(manifest))
         assert outcome.code != 0
         assert REFUSED in outcome.stderr
+
+
+@pytest.mark.parametrize("mode", ["reject", "augment"])
+def test_pods_of_controllers_come_back(dead: ControlPlane, mode: str) -> None:
+    """A node that fails while no replica answers takes no workload with it: the controllers' pods are stored,
+    while a person's pod with the same owner is refused."""
+    namespace = dead.namespace({"istio-netpol.io/mode": mode})
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "cart", "uid": "gone", "controller": True}
+    pod = {**POD, "metadata": {**POD["metadata"], "ownerReferences": [owner]}}  # type: ignore[dict-item]
+    refused = applied(dead, namespace, pod)
+    assert REFUSED in refused.stderr
+    controller = ("--as", "system:serviceaccount:kube-system:replicaset-controller")
+    options = ("--namespace", namespace, *controller, "--as-group", "system:masters")
+    outcome = dead.kubectl().apply(pod, options=options)
+    assert outcome.code == 0, outcome.stderr
 
 
 @pytest.mark.parametrize("place", ["kube-system", NAMESPACE, ""])

@@ -20,7 +20,7 @@ from istio_netpol.doctor.network_plugin import network_plugin
 from istio_netpol.doctor.policies import not_evaluated, policies, tiers
 from istio_netpol.doctor.survey import Survey
 from istio_netpol.doctor.versions import istio_versions, kubernetes_version, kyma_versions
-from istio_netpol.doctor.webhooks import webhooks
+from istio_netpol.doctor.webhooks import NOT_CONTROLLED, webhooks
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
 
@@ -317,7 +317,7 @@ def unreachable(address: str, port: int, name: str, bundle: bytes) -> str:
 
 
 def judged(objects: list[Manifest]) -> list[Diagnosis]:
-    return list(webhooks(survey(*objects), NOW, unreachable))
+    return list(webhooks(survey(*objects), SETTINGS, NOW, unreachable))
 
 
 @pytest.mark.parametrize(
@@ -349,17 +349,29 @@ def test_a_webhook_that_is_not(objects: list[Manifest], text: str) -> None:
 
 
 def test_a_certificate_that_has_expired() -> None:
-    found = worst(webhooks(survey(*served(days=10)), NOW + timedelta(days=20), unreachable))
+    found = worst(webhooks(survey(*served(days=10)), SETTINGS, NOW + timedelta(days=20), unreachable))
     assert found.found == "expired 10 days ago"
 
 
 def test_the_certificate_that_is_served_counts_too() -> None:
     authority = make_authority(Validity.of(NOW, timedelta(days=90)))
     leaf = make_leaf(authority, ["hook.netpol.svc"], Validity.of(NOW, timedelta(days=5)))
-    found = webhooks(survey(*served()), NOW, lambda *_: leaf.certificate)
+    found = webhooks(survey(*served()), SETTINGS, NOW, lambda *_: leaf.certificate)
     assert worst(found).found == "5 days left"
     refused = "is not one that caBundle vouches for: self-signed certificate"
-    assert worst(webhooks(survey(*served()), NOW, lambda *_: refused)).health is Health.WRONG
+    assert worst(webhooks(survey(*served()), SETTINGS, NOW, lambda *_: refused)).health is Health.WRONG
+
+
+def test_a_setting_that_the_registration_does_not_follow() -> None:
+    """What is refused besides has to be sent: settings that were edited alone change nothing."""
+    denying = replace(SETTINGS, admission=replace(SETTINGS.admission, deny_controlled_pods=True))
+    (configuration, *others) = served()
+    followed = webhooks(survey(configuration, *others), denying, NOW, unreachable)
+    assert Health.WRONG not in {found.health for found in followed}
+    configuration["webhooks"][0]["matchConditions"] = [{"name": NOT_CONTROLLED, "expression": "true"}]
+    ignored = worst(webhooks(survey(configuration, *others), denying, NOW, unreachable))
+    assert "denyControlledPods" in ignored.found
+    assert Health.WRONG not in {found.health for found in judged([configuration, *others])}
 
 
 def test_webhooks_of_others_are_not_looked_at() -> None:

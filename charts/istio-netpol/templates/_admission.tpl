@@ -164,6 +164,53 @@ fails closed, and lose it elsewhere: each reads only what is there. A DELETE has
           pair[0].metadata.annotations[key] != pair[1].metadata.?annotations.orValue({})[?key].orValue('')))))
 {{- end -}}
 
+{{/*
+What the validating webhooks leave out besides, unless `denyControlledPods` has it refused. It needs no selector for modes:
+the answer is the same in all of them, and nothing is written on it. In mode `augment` the mutating webhook is asked, since
+policies may have to be written before a pod starts.
+*/}}
+{{- define "istio-netpol.validatingConditions" -}}
+{{ include "istio-netpol.conditions" . }}
+{{- if not (dig "admission" "denyControlledPods" false .Values.config) }}
+# Pods, ReplicaSets and Jobs that a controller owns are admitted whatever they lack, and no person reads the warning: a node's
+# failure, a rollback or a CronJob's next run costs no call. The owner comes from the object and may be forged, so it counts
+# only in requests of Kubernetes' own controllers, whose users no tenant can be; other controllers are asked. The first user
+# is kube-controller-manager without --use-service-account-credentials.
+- name: not-made-by-a-controller
+  expression: >-
+    !(request.resource.resource in ['pods', 'replicasets', 'jobs'] &&
+    request.userInfo.username in ['system:kube-controller-manager',
+    'system:serviceaccount:kube-system:cronjob-controller', 'system:serviceaccount:kube-system:daemon-set-controller',
+    'system:serviceaccount:kube-system:deployment-controller', 'system:serviceaccount:kube-system:job-controller',
+    'system:serviceaccount:kube-system:replicaset-controller', 'system:serviceaccount:kube-system:replication-controller',
+    'system:serviceaccount:kube-system:statefulset-controller'] &&
+    object.metadata.?ownerReferences.orValue([]).exists(owner, owner.?controller.orValue(false)))
+{{- end }}
+{{- end -}}
+
+{{/*
+Which values of the mode's label make a namespace be augmented. A floor of `augment` raises `warn` and `off`, and the
+default mode if that is one of them; `reject` is as strict. Without label, and with one that is no mode, the default holds.
+*/}}
+{{- define "istio-netpol.augmented" -}}
+{{- $default := dig "admission" "defaultMode" "warn" .Values.config -}}
+{{- if ne (dig "admission" "floor" "" .Values.config) "augment" -}}
+{{- if eq $default "augment" -}}
+operator: NotIn
+values: ["off", reject, warn]
+{{- else -}}
+operator: In
+values: [augment]
+{{- end -}}
+{{- else if eq $default "reject" -}}
+operator: In
+values: [augment, "off", warn]
+{{- else -}}
+operator: NotIn
+values: [reject]
+{{- end -}}
+{{- end -}}
+
 {{/* A call that fails where the webhook fails closed shows users its URL, and with it the path that lets policies be written. */}}
 {{- define "istio-netpol.mutatingFailurePolicy" -}}
 {{- if and (eq .Values.admission.failurePolicyMutating "Fail") (not .Values.admission.url) (not .Values.admission.clientCertificates.configMap) -}}

@@ -81,7 +81,7 @@ def examine(
         (network_plugin.TOPIC, "settings", lambda: plugin_settings(survey, settings)),
         (mesh.ISTIOD, "Deployments", lambda: mesh.istiod(survey, settings)),
         (mesh.INJECTION, "Namespaces", lambda: mesh.injection(survey, settings)),
-        (webhooks.TOPIC, "configurations", lambda: webhooks.webhooks(survey, now, handshake)),
+        (webhooks.TOPIC, "configurations", lambda: webhooks.webhooks(survey, settings, now, handshake)),
         (health_checks.TOPIC, "Services", lambda: health_checks.health_checks(survey)),
         (admission.TOPIC, "policies and webhooks", lambda: admission.admission(survey)),
         *([(admission.TOPIC, "default-deny", lambda: admission.tried_deny(survey))] if tries_deny else ()),

@@ -29,10 +29,14 @@ from istio_netpol.doctor.survey import (
     not_seen,
 )
 from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.settings import Settings
 
 TOPIC = "Webhooks"
 OWN, ISTIO = ".istio-netpol.io", ".istio.io"
 """How the names of the webhooks end, as the charts have them."""
+
+NOT_CONTROLLED = "not-made-by-a-controller"
+"""The match condition by which the chart leaves out what is admitted whatever is missing."""
 
 SOON_DAYS = 14
 HANDSHAKE_SECONDS = 2.0
@@ -52,19 +56,31 @@ class _Called:
     bundle: str
 
 
-def webhooks(survey: Survey, now: datetime, handshake: Handshake) -> Iterator[Diagnosis]:
+def webhooks(survey: Survey, settings: Settings, now: datetime, handshake: Handshake) -> Iterator[Diagnosis]:
     """Each configuration that is ours or Istio's: what happens when nobody answers, and whether somebody
     does."""
-    is_own = False
+    is_installed = False
     for resource in KINDS:
         for configuration in survey.all(resource):
-            found = [each for each in listed(configuration.get("webhooks")) if _is_relevant(each)]
-            if not found:
+            registered = [
+                webhook for webhook in listed(configuration.get("webhooks")) if _is_relevant(webhook)
+            ]
+            if not registered:
                 continue
-            is_own = is_own or any(_name(each).endswith(OWN) for each in found)
+            own = [webhook for webhook in registered if _name(webhook).endswith(OWN)]
+            is_installed = is_installed or bool(own)
             title = f"{resource.kind} {name_of(configuration)}"
-            yield from _of_configuration(survey, title, found, now, handshake)
-    if not is_own:
+            yield from _of_configuration(survey, title, registered, now, handshake)
+            if settings.admission.deny_controlled_pods and any(map(_leaves_controlled_out, own)):
+                yield Diagnosis(
+                    TOPIC,
+                    title,
+                    "pods of controllers are not sent, so that admission.denyControlledPods refuses none",
+                    Health.WRONG,
+                    "render the chart with config.admission.denyControlledPods: true; the webhook's settings "
+                    "alone do not change what is registered",
+                )
+    if not is_installed:
         yield Diagnosis(
             TOPIC,
             "configurations of istio-netpol",
@@ -82,13 +98,18 @@ def _name(webhook: Manifest) -> str:
     return str(dig(webhook, "name") or "")
 
 
+def _leaves_controlled_out(webhook: Manifest) -> bool:
+    conditions = listed(webhook.get("matchConditions"))
+    return any(dig(condition, "name") == NOT_CONTROLLED for condition in conditions)
+
+
 def _of_configuration(
-    survey: Survey, title: str, found: list[Manifest], now: datetime, handshake: Handshake
+    survey: Survey, title: str, registered: list[Manifest], now: datetime, handshake: Handshake
 ) -> Iterator[Diagnosis]:
-    policies = sorted({str(dig(each, "failurePolicy") or "Fail") for each in found})
+    policies = sorted({str(dig(webhook, "failurePolicy") or "Fail") for webhook in registered})
     effect = "objects are refused" if "Fail" in policies else "objects pass unjudged"
     yield Diagnosis(TOPIC, title, f"failurePolicy {' and '.join(policies)}: while nobody answers, {effect}")
-    for called in dict.fromkeys(map(_called, found)):
+    for called in dict.fromkeys(map(_called, registered)):
         if called is None:
             yield Diagnosis(
                 TOPIC,
@@ -133,7 +154,9 @@ def _bundle(title: str, called: _Called, now: datetime) -> Iterator[Diagnosis]:
             "let who keeps it write it: the controller, cert-manager or istiod",
         )
         return
-    yield _lifetime(looked_at, max(certificates, key=lambda each: each.not_valid_after_utc), now)
+    yield _lifetime(
+        looked_at, max(certificates, key=lambda certificate: certificate.not_valid_after_utc), now
+    )
 
 
 def _pem(called: _Called) -> bytes:
@@ -190,8 +213,8 @@ def _service(
     slices = survey.all(ENDPOINT_SLICES, called.namespace, f"kubernetes.io/service-name={called.name}")
     ready = [
         address
-        for each in slices
-        for endpoint in listed(each.get("endpoints"))
+        for endpoint_slice in slices
+        for endpoint in listed(endpoint_slice.get("endpoints"))
         if dig(endpoint, "conditions", "ready") is not False
         for address in listed(dig(endpoint, "addresses"))
     ]
