@@ -12,8 +12,8 @@ A denied connection is no error but a value: see `istio_netpol.model`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.printable import visible
 
 

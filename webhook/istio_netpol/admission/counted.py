@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.results import Accepted, LeftOut, Report
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.acceptances import Acceptance, UnusableAcceptance, acceptances
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.own_names import ACCEPT, MODE_LABEL

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from istio_netpol.admission import message
 from istio_netpol.admission.denial import ANYBODY, Reader, denial
 from istio_netpol.admission.reviews import Cause
 from istio_netpol.admission.sentences import one_line
 from istio_netpol.analysis.impact import Impact
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Mode

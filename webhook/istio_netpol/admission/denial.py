@@ -6,9 +6,9 @@ It begins with one sentence. What the reader can apply stands apart from what be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from istio_netpol.admission.sentences import one_line
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.encode import SEPARATOR, to_yaml
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.policies import NetworkPolicy

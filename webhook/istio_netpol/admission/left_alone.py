@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from istio_netpol.admission.counted import why_not_judged
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import Settings
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE

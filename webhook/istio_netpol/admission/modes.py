@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.own_names import MODE_LABEL
 from istio_netpol.model.settings import AdmissionSettings, Mode

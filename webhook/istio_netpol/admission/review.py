@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from istio_netpol.admission import message
@@ -24,6 +24,7 @@ from istio_netpol.admission.scope import is_judged, namespace_of
 from istio_netpol.analysis.impact import Impact, review_change
 from istio_netpol.errors import Problem
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.failures import Undecoded

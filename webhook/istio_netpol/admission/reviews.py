@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+from istio_netpol.lazy_dataclass import dataclass
 
 API_VERSION = "admission.k8s.io/v1"
 MAX_DEPTH = 200

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import ip_address
 
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.listing.connections import connections
 from istio_netpol.analysis.results import Connection, Difference
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.model.findings import Finding, Severity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from istio_netpol.analysis.assumed_pods import opened, rests_on_assumption
 from istio_netpol.analysis.dialling import dialled
@@ -10,6 +10,7 @@ from istio_netpol.flows.cache import Known
 from istio_netpol.flows.table import namespaces_of
 from istio_netpol.istio.own_destinations import led_inside
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.dialled import DIRECTLY, Dialled
 from istio_netpol.model.failures import Failure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels
@@ -15,6 +15,7 @@ from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import NOTHING, FlowTable, Prospect, needs_of
 from istio_netpol.flows.tier_subjects import namespaces_of_subjects
 from istio_netpol.istio.view.injection import AMBIENT_LABEL
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NO_DEADLINE, Deadline

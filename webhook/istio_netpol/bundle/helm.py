@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 
 from istio_netpol.bundle.external import output_of
 from istio_netpol.errors import ToolError
+from istio_netpol.lazy_dataclass import dataclass
 
 CHART_FILE = "Chart.yaml"
 """What makes a folder a Helm chart."""

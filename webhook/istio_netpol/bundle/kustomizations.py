@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 
 from istio_netpol.bundle.kustomize import kustomization_of
 from istio_netpol.bundle.sources import Overlay
+from istio_netpol.lazy_dataclass import dataclass
 
 _INCLUDING = ("resources", "bases", "components", "generators", "transformers", "validators")
 """The fields of a kustomization that name further kustomizations (kustomize, `types.Kustomization`)."""

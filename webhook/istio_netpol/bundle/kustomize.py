@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from istio_netpol.bundle.build_failures import plainly
 from istio_netpol.bundle.external import output_of
 from istio_netpol.errors import ToolError
+from istio_netpol.lazy_dataclass import dataclass
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """What makes a folder one that kustomize builds (kustomize, `konfig.RecognizedKustomizationFileNames`)."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from istio_netpol.bundle.exclusions import IGNORE_FILE, Exclusions, RootedExclusions, patterns_of
 from istio_netpol.bundle.helm import CHART_FILE
 from istio_netpol.bundle.kustomize import KUSTOMIZATION_FILES, kustomization_of
 from istio_netpol.errors import Problem
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.report.places import STANDARD_INPUT
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -27,6 +26,7 @@ from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
+from istio_netpol.lazy_dataclass import dataclass
 
 LOOK_SECONDS = 2.0
 """How often everything is looked at: for at most so long a path stays plain that somebody has put back, and

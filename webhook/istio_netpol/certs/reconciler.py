@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -23,6 +22,7 @@ from istio_netpol.certs.webhook_configurations import (
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import Connection
+from istio_netpol.lazy_dataclass import dataclass
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")

@@ -17,9 +17,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+
+from istio_netpol.lazy_dataclass import dataclass
 
 
 class Door(StrEnum):

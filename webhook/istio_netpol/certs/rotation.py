@@ -12,7 +12,7 @@ Only where nothing that works could be cut, since the leaf that is there is of n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -30,6 +30,7 @@ from istio_netpol.certs.observed import (
     pair_in,
     verifies,
 )
+from istio_netpol.lazy_dataclass import dataclass
 
 MOST_RETIRING = 7
 """How many old CAs stay beside the newest: whoever deletes a Secret again and again fills no caBundle."""

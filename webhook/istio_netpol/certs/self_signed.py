@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from istio_netpol.certs.issuing import Validity, certificate_pem, key_pem, make_authority, make_leaf
+from istio_netpol.lazy_dataclass import dataclass
 
 LIFETIME = timedelta(days=30)
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from istio_netpol.bundle.helm import Helm, is_library
 from istio_netpol.bundle.kustomizations import Kustomizations, kustomizations_of
 from istio_netpol.bundle.sources import Chart, ManifestFile, Overlay, Source
 from istio_netpol.errors import Problem
+from istio_netpol.lazy_dataclass import dataclass
 
 Found = Mapping[str, Sequence[Source | Problem]]
 """What each PATH stands for."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from istio_netpol.cli.options import cluster_options
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.bundle_proof.proof import BundleReport

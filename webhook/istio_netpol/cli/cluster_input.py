@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from istio_netpol.cli.terminal import tell
@@ -13,6 +12,7 @@ from istio_netpol.kube.kubeconfig import KubeContext
 from istio_netpol.kube.listing import Listing
 from istio_netpol.kube.objects import Received, received
 from istio_netpol.kube.reflector import Scope
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.host_network import placed_on_nodes
 from istio_netpol.model.not_seen import NotSeen
 from istio_netpol.model.settings import Settings

@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from istio_netpol.analysis.check import not_read
@@ -32,6 +32,7 @@ from istio_netpol.cli.arrangement import Part, arranged
 from istio_netpol.cli.progress import CountedFile, Progress
 from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem, ToolError
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, load
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents

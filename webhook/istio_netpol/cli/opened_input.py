@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from stat import S_ISFIFO, S_ISREG
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from istio_netpol.cli.options import helm_from_environment, kustomize_from_envir
 from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.kube.kubeconfig import KubeContext, find_context, has_cluster
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.not_seen import assumptions_of
 from istio_netpol.model.settings import Settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from istio_netpol.bundle.overlays import (
 from istio_netpol.bundle.values import dns_addresses
 from istio_netpol.cli.inputs import Reading, read_loaded, read_objects
 from istio_netpol.cli.options import read_settings
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.load import RemovedApi, load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.policies import NetworkPolicy

@@ -6,8 +6,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 from istio_netpol.model.settings import Settings

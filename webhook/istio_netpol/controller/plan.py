@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep
 from istio_netpol.controller.awaited import Awaited
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyRule

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
@@ -20,6 +19,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import APPLY, CONFLICT, NETWORK_POLICIES, NOT_FOUND
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.own_names import FIELD_MANAGER, UNNEEDED_SINCE
 from istio_netpol.model.references import ObjectRef

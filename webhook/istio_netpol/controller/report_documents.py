@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from istio_netpol.kube.discovery import Resource
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef

@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -25,6 +24,7 @@ from istio_netpol.controller.reconciler import PolicyReconciler, staleness
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import Connection
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.runtime.guarded import Guarded

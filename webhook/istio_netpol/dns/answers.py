@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.resolution import Resolution
 
 

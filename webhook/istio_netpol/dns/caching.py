@@ -7,11 +7,12 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from istio_netpol.dns.answers import Answers, Entry
 from istio_netpol.dns.lookup import Lookup, LookupSettings
 from istio_netpol.dns.pool import MOST_QUEUED, LookupPool
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.shares import Shares

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 
 import dns.exception
@@ -21,6 +21,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import DNS_PORT, Address, parse_endpoint
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import DnsSettings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from istio_netpol.admission.modes import effective_mode
@@ -22,6 +21,7 @@ from istio_netpol.doctor.survey import (
     namespace_of,
 )
 from istio_netpol.istio.view.injection import AMBIENT_LABEL
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES

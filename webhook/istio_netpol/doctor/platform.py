@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from istio_netpol.doctor.survey import (
     CONFIG_MAPS,
@@ -15,6 +14,7 @@ from istio_netpol.doctor.survey import (
     labels_of,
     name_of,
 )
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.platforms.environments import ENVIRONMENTS_BY_ID, KUBE_SYSTEM, Environment
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE

@@ -12,13 +12,13 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from istio_netpol.doctor.survey import NAMESPACES, NETWORK_POLICIES, NOT_FOUND, PODS, dig
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.own_names import MODE_LABEL, PROBE_LABEL
 

@@ -10,7 +10,6 @@ import ssl
 from base64 import b64decode
 from binascii import Error as NotBase64Error
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -28,6 +27,7 @@ from istio_netpol.doctor.survey import (
     name_of,
     not_seen,
 )
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
 

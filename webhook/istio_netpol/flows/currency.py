@@ -4,9 +4,10 @@ has come since."""
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
 from istio_netpol.state.snapshot import Snapshot

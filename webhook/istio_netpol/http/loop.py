@@ -7,7 +7,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ, DefaultSelector
@@ -21,6 +20,7 @@ from istio_netpol.http.limits import Limits
 from istio_netpol.http.message import RefusedError
 from istio_netpol.http.refusals import Reason, Refusals
 from istio_netpol.http.wsgi import Application
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.turns import in_turns
 
 TURN_SECONDS = 0.005

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
+
+from istio_netpol.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

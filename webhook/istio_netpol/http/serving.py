@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from istio_netpol.http.limits import Limits
 from istio_netpol.http.refusals import Refusals
 from istio_netpol.http.tls import ServingCertificate
 from istio_netpol.http.worker import LoopWorker
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.runtime.listening import url_of
 from istio_netpol.runtime.logs import GunicornLogger
 

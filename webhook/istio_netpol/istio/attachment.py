@@ -10,10 +10,10 @@ Sources: gateway-api.sigs.k8s.io/reference/spec/#allowedroutes (Gateway API 1.4)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.gateway_api import (
     KubernetesGateway,
     KubernetesRoute,

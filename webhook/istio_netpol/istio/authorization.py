@@ -13,9 +13,10 @@ rule with HTTP fields matches nothing, a DENY rule drops these fields; `handleRu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, parse_networks
 from istio_netpol.model.mesh import (
     ANY_REQUEST,

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Network, parse_network
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol, parse_port
 from istio_netpol.model.own_names import CALLS

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.workloads import Workload
 from istio_netpol.platforms.kyma_modules import KYMA_WORKLOADS, kyma_workload

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from istio_netpol.istio.hbone import is_waypoint_before, meant_by, reached
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import ServiceEntry

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import FIRST_PORT
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

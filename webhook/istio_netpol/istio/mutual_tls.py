@@ -12,12 +12,12 @@ from the proxy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from istio_netpol.istio.hbone import tunnels
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import parse_port
 from istio_netpol.model.flows import Peer, PodsPeer
 from istio_netpol.model.mesh import DestinationRule

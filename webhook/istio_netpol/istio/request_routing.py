@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from istio_netpol.istio.matching import Match, Request
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.istio.virtual_services import ServedRoute, gateway_name, routes_of
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.mesh import Route, RouteMatch, VirtualService
 from istio_netpol.model.request_matching import RequestTest, TextKind, TextMatch

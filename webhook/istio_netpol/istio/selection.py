@@ -8,11 +8,11 @@ a selector in the root namespace selects in all namespaces.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from istio_netpol.istio.hbone import waypoint_pods
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import TargetRef
 from istio_netpol.model.references import ObjectRef

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from istio_netpol.istio.attachment import admits
 from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, Listener
 from istio_netpol.model.mesh import Destination, Gateway, GatewayServer, Route, VirtualService

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import structlog
@@ -16,6 +16,7 @@ from istio_netpol.kube.discovery import Resource, served
 from istio_netpol.kube.objects import Name, Received
 from istio_netpol.kube.reflector import Reflector, Scope
 from istio_netpol.kube.scopes import scopes_of
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.state.contents import say_the_same
 from istio_netpol.state.snapshot import Snapshot

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
+from istio_netpol.lazy_dataclass import dataclass
 
 AGGREGATED = ",".join(
     f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"

@@ -4,7 +4,6 @@ the next object is looked at."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from istio_netpol.errors import ApiError, Problem
 from istio_netpol.kube.deep_json import DEEPEST, TOO_DEEP, cut
 from istio_netpol.kube.discovery import Resource
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.trimming import trim

@@ -12,10 +12,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from istio_netpol.kube.connection import Connection
+from istio_netpol.lazy_dataclass import dataclass
 
 REMEMBERED_SECONDS = 30.0
 MOST_READERS = 256

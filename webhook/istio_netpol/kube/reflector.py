@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -27,6 +26,7 @@ from istio_netpol.kube.objects import (
     version_of,
 )
 from istio_netpol.kube.paging import pages_of
+from istio_netpol.lazy_dataclass import dataclass
 
 WATCH_SECONDS = 300
 """The API server ends a watch after this long, and the next one goes on; so a server that is drained loses

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from istio_netpol.lazy_dataclass import dataclass
 
 BURST_SECONDS = 10.0
 """A namespace that has been quiet may write at once what it may write in so long: a whole folder, say."""

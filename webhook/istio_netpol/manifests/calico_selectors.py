@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import EVERYTHING, Labels
 from istio_netpol.model.unread import Expression
 

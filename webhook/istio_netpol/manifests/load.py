@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import groupby
 from typing import Any
 
 from istio_netpol.errors import Problem
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.cluster_dump import is_note, unseen_of
 from istio_netpol.manifests.decode import CLUSTER_SCOPED, decode, is_known, reference_of
 from istio_netpol.manifests.host_network import placed_on_nodes

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from istio_netpol.errors import Problem
+from istio_netpol.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

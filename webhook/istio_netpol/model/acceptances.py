@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Issue, RuleId
 from istio_netpol.model.flows import FlowKind
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -20,6 +20,7 @@ from ipaddress import (
     summarize_address_range,
 )
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import parse_port
 from istio_netpol.model.intervals import Interval, Intervals, canonical, complement, overlap
 

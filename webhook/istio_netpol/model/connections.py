@@ -8,9 +8,9 @@ ports.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.intervals import Interval, Intervals, canonical, complement, overlap
 
 FIRST_PORT, LAST_PORT = 1, 65535

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.services import Service
 

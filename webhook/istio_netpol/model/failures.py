@@ -3,9 +3,9 @@ alive."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import RequestTest

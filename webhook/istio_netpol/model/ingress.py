@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import ANY_TEXT, TextMatch
 

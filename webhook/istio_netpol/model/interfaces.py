@@ -4,9 +4,9 @@ names: see `resolution`."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.policies import NetworkPolicy
 
 

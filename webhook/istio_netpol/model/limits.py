@@ -4,7 +4,8 @@ left for an answer."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from istio_netpol.lazy_dataclass import dataclass
 
 
 class TooMuchError(Exception):

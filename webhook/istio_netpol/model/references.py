@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from istio_netpol.lazy_dataclass import dataclass
 
 ASSUMED = "(assumed)"
 """The file of what was read nowhere."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address
 
 

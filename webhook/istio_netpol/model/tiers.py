@@ -4,10 +4,11 @@ and BaselineAdminNetworkPolicy (policy.networking.k8s.io/v1alpha1), ClusterNetwo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels, Selector

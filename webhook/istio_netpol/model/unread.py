@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef

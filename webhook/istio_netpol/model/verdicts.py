@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.dialled import Dialled
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
 from istio_netpol.model.tiers import Action, Tier, TierPolicy

@@ -11,11 +11,12 @@ aws/amazon-network-policy-controller-k8s#146).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from ipaddress import ip_network
 from itertools import chain
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address, AddressSet, IpBlock, Network
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.verdicts import RuleRef

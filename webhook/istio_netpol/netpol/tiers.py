@@ -8,11 +8,11 @@ sets of addresses.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from typing import NamedTuple
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, ALL_IPV6, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer

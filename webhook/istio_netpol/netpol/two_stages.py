@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.netpol.address_line import Stretches, bounds
 from istio_netpol.netpol.cluster_masks import ClusterMasks
 from istio_netpol.netpol.masks import Cells, Mask, overlay

@@ -6,9 +6,10 @@ The id of an environment is the name of its overlay in the kustomize bundle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.platforms.sources import Source, looked_up, surveyed
 
 KUBE_SYSTEM = "kube-system"

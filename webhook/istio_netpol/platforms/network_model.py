@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.settings import Settings, Translation
 from istio_netpol.platforms.plugins import PLUGINS_BY_ID, HostNetworkPeers
 

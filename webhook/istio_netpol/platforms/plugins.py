@@ -7,9 +7,9 @@ cases where this happens, it is not defined whether this happens before or after
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.settings import Translation
 from istio_netpol.platforms.sources import Source, looked_up, surveyed
 

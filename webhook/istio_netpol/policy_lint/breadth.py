@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from istio_netpol.istio.hbone import HBONE_PORT
 from istio_netpol.istio.rules.hbone import PROBE_SOURCES
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, Peer
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, NAMESPACE_NAME_LABEL, Operator, Selector

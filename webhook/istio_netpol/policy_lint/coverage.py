@@ -7,8 +7,8 @@ it is no.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ALL_CONNECTIONS, NO_CONNECTIONS, ConnectionSet
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector, namespace_named
 from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.flows import AddressPeer, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, namespace_named

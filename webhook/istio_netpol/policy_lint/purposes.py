@@ -7,11 +7,11 @@ a label.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from istio_netpol.istio.rules.gateway_services import ISTIOD_PORTS, STATUS_PORT
 from istio_netpol.istio.rules.scrape import ENVOY_PORT
 from istio_netpol.istio.view.gateways import runs_gateway_proxy
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, PolicyPeer

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from istio_netpol.flows.cache import Known
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.verdicts import Judged

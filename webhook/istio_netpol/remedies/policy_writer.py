@@ -4,9 +4,10 @@ peers, with all ports at which these are alike."""
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from istio_netpol.flows.cache import Known
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer

@@ -12,10 +12,11 @@ objects of others too.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from istio_netpol.analysis.results import Compared, Report
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.report.identity import Identity, identity
 from istio_netpol.report.json_format import API_VERSION

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from istio_netpol.analysis import denial_wording
 from istio_netpol.analysis.results import Report
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction

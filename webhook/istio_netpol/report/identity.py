@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from hashlib import sha256
 
 from istio_netpol.analysis.results import Report
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.references import ObjectRef

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from textwrap import wrap
 
 from istio_netpol.analysis.results import Report
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Severity
 from istio_netpol.printable import visible
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import structlog
 
 from istio_netpol.certs.review_paths import Door, plain_path
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.server.registered_paths import RegisteredPaths, Right
 
 TELL_SECONDS = 10.0

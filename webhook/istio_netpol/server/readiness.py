@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.state.source import SourceState
 
 

@@ -6,7 +6,6 @@ import hmac
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -17,6 +16,7 @@ from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received
 from istio_netpol.kube.reflector import Reflector, Scope
+from istio_netpol.lazy_dataclass import dataclass
 
 OVERLAP_SECONDS = 60.0
 """How long a path is taken after another one was registered: API servers follow within about a second."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 
 from istio_netpol.admission import message
@@ -16,6 +16,7 @@ from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.admission.scope import namespace_of
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.limits import Deadline
 from istio_netpol.model.policies import NetworkPolicy

@@ -9,7 +9,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -27,6 +26,7 @@ from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.kube.readers import Readers
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.runtime.listening import listen, url_of

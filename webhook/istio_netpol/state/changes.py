@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.contents import is_unchanged
 from istio_netpol.state.snapshot import Snapshot, home_of

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from istio_netpol.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.policies import NetworkPolicy, PolicyRule
@@ -36,6 +37,8 @@ class _Kept:
     policy_names: frozenset[str] = frozenset()
 
 
+_NOTHING_KEPT = _Kept()
+
 _OF_SEVERAL_GROUPS = (Undecoded, UnreadPolicy)
 """Types that stand for kinds of several API groups, which may have the same kind and name."""
 
@@ -51,7 +54,7 @@ class NamespaceObjects:
         namespace: Namespace,
         objects: Objects,
         instance_keys: Mapping[tuple[type, Key], frozenset[str]] | None = None,
-        kept: _Kept = _Kept(),
+        kept: _Kept = _NOTHING_KEPT,
     ) -> None:
         self.namespace = namespace
         self._objects = objects

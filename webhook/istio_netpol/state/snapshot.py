@@ -8,11 +8,12 @@ that a change makes only its own namespaces' part of them stale.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Selector

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.state.snapshot import Snapshot
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
+
+from istio_netpol.lazy_dataclass import dataclass
 
 NOTHING = "-"
 """What Envoy logs where there is no value. A field that the line does not have is empty instead."""

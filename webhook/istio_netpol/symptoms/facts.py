@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.symptoms.access_line import NOTHING, AccessLine
 
 _NAME = "[a-z0-9][-a-z0-9.]{0,252}"

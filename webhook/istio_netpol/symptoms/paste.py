@@ -6,8 +6,9 @@ import codecs
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.symptoms.facts import NO_FACTS, Facts
 from istio_netpol.symptoms.recognise import Sighting, sighting
 from istio_netpol.symptoms.symptom import Blame, Symptom

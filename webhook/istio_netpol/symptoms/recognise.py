@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms import facts
 from istio_netpol.symptoms.access_line import AccessLine, access_line, access_object, bare_flags

@@ -4,11 +4,11 @@ limits hold."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from ipaddress import ip_network
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet, Network
 from istio_netpol.model.resolution import ResolutionStatus, Resolver
 from istio_netpol.model.settings import HostSettings

@@ -7,11 +7,11 @@ or why not even that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.web.live import Published, Sent
 from istio_netpol.web.page import content_policy, live_page
 from istio_netpol.web.parts import Parts

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from istio_netpol.analysis.reachability.facts import facts
 from istio_netpol.analysis.reachability.reading import Given
 from istio_netpol.errors import NetpolError
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.map_document import map_document

@@ -9,12 +9,12 @@ the rule itself says that it is meant to pass.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from istio_netpol.analysis.ambient.wire import has_ambient_mode
 from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged

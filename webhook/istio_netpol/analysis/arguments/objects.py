@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.state.snapshot import Snapshot
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from istio_netpol.analysis.arguments.peers import find_peer
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, is_network, parse_address
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.services import Service

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.own_names import OWNER, PART_OF
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.workloads import Namespace, Workload

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from istio_netpol.analysis.bundle_coverage import wording
 from istio_netpol.analysis.bundle_coverage.egress import Need, needs_of
@@ -11,6 +10,7 @@ from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.ingress import callers_of, is_without, listening, state_of
 from istio_netpol.analysis.bundle_coverage.modules import component_for_metrics, hint
 from istio_netpol.analysis.bundle_coverage.results import Listening, Side, State
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.verdicts import Judged

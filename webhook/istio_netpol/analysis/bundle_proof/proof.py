@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage
@@ -23,6 +23,7 @@ from istio_netpol.analysis.refused_policies import refused_findings
 from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.dry_runs import Tried
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow

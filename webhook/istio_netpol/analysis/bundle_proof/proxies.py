@@ -7,11 +7,12 @@ for them differ in whatever a policy could tell them by.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.witness import MeshWitness
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Labels, Operator, Requirement, Selector

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from istio_netpol.analysis.ambient.wire import Leg, legs
@@ -27,6 +26,7 @@ from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import StandIn
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.dialled import DIRECTLY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from istio_netpol.istio.attachment import Attachment, admits, refusal
 from istio_netpol.istio.rules.kubernetes_routes import attachment_of
@@ -11,6 +10,7 @@ from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.istio.virtual_services import INTERNAL_GATEWAY, MESH, Server, servers_of
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, KubernetesRoute, Listener, ParentRef
 from istio_netpol.model.ingress import Ingress, IngressBackend

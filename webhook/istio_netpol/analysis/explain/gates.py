@@ -11,7 +11,7 @@ gate, nobody here knows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from istio_netpol.analysis.ambient.wire import legs
 from istio_netpol.analysis.assumed_pods import is_assumed, opened
@@ -37,6 +37,7 @@ from istio_netpol.istio.port_protocols import routes_on
 from istio_netpol.istio.sidecar_scope import lets_in, sidecar_of
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.dialled import DIRECTLY, Dialled

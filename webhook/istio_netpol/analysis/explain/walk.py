@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from istio_netpol.analysis.check import DISPENSABLE, FindingsWriter, judge_of
@@ -14,6 +14,7 @@ from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Request
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow

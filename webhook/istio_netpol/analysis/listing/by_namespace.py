@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from istio_netpol.analysis.results import Connection
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ConnectionSet
 
 OUTSIDE = "addresses outside"

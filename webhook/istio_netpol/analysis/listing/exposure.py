@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from istio_netpol.analysis.arguments.peer_filter import addresses_of
 from istio_netpol.analysis.results import Connection
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.trust.special_addresses import SPECIAL
 

@@ -7,7 +7,6 @@ profile of the other have in common; there are as many profiles as ways of being
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from istio_netpol.analysis.reachability.numbering import Numbering
@@ -16,6 +15,7 @@ from istio_netpol.analysis.reachability.passages import Passages
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy
 from istio_netpol.analysis.reachability.reading import Given, Reading
 from istio_netpol.analysis.reachability.state import ABSENT, PeerProfile, State
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import ALL_IPV4, AddressSet, IpBlock
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer
 from istio_netpol.model.policies import NetworkPolicy

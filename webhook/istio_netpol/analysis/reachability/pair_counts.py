@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from istio_netpol.analysis.reachability.facts import Facts
 from istio_netpol.analysis.reachability.reach import Reach
 from istio_netpol.analysis.reachability.required import Outcome
 from istio_netpol.analysis.reachability.state import ABSENT, MappedFlow, State
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.netpol.masks import Mask
 from istio_netpol.netpol.port_sets import EVERY_PORT
 

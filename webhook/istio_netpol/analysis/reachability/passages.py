@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from istio_netpol.analysis.explain.gates import Passage, gates
 from istio_netpol.analysis.explain.policy_gates import POLICIES
 from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NOT_CONTAINED
 

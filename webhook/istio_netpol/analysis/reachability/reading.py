@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 from istio_netpol.analysis.check import check_table, judge_of
@@ -15,6 +15,7 @@ from istio_netpol.analysis.results import Report
 from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import Peer, PodsPeer

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from istio_netpol.analysis.reachability.required import JudgedFlow
 from istio_netpol.analysis.results import Report
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.netpol.address_line import Stretches

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.denial_wording import denial
@@ -16,6 +15,7 @@ from istio_netpol.analysis.readiness.rollout import ConnectionKey, Key, Rollout,
 from istio_netpol.analysis.results import Report, Undeclared
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, RuleId
 from istio_netpol.model.flows import HostPeer, PodsPeer, RequiredFlow

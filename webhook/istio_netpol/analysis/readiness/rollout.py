@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from istio_netpol.analysis.flow_verdicts import FlowJudge
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from istio_netpol.analysis.check import FindingsWriter, judge_of
@@ -16,6 +16,7 @@ from istio_netpol.analysis.symptom_causes.ends import Ends, ends_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.hbone import HBONE_PORT
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AddressPeer, FlowKey, FlowKind, PodsPeer, RequiredFlow
@@ -103,6 +104,9 @@ class Named:
     namespace: str = ""
 
 
+_NAMED_NOTHING = Named()
+
+
 def answers_without_input(seen: Iterable[Seen]) -> tuple[Answer, ...]:
     """What can be said of symptoms where there is no cluster to judge by, likeliest first."""
     return _sorted(
@@ -115,7 +119,7 @@ def answers(
     snapshot: Snapshot,
     settings: Settings,
     resolver: Resolver,
-    named: Named = Named(),
+    named: Named = _NAMED_NOTHING,
 ) -> tuple[Answer, ...]:
     """What the policies of the input say of each symptom, likeliest cause first. Raises InputError where
     `named` has an end that the input does not have."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from istio_netpol.analysis.arguments.peers import find_peer, find_service, host_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable, namespaces_of
 from istio_netpol.istio.hbone import HBONE_PORT
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow

@@ -11,7 +11,6 @@ serve, without `notPorts`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from istio_netpol.istio.authorized_clients import Unreadable, clients_of
 from istio_netpol.istio.hbone import HBONE_PORT, wire_port
@@ -20,6 +19,7 @@ from istio_netpol.istio.selection import Target, is_mesh_wide, targets
 from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource, PortMatch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from istio_netpol.istio.gateway_clients import GatewayClients
 from istio_netpol.istio.listeners import Listeners
@@ -13,6 +12,7 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import DIRECTLY, FlowKind, PodsPeer, RequiredFlow, Via

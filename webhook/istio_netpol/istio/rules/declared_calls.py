@@ -7,7 +7,6 @@ connects where VirtualServices route what is called.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.calls import (
@@ -27,6 +26,7 @@ from istio_netpol.istio.rule import Outcome, Rule, Unjudged
 from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AddressPeer, FlowKind

@@ -13,7 +13,6 @@ of his choice.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from istio_netpol.istio.declared import dialled
 from istio_netpol.istio.hbone import meant_by, reached
@@ -23,6 +22,7 @@ from istio_netpol.istio.selection import enforcing_proxies
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via

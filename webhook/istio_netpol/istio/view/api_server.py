@@ -7,9 +7,10 @@ in pods that they admit, not in their controllers: Gardener in all of them, AKS 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from istio_netpol.istio.view.backends import Backends
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AddressPeer, Peer

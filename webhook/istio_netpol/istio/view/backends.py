@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.own_addresses import OwnAddresses
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address, AddressSet, parse_address, parse_networks
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer

@@ -7,10 +7,10 @@ its objects: so all are needed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from istio_netpol.istio.view.backends import Backends
 from istio_netpol.istio.view.stand_ins import StandIns
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer

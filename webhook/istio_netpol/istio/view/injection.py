@@ -7,9 +7,10 @@ Istio 1.28 to 1.32.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from istio_netpol.istio.view.injectors import TEMPLATES_ANNOTATION, Injectors, canonical_revision
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import MeshSettings
