@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from istio_netpol.errors import ApiError
 from istio_netpol.kube import deep_json
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.objects import event_of, page_of, received, received_all, version_of
+from istio_netpol.kube.objects import event_of, page_of, received, received_all, stored_of
 
 FILTERS = Resource("networking.istio.io", "v1alpha3", "EnvoyFilter", "envoyfilters", namespaced=True)
 DEEP = [1_000, 9_990]
@@ -46,8 +46,9 @@ def test_the_others_of_a_page_are_read(levels: int) -> None:
 def test_a_watch_goes_on_after_it(levels: int) -> None:
     """The event says which object it was, and where the watch goes on."""
     event = event_of(f'{{"type":"MODIFIED","object":{nested(levels)}}}'.encode())
-    assert (event.type, version_of(event.object)) == ("MODIFIED", "7")
-    stored = received(event.object, FILTERS)
+    shown = stored_of(event)
+    assert (event.type, shown.name, shown.version) == ("MODIFIED", ("team-a", "deep"), "7")
+    stored = received(shown.text, FILTERS)
     assert (stored.name, stored.values, len(stored.problems)) == (("team-a", "deep"), (), 1)
 
 

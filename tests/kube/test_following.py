@@ -18,7 +18,7 @@ from tests.kube.proxy import Proxy
 from istio_netpol.kube.cluster import STOP_SECONDS, Cluster
 from istio_netpol.kube.connection import Connection, Query, Stream
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.objects import Received
+from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import QUIET_SECONDS, Reflector, Scope
 from istio_netpol.model.mesh import AuthorizationPolicy, Gateway
 from istio_netpol.model.workloads import Workload
@@ -42,7 +42,7 @@ class Heard:
             self.pods = {each.name[1] for each in objects}
             self.news.notify_all()
 
-    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
+    def changed(self, scope: Scope, stored: Stored, *, deleted: bool) -> None:
         with self.news:
             (self.pods.discard if deleted else self.pods.add)(stored.name[1])
             self.news.notify_all()

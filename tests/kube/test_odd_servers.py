@@ -20,7 +20,7 @@ from istio_netpol.controller.owned import LabelledPolicies
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.objects import Received
+from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import Reflector, Scope
 
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
@@ -147,7 +147,7 @@ class Clumsy(Heard):
         self._stumble("heard")
         super().heard(scope)
 
-    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
+    def changed(self, scope: Scope, stored: Stored, *, deleted: bool) -> None:
         self._stumble("changed")
         super().changed(scope, stored, deleted=deleted)
 

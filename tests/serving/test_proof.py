@@ -13,9 +13,9 @@ from tests.serving.reviews import review
 from tests.serving.test_reviewer import Shelf
 
 from istio_netpol.certs.review_paths import Door
-from istio_netpol.certs.webhook_configurations import KINDS, configuration_of
+from istio_netpol.certs.webhook_configurations import KINDS
 from istio_netpol.kube.connection import Connection
-from istio_netpol.kube.objects import Received
+from istio_netpol.kube.objects import Stored
 from istio_netpol.kube.reflector import Scope
 from istio_netpol.model.own_names import REVIEW_PATHS
 from istio_netpol.server.app import create_app
@@ -56,7 +56,7 @@ class Registered:
         ]
         metadata = {"name": NAME, "annotations": {REVIEW_PATHS: note} if following else {}}
         manifest = json.dumps({"metadata": metadata, "webhooks": webhooks}).encode()
-        stored = Received(("", NAME), (configuration_of(kind, manifest),))
+        stored = Stored(("", NAME), "1", manifest)
         self.paths.changed(Scope(kind, name=NAME), stored, deleted=False)
 
     def registered(self, secret: str) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
+from hashlib import blake2b
 from typing import Any
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from istio_netpol.errors import ApiError, Problem
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource, served
-from istio_netpol.kube.objects import Name, Received
+from istio_netpol.kube.objects import Name, Received, Stored, received, unreadable
 from istio_netpol.kube.reflector import Reflector, Scope
 from istio_netpol.kube.scopes import scopes_of
 from istio_netpol.lazy_dataclass import dataclass
@@ -32,13 +33,24 @@ STOP_SECONDS = 10.0
 """For how long the end of all threads is waited for; what is still waiting for an answer then dies with the
 process."""
 
+MOST_UNREAD_BYTES = 16 << 20
+"""How much of what was sent waits to be decoded while nobody asks what changed: a round of the controller may
+take minutes."""
+
 
 @dataclass(slots=True)
 class _Watched:
-    """What is known of a scope: each object's model values, and since when its watch has been broken."""
+    """What is known of a scope: each object's model values, and since when its watch has been broken.
+
+    `unread` are the objects that changed and were not decoded since, None for one that was deleted: of many
+    changes of one object, only the last is decoded. `digests` tell of each what its text was, where that is
+    known.
+    """
 
     reflector: Reflector
     objects: dict[Name, tuple[Any, ...]] = field(default_factory=dict)
+    unread: dict[Name, bytes | None] = field(default_factory=dict)
+    digests: dict[Name, bytes] = field(default_factory=dict)
     is_listed: bool = False
     broken_since: float | None = None
     reason: str = ""
@@ -46,12 +58,14 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened since the last batch; `snapshot` has it already. `whole` says that everything is new."""
+    """What happened since the last batch; `snapshot` has it already. `whole` says that everything is new,
+    `since` when the first of it was heard of."""
 
     snapshot: Snapshot
     put: tuple[Any, ...] = ()
     remove: tuple[Any, ...] = ()
     whole: bool = False
+    since: float | None = None
 
 
 class Cluster:
@@ -76,6 +90,8 @@ class Cluster:
         self._snapshot = Snapshot.of([])
         self._is_whole = False
         self._pending: dict[tuple[str, ...], tuple[Any, bool]] = {}
+        self._unread_bytes = 0
+        self._waiting_since: float | None = None
         self._unreadable: dict[tuple[Scope, Name], Problem] = {}
         self._stopped = threading.Event()
         self._news = threading.Event()
@@ -136,9 +152,16 @@ class Cluster:
         """Returns when something changed, or after so many seconds."""
         self._news.wait(seconds)
 
+    @property
+    def waiting_since(self) -> float | None:
+        """When the first change was heard of that nobody has taken yet; None where there is none."""
+        return self._waiting_since
+
     def take(self) -> Changes | None:
         """The changes since the last call, none before every kind was listed; for one thread to call."""
         with self._lock:
+            self._read()
+            since, self._waiting_since = self._waiting_since, None
             self._news.clear()
             if not self._is_whole:
                 return self._first()
@@ -148,7 +171,7 @@ class Cluster:
             put = tuple(value for value, is_stored in pending.values() if is_stored)
             remove = tuple(value for value, is_stored in pending.values() if not is_stored)
             self._snapshot = self._snapshot.with_changes(put, remove)
-            return Changes(self._snapshot, put, remove)
+            return Changes(self._snapshot, put, remove, since=since)
 
     def _first(self) -> Changes | None:
         if self._expected is None or not all(self._watched[each].is_listed for each in self._expected):
@@ -167,21 +190,47 @@ class Cluster:
             if watched is None:
                 return
             watched.is_listed = True
-            here = {each.name for each in objects}
+            watched.unread.clear()  # the list is newer
+            watched.digests.clear()
+            here = {stored.name for stored in objects}
             for name in [name for name in watched.objects if name not in here]:
                 self._set(scope, watched, Received(name))
-            for each in objects:
-                self._set(scope, watched, each)
-            self._news.set()
+            for stored in objects:
+                self._set(scope, watched, stored)
+            self._tell()
 
-    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
-        """Takes up one object."""
+    def changed(self, scope: Scope, stored: Stored, *, deleted: bool) -> None:
+        """Takes up one object, unless nothing that rules read is different."""
+        name, text = stored.name, None if deleted else stored.text
+        digest = blake2b(text or b"", digest_size=16).digest()
         with self._lock:
             watched = self._watched.get(scope)
-            if watched is not None and self._set(
-                scope, watched, Received(stored.name) if deleted else stored
-            ):
-                self._news.set()
+            if watched is None or (text is not None and watched.digests.get(name) == digest):
+                return
+            if text is None:
+                watched.digests.pop(name, None)
+            else:
+                watched.digests[name] = digest
+            watched.unread[name] = text
+            self._unread_bytes += len(text or b"")
+            if self._unread_bytes > MOST_UNREAD_BYTES:
+                self._read()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Has whoever waits for news take them."""
+        if self._waiting_since is None:
+            self._waiting_since = self._clock()
+        self._news.set()
+
+    def _read(self) -> None:
+        """Decodes what was heard of and is not known yet."""
+        for scope, watched in self._watched.items():
+            while watched.unread:
+                name, text = next(iter(watched.unread.items()))
+                self._set(scope, watched, _read_object(name, text, scope.resource))
+                del watched.unread[name]  # not before: what fails is tried again
+        self._unread_bytes = 0
 
     def heard(self, scope: Scope) -> None:
         """The scope is up to date."""
@@ -200,12 +249,13 @@ class Cluster:
                     watched.broken_since = self._clock()
         self._doubt.set()
 
-    def _set(self, scope: Scope, watched: _Watched, stored: Received) -> bool:
-        """Remembers what an object is now; says whether anything that rules read is different."""
+    def _set(self, scope: Scope, watched: _Watched, stored: Received) -> None:
+        """Remembers what an object is now, and what is new of it where anything that rules read is
+        different."""
         self._tell_problems(scope, stored)
         before = watched.objects.get(stored.name, ())
         if _same(before, stored.values):
-            return False
+            return
         if stored.values:
             watched.objects[stored.name] = stored.values
         else:
@@ -216,7 +266,6 @@ class Cluster:
                 (_identity(value), (value, False)) for value in before if _identity(value) not in kept
             )
             self._pending.update((_identity(value), (value, True)) for value in stored.values)
-        return True
 
     def _tell_problems(self, scope: Scope, stored: Received) -> None:
         key = (scope, stored.name)
@@ -259,7 +308,7 @@ class Cluster:
                 for name in list(watched.objects):
                     self._set(scope, watched, Received(name))
                 del self._watched[scope]
-                self._news.set()
+                self._tell()
             added = scopes - self._watched.keys()
             for scope in added:
                 self._watched[scope] = _Watched(Reflector(self._connection, scope, self, clock=self._clock))
@@ -268,6 +317,17 @@ class Cluster:
         for scope in added:
             self._log.info("watching", resource=str(scope))
             self._watched[scope].reflector.start()
+
+
+def _read_object(name: Name, text: bytes | None, resource: Resource) -> Received:
+    """An object of that name as it is stored now, None where it is deleted. One that can't be read at all is
+    told of like one with a mistake, and keeps no other from being read."""
+    if text is None:
+        return Received(name)
+    try:
+        return received(text, resource)
+    except ApiError as error:
+        return Received(name, problems=(unreadable(name, resource, str(error)),))
 
 
 def _identity(value: Any) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ the next object is looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,13 +14,18 @@ from istio_netpol.kube.discovery import Resource
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
-from istio_netpol.manifests.trimming import trim
+from istio_netpol.manifests.trimming import KEPT, trim
 
 CLUSTER = "the cluster"
 """What problems call the place of an object that was not read from a file."""
 
 Name = tuple[str, str]
 """Namespace and name."""
+
+_OF_ONE_WRITE = ("managedFields", "resourceVersion", "generation")
+"""What every write changes of an object's metadata, and no rule reads."""
+
+_BRACE = ord("{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,21 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One line of a watch; `object` is a Status where `type` is ERROR."""
+    """One line of a watch, with the fields of its object not decoded yet; that is a Status where `type` is
+    ERROR."""
 
     type: str
-    object: msgspec.Raw
+    object: dict[str, msgspec.Raw]
 
 
-class _Meta(msgspec.Struct, frozen=True, rename="camel"):
-    resource_version: str = ""
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as an event shows it, not decoded yet: two texts are equal where nothing that rules read is
+    different. `version` is its resourceVersion."""
+
+    name: Name
+    version: str
+    text: bytes
 
 
 class _NameMeta(msgspec.Struct, frozen=True):
@@ -70,10 +82,6 @@ class _NameMeta(msgspec.Struct, frozen=True):
 
 class _Named(msgspec.Struct, frozen=True):
     metadata: _NameMeta = _NameMeta()
-
-
-class _Versioned(msgspec.Struct, frozen=True):
-    metadata: _Meta = _Meta()
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -88,7 +96,8 @@ T = TypeVar("T")
 _PAGE = msgspec.json.Decoder(Page)
 _EVENT = msgspec.json.Decoder(Event)
 _NAMED = msgspec.json.Decoder(_Named)
-_VERSIONED = msgspec.json.Decoder(_Versioned)
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_VALUE = msgspec.json.Decoder()
 _STATUS = msgspec.json.Decoder(Status)
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
@@ -116,17 +125,38 @@ def content_of(raw: msgspec.Raw, resource: Resource) -> dict[str, Any]:
     return {"apiVersion": resource.api_version, "kind": resource.kind, **content}
 
 
-def version_of(raw: msgspec.Raw) -> str:
-    """The resourceVersion of an object, of a bookmark too."""
-    return _decoded(_VERSIONED, raw).metadata.resource_version
-
-
-def status_of(raw: msgspec.Raw) -> Status:
+def status_of(event: Event) -> Status:
     """The Status of an ERROR event."""
-    return _decoded(_STATUS, raw)
+    return _decoded(_STATUS, msgspec.json.encode(event.object))
 
 
-def received(raw: msgspec.Raw, resource: Resource) -> Received:
+def stored_of(event: Event) -> Stored:
+    """The object of an event, of a bookmark too, without what changes when nothing happens: heartbeats and
+    who wrote what. Most events are of that kind, and end where their text is the last one's."""
+    metadata = _fields_in(event.object, "metadata")
+    version = _text_in(metadata, "resourceVersion")
+    status = _fields_in(event.object, "status")
+    fields: dict[str, Any] = dict(event.object)
+    if metadata:
+        fields["metadata"] = {field: metadata[field] for field in metadata if field not in _OF_ONE_WRITE}
+    if status:
+        fields["status"] = {field: status[field] for field in status if field in KEPT["status"]}
+    name = (_text_in(metadata, "namespace"), _text_in(metadata, "name"))
+    return Stored(name, version, msgspec.json.encode(fields))
+
+
+def _fields_in(fields: Mapping[str, msgspec.Raw], name: str) -> dict[str, msgspec.Raw]:
+    """The fields of a mapping within an object; none where it is absent, or something else."""
+    found = fields.get(name)
+    return _decoded(_FIELDS, found) if found is not None and memoryview(found)[0] == _BRACE else {}
+
+
+def _text_in(fields: Mapping[str, msgspec.Raw], name: str) -> str:
+    found = fields.get(name)
+    return str(_decoded(_VALUE, found) or "") if found is not None else ""
+
+
+def received(raw: bytes | msgspec.Raw, resource: Resource) -> Received:
     """An object of a resource; items of a list do not say themselves what they are."""
     content = trim(_decoded(_OBJECT, raw))
     content.setdefault("apiVersion", resource.api_version)
@@ -134,11 +164,16 @@ def received(raw: msgspec.Raw, resource: Resource) -> Received:
     metadata = content.get("metadata") or {}
     name = (str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
     if TOO_DEEP in bytes(raw):
-        described = f"{resource.kind} {'/'.join(filter(None, name))}"
         cause = f"is nested deeper than {DEEPEST} levels"
-        return Received(name, (), (Problem(CLUSTER, None, described, None, None, cause, None),))
+        return Received(name, problems=(unreadable(name, resource, cause),))
     values, problems = decode(RawObject(content, CLUSTER, 0))
     return Received(name, tuple(values), tuple(problems))
+
+
+def unreadable(name: Name, resource: Resource, cause: str) -> Problem:
+    """What is told of an object that can't be read as a whole."""
+    described = f"{resource.kind} {'/'.join(filter(None, name))}"
+    return Problem(CLUSTER, None, described, None, None, cause, None)
 
 
 def received_all(items: list[msgspec.Raw] | None, resource: Resource) -> Iterator[Received]:
@@ -152,5 +187,5 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
             return decoder.decode(body)
         except RecursionError:
             return decoder.decode(cut(bytes(body)))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApiError(0, f"the API server's answer can't be read: {error}") from error

@@ -18,13 +18,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import Connection, Stream
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.objects import (
-    Received,
-    event_of,
-    received,
-    status_of,
-    version_of,
-)
+from istio_netpol.kube.objects import Received, Stored, event_of, received, status_of, stored_of
 from istio_netpol.kube.paging import pages_of
 from istio_netpol.lazy_dataclass import dataclass
 
@@ -49,8 +43,9 @@ class Sink(Protocol):
         """These are all objects there are."""
         ...
 
-    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
-        """One object was stored, or deleted."""
+    def changed(self, scope: Scope, stored: Stored, *, deleted: bool) -> None:
+        """One object was stored, or deleted. It is told as it was sent, for the sink to decode when, and if,
+        it needs to know."""
         ...
 
     def heard(self, scope: Scope) -> None:
@@ -202,14 +197,13 @@ class Reflector:
     def _take(self, line: bytes) -> None:
         event = event_of(line)
         if event.type == "ERROR":
-            status = status_of(event.object)
+            status = status_of(event)
             self._version = ""
             raise ApiError(status.code, status.message or "the watch ended with an error")
-        version = version_of(event.object)
+        stored = stored_of(event)
         if event.type != "BOOKMARK":
-            stored = self._read(event.object, self._scope.resource)
             self._sink.changed(self._scope, stored, deleted=event.type == "DELETED")
-        self._version = version or self._version
+        self._version = stored.version or self._version
 
     def _selection(self) -> list[tuple[str, str]]:
         name, selector = self._scope.name, self._scope.selector

@@ -14,7 +14,7 @@ from istio_netpol.certs.webhook_configurations import KINDS, MUTATING, Configura
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import Connection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.objects import Received
+from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import Reflector, Scope
 from istio_netpol.lazy_dataclass import dataclass
 
@@ -82,9 +82,9 @@ class RegisteredPaths:
         """Takes up a list: the configuration, or that it is not there."""
         self._take(scope.resource, [value for each in objects for value in each.values])
 
-    def changed(self, scope: Scope, stored: Received, *, deleted: bool) -> None:
+    def changed(self, scope: Scope, stored: Stored, *, deleted: bool) -> None:
         """Takes up the configuration."""
-        self._take(scope.resource, [] if deleted else stored.values)
+        self._take(scope.resource, [] if deleted else _received(stored.text, scope.resource).values)
 
     def heard(self, scope: Scope) -> None:
         """The watch is alive and up to date."""
@@ -130,7 +130,7 @@ def _is_kept(door: Door, path: str) -> bool:
     return door is not Door.VALIDATE or not SECRET_PATH.fullmatch(path)
 
 
-def _received(raw: msgspec.Raw, resource: Resource) -> Received:
+def _received(raw: bytes | msgspec.Raw, resource: Resource) -> Received:
     try:
         configuration = configuration_of(resource, raw)
     except ApiError:
