@@ -36,8 +36,8 @@ def required_kustomization(folder: Path) -> Path:
 
 def bases_of(folder: Path) -> tuple[Path, ...]:
     """The local folders among the overlay's resources: what its components and patches work on."""
-    named = [folder / each for each in _listed(folder, "resources") if isinstance(each, str)]
-    return tuple(each for each in named if each.is_dir())
+    named = [folder / entry for entry in _listed(folder, "resources") if isinstance(entry, str)]
+    return tuple(path for path in named if path.is_dir())
 
 
 def require_effective_patches(folder: Path, policies: Iterable[NetworkPolicy]) -> None:
@@ -48,7 +48,7 @@ def require_effective_patches(folder: Path, policies: Iterable[NetworkPolicy]) -
         target = patch.get("target") if isinstance(patch, dict) else None
         if not isinstance(target, dict) or target.get("kind") != "NetworkPolicy" or _deletes(patch):
             continue
-        if not any(_selects(target, each) for each in known):
+        if not any(_selects(target, selector) for selector in known):
             wanted = ", ".join(f"{key} {value}" for key, value in sorted(target.items()) if key != "kind")
             raise ToolError(
                 f"{required_kustomization(folder)}: patches[{index}].target selects no NetworkPolicy "

@@ -114,7 +114,7 @@ class Sources:
             yield problem(argument, "no manifests found that are not excluded", advice)
         elif not found and not self._repeated:
             yield problem(
-                argument, "no manifests found", f"looked for {', '.join(f'*{each}' for each in SUFFIXES)}"
+                argument, "no manifests found", f"looked for {', '.join(f'*{suffix}' for suffix in SUFFIXES)}"
             )
 
     def in_folder(self, folder: Path, status: os.stat_result) -> Iterator[Source | Problem]:

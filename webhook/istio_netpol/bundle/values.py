@@ -25,8 +25,8 @@ def dns_addresses(folder: Path) -> tuple[str, ...]:
     blocks = (
         [peer.get("ipBlock") for peer in peers if isinstance(peer, dict)] if isinstance(peers, list) else []
     )
-    named = [dns.get("serviceAddress"), *(each.get("cidr") for each in blocks if isinstance(each, dict))]
-    return tuple(address for each in named if (address := _single(each)))
+    named = [dns.get("serviceAddress"), *(block.get("cidr") for block in blocks if isinstance(block, dict))]
+    return tuple(address for value in named if (address := _single(value)))
 
 
 def _single(cidr: object) -> str:

@@ -65,9 +65,13 @@ def pair_in(data: Mapping[str, bytes] | None) -> Pair | None:
 
 def authorities_in(bundles: Iterable[bytes], now: datetime) -> tuple[x509.Certificate, ...]:
     """The CAs of bundles that are valid now, each once, the newest first."""
-    found = {each for bundle in bundles for each in certificates_in(bundle)}
-    valid = [each for each in found if is_valid(each, now) and _is_authority(each)]
-    return tuple(sorted(valid, key=lambda each: (each.not_valid_before_utc, each.signature), reverse=True))
+    found = {certificate for bundle in bundles for certificate in certificates_in(bundle)}
+    valid = [authority for authority in found if is_valid(authority, now) and _is_authority(authority)]
+    return tuple(
+        sorted(
+            valid, key=lambda authority: (authority.not_valid_before_utc, authority.signature), reverse=True
+        )
+    )
 
 
 def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
@@ -80,7 +84,7 @@ def verifies(
 ) -> bool:
     """Whether a client that trusts these CAs takes the certificate under each of the names."""
     # One by one: a strange CA among them must not cost the verdict on the others.
-    return any(_verifies(leaf, each, names, now) for each in authorities)
+    return any(_verifies(leaf, authority, names, now) for authority in authorities)
 
 
 def issued_at(certificate: x509.Certificate) -> datetime:

@@ -154,7 +154,7 @@ class PathReconciler:
         clients = [client for client in configuration.clients or () if client.service]
         if not clients:
             return PathPlan({}, configuration.note)
-        webhooks = [RegisteredWebhook(each.webhook, each.path, bool(each.bundle)) for each in clients]
+        webhooks = [RegisteredWebhook(client.webhook, client.path, bool(client.bundle)) for client in clients]
         return plan_paths(
             webhooks,
             configuration.note,
@@ -174,9 +174,9 @@ class PathReconciler:
         named = [("fieldSelector", f"metadata.name={service}")]
         found = self._read(SERVICES, namespace, named, _Services)
         pods: list[_Pod] = []
-        for each in found.items:
-            if each.spec.selector:
-                labels = ",".join(f"{key}={value}" for key, value in sorted(each.spec.selector.items()))
+        for stored in found.items:
+            if stored.spec.selector:
+                labels = ",".join(f"{key}={value}" for key, value in sorted(stored.spec.selector.items()))
                 pods += self._read(PODS, namespace, [("labelSelector", labels)], _Pods).items
         return tuple(pod for pod in pods if pod.status.phase not in ENDED)
 

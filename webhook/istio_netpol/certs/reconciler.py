@@ -84,7 +84,7 @@ class _State:
 
     @property
     def found(self) -> Found:
-        bundles = [bundle for each in self.configurations for bundle in each.bundles or ()]
+        bundles = [bundle for configuration in self.configurations for bundle in configuration.bundles or ()]
         return Found(self.authority.data, self.serving.data, self.authority.trusted_since, bundles)
 
 
@@ -134,7 +134,9 @@ class CertificateReconciler:
             tell(sentence)
             written.append(sentence)
         seconds = (plan.again_at - now).total_seconds()
-        absent = tuple(str(each) for each in state.configurations if each.bundles is None)
+        absent = tuple(
+            str(configuration) for configuration in state.configurations if configuration.bundles is None
+        )
         return Look(tuple(written), absent, min(LOOK_SECONDS, max(SHORTEST_SECONDS, seconds)))
 
     def _read(self) -> _State:
@@ -142,7 +144,7 @@ class CertificateReconciler:
         return _State(
             read_secret(self._connection, place.namespace, place.authority_secret),
             read_secret(self._connection, place.namespace, place.secret),
-            [read_configuration(self._connection, each, place.configuration) for each in KINDS],
+            [read_configuration(self._connection, kind, place.configuration) for kind in KINDS],
         )
 
     def _write(self, state: _State, plan: Plan) -> Iterator[str]:
@@ -151,9 +153,9 @@ class CertificateReconciler:
         if not state.authority.holds(plan.authority, plan.trusted_since):
             write_secret(self._connection, state.authority, plan.authority, plan.trusted_since)
             yield f"{state.authority}: {plan.authority_reason or trust}"
-        for each in state.configurations:
-            if changed := write_bundle(self._connection, each, plan.bundle):
-                yield f"{each}: caBundle of {changed} webhook{'s' if changed > 1 else ''}, {trust}"
+        for configuration in state.configurations:
+            if changed := write_bundle(self._connection, configuration, plan.bundle):
+                yield f"{configuration}: caBundle of {changed} webhook{'s' if changed > 1 else ''}, {trust}"
         if not state.serving.holds(plan.serving):
             write_secret(self._connection, state.serving, plan.serving)
             yield f"{state.serving}: {plan.leaf_reason or trust}"

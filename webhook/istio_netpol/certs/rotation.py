@@ -81,7 +81,7 @@ class Rotation:
         bundle = b"".join(map(certificate_pem, (authority.certificate, *retiring)))
         again = [_renew_at(authority.certificate), _renew_at(leaf.certificate)]
         settling = (since or now, issued_at(leaf.certificate)) if retiring else ()
-        again += [each for start in settling if (each := start + self.lifetimes.settle) > now]
+        again += [end for start in settling if (end := start + self.lifetimes.settle) > now]
         return Plan(
             authority=_data(authority, bundle),
             serving=_data(leaf, bundle),
@@ -160,9 +160,9 @@ class Rotation:
         is_of_newest = verifies(leaf.certificate, [authority.certificate], self.names, now)
         if is_of_newest and now >= issued_at(leaf.certificate) + self.lifetimes.settle:
             return []
-        others = [each for each in known if each != authority.certificate]
+        others = [certificate for certificate in known if certificate != authority.certificate]
         # Of too many, the one that the leaf needs is never left out.
-        others.sort(key=lambda each: not verifies(leaf.certificate, [each], self.names, now))
+        others.sort(key=lambda other: not verifies(leaf.certificate, [other], self.names, now))
         return others[:MOST_RETIRING]
 
 

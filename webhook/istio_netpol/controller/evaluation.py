@@ -48,7 +48,8 @@ class Evaluation:
             return
         self._flows.change(changes.put, changes.remove)
         others = [
-            [each for each in part if not self._is_ours(each)] for part in (changes.put, changes.remove)
+            [changed for changed in part if not self._is_ours(changed)]
+            for part in (changes.put, changes.remove)
         ]
         self._bare.change(*others)
 
@@ -81,7 +82,8 @@ class Evaluation:
         theirs = [here.find(NetworkPolicy, *key) for key in sorted(self._ours - ours)]
         gone = [there.find(NetworkPolicy, *key) for key in sorted(ours - self._ours)]
         self._bare.change(
-            [each for each in theirs if each is not None], [each for each in gone if each is not None]
+            [policy for policy in theirs if policy is not None],
+            [policy for policy in gone if policy is not None],
         )
         self._ours = ours
 
@@ -93,10 +95,10 @@ class Evaluation:
     def findings(self) -> list[Finding]:
         """What is wrong, in the namespaces that are judged."""
         report = check_table(self._flows.table, self._flows.judge(self._address_history), in_full=False)
-        found = [each for each in report.findings if each.told_of.namespace]
-        names = {each.told_of.namespace for each in found}
+        found = [finding for finding in report.findings if finding.told_of.namespace]
+        names = {finding.told_of.namespace for finding in found}
         told = {name for name in names if self._mode(name) not in {None, Mode.OFF}}
-        return [each for each in found if each.told_of.namespace in told]
+        return [finding for finding in found if finding.told_of.namespace in told]
 
     def _augments(self, name: str) -> bool:
         return self._mode(name) is Mode.AUGMENT

@@ -50,7 +50,7 @@ class LabelledPolicies:
                 known = names in self._known
                 found[names] = self._known[names] if known else present_of(msgspec.json.decode(item))
         self._known = found
-        return [each for each in found.values() if each is not None]
+        return [policy for policy in found.values() if policy is not None]
 
 
 def _names(item: msgspec.Raw) -> _Names:
@@ -76,7 +76,7 @@ def present_of(manifest: dict[str, Any]) -> Present | None:
         own=is_ours(managed),
         uid=metadata["uid"],
         version=metadata["resourceVersion"],
-        owners=frozenset((each["kind"], each["name"]) for each in owners),
+        owners=frozenset((owner["kind"], owner["name"]) for owner in owners),
         unneeded_since=_seconds(annotations.get(UNNEEDED_SINCE)),
         provisional_at=_seconds(annotations.get(PROVISIONAL_AT)) if is_provisional else None,
     )

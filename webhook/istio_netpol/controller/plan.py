@@ -96,29 +96,29 @@ class Plan:
 
 def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Settings) -> Plan:
     """The way from what is there to what is needed. What is not ours is in no action."""
-    there = {each.key: each for each in present}
-    counted = (each.policy for each in there.values() if not _is_replaced(each, need))
+    there = {here.key: here for here in present}
+    counted = (here.policy for here in there.values() if not _is_replaced(here, need))
     trusted = trusted_namespaces(settings)
     usage = usage_of(counted, trusted.__contains__)
     keeping, withheld = _kept(need, there, usage, settings.admission.max_policies_per_namespace)
-    unneeded = [each for key, each in sorted(there.items()) if each.own and key not in need.needed]
+    unneeded = [here for key, here in sorted(there.items()) if here.own and key not in need.needed]
     awaited = Awaited(policy for policy in need.needed.values() if not _is_there(policy, there))
     closing = {
-        each.key
-        for each in unneeded
-        if not (_is_uncertain(each.policy, need, trusted) or awaited.meets(each.policy))
+        here.key
+        for here in unneeded
+        if not (_is_uncertain(here.policy, need, trusted) or awaited.meets(here.policy))
     }
-    surplus = _surplus((each for each in unneeded if each.key in closing), need, now, settings.hosts)
+    surplus = _surplus((here for here in unneeded if here.key in closing), need, now, settings.hosts)
     stored = _stored_addresses(need, there) if closing else {}
     decided = [
-        _without_need(each, each.key in surplus, stored, now, _grace(each, need, settings.controller))
-        if each.key in closing
+        _without_need(here, here.key in surplus, stored, now, _grace(here, need, settings.controller))
+        if here.key in closing
         else None
-        for each in unneeded
+        for here in unneeded
     ]
     collecting = [action for action in decided if action is not None]
-    waiting = [each for each, action in zip(unneeded, decided, strict=True) if not isinstance(action, Delete)]
-    ends = [_unneeded_since(each, now) + _grace(each, need, settings.controller) - now for each in waiting]
+    waiting = [here for here, action in zip(unneeded, decided, strict=True) if not isinstance(action, Delete)]
+    ends = [_unneeded_since(here, now) + _grace(here, need, settings.controller) - now for here in waiting]
     # One that an uncertain object holds back is past its end: what makes the object certain is an event.
     again = min((seconds for seconds in ends if seconds > 0), default=float("inf"))
     return Plan(tuple(_in_turns(keeping, collecting, usage)), tuple(withheld), again)
@@ -231,16 +231,16 @@ def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: Ho
     brought: defaultdict[tuple[str, ...], set[PolicyPeer]] = defaultdict(set)
     current = {peer for policy in need.needed.values() for rule in policy.egress for peer in rule.peers}
     found = set()
-    with_addresses = [each for each in unneeded if any(rule.addresses for rule in each.policy.egress)]
-    for each in sorted(with_addresses, key=lambda each: (-(each.unneeded_since or now), each.key)):
-        needers = needers_of(each.policy)
-        old = {peer for rule in each.policy.egress for peer in rule.peers} - current
+    with_addresses = [here for here in unneeded if any(rule.addresses for rule in here.policy.egress)]
+    for here in sorted(with_addresses, key=lambda here: (-(here.unneeded_since or now), here.key)):
+        needers = needers_of(here.policy)
+        old = {peer for rule in here.policy.egress for peer in rule.peers} - current
         limits = (
             (tuple(sorted(needers.names)), settings.max_addresses_per_host),
             (tuple(sorted(needers.namespaces)), settings.max_addresses_per_namespace),
         )
         if any(len(brought[place] | old) > limit for place, limit in limits):
-            found.add(each.key)
+            found.add(here.key)
         else:
             for place, _ in limits:
                 brought[place] |= old
@@ -289,7 +289,7 @@ def _covers(wide: NetworkPolicy, narrow: NetworkPolicy) -> bool:
     return (
         wide.policy_types == narrow.policy_types
         and not narrow.ingress
-        and all(any(_rule_covers(each, rule) for each in wide.egress) for rule in narrow.egress)
+        and all(any(_rule_covers(wider, rule) for wider in wide.egress) for rule in narrow.egress)
         and bool(narrow.egress)
     )
 

@@ -15,19 +15,19 @@ from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 
 
 class Budget:
-    """Implements `Resolver` with another one, which is waited for no longer than `seconds` in all, and `each`
-    for what one namespace asks. Then it is still asked for what it knows without waiting."""
+    """Implements `Resolver` with another one, which is waited for no longer than `seconds` in all, and
+    `per_namespace` for what one namespace asks. Then it is still asked for what it knows without waiting."""
 
     def __init__(
         self,
         resolver: Resolver,
         seconds: float,
-        each: float = math.inf,
+        per_namespace: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
         self._seconds = seconds
-        self._each = each
+        self._per_namespace = per_namespace
         self._clock = clock
         self._taken: defaultdict[str, float] = defaultdict(float)
         self.is_complete = True
@@ -35,7 +35,9 @@ class Budget:
 
     def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The other resolver's answer; never raises."""
-        left = min(self._seconds - sum(self._taken.values()), self._each - self._taken[asker], seconds)
+        left = min(
+            self._seconds - sum(self._taken.values()), self._per_namespace - self._taken[asker], seconds
+        )
         started = self._clock()
         try:
             answer = self._resolver.resolve(host, asker, max(left, 0.0))

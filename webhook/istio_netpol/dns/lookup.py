@@ -44,7 +44,7 @@ class LookupSettings:
     @classmethod
     def of(cls, settings: DnsSettings) -> LookupSettings:
         """The name servers that the settings name."""
-        found = (parse_endpoint(each, DNS_PORT) for each in settings.servers)
+        found = (parse_endpoint(server, DNS_PORT) for server in settings.servers)
         return cls(tuple((str(address), port) for address, port in filter(None, found)))
 
 
@@ -120,7 +120,7 @@ class Lookup:
                 return _Part(ResolutionStatus.FAILED, reason=f"the answer can't be read: {error}")
             ttl = chain.minimum_ttl if ttl is None else min(ttl, chain.minimum_ttl)
             if chain.answer is not None:
-                found = tuple(ip_address(each.address) for each in chain.answer)
+                found = tuple(ip_address(record.address) for record in chain.answer)
                 return _Part(ResolutionStatus.RESOLVED, found, ttl)
             if answer.rcode() == dns.rcode.NXDOMAIN:
                 return _Part(ResolutionStatus.NOT_FOUND, reason="the name does not exist (NXDOMAIN)")

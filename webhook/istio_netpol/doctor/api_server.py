@@ -37,7 +37,7 @@ Endpoint = tuple[str, int]
 def api_server(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     """Addresses and port, whether the settings name them, and whether the bundle's policies open them."""
     slices = survey.all(ENDPOINT_SLICES, "default", "kubernetes.io/service-name=kubernetes")
-    found = sorted({endpoint for each in slices for endpoint in _endpoints(each)})
+    found = sorted({endpoint for endpoint_slice in slices for endpoint in _endpoints(endpoint_slice)})
     if not found:
         yield Diagnosis(
             TOPIC,
@@ -78,7 +78,9 @@ def _is_judged_before(survey: Survey) -> bool:
 
 def _endpoints(manifest: Manifest) -> Iterator[Endpoint]:
     addresses = [
-        str(each) for entry in listed(manifest.get("endpoints")) for each in listed(dig(entry, "addresses"))
+        str(address)
+        for entry in listed(manifest.get("endpoints"))
+        for address in listed(dig(entry, "addresses"))
     ]
     for port in listed(manifest.get("ports")):
         number = dig(port, "port")
@@ -139,7 +141,7 @@ def _admits(peers: Sequence[Manifest], address: str) -> bool:
         block = dig(peer, "ipBlock")
         if block is None:
             continue
-        excepted = [str(each) for each in listed(dig(block, "except"))]
+        excepted = [str(network) for network in listed(dig(block, "except"))]
         if _is_within(address, [str(block.get("cidr"))]) and not _is_within(address, excepted):
             return True
     return False

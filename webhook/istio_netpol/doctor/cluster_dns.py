@@ -116,7 +116,7 @@ def _targets(entry: Manifest, pods: Sequence[Manifest]) -> Iterator[int]:
 def node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     """Whether the settings name the address at which a cache on the nodes answers."""
     configured = settings.dns.node_local_address
-    caches = [each for each in survey.all(DAEMON_SETS) if NODE_CACHE in name_of(each)]
+    caches = [daemon_set for daemon_set in survey.all(DAEMON_SETS) if NODE_CACHE in name_of(daemon_set)]
     if not caches:
         if configured:
             yield Diagnosis(
@@ -154,7 +154,7 @@ def local_addresses(cache: Manifest) -> Iterator[str]:
     """The addresses after `-localip`, link-local ones first."""
     for container in listed(dig(cache, "spec", "template", "spec", "containers")):
         arguments = [
-            str(each) for each in (*listed(dig(container, "command")), *listed(dig(container, "args")))
+            str(word) for word in (*listed(dig(container, "command")), *listed(dig(container, "args")))
         ]
         for index, argument in enumerate(arguments):
             found = _FLAG.match(argument)

@@ -71,8 +71,12 @@ def dialled_hosts(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
 
 def _hosts(pod: Manifest) -> set[str]:
     containers = (*listed(dig(pod, "spec", "containers")), *listed(dig(pod, "spec", "initContainers")))
-    variables = (each for container in containers for each in listed(dig(container, "env")))
-    return {str(dig(each, "value")) for each in variables if dig(each, "name") == HOST and dig(each, "value")}
+    variables = (variable for container in containers for variable in listed(dig(container, "env")))
+    return {
+        str(dig(variable, "value"))
+        for variable in variables
+        if dig(variable, "name") == HOST and dig(variable, "value")
+    }
 
 
 def _service_address(survey: Survey) -> str:

@@ -110,7 +110,9 @@ def injection(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     for state, names in sorted(by_state.items()):
         yield Diagnosis(INJECTION, "Namespaces", f"{state}: {', '.join(sorted(names))}")
     yield from wrong
-    if by_state.get("ambient") and not any("ztunnel" in name_of(each) for each in survey.all(DAEMON_SETS)):
+    if by_state.get("ambient") and not any(
+        "ztunnel" in name_of(daemon_set) for daemon_set in survey.all(DAEMON_SETS)
+    ):
         yield Diagnosis(
             INJECTION,
             "DaemonSet ztunnel",
@@ -145,7 +147,7 @@ def _trouble(
     asked = labels.get(INJECTION_LABEL, "")
     asks = f"{INJECTION_LABEL}={asked}" if asked else f"{REVISION}={labels[REVISION]}"
     full = {"kubernetes.io/metadata.name": name, **labels}
-    if not any(each.namespaces.matches(full) and each.objects.matches({}) for each in injectors):
+    if not any(injector.namespaces.matches(full) and injector.objects.matches({}) for injector in injectors):
         known = f"label it {REVISION}=… with one of {', '.join(revisions)}" if revisions else "install istiod"
         yield Diagnosis(
             INJECTION, title, f"asks for sidecars ({asks}), and no webhook injects there", Health.WRONG, known
@@ -169,10 +171,10 @@ def _selector(raw: Any) -> Selector:
     labels = dig(raw, "matchLabels") or {}
     requirements = tuple(
         Requirement(
-            str(dig(each, "key")),
-            Operator(str(dig(each, "operator"))),
-            frozenset(map(str, listed(dig(each, "values")))),
+            str(dig(requirement, "key")),
+            Operator(str(dig(requirement, "operator"))),
+            frozenset(map(str, listed(dig(requirement, "values")))),
         )
-        for each in listed(dig(raw, "matchExpressions"))
+        for requirement in listed(dig(raw, "matchExpressions"))
     )
     return Selector(tuple(sorted((str(key), str(value)) for key, value in labels.items())), requirements)

@@ -73,7 +73,7 @@ _INSTALL = "install a plugin that does, or add one for policies alone (Calico, k
 
 def found_plugins(survey: Survey) -> Iterator[tuple[NetworkPlugin, str]]:
     """Each plugin that is there as it is set up, and what says so. Raises NotSeenError."""
-    by_name: dict[str, Manifest] = {name_of(each): each for each in survey.all(DAEMON_SETS)}
+    by_name: dict[str, Manifest] = {name_of(daemon_set): daemon_set for daemon_set in survey.all(DAEMON_SETS)}
     for plugin in PLUGINS:
         manifest = next((by_name[name] for name in plugin.daemon_sets if name in by_name), None)
         if manifest is None:
@@ -136,8 +136,8 @@ def _auto_mode(survey: Survey) -> NetworkPlugin:
 def _aws(survey: Survey, manifest: Manifest) -> NetworkPlugin:
     """aws-node enforces where its policy agent runs and is switched on."""
     containers = listed(dig(manifest, "spec", "template", "spec", "containers"))
-    agent = next((each for each in containers if dig(each, "name") in AWS_AGENTS), None)
-    arguments = [str(each) for each in listed(dig(agent, "args"))]
+    agent = next((container for container in containers if dig(container, "name") in AWS_AGENTS), None)
+    arguments = [str(argument) for argument in listed(dig(agent, "args"))]
     is_on = "--enable-network-policy=true" in arguments
     settings = survey.named(CONFIG_MAPS, "amazon-vpc-cni", "kube-system")
     is_on = is_on or dig(settings, "data", AWS_SWITCH) == "true"

@@ -68,7 +68,7 @@ def platform(survey: Survey) -> Iterator[Diagnosis]:
 
 
 def _gardener(survey: Survey) -> Recognised | None:
-    namespaces = {name_of(each): each for each in survey.all(NAMESPACES)}
+    namespaces = {name_of(namespace): namespace for namespace in survey.all(NAMESPACES)}
     system = namespaces.get(KUBE_SYSTEM)
     evidence = ""
     if system is not None and GARDENER_PURPOSE in labels_of(system):

@@ -14,7 +14,7 @@ from istio_netpol.platforms.plugins import CILIUM, NetworkPlugin
 
 def plugin_settings(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     """Whether `network.plugin` names the plugin that enforces, and what follows for the API server."""
-    plugin = next((each for each, _ in found_plugins(survey) if each.enforces), None)
+    plugin = next((candidate for candidate, _ in found_plugins(survey) if candidate.enforces), None)
     if plugin is None:
         return
     if plugin.id == CILIUM:
@@ -52,8 +52,8 @@ def _on_nodes(survey: Survey, plugin: NetworkPlugin, settings: Settings) -> Iter
     slices = survey.all(ENDPOINT_SLICES, "default", "kubernetes.io/service-name=kubernetes")
     addresses = {
         str(address)
-        for each in slices
-        for endpoint in listed(each.get("endpoints"))
+        for endpoint_slice in slices
+        for endpoint in listed(endpoint_slice.get("endpoints"))
         for address in listed(dig(endpoint, "addresses"))
     }
     on_nodes = sorted(addresses & node_addresses(survey))

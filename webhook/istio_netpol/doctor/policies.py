@@ -64,7 +64,9 @@ def not_evaluated(survey: Survey) -> Iterator[Diagnosis]:
         found = survey.all(resource) if resource.group in groups else ()
         if found:
             names = ", ".join(
-                sorted("/".join(filter(None, (namespace_of(each), name_of(each)))) for each in found)
+                sorted(
+                    "/".join(filter(None, (namespace_of(manifest), name_of(manifest)))) for manifest in found
+                )
             )
             yield Diagnosis(
                 TOPIC,

@@ -211,13 +211,15 @@ def pod_of(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
 
 def _is_ready(pod: dict[str, Any]) -> bool:
     conditions = dig(pod, "status", "conditions") or []
-    ready = any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+    ready = any(
+        condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions
+    )
     return ready and bool(dig(pod, "status", "podIP"))
 
 
 def _state(pod: dict[str, Any]) -> str:
     statuses = dig(pod, "status", "containerStatuses") or []
-    waiting = [dig(each, "state", "waiting", "reason") for each in statuses]
+    waiting = [dig(status, "state", "waiting", "reason") for status in statuses]
     reasons = ", ".join(str(reason) for reason in waiting if reason)
     phase = str(dig(pod, "status", "phase") or "not there")
     return f"{phase} ({reasons})" if reasons else phase

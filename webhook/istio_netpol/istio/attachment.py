@@ -57,30 +57,30 @@ def _is_named(parent: ParentRef, listener: Listener) -> bool:
 def refusal(route: KubernetesRoute, parent: ParentRef, attachment: Attachment, view: MeshView) -> str:
     """Why the route is not admitted, as the end of a sentence; empty where a listener admits it."""
     kind = route.ref.kind
-    left = [each for each in attachment.listeners if _is_named(parent, each)]
+    left = [listener for listener in attachment.listeners if _is_named(parent, listener)]
     if not left:
         return "has no listener of that sectionName and port; correct the reference"
     tests: tuple[tuple[Callable[[Listener], bool], str], ...] = (
         (
-            lambda each: kind in (each.route_kinds or _KINDS.get(each.protocol, (kind,))),
+            lambda listener: kind in (listener.route_kinds or _KINDS.get(listener.protocol, (kind,))),
             f"has no listener for {kind}s; correct the reference, or allow them in allowedRoutes.kinds",
         ),
         (
-            lambda each: (
+            lambda listener: (
                 not route.hostnames
-                or not each.hostname
-                or any(overlap(host, each.hostname) for host in route.hostnames)
+                or not listener.hostname
+                or any(overlap(host, listener.hostname) for host in route.hostnames)
             ),
             f"serves none of {', '.join(route.hostnames)}; correct the hostnames",
         ),
         (
-            lambda each: admits(each, route.ref.namespace, attachment.ref.namespace, view),
+            lambda listener: admits(listener, route.ref.namespace, attachment.ref.namespace, view),
             f"admits no routes of namespace {route.ref.namespace}; allow them in the listener's "
             "allowedRoutes.namespaces",
         ),
     )
     for passes, otherwise in tests:
-        left = [each for each in left if passes(each)]
+        left = [listener for listener in left if passes(listener)]
         if not left:
             return otherwise
     return ""

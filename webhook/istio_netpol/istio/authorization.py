@@ -94,7 +94,7 @@ class Ruling:
     open: tuple[str, ...] = ()
 
 
-def ruling(
+def ruling_of(
     policy: AuthorizationPolicy, caller: Caller, entrance: Entrance, request: Request = UNKNOWN_REQUEST
 ) -> Ruling:
     """Whether a policy's rules match a connection; without rules none does."""
@@ -111,9 +111,9 @@ def ruling(
 def _rule(rule: AuthorizationRule, trial: _Trial) -> Match:
     if trial.policy.action == "ALLOW" and _asks_too_much(rule, trial.entrance):
         return Match.NO
-    operations = _any([_operation(each, trial) for each in rule.operations])
-    sources = _any([_source(each, trial) for each in rule.sources])
-    conditions = [Match.of(each.admits(trial.entrance.port)) for each in rule.conditions]
+    operations = _any([_operation(operation, trial) for operation in rule.operations])
+    sources = _any([_source(source, trial) for source in rule.sources])
+    conditions = [Match.of(condition.admits(trial.entrance.port)) for condition in rule.conditions]
     others = [_condition(key, trial) for key in rule.others]
     return min([operations, sources, *conditions, *others])
 
@@ -121,14 +121,14 @@ def _rule(rule: AuthorizationRule, trial: _Trial) -> Match:
 def _asks_too_much(rule: AuthorizationRule, entrance: Entrance) -> bool:
     """Whether a rule asks for something that the proxy can't see there."""
     of_request = (
-        any(each.request != ANY_REQUEST for each in rule.operations)
-        or any(each.request_principals or _OF_REQUESTS & {*each.others} for each in rule.sources)
+        any(operation.request != ANY_REQUEST for operation in rule.operations)
+        or any(source.request_principals or _OF_REQUESTS & {*source.others} for source in rule.sources)
         or any(key.startswith("request.") for key in rule.others)
     )
     if of_request or not entrance.is_ztunnel:
         return of_request and entrance.sees_no_request
     return bool({*rule.others} - _SEEN_BY_ZTUNNEL) or any(
-        each.remote_ip_blocks or each.others for each in rule.sources
+        source.remote_ip_blocks or source.others for source in rule.sources
     )
 
 
@@ -260,25 +260,29 @@ def decisions(
     by_action: dict[str, list[Ruling]] = {}
     for policy in policies:
         if not policy.is_on_trial:
-            found = ruling(policy, caller, entrance, request)
+            found = ruling_of(policy, caller, entrance, request)
             by_action.setdefault(policy.action, []).append(found)
     custom = [] if entrance.is_ztunnel else by_action.get("CUSTOM", [])
-    asked = [Decision((each.policy,), None, each.open) for each in custom if each.match is not Match.NO]
+    asked = [
+        Decision((ruling.policy,), None, ruling.open) for ruling in custom if ruling.match is not Match.NO
+    ]
     denying = by_action.get("DENY", [])
-    refusing = [Decision((each.policy,), False) for each in denying if each.match is Match.YES]
+    refusing = [Decision((ruling.policy,), False) for ruling in denying if ruling.match is Match.YES]
     if refusing:
         return (*asked, *refusing)
-    doubtful = [Decision((each.policy,), None, each.open) for each in denying if each.match is Match.MAYBE]
+    doubtful = [
+        Decision((ruling.policy,), None, ruling.open) for ruling in denying if ruling.match is Match.MAYBE
+    ]
     return (*asked, *doubtful, *_allowed(by_action.get("ALLOW", [])))
 
 
 def _allowed(rulings: Sequence[Ruling]) -> Iterator[Decision]:
-    letting = [each for each in rulings if each.match is Match.YES]
-    perhaps = [each for each in rulings if each.match is Match.MAYBE]
+    letting = [ruling for ruling in rulings if ruling.match is Match.YES]
+    perhaps = [ruling for ruling in rulings if ruling.match is Match.MAYBE]
     if letting:
-        yield Decision(tuple(each.policy for each in letting), True)
+        yield Decision(tuple(ruling.policy for ruling in letting), True)
     elif perhaps:
-        depends = dict.fromkeys(name for each in perhaps for name in each.open)
-        yield Decision(tuple(each.policy for each in perhaps), None, tuple(depends))
+        depends = dict.fromkeys(name for ruling in perhaps for name in ruling.open)
+        yield Decision(tuple(ruling.policy for ruling in perhaps), None, tuple(depends))
     elif rulings:
-        yield Decision(tuple(each.policy for each in rulings), False)
+        yield Decision(tuple(ruling.policy for ruling in rulings), False)

@@ -106,8 +106,8 @@ def _within(pod: Workload, source: AuthorizationSource, listed: AddressSet, excl
     """Whether the packet source can be in `ipBlocks` and outside `notIpBlocks`; pods at unknown addresses
     count as if it were."""
     return not pod.addresses or any(
-        (not source.ip_blocks or listed.contains(each)) and not excluded.contains(each)
-        for each in pod.addresses
+        (not source.ip_blocks or listed.contains(address)) and not excluded.contains(address)
+        for address in pod.addresses
     )
 
 

@@ -28,7 +28,9 @@ class Component:
 
     def webhook_port_of(self, workload: Workload) -> int:
         """The port of these pods for webhooks."""
-        named = (each.number for each in workload.ports if each.name == self.webhook_port_name != "")
+        named = (
+            declared.number for declared in workload.ports if declared.name == self.webhook_port_name != ""
+        )
         return next(named, self.webhook_port)
 
 
@@ -94,7 +96,7 @@ def _of_kyma(workload: KymaWorkload) -> Component:
 
 
 _OF_KYMA = {workload.name: _of_kyma(workload) for workload in KYMA_WORKLOADS}
-_KEYS = frozenset(key for each in COMPONENTS for labels in each.any_labels for key in labels)
+_KEYS = frozenset(key for component in COMPONENTS for labels in component.any_labels for key in labels)
 
 
 def component_of(workload: Workload) -> Component | None:

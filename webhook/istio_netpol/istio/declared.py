@@ -43,7 +43,7 @@ def dialled(view: MeshView, service: Service, port: int) -> tuple[Backend, ...]:
     pods = view.service_pods(service) if service.is_headless else ()
     if not pods:
         return view.backends(service, port)
-    listed = dict.fromkeys(each.protocol for each in service.ports if each.port == port)
+    listed = dict.fromkeys(declared.protocol for declared in service.ports if declared.port == port)
     return tuple(
         Backend(PodsPeer(pod), protocol, port) for pod in pods for protocol in listed or (Protocol.TCP,)
     )

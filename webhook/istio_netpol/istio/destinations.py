@@ -71,7 +71,7 @@ def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding
     if isinstance(ports, Finding):
         return None, (ports,)
     if isinstance(target, ServiceEntry):
-        found = _over_tcp(each for port in ports for each in view.entry_backends(target, port))
+        found = _over_tcp(backend for port in ports for backend in view.entry_backends(target, port))
         nobody = (
             ()
             if found
@@ -83,7 +83,7 @@ def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding
 
 def _over_tcp(backends: Iterable[Backend]) -> tuple[Backend, ...]:
     """A route carries nothing else, also where a Service offers the same port over UDP."""
-    return tuple(each for each in backends if each.protocol is Protocol.TCP)
+    return tuple(backend for backend in backends if backend.protocol is Protocol.TCP)
 
 
 def _of_service(
@@ -100,7 +100,7 @@ def _of_service(
             return None, (_unknown(asked, "subset", sentence),)
     if service.external_name:
         return _of_alias(asked, service, ports, subset, view)
-    found = _over_tcp(each for port in ports for each in view.backends(service, port, subset))
+    found = _over_tcp(backend for port in ports for backend in view.backends(service, port, subset))
     findings = [
         _undeclared(asked, service, pod, port) for pod, port in view.undeclared(service, ports, subset)
     ]
@@ -117,16 +117,16 @@ def _of_alias(
     if target is None:
         return None, (_unknown(asked, "host", no_such_alias(service)),)
     found = _over_tcp(
-        each
+        backend
         for port in ports
-        for each in (
+        for backend in (
             view.entry_backends(target, port)
             if isinstance(target, ServiceEntry)
             else view.backends(target, port, subset)
         )
     )
     if not found:
-        listed = ", ".join(str(each) for each in ports)
+        listed = ", ".join(str(number) for number in ports)
         sentence = f"{service.ref} is another name for {target.ref}, behind which nothing answers on {listed}"
         return None, (_unknown(asked, "host", sentence),)
     return Answers(target, found, through), ()
@@ -141,7 +141,7 @@ def _ports(asked: Asked, target: Service | ServiceEntry) -> tuple[int, ...] | Fi
     """
     ports = offered(target)
     wanted = asked.destination.port
-    listed = ", ".join(str(each) for each in ports) or "none"
+    listed = ", ".join(str(number) for number in ports) or "none"
     if wanted is not None:
         if wanted in ports or (isinstance(target, Service) and target.external_name and not ports):
             return (wanted,)
@@ -164,14 +164,14 @@ def is_about_ports(asked: Asked, finding: Finding) -> bool:
 def offered(target: Service | ServiceEntry) -> tuple[int, ...]:
     """The ports of a Service or ServiceEntry."""
     if isinstance(target, ServiceEntry):
-        return tuple(dict.fromkeys(each.number for each in target.ports))
-    return tuple(dict.fromkeys(each.port for each in target.ports))
+        return tuple(dict.fromkeys(number.number for number in target.ports))
+    return tuple(dict.fromkeys(declared.port for declared in target.ports))
 
 
 def _unknown(asked: Asked, part: str, sentence: str) -> Finding:
     """A finding about a part of the destination, told of the object that wrote it."""
     base = asked.destination.field
-    field = ".".join(each for each in (base, part or "host") if each)
+    field = ".".join(name for name in (base, part or "host") if name)
     return unknown(asked.written_in, field, sentence)
 
 

@@ -47,11 +47,11 @@ def _clients_of(services: Collection[Service]) -> AnyPeer:
     """Whom some Services let in together."""
     if not services:
         return EVERYWHERE
-    outside = [each for each in services if each.type in OUTSIDE_TYPES or each.external_ips]
+    outside = [service for service in services if service.type in OUTSIDE_TYPES or service.external_ips]
     if not outside:
         return IN_CLUSTER
     ranges = [_range_of(service) for service in outside]
-    known = [each for each in ranges if each is not None]
+    known = [network for network in ranges if network is not None]
     if len(known) < len(ranges):
         return EVERYWHERE
     return AnyPeer("clients of the gateway's load balancer", within=AddressSet.union(known))

@@ -112,11 +112,13 @@ def _by_policies(view: MeshView, pods: Workload, port: int) -> Accepted:
     """The mode of the narrowest PeerAuthentication that says one."""
     root = view.root_namespace
     own = view.all(PeerAuthentication, pods.namespace)
-    selecting = [each for each in own if each.selector and each.selector.items() <= pods.labels.items()]
+    selecting = [
+        policy for policy in own if policy.selector and policy.selector.items() <= pods.labels.items()
+    ]
     scopes = (
         selecting if pods.namespace != root else [],
-        [each for each in own if not each.selector] if pods.namespace != root else [],
-        [each for each in view.all(PeerAuthentication, root) if not each.selector],
+        [policy for policy in own if not policy.selector] if pods.namespace != root else [],
+        [policy for policy in view.all(PeerAuthentication, root) if not policy.selector],
     )
     for index, scope in enumerate(scopes):
         found = _oldest(scope)
@@ -196,7 +198,7 @@ def _client_modes(rule: DestinationRule, port: int) -> set[ClientTlsMode]:
     """The modes for a port of the Service: the rule's own, and those of its subsets, since only a route says
     which subset a call takes."""
     settings = (rule.tls, *rule.subset_tls.values())
-    return {mode for each in settings if (mode := each.on(port)) is not None}
+    return {mode for setting in settings if (mode := setting.on(port)) is not None}
 
 
 def destination_rules(view: MeshView, client: Workload, service: Service) -> tuple[DestinationRule, ...]:

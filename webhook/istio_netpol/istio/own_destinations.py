@@ -30,7 +30,7 @@ def led_inside(
             continue
         for value in range(int(low), int(high) + 1):
             address = type(low)(value)
-            found = {each.key: each for each in _to_pods(flow, address, view)}
+            found = {destination.key: destination for destination in _to_pods(flow, address, view)}
             inside.update(found)
             others = others if found else others | AddressSet.of(address)
     return tuple(inside.values()), others

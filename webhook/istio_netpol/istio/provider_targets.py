@@ -16,7 +16,7 @@ def find_provider(view: MeshView, client: Workload, name: str) -> ExtensionProvi
     """The provider of that name in the mesh config of the client's revision."""
     config = view.mesh_config(view.injection(client).revision)
     providers = config.extension_providers if config else ()
-    return next((each for each in providers if each.name == name), None)
+    return next((provider for provider in providers if provider.name == name), None)
 
 
 def missing_provider(view: MeshView, client: Workload, name: str) -> str:
@@ -50,11 +50,11 @@ def host_backends(
     home = namespace or view.root_namespace
     target = view.resolve_host(host, home)
     if isinstance(target, Service):
-        for each in view.backends(target, port):
-            yield from reached(view, client, target, each)
+        for backend in view.backends(target, port):
+            yield from reached(view, client, target, backend)
     elif isinstance(target, ServiceEntry):
-        for each in view.entry_backends(target, port):
-            yield from reached(view, client, target, each)
+        for backend in view.entry_backends(target, port):
+            yield from reached(view, client, target, backend)
     else:
-        for each in view.address_backends(host, home, port):
-            yield from reached(view, client, each.service, each)
+        for backend in view.address_backends(host, home, port):
+            yield from reached(view, client, backend.service, backend)

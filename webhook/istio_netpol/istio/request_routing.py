@@ -124,7 +124,7 @@ def _route_matches(route: Route, home: str, arrival: Arrival) -> Match:
 
 def _matches(match: RouteMatch, home: str, arrival: Arrival) -> Match:
     is_here = (
-        (not match.gateways or arrival.gateway in {gateway_name(each, home) for each in match.gateways})
+        (not match.gateways or arrival.gateway in {gateway_name(name, home) for name in match.gateways})
         and match.port in (0, arrival.port)
         and match.source_namespace in ("", arrival.pod.namespace)
         and all(arrival.pod.labels.get(key) == value for key, value in match.source_labels)
@@ -136,8 +136,10 @@ def _matches(match: RouteMatch, home: str, arrival: Arrival) -> Match:
 def deciding(found: Sequence[Sequence[Taking]]) -> list[Taking]:
     """Of what several VirtualServices with one host take: routes that take everything come after all
     others."""
-    is_taken = any(taken.match is Match.YES and not taken.takes_all for each in found for taken in each)
-    return [taken for each in found for taken in each if not (is_taken and taken.takes_all)]
+    is_taken = any(
+        taken.match is Match.YES and not taken.takes_all for rule_takings in found for taken in rule_takings
+    )
+    return [taken for rule_takings in found for taken in rule_takings if not (is_taken and taken.takes_all)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +153,18 @@ class Test(Generic[T]):
 def first_taking(tests: Iterable[Test[T]], request: Request) -> list[tuple[Test[T], Match]]:
     """Those that take a request, or may, in the order in which they are tried, up to the one that surely
     does, and its equals: which of these goes first, their age decides."""
-    ordered = sorted(tests, key=lambda each: (_rank(each.test), bool(each.test.others)), reverse=True)
+    ordered = sorted(tests, key=lambda test: (_rank(test.test), bool(test.test.others)), reverse=True)
     found: list[tuple[Test[T], Match]] = []
     last: tuple[int, int] | None = None
-    for each in ordered:
-        if last is not None and _rank(each.test) != last:
+    for test in ordered:
+        if last is not None and _rank(test.test) != last:
             break
-        match = request_matches(each.test, request)
+        match = request_matches(test.test, request)
         if match is Match.NO:
             continue
-        found.append((each, match))
+        found.append((test, match))
         if match is Match.YES:
-            last = _rank(each.test)
+            last = _rank(test.test)
     return found
 
 

@@ -12,13 +12,13 @@ def sidecar_of(view: MeshView, workload: Workload) -> Sidecar | None:
     namespace's."""
     own = view.all(Sidecar, workload.namespace)
     selecting = (
-        each
-        for each in own
-        if each.workload_selector and each.workload_selector.items() <= workload.labels.items()
+        sidecar
+        for sidecar in own
+        if sidecar.workload_selector and sidecar.workload_selector.items() <= workload.labels.items()
     )
-    default = (each for each in own if not each.workload_selector)
-    root = (each for each in view.all(Sidecar, view.root_namespace) if not each.workload_selector)
-    return next((each for found in (selecting, default, root) for each in found), None)
+    default = (sidecar for sidecar in own if not sidecar.workload_selector)
+    root = (sidecar for sidecar in view.all(Sidecar, view.root_namespace) if not sidecar.workload_selector)
+    return next((sidecar for found in (selecting, default, root) for sidecar in found), None)
 
 
 def knows(view: MeshView, workload: Workload, namespace: str, host: str) -> bool:

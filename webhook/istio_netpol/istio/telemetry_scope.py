@@ -20,14 +20,18 @@ Section = Callable[[Telemetry], bool]
 def decided_by(subject: Telemetry | MeshConfig, section: Section, view: MeshView) -> list[Workload]:
     """The proxies for which this object decides; a mesh config decides where no Telemetry does."""
     if isinstance(subject, MeshConfig):
-        own = (each for each in _proxies(view) if view.mesh_config(view.injection(each).revision) is subject)
-        return [each for each in own if not applicable(each, section, view)]
+        own = (
+            candidate
+            for candidate in _proxies(view)
+            if view.mesh_config(view.injection(candidate).revision) is subject
+        )
+        return [telemetry for telemetry in own if not applicable(telemetry, section, view)]
     if not section(subject):
         return []
     return [
-        each
-        for each in enforcing_proxies(view, subject)
-        if next(iter(applicable(each, section, view)), None) is subject
+        candidate
+        for candidate in enforcing_proxies(view, subject)
+        if next(iter(applicable(candidate, section, view)), None) is subject
     ]
 
 
@@ -41,13 +45,17 @@ def applicable(proxy: Workload, section: Section, view: MeshView) -> tuple[Telem
     """The Telemetry objects with the section that concern a proxy, the most specific first."""
     own = _in(view, proxy.namespace, section)
     root = () if proxy.namespace == view.root_namespace else _in(view, view.root_namespace, section)
-    selecting = [each for each in own if _targets(each, proxy, view)]
-    everywhere = [each for each in own if not each.selector and not each.target_refs]
-    return (*selecting, *everywhere, *(each for each in root if not each.selector and not each.target_refs))
+    selecting = [telemetry for telemetry in own if _targets(telemetry, proxy, view)]
+    everywhere = [telemetry for telemetry in own if not telemetry.selector and not telemetry.target_refs]
+    return (
+        *selecting,
+        *everywhere,
+        *(telemetry for telemetry in root if not telemetry.selector and not telemetry.target_refs),
+    )
 
 
 def _in(view: MeshView, namespace: str, section: Section) -> tuple[Telemetry, ...]:
-    return tuple(each for each in view.all(Telemetry, namespace) if section(each))
+    return tuple(telemetry for telemetry in view.all(Telemetry, namespace) if section(telemetry))
 
 
 def _targets(telemetry: Telemetry, proxy: Workload, view: MeshView) -> bool:

@@ -93,7 +93,7 @@ def servers_of(service: VirtualService, view: MeshView) -> Iterator[Server | Fin
     `pilot/pkg/model/push_context.go`), the `hosts` of a Gateway's servers which VirtualServices it takes.
     """
     home = service.ref.namespace
-    for name in dict.fromkeys(gateway_name(each, home) for each in service.gateways):
+    for name in dict.fromkeys(gateway_name(name, home) for name in service.gateways):
         if name == MESH:
             continue
         if INTERNAL_GATEWAY.search(name):
@@ -105,7 +105,9 @@ def servers_of(service: VirtualService, view: MeshView) -> Iterator[Server | Fin
             pods: tuple[Workload, ...] = _assumed_pods(name, home, view)
             ports = frozenset({80, 443})
         else:
-            ports = frozenset(each.port for each in gateway.servers if _serves(gateway, each, service, view))
+            ports = frozenset(
+                server.port for server in gateway.servers if _serves(gateway, server, service, view)
+            )
             if not ports:
                 yield _not_taken(service, gateway)
                 continue
@@ -125,9 +127,9 @@ def _of_listener(service: VirtualService, name: str, view: MeshView) -> Server |
     if view.gateway_role(gateway) not in (GatewayRole.GATEWAY, GatewayRole.AGENT_GATEWAY):
         sentence = f"Istio makes no gateway of {gateway.ref}, whose class is {gateway.class_name}"
         return unknown(service.ref, "spec.gateways", f"{sentence}; name another one")
-    listener = next((each for each in gateway.listeners if each.name == section), None)
+    listener = next((listener for listener in gateway.listeners if listener.name == section), None)
     if listener is None:
-        offered = ", ".join(each.name for each in gateway.listeners) or "none"
+        offered = ", ".join(listener.name for listener in gateway.listeners) or "none"
         sentence = f"{gateway.ref} has no listener {section}; its listeners: {offered}"
         return unknown(service.ref, "spec.gateways", sentence)
     home = service.ref.namespace
@@ -270,4 +272,4 @@ def _narrowed(gateways: frozenset[str], route: Route, namespace: str) -> frozens
 
 
 def _names(gateways: tuple[str, ...], namespace: str) -> frozenset[str]:
-    return frozenset(gateway_name(each, namespace) for each in gateways)
+    return frozenset(gateway_name(gateway, namespace) for gateway in gateways)

@@ -107,8 +107,8 @@ def _template(text: str) -> InjectionTemplate:
 
 def _selectors(config: Fields, name: str) -> tuple[Selector, ...]:
     """Label selectors; an empty one selects nothing here (`injectRequired` in `inject.go`)."""
-    found = (selector_of(each) for each in config.mappings(name))
-    return tuple(each for each in found if not each.is_everything)
+    found = (selector_of(entry) for entry in config.mappings(name))
+    return tuple(selector for selector in found if not selector.is_everything)
 
 
 def decode_mutating_webhook(

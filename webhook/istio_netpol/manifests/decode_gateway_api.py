@@ -40,11 +40,13 @@ def decode_kubernetes_gateway(fields: Fields, ref: ObjectRef) -> Iterator[Kubern
     infrastructure = spec.mapping("infrastructure")
     admitted = spec.mapping("allowedListeners").mapping("namespaces")
     annotations = metadata.strings("annotations")
-    hostnames = [each.text("value") for each in spec.mappings("addresses") if each.text("type") == "Hostname"]
+    hostnames = [
+        address.text("value") for address in spec.mappings("addresses") if address.text("type") == "Hostname"
+    ]
     yield KubernetesGateway(
         ref=ref,
         class_name=spec.text("gatewayClassName"),
-        listeners=tuple(_listener(each) for each in spec.mappings("listeners")),
+        listeners=tuple(_listener(listener) for listener in spec.mappings("listeners")),
         hostnames=tuple(hostnames),
         labels=metadata.strings("labels"),
         annotations=annotations,
@@ -61,7 +63,7 @@ def decode_listener_set(fields: Fields, ref: ObjectRef) -> Iterator[ListenerSet]
     """A ListenerSet, or an XListenerSet of the experimental group, whose listeners may leave out the port of
     their protocol."""
     spec = fields.mapping("spec")
-    listeners = tuple(_listener(each, default_port=True) for each in spec.mappings("listeners"))
+    listeners = tuple(_listener(listener, default_port=True) for listener in spec.mappings("listeners"))
     yield ListenerSet(ref, _parent(spec.mapping("parentRef")), listeners)
 
 
@@ -81,7 +83,7 @@ def _listener(fields: Fields, *, default_port: bool = False) -> Listener:
         hostname=fields.text("hostname"),
         routes_from=namespaces.text("from", "Same"),
         namespaces=_selector(namespaces),
-        route_kinds=tuple(each.text("kind") for each in allowed.mappings("kinds")),
+        route_kinds=tuple(route_kind.text("kind") for route_kind in allowed.mappings("kinds")),
     )
 
 
@@ -94,7 +96,7 @@ def decode_route(fields: Fields, ref: ObjectRef) -> Iterator[KubernetesRoute]:
     spec = fields.mapping("spec")
     rules = list(spec.mappings("rules"))
     backends = [backend for rule in rules for backend in _backends(rule)]
-    parents = tuple(_parent(each) for each in spec.mappings("parentRefs"))
+    parents = tuple(_parent(reference) for reference in spec.mappings("parentRefs"))
     read = tuple(_rule(rule) for rule in rules)
     yield KubernetesRoute(ref, parents, tuple(backends), spec.texts("hostnames"), read)
 
@@ -142,7 +144,7 @@ def _grpc_path(method: Fields) -> TextMatch:
 
 
 def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return tuple(each for each in names if each != name)
+    return tuple(other for other in names if other != name)
 
 
 def _parent(fields: Fields) -> ParentRef:
@@ -186,8 +188,10 @@ def decode_reference_grant(fields: Fields, ref: ObjectRef) -> Iterator[Reference
     """A ReferenceGrant."""
     spec = fields.mapping("spec")
     froms = (
-        GrantFrom(each.text("group"), each.text("kind"), each.text("namespace"))
-        for each in spec.mappings("from")
+        GrantFrom(entry.text("group"), entry.text("kind"), entry.text("namespace"))
+        for entry in spec.mappings("from")
     )
-    tos = (GrantTo(each.text("group"), each.text("kind"), each.text("name")) for each in spec.mappings("to"))
+    tos = (
+        GrantTo(entry.text("group"), entry.text("kind"), entry.text("name")) for entry in spec.mappings("to")
+    )
     yield ReferenceGrant(ref, tuple(froms), tuple(tos))

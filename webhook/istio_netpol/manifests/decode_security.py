@@ -38,7 +38,7 @@ _TRUE = frozenset({"1", "t", "true"})
 
 _OTHER_SOURCE_FIELDS = ("notRequestPrincipals", "notRemoteIpBlocks", "trustDomains", "notTrustDomains")
 _REQUEST_FIELDS = ("hosts", "notHosts", "methods", "notMethods", "paths", "notPaths")
-_SOURCE_FIELDS = frozenset(each.name for each in fields_of(AuthorizationSource))
+_SOURCE_FIELDS = frozenset(known_field.name for known_field in fields_of(AuthorizationSource))
 
 
 def decode_request_authentication(fields: Fields, ref: ObjectRef) -> Iterator[RequestAuthentication]:
@@ -78,14 +78,14 @@ def _rule(fields: Fields) -> AuthorizationRule:
     if not sources and peer:
         sources = [AuthorizationSource()]
     merged = (
-        replace(each, **{name: values for name, values in peer.items() if not getattr(each, name)})
-        for each in sources
+        replace(source, **{name: values for name, values in peer.items() if not getattr(source, name)})
+        for source in sources
     )
     others += [
         key
         for key, name in _SOURCE_KEYS.items()
         if any(
-            listed in peer and any(getattr(each, listed) for each in sources)
+            listed in peer and any(getattr(source, listed) for source in sources)
             for listed in (name, f"not_{name}")
         )
     ]
@@ -107,13 +107,13 @@ def _when(fields: Fields) -> tuple[dict[str, tuple[str, ...]], tuple[PortMatch, 
     those that say more than that."""
     peer: dict[str, tuple[str, ...]] = {}
     ports, others = [], []
-    for each in fields.mappings("when"):
-        key = each.text("key")
+    for condition in fields.mappings("when"):
+        key = condition.text("key")
         if key == "destination.port":
-            ports.append(PortMatch(_ports(each, "values"), _ports(each, "notValues")))
+            ports.append(PortMatch(_ports(condition, "values"), _ports(condition, "notValues")))
             continue
         name = _SOURCE_KEYS.get(key, "")
-        found = {name: each.texts("values"), f"not_{name}": each.texts("notValues")}
+        found = {name: condition.texts("values"), f"not_{name}": condition.texts("notValues")}
         lists = {name: values for name, values in found.items() if values and name in _SOURCE_FIELDS}
         if not name or len(lists) < sum(map(bool, found.values())) or lists.keys() & peer.keys():
             others.append(key)
@@ -167,7 +167,7 @@ def decode_telemetry(fields: Fields, ref: ObjectRef) -> Iterator[Telemetry]:
 
 
 def _provider_names(entries: Iterable[Fields]) -> tuple[str, ...]:
-    names = (each.text("name") for entry in entries for each in entry.mappings("providers"))
+    names = (provider.text("name") for entry in entries for provider in entry.mappings("providers"))
     return tuple(dict.fromkeys(names))
 
 

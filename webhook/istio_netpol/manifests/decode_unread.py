@@ -104,7 +104,7 @@ def _cilium_key(written: object) -> str:
 
 def _types(spec: Mapping[str, Any]) -> frozenset[Direction]:
     """Without `types`: Ingress; Egress where there are egress rules alone; both where there are both."""
-    written = {str(each) for each in _listed(spec.get("types"))}
+    written = {str(policy_type) for policy_type in _listed(spec.get("types"))}
     if not written:
         has_egress, has_ingress = bool(spec.get("egress")), bool(spec.get("ingress"))
         written = {"Egress"} if has_egress else {"Ingress"}

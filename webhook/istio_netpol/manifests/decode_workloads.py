@@ -90,7 +90,7 @@ def _workload(
     main, init = list(spec.mappings("containers")), list(spec.mappings("initContainers"))
     # Init containers that keep running are native sidecars.
     dialled = dialled_api_servers((*main, *init), annotations)
-    running = [*main, *(each for each in init if each.text("restartPolicy") == "Always")]
+    running = [*main, *(container for container in init if container.text("restartPolicy") == "Always")]
     return Workload(
         ref=ref,
         labels=labels_of(metadata, "labels"),
@@ -126,9 +126,9 @@ def _node_local_addresses(containers: Iterable[Fields]) -> tuple[Address, ...]:
     cluster DNS, whose packets then never leave the node and are not translated."""
     found: list[Address] = []
     for container in containers:
-        args = [each for each in container.content.get("args") or () if isinstance(each, str)]
-        for position, each in enumerate(args):
-            flag, _, value = each.partition("=")
+        args = [argument for argument in container.content.get("args") or () if isinstance(argument, str)]
+        for position, argument in enumerate(args):
+            flag, _, value = argument.partition("=")
             if flag.lstrip("-") == "localip":
                 value = value or "".join(args[position + 1 : position + 2])
                 found += [address for text in value.split(",") if (address := parse_address(text.strip()))]

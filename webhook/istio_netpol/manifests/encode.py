@@ -75,11 +75,11 @@ def _selector(selector: Selector) -> dict[str, Any]:
     if selector.match_expressions:
         encoded["matchExpressions"] = [
             {
-                "key": each.key,
-                "operator": str(each.operator),
-                **({"values": sorted(each.values)} if each.values else {}),
+                "key": requirement.key,
+                "operator": str(requirement.operator),
+                **({"values": sorted(requirement.values)} if requirement.values else {}),
             }
-            for each in selector.match_expressions
+            for requirement in selector.match_expressions
         ]
     return encoded
 

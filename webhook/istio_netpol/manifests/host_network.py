@@ -17,9 +17,9 @@ def placed_on_nodes(objects: Sequence[Any]) -> tuple[Any, ...]:
     internal = {address for node in objects if isinstance(node, NodeAddresses) for address in node.internal}
     if not internal:
         return tuple(objects)
-    addresses = tuple(sorted(internal, key=lambda each: (each.version, int(each))))
-    pods = [each for each in objects if isinstance(each, Workload) and each.ref.kind == "Pod"]
-    return tuple(_placed(each, addresses, pods) for each in objects)
+    addresses = tuple(sorted(internal, key=lambda address: (address.version, int(address))))
+    pods = [workload for workload in objects if isinstance(workload, Workload) and workload.ref.kind == "Pod"]
+    return tuple(_placed(placed, addresses, pods) for placed in objects)
 
 
 def _placed(value: Any, addresses: tuple[Address, ...], pods: Iterable[Workload]) -> Any:

@@ -78,7 +78,9 @@ def read_text(text: str) -> tuple[Any, tuple[str, ...]]:
         value, problems = None, [*builder.unreported(), *error.problems]
     except YAMLError as error:
         value, problems = None, [*builder.unreported(), _syntax_problem(error, segments, "")]
-    return value, tuple(f"its line {each.line or 1}: {replace(each, line=None)}" for each in problems)
+    return value, tuple(
+        f"its line {problem.line or 1}: {replace(problem, line=None)}" for problem in problems
+    )
 
 
 def _value(segments: Segments, builder: Builder) -> Any:

@@ -45,12 +45,12 @@ class AddressSet:
         """The union of networks, single addresses, or their text forms. Raises ValueError for text that is
         neither."""
         families: dict[int, list[Interval]] = {4: [], 6: []}
-        for each in networks:
-            found = _ipv4_interval(each) if isinstance(each, str) else None
+        for written in networks:
+            found = _ipv4_interval(written) if isinstance(written, str) else None
             if found is not None:
                 families[4].append(found)
                 continue
-            network = ip_network(each, strict=False)
+            network = ip_network(written, strict=False)
             families[network.version].append((int(network.network_address), int(network.broadcast_address)))
         return cls(canonical(families[4]), canonical(families[6]))
 
@@ -59,9 +59,9 @@ class AddressSet:
         """The addresses in any of the sets; merged once, since a policy may list tens of thousands."""
         ipv4: list[Interval] = []
         ipv6: list[Interval] = []
-        for each in sets:
-            ipv4 += each.ipv4
-            ipv6 += each.ipv6
+        for address_set in sets:
+            ipv4 += address_set.ipv4
+            ipv6 += address_set.ipv6
         return cls(canonical(ipv4), canonical(ipv6))
 
     @classmethod
@@ -170,7 +170,7 @@ def ipv4_exceptions(cidr: str, exceptions: Sequence[str]) -> AddressSet | None:
     spelled = _IPV4_CIDRS.findall(lines)
     if len(spelled) != len(exceptions) or lines.count("\n") != max(0, len(exceptions) - 1):
         return None
-    parts = [_bounds(*each) for each in spelled]
+    parts = [_bounds(*part) for part in spelled]
     if not all(whole[0] <= low <= high <= whole[1] and (low, high) != whole for low, high in parts):
         return None
     return AddressSet((whole,)) - AddressSet(canonical(parts))

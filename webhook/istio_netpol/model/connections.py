@@ -52,13 +52,13 @@ class ConnectionSet:
     def union(cls, sets: Iterable[ConnectionSet]) -> ConnectionSet:
         """The ports in any of the sets; merged once, since a policy may list tens of thousands."""
         found: dict[Protocol, list[Interval]] = {protocol: [] for protocol in Protocol}
-        for each in sets:
-            for protocol, intervals in each.ranges:
+        for connection_set in sets:
+            for protocol, intervals in connection_set.ranges:
                 found[protocol] += intervals
         return _build((protocol, canonical(intervals)) for protocol, intervals in found.items())
 
     def intervals(self, protocol: Protocol) -> Intervals:
-        return next((intervals for each, intervals in self.ranges if each is protocol), ())
+        return next((intervals for known, intervals in self.ranges if known is protocol), ())
 
     def __bool__(self) -> bool:
         return bool(self.ranges)

@@ -70,7 +70,7 @@ class Selector:
     @property
     def is_loose(self) -> bool:
         """Whether it takes labels whatever their values are."""
-        is_bound = any(each.operator is Operator.IN for each in self.match_expressions)
+        is_bound = any(requirement.operator is Operator.IN for requirement in self.match_expressions)
         return not self.match_labels and not is_bound
 
     def matches(self, labels: Labels) -> bool:

@@ -112,7 +112,7 @@ class WorkloadAddresses:
 
     def __init__(self, addresses: Sequence[Sequence[Address]]) -> None:
         """`addresses` holds those of each workload in order of position; none where they are unknown."""
-        self._places = [sorted({point(each) for each in members}) for members in addresses]
+        self._places = [sorted({point(member) for member in members}) for members in addresses]
         self.unknown: Mask = 0
         residents: dict[int, Mask] = {}
         for position, places in enumerate(self._places):

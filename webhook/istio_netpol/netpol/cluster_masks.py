@@ -20,7 +20,7 @@ class ClusterMasks:
     `outside` stands for whoever is no workload."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self.workloads = tuple(sorted(snapshot.every_workload(), key=lambda each: each.peer_name))
+        self.workloads = tuple(sorted(snapshot.every_workload(), key=lambda workload: workload.peer_name))
         self.everyone: Mask = (1 << len(self.workloads)) - 1
         self.outside: Mask = 1 << len(self.workloads)
         self.pods: Mask = 0
@@ -38,7 +38,10 @@ class ClusterMasks:
         )
         self._by_name: dict[PortName, list[Mask]] = {}
         self.addresses = WorkloadAddresses(
-            [each.node_addresses if each.host_network else each.addresses for each in self.workloads]
+            [
+                workload.node_addresses if workload.host_network else workload.addresses
+                for workload in self.workloads
+            ]
         )
 
     def named(self, peers: tuple[PolicyPeer, ...], policy_namespace: str) -> Mask:

@@ -45,9 +45,9 @@ class _Reachability:
         self._cluster = ClusterMasks(snapshot)
         self._with_ipv6 = with_ipv6
         profiles = Profiles(snapshot, self._cluster, self._sets)
-        self._egress = [profiles.egress(each) for each in self._cluster.workloads]
-        self._ingress = [profiles.ingress(each) for each in self._cluster.workloads]
-        self._names = [each.peer_name for each in self._cluster.workloads]
+        self._egress = [profiles.egress(workload) for workload in self._cluster.workloads]
+        self._ingress = [profiles.ingress(workload) for workload in self._cluster.workloads]
+        self._names = [workload.peer_name for workload in self._cluster.workloads]
         self._admitting: list[tuple[Mask, int]] = []
         self._admitted: list[list[int]] = [[] for _ in self._names]
         self._turn_round()
@@ -78,7 +78,7 @@ class _Reachability:
         found = [(position, ports) for ports, mask in cells.items() for position in positions(mask)]
         if len(cells) > 1:
             found.sort()
-        return (each for each in found if each[0] != source)
+        return (connection for connection in found if connection[0] != source)
 
     def _both_sides(self, egress: Profile, admitted: tuple[int, ...]) -> Cells:
         known = self._known.get((egress, admitted))

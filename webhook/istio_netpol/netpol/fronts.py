@@ -143,9 +143,10 @@ def _by_container(entry: PolicyPort, own: list[ServicePort], pod: Workload) -> S
     number = port.number if port else entry.port if isinstance(entry.port, int) else None
     return next(
         (
-            each
-            for each in own
-            if each.target == number or (port is not None and port.name and each.target == port.name)
+            service_port
+            for service_port in own
+            if service_port.target == number
+            or (port is not None and port.name and service_port.target == port.name)
         ),
         None,
     )
@@ -157,7 +158,7 @@ def _leads_past(found: ServicePort, ports: tuple[PolicyPort, ...], backing: tupl
     if not isinstance(found.target, str):
         return False
     numbers = (pod.named_port(found.target, found.protocol)[:1] for pod in backing)
-    return any(not _has(ports, found.protocol, number) for each in numbers for number in each)
+    return any(not _has(ports, found.protocol, number) for pod_numbers in numbers for number in pod_numbers)
 
 
 def _has(ports: tuple[PolicyPort, ...], protocol: Protocol, number: int) -> bool:

@@ -14,7 +14,11 @@ def admits_port(
     if not ports:
         # "If this field is empty or missing, this rule matches all ports."
         return True
-    return any(_includes(each, destination, protocol, port) for each in ports if each.protocol is protocol)
+    return any(
+        _includes(policy_port, destination, protocol, port)
+        for policy_port in ports
+        if policy_port.protocol is protocol
+    )
 
 
 def _includes(entry: PolicyPort, destination: Workload | None, protocol: Protocol, port: int) -> bool:
@@ -33,12 +37,14 @@ def opened(ports: tuple[PolicyPort, ...], destination: Workload | None) -> Conne
     """All that a rule's ports open towards a destination; `admits_port` for every port at once."""
     if not ports:
         return ALL_CONNECTIONS
-    return ConnectionSet.union(part for each in ports for part in _parts(each, destination))
+    return ConnectionSet.union(part for policy_port in ports for part in _parts(policy_port, destination))
 
 
 def names(ports: tuple[PolicyPort, ...]) -> list[tuple[str, Protocol]]:
     """The port names among a rule's ports: what they open depends on the destination."""
-    return [(each.port, each.protocol) for each in ports if isinstance(each.port, str)]
+    return [
+        (policy_port.port, policy_port.protocol) for policy_port in ports if isinstance(policy_port.port, str)
+    ]
 
 
 def _parts(entry: PolicyPort, destination: Workload | None) -> tuple[ConnectionSet, ...]:

@@ -63,7 +63,7 @@ def _collectors(client: Workload, view: MeshView) -> Iterator[ExtensionProvider]
         return
     config = view.mesh_config(view.injection(client).revision)
     default = config.default_log_providers if config else ()
-    for name in next((each.log_providers for each in chosen if each.log_providers), default):
+    for name in next((telemetry.log_providers for telemetry in chosen if telemetry.log_providers), default):
         provider = find_provider(view, client, name)
         if provider is not None and provider.kind in _SENDING:
             yield provider

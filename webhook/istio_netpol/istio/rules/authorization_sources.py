@@ -91,9 +91,9 @@ class _Ports:
 
     def __init__(self, rule: AuthorizationRule, view: MeshView) -> None:
         self._view = view
-        self._named = {port for each in (*rule.operations, *rule.conditions) for port in each.ports}
+        self._named = {port for matched in (*rule.operations, *rule.conditions) for port in matched.ports}
         self._operations = _Matches(rule.operations)
-        self._conditions = [_Matches((each,)) for each in rule.conditions]
+        self._conditions = [_Matches((condition,)) for condition in rule.conditions]
         self._known: dict[Workload, tuple[int, ...]] = {}
 
     def of(self, pod: Workload) -> tuple[int, ...]:
@@ -106,7 +106,7 @@ class _Ports:
         return found
 
     def _admits(self, port: int) -> bool:
-        return self._operations.admit(port) and all(each.admit(port) for each in self._conditions)
+        return self._operations.admit(port) and all(condition.admit(port) for condition in self._conditions)
 
 
 class _Matches:
@@ -114,8 +114,8 @@ class _Matches:
 
     def __init__(self, matches: Sequence[PortMatch]) -> None:
         self._admits_all = not matches
-        self._listed = {port for each in matches for port in each.ports if each.admits(port)}
-        exclusions = [set(each.not_ports) for each in matches if not each.ports]
+        self._listed = {port for match in matches for port in match.ports if match.admits(port)}
+        exclusions = [set(match.not_ports) for match in matches if not match.ports]
         self._excluded = set.intersection(*exclusions) if exclusions else None
 
     def admit(self, port: int) -> bool:

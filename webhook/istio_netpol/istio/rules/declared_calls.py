@@ -113,7 +113,9 @@ def _to_host(entry: _Entry, call: HostCall, view: MeshView) -> Iterator[Outcome]
 
 
 def _to_service(entry: _Entry, service: Service, port: int | str | None, view: MeshView) -> Iterator[Outcome]:
-    ports = [each.port for each in service.ports if port in (None, each.port, each.name or None)]
+    ports = [
+        declared.port for declared in service.ports if port in (None, declared.port, declared.name or None)
+    ]
     if not ports and (service.external_name or service.is_headless) and isinstance(port, int):
         ports = [port]
     if not ports:
@@ -144,7 +146,10 @@ def _foreign_routes(entry: _Entry, host: str, view: MeshView) -> Iterator[Findin
 def _no_such_port(service: Service, port: int | str | None) -> str:
     if port is None:
         return f"{service.ref} declares no ports; add one to the entry"
-    known = (f"{each.port} ({each.name})" if each.name else f"{each.port}" for each in service.ports)
+    known = (
+        f"{declared.port} ({declared.name})" if declared.name else f"{declared.port}"
+        for declared in service.ports
+    )
     return f"{service.ref} has no port {port}; its ports: {', '.join(known) or 'none'}"
 
 

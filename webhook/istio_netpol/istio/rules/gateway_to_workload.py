@@ -65,7 +65,7 @@ def _in_the_mesh(service: VirtualService, view: MeshView) -> Iterator[Finding]:
         elif MESH in leg.gateways:
             asked = Asked(leg.destination, leg.written_in, home, ports, leg.root)
             _, findings = answers(asked, view)
-            yield from (each for each in findings if called or not is_about_ports(asked, each))
+            yield from (finding for finding in findings if called or not is_about_ports(asked, finding))
 
 
 def _followed(

@@ -145,7 +145,8 @@ def _behind(
     port = _port(service, backend)
     if port is None:
         known = ", ".join(
-            f"{each.port} ({each.name})" if each.name else f"{each.port}" for each in service.ports
+            f"{declared.port} ({declared.name})" if declared.name else f"{declared.port}"
+            for declared in service.ports
         )
         missing = f"has no port {backend.port}" if backend.port else "needs a port here"
         sentence = f"{service.ref} {missing}; its ports: {known or 'none'}"
@@ -157,7 +158,7 @@ def _behind(
         if known_as is None:
             return unknown(ingress.ref, f"{backend.field}.service.name", no_such_alias(service))
         target = known_as
-    found = tuple(each for each in answers(view, target, port) if each.protocol is Protocol.TCP)
+    found = tuple(backend for backend in answers(view, target, port) if backend.protocol is Protocol.TCP)
     if not found:
         sentence = (
             f"no pods answer on port {port} of {target.ref}; compare its selector and ports with the pods'"
@@ -168,10 +169,12 @@ def _behind(
 
 def _port(service: Service, backend: IngressBackend) -> int | None:
     """The number of the Service's port that a backend names; an ExternalName has all."""
-    offered = {each.port for each in service.ports} | {each.name for each in service.ports if each.name}
+    offered = {declared.port for declared in service.ports} | {
+        declared.name for declared in service.ports if declared.name
+    }
     if backend.port not in offered:
         return backend.port if service.external_name and isinstance(backend.port, int) else None
-    return next(each.port for each in service.ports if backend.port in (each.port, each.name))
+    return next(declared.port for declared in service.ports if backend.port in (declared.port, declared.name))
 
 
 RULE = Rule(

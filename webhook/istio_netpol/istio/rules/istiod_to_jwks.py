@@ -133,7 +133,7 @@ def _answers(
         found = dialled(view, target, place.port)
     else:
         found = view.entry_backends(target, place.port)
-    return tuple(each for each in found if each.protocol is Protocol.TCP)
+    return tuple(backend for backend in found if backend.protocol is Protocol.TCP)
 
 
 def _reason(policy: RequestAuthentication, rule: JwtRule) -> str:

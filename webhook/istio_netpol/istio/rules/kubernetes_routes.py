@@ -133,7 +133,7 @@ def _to_backend(
         return
     target, through = meaning
     protocol = Protocol.UDP if route.ref.kind == "UDPRoute" else Protocol.TCP
-    found = tuple(each for each in answers(view, target, backend.port) if each.protocol is protocol)
+    found = tuple(answer for answer in answers(view, target, backend.port) if answer.protocol is protocol)
     if not found:
         sentence = (
             f"no pods answer on port {backend.port} of {target.ref}; compare its selector and ports with "

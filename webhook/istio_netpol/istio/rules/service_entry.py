@@ -84,9 +84,9 @@ def _direct(entry: ServiceEntry, call: Call, view: MeshView) -> Iterator[Outcome
         entry.ref, "spec.hosts", f"{entry.ref} adds {call.host} to what the workloads of its namespace call"
     )
     backends = (
-        each
-        for each in answers(view, entry, call.port)
-        if not (isinstance(each.peer, PodsPeer) and each.peer.workload is call.client)
+        backend
+        for backend in answers(view, entry, call.port)
+        if not (isinstance(backend.peer, PodsPeer) and backend.peer.workload is call.client)
     )
     yield from flows_to(view, declared, call.client, entry, backends)
 

@@ -87,7 +87,7 @@ def _collector(client: Workload, view: MeshView) -> tuple[Backend, ...] | str:
     config = view.mesh_config(view.injection(client).revision)
     if chosen and chosen[0].disables_tracing:
         return ()
-    named = next((each.tracing_providers for each in chosen if each.tracing_providers), ())
+    named = next((telemetry.tracing_providers for telemetry in chosen if telemetry.tracing_providers), ())
     names = named or (config.default_tracing_providers if config else ())
     if names:
         return _of_provider(client, names[0], view)
@@ -131,7 +131,9 @@ def _sends_to_annotated(client: Workload, view: MeshView) -> bool:
     config = view.mesh_config(view.injection(client).revision)
     if chosen and chosen[0].disables_tracing:
         return False
-    if any(each.tracing_providers for each in chosen) or (config and config.default_tracing_providers):
+    if any(telemetry.tracing_providers for telemetry in chosen) or (
+        config and config.default_tracing_providers
+    ):
         return False
     return config is None or config.enable_tracing or bool(chosen)
 

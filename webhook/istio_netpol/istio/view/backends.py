@@ -82,23 +82,33 @@ class Backends:
         """What answers on a Service's port, or on all; pods that lack a named target port are left out."""
         if service.external_name:
             return tuple(self._of_name(service.external_name, service, port, depth))
-        ports = [each for each in service.ports if port in (None, each.port)]
+        ports = [declared for declared in service.ports if port in (None, declared.port)]
         if not service.selector:
-            return tuple(dict.fromkeys(backend for each in ports for backend in self._listed(service, each)))
+            return tuple(
+                dict.fromkeys(backend for declared in ports for backend in self._listed(service, declared))
+            )
         pods = self.pods(service, subset)
         found = (
-            Backend(PodsPeer(pod), each.protocol, number)
+            Backend(PodsPeer(pod), declared.protocol, number)
             for pod in pods
-            for each in ports
-            if (number := target_on(pod, each))
+            for declared in ports
+            if (number := target_on(pod, declared))
         )
-        return tuple({(id(each.peer.workload), each.protocol, each.port): each for each in found}.values())  # type: ignore[union-attr]
+        return tuple(
+            {
+                (id(backend.peer.workload), backend.protocol, backend.port): backend for backend in found
+            }.values()
+        )  # type: ignore[union-attr]
 
     def undeclared(
         self, service: Service, ports: tuple[int, ...], subset: Labels | None
     ) -> tuple[tuple[Workload, str], ...]:
         """The selected pods that lack a port of a name that the Service's `ports` target, and that name."""
-        named = [each for each in service.ports if each.port in ports and isinstance(each.target, str)]
+        named = [
+            declared
+            for declared in service.ports
+            if declared.port in ports and isinstance(declared.target, str)
+        ]
         if not named or service.external_name:
             return ()
         return tuple(
@@ -112,9 +122,9 @@ class Backends:
         """What answers for a ServiceEntry on one of its ports, or on all; for wildcard hosts nobody. One by
         one, since whoever asks may not want all."""
         seen: set[Backend] = set()
-        for each in entry.ports:
-            if port in (None, each.number):
-                for backend in self._of_entry_port(entry, each):
+        for declared in entry.ports:
+            if port in (None, declared.number):
+                for backend in self._of_entry_port(entry, declared):
                     if backend not in seen:
                         seen.add(backend)
                         yield backend
@@ -158,7 +168,7 @@ class Backends:
 
     def _of_name(self, name: str, service: Service, port: int | None, depth: int) -> Iterator[Backend]:
         """An ExternalName: DNS answers with another name, and the port stays what the client asked for."""
-        known = {each.port: each.protocol for each in service.ports}
+        known = {declared.port: declared.protocol for declared in service.ports}
         for number in known if port is None else (port,):
             yield from self.of_address(
                 name, service.namespace, number, known.get(number, Protocol.TCP), depth
@@ -168,9 +178,9 @@ class Backends:
         """Endpoints that someone else keeps for a Service without a selector; ports correspond by name."""
         for slice_ in self._slices(service):
             numbers = [
-                each.port
-                for each in slice_.ports
-                if each.port and each.name == port.name and each.protocol is port.protocol
+                slice_port.port
+                for slice_port in slice_.ports
+                if slice_port.port and slice_port.name == port.name and slice_port.protocol is port.protocol
             ]
             for number in numbers:
                 for endpoint in slice_.endpoints:
@@ -219,9 +229,9 @@ class Backends:
         yield from entry.endpoints
         if entry.workload_selector is not None:
             wanted = entry.workload_selector.items()
-            for each in self.reader.all(WorkloadEntry, entry.ref.namespace):
-                if wanted <= each.endpoint.labels.items():
-                    yield each.endpoint
+            for workload_entry in self.reader.all(WorkloadEntry, entry.ref.namespace):
+                if wanted <= workload_entry.endpoint.labels.items():
+                    yield workload_entry.endpoint
 
     def _without_endpoints(
         self, entry: ServiceEntry, number: int, target: int, protocol: Protocol

@@ -74,13 +74,15 @@ class ControlPlane:
 
     def _is_on(self, switch: str) -> bool:
         """Whether an istiod of the input has a feature switched on (`pilot/pkg/features`, Istio 1.28)."""
-        return any(each.switches.get(switch, "").lower() in _ON for each in self.real_istiods())
+        return any(istiod.switches.get(switch, "").lower() in _ON for istiod in self.real_istiods())
 
     def set_to(self, variable: str, otherwise: str) -> frozenset[str]:
         """The values that the istiods of the input have for a variable of theirs; `otherwise` is that of one
         which is silent, or not in the input."""
         real = self.real_istiods()
-        return frozenset(each.switches.get(variable) or otherwise for each in real) or frozenset({otherwise})
+        return frozenset(istiod.switches.get(variable) or otherwise for istiod in real) or frozenset(
+            {otherwise}
+        )
 
     def istiods(self, revision: str) -> tuple[Workload, ...]:
         """The istiod pods of a revision.
@@ -99,9 +101,9 @@ class ControlPlane:
         found = (self.reader.find(Service, istiod.namespace, name) for name in names)
         return next(
             (
-                each
-                for each in found
-                if each and each.selector and each.selector.items() <= istiod.labels.items()
+                backend
+                for backend in found
+                if backend and backend.selector and backend.selector.items() <= istiod.labels.items()
             ),
             None,
         )
@@ -111,7 +113,8 @@ class ControlPlane:
         service = self.service_of(istiod)
         ports = service.ports if service else ()
         return next(
-            (n for each in ports if each.port == service_port and (n := target_on(istiod, each))), otherwise
+            (n for declared in ports if declared.port == service_port and (n := target_on(istiod, declared))),
+            otherwise,
         )
 
     def discovery_port(self, istiod: Workload) -> int:
@@ -142,7 +145,9 @@ class ControlPlane:
         service = self.reader.find(Service, self._settings.mesh.root_namespace, "istiod")
         if service is not None:
             return self._backends.of_service(service, PLAIN_DISCOVERY_PORT)
-        return tuple(Backend(PodsPeer(each), Protocol.TCP, PLAIN_DISCOVERY_PORT) for each in self.istiods(""))
+        return tuple(
+            Backend(PodsPeer(istiod), Protocol.TCP, PLAIN_DISCOVERY_PORT) for istiod in self.istiods("")
+        )
 
     def _named(self, address: str) -> tuple[Backend, ...]:
         """What a discoveryAddress, `host:port`, stands for; nothing where its Service is not in the input."""
@@ -154,8 +159,8 @@ class ControlPlane:
 
     def _of_istiods(self, revision: str) -> tuple[Backend, ...]:
         return tuple(
-            Backend(PodsPeer(each), Protocol.TCP, self.discovery_port(each))
-            for each in self.istiods(revision)
+            Backend(PodsPeer(istiod), Protocol.TCP, self.discovery_port(istiod))
+            for istiod in self.istiods(revision)
         )
 
     @question
@@ -163,10 +168,10 @@ class ControlPlane:
         """The mesh config of a revision, of the root namespace first; the default one where it has none."""
         wanted = canonical_revision(revision)
         ranked = sorted(
-            (each for each in self._mesh_configs() if each.revision in (wanted, "")),
-            key=lambda each: (
-                each.revision != wanted,
-                each.ref.namespace != self._settings.mesh.root_namespace,
+            (config for config in self._mesh_configs() if config.revision in (wanted, "")),
+            key=lambda config: (
+                config.revision != wanted,
+                config.ref.namespace != self._settings.mesh.root_namespace,
             ),
         )
         return ranked[0] if ranked else None
@@ -174,7 +179,7 @@ class ControlPlane:
     @question
     def _mesh_configs(self) -> tuple[MeshConfig, ...]:
         found = self.reader.every(MeshConfig)
-        return tuple(each for each in found if each.ref.namespace in self._administered)
+        return tuple(config for config in found if config.ref.namespace in self._administered)
 
     @question
     def root_namespace(self) -> str:

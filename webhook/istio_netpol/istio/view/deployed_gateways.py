@@ -44,7 +44,7 @@ def to_be_deployed(
     `deploymentcontroller.go` in `pilot/pkg/config/kube/gatewaycommon`, Istio 1.32.
     """
     ref = gateway.ref
-    listening = (ContainerPort(each.port) for each in gateway.listeners)
+    listening = (ContainerPort(listener.port) for listener in gateway.listeners)
     deployed = gateway.annotations.get(NAME_OVERRIDE) or name
     return Workload(
         ref=ObjectRef("apps/v1", "Deployment", ref.namespace, deployed, ref.file, ref.line),
@@ -62,7 +62,9 @@ def service_to_be_deployed(gateway: KubernetesGateway, role: GatewayRole, name: 
     default = "ClusterIP" if role is GatewayRole.WAYPOINT else "LoadBalancer"
     return Service(
         ref=ObjectRef("v1", "Service", ref.namespace, gateway.annotations.get(NAME_OVERRIDE) or name),
-        ports=tuple(ServicePort(each.port, each.port, each.name) for each in gateway.listeners),
+        ports=tuple(
+            ServicePort(listener.port, listener.port, listener.name) for listener in gateway.listeners
+        ),
         selector={GATEWAY_NAME_LABEL: ref.name},
         type=gateway.annotations.get(SERVICE_TYPE) or default,
         is_internal=has_internal_load_balancer(gateway.service_annotations),

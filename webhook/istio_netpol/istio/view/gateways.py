@@ -124,7 +124,7 @@ class Gateways:
             selector = Selector.of(gateway.selector)
             found = self.reader.pods(scope, selector) if scope else self.reader.pods_anywhere(selector)
         else:
-            found = tuple(each for each in self.real() if scope in (None, each.namespace))
+            found = tuple(workload for workload in self.real() if scope in (None, workload.namespace))
         believed = self._believed(found, gateway.ref.namespace)
         return believed or (() if found else self._assumed(gateway))
 
@@ -171,8 +171,8 @@ class Gateways:
             Selector(match_expressions=(Requirement(GATEWAY_NAME_LABEL, Operator.EXISTS),)),
             Selector.of({TEMPLATES_KEY: "gateway"}),
         )
-        found = {each: None for selector in exists for each in self.reader.pods_anywhere(selector)}
-        return tuple(each for each in found if self.is_gateway(each, has_sidecar=False))
+        found = {workload: None for selector in exists for workload in self.reader.pods_anywhere(selector)}
+        return tuple(workload for workload in found if self.is_gateway(workload, has_sidecar=False))
 
     def assumed_ingress(self) -> Workload | None:
         """The stand-in for an ingress gateway, unless the input holds a gateway."""
@@ -272,7 +272,7 @@ def runs_gateway_proxy(workload: Workload) -> bool:
 def is_injected_gateway(workload: Workload) -> bool:
     """Whether the pods ask for the injection template of a gateway, as the `gateway` chart's do."""
     templates = workload.annotations.get(TEMPLATES_KEY) or workload.labels.get(TEMPLATES_KEY, "")
-    return bool(_GATEWAY_TEMPLATES & {each.strip() for each in templates.split(",")})
+    return bool(_GATEWAY_TEMPLATES & {template.strip() for template in templates.split(",")})
 
 
 def is_egress_gateway(workload: Workload) -> bool:

@@ -90,9 +90,9 @@ class Injectors:
         known = {**_OF_THE_CHART, **(config.templates if config else {})}
         found = [known[name] for name in names if name in known]
         together = InjectionTemplate(
-            any(each.adds_proxy for each in found),
-            any(each.asks_in_plain for each in found),
-            any(each.labels_tls for each in found),
+            any(injector.adds_proxy for injector in found),
+            any(injector.asks_in_plain for injector in found),
+            any(injector.labels_tls for injector in found),
         )
         return together, next((name for name in names if name not in known), "")
 
@@ -102,9 +102,9 @@ class Injectors:
         if config is None:
             return ""
         pod = _labels_at_creation(workload)
-        if any(each.matches(pod) for each in config.never):
+        if any(selector.matches(pod) for selector in config.never):
             return f"neverInjectSelector of {config.ref} selects its pods"
-        if not config.injects and not any(each.matches(pod) for each in config.always):
+        if not config.injects and not any(selector.matches(pod) for selector in config.always):
             return f"{config.ref} injects pods that ask for it only"
         return ""
 

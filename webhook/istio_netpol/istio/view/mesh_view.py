@@ -270,7 +270,7 @@ class MeshView:
     def control_plane_namespaces(self) -> frozenset[str]:
         """The namespaces in which istiod runs, or is assumed to, and the root namespace."""
         return frozenset(
-            {self.root_namespace, *(each.namespace for each in self._control_plane.real_istiods())}
+            {self.root_namespace, *(istiod.namespace for istiod in self._control_plane.real_istiods())}
         )
 
     def is_stand_in(self, workload: Workload) -> bool:

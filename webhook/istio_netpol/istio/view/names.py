@@ -118,7 +118,7 @@ class Hosts:
 def is_exported(export_to: tuple[str, ...], home: str, namespace: str) -> bool:
     """Whether an object of namespace `home` is seen from a namespace: everywhere without `exportTo`."""
     return not export_to or any(
-        each in ("*", namespace) or (each == "." and home == namespace) for each in export_to
+        scope in ("*", namespace) or (scope == "." and home == namespace) for scope in export_to
     )
 
 

@@ -43,7 +43,7 @@ class OwnAddresses:
     def service_at(self, address: Address, port: int, protocol: Protocol, asker: str) -> ServiceAt | None:
         """The Service that answers a namespace's packets to an address; one that has the port goes first."""
         found = list(self._services_at(address, port, protocol, asker))
-        return next((each for each in found if each.port is not None), found[0] if found else None)
+        return next((place for place in found if place.port is not None), found[0] if found else None)
 
     def pods_at(self, address: Address, asker: str) -> tuple[Workload, ...]:
         """The classes of pods of which one is at an address, as far as a namespace may believe it."""
@@ -57,13 +57,15 @@ class OwnAddresses:
     ) -> Iterator[ServiceAt]:
         for service in self._reader.by_key(SERVICE_ADDRESSES, address):
             if address not in service.external_ips or self._is_heeded(service.namespace, asker):
-                offered = any(each.port == port and each.protocol is protocol for each in service.ports)
+                offered = any(
+                    declared.port == port and declared.protocol is protocol for declared in service.ports
+                )
                 yield ServiceAt(service, port if offered else None)
         if next(self._reader.by_key(NODES, address), None) is not None:
             for service in self._reader.by_key(NODE_PORTS, (protocol, port)):
-                for each in service.ports:
-                    if (each.protocol, each.node_port) == (protocol, port):
-                        yield ServiceAt(service, each.port)
+                for declared in service.ports:
+                    if (declared.protocol, declared.node_port) == (protocol, port):
+                        yield ServiceAt(service, declared.port)
 
     def _is_heeded(self, namespace: str, asker: str) -> bool:
         return namespace == asker or namespace in self._trusted()

@@ -104,4 +104,4 @@ def assumptions_in(answers: Answers) -> tuple[Assumption, ...]:
     """What the answers to questions assume, sorted."""
     values = (answer.value for answer in answers.values())
     alone = {value for value in values if isinstance(value, Assumption)}
-    return tuple(sorted(alone | {each.assumption for each in stand_ins_in(answers)}))
+    return tuple(sorted(alone | {stand_in.assumption for stand_in in stand_ins_in(answers)}))
