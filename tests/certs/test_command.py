@@ -129,8 +129,8 @@ def test_no_key_is_ever_told(cluster: WebhookCluster, caplog: pytest.LogCaptureF
     assert len(keys) >= 12
     assert {each for each in keys if each in told} == set()
     events = [line["event"] for line in logged]
-    assert events.count("written") >= 7
-    assert events.count("not kept now, and tried again") == 2
+    assert events.count("certificates written") >= 7
+    assert events.count("the certificates can't be kept now, and are tried again") == 2
 
 
 def test_trouble_that_stays_is_logged_once(control_plane: ControlPlane, namespace: str) -> None:
@@ -140,7 +140,12 @@ def test_trouble_that_stays_is_logged_once(control_plane: ControlPlane, namespac
     with structlog.testing.capture_logs() as logged:
         for _ in range(4):
             reconciler.reconcile()
-    missing = [line for line in logged if line["event"] == "not there yet, and written as soon as it is"]
+    missing = [
+        line
+        for line in logged
+        if line[("event")]
+        == "a webhook configuration is not there yet, and gets its caBundle as soon as it is"
+    ]
     assert [line["what"].partition(" ")[0] for line in missing] == [
         "ValidatingWebhookConfiguration",
         "MutatingWebhookConfiguration",

@@ -50,7 +50,7 @@ def test_the_leader_keeps_certificates_and_its_successor_goes_on(
     with controller(cluster, tmp_path) as first:
         first.wait_for("leading")
         plane.wait_until("every caBundle is there", lambda: all(cluster.bundles()))
-        first.wait_for("written")
+        first.wait_for("certificates written")
         plane.wait_until("the Secret is there", lambda: "certificate" in names(cluster))
         cluster.assert_serves()
         trusted = set(cluster.bundles())

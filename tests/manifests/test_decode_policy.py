@@ -244,8 +244,8 @@ CIDR_REMEDY = "write an address and a prefix length, such as 192.0.2.0/24 or 200
 def test_texts_that_are_no_cidr_are_refused(text: str) -> None:
     """An address and a decimal prefix length: no netmask, no zone, no name; in cidr and in except alike."""
     shown = f'"{text}"'.replace("\n", "\\n")
-    assert of_block(text) == [f"cidr = {shown}: is no CIDR; {CIDR_REMEDY}"]
-    assert of_block("0.0.0.0/0", text) == [f"except[0] = {shown}: is no CIDR; {CIDR_REMEDY}"]
+    assert of_block(text) == [f"cidr = {shown}: is not a CIDR; {CIDR_REMEDY}"]
+    assert of_block("0.0.0.0/0", text) == [f"except[0] = {shown}: is not a CIDR; {CIDR_REMEDY}"]
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_operators_decide_whether_values_belong(requirement: Any, problems: list
 
 
 NAME_RULE = "use at most 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends"
-PREFIX_RULE = "has a prefix that is no DNS name; use lower-case letters, digits, '-' and '.'"
+PREFIX_RULE = "has a prefix that is not a DNS name; use lower-case letters, digits, '-' and '.'"
 
 
 @pytest.mark.parametrize("key", ["a", "A_b.C-9", "x" * 63, "istio.io/rev", f"{'a' * 253}/b", "1/2"])

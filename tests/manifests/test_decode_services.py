@@ -37,7 +37,7 @@ def test_a_range_that_is_none_is_a_mistake() -> None:
     """It names the field and the value."""
     _, (problem,) = decoded({"loadBalancerSourceRanges": ["everybody"]})
     assert "spec.loadBalancerSourceRanges" in problem
-    assert "is no CIDR" in problem
+    assert "is not a CIDR" in problem
 
 
 def test_the_annotation_before_the_field_counts_too() -> None:

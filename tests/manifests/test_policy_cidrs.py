@@ -30,7 +30,7 @@ def told(cidr: str) -> list[str]:
 def test_a_cidr_that_no_api_server_takes_is_no_cidr(cidr: str) -> None:
     """Netmasks and zones pass in Python, and a folder that passes here would fail to apply."""
     assert told(cidr) == [
-        f'out.json:1: NetworkPolicy shop/out: spec.egress[0].to[0].ipBlock.cidr = "{cidr}": is no CIDR; '
+        f'out.json:1: NetworkPolicy shop/out: spec.egress[0].to[0].ipBlock.cidr = "{cidr}": is not a CIDR; '
         "write an address and a prefix length, such as 192.0.2.0/24 or 2001:db8::/64"
     ]
 

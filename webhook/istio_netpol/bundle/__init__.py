@@ -1,1 +1,1 @@
-"""Overlays: built by kustomize, outside this process."""
+"""Builds overlays with kustomize, outside this process."""

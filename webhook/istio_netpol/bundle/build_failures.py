@@ -1,4 +1,4 @@
-"""What lies behind a build that fails, in plain words, where kustomize speaks of its own structures."""
+"""Says in plain words why a build failed, where kustomize speaks of its own structures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ _CAUSES = (
 
 
 def plainly(complaint: str) -> str:
-    """What the complaint of kustomize means, with the complaint; where that is not known, as it is."""
+    """What the complaint of kustomize means, with the complaint; the complaint alone where its meaning is not
+    known."""
     for pattern, sentence in _CAUSES:
         if found := pattern.search(complaint):
             return f"{sentence.format(**found.groupdict())} ({complaint})"

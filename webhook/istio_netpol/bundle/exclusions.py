@@ -15,7 +15,7 @@ _MEANING = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/
 
 
 class Exclusions:
-    """What patterns say of the paths below one folder.
+    """Patterns for the paths below one folder.
 
     `*` and `?` stand for anything but a slash, `**` for any number of folders. A pattern without a slash is
     a name at any depth, one with a slash begins at the folder, one that ends in a slash is for folders only,
@@ -75,8 +75,8 @@ def _rule(pattern: str) -> tuple[re.Pattern[str], bool, bool]:
 
 
 def _expression(pieces: Sequence[str]) -> str:
-    """What a pattern matches. What lies between two stars of one name is sought once, from the left: any
-    later place would leave less for the second star, and trying them all takes forever."""
+    """The regular expression of a pattern. The text between two stars of one name is sought once, from the
+    left: any later place would leave less for the second star, and trying them all takes for ever."""
     found, since_star = "", None  # what was sought since the last star of this name, if there is one
     for piece in pieces:
         meaning = _meaning(piece)

@@ -1,4 +1,4 @@
-"""Runs external programs: never through a shell, and with an end."""
+"""Runs external programs: never through a shell, and with a time limit."""
 
 from __future__ import annotations
 

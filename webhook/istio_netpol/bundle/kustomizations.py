@@ -1,4 +1,4 @@
-"""Which overlays stand on their own: those that no other one includes."""
+"""Finds the overlays that stand on their own: those that no other one includes."""
 
 from __future__ import annotations
 

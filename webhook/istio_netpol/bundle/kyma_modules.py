@@ -1,4 +1,4 @@
-"""The workloads of Kyma's modules that a bundle is for, as they stand for a cluster where none is given."""
+"""The workloads of Kyma's modules that a bundle is for. They stand for a cluster where none is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in an overlay's folder besides its policies: its environment, and its bases."""
+"""Reads what an overlay's folder holds besides policies: its environment and its bases."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def bases_of(folder: Path) -> tuple[Path, ...]:
 
 def require_effective_patches(folder: Path, policies: Iterable[NetworkPolicy]) -> None:
     """Raises ToolError where a patch of the overlay's own is for NetworkPolicies and selects none of these:
-    kustomize builds without it, and without a word."""
+    kustomize builds without the patch, and says nothing."""
     known = tuple(policies)
     for index, patch in enumerate(_listed(folder, "patches")):
         target = patch.get("target") if isinstance(patch, dict) else None

@@ -1,4 +1,4 @@
-"""Which files, overlays and streams the PATH arguments stand for. Nothing is read here but folders."""
+"""Finds the files, overlays and streams that the PATH arguments stand for. Only folders are read here."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Sources:
         self._excluded = False
 
     def of(self, argument: str) -> Iterator[Source | Problem]:
-        """The sources of one PATH in a stable order, and problems where something can't be looked at."""
+        """The sources of one PATH in a stable order, and problems with what can't be looked at."""
         if argument == "-":
             yield StandardInput()
             return
@@ -192,7 +192,7 @@ def problem(file: str, cause: str, remedy: str | None = None) -> Problem:
 
 
 def unrendered(chart: Chart) -> Problem:
-    """What is said of a chart that nobody renders."""
+    """The problem with a chart that nobody renders."""
     remedy = f"render it: helm template {chart.folder} | istio-netpol … -"
     return problem(str(chart.folder), "is a Helm chart, whose templates are not manifests yet", remedy)
 

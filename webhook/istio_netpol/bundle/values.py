@@ -1,4 +1,4 @@
-"""What an overlay's values say that its proof can't know from elsewhere: addresses of a single cluster."""
+"""Reads from an overlay's values what its proof can't know from elsewhere: addresses of a single cluster."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ VALUES_FILE = "values.yaml"
 
 
 def dns_addresses(folder: Path) -> tuple[str, ...]:
-    """The addresses at which DNS answers, as `dns` of the overlay's values names them. Nothing where it has
-    no values, or where they are not readable: the build tells what is wrong with them."""
+    """The addresses at which DNS answers, as `dns` of the overlay's values names them. None where it has no
+    values, or where they can't be read: the build tells what is wrong with them."""
     try:
         content: Any = yaml.safe_load((folder / VALUES_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
@@ -30,7 +30,7 @@ def dns_addresses(folder: Path) -> tuple[str, ...]:
 
 
 def _single(cidr: object) -> str:
-    """The address of a range that has but one, else nothing."""
+    """The address of a range that has only one; otherwise None."""
     try:
         network = ip_network(str(cidr))
     except ValueError:

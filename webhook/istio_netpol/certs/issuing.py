@@ -1,4 +1,5 @@
-"""Certificates as this program makes them: ECDSA P-256, one authority above what serves, nothing between."""
+"""Certificates as this program makes them: ECDSA P-256, the serving certificate signed by one CA, with no
+intermediate."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from istio_netpol.lazy_dataclass import dataclass
 
 CLOCK_SKEW = timedelta(minutes=10)
-"""How far back validity starts, for clients whose clocks are behind."""
+"""How long before now validity starts, for clients whose clocks are behind."""
 
 Key = ec.EllipticCurvePrivateKey
 
@@ -28,7 +29,7 @@ class Validity:
 
     @classmethod
     def of(cls, now: datetime, lifetime: timedelta) -> Validity:
-        """From a little before now, for clocks that are behind."""
+        """Starts a little before now, for clients whose clocks are behind."""
         return cls(now - CLOCK_SKEW, now + lifetime)
 
 

@@ -22,7 +22,7 @@ CERTIFICATE, KEY, AUTHORITIES = "tls.crt", "tls.key", "ca.crt"
 
 END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 LONGEST_PEM = 1 << 16
-"""Beyond this nothing is read: that is no bundle of ours, and the API server allows a mebibyte."""
+"""A longer text is not read to its end. Our own bundles are shorter, and the API server allows a mebibyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
     for part in pem[:LONGEST_PEM].split(END_OF_CERTIFICATE)[:-1]:
         try:
             with warnings.catch_warnings():
-                # What is wrong with a foreign certificate decides whether it is used, not whether we stop.
+                # A fault in a foreign certificate may keep it from being used, but must not stop us.
                 warnings.simplefilter("ignore", CryptographyDeprecationWarning)
                 found.append(x509.load_pem_x509_certificate(part + END_OF_CERTIFICATE))
         except (ValueError, UnsupportedAlgorithm):
@@ -51,7 +51,8 @@ def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
 
 
 def pair_in(data: Mapping[str, bytes] | None) -> Pair | None:
-    """The first certificate and its key; nothing where one is missing, unreadable, or another's."""
+    """The first certificate and its key; None where one is missing or unreadable, or the key belongs to
+    another certificate."""
     certificates = certificates_in((data or {}).get(CERTIFICATE, b""))
     key = _key_in((data or {}).get(KEY, b""))
     if not certificates or key is None:
@@ -75,7 +76,7 @@ def authorities_in(bundles: Iterable[bytes], now: datetime) -> tuple[x509.Certif
 
 
 def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
-    """Whether its time has come and is not over."""
+    """Whether a certificate is valid now, by its dates."""
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
 
 
@@ -88,7 +89,7 @@ def verifies(
 
 
 def issued_at(certificate: x509.Certificate) -> datetime:
-    """When it was made, by the clock of who made it."""
+    """When a certificate was made, by the clock of whoever made it."""
     return certificate.not_valid_before_utc + CLOCK_SKEW
 
 

@@ -29,14 +29,14 @@ from istio_netpol.kube.discovery import Resource
 from istio_netpol.lazy_dataclass import dataclass
 
 LOOK_SECONDS = 2.0
-"""How often everything is looked at: for at most so long a path stays plain that somebody has put back, and
-sooner than a pod is ready that takes no other."""
+"""How often everything is looked at. A path that somebody made plain again stays so for at most so long, and
+a pod that takes only plain paths gets them before it is ready."""
 
 SHORTEST_SECONDS = 0.2
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
 SERVICES = Resource("", "v1", "Service", "services", namespaced=True)
 KNOWING_OPTION = "--webhook-configuration"
-"""The option of `serve` by which a pod knows them."""
+"""The option of `serve` with which a pod learns the secret paths."""
 
 SECRET_BYTES = 32
 Found = TypeVar("Found")
@@ -79,8 +79,8 @@ class _Pods(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PathLook:
-    """What came of a look: what was written, which configurations are not there, whether the next look is to
-    register what this one announced, and when it is wanted."""
+    """The result of a look: what was written, which configurations are not there, whether the next look is to
+    register what this one announced, and when it is due."""
 
     written: tuple[str, ...]
     absent: tuple[str, ...]
@@ -89,8 +89,8 @@ class PathLook:
 
 
 class PathReconciler:
-    """Brings about what `plan_paths` plans, one look at a time. No decision depends on an earlier look, and
-    each write is for the version that was read: two that run at once harm nothing."""
+    """Carries out what `plan_paths` plans, one look at a time. No decision depends on an earlier look, and
+    each write is for the version that was read, so two that run at once do no harm."""
 
     name = "review-paths"
 
@@ -116,13 +116,15 @@ class PathReconciler:
         self._log = structlog.get_logger("review-paths")
 
     def reconcile(self) -> float:
-        """One look; the seconds until the next is wanted. What fails is tried again, and logged once for as
-        long as it stays the same."""
+        """Looks once; returns the seconds until the next look. A failure is tried again, and is logged once
+        for as long as it stays the same."""
         try:
-            look = self.look(lambda sentence: self._log.info("paths written", what=sentence))
+            look = self.look(lambda sentence: self._log.info("review paths written", what=sentence))
         except ApiError as error:
             if str(error) != self._trouble:
-                self._log.warning("paths not kept now, and tried again", reason=str(error))
+                self._log.warning(
+                    "the review paths can't be kept now, and are tried again", reason=str(error)
+                )
             self._trouble = str(error)
             return self._backoff.next_wait()
         self._trouble = ""
@@ -149,8 +151,8 @@ class PathReconciler:
         return PathLook(tuple(written), tuple(absent), is_settling, max(SHORTEST_SECONDS, min(waits)))
 
     def _plan(self, configuration: Configuration, now: datetime) -> PathPlan:
-        """What comes next of the webhooks that call a Service. One with a URL keeps its path: nobody here can
-        tell what stands behind it."""
+        """The next step for the webhooks that call a Service. A webhook with a URL keeps its path, since
+        nobody here can tell what is behind it."""
         clients = [client for client in configuration.clients or () if client.service]
         if not clients:
             return PathPlan({}, configuration.note)
@@ -170,7 +172,7 @@ class PathReconciler:
         return all(_takes_secrets(pod) for service in services for pod in self._pods(*service))
 
     def _pods(self, namespace: str, service: str) -> tuple[_Pod, ...]:
-        """The pods behind a Service, those too that are about to start or to end."""
+        """The pods behind a Service, including those that are about to start or to end."""
         named = [("fieldSelector", f"metadata.name={service}")]
         found = self._read(SERVICES, namespace, named, _Services)
         pods: list[_Pod] = []

@@ -1,5 +1,5 @@
-"""Keeps the certificates of one webhook in the cluster: two Secrets, and whom two webhook configurations
-trust."""
+"""Keeps the certificates of one webhook in the cluster: two Secrets, and the `caBundle` of two webhook
+configurations."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 LOOK_SECONDS = 10.0
-"""How often everything is looked at: for so long a caBundle that GitOps emptied stays empty."""
+"""How often everything is looked at. A caBundle that GitOps emptied stays empty for at most so long."""
 
 SHORTEST_SECONDS = 0.5
-"""At least so long is between two looks, also if the clock says that something is due at once."""
+"""The shortest time between two looks, even if something is due at once by the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,16 @@ class Place:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the API server calls the Service, and what people do. Not its full name, since not every
-        caller knows the cluster's domain, and two that disagree would make each other's certificate anew."""
+        """The Service's names as the API server and as people call it. Its full name is left out: not every
+        caller knows the cluster's domain, and two that disagree would replace each other's certificate for
+        ever."""
         short = f"{self.service}.{self.namespace}"
         return (f"{short}.svc", short)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What came of a look: what was written, which configurations are not there, and when to look again."""
+    """The result of a look: what was written, which configurations are not there, and when to look again."""
 
     written: tuple[str, ...]
     absent: tuple[str, ...]
@@ -89,8 +90,8 @@ class _State:
 
 
 class CertificateReconciler:
-    """Brings about what a `Rotation` plans, one look at a time. No decision depends on an earlier look, and
-    each write is for the version that was read: two that run at once harm nothing."""
+    """Carries out what a `Rotation` plans, one look at a time. No decision depends on an earlier look, and
+    each write is for the version that was read, so two that run at once do no harm."""
 
     name = "certificates"
 
@@ -110,15 +111,17 @@ class CertificateReconciler:
         self._log = structlog.get_logger("certificates")
 
     def reconcile(self) -> float:
-        """One look; the seconds until the next is wanted. What fails is tried again, and logged once for as
-        long as it stays the same."""
+        """Looks once; returns the seconds until the next look. A failure is tried again, and is logged once
+        for as long as it stays the same."""
         try:
-            look = self.look(lambda sentence: self._log.info("written", what=sentence))
+            look = self.look(lambda sentence: self._log.info("certificates written", what=sentence))
         except ApiError as error:
-            self._complain("not kept now, and tried again", (str(error),))
+            self._complain("the certificates can't be kept now, and are tried again", (str(error),))
             return self._backoff.next_wait()
         self._backoff.succeeded()
-        self._complain("not there yet, and written as soon as it is", look.absent)
+        self._complain(
+            "a webhook configuration is not there yet, and gets its caBundle as soon as it is", look.absent
+        )
         return look.again_in
 
     def look(self, tell: Callable[[str], None]) -> Look:

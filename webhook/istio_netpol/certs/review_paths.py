@@ -1,4 +1,4 @@
-"""Under which paths the API server calls the webhook, and when those change.
+"""Plans under which paths the API server calls the webhook, and when those change.
 
 Part of each path is secret: who knows it has it from a webhook configuration, which no Role of one namespace
 lets anybody read. So a review under such a path comes from the API server. Each webhook has a secret of its
@@ -25,13 +25,13 @@ from istio_netpol.lazy_dataclass import dataclass
 
 
 class Door(StrEnum):
-    """What a review is asked for; the first part of its path."""
+    """What a review asks for; the first part of its path."""
 
     MUTATE = "mutate"
-    """Write what is missing before the object is admitted."""
+    """Writes what is missing before the object is admitted."""
 
     VALIDATE = "validate"
-    """Say whether the object is admitted."""
+    """Says whether the object is admitted."""
 
 
 SECRET_PATH = re.compile(rf"/({'|'.join(Door)})/[0-9a-f]{{64}}")
@@ -58,7 +58,7 @@ class Note:
 
     @classmethod
     def read(cls, text: str) -> Note:
-        """What the annotation says; nothing where it is garbled."""
+        """What the annotation says; an empty note where it is garbled."""
         try:
             found = json.loads(text) if text else {}
             following = {str(name): str(path) for name, path in dict(found.get("next", {})).items()}
@@ -96,7 +96,7 @@ class PathPlan:
 
 
 def door_of(*, mutating: bool) -> Door:
-    """What the webhooks of a kind of configuration are there for."""
+    """What the webhooks of a kind of configuration do."""
     return Door.MUTATE if mutating else Door.VALIDATE
 
 

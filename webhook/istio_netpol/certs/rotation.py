@@ -1,4 +1,4 @@
-"""When to make which certificate, and whom to trust meanwhile.
+"""Decides when to make which certificate, and which CAs to trust meanwhile.
 
 One CA signs: the newest. Its successor is trusted everywhere before it signs what is served, and it stays
 trusted until what it signed is served nowhere:
@@ -6,7 +6,8 @@ trusted until what it signed is served nowhere:
     a new CA is made ─> it is in every caBundle ─(settle)─> it signs a new leaf ─(settle)─> the old CA goes
                         the old leaf serves on              kubelet delivers it
 
-Only where nothing that works could be cut, since the leaf that is there is of no use, all is new at once.
+Everything is made anew at once only where the leaf that is there is of no use, so that nothing that works is
+cut.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from istio_netpol.certs.observed import (
 from istio_netpol.lazy_dataclass import dataclass
 
 MOST_RETIRING = 7
-"""How many old CAs stay beside the newest: whoever deletes a Secret again and again fills no caBundle."""
+"""How many old CAs stay beside the newest. Somebody who deletes a Secret again and again must not fill the
+caBundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +59,22 @@ class Plan:
     bundle: bytes
     authority_reason: str
     leaf_reason: str
-    """What is made anew, and why; empty where nothing is."""
+    """What is made anew, and why; empty where nothing is made."""
 
     again_at: datetime
-    """When time alone will change this plan."""
+    """When the plan changes though nothing else does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Decides for one Service; `names` are what its clients call it."""
+    """Plans the certificates of one Service; `names` are what its clients call it."""
 
     names: Sequence[str]
     lifetimes: Lifetimes = Lifetimes()
 
     def plan(self, found: Found, now: datetime) -> Plan:
-        """The state to bring about. Nothing that was found is believed unchecked; a plan carried out is its
-        own plan, until a CA settles or something falls due."""
+        """The state to bring about. Nothing that was found is trusted unchecked. Once a plan is carried out
+        the next plan is the same, until a CA settles or something falls due."""
         authority, authority_reason = self._authority(found, now)
         known = _known(found, now)
         since = _trusted_since(found, authority, is_new=bool(authority_reason), now=now)
@@ -109,7 +111,7 @@ class Rotation:
         return made, f"made a CA, valid until {_time(made.certificate.not_valid_after_utc)}: {reason}"
 
     def _signs_well(self, authority: Pair, now: datetime) -> bool:
-        """Tried, not guessed from its fields: what does not verify would be made anew for ever."""
+        """The CA is tried, not judged by its fields: one that does not verify would be made anew for ever."""
         try:
             probe = make_leaf(authority, self.names, Validity.of(now, timedelta(minutes=1)))
         except ValueError:
@@ -124,7 +126,7 @@ class Rotation:
         since: datetime | None,
         now: datetime,
     ) -> tuple[Pair, str]:
-        """What the webhook serves, and why it is a new one; empty where it is not."""
+        """The certificate that the webhook serves, and why it is a new one; empty where it is not."""
         pair = pair_in(found.serving)
         reason = self._flaw(pair, authority, known, since, now) if pair else _absence(found.serving)
         if pair and not reason:
@@ -161,7 +163,7 @@ class Rotation:
         if is_of_newest and now >= issued_at(leaf.certificate) + self.lifetimes.settle:
             return []
         others = [certificate for certificate in known if certificate != authority.certificate]
-        # Of too many, the one that the leaf needs is never left out.
+        # Where there are too many, the CA that the leaf needs is never left out.
         others.sort(key=lambda other: not verifies(leaf.certificate, [other], self.names, now))
         return others[:MOST_RETIRING]
 

@@ -1,4 +1,4 @@
-"""A certificate authority and a serving certificate for trying things out and for tests."""
+"""Makes a certificate authority and a serving certificate, to try things out and for tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_self_signed(
     """Makes a CA and a certificate for these DNS names and addresses, and writes both; keys are readable
     by their owner only.
 
-    The CA's key is not kept: what it signed can't be extended.
+    The CA's key is not kept, so what it signed can't be extended.
     """
     validity = Validity.of(datetime.now(UTC), lifetime)
     authority = make_authority(validity)

@@ -1,4 +1,5 @@
-"""A serving certificate and its key, checked before they are served: openssl's own messages name neither."""
+"""Checks a serving certificate and its key before they are served, since openssl's own messages name
+neither."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from istio_netpol.errors import SettingsError
 def validity_of(certificate: Path, key: Path, now: datetime) -> tuple[float, float]:
     """When the first certificate of a PEM file begins and ends, in Unix time.
 
-    Raises SettingsError where a file can't be read, the certificate has expired, or the key is another's.
-    One that is not valid yet is none: clocks differ, and waiting mends it.
+    Raises SettingsError where a file can't be read, the certificate has expired, or the key is another's. A
+    certificate that is not valid yet does not raise: clocks differ, and waiting mends it.
     """
     leaf = _certificate(certificate)
     if _key(key).public_key() != leaf.public_key():

@@ -1,4 +1,4 @@
-"""Secrets by name: read, created, replaced. Their data appears in no text that this module makes."""
+"""Reads, creates and replaces Secrets by name. No text that this module makes shows their data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class StoredSecret:
 
     @property
     def trusted_since(self) -> str:
-        """Since when the CA in it is in every caBundle, as it was written down."""
+        """Since when the CA in it is in every caBundle, as its annotation says."""
         return str(self._annotations.get(TRUSTED_SINCE, ""))
 
     @property
@@ -51,7 +51,8 @@ class StoredSecret:
         return f"Secret {self.namespace}/{self.name}"
 
     def refuse_others(self) -> None:
-        """Raises ApiError where cert-manager keeps it: two who renew it would never end."""
+        """Raises ApiError where cert-manager keeps it: two that renew one Secret would overwrite each other
+        for ever."""
         owner = self._annotations.get(CERT_MANAGER)
         if owner:
             raise ApiError(
@@ -100,13 +101,13 @@ def _manifest(secret: StoredSecret, data: Mapping[str, bytes], trusted_since: st
         annotations[TRUSTED_SINCE] = trusted_since
     metadata["annotations"] = annotations
     metadata["labels"] = {**(metadata.get("labels") or {}), MANAGED_BY: OWNER}
-    # The type of a Secret can't be changed; whoever made it with another one gets the data all the same.
+    # The type of a Secret can't be changed. One that was made with another type gets the data all the same.
     rest = {**secret.manifest} or {"apiVersion": "v1", "kind": SECRETS.kind, "type": TLS}
     return {**rest, "metadata": metadata, "data": {key: b64encode(data[key]).decode() for key in data}}
 
 
 def _told(error: ApiError) -> str:
-    """What went wrong and what to do, without what the API server repeats of a body that it refuses."""
+    """What went wrong and what to do, without the body that the API server repeats when it refuses one."""
     if error.status == CONFLICT:
         return "somebody else wrote it at the same moment; it is tried again"
     if error.status == INVALID:

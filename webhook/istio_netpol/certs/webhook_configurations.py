@@ -86,7 +86,7 @@ class Configuration:
 
 
 def configuration_of(resource: Resource, manifest: bytes | msgspec.Raw) -> Configuration:
-    """A configuration as it was sent. Raises ApiError for what is none."""
+    """A configuration as the API server sent it. Raises ApiError for anything else."""
     try:
         found = msgspec.json.decode(manifest, type=_Manifest)
         clients = tuple(map(_client, found.webhooks))
@@ -112,7 +112,7 @@ def read_configuration(connection: Connection, resource: Resource, name: str) ->
 
 def write_bundle(connection: Connection, configuration: Configuration, bundle: bytes) -> int:
     """Sets the caBundle of each webhook that has another one, if nobody has changed the configuration since
-    it was read; how many those were. Raises ApiError."""
+    it was read; returns how many webhooks changed. Raises ApiError."""
     places = [place for place, held in enumerate(configuration.bundles or ()) if held != bundle]
     if not places:
         return 0

@@ -83,7 +83,7 @@ def _cidr(text: str) -> None:
     try:
         ip_network(text, strict=False)
     except ValueError:
-        raise WrongValueError("is no CIDR", "write it as 192.0.2.0/24 or 2001:db8::/32") from None
+        raise WrongValueError("is not a CIDR", "write it as 192.0.2.0/24 or 2001:db8::/32") from None
 
 
 def _address_or_empty(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What policies will open that are needed and not stored yet. Pure."""
+"""The openings of policies that are needed and not stored yet. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 
 _Ports = frozenset[PolicyPort]
-"""No ports: all of them."""
+"""An empty set means all ports."""
 
 
 class Awaited:
-    """The openings of these policies, by the pods that they select: found again in as many steps as a policy
-    has peers, since thousands may come and go at once."""
+    """The openings of some policies, by the pods that they select. A look-up takes as many steps as a policy
+    has peers, since thousands of policies may come and go at once."""
 
     def __init__(self, policies: Iterable[NetworkPolicy]) -> None:
         self._all: defaultdict[Hashable, set[_Ports]] = defaultdict(set)

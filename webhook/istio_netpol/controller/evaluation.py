@@ -1,4 +1,4 @@
-"""What the watched cluster needs, and what is denied in it: worked out anew for what changed."""
+"""Works out what the watched cluster needs and what is denied in it, again only for what changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Evaluation:
         self._ours: frozenset[PolicyKey] = frozenset()
 
     def take(self, changes: Changes) -> None:
-        """Takes in what happened."""
+        """Takes in what changed in the cluster."""
         if changes.whole:
             self._take_whole(changes)
             return
@@ -63,7 +63,7 @@ class Evaluation:
 
     @property
     def failures(self) -> Mapping[Key, Finding]:
-        """The objects that an error of our own keeps from being judged."""
+        """The objects that are not judged because of an error of our own."""
         return self._flows.table.failures
 
     def need(self, ours: Iterable[PolicyKey]) -> Upkeep:
@@ -89,11 +89,11 @@ class Evaluation:
 
     @property
     def host_troubles(self) -> tuple[str, ...]:
-        """What there is to say of hosts that answer badly, a sentence each."""
+        """What is wrong with hosts that answer badly, a sentence each."""
         return self._address_history.troubles
 
     def findings(self) -> list[Finding]:
-        """What is wrong, in the namespaces that are judged."""
+        """The findings of the namespaces that are judged."""
         report = check_table(self._flows.table, self._flows.judge(self._address_history), in_full=False)
         found = [finding for finding in report.findings if finding.told_of.namespace]
         names = {finding.told_of.namespace for finding in found}

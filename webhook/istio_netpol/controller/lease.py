@@ -1,7 +1,7 @@
-"""Leadership by a Lease of coordination.k8s.io.
+"""Leadership by a Lease of `coordination.k8s.io`.
 
 The official client's `leaderelection` blocks its thread, does not give the lease back at the end and reads
-the holder's clock; this one trusts its own clock only: another's lease has run out when it did not change for
+the holder's clock. This one trusts its own clock only: another's Lease has run out when it did not change for
 as long as it says it lasts.
 """
 
@@ -24,11 +24,11 @@ LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", namespaced=Tru
 DURATION_SECONDS = 15
 RENEW_SECONDS = 3.0
 HOLDS_SECONDS = 10.0
-"""Leadership ends by itself so long after the last renewal was begun, before anybody else may take it."""
+"""Leadership ends by itself this long after the last renewal was begun, before anybody else may take it."""
 
 
 class Lease:
-    """One candidate for a lease; not for several threads."""
+    """One candidate for a Lease. For one thread."""
 
     def __init__(
         self,
@@ -52,8 +52,8 @@ class Lease:
         return self._clock() - self._renewed < HOLDS_SECONDS
 
     def keep(self) -> bool:
-        """Renews or tries to take the lease when that is due; whether we lead. Raises ApiError when the API
-        server can't say."""
+        """Renews or tries to take the lease when that is due; returns whether we lead. Raises ApiError when
+        the API server can't say."""
         now = self._clock()
         if now - self._tried >= RENEW_SECONDS:
             self._tried = now

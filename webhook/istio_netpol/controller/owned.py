@@ -1,7 +1,8 @@
 """The policies that carry our label, read live, and which of them are ours.
 
-A label proves nothing: every tenant can write it. Ours is what our field manager applied, label included, as
-the API server itself records it in `managedFields`. Whoever takes the label off takes the policy over.
+A label proves nothing, since every tenant can write it. A policy is ours if our field manager applied it,
+label included, as the API server itself records in `managedFields`. Whoever takes the label off takes the
+policy over.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class _Names(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """What tells whether an object is one that was read before."""
+    """The fields that tell whether an object was read before."""
 
     metadata: _Names
 
@@ -61,7 +62,7 @@ def _names(item: msgspec.Raw) -> _Names:
 
 
 def present_of(manifest: dict[str, Any]) -> Present | None:
-    """A policy as it is stored; None for one that we can't read, which is never touched then."""
+    """A policy as it is stored; None for one that we can't read, and so never touch."""
     content = {**manifest, "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
     values, problems = decode(RawObject(content, "the cluster", 0))
     metadata = manifest["metadata"]
@@ -98,7 +99,7 @@ def _is_applied(managed_fields: Any, kind: str, name: str) -> bool:
 
 
 def timestamp(seconds: float) -> str:
-    """As the annotation spells it."""
+    """A time as the annotations spell it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

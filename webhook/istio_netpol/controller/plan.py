@@ -1,4 +1,4 @@
-"""What to do about the policies that are there, given those that are needed. Pure: time is an argument."""
+"""Plans how to get from the policies that are there to those that are needed. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Make this policy, or make `present` like it; `owners` go into its ownerReferences."""
+    """Writes this policy, or makes `present` like it; `owners` go into its ownerReferences."""
 
     policy: NetworkPolicy
     owners: tuple[ObjectRef, ...] = ()
@@ -60,7 +60,7 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Note since when a policy has no need; None: it is needed after all."""
+    """Notes since when a policy is not needed; None where it is needed after all."""
 
     present: Present
     since: float | None
@@ -72,7 +72,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Collect a policy."""
+    """Deletes a policy that is not needed any more."""
 
     present: Present
 
@@ -86,8 +86,8 @@ Action = Apply | Mark | Delete
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What opens goes before what closes. `withheld` says what is not done, and why; `again_in` is after how
-    many seconds a grace period ends."""
+    """The actions, what opens before what closes. `withheld` says what is not done, and why; after `again_in`
+    seconds the next grace period ends."""
 
     actions: tuple[Action, ...] = ()
     withheld: tuple[str, ...] = ()
@@ -95,7 +95,8 @@ class Plan:
 
 
 def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Settings) -> Plan:
-    """The way from what is there to what is needed. What is not ours is in no action."""
+    """The actions that lead from the policies that are there to those that are needed. None of them concerns
+    a policy that is not ours."""
     there = {here.key: here for here in present}
     counted = (here.policy for here in there.values() if not _is_replaced(here, need))
     trusted = trusted_namespaces(settings)
@@ -119,15 +120,16 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     collecting = [action for action in decided if action is not None]
     waiting = [here for here, action in zip(unneeded, decided, strict=True) if not isinstance(action, Delete)]
     ends = [_unneeded_since(here, now) + _grace(here, need, settings.controller) - now for here in waiting]
-    # One that an uncertain object holds back is past its end: what makes the object certain is an event.
+    # A policy that an uncertain object holds back is past its end: an event will make the object certain.
     again = min((seconds for seconds in ends if seconds > 0), default=float("inf"))
     return Plan(tuple(_in_turns(keeping, collecting, usage)), tuple(withheld), again)
 
 
 def _in_turns(keeping: Iterable[Action], collecting: Iterable[Action], usage: Usage) -> list[Action]:
-    """The first of each account, then the second of each: writes are few a second, and a namespace whose
-    objects change all the time takes its share of them and no more. What opens goes before what closes, for
-    each account: a policy that several need is kept at the first turn of any, and collected after all."""
+    """Orders actions: the first of each account, then the second of each. Writes are few a second, and a
+    namespace whose objects change all the time takes its share of them and no more. For each account, what
+    opens goes before what closes: a policy that several accounts need is written at the first turn of any,
+    and deleted after the turns of all."""
     turns: Counter[Account] = Counter()
     placed = []
     for actions, chosen in ((keeping, min), (collecting, max)):
@@ -165,8 +167,8 @@ def _kept(
 
 
 def owners_of(policy: NetworkPolicy, objects: Mapping[str, ObjectRef | None]) -> tuple[ObjectRef, ...]:
-    """The objects whose deletion takes the policy with it: those that need it, if all of them are named,
-    known and live in its namespace."""
+    """The objects that own the policy, so that it goes with them: those that need it, if all of them are
+    named, known and live in its namespace."""
     needers = needers_of(policy)
     refs = [objects.get(name) for name in sorted(needers.names)]
     owners = tuple(ref for ref in refs if ref is not None and ref.namespace == policy.namespace)
@@ -185,14 +187,14 @@ def _is_same(here: Present, policy: NetworkPolicy, owners: tuple[ObjectRef, ...]
 
 
 def _is_replaced(here: Present, need: Upkeep) -> bool:
-    """Whether a policy has a name of an earlier version, and goes as soon as those are there that do the same
-    under new names: counted with them, it would leave no room for them."""
+    """Whether a policy has a name of an earlier version, and so goes as soon as its successors are there. If
+    it were counted with them, it would leave no room for them."""
     return here.own and here.key not in need.needed and has_earlier_name(here.policy)
 
 
 def _is_uncertain(policy: NetworkPolicy, need: Upkeep, trusted: frozenset[str]) -> bool:
-    """Whether it may be needed by an object whose need is not known now: by one of those that it names, or of
-    those that it only counts.
+    """Whether a policy may be needed by an object whose need is not known now: one that the policy names, or
+    one that it only counts.
 
     An object that can't be read holds nothing open in the namespace of another tenant, whose consent may be
     gone: there, only objects of that namespace and of administrators do.
@@ -226,8 +228,9 @@ def _without_need(
 
 
 def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: HostSettings) -> set[PolicyKey]:
-    """Those that keep more old addresses open than their objects, and the namespaces of these, may bring: the
-    oldest. A host that answers with something new each time would fill a namespace with policies else."""
+    """The oldest of the policies that keep more old addresses open than their objects, or the namespaces of
+    these, may bring. Otherwise a host that answers with something new each time would fill a namespace with
+    policies."""
     brought: defaultdict[tuple[str, ...], set[PolicyPeer]] = defaultdict(set)
     current = {peer for policy in need.needed.values() for rule in policy.egress for peer in rule.peers}
     found = set()
@@ -248,16 +251,16 @@ def _surplus(unneeded: Iterable[Present], need: Upkeep, now: float, settings: Ho
 
 
 def _unneeded_since(here: Present, now: float) -> float:
-    """Since when a policy has no need, as far as anybody knows: a review that had it written again begins
-    anew, unless its clock is ahead of ours."""
+    """Since when a policy is not needed, as far as anybody knows. A review that had it written again starts
+    the time anew, unless its clock is ahead of ours."""
     times = (here.unneeded_since, here.provisional_at)
     return max((time for time in times if time is not None and time <= now), default=now)
 
 
 def _grace(here: Present, need: Upkeep, settings: ControllerSettings) -> int:
-    """How long a policy outlives its need; addresses outlive their last sighting. What was written for an
-    object that is not there never had one. An object that is there may need other addresses than at its
-    review, by another answer of the DNS."""
+    """How long a policy outlives its need, and addresses outlive the last answer that named them. A policy
+    that was written for an object that is not there never was needed. An object that is there may need other
+    addresses than at its review, if DNS answers differently."""
     names_addresses = any(rule.addresses for rule in here.policy.egress)
     grace = settings.host_overlap_seconds if names_addresses else settings.collect_after_seconds
     if here.provisional_at is None or (names_addresses and _has_object(here.policy, need)):
@@ -272,7 +275,7 @@ def _has_object(policy: NetworkPolicy, need: Upkeep) -> bool:
 
 
 def _stored_addresses(need: Upkeep, there: Mapping[PolicyKey, Present]) -> dict[_Pods, list[NetworkPolicy]]:
-    """The policies that are needed, ours and there, and open addresses, by the pods that they select."""
+    """Our policies that are needed, are there and open addresses, by the pods that they select."""
     found: dict[_Pods, list[NetworkPolicy]] = {}
     for policy in need.needed.values():
         if any(rule.addresses for rule in policy.egress) and _is_there(policy, there):
@@ -281,7 +284,7 @@ def _stored_addresses(need: Upkeep, there: Mapping[PolicyKey, Present]) -> dict[
 
 
 def _is_covered(here: NetworkPolicy, stored: Mapping[_Pods, Sequence[NetworkPolicy]]) -> bool:
-    """Whether one of these opens at least the addresses that this one opens."""
+    """Whether one of the stored policies opens at least the addresses that this one opens."""
     return any(_covers(policy, here) for policy in stored.get((here.namespace, here.pod_selector), ()))
 
 

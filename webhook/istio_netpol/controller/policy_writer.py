@@ -39,18 +39,18 @@ DONE = {"apply": "applied", "mark": "marked", "delete": "deleted"}
 
 
 class ActionWriter:
-    """Writes policies; every method raises ApiError, with status 409 where somebody else was faster."""
+    """Writes policies. Every method raises ApiError, with status 409 where somebody else was faster."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._resources: dict[tuple[str, str], Resource] = {}
 
     def knows(self, resources: Iterable[Resource]) -> None:
-        """Which kinds the API server serves, to look up owners."""
+        """Remembers which kinds the API server serves, to look up owners."""
         self._resources = {(resource.group, resource.kind): resource for resource in resources}
 
     def carry_out(self, action: Action) -> None:
-        """Does one thing."""
+        """Carries out one action."""
         match action:
             case Apply():
                 self._apply(action)
@@ -73,7 +73,7 @@ class ActionWriter:
         self._connection.send("PATCH", path, json.dumps(manifest).encode(), APPLY, query)
 
     def _references(self, owners: Sequence[ObjectRef]) -> list[Mapping[str, Any]]:
-        """Those of all owners, or none where a kind of them is not served.
+        """The ownerReferences of all owners, or none where the API server does not serve the kind of one.
 
         An owner that is gone makes the plan old: Kubernetes collected its policies before its deletion was
         seen here, and what is written now without it would outlive it.
@@ -106,8 +106,8 @@ class ActionWriter:
                 raise
 
     def reference(self, owner: ObjectRef) -> Mapping[str, Any] | None:
-        """An ownerReference with the uid that the owner has now: none without it, since one with a wrong uid
-        gets the policy deleted."""
+        """An ownerReference with the uid that the owner has now; None where the owner is gone. Kubernetes
+        would delete a policy whose reference has a wrong uid."""
         resource = self._resources.get((owner.group, owner.kind))
         if resource is None:
             return None
@@ -123,8 +123,8 @@ class ActionWriter:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of the writes: whether all that were due were tried, how many were done, and in how many
-    seconds the first of those that failed is due."""
+    """The result of a round of writes: whether all that were due were tried, how many succeeded, and in how
+    many seconds the first of those that failed is due again."""
 
     is_complete: bool = True
     written: int = 0
@@ -133,7 +133,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Failed:
-    """A write that failed: until when it is left alone, and for how long the last time."""
+    """A write that failed: until when it is left alone, and for how many seconds the last time."""
 
     until: float
     seconds: float
@@ -157,7 +157,8 @@ class PacedWriter:
         self._log = structlog.get_logger("controller")
 
     def carry_out(self, actions: Sequence[Action], stopped: Event) -> Outcome:
-        """Tries what is due. Raises ApiError where the API server can't be reached, or the lease was lost."""
+        """Tries the actions that are due. Raises ApiError where the API server can't be reached, or the lease
+        was lost."""
         ends = self._clock() + WRITE_SECONDS
         outcome = Outcome()
         names = {_name(action) for action in actions}
@@ -176,7 +177,7 @@ class PacedWriter:
         return outcome
 
     def _tried(self, action: Action, before: _Failed | None) -> _Failed | None:
-        """Tries a write; what is remembered of it where it failed."""
+        """Tries a write; returns what to remember of it where it failed."""
         if self._try(action):
             self._failed.pop(_name(action), None)
             return None
@@ -198,7 +199,7 @@ class PacedWriter:
             return False
         except MemoryError:
             raise
-        except Exception:  # one policy's failure is its own
+        except Exception:  # a failure of one policy must not stop the others
             self._metrics.failures.inc()
             log.exception(f"policy not {DONE[kind]}, and tried again")
             return False
@@ -208,10 +209,10 @@ class PacedWriter:
 
 
 def _uid(action: Action) -> str:
-    """The uid of a policy that is there already."""
+    """The uid of a policy that is there already; empty for a new one."""
     return action.present.uid if action.present else ""
 
 
 def _name(action: Action) -> object:
-    """What tells writes apart from round to round."""
+    """A key that tells writes apart from round to round."""
     return (type(action), action.target.namespace, action.target.name)

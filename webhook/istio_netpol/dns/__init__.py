@@ -1,1 +1,1 @@
-"""Host names become addresses: DNS, asked within limits far below a webhook's."""
+"""Looks up the addresses of host names by DNS, within limits far below a webhook's."""

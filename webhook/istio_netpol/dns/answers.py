@@ -1,4 +1,4 @@
-"""What is remembered of DNS, with room for each namespace that asks."""
+"""Remembers answers of DNS, with room for each namespace that asks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from istio_netpol.model.resolution import Resolution
 
 @dataclass(slots=True)
 class Entry:
-    """An answer, until when it holds, and until when it is better than none; `holders` are the namespaces
-    that asked for it."""
+    """An answer, until when it is fresh, and until when it is still better than none; `holders` are the
+    namespaces that asked for it."""
 
     answer: Resolution
     fresh_until: float
@@ -31,14 +31,14 @@ class Answers:
         self._held: dict[str, OrderedDict[str, None]] = {}
 
     def find(self, host: str, asker: str) -> Entry | None:
-        """What is known of a host; the asker holds it from now on."""
+        """The answer that is known for a host; the asker holds it from now on."""
         entry = self._entries.get(host)
         if entry is not None:
             self._hold(host, entry, asker)
         return entry
 
     def put(self, host: str, asker: str, entry: Entry) -> None:
-        """Remembers an answer in place of an older one, for whoever holds that."""
+        """Remembers an answer in place of an older one, for the namespaces that hold that."""
         before = self._entries.get(host)
         entry.holders = before.holders if before is not None else set()
         self._entries[host] = entry
@@ -55,7 +55,7 @@ class Answers:
             self._drop_oldest(asker)
 
     def _drop_oldest(self, asker: str) -> None:
-        """The asker lets go what it has not asked for longest."""
+        """Takes from the asker the answer that it has not asked for longest."""
         held = self._held[asker]
         host, _ = held.popitem(last=False)
         if not held:

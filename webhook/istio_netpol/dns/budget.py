@@ -1,7 +1,7 @@
 """A limit on the time that one analysis waits for DNS.
 
-A single lookup is short, but a tenant may write hundreds of hosts into one object, each of them slow. Who
-waits is the API server, and every other request behind it.
+A single lookup is short, but a tenant may write hundreds of hosts into one object, each of them slow. The API
+server waits for them, and so does every other request behind it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 
 
 class Budget:
-    """Implements `Resolver` with another one, which is waited for no longer than `seconds` in all, and
-    `per_namespace` for what one namespace asks. Then it is still asked for what it knows without waiting."""
+    """Implements `Resolver` with another one, for which it waits at most `seconds` in all, and
+    `per_namespace` for the hosts of one namespace. After that it still asks for what the other one knows
+    without waiting."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Answers that are kept as long as DNS says, shared by threads, and outlive a name server that fails."""
+"""Keeps answers as long as DNS says, for all threads, and longer while a name server fails."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.shares import Shares
 
 PASSING = frozenset({ResolutionStatus.TIMEOUT, ResolutionStatus.FAILED})
-"""Failures of the asking, not of the name: an old answer beats them."""
+"""The lookup failed, not the name: an old answer is better."""
 
 LONGEST_WAIT = 10.0
-"""For how many seconds anybody waits for one host."""
+"""How many seconds a caller waits for one host."""
 
 WAITING = 32
 WAITING_EACH = 8
-"""How many threads wait at a time, in all and for one namespace: half of those that answer reviews."""
+"""How many threads may wait at a time, in all and for one namespace: half of the threads that answer
+reviews."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class CacheSettings:
     longest: int = 3600
     failures: int = 10
     stale: int = 3600
-    """How long an answer outlives its time while name servers fail."""
+    """How long an answer is kept beyond its time while name servers fail."""
 
     capacity: int = 8192
     capacity_each: int = 512
@@ -45,8 +46,8 @@ class CacheSettings:
 
 
 class CachingResolver:
-    """Implements `Resolver` with DNS. Threads that ask for the same host wait for one lookup, and none longer
-    than it said; the lookup goes on without them, and its answer is kept."""
+    """Implements `Resolver` with DNS. Threads that ask for the same host wait for one lookup, each no longer
+    than it asked for. The lookup goes on without them, and its answer is kept."""
 
     def __init__(
         self, settings: CacheSettings | None = None, clock: Callable[[], float] = time.monotonic
@@ -79,7 +80,8 @@ class CachingResolver:
 
     @contextlib.contextmanager
     def _place(self, asker: str) -> Iterator[bool]:
-        """Whether one more thread may wait for what this namespace asks, within."""
+        """Whether one more thread may wait for a host of this namespace, as a context: it counts while it
+        waits."""
         with self._lock:
             may_wait = self._waiting.take(asker)
         try:
@@ -90,7 +92,8 @@ class CachingResolver:
                     self._waiting.give(asker)
 
     def _meanwhile(self, name: str, entry: Entry | None, reason: str) -> Resolution:
-        """What counts until there is an answer: the last one, if it was good or came from a silent server."""
+        """The answer that counts until there is a new one: the last, if it was good, or if the server was
+        silent then."""
         if entry is not None and self._is_usable(entry):
             return replace(entry.answer, reason=f"these are old addresses, since {reason}")
         if entry is not None and entry.answer.status is ResolutionStatus.TIMEOUT:
@@ -120,5 +123,5 @@ class CachingResolver:
 
 
 def _is_silent(entry: Entry, seconds: float) -> bool:
-    """Whether waiting was in vain the last time: who is in a hurry does not wait again."""
+    """Whether waiting was in vain the last time. A caller in a hurry does not wait again."""
     return entry.answer.status is ResolutionStatus.TIMEOUT and seconds < LONGEST_WAIT

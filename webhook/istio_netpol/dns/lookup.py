@@ -1,4 +1,4 @@
-"""One lookup of one host, over all name servers, within a budget of time.
+"""Looks up one host at all name servers, within a budget of time.
 
 Messages, retries over TCP after truncation, and the chains of CNAMEs within one answer are dnspython's;
 which server is asked next, and what an answer means for policies, is decided here.
@@ -33,7 +33,8 @@ NameServer = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class LookupSettings:
-    """Limits of one lookup; times in seconds. Without `name_servers`, those of the machine."""
+    """The limits of one lookup; times are in seconds. Without `name_servers` those of the machine are
+    asked."""
 
     name_servers: tuple[NameServer, ...] = ()
     query_timeout: float = 0.5
@@ -50,7 +51,7 @@ class LookupSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What became of one address family."""
+    """The result for one address family."""
 
     status: ResolutionStatus
     addresses: tuple[Address, ...] = ()
@@ -66,7 +67,7 @@ class Lookup:
     clock: Callable[[], float] = time.monotonic
 
     def resolve(self, host: str) -> Resolution:
-        """Both families of a host, asked at the same time; never raises."""
+        """The addresses of a host in both families, which are asked at the same time; never raises."""
         try:
             name = dns.name.from_text(host)
         except (dns.exception.DNSException, UnicodeError) as error:
@@ -80,7 +81,8 @@ class Lookup:
         return _merged(host, self._families(name, servers, ends))
 
     def _families(self, name: dns.name.Name, servers: tuple[NameServer, ...], ends: float) -> list[_Part]:
-        """Both, in a thread each. No executor: at the end of the process it would wait for silent servers."""
+        """Asks for both families, in a thread each. An executor would wait for silent servers at the end of
+        the process."""
         unasked = _Part(ResolutionStatus.FAILED, reason="an error inside istio-netpol")
         parts = dict.fromkeys(FAMILIES, unasked)
 
@@ -101,7 +103,7 @@ class Lookup:
         servers: tuple[NameServer, ...],
         ends: float,
     ) -> _Part:
-        """One family, along a chain of CNAMEs that may span answers."""
+        """Asks for one family, along a chain of CNAMEs that may span answers."""
         seen: set[dns.name.Name] = set()
         ttl: int | None = None
         while name not in seen:
@@ -187,7 +189,7 @@ def _failed(host: str, reason: str) -> Resolution:
 
 
 def system_name_servers() -> tuple[NameServer, ...]:
-    """The name servers of this machine, in their order; none where it names none."""
+    """The name servers of this machine, in their order; an empty list where it names none."""
     try:
         found = dns.resolver.Resolver(configure=True)
     except (dns.exception.DNSException, OSError):
@@ -196,8 +198,8 @@ def system_name_servers() -> tuple[NameServer, ...]:
 
 
 def _merged(host: str, parts: list[_Part]) -> Resolution:
-    """One answer from both families. A family that fails beside one that answers is told, and does not
-    count: a policy for what is known beats none."""
+    """One answer from both families. A family that fails beside one that answers is told and does not count:
+    a policy for the known addresses is better than none."""
     resolved = [part for part in parts if part.status is ResolutionStatus.RESOLVED]
     failed = [
         part for part in parts if part.status not in (ResolutionStatus.RESOLVED, ResolutionStatus.NOT_FOUND)

@@ -1,7 +1,7 @@
-"""Threads that look hosts up in the background, for namespaces in turn.
+"""Looks hosts up in threads in the background, for namespaces in turn.
 
 A silent name server holds a thread for as long as a lookup may take. So each namespace has a queue of its
-own, and a few lookups of it run at a time, never so many that none is left for others.
+own, and only a few of its lookups run at a time: threads are always left for others.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ MOST_QUEUED = 512
 """How many hosts of one namespace wait for their turn."""
 
 IDLE_SECONDS = 30.0
-"""A thread with nothing to do for so long ends."""
+"""A thread ends when it had nothing to do for so long."""
 
 
 class LookupPool:
-    """Looks hosts up; every method may be called from any thread. Threads start when they are needed, so that
-    a pool may be made before a process forks.
+    """Looks hosts up. Every method may be called from any thread. Threads start when they are needed, so a
+    pool may be made before a process forks.
 
-    `lookup` says what a host stands for; `keep` is told each answer with the namespace that asked, before
-    those who wait get what it returns.
+    `lookup` says what a host stands for. `keep` gets each answer with the namespace that asked, and those who
+    wait get what it returns.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LookupPool:
         self._log = structlog.get_logger("dns")
 
     def ask(self, host: str, asker: str) -> Future[Resolution] | None:
-        """The answer that will come; None where the asker has too many hosts waiting. A host for which others
+        """The answer that will come; None where too many hosts of the asker wait. A host for which others
         wait too is looked up once, when the first of them has its turn."""
         with self._changed:
             promised = self._promised.get(host)
@@ -80,7 +80,7 @@ class LookupPool:
             promised.set_result(answer)
 
     def _answer(self, host: str, asker: str) -> Resolution:
-        """Whatever goes wrong, who waits gets an answer, and the thread goes on."""
+        """Looks one host up. Whatever goes wrong, those who wait get an answer, and the thread goes on."""
         try:
             return self._keep(host, asker, self._lookup(host))
         except Exception as error:
@@ -89,7 +89,7 @@ class LookupPool:
             return Resolution(host, (), ResolutionStatus.FAILED, reason=reason)
 
     def _next(self) -> tuple[str, str] | None:
-        """Which host to look up, and for whom; None where there was nothing to do for a while."""
+        """The host to look up, and for whom; None where there was nothing to do for a while."""
         with self._changed:
             is_called = True
             while (turn := self._turn()) is None and is_called:
@@ -101,8 +101,8 @@ class LookupPool:
             return turn
 
     def _turn(self) -> tuple[str, str] | None:
-        """The next host of the first namespace that may have one more looked up, which is the last one
-        then."""
+        """The next host of the first namespace that may have one more looked up. That namespace is the last
+        one then."""
         for asker in list(self._queues):
             queue = self._queues[asker]
             while queue and not self._is_due(next(iter(queue))):

@@ -19,7 +19,7 @@ LOCAL_DNS_ADDRESSES = ("169.254.10.10", "169.254.10.11")
 
 
 def dns_addresses(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
-    """What pods ask that is no pod: the Service's own address, the node, the provider's DNS."""
+    """What pods ask that is not a pod: the Service's own address, the node, the provider's DNS."""
     yield from _service_address(survey, settings)
     yield from _auto_mode(survey, settings)
     yield from _local_dns(survey, settings)

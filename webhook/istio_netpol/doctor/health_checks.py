@@ -1,4 +1,4 @@
-"""Whether load balancers can check the health of gateways under the policies that are there."""
+"""Finds out whether load balancers can check the health of gateways under the policies that are there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from istio_netpol.model.diagnosis import Diagnosis, Health
 
 TOPIC = "Gateways"
 STATUS_PORT = 15021
-"""On which gateways answer health checks (istio/istio manifests/charts/gateway/values.yaml)."""
+"""The port on which gateways answer health checks (istio/istio manifests/charts/gateway/values.yaml)."""
 
 
 def health_checks(survey: Survey) -> Iterator[Diagnosis]:

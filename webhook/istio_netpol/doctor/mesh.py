@@ -1,4 +1,5 @@
-"""istiod and the injection of sidecars: labels that policies select, revisions that namespaces ask for."""
+"""Examines istiod and the injection of sidecars: labels that policies select, revisions that namespaces ask
+for."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ from istio_netpol.model.settings import Settings
 ISTIOD, INJECTION = "istiod", "Injection"
 REVISION, TAG, INJECTION_LABEL = "istio.io/rev", "istio.io/tag", "istio-injection"
 INJECTOR = "sidecar-injector.istio.io"
-"""How the names of the webhooks end that inject (istiod-injector-configmap.yaml of the chart, Istio 1.31)."""
+"""How the names of webhooks that inject end (istiod-injector-configmap.yaml of the chart, Istio 1.31)."""
 
 
 def istiod(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
@@ -80,7 +81,7 @@ def _istiod(deployment: Manifest, settings: Settings) -> Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class _Injector:
-    """A webhook that injects: its configuration, and whom it looks at."""
+    """A webhook that injects: its configuration, and which objects it looks at."""
 
     name: str
     revision: str
@@ -89,7 +90,7 @@ class _Injector:
 
 
 def injection(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
-    """Whether somebody injects where a namespace asks for it, and whether labels contradict each other."""
+    """Whether a webhook injects where a namespace asks for it, and whether labels contradict each other."""
     injectors = [injector for configuration in survey.all(MUTATING) for injector in _injectors(configuration)]
     revisions = sorted({injector.revision for injector in injectors})
     if injectors:

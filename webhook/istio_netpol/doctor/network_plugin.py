@@ -1,4 +1,4 @@
-"""The network plugin, by what it installs, and whether it enforces NetworkPolicies."""
+"""Recognises the network plugin by what it installs, and tells whether it enforces NetworkPolicies."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ AZURE_DATAPLANE = "kubernetes.azure.com/ebpf-dataplane"
 
 
 def network_plugin(survey: Survey) -> Iterator[Diagnosis]:
-    """Each plugin that is found, and whether any of them enforces."""
+    """Tells each plugin that is found, and whether any of them enforces."""
     found = list(found_plugins(survey))
     for plugin, title in found:
         health = Health.OK if plugin.enforces or len(found) > 1 else Health.WRONG
@@ -72,7 +72,7 @@ _INSTALL = "install a plugin that does, or add one for policies alone (Calico, k
 
 
 def found_plugins(survey: Survey) -> Iterator[tuple[NetworkPlugin, str]]:
-    """Each plugin that is there as it is set up, and what says so. Raises NotSeenError."""
+    """Each plugin that is there, as it is set up, and what shows it. Raises NotSeenError."""
     by_name: dict[str, Manifest] = {name_of(daemon_set): daemon_set for daemon_set in survey.all(DAEMON_SETS)}
     for plugin in PLUGINS:
         manifest = next((by_name[name] for name in plugin.daemon_sets if name in by_name), None)

@@ -1,4 +1,5 @@
-"""Where a cluster comes from, by what providers leave in it, and which overlay of the bundle is for it."""
+"""Recognises where a cluster comes from, by what providers leave in it, and which overlay of the bundle is
+for it."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ COMPUTE_TYPE, AUTO = "eks.amazonaws.com/compute-type", "auto"
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """An environment, and what in the cluster says so."""
+    """An environment, and what in the cluster shows it."""
 
     environment: Environment
     evidence: str

@@ -1,4 +1,4 @@
-"""How the settings judge policies, beside the network plugin that is there."""
+"""Compares how the settings judge policies with the network plugin that is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policies of a cluster by who wrote them, and those that are not evaluated."""
+"""Counts the policies of a cluster by who wrote them, and names those that are not evaluated."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def tiers(survey: Survey) -> Iterator[Diagnosis]:
 
 
 def not_evaluated(survey: Survey) -> Iterator[Diagnosis]:
-    """Policies of network plugins: of these it is known whom they select at most."""
+    """Policies of network plugins. At most it is known whom they select."""
     groups = survey.groups()
     for resource in NOT_EVALUATED:
         found = survey.all(resource) if resource.group in groups else ()

@@ -1,4 +1,4 @@
-"""Finds out whether NetworkPolicies are enforced: two pods, in a namespace that is there for nothing else.
+"""Finds out whether NetworkPolicies are enforced, with two pods in a namespace of their own.
 
 A server is called by a pod that ends when the call has succeeded or failed: once as it is, then under a
 policy that denies all ingress. What a pod did is read from its phase, so that neither exec nor logs are
@@ -34,7 +34,7 @@ SETTLE_SECONDS = 5.0
 """How long a policy may take until it is enforced."""
 
 LONGEST_SECONDS = 300
-"""After this the pods end by themselves, whatever became of who made them."""
+"""The pods end by themselves after so long, even if the process that made them was killed."""
 
 SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", namespaced=True)
 _NAME = "probe"
@@ -50,14 +50,14 @@ class Pace:
 
 
 class ProbeError(Exception):
-    """The probe came to no result, and why."""
+    """Says why the probe came to no result."""
 
 
 def probe(
     connection: Connection, tell: Callable[[str], None], image: str = IMAGE, pace: Pace | None = None
 ) -> Diagnosis:
     """Whether a policy that denies all ingress is enforced. Everything that was made is deleted again, after
-    Ctrl-C too; what could not be is told."""
+    Ctrl-C too; the finding names what could not be deleted."""
     try:
         with _room(connection, tell) as namespace:
             return _outcome(_Probe(connection, namespace, image, pace or Pace()))
@@ -90,7 +90,7 @@ def _outcome(run: _Probe) -> Diagnosis:
 
 @contextmanager
 def _room(connection: Connection, tell: Callable[[str], None]) -> Iterator[str]:
-    """A namespace of the probe's own, gone afterwards."""
+    """A namespace of the probe's own, which is deleted afterwards."""
     name = f"istio-netpol-probe-{secrets.token_hex(4)}"
     labels = {
         PROBE_LABEL: "true",
@@ -130,7 +130,7 @@ def _deleted(connection: Connection, name: str) -> bool:
 
 
 class _Probe:
-    """One run in its namespace."""
+    """One run of the probe in its namespace."""
 
     def __init__(self, connection: Connection, namespace: str, image: str, pace: Pace) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""What single providers do to webhooks and pods."""
+"""Checks what single providers do to webhooks and pods."""
 
 from __future__ import annotations
 

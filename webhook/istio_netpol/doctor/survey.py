@@ -35,11 +35,11 @@ CRDS = Resource(
 
 
 class NotSeenError(NetpolError):
-    """A question that the cluster did not answer, and what it would take."""
+    """A question that the cluster did not answer, and which right it takes."""
 
 
 def not_seen(topic: str, looked_at: str, error: NotSeenError) -> Diagnosis:
-    """What is told of such a question."""
+    """The finding about such a question."""
     may = (
         "let somebody grant it, or run doctor as somebody who may" if str(error).startswith("needs ") else ""
     )

@@ -1,4 +1,4 @@
-"""The versions of Kubernetes, Istio and Kyma beside those that were tested."""
+"""Compares the versions of Kubernetes, Istio and Kyma with those that were tested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODULES = {"istio-controller-manager": "istio", "api-gateway-controller-manager
 
 
 def kubernetes_version(version: str) -> Iterator[Diagnosis]:
-    """Of the API server, which has answered already."""
+    """The version of the API server, which has answered already."""
     numbers = _numbers(version)
     if numbers and numbers < tested_versions.OLDEST_KUBERNETES:
         oldest = ".".join(map(str, tested_versions.OLDEST_KUBERNETES))
@@ -29,14 +29,14 @@ def kubernetes_version(version: str) -> Iterator[Diagnosis]:
 
 
 def istio_versions(survey: Survey) -> Iterator[Diagnosis]:
-    """Of every istiod, by the tag of its image."""
+    """The version of every istiod, by the tag of its image."""
     for deployment in survey.all(DEPLOYMENTS, "", "app=istiod"):
         title = f"Istio, Deployment {namespace_of(deployment)}/{name_of(deployment)}"
         yield _beside(title, _tag(deployment), tested_versions.ISTIO)
 
 
 def kyma_versions(survey: Survey) -> Iterator[Diagnosis]:
-    """Of Kyma's modules whose pods the rules know."""
+    """The versions of Kyma's modules whose pods the rules know."""
     for deployment in survey.all(DEPLOYMENTS, KYMA_NAMESPACE):
         module = _MODULES.get(name_of(deployment))
         if module:

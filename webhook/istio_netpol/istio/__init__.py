@@ -1,1 +1,2 @@
-"""Istio and Kyma flow rules: which connections an object needs. Knows nothing of NetworkPolicy semantics."""
+"""Flow rules of Istio and Kyma: which connections an object needs. Knows nothing of NetworkPolicy
+semantics."""

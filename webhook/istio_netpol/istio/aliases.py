@@ -1,6 +1,6 @@
 """ExternalName Services as Istio's routes see them: one more name of what its registry holds.
 
-For a host that the registry does not hold there is no cluster: a route to it answers 503, or 500 where it is
+Istio makes no cluster for a host that the registry does not hold. A route to it answers 503, or 500 if it is
 an HTTPRoute, and connects to nobody, whatever DNS says of the host. A client without such a route asks DNS.
 
 Source: `resolveServiceAliases` in `pilot/pkg/model/push_context.go`, Istio 1.31; seen on a running mesh.

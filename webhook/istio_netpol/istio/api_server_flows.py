@@ -1,4 +1,5 @@
-"""Flows of pods to the API server, one to each place that they may dial, and what is said of its calls."""
+"""Makes the flows of pods to the API server, one to each place that they may dial, and the reasons of its own
+calls."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from istio_netpol.model.workloads import Workload
 
 
 def to_api_server(workload: Workload, view: MeshView, reason: str, field: str = "") -> Iterator[RequiredFlow]:
-    """From the workload's pods, because of `reason`. All are needed: pods differ in what they were told."""
+    """The flows from the workload's pods, because of `reason`. All are needed, since pods differ in what they
+    were told to dial."""
     for target in view.api_server(workload):
         yield RequiredFlow(
             kind=FlowKind.TO_APISERVER,

@@ -1,7 +1,7 @@
-"""What a route of the Gateway API attaches to, and whether it is admitted there.
+"""Finds what a route of the Gateway API attaches to, and whether it is admitted there.
 
-A reference alone attaches nothing: a listener has to be meant by it, and to accept routes of the kind and of
-the namespace. Whoever writes a route can't help himself to the gateway of somebody else.
+A reference alone attaches nothing. It has to mean a listener, and that has to accept routes of the kind and
+of the namespace. So nobody can send the gateway of somebody else anywhere by writing a route.
 
 Sources: gateway-api.sigs.k8s.io/reference/spec/#allowedroutes (Gateway API 1.4) and `referenceAllowed` in
 `pilot/pkg/config/kube/gateway/conversion.go` (Istio 1.28).
@@ -50,7 +50,7 @@ class Attachment:
 
 
 def _is_named(parent: ParentRef, listener: Listener) -> bool:
-    """Whether a reference means the listener: all of them, where it has neither sectionName nor port."""
+    """Whether a reference means the listener. Without sectionName and port it means all listeners."""
     return parent.section_name in ("", listener.name) and parent.port in (None, listener.port)
 
 

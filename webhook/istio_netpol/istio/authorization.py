@@ -1,4 +1,4 @@
-"""What AuthorizationPolicies say of one connection, as far as it can be told before a request is made.
+"""Evaluates AuthorizationPolicies for one connection, as far as possible before a request is made.
 
 A match is YES, NO, or MAYBE where it depends on the request or on what the input does not hold. The policies
 are asked in Istio's order: CUSTOM, then DENY, then ALLOW; where an ALLOW policy holds, what none matches is
@@ -49,8 +49,8 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """Where a policy is carried out: on which port, and by whom. `is_http` is None where a port does not say
-    what it speaks; `is_ztunnel` says that nothing of a request can be seen."""
+    """Where a policy is enforced: on which port, and by which proxy. `is_http` is None where a port does not
+    say what it speaks; `is_ztunnel` says that nothing of a request can be seen."""
 
     port: int
     is_http: bool | None = None
@@ -63,7 +63,7 @@ class Entrance:
 
 @dataclass(slots=True)
 class _Trial:
-    """One rule on trial: `open` collects what its outcome depends on."""
+    """One rule under evaluation: `open` collects what its outcome depends on."""
 
     policy: AuthorizationPolicy
     caller: Caller
@@ -72,22 +72,23 @@ class _Trial:
     open: list[str] = field(default_factory=list)
 
     def of_request(self, name: str) -> Match:
-        """The match of something that needs an HTTP request: where none is seen, it is left out."""
+        """The match of a condition that needs an HTTP request. Where the proxy sees none, the condition is
+        left out."""
         return Match.YES if self.entrance.sees_no_request else self.depends(name)
 
     def beyond_ztunnel(self, name: str) -> Match:
-        """The match of what Envoy knows of a connection, and ztunnel does not."""
+        """The match of a condition on what Envoy knows of a connection and ztunnel does not."""
         return Match.YES if self.entrance.is_ztunnel else self.depends(name)
 
     def depends(self, name: str) -> Match:
-        """The match of what can't be told."""
+        """The match of a condition that nobody can tell."""
         self.open.append(name)
         return Match.MAYBE
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What one policy comes to: whether some rule of it matches, and what that depends on."""
+    """The result of one policy: whether some rule of it matches, and what that depends on."""
 
     policy: AuthorizationPolicy
     match: Match
@@ -119,7 +120,7 @@ def _rule(rule: AuthorizationRule, trial: _Trial) -> Match:
 
 
 def _asks_too_much(rule: AuthorizationRule, entrance: Entrance) -> bool:
-    """Whether a rule asks for something that the proxy can't see there."""
+    """Whether a rule asks for something that the proxy can't see on this connection."""
     of_request = (
         any(operation.request != ANY_REQUEST for operation in rule.operations)
         or any(source.request_principals or _OF_REQUESTS & {*source.others} for source in rule.sources)
@@ -139,7 +140,7 @@ def _condition(key: str, trial: _Trial) -> Match:
 
 
 def _any(matches: Sequence[Match]) -> Match:
-    """One of several is enough, and none at all ask nothing."""
+    """The match of alternatives: one of them is enough, and an empty list asks for nothing."""
     return max(matches, default=Match.YES)
 
 
@@ -215,7 +216,7 @@ def _source(source: AuthorizationSource, trial: _Trial) -> Match:
 def _identity(
     values: tuple[str, ...], exclusions: tuple[str, ...], test: Callable[[str], bool], trial: _Trial
 ) -> Iterator[Match]:
-    """A caller without a certificate is in no list, and excluded by none."""
+    """A caller without a certificate is not in any list, and no list excludes it."""
     shown = trial.caller.is_authenticated
     for listed, is_exclusion in ((values, False), (exclusions, True)):
         if listed:
@@ -256,7 +257,8 @@ def decisions(
     entrance: Entrance,
     request: Request = UNKNOWN_REQUEST,
 ) -> tuple[Decision, ...]:
-    """What decides, in the order in which it is asked; nothing where no policy has anything to say."""
+    """The decisions in the order in which policies are asked; empty where no policy concerns the
+    connection."""
     by_action: dict[str, list[Ruling]] = {}
     for policy in policies:
         if not policy.is_on_trial:

@@ -1,4 +1,4 @@
-"""Who an ALLOW rule of an AuthorizationPolicy lets in: its sources as peers of a connection."""
+"""Finds whom an ALLOW rule of an AuthorizationPolicy lets in: its sources as peers of a connection."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def clients_of(
     """The pods, or else the addresses, that a source means; nothing where it means anybody.
 
     Its lists hold together: a client has to be in each of them. `requestPrincipals` and `remoteIpBlocks`
-    speak of the request, not of who opens the connection, so they name nobody. Exclusions (`notPrincipals`
-    …) take away from what the other lists name, and name nobody themselves. One that can't be read could take
-    away anybody.
+    speak of the request, not of who opens the connection, so they name nobody. Exclusions (`notPrincipals` …)
+    take away from what the other lists name, and name nobody themselves. An exclusion that can't be read
+    might take away anybody.
     """
     listed, unreadable = parse_networks(source.ip_blocks)
     excluded, unknown_exclusions = parse_networks(source.not_ip_blocks)

@@ -1,5 +1,5 @@
-"""The annotation `istio-netpol.io/calls`: connections that a workload needs and that no Istio object tells
-of.
+"""Reads the annotation `istio-netpol.io/calls`: connections that a workload needs and that no Istio object
+shows.
 
     calls   = entry *( "," entry )
     entry   = service | host | address | "apiserver"

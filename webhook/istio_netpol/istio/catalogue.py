@@ -1,4 +1,4 @@
-"""Every flow rule, and what they say of an object."""
+"""Lists every flow rule, and asks them about an object."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ CATALOGUE: tuple[Rule, ...] = (
     wasm_plugin.RULE,
     scrape.RULE,
 )
-"""The rules in the order in which their outcomes are told."""
+"""The rules in the order in which their outcomes are reported."""
 
 
 def _by_subject() -> dict[type, tuple[Rule, ...]]:
@@ -84,13 +84,13 @@ def _by_subject() -> dict[type, tuple[Rule, ...]]:
 
 
 _UNTOLD_LOOKUPS = 100
-"""What a finding that nobody will read counts for, so that looking for more of them ends soon."""
+"""How much of the limit a finding beyond the listed ones uses up, so that the search for more ends soon."""
 
 _RULES_OF = _by_subject()
 
 
 def outcomes_of(subject: Any, view: MeshView) -> tuple[Outcome, ...]:
-    """What every rule says of one object; nothing for types that no rule looks at."""
+    """The outcomes of every rule for one object; none for types that no rule looks at."""
     if isinstance(subject, Undecoded):
         return (not_judged(subject.ref, subject.failure),)
     rules = _RULES_OF.get(type(subject), ())
@@ -99,13 +99,13 @@ def outcomes_of(subject: Any, view: MeshView) -> tuple[Outcome, ...]:
 
 
 def _unread_parts(config: MeshConfig | InjectorConfig) -> tuple[Finding, ...]:
-    """What is told of the parts of a configuration that can't be read: they may name a destination."""
+    """Findings for the parts of a configuration that can't be read: they may name a destination."""
     return tuple(unknown(config.ref, part.field, part.sentence) for part in config.unread)
 
 
 def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
-    """What one rule says of an object, as far as the limits go. An error in it ends what it says of this
-    object, and nothing else."""
+    """The outcomes of one rule for an object, as far as the limits go. An error in the rule ends its outcomes
+    for this object, and nothing else."""
     try:
         for outcome in _limited(rule, subject, view):
             yield agreed(outcome, view)
@@ -118,7 +118,7 @@ def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
 
 
 def _limited(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
-    """What one rule says of an object. Raises TooMuchError where that is more than the limits let one say:
+    """The outcomes of one rule for an object. Raises TooMuchError where there are more than the limits allow;
     the rest is not asked for."""
     limits = view.settings.limits
     view.allow(limits.lookups_per_object)

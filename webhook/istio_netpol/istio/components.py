@@ -11,7 +11,7 @@ from istio_netpol.platforms.kyma_workload import KymaWorkload, Need
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A workload of the control plane; one set of `any_labels` on its pods tells it.
+    """A workload of the control plane, which is recognised by one set of `any_labels` on its pods.
 
     `watches` completes "it needs the API server because"; empty where it does not, or has a policy for it.
     `needs_dns` is False where it has one for DNS. `webhook_port` is the pods' usual port for

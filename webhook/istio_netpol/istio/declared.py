@@ -1,4 +1,4 @@
-"""Flows from pods to what an object says they talk to."""
+"""Makes the flows from pods to what an object says that they call."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Declaration:
 
 
 def answers(view: MeshView, target: Service | ServiceEntry, port: int | None) -> tuple[Backend, ...]:
-    """What is behind a Service or ServiceEntry on a port (None: on all of them)."""
+    """The backends of a Service or ServiceEntry on a port (None: on all ports)."""
     if isinstance(target, Service):
         return view.backends(target, port)
     return view.entry_backends(target, port)
 
 
 def dialled(view: MeshView, service: Service, port: int) -> tuple[Backend, ...]:
-    """What a client reaches that looks a Service up by DNS and connects to a port.
+    """The backends that a client reaches if it looks a Service up by DNS and connects to a port.
 
     Behind a headless Service that is the pods themselves on just that port, whatever the Service lists:
     nothing translates it (kubernetes.io, "Headless Services"; `convertResolution` in
@@ -63,7 +63,8 @@ def flows_to(
         service = target if isinstance(target, Service) else backend.service
         homes = choosers if target is None else (*choosers, target.ref.namespace)
         if isinstance(backend.peer, HostPeer) and isinstance(target, ServiceEntry):
-            # DNS says who answers for a host that the client names itself, not who wrote the entry.
+            # DNS decides who answers for a host that the client names itself; the author of the entry does
+            # not.
             homes = choosers if backend.peer.host in target.hosts else homes
         for wire in reached(view, client, target or service, backend):
             meant, meant_port = meant_by(backend, wire)

@@ -1,4 +1,4 @@
-"""What answers for the destination of a VirtualService's route."""
+"""Finds what answers for the destination of a VirtualService's route."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Answers:
     through: tuple[str, ...] = ()
 
     def choosers(self, backend: Backend) -> tuple[str, ...]:
-        """The namespaces that decide who a backend is."""
+        """The namespaces that decide which pods a backend is."""
         return (*self.through, self.target.ref.namespace, *backend.choosers)
 
 
@@ -52,10 +52,10 @@ class Asked:
 
 
 def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding, ...]]:
-    """What is behind a destination, as far as it can be found, and findings for what can't.
+    """The backends of a destination, as far as they can be found, and findings for the rest.
 
-    Names are compared in full, they are not looked up by DNS: `cart.shop` is no Service, though a pod could
-    resolve it (`ResolveShortnameToFQDN` in `pilot/pkg/model/virtualservice.go`, Istio 1.28).
+    Names are compared in full, they are not looked up by DNS: `cart.shop` is not a Service here, though a pod
+    could resolve it (`ResolveShortnameToFQDN` in `pilot/pkg/model/virtualservice.go`, Istio 1.28).
     """
     host = view.full_name(asked.destination.host, asked.written_in.namespace)
     target = view.resolve_host(host, asked.client_namespace, asked.authors)
@@ -82,7 +82,7 @@ def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding
 
 
 def _over_tcp(backends: Iterable[Backend]) -> tuple[Backend, ...]:
-    """A route carries nothing else, also where a Service offers the same port over UDP."""
+    """Backends over TCP: a route carries nothing else, even where a Service offers the same port over UDP."""
     return tuple(backend for backend in backends if backend.protocol is Protocol.TCP)
 
 
@@ -112,7 +112,7 @@ def _of_service(
 def _of_alias(
     asked: Asked, service: Service, ports: tuple[int, ...], subset: Labels | None, view: MeshView
 ) -> tuple[Answers | None, tuple[Finding, ...]]:
-    """What is behind an ExternalName, by the ports of what it is another name for."""
+    """The backends of an ExternalName, by the ports of what it is another name for."""
     target, through = aliased(service, asked.client_namespace, view, asked.authors)
     if target is None:
         return None, (_unknown(asked, "host", no_such_alias(service)),)
@@ -135,7 +135,7 @@ def _of_alias(
 def _ports(asked: Asked, target: Service | ServiceEntry) -> tuple[int, ...] | Finding:
     """The target's ports that are meant.
 
-    Where none is named: its only one, else those on which the client itself listens.
+    If none is named, it is the only one; if there are several, those on which the client itself listens.
 
     Source: `GetDestinationCluster` in `pilot/pkg/networking/core/route/route.go`, Istio 1.28.
     """

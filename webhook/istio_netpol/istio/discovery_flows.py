@@ -1,4 +1,4 @@
-"""The flows that every proxy needs first: to istiod, for its configuration and certificate.
+"""Makes the flows that every proxy needs first: to istiod, for its configuration and certificate.
 
 Where the mesh has another certificate authority, istio-csr of cert-manager or one of a cloud, the certificate
 comes from there (`CA_ADDR` in `injection-template.yaml`, `gateway-injection-template.yaml` and
@@ -45,7 +45,8 @@ def discovery_flows(
         sentence = f"the discoveryAddress {told} is not a host:port, so istiod is assumed; correct it"
         yield unknown(requiring, f"metadata.annotations[{PROXY_CONFIG_ANNOTATION}]", sentence)
     for backend in view.discovery(proxy):
-        # An annotation is the tenant's word, and makes nobody serve every proxy but who does so anyway.
+        # A tenant wrote the annotation. It can't turn pods into a server of every proxy that are not one
+        # anyway.
         is_shared = not told or _serves_proxies(backend, view)
         found = _flow(kind, requiring, proxy, backend, reason, is_shared=is_shared)
         yield replace(found, dispensable=dispensable)
@@ -61,7 +62,7 @@ def plain_discovery_flows(
 ) -> Iterator[Outcome]:
     """From pods whose gRPC library asks istiod itself, without TLS; a finding where istiod does not offer it.
 
-    Who may open istiod for it is its administrator alone: what is asked there is shown to everybody.
+    Only istiod's administrator may open it for them, since everybody gets an answer there.
     """
     backends = view.plain_discovery()
     for backend in backends:

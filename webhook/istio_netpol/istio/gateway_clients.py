@@ -1,4 +1,5 @@
-"""Who may call a gateway: its Service says whether that is on the internet, on a network, or in the cluster.
+"""Finds who may call a gateway: its Service says whether they are on the internet, on a network, or in the
+cluster.
 
 Sources: kubernetes.io/docs/concepts/services-networking/service/ (types, internal load balancers,
 loadBalancerSourceRanges; Kubernetes 1.36).
@@ -24,8 +25,8 @@ OUTSIDE_TYPES = frozenset({"LoadBalancer", "NodePort"})
 
 
 class GatewayClients:
-    """Who may call the ports of gateway pods, by the Services in front of them. Where there are none, nothing
-    says that they are few.
+    """Who may call the ports of gateway pods, by the Services in front of them. Without a Service, nothing
+    limits who calls.
 
     A Gateway may open thousands of ports, and a Service list as many: the ports are gone through once."""
 
@@ -44,7 +45,7 @@ class GatewayClients:
 
 
 def _clients_of(services: Collection[Service]) -> AnyPeer:
-    """Whom some Services let in together."""
+    """The clients that some Services let in together."""
     if not services:
         return EVERYWHERE
     outside = [service for service in services if service.type in OUTSIDE_TYPES or service.external_ips]

@@ -52,8 +52,8 @@ def tunnels(view: MeshView, client: Workload, server: Workload) -> bool:
 def reached(
     view: MeshView, client: Workload, service: Service | ServiceEntry | None, backend: Backend
 ) -> tuple[Backend, ...]:
-    """Where a client's packets for a backend of a Service go: to the backend, through its tunnel port, or to
-    a waypoint before it.
+    """Where a client's packets for a backend of a Service go: to the backend itself, to its tunnel port, or
+    to a waypoint before it.
 
     What the waypoint in turn connects to is the waypoint's own need.
     """
@@ -91,7 +91,7 @@ def waypoint_pods(view: MeshView, service: Service | ServiceEntry) -> tuple[Work
 
 
 def has_virtual_ip(service: Service | ServiceEntry) -> bool:
-    """Whether connections are told by an address that is not an endpoint's, as waypoints need it."""
+    """Whether connections are recognised by an address that is not an endpoint's, as waypoints need it."""
     return service.has_virtual_ip if isinstance(service, ServiceEntry) else not service.is_headless
 
 

@@ -1,4 +1,4 @@
-"""Where a JWKS is fetched from: the host and port of a URL."""
+"""Reads from a URL the host and port from which a JWKS is fetched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class HostPort:
 
 
 def host_port(url: str) -> HostPort | None:
-    """The host and port that an http or https URL is fetched from; None for text that is no such URL."""
+    """The host and port that an http or https URL is fetched from; None for other text."""
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port

@@ -1,4 +1,4 @@
-"""To which Gateway a ListenerSet adds its listeners.
+"""Finds the Gateway to which a ListenerSet adds its listeners.
 
 Sources: gateway-api.sigs.k8s.io/geps/gep-1713/ (Gateway API 1.5), `ListenerSetCollection` in
 `pilot/pkg/config/kube/gateway/gateway_collection.go` (Istio 1.31).

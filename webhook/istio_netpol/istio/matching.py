@@ -8,7 +8,8 @@ from istio_netpol.lazy_dataclass import dataclass
 
 
 class Match(IntEnum):
-    """Whether something matches; the least of several is that all do, the greatest that one does."""
+    """Whether something matches. The least of several matches says whether all match, the greatest whether
+    one does."""
 
     NO = 0
     MAYBE = 1
@@ -16,7 +17,7 @@ class Match(IntEnum):
 
     @classmethod
     def of(cls, known: bool | None) -> Match:
-        """None is what can't be told."""
+        """The match of a value; MAYBE for None, which is not known."""
         return cls.MAYBE if known is None else cls.YES if known else cls.NO
 
     def inverse(self) -> Match:

@@ -1,4 +1,4 @@
-"""VirtualServices as sidecars apply them: where a client's traffic for a host really goes."""
+"""Applies VirtualServices as sidecars do, to find where a client's traffic for a host really goes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
 
 MOST_UNHEEDED = 3
-"""VirtualServices of other tenants that are told of a host, at the cost of whoever calls it."""
+"""How many VirtualServices of other tenants are reported for a host. They count for whoever calls it."""
 
 MeshRoutes = tuple[tuple[ServedRoute, ...], ...]
 """The routes for a host, of each VirtualService that has any."""
@@ -43,8 +43,8 @@ class Rerouted:
 def mesh_routes(view: MeshView, host: str, namespace: str) -> MeshRoutes:
     """The routes that sidecars of a namespace have for a host.
 
-    Heeded are those of the namespace itself, of the namespace of the Service that the host is, and of
-    administrators: no other tenant says where a client connects.
+    VirtualServices of the namespace itself, of the namespace of the Service that the host is, and of
+    administrators count. No other tenant says where a client connects.
     """
     found = (
         _routes(service, view)
@@ -55,8 +55,8 @@ def mesh_routes(view: MeshView, host: str, namespace: str) -> MeshRoutes:
 
 
 def rerouted(routes: MeshRoutes, call: Call) -> Rerouted:
-    """What routes make of a call. Of several VirtualServices with the same host one counts, and nothing tells
-    which: the call is taken from the host where each of them does."""
+    """Where routes send a call. Of several VirtualServices with the same host one counts, and nothing tells
+    which. So the host itself is left out only if each of them sends the call elsewhere."""
     legs: dict[Leg, None] = {}
     is_whole = bool(routes)
     for of_service in routes:
@@ -71,7 +71,7 @@ def rerouted(routes: MeshRoutes, call: Call) -> Rerouted:
 
 
 def _holds(served: ServedRoute, call: Call) -> bool:
-    """Whether something of a call can match."""
+    """Whether a part of the call can match."""
     if call.kinds and served.chain[-1].protocol not in call.kinds:
         return False
     return all(
@@ -80,7 +80,7 @@ def _holds(served: ServedRoute, call: Call) -> bool:
 
 
 def _is_whole(served: ServedRoute, call: Call) -> bool:
-    """Whether nothing of a call, which can match, goes past a route to the next one."""
+    """Whether a route takes all of a call that can match it, and leaves none of it to the next route."""
     leads = served.chain[-1]
     return (
         bool(call.kinds)
@@ -126,8 +126,8 @@ def _is_heeded(service: VirtualService, host: str, namespace: str, view: MeshVie
 
 
 def _leads_sidecars(service: VirtualService) -> bool:
-    """Whether a route says where sidecars connect, as far as it is written here: what a tenant delegates to,
-    nobody else looks up."""
+    """Whether a route says where sidecars connect, as far as it is written here. Nobody looks up what a
+    tenant delegates to."""
     return MESH in (service.gateways or (MESH,)) and any(
         (route.destinations or route.delegate) and MESH in (route.gateways or (MESH,))
         for route in service.routes

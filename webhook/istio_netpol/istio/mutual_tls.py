@@ -1,4 +1,4 @@
-"""Which connections speak mutual TLS, and which plaintext meets a proxy that refuses it.
+"""Finds which connections speak mutual TLS, and which plaintext meets a proxy that refuses it.
 
 Sources (Istio 1.31): `ComposePeerAuthentication` in `pilot/pkg/security/authn/policy_applier.go`: a policy
 with a selector goes before its namespace's, that before the root namespace's, and the oldest counts;
@@ -35,8 +35,8 @@ PROXY_PORTS = frozenset({15020, 15021, 15090})
 
 
 class Sent(StrEnum):
-    """What a client puts on the wire. TLS is what it or its application makes itself, without a certificate
-    of the mesh; UNKNOWN is what can't be told."""
+    """What a client puts on the wire. TLS is made by the client or its application, without a certificate of
+    the mesh; UNKNOWN is what nobody can tell."""
 
     MUTUAL_TLS = "mutual TLS"
     PLAINTEXT = "plaintext"
@@ -46,7 +46,7 @@ class Sent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A fact of one side with the objects that say so, and why."""
+    """A fact about one side, with the objects that show it, and why."""
 
     objects: tuple[ObjectRef, ...]
     why: str
@@ -109,7 +109,7 @@ def _ports(written: str) -> frozenset[int]:
 
 
 def _by_policies(view: MeshView, pods: Workload, port: int) -> Accepted:
-    """The mode of the narrowest PeerAuthentication that says one."""
+    """The mode of the narrowest PeerAuthentication that has one."""
     root = view.root_namespace
     own = view.all(PeerAuthentication, pods.namespace)
     selecting = [
@@ -139,7 +139,7 @@ def _mode(policy: PeerAuthentication, port: int) -> MutualTls:
 
 
 def _oldest(policies: Sequence[PeerAuthentication]) -> list[PeerAuthentication]:
-    """The one that was stored first; all, where nobody says when one was."""
+    """The policy that was stored first; all of them where one has no time of creation."""
     dated = sorted(policies, key=lambda policy: (policy.created, policy.ref.name))
     if all(policy.created for policy in dated):
         return [policy for policy in dated if policy.created == dated[0].created]
@@ -147,7 +147,7 @@ def _oldest(policies: Sequence[PeerAuthentication]) -> list[PeerAuthentication]:
 
 
 def offered(view: MeshView, client: Peer, called: Called, takes: Accepted) -> Offered:
-    """What a client sends, by its own proxy."""
+    """What a client's own proxy sends."""
     if not isinstance(client, PodsPeer):
         return Offered((), f"{client} is outside the mesh", Sent.PLAINTEXT)
     pods = client.workload
@@ -164,7 +164,7 @@ def offered(view: MeshView, client: Peer, called: Called, takes: Accepted) -> Of
 
 
 def _by_rules(view: MeshView, client: Workload, called: Called, takes: Accepted) -> Offered:
-    """What an Envoy sends: as a DestinationRule says, else what the server takes."""
+    """What an Envoy sends: what a DestinationRule says, or without one what the server takes."""
     if called.service is None:
         why = f"no Service of the input leads to port {called.port} of {called.pods.ref}"
         return Offered((), f"{why}, and how a proxy calls a bare address is not known", Sent.UNKNOWN)
@@ -223,7 +223,7 @@ def _of_root(view: MeshView, client: Workload, service: Service) -> tuple[Destin
 
 
 def _is_seen(rule: DestinationRule, client: Workload) -> bool:
-    """Whether a rule is exported to a client's namespace, and selects the client where it selects anybody."""
+    """Whether a rule is exported to a client's namespace, and selects the client if it has a selector."""
     home = rule.ref.namespace
     if rule.workload_selector is not None:
         return home == client.namespace and rule.workload_selector.items() <= client.labels.items()
@@ -252,8 +252,8 @@ class Outcome(StrEnum):
 
 
 def outcome(sent: Sent, takes: Accepted) -> Outcome:
-    """Whether a server takes what a client sends. TLS in TLS, and what an application speaks itself, is known
-    to nobody."""
+    """Whether a server takes what a client sends. For TLS in TLS, and for what an application speaks itself,
+    nobody can tell."""
     if takes.mode is None or sent is Sent.UNKNOWN:
         lets_all_in = takes.is_captured and takes.mode is MutualTls.PERMISSIVE
         return Outcome.PASSES if lets_all_in else Outcome.UNKNOWN

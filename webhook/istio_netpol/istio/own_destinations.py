@@ -1,4 +1,4 @@
-"""Flows to hosts whose addresses turn out to be the cluster's own."""
+"""Replaces flows to hosts whose addresses turn out to be the cluster's own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.trust.agreement import agreement_of
 
 _MOST_ADDRESSES = 256
-"""Of one range: more adjacent ones than a host has."""
+"""How many addresses of one range are looked at: more adjacent ones than a host has."""
 
 
 def led_inside(
     flow: RequiredFlow, addresses: AddressSet, view: MeshView
 ) -> tuple[tuple[RequiredFlow, ...], AddressSet]:
     """The flows to the pods behind those of a host's addresses that are the cluster's own, and its other
-    addresses. Who agrees to them is asked anew: the pods have a word of their own."""
+    addresses. The agreement is worked out again, since the pods' namespace has a word of its own."""
     inside: dict[FlowKey, RequiredFlow] = {}
     others = AddressSet()
     for low, high in addresses.ranges():

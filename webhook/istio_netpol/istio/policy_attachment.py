@@ -1,4 +1,4 @@
-"""Which of Istio's policies a proxy carries out.
+"""Finds which of Istio's policies a proxy carries out.
 
 Source: `ShouldAttachPolicy` in `pilot/pkg/model/policyattachment.go` (Istio 1.31). Pods of a Gateway API
 gateway heed `targetRefs`, or a selector where there are none; a waypoint heeds `targetRefs` alone, those to

@@ -1,4 +1,4 @@
-"""Which routes of a VirtualService hold for a port, by the protocol that Istio takes it for.
+"""Finds which routes of a VirtualService hold for a port, by the protocol that Istio takes it for.
 
 Source: `ConvertProtocol` in `pkg/config/kube/conversion.go` and `Parse` in `pkg/config/protocol/instance.go`,
 Istio 1.31: `appProtocol` first, else the port's name up to its first dash. Of a port that says neither, the
@@ -34,7 +34,7 @@ def routes_of_port(port: ServicePort | ServiceEntryPort) -> frozenset[str]:
 
 
 def routes_on(target: Service | ServiceEntry, number: int) -> frozenset[str]:
-    """The same for a port of a Service or ServiceEntry by its number; empty where it has none such."""
+    """The same for a port of a Service or ServiceEntry by its number; empty where it lacks that port."""
     if isinstance(target, Service):
         found: ServicePort | ServiceEntryPort | None = next(
             (port for port in target.ports if port.port == number), None

@@ -1,4 +1,5 @@
-"""Extension providers of the mesh config: what a proxy connects to for external authorization or tracing."""
+"""Finds extension providers of the mesh config: what a proxy connects to for external authorization or
+tracing."""
 
 from __future__ import annotations
 

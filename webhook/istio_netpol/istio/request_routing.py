@@ -1,4 +1,4 @@
-"""Which route takes a request that arrives at a gateway, as Istio orders them.
+"""Finds the route that takes a request that arrives at a gateway, as Istio orders them.
 
 Sources (Istio 1.31): `TranslateRouteMatch` and `SortVHostRoutes` in
 `pilot/pkg/networking/core/route/route.go`: the routes of a VirtualService are tried from the top, those that
@@ -26,11 +26,11 @@ from istio_netpol.model.workloads import Workload
 T = TypeVar("T")
 
 _MOST_REPEATED, _LONGEST, _MOST_STEPS = 5, 1_000, 50_000_000
-"""Of a regular expression: its repetitions, its length, and the steps that it may take. RE2, which Envoy has,
-never takes more than its text is long."""
+"""Limits for a regular expression: its repetitions, its length, and the steps that it may take. RE2, which
+Envoy uses, never takes more steps than its text is long."""
 
 _NOT_ALIKE = re.compile(r"\)[*+{]|\\[0-9pPQECzAZ]|\(\?|\[\[:")
-"""What Python reads otherwise than RE2, or may take forever with."""
+"""Syntax that Python reads otherwise than RE2, or that may take it forever."""
 
 
 def path_matches(test: TextMatch, text: str) -> Match:
@@ -151,8 +151,8 @@ class Test(Generic[T]):
 
 
 def first_taking(tests: Iterable[Test[T]], request: Request) -> list[tuple[Test[T], Match]]:
-    """Those that take a request, or may, in the order in which they are tried, up to the one that surely
-    does, and its equals: which of these goes first, their age decides."""
+    """The tests that take a request, or may, in the order in which they are tried, up to the one that surely
+    does and its equals, of which the oldest goes first."""
     ordered = sorted(tests, key=lambda test: (_rank(test.test), bool(test.test.others)), reverse=True)
     found: list[tuple[Test[T], Match]] = []
     last: tuple[int, int] | None = None
@@ -169,7 +169,7 @@ def first_taking(tests: Iterable[Test[T]], request: Request) -> list[tuple[Test[
 
 
 def _rank(test: RequestTest) -> tuple[int, int]:
-    """How early a test is tried: what takes everything comes last, whatever it is written like."""
+    """How early a test is tried: a test that takes everything comes last, however it is written."""
     if test.path.asks_nothing and not test.others:
         return (-1, 0)
     ranks = {TextKind.EXACT: 3, TextKind.ELEMENTS: 2, TextKind.PREFIX: 2, TextKind.REGEX: 1}

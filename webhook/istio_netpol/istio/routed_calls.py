@@ -1,4 +1,4 @@
-"""Flows of sidecars to a name, as routes of the mesh lead them."""
+"""Makes the flows of sidecars to a name, as routes of the mesh lead them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def called(
     routes: MeshRoutes,
 ) -> Iterator[RequiredFlow]:
     """A call's flows: to what answers for the target itself, unless routes send all of it elsewhere, and to
-    where they send it. To the target they lead by themselves only where nothing else of it is called."""
+    where they send it. Routes lead to the target only if nothing else of it is called."""
     where, client = rerouted(routes, call), call.client
     if not where.is_whole:
         yield from flows_to(view, declared, client, target, direct)

@@ -17,8 +17,8 @@ Outcome = RequiredFlow | Finding
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
-    """Something that is not judged: `because` of what, and how a user is `told` of it where it occurs. Both
-    are sentences without capital and full stop."""
+    """Something that a rule does not judge: `because` says why, and `told` how a user learns of it where it
+    occurs. Both are sentences without capital and full stop."""
 
     what: str
     because: str

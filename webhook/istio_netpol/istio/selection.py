@@ -1,4 +1,4 @@
-"""Which pods a policy of Istio's is about: by `selector`, by `targetRefs`, or by where it lives.
+"""Finds the pods that a policy of Istio's is about: by `selector`, by `targetRefs`, or by its namespace.
 
 Sources: istio.io/latest/docs/reference/config/type/workload-selector/ and .../security/authorization-policy/
 (Istio 1.28): without either, a policy holds for its namespace, and in the root namespace for the whole mesh;
@@ -49,8 +49,8 @@ def is_mesh_wide(view: MeshView, policy: WorkloadPolicy) -> bool:
 
 
 def enforcing_proxies(view: MeshView, policy: WorkloadPolicy) -> tuple[Workload, ...]:
-    """The pods whose Envoy carries the policy out: sidecars, gateways, waypoints; never pods in ambient mode,
-    which have none."""
+    """The pods whose Envoy carries the policy out: sidecars, gateways and waypoints, but not pods in ambient
+    mode, which have no Envoy."""
     found = dict.fromkeys(pod for target in targets(view, policy) for pod in target.proxies)
     return tuple(pod for pod in found if view.injection(pod).injected or view.is_gateway(pod))
 

@@ -1,4 +1,4 @@
-"""What a Sidecar lets its workloads know: which hosts of which namespaces they can call by name."""
+"""Finds what a Sidecar lets its workloads know: which hosts of which namespaces they can call by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def lets_in(
     view: MeshView, sidecar: Sidecar, workload: Workload, namespace: str, host: str, port: int = 0
 ) -> bool:
     """Whether a Sidecar lets a workload's proxy know the host of an object of a namespace, on a port of it
-    where one is given: a listener with a port of its own is for that one alone."""
+    where one is given: a listener with a port of its own is for that port only."""
     if not sidecar.egress:
         return True
     view.spend(sum(len(listener.hosts) for listener in sidecar.egress))

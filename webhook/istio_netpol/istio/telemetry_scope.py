@@ -1,4 +1,4 @@
-"""Which Telemetry, or else the mesh config, decides for a proxy.
+"""Finds which Telemetry decides for a proxy, or whether the mesh config does.
 
 Of the Telemetry objects that concern a proxy the most specific one with the section in question decides: its
 own, its namespace's, the root namespace's (istio.io/latest/docs/reference/config/telemetry/, Istio 1.28).

@@ -1,4 +1,4 @@
-"""Which gateways serve the routes of a VirtualService, and where each route leads."""
+"""Finds which gateways serve the routes of a VirtualService, and where each route leads."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _of_listener(service: VirtualService, name: str, view: MeshView) -> Server |
         return not_granted(service.ref, "spec.hosts", sentence)
     pods = view.kubernetes_gateway_workloads(gateway)
     seen = tuple(pod for pod in pods if is_exported(service.export_to, home, pod.namespace))
-    # Like hosts of `*`, a listener for all namespaces names nobody.
+    # A listener for all namespaces names nobody in particular, like hosts of `*`.
     admitting = "" if listener.routes_from == "All" else namespace
     return Server(name, seen, frozenset({listener.port}), admitting)
 
@@ -199,7 +199,8 @@ def _unknown_gateway(service: VirtualService, name: str) -> Finding:
 
 
 def _assumed_pods(name: str, home: str, view: MeshView) -> tuple[Workload, ...]:
-    """The stand-in, where the input holds nothing of the Gateway's namespace: it is an app alone."""
+    """The stand-in, where the input holds nothing of the Gateway's namespace, as when it holds only an
+    app."""
     namespace, _, bare = name.partition("/")
     if namespace == home or view.has_namespace(namespace):
         return ()
@@ -215,7 +216,7 @@ def legs_of(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
     """
     seen: set[object] = set()
     for leg in _every_leg(service, view):
-        # Many routes lead to the same place: the first field that says so stands for all.
+        # Many routes lead to the same place. The first field that does stands for all.
         place = (
             leg
             if isinstance(leg, Finding)

@@ -28,12 +28,12 @@ class MeshWitness:
         self._view = view
 
     def is_trusted(self, namespace: str) -> bool:
-        """Whether only administrators write there: so it is of objects that have no namespace."""
+        """Whether only administrators write there. The empty namespace, of objects that have none, counts as
+        such."""
         return not namespace or namespace in self._view.trusted_namespaces
 
     def is_shared_gateway(self, workload: Workload) -> bool:
-        """Whether the pods run a gateway proxy where only administrators write, who are believed what their
-        labels say."""
+        """Whether the pods run a gateway proxy where only administrators write. There labels are believed."""
         home = workload.namespace
         return self.is_trusted(home) and home not in KUBERNETES_NAMESPACES and self._view.is_gateway(workload)
 

@@ -117,7 +117,7 @@ def _source_ranges(spec: Fields, annotations: Mapping[str, str]) -> tuple[str, .
     for text in written:
         if not is_network(text.strip()):
             path = spec.at("loadBalancerSourceRanges")
-            spec.problem(path, text, "is no CIDR", "write it as 192.0.2.0/24")
+            spec.problem(path, text, "is not a CIDR", "write it as 192.0.2.0/24")
     return tuple(text.strip() for text in ranges if is_network(text.strip()))
 
 

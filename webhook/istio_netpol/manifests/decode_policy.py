@@ -127,7 +127,7 @@ def cidr_of(fields: Fields, name: str, text: str) -> str | None:
             raise ValueError("no address with a prefix length")
         network = _network(plain)
     except ValueError:
-        fields.problem(fields.at(name), text, "is no CIDR", CIDR_REMEDY)
+        fields.problem(fields.at(name), text, "is not a CIDR", CIDR_REMEDY)
         return None
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
     return plain if mapped is None else f"{mapped}/{network.prefixlen - 96}"

@@ -43,7 +43,7 @@ def check_key(fields: Fields, path: str, key: str) -> None:
         )
     if slash and not _is_prefix(prefix):
         fields.problem(
-            path, key, "has a prefix that is no DNS name", "use lower-case letters, digits, '-' and '.'"
+            path, key, "has a prefix that is not a DNS name", "use lower-case letters, digits, '-' and '.'"
         )
 
 

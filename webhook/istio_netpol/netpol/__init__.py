@@ -1,1 +1,2 @@
-"""NetworkPolicy semantics: what policies say of one connection and of all at once. Knows nothing of Istio."""
+"""NetworkPolicy semantics: what policies allow of one connection, and of all at once. Knows nothing of
+Istio."""

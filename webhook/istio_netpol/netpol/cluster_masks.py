@@ -17,7 +17,7 @@ PortName = tuple[str, Protocol]
 
 class ClusterMasks:
     """Workloads by position, in the order of `namespace/Kind/name`; `pods` are those that selectors mean.
-    `outside` stands for whoever is no workload."""
+    `outside` stands for everybody who is not a workload."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.workloads = tuple(sorted(snapshot.every_workload(), key=lambda workload: workload.peer_name))
@@ -45,7 +45,8 @@ class ClusterMasks:
         )
 
     def named(self, peers: tuple[PolicyPeer, ...], policy_namespace: str) -> Mask:
-        """The workloads that a rule admits whatever their address: all without peers, else the selected."""
+        """The workloads that a rule admits whatever their address: all if it has no peers, otherwise those
+        that it selects."""
         if not peers:
             return self.everyone
         mask: Mask = 0

@@ -1,4 +1,4 @@
-"""Everything that the policies of a snapshot allow: who may call whom, on which ports.
+"""Works out everything that the policies of a snapshot allow: who may call whom, on which ports.
 
 A connection needs the egress side of its source and the ingress side of its destination. Egress is known by
 source as masks of destinations, ingress by destination as masks of sources. The latter is turned round, so

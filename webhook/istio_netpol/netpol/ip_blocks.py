@@ -1,4 +1,4 @@
-"""Whom an ipBlock can match, as the network plugin of the cluster sees it."""
+"""Says whom an ipBlock can match with the network plugin of the cluster."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def matchable(named: AddressSet, peer: Peer, snapshot: Snapshot) -> AddressSet:
 
 
 def may_match(peer: Peer, snapshot: Snapshot) -> bool:
-    """Whether an ipBlock can match a peer at all. Of addresses it matches some and others not, and of peers
-    whom nobody can name the API server is known to be on nodes where the settings say so."""
+    """Whether an ipBlock can match a peer at all. Of addresses it matches some and others not, and of the
+    peers that nobody can name, the API server is known to be on nodes where the settings say so."""
     network = snapshot.network
     if isinstance(peer, PodsPeer):
         return (

@@ -1,4 +1,4 @@
-"""Whether a cluster has IPv6 at all."""
+"""Says whether a cluster has IPv6 at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from istio_netpol.state.snapshot import Snapshot
 
 
 def knows_ipv6(snapshot: Snapshot) -> bool:
-    """Whether anything in the snapshot has an IPv6 address; without one no IPv6 connection is worth a row."""
+    """Whether anything in the snapshot has an IPv6 address. Without one, IPv6 connections are not listed."""
     for workload in snapshot.every_workload():
         if any(address.version == 6 for address in workload.addresses + workload.node_addresses):
             return True

@@ -1,4 +1,5 @@
-"""Which rules admit a peer where all rules of a pod share their exceptions: see `shared_exceptions.py`."""
+"""Finds the rules that admit a peer where all rules of a pod share their exceptions; see
+`shared_exceptions.py`."""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ from istio_netpol.netpol.shared_exceptions import Region, has_exceptions, region
 from istio_netpol.netpol.tiers import Connection
 
 Admitting = tuple[list[RuleRef], list[tuple[RuleRef, AddressSet]]]
-"""The rules that admit a peer for what it is, and those that admit addresses, with these."""
+"""The rules that admit a peer by selectors, and the rules that admit addresses, with these."""
 
 
 def shares_exceptions(isolated_by: tuple[NetworkPolicy, ...], connection: Connection) -> bool:
-    """Whether it is for a table of longest prefixes to say which rules admit the peer."""
+    """Whether a table of longest prefixes says which rules admit the peer."""
     return (
         connection.snapshot.network.judges_before
         and isinstance(connection.peer, AddressPeer | PodsPeer)

@@ -11,7 +11,8 @@ from istio_netpol.netpol.port_sets import NOTHING, PortSets
 
 Mask = int
 Cells = dict[int, Mask]
-"""Disjoint workloads by the number of the ports that they share; who is in no cell has no port."""
+"""Disjoint sets of workloads by the number of the ports that they share. A workload in no cell has no
+port."""
 
 
 def positions(mask: Mask) -> Iterator[int]:

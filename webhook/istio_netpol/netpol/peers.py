@@ -35,10 +35,10 @@ def addresses_of(workload: Workload) -> AddressSet:
 def covers(named: AddressSet, addresses: AddressSet) -> bool:
     """Whether `named` admits a peer at all of these addresses, or at unknown ones where `addresses` is empty.
 
-    A class of pods has an address a replica, on dual-stack clusters one in each family. A connection uses
-    one of them and nobody knows which, so all have to be admitted. At unknown addresses only a complete
-    family will do, but for what no pod can have, and one family is enough: nothing says that the cluster
-    has both.
+    A class of pods has an address a replica, on dual-stack clusters one in each family. A connection uses one
+    of them and nobody knows which, so all have to be admitted. At unknown addresses only a complete family
+    will do, apart from addresses that no pod can have. One family is enough, since nothing says that the
+    cluster has both.
     """
     if addresses:
         return addresses <= named

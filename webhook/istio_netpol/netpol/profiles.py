@@ -1,4 +1,5 @@
-"""What isolates workloads in one direction and what the rules then admit, worked out once for all alike."""
+"""Works out what isolates workloads in one direction and what the rules then admit, once for all workloads
+alike."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ class Profiles:
         self._ingress: dict[tuple[object, ...], Profile] = {}
 
     def egress(self, workload: Workload) -> Profile:
-        """What the workload may call; equal isolation gives the identical profile."""
+        """What the workload may call. Workloads that the same policies isolate share one profile object."""
         policies = self._isolating(workload, Direction.EGRESS)
         tiers = self._tiers(workload, Direction.EGRESS)
         if not policies and not tiers:
@@ -82,7 +83,7 @@ class Profiles:
         return found
 
     def ingress(self, workload: Workload) -> Profile:
-        """What may call the workload; its own containers' ports are what names mean."""
+        """What may call the workload. Port names mean the ports of its own containers."""
         policies = self._isolating(workload, Direction.INGRESS)
         tiers = self._tiers(workload, Direction.INGRESS)
         if not policies and not tiers:

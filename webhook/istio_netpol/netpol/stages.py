@@ -1,4 +1,4 @@
-"""The rules of one stage of the evaluation, a tier or NetworkPolicies, asked for all peers at once."""
+"""Evaluates the rules of one stage, a tier or NetworkPolicies, for all peers at once."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _matched(rules: Sequence[_Rule], covering: Covering, left: Mask) -> Iterator
 def _strictest(
     policies: Sequence[Sequence[_Rule]], covering: Covering, left: Mask
 ) -> Iterator[tuple[Action, Mask]]:
-    """The same where policies share a priority. That one counts which lets least pass: see `tiers.decide`."""
+    """The same where policies share a priority. The one that lets least pass counts; see `tiers.decide`."""
     found = dict.fromkeys(Action, 0)
     for rules in policies:
         for action, matched in _matched(rules, covering, left):

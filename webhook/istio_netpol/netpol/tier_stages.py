@@ -1,4 +1,4 @@
-"""The stages of the Admin and Baseline tiers, made once for all whom the same policies select."""
+"""Makes the stages of the Admin and Baseline tiers, once for all workloads that the same policies select."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Admin and Baseline tiers say of one connection, before and after NetworkPolicies are asked.
+"""Evaluates the Admin and Baseline tiers for one connection, before and after NetworkPolicies are asked.
 
 The sentences quoted are those of the API reference: network-policy-api, apis/v1alpha1 and apis/v1alpha2. A
 peer may be at several addresses, or at unknown ones, and rules may tell them apart: so what is decided are
@@ -98,8 +98,8 @@ class Decisions:
 
 
 class Doubt(Enum):
-    """How a rule is read of which it can't be told whether it matches: for what it surely matches, for
-    matching, for not matching."""
+    """How to read a rule of which nobody can tell whether it matches: by what it surely matches, as matching,
+    or as not matching."""
 
     SURE = "sure"
     MATCHES = "matches"
@@ -120,7 +120,7 @@ OTHER_READINGS = (
     Reading(ties=(Action.PASS, Action.ACCEPT, Action.DENY)),
     Reading(ties=(Action.ACCEPT, Action.PASS, Action.DENY)),
 )
-"""What else a cluster may do: a verdict is certain where all of them come to the same."""
+"""The other readings that a cluster may have: a verdict is certain where all of them agree."""
 
 
 def decide(
@@ -218,8 +218,8 @@ def node_addresses(selectors: Iterable[Selector], snapshot: Snapshot) -> Address
 
 
 def is_doubtful(rule: TierRule, connection: Connection) -> bool:
-    """Whether it can't be told if a rule matches the peer: what a domain name stands for, who is at an
-    address without a name, and which Nodes there are, only the cluster knows."""
+    """Whether nobody can tell if a rule matches the peer. Only the cluster knows what a domain name stands
+    for, who is at an address without a name, and which Nodes there are."""
     peer = connection.peer
     if connection.pod is not None:
         # What a pod is, is known. Where it is may not be, and networks may mean some of the places only. IPv4

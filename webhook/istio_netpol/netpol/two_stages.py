@@ -1,4 +1,5 @@
-"""Two stages of the evaluation one after the other: what they leave open between a workload and all peers."""
+"""Joins two stages of the evaluation: what they leave open, one after the other, between a workload and all
+peers."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ _POSSIBLE = tuple(tuple(bounds(family)) for family in POSSIBLE_ADDRESSES)
 
 @dataclass(slots=True)
 class _Residents:
-    """Who is where the same rules name the address: those of known addresses, and whether pods of unknown
-    ones may be there, by IPv4 and by IPv6."""
+    """Who is at a place where the same rules name the address: the workloads with known addresses, and
+    whether pods with unknown ones may be there, by IPv4 and by IPv6."""
 
     known: Mask = 0
     may_be_ipv4: bool = False

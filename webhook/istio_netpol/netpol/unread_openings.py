@@ -1,4 +1,4 @@
-"""Policies of Cilium that may open egress to nodes and to an API server on them, by entities.
+"""Finds policies of Cilium that may open egress to nodes, and to an API server on them, by entities.
 
 Whether they do is not read: ports, and the rules that deny. NetworkPolicies and Cilium's own allow together
 (cilium/cilium Documentation/network/kubernetes/policy.rst, 1.19).
@@ -16,7 +16,7 @@ _NODES = frozenset({"kube-apiserver", "host", "remote-node", "cluster", "all"})
 
 
 def opening_nodes(workload: Workload, snapshot: Snapshot) -> tuple[UnreadPolicy, ...]:
-    """Those that select pods and name an entity to which nodes belong."""
+    """The policies that select pods and name an entity to which nodes belong."""
     namespace = snapshot.namespace(workload.namespace)
     policies = (
         *snapshot.of_type(UnreadPolicy, workload.namespace),

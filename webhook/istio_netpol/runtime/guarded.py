@@ -1,4 +1,4 @@
-"""Loops that no error of our own ends."""
+"""Keeps errors of our own from ending a loop."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from istio_netpol.kube.backoff import Backoff
 
 
 class Guarded:
-    """A context for each step of one loop: what a step raises is logged with its traceback, counted and told
-    until a step succeeds, and the next one is to be tried after `wait` seconds, longer each time.
+    """A context for each step of one loop. An error that a step raises is logged with its traceback, counted,
+    and told as `problem` until a step succeeds. The next step is to be tried after `wait` seconds, longer
+    each time.
 
-    `trouble` is a sentence that says what does not work then; `count` is told the loop's name. Steps are for
-    one thread, `problem` for any.
+    `trouble` is a sentence that says what does not work then; `count` is called with the loop's name. Steps
+    are for one thread; any thread may read `problem`.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Guarded:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Nothing that a step raises gets out, but what ends the process."""
+        """Lets nothing that a step raises get out, except what ends the process."""
         if error is None:
             self.problem = ""
             self.wait = 0.0

@@ -1,4 +1,4 @@
-"""What files a folder holds, and by what one sees that they changed."""
+"""Lists the files of a folder with marks that show whether they changed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Marks = Mapping[str, Mark]
 
 
 def marks_of(folder: str) -> Marks:
-    """The mark of every file below a folder, through links, each folder once; what begins with a dot is left
-    out. Raises OSError where a folder can't be listed."""
+    """The mark of every file below a folder, through links, each folder once; names that begin with a dot are
+    left out. Raises OSError where a folder can't be listed."""
     return dict(_walk(folder, set()))
 
 

@@ -1,6 +1,6 @@
 """A folder of manifests as a cluster: read anew when something in it changes, file by file.
 
-A file that can't be read, or is broken, keeps the last good snapshot as a whole: judging half of a cluster
+If a file can't be read, or is broken, the last good snapshot stays as a whole: judging half of a cluster
 would refuse what is fine and admit what is not.
 """
 
@@ -24,7 +24,7 @@ from istio_netpol.state.source import SourceState
 
 DEFAULT_NAMESPACE = "default"
 RETRY_SECONDS = 10.0
-"""After how long what is broken is read again though no file has changed: a mount or a remote base may be
+"""After how long a broken folder is read again though no file has changed: a mount or a remote base may be
 back."""
 
 
@@ -66,7 +66,7 @@ class FolderSource:
         return self._seen != self._read
 
     def refresh(self) -> bool:
-        """Looks at the folder, and reads it if it changed and then stayed the same for one look; says
+        """Looks at the folder, and reads it if it changed and then stayed the same for one look. Returns
         whether there is something new to know: a snapshot, or other problems.
 
         Waiting one look keeps files that are just being written from being read in halves.
@@ -88,7 +88,7 @@ class FolderSource:
             return self._problems != told
 
     def _take(self, marks: Marks) -> bool:
-        """Reads the folder; whether there is a new snapshot."""
+        """Reads the folder; returns whether there is a new snapshot."""
         self._read, self._read_at = marks, self._clock()
         try:
             loaded = self._load(marks)

@@ -37,10 +37,10 @@ _IS_A_LINK = (errno.ELOOP, errno.ENOTDIR)
 class FolderStore:
     """Implements `PolicyStore`: one file a policy, each complete or absent.
 
-    Every path below the watched folder is opened without following links, and all else goes by the opened
-    folder: who may put links into it can't lead a write elsewhere. A file of ours that does something else
-    than a policy of its name is left as it is; with `restores` it is written anew, as far as the name is the
-    digest of what is written.
+    Every path below the watched folder is opened without following links, and everything else goes by the
+    opened folder, so somebody who may put links into it can't lead a write elsewhere. A file of ours that
+    does something else than a policy of its name is left as it is. With `restores` it is written again if its
+    name is the digest of what is written.
     """
 
     def __init__(self, folder: Path, subfolder: str = GENERATED, *, restores: bool = False) -> None:
@@ -57,7 +57,7 @@ class FolderStore:
                 refused = f"{error.filename or self._folder}: {error.strerror or error}"
             except MemoryError:
                 raise
-            except Exception as error:  # one policy's failure is its own
+            except Exception as error:  # a failure of one policy must not stop the others
                 structlog.get_logger("source").exception("a policy was not written", object=str(policy.ref))
                 refused = str(Failure.of("policy store", error))
             results.append(StoreResult(policy, not refused, refused))
@@ -82,7 +82,7 @@ class FolderStore:
 
 
 def _put(folder: int, policy: NetworkPolicy, restores: bool) -> str:
-    """Writes the file of a policy into an opened folder; why not, where it was not written."""
+    """Writes the file of a policy into an opened folder; returns why it was not written, or nothing."""
     name = f"{policy.namespace}--{policy.name}.yaml"
     content = (HEADER + to_yaml([policy])).encode()
     try:
@@ -105,14 +105,14 @@ def _put(folder: int, policy: NetworkPolicy, restores: bool) -> str:
 
 
 def _content(folder: int, name: str) -> bytes | None:
-    """What a file holds; None where it is not a regular file, which is not waited for."""
+    """What a file holds; None where it is not a regular file. Reading does not wait for a pipe."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 def _place(folder: int, name: str, content: bytes, *, is_new: bool) -> str:
-    """Puts a complete file in its place; a new one fails if somebody else was faster."""
+    """Puts a complete file in its place. A new file fails if somebody else was faster."""
     half = f".{secrets.token_hex(8)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(half, flags, 0o644, dir_fd=folder)

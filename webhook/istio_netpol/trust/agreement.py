@@ -1,4 +1,4 @@
-"""Who may say what about whom: on whose word each end of a connection may be opened.
+"""Says on whose word each end of a connection may be opened.
 
 Policies are written with rights that the author of an object does not have, so the author's object decides
 for the author's own namespace only. Each real end is asked, the pods that send and the pods that receive, on
@@ -7,17 +7,18 @@ the port on the wire, after names, delegates, waypoints and tunnels are resolved
 - The author's own namespace has the object's word, and where only administrators write, an object has a word
   for everybody.
 - Pods that receive elsewhere have the word of their own namespace for this client: `called-by`, an ALLOW
-  AuthorizationPolicy, a grant. A delegate of theirs is such a word for shared gateways and their own clients.
+  AuthorizationPolicy, a grant. If they delegate a route, that is such a word for shared gateways and their
+  own clients.
 - A Gateway whose `allowedListeners` take a ListenerSet is its namespace's word for the ports that this adds.
-- A shared gateway sends to pods that agree, and receives on its own ports. To addresses it sends by an
-  administrator's hand alone. A gateway of others sends where its own Gateway admits the author by name.
+- A shared gateway sends to pods that agree, and receives on its own ports. Only an administrator opens its
+  way to addresses. A gateway of others sends where its own Gateway admits the author by name.
 - A waypoint receives what it was chosen for by namespaces that its Gateway admits, from their own pods and
-  for their own objects. To addresses that these name it sends by an administrator's hand alone.
+  for their own objects. Only an administrator opens its way to addresses that these name.
 - istiod sends to the keys that a RequestAuthentication names, and receives on its discovery port.
 
 Whoever decides who is behind a name (a Service, a ServiceEntry, a route) leads a sender to pods of its own
-namespace, never to others, and never opens a receiver that is not its own. Addresses are not asked: limits
-hold for them (`host_policy.py`). What a label says is believed by nobody here; see `istio/view/gateways.py`.
+namespace, never to others, and never opens a receiver that is not its own. Addresses give no word: limits
+hold for them (`host_policy.py`). Nothing here believes a label; see `istio/view/gateways.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from istio_netpol.model.workloads import Workload
 
 GATEWAY_KINDS = frozenset({FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.HBONE})
 CALLED_KINDS = frozenset({FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.WORKLOAD_TO_WORKLOAD})
-"""Flows of which the receiving namespace is asked whether policies are written there at all, too."""
+"""Flows for which the mode of the receiving namespace counts too."""
 
 DISCOVERY_KINDS = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD})
 
@@ -39,11 +40,12 @@ _ADMINISTRATOR_ALONE: frozenset[str] = frozenset()
 
 
 class Witness(Protocol):
-    """What is known of the cluster, each answer from objects of the namespace that it is about, or of
-    administrators."""
+    """The facts of the cluster on which agreements rest. Each comes from objects of the namespace that it is
+    about, or of administrators."""
 
     def is_trusted(self, namespace: str) -> bool:
-        """Whether only administrators write there: so it is of objects that have no namespace."""
+        """Whether only administrators write there. The empty namespace, of objects that have none, counts as
+        such."""
         ...
 
     def is_shared_gateway(self, workload: Workload) -> bool:
@@ -64,7 +66,7 @@ class Witness(Protocol):
 
 
 def agreement_of(flow: RequiredFlow, witness: Witness) -> Agreement:
-    """The words for both ends of a flow. An end that is no pod has no policies and needs none."""
+    """The words for both ends of a flow. An end that is not a pod has no policies, and so needs no word."""
     ingress = _receiving(flow, witness)
     return Agreement(_sending(flow, ingress, witness), ingress)
 
@@ -77,7 +79,7 @@ def _receiving(flow: RequiredFlow, witness: Witness) -> Words:
     if flow.kind in DISCOVERY_KINDS and witness.serves_proxies(peer.workload, flow.port):
         return frozenset({home})
     if flow.via.meant is not None and flow.via.meant is not peer.workload:
-        # A waypoint: it serves whom the pods behind it agree to, which it admitted by its own Gateway.
+        # A waypoint serves whom the pods behind it agree to. Its own Gateway admitted those pods.
         behind = _pods_agree(flow, flow.via.meant, flow.via.meant_port, witness)
         return None if behind is None else behind | {home}
     return _pods_agree(flow, peer.workload, flow.via.meant_port or flow.port, witness)
@@ -94,13 +96,13 @@ def _pods_agree(flow: RequiredFlow, target: Workload, port: int, witness: Witnes
             return frozenset({author})
         return frozenset({author, home}) if is_elsewhere else frozenset({home})
     if via.admitted and client is None:
-        # A ListenerSet, which a Gateway of these pods takes: they listen for it.
+        # A Gateway of these pods takes the ListenerSet, so they listen for it.
         return frozenset({home})
     if via.taken_in and client is not None and client.namespace == author:
-        # A waypoint, whose Gateway takes in what the client calls.
+        # The waypoint's Gateway takes in what the client calls.
         return frozenset({home})
     if via.administered:
-        # What serves everybody is opened to everybody, which no word for one client means.
+        # Pods that serve everybody are opened to everybody. A word for one client does not mean that.
         return _ADMINISTRATOR_ALONE
     if client is not None and witness.admits(client, target, port, via.service):
         return frozenset({home})
@@ -141,15 +143,15 @@ def _sending(flow: RequiredFlow, ingress: Words, witness: Witness) -> Words:
     if flow.via.admitted and isinstance(flow.destination, PodsPeer) and ingress is not None:
         return frozenset({home})
     if flow.via.admitted and not isinstance(flow.destination, PodsPeer):
-        # A waypoint that sends where objects of a namespace lead which its Gateway admits.
+        # The waypoint sends where objects lead whose namespace its Gateway admits.
         return _ADMINISTRATOR_ALONE
     is_way_out = _leads_outside(flow, witness) and witness.is_shared_gateway(flow.source.workload)
     return _ADMINISTRATOR_ALONE if flow.via.administered or is_way_out else None
 
 
 def _is_led_rightly(flow: RequiredFlow, home: str, witness: Witness) -> bool:
-    """Whether everybody who chose the destination may lead these senders there: administrators and their own
-    namespace anywhere, others to their own pods."""
+    """Whether everybody who chose the destination may lead these senders there. Administrators and the
+    senders' own namespace may lead them anywhere, others to pods of their own."""
     peer, via = flow.destination, flow.via
     called = via.meant or (peer.workload if isinstance(peer, PodsPeer) else None)
     return all(
@@ -159,8 +161,9 @@ def _is_led_rightly(flow: RequiredFlow, home: str, witness: Witness) -> bool:
 
 
 def _is_door(flow: RequiredFlow, sender: Workload, ingress: Words, witness: Witness) -> bool:
-    """The two ways from where only administrators write that an object of a tenant may open: from a shared
-    gateway to pods that agree, from istiod to the keys that a RequestAuthentication names."""
+    """Whether the flow is one of the two that a tenant's object may open out of a namespace where only
+    administrators write: from a shared gateway to pods that agree, and from istiod to the keys that a
+    RequestAuthentication names."""
     is_istiod = flow.kind is FlowKind.ISTIOD_TO_JWKS and witness.is_trusted(sender.namespace)
     if not isinstance(flow.destination, PodsPeer):
         return is_istiod and _leads_outside(flow, witness)

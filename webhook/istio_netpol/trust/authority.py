@@ -1,4 +1,4 @@
-"""In whose name policies are written."""
+"""Says in whose name policies are written."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from istio_netpol.model.policies import Direction
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Whose words a door may act on: those of the namespaces `speaking`, None for all of them.
+    """The namespaces whose words a door may act on: those of `speaking`, or all if it is None.
 
-    An operator, who generates for all namespaces at once, acts on every word, and is the administrator where
-    only that hand may open an end."""
+    An operator, who generates for all namespaces at once, acts on every word, and counts as the administrator
+    where only an administrator may open an end."""
 
     speaking: frozenset[str] | None = None
     is_operator: bool = False
@@ -29,9 +29,10 @@ class Authority:
 
 OPERATOR = Authority(is_operator=True)
 ANYBODY = Authority()
-"""Of any namespace, whether policies are written for it or not."""
+"""Acts on the word of any namespace, whether policies are written for it or not."""
 
 
 def authority_of(submitter: str, trusted: frozenset[str]) -> Authority:
-    """Of whoever changes something in a namespace: of everybody where only administrators write."""
+    """The authority of whoever changes something in a namespace. Where only administrators write, it is
+    everybody's."""
     return ANYBODY if submitter in trusted else Authority(frozenset({submitter}))

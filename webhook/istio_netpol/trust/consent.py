@@ -66,7 +66,7 @@ def _allows(
 
 
 def _names(source: AuthorizationSource, home: str, client: Workload, trust_domains: tuple[str, ...]) -> bool:
-    """Whether a source means the client by name; a wildcard over namespaces is no word on this one."""
+    """Whether a source means the client by name; a wildcard over namespaces says nothing of this one."""
     identity = (client.namespace, client.service_account)
     said = (
         (source.namespaces, lambda entry: entry == client.namespace),

@@ -1,5 +1,5 @@
-"""Which addresses an object may open, written as a host name or as they are. Whoever writes it, the same
-limits hold."""
+"""Which addresses an object may open, written as a host name or as they are. The same limits hold whoever
+writes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORBIDDEN = "a private, reserved or cluster address"
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
     """The addresses of a host, or why there are none: `refused` by the administrator's rules, or
-    `unresolved`. `found` are those for which it is refused."""
+    `unresolved`. `found` are the addresses for which it is refused."""
 
     host: str
     addresses: AddressSet = NO_ADDRESSES
@@ -31,7 +31,7 @@ class HostAnswer:
 
 
 class HostLimits:
-    """What hosts and literal addresses may stand for in one cluster: worked out once, while a gate serves one
+    """What hosts and literal addresses may stand for in one cluster. It is worked out once; a gate serves one
     analysis.
 
     `cluster` addresses (the API server's, nodes', pods', Services') are refused wherever they lie; `nodes`
@@ -50,7 +50,7 @@ class HostLimits:
 
     @cached_property
     def forbidden(self) -> AddressSet:
-        """What neither a host nor a literal may stand for."""
+        """The addresses that neither a host nor a literal may stand for."""
         allowed = AddressSet.of(*self.settings.allowed_private)
         return _forbidden(self.settings) | (self._cluster() - allowed)
 
@@ -63,15 +63,15 @@ class HostLimits:
     def literals(self) -> AddressSet:
         """The addresses that may be written as they are.
 
-        An administrator who narrows `allowed_hosts` means every way around it too: then no address but those
-        that a list names."""
+        An administrator who narrows `allowed_hosts` means every way around it too, so then only the addresses
+        that a list names are allowed."""
         settings = self.settings
         if not settings.allowed_addresses and "*" in settings.allowed_hosts:
             return ALL_ADDRESSES
         return AddressSet.of(*settings.allowed_addresses, *settings.allowed_private)
 
     def known(self, host: str) -> AddressSet | None:
-        """The operator's word on a host; None without one."""
+        """The addresses that the operator gives for a host; None without them."""
         written = self.settings.known_addresses.get(host)
         return None if written is None else AddressSet.of(*written)
 
@@ -88,8 +88,8 @@ class HostGate:
         self._answers: dict[tuple[str, str], HostAnswer] = {}
 
     def addresses(self, host: str, namespace: str) -> HostAnswer:
-        """What a host stands for, asked on behalf of an object of `namespace`; the operator's own word is
-        never refused."""
+        """What a host stands for, asked on behalf of an object of `namespace`; addresses that the operator
+        gives are never refused."""
         known = self._limits.known(host)
         if known is not None:
             return HostAnswer(host, known)

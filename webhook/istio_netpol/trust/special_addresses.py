@@ -1,4 +1,4 @@
-"""Addresses that are no public service: nobody opens them but an administrator, by settings.
+"""Addresses that are not those of a public service: only an administrator opens them, by settings.
 
 Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries (rows whose "Globally Reachable" is not
 True), the IANA IPv6 Global Unicast Address Assignments, and the cloud providers' own pages, named beside each
@@ -62,7 +62,7 @@ PLATFORM = METADATA | AddressSet.of(
 IBM's do not. An administrator who uses one for a public service names it in `hosts.allowedPrivate`."""
 
 SPECIAL = AddressSet.union((_SPECIAL_IPV4, ALL_IPV6 - _GLOBAL_UNICAST, _SPECIAL_IN_GLOBAL_UNICAST, PLATFORM))
-"""All of them, in every spelling: an `AddressSet` knows numbers only."""
+"""All of them. Every spelling is covered, since an `AddressSet` holds numbers."""
 
 _PRIVATE_USE = AddressSet.of(
     "10.0.0.0/8",

@@ -28,7 +28,7 @@ def outcomes(subject: Telemetry | MeshConfig, view: MeshView) -> Iterator[Outcom
     """Flows from the proxies for which this object decides about access logs; a finding for a collector that
     nothing answers for."""
     if isinstance(subject, MeshConfig) and not subject.default_log_providers:
-        return  # it sends no logs anywhere, so that no proxy need be looked at
+        return  # it sends no logs anywhere, so no proxy has to be looked at
     shared = isinstance(subject, MeshConfig) or is_mesh_wide(view, subject)
     missing: dict[str, None] = {}
     for client in decided_by(subject, _has_logs, view):

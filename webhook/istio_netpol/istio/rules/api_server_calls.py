@@ -1,8 +1,8 @@
 """The API server calls the pods that admission webhooks, conversion webhooks and APIServices name by their
 Service.
 
-Whoever writes such an object may change everything in the cluster, so its word counts in every namespace. Who
-is behind the Service is the word of the Service's namespace, which opens its own pods and nobody else's.
+Whoever writes such an object may change everything in the cluster, so it counts in every namespace. The
+namespace of the Service decides which pods are behind it, and so opens its own pods and nobody else's.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _to(service: Service, call: ApiServerCall, ref: ObjectRef, view: MeshView) -
         return
     backends = view.backends(service, call.port)
     for backend in backends:
-        # What is no pod, such as the host of an ExternalName, has no policies.
+        # A peer that is not a pod, such as the host of an ExternalName, has no policies.
         if isinstance(backend.peer, PodsPeer) and backend.protocol is Protocol.TCP:
             for caller in view.webhook_callers():
                 yield RequiredFlow(

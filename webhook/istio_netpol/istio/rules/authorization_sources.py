@@ -2,10 +2,10 @@
 protects.
 
 Whoever lets a client in by name expects its connections, so an ALLOW counts as declared communication, and as
-the consent of the called namespace. What names nobody in particular asks for nothing: rules without sources,
-`*`, and policies for the whole mesh. DENY and AUDIT ask for nothing either. Ports are those that
-`to.operation.ports` or a condition on `destination.port` names, else all TCP ports that the pods are known to
-serve, without `notPorts`.
+the consent of the called namespace. A policy that names nobody in particular asks for nothing: rules without
+sources, `*`, and policies for the whole mesh. DENY and AUDIT ask for nothing either. Ports are those that
+`to.operation.ports` or a condition on `destination.port` names; without those all TCP ports that the pods are
+known to serve, less `notPorts`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _Ports:
 
 
 class _Matches:
-    """Several port matches of which one is enough; none at all admit every port."""
+    """Several port matches of which one is enough; an empty list admits every port."""
 
     def __init__(self, matches: Sequence[PortMatch]) -> None:
         self._admits_all = not matches

@@ -38,10 +38,10 @@ class Opened:
 
 
 def outcomes(gateway: Gateway | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
-    """From those whom the gateway's Service lets in to its pods, once for each port that it opens.
+    """Flows from the clients that the gateway's Service lets in to its pods, one for each port that it opens.
 
-    Clients of an egress gateway are in the mesh, those of a waypoint come through ztunnel: what sends them
-    there says so.
+    Clients of an egress gateway are in the mesh, those of a waypoint come through ztunnel: the object that
+    sends them there has a rule for it.
     """
     if isinstance(gateway, Gateway):
         yield from _of_istio(gateway, view)

@@ -34,7 +34,8 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
 
 
 def _reason(pod: Workload, view: MeshView) -> tuple[str, bool]:
-    """Why these pods need DNS, empty where the mesh does not; and whether they only will.
+    """Why these pods need DNS, empty where the mesh does not need it; and whether they need it only from
+    their next start.
 
     Pods in the host's network use the node's resolver.
     """

@@ -16,11 +16,11 @@ from istio_netpol.model.services import Service
 
 def outcomes(service: Service, view: MeshView) -> Iterator[Outcome]:
     """From the pods of each Gateway with a server of mode AUTO_PASSTHROUGH for the Service's host to the pods
-    behind it that have a sidecar: others could not end the callers' mutual TLS.
+    behind it that have a sidecar: pods without one could not end the callers' mutual TLS.
 
     A Gateway speaks for the Services of its own namespace, and for all where only administrators write: the
     Service itself says nothing of who passes calls on to it. No object says which Services other networks
-    call, so that a denial is a warning.
+    call, so a denial is only a warning.
     """
     for gateway in view.east_west_gateways():
         home = gateway.ref.namespace

@@ -2,8 +2,9 @@
 access logs or code of their own.
 
 A cluster that Istio makes is called `outbound|PORT|SUBSET|HOST`, by the full name of a Service or the host of
-a ServiceEntry (`outbound_.PORT_.SUBSET_.HOST` in the form of a DNS name). It is there only for what the proxy
-knows. A patch may bring a cluster of its own along, whose addresses are dialled as they are.
+a ServiceEntry (`outbound_.PORT_.SUBSET_.HOST` in the form of a DNS name). The proxy has such clusters only
+for hosts that it knows. A patch may bring a cluster of its own along, whose addresses are dialled as they
+are.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ _REASONS = {
 _KINDS = {FilterPurpose.AUTHORIZATION: FlowKind.EXT_AUTHZ, FilterPurpose.LOGS: FlowKind.TRACING}
 
 Reached = tuple[Service | ServiceEntry | None, tuple[Backend, ...]]
-"""The name through which something is reached, if it has one, and what is behind it."""
+"""The Service or ServiceEntry through which a target is reached, if it has one, and its backends."""
 
 
 def outcomes(filter_: EnvoyFilter, view: MeshView) -> Iterator[Outcome]:
-    """Flows from the proxies that are patched to what the patches name; findings for what is not there."""
+    """Flows from the proxies that are patched to the destinations that the patches name; findings for those
+    that are not there."""
     if not filter_.targets:
-        return  # most patches connect nowhere, so that no proxy need be looked at
+        return  # most patches connect nowhere, so no proxy has to be looked at
     clients = enforcing_proxies(view, filter_)
     shared = is_mesh_wide(view, filter_)
     problems: dict[tuple[str, str], None] = {}

@@ -44,8 +44,8 @@ def outcomes(service: Service, view: MeshView) -> Iterator[Outcome]:
 
 
 def _health_checks(service: Service, pod: Workload, field: str, view: MeshView) -> Iterator[RequiredFlow]:
-    """A load balancer that finds no healthy target sends nobody; whether it asks this port or the node's is
-    the cloud's choice, unless settings say whence it asks."""
+    """A load balancer that finds no healthy target sends nobody. The cloud decides whether it asks this port
+    or the node's, unless settings say from where it asks."""
     ranges = [AddressSet.of(network) for network in view.settings.mesh.health_check_sources]
     known = [AddressPeer(addresses, HEALTH_CHECKS.description) for addresses in ranges]
     sources = [HEALTH_CHECKS if peer.addresses in EVERYWHERE else peer for peer in known]

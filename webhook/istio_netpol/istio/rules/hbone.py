@@ -37,7 +37,7 @@ PROBE_SOURCES = {
 
 
 def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[Outcome]:
-    """Probes of an ambient workload; what a waypoint connects to."""
+    """Flows of the probes of an ambient workload, and of a waypoint to what it serves."""
     if isinstance(subject, Workload):
         if view.is_ambient(subject):
             yield from _probes(subject)
@@ -46,7 +46,7 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
 
 
 def _probes(workload: Workload) -> Iterator[RequiredFlow]:
-    """From both families where the pods' addresses are not known yet."""
+    """The probes' sources, in both families where the pods' addresses are not known yet."""
     versions = {address.version for address in workload.addresses} or {4, 6}
     for port in workload.probe_ports:
         for version in sorted(versions):
@@ -62,8 +62,8 @@ def _probes(workload: Workload) -> Iterator[RequiredFlow]:
 
 
 def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[RequiredFlow]:
-    """To every Service and ServiceEntry that chose the waypoint, by its own label or its namespace's; these
-    are the called side's consent as well."""
+    """Flows to every Service and ServiceEntry that chose the waypoint, by its own label or its namespace's.
+    The label is the called side's consent as well."""
     for service in _served(gateway, view):
         for backend in answers(view, service, None):
             if backend.protocol is not Protocol.TCP:
@@ -84,7 +84,7 @@ def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[Requi
 
 
 def _chosen(gateway: KubernetesGateway, service: Service | ServiceEntry, backend: Backend) -> Via:
-    """The Service or ServiceEntry chose this waypoint, by its own label or its namespace's."""
+    """Whether the Service or ServiceEntry chose this waypoint, by its own label or its namespace's."""
     home = service.ref.namespace
     return Via(
         service if isinstance(service, Service) else None,

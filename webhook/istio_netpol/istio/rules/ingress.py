@@ -2,8 +2,8 @@
 
 istiod turns an Ingress into a Gateway of its own namespace, which opens 80 and, where a certificate is named,
 443, and into routes to Services of the Ingress's namespace. It serves no `defaultBackend` and no `resource`.
-Whose an Ingress is, its annotation says first, then its IngressClass; without either it is Istio's under
-`ingressControllerMode: DEFAULT` alone.
+The annotation of an Ingress says first whose it is, then its IngressClass. Without either it is Istio's only
+under `ingressControllerMode: DEFAULT`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _USUAL_LABEL = "ingressgateway"
 
 
 def outcomes(ingress: Ingress, view: MeshView) -> Iterator[Outcome]:
-    """From clients to the ingress gateway, and from there to every backend; findings for what Istio does not
-    serve."""
+    """Flows from clients to the ingress gateway, and from there to every backend; findings for what Istio
+    does not serve."""
     config = view.mesh_config() or MeshConfig(ingress.ref)
     served = _is_istios(ingress, config, view)
     if isinstance(served, Finding):

@@ -6,8 +6,8 @@ discovery document of an issuer, stay with istiod. Names without a dot resolve w
 search path has it, not where the object lives. istiod has no sidecar, so a ServiceEntry says nothing about
 its connections.
 
-An identity provider in somebody else's namespace has to agree: a tenant must not send istiod to a Service
-of his choice.
+An identity provider in somebody else's namespace has to agree: a tenant must not send istiod to a Service of
+their choice.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ DISCOVERY_PATH = "/.well-known/openid-configuration"
 
 
 def outcomes(policy: RequestAuthentication, view: MeshView) -> Iterator[Outcome]:
-    """For every rule without inline keys: flows to the host of `jwksUri`, else to the issuer's, which names
-    the keys' URL."""
+    """Flows for every rule without inline keys: to the host of `jwksUri`, or without one to the issuer's
+    host, which names the keys' URL."""
     for rule in policy.jwt_rules:
         if not rule.has_inline_jwks:
             yield from _of_rule(policy, rule, view)
@@ -116,7 +116,8 @@ def _unusable(policy: RequestAuthentication, rule: JwtRule, field: str) -> Findi
 
 
 def _clients(asked: _Asked, view: MeshView) -> tuple[tuple[Workload, ...], Service | ServiceEntry | None]:
-    """Who fetches, and what the host is to them: proxies what Istio's registry has, istiod what DNS says."""
+    """The pods that fetch the keys, and what the host means to them: proxies ask Istio's registry, istiod
+    asks DNS."""
     if view.proxies_fetch_jwks and asked.rule.jwks_uri:
         known = view.resolve_host(asked.place.host, asked.policy.ref.namespace)
         if isinstance(known, ServiceEntry) or (known and view.service_host(known) == asked.place.host):

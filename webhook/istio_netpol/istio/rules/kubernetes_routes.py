@@ -1,10 +1,10 @@
 """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute: the pods of the Gateways that a route attaches to, by
 their own listeners or those of a ListenerSet, connect to its backends.
 
-A parent of kind Service or ServiceEntry makes a route of the mesh: its clients are sidecars and waypoints, no
-gateway. A Gateway whose `allowedRoutes` do not admit the route is no client either. Istio routes TCP only: it
-serves no UDPRoute (istio/istio issue 54163), and reaches a Service that offers the port over UDP too by TCP.
-A backend of weight 0 gets no requests.
+A parent of kind Service or ServiceEntry makes a route of the mesh: its clients are sidecars and waypoints,
+not gateways. A Gateway whose `allowedRoutes` do not admit the route is not a client either. Istio routes TCP
+only: it serves no UDPRoute (istio/istio issue 54163), and reaches a Service that offers the port over UDP too
+by TCP. A backend of weight 0 gets no requests.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from istio_netpol.model.workloads import Workload
 ISTIO_GROUP = "networking.istio.io"
 _MESH_PARENTS = frozenset({("", "Service"), (ISTIO_GROUP, "ServiceEntry")})
 _UNSERVED_BY = frozenset({GatewayRole.FOREIGN, GatewayRole.UNKNOWN})
-"""Whose Gateways may serve what Istio does not."""
+"""Controllers whose Gateways may serve what Istio does not."""
 
 
 def outcomes(route: KubernetesRoute, view: MeshView) -> Iterator[Outcome]:
@@ -60,14 +60,15 @@ def outcomes(route: KubernetesRoute, view: MeshView) -> Iterator[Outcome]:
         elif gateway not in gateways:
             gateways.append(gateway)
     if parents:
-        # Many rules lead to the same place: the first field that says so stands for all.
+        # Many rules lead to the same place. The first field that does stands for all.
         distinct = {replace(backend, field=""): backend for backend in reversed(route.backends)}
         for backend in reversed(distinct.values()):
             yield from _to_backend(route, gateways, backend, view)
 
 
 def _of_the_mesh(route: KubernetesRoute) -> Iterator[Outcome]:
-    """What is not read of a route of the mesh: that clients of the parent connect to other backends."""
+    """A finding for a route of the mesh: that clients of the parent connect to other backends is not
+    judged."""
     for index, parent in enumerate(route.parents):
         if (parent.group, parent.kind) in _MESH_PARENTS:
             others = [

@@ -1,7 +1,7 @@
-"""Kyma's modules: whom their workloads in `kyma-system` call, and who calls them.
+"""Kyma's modules: which peers their workloads in `kyma-system` call, and which peers call them.
 
-Modules that bring policies of their own open these connections themselves. The API server, its webhooks and
-DNS are the business of the rules for the control plane.
+Modules that bring policies of their own open these connections themselves. The rules for the control plane
+cover the API server, its webhooks and DNS.
 """
 
 from __future__ import annotations

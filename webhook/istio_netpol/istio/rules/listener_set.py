@@ -1,7 +1,7 @@
 """ListenerSet: clients connect to the ports that it adds to a Gateway.
 
-The Gateway's `allowedListeners` say whose ListenerSets it takes. That is the word of its namespace that its
-pods listen there, so the ports of a ListenerSet which is not admitted are opened for nobody.
+The Gateway's `allowedListeners` say whose ListenerSets it takes. With that its namespace agrees that its pods
+listen there, so the ports of a ListenerSet that is not admitted are opened for nobody.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from istio_netpol.model.gateway_api import ListenerSet
 
 
 def outcomes(added: ListenerSet, view: MeshView) -> Iterator[Outcome]:
-    """From anywhere to the pods of its Gateway, once for each port that it adds."""
+    """Flows from anywhere to the pods of its Gateway, one for each port that it adds."""
     gateway = gateway_of(added, view)
     if isinstance(gateway, Finding):
         yield gateway

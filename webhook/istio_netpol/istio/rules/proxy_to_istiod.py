@@ -1,8 +1,8 @@
 """Sidecars and ztunnel get their configuration and certificates from istiod; gRPC libraries without a proxy
 get their configuration there.
 
-Pods that run without what their controller's template brings are told of with what they have, and what they
-get at their next start is a warning."""
+Pods that run without what their controller's template brings are judged by what they have; what they get at
+their next start is a warning."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def _of_workload(workload: Workload, view: MeshView) -> Iterator[Outcome]:
 def _of_injection(
     workload: Workload, injection: Injection, view: MeshView, *, dispensable: bool = False
 ) -> Iterator[Outcome]:
-    """What pods need of istiod that are injected like this; `dispensable` where they will be, and are not."""
+    """Flows to istiod of pods that are injected like this; `dispensable` where they will be injected and are
+    not yet."""
     kind, when = FlowKind.PROXY_TO_ISTIOD, AT_NEXT_START if dispensable else ""
     if injection.injected:
         reason = f"{when}its sidecar gets its configuration and certificate from istiod"

@@ -1,8 +1,8 @@
 """Metrics: whoever scrapes reaches the metrics ports of proxies and of istiod, where the settings ask for it.
 
 15020 has the merged metrics of agent, Envoy and application, 15090 Envoy's own; ztunnel has 15020, istiod and
-the CNI agent 15014. Of Kyma's modules those count whose metrics no policy of their own opens. Who scrapes is
-every pod of the namespaces that the administrator names, and anybody where none is named.
+the CNI agent 15014. Of Kyma's modules those count whose metrics no policy of their own opens. Every pod of
+the namespaces that the administrator names scrapes, or anybody where none is named.
 """
 
 from __future__ import annotations

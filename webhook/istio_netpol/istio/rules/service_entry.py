@@ -2,9 +2,9 @@
 
 A ServiceEntry does not say who its clients are. Taken at its word (exported to every namespace) it would open
 every namespace of the mesh, so its clients are the sidecars and ambient pods of its own namespace: whoever
-wants the host, adds it there. A Sidecar whose `egress` leaves the host out takes its workloads away;
-workloads of other namespaces name the host in a Sidecar or in `istio-netpol.io/calls`. A namespace to which
-the ServiceEntry is not exported, its own included, has no clients.
+wants the host adds it there. A Sidecar whose `egress` leaves the host out takes its workloads away; workloads
+of other namespaces name the host in a Sidecar or in `istio-netpol.io/calls`. A namespace to which the
+ServiceEntry is not exported, its own included, has no clients.
 
 Where a VirtualService sends sidecars elsewhere for the host, to an egress gateway say, they connect there
 instead, and the way on from that gateway is the VirtualService's need. Resolution NONE sends packets to the
@@ -112,7 +112,8 @@ def _unreadable(entry: ServiceEntry) -> Iterator[Outcome]:
 
 
 def _unnamed(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
-    """What of an entry stands for nobody: all of it, or the wildcards among hosts that are looked up."""
+    """A finding for the part of an entry that stands for nobody: all of it, or the wildcards among hosts that
+    are looked up."""
     found = answers(view, entry, None)
     unnamed = entry.hosts
     if found:

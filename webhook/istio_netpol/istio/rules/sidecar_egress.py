@@ -66,7 +66,7 @@ def _called(
 
 
 def _clients(sidecar: Sidecar, view: MeshView) -> tuple[Workload, ...]:
-    """The selected pods that have a sidecar; gateways and pods in ambient mode are none of its business."""
+    """The selected pods that have a sidecar. A Sidecar does not concern gateways and pods in ambient mode."""
     selected = view.selected(sidecar.ref.namespace, Selector.of(sidecar.workload_selector or {}))
     return tuple(pod for pod in selected if view.injection(pod).injected and not view.is_gateway(pod))
 
@@ -75,7 +75,7 @@ def _target(
     sidecar: Sidecar, home: str, host: str, field: str, view: MeshView
 ) -> Service | ServiceEntry | Finding:
     own = sidecar.ref.namespace
-    # Whoever names a namespace here chooses what is written there.
+    # An entry that names a namespace chooses the names that are written there.
     target = view.resolve_host(host, own, () if home in ("*", ".") else (home,))
     if target is None:
         return unknown(

@@ -13,7 +13,7 @@ from istio_netpol.model.workloads import Workload
 
 
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
-    """istiod, the CNI agent and Kyma's operators connect to what their pods are told to dial."""
+    """Flows of istiod, the CNI agent and Kyma's operators to what their pods are told to dial."""
     component = component_of(workload)
     if component is not None and component.watches and not workload.host_network:
         yield from to_api_server(workload, view, component.watches)

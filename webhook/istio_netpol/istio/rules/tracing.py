@@ -48,8 +48,8 @@ def outcomes(subject: Telemetry | MeshConfig | Workload, view: MeshView) -> Iter
 
 
 def _sends_spans(config: MeshConfig) -> bool:
-    """Whether a mesh config asks for spans where no Telemetry decides. Most don't, and then no proxy need be
-    looked at, which would be all of them at every change of any."""
+    """Whether a mesh config asks for spans where no Telemetry decides. Most don't. Then no proxy has to be
+    looked at, which would be all of them at every change of one."""
     return bool(config.default_tracing_providers or (config.tracing_address and config.enable_tracing))
 
 
@@ -92,15 +92,15 @@ def _collector(client: Workload, view: MeshView) -> tuple[Backend, ...] | str:
     if names:
         return _of_provider(client, names[0], view)
     if client.tracing_address:
-        return ()  # the pods tell that themselves
+        return ()  # the pods' own findings tell that
     if config and config.tracing_address and (config.enable_tracing or chosen):
         return _of_address(client, config.tracing_address, view)
     return ()
 
 
 def _of_annotation(client: Workload, view: MeshView) -> Iterator[Outcome]:
-    """The spans of pods whose annotation names a collector, in their own name: what a tenant writes there
-    opens no other namespace."""
+    """The flows for spans of pods whose annotation names a collector. They are needed by the pods themselves,
+    so what a tenant writes there opens no other namespace."""
     if not _sends_to_annotated(client, view):
         return
     place = parse_host_port(client.tracing_address)

@@ -1,7 +1,7 @@
 """WasmPlugin: the agents beside the proxies fetch the module, before the proxies serve by it.
 
-The agent dials as any process of the pod would, past the proxy. A registry may send it on, to a server of
-tokens or of layers: which these are, only its answers say, but for Docker Hub's.
+The agent dials as any process of the pod would, past the proxy. A registry may send it on to a server of
+tokens or of layers. Only its answers say which these are; those of Docker Hub are known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def outcomes(plugin: WasmPlugin, view: MeshView) -> Iterator[Outcome]:
         )
         yield unknown(plugin.ref, FIELD, sentence)
     if not plugin.sources:
-        return  # no proxy need be looked at
+        return  # no proxy has to be looked at
     clients = enforcing_proxies(view, plugin)
     shared = is_mesh_wide(view, plugin)
     for source in plugin.sources:

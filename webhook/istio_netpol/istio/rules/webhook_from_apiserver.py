@@ -14,8 +14,8 @@ from istio_netpol.model.workloads import Workload
 
 
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
-    """From the pods out of which the API server calls, else from whatever address, to the port behind the
-    webhook's Service."""
+    """Flows from the pods out of which the API server calls, or otherwise from any address, to the port
+    behind the webhook's Service."""
     component = component_of(workload)
     if component is None or not component.webhook_port:
         return

@@ -1,1 +1,1 @@
-"""What flow rules ask of a cluster: one view, and the parts that answer for it."""
+"""The questions that flow rules ask of a cluster: one view, and the parts that answer for it."""

@@ -1,4 +1,4 @@
-"""Where pods reach the API server, as policies see it.
+"""Finds where pods reach the API server, as policies see it.
 
 A client in a pod dials KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT (client-go, `InClusterConfig`).
 The kubelet sets them to the ClusterIP of Service default/kubernetes; platforms set them to something else,
@@ -47,7 +47,7 @@ class ApiServerTarget:
 
 @dataclass(frozen=True, slots=True)
 class SeenHost:
-    """What running pods dial, and the pods at which it was seen."""
+    """What running pods dial, and the pods that show it."""
 
     dialled: DialledApiServer
     seen_at: str
@@ -113,7 +113,8 @@ class ApiServer:
         return tuple(SeenHost(dialled, found[dialled]) for dialled in sorted(found))
 
     def _before_translation(self, service: Service | None) -> ApiServerTarget:
-        """The Service's address and port. Only the first address counts: the variables have no other."""
+        """The Service's address and port. Only the first address counts, since the variables hold no
+        other."""
         why = "policies see the address of Service default/kubernetes, which is dialled"
         own = next(iter(service.cluster_ips), "") if service else ""
         address = parse_address(own) or parse_address(self._settings.service_address)
@@ -123,7 +124,8 @@ class ApiServer:
         return ApiServerTarget(AddressPeer(AddressSet.of(address)), port, why, service)
 
     def _dialled_instead(self, workload: Workload) -> Iterator[ApiServerTarget]:
-        """What the pods' own variables say, else what others were given, else what the settings say."""
+        """What the pods' own variables say; otherwise what other pods were given; otherwise what the settings
+        say."""
         told = self._told_by_administrators(workload)
         if workload.api_servers:
             is_trusted = workload.namespace in self._trusted()
@@ -175,7 +177,8 @@ class ApiServer:
         return host == self._settings.service_address or (service is not None and host in service.cluster_ips)
 
     def _slices(self) -> list[EndpointSlice]:
-        """Those that the API server keeps for itself: others could be written by whoever writes there."""
+        """The slices that the API server keeps for itself. Anybody who writes in the namespace could write
+        others."""
         slices = self.reader.all(EndpointSlice, ITSELF[0])
         return [slice_ for slice_ in slices if slice_.service == slice_.ref.name == ITSELF[1]]
 

@@ -1,4 +1,4 @@
-"""From a Service or ServiceEntry to what answers behind it: peers and ports as they are on the wire."""
+"""Finds what answers behind a Service or ServiceEntry: peers and ports as they are on the wire."""
 
 from __future__ import annotations
 
@@ -88,17 +88,13 @@ class Backends:
                 dict.fromkeys(backend for declared in ports for backend in self._listed(service, declared))
             )
         pods = self.pods(service, subset)
-        found = (
-            Backend(PodsPeer(pod), declared.protocol, number)
+        found = {
+            (pod, declared.protocol, number): Backend(PodsPeer(pod), declared.protocol, number)
             for pod in pods
             for declared in ports
             if (number := target_on(pod, declared))
-        )
-        return tuple(
-            {
-                (id(backend.peer.workload), backend.protocol, backend.port): backend for backend in found
-            }.values()
-        )  # type: ignore[union-attr]
+        }
+        return tuple(found.values())
 
     def undeclared(
         self, service: Service, ports: tuple[int, ...], subset: Labels | None
@@ -119,8 +115,8 @@ class Backends:
         )
 
     def of_entry(self, entry: ServiceEntry, port: int | None) -> Iterator[Backend]:
-        """What answers for a ServiceEntry on one of its ports, or on all; for wildcard hosts nobody. One by
-        one, since whoever asks may not want all."""
+        """What answers for a ServiceEntry on one of its ports, or on all; nothing for wildcard hosts. They
+        come one by one, since a caller may not want all."""
         seen: set[Backend] = set()
         for declared in entry.ports:
             if port in (None, declared.number):
@@ -191,8 +187,8 @@ class Backends:
         return tuple(self.reader.by_key(ENDPOINT_SLICES, (service.namespace, service.name)))
 
     def _peers(self, endpoint: EndpointAddress, namespace: str) -> Iterator[Peer]:
-        """Who is at an endpoint of a Service of a namespace: the pods of its addresses, wherever they run;
-        the pod that it names, where no pod is known to be there; else the addresses."""
+        """The peers at an endpoint of a Service: the pods at its addresses, wherever they run; if no pod is
+        known to be there, the pod that it names; otherwise the addresses."""
         left = []
         for address in endpoint.addresses:
             at = self._own.pods_at(address, namespace)

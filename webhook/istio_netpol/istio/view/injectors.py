@@ -1,4 +1,4 @@
-"""What the injectors of a cluster are configured to do, as far as the input tells.
+"""Finds what the injectors of a cluster are configured to do, as far as the input tells.
 
 Sources: `injectRequired` in `pkg/kube/inject/inject.go`, and `istiod-injector-configmap.yaml` and
 `revision-tags-mwc.yaml` of the `istiod` chart, Istio 1.28.
@@ -35,7 +35,7 @@ class Injectors:
     """Finds the injector of a revision, by one reader.
 
     Only ConfigMaps of the root namespace count, where administrators alone write: elsewhere anybody could
-    name one like an injector's, and have every proxy connect to a certificate authority of his own.
+    name a ConfigMap like an injector's, and have every proxy connect to a certificate authority of their own.
     """
 
     def __init__(self, reader: Reader, root_namespace: str) -> None:
@@ -64,8 +64,8 @@ class Injectors:
         return self.tags().get(name, name)
 
     def serve(self, named: str) -> bool:
-        """Whether the API server asks anybody about pods of the revision or tag that a label names, as far as
-        the input tells: what the cluster has not registered injects nothing."""
+        """Whether the API server asks an injector about pods of the revision or tag that a label names, as
+        far as the input tells. An injector that the cluster has not registered injects nothing."""
         registered, name = self.registered(), canonical_revision(named)
         return not registered or name in registered or name in self.tags()
 
@@ -75,7 +75,7 @@ class Injectors:
 
     @property
     def injects_by_default(self) -> bool:
-        """Whether pods are injected that nothing speaks of, neither their labels nor their namespace's."""
+        """Whether pods are injected if neither their labels nor their namespace's say anything."""
         return any(config.enable_namespaces_by_default for config in self.configs().values())
 
     def templates(self, revision: str, workload: Workload) -> tuple[InjectionTemplate, str]:
@@ -97,7 +97,7 @@ class Injectors:
         return together, next((name for name in names if name not in known), "")
 
     def objection(self, revision: str, workload: Workload) -> str:
-        """Why an injector leaves pods out that do not ask for it; empty where it has nothing against them."""
+        """Why an injector leaves out pods that do not ask for it; empty where it takes them."""
         config = self.config(revision)
         if config is None:
             return ""

@@ -1,4 +1,4 @@
-"""What flow rules ask of a snapshot: who is in the mesh, who controls it, what is behind a name."""
+"""Answers what flow rules ask of a snapshot: who is in the mesh, who controls it, what is behind a name."""
 
 from __future__ import annotations
 
@@ -231,8 +231,8 @@ class MeshView:
         return config.ca_address if config else ""
 
     def dns_targets(self) -> tuple[DnsTarget, ...]:
-        """Who answers DNS, on which port: pods, node-local-dns where it runs, addresses of the settings, or
-        the stand-in."""
+        """The peers that answer DNS, and on which port: pods, node-local-dns where it runs, addresses of the
+        settings, or the stand-in."""
         return self._dns.targets()
 
     def api_server(self, client: Workload) -> tuple[ApiServerTarget, ...]:
@@ -245,7 +245,7 @@ class MeshView:
         return self._api_server.endpoints()
 
     def webhook_callers(self) -> tuple[Peer, ...]:
-        """Out of which pods the API server calls webhooks, or that nobody knows it."""
+        """The pods out of which the API server calls webhooks, or a peer that nobody knows."""
         return self._webhook_callers.all()
 
     @property
@@ -258,12 +258,12 @@ class MeshView:
 
     @property
     def root_namespace(self) -> str:
-        """Where mesh-wide objects live."""
+        """The namespace of mesh-wide objects."""
         return self._control_plane.root_namespace()
 
     @property
     def trusted_namespaces(self) -> frozenset[str]:
-        """In which namespaces only administrators write."""
+        """The namespaces in which only administrators write."""
         return self._control_plane.trusted_namespaces()
 
     @property
@@ -330,7 +330,7 @@ class MeshView:
         return self._reader.find(KubernetesGateway, namespace, name, kind="Gateway")
 
     def gateway_role(self, gateway: KubernetesGateway) -> GatewayRole:
-        """What becomes of a Gateway API gateway, by the controller of its class."""
+        """How a Gateway API gateway is treated, by the controller of its class."""
         return self._classes.role(gateway)
 
     def is_waypoint(self, gateway: KubernetesGateway) -> bool:
@@ -465,8 +465,8 @@ class MeshView:
         return self._hosts.subset_labels(host, subset, namespace)
 
     def home_of_service(self, host: str, namespace: str) -> str:
-        """The namespace of the Service that a host would be to an object of a namespace; empty where it is no
-        name of a Service."""
+        """The namespace of the Service that a host would be to an object of a namespace; empty where it is
+        not the name of a Service."""
         named = self._hosts.service_name(host, namespace)
         return named[0] if named else ""
 

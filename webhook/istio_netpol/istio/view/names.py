@@ -1,4 +1,4 @@
-"""From host names, as Istio's objects write them, to Services and ServiceEntries."""
+"""Resolves host names, as Istio's objects write them, to Services and ServiceEntries."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ class Hosts:
     def _nearest(
         self, host: str, namespace: str, counts: Callable[[ServiceEntry], bool]
     ) -> ServiceEntry | None:
-        """Of those that count and are exported to the namespace its own goes first, exact before wildcard."""
+        """The ServiceEntry that goes first among those that count and are exported to the namespace: its own
+        before others, exact hosts before wildcards."""
         for pattern in _patterns(host):
             found: list[ServiceEntry] = [
                 entry

@@ -6,9 +6,9 @@ balancer unless its `ipMode` is Proxy, KEP-1860). So policies see the pods behin
 ipBlock of the address itself never matches. A node port counts as translated there, too: plugins that
 translate at the socket do so for every node, kube-proxy for the client's own.
 
-ClusterIPs are the API server's to give, and a load balancer's address is its controller's. `externalIPs`
-anybody may claim, so they are heeded where administrators write, and for whoever wrote them; so is the status
-of a pod that says it is at a public address.
+ClusterIPs are the API server's to give, and a load balancer's address is its controller's. Anybody may claim
+`externalIPs`, so they are heeded where administrators write, and for whoever wrote them; so is the status of
+a pod that says it is at a public address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from istio_netpol.trust.special_addresses import SPECIAL
 
 
 class ServiceAt(NamedTuple):
-    """A Service that answers at an address, and the port of it that is meant; None where it has none such."""
+    """A Service that answers at an address, and the port of it that is meant; None where it lacks that
+    port."""
 
     service: Service
     port: int | None

@@ -1,4 +1,4 @@
-"""The control plane that is assumed where the input holds none, as the standard charts install it."""
+"""Makes the control plane that is assumed where the input holds none, as the standard charts install it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from istio_netpol.state.reader import Answers, Reader, question
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """A workload that is assumed, and what is to be said of that."""
+    """A workload that is assumed, and the sentence that reports it."""
 
     workload: Workload
     assumption: Assumption
 
 
 class StandIns:
-    """Makes the stand-ins. Each is a question, so that whoever took one is known, and with the last of them
-    it is gone."""
+    """Makes the stand-ins. Each is a question, so the objects that took one are known, and it is gone with
+    the last of them."""
 
     def __init__(self, reader: Reader, settings: Settings) -> None:
         self.reader = reader

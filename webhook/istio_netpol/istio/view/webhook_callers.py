@@ -1,4 +1,4 @@
-"""Out of which pods the API server calls webhooks, as their policies see it.
+"""Finds out of which pods the API server calls webhooks, as policies see it.
 
 Where the control plane lies outside of the cluster's network, a tunnel carries its calls, and they come out
 of the pods at the end of it: an ipBlock of the API server does not match them."""
@@ -18,7 +18,7 @@ from istio_netpol.state.reader import Reader, question
 
 
 class WebhookCallers:
-    """Who calls webhooks, by one reader."""
+    """Finds the callers of webhooks, by one reader."""
 
     def __init__(self, reader: Reader, settings: Settings, stand_ins: StandIns) -> None:
         self.reader = reader
@@ -28,8 +28,8 @@ class WebhookCallers:
 
     @question
     def all(self) -> tuple[Peer, ...]:
-        """The pods that settings name, else those of a platform that are there; else somebody at an address
-        that nobody knows, out of the pods of which sources contradict each other."""
+        """The pods that settings name; otherwise those of a platform that are there; otherwise somebody at an
+        unknown address, who may come out of pods of which sources contradict each other."""
         if self._told:
             pods = [pod for caller in self._told for pod in self._of_settings(caller)]
         else:
@@ -41,8 +41,8 @@ class WebhookCallers:
         return (replace(API_SERVER, pods=disputed),)
 
     def _of_platforms(self, *, is_disputed: bool) -> Iterator[Workload]:
-        """Only in kube-system: elsewhere anybody may label pods so. What the input does not say of the
-        namespace is not held against them."""
+        """The pods count only in kube-system, since elsewhere anybody may label pods so. They count even
+        where the input says nothing of the namespace."""
         for caller in WEBHOOK_CALLERS:
             if caller.is_disputed is not is_disputed:
                 continue
