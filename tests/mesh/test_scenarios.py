@@ -27,8 +27,8 @@ ROOT = "istio-system"
 GATEWAY = "istio-ingressgateway"
 KYMA = "kyma-system"
 """Whose Gateway all scenarios use: it needs that people reach the ingress gateway."""
-NO_DNS = {"dns-refused", "dns-no-answer"}
-"""The first that a proxy misses; the kernel does not announce every packet that it rejects."""
+NO_DNS = {"dns-refused"}
+"""What a proxy misses first."""
 REMEDIES: dict[str, Callable[[Mesh, Ours], Remedy]] = {
     "generate": ByGenerate,
     "augment": ByAugmenting,
@@ -73,8 +73,7 @@ def all_exposed(mesh: Mesh) -> Iterator[dict[str, Exposed]]:
     """What was made for each remedy, which later tests use again."""
     made: dict[str, Exposed] = {}
     yield made
-    for exposed in made.values():
-        mesh.delete(*exposed.workload)
+    mesh.delete(*(manifest for exposed in made.values() for manifest in exposed.workload))
 
 
 @pytest.fixture

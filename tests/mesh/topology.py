@@ -57,10 +57,12 @@ def script(commands: Iterable[Command]) -> Command:
 
 
 def worker() -> list[Command]:
-    """Makes the sandbox's own network namespace a node that forwards."""
+    """Makes the sandbox's own network namespace a node that forwards, and that tells of every packet which it
+    rejects. By default the kernel tells each sender once a second, and a client of DNS waits for timeouts."""
     return [
         _sysctl(
             "net.ipv4.ip_forward=1",
+            "net.ipv4.icmp_ratelimit=0",
             "net.ipv4.conf.all.rp_filter=0",
             "net.ipv4.conf.default.rp_filter=0",
             "net.ipv4.conf.all.route_localnet=1",
