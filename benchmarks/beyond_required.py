@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
-from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.hbone import HBONE_PORT
 from istio_netpol.model.addresses import ALL_ADDRESSES, AddressSet
@@ -15,7 +15,9 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
 
-def beyond_required(gained: Iterable[Connection], before: Snapshot, settings: Settings) -> Iterator[str]:
+def beyond_required(
+    gained: Iterable[AllowedConnection], before: Snapshot, settings: Settings
+) -> Iterator[str]:
     """What of these connections no flow of the snapshot needs, a sentence each. istiod and DNS are opened to
     everybody who asks, so whoever was free to call them is none of it."""
     by_end: dict[str, list[RequiredFlow]] = {}
@@ -30,7 +32,9 @@ def beyond_required(gained: Iterable[Connection], before: Snapshot, settings: Se
             yield f"{connection.source} -> {connection.destination}{where}, {ports}"
 
 
-def _rest(connection: Connection, flows: Iterable[RequiredFlow]) -> list[tuple[AddressSet, ConnectionSet]]:
+def _rest(
+    connection: AllowedConnection, flows: Iterable[RequiredFlow]
+) -> list[tuple[AddressSet, ConnectionSet]]:
     """The addresses and ports of a connection that are left when those of the flows are taken away; any
     address where both ends are pods."""
     rest = [(_addresses(connection), connection.ports)]
@@ -46,7 +50,7 @@ def _rest(connection: Connection, flows: Iterable[RequiredFlow]) -> list[tuple[A
     return rest
 
 
-def _addresses(connection: Connection) -> AddressSet:
+def _addresses(connection: AllowedConnection) -> AddressSet:
     for end in (connection.source, connection.destination):
         if "/" not in end:
             low, high = map(ip_address, end.split("-"))

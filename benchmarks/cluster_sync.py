@@ -22,7 +22,7 @@ from benchmarks.measure import Figure
 from benchmarks.plan import Plan
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.kube.cluster import Cluster
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.model.settings import Settings
 
 PODS, NAMESPACES, WRITERS = 20_000, 200, 8
@@ -48,7 +48,7 @@ def figures(plan: Plan) -> Iterator[Figure]:
 
 def _fill(plane: ControlPlane, pods: int) -> None:
     namespaces = [plane.namespace() for _ in range(max(1, NAMESPACES * pods // PODS))]
-    connection = Connection.open(kubeconfig=plane.kubeconfig())
+    connection = ApiConnection.open(kubeconfig=plane.kubeconfig())
 
     def write(number: int) -> None:
         path = f"/api/v1/namespaces/{namespaces[number % len(namespaces)]}/pods"
@@ -96,7 +96,7 @@ def _read_by_another(kubeconfig: Path) -> dict[str, float]:
 def _read(kubeconfig: Path) -> dict[str, float]:
     """What `serve` does at its start, timed."""
     start = time.perf_counter()
-    cluster = Cluster(Connection.open(kubeconfig=kubeconfig), ["istio-system"])
+    cluster = Cluster(ApiConnection.open(kubeconfig=kubeconfig), ["istio-system"])
     cluster.start()
     while (changes := cluster.take()) is None:
         cluster.wait(0.1)

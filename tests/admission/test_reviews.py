@@ -15,7 +15,7 @@ from tests.admission.state import State
 from tests.serving.reviews import envelope, review
 
 from istio_netpol.admission.review import decide
-from istio_netpol.admission.reviews import MAX_DEPTH, BadRequest, Cause, Request, encode, parse
+from istio_netpol.admission.reviews import MAX_DEPTH, BadRequest, Request, StatusCause, encode, parse
 
 DEPLOYMENT = deployment("shop/cart")
 REQUEST = {
@@ -146,7 +146,7 @@ def test_answer_repeats_the_uid() -> None:
 
 def test_denial_is_a_status_that_programs_can_read() -> None:
     """Code 403, reason Forbidden, the text for people and the causes for programs."""
-    causes = (Cause("dns", "no DNS"), Cause("impact", "cut", "spec.hosts"))
+    causes = (StatusCause("dns", "no DNS"), StatusCause("impact", "cut", "spec.hosts"))
     response = json.loads(encode("1", False, "no", causes, ("careful",)))["response"]
     assert response["allowed"] is False
     assert response["warnings"] == ["careful"]

@@ -20,7 +20,7 @@ from tests.admission.objects import (
 from tests.admission.state import Manifest, State
 
 from istio_netpol.analysis.explain.connection import explain
-from istio_netpol.cli.options import Destination
+from istio_netpol.cli.options import DestinationParameter
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.connections import Protocol
 
@@ -76,7 +76,7 @@ def test_commands_in_warnings_print_what_mends_the_connection(name: str) -> None
         assert words[:2] == ["istio-netpol", "explain"], warning
         (_, _, sign, source, to, destination) = words
         assert (sign, to) == ("--from", "--to")
-        host, port, protocol = Destination().convert(destination, None, None)
+        host, port, protocol = DestinationParameter().convert(destination, None, None)
         found = explain(
             after.table.stored, after.settings, after.resolver, source, host, port, Protocol(protocol)
         )

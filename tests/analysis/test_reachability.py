@@ -14,8 +14,8 @@ from tests.values import block, deployment, namespace, pods, policy, port, rule
 
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.listing.connections import connections
-from istio_netpol.analysis.reachability.facts import Facts, Given, StateName, facts
-from istio_netpol.analysis.reachability.required import Outcome
+from istio_netpol.analysis.reachability.facts import Given, ReachabilityFacts, StateName, facts
+from istio_netpol.analysis.reachability.required import FlowOutcome
 from istio_netpol.analysis.reachability.state import State
 from istio_netpol.analysis.readiness.deny_all import assume_deny_all
 from istio_netpol.model.connections import ConnectionSet
@@ -27,12 +27,12 @@ SETTINGS = Settings()
 Pairs = dict[tuple[str, str], ConnectionSet]
 
 
-def facts_of(objects: list[Any], before: list[Any] | None = None) -> Facts:
+def facts_of(objects: list[Any], before: list[Any] | None = None) -> ReachabilityFacts:
     earlier = None if before is None else Given(Snapshot.of(before))
     return facts(Given(Snapshot.of(objects)), SETTINGS, Answers(), before=earlier)
 
 
-def expanded(found: Facts, state: State) -> Pairs:
+def expanded(found: ReachabilityFacts, state: State) -> Pairs:
     """Every pair of workloads that may connect."""
     names = [workload.peer_name for workload in found.workloads]
     return {
@@ -72,8 +72,10 @@ def test_denied_flows_are_those_of_check(objects: list[Any]) -> None:
     ):
         report = check(judged, SETTINGS, Answers())
         outcomes = Counter(mapped.judged.outcome for mapped in state.flows)
-        assert outcomes[Outcome.DENIED] == report.summary.denied
-        denied = {mapped.judged.flow.key for mapped in state.flows if mapped.judged.outcome is Outcome.DENIED}
+        assert outcomes[FlowOutcome.DENIED] == report.summary.denied
+        denied = {
+            mapped.judged.flow.key for mapped in state.flows if mapped.judged.outcome is FlowOutcome.DENIED
+        }
         told = {
             finding.flow.key
             for finding in report.findings
@@ -107,7 +109,7 @@ CART, DB = deployment("shop/cart"), deployment("shop/db")
 HOME = namespace("shop")
 
 
-def outside(found: Facts) -> dict[str, int]:
+def outside(found: ReachabilityFacts) -> dict[str, int]:
     return {peer.name: len(found.workloads) + place for place, peer in enumerate(found.outside)}
 
 

@@ -15,7 +15,7 @@ from tests.istio import builders as mesh
 from tests.scenarios import scenario as scenarios
 from tests.values import TCP, deployment, namespace
 
-from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.bundle.overlays import standard_control_plane
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.services import ServicePort
@@ -106,9 +106,9 @@ def test_what_no_flow_needs_is_beyond() -> None:
     )
     cart, db = "shop/Deployment/cart", "shop/Deployment/db"
     gained = [
-        Connection(cart, db, ConnectionSet.of(TCP, 5432, 5433)),
-        Connection(db, cart, ConnectionSet.of(TCP, 5432)),
-        Connection(cart, "192.0.2.0-192.0.2.2", ConnectionSet.of(TCP, 443)),
+        AllowedConnection(cart, db, ConnectionSet.of(TCP, 5432, 5433)),
+        AllowedConnection(db, cart, ConnectionSet.of(TCP, 5432)),
+        AllowedConnection(cart, "192.0.2.0-192.0.2.2", ConnectionSet.of(TCP, 443)),
     ]
     assert list(beyond_required(gained, snapshot, Settings())) == [
         f"{cart} -> {db}, TCP 5433",

@@ -25,7 +25,7 @@ from istio_netpol.certs.observed import (
     pair_in,
     verifies,
 )
-from istio_netpol.certs.rotation import MOST_RETIRING, Lifetimes, Plan, Rotation
+from istio_netpol.certs.rotation import MOST_RETIRING, CertificatePlan, Lifetimes, Rotation
 
 NAMES = ("istio-netpol-webhook.istio-netpol.svc", "istio-netpol-webhook.istio-netpol")
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -34,21 +34,21 @@ SHORT = Lifetimes(leaf=9 * DAY, authority=30 * DAY, settle=HOUR)
 ROTATION = Rotation(NAMES)
 
 
-def carried_out(plan: Plan) -> Found:
+def carried_out(plan: CertificatePlan) -> Found:
     """The cluster once everything was written."""
     bundles = (plan.bundle, plan.bundle)
     return Found(plan.authority, plan.serving, plan.trusted_since, bundles)
 
 
-def leaf_of(plan: Plan) -> x509.Certificate:
+def leaf_of(plan: CertificatePlan) -> x509.Certificate:
     return certificates_in(plan.serving["tls.crt"])[0]
 
 
-def authority_of(plan: Plan) -> x509.Certificate:
+def authority_of(plan: CertificatePlan) -> x509.Certificate:
     return certificates_in(plan.authority["tls.crt"])[0]
 
 
-def made(plan: Plan) -> list[str]:
+def made(plan: CertificatePlan) -> list[str]:
     """What is made anew."""
     reasons = {"CA": plan.authority_reason, "leaf": plan.leaf_reason}
     return [name for name, reason in reasons.items() if reason]

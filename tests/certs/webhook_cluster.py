@@ -16,19 +16,19 @@ from tests.cluster.users import ADMIN
 from istio_netpol.certs.observed import certificates_in, is_valid, verifies
 from istio_netpol.certs.reconciler import CertificateReconciler, Place
 from istio_netpol.certs.rotation import Lifetimes, Rotation
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 
 KINDS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 
 
-def connection(control_plane: ControlPlane, token: str = "") -> Connection:
+def connection(control_plane: ControlPlane, token: str = "") -> ApiConnection:
     """The API as `admin`, or as whoever has that token."""
     configuration = Configuration()
     configuration.host = control_plane.url
     configuration.ssl_ca_cert = str(control_plane.ca)
     configuration.api_key = {"authorization": f"Bearer {token or control_plane.users.tokens[ADMIN]}"}
-    return Connection(ApiClient(configuration))
+    return ApiConnection(ApiClient(configuration))
 
 
 @contextlib.contextmanager

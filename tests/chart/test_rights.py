@@ -18,7 +18,7 @@ from tests.cluster.fixtures import require, require_go
 
 from istio_netpol.cli.main import program
 from istio_netpol.kube.cluster import Cluster
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import served
 from istio_netpol.kube.scopes import CONFIG_MAP, MIRRORED
 from istio_netpol.manifests.decode import DECODERS
@@ -272,14 +272,14 @@ def test_doctor_lacks_no_right_that_its_job_needs(cluster: ControlPlane, tmp_pat
     assert [each for each in found if each["verdict"] == "not seen"] == []
 
 
-def connection_of(cluster: ControlPlane, component: str) -> Connection:
+def connection_of(cluster: ControlPlane, component: str) -> ApiConnection:
     """A connection with a token of the component's ServiceAccount."""
     token = cluster.kubectl()("create", "token", f"{RELEASE}-{component}", "--namespace", NAMESPACE)
     assert token.code == 0, token.stderr
     configuration = Configuration()
     configuration.host, configuration.ssl_ca_cert = cluster.url, str(cluster.ca)
     configuration.api_key = {"authorization": f"Bearer {token.stdout.strip()}"}
-    return Connection(ApiClient(configuration))
+    return ApiConnection(ApiClient(configuration))
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from tests.controller.test_plan import Dns
 from tests.flows.current import plain
 from tests.values import deny_all, deployment, namespace
 
-from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep
+from istio_netpol.analysis.needed_policies import Upkeep
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.kube.cluster import Changes
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import AdmissionSettings, Mode, Settings
 from istio_netpol.model.workloads import Owner, Workload

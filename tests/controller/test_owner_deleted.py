@@ -14,7 +14,7 @@ from tests.values import policy, port, rule
 from istio_netpol.controller.plan import Apply
 from istio_netpol.controller.policy_writer import ActionWriter
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import served
 from istio_netpol.kube.policy_store import CONFLICT
 from istio_netpol.manifests.decode import DECODERS
@@ -59,7 +59,7 @@ def test_a_policy_whose_owner_is_gone_by_now_is_not_written(control_plane: Contr
     """What was planned before a deletion was seen must not come back and stay, without an owner."""
     shop = Shop(control_plane)
     shop.deploy("cart")
-    connection = Connection.open(kubeconfig=control_plane.kubeconfig())
+    connection = ApiConnection.open(kubeconfig=control_plane.kubeconfig())
     writer = ActionWriter(connection)
     writer.knows(served(connection, DECODERS))
     needed = generated(policy(f"{shop.name}/cart", egress=[rule(port(53))]))

@@ -15,12 +15,12 @@ from tests.istio.outcomes import mesh_config
 from tests.values import address, block, deny_all, deployment, namespace, policy, port, rule
 
 from istio_netpol.analysis.check import judge_of
-from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep, upkeep
-from istio_netpol.controller.plan import Apply, Delete, Mark, Plan, Present, owners_of, plan
+from istio_netpol.analysis.needed_policies import Upkeep, upkeep
+from istio_netpol.controller.plan import Apply, Delete, Mark, Present, WritePlan, owners_of, plan
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.mesh import ExtensionProvider, Telemetry
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, PROVISIONAL_AT, REQUIRED_BY
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import HostSettings, Settings
@@ -65,14 +65,14 @@ def needing(*policies: NetworkPolicy, uncertain: frozenset[str] = frozenset()) -
     return Upkeep(by_key, frozenset(by_key), uncertain)
 
 
-def acts(made: Plan) -> list[type]:
+def acts(made: WritePlan) -> list[type]:
     return [type(action) for action in made.actions]
 
 
 def test_a_policy_that_is_as_needed_is_left_alone() -> None:
     """A quiet cluster sees no writes."""
     keys = keys_at("192.0.2.1/32")
-    assert plan(needing(keys), [present(keys)], NOW, SETTINGS) == Plan()
+    assert plan(needing(keys), [present(keys)], NOW, SETTINGS) == WritePlan()
 
 
 def test_old_addresses_stay_until_the_overlap_is_over() -> None:

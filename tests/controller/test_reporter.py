@@ -15,7 +15,7 @@ from tests.controller.test_on_a_cluster import SETTINGS, Shop
 
 from istio_netpol.controller.report_documents import MAX_RESULTS, report, reported
 from istio_netpol.controller.reporter import QUIET_SECONDS, Publisher
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind
@@ -103,7 +103,7 @@ def test_an_object_whose_trouble_changes_all_the_time_makes_few_events(
     """A flow that is denied by something else every second does not fill the namespace with Events; what is
     true in the end is told."""
     now = [1000.0]
-    connection = Connection.open(kubeconfig=control_plane.kubeconfig())
+    connection = ApiConnection.open(kubeconfig=control_plane.kubeconfig())
     publisher = Publisher(connection, lambda _: None, lambda: now[0])
     for number in range(120):
         is_told = publisher.publish([finding(1, Severity.ERROR, f"denied, {number}", namespace)])

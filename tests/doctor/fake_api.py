@@ -8,14 +8,14 @@ from typing import Any
 
 from istio_netpol.doctor.survey import Survey
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 
 Manifest = dict[str, Any]
 
 _PLURALS = {"EndpointSlice": "endpointslices", "NetworkPolicy": "networkpolicies"}
 
 
-class FakeApi(Connection):
+class FakeApi(ApiConnection):
     """Serves what it is given; `forbidden` are plurals that this user may not read."""
 
     def __init__(

@@ -20,7 +20,7 @@ from tests.serving.process import SOURCE_ROOT
 
 from istio_netpol.doctor.probe import Pace, probe
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.own_names import PROBE_LABEL
 
@@ -71,7 +71,7 @@ def kubelet(plane: ControlPlane, phase_of: Callable[[str, bool], str]) -> Iterat
 
 def run_probe(plane: ControlPlane, user: str = ADMIN) -> tuple[Diagnosis, list[str]]:
     told: list[str] = []
-    return probe(Connection.open(user, plane.kubeconfig(user)), told.append, pace=QUICK), told
+    return probe(ApiConnection.open(user, plane.kubeconfig(user)), told.append, pace=QUICK), told
 
 
 def enforced(name: str, is_denied: bool) -> str:
@@ -118,7 +118,7 @@ def test_the_pods_are_admitted_as_restricted_and_end_by_themselves(control_plane
 def test_pods_that_never_start_are_no_result(control_plane: ControlPlane) -> None:
     """No kubelet: the pod stays Pending."""
     told: list[str] = []
-    connection = Connection.open(ADMIN, control_plane.kubeconfig(ADMIN))
+    connection = ApiConnection.open(ADMIN, control_plane.kubeconfig(ADMIN))
     found = probe(connection, told.append, pace=Pace(seconds=0.3))
     assert found.health is Health.NOT_SEEN
     assert "pod server is Pending" in found.found
@@ -154,8 +154,8 @@ def test_a_probe_that_is_interrupted_cleans_up(control_plane: ControlPlane, how:
 def test_what_can_not_be_deleted_is_told(control_plane: ControlPlane) -> None:
     """By name, with the command that deletes it."""
 
-    class Stuck(Connection):
-        def __init__(self, there: Connection) -> None:
+    class Stuck(ApiConnection):
+        def __init__(self, there: ApiConnection) -> None:
             self._there = there
 
         def get(self, path: str, *arguments: Any, **options: Any) -> bytes:
@@ -167,7 +167,7 @@ def test_what_can_not_be_deleted_is_told(control_plane: ControlPlane) -> None:
             return self._there.send(method, path, body, *arguments, **options)
 
     told: list[str] = []
-    there = Connection.open(ADMIN, control_plane.kubeconfig(ADMIN))
+    there = ApiConnection.open(ADMIN, control_plane.kubeconfig(ADMIN))
     probe(Stuck(there), told.append, pace=Pace(seconds=0.2))
     (room,) = rooms(control_plane)
     name = room["metadata"]["name"]

@@ -8,7 +8,7 @@ import pytest
 
 from istio_netpol.istio.calls import (
     AddressCall,
-    ApiServerCall,
+    ApiServerWord,
     BadCall,
     Call,
     HostCall,
@@ -44,7 +44,7 @@ def parsed(text: str) -> Call | BadCall:
         ("10.0.0.7/24:53", AddressCall(ip_network("10.0.0.0/24"), 53)),
         ("[2001:db8::/64]:443", AddressCall(ip_network("2001:db8::/64"), 443)),
         ("[::1]:80", AddressCall(ip_network("::1/128"), 80)),
-        ("apiserver", ApiServerCall()),
+        ("apiserver", ApiServerWord()),
     ],
 )
 def test_entry_is_read(text: str, expected: Call) -> None:
@@ -80,7 +80,7 @@ def test_bad_entry_says_what_is_wrong(text: str, because: str) -> None:
 def test_entries_keep_their_order_and_text() -> None:
     """Entries are told apart by commas; blanks around them and empty ones do not count."""
     found = list(parse_calls(" ledger:80 ,, apiserver ,"))
-    assert found == [("ledger:80", ServiceCall("ledger", port=80)), ("apiserver", ApiServerCall())]
+    assert found == [("ledger:80", ServiceCall("ledger", port=80)), ("apiserver", ApiServerWord())]
 
 
 def test_absent_annotation_declares_nothing() -> None:

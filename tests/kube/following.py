@@ -12,18 +12,18 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import ADMIN
 
 from istio_netpol.kube.cluster import DISCOVERY_SECONDS, Changes, Cluster
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.model.workloads import Workload
 
 CONFIG_NAMESPACE = "istio-system"
 
 
-def connection(plane: ControlPlane, folder: Path, user: str = ADMIN, port: int = 0) -> Connection:
+def connection(plane: ControlPlane, folder: Path, user: str = ADMIN, port: int = 0) -> ApiConnection:
     """A connection as a user, straight or by a proxy's port."""
     kubeconfig = folder / f"{user}-{port}.kubeconfig"
     url = f"https://127.0.0.1:{port}" if port else plane.url
     plane.users.write_kubeconfig(kubeconfig, user, url, plane.ca)
-    return Connection.open(kubeconfig=kubeconfig)
+    return ApiConnection.open(kubeconfig=kubeconfig)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -59,7 +59,7 @@ class Follower:
 
 
 @contextmanager
-def following(found: Connection, discovery_seconds: float = DISCOVERY_SECONDS) -> Iterator[Follower]:
+def following(found: ApiConnection, discovery_seconds: float = DISCOVERY_SECONDS) -> Iterator[Follower]:
     """Follows until the block ends; begins once everything was listed."""
     cluster = Cluster(found, [CONFIG_NAMESPACE], discovery_seconds=discovery_seconds)
     cluster.start()

@@ -16,7 +16,7 @@ from tests.kube.following import connection, following, pod, pods_path, wait_unt
 from tests.kube.proxy import Proxy
 
 from istio_netpol.kube.cluster import STOP_SECONDS, Cluster
-from istio_netpol.kube.connection import Connection, Query, Stream
+from istio_netpol.kube.connection import ApiConnection, Query, Stream
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import QUIET_SECONDS, Reflector, Scope
@@ -67,10 +67,10 @@ class Heard:
             assert self.news.wait_for(lambda: name in self.pods, seconds), self.reasons
 
 
-class Watches(Connection):
+class Watches(ApiConnection):
     """A connection that remembers from which resource version each watch began."""
 
-    def __init__(self, found: Connection) -> None:
+    def __init__(self, found: ApiConnection) -> None:
         super().__init__(found._client)
         self.versions: list[str] = []
 
@@ -81,7 +81,7 @@ class Watches(Connection):
 
 @contextmanager
 def watching(
-    found: Connection, namespace: str, heard: Heard, quiet_seconds: float = QUIET_SECONDS
+    found: ApiConnection, namespace: str, heard: Heard, quiet_seconds: float = QUIET_SECONDS
 ) -> Iterator[None]:
     """Pods are watched until the block ends."""
     reflector = Reflector(found, Scope(PODS, namespace), heard, quiet_seconds)

@@ -18,7 +18,7 @@ from tests.kube.test_following import Heard
 
 from istio_netpol.controller.owned import LabelledPolicies
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import Reflector, Scope
@@ -44,7 +44,7 @@ class OddServer:
         return json.dumps({"metadata": {"resourceVersion": "1", "continue": following}, "items": []}).encode()
 
     @contextmanager
-    def connected(self, folder: Path) -> Iterator[Connection]:
+    def connected(self, folder: Path) -> Iterator[ApiConnection]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -63,7 +63,7 @@ class OddServer:
             )
         )
         try:
-            yield Connection.open(kubeconfig=config)
+            yield ApiConnection.open(kubeconfig=config)
         finally:
             server.shutdown()
             thread.join()

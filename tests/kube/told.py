@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, cast
 
-from istio_netpol.kube.connection import Connection, Query, Stream
+from istio_netpol.kube.connection import ApiConnection, Query, Stream
 
 KIND = {
     "resource": "pods",
@@ -18,7 +18,7 @@ KIND = {
 CORE = {"metadata": {"name": ""}, "versions": [{"version": "v1", "resources": [KIND]}]}
 
 
-class Told(Connection):
+class Told(ApiConnection):
     """A connection on which each list has `listed`, and the watch goes on with what `say` is given."""
 
     def __init__(self, *listed: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from istio_netpol.platforms.kyma_modules import KYMA_WORKLOADS, kyma_workload
-from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE, KymaWorkload, Need, OwnPolicies
+from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE, KymaNeed, KymaWorkload, OwnPolicies
 
 BY_NAME = {workload.name: workload for workload in KYMA_WORKLOADS}
 
@@ -42,16 +42,16 @@ def test_every_name_that_is_called_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("name", "need", "lacks"),
     [
-        ("warden-admission", Need.WEBHOOK, True),
-        ("oathkeeper", Need.CALLS, True),
-        ("telemetry-manager", Need.WEBHOOK, False),
-        ("keda-admission-webhooks", Need.WEBHOOK, True),
-        ("keda-admission-webhooks", Need.DNS, False),
-        ("rt-bootstrapper-controller-manager", Need.DNS, True),
-        ("rt-bootstrapper-controller-manager", Need.API_SERVER, False),
+        ("warden-admission", KymaNeed.WEBHOOK, True),
+        ("oathkeeper", KymaNeed.CALLS, True),
+        ("telemetry-manager", KymaNeed.WEBHOOK, False),
+        ("keda-admission-webhooks", KymaNeed.WEBHOOK, True),
+        ("keda-admission-webhooks", KymaNeed.DNS, False),
+        ("rt-bootstrapper-controller-manager", KymaNeed.DNS, True),
+        ("rt-bootstrapper-controller-manager", KymaNeed.API_SERVER, False),
     ],
 )
-def test_what_a_module_s_own_policies_leave_closed_is_said(name: str, need: Need, lacks: bool) -> None:
+def test_what_a_module_s_own_policies_leave_closed_is_said(name: str, need: KymaNeed, lacks: bool) -> None:
     """Everything without policies or with policies that are off, and the gaps of those that are on."""
     assert BY_NAME[name].lacks(need) is lacks
 

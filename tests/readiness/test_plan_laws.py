@@ -12,8 +12,8 @@ from tests.analysis.test_ahead_laws import ALONE, MORE_LABELS
 from tests.analysis.test_generate_laws import SETTINGS, Answers, World
 from tests.netpol.naive import NaiveCluster
 
-from istio_netpol.analysis.readiness.assessment import Readiness, readiness
-from istio_netpol.analysis.readiness.rollout import Step
+from istio_netpol.analysis.readiness.assessment import ReadinessReport, readiness
+from istio_netpol.analysis.readiness.rollout import RolloutStep
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.policies import Direction
@@ -31,7 +31,7 @@ class Planned:
         self.world = World(objects, per_namespace)
 
     @cached_property
-    def plan(self) -> Readiness:
+    def plan(self) -> ReadinessReport:
         return readiness(
             Snapshot.of(self.objects), SETTINGS, Answers(), LEFT, per_namespace=self.per_namespace
         )
@@ -54,7 +54,7 @@ def meaning(flow: RequiredFlow) -> tuple[str, str, int]:
     return (flow.source.key, str(flow.protocol), flow.port)
 
 
-def cut_by(step: Step) -> set[tuple[str, str, int]]:
+def cut_by(step: RolloutStep) -> set[tuple[str, str, int]]:
     return {meaning(flow) for flow in step.cuts}
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from istio_netpol.analysis.results import (
-    Connection,
+    AllowedConnection,
     Difference,
     Explanation,
+    ExplanationStep,
     Gate,
     NotRead,
     Report,
-    Step,
     Summary,
     Undeclared,
 )
@@ -176,9 +176,11 @@ NOTHING = Report((), Summary(1, 3))
 
 DB = ConnectionSet.of(Protocol.TCP, 5432)
 CONNECTIONS = (
-    Connection("0.0.0.0-9.255.255.255", "shop/Deployment/cart", ALL_CONNECTIONS),
-    Connection("shop/Deployment/cart", "shop/Deployment/db", DB | ConnectionSet.of(Protocol.UDP, 53, 60)),
-    Connection("shop/Deployment/web", "shop/Deployment/db", DB),
+    AllowedConnection("0.0.0.0-9.255.255.255", "shop/Deployment/cart", ALL_CONNECTIONS),
+    AllowedConnection(
+        "shop/Deployment/cart", "shop/Deployment/db", DB | ConnectionSet.of(Protocol.UDP, 53, 60)
+    ),
+    AllowedConnection("shop/Deployment/web", "shop/Deployment/db", DB),
 )
 DIFFERENCE = Difference(
     gained=(CONNECTIONS[0],), lost=CONNECTIONS[1:], flows_gained=(KEYS_DENIED,), flows_lost=(GATEWAY_DENIED,)
@@ -192,9 +194,9 @@ EXPLANATION = Explanation(
     "203.0.113.9:443/TCP",
     False,
     (
-        Step("shop/cart is Deployment shop/cart"),
-        Step("egress of Deployment shop/cart: isolated by shop/default-deny", False),
-        Step("ingress of 203.0.113.9: outside the cluster, no policy governs it", True),
+        ExplanationStep("shop/cart is Deployment shop/cart"),
+        ExplanationStep("egress of Deployment shop/cart: isolated by shop/default-deny", False),
+        ExplanationStep("ingress of 203.0.113.9: outside the cluster, no policy governs it", True),
     ),
     (FROM_GATEWAY,),
     (

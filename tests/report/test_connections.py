@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.report.results import CONNECTIONS
 
-from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.report.connections import csv_pieces, json_pieces, text_pieces
 
@@ -20,7 +20,9 @@ names = st.text(max_size=5)
 ports = st.builds(ConnectionSet.of, st.sampled_from(Protocol), st.integers(1, 65535)) | st.just(
     ConnectionSet()
 )
-rows = st.lists(st.builds(Connection, names, names, st.lists(ports, max_size=3).map(ConnectionSet.union)))
+rows = st.lists(
+    st.builds(AllowedConnection, names, names, st.lists(ports, max_size=3).map(ConnectionSet.union))
+)
 
 
 def test_json_has_the_documented_shape() -> None:
@@ -47,7 +49,7 @@ def test_an_empty_list_is_a_document() -> None:
 
 
 @given(rows)
-def test_json_written_by_hand_is_json(connections: list[Connection]) -> None:
+def test_json_written_by_hand_is_json(connections: list[AllowedConnection]) -> None:
     """Whatever the names hold, a JSON reader gets them back."""
     found = json.loads("".join(json_pieces(connections)))["connections"]
     assert [(each["source"], each["destination"]) for each in found] == [
@@ -59,7 +61,7 @@ def test_json_written_by_hand_is_json(connections: list[Connection]) -> None:
 
 
 @given(rows)
-def test_csv_written_by_hand_is_csv(connections: list[Connection]) -> None:
+def test_csv_written_by_hand_is_csv(connections: list[AllowedConnection]) -> None:
     """Whatever the names hold, a CSV reader gets them back: a row a range."""
     reader = csv.reader(io.StringIO("".join(csv_pieces(connections)), newline=""))
     assert list(reader)[1:] == [
@@ -73,7 +75,7 @@ def test_csv_written_by_hand_is_csv(connections: list[Connection]) -> None:
 def test_a_list_is_written_while_it_is_made() -> None:
     """The first rows are out long before the last one is known."""
 
-    def endless() -> Iterator[Connection]:
+    def endless() -> Iterator[AllowedConnection]:
         while True:
             yield CONNECTIONS[0]
 
@@ -85,7 +87,8 @@ def test_a_list_is_written_while_it_is_made() -> None:
 def test_more_port_sets_than_are_remembered_are_still_right() -> None:
     """What is forgotten is written anew."""
     many = [
-        Connection("a", "b", ConnectionSet.of(Protocol.TCP, 1 + number % 65535)) for number in range(20_001)
+        AllowedConnection("a", "b", ConnectionSet.of(Protocol.TCP, 1 + number % 65535))
+        for number in range(20_001)
     ]
     found = json.loads("".join(json_pieces(many)))["connections"]
     assert [each["ports"][0]["from"] for each in found] == [1 + number % 65535 for number in range(20_001)]

@@ -15,7 +15,7 @@ from tests.analysis import meshes as some
 from tests.analysis.test_generate_laws import Answers
 from tests.browser.cluster import cluster, manifests
 
-from istio_netpol.analysis.reachability.facts import Facts, Given, facts
+from istio_netpol.analysis.reachability.facts import Given, ReachabilityFacts, facts
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
@@ -27,7 +27,7 @@ from istio_netpol.state.snapshot import Snapshot
 Document = dict[str, Any]
 
 
-def facts_of(text: str) -> Facts:
+def facts_of(text: str) -> ReachabilityFacts:
     loaded = load(read_documents(text.encode(), "cluster.yaml"))
     assert not loaded.problems
     return facts(Given(Snapshot.of(loaded.objects)), Settings(), Answers())

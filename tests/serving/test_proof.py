@@ -14,7 +14,7 @@ from tests.serving.test_reviewer import Shelf
 
 from istio_netpol.certs.review_paths import Door
 from istio_netpol.certs.webhook_configurations import KINDS
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.objects import Stored
 from istio_netpol.kube.reflector import Scope
 from istio_netpol.model.own_names import REVIEW_PATHS
@@ -38,7 +38,7 @@ class Registered:
     def __init__(self) -> None:
         self.now = 0.0
         # Nothing is asked for before `start`.
-        self.paths = RegisteredPaths(cast(Connection, None), NAME, lambda: self.now)
+        self.paths = RegisteredPaths(cast(ApiConnection, None), NAME, lambda: self.now)
 
     def register(
         self, kind: Any, clients: dict[str, str | None], following: dict[str, str] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.values import deployment, namespace, pods, policy, rule
 
-from istio_netpol.analysis.reachability.facts import Facts, Given, facts
+from istio_netpol.analysis.reachability.facts import Given, ReachabilityFacts, facts
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
@@ -21,7 +21,7 @@ NAMES = (
 )
 
 
-def hostile_facts() -> Facts:
+def hostile_facts() -> ReachabilityFacts:
     """The facts of that cluster; everything is denied in half of its namespaces."""
     objects: list[object] = []
     for number, name in enumerate(NAMES):

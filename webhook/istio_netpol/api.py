@@ -24,7 +24,7 @@ from istio_netpol.analysis.results import Explanation, Report
 from istio_netpol.bundle.sources import GIVEN_OBJECTS
 from istio_netpol.cli.inputs import Input, Reading, read_inputs
 from istio_netpol.cli.options import (
-    Destination,
+    DestinationParameter,
     HostAddresses,
     helm_from_environment,
     kustomize_from_environment,
@@ -124,7 +124,7 @@ def explain(*inputs: Source, source: str, destination: str, **options: Unpack[Op
     _require_usable(inputs, options)
     settings, hosts = _judged_by(options)
     try:
-        wanted = Destination().convert(destination, None, None)
+        wanted = DestinationParameter().convert(destination, None, None)
     except click.BadParameter as error:
         raise InputError([_problem(error.message)]) from None
     (given,) = _one(_read(inputs, options))

@@ -49,7 +49,7 @@ def pods_of(request: Request, put: tuple[object, ...], table: FlowTable) -> PodC
     return class_of(put[0], table.stored) if put[0].namespace == request.namespace else None
 
 
-class Asked:
+class WatchedResolver:
     """Implements `Resolver` with another one, and tells whether it was asked: addresses change unseen."""
 
     def __init__(self, resolver: Resolver) -> None:

@@ -12,7 +12,7 @@ from datetime import date
 
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.analysis.focus import WHOLE, Focus
-from istio_netpol.analysis.results import Accepted, LeftOut, Report
+from istio_netpol.analysis.results import AcceptedFinding, LeftOut, Report
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.acceptances import Acceptance, UnusableAcceptance, acceptances
 from istio_netpol.model.findings import Finding, Issue, Severity
@@ -96,7 +96,7 @@ class _AcceptanceBook:
         refs = {member.ref for member in snapshot.every_object() if member.ref.accepts}
         return cls(today, {ref: list(acceptances(ref.accepts)) for ref in refs})
 
-    def sorted_out(self, findings: Iterable[Finding]) -> tuple[list[Finding], list[Accepted]]:
+    def sorted_out(self, findings: Iterable[Finding]) -> tuple[list[Finding], list[AcceptedFinding]]:
         """The findings that count, and those that are accepted. Where an acceptance has ended, the finding
         counts and says so."""
         counting, accepted = [], []
@@ -105,7 +105,7 @@ class _AcceptanceBook:
             if last is None:
                 counting.append(finding)
             elif last.until >= self.today:
-                accepted.append(Accepted(finding, last.until.isoformat(), last.reason))
+                accepted.append(AcceptedFinding(finding, last.until.isoformat(), last.reason))
             else:
                 ended = f"; it was accepted until {last.until} ({last.reason}), which is over"
                 counting.append(replace(finding, message=finding.message + ended))

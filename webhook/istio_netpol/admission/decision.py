@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from istio_netpol.admission import message
 from istio_netpol.admission.denial import ANYBODY, Reader, denial
-from istio_netpol.admission.reviews import Cause
+from istio_netpol.admission.reviews import StatusCause
 from istio_netpol.admission.sentences import one_line
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.lazy_dataclass import dataclass
@@ -37,7 +37,7 @@ class Decision:
 
     allowed: bool = True
     message: str = ""
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[StatusCause, ...] = ()
     warnings: tuple[str, ...] = ()
     write: tuple[NetworkPolicy, ...] = ()
     admitted: tuple[NetworkPolicy, ...] = ()
@@ -90,13 +90,13 @@ def decide_late(circumstances: Circumstances) -> Decision:
     if circumstances.mode is Mode.WARN or circumstances.controlled:
         return Decision(warnings=message.refusals([sentence]), rules=rules)
     text = one_line(sentence)
-    return Decision(False, text, (Cause(rules[0], text),), rules=rules)
+    return Decision(False, text, (StatusCause(rules[0], text),), rules=rules)
 
 
-def _cause(finding: Finding) -> Cause:
+def _cause(finding: Finding) -> StatusCause:
     """A finding for programs; the field is one of the object under review, so other objects' have none."""
     field = "" if finding.rule is Issue.IMPACT else finding.field
-    return Cause(str(finding.rule), one_line(finding.message), field)
+    return StatusCause(str(finding.rule), one_line(finding.message), field)
 
 
 def _must_refuse(finding: Finding) -> bool:

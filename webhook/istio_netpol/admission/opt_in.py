@@ -32,11 +32,11 @@ TRACKING_ANNOTATIONS = ("argocd.argoproj.io/tracking-id",)
 label too: their objects get policies, as all would without the setting."""
 
 Label = tuple[str, str]
-Review = Callable[[Workload], Impact]
+ImpactOf = Callable[[Workload], Impact]
 
 
 def labels_instead(
-    request: Request, workload: Workload, impact: Impact, table: FlowTable, review: Review
+    request: Request, workload: Workload, impact: Impact, table: FlowTable, review: ImpactOf
 ) -> tuple[tuple[Label, ...], Impact]:
     """The labels to add to the pods that a request creates, and what is left of its impact then; `review`
     tells the impact of a workload in its place."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from istio_netpol.admission import message
-from istio_netpol.admission.cleared import Asked, Cleared, pods_of
+from istio_netpol.admission.cleared import Cleared, WatchedResolver, pods_of
 from istio_netpol.admission.decision import (
     ADMITTED,
     Circumstances,
@@ -36,7 +36,8 @@ from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.contents import say_the_same
 
 SOURCE = "the request"
-KNOWN = Impact()
+CLEARED_BEFORE = Impact()
+"""No impact, by an earlier review; told by identity from one that was worked out now."""
 """No impact, as an earlier review has found; told apart by identity from one that was worked out now."""
 
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
@@ -104,7 +105,7 @@ def decide(
     if not mutating:
         decision = _remarked(decide_validation(circumstances, impact), effective.remark)
     admitted = _admitted(request, changed) if decision.allowed and not mutating else ()
-    return replace(decision, admitted=admitted, worked_out=impact is not KNOWN)
+    return replace(decision, admitted=admitted, worked_out=impact is not CLEARED_BEFORE)
 
 
 def _mutation(
@@ -138,9 +139,9 @@ def _impact(
     that others like them run without."""
     pods = pods_of(request, change.put, table)
     if cleared.has(pods, table):
-        return KNOWN
+        return CLEARED_BEFORE
     is_kept_whole = mode is Mode.AUGMENT or table.settings.admission.deny_controlled_pods
-    asked = Asked(resolver)
+    asked = WatchedResolver(resolver)
     impact = review_change(
         table,
         change.put,
@@ -151,7 +152,7 @@ def _impact(
         starting=is_kept_whole and request.operation == "CREATE",
         deadline=deadline,
     )
-    if impact == KNOWN and not asked.anything:
+    if impact == CLEARED_BEFORE and not asked.anything:
         cleared.add(pods, table)
     return impact
 

@@ -91,7 +91,7 @@ class BadRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class StatusCause:
     """One entry of `status.details.causes`: a rule id, a sentence, and the field path if one is at fault."""
 
     rule: str
@@ -133,7 +133,7 @@ def encode(
     uid: str,
     allowed: bool,
     message: str = "",
-    causes: tuple[Cause, ...] = (),
+    causes: tuple[StatusCause, ...] = (),
     warnings: tuple[str, ...] = (),
     patch: Sequence[dict[str, Any]] = (),
 ) -> bytes:
@@ -157,7 +157,7 @@ def encode(
     return _ENCODER.encode({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response})
 
 
-def _cause(cause: Cause) -> dict[str, str]:
+def _cause(cause: StatusCause) -> dict[str, str]:
     encoded = {"reason": cause.rule, "message": cause.message}
     return {**encoded, "field": cause.field} if cause.field else encoded
 

@@ -18,7 +18,7 @@ from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.analysis.vendor_policies import for_owners
-from istio_netpol.flows.cache import Known
+from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.failures import Failure
@@ -31,7 +31,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.policy_lint.lint import lint
 from istio_netpol.policy_lint.open_namespaces import open_namespaces
-from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.remedies.plan import DeniedFlow, PolicyPlan
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import OPERATOR, Authority
@@ -163,7 +163,7 @@ def check_table(
         writer.take(flow)
     unnamed = list(table.findings())
     policies = table.snapshot.every(NetworkPolicy)
-    uses = Uses(table.snapshot, writer.judged)
+    uses = RuleUses(table.snapshot, writer.judged)
     odd = [*lint(uses, table.view, in_full=in_full), *closed_tunnels(policies, table.snapshot, table.view)]
     if in_full:
         odd += open_namespaces(table.snapshot, flows, table.view.trusted_namespaces)
@@ -193,7 +193,7 @@ def not_read(skipped: Mapping[tuple[str, str], int]) -> tuple[NotRead, ...]:
     return tuple(sorted(NotRead(*kind, count) for kind, count in skipped.items()))
 
 
-def judge_of(table: FlowTable, resolver: Resolver, known: Known | None = None) -> FlowJudge:
+def judge_of(table: FlowTable, resolver: Resolver, known: NamespaceAnswers | None = None) -> FlowJudge:
     """A judge for one analysis of a table, with a fresh count of the addresses that namespaces bring;
     `known` are the answers of earlier analyses that hold still."""
     return FlowJudge(table.snapshot, table.view, gate_of(table, resolver), known)

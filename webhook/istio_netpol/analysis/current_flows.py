@@ -7,7 +7,7 @@ from typing import Any
 
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_verdicts import FlowJudge
-from istio_netpol.flows.cache import Known
+from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.flows.tier_subjects import judged_anew
 from istio_netpol.model.resolution import Resolver
@@ -19,7 +19,7 @@ class CurrentFlows:
 
     def __init__(self, table: FlowTable) -> None:
         self.table = table.indexed()
-        self.known = Known()
+        self.known = NamespaceAnswers()
 
     def judge(self, resolver: Resolver) -> FlowJudge:
         """A judge for one analysis, which goes by what the one before it found."""

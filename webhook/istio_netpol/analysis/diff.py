@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.listing.connections import connections
-from istio_netpol.analysis.results import Connection, Difference
+from istio_netpol.analysis.results import AllowedConnection, Difference
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
@@ -80,15 +80,19 @@ def _add_range(listing: _Listing, key: tuple[str, bool], text: str, ports: Conne
     listing.ranges.setdefault(key, []).append((addresses, ports))
 
 
-def _minus(left: _Listing, right: _Listing) -> tuple[Connection, ...]:
+def _minus(left: _Listing, right: _Listing) -> tuple[AllowedConnection, ...]:
     found = [
-        Connection(*pair, rest)
+        AllowedConnection(*pair, rest)
         for pair, ports in left.pairs.items()
         if (rest := ports - right.pairs.get(pair, NO_CONNECTIONS))
     ]
     for (workload, outward), ranges in left.ranges.items():
         for text, ports in _minus_ranges(ranges, right.ranges.get((workload, outward), ())):
-            found.append(Connection(workload, text, ports) if outward else Connection(text, workload, ports))
+            found.append(
+                AllowedConnection(workload, text, ports)
+                if outward
+                else AllowedConnection(text, workload, ports)
+            )
     return tuple(sorted(found, key=lambda each: (each.source, each.destination)))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from istio_netpol.analysis.assumed_pods import opened, rests_on_assumption
 from istio_netpol.analysis.dialling import dialled
-from istio_netpol.flows.cache import Known
+from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.table import namespaces_of
 from istio_netpol.istio.own_destinations import led_inside
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -46,12 +46,12 @@ class FlowJudge:
     is open."""
 
     def __init__(
-        self, snapshot: Snapshot, view: MeshView, gate: HostGate, known: Known | None = None
+        self, snapshot: Snapshot, view: MeshView, gate: HostGate, known: NamespaceAnswers | None = None
     ) -> None:
         self.snapshot = snapshot
         self.view = view
         self.gate = gate
-        self.known = known or Known()
+        self.known = known or NamespaceAnswers()
 
     def verdict(self, flow: RequiredFlow) -> Verdict:
         """The policies' word on a flow as it stands; to an unresolved host it counts as allowed where any

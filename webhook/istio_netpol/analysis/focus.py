@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.analysis.results import Connection, Difference
+from istio_netpol.analysis.results import AllowedConnection, Difference
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
@@ -87,7 +87,7 @@ class Focus:
         namespace, slash, _ = peer.partition("/")
         return bool(slash) and namespace in self.namespaces
 
-    def concerns_connection(self, connection: Connection) -> bool:
+    def concerns_connection(self, connection: AllowedConnection) -> bool:
         """Whether an end of a connection is among its pods."""
         return any(map(self.concerns_name, (connection.source, connection.destination)))
 

@@ -9,7 +9,7 @@ from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.limits import NOT_CONTAINED
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import openings_of
@@ -17,9 +17,6 @@ from istio_netpol.remedies.names import content_key
 from istio_netpol.remedies.plan import PolicyPlan
 from istio_netpol.remedies.required_by import name_of
 from istio_netpol.trust.authority import ANYBODY, Authority
-
-PolicyKey = tuple[str, str]
-"""Namespace and name."""
 
 
 @dataclass(frozen=True, slots=True)

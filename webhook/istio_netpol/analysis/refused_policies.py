@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from istio_netpol.model.dry_runs import Outcome, Tried
+from istio_netpol.model.dry_runs import DryRunOutcome, Tried
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
@@ -20,13 +20,13 @@ admission-policies-2e02ddb.md, "Enforce Kyma Workload Traffic", since 2026-02-24
 def refused_findings(tried: Iterable[Tried]) -> Iterator[Finding]:
     """An error for each policy that was not accepted: what could not be tried is no pass either."""
     for each in tried:
-        if each.outcome is not Outcome.ACCEPTED:
+        if each.outcome is not DryRunOutcome.ACCEPTED:
             yield Finding(Issue.POLICY_REFUSED, Severity.ERROR, each.policy.ref, _sentence(each))
 
 
 def _sentence(tried: Tried) -> str:
     ref = tried.policy.ref
-    if tried.outcome is Outcome.NOT_TRIED:
+    if tried.outcome is DryRunOutcome.NOT_TRIED:
         return f"{ref}: it is not seen whether the cluster takes it: {tried.message}"
     by = f" by {tried.by}" if tried.by else ""
     return f"{ref}: the cluster refuses it{by}; {advice(tried.policy)}. The API server says: {tried.message}"

@@ -50,7 +50,7 @@ class Undeclared:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedFinding:
     """A finding that its object accepts through a day, `2027-03-31`, for a reason. It does not count."""
 
     finding: Finding
@@ -99,7 +99,7 @@ class Report:
     assumptions: tuple[Assumption, ...] = ()
     not_read: tuple[NotRead, ...] = ()
     undeclared: tuple[Undeclared, ...] = ()
-    accepted: tuple[Accepted, ...] = ()
+    accepted: tuple[AcceptedFinding, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     baseline: Compared | None = None
     parts: tuple[tuple[str, Report], ...] = ()
@@ -156,7 +156,7 @@ def _sum_of(parts: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class AllowedConnection:
     """What may flow from one peer to another: `source` and `destination` are `namespace/Kind/name` or an
     address range. `not_read` are policies that select an end and are not evaluated."""
 
@@ -167,7 +167,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ExplanationStep:
     """One line of an explanation: a fact, and whether it lets the connection pass (None: neither)."""
 
     text: str
@@ -194,7 +194,7 @@ class Explanation:
     source: str
     destination: str
     allowed: bool
-    steps: tuple[Step, ...]
+    steps: tuple[ExplanationStep, ...]
     remedy: tuple[NetworkPolicy, ...] = ()
     gates: tuple[Gate, ...] = ()
 
@@ -218,7 +218,7 @@ class Explanation:
 class Difference:
     """Connections and required flows gained and lost between two inputs."""
 
-    gained: tuple[Connection, ...]
-    lost: tuple[Connection, ...]
+    gained: tuple[AllowedConnection, ...]
+    lost: tuple[AllowedConnection, ...]
     flows_gained: tuple[Finding, ...]
     flows_lost: tuple[Finding, ...]

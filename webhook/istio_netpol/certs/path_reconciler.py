@@ -24,7 +24,7 @@ from istio_netpol.certs.webhook_configurations import (
 )
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.backoff import Backoff
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.lazy_dataclass import dataclass
 
@@ -96,7 +96,7 @@ class PathReconciler:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ApiConnection,
         configuration: str,
         times: PathTimes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from istio_netpol.certs.observed import Found
-from istio_netpol.certs.rotation import Plan, Rotation
+from istio_netpol.certs.rotation import CertificatePlan, Rotation
 from istio_netpol.certs.stored_secret import StoredSecret, read_secret, write_secret
 from istio_netpol.certs.webhook_configurations import (
     KINDS,
@@ -21,7 +21,7 @@ from istio_netpol.certs.webhook_configurations import (
 )
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.backoff import Backoff
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.lazy_dataclass import dataclass
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -97,7 +97,7 @@ class CertificateReconciler:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ApiConnection,
         place: Place,
         rotation: Rotation | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -150,7 +150,7 @@ class CertificateReconciler:
             [read_configuration(self._connection, kind, place.configuration) for kind in KINDS],
         )
 
-    def _write(self, state: _State, plan: Plan) -> Iterator[str]:
+    def _write(self, state: _State, plan: CertificatePlan) -> Iterator[str]:
         count = plan.bundle.count(BEGIN_CERTIFICATE)
         trust = f"{count} CA{'s' if count > 1 else ''} trusted"
         if not state.authority.holds(plan.authority, plan.trusted_since):

@@ -50,7 +50,7 @@ class Lifetimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CertificatePlan:
     """What the cluster should hold. Data with keys is kept out of what is printed."""
 
     authority: dict[str, bytes] = field(repr=False)
@@ -72,7 +72,7 @@ class Rotation:
     names: Sequence[str]
     lifetimes: Lifetimes = Lifetimes()
 
-    def plan(self, found: Found, now: datetime) -> Plan:
+    def plan(self, found: Found, now: datetime) -> CertificatePlan:
         """The state to bring about. Nothing that was found is trusted unchecked. Once a plan is carried out
         the next plan is the same, until a CA settles or something falls due."""
         authority, authority_reason = self._authority(found, now)
@@ -84,7 +84,7 @@ class Rotation:
         again = [_renew_at(authority.certificate), _renew_at(leaf.certificate)]
         settling = (since or now, issued_at(leaf.certificate)) if retiring else ()
         again += [end for start in settling if (end := start + self.lifetimes.settle) > now]
-        return Plan(
+        return CertificatePlan(
             authority=_data(authority, bundle),
             serving=_data(leaf, bundle),
             trusted_since=since.isoformat() if since else "",

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
 from istio_netpol.lazy_dataclass import dataclass
@@ -66,7 +66,7 @@ class StoredSecret:
         return self.data == data and self.trusted_since == trusted_since
 
 
-def read_secret(connection: Connection, namespace: str, name: str) -> StoredSecret:
+def read_secret(connection: ApiConnection, namespace: str, name: str) -> StoredSecret:
     """The Secret of that name, there or not. Raises ApiError."""
     try:
         content = connection.get(SECRETS.path(namespace, name))
@@ -80,7 +80,7 @@ def read_secret(connection: Connection, namespace: str, name: str) -> StoredSecr
 
 
 def write_secret(
-    connection: Connection, secret: StoredSecret, data: Mapping[str, bytes], trusted_since: str = ""
+    connection: ApiConnection, secret: StoredSecret, data: Mapping[str, bytes], trusted_since: str = ""
 ) -> None:
     """Creates it, or replaces its data if nobody else has changed it since it was read. Raises ApiError."""
     body = json.dumps(_manifest(secret, data, trusted_since)).encode()

@@ -13,7 +13,7 @@ import msgspec
 
 from istio_netpol.certs.review_paths import Note
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import NOT_FOUND
 from istio_netpol.lazy_dataclass import dataclass
@@ -99,7 +99,7 @@ def configuration_of(resource: Resource, manifest: bytes | msgspec.Raw) -> Confi
     )
 
 
-def read_configuration(connection: Connection, resource: Resource, name: str) -> Configuration:
+def read_configuration(connection: ApiConnection, resource: Resource, name: str) -> Configuration:
     """The configuration of that name, there or not. Raises ApiError."""
     absent = Configuration(resource, name)
     try:
@@ -110,7 +110,7 @@ def read_configuration(connection: Connection, resource: Resource, name: str) ->
         raise ApiError(error.status, f"{absent} can't be read: {error}") from None
 
 
-def write_bundle(connection: Connection, configuration: Configuration, bundle: bytes) -> int:
+def write_bundle(connection: ApiConnection, configuration: Configuration, bundle: bytes) -> int:
     """Sets the caBundle of each webhook that has another one, if nobody has changed the configuration since
     it was read; returns how many webhooks changed. Raises ApiError."""
     places = [place for place, held in enumerate(configuration.bundles or ()) if held != bundle]
@@ -123,7 +123,7 @@ def write_bundle(connection: Connection, configuration: Configuration, bundle: b
 
 
 def write_paths(
-    connection: Connection, configuration: Configuration, paths: Mapping[str, str], note: Note
+    connection: ApiConnection, configuration: Configuration, paths: Mapping[str, str], note: Note
 ) -> None:
     """Sets the path of each webhook of that name, and what is remembered of them, if nobody has changed the
     configuration since it was read. Raises ApiError."""
@@ -150,7 +150,7 @@ def _added(path: str, value: Any) -> dict[str, Any]:
 
 
 def _patch(
-    connection: Connection, configuration: Configuration, changes: list[dict[str, Any]], what: str
+    connection: ApiConnection, configuration: Configuration, changes: list[dict[str, Any]], what: str
 ) -> None:
     # Places count only in the version that was read: with another one the API server answers 409.
     version = {"op": "replace", "path": "/metadata/resourceVersion", "value": configuration.version}

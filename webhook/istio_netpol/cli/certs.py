@@ -39,10 +39,10 @@ def certs(*, namespace: str, secret: str, service: str, configuration: str, cont
     """
     from istio_netpol.certs.path_reconciler import PathReconciler
     from istio_netpol.certs.reconciler import CertificateReconciler, Place
-    from istio_netpol.kube.connection import Connection
+    from istio_netpol.kube.connection import ApiConnection
 
     place = Place(namespace, secret, service, configuration)
-    connection = Connection.open(context)
+    connection = ApiConnection.open(context)
     certificates = CertificateReconciler(connection, place)
     paths = PathReconciler(connection, configuration)
     registered = paths.look(click.echo)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from istio_netpol.cli.terminal import tell
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.kubeconfig import KubeContext
 from istio_netpol.kube.listing import Listing
 from istio_netpol.kube.objects import Received, received
@@ -30,9 +30,9 @@ class ClusterRead:
     unseen: tuple[NotSeen, ...]
 
 
-def connect(context: KubeContext, kubeconfig: str) -> Connection:
+def connect(context: KubeContext, kubeconfig: str) -> ApiConnection:
     """A connection to the cluster of a context. Raises SettingsError."""
-    return Connection.open(context.name, Path(kubeconfig) if kubeconfig else None)
+    return ApiConnection.open(context.name, Path(kubeconfig) if kubeconfig else None)
 
 
 def listing_of(context: KubeContext, kubeconfig: str, settings: Settings, namespace: str = "") -> Listing:

@@ -10,7 +10,7 @@ import click
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import (
-    Destination,
+    DestinationParameter,
     HostName,
     UrlPath,
     assume_deny_all_option,
@@ -56,7 +56,7 @@ FORMAT_NAMES = ("text", "json")
 @click.option(
     "--to",
     "destination",
-    type=Destination(),
+    type=DestinationParameter(),
     help="The same, a Service or a host, with a port's number or name; TCP by default. IPv6 in brackets.",
 )
 @click.option(

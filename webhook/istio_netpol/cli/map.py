@@ -15,7 +15,7 @@ from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import ListenAddress, input_options, resolution_options
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.reachability.facts import Facts
+    from istio_netpol.analysis.reachability.facts import ReachabilityFacts
     from istio_netpol.analysis.reachability.reading import Given
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
@@ -175,38 +175,38 @@ def given_of(read: Input) -> Given:
     return Given(read.snapshot, read.skipped, read.there, read.assumed, tuple(read.findings()))
 
 
-def _html(found: Facts, title: str, read_from: str) -> str:
+def _html(found: ReachabilityFacts, title: str, read_from: str) -> str:
     from istio_netpol.report.map_document import map_document
     from istio_netpol.web.page import page_of
 
     return page_of(map_document(found, title=title, read_from=read_from))
 
 
-def _json(found: Facts, title: str, read_from: str) -> str:
+def _json(found: ReachabilityFacts, title: str, read_from: str) -> str:
     from istio_netpol.report.map_document import map_document
 
     return json.dumps(map_document(found, title=title, read_from=read_from), separators=(",", ":")) + "\n"
 
 
-def _svg(found: Facts, title: str, _: str) -> str:
+def _svg(found: ReachabilityFacts, title: str, _: str) -> str:
     from istio_netpol.report.map_picture import svg
 
     return svg(found, title)
 
 
-def _dot(found: Facts, title: str, _: str) -> str:
+def _dot(found: ReachabilityFacts, title: str, _: str) -> str:
     from istio_netpol.report.map_picture import dot
 
     return dot(found, title)
 
 
-def _mermaid(found: Facts, *_: str) -> str:
+def _mermaid(found: ReachabilityFacts, *_: str) -> str:
     from istio_netpol.report.map_picture import mermaid
 
     return mermaid(found)
 
 
-_WRITERS: Mapping[str, Callable[[Facts, str, str], str]] = {
+_WRITERS: Mapping[str, Callable[[ReachabilityFacts, str, str], str]] = {
     ".html": _html,
     ".svg": _svg,
     ".dot": _dot,

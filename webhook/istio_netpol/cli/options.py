@@ -64,7 +64,7 @@ class HostAddresses(click.ParamType[tuple[str, tuple[str, ...]]]):
             self.fail(f"{text!r} is not an IP address; write it as 192.0.2.1 or 2001:db8::1", param, ctx)
 
 
-class Destination(click.ParamType[tuple[str, int | str, Protocol]]):
+class DestinationParameter(click.ParamType[tuple[str, int | str, Protocol]]):
     """`WHOM:PORT[/PROTOCOL]`."""
 
     name = "WHOM:PORT[/PROTOCOL]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from istio_netpol.analysis.readiness.rollout import Step
+from istio_netpol.analysis.readiness.rollout import RolloutStep
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.printable import visible
@@ -26,7 +26,7 @@ def plan_problems(folder: Path) -> Iterator[Problem]:
         yield Problem(str(folder), None, None, None, None, f"can't be read: {error.strerror}", None)
 
 
-def write_plan(steps: Sequence[Step], plan: str, folder: Path) -> None:
+def write_plan(steps: Sequence[RolloutStep], plan: str, folder: Path) -> None:
     """Writes `plan` and a file for each step. Raises OSError."""
     waiting = folder / WAITING
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,16 +38,16 @@ def write_plan(steps: Sequence[Step], plan: str, folder: Path) -> None:
         (place / _file_name(step, digits)).write_text(_content(step), encoding="utf-8")
 
 
-def _file_name(step: Step, digits: int) -> str:
+def _file_name(step: RolloutStep, digits: int) -> str:
     action = "deny" if step.is_denial else "allow"
     return f"{step.number:0{digits}}-{action}-{step.policy.namespace}--{step.policy.name}.yaml"
 
 
-def _content(step: Step) -> str:
+def _content(step: RolloutStep) -> str:
     return "".join(f"# {visible(line)}\n" for line in _remarks(step)) + to_yaml([step.policy])
 
 
-def _remarks(step: Step) -> Iterator[str]:
+def _remarks(step: RolloutStep) -> Iterator[str]:
     if step.is_safe and not step.waits:
         yield f"step {step.number}: cuts nothing, once all steps before it are applied"
         return

@@ -19,7 +19,7 @@ from istio_netpol.cli.options import (
 from istio_netpol.cli.output_options import output_folder_option, tight_option
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.readiness.assessment import Readiness
+    from istio_netpol.analysis.readiness.assessment import ReadinessReport
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
     from istio_netpol.model.resolution import Resolver
@@ -79,7 +79,7 @@ def readiness(
     opened = open_input(arguments, addresses, about_all=True)
     settings = opened.settings
     hosts = resolver(offline, settings)
-    found: list[tuple[Input, Readiness]] = []
+    found: list[tuple[Input, ReadinessReport]] = []
     for given in opened.read():
         given.tell()
         found.append((given, _planned(given, settings, hosts, per_namespace=not tight, proposals=proposals)))
@@ -92,7 +92,7 @@ def readiness(
 
 def _planned(
     given: Input, settings: Settings, hosts: Resolver, *, per_namespace: bool, proposals: bool
-) -> Readiness:
+) -> ReadinessReport:
     from istio_netpol.admission.left_alone import left_alone
     from istio_netpol.analysis.readiness.assessment import readiness as plan
 
@@ -108,7 +108,7 @@ def _planned(
     )
 
 
-def _print(named: Sequence[tuple[str, Readiness]], format_name: str, everything: bool) -> None:
+def _print(named: Sequence[tuple[str, ReadinessReport]], format_name: str, everything: bool) -> None:
     from functools import partial
 
     from istio_netpol.cli.terminal import palette, write
@@ -125,7 +125,7 @@ def _print(named: Sequence[tuple[str, Readiness]], format_name: str, everything:
         write([text_of_inputs(named, partial(readiness_text, everything=everything), palette())])
 
 
-def _write_plan(given: Input, plan: Readiness, folder: Path) -> None:
+def _write_plan(given: Input, plan: ReadinessReport, folder: Path) -> None:
     from istio_netpol.cli.plan_files import WAITING, write_plan
     from istio_netpol.cli.terminal import OutputError, tell
     from istio_netpol.report.places import plural

@@ -14,11 +14,11 @@ from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import Decorator
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.symptom_causes.causes import Answer, Named
+    from istio_netpol.analysis.symptom_causes.causes import Named, SymptomAnswer
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
     from istio_netpol.model.settings import Settings
-    from istio_netpol.symptoms.paste import Reading
+    from istio_netpol.symptoms.paste import PasteReading
 
 STANDARD_INPUT = "-"
 CHUNK = 65_536
@@ -48,7 +48,7 @@ def answer_symptom(
 ) -> None:
     """Prints what can have caused what was seen. Raises InputError where nothing of it is known."""
     from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.analysis.symptom_causes.causes import Outcome, answers, answers_without_input
+    from istio_netpol.analysis.symptom_causes.causes import SymptomOutcome, answers, answers_without_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.errors import InputError, Problem
@@ -60,7 +60,7 @@ def answer_symptom(
         )
     reading = _read(symptom)
     settings, inputs = _inputs(arguments, addresses)
-    found: list[tuple[str, tuple[Answer, ...]]] = []
+    found: list[tuple[str, tuple[SymptomAnswer, ...]]] = []
     problems: list[Problem] = []
     for given in inputs:
         given.tell()
@@ -77,11 +77,11 @@ def answer_symptom(
         raise InputError(dict.fromkeys(problems))
     is_text = format_name == "text"
     write([text_symptoms(found, reading, palette()) if is_text else json_symptoms(found, reading)])
-    is_denied = any(answer.outcome is Outcome.DENIED for _, each in found for answer in each)
+    is_denied = any(answer.outcome is SymptomOutcome.DENIED for _, each in found for answer in each)
     ctx.exit(FOUND if is_denied else FINE)
 
 
-def _read(symptom: str) -> Reading:
+def _read(symptom: str) -> PasteReading:
     """What is seen. Raises InputError where none of it is known."""
     from istio_netpol.errors import InputError, Problem
     from istio_netpol.report.places import STANDARD_INPUT as FROM_INPUT

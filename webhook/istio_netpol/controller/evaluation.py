@@ -9,14 +9,14 @@ from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.scope import is_exempt_namespace
 from istio_netpol.analysis.check import check_table
 from istio_netpol.analysis.current_flows import CurrentFlows
-from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep, upkeep
+from istio_netpol.analysis.needed_policies import Upkeep, upkeep
 from istio_netpol.controller.address_history import AddressHistory
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.kube.cluster import Changes
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode, Settings
 from istio_netpol.state.snapshot import Snapshot

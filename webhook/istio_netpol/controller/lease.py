@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
 
@@ -32,7 +32,7 @@ class Lease:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ApiConnection,
         namespace: str,
         name: str,
         identity: str,

@@ -14,7 +14,7 @@ import msgspec
 
 from istio_netpol.controller.plan import Present
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.paging import pages_of
 from istio_netpol.kube.policy_store import NETWORK_POLICIES
 from istio_netpol.manifests.decode import decode
@@ -37,7 +37,7 @@ class _Head(msgspec.Struct, frozen=True):
 class LabelledPolicies:
     """Every policy with our label, read live each time; only what changed is decoded. For one thread."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ApiConnection) -> None:
         self._connection = connection
         self._known: dict[_Names, Present | None] = {}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from istio_netpol.analysis.needed_policies import PolicyKey, Upkeep
+from istio_netpol.analysis.needed_policies import Upkeep
 from istio_netpol.controller.awaited import Awaited
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
-from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyRule
+from istio_netpol.model.policies import NetworkPolicy, PolicyKey, PolicyPeer, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import ControllerSettings, HostSettings, Settings
 from istio_netpol.remedies.names import has_earlier_name, is_named_after_content
@@ -85,7 +85,7 @@ Action = Apply | Mark | Delete
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WritePlan:
     """The actions, what opens before what closes. `withheld` says what is not done, and why; after `again_in`
     seconds the next grace period ends."""
 
@@ -94,7 +94,7 @@ class Plan:
     again_in: float = float("inf")
 
 
-def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Settings) -> Plan:
+def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Settings) -> WritePlan:
     """The actions that lead from the policies that are there to those that are needed. None of them concerns
     a policy that is not ours."""
     there = {here.key: here for here in present}
@@ -122,7 +122,7 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     ends = [_unneeded_since(here, now) + _grace(here, need, settings.controller) - now for here in waiting]
     # A policy that an uncertain object holds back is past its end: an event will make the object certain.
     again = min((seconds for seconds in ends if seconds > 0), default=float("inf"))
-    return Plan(tuple(_in_turns(keeping, collecting, usage)), tuple(withheld), again)
+    return WritePlan(tuple(_in_turns(keeping, collecting, usage)), tuple(withheld), again)
 
 
 def _in_turns(keeping: Iterable[Action], collecting: Iterable[Action], usage: Usage) -> list[Action]:

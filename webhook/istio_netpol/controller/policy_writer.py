@@ -16,7 +16,7 @@ from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.owned import timestamp
 from istio_netpol.controller.plan import Action, Apply, Delete, Mark
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import APPLY, CONFLICT, NETWORK_POLICIES, NOT_FOUND
 from istio_netpol.lazy_dataclass import dataclass
@@ -41,7 +41,7 @@ DONE = {"apply": "applied", "mark": "marked", "delete": "deleted"}
 class ActionWriter:
     """Writes policies. Every method raises ApiError, with status 409 where somebody else was faster."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ApiConnection) -> None:
         self._connection = connection
         self._resources: dict[tuple[str, str], Resource] = {}
 

@@ -13,12 +13,12 @@ import structlog
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.owned import LabelledPolicies
-from istio_netpol.controller.plan import Plan, Present, plan
+from istio_netpol.controller.plan import Present, WritePlan, plan
 from istio_netpol.controller.policy_writer import ActionWriter, PacedWriter
 from istio_netpol.controller.reporter import Publisher, Reporter
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.cluster import Changes, Cluster
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.model.settings import Settings
 from istio_netpol.runtime.failure_log import FailureLog
 from istio_netpol.runtime.garbage import keep_what_is_left
@@ -61,7 +61,7 @@ class PolicyReconciler:
     def __init__(
         self,
         cluster: Cluster,
-        connection: Connection,
+        connection: ApiConnection,
         evaluation: Evaluation,
         settings: Settings,
         metrics: ControllerMetrics,
@@ -128,7 +128,7 @@ class PolicyReconciler:
             return RETRY_SECONDS
         return min(made.again_in, outcome.again_in, self._evaluation.due_in, self._reporter.due_in)
 
-    def _plan(self, present: Sequence[Present]) -> Plan:
+    def _plan(self, present: Sequence[Present]) -> WritePlan:
         need = self._evaluation.need(stored.key for stored in present if stored.own)
         need = replace(need, uncertain=need.uncertain | self._cluster.unreadable())
         self._writer.knows(self._cluster.resources())

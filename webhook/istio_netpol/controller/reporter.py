@@ -17,7 +17,7 @@ from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.report_documents import REPORT_KINDS, ObjectSummary, report, reported, summaries
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource, served
 from istio_netpol.kube.policy_store import APPLY, CONFLICT
 from istio_netpol.lazy_dataclass import dataclass
@@ -109,7 +109,7 @@ class Publisher:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ApiConnection,
         reference: Callable[[ObjectRef], Mapping[str, Any] | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

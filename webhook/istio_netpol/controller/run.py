@@ -23,7 +23,7 @@ from istio_netpol.controller.metrics import ControllerMetrics, application
 from istio_netpol.controller.reconciler import PolicyReconciler, staleness
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
@@ -45,7 +45,7 @@ class Certificates:
     service: str
     configuration: str
 
-    def chores(self, connection: Connection, namespace: str) -> list[Chore]:
+    def chores(self, connection: ApiConnection, namespace: str) -> list[Chore]:
         """The chores that keep them. Raises SettingsError for names that no object can have."""
         chores: list[Chore] = [PathReconciler(connection, self.configuration)]
         if self.secret:
@@ -71,7 +71,7 @@ def run(options: ControllerOptions) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError for options that can't be used."""
     configure_logs()
     namespace = options.namespace or own_namespace()
-    connection = Connection.open(options.context)
+    connection = ApiConnection.open(options.context)
     lease = Lease(connection, namespace, options.lease, f"{socket.gethostname()}_{secrets.token_hex(4)}")
     leading = connection.writing_while(lambda: lease.is_held)
     chores = options.certificates.chores(leading, namespace) if options.certificates else []

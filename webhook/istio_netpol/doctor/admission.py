@@ -10,7 +10,7 @@ from istio_netpol.doctor.survey import NAMESPACES, Manifest, Survey, dig, listed
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.dry_run import dry_run
 from istio_netpol.model.diagnosis import Diagnosis, Health
-from istio_netpol.model.dry_runs import Outcome, Tried
+from istio_netpol.model.dry_runs import DryRunOutcome, Tried
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -91,9 +91,9 @@ def _deny(namespace: str) -> NetworkPolicy:
 
 def _answer(tried: Tried) -> Diagnosis:
     title = f"default-deny in {tried.policy.namespace}, dry run"
-    if tried.outcome is Outcome.ACCEPTED:
+    if tried.outcome is DryRunOutcome.ACCEPTED:
         return Diagnosis(TOPIC, title, "would be taken")
-    if tried.outcome is Outcome.NOT_TRIED:
+    if tried.outcome is DryRunOutcome.NOT_TRIED:
         return Diagnosis(TOPIC, title, f"not seen: {tried.message}", Health.NOT_SEEN)
     by = f" by {tried.by}" if tried.by else ""
     return Diagnosis(TOPIC, title, f"is refused{by}: {tried.message}", Health.WRONG, advice(tried.policy))

@@ -16,7 +16,7 @@ from typing import Any
 
 from istio_netpol.doctor.survey import NAMESPACES, NETWORK_POLICIES, NOT_FOUND, PODS, dig
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
@@ -54,7 +54,7 @@ class ProbeError(Exception):
 
 
 def probe(
-    connection: Connection, tell: Callable[[str], None], image: str = IMAGE, pace: Pace | None = None
+    connection: ApiConnection, tell: Callable[[str], None], image: str = IMAGE, pace: Pace | None = None
 ) -> Diagnosis:
     """Whether a policy that denies all ingress is enforced. Everything that was made is deleted again, after
     Ctrl-C too; the finding names what could not be deleted."""
@@ -89,7 +89,7 @@ def _outcome(run: _Probe) -> Diagnosis:
 
 
 @contextmanager
-def _room(connection: Connection, tell: Callable[[str], None]) -> Iterator[str]:
+def _room(connection: ApiConnection, tell: Callable[[str], None]) -> Iterator[str]:
     """A namespace of the probe's own, which is deleted afterwards."""
     name = f"istio-netpol-probe-{secrets.token_hex(4)}"
     labels = {
@@ -112,7 +112,7 @@ def _room(connection: Connection, tell: Callable[[str], None]) -> Iterator[str]:
             tell(f"left behind: Namespace {name}; delete it with kubectl delete namespace {name}")
 
 
-def _deleted(connection: Connection, name: str) -> bool:
+def _deleted(connection: ApiConnection, name: str) -> bool:
     """Deletes pods at once and their namespace with the rest; another Ctrl-C does not stop it halfway."""
     for _ in range(_TRIES):
         try:
@@ -132,7 +132,7 @@ def _deleted(connection: Connection, name: str) -> bool:
 class _Probe:
     """One run of the probe in its namespace."""
 
-    def __init__(self, connection: Connection, namespace: str, image: str, pace: Pace) -> None:
+    def __init__(self, connection: ApiConnection, namespace: str, image: str, pace: Pace) -> None:
         self._connection = connection
         self._namespace = namespace
         self._image = image
@@ -225,6 +225,6 @@ def _state(pod: dict[str, Any]) -> str:
     return f"{phase} ({reasons})" if reasons else phase
 
 
-def _create(connection: Connection, resource: Resource, namespace: str, manifest: dict[str, Any]) -> None:
+def _create(connection: ApiConnection, resource: Resource, namespace: str, manifest: dict[str, Any]) -> None:
     body = {"apiVersion": resource.api_version, "kind": resource.kind, **manifest}
     connection.send("POST", resource.path(namespace), json.dumps(body).encode())

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from istio_netpol.errors import ApiError, NetpolError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
 
@@ -49,7 +49,7 @@ def not_seen(topic: str, looked_at: str, error: NotSeenError) -> Diagnosis:
 class Survey:
     """Answers of one cluster; each question is asked once."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, connection: ApiConnection, clock: Callable[[], float] = time.monotonic) -> None:
         self.connection = connection
         self._clock = clock
         self._known: dict[tuple[str, str], tuple[Manifest, ...] | NotSeenError] = {}

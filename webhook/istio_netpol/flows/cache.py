@@ -6,7 +6,7 @@ from collections.abc import Hashable, Set
 from typing import Any
 
 
-class Known:
+class NamespaceAnswers:
     """Answers with the namespaces that they are about: each holds until one of those changes.
 
     What an analysis does not ask for is gone after the next one, so that no more is kept than two need.

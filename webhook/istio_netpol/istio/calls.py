@@ -62,7 +62,7 @@ class AddressCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiServerCall:
+class ApiServerWord:
     """The word `apiserver`."""
 
 
@@ -74,7 +74,7 @@ class BadCall:
     because: str
 
 
-Call = ServiceCall | HostCall | AddressCall | ApiServerCall
+Call = ServiceCall | HostCall | AddressCall | ApiServerWord
 
 
 def parse_calls(annotation: str) -> Iterator[tuple[str, Call | BadCall]]:
@@ -87,7 +87,7 @@ def parse_calls(annotation: str) -> Iterator[tuple[str, Call | BadCall]]:
 
 def _parse(text: str) -> Call | BadCall:
     if text == "apiserver":
-        return ApiServerCall()
+        return ApiServerWord()
     if match := _ADDRESS.fullmatch(text):
         return _address(text, match)
     if match := _HOST.fullmatch(text):

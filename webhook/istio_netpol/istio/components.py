@@ -6,7 +6,7 @@ from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.workloads import Workload
 from istio_netpol.platforms.kyma_modules import KYMA_WORKLOADS, kyma_workload
-from istio_netpol.platforms.kyma_workload import KymaWorkload, Need
+from istio_netpol.platforms.kyma_workload import KymaNeed, KymaWorkload
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,9 @@ def _of_kyma(workload: KymaWorkload) -> Component:
     return Component(
         f"Kyma's {workload.name}",
         (),
-        workload.watches if workload.lacks(Need.API_SERVER) else "",
-        workload.webhook_port if workload.lacks(Need.WEBHOOK) else 0,
-        needs_dns=workload.lacks(Need.DNS),
+        workload.watches if workload.lacks(KymaNeed.API_SERVER) else "",
+        workload.webhook_port if workload.lacks(KymaNeed.WEBHOOK) else 0,
+        needs_dns=workload.lacks(KymaNeed.DNS),
     )
 
 

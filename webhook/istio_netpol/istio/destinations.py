@@ -19,7 +19,7 @@ from istio_netpol.model.workloads import Workload
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Resolved:
     """The Service or ServiceEntry that a host means, and what is behind it. `through` are the namespaces of
     the Services that are another name for it."""
 
@@ -33,7 +33,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DestinationQuery:
     """A destination, who wrote it, and who follows it: the client's namespace decides what is visible.
 
     `ports` are those that the client listens on, of which one is taken where the destination names none.
@@ -51,7 +51,7 @@ class Asked:
         return (self.written_in.namespace, self.root.namespace)
 
 
-def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding, ...]]:
+def answers(asked: DestinationQuery, view: MeshView) -> tuple[Resolved | None, tuple[Finding, ...]]:
     """The backends of a destination, as far as they can be found, and findings for the rest.
 
     Names are compared in full, they are not looked up by DNS: `cart.shop` is not a Service here, though a pod
@@ -77,7 +77,7 @@ def answers(asked: Asked, view: MeshView) -> tuple[Answers | None, tuple[Finding
             if found
             else (_unknown(asked, "host", f"{target.ref} names nothing that can be connected to"),)
         )
-        return Answers(target, found), nobody
+        return Resolved(target, found), nobody
     return _of_service(asked, target, ports, host, view)
 
 
@@ -87,8 +87,8 @@ def _over_tcp(backends: Iterable[Backend]) -> tuple[Backend, ...]:
 
 
 def _of_service(
-    asked: Asked, service: Service, ports: tuple[int, ...], host: str, view: MeshView
-) -> tuple[Answers | None, tuple[Finding, ...]]:
+    asked: DestinationQuery, service: Service, ports: tuple[int, ...], host: str, view: MeshView
+) -> tuple[Resolved | None, tuple[Finding, ...]]:
     subset: Labels | None = None
     name = asked.destination.subset
     if name:
@@ -106,12 +106,12 @@ def _of_service(
     ]
     if not found and not findings:
         findings.append(_unknown(asked, "host", _no_pods(service, name)))
-    return Answers(service, found), tuple(findings)
+    return Resolved(service, found), tuple(findings)
 
 
 def _of_alias(
-    asked: Asked, service: Service, ports: tuple[int, ...], subset: Labels | None, view: MeshView
-) -> tuple[Answers | None, tuple[Finding, ...]]:
+    asked: DestinationQuery, service: Service, ports: tuple[int, ...], subset: Labels | None, view: MeshView
+) -> tuple[Resolved | None, tuple[Finding, ...]]:
     """The backends of an ExternalName, by the ports of what it is another name for."""
     target, through = aliased(service, asked.client_namespace, view, asked.authors)
     if target is None:
@@ -129,10 +129,10 @@ def _of_alias(
         listed = ", ".join(str(number) for number in ports)
         sentence = f"{service.ref} is another name for {target.ref}, behind which nothing answers on {listed}"
         return None, (_unknown(asked, "host", sentence),)
-    return Answers(target, found, through), ()
+    return Resolved(target, found, through), ()
 
 
-def _ports(asked: Asked, target: Service | ServiceEntry) -> tuple[int, ...] | Finding:
+def _ports(asked: DestinationQuery, target: Service | ServiceEntry) -> tuple[int, ...] | Finding:
     """The target's ports that are meant.
 
     If none is named, it is the only one; if there are several, those on which the client itself listens.
@@ -156,7 +156,7 @@ def _ports(asked: Asked, target: Service | ServiceEntry) -> tuple[int, ...] | Fi
     return _unknown(asked, "port", sentence)
 
 
-def is_about_ports(asked: Asked, finding: Finding) -> bool:
+def is_about_ports(asked: DestinationQuery, finding: Finding) -> bool:
     """Whether a finding says that the destination names no port."""
     return finding.field == f"{asked.destination.field}.port"
 
@@ -168,7 +168,7 @@ def offered(target: Service | ServiceEntry) -> tuple[int, ...]:
     return tuple(dict.fromkeys(declared.port for declared in target.ports))
 
 
-def _unknown(asked: Asked, part: str, sentence: str) -> Finding:
+def _unknown(asked: DestinationQuery, part: str, sentence: str) -> Finding:
     """A finding about a part of the destination, told of the object that wrote it."""
     base = asked.destination.field
     field = ".".join(name for name in (base, part or "host") if name)
@@ -187,7 +187,7 @@ def _no_pods(service: Service, subset: str) -> str:
     return f"{part} selects no pods of the input; add its workload, or correct the selector"
 
 
-def _undeclared(asked: Asked, service: Service, pod: Workload, port: str) -> Finding:
+def _undeclared(asked: DestinationQuery, service: Service, pod: Workload, port: str) -> Finding:
     sentence = (
         f"the target port {port!r} of {service.ref} is declared by no container of {pod.ref}; "
         "name the container port, or use its number"

@@ -7,13 +7,13 @@ Sources: gateway-api.sigs.k8s.io/geps/gep-1713/ (Gateway API 1.5), `ListenerSetC
 from __future__ import annotations
 
 from istio_netpol.istio.attachment import admits_sets
+from istio_netpol.istio.selection import GATEWAY_API_GROUP
 from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, ListenerSet
 
-GATEWAY_API_GROUP = "gateway.networking.k8s.io"
 KINDS = frozenset({(GATEWAY_API_GROUP, "ListenerSet"), ("gateway.networking.x-k8s.io", "XListenerSet")})
 
 _WITHOUT_SETS = frozenset({GatewayRole.WAYPOINT, GatewayRole.EAST_WEST, GatewayRole.REMOTE})

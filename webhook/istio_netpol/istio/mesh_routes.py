@@ -7,7 +7,7 @@ from itertools import islice
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
-from istio_netpol.istio.virtual_services import MESH, Leg, ServedRoute, routes_of
+from istio_netpol.istio.virtual_services import MESH, RouteLeg, ServedRoute, routes_of
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.mesh import RouteMatch, VirtualService
@@ -36,7 +36,7 @@ class Call:
 class Rerouted:
     """Where routes send a call. `is_whole` says that they leave none of it to the host itself."""
 
-    legs: tuple[Leg, ...] = ()
+    legs: tuple[RouteLeg, ...] = ()
     is_whole: bool = False
 
 
@@ -57,7 +57,7 @@ def mesh_routes(view: MeshView, host: str, namespace: str) -> MeshRoutes:
 def rerouted(routes: MeshRoutes, call: Call) -> Rerouted:
     """Where routes send a call. Of several VirtualServices with the same host one counts, and nothing tells
     which. So the host itself is left out only if each of them sends the call elsewhere."""
-    legs: dict[Leg, None] = {}
+    legs: dict[RouteLeg, None] = {}
     is_whole = bool(routes)
     for of_service in routes:
         covered = False

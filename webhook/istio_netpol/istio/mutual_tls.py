@@ -45,7 +45,7 @@ class Sent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class StatedFact:
     """A fact about one side, with the objects that show it, and why."""
 
     objects: tuple[ObjectRef, ...]
@@ -53,7 +53,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted(Said):
+class AcceptedTraffic(StatedFact):
     """What a server takes; `mode` is None where that can't be told, `is_captured` False where no proxy is
     before the port."""
 
@@ -62,7 +62,7 @@ class Accepted(Said):
 
 
 @dataclass(frozen=True, slots=True)
-class Offered(Said):
+class OfferedTraffic(StatedFact):
     """What a client sends."""
 
     sent: Sent = Sent.UNKNOWN
@@ -79,19 +79,19 @@ class Called:
     service_port: int = 0
 
 
-def accepted(view: MeshView, called: Called) -> Accepted:
+def accepted(view: MeshView, called: Called) -> AcceptedTraffic:
     """What the proxy before a port takes."""
     pods, port = called.pods, called.port
     if not view.in_mesh(pods):
-        return Accepted((), f"{pods.ref} is not in the mesh", MutualTls.DISABLE, False)
+        return AcceptedTraffic((), f"{pods.ref} is not in the mesh", MutualTls.DISABLE, False)
     if view.is_gateway(pods):
         why = f"{pods.ref} is a gateway, whose own listeners decide what they accept"
-        return Accepted((), why, MutualTls.PERMISSIVE, False)
+        return AcceptedTraffic((), why, MutualTls.PERMISSIVE, False)
     if port in PROXY_PORTS:
-        return Accepted((), f"{port} is a port of the proxy itself", MutualTls.DISABLE, False)
+        return AcceptedTraffic((), f"{port} is a port of the proxy itself", MutualTls.DISABLE, False)
     if not view.is_ambient(pods) and (annotation := _kept_from_proxy(pods, port)):
         why = f"annotation {annotation} of {pods.ref} keeps port {port} from its proxy"
-        return Accepted((), why, MutualTls.DISABLE, False)
+        return AcceptedTraffic((), why, MutualTls.DISABLE, False)
     return _by_policies(view, pods, port)
 
 
@@ -108,7 +108,7 @@ def _ports(written: str) -> frozenset[int]:
     return frozenset(port for port in ports if port is not None)
 
 
-def _by_policies(view: MeshView, pods: Workload, port: int) -> Accepted:
+def _by_policies(view: MeshView, pods: Workload, port: int) -> AcceptedTraffic:
     """The mode of the narrowest PeerAuthentication that has one."""
     root = view.root_namespace
     own = view.all(PeerAuthentication, pods.namespace)
@@ -126,11 +126,13 @@ def _by_policies(view: MeshView, pods: Workload, port: int) -> Accepted:
         modes = {_mode(policy, port if index == 0 else 0) for policy in found}
         if len(modes) > 1:
             names = " and ".join(map(str, refs))
-            return Accepted(refs, f"the oldest of {names} counts, and nothing says which it is", None)
+            return AcceptedTraffic(refs, f"the oldest of {names} counts, and nothing says which it is", None)
         for mode in modes - {MutualTls.UNSET}:
             where = f" for port {port}" if index == 0 and port in found[0].ports else ""
-            return Accepted(refs[:1], f"{refs[0]} says {mode}{where}", mode)
-    return Accepted((), "no PeerAuthentication says otherwise, so PERMISSIVE holds", MutualTls.PERMISSIVE)
+            return AcceptedTraffic(refs[:1], f"{refs[0]} says {mode}{where}", mode)
+    return AcceptedTraffic(
+        (), "no PeerAuthentication says otherwise, so PERMISSIVE holds", MutualTls.PERMISSIVE
+    )
 
 
 def _mode(policy: PeerAuthentication, port: int) -> MutualTls:
@@ -146,44 +148,44 @@ def _oldest(policies: Sequence[PeerAuthentication]) -> list[PeerAuthentication]:
     return dated
 
 
-def offered(view: MeshView, client: Peer, called: Called, takes: Accepted) -> Offered:
+def offered(view: MeshView, client: Peer, called: Called, takes: AcceptedTraffic) -> OfferedTraffic:
     """What a client's own proxy sends."""
     if not isinstance(client, PodsPeer):
-        return Offered((), f"{client} is outside the mesh", Sent.PLAINTEXT)
+        return OfferedTraffic((), f"{client} is outside the mesh", Sent.PLAINTEXT)
     pods = client.workload
     if not view.in_mesh(pods):
-        return Offered((), f"{client} is not in the mesh", Sent.PLAINTEXT)
+        return OfferedTraffic((), f"{client} is not in the mesh", Sent.PLAINTEXT)
     if tunnels(view, pods, called.pods):
-        return Offered((), "ambient mode carries it in a tunnel", Sent.MUTUAL_TLS)
+        return OfferedTraffic((), "ambient mode carries it in a tunnel", Sent.MUTUAL_TLS)
     if view.is_ambient(pods):
-        return Offered((), f"ztunnel passes on to {called.pods.ref} what it gets", Sent.PLAINTEXT)
+        return OfferedTraffic((), f"ztunnel passes on to {called.pods.ref} what it gets", Sent.PLAINTEXT)
     if (called.service_port or called.port) in _ports(pods.annotations.get(EXCLUDED_OUT, "")):
         why = f"annotation {EXCLUDED_OUT} of {client} keeps the port from its proxy"
-        return Offered((), why, Sent.PLAINTEXT)
+        return OfferedTraffic((), why, Sent.PLAINTEXT)
     return _by_rules(view, pods, called, takes)
 
 
-def _by_rules(view: MeshView, client: Workload, called: Called, takes: Accepted) -> Offered:
+def _by_rules(view: MeshView, client: Workload, called: Called, takes: AcceptedTraffic) -> OfferedTraffic:
     """What an Envoy sends: what a DestinationRule says, or without one what the server takes."""
     if called.service is None:
         why = f"no Service of the input leads to port {called.port} of {called.pods.ref}"
-        return Offered((), f"{why}, and how a proxy calls a bare address is not known", Sent.UNKNOWN)
+        return OfferedTraffic((), f"{why}, and how a proxy calls a bare address is not known", Sent.UNKNOWN)
     rules = destination_rules(view, client, called.service)
     modes = {mode for rule in rules for mode in _client_modes(rule, called.service_port)}
     refs = tuple(rule.ref for rule in rules)
     if len(modes) > 1:
         names = " and ".join(map(str, refs))
         why = f"{names} {'says' if len(refs) == 1 else 'say'} several modes, and which one holds is not known"
-        return Offered(refs, why, Sent.UNKNOWN)
+        return OfferedTraffic(refs, why, Sent.UNKNOWN)
     if modes:
         (mode,) = modes
-        return Offered(refs, f"{refs[0]} says {mode}", _SENT[mode])
+        return OfferedTraffic(refs, f"{refs[0]} says {mode}", _SENT[mode])
     config = view.mesh_config(view.injection(client).revision)
     if config is not None and not config.auto_mtls:
-        return Offered((config.ref,), f"{config.ref} turns enableAutoMtls off", Sent.PLAINTEXT)
+        return OfferedTraffic((config.ref,), f"{config.ref} turns enableAutoMtls off", Sent.PLAINTEXT)
     if not takes.is_captured or takes.mode is MutualTls.DISABLE:
-        return Offered((), f"{takes.why}, so its clients send plaintext", Sent.PLAINTEXT)
-    return Offered((), "proxies send mutual TLS to each other", Sent.MUTUAL_TLS)
+        return OfferedTraffic((), f"{takes.why}, so its clients send plaintext", Sent.PLAINTEXT)
+    return OfferedTraffic((), "proxies send mutual TLS to each other", Sent.MUTUAL_TLS)
 
 
 _SENT = {
@@ -243,7 +245,7 @@ def _most_specific(view: MeshView, rules: list[DestinationRule], host: str) -> t
     return tuple(selecting or exact)
 
 
-class Outcome(StrEnum):
+class TlsOutcome(StrEnum):
     """What becomes of a connection between what is sent and what is taken."""
 
     PASSES = "passes"
@@ -251,14 +253,14 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-def outcome(sent: Sent, takes: Accepted) -> Outcome:
+def outcome(sent: Sent, takes: AcceptedTraffic) -> TlsOutcome:
     """Whether a server takes what a client sends. For TLS in TLS, and for what an application speaks itself,
     nobody can tell."""
     if takes.mode is None or sent is Sent.UNKNOWN:
         lets_all_in = takes.is_captured and takes.mode is MutualTls.PERMISSIVE
-        return Outcome.PASSES if lets_all_in else Outcome.UNKNOWN
+        return TlsOutcome.PASSES if lets_all_in else TlsOutcome.UNKNOWN
     if takes.mode is MutualTls.STRICT:
-        return Outcome.PASSES if sent is Sent.MUTUAL_TLS else Outcome.REFUSED
+        return TlsOutcome.PASSES if sent is Sent.MUTUAL_TLS else TlsOutcome.REFUSED
     if takes.mode is MutualTls.DISABLE and sent is Sent.MUTUAL_TLS:
-        return Outcome.UNKNOWN
-    return Outcome.PASSES
+        return TlsOutcome.UNKNOWN
+    return TlsOutcome.PASSES

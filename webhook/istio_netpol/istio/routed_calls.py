@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from istio_netpol.istio.declared import Declaration, flows_to
-from istio_netpol.istio.destinations import Asked, answers
+from istio_netpol.istio.destinations import DestinationQuery, answers
 from istio_netpol.istio.mesh_routes import Call, MeshRoutes, mesh_routes, rerouted
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -40,7 +40,9 @@ def called(
     if not where.is_whole:
         yield from flows_to(view, declared, client, target, direct)
     for leg in where.legs:
-        asked = Asked(leg.destination, leg.written_in, client.namespace, frozenset({call.port}), leg.root)
+        asked = DestinationQuery(
+            leg.destination, leg.written_in, client.namespace, frozenset({call.port}), leg.root
+        )
         found, _ = answers(asked, view)
         if found is not None and (where.is_whole or found.target.ref != target.ref):
             reason = f"{declared.reason}, which {leg.written_in} sends to {found.target.ref}"

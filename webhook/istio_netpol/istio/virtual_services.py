@@ -38,7 +38,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class RouteLeg:
     """One destination of a route.
 
     `written_in` is the VirtualService that names it: the root one, or its delegate. `root` has the gateways.
@@ -65,9 +65,9 @@ class ServedRoute:
     root: ObjectRef
 
     @property
-    def legs(self) -> tuple[Leg, ...]:
+    def legs(self) -> tuple[RouteLeg, ...]:
         return tuple(
-            Leg(destination, self.written_in, self.gateways, self.root)
+            RouteLeg(destination, self.written_in, self.gateways, self.root)
             for destination in self.chain[-1].destinations
         )
 
@@ -208,7 +208,7 @@ def _assumed_pods(name: str, home: str, view: MeshView) -> tuple[Workload, ...]:
     return (assumed,) if assumed else ()
 
 
-def legs_of(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
+def legs_of(service: VirtualService, view: MeshView) -> Iterator[RouteLeg | Finding]:
     """Every destination of the VirtualService's routes, those of its delegates included.
 
     A route is served by the gateways of the VirtualService; the gateways of its matches narrow them, and add
@@ -227,7 +227,7 @@ def legs_of(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
             yield leg
 
 
-def _every_leg(service: VirtualService, view: MeshView) -> Iterator[Leg | Finding]:
+def _every_leg(service: VirtualService, view: MeshView) -> Iterator[RouteLeg | Finding]:
     for served in routes_of(service, view):
         if isinstance(served, Finding):
             yield served

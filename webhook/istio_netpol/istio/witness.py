@@ -7,9 +7,9 @@ from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.mesh import AuthorizationPolicy
+from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
-from istio_netpol.trust.administrators import KUBERNETES_NAMESPACES
 from istio_netpol.trust.agreement import agreement_of
 from istio_netpol.trust.consent import is_authorized, is_called_by
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from istio_netpol.errors import ApiError, Problem
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource, served
 from istio_netpol.kube.objects import Name, Received, Stored, received, unreadable
 from istio_netpol.kube.reflector import Reflector, Scope
@@ -73,7 +73,7 @@ class Cluster:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ApiConnection,
         config_namespaces: Sequence[str],
         stale_seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,

@@ -32,7 +32,7 @@ CONNECTIONS = 64
 Query = Sequence[tuple[str, str]]
 
 
-class Connection:
+class ApiConnection:
     """Requests by path; every method may be called from any thread and raises ApiError."""
 
     def __init__(self, client: ApiClient, may_write: Callable[[], bool] = lambda: True) -> None:
@@ -40,12 +40,12 @@ class Connection:
         self._client = client
         self._may_write = may_write
 
-    def writing_while(self, may_write: Callable[[], bool]) -> Connection:
+    def writing_while(self, may_write: Callable[[], bool]) -> ApiConnection:
         """The same connection for somebody who may not always write: `send` fails while they may not."""
-        return Connection(self._client, may_write)
+        return ApiConnection(self._client, may_write)
 
     @classmethod
-    def open(cls, context: str = "", kubeconfig: Path | None = None) -> Connection:
+    def open(cls, context: str = "", kubeconfig: Path | None = None) -> ApiConnection:
         """The cluster of a kubeconfig's context, else the one that this pod runs in. Raises SettingsError.
 
         As kubectl does it, a kubeconfig goes before the pod's own service account.

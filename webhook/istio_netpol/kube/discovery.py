@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.lazy_dataclass import dataclass
 
 AGGREGATED = ",".join(
@@ -76,7 +76,7 @@ class _Groups(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_Groups)
 
 
-def served(connection: Connection, wanted: Collection[GroupKind]) -> tuple[Resource, ...]:
+def served(connection: ApiConnection, wanted: Collection[GroupKind]) -> tuple[Resource, ...]:
     """The wanted kinds that can be watched, each at the first version that has it. Raises ApiError.
 
     A kind that is absent, because its CRD is not installed, is left out.

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.policy_store import APPLY, NETWORK_POLICIES
 from istio_netpol.manifests.encode import encode_policy
-from istio_netpol.model.dry_runs import Outcome, Tried
+from istio_netpol.model.dry_runs import DryRunOutcome, Tried
 from istio_netpol.model.policies import NetworkPolicy
 
 MANAGER = "istio-netpol-dry-run"
@@ -35,7 +35,7 @@ _REFUSALS = frozenset({400, 403, 409, 413, 422})
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
 
 
-def dry_run(connection: Connection, policies: Iterable[NetworkPolicy]) -> Iterator[Tried]:
+def dry_run(connection: ApiConnection, policies: Iterable[NetworkPolicy]) -> Iterator[Tried]:
     """Tries one policy after the other. Raises nothing: what could not be tried is a result."""
     for policy in policies:
         path = NETWORK_POLICIES.path(policy.namespace, policy.name)
@@ -45,21 +45,21 @@ def dry_run(connection: Connection, policies: Iterable[NetworkPolicy]) -> Iterat
         except ApiError as error:
             yield _answer(policy, error)
         else:
-            yield Tried(policy, Outcome.ACCEPTED)
+            yield Tried(policy, DryRunOutcome.ACCEPTED)
 
 
 def _answer(policy: NetworkPolicy, error: ApiError) -> Tried:
     message = str(error)
     admission = _ADMISSION_POLICY.search(message) or _WEBHOOK.search(message)
     if admission and error.status in _REFUSALS | {_UNAUTHORIZED}:
-        return Tried(policy, Outcome.REFUSED, admission[1], message)
+        return Tried(policy, DryRunOutcome.REFUSED, admission[1], message)
     right = _RIGHT.search(message)
     if right and error.status == 403:
         needs = f"needs {right[1]} on networkpolicies.networking.k8s.io in {policy.namespace}"
-        return Tried(policy, Outcome.NOT_TRIED, message=needs)
+        return Tried(policy, DryRunOutcome.NOT_TRIED, message=needs)
     if error.status == _NOT_FOUND:
         missing = f"namespace {policy.namespace} is not there yet"
-        return Tried(policy, Outcome.NOT_TRIED, message=missing)
+        return Tried(policy, DryRunOutcome.NOT_TRIED, message=missing)
     if error.status in _REFUSALS and "dry run" not in message:
-        return Tried(policy, Outcome.REFUSED, message=message)
-    return Tried(policy, Outcome.NOT_TRIED, message=message)
+        return Tried(policy, DryRunOutcome.REFUSED, message=message)
+    return Tried(policy, DryRunOutcome.NOT_TRIED, message=message)

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import served
 from istio_netpol.kube.objects import Name, name_of
 from istio_netpol.kube.paging import pages_of
@@ -45,7 +45,7 @@ class Listing:
     """
 
     def __init__(
-        self, connection: Connection, config_namespaces: Sequence[str], only: str = "", home: str = ""
+        self, connection: ApiConnection, config_namespaces: Sequence[str], only: str = "", home: str = ""
     ) -> None:
         self._connection = connection
         self._only = only

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection, Query
+from istio_netpol.kube.connection import ApiConnection, Query
 from istio_netpol.kube.objects import Page, page_of
 
 PAGE_ITEMS = 500
@@ -17,7 +17,7 @@ MOST_EMPTY = 20
 filters them (ListOptions in the Kubernetes API reference)."""
 
 
-def pages_of(connection: Connection, path: str, query: Query) -> Iterator[Page]:
+def pages_of(connection: ApiConnection, path: str, query: Query) -> Iterator[Page]:
     """All pages of a list, which is complete once they end. Raises ApiError, for a list that never ends too:
     a server that always names one more page would be read for ever."""
     following, empty = "", 0

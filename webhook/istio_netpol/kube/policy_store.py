@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import page_of, received, received_all
 from istio_netpol.manifests.encode import encode_policy
@@ -48,7 +48,7 @@ class ClusterStore:
     """
 
     def __init__(
-        self, connection: Connection, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, connection: ApiConnection, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -124,7 +124,7 @@ class ClusterStore:
 class LivePolicies:
     """Implements `PolicyReader` by asking the API server."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ApiConnection) -> None:
         self._connection = connection
 
     def read(self, namespace: str) -> tuple[NetworkPolicy, ...] | None:

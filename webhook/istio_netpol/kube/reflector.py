@@ -16,7 +16,7 @@ import structlog
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.backoff import Backoff
-from istio_netpol.kube.connection import Connection, Stream
+from istio_netpol.kube.connection import ApiConnection, Stream
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored, event_of, received, status_of, stored_of
 from istio_netpol.kube.paging import pages_of
@@ -76,7 +76,7 @@ class Reflector:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ApiConnection,
         scope: Scope,
         sink: Sink,
         quiet_seconds: float = QUIET_SECONDS,

@@ -14,7 +14,7 @@ from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.protobuf_fields import ProtobufFields
 from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.api_calls import ApiExtension
-from istio_netpol.model.labels import Selector
+from istio_netpol.model.labels import REVISION_LABEL, Selector
 from istio_netpol.model.mesh import (
     ExtensionProvider,
     IngressMode,
@@ -29,7 +29,6 @@ from istio_netpol.model.references import ObjectRef
 
 INJECTOR = "istio-sidecar-injector"
 INJECTOR_WEBHOOK = "sidecar-injector.istio.io"
-REVISION_LABEL = "istio.io/rev"
 TAG_LABEL = "istio.io/tag"
 _TEMPLATE_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _PROXY_CONTAINER = re.compile(r"""^[ -]*name:[ ]*["']?istio-proxy["']?[ ]*$""", re.MULTILINE)

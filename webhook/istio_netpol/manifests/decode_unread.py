@@ -15,7 +15,7 @@ from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.unread import CALICO_LABELS, CILIUM_LABELS, Coverage, Expression, UnreadPolicy
+from istio_netpol.model.unread import CALICO_LABELS, CILIUM_LABELS, Expression, SelectedPods, UnreadPolicy
 
 _OF_PODS = ("", "any", "k8s")
 """The sources of labels by which Cilium's selectors find what Kubernetes says of a pod."""
@@ -37,7 +37,7 @@ def decode_calico_policy(fields: Fields, ref: ObjectRef) -> Iterator[UnreadPolic
     spec = spec if isinstance(spec, dict) else {}
     # Which labels a service account has, nothing here knows: `serviceAccountSelector` narrows nothing down.
     pods, namespaces = (CalicoSelector(_text(spec.get(name))) for name in ("selector", "namespaceSelector"))
-    yield UnreadPolicy(ref, (Coverage(pods, namespaces, _types(spec)),), CALICO_LABELS)
+    yield UnreadPolicy(ref, (SelectedPods(pods, namespaces, _types(spec)),), CALICO_LABELS)
 
 
 def decode_without_effect(fields: Fields, ref: ObjectRef) -> Iterator[UnreadPolicy]:
@@ -45,10 +45,10 @@ def decode_without_effect(fields: Fields, ref: ObjectRef) -> Iterator[UnreadPoli
     yield UnreadPolicy(ref, (), CALICO_LABELS)
 
 
-def _of_cilium(spec: Mapping[str, Any]) -> Coverage:
+def _of_cilium(spec: Mapping[str, Any]) -> SelectedPods:
     selector = spec.get("endpointSelector")
     if selector is None and spec.get("nodeSelector") is not None:
-        return Coverage(NOBODY, EVERYTHING)
+        return SelectedPods(NOBODY, EVERYTHING)
     directions = frozenset(
         direction
         for direction, names in (
@@ -58,7 +58,7 @@ def _of_cilium(spec: Mapping[str, Any]) -> Coverage:
         if any(spec.get(name) is not None for name in names)
     )
     pods = _cilium_selector(selector) if isinstance(selector, dict) else EVERYTHING
-    return Coverage(pods, EVERYTHING, directions or frozenset(Direction), _to_entities(spec))
+    return SelectedPods(pods, EVERYTHING, directions or frozenset(Direction), _to_entities(spec))
 
 
 def _to_entities(spec: Mapping[str, Any]) -> frozenset[str]:

@@ -8,7 +8,7 @@ from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.policies import NetworkPolicy
 
 
-class Outcome(StrEnum):
+class DryRunOutcome(StrEnum):
     """`NOT_TRIED` where no answer about the policy itself could be had."""
 
     ACCEPTED = "accepted"
@@ -22,6 +22,6 @@ class Tried:
     if the answer says so; `message` is the API server's."""
 
     policy: NetworkPolicy
-    outcome: Outcome
+    outcome: DryRunOutcome
     by: str = ""
     message: str = ""

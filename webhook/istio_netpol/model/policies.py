@@ -13,6 +13,9 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 
+PolicyKey = tuple[str, str]
+"""Namespace and name of a policy."""
+
 
 class Direction(StrEnum):
     """The two sides of a connection that policies govern."""

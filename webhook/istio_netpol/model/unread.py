@@ -25,7 +25,7 @@ class Expression(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class SelectedPods:
     """Pods that a policy selects: `pods` is asked of their labels and of those that the plugin gives them,
     `namespaces` of their namespace's labels."""
 
@@ -42,7 +42,7 @@ class UnreadPolicy:
     are those that its plugin gives to pods beside their own."""
 
     ref: ObjectRef
-    coverages: tuple[Coverage, ...]
+    coverages: tuple[SelectedPods, ...]
     plugin_labels: PluginLabels
 
     @property

@@ -29,7 +29,7 @@ from istio_netpol.netpol.ip_blocks import is_beyond, matchable
 from istio_netpol.netpol.longest_prefix import by_longest_prefix, refs_of, shares_exceptions
 from istio_netpol.netpol.peers import addresses_of, covers, names_pod
 from istio_netpol.netpol.ports import admits_port
-from istio_netpol.netpol.tiers import OTHER_READINGS, Connection, Decisions, Reading, decide
+from istio_netpol.netpol.tiers import OTHER_READINGS, ConnectionEnd, Decisions, Reading, decide
 from istio_netpol.netpol.unread_openings import opening_nodes
 from istio_netpol.state.snapshot import Snapshot
 
@@ -65,7 +65,7 @@ def judge(
         if not isolating and not tiers:
             sides.append(OPEN)
             continue
-        connection = Connection(snapshot, direction, peer, _pod(peer), _pod(destination), protocol, port)
+        connection = ConnectionEnd(snapshot, direction, peer, _pod(peer), _pod(destination), protocol, port)
         if tiers:
             sides.append(_tiered(tiers, isolating, connection))
         elif dialled.fronts and direction is Direction.EGRESS and snapshot.network.judges_before:
@@ -75,7 +75,7 @@ def judge(
     return Verdict(*sides)
 
 
-def _perhaps_opened(side: SideVerdict, subject: Peer, connection: Connection) -> SideVerdict:
+def _perhaps_opened(side: SideVerdict, subject: Peer, connection: ConnectionEnd) -> SideVerdict:
     """The verdict with the policies of the plugin that may open egress to a node, which no ipBlock can."""
     snapshot = connection.snapshot
     if side.allowed or connection.direction is Direction.INGRESS or not isinstance(subject, PodsPeer):
@@ -86,7 +86,7 @@ def _perhaps_opened(side: SideVerdict, subject: Peer, connection: Connection) ->
 
 
 def _before_translation(
-    isolated_by: tuple[NetworkPolicy, ...], connection: Connection, dialled: Dialled
+    isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd, dialled: Dialled
 ) -> SideVerdict:
     """The verdict where policies see what the client dials: it is open at all of that, or denied. No plugin
     that judges so has tiers."""
@@ -104,7 +104,7 @@ def _before_translation(
     return SideVerdict(isolated_by, tuple(allowed_by), by_ip_block, dialled=dialled)
 
 
-def _at_front(isolated_by: tuple[NetworkPolicy, ...], connection: Connection, front: Front) -> SideVerdict:
+def _at_front(isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd, front: Front) -> SideVerdict:
     """The verdict on a packet to a Service's own address."""
     snapshot, protocol = connection.snapshot, connection.protocol
     rules = refs_of(isolated_by, connection.direction)
@@ -119,7 +119,7 @@ def _at_front(isolated_by: tuple[NetworkPolicy, ...], connection: Connection, fr
 
 
 def _tiered(
-    tiers: Sequence[TierPolicy], isolated_by: tuple[NetworkPolicy, ...], connection: Connection
+    tiers: Sequence[TierPolicy], isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd
 ) -> SideVerdict:
     """The verdict on a side of which the tiers may have something to say, and what it depends on that can't
     be told."""
@@ -133,7 +133,7 @@ def _tiered(
 def _in_order(
     tiers: Sequence[TierPolicy],
     isolated_by: tuple[NetworkPolicy, ...],
-    connection: Connection,
+    connection: ConnectionEnd,
     reading: Reading,
 ) -> tuple[SideVerdict, tuple[TierRuleRef, ...]]:
     """The verdict tier by tier, and the rules of the tiers that are in doubt.
@@ -185,7 +185,7 @@ def _isolating(
     return tuple(policy for policy in policies if direction in policy.policy_types)
 
 
-def _side(isolated_by: tuple[NetworkPolicy, ...], connection: Connection) -> SideVerdict:
+def _side(isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd) -> SideVerdict:
     """The verdict of NetworkPolicies on an isolated side."""
     named, by_address = _admitting(isolated_by, connection)
     by_block = _allowing(by_address, connection.peer, bool(named)) if by_address else []
@@ -196,7 +196,7 @@ def _among(
     isolated_by: tuple[NetworkPolicy, ...],
     named: list[RuleRef],
     by_block: list[RuleRef],
-    connection: Connection,
+    connection: ConnectionEnd,
 ) -> SideVerdict:
     """The verdict with the rules that admit the peer whatever its address first."""
     is_by_block = (
@@ -209,7 +209,7 @@ def _among(
 
 
 def _admitting(
-    isolated_by: tuple[NetworkPolicy, ...], connection: Connection, *, has_entry: bool = False
+    isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd, *, has_entry: bool = False
 ) -> tuple[list[RuleRef], _ByAddress]:
     """The rules that admit the peer whatever its address, and those that admit addresses.
 

@@ -13,13 +13,13 @@ from istio_netpol.netpol.ip_blocks import matchable
 from istio_netpol.netpol.peers import names_pod
 from istio_netpol.netpol.ports import admits_port, opened
 from istio_netpol.netpol.shared_exceptions import Region, has_exceptions, regions, rules_at
-from istio_netpol.netpol.tiers import Connection
+from istio_netpol.netpol.tiers import ConnectionEnd
 
 Admitting = tuple[list[RuleRef], list[tuple[RuleRef, AddressSet]]]
 """The rules that admit a peer by selectors, and the rules that admit addresses, with these."""
 
 
-def shares_exceptions(isolated_by: tuple[NetworkPolicy, ...], connection: Connection) -> bool:
+def shares_exceptions(isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd) -> bool:
     """Whether a table of longest prefixes says which rules admit the peer."""
     return (
         connection.snapshot.network.judges_before
@@ -29,7 +29,7 @@ def shares_exceptions(isolated_by: tuple[NetworkPolicy, ...], connection: Connec
 
 
 def by_longest_prefix(
-    isolated_by: tuple[NetworkPolicy, ...], connection: Connection, has_entry: bool
+    isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd, has_entry: bool
 ) -> Admitting:
     """The rules whose selectors admit the peer, and those to whose ports the table leads, with the addresses
     at which it does. `has_entry` says that the peer's address has an entry of its own, as a pod's has that
@@ -57,7 +57,7 @@ def refs_of(policies: tuple[NetworkPolicy, ...], direction: Direction) -> list[R
 
 
 def _table(
-    isolated_by: tuple[NetworkPolicy, ...], connection: Connection, has_entry: bool
+    isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd, has_entry: bool
 ) -> Iterable[Region]:
     """Addresses and the rules that count there. Where a peer with an entry of its own is, may not be known;
     then what counts without one is the least that does."""
@@ -70,7 +70,7 @@ def _table(
     return [(AddressSet.of(place), rules_at(isolated_by, direction, place)) for place in places]
 
 
-def _names(ref: RuleRef, connection: Connection) -> bool:
+def _names(ref: RuleRef, connection: ConnectionEnd) -> bool:
     pod = connection.pod
     return (
         pod is not None
@@ -81,5 +81,5 @@ def _names(ref: RuleRef, connection: Connection) -> bool:
     )
 
 
-def _has_port(ref: RuleRef, connection: Connection) -> bool:
+def _has_port(ref: RuleRef, connection: ConnectionEnd) -> bool:
     return admits_port(ref.rule.ports, connection.called, connection.protocol, connection.port)

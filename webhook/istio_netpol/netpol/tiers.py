@@ -33,7 +33,7 @@ _POSSIBLE_IPV4, _POSSIBLE_IPV6 = POSSIBLE_ADDRESSES
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionEnd:
     """One end of a connection as the other end's policies see it. `pod` is the peer where selectors can mean
     it, `called` the destination where it is a pod, which resolves port names."""
 
@@ -124,7 +124,7 @@ OTHER_READINGS = (
 
 
 def decide(
-    policies: Sequence[TierPolicy], connection: Connection, over: AddressSet, reading: Reading
+    policies: Sequence[TierPolicy], connection: ConnectionEnd, over: AddressSet, reading: Reading
 ) -> Decisions:
     """The decisions of the policies of one tier, which come in their order, on a peer at these addresses."""
     decided: dict[Action, list[Part]] = {action: [] for action in Action}
@@ -156,7 +156,7 @@ def decide(
 
 def _matching(
     policy: TierPolicy,
-    connection: Connection,
+    connection: ConnectionEnd,
     left: AddressSet,
     reading: Reading,
     doubtful: list[TierRuleRef],
@@ -191,7 +191,7 @@ def _action(ref: TierRuleRef) -> Action:
     return ref.rule.action
 
 
-def matched(rule: TierRule, connection: Connection) -> AddressSet:
+def matched(rule: TierRule, connection: ConnectionEnd) -> AddressSet:
     """The addresses at which a rule matches the peer: everywhere, where it names it for what it is."""
     peer, pod, snapshot = connection.peer, connection.pod, connection.snapshot
     if pod is not None and any(names_pod(element, "", pod, snapshot) for element in rule.selectors):
@@ -217,7 +217,7 @@ def node_addresses(selectors: Iterable[Selector], snapshot: Snapshot) -> Address
     )
 
 
-def is_doubtful(rule: TierRule, connection: Connection) -> bool:
+def is_doubtful(rule: TierRule, connection: ConnectionEnd) -> bool:
     """Whether nobody can tell if a rule matches the peer. Only the cluster knows what a domain name stands
     for, who is at an address without a name, and which Nodes there are."""
     peer = connection.peer

@@ -12,9 +12,9 @@ from __future__ import annotations
 from istio_netpol.model.labels import Labels, Operator, Requirement, Selector
 from istio_netpol.platforms.kyma_workload import (
     KYMA_NAMESPACE,
-    Call,
+    KymaCall,
+    KymaNeed,
     KymaWorkload,
-    Need,
     OutsideCall,
     OwnPolicies,
     Subscribers,
@@ -108,7 +108,7 @@ _EVENTING_WORKLOADS = (
         sidecar=True,
         watches="it reads Subscriptions",
         metrics=(8080,),
-        calls=(Call("eventing-nats", 4222, "it takes events out of JetStream"),),
+        calls=(KymaCall("eventing-nats", 4222, "it takes events out of JetStream"),),
         outside=(_EVENT_MESH,),
         subscribers=Subscribers("subscribers", 8080, "it delivers events to the sinks of Subscriptions"),
     ),
@@ -123,7 +123,7 @@ _EVENTING_WORKLOADS = (
         watches="it reads Subscriptions and Applications",
         metrics=(9090,),
         for_pods=(8080,),
-        calls=(Call("eventing-nats", 4222, "it puts events into JetStream"),),
+        calls=(KymaCall("eventing-nats", 4222, "it puts events into JetStream"),),
         outside=(_EVENT_MESH,),
     ),
     KymaWorkload(
@@ -149,7 +149,7 @@ _EVENTING_WORKLOADS = (
         | {"kyma-project.io/dashboard": "eventing", "nats_cluster": "eventing-nats"},
         kind="StatefulSet",
         metrics=(7777,),
-        calls=(Call("eventing-nats", 6222, "the servers of a cluster keep JetStream's quorum"),),
+        calls=(KymaCall("eventing-nats", 6222, "the servers of a cluster keep JetStream's quorum"),),
     ),
 )
 
@@ -213,7 +213,7 @@ _CONNECTOR_WORKLOADS = (
         sidecar=True,
         watches="it reads Applications",
         for_gateway=(8080,),
-        calls=(Call("eventing-publisher-proxy", 8080, "it passes on events of connected systems"),),
+        calls=(KymaCall("eventing-publisher-proxy", 8080, "it passes on events of connected systems"),),
         own=OwnPolicies.OFF,
     ),
     KymaWorkload(
@@ -267,7 +267,7 @@ _TELEMETRY_WORKLOADS = (
         webhook_port=9443,
         fails_closed=True,
         metrics=(8080,),
-        calls=(Call("telemetry-self-monitor", 9090, "it asks how the pipelines are"),),
+        calls=(KymaCall("telemetry-self-monitor", 9090, "it asks how the pipelines are"),),
         own=OwnPolicies.ON,
     ),
     *(
@@ -300,7 +300,7 @@ _TELEMETRY_WORKLOADS = (
         _named(name="telemetry-self-monitor") | {_MODULE: "telemetry"},
         watches="it finds what it scrapes by the API server",
         metrics=(9090,),
-        calls=(Call("telemetry-manager", 9443, "it sends alerts to the manager"),),
+        calls=(KymaCall("telemetry-manager", 9443, "it sends alerts to the manager"),),
         own=OwnPolicies.ON,
     ),
 )
@@ -320,7 +320,7 @@ _KEDA_WORKLOADS = (
         watches="it installs KEDA",
         metrics=(8080,),
         own=OwnPolicies.ON,
-        gaps={Need.METRICS: "no policy of the module opens the manager's metrics"},
+        gaps={KymaNeed.METRICS: "no policy of the module opens the manager's metrics"},
     ),
     KymaWorkload(
         "keda",
@@ -342,7 +342,7 @@ _KEDA_WORKLOADS = (
         webhook_port=6443,
         fails_closed=True,
         metrics=(8080,),
-        calls=(Call("keda-operator", 9666, "it asks the operator for the values of scalers"),),
+        calls=(KymaCall("keda-operator", 9666, "it asks the operator for the values of scalers"),),
         own=OwnPolicies.ON,
     ),
     KymaWorkload(
@@ -355,7 +355,7 @@ _KEDA_WORKLOADS = (
         webhook_port=9443,
         metrics=(8080,),
         own=OwnPolicies.ON,
-        gaps={Need.WEBHOOK: _KEDA_WEBHOOK_GAP},
+        gaps={KymaNeed.WEBHOOK: _KEDA_WEBHOOK_GAP},
     ),
 )
 
@@ -372,8 +372,8 @@ _LIFECYCLE_WORKLOADS = (
         metrics=(8080,),
         own=OwnPolicies.ON,
         gaps={
-            Need.API_SERVER: _BTP_FIRST,
-            Need.DNS: _BTP_FIRST,
+            KymaNeed.API_SERVER: _BTP_FIRST,
+            KymaNeed.DNS: _BTP_FIRST,
         },
     ),
     KymaWorkload(
@@ -448,7 +448,7 @@ _LIFECYCLE_WORKLOADS = (
         fails_closed=True,
         metrics=(8080,),
         own=OwnPolicies.ON,
-        gaps={Need.DNS: "the module's policies open 443 and no DNS, by which it finds the API server"},
+        gaps={KymaNeed.DNS: "the module's policies open 443 and no DNS, by which it finds the API server"},
     ),
     KymaWorkload(
         "registry-cache",

@@ -20,7 +20,7 @@ class OwnPolicies(StrEnum):
     ON = "on"
 
 
-class Need(StrEnum):
+class KymaNeed(StrEnum):
     """What a policy has to open for a workload under a default-deny."""
 
     API_SERVER = "the API server"
@@ -32,7 +32,7 @@ class Need(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class KymaCall:
     """A connection to another workload of the table, by its name, and to a port of its pods."""
 
     to: str
@@ -88,13 +88,13 @@ class KymaWorkload:
     metrics: tuple[int, ...] = ()
     for_pods: tuple[int, ...] = ()
     for_gateway: tuple[int, ...] = ()
-    calls: tuple[Call, ...] = ()
+    calls: tuple[KymaCall, ...] = ()
     outside: tuple[OutsideCall, ...] = ()
     subscribers: Subscribers | None = None
     own: OwnPolicies = OwnPolicies.NONE
-    gaps: Mapping[Need, str] = field(default_factory=dict)
+    gaps: Mapping[KymaNeed, str] = field(default_factory=dict)
 
-    def lacks(self, need: Need) -> bool:
+    def lacks(self, need: KymaNeed) -> bool:
         """Whether no policy of the module's own opens this, as the module comes."""
         return self.own is not OwnPolicies.ON or need in self.gaps
 

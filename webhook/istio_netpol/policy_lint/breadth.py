@@ -13,7 +13,7 @@ from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, NAMESPACE_NAME_LABEL, 
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.netpol.ip_blocks import is_unnameable
-from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.trust.special_addresses import METADATA
 
 DNS_PORTS = frozenset({53, 1053, 5353, 8053})
@@ -47,7 +47,7 @@ class Breadth:
         return bool(self.peers or self.ports)
 
 
-def breadth_of(policy: NetworkPolicy, direction: Direction, index: int, uses: Uses) -> Breadth:
+def breadth_of(policy: NetworkPolicy, direction: Direction, index: int, uses: RuleUses) -> Breadth:
     """What a rule opens without bounds and no flow needs that way."""
     rule, flows = policy.rules(direction)[index], uses.of(policy, direction, index)
     if _is_harmless(direction, rule):

@@ -8,7 +8,7 @@ from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.policy_lint.coverage import opens_within
 from istio_netpol.policy_lint.narrower import as_meant
-from istio_netpol.policy_lint.uses import Uses, rejudged
+from istio_netpol.policy_lint.uses import RuleUses, rejudged
 from istio_netpol.state.snapshot import Snapshot
 
 
@@ -16,7 +16,7 @@ class Followed:
     """Takes policies in the place of others one by one, each judged beside those before it: so all of them
     may be followed, or any."""
 
-    def __init__(self, uses: Uses) -> None:
+    def __init__(self, uses: RuleUses) -> None:
         self.uses = uses
         self.snapshot = uses.snapshot
 

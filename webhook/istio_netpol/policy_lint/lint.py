@@ -13,7 +13,7 @@ from istio_netpol.platforms.network_model import network_model
 from istio_netpol.policy_lint.narrower import Place, narrowed
 from istio_netpol.policy_lint.redundancy import needless
 from istio_netpol.policy_lint.split_peers import split_findings, split_places
-from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.policy_lint.wide_policies import wide_findings, wide_places, wide_selector
 from istio_netpol.policy_lint.without_effect import AddressBook, dead_peers, of_rule
 from istio_netpol.remedies.quota import is_generated
@@ -31,7 +31,7 @@ IN_POD_PORTS = {
 ops/deployment/application-requirements)."""
 
 
-def lint(uses: Uses, view: MeshView, *, in_full: bool = True) -> Iterator[Finding]:
+def lint(uses: RuleUses, view: MeshView, *, in_full: bool = True) -> Iterator[Finding]:
     """What is odd about each policy. Without `in_full` only what one look at the policy tells, for a
     controller that judges its cluster again and again: no narrower forms, nothing that rests on others."""
     book = AddressBook(uses.snapshot, network_model(view.settings))
@@ -49,7 +49,7 @@ def lint(uses: Uses, view: MeshView, *, in_full: bool = True) -> Iterator[Findin
 
 
 def _contained(
-    policy: NetworkPolicy, uses: Uses, view: MeshView, book: AddressBook, in_full: bool
+    policy: NetworkPolicy, uses: RuleUses, view: MeshView, book: AddressBook, in_full: bool
 ) -> Iterator[Finding]:
     """What is odd about one policy. An error in that ends what is said of this policy, and nothing else."""
     try:
@@ -61,7 +61,7 @@ def _contained(
 
 
 def _of_policy(
-    policy: NetworkPolicy, uses: Uses, view: MeshView, book: AddressBook, in_full: bool
+    policy: NetworkPolicy, uses: RuleUses, view: MeshView, book: AddressBook, in_full: bool
 ) -> Iterator[Finding]:
     nothing = list(_selects_nothing(policy, uses.snapshot, view))
     yield from nothing

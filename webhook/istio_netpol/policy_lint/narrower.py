@@ -15,7 +15,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.policy_lint.breadth import Breadth, far_end, is_all_ports
 from istio_netpol.policy_lint.coverage import opens_within, rule_within
-from istio_netpol.policy_lint.uses import Uses, rejudged, with_rules
+from istio_netpol.policy_lint.uses import RuleUses, rejudged, with_rules
 from istio_netpol.remedies.combine import MOST_PEERS
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.snapshot import Snapshot
@@ -25,7 +25,7 @@ Place = tuple[Direction, int]
 
 
 def narrowed(
-    policy: NetworkPolicy, wide: Mapping[Place, Breadth], split: Mapping[Place, PolicyRule], uses: Uses
+    policy: NetworkPolicy, wide: Mapping[Place, Breadth], split: Mapping[Place, PolicyRule], uses: RuleUses
 ) -> NetworkPolicy | None:
     """The policy with its wide rules cut down to what flows need through them, and with `split` rules in the
     place of those that were meant so; None where nothing narrower is known that keeps its flows."""
@@ -53,7 +53,7 @@ def with_instead(policy: NetworkPolicy, instead: Mapping[Place, tuple[PolicyRule
     return policy
 
 
-def keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: Uses) -> bool:
+def keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: RuleUses) -> bool:
     """Whether one policy in the place of another opens less, and still allows every flow that passed it."""
     if not opens_within(narrower, as_meant(policy, uses)) or opens_within(policy, narrower):
         return False
@@ -66,7 +66,7 @@ def keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: Uses) 
     )
 
 
-def as_meant(policy: NetworkPolicy, uses: Uses) -> NetworkPolicy:
+def as_meant(policy: NetworkPolicy, uses: RuleUses) -> NetworkPolicy:
     """The policy, with every peer in the place of ipBlocks that together are all addresses of the cluster."""
     instead = {
         (direction, index): (PolicyRule((), rule.ports),)
@@ -91,7 +91,7 @@ class WideRule:
     namespace: str
     direction: Direction
     rule: PolicyRule
-    uses: Uses
+    uses: RuleUses
 
     def cut_down_to(self, flows: Sequence[Judged], names_peers: bool) -> tuple[PolicyRule, ...]:
         """Rules for these flows alone, for their peers alone where `names_peers`. Peers with the same ports
@@ -151,7 +151,7 @@ def _pods(workload: Workload, namespace: str, snapshot: Snapshot) -> tuple[Polic
     return (PolicyPeer(pod_selector=selector, namespace_selector=namespace_named(workload.namespace)),)
 
 
-def for_fewer_pods(policy: NetworkPolicy, needy: Sequence[Workload], uses: Uses) -> NetworkPolicy | None:
+def for_fewer_pods(policy: NetworkPolicy, needy: Sequence[Workload], uses: RuleUses) -> NetworkPolicy | None:
     """The policy for these of its pods alone; None where labels can't tell them from its others, or where the
     others would no longer be isolated."""
     snapshot = uses.snapshot

@@ -23,7 +23,7 @@ from istio_netpol.policy_lint.used_rule import Surplus, UsedRule, used_rules
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class NarrowingScope:
     """What of the policies is looked at otherwise: the namespaces of applications, whose pods are alike, and
     rules that are told apart."""
 
@@ -32,7 +32,7 @@ class Scope:
 
 
 def broad_findings(
-    policies: Iterable[NetworkPolicy], followed: Followed, purposes: Purposes, scope: Scope
+    policies: Iterable[NetworkPolicy], followed: Followed, purposes: Purposes, scope: NarrowingScope
 ) -> list[Finding]:
     """A warning for each rule of a policy that selects something and is wider than the flows through it, and
     for each policy that selects more pods than need it."""
@@ -45,7 +45,7 @@ def broad_findings(
 
 
 def _of_policy(
-    policy: NetworkPolicy, followed: Followed, purposes: Purposes, scope: Scope
+    policy: NetworkPolicy, followed: Followed, purposes: Purposes, scope: NarrowingScope
 ) -> Iterator[Finding]:
     told = frozenset((direction, index) for key, direction, index in scope.told if key == policy.key)
     wide: list[tuple[UsedRule, Surplus]] = []

@@ -11,7 +11,7 @@ from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.workloads import Workload
 from istio_netpol.policy_lint.followed import Followed
 from istio_netpol.policy_lint.narrower import Place
-from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
 from istio_netpol.state.snapshot import Snapshot
@@ -67,7 +67,7 @@ def too_many_pods(
 
 
 def _through(
-    policy: NetworkPolicy, uses: Uses, told: frozenset[Place]
+    policy: NetworkPolicy, uses: RuleUses, told: frozenset[Place]
 ) -> tuple[tuple[Direction, RequiredFlow], ...]:
     """The flows through a policy and the side on which it allows them; none where these are of pods that
     scrape, of which the pods that are scraped decide."""

@@ -17,7 +17,7 @@ from istio_netpol.policy_lint.absent_kyma import is_for_absent_kyma
 from istio_netpol.policy_lint.breadth import far_end, has_opted_in, is_everywhere
 from istio_netpol.policy_lint.coverage import rule_within
 from istio_netpol.policy_lint.narrower import WideRule
-from istio_netpol.policy_lint.uses import Uses, rejudged, with_rules
+from istio_netpol.policy_lint.uses import RuleUses, rejudged, with_rules
 from istio_netpol.trust.special_addresses import METADATA
 
 LARGEST_NETWORKS = (2**24, 2**120)
@@ -40,7 +40,7 @@ class UsedRule:
     policy: NetworkPolicy
     direction: Direction
     index: int
-    uses: Uses
+    uses: RuleUses
 
     @property
     def rule(self) -> PolicyRule:
@@ -218,7 +218,7 @@ def _text(port: PolicyPort) -> str:
     return f"{port.protocol} {number}" + (f"-{port.end_port}" if port.end_port else "")
 
 
-def used_rules(policy: NetworkPolicy, uses: Uses) -> Iterator[UsedRule]:
+def used_rules(policy: NetworkPolicy, uses: RuleUses) -> Iterator[UsedRule]:
     """The rules of a policy that count, each with the flows through it."""
     for direction in Direction:
         if direction in policy.policy_types:

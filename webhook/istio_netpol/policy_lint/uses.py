@@ -16,7 +16,7 @@ from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot
 
 
-class Uses:
+class RuleUses:
     """The required flows of a snapshot by the rules that allow them on one side or both: what is denied on
     the other side is needed all the same."""
 

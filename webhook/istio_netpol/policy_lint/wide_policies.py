@@ -13,7 +13,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import names_pod
 from istio_netpol.policy_lint.breadth import Breadth, breadth_of, far_end
 from istio_netpol.policy_lint.narrower import Place, for_fewer_pods
-from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 
 EVERYBODYS = frozenset(
@@ -32,7 +32,7 @@ MOST_NAMES = 3
 """Workloads that a message names."""
 
 
-def wide_places(policy: NetworkPolicy, uses: Uses) -> dict[Place, Breadth]:
+def wide_places(policy: NetworkPolicy, uses: RuleUses) -> dict[Place, Breadth]:
     """The rules that open something without bounds, and what."""
     found = {
         (direction, index): breadth_of(policy, direction, index, uses)
@@ -44,7 +44,7 @@ def wide_places(policy: NetworkPolicy, uses: Uses) -> dict[Place, Breadth]:
 
 
 def wide_findings(
-    policy: NetworkPolicy, wide: Mapping[Place, Breadth], narrower: NetworkPolicy | None, uses: Uses
+    policy: NetworkPolicy, wide: Mapping[Place, Breadth], narrower: NetworkPolicy | None, uses: RuleUses
 ) -> Iterator[Finding]:
     """A finding for each wide rule; all carry the same narrower policy. Peers without bounds are a warning,
     all ports of named peers and a private range on listed ports an info."""
@@ -100,7 +100,7 @@ def _assumed(
     return f"; it names {' and '.join(names)}, not in the input, by the labels that are assumed"
 
 
-def _to_ask(policy: NetworkPolicy, direction: Direction, uses: Uses) -> str:
+def _to_ask(policy: NetworkPolicy, direction: Direction, uses: RuleUses) -> str:
     """What a person has to find out where no object says who needs a rule."""
     pods = _named(uses.snapshot.select(policy.namespace, policy.pod_selector))
     asked = f"the owners of {pods}" if pods else "its author"
@@ -121,7 +121,7 @@ def _named(workloads: tuple[Workload, ...]) -> str:
     return ", ".join(names)
 
 
-def wide_selector(policy: NetworkPolicy, uses: Uses) -> Iterator[Finding]:
+def wide_selector(policy: NetworkPolicy, uses: RuleUses) -> Iterator[Finding]:
     """An info where a policy selects pods that don't need what it opens, and its others stay isolated."""
     judged = [
         (each, direction)

@@ -19,7 +19,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import names_pod
 from istio_netpol.platforms.network_model import NetworkModel
 from istio_netpol.policy_lint.breadth import PRIVATE_RANGES, far_end, is_dns
-from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.snapshot import Snapshot
 
@@ -75,7 +75,7 @@ def _each(addresses: AddressSet) -> Iterator[Address]:
 
 
 def dead_peers(
-    policy: NetworkPolicy, direction: Direction, index: int, uses: Uses, view: MeshView
+    policy: NetworkPolicy, direction: Direction, index: int, uses: RuleUses, view: MeshView
 ) -> Iterator[tuple[int, str]]:
     """The peers of a rule that match nothing, by number, and what there is to say of each. Those by which a
     required flow passes do match."""
@@ -92,7 +92,7 @@ def of_rule(
     direction: Direction,
     index: int,
     dead: Iterable[tuple[int, str]],
-    uses: Uses,
+    uses: RuleUses,
     book: AddressBook,
 ) -> Iterator[Finding]:
     """What of a rule does nothing: its dead peers, ClusterIPs, and port names that no pod has."""
@@ -113,7 +113,7 @@ def of_rule(
 
 
 def _is_dialled(
-    addresses: AddressSet, policy: NetworkPolicy, index: int, uses: Uses, book: AddressBook
+    addresses: AddressSet, policy: NetworkPolicy, index: int, uses: RuleUses, book: AddressBook
 ) -> bool:
     """Whether policies see these addresses as they are dialled: with a plugin that judges before translation
     all of them, else what a required flow ends at, such as a ClusterIP at which node-local-dns answers."""

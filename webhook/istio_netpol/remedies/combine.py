@@ -33,7 +33,7 @@ must not get a policy that is too large to be stored, least of all one that name
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class JoinedRule:
     """Ports that are opened for several peers alike; no peers: for everybody."""
 
     kind: FlowKind
@@ -41,7 +41,7 @@ class Rule:
     ports: tuple[Port, ...]
 
 
-def rules_of(needs: Needs) -> Iterator[Rule]:
+def rules_of(needs: Needs) -> Iterator[JoinedRule]:
     """The fewest rules that open exactly this: all ports of a peer together, peers with the same ports
     together, no peer and port twice."""
     alike: dict[tuple[FlowKind, frozenset[Port]], list[PolicyPeer | None]] = {}
@@ -52,9 +52,9 @@ def rules_of(needs: Needs) -> Iterator[Rule]:
     for (kind, together), peers in alike.items():
         for some_ports in _in_parts(sorted(together) if len(together) > 1 else tuple(together)):
             if None in peers:
-                yield Rule(kind, (), some_ports)
+                yield JoinedRule(kind, (), some_ports)
             named = [peer for peer in peers if peer is not None]
-            yield from (Rule(kind, some_peers, some_ports) for some_peers in _peers_in_parts(named))
+            yield from (JoinedRule(kind, some_peers, some_ports) for some_peers in _peers_in_parts(named))
 
 
 def _in_parts(ports: Sequence[Port]) -> Iterator[tuple[Port, ...]]:

@@ -31,7 +31,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DraftPart:
     """One opening within a draft."""
 
     draft: Draft
@@ -51,7 +51,7 @@ class Content:
 
 
 @dataclass(slots=True)
-class Uses:
+class ContentUses:
     """Why, for which subjects and by which objects a content is needed; `drafts` are the ids of theirs."""
 
     kinds: set[FlowKind] = field(default_factory=set)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import field
 
-from istio_netpol.flows.cache import Known
+from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Opening, openings_of
-from istio_netpol.remedies.drafts import Part
+from istio_netpol.remedies.drafts import DraftPart
 from istio_netpol.remedies.overruled import overruled
 from istio_netpol.remedies.policy_writer import Blocks, PolicyWriter, Unmendable
 from istio_netpol.remedies.required_by import name_of
@@ -30,15 +30,15 @@ class DeniedFlow:
 
     judged: Judged
     writer: PolicyWriter
-    parts: list[Part] = field(default_factory=list)
+    parts: list[DraftPart] = field(default_factory=list)
     unmendable: list[Unmendable] = field(default_factory=list)
     closed: list[Opening] = field(default_factory=list)
     withheld: bool = False
 
-    def with_sides(self, drafted: Iterable[Part | Unmendable]) -> DeniedFlow:
+    def with_sides(self, drafted: Iterable[DraftPart | Unmendable]) -> DeniedFlow:
         """Itself, with what comes of further sides."""
         for side in drafted:
-            if isinstance(side, Part):
+            if isinstance(side, DraftPart):
                 self.parts.append(side)
             else:
                 self.unmendable.append(side)
@@ -61,13 +61,13 @@ class PolicyPlan:
         authority: Authority,
         *,
         per_namespace: bool = False,
-        known: Known | None = None,
+        known: NamespaceAnswers | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._blocks = blocks
         self._authority = authority
         self._writer = PolicyWriter(snapshot, blocks, per_namespace, known)
-        self._opened: dict[Hashable, Part | Unmendable] = {}
+        self._opened: dict[Hashable, DraftPart | Unmendable] = {}
         self._failed: set[str] = set()
 
     def add(self, judged: Judged) -> None:

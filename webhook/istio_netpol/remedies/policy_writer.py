@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 
-from istio_netpol.flows.cache import Known
+from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.failures import Failure
@@ -20,7 +20,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.ip_blocks import is_beyond
 from istio_netpol.remedies.combine import Port, rules_of
 from istio_netpol.remedies.denied_sides import Opening
-from istio_netpol.remedies.drafts import Content, Draft, Part, Uses, without_needless
+from istio_netpol.remedies.drafts import Content, ContentUses, Draft, DraftPart, without_needless
 from istio_netpol.remedies.names import digest_of, policy_name
 from istio_netpol.remedies.plugin_peers import Named, at_front, beyond_ip_blocks
 from istio_netpol.remedies.pod_selector import newly_isolated, selector_of
@@ -56,19 +56,23 @@ class PolicyWriter:
     """
 
     def __init__(
-        self, snapshot: Snapshot, blocks: Blocks, per_namespace: bool = False, known: Known | None = None
+        self,
+        snapshot: Snapshot,
+        blocks: Blocks,
+        per_namespace: bool = False,
+        known: NamespaceAnswers | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._blocks = blocks
         self._per_namespace = per_namespace
-        self._known = known or Known()
+        self._known = known or NamespaceAnswers()
         self._drafts: dict[Hashable, Draft] = {}
         self._places: _Places | None = None
         self._port_alone: set[Port] = set()
         self.failed: set[str] = set()
         """The objects, as `required-by` names them, for which an error of our own left a policy unwritten."""
 
-    def add(self, opening: Opening) -> Part | Unmendable:
+    def add(self, opening: Opening) -> DraftPart | Unmendable:
         """Takes up one opening: a part of the policies that will open it once all were added, or why none
         can. An error in that is contained to the opening."""
         try:
@@ -79,7 +83,7 @@ class PolicyWriter:
             self.failed.add(name_of(opening.flow.object))
             return Unmendable(opening, str(Failure.of("policy writer", error)))
 
-    def _add(self, opening: Opening) -> Part | Unmendable:
+    def _add(self, opening: Opening) -> DraftPart | Unmendable:
         named = self._named(opening)
         subject = self._subject(opening)
         if isinstance(named, str) or isinstance(subject, str):
@@ -100,7 +104,7 @@ class PolicyWriter:
         port = (flow.protocol, number)
         draft.add(peers, port, flow.kind)
         self._places = None
-        return Part(draft, peers, port)
+        return DraftPart(draft, peers, port)
 
     def policies(self) -> tuple[NetworkPolicy, ...]:
         """The policies, sorted by namespace and name; none that one for all pods of its namespace makes
@@ -109,7 +113,7 @@ class PolicyWriter:
         found = [self._contained(content, uses) for content, uses in contents.items()]
         return _sorted(policy for policy in found if isinstance(policy, NetworkPolicy))
 
-    def remedies(self, parts: Iterable[Part]) -> tuple[NetworkPolicy, ...]:
+    def remedies(self, parts: Iterable[DraftPart]) -> tuple[NetworkPolicy, ...]:
         """Those of the policies that open these parts, sorted, as they are once all openings were added.
         Raises the error that left one of them unwritten."""
         if self._places is None:
@@ -132,9 +136,9 @@ class PolicyWriter:
                     found.setdefault((draft, peer), []).append(place)
         return found
 
-    def _contents(self, drafts: Iterable[Draft]) -> dict[Content, Uses]:
+    def _contents(self, drafts: Iterable[Draft]) -> dict[Content, ContentUses]:
         """What the policies of these drafts do, and for whom."""
-        found: dict[Content, Uses] = {}
+        found: dict[Content, ContentUses] = {}
         for draft in drafts:
             try:
                 rules = list(rules_of(draft.needs))
@@ -145,10 +149,12 @@ class PolicyWriter:
                 continue
             for rule in rules:
                 subject = (draft.direction, draft.namespace, draft.selector)
-                found.setdefault(Content(*subject, rule.peers, rule.ports), Uses()).add(draft, rule.kind)
+                found.setdefault(Content(*subject, rule.peers, rule.ports), ContentUses()).add(
+                    draft, rule.kind
+                )
         return found
 
-    def _contained(self, content: Content, uses: Uses) -> NetworkPolicy | Exception:
+    def _contained(self, content: Content, uses: ContentUses) -> NetworkPolicy | Exception:
         """The policy, or the error of our own that left it unwritten."""
         try:
             return self._written(content, uses)
@@ -158,7 +164,7 @@ class PolicyWriter:
             self.failed |= uses.needers
             return error
 
-    def _written(self, content: Content, uses: Uses) -> NetworkPolicy:
+    def _written(self, content: Content, uses: ContentUses) -> NetworkPolicy:
         kind, subject, needers = min(uses.kinds), min(uses.subjects), frozenset(uses.needers)
         is_alone = not self._port_alone.isdisjoint(content.ports)
         because = f"with {self._snapshot.network.name} no ipBlock matches nodes" if is_alone else ""

@@ -15,11 +15,8 @@ from collections.abc import Callable, Iterable
 
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
-from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.remedies.required_by import MOST_NAMES, asking_namespaces
-
-PolicyKey = tuple[str, str]
-"""Namespace and name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

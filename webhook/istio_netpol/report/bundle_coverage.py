@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from istio_netpol.analysis.bundle_coverage.results import Coverage, Side, State
+from istio_netpol.analysis.bundle_coverage.results import Coverage, IsolatedSide, SideState
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
@@ -30,8 +30,8 @@ def _figures(coverage: Coverage) -> str:
     return f"{plural(coverage.workloads, 'workload')} and {flows} looked at: {verdict}"
 
 
-def _side(side: Side, palette: Palette) -> Iterator[str]:
-    paint = palette.error if side.state is State.UNCOVERED else palette.warning
+def _side(side: IsolatedSide, palette: Palette) -> Iterator[str]:
+    paint = palette.error if side.state is SideState.UNCOVERED else palette.warning
     title = f"{side.workload}, {side.direction.lower()}"
     yield f"  {palette.paint(side.state, paint)}: {visible(title)}"
     if side.listens:
@@ -55,20 +55,20 @@ def coverage_document(coverage: Coverage) -> dict[str, Any]:
             "workloads": coverage.workloads,
             "flows": coverage.flows,
             "covered": len(coverage.sides) - len(coverage.cut),
-            "partlyCovered": sum(side.state is State.PARTLY for side in coverage.sides),
-            "notCovered": sum(side.state is State.UNCOVERED for side in coverage.sides),
+            "partlyCovered": sum(side.state is SideState.PARTLY for side in coverage.sides),
+            "notCovered": sum(side.state is SideState.UNCOVERED for side in coverage.sides),
         },
     }
 
 
 _STATES = {
-    State.COVERED: "covered",
-    State.PARTLY: "partlyCovered",
-    State.UNCOVERED: "notCovered",
+    SideState.COVERED: "covered",
+    SideState.PARTLY: "partlyCovered",
+    SideState.UNCOVERED: "notCovered",
 }
 
 
-def _document(side: Side) -> dict[str, Any]:
+def _document(side: IsolatedSide) -> dict[str, Any]:
     return {
         "workload": _object(side.workload),
         "direction": str(side.direction),

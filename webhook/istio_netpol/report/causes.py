@@ -22,7 +22,7 @@ _CLUSTER = "cluster-wide"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CausePlace:
     """Whom a cause concerns in one namespace (of one of several inputs), and which policies deny there."""
 
     namespace: str
@@ -47,7 +47,7 @@ class Cause:
     rule: RuleId
     severity: Severity
     title: str
-    places: tuple[Place, ...]
+    places: tuple[CausePlace, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -152,13 +152,13 @@ def _object_name(finding: Finding) -> str:
     return f"{finding.object.kind} {finding.object.name}"
 
 
-def _places(found: Iterable[tuple[str, str, str, tuple[str, ...]]]) -> tuple[Place, ...]:
+def _places(found: Iterable[tuple[str, str, str, tuple[str, ...]]]) -> tuple[CausePlace, ...]:
     """The members by input, namespace and denying policies; the place with the most comes first."""
     groups: defaultdict[tuple[str, str, tuple[str, ...]], dict[str, None]] = defaultdict(dict)
     for input_name, namespace, member, policies in found:
         groups[input_name, namespace, policies][member] = None
     places = [
-        Place(
+        CausePlace(
             namespace or _CLUSTER,
             tuple(sorted(members)),
             tuple(policy.removeprefix(f"{namespace}/") for policy in policies),
@@ -169,12 +169,12 @@ def _places(found: Iterable[tuple[str, str, str, tuple[str, ...]]]) -> tuple[Pla
     return tuple(sorted(places, key=lambda place: (-len(place.members), place.name, place.policies)))
 
 
-def _title_of_objects(rule: RuleId, findings: Sequence[Finding], places: Sequence[Place]) -> str:
+def _title_of_objects(rule: RuleId, findings: Sequence[Finding], places: Sequence[CausePlace]) -> str:
     objects = len({finding.object.key for finding in findings})
     return f"{TITLES[rule].rstrip('.')} ({plural(objects, 'object')}{_in_namespaces(places)})"
 
 
-def _title_of_flows(kind: _Kind, findings: Sequence[Finding], far: str, places: Sequence[Place]) -> str:
+def _title_of_flows(kind: _Kind, findings: Sequence[Finding], far: str, places: Sequence[CausePlace]) -> str:
     """`18 workloads in 6 namespaces: no egress to istio-system/istiod, TCP 15012`."""
     count = sum(len(place.members) for place in places)
     where = _in_namespaces(places)
@@ -187,7 +187,7 @@ def _title_of_flows(kind: _Kind, findings: Sequence[Finding], far: str, places: 
     return f"{plural(count, 'connection')}{where} {verb} denied on {sides}{condition}"
 
 
-def _in_namespaces(places: Sequence[Place]) -> str:
+def _in_namespaces(places: Sequence[CausePlace]) -> str:
     """Where there are several: ` in 6 namespaces`, ` in 2 inputs`, ` in 6 namespaces of 2 inputs`."""
     counts = (
         ("namespaces", len({place.namespace for place in places})),

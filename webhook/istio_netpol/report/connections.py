@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.printable import visible
 from istio_netpol.report.palette import input_heading
@@ -32,7 +32,7 @@ class Names(dict[str, str]):
         return written
 
 
-class Ports:
+class WrittenPorts:
     """The written form of each set of ports, found by identity: hashing a set costs more than a row.
 
     What is remembered is kept alive, so that no other set can take over its identity.
@@ -51,9 +51,9 @@ class Ports:
         return found[1]
 
 
-def json_pieces(connections: Iterable[Connection]) -> Iterator[str]:
+def json_pieces(connections: Iterable[AllowedConnection]) -> Iterator[str]:
     """The document `{"connections": […]}`, a line a connection."""
-    name, ports = Names(json.dumps), Ports(_json_ports)
+    name, ports = Names(json.dumps), WrittenPorts(_json_ports)
     rows = (
         f'{{"source": {name[each.source]}, "destination": {name[each.destination]}, '
         f'"ports": {ports(each.ports)}{_json_not_read(each)}}}'
@@ -67,9 +67,9 @@ def json_pieces(connections: Iterable[Connection]) -> Iterator[str]:
     yield "]}\n" if separator == "\n" else "\n]}\n"
 
 
-def text_pieces(connections: Iterable[Connection]) -> Iterator[str]:
+def text_pieces(connections: Iterable[AllowedConnection]) -> Iterator[str]:
     """`source -> destination: TCP 5432, UDP 53-60`, a line a connection."""
-    name, ports = Names(visible), Ports(str)
+    name, ports = Names(visible), WrittenPorts(str)
     rows = (
         f"{name[each.source]} -> {name[each.destination]}: {ports(each.ports)}{_text_not_read(each)}\n"
         for each in connections
@@ -82,7 +82,7 @@ def text_pieces(connections: Iterable[Connection]) -> Iterator[str]:
         yield "No connection is allowed.\n"
 
 
-def csv_pieces(connections: Iterable[Connection]) -> Iterator[str]:
+def csv_pieces(connections: Iterable[AllowedConnection]) -> Iterator[str]:
     """A header, then a row a port range: source, destination, protocol, first port, last port."""
     name = Names(csv_field)
     yield "source,destination,protocol,from,to\n"
@@ -96,7 +96,7 @@ def csv_pieces(connections: Iterable[Connection]) -> Iterator[str]:
         yield piece
 
 
-Listing = tuple[str, Iterable[Connection]]
+Listing = tuple[str, Iterable[AllowedConnection]]
 """The name of one of several inputs, and its connections."""
 
 
@@ -148,11 +148,11 @@ def csv_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
             yield "".join(f"{csv_field(name)},{row}\n" for row in piece.splitlines())
 
 
-def _json_not_read(connection: Connection) -> str:
+def _json_not_read(connection: AllowedConnection) -> str:
     return f', "notRead": {json.dumps(connection.not_read)}' if connection.not_read else ""
 
 
-def _text_not_read(connection: Connection) -> str:
+def _text_not_read(connection: AllowedConnection) -> str:
     if not connection.not_read:
         return ""
     verb = "is" if len(connection.not_read) == 1 else "are"

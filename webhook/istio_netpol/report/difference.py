@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from istio_netpol.analysis.results import Connection, Difference
+from istio_netpol.analysis.results import AllowedConnection, Difference
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding
 from istio_netpol.printable import visible
@@ -43,7 +43,7 @@ def json_differences(named: Sequence[tuple[str, Difference]]) -> str:
     return dump({"apiVersion": API_VERSION, "kind": "Difference", **lists})
 
 
-def _connection(connection: Connection) -> dict[str, Any]:
+def _connection(connection: AllowedConnection) -> dict[str, Any]:
     return {
         "source": connection.source,
         "destination": connection.destination,
@@ -101,7 +101,7 @@ def _where(finding: Finding) -> str:
 
 
 def _connections(
-    sign: str, connections: Iterable[Connection], palette: Palette, escape: str
+    sign: str, connections: Iterable[AllowedConnection], palette: Palette, escape: str
 ) -> Iterator[str]:
     found = False
     for each in connections:

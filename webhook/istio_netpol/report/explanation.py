@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from istio_netpol.analysis.explain.policy_gates import POLICIES
-from istio_netpol.analysis.results import Explanation, Gate, Step
+from istio_netpol.analysis.results import Explanation, ExplanationStep, Gate
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump
@@ -99,7 +99,7 @@ def gate_lines(gates: Sequence[Gate], palette: Palette = PLAIN) -> Iterator[str]
         yield palette.paint(line, palette.error) if gate.passes is False else line
 
 
-def _step(number: int, step: Step, palette: Palette) -> str:
+def _step(number: int, step: ExplanationStep, palette: Palette) -> str:
     text = f"{number}. {visible(step.text)}"
     if step.passes is None:
         return f"  {text}"

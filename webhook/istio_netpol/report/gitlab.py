@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from istio_netpol.analysis.results import Accepted, Report
+from istio_netpol.analysis.results import AcceptedFinding, Report
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.printable import visible
 from istio_netpol.report.identity import fingerprints
@@ -32,7 +32,7 @@ def gitlab(report: Report) -> str:
     return json.dumps(violations, indent=2) + "\n"
 
 
-def _as_info(accepted: Accepted) -> Finding:
+def _as_info(accepted: AcceptedFinding) -> Finding:
     told = f"accepted until {accepted.until} ({accepted.reason}): {accepted.finding.message}"
     return replace(accepted.finding, severity=Severity.INFO, message=told)
 

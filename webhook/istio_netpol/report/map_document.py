@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from istio_netpol.analysis.reachability.facts import Facts
+from istio_netpol.analysis.reachability.facts import ReachabilityFacts
 from istio_netpol.analysis.reachability.numbered import Numbered
 from istio_netpol.analysis.reachability.outside import OutsidePeer
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy, ResolvedRule
-from istio_netpol.analysis.reachability.required import Outcome
+from istio_netpol.analysis.reachability.required import FlowOutcome
 from istio_netpol.analysis.reachability.state import ABSENT, MappedFlow, Side, State
 from istio_netpol.analysis.results import Gate
 from istio_netpol.manifests.encode import encode_spec, to_yaml
@@ -37,7 +37,9 @@ UNDECIDED = -1
 """In a gate: whether it lets a flow pass can't be told."""
 
 
-def map_document(facts: Facts, *, title: str, read_from: str = "", made: str = "") -> dict[str, Any]:
+def map_document(
+    facts: ReachabilityFacts, *, title: str, read_from: str = "", made: str = ""
+) -> dict[str, Any]:
     """The document. `title` names the cluster, `read_from` is the PATH that commands on the page repeat, and
     `made` says when or from what it was made."""
     return _Writer(facts).document(title, read_from, made)
@@ -46,7 +48,7 @@ def map_document(facts: Facts, *, title: str, read_from: str = "", made: str = "
 class _Writer:
     """Collects the tables while the states are written."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: ReachabilityFacts) -> None:
         self._facts = facts
         self._sets: Numbered[tuple[int, ...]] = Numbered()
         self._profiles: Numbered[tuple[int, ...]] = Numbered()
@@ -238,9 +240,9 @@ def _marks(mapped: MappedFlow) -> int:
     judged = mapped.judged
     egress, ingress = judged.verdict.egress, judged.verdict.ingress
     marks = 0
-    if judged.outcome is Outcome.DENIED:
+    if judged.outcome is FlowOutcome.DENIED:
         marks |= (0 if egress.allowed else EGRESS_DENIED) | (0 if ingress.allowed else INGRESS_DENIED)
-    if judged.outcome is Outcome.UNKNOWN or judged.doubt:
+    if judged.outcome is FlowOutcome.UNKNOWN or judged.doubt:
         marks |= UNKNOWN
     if egress.by_ip_block or ingress.by_ip_block:
         marks |= BY_IP_BLOCK

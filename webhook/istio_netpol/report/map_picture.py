@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from istio_netpol.analysis.reachability.facts import Facts
+from istio_netpol.analysis.reachability.facts import ReachabilityFacts
 from istio_netpol.analysis.reachability.pair_counts import OUTSIDE, PairCounts, Pairs, namespace_pairs
 from istio_netpol.printable import visible
 
@@ -21,7 +21,7 @@ text{font:12px system-ui,sans-serif;fill:#1a2027}.quiet{fill:#535d68}.line{strok
 .unknown{fill:#7a6000;font-weight:700}"""
 
 
-def svg(facts: Facts, title: str) -> str:
+def svg(facts: ReachabilityFacts, title: str) -> str:
     """The matrix of namespaces as it is now."""
     pairs = namespace_pairs(facts, facts.now)
     names = _shown(facts, pairs)
@@ -45,7 +45,7 @@ def svg(facts: Facts, title: str) -> str:
     )
 
 
-def dot(facts: Facts, title: str) -> str:
+def dot(facts: ReachabilityFacts, title: str) -> str:
     """The namespaces between which something is required, for Graphviz. What is cut is a dashed red edge."""
     pairs = namespace_pairs(facts, facts.now)
     lines = [f"digraph {_quoted(title)} {{", "  rankdir=LR;", "  node [shape=box];"]
@@ -57,7 +57,7 @@ def dot(facts: Facts, title: str) -> str:
     return "\n".join([*lines, "}\n"])
 
 
-def mermaid(facts: Facts) -> str:
+def mermaid(facts: ReachabilityFacts) -> str:
     """The same for Mermaid. Nodes are numbered, as names may be words of its language."""
     pairs = namespace_pairs(facts, facts.now)
     names = _names_in(pairs)
@@ -76,13 +76,13 @@ def mermaid(facts: Facts) -> str:
     return "\n".join([*lines, ""])
 
 
-def _shown(facts: Facts, pairs: Pairs) -> list[str]:
+def _shown(facts: ReachabilityFacts, pairs: Pairs) -> list[str]:
     """The namespaces with workloads, outside peers first where there is anything to say of them."""
     inside = sorted({workload.namespace for workload in facts.workloads})
     return [OUTSIDE, *inside] if any(OUTSIDE in pair for pair in pairs) else inside
 
 
-def _summary(facts: Facts) -> str:
+def _summary(facts: ReachabilityFacts) -> str:
     summary = facts.now.report.summary
     return f"{summary.denied} of {summary.flows} required flows are cut"
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from istio_netpol.analysis.readiness.assessment import Asked, Cut, NamespaceReadiness, Readiness
-from istio_netpol.analysis.readiness.rollout import Step
+from istio_netpol.analysis.readiness.assessment import Cut, NamespaceReadiness, OpenQuestion, ReadinessReport
+from istio_netpol.analysis.readiness.rollout import RolloutStep
 from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible
 from istio_netpol.report.palette import PLAIN, Palette
@@ -26,12 +26,12 @@ _QUESTIONS = {
 }
 
 
-def readiness_text(found: Readiness, palette: Palette = PLAIN, *, everything: bool = False) -> str:
+def readiness_text(found: ReadinessReport, palette: Palette = PLAIN, *, everything: bool = False) -> str:
     """The document, ending in a line break: a screen of it, or all."""
     return "".join(f"{line}\n" for line in _lines(found, palette, everything))
 
 
-def _lines(found: Readiness, palette: Palette, everything: bool) -> Iterator[str]:
+def _lines(found: ReadinessReport, palette: Palette, everything: bool) -> Iterator[str]:
     escape = palette.good if found.is_safe else palette.error
     yield palette.paint(verdict_of(found), escape)
     yield ""
@@ -57,7 +57,7 @@ def _lines(found: Readiness, palette: Palette, everything: bool) -> Iterator[str
         yield from (f"  {visible(line)}" for line in step_lines(found.steps))
 
 
-def verdict_of(found: Readiness) -> str:
+def verdict_of(found: ReadinessReport) -> str:
     """One sentence: whether the plan can be applied to its end, and what a deny-all would cost without it."""
     cost = f"A deny-all alone would cut {found.would_cut} of {plural(found.flows, 'required connection')}"
     if not found.steps:
@@ -65,7 +65,7 @@ def verdict_of(found: Readiness) -> str:
     return f"{_state(found)} {cost}; the plan keeps {len(found.opened)} of them."
 
 
-def _state(found: Readiness) -> str:
+def _state(found: ReadinessReport) -> str:
     if found.is_safe:
         steps = plural(len(found.steps), "step")
         return (
@@ -117,7 +117,7 @@ def by_weight(namespaces: Iterable[NamespaceReadiness]) -> list[NamespaceReadine
     return sorted(namespaces, key=weight)
 
 
-def _namespaces(found: Readiness, palette: Palette, most: int) -> Iterator[str]:
+def _namespaces(found: ReadinessReport, palette: Palette, most: int) -> Iterator[str]:
     ranked = by_weight(found.namespaces)
     rows = [
         (
@@ -158,10 +158,10 @@ def _clipped(line: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 2].rstrip()} …"
 
 
-def asked_lines(asked: Iterable[Asked]) -> Iterator[str]:
+def asked_lines(asked: Iterable[OpenQuestion]) -> Iterator[str]:
     """`auth: what they call: Deployment oauth2-proxy, …`, a line for each namespace and question."""
 
-    def topic(workload: Asked) -> tuple[str, tuple[Direction, ...]]:
+    def topic(workload: OpenQuestion) -> tuple[str, tuple[Direction, ...]]:
         return (workload.workload.namespace, workload.directions)
 
     for (namespace, directions), group in groupby(sorted(asked, key=topic), key=topic):
@@ -196,7 +196,7 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
-def open_lines(found: Readiness) -> Iterator[str]:
+def open_lines(found: ReadinessReport) -> Iterator[str]:
     """What is not known, but for what is told of as cut already."""
     told = {cut.message for cut in found.cuts}
     for finding in found.not_judged:
@@ -205,7 +205,7 @@ def open_lines(found: Readiness) -> Iterator[str]:
     yield from (f"assumed: {assumption}" for assumption in found.assumptions)
 
 
-def order_lines(found: Readiness) -> Iterator[str]:
+def order_lines(found: ReadinessReport) -> Iterator[str]:
     """Which steps to apply when."""
     safe = [step for step in found.steps if not step.waits]
     others = [step for step in found.steps if step.waits]
@@ -222,7 +222,7 @@ def order_lines(found: Readiness) -> Iterator[str]:
     yield "-o DIR writes a file for each step; apply them one by one with `kubectl apply -f`"
 
 
-def step_lines(steps: Iterable[Step]) -> Iterator[str]:
+def step_lines(steps: Iterable[RolloutStep]) -> Iterator[str]:
     """`12: allow egress, shop/egress-cart-…`, a line for each step, with what it costs."""
     for step in steps:
         sides = " and ".join(sorted(direction.lower() for direction in step.policy.policy_types))
@@ -235,6 +235,6 @@ def step_lines(steps: Iterable[Step]) -> Iterator[str]:
         yield f"{step.number}: {'deny' if step.is_denial else 'allow'} {sides}, {step.policy.key}{told}"
 
 
-def _steps(steps: Iterable[Step]) -> str:
+def _steps(steps: Iterable[RolloutStep]) -> str:
     numbers = sorted(step.number for step in steps)
     return f"{'step' if len(numbers) == 1 else 'steps'} {_ranges(numbers)}"

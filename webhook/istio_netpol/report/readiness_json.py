@@ -1,12 +1,18 @@
-"""A cluster's readiness as JSON: the `Readiness` document, whose fields docs/readiness.md lists."""
+"""A cluster's readiness as JSON: the `ReadinessReport` document, whose fields docs/readiness.md lists."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from istio_netpol.analysis.readiness.assessment import Asked, Cut, NamespaceReadiness, Opened, Readiness
-from istio_netpol.analysis.readiness.rollout import Ask, Step
+from istio_netpol.analysis.readiness.assessment import (
+    Cut,
+    KeptConnection,
+    NamespaceReadiness,
+    OpenQuestion,
+    ReadinessReport,
+)
+from istio_netpol.analysis.readiness.rollout import Ask, RolloutStep
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
@@ -14,7 +20,7 @@ from istio_netpol.report.json_format import API_VERSION, dump, finding_documents
 from istio_netpol.report.peers import peer_shapes
 
 
-def readiness_json(named: Sequence[tuple[str, Readiness]]) -> str:
+def readiness_json(named: Sequence[tuple[str, ReadinessReport]]) -> str:
     """One document, or a list of those of several inputs, each with the name of its input."""
     if len(named) == 1 and not named[0][0]:
         return dump(_document(named[0][1]))
@@ -22,7 +28,7 @@ def readiness_json(named: Sequence[tuple[str, Readiness]]) -> str:
     return dump({"apiVersion": API_VERSION, "kind": "ReadinessList", "items": items})
 
 
-def _document(found: Readiness) -> dict[str, Any]:
+def _document(found: ReadinessReport) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": "Readiness",
@@ -61,7 +67,7 @@ def _namespace(namespace: NamespaceReadiness) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: RolloutStep) -> dict[str, Any]:
     return {
         "number": step.number,
         "action": "deny-all" if step.is_denial else "allow",
@@ -72,7 +78,7 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def _opened(opened: Opened) -> dict[str, Any]:
+def _opened(opened: KeptConnection) -> dict[str, Any]:
     return {
         **_connection(opened.flow),
         "keptBy": {"egress": list(opened.egress_steps), "ingress": list(opened.ingress_steps)},
@@ -99,7 +105,7 @@ def _ask(ask: Ask) -> dict[str, Any]:
     return {**object_document(ask.workload), "directions": _sides(ask.directions)}
 
 
-def _asked(asked: Asked) -> dict[str, Any]:
+def _asked(asked: OpenQuestion) -> dict[str, Any]:
     return {
         **object_document(asked.workload),
         "directions": _sides(asked.directions),

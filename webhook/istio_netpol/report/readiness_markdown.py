@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from istio_netpol.analysis.readiness.assessment import Readiness
+from istio_netpol.analysis.readiness.assessment import ReadinessReport
 from istio_netpol.printable import visible
 from istio_netpol.report.readiness import (
     asked_lines,
@@ -22,12 +22,12 @@ from istio_netpol.report.readiness import (
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_|<>[]#"})
 
 
-def readiness_markdown(found: Readiness, name: str = "") -> str:
+def readiness_markdown(found: ReadinessReport, name: str = "") -> str:
     """The document, ending in a line break. It is whole: nothing is left out of it."""
     return "".join(f"{line}\n" for line in _lines(found, name))
 
 
-def _lines(found: Readiness, name: str) -> Iterator[str]:
+def _lines(found: ReadinessReport, name: str) -> Iterator[str]:
     title = f" of {_text(name)}" if name else ""
     yield f"# Readiness for a deny-all{title}"
     yield ""

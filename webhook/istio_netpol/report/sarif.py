@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from istio_netpol import __version__
-from istio_netpol.analysis.results import Accepted, Report
+from istio_netpol.analysis.results import AcceptedFinding, Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.model.references import ObjectRef
@@ -88,7 +88,7 @@ def _result(finding: Finding, rule_index: int, printed: Printed, digits: str) ->
     return result
 
 
-def _suppression(accepted: Accepted) -> dict[str, str]:
+def _suppression(accepted: AcceptedFinding) -> dict[str, str]:
     """That the annotation of its object accepts a finding (section 3.35)."""
     justification = f"{accepted.reason} (until {accepted.until})"
     return {"kind": "inSource", "status": "accepted", "justification": justification}

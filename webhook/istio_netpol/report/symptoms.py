@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from istio_netpol.analysis.symptom_causes.causes import Answer, Outcome, Suspect
+from istio_netpol.analysis.symptom_causes.causes import Suspect, SymptomAnswer, SymptomOutcome
 from istio_netpol.manifests.encode import encode_policy, to_yaml
 from istio_netpol.printable import visible, without_secrets
 from istio_netpol.report.json_format import API_VERSION, dump
 from istio_netpol.report.palette import PLAIN, Palette, text_of_inputs
-from istio_netpol.symptoms.paste import Reading
+from istio_netpol.symptoms.paste import PasteReading
 from istio_netpol.symptoms.symptom import Blame
 
 MOST_ANSWERS = 8
@@ -20,10 +20,10 @@ MOST_SUSPECTS = 3
 
 _QUERY = re.compile(r"\?[^\s\"=?]{1,200}=[^\s\"]*")
 _SENTENCES = {
-    Outcome.DENIED: "a NetworkPolicy denies it here",
-    Outcome.ALLOWED: "the NetworkPolicies here allow it",
-    Outcome.UNKNOWN: "not judged: nothing in the input fits",
-    Outcome.OTHER_CAUSE: "not a NetworkPolicy",
+    SymptomOutcome.DENIED: "a NetworkPolicy denies it here",
+    SymptomOutcome.ALLOWED: "the NetworkPolicies here allow it",
+    SymptomOutcome.UNKNOWN: "not judged: nothing in the input fits",
+    SymptomOutcome.OTHER_CAUSE: "not a NetworkPolicy",
 }
 _WITHOUT_INPUT = {
     Blame.LIKELY: "a NetworkPolicy is likely",
@@ -36,17 +36,17 @@ _ELSEWHERE = (
 
 
 def text_symptoms(
-    named: Sequence[tuple[str, tuple[Answer, ...]]], reading: Reading, palette: Palette = PLAIN
+    named: Sequence[tuple[str, tuple[SymptomAnswer, ...]]], reading: PasteReading, palette: Palette = PLAIN
 ) -> str:
     """The answers for the input, or for several inputs under their names."""
 
-    def text(found: tuple[Answer, ...], palette: Palette) -> str:
+    def text(found: tuple[SymptomAnswer, ...], palette: Palette) -> str:
         return "".join(f"{line}\n" for line in _lines(found, reading, palette))
 
     return text_of_inputs(named, text, palette)
 
 
-def json_symptoms(named: Sequence[tuple[str, tuple[Answer, ...]]], reading: Reading) -> str:
+def json_symptoms(named: Sequence[tuple[str, tuple[SymptomAnswer, ...]]], reading: PasteReading) -> str:
     """The document `Symptoms`, or for several inputs a `SymptomsList` whose items name theirs."""
     items = [{**_document(found, reading), **({"input": name} if name else {})} for name, found in named]
     if len(items) == 1 and "input" not in items[0]:
@@ -54,7 +54,7 @@ def json_symptoms(named: Sequence[tuple[str, tuple[Answer, ...]]], reading: Read
     return dump({"apiVersion": API_VERSION, "kind": "SymptomsList", "items": items})
 
 
-def _document(found: tuple[Answer, ...], reading: Reading) -> dict[str, Any]:
+def _document(found: tuple[SymptomAnswer, ...], reading: PasteReading) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": "Symptoms",
@@ -63,7 +63,7 @@ def _document(found: tuple[Answer, ...], reading: Reading) -> dict[str, Any]:
     }
 
 
-def _answer_document(answer: Answer) -> dict[str, Any]:
+def _answer_document(answer: SymptomAnswer) -> dict[str, Any]:
     seen, sighting = answer.seen, answer.seen.sighting
     facts = sighting.facts
     told = {
@@ -104,7 +104,7 @@ def _suspect_document(suspect: Suspect) -> dict[str, Any]:
     }
 
 
-def _lines(found: tuple[Answer, ...], reading: Reading, palette: Palette) -> Iterator[str]:
+def _lines(found: tuple[SymptomAnswer, ...], reading: PasteReading, palette: Palette) -> Iterator[str]:
     shown = found[:MOST_ANSWERS]
     for answer in shown:
         yield from _answer(answer, reading, palette)
@@ -122,7 +122,7 @@ def _lines(found: tuple[Answer, ...], reading: Reading, palette: Palette) -> Ite
         yield from to_yaml([policies[key] for key in sorted(policies)]).rstrip("\n").split("\n")
 
 
-def _answer(answer: Answer, reading: Reading, palette: Palette) -> Iterator[str]:
+def _answer(answer: SymptomAnswer, reading: PasteReading, palette: Palette) -> Iterator[str]:
     symptom = answer.seen.sighting.symptom
     yield f"{palette.paint(symptom.id, palette.heading)}: {_verdict(answer, palette)}"
     yield f"  {_place(answer, reading)}{_excerpt(answer)}"
@@ -138,7 +138,7 @@ def _answer(answer: Answer, reading: Reading, palette: Palette) -> Iterator[str]
         yield f"  - {visible(remark)}"
     if symptom.blame is Blame.WORKS and answer.seen.sighting.facts.host:
         yield f"  - the answer came from {visible(answer.seen.sighting.facts.host)}"
-    if answer.outcome is Outcome.ALLOWED and symptom.blame is not Blame.WORKS:
+    if answer.outcome is SymptomOutcome.ALLOWED and symptom.blame is not Blame.WORKS:
         yield f"  {_ELSEWHERE}"
     yield f"  {symptom.tell}"
     if answer.flows:
@@ -146,7 +146,7 @@ def _answer(answer: Answer, reading: Reading, palette: Palette) -> Iterator[str]
         yield f"  More: istio-netpol rule {kind}"
 
 
-def _told(found: Sequence[Answer]) -> Iterator[Suspect]:
+def _told(found: Sequence[SymptomAnswer]) -> Iterator[Suspect]:
     """The denied connections that are shown: of those between the same ends the first."""
     for answer in found:
         denied = {
@@ -157,13 +157,13 @@ def _told(found: Sequence[Answer]) -> Iterator[Suspect]:
         yield from list(reversed(denied.values()))[:MOST_SUSPECTS]
 
 
-def _others(answer: Answer, palette: Palette) -> Iterator[str]:
+def _others(answer: SymptomAnswer, palette: Palette) -> Iterator[str]:
     """The kinds of flows that no policy denies, in the order in which they can be the cause."""
     for kind in answer.flows:
         verdicts = [suspect.allowed for suspect in answer.suspects if suspect.asked == kind]
         if False in verdicts:
             continue
-        if answer.outcome is Outcome.NO_INPUT:
+        if answer.outcome is SymptomOutcome.NO_INPUT:
             yield f"  - look at {kind}{_ends(answer)}"
         elif None in verdicts:
             yield f"  - {kind}: it is unknown whether it is allowed"
@@ -174,7 +174,7 @@ def _others(answer: Answer, palette: Palette) -> Iterator[str]:
             yield f"  - {kind}: the input needs none that fits"
 
 
-def _ends(answer: Answer) -> str:
+def _ends(answer: SymptomAnswer) -> str:
     """Between whom a connection is to be looked for, where the line says it."""
     facts = answer.seen.sighting.facts
     target = facts.host or facts.address
@@ -186,22 +186,24 @@ def _ends(answer: Answer) -> str:
     return f": {visible(text)}" if text else ""
 
 
-def _verdict(answer: Answer, palette: Palette) -> str:
+def _verdict(answer: SymptomAnswer, palette: Palette) -> str:
     blame = answer.seen.sighting.symptom.blame
     if blame is Blame.WORKS:
         return palette.paint("this connection works", palette.good)
-    if answer.outcome is Outcome.NO_INPUT:
+    if answer.outcome is SymptomOutcome.NO_INPUT:
         return palette.paint(_WITHOUT_INPUT[blame], palette.warning)
-    escape = {Outcome.DENIED: palette.error, Outcome.ALLOWED: palette.good}.get(answer.outcome, "")
+    escape = {SymptomOutcome.DENIED: palette.error, SymptomOutcome.ALLOWED: palette.good}.get(
+        answer.outcome, ""
+    )
     return palette.paint(_SENTENCES[answer.outcome], escape)
 
 
-def _place(answer: Answer, reading: Reading) -> str:
+def _place(answer: SymptomAnswer, reading: PasteReading) -> str:
     if reading.lines <= 1:
         return ""
     times = f", {answer.seen.count} times" if answer.seen.count > 1 else ""
     return f"line {answer.seen.line}{times}: "
 
 
-def _excerpt(answer: Answer) -> str:
+def _excerpt(answer: SymptomAnswer) -> str:
     return visible(_QUERY.sub("?…", without_secrets(answer.seen.excerpt)))

@@ -43,9 +43,9 @@ TABLE: dict[str, dict[str, Row]] = {
         "csv": Row("connections.csv_of_inputs"),
     },
     "list --summary": {
-        "text": Row("namespace_pairs.text_pairs"),
-        "json": Row("namespace_pairs.json_pairs"),
-        "csv": Row("namespace_pairs.csv_pairs"),
+        "text": Row("connections_by_namespace.text_pairs"),
+        "json": Row("connections_by_namespace.json_pairs"),
+        "csv": Row("connections_by_namespace.csv_pairs"),
     },
     "list --exposure": {
         "text": Row("exposure.text_exposures"),

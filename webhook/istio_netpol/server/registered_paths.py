@@ -12,7 +12,7 @@ import msgspec
 from istio_netpol.certs.review_paths import SECRET_PATH, Door, door_of
 from istio_netpol.certs.webhook_configurations import KINDS, MUTATING, Configuration, configuration_of
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import Reflector, Scope
@@ -38,7 +38,7 @@ class RegisteredPaths:
     or was announced to be next. Every method may be called from any thread."""
 
     def __init__(
-        self, connection: Connection, name: str, clock: Callable[[], float] = time.monotonic
+        self, connection: ApiConnection, name: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._name = name
         self._clock = clock

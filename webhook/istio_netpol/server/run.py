@@ -22,7 +22,7 @@ from istio_netpol.http.refusals import Refusals
 from istio_netpol.http.serving import Endpoint, WebhookServer
 from istio_netpol.http.tls import ServingCertificate
 from istio_netpol.kube.cluster import Cluster
-from istio_netpol.kube.connection import Connection
+from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.kube.readers import Readers
@@ -83,7 +83,7 @@ def serve(options: ServeOptions) -> None:
     """Serves until SIGTERM or SIGINT, and ends the process with code 0 once what is in flight is answered.
     Raises SettingsError for addresses and certificates that can't be used."""
     configure_logs()
-    connection = None if options.folder else Connection.open(options.context)
+    connection = None if options.folder else ApiConnection.open(options.context)
     with _certificate_files(options) as (certificate_file, key_file):
         certificate = ServingCertificate(certificate_file, key_file, options.client_ca)
         listener = listen(*options.listen, "--listen")
@@ -107,7 +107,7 @@ def make_app(
     options: ServeOptions,
     certificate: ServingCertificate,
     listeners: Listeners,
-    connection: Connection | None,
+    connection: ApiConnection | None,
     refusals: Refusals,
 ) -> Flask:
     """The application with its threads running: the watch, and metrics and map where asked for."""
@@ -140,7 +140,7 @@ def make_app(
     return create_app(source.reviewer, readiness, metrics, proof)
 
 
-def _proof(options: ServeOptions, connection: Connection | None) -> ReviewProof:
+def _proof(options: ServeOptions, connection: ApiConnection | None) -> ReviewProof:
     """What reviews have to prove; what is registered is watched from now on."""
     paths = None
     if connection and options.webhook_configuration:
@@ -180,7 +180,7 @@ def _folder(options: ServeOptions, folder: Path) -> _Source:
     )
 
 
-def _cluster(options: ServeOptions, connection: Connection) -> _Source:
+def _cluster(options: ServeOptions, connection: ApiConnection) -> _Source:
     settings = options.settings
     cluster = Cluster(connection, [settings.mesh.root_namespace], settings.admission.stale_after_seconds)
     store = LimitedStore(

@@ -38,7 +38,7 @@ _IS_ADDRESS = re.compile(r"[0-9.]{7,15}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ConnectionFacts:
     """Who connected to whom, as far as a line says; empty where it does not.
 
     `pod` wrote the line, or the line is about it; `namespace` is its namespace. Of `own_addresses` the first
@@ -56,14 +56,14 @@ class Facts:
     policy: str = ""
     server: str = ""
 
-    def over(self, other: Facts) -> Facts:
+    def over(self, other: ConnectionFacts) -> ConnectionFacts:
         """These facts, with another's where these have none."""
-        if other == Facts():
+        if other == ConnectionFacts():
             return self
         has_subject = bool(self.pod or self.namespace)
         has_target = bool(self.host or self.address)
         subject, target = self if has_subject else other, self if has_target else other
-        return Facts(
+        return ConnectionFacts(
             subject.pod,
             subject.namespace or (other.namespace if subject.pod == other.pod else ""),
             self.own_addresses or other.own_addresses,
@@ -75,22 +75,22 @@ class Facts:
         )
 
 
-NO_FACTS = Facts()
+NO_FACTS = ConnectionFacts()
 
 
-def of_writer(line: str) -> Facts:
+def of_writer(line: str) -> ConnectionFacts:
     """The pod that a prefix or an event names."""
     found = _WRITER.search(line)
     if found is not None:
-        return Facts(found["pod"] or found["stern"], found["space"] or "")
+        return ConnectionFacts(found["pod"] or found["stern"], found["space"] or "")
     event = _EVENT.search(line)
-    return NO_FACTS if event is None else Facts(event["pod"], event["space"] or "")
+    return NO_FACTS if event is None else ConnectionFacts(event["pod"], event["space"] or "")
 
 
-def of_match(match: re.Match[str]) -> Facts:
+def of_match(match: re.Match[str]) -> ConnectionFacts:
     """What the groups of a row's pattern found."""
     groups = {key.rstrip("23"): value for key, value in match.groupdict().items() if value}
-    facts = Facts(
+    facts = ConnectionFacts(
         groups.get("pod", ""),
         groups.get("namespace", ""),
         host=_host(groups.get("host", "")),
@@ -111,13 +111,13 @@ def of_match(match: re.Match[str]) -> Facts:
     return facts
 
 
-def of_labels(text: str) -> Facts:
+def of_labels(text: str) -> ConnectionFacts:
     """What ztunnel's log and Istio's metrics say in labels (`src.workload="cart"`)."""
     labels = {match["key"]: match["value"] for match in _LABELS.finditer(text)}
     service = labels.get("dst.service") or labels.get("destination_service") or ""
     address, _, port = labels.get("dst.hbone_addr", labels.get("dst.addr", "")).rpartition(":")
     pod = labels.get("src.workload") or labels.get("source_workload") or ""
-    return Facts(
+    return ConnectionFacts(
         "" if pod == "unknown" else pod,
         labels.get("src.namespace") or labels.get("source_workload_namespace") or "",
         host="" if service == "unknown" else service,
@@ -127,7 +127,7 @@ def of_labels(text: str) -> Facts:
     )
 
 
-def of_document(document: Mapping[str, Any]) -> Facts:
+def of_document(document: Mapping[str, Any]) -> ConnectionFacts:
     """What a collector of logs adds to a line: pod and namespace."""
     places = [document, *(each for each in document.values() if isinstance(each, Mapping))]
 
@@ -136,18 +136,18 @@ def of_document(document: Mapping[str, Any]) -> Facts:
         return next((each for each in found if isinstance(each, str) and len(each) < 254), "")
 
     pod = value(_POD_KEYS)
-    return Facts(pod, value(_NAMESPACE_KEYS)) if pod else NO_FACTS
+    return ConnectionFacts(pod, value(_NAMESPACE_KEYS)) if pod else NO_FACTS
 
 
-def of_access_line(line: AccessLine) -> Facts:
+def of_access_line(line: AccessLine) -> ConnectionFacts:
     """The two ends of the connection that a proxy made: it connects, to what its cluster names, else to the
     address that it tried."""
     own = _writers(line)
     called = line.called
     if called is not None:
-        return Facts(own_addresses=own, host=called[0], port=called[1])
+        return ConnectionFacts(own_addresses=own, host=called[0], port=called[1])
     address, port = _address(line.upstream_host)
-    return Facts(own_addresses=own, address=address, port=port)
+    return ConnectionFacts(own_addresses=own, address=address, port=port)
 
 
 def _writers(line: AccessLine) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ def _writers(line: AccessLine) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, candidates)))
 
 
-def _connected(facts: Facts, text: str) -> Facts:
+def _connected(facts: ConnectionFacts, text: str) -> ConnectionFacts:
     """The end that a client names beside its complaint."""
     found = _CONNECT_TO.search(text)
     if found is None:
@@ -172,7 +172,7 @@ def _connected(facts: Facts, text: str) -> Facts:
     return replace(facts, host=host, port=int(found["port"] or found["port2"] or 0))
 
 
-def _called(facts: Facts, url: str) -> Facts:
+def _called(facts: ConnectionFacts, url: str) -> ConnectionFacts:
     found = _URL.match(url)
     if found is None:
         return facts

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from istio_netpol.lazy_dataclass import dataclass
-from istio_netpol.symptoms.facts import NO_FACTS, Facts
+from istio_netpol.symptoms.facts import NO_FACTS, ConnectionFacts
 from istio_netpol.symptoms.recognise import Sighting, sighting
 from istio_netpol.symptoms.symptom import Blame, Symptom
 from istio_netpol.symptoms.table import SYMPTOMS
@@ -59,7 +59,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PasteReading:
     """What was seen, in the order of the first lines; of how many lines; how many sightings were not kept
     apart; whether it looks like text at all."""
 
@@ -69,12 +69,12 @@ class Reading:
     merged: int = 0
 
 
-def read_text(text: str) -> Reading:
+def read_text(text: str) -> PasteReading:
     """What a text shows."""
     return read_log([text.encode("utf-8", "surrogatepass")])
 
 
-def read_log(chunks: Iterable[bytes]) -> Reading:
+def read_log(chunks: Iterable[bytes]) -> PasteReading:
     """What a log shows that comes in chunks, however long it or any of its lines is."""
     reader = _Reader()
     for block in _blocks(chunks):
@@ -137,7 +137,7 @@ class _Reader:
     """Counts sightings, and remembers what earlier lines say of later ones."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[Symptom, Facts], Seen] = {}
+        self._seen: dict[tuple[Symptom, ConnectionFacts], Seen] = {}
         self._lines = 0
         self._merged = 0
         self._characters = 0
@@ -198,7 +198,7 @@ class _Reader:
     def _keep(self, found: Sighting, text: str) -> None:
         told = found.facts.over(self._before)
         if found.symptom.blame is Blame.WORKS:
-            told = Facts(host=told.host)
+            told = ConnectionFacts(host=told.host)
         # A gateway's line has its client's address, too: that must not make a sighting of its own of each.
         own, told = told.own_addresses, replace(told, own_addresses=())
         key = (found.symptom, told)
@@ -219,7 +219,7 @@ class _Reader:
                 replace(found, facts=told), excerpt, self._lines, writers=(own,) if own else ()
             )
 
-    def result(self) -> Reading:
+    def result(self) -> PasteReading:
         if self._first_answer is not None:
             line, text = self._first_answer
             row = next(row for row in SYMPTOMS if row.id == "answered")
@@ -229,4 +229,4 @@ class _Reader:
         seen = tuple(self._seen.values())
         telling = tuple(each for each in seen if not each.sighting.symptom.is_vague)
         is_text = self._strange * 20 <= self._characters
-        return Reading(telling or seen, self._lines, is_text, self._merged)
+        return PasteReading(telling or seen, self._lines, is_text, self._merged)

@@ -13,7 +13,7 @@ from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms import facts
 from istio_netpol.symptoms.access_line import AccessLine, access_line, access_object, bare_flags
 from istio_netpol.symptoms.answers import CALLS
-from istio_netpol.symptoms.facts import NO_FACTS, Facts
+from istio_netpol.symptoms.facts import NO_FACTS, ConnectionFacts
 from istio_netpol.symptoms.symptom import Symptom, Topic
 from istio_netpol.symptoms.table import SYMPTOMS
 
@@ -45,7 +45,7 @@ class Sighting:
 
     symptom: Symptom
     flows: tuple[FlowKind, ...]
-    facts: Facts = NO_FACTS
+    facts: ConnectionFacts = NO_FACTS
 
 
 def sighting(line: str, rows: Iterable[Symptom] = SYMPTOMS) -> Sighting | None:
@@ -78,13 +78,13 @@ def _of_text(text: str, rows: Iterable[Symptom]) -> Sighting | None:
     return None
 
 
-def _by_port(row: Symptom, told: Facts) -> tuple[FlowKind, ...]:
+def _by_port(row: Symptom, told: ConnectionFacts) -> tuple[FlowKind, ...]:
     if row.topic is not Topic.CLIENTS or told.host:
         return row.flows
     return FLOWS_BY_PORT.get(told.port, row.flows)
 
 
-def _of_access_line(line: AccessLine, told: Facts) -> Sighting:
+def _of_access_line(line: AccessLine, told: ConnectionFacts) -> Sighting:
     row = next(row for row in SYMPTOMS if row.logged is not None and row.logged(line))
     own = facts.of_access_line(line)
     policy = re.search(r"matched_policy\[(.{0,300}?)\]?$", line.details)
@@ -118,7 +118,7 @@ def _flags(text: str) -> AccessLine | None:
     return None
 
 
-def _unwrapped(line: str) -> tuple[str, Facts, AccessLine | None]:
+def _unwrapped(line: str) -> tuple[str, ConnectionFacts, AccessLine | None]:
     """The text of a line that is JSON, what its document says of the pod, and its fields where it is of an
     access log."""
     told = NO_FACTS

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from istio_netpol.model.settings import Settings
 
-KUBERNETES_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-"""Kubernetes' own: no gateway of a mesh is believed there, whatever selects its pods."""
-
 
 def trusted_namespaces(settings: Settings, root_namespace: str = "") -> frozenset[str]:
     """The namespaces that settings name, and the mesh's root namespace: `root_namespace` is what the mesh

@@ -12,7 +12,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from istio_netpol.lazy_dataclass import dataclass
-from istio_netpol.web.live import Published, Sent
+from istio_netpol.web.live import Published, SentDocument
 from istio_netpol.web.page import content_policy, live_page
 from istio_netpol.web.parts import Parts
 
@@ -67,7 +67,7 @@ def map_app(newest: Callable[[], Published | None], guard: Guard) -> Flask:
     return app
 
 
-def _document(sent: Sent) -> Response:
+def _document(sent: SentDocument) -> Response:
     """The document compressed, as browsers take it, or that it is the one that the reader has."""
     if request.if_none_match.contains(sent.tag.strip('"')):
         response = Response(status=304)

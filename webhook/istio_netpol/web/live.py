@@ -21,16 +21,16 @@ LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentDocument:
     """A document as it is sent. `tag` differs where the content does."""
 
     content: bytes
     tag: str
 
     @staticmethod
-    def of(document: Mapping[str, Any]) -> Sent:
+    def of(document: Mapping[str, Any]) -> SentDocument:
         content = compressed(document)
-        return Sent(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+        return SentDocument(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
 class Published:
@@ -38,7 +38,7 @@ class Published:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
-        self.sent = Sent.of(document)
+        self.sent = SentDocument.of(document)
 
 
 Look = Callable[[], Given | None]

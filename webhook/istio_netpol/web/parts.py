@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from istio_netpol.report.map_restricted import restricted
-from istio_netpol.web.live import Published, Sent
+from istio_netpol.web.live import Published, SentDocument
 
 MOST_PARTS = 64
 """Parts that are kept: readers with the same rights share one."""
@@ -32,10 +32,10 @@ class Parts:
         self._making = threading.Lock()
         self._lock = threading.Lock()
         self._whole: Published | None = None
-        self._kept: OrderedDict[frozenset[str], Sent] = OrderedDict()
+        self._kept: OrderedDict[frozenset[str], SentDocument] = OrderedDict()
         self._rests_until = 0.0
 
-    def of(self, whole: Published, namespaces: frozenset[str]) -> Sent:
+    def of(self, whole: Published, namespaces: frozenset[str]) -> SentDocument:
         """What is sent to a reader who may see these namespaces."""
         found = self._found(whole, namespaces)
         if found is not None:
@@ -44,7 +44,7 @@ class Parts:
             found = self._found(whole, namespaces)
             return found or self._made(whole, namespaces)
 
-    def _found(self, whole: Published, namespaces: frozenset[str]) -> Sent | None:
+    def _found(self, whole: Published, namespaces: frozenset[str]) -> SentDocument | None:
         with self._lock:
             if whole is not self._whole:
                 return None
@@ -53,10 +53,10 @@ class Parts:
                 self._kept.move_to_end(namespaces)
             return found
 
-    def _made(self, whole: Published, namespaces: frozenset[str]) -> Sent:
+    def _made(self, whole: Published, namespaces: frozenset[str]) -> SentDocument:
         self._sleep(max(0.0, self._rests_until - self._clock()))
         started = self._clock()
-        made = Sent.of(restricted(whole.document, namespaces))
+        made = SentDocument.of(restricted(whole.document, namespaces))
         self._rests_until = self._clock() + REST * (self._clock() - started)
         with self._lock:
             if whole is not self._whole:

@@ -19,7 +19,7 @@ DEFAULT_ACCOUNT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class EgressNeed:
     """Something that pods connect to: its name for people, and the connections that it takes. Without
     `is_likely` nothing says that these pods use it."""
 
@@ -34,7 +34,7 @@ class Need:
         return tuple(each for each in judged if not each.verdict.egress.allowed)
 
 
-def needs_of(workload: Workload, view: MeshView) -> Iterator[Need]:
+def needs_of(workload: Workload, view: MeshView) -> Iterator[EgressNeed]:
     """DNS, and the API server: of a known module the table says whether its pods use it, and others with a
     service account of their own were given it for that. Of gateways and Istio's own the rules say all."""
     known = known_module(workload)
@@ -56,7 +56,7 @@ def needs_of(workload: Workload, view: MeshView) -> Iterator[Need]:
         )
         for target in view.dns_targets()
     )
-    yield Need("DNS", FlowKind.DNS, dns)
+    yield EgressNeed("DNS", FlowKind.DNS, dns)
     if known is not None and not known.watches:
         return
     reason = known.watches if known else f"its pods have the service account {workload.service_account}"
@@ -65,4 +65,4 @@ def needs_of(workload: Workload, view: MeshView) -> Iterator[Need]:
         replace(flow, agreement=own, dispensable=True) for flow in to_api_server(workload, view, reason)
     )
     is_likely = known is not None or workload.service_account != DEFAULT_ACCOUNT
-    yield Need("the API server", FlowKind.TO_APISERVER, api_server, is_likely)
+    yield EgressNeed("the API server", FlowKind.TO_APISERVER, api_server, is_likely)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from istio_netpol.analysis.bundle_coverage.effect import EffectJudge
-from istio_netpol.analysis.bundle_coverage.results import Caller, Listening, State
+from istio_netpol.analysis.bundle_coverage.results import Listening, SideState, WebhookCaller
 from istio_netpol.istio.components import component_of
 from istio_netpol.istio.mutual_tls import PROXY_PORTS
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -19,7 +19,7 @@ PortKey = tuple[int, Protocol]
 
 
 def listening(
-    workload: Workload, callers: Sequence[Caller], view: MeshView, judge: EffectJudge
+    workload: Workload, callers: Sequence[WebhookCaller], view: MeshView, judge: EffectJudge
 ) -> tuple[Listening, ...]:
     """The ports that containers declare, to which Services lead, or that the API server calls, sorted. Those
     of the proxy are left out, and those for the kubelet's probes alone, which policies don't concern."""
@@ -58,10 +58,10 @@ def _is_open(workload: Workload, port: int, protocol: Protocol, judge: EffectJud
     return judge.verdict(flow).ingress.allowed
 
 
-def callers_of(flows: Sequence[RequiredFlow], judge: EffectJudge) -> Iterator[Caller]:
+def callers_of(flows: Sequence[RequiredFlow], judge: EffectJudge) -> Iterator[WebhookCaller]:
     """The objects that have the API server call these pods, each port once: allowed where it gets through out
     of all pods that it may call out of."""
-    found: dict[tuple[object, int], Caller] = {}
+    found: dict[tuple[object, int], WebhookCaller] = {}
     for flow in flows:
         key = (flow.object.key, flow.port)
         allowed = judge.verdict(flow).ingress.allowed
@@ -69,28 +69,28 @@ def callers_of(flows: Sequence[RequiredFlow], judge: EffectJudge) -> Iterator[Ca
         closed = not flow.dispensable
         if before is not None:
             closed, allowed = closed or before.fails_closed, allowed and before.allowed
-        found[key] = Caller(flow.object, flow.port, closed, allowed)
+        found[key] = WebhookCaller(flow.object, flow.port, closed, allowed)
     yield from found.values()
 
 
 def state_of(
     workload: Workload,
     ports: Sequence[Listening],
-    callers: Sequence[Caller],
+    callers: Sequence[WebhookCaller],
     is_opened: bool,
     view: MeshView,
-) -> State:
+) -> SideState:
     """Whether everybody who is known to call gets in, and somebody at each port that matters. Of what the
     rules know, they say which ports matter; of others those count to which a Service leads, or all where none
     does."""
     if not ports:
-        return State.COVERED if is_opened else State.UNCOVERED
+        return SideState.COVERED if is_opened else SideState.UNCOVERED
     if not any(port.is_open for port in ports):
-        return State.UNCOVERED
+        return SideState.UNCOVERED
     led = [port for port in ports if port.services] or ports
     is_known = component_of(workload) is not None or view.is_gateway(workload)
     is_whole = all(caller.allowed for caller in callers) and (is_known or all(port.is_open for port in led))
-    return State.COVERED if is_whole else State.PARTLY
+    return SideState.COVERED if is_whole else SideState.PARTLY
 
 
 def is_without(workload: Workload, ports: Sequence[Listening], before: EffectJudge) -> bool:

@@ -12,7 +12,7 @@ from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 
 
-class State(StrEnum):
+class SideState(StrEnum):
     """Whether policies leave a denied side what it needs, as far as that is known."""
 
     COVERED = "covered"
@@ -34,7 +34,7 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class WebhookCaller:
     """An object that has the API server call a port. `fails_closed` says that requests are refused without
     an answer."""
 
@@ -45,7 +45,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class IsolatedSide:
     """One direction of a workload that the bundle isolates.
 
     `loses` is what is cut, in words. `policies` are those besides the bundle's that isolate this side, by
@@ -55,9 +55,9 @@ class Side:
 
     workload: ObjectRef
     direction: Direction
-    state: State
+    state: SideState
     listens: tuple[Listening, ...] = ()
-    callers: tuple[Caller, ...] = ()
+    callers: tuple[WebhookCaller, ...] = ()
     loses: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     is_denied_anyway: bool = False
@@ -72,7 +72,7 @@ class Coverage:
 
     namespaces: tuple[str, ...]
     empty: tuple[str, ...]
-    sides: tuple[Side, ...]
+    sides: tuple[IsolatedSide, ...]
     flows: int
     findings: tuple[Finding, ...]
     assumptions: tuple[Assumption, ...] = ()
@@ -83,6 +83,6 @@ class Coverage:
         return len({side.workload.key for side in self.sides})
 
     @property
-    def cut(self) -> tuple[Side, ...]:
+    def cut(self) -> tuple[IsolatedSide, ...]:
         """The sides that lose something."""
-        return tuple(side for side in self.sides if side.state is not State.COVERED)
+        return tuple(side for side in self.sides if side.state is not SideState.COVERED)

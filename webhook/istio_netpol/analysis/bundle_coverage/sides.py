@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from istio_netpol.analysis.bundle_coverage import wording
-from istio_netpol.analysis.bundle_coverage.egress import Need, needs_of
+from istio_netpol.analysis.bundle_coverage.egress import EgressNeed, needs_of
 from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.ingress import callers_of, is_without, listening, state_of
 from istio_netpol.analysis.bundle_coverage.modules import component_for_metrics, hint
-from istio_netpol.analysis.bundle_coverage.results import Listening, Side, State
+from istio_netpol.analysis.bundle_coverage.results import IsolatedSide, Listening, SideState
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -25,7 +25,7 @@ class Looked:
     """A side, with the policies that open what is known of its needs. `is_told` says that findings about
     required connections tell of all that it loses, `is_minor` that this is metrics alone."""
 
-    side: Side
+    side: IsolatedSide
     policies: tuple[NetworkPolicy, ...] = ()
     is_told: bool = False
     is_minor: bool = False
@@ -34,7 +34,7 @@ class Looked:
         """A warning for a side that loses something; an info where that is metrics, or nothing says that it
         is ever used."""
         side = self.side
-        if side.state is State.COVERED or self.is_told:
+        if side.state is SideState.COVERED or self.is_told:
             return
         severity = Severity.WARNING if side.loses and not self.is_minor else Severity.INFO
         yield Finding(
@@ -64,7 +64,7 @@ def _ingress(workload: Workload, examined: Examined) -> Looked:
     cut = [caller for caller in callers if not caller.allowed]
     called = {caller.port for caller in cut}
     closed = [port for port in _that_matter(ports) if not port.is_open and port.port not in called]
-    is_cut = state is not State.COVERED
+    is_cut = state is not SideState.COVERED
     for_metrics = "" if cut else component_for_metrics(workload, [port.port for port in closed])
     is_minor = bool(for_metrics)
     port_lost = wording.metrics_lost if is_minor else wording.port_lost
@@ -75,7 +75,7 @@ def _ingress(workload: Workload, examined: Examined) -> Looked:
         else hint(workload, Direction.INGRESS, examined.applied)
         or wording.open_ingress(selector_of(workload, examined.table.snapshot), ports)
     )
-    side = Side(
+    side = IsolatedSide(
         workload.ref,
         Direction.INGRESS,
         state,
@@ -107,25 +107,25 @@ def _egress(workload: Workload, examined: Examined) -> Looked:
     names += sorted({str(flow.destination) for flow in required if flow.kind not in told})
     if not opens:
         names.append("whatever else it calls")
-    state = State.UNCOVERED if not opens else State.PARTLY if names else State.COVERED
+    state = SideState.UNCOVERED if not opens else SideState.PARTLY if names else SideState.COVERED
     remedy = hint(workload, Direction.EGRESS, examined.applied) or wording.open_egress(
         selector_of(workload, examined.table.snapshot)
     )
     others = examined.applied.others(workload, Direction.EGRESS)
-    side = Side(
+    side = IsolatedSide(
         workload.ref,
         Direction.EGRESS,
         state,
         loses=tuple(names),
         policies=others,
         is_denied_anyway=bool(missing) and all(need.denied(examined.before) for need, _ in missing),
-        remedy="" if state is State.COVERED else remedy,
+        remedy="" if state is SideState.COVERED else remedy,
     )
     return Looked(side, _policies(untold, examined), is_told=opens and not untold)
 
 
 def _policies(
-    missing: Iterable[tuple[Need, tuple[Judged, ...]]], examined: Examined
+    missing: Iterable[tuple[EgressNeed, tuple[Judged, ...]]], examined: Examined
 ) -> tuple[NetworkPolicy, ...]:
     """The policies that open DNS and the API server, where something says that the pods use them."""
     judge = examined.judge

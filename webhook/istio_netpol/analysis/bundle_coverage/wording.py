@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from istio_netpol.analysis.bundle_coverage.results import Caller, Listening, Side, State
+from istio_netpol.analysis.bundle_coverage.results import IsolatedSide, Listening, SideState, WebhookCaller
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import CALLED_BY, CALLS
 from istio_netpol.model.verdicts import RuleRef
 
 
-def cut(side: Side) -> str:
+def cut(side: IsolatedSide) -> str:
     """The finding about a side that loses something."""
     direction = side.direction.lower()
-    extent = "nothing" if side.state is State.UNCOVERED else "not all that it needs"
+    extent = "nothing" if side.state is SideState.UNCOVERED else "not all that it needs"
     denied = f"{side.workload}: its {direction} is denied by default, and policies open {extent}"
     lost = f"; it loses {'; '.join(side.loses)}" if side.loses else ""
     anyway = _anyway(side)
     return f"{denied}{lost}{anyway}; {side.remedy}"
 
 
-def _anyway(side: Side) -> str:
+def _anyway(side: IsolatedSide) -> str:
     return without_overlay(side.policies) if side.is_denied_anyway else ""
 
 
@@ -47,7 +47,7 @@ def take(component: str) -> str:
     return f"take the component {component} into the overlay if they are scraped"
 
 
-def caller_lost(caller: Caller) -> str:
+def caller_lost(caller: WebhookCaller) -> str:
     """An object for whose sake the API server calls a port that it can't reach."""
     effect = "requests are refused" if caller.fails_closed else "it goes on without an answer"
     return f"calls of the API server to TCP {caller.port} for {caller.object}, without which {effect}"

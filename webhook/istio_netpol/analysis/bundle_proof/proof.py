@@ -32,9 +32,9 @@ from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.policy_lint.followed import Followed
-from istio_netpol.policy_lint.narrowing import Scope, broad_findings
+from istio_netpol.policy_lint.narrowing import NarrowingScope, broad_findings
 from istio_netpol.policy_lint.redundancy import needless
-from istio_netpol.policy_lint.uses import Uses
+from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 
 Objects = Sequence[Any]
@@ -90,13 +90,13 @@ def verify(
         isolation = not_isolated(policies, snapshot)
     else:
         isolation = findings_without_deny(policies, Snapshot.of([*_running(control_plane), *others]))
-    uses = Uses(table.snapshot.with_changes(put=pods), flows)
+    uses = RuleUses(table.snapshot.with_changes(put=pods), flows)
     ours = [
         *isolation,
         *unset(policies),
         *unproved(policies, applications, snapshot, table.view),
         *apply_order_findings(bundle),
-        *_of_breadth(policies, uses, Scope(applications, opened(policies)), settings),
+        *_of_breadth(policies, uses, NarrowingScope(applications, opened(policies)), settings),
     ]
     found = (*_besides(map(_in_full, told), ours), *ours)
     findings = tuple(sorted(found, key=lambda finding: finding.sort_key))
@@ -120,7 +120,7 @@ def _without_others(summary: Summary, table: FlowTable, judge: FlowJudge) -> Sum
 
 
 def _of_breadth(
-    policies: Sequence[NetworkPolicy], uses: Uses, scope: Scope, settings: Settings
+    policies: Sequence[NetworkPolicy], uses: RuleUses, scope: NarrowingScope, settings: Settings
 ) -> list[Finding]:
     """What is said of rules and policies that open too much, or what others open."""
     purposes = purposes_of(uses.snapshot, settings)

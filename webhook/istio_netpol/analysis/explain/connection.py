@@ -18,7 +18,7 @@ from istio_netpol.analysis.explain.tier_steps import (
     steps_on_the_way,
 )
 from istio_netpol.analysis.plugin_wording import as_plugin_sees
-from istio_netpol.analysis.results import Explanation, Step
+from istio_netpol.analysis.results import Explanation, ExplanationStep
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import FlowTable
@@ -43,7 +43,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.remedies.denied_sides import openings_of
-from istio_netpol.remedies.drafts import Part
+from istio_netpol.remedies.drafts import DraftPart
 from istio_netpol.remedies.overruled import overruled
 from istio_netpol.remedies.policy_writer import PolicyWriter, Unmendable
 from istio_netpol.state.network import cluster_network
@@ -69,7 +69,7 @@ def explain(
     peers = _Peers(snapshot, settings)
     snapshot = peers.snapshot
     table = FlowTable(snapshot, snapshot, MeshView(snapshot, settings), {})
-    steps: list[Step] = []
+    steps: list[ExplanationStep] = []
     client = peers.find(source, steps)
     gate = gate_of(table, resolver)
     called, service = _Destination(destination, port, protocol, client, peers, table.view, gate).find(steps)
@@ -83,11 +83,13 @@ def explain(
     ]
     unread = UnreadPolicies(snapshot)
     for remark, judged in parts:
-        steps += [Step(remark)] if remark else []
+        steps += [ExplanationStep(remark)] if remark else []
         for direction in Direction:
             steps += _side_steps(judged, direction, snapshot)
         ends = dict.fromkeys(unread.at_ends(judged.flow.source, judged.flow.destination))
-        steps += [Step(f"{policy.title} selects {end.ref} and is not read") for policy, end in ends]
+        steps += [
+            ExplanationStep(f"{policy.title} selects {end.ref} and is not read") for policy, end in ends
+        ]
     denied = [judged for _, judged in parts if not judged.verdict.allowed]
     remedies = _remedies(denied, peers, resolver, gate, steps) if denied else ()
     how = next((judged.verdict.egress.dialled for _, judged in parts), None) or DIRECTLY
@@ -98,7 +100,7 @@ def explain(
 
 
 def _remedies(
-    denied: list[Judged], peers: _Peers, resolver: Resolver, gate: HostGate, steps: list[Step]
+    denied: list[Judged], peers: _Peers, resolver: Resolver, gate: HostGate, steps: list[ExplanationStep]
 ) -> tuple[NetworkPolicy, ...]:
     """The policies that allow denied connections: those that `generate` writes where something needs one,
     else the smallest; `steps` tell why none can."""
@@ -109,11 +111,11 @@ def _remedies(
     for judged in denied:
         own = needed.get(connection(judged.flow), ())
         found.update((policy.key, policy) for policy in own)
-        drafted: list[Part | Unmendable] = [*overruled(openings_of(judged), peers.snapshot)]
+        drafted: list[DraftPart | Unmendable] = [*overruled(openings_of(judged), peers.snapshot)]
         if not own and not drafted:
             drafted = [writer.add(opening) for opening in openings_of(judged)]
         steps += [
-            Step(f"no policy can allow it: {each.because}")
+            ExplanationStep(f"no policy can allow it: {each.because}")
             for each in drafted
             if isinstance(each, Unmendable)
         ]
@@ -173,17 +175,17 @@ class _Peers:
         yield from self.predicted
         yield from (each.workload for each in self.stand_ins)
 
-    def find(self, text: str, steps: list[Step]) -> Peer:
+    def find(self, text: str, steps: list[ExplanationStep]) -> Peer:
         """The peer that a person typed; `steps` tell what it is where the text does not."""
         peer = find_peer(text, self.snapshot, self._not_in_the_input)
         if isinstance(peer, PodsPeer) and peer.workload in self.predicted:
             gateway = self.predicted[peer.workload].ref
-            steps.append(Step(f"{peer} is not in the input: istiod deploys it for {gateway}"))
+            steps.append(ExplanationStep(f"{peer} is not in the input: istiod deploys it for {gateway}"))
         if isinstance(peer, PodsPeer) and parse_address(text) is not None:
-            steps.append(Step(f"{text} is a pod of {peer}"))
+            steps.append(ExplanationStep(f"{text} is a pod of {peer}"))
         if is_assumed(peer):
             told = (each.assumption for each in self.stand_ins if PodsPeer(each.workload) == peer)
-            steps += [Step(str(assumption)) for assumption in told]
+            steps += [ExplanationStep(str(assumption)) for assumption in told]
         return peer
 
 
@@ -203,7 +205,7 @@ class _Destination:
     def snapshot(self) -> Snapshot:
         return self.peers.snapshot
 
-    def find(self, steps: list[Step]) -> tuple[Backend, Service | None]:
+    def find(self, steps: list[ExplanationStep]) -> tuple[Backend, Service | None]:
         """The pods or addresses that are called with their own port, and the Service that leads there if one
         does; `steps` tell how it was found."""
         host = host_of(self.text)
@@ -221,18 +223,20 @@ class _Destination:
             return self._at(self._addresses(backend.peer.host, steps), backend.port, steps)
         return backend, service
 
-    def _at_peer(self, steps: list[Step]) -> tuple[Backend, Service | None]:
+    def _at_peer(self, steps: list[ExplanationStep]) -> tuple[Backend, Service | None]:
         """The workload or address that the text names, and what is behind an address."""
         peer = self.peers.find(self.text, steps)
         if isinstance(peer, AddressPeer) and (found := self._service_at(peer, self.port, steps)):
             return found
         return Backend(peer, self.protocol, _number(peer, self.port, self.protocol)), None
 
-    def _at(self, peer: AddressPeer, number: int, steps: list[Step]) -> tuple[Backend, Service | None]:
+    def _at(
+        self, peer: AddressPeer, number: int, steps: list[ExplanationStep]
+    ) -> tuple[Backend, Service | None]:
         return self._service_at(peer, number, steps) or (Backend(peer, self.protocol, number), None)
 
     def _service_at(
-        self, peer: AddressPeer, port: int | str, steps: list[Step]
+        self, peer: AddressPeer, port: int | str, steps: list[ExplanationStep]
     ) -> tuple[Backend, Service] | None:
         """What is behind the first of the addresses that is one of a Service of the cluster."""
         asker = self.client.workload.namespace if isinstance(self.client, PodsPeer) else ""
@@ -240,11 +244,11 @@ class _Destination:
         for address in (low for low, high in peer.addresses.ranges() if low == high):
             found = self.view.service_at(address, number, self.protocol, asker)
             if found is not None:
-                steps.append(Step(f"{address} is an address of {found.service.ref}"))
+                steps.append(ExplanationStep(f"{address} is an address of {found.service.ref}"))
                 return self._backend(found.service, found.port or port, steps), found.service
         return None
 
-    def _backend(self, service: Service, port: int | str, steps: list[Step]) -> Backend:
+    def _backend(self, service: Service, port: int | str, steps: list[ExplanationStep]) -> Backend:
         """Pods of the Service: those that are cut off, if only some are."""
         numbers = [
             each.port
@@ -262,10 +266,14 @@ class _Destination:
         followed = next((each for each in backends if not self._is_allowed(each, service)), backends[0])
         translated = f"{service.ref} port {port} is {followed.peer} port {followed.port}"
         is_before = self.snapshot.network.judges_before
-        steps.append(Step(translated if is_before else f"{translated}; policies see the pods' port"))
+        steps.append(
+            ExplanationStep(translated if is_before else f"{translated}; policies see the pods' port")
+        )
         if len(backends) > 1:
             which = "one that is denied, if any is"
-            steps.append(Step(f"{service.ref} has {len(backends)} kinds of pods; this follows {which}"))
+            steps.append(
+                ExplanationStep(f"{service.ref} has {len(backends)} kinds of pods; this follows {which}")
+            )
         return followed
 
     def _is_allowed(self, backend: Backend, service: Service) -> bool:
@@ -274,14 +282,14 @@ class _Destination:
             for leg in legs(self.view, self.client, backend, service)
         )
 
-    def _addresses(self, host: str, steps: list[Step]) -> AddressPeer:
+    def _addresses(self, host: str, steps: list[ExplanationStep]) -> AddressPeer:
         namespace = self.client.workload.namespace if isinstance(self.client, PodsPeer) else ""
         answer = self.gate.addresses(host, namespace)
         if answer.refused or answer.unresolved:
             cause = answer.refused or f"{host} does not resolve ({answer.unresolved})"
             raise InputError([_problem(cause, f"name its addresses with --address {host}=IP")])
         peer = AddressPeer(answer.addresses, host)
-        steps.append(Step(f"{host} is {peer.text}"))
+        steps.append(ExplanationStep(f"{host} is {peer.text}"))
         return peer
 
 
@@ -296,18 +304,22 @@ def _number(peer: Peer, port: int | str, protocol: Protocol) -> int:
     return numbers[0]
 
 
-def _side_steps(judged: Judged, direction: Direction, snapshot: Snapshot) -> Iterator[Step]:
+def _side_steps(judged: Judged, direction: Direction, snapshot: Snapshot) -> Iterator[ExplanationStep]:
     flow, side = judged.flow, judged.verdict.side(direction)
     subject, counterpart = (
         (flow.source, flow.destination) if direction is Direction.EGRESS else (flow.destination, flow.source)
     )
     word = direction.lower()
     if not isinstance(subject, PodsPeer):
-        yield Step(f"{word} of {subject}: outside the cluster, no policy governs it", True)
+        yield ExplanationStep(f"{word} of {subject}: outside the cluster, no policy governs it", True)
     elif is_assumed(subject):
-        yield Step(f"{word} of {subject}: which policies select it is not known, so it counts as open", True)
+        yield ExplanationStep(
+            f"{word} of {subject}: which policies select it is not known, so it counts as open", True
+        )
     elif subject.workload.host_network:
-        yield Step(f"{word} of {subject}: it runs in the host's network, which no policy governs", True)
+        yield ExplanationStep(
+            f"{word} of {subject}: it runs in the host's network, which no policy governs", True
+        )
     elif decided := steps_before_policies(side, direction, subject):
         yield from decided
     elif not side.isolated_by:
@@ -315,23 +327,29 @@ def _side_steps(judged: Judged, direction: Direction, snapshot: Snapshot) -> Ite
     else:
         yield from steps_on_the_way(side, direction, subject, snapshot)
         names = ", ".join(sorted(policy.key for policy in side.isolated_by))
-        yield Step(f"{word} of {subject}: isolated by {names}; only what a rule allows may pass")
+        yield ExplanationStep(f"{word} of {subject}: isolated by {names}; only what a rule allows may pass")
         yield from _rule_steps(flow, side, direction)
         ends, port = (flow.source, flow.destination), (flow.protocol, flow.port)
         if seen := as_plugin_sees(snapshot, ends, port, direction, side):
-            yield Step(f"{word}: {seen}")
+            yield ExplanationStep(f"{word}: {seen}")
         if side.allowed:
-            yield from (Step(f"{word}: {rule} allows it", True) for rule in side.allowed_by)
+            yield from (ExplanationStep(f"{word}: {rule} allows it", True) for rule in side.allowed_by)
             if side.by_ip_block:
-                yield Step(f"{word}: only by an ipBlock, which not every network plugin applies to pods")
+                yield ExplanationStep(
+                    f"{word}: only by an ipBlock, which not every network plugin applies to pods"
+                )
         elif side.perhaps_opened_by:
             others = ", ".join(policy.title for policy in side.perhaps_opened_by)
-            yield Step(f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}; {others} may")
+            yield ExplanationStep(
+                f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}; {others} may"
+            )
         else:
-            yield Step(f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}", False)
+            yield ExplanationStep(
+                f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}", False
+            )
 
 
-def _rule_steps(flow: RequiredFlow, side: SideVerdict, direction: Direction) -> Iterator[Step]:
+def _rule_steps(flow: RequiredFlow, side: SideVerdict, direction: Direction) -> Iterator[ExplanationStep]:
     """Why each rule that does not allow the connection does not."""
     allowing = {(rule.policy.key, rule.index) for rule in side.allowed_by}
     called = flow.destination.workload if isinstance(flow.destination, PodsPeer) else None
@@ -345,11 +363,13 @@ def _rule_steps(flow: RequiredFlow, side: SideVerdict, direction: Direction) -> 
                 if ports_match
                 else f"its ports do not include {flow.protocol} {flow.port}"
             )
-            yield Step(
+            yield ExplanationStep(
                 f"{direction.lower()}: {policy.key} {direction.lower()}[{index}] does not apply: {reason}"
             )
         if not policy.rules(direction):
-            yield Step(f"{direction.lower()}: {policy.key} has no rules, so by itself it denies everything")
+            yield ExplanationStep(
+                f"{direction.lower()}: {policy.key} has no rules, so by itself it denies everything"
+            )
 
 
 def _kind(client: Peer, server: Peer) -> FlowKind:

@@ -25,7 +25,7 @@ _ROUTES_BY_HOST = frozenset({"HTTPRoute", "GRPCRoute", "TLSRoute"})
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class FrontDoor:
     """A port on which a gateway takes a host. `ref` and `field` are who opens it, in whose name its clients
     need it; `kind` is the list of routes that holds there: http, tls or tcp."""
 
@@ -46,7 +46,7 @@ class BoundService:
 
     service: VirtualService
     gateway: str
-    door: Door
+    door: FrontDoor
     pattern: str
 
 
@@ -55,7 +55,7 @@ class BoundRoute:
     """A route of the Gateway API at a door, by the hostname that covers what is asked for."""
 
     route: KubernetesRoute
-    door: Door
+    door: FrontDoor
     pattern: str
 
 
@@ -85,7 +85,7 @@ def bound_services(snapshot: Snapshot, view: MeshView, asked: str) -> Iterator[B
                 yield from (BoundService(service, server.name, door, pattern) for pattern in patterns)
 
 
-def _doors_of(server: Server, service: VirtualService, asked: str, view: MeshView) -> Iterator[Door]:
+def _doors_of(server: Server, service: VirtualService, asked: str, view: MeshView) -> Iterator[FrontDoor]:
     namespace, _, name = server.name.partition("/")
     if INTERNAL_GATEWAY.search(name):
         bare, section = INTERNAL_GATEWAY.split(name, maxsplit=1)
@@ -97,12 +97,12 @@ def _doors_of(server: Server, service: VirtualService, asked: str, view: MeshVie
     gateway = view.find(Gateway, namespace, name)
     if gateway is None:
         ref = ObjectRef("networking.istio.io/v1", "Gateway", namespace, name)
-        yield from (Door(ref, "", port, "http", server.pods) for port in sorted(server.ports))
+        yield from (FrontDoor(ref, "", port, "http", server.pods) for port in sorted(server.ports))
         return
     for index, entry in enumerate(gateway.servers):
         if entry.port in server.ports and _takes(entry, gateway, service.ref.namespace, asked):
             field = f"spec.servers[{index}].port.number"
-            yield Door(gateway.ref, field, entry.port, _kind_of(entry), server.pods)
+            yield FrontDoor(gateway.ref, field, entry.port, _kind_of(entry), server.pods)
 
 
 def _takes(server: GatewayServer, gateway: Gateway, home: str, asked: str) -> bool:
@@ -155,9 +155,9 @@ def _means(
     return is_named and admits(listener, route.ref.namespace, attachment.ref.namespace, view)
 
 
-def _door(ref: ObjectRef, index: int, listener: Listener, pods: tuple[Workload, ...]) -> Door:
+def _door(ref: ObjectRef, index: int, listener: Listener, pods: tuple[Workload, ...]) -> FrontDoor:
     kind = "http" if listener.protocol in ("HTTP", "HTTPS") else "tls"
-    return Door(ref, f"spec.listeners[{index}].port", listener.port, kind, pods)
+    return FrontDoor(ref, f"spec.listeners[{index}].port", listener.port, kind, pods)
 
 
 def bound_ingresses(ingresses: Iterable[Ingress], asked: str) -> Iterator[BoundIngress]:

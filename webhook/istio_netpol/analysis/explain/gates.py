@@ -23,11 +23,11 @@ from istio_netpol.istio.authorized_clients import trust_domains
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
 from istio_netpol.istio.mesh_routes import Call, mesh_routes, rerouted
 from istio_netpol.istio.mutual_tls import (
-    Accepted,
+    AcceptedTraffic,
     Called,
-    Offered,
-    Outcome,
+    OfferedTraffic,
     Sent,
+    TlsOutcome,
     accepted,
     offered,
     outcome,
@@ -237,7 +237,7 @@ def _at_destination(view: MeshView, passage: Passage, *, is_last: bool) -> Itera
         yield from _not_carried_out(view, pods, passage.service, takes)
 
 
-def _sent(view: MeshView, passage: Passage, called: Called, takes: Accepted) -> Offered:
+def _sent(view: MeshView, passage: Passage, called: Called, takes: AcceptedTraffic) -> OfferedTraffic:
     """What the client sends: past its proxy's configuration, what the application does."""
     source = passage.source
     if isinstance(source, PodsPeer) and called.service is not None:
@@ -248,14 +248,14 @@ def _sent(view: MeshView, passage: Passage, called: Called, takes: Accepted) -> 
             if not lets_in(view, sidecar, client, called.service.namespace, host, called.service_port):
                 is_known = _outbound_policy(view, client).startswith("ALLOW_ANY")
                 sent = Sent.PLAINTEXT if is_known else Sent.UNKNOWN
-                return Offered((sidecar.ref,), f"{sidecar.ref} hides {host} from its proxy", sent)
+                return OfferedTraffic((sidecar.ref,), f"{sidecar.ref} hides {host} from its proxy", sent)
     return offered(view, source, called, takes)
 
 
-def _mutual_tls(source: Peer, destination: PodsPeer, takes: Accepted, sends: Offered) -> Gate:
+def _mutual_tls(source: Peer, destination: PodsPeer, takes: AcceptedTraffic, sends: OfferedTraffic) -> Gate:
     refs = tuple(dict.fromkeys((*takes.objects, *sends.objects)))
     result = outcome(sends.sent, takes)
-    if result is Outcome.REFUSED:
+    if result is TlsOutcome.REFUSED:
         text = (
             f"{source} sends {sends.sent} ({sends.why}), but {destination} accepts mutual TLS only: "
             f"{takes.why}"
@@ -263,7 +263,7 @@ def _mutual_tls(source: Peer, destination: PodsPeer, takes: Accepted, sends: Off
         return Gate("mtls", refs, False, text)
     if not takes.is_captured and sends.sent is not Sent.MUTUAL_TLS:
         return Gate("mtls", refs, True, f"no proxy asks for mutual TLS: {takes.why}")
-    if result is Outcome.PASSES:
+    if result is TlsOutcome.PASSES:
         text = (
             f"{destination} accepts whatever is sent ({takes.why})"
             if sends.sent is Sent.UNKNOWN
@@ -279,7 +279,7 @@ def _mutual_tls(source: Peer, destination: PodsPeer, takes: Accepted, sends: Off
     return Gate("mtls", refs, None, text)
 
 
-def _requests(view: MeshView, passage: Passage, peer: PodsPeer, sends: Offered) -> Iterator[Gate]:
+def _requests(view: MeshView, passage: Passage, peer: PodsPeer, sends: OfferedTraffic) -> Iterator[Gate]:
     """What RequestAuthentications and AuthorizationPolicies say at a proxy."""
     pods = peer.workload
     entrance = _entrance(view, pods, passage)
@@ -310,7 +310,7 @@ def _entrance(view: MeshView, pods: Workload, passage: Passage) -> Entrance:
     return Entrance(passage.port, is_http, view.is_ambient(pods))
 
 
-def _caller(view: MeshView, source: Peer, sends: Offered) -> Caller:
+def _caller(view: MeshView, source: Peer, sends: OfferedTraffic) -> Caller:
     known = {Sent.MUTUAL_TLS: Match.YES, Sent.UNKNOWN: Match.MAYBE}
     shown = known.get(sends.sent, Match.NO)
     if isinstance(source, AddressPeer):
@@ -348,7 +348,7 @@ def _decided(decision: Decision, passage: Passage) -> Gate:
 
 
 def _not_carried_out(
-    view: MeshView, pods: Workload, service: Service | None, takes: Accepted
+    view: MeshView, pods: Workload, service: Service | None, takes: AcceptedTraffic
 ) -> Iterator[Gate]:
     policies = attached(view, AuthorizationPolicy, pods, service)
     if policies:

@@ -13,7 +13,7 @@ from istio_netpol.analysis.explain.front_doors import (
     BoundIngress,
     BoundRoute,
     BoundService,
-    Door,
+    FrontDoor,
     bound_ingresses,
     bound_routes,
     bound_services,
@@ -23,7 +23,7 @@ from istio_netpol.analysis.explain.front_doors import (
 from istio_netpol.analysis.explain.walk import Walk, Walker, Wanted
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import NOTHING, FlowTable
-from istio_netpol.istio.destinations import Asked, answers
+from istio_netpol.istio.destinations import DestinationQuery, answers
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
 from istio_netpol.istio.policy_attachment import attached
@@ -79,7 +79,7 @@ class _Way:
 
     table: FlowTable
     request: Request
-    doors: dict[Door, None] = field(default_factory=dict)
+    doors: dict[FrontDoor, None] = field(default_factory=dict)
     routed: dict[Hashable, Wanted] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ class _Way:
         if text not in self.remarks:
             self.remarks.append(text)
 
-    def _enter(self, door: Door) -> None:
+    def _enter(self, door: FrontDoor) -> None:
         """Keeps a door; one without pods is none that anybody can go through."""
         self.doors[door] = None
         if not door.pods:
@@ -110,7 +110,7 @@ class _Way:
     # VirtualServices
 
     def _services(self) -> None:
-        at_doors: dict[Door, list[BoundService]] = defaultdict(list)
+        at_doors: dict[FrontDoor, list[BoundService]] = defaultdict(list)
         for bound in bound_services(self.table.snapshot, self.table.view, self.request.host):
             if isinstance(bound, Finding):
                 self.troubles.append(bound.message)
@@ -121,7 +121,7 @@ class _Way:
             for pod in door.pods:
                 self._at_door(door, _narrowest(found), pod)
 
-    def _at_door(self, door: Door, found: Sequence[BoundService], pod: Workload) -> None:
+    def _at_door(self, door: FrontDoor, found: Sequence[BoundService], pod: Workload) -> None:
         takings: list[list[Taking]] = []
         for bound in found:
             arrival = Arrival(self.request, bound.gateway, door.port, door.kind, pod)
@@ -143,11 +143,11 @@ class _Way:
         for taken in decided:
             self._follow(door, taken, pod)
 
-    def _untaken(self, door: Door, names: str) -> None:
+    def _untaken(self, door: FrontDoor, names: str) -> None:
         what = f"path {self.request.path}" if self.request.path else "it"
         self._fail(f"no route of {names} takes {what} at {door}: the gateway answers 404")
 
-    def _follow(self, door: Door, taken: Taking, pod: Workload) -> None:
+    def _follow(self, door: FrontDoor, taken: Taking, pod: Workload) -> None:
         """A route's destinations from one gateway's pods."""
         route, view = taken.route, self.table.view
         last = route.chain[-1]
@@ -157,7 +157,9 @@ class _Way:
             self.remark(f"{whose} answers it at the gateway, by a redirect or a direct response")
         rewrites = any(each.rewrites for each in route.chain)
         for leg in route.legs:
-            asked = Asked(leg.destination, leg.written_in, pod.namespace, frozenset({door.port}), leg.root)
+            asked = DestinationQuery(
+                leg.destination, leg.written_in, pod.namespace, frozenset({door.port}), leg.root
+            )
             found, findings = answers(asked, view)
             for finding in findings:
                 self.remark(finding.message)
@@ -185,7 +187,7 @@ class _Way:
     # Routes of the Gateway API
 
     def _routes(self) -> None:
-        at_doors: dict[Door, list[BoundRoute]] = defaultdict(list)
+        at_doors: dict[FrontDoor, list[BoundRoute]] = defaultdict(list)
         for bound in bound_routes(self.table.snapshot, self.table.view, self.request.host):
             at_doors[bound.door].append(bound)
         for door, found in at_doors.items():
@@ -205,7 +207,7 @@ class _Way:
             for test, match in taken:
                 self._follow_rule(door, *test.owner, _word(match, _asked_by(test.test)))
 
-    def _follow_rule(self, door: Door, route: KubernetesRoute, rule: RouteRule, word: str) -> None:
+    def _follow_rule(self, door: FrontDoor, route: KubernetesRoute, rule: RouteRule, word: str) -> None:
         self.remark(f"{door} takes it; {route.ref} {word} at {rule.field}")
         if rule.is_answered:
             self.remark(f"{route.ref} answers it at the gateway, by a redirect")
@@ -239,7 +241,7 @@ class _Way:
         for each in bound:
             for flow in self._flows(each.ingress.ref):
                 if flow.kind is FlowKind.CLIENT_TO_GATEWAY and isinstance(flow.destination, PodsPeer):
-                    door = Door(flow.object, flow.field, flow.port, "http", (flow.destination.workload,))
+                    door = FrontDoor(flow.object, flow.field, flow.port, "http", (flow.destination.workload,))
                     self.doors[door] = None
         if bound and not taken:
             self._untaken(
@@ -280,7 +282,7 @@ class _Way:
         asked = [Wanted(flow) for flow in self._asked(way)]
         return tuple({each.flow.key: each for each in (*way, *asked)}.values())
 
-    def _opened(self, door: Door) -> Iterator[RequiredFlow]:
+    def _opened(self, door: FrontDoor) -> Iterator[RequiredFlow]:
         """What clients of a door need."""
         for flow in self._flows(door.ref):
             is_here = flow.field == door.field and flow.kind is FlowKind.CLIENT_TO_GATEWAY

@@ -8,7 +8,7 @@ from istio_netpol.analysis.arguments.peer_filter import EVERY_PEER, PeerFilter
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.listing.connections import listed_connections
 from istio_netpol.analysis.listing.exposure import Exposure, exposures
-from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
@@ -25,7 +25,7 @@ class AskedList:
     sources: PeerFilter = EVERY_PEER
     destinations: PeerFilter = EVERY_PEER
 
-    def connections(self) -> Iterator[Connection]:
+    def connections(self) -> Iterator[AllowedConnection]:
         """Those that are asked for, one at a time."""
         return (
             connection

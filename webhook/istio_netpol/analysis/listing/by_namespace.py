@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import field
 
-from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ConnectionSet
 
@@ -33,7 +33,7 @@ class _Tally:
     ports: set[ConnectionSet] = field(default_factory=set)
 
 
-def namespace_pairs(connections: Iterable[Connection]) -> tuple[NamespacePair, ...]:
+def namespace_pairs(connections: Iterable[AllowedConnection]) -> tuple[NamespacePair, ...]:
     """Each pair of namespaces between which something may flow, sorted; addresses outside come first."""
     tallies: dict[tuple[str, str], _Tally] = {}
     for connection in connections:

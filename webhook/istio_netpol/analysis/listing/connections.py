@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from istio_netpol.analysis.ambient.tunnels import Tunnels, carried
 from istio_netpol.analysis.ambient.wire import has_ambient_mode
-from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -19,7 +19,9 @@ from istio_netpol.state.network import cluster_network
 from istio_netpol.state.snapshot import Snapshot
 
 
-def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False) -> Iterator[Connection]:
+def connections(
+    snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False
+) -> Iterator[AllowedConnection]:
     """The connections, sorted by source and destination, one at a time; see `netpol.connectivity`.
 
     Where ambient mode carries TCP between two workloads, policies see its tunnel alone: all TCP ports are
@@ -30,13 +32,13 @@ def connections(snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = Fal
 
 def listed_connections(
     snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False
-) -> Iterator[Connection]:
+) -> Iterator[AllowedConnection]:
     """The same of a snapshot `as_listed`."""
     rows, unread = pairs(snapshot, with_ipv6=with_ipv6), _unread_at_ends(snapshot)
     if has_ambient_mode(snapshot):
         rows = _carried(rows, Tunnels(snapshot, settings))
     for source, destination, ports in rows:
-        yield Connection(source, destination, ports, unread(source, destination) if unread else ())
+        yield AllowedConnection(source, destination, ports, unread(source, destination) if unread else ())
 
 
 def as_listed(stored: Snapshot, settings: Settings) -> Snapshot:

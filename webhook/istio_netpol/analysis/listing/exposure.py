@@ -8,7 +8,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from istio_netpol.analysis.arguments.peer_filter import addresses_of
-from istio_netpol.analysis.results import Connection
+from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.trust.special_addresses import SPECIAL
@@ -46,7 +46,7 @@ class Exposure:
         return Reach.NAMESPACE if self.namespace else Reach.NOBODY
 
 
-def exposures(connections: Iterable[Connection], workloads: Iterable[str]) -> tuple[Exposure, ...]:
+def exposures(connections: Iterable[AllowedConnection], workloads: Iterable[str]) -> tuple[Exposure, ...]:
     """The exposure of each workload, by its name. Workloads of which no connection is listed are reached by
     nobody."""
     world: dict[str, ConnectionSet] = {}

@@ -13,7 +13,7 @@ from istio_netpol.analysis.reachability.numbering import Numbering
 from istio_netpol.analysis.reachability.outside import OutsideKind, OutsidePeer
 from istio_netpol.analysis.reachability.passages import Passages
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy
-from istio_netpol.analysis.reachability.reading import Given, Reading
+from istio_netpol.analysis.reachability.reading import Given, StateReading
 from istio_netpol.analysis.reachability.state import ABSENT, PeerProfile, State
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ConnectionSet
@@ -33,7 +33,7 @@ class StateName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReachabilityFacts:
     """Who can reach whom and who has to, in each state. Peers are numbers: first the `workloads`, then the
     peers `outside`."""
 
@@ -81,18 +81,18 @@ def facts(
     *,
     before: Given | None = None,
     deny_all: bool = True,
-) -> Facts:
+) -> ReachabilityFacts:
     """The document of a cluster: as it is, with `deny_all` as if every namespace denied all by default, and
     as it was `before`, where that is given."""
     passages = Passages()
-    readings = {StateName.NOW: Reading(given, settings, resolver, passages, deny_all=False)}
+    readings = {StateName.NOW: StateReading(given, settings, resolver, passages, deny_all=False)}
     if deny_all:
-        readings[StateName.DENY_ALL] = Reading(given, settings, resolver, passages, deny_all=True)
+        readings[StateName.DENY_ALL] = StateReading(given, settings, resolver, passages, deny_all=True)
     if before is not None:
-        readings[StateName.BEFORE] = Reading(before, settings, resolver, Passages(), deny_all=False)
+        readings[StateName.BEFORE] = StateReading(before, settings, resolver, Passages(), deny_all=False)
     numbering = Numbering(tuple(readings.values()))
     states = {name: numbering.state(reading) for name, reading in readings.items()}
-    return Facts(
+    return ReachabilityFacts(
         numbering.namespaces,
         numbering.workloads,
         numbering.outside,

@@ -14,8 +14,8 @@ from istio_netpol.analysis.reachability.outside import (
 )
 from istio_netpol.analysis.reachability.placed import Placed
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy
-from istio_netpol.analysis.reachability.reading import Reading
-from istio_netpol.analysis.reachability.required import Outcome
+from istio_netpol.analysis.reachability.reading import StateReading
+from istio_netpol.analysis.reachability.required import FlowOutcome
 from istio_netpol.analysis.reachability.state import MappedFlow, PeerProfile, State
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer
@@ -27,7 +27,7 @@ from istio_netpol.netpol.port_sets import PortSets
 class Numbering:
     """Numbers what any of the states has, and says of each state in these numbers what holds."""
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
+    def __init__(self, readings: Sequence[StateReading]) -> None:
         found: dict[str, Workload] = {}
         for reading in readings:
             found = {workload.peer_name: workload for workload in reading.cluster.workloads} | found
@@ -40,7 +40,7 @@ class Numbering:
         self.profiles: Numbered[PeerProfile] = Numbered()
         self.policies: Numbered[ResolvedPolicy] = Numbered()
 
-    def state(self, reading: Reading) -> State:
+    def state(self, reading: StateReading) -> State:
         """What holds in a state."""
         placed = Placed(reading, self._numbers, self.outside, self.ports)
         policies = {policy: self.policies.number(placed.resolved(policy)) for policy in placed.policies()}
@@ -59,7 +59,7 @@ class Numbering:
         numbers = tuple(policies.values())
         return State(egress, ingress, flows, numbers, self._by_name(flows), reading.report)
 
-    def _number(self, peer: Peer, kind: FlowKind, reading: Reading) -> int:
+    def _number(self, peer: Peer, kind: FlowKind, reading: StateReading) -> int:
         if isinstance(peer, PodsPeer) and not reading.lacks(peer):
             return self._numbers[peer.workload.peer_name]
         found = outside_peer(peer, kind)
@@ -70,7 +70,7 @@ class Numbering:
         found: dict[tuple[int, int], int] = {}
         for mapped in flows:
             ends = (mapped.source, mapped.destination)
-            if mapped.judged.outcome is Outcome.ALLOWED and any(map(self._has_no_address, ends)):
+            if mapped.judged.outcome is FlowOutcome.ALLOWED and any(map(self._has_no_address, ends)):
                 flow = mapped.judged.flow
                 ports = self.ports.number(ConnectionSet.of(flow.protocol, flow.port))
                 found[ends] = self.ports.union(found.get(ends, 0), ports)
@@ -81,7 +81,7 @@ class Numbering:
         return beyond >= 0 and self.outside[beyond].kind is not OutsideKind.ADDRESSES
 
 
-def _outside(readings: Sequence[Reading]) -> Iterator[OutsidePeer]:
+def _outside(readings: Sequence[StateReading]) -> Iterator[OutsidePeer]:
     """The internet, then addresses, then those known by a name or a description only."""
     asked = {
         outside_peer(peer, judged.flow.kind): None
@@ -101,7 +101,7 @@ def _outside(readings: Sequence[Reading]) -> Iterator[OutsidePeer]:
     yield from sorted(asked, key=lambda peer: (list(OutsideKind).index(peer.kind), peer.name))
 
 
-def _namespaces(readings: Sequence[Reading]) -> Iterator[Namespace]:
+def _namespaces(readings: Sequence[StateReading]) -> Iterator[Namespace]:
     names = sorted({name for reading in readings for name in reading.snapshot.namespace_names})
     for name in names:
         home = next((each for each in readings if each.snapshot.has(name)), readings[0])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from istio_netpol.analysis.reachability.facts import Facts
-from istio_netpol.analysis.reachability.reach import Reach
-from istio_netpol.analysis.reachability.required import Outcome
+from istio_netpol.analysis.reachability.facts import ReachabilityFacts
+from istio_netpol.analysis.reachability.reach import ReachablePairs
+from istio_netpol.analysis.reachability.required import FlowOutcome
 from istio_netpol.analysis.reachability.state import ABSENT, MappedFlow, State
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.netpol.masks import Mask
@@ -33,11 +33,11 @@ class PairCounts:
         """Counts one required flow."""
         judged = mapped.judged
         match judged.outcome:
-            case Outcome.ALLOWED:
+            case FlowOutcome.ALLOWED:
                 self.needed += 1
-            case Outcome.UNKNOWN:
+            case FlowOutcome.UNKNOWN:
                 self.unknown += 1
-            case Outcome.DENIED:
+            case FlowOutcome.DENIED:
                 self.cut += 1
                 self.cut_by_egress += not judged.verdict.egress.allowed
                 self.cut_by_ingress += not judged.verdict.ingress.allowed
@@ -46,7 +46,7 @@ class PairCounts:
 Pairs = Mapping[tuple[str, str], PairCounts]
 
 
-def namespace_pairs(facts: Facts, state: State) -> Pairs:
+def namespace_pairs(facts: ReachabilityFacts, state: State) -> Pairs:
     """The counts of each pair of namespaces between which there is anything."""
     counter = _Counter(facts)
     counter.count_inside(state)
@@ -57,7 +57,7 @@ def namespace_pairs(facts: Facts, state: State) -> Pairs:
 
 
 class _Counter:
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: ReachabilityFacts) -> None:
         self._facts = facts
         self._homes: dict[str, Mask] = {}
         for number, workload in enumerate(facts.workloads):
@@ -73,7 +73,7 @@ class _Counter:
         return self._facts.workloads[peer].namespace if peer < len(self._facts.workloads) else OUTSIDE
 
     def count_inside(self, state: State) -> None:
-        reach = Reach(self._facts, state)
+        reach = ReachablePairs(self._facts, state)
         for source, workload in enumerate(self._facts.workloads):
             for ports, reached in reach.of(source).items():
                 for namespace, members in self._homes.items():

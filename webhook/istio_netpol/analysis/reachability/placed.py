@@ -9,7 +9,7 @@ from istio_netpol.analysis.ambient.wire import has_ambient_mode
 from istio_netpol.analysis.reachability.numbered import Numbered
 from istio_netpol.analysis.reachability.outside import OutsidePeer, ports_at_all
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy, ResolvedRule
-from istio_netpol.analysis.reachability.reading import Reading
+from istio_netpol.analysis.reachability.reading import StateReading
 from istio_netpol.analysis.reachability.state import ABSENT, PeerProfile, Side
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
@@ -24,7 +24,11 @@ class Placed:
     """A state whose workloads have numbers; `numbers` has them by name, those of `outside` follow."""
 
     def __init__(
-        self, reading: Reading, numbers: Mapping[str, int], outside: Sequence[OutsidePeer], ports: PortSets
+        self,
+        reading: StateReading,
+        numbers: Mapping[str, int],
+        outside: Sequence[OutsidePeer],
+        ports: PortSets,
     ) -> None:
         self._snapshot, self._cluster, self._ports = reading.snapshot, reading.cluster, ports
         self._profiles = Profiles(reading.snapshot, reading.cluster, ports)
@@ -135,7 +139,7 @@ class Placed:
 class _TunnelMasks:
     """Which workloads, by position, have tunnels with those of a kind."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: StateReading) -> None:
         self._tunnels = Tunnels(reading.snapshot, reading.settings)
         self._members: dict[int, Mask] = {}
         for position, workload in enumerate(reading.cluster.workloads):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from istio_netpol.analysis.reachability.facts import Facts
+from istio_netpol.analysis.reachability.facts import ReachabilityFacts
 from istio_netpol.analysis.reachability.state import ABSENT, State
 from istio_netpol.netpol.masks import Cells, Mask, positions
 from istio_netpol.netpol.port_sets import NOTHING
 
 
-class Reach:
+class ReachablePairs:
     """The workloads that each workload of a state may reach, by the ports that both sides let through."""
 
-    def __init__(self, facts: Facts, state: State) -> None:
+    def __init__(self, facts: ReachabilityFacts, state: State) -> None:
         self._facts, self._state = facts, state
         self._inside: Mask = (1 << len(facts.workloads)) - 1
         self._admitting: list[tuple[Mask, int]] = []

@@ -38,7 +38,7 @@ class Given:
     findings: tuple[Finding, ...] = ()
 
 
-class Reading:
+class StateReading:
     """A state as the engine has it: its workloads in the order of `cluster`, its flows and its report."""
 
     def __init__(

@@ -16,7 +16,7 @@ from istio_netpol.model.flows import FlowKey, FlowKind, RequiredFlow
 from istio_netpol.model.verdicts import Judged, Verdict
 
 
-class Outcome(StrEnum):
+class FlowOutcome(StrEnum):
     """What there is to say of a required flow."""
 
     ALLOWED = "allowed"
@@ -31,7 +31,7 @@ class JudgedFlow:
 
     flow: RequiredFlow
     verdict: Verdict
-    outcome: Outcome
+    outcome: FlowOutcome
     doubt: str = ""
     finding: Finding | None = None
     way: Way = NO_GATES
@@ -66,13 +66,13 @@ def findings_of_flows(findings: tuple[Finding, ...]) -> dict[FlowKey, Finding]:
 def _judged(outcome: Judged | HostTrouble, judge: FlowJudge) -> JudgedFlow:
     if isinstance(outcome, HostTrouble):
         if outcome.failure is not None:
-            return JudgedFlow(outcome.flow, Verdict(), Outcome.UNKNOWN, outcome.sentence)
+            return JudgedFlow(outcome.flow, Verdict(), FlowOutcome.UNKNOWN, outcome.sentence)
         verdict = judge.verdict(outcome.flow)
-        found = Outcome.DENIED if judge.allows(outcome) is False else Outcome.UNKNOWN
+        found = FlowOutcome.DENIED if judge.allows(outcome) is False else FlowOutcome.UNKNOWN
         return JudgedFlow(outcome.flow, verdict, found, outcome.sentence)
     flow, verdict = outcome.flow, outcome.verdict
     if judge.is_assumed(outcome):
-        return JudgedFlow(flow, verdict, Outcome.UNKNOWN, denial_wording.only_assumed(outcome))
+        return JudgedFlow(flow, verdict, FlowOutcome.UNKNOWN, denial_wording.only_assumed(outcome))
     if verdict.is_undecided:
-        return JudgedFlow(flow, verdict, Outcome.UNKNOWN, denial_wording.undecided(outcome))
-    return JudgedFlow(flow, verdict, Outcome.ALLOWED if verdict.allowed else Outcome.DENIED)
+        return JudgedFlow(flow, verdict, FlowOutcome.UNKNOWN, denial_wording.undecided(outcome))
+    return JudgedFlow(flow, verdict, FlowOutcome.ALLOWED if verdict.allowed else FlowOutcome.DENIED)

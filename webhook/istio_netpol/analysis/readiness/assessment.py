@@ -11,7 +11,7 @@ from istio_netpol.analysis.denial_wording import denial
 from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.generate import generate_ahead
 from istio_netpol.analysis.readiness.deny_all import denials
-from istio_netpol.analysis.readiness.rollout import ConnectionKey, Key, Rollout, Step, connection_key
+from istio_netpol.analysis.readiness.rollout import ConnectionKey, Key, Rollout, RolloutStep, connection_key
 from istio_netpol.analysis.results import Report, Undeclared
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.flows.table import FlowTable
@@ -56,7 +56,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class KeptConnection:
     """A required connection that a deny-all alone would cut, with the steps that keep it on each side."""
 
     flow: RequiredFlow
@@ -89,7 +89,7 @@ class NamespaceReadiness:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OpenQuestion:
     """A workload of which nothing says what it needs. `directions` are those in which the plan isolates it
     newly, `policies` those that somebody wrote for its pods."""
 
@@ -99,15 +99,15 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class ReadinessReport:
     """The plan, and all that it leaves open. `opened` are the connections that a deny-all alone would cut and
     the plan keeps, `cuts` those that are denied when all steps are applied."""
 
     namespaces: tuple[NamespaceReadiness, ...]
-    steps: tuple[Step, ...]
-    opened: tuple[Opened, ...]
+    steps: tuple[RolloutStep, ...]
+    opened: tuple[KeptConnection, ...]
     cuts: tuple[Cut, ...]
-    asked: tuple[Asked, ...]
+    asked: tuple[OpenQuestion, ...]
     not_judged: tuple[Finding, ...]
     assumptions: tuple[Assumption, ...]
     flows: int
@@ -134,7 +134,7 @@ def readiness(
     untouched: Collection[str] = (),
     per_namespace: bool = False,
     proposals: bool = False,
-) -> Readiness:
+) -> ReadinessReport:
     """Plans a deny-all in every namespace but those of `left_alone`, which has the reason of each. No policy
     at all is written into those that are `untouched`."""
     denying = denials(today, DENIAL_NAME, left_alone)
@@ -159,7 +159,7 @@ def readiness(
     cuts = tuple(_cuts(rollout, steps, report, judge, untouched, denied_today))
     asked = tuple(_asked(steps, unknown))
     counted = _Counts(would_cut, steps, cuts, asked)
-    return Readiness(
+    return ReadinessReport(
         tuple(counted.of(name, today, left_alone.get(name, "")) for name in sorted(today.namespace_names)),
         steps,
         tuple(_opened(rollout, would_cut, steps, judge)),
@@ -198,7 +198,7 @@ def _denied_sides(flow: RequiredFlow, verdict: Verdict) -> frozenset[str]:
 
 def _cuts(
     rollout: Rollout,
-    steps: Iterable[Step],
+    steps: Iterable[RolloutStep],
     report: Report,
     judge: FlowJudge,
     untouched: Collection[str],
@@ -229,22 +229,22 @@ def _cuts(
         yield Cut(flow, rule, message, _denied_sides(flow, verdict), step)
 
 
-def _asked(steps: Iterable[Step], unknown: Mapping[Key, Undeclared]) -> Iterator[Asked]:
+def _asked(steps: Iterable[RolloutStep], unknown: Mapping[Key, Undeclared]) -> Iterator[OpenQuestion]:
     directions: defaultdict[Key, set[Direction]] = defaultdict(set)
     for ask in (ask for step in steps for ask in step.asks):
         directions[ask.workload.key].update(ask.directions)
     for workload in unknown.values():
         found = directions.get(workload.ref.key)
         if found:
-            yield Asked(workload.ref, tuple(sorted(found)), workload.policies)
+            yield OpenQuestion(workload.ref, tuple(sorted(found)), workload.policies)
 
 
 def _opened(
     rollout: Rollout,
     would_cut: Mapping[ConnectionKey, frozenset[str]],
-    steps: Iterable[Step],
+    steps: Iterable[RolloutStep],
     judge: FlowJudge,
-) -> Iterator[Opened]:
+) -> Iterator[KeptConnection]:
     """What the plan keeps of what a deny-all alone would cut, with the steps that allow it."""
     number = {step.policy.key: step.number for step in steps}
     after = FlowJudge(rollout.snapshot, judge.view, judge.gate)
@@ -255,7 +255,7 @@ def _opened(
             sorted({number[rule.policy.key] for rule in side.allowed_by if rule.policy.key in number})
             for side in (verdict.egress, verdict.ingress)
         )
-        yield Opened(flow, *map(tuple, by_side))
+        yield KeptConnection(flow, *map(tuple, by_side))
 
 
 class _Counts:
@@ -264,9 +264,9 @@ class _Counts:
     def __init__(
         self,
         would_cut: Mapping[ConnectionKey, frozenset[str]],
-        steps: Iterable[Step],
+        steps: Iterable[RolloutStep],
         cuts: Iterable[Cut],
-        asked: Iterable[Asked],
+        asked: Iterable[OpenQuestion],
     ) -> None:
         self._would_cut = Counter(name for names in would_cut.values() for name in names)
         self._cuts = Counter(name for cut in cuts for name in cut.namespaces)

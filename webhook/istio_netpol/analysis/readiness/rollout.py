@@ -32,7 +32,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RolloutStep:
     """One policy to apply. `cuts` are the connections that were allowed just before and are denied just
     after it, `asks` the workloads that it isolates though nothing says what they need. `waits` says that it
     comes after questions are answered: it costs something, or follows one of its namespace that does."""
@@ -78,14 +78,16 @@ class Rollout:
         self._isolated: set[Side] = set()
         """Sides that a step has isolated."""
 
-    def order(self, policies: Sequence[NetworkPolicy], denials: Sequence[NetworkPolicy]) -> tuple[Step, ...]:
+    def order(
+        self, policies: Sequence[NetworkPolicy], denials: Sequence[NetworkPolicy]
+    ) -> tuple[RolloutStep, ...]:
         """Applies all of them: first what is safe, the policies before the denials; then the others, a
         namespace at a time, its denial last.
 
         A policy concerns pods of its own namespace alone, so the order of namespaces makes no difference, and
         within one the given order is kept.
         """
-        steps: list[Step] = []
+        steps: list[RolloutStep] = []
         waiting = [*((policy, False) for policy in policies), *((policy, True) for policy in denials)]
         while True:
             left = []
@@ -104,7 +106,9 @@ class Rollout:
                 steps.append(step)
         return tuple(steps)
 
-    def _apply(self, policy: NetworkPolicy, is_denial: bool, number: int, *, waits: bool) -> Step | None:
+    def _apply(
+        self, policy: NetworkPolicy, is_denial: bool, number: int, *, waits: bool
+    ) -> RolloutStep | None:
         """The step, after which the cluster is another; None for one that is not safe and does not wait."""
         after = self.snapshot.with_changes(put=[policy])
         selected = self._today.selected(policy.namespace, policy.pod_selector)
@@ -115,7 +119,7 @@ class Rollout:
         denied = self._denied_among(touched, after)
         cuts = denied.keys() - self.denied.keys()
         opened = {side for side in self._today.open_sides(policy) if side not in self._isolated}
-        step = Step(
+        step = RolloutStep(
             number,
             policy,
             is_denial,

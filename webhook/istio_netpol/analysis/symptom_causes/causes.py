@@ -43,7 +43,7 @@ _BY_POLICY = ("-policy", "-tier")
 _CALLS = {FlowKind.GATEWAY_TO_WORKLOAD, FlowKind.WORKLOAD_TO_WORKLOAD, FlowKind.WORKLOAD_TO_EXTERNAL}
 
 
-class Outcome(StrEnum):
+class SymptomOutcome(StrEnum):
     """What the input says of a symptom."""
 
     DENIED = "denied"
@@ -80,12 +80,12 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SymptomAnswer:
     """What there is to say of one thing that was seen: the suspects, denied ones first and in each group
     likeliest first, and what else is known."""
 
     seen: Seen
-    outcome: Outcome
+    outcome: SymptomOutcome
     suspects: tuple[Suspect, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -107,10 +107,11 @@ class Named:
 _NAMED_NOTHING = Named()
 
 
-def answers_without_input(seen: Iterable[Seen]) -> tuple[Answer, ...]:
+def answers_without_input(seen: Iterable[Seen]) -> tuple[SymptomAnswer, ...]:
     """What can be said of symptoms where there is no cluster to judge by, likeliest first."""
     return _sorted(
-        Answer(each, Outcome.NO_INPUT if each.sighting.flows else Outcome.OTHER_CAUSE) for each in seen
+        SymptomAnswer(each, SymptomOutcome.NO_INPUT if each.sighting.flows else SymptomOutcome.OTHER_CAUSE)
+        for each in seen
     )
 
 
@@ -120,7 +121,7 @@ def answers(
     settings: Settings,
     resolver: Resolver,
     named: Named = _NAMED_NOTHING,
-) -> tuple[Answer, ...]:
+) -> tuple[SymptomAnswer, ...]:
     """What the policies of the input say of each symptom, likeliest cause first. Raises InputError where
     `named` has an end that the input does not have."""
     if any(FlowKind.SCRAPE in each.sighting.flows for each in seen):
@@ -149,19 +150,19 @@ class _Judging:
             verdict = None if judged.verdict.is_undecided else judged.verdict.allowed
             self._by_kind[judged.flow.kind].append((judged.flow, verdict))
 
-    def answer(self, seen: Seen) -> Answer:
+    def answer(self, seen: Seen) -> SymptomAnswer:
         sighting = seen.sighting
         named = self._named
         ends = ends_of(seen, self._table, named.source, named.namespace, named.destination)
         if sighting.symptom.id in _NAMES:
             return self._of_authorization(seen, ends)
         if not sighting.flows:
-            return Answer(seen, Outcome.OTHER_CAUSE, remarks=ends.remarks)
+            return SymptomAnswer(seen, SymptomOutcome.OTHER_CAUSE, remarks=ends.remarks)
         suspects, remarks = self._suspects(seen, ends)
         found = tuple(sorted(suspects, key=_order))
-        return Answer(seen, _outcome(found), found, (*ends.remarks, *remarks))
+        return SymptomAnswer(seen, _outcome(found), found, (*ends.remarks, *remarks))
 
-    def _of_authorization(self, seen: Seen, ends: Ends) -> Answer:
+    def _of_authorization(self, seen: Seen, ends: Ends) -> SymptomAnswer:
         """The AuthorizationPolicies that can be it, and the modules without which a pod refuses all."""
         remarks = self._between_named_ends(ends) or list(
             authorization_remarks(seen.sighting.facts.policy, self._refusing(ends), self._table)
@@ -172,8 +173,8 @@ class _Judging:
             for flow, allowed in self._by_kind[kind]
             if flow.object.kind == "WasmPlugin" and allowed is False and ends.is_source(flow)
         ]
-        outcome = Outcome.DENIED if modules else Outcome.OTHER_CAUSE
-        return Answer(seen, outcome, tuple(modules), (*ends.remarks, *remarks))
+        outcome = SymptomOutcome.DENIED if modules else SymptomOutcome.OTHER_CAUSE
+        return SymptomAnswer(seen, outcome, tuple(modules), (*ends.remarks, *remarks))
 
     def _refusing(self, ends: Ends) -> tuple[Workload, ...]:
         """The pods whose proxy refused, none where nobody knows: those that are called where somebody names
@@ -300,20 +301,26 @@ def _order(suspect: Suspect) -> tuple[bool, bool]:
     return suspect.allowed is not False, suspect.is_warning
 
 
-def _outcome(suspects: Sequence[Suspect]) -> Outcome:
+def _outcome(suspects: Sequence[Suspect]) -> SymptomOutcome:
     verdicts = {suspect.allowed for suspect in suspects}
     if False in verdicts:
-        return Outcome.DENIED
-    return Outcome.ALLOWED if verdicts == {True} else Outcome.UNKNOWN
+        return SymptomOutcome.DENIED
+    return SymptomOutcome.ALLOWED if verdicts == {True} else SymptomOutcome.UNKNOWN
 
 
-def _sorted(found: Iterable[Answer]) -> tuple[Answer, ...]:
+def _sorted(found: Iterable[SymptomAnswer]) -> tuple[SymptomAnswer, ...]:
     return tuple(sorted(found, key=lambda answer: (_rank(answer), -answer.seen.count, answer.seen.line)))
 
 
-def _rank(answer: Answer) -> int:
+def _rank(answer: SymptomAnswer) -> int:
     """How likely it is that a policy is the cause, from 0."""
     blame = list(Blame).index(answer.seen.sighting.symptom.blame)
-    order = (Outcome.DENIED, Outcome.NO_INPUT, Outcome.UNKNOWN, Outcome.OTHER_CAUSE, Outcome.ALLOWED)
+    order = (
+        SymptomOutcome.DENIED,
+        SymptomOutcome.NO_INPUT,
+        SymptomOutcome.UNKNOWN,
+        SymptomOutcome.OTHER_CAUSE,
+        SymptomOutcome.ALLOWED,
+    )
     works = 100 if answer.seen.sighting.symptom.blame is Blame.WORKS else 0
     return works + 10 * order.index(answer.outcome) + blame

@@ -16,7 +16,7 @@ from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, P
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot
-from istio_netpol.symptoms.facts import Facts
+from istio_netpol.symptoms.facts import ConnectionFacts
 from istio_netpol.symptoms.paste import Seen
 
 _SEEN_BY_OTHERS = frozenset(
@@ -131,7 +131,7 @@ def ends_of(
     return Ends(sources, targets, called, tuple(remarks), asked)
 
 
-def _writers(facts: Facts, snapshot: Snapshot, namespace: str) -> Iterator[Workload]:
+def _writers(facts: ConnectionFacts, snapshot: Snapshot, namespace: str) -> Iterator[Workload]:
     """The workloads of a pod's name: by the pod itself if the input has it, else by the name of its
     controller, from which it was made."""
     if not facts.pod:
@@ -174,7 +174,7 @@ def _at(addresses: Iterable[str], snapshot: Snapshot) -> tuple[Workload, ...]:
 
 
 def _called(
-    facts: Facts, table: FlowTable
+    facts: ConnectionFacts, table: FlowTable
 ) -> tuple[tuple[tuple[Peer, int], ...] | None, tuple[str, int | str, Protocol] | None]:
     """The peers that were called and how a person names them."""
     view = table.view
@@ -215,16 +215,16 @@ def _named(
         backends = [backend for each in ports for backend in table.view.backends(service, each.port)]
         return tuple((backend.peer, backend.port) for backend in backends)
     if host := host_of(text):
-        return _called(Facts(host=host, port=number), table)[0]
+        return _called(ConnectionFacts(host=host, port=number), table)[0]
     if parse_address(text) is not None:
-        return _called(Facts(address=text, port=number), table)[0]
+        return _called(ConnectionFacts(address=text, port=number), table)[0]
     try:
         return ((find_peer(text, table.snapshot, tuple), number),)
     except InputError:
         return None
 
 
-def _service(facts: Facts, table: FlowTable) -> Service | None:
+def _service(facts: ConnectionFacts, table: FlowTable) -> Service | None:
     """The Service of a host as clients write it, from `istiod.istio-system.svc` to `cart`."""
     parts = facts.host.split(".")
     if len(parts) >= 2 and (len(parts) == 2 or parts[2] == "svc"):

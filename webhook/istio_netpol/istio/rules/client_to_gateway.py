@@ -30,7 +30,7 @@ TUNNEL_PORT = 15008
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedPort:
     """A port that a Gateway opens, and where it says so."""
 
     port: int
@@ -64,7 +64,7 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
         if not is_egress_gateway(pod):
             listeners, clients = Listeners(pod, view), GatewayClients(view.services_of(pod), pod)
             for position, server in enumerate(gateway.servers):
-                opened = Opened(server.port, f"spec.servers[{position}].port.number")
+                opened = OpenedPort(server.port, f"spec.servers[{position}].port.number")
                 yield opening(gateway.ref, opened, pod, listeners.port_for(server.port), clients)
 
 
@@ -119,7 +119,7 @@ def listening(
     clients = GatewayClients(view.gateway_services(gateway, pod), pod)
     for position, listener in enumerate(listeners):
         if listener.protocol not in NOT_FOR_CLIENTS:
-            opened = Opened(listener.port, f"spec.listeners[{position}].port")
+            opened = OpenedPort(listener.port, f"spec.listeners[{position}].port")
             port = translated.port_for(listener.port) if translated else listener.port
             yield opening(ref, opened, pod, port, clients, via)
 
@@ -143,7 +143,7 @@ def _from_other_networks(gateway: KubernetesGateway, pod: Workload, view: MeshVi
 
 def opening(
     ref: ObjectRef,
-    opened: Opened,
+    opened: OpenedPort,
     pod: Workload,
     port: int,
     clients: GatewayClients,

@@ -12,7 +12,7 @@ from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.calls import (
     FIELD,
     AddressCall,
-    ApiServerCall,
+    ApiServerWord,
     BadCall,
     HostCall,
     ServiceCall,
@@ -57,7 +57,7 @@ def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
         match call:
             case BadCall():
                 yield entry.unknown(f"the entry is not understood: {call.because}")
-            case ApiServerCall():
+            case ApiServerWord():
                 yield from to_api_server(workload, view, entry.declared.reason, FIELD)
             case AddressCall():
                 yield from flows_to(view, entry.declared, workload, None, _at_address(entry, call, view))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from istio_netpol.istio.destinations import Asked, answers, is_about_ports, offered
+from istio_netpol.istio.destinations import DestinationQuery, answers, is_about_ports, offered
 from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.virtual_services import MESH, Leg, Server, legs_of, servers_of
+from istio_netpol.istio.virtual_services import MESH, RouteLeg, Server, legs_of, servers_of
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import VirtualService
@@ -63,16 +63,16 @@ def _in_the_mesh(service: VirtualService, view: MeshView) -> Iterator[Finding]:
         if isinstance(leg, Finding):
             yield leg
         elif MESH in leg.gateways:
-            asked = Asked(leg.destination, leg.written_in, home, ports, leg.root)
+            asked = DestinationQuery(leg.destination, leg.written_in, home, ports, leg.root)
             _, findings = answers(asked, view)
             yield from (finding for finding in findings if called or not is_about_ports(asked, finding))
 
 
 def _followed(
-    service: VirtualService, leg: Leg, server: Server, pod: Workload, view: MeshView
+    service: VirtualService, leg: RouteLeg, server: Server, pod: Workload, view: MeshView
 ) -> Iterator[Outcome]:
     """One gateway's pods, one destination."""
-    asked = Asked(leg.destination, leg.written_in, pod.namespace, server.ports, leg.root)
+    asked = DestinationQuery(leg.destination, leg.written_in, pod.namespace, server.ports, leg.root)
     found, findings = answers(asked, view)
     yield from findings
     if found is None:

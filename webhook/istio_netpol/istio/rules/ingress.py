@@ -16,7 +16,7 @@ from istio_netpol.istio.gateway_clients import GatewayClients
 from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.listeners import Listeners
 from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.rules.client_to_gateway import Opened, opening
+from istio_netpol.istio.rules.client_to_gateway import OpenedPort, opening
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -93,7 +93,7 @@ def _served(ingress: Ingress, gateway: Gateway, view: MeshView) -> Iterator[Outc
         listeners, clients = Listeners(pod, view), GatewayClients(view.services_of(pod), pod)
         for port, field in ((80, "spec.rules"), (443, "spec.tls")):
             if port == 80 or ingress.ends_tls:
-                yield opening(ingress.ref, Opened(port, field), pod, listeners.port_for(port), clients)
+                yield opening(ingress.ref, OpenedPort(port, field), pod, listeners.port_for(port), clients)
     for backend in dict.fromkeys(ingress.backends):
         yield from _to_backend(ingress, backend, pods, view)
 

@@ -16,8 +16,9 @@ from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.attachment import Attachment, refusal
 from istio_netpol.istio.declared import answers
 from istio_netpol.istio.hbone import meant_by, reached
-from istio_netpol.istio.listener_sets import GATEWAY_API_GROUP, KINDS, gateway_of
+from istio_netpol.istio.listener_sets import KINDS, gateway_of
 from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.selection import GATEWAY_API_GROUP
 from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.gateway_classes import GatewayRole

@@ -15,7 +15,7 @@ from istio_netpol.model.flows import AnyPeer, FlowKind, Peer, PodsPeer, Required
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.workloads import Workload
 from istio_netpol.platforms.kyma_modules import KYMA_WORKLOADS, kyma_workload
-from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE, KymaWorkload, Need
+from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE, KymaNeed, KymaWorkload
 
 PODS = AnyPeer("pods of any namespace", in_cluster=True)
 _INGRESS_GATEWAY = Selector.of({"istio": "ingressgateway"})
@@ -25,7 +25,7 @@ _BY_NAME = {known.name: known for known in KYMA_WORKLOADS}
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
     """The connections of one workload of a module that no policy of the module's own opens."""
     known = kyma_workload(workload.namespace, workload.labels)
-    if known is None or workload.host_network or not known.lacks(Need.CALLS):
+    if known is None or workload.host_network or not known.lacks(KymaNeed.CALLS):
         return
     yield from _made(workload, known, view)
     yield from _received(workload, known, view)

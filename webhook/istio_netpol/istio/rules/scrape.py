@@ -17,7 +17,7 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, FlowKind, Peer, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.workloads import Workload
 from istio_netpol.platforms.kyma_modules import kyma_workload
-from istio_netpol.platforms.kyma_workload import Need
+from istio_netpol.platforms.kyma_workload import KymaNeed
 
 AGENT_PORT, ENVOY_PORT, ISTIOD_PORT, CNI_PORT = 15020, 15090, 15014, 15014
 
@@ -51,7 +51,7 @@ def _metrics_ports(workload: Workload, view: MeshView) -> Iterator[tuple[int, st
         yield AGENT_PORT, "the merged metrics"
         yield ENVOY_PORT, "the proxy metrics"
     module = kyma_workload(workload.namespace, workload.labels)
-    if module is not None and module.lacks(Need.METRICS):
+    if module is not None and module.lacks(KymaNeed.METRICS):
         yield from ((port, "the metrics") for port in module.metrics)
 
 

@@ -24,7 +24,7 @@ from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported
-from istio_netpol.istio.virtual_services import Leg
+from istio_netpol.istio.virtual_services import RouteLeg
 from istio_netpol.model.addresses import is_network
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer
@@ -75,7 +75,7 @@ def _called(entry: ServiceEntry, call: Call, where: Rerouted, view: MeshView) ->
             yield from _routed(entry, call, leg, view)
 
 
-def _full_host(leg: Leg, view: MeshView) -> str:
+def _full_host(leg: RouteLeg, view: MeshView) -> str:
     return view.full_name(leg.destination.host, leg.written_in.namespace)
 
 
@@ -91,7 +91,7 @@ def _direct(entry: ServiceEntry, call: Call, view: MeshView) -> Iterator[Outcome
     yield from flows_to(view, declared, call.client, entry, backends)
 
 
-def _routed(entry: ServiceEntry, call: Call, leg: Leg, view: MeshView) -> Iterator[Outcome]:
+def _routed(entry: ServiceEntry, call: Call, leg: RouteLeg, view: MeshView) -> Iterator[Outcome]:
     target = view.resolve_host(_full_host(leg, view), entry.ref.namespace, leg.authors)
     if target is None:
         return

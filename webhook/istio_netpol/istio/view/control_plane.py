@@ -6,14 +6,13 @@ import re
 from functools import cached_property
 
 from istio_netpol.istio.view.backends import Backend, Backends, target_on
-from istio_netpol.istio.view.injection import REVISION_LABEL
 from istio_netpol.istio.view.injectors import canonical_revision
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIn, StandIns
 from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import PodsPeer
-from istio_netpol.model.labels import Selector
+from istio_netpol.model.labels import REVISION_LABEL, Selector
 from istio_netpol.model.mesh import MeshConfig
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings

@@ -18,13 +18,13 @@ from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Operator, Requirement, Selector
 from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question
-from istio_netpol.trust.administrators import KUBERNETES_NAMESPACES
 
 AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"
 TEMPLATES_KEY = "inject.istio.io/templates"
