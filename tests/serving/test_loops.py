@@ -56,6 +56,7 @@ class Source:
         return True
 
     is_settling = False
+    waiting_since = None
 
     def state(self) -> SourceState:
         return SourceState(self.snapshot, synced=True, age=0.0)

@@ -178,7 +178,7 @@ class Entrance:
         reviewer.take(state.table)
         source = SourceState(state.table.snapshot, True, 0.0)
         self.metrics = Metrics(lambda: source, lambda: 0.0)
-        right = Readiness(lambda: source, lambda: True, str, str, self.registered.paths.problem, 60)
+        right = Readiness(lambda: source, lambda: True, str, float, str, self.registered.paths.problem, 60)
         app = create_app(reviewer, right, self.metrics, ReviewProof(self.registered.paths))
         self.client: FlaskClient = app.test_client()
 

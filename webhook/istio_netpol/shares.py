@@ -17,6 +17,11 @@ class Shares:
         self._each = each
         self._taken: Counter[str] = Counter()
 
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody has a place; any thread may ask."""
+        return bool(self._taken)
+
     def take(self, asker: str) -> bool:
         """Whether the asker has one place more now."""
         if self._taken[asker] >= min(self._each, self._left):

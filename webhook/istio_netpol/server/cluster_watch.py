@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -16,18 +17,16 @@ from istio_netpol.runtime.failure_log import FailureLog
 from istio_netpol.runtime.garbage import keep_what_is_left
 from istio_netpol.runtime.guarded import Guarded
 from istio_netpol.server.metrics import Metrics
+from istio_netpol.server.pace import Pace
 from istio_netpol.server.reviewer import Reviewer
 
 LOOK_SECONDS = 1.0
 """How long a look waits for news: only the first one, and one after an error, have none to wait for."""
 
-BATCH_SECONDS = 0.02
-"""What comes so close together is taken in at once: the objects of one `kubectl apply`, a rollout's pods."""
-
 
 class ClusterWatch:
-    """A thread that takes changes into the table as they come. Policies that are missing are the controller's
-    to write."""
+    """A thread that takes changes into the table, soon after they come and in batches. Policies that are
+    missing are the controller's to write."""
 
     def __init__(
         self,
@@ -36,6 +35,7 @@ class ClusterWatch:
         store: LimitedStore,
         settings: Settings,
         metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
         self._reviewer = reviewer
@@ -43,7 +43,10 @@ class ClusterWatch:
         self._settings = settings
         self._metrics = metrics
         self._guarded = Guarded("source", "the cluster could not be taken in", metrics.errored)
+        self._clock = clock
+        self._pace = Pace(lambda: reviewer.is_busy, clock)
         self._table: FlowTable | None = None
+        self._taking_since: float | None = None
         self._log = structlog.get_logger("source")
         self._failures = FailureLog("source")
 
@@ -51,6 +54,13 @@ class ClusterWatch:
     def failure(self) -> str:
         """Why the newest snapshot is not what decisions go by; empty where it is."""
         return self._guarded.problem
+
+    @property
+    def lag(self) -> float:
+        """How many seconds ago the oldest change was heard of that decisions do not go by yet; 0 where there
+        is none. What the API server has not told yet is not in it."""
+        waiting = [since for since in (self._taking_since, self._cluster.waiting_since) if since is not None]
+        return max(0.0, self._clock() - min(waiting)) if waiting else 0.0
 
     def start(self) -> None:
         """Starts the cluster's watches and this thread, for as long as the process lives; returns at once."""
@@ -60,8 +70,8 @@ class ClusterWatch:
     def _run(self) -> None:
         while True:
             self._cluster.wait(LOOK_SECONDS)
-            time.sleep(BATCH_SECONDS)
-            with self._guarded:
+            self._pace.wait(self._cluster.waiting_since or self._clock())
+            with self._guarded, self._pace.at_work():
                 self.look()
             if self._guarded.problem:
                 self._table = None  # made anew by the next look; the reviewer keeps the last good one
@@ -71,6 +81,7 @@ class ClusterWatch:
         """Takes in what has changed since the last look."""
         changes = self._cluster.take()
         if changes is not None:
+            self._taking_since = self._taking_since or changes.since
             self._count(changes)
         state = self._cluster.state()
         if not state.synced or (changes is None and not self.failure):
@@ -79,6 +90,9 @@ class ClusterWatch:
             self._take_whole()
         else:
             self._take_changes(changes, self._table)
+        if self._taking_since is not None:
+            self._metrics.change_delay.observe(self._clock() - self._taking_since)
+            self._taking_since = None
         if self._table is not None:
             self._failures.tell(self._table.failures)
             self._metrics.not_judged.set(len(self._table.failures))

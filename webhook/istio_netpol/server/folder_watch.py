@@ -68,6 +68,11 @@ class Watch:
         """Why the newest snapshot is not what decisions go by; empty where it is."""
         return self._guarded.problem
 
+    @property
+    def lag(self) -> float:
+        """0: a change of the folder is seen by looking, and taken in by the same look."""
+        return 0.0
+
     def start(self) -> None:
         """Starts looking, for as long as the process lives; returns at once."""
         threading.Thread(target=self._run, name="watch", daemon=True).start()

@@ -18,6 +18,7 @@ from istio_netpol.state.source import SourceState
 
 RESULTS = ("allowed", "denied", "error")
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+DELAYS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Metrics:
@@ -109,6 +110,19 @@ class Metrics:
             "istio_netpol_certificate_expiry_timestamp_seconds",
             "When the certificate that is served ends, in Unix time.",
             certificate_ends,
+        )
+        self.lag = Gauge(
+            "istio_netpol_source_lag_seconds",
+            "Seconds since the oldest change of the cluster was heard of that decisions do not go by yet; 0 "
+            "where there is none.",
+            registry=registry,
+        )
+        self.change_delay = Histogram(
+            "istio_netpol_change_delay_seconds",
+            "Time from when a change of the cluster was heard of until decisions go by it, of the oldest "
+            "change of each batch.",
+            registry=registry,
+            buckets=DELAYS,
         )
         self.ready = Gauge("istio_netpol_ready", "1 while /readyz answers 200, else 0.", registry=registry)
         self._begin()

@@ -12,11 +12,13 @@ from istio_netpol.state.source import SourceState
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Asks the source, what is made of it, the certificate, and what proves reviews; each callable says what
-    is wrong. A source looks far more often than every `stale_seconds`: older means that it can't."""
+    is wrong. `lag` is for how many seconds changes of the source wait. A source looks, and is taken in, far
+    more often than every `stale_seconds`: older means that it can't."""
 
     state: Callable[[], SourceState]
     has_table: Callable[[], bool]
     table_problem: Callable[[], str]
+    lag: Callable[[], float]
     certificate_problem: Callable[[], str]
     proof_problem: Callable[[], str]
     stale_seconds: float
@@ -31,6 +33,8 @@ class Readiness:
             reasons.append("required flows are being worked out")
         elif state.age > self.stale_seconds:
             reasons.append(f"the source was last seen good {state.age:.0f} s ago")
+        elif (lag := self.lag()) > self.stale_seconds:
+            reasons.append(f"a change of the source has waited for {lag:.0f} s to be taken in")
         asked = (self.table_problem, self.certificate_problem, self.proof_problem)
         return [*reasons, *filter(None, (problem() for problem in asked))]
 

@@ -87,6 +87,11 @@ class Reviewer:
         """Whether there is a table to decide by."""
         return self._expected.table() is not None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a review is being worked out."""
+        return self._turnstile.is_busy
+
     def table(self) -> FlowTable | None:
         """The table that decisions go by now; None before there is one."""
         return self._expected.table()

@@ -122,10 +122,12 @@ def make_app(
         source.state,
         lambda: source.reviewer.is_ready,
         lambda: watch.failure,
+        lambda: watch.lag,
         lambda: certificate.problem() or validity(*certificate.validity),
         proof.problem,
         admission.stale_after_seconds,
     )
+    metrics.lag.set_function(lambda: watch.lag)
     metrics.ready.set_function(lambda: float(not readiness.reasons()))
     watch.start()
     log = structlog.get_logger("server")

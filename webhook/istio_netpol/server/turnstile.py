@@ -22,6 +22,11 @@ class Turnstile:
         self._mine = threading.local()
         self._waiting: Turns[str, threading.Lock] = Turns()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody has a turn, and so perhaps others wait."""
+        return self._shares.in_use
+
     @contextlib.contextmanager
     def turn(self, namespace: str) -> Iterator[None]:
         """Waits for a turn of the namespace, which lasts as long as the block; one in a thread."""

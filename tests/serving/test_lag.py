@@ -1,0 +1,140 @@
+"""How far decisions are behind the cluster: known at any time, and told where it is too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.admission.objects import deployment
+from tests.admission.state import Answers
+from tests.kube.following import CONFIG_NAMESPACE, pod, wait_until
+from tests.kube.told import Told
+from tests.serving.reviews import review
+
+from istio_netpol.flows.table import FlowTable
+from istio_netpol.kube.cluster import Cluster
+from istio_netpol.kube.limited_store import LimitedStore
+from istio_netpol.model.settings import Settings
+from istio_netpol.server.app import create_app
+from istio_netpol.server.cluster_watch import ClusterWatch
+from istio_netpol.server.metrics import Metrics
+from istio_netpol.server.readiness import Readiness
+from istio_netpol.server.reviewer import Reviewer
+
+
+class Stumbling(Reviewer):
+    """Fails to take a table while it is told to."""
+
+    is_broken = False
+
+    def take(self, table: FlowTable) -> None:
+        if self.is_broken:
+            raise ZeroDivisionError("as if we had miscalculated")
+        super().take(table)
+
+
+class Webhook:
+    """A webhook that takes in what it was told when a test has it look, by a clock of the test's own."""
+
+    def __init__(self, api: Told) -> None:
+        self.now = 1000.0
+        self.cluster = Cluster(api, [CONFIG_NAMESPACE], clock=self._clock)
+        self.metrics = Metrics(self.cluster.state, lambda: 0.0)
+        store = LimitedStore(SimpleNamespace(), Settings().admission, lambda _: False)
+        self.reviewer = Stumbling(store, Answers({}))
+        self.watch = ClusterWatch(self.cluster, self.reviewer, store, Settings(), self.metrics, self._clock)
+        readiness = Readiness(
+            self.cluster.state,
+            lambda: self.reviewer.is_ready,
+            lambda: self.watch.failure,
+            lambda: self.watch.lag,
+            str,
+            str,
+            60.0,
+        )
+        self.client = create_app(self.reviewer, readiness, self.metrics).test_client()
+
+    def _clock(self) -> float:
+        return self.now
+
+    def look_until_ready(self) -> None:
+        def is_ready() -> bool:
+            self.watch.look()
+            return self.reviewer.is_ready
+
+        wait_until(is_ready)
+
+    def sample(self, metric: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"istio_netpol_{metric}", labels)
+
+
+@pytest.fixture
+def api() -> Told:
+    return Told(shown("web"))
+
+
+@pytest.fixture
+def webhook(api: Told) -> Iterator[Webhook]:
+    webhook = Webhook(api)
+    webhook.cluster.start()
+    webhook.look_until_ready()
+    yield webhook
+    webhook.cluster.stop()
+
+
+def shown(name: str, **labels: str) -> dict[str, Any]:
+    manifest = pod(name, **labels)
+    manifest["metadata"]["namespace"] = "shop"
+    return manifest
+
+
+def test_the_lag_is_the_age_of_the_oldest_change_that_decisions_do_not_go_by(
+    api: Told, webhook: Webhook
+) -> None:
+    """It ends with the look that takes it in, which the histogram counts."""
+    assert webhook.watch.lag == 0
+    api.say("ADDED", shown("one"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    webhook.now += 3
+    api.say("ADDED", shown("two"))
+    assert webhook.watch.lag == 3
+    webhook.watch.look()
+    assert webhook.sample("change_delay_seconds_bucket", le="2.5") == 0
+    assert webhook.sample("change_delay_seconds_bucket", le="5.0") == 1
+    assert webhook.watch.lag == 0 or webhook.cluster.waiting_since is not None
+
+
+def test_readiness_ends_where_changes_wait_for_too_long(api: Told, webhook: Webhook) -> None:
+    """Reviews are answered by the last good table; all is well once the change was taken in."""
+    assert webhook.client.get("/readyz").json == {"status": "ready", "reasons": []}
+    api.say("ADDED", shown("one"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    webhook.now += 61
+    told = webhook.client.get("/readyz")
+    reason = "a change of the source has waited for 61 s to be taken in"
+    assert (told.status_code, told.json) == (503, {"status": "not ready", "reasons": [reason]})
+    asked = webhook.client.post(
+        "/validate", data=review(deployment("shop/cart")), content_type="application/json"
+    )
+    assert asked.status_code == 200
+    webhook.watch.look()
+    assert webhook.client.get("/readyz").status_code == 200
+
+
+def test_a_change_that_fails_to_be_taken_in_goes_on_waiting(api: Told, webhook: Webhook) -> None:
+    """The lag counts from when it was heard of until some look succeeds."""
+    webhook.reviewer.is_broken = True
+    api.say("ADDED", shown("one"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    webhook.now += 3
+    with pytest.raises(ZeroDivisionError):
+        webhook.watch.look()
+    webhook.now += 4
+    assert webhook.watch.lag == 7
+    webhook.reviewer.is_broken = False
+    api.say("ADDED", shown("two"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    webhook.watch.look()
+    assert webhook.watch.lag == 0

@@ -1,0 +1,87 @@
+"""Changes are taken in soon, in larger batches where much happens, and never later than the bound."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+
+from istio_netpol.server.pace import BATCH_SECONDS, MOST_SECONDS, SHARE, Pace
+
+
+class Day:
+    """A clock that sleeping turns, and reviews that are under way at times of it."""
+
+    def __init__(self, is_busy: Callable[[float], bool] = lambda now: False) -> None:
+        self.now = 1000.0
+        self.processor = 0.0
+        self.pace = Pace(lambda: is_busy(self.now), lambda: self.now, self._sleep, lambda: self.processor)
+
+    def _sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+    def waited(self, since: float | None = None) -> float:
+        """For how long changes wait until they are taken in, from the first of them on."""
+        begins = self.now if since is None else since
+        self.pace.wait(begins)
+        return self.now - begins
+
+    def take_in(self, seconds: float) -> None:
+        """A batch that costs so much processor time, on a machine that has nothing else to do."""
+        with self.pace.at_work():
+            self.now += seconds
+            self.processor += seconds
+
+
+def test_one_change_is_taken_in_at_once() -> None:
+    """With what comes together with it."""
+    assert Day().waited() == pytest.approx(BATCH_SECONDS)
+
+
+def test_reviews_that_are_under_way_go_first() -> None:
+    """They are answered a moment later."""
+    day = Day(lambda now: now < 1000.1)
+    assert 0.1 <= day.waited() < 0.11
+
+
+def test_without_a_break_between_reviews_changes_wait_for_half_a_second() -> None:
+    """Then it is their turn, whoever asks."""
+    day = Day(lambda now: True)
+    assert day.waited() == pytest.approx(MOST_SECONDS)
+    day.take_in(0.001)
+    assert day.waited() == pytest.approx(MOST_SECONDS)
+
+
+def test_what_has_waited_for_too_long_is_taken_in_without_delay() -> None:
+    """It came while the batch before it was worked on."""
+    day = Day(lambda now: True)
+    day.take_in(2.0)
+    assert day.waited(since=day.now - 1.5) == pytest.approx(1.5)
+
+
+def test_after_a_batch_the_next_one_waits_for_its_share() -> None:
+    """So batches become larger where much happens, up to the bound."""
+    day = Day()
+    day.take_in(0.005)
+    assert day.waited() == pytest.approx(0.005 / SHARE)
+    day.take_in(5.0)
+    assert day.waited() == pytest.approx(MOST_SECONDS)
+
+
+def test_a_batch_long_ago_delays_nothing() -> None:
+    """A costly change is not held against one that comes much later."""
+    day = Day()
+    day.take_in(5.0)
+    day.now += 5.0 / SHARE
+    assert day.waited() == pytest.approx(BATCH_SECONDS)
+
+
+def test_a_batch_that_fails_counts_too() -> None:
+    """What costs much and comes to nothing is not tried again at once."""
+    day = Day()
+    with contextlib.suppress(ZeroDivisionError), day.pace.at_work():
+        day.processor += 0.01
+        raise ZeroDivisionError
+    assert day.waited() == pytest.approx(0.01 / SHARE)

@@ -1,0 +1,59 @@
+"""When changes of the cluster are taken in: in batches, and after the reviews that are under way."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+BATCH_SECONDS = 0.02
+"""What comes so close together is taken in at once: the objects of one `kubectl apply`, a rollout's pods."""
+
+SHARE = 0.025
+"""The part of one core that taking changes in may use while few come: one pod alone costs as much as six of a
+batch."""
+
+MOST_SECONDS = 0.5
+"""However busy the webhook is, no change waits for longer until it is taken in."""
+
+GLANCE_SECONDS = 0.005
+"""How often it is looked whether the reviews that are under way are answered."""
+
+
+class Pace:
+    """Says when a batch of changes is taken in, for one thread. Under load batches become larger and fewer:
+    that costs less in all, and reviews find the interpreter free more often.
+
+    `is_busy` tells whether a review is under way.
+    """
+
+    def __init__(
+        self,
+        is_busy: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        used: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._is_busy = is_busy
+        self._clock = clock
+        self._sleep = sleep
+        self._used = used
+        self._rested_at = 0.0
+
+    def wait(self, since: float) -> None:
+        """Returns when changes should be taken in of which the first was heard of at `since`."""
+        ends = since + MOST_SECONDS
+        now = self._clock()
+        until = min(max(now + BATCH_SECONDS, self._rested_at), ends)
+        while now < until or (now < ends and self._is_busy()):
+            self._sleep(max(until - now, min(GLANCE_SECONDS, ends - now)))
+            now = self._clock()
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A batch is taken in within the block; what that costs decides for how long nothing follows it."""
+        used = self._used()
+        try:
+            yield
+        finally:
+            self._rested_at = self._clock() + (self._used() - used) / SHARE
