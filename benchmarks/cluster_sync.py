@@ -62,7 +62,7 @@ def _fill(plane: ControlPlane, pods: int) -> None:
 def _pod(number: int) -> dict[str, Any]:
     """One of a Deployment's pods, with what real ones carry besides."""
     app = f"app-{number // 1000}"
-    variables = [{"name": f"VARIABLE_{each}", "value": "value-" * 8} for each in range(20)]
+    variables = [{"name": f"VARIABLE_{index}", "value": "value-" * 8} for index in range(20)]
     container = {
         "name": "app",
         "image": f"registry.example.com/team/{app}:v{number % 7}",

@@ -101,7 +101,7 @@ def _judge(given: Input, outcome: Outcome) -> None:
             else:
                 outcome.left.append(finding.message)
     difference = diff(before, after, SETTINGS, hosts)
-    outcome.lost += [f"{each.source} -> {each.destination}" for each in difference.lost]
+    outcome.lost += [f"{connection.source} -> {connection.destination}" for connection in difference.lost]
     outcome.lost += [finding.message for finding in difference.flows_lost]
     outcome.beyond += beyond_required(difference.gained, before, SETTINGS)
 

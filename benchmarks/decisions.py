@@ -92,7 +92,11 @@ def _one_policy_more(table: FlowTable, plan: Plan) -> Figure:
 def _one_pod_changed(table: FlowTable, plan: Plan) -> Figure:
     """What a watch does after an event: the table with one pod stored anew."""
     figure = Figure("table with one pod changed", "ms", at_most=EVENT)
-    pods = [each for name in table.snapshot.namespace_names for each in table.stored.of_type(Workload, name)]
+    pods = [
+        workload
+        for name in table.snapshot.namespace_names
+        for workload in table.stored.of_type(Workload, name)
+    ]
     for pod in pods[:: max(1, len(pods) // plan.times(EACH))]:
         changed = replace(pod)
         start = time.thread_time()

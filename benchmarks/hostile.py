@@ -175,7 +175,9 @@ def _of(shape: Shape, plan: Plan) -> Iterator[Figure]:
 
 
 def _snapshot(objects: Iterator[Manifest], plan: Plan) -> Snapshot:
-    return read([*text.documents(Size(20), plan.seed), *(json.dumps(each) + "\n" for each in objects)])
+    return read(
+        [*text.documents(Size(20), plan.seed), *(json.dumps(resource) + "\n" for resource in objects)]
+    )
 
 
 def _check(snapshot: Snapshot, plan: Plan) -> None:

@@ -245,7 +245,7 @@ def neighbours(mode: str = "augment") -> Iterator[str]:
 
 def figures(plan: Plan) -> Iterator[Figure]:
     """For each object: processor milliseconds of both its reviews, and seconds and MiB to take it in."""
-    snapshot = read([*text.documents(Size(20), plan.seed), *(f"{each}\n" for each in neighbours())])
+    snapshot = read([*text.documents(Size(20), plan.seed), *(f"{neighbour}\n" for neighbour in neighbours())])
     table = FlowTable.of(snapshot, settings_for(plan.size)).indexed()
     keep_what_is_left()
     for heavy in HEAVY:

@@ -45,7 +45,7 @@ def beside(tree: Path, overlay: str, *gateways: Path, components: Sequence[str] 
     file = tree / "overlays" / overlay / "kustomization.yaml"
     text = file.read_text()
     folders = "".join(f"- ../../gateways/{folder.name}\n" for folder in gateways)
-    added = "".join(f"- ../../components/{each}\n" for each in components)
+    added = "".join(f"- ../../components/{component}\n" for component in components)
     more = text.replace("resources:\n", f"resources:\n{folders}")
     try:
         file.write_text(more.replace("components:\n", f"components:\n{added}"))

@@ -79,7 +79,7 @@ def gateway_chart(release: str, namespace: str = "istio-system", *values: str) -
 
 def rendered(version: str, charts: Sequence[Chart]) -> tuple[Any, ...]:
     """The objects of these charts of a version of Istio."""
-    return tuple(each for chart in charts for each in _rendered(version, chart))
+    return tuple(document for chart in charts for document in _rendered(version, chart))
 
 
 @cache
@@ -95,7 +95,7 @@ def manifests(version: str, chart: Chart) -> Path:
     kept = RENDERED / f"{version}-{chart.release}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.yaml"
     if not kept.exists():
         folder = _module(version) / "manifests" / "charts" / chart.folder
-        settings = [f"--set={each}" for each in chart.values]
+        settings = [f"--set={value}" for value in chart.values]
         command = [str(helm), "template", chart.release, str(folder), "-n", chart.namespace, *settings]
         _keep(kept, subprocess.run(command, capture_output=True, check=True).stdout)
     return kept

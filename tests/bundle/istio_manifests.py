@@ -54,7 +54,9 @@ def decoded(manifests: str) -> tuple[Any, ...]:
     """Without CustomResourceDefinitions, which are most of the text and no rule reads."""
     kept = [part for part in manifests.split("\n---\n") if "\nkind: CustomResourceDefinition\n" not in part]
     documents = read_documents("\n---\n".join(kept).encode(), "istio.yaml")
-    loaded = load(each for each in documents if not isinstance(each, RawObject) or is_known(each))
+    loaded = load(
+        document for document in documents if not isinstance(document, RawObject) or is_known(document)
+    )
     assert not loaded.problems
     return loaded.objects
 
@@ -68,4 +70,4 @@ def webhooks(*arguments: str) -> list[dict[str, Any]]:
     """The injector's MutatingWebhookConfigurations of one installation."""
     parts = rendered(*arguments).split("\n---\n")
     found = [yaml.safe_load(part) for part in parts if "kind: MutatingWebhookConfiguration\n" in part]
-    return [each for each in found if each["kind"] == "MutatingWebhookConfiguration"]
+    return [document for document in found if document["kind"] == "MutatingWebhookConfiguration"]

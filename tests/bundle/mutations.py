@@ -25,7 +25,7 @@ class Mutation:
 
     def applied(self, objects: Sequence[Any]) -> list[Any]:
         """The objects with the mistake."""
-        kept = [each for each in objects if getattr(each, "key", None) != self.policy.key]
+        kept = [resource for resource in objects if getattr(resource, "key", None) != self.policy.key]
         return [*kept, *self.instead]
 
 

@@ -56,7 +56,7 @@ class Built:
         """The errors that the proof finds, and the warnings with them if those are asked for."""
         counted = {Severity.ERROR, Severity.WARNING} if warnings else {Severity.ERROR}
         found = self.proof(control_plane, objects).report.findings
-        return [each.message for each in found if each.severity in counted]
+        return [finding.message for finding in found if finding.severity in counted]
 
     def unnoticed(
         self, control_plane: Sequence[Any], weakened: Sequence[NetworkPolicy], *, warnings: bool = False
@@ -140,7 +140,7 @@ def with_components(tree: Path, overlay: str, components: Sequence[str], values:
     file = tree / "overlays" / overlay / "kustomization.yaml"
     values_file = file.with_name("values.yaml")
     text, own_values = file.read_text(), values_file.read_text()
-    added = "".join(f"- ../../components/{each}\n" for each in components)
+    added = "".join(f"- ../../components/{component}\n" for component in components)
     try:
         file.write_text(text.replace("components:\n", f"components:\n{added}"))
         values_file.write_text(own_values + values)
@@ -165,13 +165,14 @@ def built_variant(tree: Path, variant: str, *components: str) -> Built:
 
 def policies(objects: Sequence[Any]) -> list[NetworkPolicy]:
     """Those of the objects that are policies."""
-    return [each for each in objects if isinstance(each, NetworkPolicy)]
+    return [resource for resource in objects if isinstance(resource, NetworkPolicy)]
 
 
 def with_policy(objects: Sequence[Any], policy: NetworkPolicy) -> list[Any]:
     """The objects with another policy of the same name."""
     return [
-        policy if isinstance(each, NetworkPolicy) and each.key == policy.key else each for each in objects
+        policy if isinstance(resource, NetworkPolicy) and resource.key == policy.key else resource
+        for resource in objects
     ]
 
 
@@ -184,12 +185,12 @@ def weaker_ones(policy: NetworkPolicy) -> Iterator[tuple[str, NetworkPolicy]]:
             place = f"{policy.key} {direction.lower()}[{index}]"
             yield place, with_rules(policy, direction, before + after)
             shorter = [
-                *(replace(rule, ports=_without(rule.ports, each)) for each in rule.ports[1:] and rule.ports),
-                *(replace(rule, peers=_without(rule.peers, each)) for each in rule.peers[1:] and rule.peers),
+                *(replace(rule, ports=_without(rule.ports, port)) for port in rule.ports[1:] and rule.ports),
+                *(replace(rule, peers=_without(rule.peers, peer)) for peer in rule.peers[1:] and rule.peers),
             ]
             for kept in shorter:
                 yield f"{place} as {kept}", with_rules(policy, direction, (*before, kept, *after))
 
 
 def _without(parts: tuple[Any, ...], part: object) -> tuple[Any, ...]:
-    return tuple(each for each in parts if each is not part)
+    return tuple(other for other in parts if other is not part)

@@ -41,8 +41,8 @@ def _allowed(proof: BundleReport) -> set[object]:
 
 
 def _errors(proof: BundleReport) -> set[tuple[object, ...]]:
-    errors = [each for each in proof.report.findings if each.severity is Severity.ERROR]
-    return {(each.rule, each.object.key, each.field, each.flow and each.flow.key) for each in errors}
+    errors = [finding for finding in proof.report.findings if finding.severity is Severity.ERROR]
+    return {(error.rule, error.object.key, error.field, error.flow and error.flow.key) for error in errors}
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -52,8 +52,10 @@ def test_whoever_follows_all_advice_loses_no_connection(kind: Built, data: st.Da
     objects: list[Any] = list(kind.objects)
     for _ in range(data.draw(st.integers(1, 4), label="mistakes")):
         held = policies(objects)
-        chosen = data.draw(st.sampled_from([each.key for each in held]), label="policy")
-        found: list[Mutation] = list(mutations(next(each for each in held if each.key == chosen)))
+        chosen = data.draw(st.sampled_from([network_policy.key for network_policy in held]), label="policy")
+        found: list[Mutation] = list(
+            mutations(next(network_policy for network_policy in held if network_policy.key == chosen))
+        )
         objects = data.draw(st.sampled_from(found), label="mistake").applied(objects)
     before = kind.proof(standard(), objects)
     after = kind.proof(standard(), _followed(objects, before))
@@ -63,11 +65,11 @@ def test_whoever_follows_all_advice_loses_no_connection(kind: Built, data: st.Da
 
 def _broad(kind: Built, *changed: NetworkPolicy, without: str = "") -> list[Finding]:
     """What is said of breadth where some policies are others, and one is not there."""
-    objects: list[Any] = [each for each in kind.objects if getattr(each, "key", "") != without]
+    objects: list[Any] = [resource for resource in kind.objects if getattr(resource, "key", "") != without]
     for other in changed:
         objects = with_policy(objects, other)
     findings = kind.proof(standard(), objects).report.findings
-    return [each for each in findings if each.rule is Issue.BROAD_POLICY]
+    return [finding for finding in findings if finding.rule is Issue.BROAD_POLICY]
 
 
 def _not(key: str, *values: str) -> Selector:
@@ -77,7 +79,7 @@ def _not(key: str, *values: str) -> Selector:
 
 
 def _of(kind: Built, key: str) -> NetworkPolicy:
-    return next(each for each in policies(kind.objects) if each.key == key)
+    return next(network_policy for network_policy in policies(kind.objects) if network_policy.key == key)
 
 
 def test_a_rule_for_all_is_cut_down_to_each_peer_s_own_ports(kind: Built) -> None:
@@ -123,8 +125,8 @@ def test_a_policy_of_any_name_that_opens_a_namespace_is_an_error(kind: Built, op
     """Beside a default-deny it makes that void."""
     added = policy("istio-system/helpful", egress=[open_])
     findings = kind.proof(standard(), [*kind.objects, added]).report.findings
-    errors = [each for each in findings if each.severity is Severity.ERROR]
-    assert [(each.object.name, each.field) for each in errors] == [("helpful", "spec.egress[0]")]
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    assert [(error.object.name, error.field) for error in errors] == [("helpful", "spec.egress[0]")]
 
 
 def test_an_opening_that_connections_rest_on_has_no_remedy(kind: Built) -> None:
@@ -177,10 +179,10 @@ def test_a_proxy_that_istiod_does_not_admit_is_an_error(kind: Built, peer: Polic
     gateway = PolicyPeer(Selector.of({"istio": "ingressgateway"}))
     narrowed = with_rules(own, Direction.INGRESS, (PolicyRule((peer, gateway), own.ingress[0].ports),))
     findings = kind.proof(standard(), with_policy(kind.objects, narrowed)).report.findings
-    errors = [each for each in findings if each.severity is Severity.ERROR]
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     assert errors
-    assert {each.object.name for each in errors} == {"istiod"}
-    assert all("in any namespace that is injected" in each.message for each in errors)
+    assert {error.object.name for error in errors} == {"istiod"}
+    assert all("in any namespace that is injected" in error.message for error in errors)
 
 
 def test_kubernetes_own_namespaces_have_no_proxies(kind: Built) -> None:
@@ -193,5 +195,5 @@ def test_kubernetes_own_namespaces_have_no_proxies(kind: Built) -> None:
 
 def test_istiod_without_a_gateway_keeps_the_rule_for_proxies(kind: Built) -> None:
     """Nothing in such a control plane calls istiod, and all of the mesh will."""
-    alone = [each for each in standard() if each.name in ("istiod", "istio-cni-node")]
+    alone = [workload for workload in standard() if workload.name in ("istiod", "istio-cni-node")]
     assert kind.complaints(alone, warnings=True) == []

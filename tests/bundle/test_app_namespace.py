@@ -24,13 +24,13 @@ def shop(tmp_path: Path) -> Built:
 def test_sidecars_start_in_a_namespace_that_denies_all(shop: Built) -> None:
     """They reach DNS and istiod, and no rule is wider than that."""
     proof = shop.proof([*standard(), *SHOP])
-    own = [each for each in proof.flows if each.flow.object.namespace == "shop"]
-    assert {each.flow.port for each in own} == {53, 15012}
-    assert all(each.verdict.allowed and each.verdict.egress.isolated_by for each in own)
-    assert [each.message for each in proof.report.findings] == []
+    own = [flow for flow in proof.flows if flow.flow.object.namespace == "shop"]
+    assert {flow.flow.port for flow in own} == {53, 15012}
+    assert all(flow.verdict.allowed and flow.verdict.egress.isolated_by for flow in own)
+    assert [finding.message for finding in proof.report.findings] == []
 
 
 def test_every_rule_of_it_is_missed_when_it_is_taken_away(shop: Built) -> None:
     """It has no rule that a sidecar could do without."""
     assert shop.unnoticed([*standard(), *SHOP], policies(shop.objects)) == []
-    assert sum(len(each.egress) for each in policies(shop.objects)) == 2
+    assert sum(len(policy.egress) for policy in policies(shop.objects)) == 2

@@ -27,14 +27,14 @@ BROUGHT = ("--set", "profile=default", "--set", "values.global.networkPolicy.ena
 def istios() -> list[NetworkPolicy]:
     """What Istio's charts write with `global.networkPolicy.enabled`."""
     parts = rendered(*BROUGHT).split("\n---\n")
-    found = policies(objects_of("\n---\n".join(each for each in parts if "\nkind: NetworkPolicy\n" in each)))
-    assert {each.key for each in found} == {"istio-system/istiod", "istio-system/istio-ingressgateway"}
+    found = policies(objects_of("\n---\n".join(part for part in parts if "\nkind: NetworkPolicy\n" in part)))
+    assert {policy.key for policy in found} == {"istio-system/istiod", "istio-system/istio-ingressgateway"}
     return found
 
 
 def lines(objects: Sequence[Any]) -> set[str]:
     """Every connection that is allowed, as text."""
-    return {str(each) for each in connections(Snapshot.of(objects), Settings())}
+    return {str(connection) for connection in connections(Snapshot.of(objects), Settings())}
 
 
 def test_kyma_s_labels_open_no_more_than_kyma_s_own_policies(tree: Path) -> None:

@@ -15,7 +15,7 @@ SHIPPED = sorted((KUSTOMIZE / "base").rglob("*.yaml")) + sorted((KUSTOMIZE / "co
 
 def _policies(file: Path) -> list[dict[str, dict[str, object]]]:
     documents = yaml.safe_load_all(file.read_text())
-    return [each for each in documents if each and each.get("kind") == "NetworkPolicy"]
+    return [document for document in documents if document and document.get("kind") == "NetworkPolicy"]
 
 
 @pytest.mark.parametrize("kind", ["to-apiserver", "from-apiserver", "to-dns"])
@@ -53,7 +53,7 @@ def test_a_policy_of_the_user_s_own_gets_the_values_by_its_label(tmp_path: Path)
     file = overlay / "kustomization.yaml"
     file.write_text(file.read_text().replace("- values.yaml\n", "- mine.yaml\n- values.yaml\n"))
     documents = list(yaml.safe_load_all(kustomize_build(overlay).stdout))
-    (mine,) = [each for each in documents if each["metadata"]["name"] == "mine"]
+    (mine,) = [document for document in documents if document["metadata"]["name"] == "mine"]
     (rule,) = mine["spec"]["egress"]
     assert rule["to"] == [{"ipBlock": {"cidr": "203.0.113.10/32"}}]
     assert rule["ports"] == [{"protocol": "TCP", "port": 443}]

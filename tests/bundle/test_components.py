@@ -66,19 +66,23 @@ def test_a_component_opens_what_its_part_needs_and_nothing_else(tree: Path, use:
     bundle = cluster.built(tree, component_of(use))
     quiet = FOR_WHO_OPTS_IN.get(component_of(use), set())
     told = bundle.complaints(cluster.control_plane(), warnings=True)
-    assert [each for each in told if not any(_is_about(each, place) for place in quiet)] == []
+    assert [sentence for sentence in told if not any(_is_about(sentence, place) for place in quiet)] == []
 
 
 @pytest.mark.parametrize("component", sorted({component_of(use) for use in USES}))
 def test_every_rule_of_a_component_is_missed_when_it_is_taken_away(tree: Path, component: str) -> None:
     """In one of the clusters that need the component, for each of its rules, ports and peers."""
     unnoticed: set[str] | None = None
-    for use in (each for each in USES if component_of(each) == component):
+    for use in (candidate for candidate in USES if component_of(candidate) == component):
         cluster = USES[use]
-        plain = {(each.key, each.ingress, each.egress) for each in policies(cluster.built(tree).objects)}
+        plain = {
+            (policy.key, policy.ingress, policy.egress) for policy in policies(cluster.built(tree).objects)
+        }
         bundle = cluster.built(tree, component)
         own = [
-            each for each in policies(bundle.objects) if (each.key, each.ingress, each.egress) not in plain
+            policy
+            for policy in policies(bundle.objects)
+            if (policy.key, policy.ingress, policy.egress) not in plain
         ]
         assert own
         found = set(bundle.unnoticed(cluster.control_plane(), own, warnings=True))
@@ -96,17 +100,17 @@ def _is_about(message: str, place: str) -> bool:
 
 def test_every_component_is_held_to_this() -> None:
     """Whoever adds a component says which cluster needs it, or lists it in an overlay."""
-    folders = {each.name for each in (KUSTOMIZE / "components").iterdir()} - KYMA_MODULES
-    assert {component_of(each) for each in USES} | TESTED_APART | LISTED == folders
+    folders = {path.name for path in (KUSTOMIZE / "components").iterdir()} - KYMA_MODULES
+    assert {component_of(use) for use in USES} | TESTED_APART | LISTED == folders
     listed = "".join((KUSTOMIZE / "overlays" / name / "kustomization.yaml").read_text() for name in OVERLAYS)
-    assert all(f"components/{each}\n" in listed for each in LISTED)
+    assert all(f"components/{name}\n" in listed for name in LISTED)
 
 
 def test_metrics_are_for_the_namespace_that_values_name(tree: Path) -> None:
     """A namespace that nobody named scrapes nothing."""
     cluster = replace(USES["metrics"], values=METRICS.replace("monitoring", "shop"))
     flows = cluster.built(tree, "metrics").proof(cluster.control_plane()).flows
-    assert {each.flow.port for each in flows if not each.verdict.allowed} == {15014, 15020, 15090}
+    assert {flow.flow.port for flow in flows if not flow.verdict.allowed} == {15014, 15020, 15090}
 
 
 MISSING = {

@@ -66,35 +66,50 @@ def literal(tree: Path) -> Built:
     return with_components(tree, "kind", ["kyma", "document-literal"], ACCEPTED)
 
 
-def _content(each: NetworkPolicy) -> tuple[object, ...]:
-    return each.key, each.pod_selector, each.policy_types, each.ingress, each.egress
+def _content(network_policy: NetworkPolicy) -> tuple[object, ...]:
+    return (
+        network_policy.key,
+        network_policy.pod_selector,
+        network_policy.policy_types,
+        network_policy.ingress,
+        network_policy.egress,
+    )
 
 
 def _own(bundle: Built) -> list[NetworkPolicy]:
-    return [each for each in policies(bundle.objects) if "istio-netpol.io/accepted-by" in each.annotations]
+    return [
+        network_policy
+        for network_policy in policies(bundle.objects)
+        if "istio-netpol.io/accepted-by" in network_policy.annotations
+    ]
 
 
 def test_the_policies_are_the_document_s_to_the_letter(literal: Built) -> None:
     """An auditor who compares them finds every rule, port and peer, and none besides."""
-    assert {_content(each) for each in _own(literal)} == {_content(each) for each in DOCUMENT}
+    assert {_content(network_policy) for network_policy in _own(literal)} == {
+        _content(network_policy) for network_policy in DOCUMENT
+    }
 
 
 def test_what_they_open_too_wide_is_told_rule_by_rule(literal: Built) -> None:
     """Nothing becomes wider silently: the proof warns of each rule, and `--strict` fails."""
     found = literal.proof(standard()).report.findings
     assert {
-        (str(each.rule), f"{each.object.namespace}/{each.object.name}", each.field) for each in found
+        (str(finding.rule), f"{finding.object.namespace}/{finding.object.name}", finding.field)
+        for finding in found
     } == EXCESS
-    assert {each.severity for each in found} == {Severity.WARNING}
+    assert {finding.severity for finding in found} == {Severity.WARNING}
     places = {(key, field) for _, key, field in EXCESS if field.endswith("]")}
-    assert len(places) == sum(len(each.ingress) + len(each.egress) for each in DOCUMENT)
+    assert len(places) == sum(
+        len(network_policy.ingress) + len(network_policy.egress) for network_policy in DOCUMENT
+    )
 
 
 def test_who_accepts_it_has_to_be_named(tree: Path, literal: Built) -> None:
     """A build without a name fails; with one, each policy carries it."""
     with pytest.raises(AssertionError, match=r"`documentLiteral\.acceptedBy` is missing"):
         with_components(tree, "kind", ["kyma", "document-literal"])
-    names = {each.annotations["istio-netpol.io/accepted-by"] for each in _own(literal)}
+    names = {network_policy.annotations["istio-netpol.io/accepted-by"] for network_policy in _own(literal)}
     assert names == {"the auditors of 2026"}
 
 
@@ -114,18 +129,22 @@ def test_it_does_not_build_without_the_default_deny_of_the_bases(tree: Path) -> 
 
 def test_it_isolates_nobody_besides(literal: Built) -> None:
     """Each policy is in a namespace and a direction that default-deny isolates."""
-    own = {each.key for each in _own(literal)}
-    others = [each for each in literal.objects if getattr(each, "key", "") not in own]
+    own = {network_policy.key for network_policy in _own(literal)}
+    others = [resource for resource in literal.objects if getattr(resource, "key", "") not in own]
     snapshot = Snapshot.of([*standard(), *others])
-    places = [(each.namespace, direction) for each in _own(literal) for direction in each.policy_types]
+    places = [
+        (network_policy.namespace, direction)
+        for network_policy in _own(literal)
+        for direction in network_policy.policy_types
+    ]
     assert all(snapshot.isolates_all(namespace, direction) for namespace, direction in places)
 
 
 def test_alone_they_leave_connections_denied(literal: Built) -> None:
     """Why the bases stay: no API server on 6443 is reached, and no client reaches the gateway."""
-    alone = [each for each in literal.objects if getattr(each, "name", "") == "zz-default-deny"]
+    alone = [resource for resource in literal.objects if getattr(resource, "name", "") == "zz-default-deny"]
     flows = literal.proof(standard(), [*alone, *_own(literal)]).flows
-    denied = {(str(each.flow.kind), each.flow.port) for each in flows if not each.verdict.allowed}
+    denied = {(str(flow.flow.kind), flow.flow.port) for flow in flows if not flow.verdict.allowed}
     assert denied == {
         ("to-apiserver", 6443),
         ("client-to-gateway", 8080),

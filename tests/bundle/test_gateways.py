@@ -117,11 +117,11 @@ def test_a_gateway_gets_all_that_it_needs_and_nothing_else(tmp_path: Path, name:
     # Gardener's overlay names who calls istiod's webhook, and the page says that this gateway is to be added.
     told = bundle.complaints(cluster, warnings=True)
     is_to_be_added = (name, overlay) == ("istio-eastwestgateway", "gardener")
-    assert [each for each in told if not (is_to_be_added and "istiod-vs: ingress" in each)] == []
+    assert [sentence for sentence in told if not (is_to_be_added and "istiod-vs: ingress" in sentence)] == []
     proof = bundle.proof(cluster)
-    flows = [each for each in proof.flows if each.flow.object.namespace == site.namespace]
-    left = {each.flow.port for each in flows if each.verdict.egress.isolated_by}
-    entered = {each.flow.port for each in flows if each.verdict.ingress.isolated_by}
+    flows = [flow for flow in proof.flows if flow.flow.object.namespace == site.namespace]
+    left = {flow.flow.port for flow in flows if flow.verdict.egress.isolated_by}
+    entered = {flow.flow.port for flow in flows if flow.verdict.ingress.isolated_by}
     assert {bundle.settings.dns.port, 15012} <= left
     assert site.ports <= entered
 
@@ -130,9 +130,11 @@ def test_a_gateway_gets_all_that_it_needs_and_nothing_else(tmp_path: Path, name:
 def test_every_rule_of_a_gateway_is_missed_when_it_is_taken_away(tmp_path: Path, name: str) -> None:
     """No rule, port or peer of its folder could be left out."""
     tree, site = filled_tree(tmp_path), SITES[name]
-    plain = {each.key for each in policies(beside(tree, "kind").objects)}
+    plain = {policy.key for policy in policies(beside(tree, "kind").objects)}
     added = [
-        each for each in policies(beside(tree, "kind", own(tree, name)).objects) if each.key not in plain
+        policy
+        for policy in policies(beside(tree, "kind", own(tree, name)).objects)
+        if policy.key not in plain
     ]
     bundle = beside(tree, "kind", tree / "gateways" / f"own-{name}")
     assert bundle.unnoticed([*minimal(), *site.running()], added, warnings=True) == []
@@ -166,9 +168,9 @@ def test_a_gateway_of_one_s_own_is_a_folder_with_two_files(tmp_path: Path) -> No
     ]
     settings = replace(bundle.settings, check_scrape=True, scrape_namespaces=("monitoring",))
     flows = replace(bundle, settings=settings).proof(cluster).flows
-    of_edge = [each for each in flows if each.flow.object.namespace == "edge"]
-    assert {8081, 15020, 15090, 15012} <= {each.flow.port for each in of_edge}
-    assert all(each.verdict.allowed for each in of_edge)
+    of_edge = [flow for flow in flows if flow.flow.object.namespace == "edge"]
+    assert {8081, 15020, 15090, 15012} <= {flow.flow.port for flow in of_edge}
+    assert all(flow.verdict.allowed for flow in of_edge)
 
 
 @pytest.mark.parametrize("name", ["istio-ingress", "istio-eastwestgateway"])
@@ -177,9 +179,9 @@ def test_health_checks_from_outside_the_node_have_a_component_of_their_own(tmp_p
     tree = filled_tree(tmp_path)
     folder = own(tree, name)
     checked = f"namespace: {SITES[name].namespace}\ncomponents: [../../components/gateway-health-checks]\n"
-    plain = {each.key for each in policies(built(folder).objects)}
+    plain = {policy.key for policy in policies(built(folder).objects)}
     (folder / "kustomization.yaml").write_text(f"resources: [../{name}]\n{checked}")
-    (added,) = [each for each in policies(built(folder).objects) if each.key not in plain]
+    (added,) = [policy for policy in policies(built(folder).objects) if policy.key not in plain]
     assert added.namespace == SITES[name].namespace
     assert added.pod_selector.match_labels == (("istio", name.removeprefix("istio-")),)
     assert [[port.port for port in rule.ports] for rule in added.ingress] == [[15021]]

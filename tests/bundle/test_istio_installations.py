@@ -32,7 +32,7 @@ def test_the_gateway_chart_needs_its_component(tree: Path) -> None:
     """Its pods listen on 80 and 443, so the ports of the classic chart are not enough, and too many."""
     control_plane = [*gateway_chart("istio-ingressgateway"), *minimal()]
     without = with_components(tree, "kind", []).proof(control_plane)
-    assert {each.flow.port for each in without.flows if not each.verdict.allowed} == {80, 443}
+    assert {flow.flow.port for flow in without.flows if not flow.verdict.allowed} == {80, 443}
     assert with_components(tree, "kind", ["gateway-chart"]).complaints(control_plane, warnings=True) == []
 
 
@@ -41,8 +41,8 @@ def test_istiods_of_several_revisions_need_no_component(tree: Path) -> None:
     control_plane = [*installed(*INSTALLATIONS["default"]), *installed(*INSTALLATIONS["a revision"])]
     bundle = with_components(tree, "kind", [])
     assert bundle.complaints(control_plane, warnings=True) == []
-    flows = [each.flow for each in bundle.proof(control_plane).flows]
-    reached = {str(each.destination) for each in flows if each.kind is FlowKind.WEBHOOK_FROM_APISERVER}
+    flows = [flow.flow for flow in bundle.proof(control_plane).flows]
+    reached = {str(flow.destination) for flow in flows if flow.kind is FlowKind.WEBHOOK_FROM_APISERVER}
     assert reached == {f"Deployment istio-system/{name}" for name in ("istiod", "istiod-canary")}
 
 

@@ -120,7 +120,7 @@ def test_the_command_takes_what_helm_renders(tree: Path, version: str) -> None:
     assert "warning uncovered-workload" not in result.output
 
 
-@pytest.mark.parametrize("overlay", [each for each in OVERLAYS if not each.startswith("kyma")])
+@pytest.mark.parametrize("overlay", [name for name in OVERLAYS if not name.startswith("kyma")])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_each_overlay_fits_all_installations_of_each_version(tree: Path, overlay: str, version: str) -> None:
     """Side by side, as they are during an upgrade or a move to ambient mode. Kyma's overlays are proved with

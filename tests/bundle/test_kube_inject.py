@@ -41,8 +41,8 @@ SELECTORS = {
 def config_maps() -> dict[str, dict[str, Any]]:
     """The mesh config and the injector's configuration, as the default profile renders them."""
     parts = rendered("--set", "profile=default").split("\n---\n")
-    found = [yaml.load(each, yaml.CSafeLoader) for each in parts if "\nkind: ConfigMap\n" in f"\n{each}"]
-    return {each["metadata"]["name"]: each for each in found}
+    found = [yaml.load(part, yaml.CSafeLoader) for part in parts if "\nkind: ConfigMap\n" in f"\n{part}"]
+    return {config_map["metadata"]["name"]: config_map for config_map in found}
 
 
 def configured(policy: str, selectors: bool) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _pod(name: str, label: str | None, note: str | None, host: bool, app: str, h
 
 def deployments() -> list[dict[str, Any]]:
     """The same pods as templates of Deployments, whose own labels say the opposite."""
-    return [_deployment(each) for each in pods()]
+    return [_deployment(pod) for pod in pods()]
 
 
 def _deployment(pod: dict[str, Any]) -> dict[str, Any]:
@@ -97,14 +97,14 @@ def says_istioctl(folder: Path, injector: dict[str, Any], every: list[dict[str, 
     command += ["--injectConfigFile", "config", "--valuesFile", "values", "--meshConfigFile", "mesh"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    came_out = [each for each in yaml.load_all(done.stdout, yaml.CSafeLoader) if each]
-    return {each["metadata"]["name"]: _has_proxy(each) for each in came_out}
+    came_out = [document for document in yaml.load_all(done.stdout, yaml.CSafeLoader) if document]
+    return {pod["metadata"]["name"]: _has_proxy(pod) for pod in came_out}
 
 
 def _has_proxy(manifest: dict[str, Any]) -> bool:
     spec = manifest["spec"].get("template", manifest)["spec"]
     containers = [*spec["containers"], *spec.get("initContainers", ())]
-    return any(each["name"] == "istio-proxy" for each in containers)
+    return any(container["name"] == "istio-proxy" for container in containers)
 
 
 def says_our_rule(injector: dict[str, Any], every: list[dict[str, Any]]) -> dict[str, bool]:
@@ -142,7 +142,7 @@ def test_templates_differ_only_where_kube_inject_knows_no_namespace(tmp_path: Pa
     require("istioctl")
     injector, every = configured("enabled", selectors=False), deployments()
     theirs, ours = says_istioctl(tmp_path, injector, every), says_our_rule(injector, every)
-    system = {each["metadata"]["name"] for each in every if each["metadata"]["namespace"] == "kube-system"}
+    system = {pod["metadata"]["name"] for pod in every if pod["metadata"]["namespace"] == "kube-system"}
     assert {name for name in theirs if theirs[name] != ours[name]} == {n for n in system if theirs[n]}
     assert sum(ours.values()) == sum(theirs[name] for name in theirs if name not in system) > 0
 
@@ -156,11 +156,11 @@ def test_differences_are_what_kube_inject_leaves_unread(tmp_path: Path, policy: 
     theirs, ours = says_istioctl(tmp_path, injector, every), says_our_rule(injector, every)
     open_to = {"plain", "always"} if policy == "enabled" else {"always"}
     explained = {
-        each["metadata"]["name"]
-        for each in every
-        if theirs[each["metadata"]["name"]]
-        and _says_nothing(each)
-        and each["metadata"]["labels"]["app"] not in open_to
+        pod["metadata"]["name"]
+        for pod in every
+        if theirs[pod["metadata"]["name"]]
+        and _says_nothing(pod)
+        and pod["metadata"]["labels"]["app"] not in open_to
     }
     assert {name for name in theirs if theirs[name] != ours[name]} == explained
     assert explained

@@ -44,7 +44,7 @@ def overlay(tree: Path) -> Built:
 def _connections(snapshot: Snapshot, touching: frozenset[str]) -> set[tuple[str, str, Protocol, int]]:
     """What is allowed from or to some workloads, on every port that anybody is called on in the table."""
     ports = sorted({port for known in KYMA_WORKLOADS for port in known.ports} | {53, 443, 8053, 15012, 8081})
-    peers: list[Peer] = [PodsPeer(each) for each in snapshot.every_workload()]
+    peers: list[Peer] = [PodsPeer(workload) for workload in snapshot.every_workload()]
     peers += [AnyPeer("the internet"), AnyPeer("the API server")]
     pairs = [(a, b) for a, b in product(peers, peers) if {a.key, b.key} & touching and a is not b]
     return {
@@ -94,14 +94,14 @@ def test_what_kyma_s_own_policies_leave_shut_is_open(overlay: Built) -> None:
 
 
 def _pods(name: str) -> Workload:
-    (known,) = (each for each in KYMA_WORKLOADS if each.name == name)
+    (known,) = (known_workload for known_workload in KYMA_WORKLOADS if known_workload.name == name)
     return module_workload(known)
 
 
 def test_nothing_is_in_it_that_sap_s_admission_policies_refuse(tree: Path, overlay: Built) -> None:
     """No default-deny, no namespace that a prune would delete, no label of Kyma's modules."""
     documents = list(yaml.safe_load_all(kustomize_build(tree / "overlays/kyma-btp").stdout))
-    assert {each["kind"] for each in documents} == {"NetworkPolicy"}
+    assert {loaded["kind"] for loaded in documents} == {"NetworkPolicy"}
     for document in documents:
         spec = document["spec"]
         assert spec["podSelector"] != {}
@@ -113,7 +113,7 @@ def test_nothing_is_in_it_that_sap_s_admission_policies_refuse(tree: Path, overl
 def test_the_proof_says_that_nothing_is_denied(overlay: Built) -> None:
     """Nobody takes it for a baseline that denies."""
     findings = overlay.proof(FULL).report.findings
-    assert [each.severity for each in findings] == [Severity.INFO]
+    assert [finding.severity for finding in findings] == [Severity.INFO]
     assert "pods that no policy selects are open" in findings[0].message
 
 
@@ -145,13 +145,13 @@ def test_a_policy_for_pods_that_nothing_isolates_is_an_error(
         found = built(folder).complaints([*usual_kyma(), *kyma_modules()])
     finally:
         file.write_text(text)
-    told = [each for each in found if f"isolates Deployment kyma-system/{whom} for {direction}" in each]
+    told = [line for line in found if f"isolates Deployment kyma-system/{whom} for {direction}" in line]
     assert bool(told) is bool(whom)
 
 
 def test_a_cluster_whose_module_has_no_policies_is_told(tree: Path, tmp_path: Path) -> None:
     """An older keda module brings none: the dump shows it, and the overlay would cut the rest."""
-    theirs = [each for each in own_policies() if "keda-admission" not in each.name]
+    theirs = [own_policy for own_policy in own_policies() if "keda-admission" not in own_policy.name]
     file = tmp_path / "cluster.yaml"
     file.write_text(_manifests([*_running(), *map(encode_policy, theirs)]))
     folder = tree / "overlays" / "kyma-btp"
@@ -185,7 +185,7 @@ def _manifests(documents: list[dict[str, object]]) -> str:
 
 def test_directions_are_both_asked(overlay: Built) -> None:
     """A policy may isolate in one direction and say nothing of the other."""
-    kinds = {each.name: each.policy_types for each in policies(overlay.objects)}
+    kinds = {policy.name: policy.policy_types for policy in policies(overlay.objects)}
     assert kinds == {
         "keda-webhook-from-apiserver": frozenset({Direction.INGRESS}),
         "rt-bootstrapper-to-dns": frozenset({Direction.EGRESS}),

@@ -160,7 +160,9 @@ def test_each_difference_is_deliberate(differences: tuple[set[Way], set[Way]]) -
         } == set()
 
 
-@pytest.mark.parametrize("is_reason", [*KYMA_OPENS_MORE, *BUNDLE_OPENS_MORE], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "is_reason", [*KYMA_OPENS_MORE, *BUNDLE_OPENS_MORE], ids=lambda reason: reason.__name__
+)
 def test_each_reason_explains_a_difference(
     differences: tuple[set[Way], set[Way]], is_reason: Callable[[Way], bool]
 ) -> None:

@@ -12,7 +12,7 @@ from tests.bundle.overlays import KUSTOMIZE, policies, with_components
 PREFIX = "kyma-"
 
 
-FOLDERS = {each.name for each in (KUSTOMIZE / "components").iterdir() if each.name.startswith(PREFIX)}
+FOLDERS = {path.name for path in (KUSTOMIZE / "components").iterdir() if path.name.startswith(PREFIX)}
 TESTED_APART = {"kyma-metrics", "kyma-module-labels"}
 
 
@@ -25,8 +25,12 @@ def test_a_component_opens_what_its_modules_need_and_nothing_else(tree: Path, co
     assert without.complaints(cluster, warnings=True) != []
     bundle = with_components(tree, "kind", ["kyma", *use.beside, component])
     assert bundle.complaints(cluster, warnings=True) == []
-    plain = {(each.key, each.ingress, each.egress) for each in policies(without.objects)}
-    own = [each for each in policies(bundle.objects) if (each.key, each.ingress, each.egress) not in plain]
+    plain = {(candidate.key, candidate.ingress, candidate.egress) for candidate in policies(without.objects)}
+    own = [
+        candidate
+        for candidate in policies(bundle.objects)
+        if (candidate.key, candidate.ingress, candidate.egress) not in plain
+    ]
     assert own
     assert bundle.unnoticed(cluster, own, warnings=True) == []
 
@@ -51,7 +55,9 @@ def test_components_are_harmless_where_a_module_is_not_installed(tree: Path) -> 
 
 def test_no_policy_selects_another_module_s_pods(tree: Path) -> None:
     """Labels that modules share are not taken for one module's own."""
-    every = kyma_modules(*{each for use in USES.values() for each in use.modules}, "telemetry", "serverless")
+    every = kyma_modules(
+        *{module for use in USES.values() for module in use.modules}, "telemetry", "serverless"
+    )
     for component, use in USES.items():
         bundle = with_components(tree, "kind", [component])
         for policy in policies(bundle.objects):
@@ -74,8 +80,12 @@ def test_nothing_carries_a_label_of_kyma_s_own(tree: Path) -> None:
 def test_the_gateway_reaches_itself_for_kyma_s_health_route(tree: Path) -> None:
     """Kyma's default gateway answers healthz by way of its own Service, which leads to any replica."""
     bundle = with_components(tree, "kind", ["kyma"])
-    (policy,) = (each for each in policies(bundle.objects) if each.name == "istio-ingressgateway-to-itself")
+    (policy,) = (
+        candidate
+        for candidate in policies(bundle.objects)
+        if candidate.name == "istio-ingressgateway-to-itself"
+    )
     assert bundle.complaints(usual_kyma(), warnings=True) == []
-    without = [each for each in bundle.objects if each is not policy]
-    assert any("15021" in each for each in bundle.complaints(usual_kyma(), without))
+    without = [resource for resource in bundle.objects if resource is not policy]
+    assert any("15021" in complaint for complaint in bundle.complaints(usual_kyma(), without))
     assert bundle.unnoticed(usual_kyma(), [policy], warnings=True) == []

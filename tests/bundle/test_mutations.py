@@ -40,7 +40,7 @@ class Mistakes:
         self.bundle = bundle
         self.control_plane = control_plane
         self._findings = bundle.proof(control_plane).report.findings
-        self.usual = {_identity(each) for each in self._findings}
+        self.usual = {_identity(finding) for finding in self._findings}
 
     def found(self, mistake: Mutation) -> list[Finding]:
         """What the proof says of it that it does not say without it."""
@@ -62,8 +62,8 @@ class Mistakes:
     def unproved(self) -> tuple[str, ...]:
         """The rules of which the proof says that it does not know who needs them, as mistakes begin, and the
         policies that have no others."""
-        infos = [each for each in self._findings if each.rule is Issue.BROAD_POLICY]
-        rules = {(each.object.key, each.field) for each in infos if each.severity is Severity.INFO}
+        infos = [finding for finding in self._findings if finding.rule is Issue.BROAD_POLICY]
+        rules = {(info.object.key, info.field) for info in infos if info.severity is Severity.INFO}
         found = [f"{key[2]}/{key[3]} {field.removeprefix('spec.')} " for key, field in rules]
         for policy in policies(self.bundle.objects):
             count = len(policy.ingress) + len(policy.egress)
@@ -130,7 +130,7 @@ def test_a_mistake_in_a_component_is_noticed(tree: Path, component: str) -> None
         }
         unnoticed = found if unnoticed is None else unnoticed & found
     known = DELIBERATE if component == "kyma-module-labels" else ()
-    assert sorted(each for each in unnoticed or () if not (known and each.endswith(known))) == []
+    assert sorted(mutation for mutation in unnoticed or () if not (known and mutation.endswith(known))) == []
 
 
 def test_a_policy_under_two_names_is_an_info(tree: Path) -> None:

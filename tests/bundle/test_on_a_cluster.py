@@ -141,10 +141,10 @@ def test_a_live_cluster_is_looked_at_like_a_dump(plane: ControlPlane, overlay: P
     done = run(plane, "bundle", "verify", overlay, "--live", "-f", "json")
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
-    (error,) = [each for each in document["findings"] if each["severity"] == "error"]
+    (error,) = [finding for finding in document["findings"] if finding["severity"] == "error"]
     assert error["object"]["name"] == "guard"
     assert "dryRun" not in document
-    sides = {each["direction"]: each["state"] for each in document["coverage"]["sides"]}
+    sides = {side["direction"]: side["state"] for side in document["coverage"]["sides"]}
     assert sides == {"Egress": "notCovered", "Ingress": "notCovered"}
 
 
@@ -162,8 +162,8 @@ def test_a_cluster_that_takes_the_policies_says_so_and_stores_none(
     done = run(plane, "bundle", "verify", overlay, "--live", "--dry-run-server", "-f", "json")
     assert schema_errors("bundle", done.stdout) == []
     tried = json.loads(done.stdout)["dryRun"]
-    assert {each["outcome"] for each in tried} == {"accepted"}
-    assert any(each["policy"].startswith("kyma-system/") for each in tried)
+    assert {attempt["outcome"] for attempt in tried} == {"accepted"}
+    assert any(attempt["policy"].startswith("kyma-system/") for attempt in tried)
     assert stored(plane) == []
     assert run(plane, "doctor", "--topic", "Admission", "--dry-run-server").returncode == 0
     assert stored(plane) == []
@@ -173,7 +173,7 @@ def test_a_default_deny_that_admission_refuses_is_an_error(btp: ControlPlane, ov
     """The sentence names who refuses it, and the overlay that does without."""
     done = run(btp, "bundle", "verify", overlay, "--live", "--dry-run-server")
     assert done.returncode == 1
-    (line,) = [each for each in done.stdout.splitlines() if "error policy-refused" in each]
+    (line,) = [printed for printed in done.stdout.splitlines() if "error policy-refused" in printed]
     assert "NetworkPolicy kyma-system/" in line
     assert "ValidatingAdmissionPolicy 'kyma-traffic'" in line
     assert "take the overlay kyma-btp" in line
@@ -190,7 +190,7 @@ def test_doctor_finds_out_the_same(btp: ControlPlane) -> None:
     assert "--dry-run-server" in found["remedy"]
     done = run(btp, "doctor", "--topic", "Admission", "--dry-run-server", "-f", "json")
     assert done.returncode == 1
-    verdicts = {each["lookedAt"]: each for each in json.loads(done.stdout)["findings"]}
+    verdicts = {finding["lookedAt"]: finding for finding in json.loads(done.stdout)["findings"]}
     refused = verdicts["default-deny in kyma-system, dry run"]
     assert refused["verdict"] == "wrong"
     assert "ValidatingAdmissionPolicy 'kyma-traffic'" in refused["found"]
@@ -217,6 +217,6 @@ def test_who_may_not_try_is_told_what_it_takes(btp: ControlPlane) -> None:
     btp.create(f"{rbac}/clusterrolebindings", {key: binding[key] for key in binding if key != "rules"})
     done = run(btp, "doctor", "--topic", "Admission", "--dry-run-server", "-f", "json", user=NOBODY)
     assert done.returncode == 1
-    tried = [each for each in json.loads(done.stdout)["findings"] if "dry run" in each["lookedAt"]]
-    assert {each["verdict"] for each in tried} == {"not seen"}
+    tried = [finding for finding in json.loads(done.stdout)["findings"] if "dry run" in finding["lookedAt"]]
+    assert {attempt["verdict"] for attempt in tried} == {"not seen"}
     assert "needs patch on networkpolicies.networking.k8s.io in kyma-system" in str(tried)

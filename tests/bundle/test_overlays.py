@@ -35,7 +35,7 @@ def test_an_overlay_allows_what_its_control_plane_needs_and_nothing_else(tree: P
     proof = overlay.proof(standard_for(overlay))
     severities = {finding.severity for finding in proof.report.findings}
     assert severities <= ({Severity.INFO} if name == "kyma-btp" else set())
-    assert all(each.verdict.allowed for each in proof.flows)
+    assert all(flow.verdict.allowed for flow in proof.flows)
     assert len(proof.flows) >= 12
 
 
@@ -128,19 +128,24 @@ def test_the_page_s_kustomization_builds_on_a_ref_with_values_of_its_own(
 def test_namespaces_outlive_the_bundle(tree: Path, name: str) -> None:
     """Removing the bundle from git doesn't remove Istio with its namespace."""
     overlay = built_variant(tree, name)
-    namespaces = [each for each in overlay.manifests.split("---\n") if "kind: Namespace\n" in each]
+    namespaces = [
+        manifest for manifest in overlay.manifests.split("---\n") if "kind: Namespace\n" in manifest
+    ]
     assert name == "kyma-btp" or len(namespaces) == len(
-        {each.namespace for each in policies(overlay.objects)}
+        {policy.namespace for policy in policies(overlay.objects)}
     )
-    assert all("sync-options: Prune=false" in each and "prune: disabled" in each for each in namespaces)
+    assert all(
+        "sync-options: Prune=false" in namespace and "prune: disabled" in namespace
+        for namespace in namespaces
+    )
 
 
-@pytest.mark.parametrize("name", [each for each in OVERLAYS if not each.startswith("kyma")])
+@pytest.mark.parametrize("name", [overlay for overlay in OVERLAYS if not overlay.startswith("kyma")])
 def test_plain_istio_needs_nothing_of_kyma(tree: Path, name: str) -> None:
     """Whoever runs no Kyma gets neither its namespace nor a policy for it."""
     overlay = built(tree / "overlays" / name)
     assert "kyma" not in overlay.manifests
-    assert {each.namespace for each in policies(overlay.objects)} == {"istio-system"}
+    assert {policy.namespace for policy in policies(overlay.objects)} == {"istio-system"}
 
 
 def test_a_port_that_differs_from_the_environment_s_is_told(tree: Path) -> None:
@@ -152,4 +157,4 @@ def test_a_port_that_differs_from_the_environment_s_is_told(tree: Path) -> None:
         overlay = built(values.parent)
     finally:
         values.write_text(text)
-    assert any("TCP 443" in each for each in overlay.complaints(standard()))
+    assert any("TCP 443" in complaint for complaint in overlay.complaints(standard()))

@@ -50,7 +50,9 @@ HEALTH_ROUTE = "istio-system/istio-ingressgateway-to-itself ingress[0]"
 def _opens_health_to_all(overlay: Built) -> bool:
     """Whether load balancers check the gateway from anywhere, so that Kyma's route to it is among that."""
     checks = [
-        each for each in policies(overlay.objects) if each.name == "istio-ingressgateway-from-health-checks"
+        policy
+        for policy in policies(overlay.objects)
+        if policy.name == "istio-ingressgateway-from-health-checks"
     ]
     return any(not rule.peers for policy in checks for rule in policy.ingress)
 
@@ -63,7 +65,9 @@ def test_every_policy_that_is_taken_away_is_missed(overlays: dict[str, Built], n
     unnoticed = [
         policy.key
         for policy in policies(overlay.objects)
-        if not overlay.complaints(control_plane, [each for each in overlay.objects if each is not policy])
+        if not overlay.complaints(
+            control_plane, [resource for resource in overlay.objects if resource is not policy]
+        )
     ]
     assert unnoticed == []
 
@@ -89,8 +93,8 @@ def test_a_rule_that_nobody_needs_is_reported_with_the_narrower_policy(
             wider = with_rules(policy, direction, (*policy.rules(direction), added))
             proof = overlay.proof(control_plane, with_policy(overlay.objects, wider))
             place = f"spec.{direction.lower()}[{len(policy.rules(direction))}]"
-            found = [each for each in proof.report.findings if each.rule is Issue.BROAD_POLICY]
-            assert [(each.object.name, each.field) for each in found] == [(policy.name, place)]
+            found = [finding for finding in proof.report.findings if finding.rule is Issue.BROAD_POLICY]
+            assert [(finding.object.name, finding.field) for finding in found] == [(policy.name, place)]
             (narrower,) = found[0].remedy
             assert not overlay.complaints(control_plane, with_policy(overlay.objects, narrower))
 

@@ -48,8 +48,8 @@ def test_the_webhook_works_under_the_bundle(tree: Path, overlay: str) -> None:
     bundle = with_components(tree, overlay, ["webhook"])
     control_plane = standard_for(bundle)
     assert bundle.complaints(control_plane, warnings=True) == []
-    own = [each for each in policies(bundle.objects) if each.namespace == NAMESPACE]
-    assert {each.name for each in own} == {
+    own = [policy for policy in policies(bundle.objects) if policy.namespace == NAMESPACE]
+    assert {policy.name for policy in own} == {
         "zz-default-deny",
         "istio-netpol-controller",
         "istio-netpol-webhook",
@@ -68,8 +68,8 @@ def test_dns_set_before_the_webhook_is_an_error(tree: Path) -> None:
     finally:
         file.write_text(text)
     complaints = bundle.complaints(standard())
-    assert any("TCP 8053" in each for each in complaints)
-    assert all("istio-netpol/istio-netpol-" in each for each in complaints)
+    assert any("TCP 8053" in complaint for complaint in complaints)
+    assert all("istio-netpol/istio-netpol-" in complaint for complaint in complaints)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_certificates_of_ours_survive_the_next_apply(applied: tuple[ControlPlane
     assert kubectl(*apply).code == 0
     assert kubectl("get", "-k", str(folder), "-o", versions).stdout == before
     stored = kubectl("get", "validatingwebhookconfiguration", RELEASE, "--output", "json").json
-    assert all(each["clientConfig"].get("caBundle") for each in stored["webhooks"])
+    assert all(webhook["clientConfig"].get("caBundle") for webhook in stored["webhooks"])
 
 
 def context_of(plane: ControlPlane) -> str:

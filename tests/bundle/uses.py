@@ -72,14 +72,14 @@ def _istio(name: str, *others: Any) -> Callable[[], Sequence[Any]]:
 
 
 def _traced() -> Sequence[Any]:
-    settings = [part for each in SPANS for part in ("--set", each)]
+    settings = [part for option in SPANS for part in ("--set", option)]
     collector = [deployment("observability/otel"), service("observability/otel", 4318)]
     return [*installed(*INSTALLATIONS["an egress gateway"], *settings), *collector]
 
 
 def _kyma_operators() -> Sequence[Any]:
     named = ("istio-operator", "api-gateway-operator")
-    operators = [deployment(f"kyma-system/{each}", **{"app.kubernetes.io/name": each}) for each in named]
+    operators = [deployment(f"kyma-system/{name}", **{"app.kubernetes.io/name": name}) for name in named]
     return [*installed(*INSTALLATIONS["default"]), *operators, PROMETHEUS]
 
 

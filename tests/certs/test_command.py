@@ -65,11 +65,11 @@ def test_the_command_has_nothing_to_do_twice(cluster: WebhookCluster) -> None:
     assert run_certs(cluster).returncode == 0
     assert run_certs(cluster).returncode == 0
     before = [
-        cluster.secret(each)["metadata"]["resourceVersion"] for each in ("certificate-ca", "certificate")
+        cluster.secret(name)["metadata"]["resourceVersion"] for name in ("certificate-ca", "certificate")
     ]
     assert run_certs(cluster).stdout == "Nothing had to be written.\n"
     after = [
-        cluster.secret(each)["metadata"]["resourceVersion"] for each in ("certificate-ca", "certificate")
+        cluster.secret(name)["metadata"]["resourceVersion"] for name in ("certificate-ca", "certificate")
     ]
     assert after == before
 
@@ -127,7 +127,7 @@ def test_no_key_is_ever_told(cluster: WebhookCluster, caplog: pytest.LogCaptureF
     keys |= material(cluster)
     told = "\n".join([*map(str, logged), caplog.text, printed.stdout, printed.stderr])
     assert len(keys) >= 12
-    assert {each for each in keys if each in told} == set()
+    assert {key for key in keys if key in told} == set()
     events = [line["event"] for line in logged]
     assert events.count("certificates written") >= 7
     assert events.count("the certificates can't be kept now, and are tried again") == 2

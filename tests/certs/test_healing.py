@@ -259,7 +259,7 @@ def grant(cluster: WebhookCluster, secrets: list[str], configurations: list[str]
     """The rights of docs/certificates.md, or fewer, for the namespace's default service account."""
     name, namespace, group = cluster.namespace, cluster.namespace, "rbac.authorization.k8s.io"
     base = f"/apis/{group}/v1"
-    named = [each for each in secrets if each != "create"]
+    named = [name for name in secrets if name != "create"]
     role = {
         "metadata": {"name": "certificates"},
         "rules": [

@@ -148,11 +148,11 @@ def test_no_call_fails_while_leaf_and_ca_are_rotated(
         while not is_over() and time.monotonic() < ends:
             time.sleep(0.2)
     assert is_over()
-    assert len({each for each in handshakes.results if isinstance(each, str)}) >= 3
+    assert len({result for result in handshakes.results if isinstance(result, str)}) >= 3
     assert len(calls.results) > 100
-    assert [each for each in calls.results if each != ""] == []
-    assert [each for each in handshakes.results if not isinstance(each, str)] == []
-    assert [each for each in (*looks.results, *kubelet.results) if isinstance(each, Exception)] == []
+    assert [result for result in calls.results if result != ""] == []
+    assert [result for result in handshakes.results if not isinstance(result, str)] == []
+    assert [result for result in (*looks.results, *kubelet.results) if isinstance(result, Exception)] == []
 
 
 def test_a_webhook_that_nobody_trusts_is_found_out(

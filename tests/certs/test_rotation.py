@@ -158,8 +158,8 @@ class Simulated:
     def _in_use(told: list[tuple[datetime, Any]], now: datetime) -> list[tuple[datetime, Any]]:
         """What was told within the last hour, and what was told last before it."""
         horizon = now - SHORT.settle
-        before = [each for each in told if each[0] <= horizon][-1:]
-        return before + [each for each in told if each[0] > horizon]
+        before = [moment for moment in told if moment[0] <= horizon][-1:]
+        return before + [moment for moment in told if moment[0] > horizon]
 
 
 STEPS = st.lists(
@@ -197,13 +197,11 @@ def pieces() -> tuple[bytes, ...]:
     foreign = make_leaf(other, NAMES, Validity.of(NOW, 90 * DAY))
     elsewhere = make_leaf(authority, ("other.example",), Validity.of(NOW, 90 * DAY))
     pairs = (authority, other, expired, leaf, foreign, elsewhere)
-    certificates = [certificate_pem(each.certificate) for each in pairs]
-    keys = [key_pem(each.key) for each in pairs]
+    certificates = [certificate_pem(pair.certificate) for pair in pairs]
+    keys = [key_pem(pair.key) for pair in pairs]
     curve = ec.generate_private_key(ec.SECP384R1())
     long = rsa.generate_private_key(65537, 2048)
-    strange = [
-        each.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) for each in (curve, long)
-    ]
+    strange = [key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) for key in (curve, long)]
     broken = [certificates[0][:200], keys[0][:100], b"", b"\xff\x00", certificates[0] * 200]
     return (*certificates, *keys, *strange, *broken, certificates[0] + certificates[1])
 

@@ -56,16 +56,16 @@ def test_it_serves_and_signs_nothing(files: CertificateFiles) -> None:
 
 def test_it_does_not_live_long(files: CertificateFiles) -> None:
     """It is valid at once, for clocks that are a little behind too, and for a month, not for decades."""
-    for each in (loaded(files.certificate), loaded(files.ca)):
-        whole = each.not_valid_after_utc - each.not_valid_before_utc
+    for certificate in (loaded(files.certificate), loaded(files.ca)):
+        whole = certificate.not_valid_after_utc - certificate.not_valid_before_utc
         assert whole == LIFETIME + CLOCK_SKEW <= timedelta(days=31)
 
 
 def test_only_the_owner_reads_the_key(files: CertificateFiles) -> None:
     """The key is readable by its owner alone, and the CA's key is nowhere."""
     assert stat.S_IMODE(files.key.stat().st_mode) == 0o600
-    assert sorted(each.name for each in files.ca.parent.iterdir()) == ["ca.crt", "tls.crt", "tls.key"]
-    assert all(each.read_text().count("PRIVATE KEY") in {0, 2} for each in files.ca.parent.iterdir())
+    assert sorted(path.name for path in files.ca.parent.iterdir()) == ["ca.crt", "tls.crt", "tls.key"]
+    assert all(path.read_text().count("PRIVATE KEY") in {0, 2} for path in files.ca.parent.iterdir())
 
 
 def test_files_that_are_there_are_replaced(tmp_path: Path) -> None:

@@ -98,8 +98,8 @@ class WebhookCluster:
         """The caBundles of all webhooks of the configurations that are there."""
         api = self.control_plane.api()
         answers = [api.request("GET", f"{REGISTRATION}/{kind}/{self.namespace}") for kind in KINDS]
-        webhooks = [each for answer in answers for each in answer.object.get("webhooks", ())]
-        return [base64.b64decode(each["clientConfig"].get("caBundle", "")) for each in webhooks]
+        webhooks = [webhook for answer in answers for webhook in answer.object.get("webhooks", ())]
+        return [base64.b64decode(webhook["clientConfig"].get("caBundle", "")) for webhook in webhooks]
 
     def remove_configurations(self) -> None:
         for kind in KINDS:
@@ -134,7 +134,7 @@ class WebhookCluster:
         for bundle in bundles:
             trusted = certificates_in(bundle)
             assert verifies(leaf, trusted, self.place.names, self.now())
-            assert all(is_valid(each, self.now()) for each in trusted)
+            assert all(is_valid(certificate, self.now()) for certificate in trusted)
 
     def _secret_path(self, name: str) -> str:
         return f"/api/v1/namespaces/{self.namespace}/secrets/{name}"

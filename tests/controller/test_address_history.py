@@ -32,7 +32,7 @@ def address_history(server: NameServer, clock: Clock, overlap: int = 60, limit: 
 
 
 def shown(found: AddressHistory) -> list[str]:
-    return [str(each) for each in found.resolve(HOST, "team-a").addresses]
+    return [str(address) for address in found.resolve(HOST, "team-a").addresses]
 
 
 def answer(server: NameServer, *addresses: str) -> None:

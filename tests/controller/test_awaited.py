@@ -15,8 +15,8 @@ _policies = some.policies(names=("p0",))
 
 def rules_meet(one: PolicyRule, other: PolicyRule) -> bool:
     """As two people would compare them."""
-    ports = not one.ports or not other.ports or any(each in other.ports for each in one.ports)
-    peers = not one.peers or not other.peers or any(each in other.peers for each in one.peers)
+    ports = not one.ports or not other.ports or any(own_port in other.ports for own_port in one.ports)
+    peers = not one.peers or not other.peers or any(peer in other.peers for peer in one.peers)
     return ports and (peers or bool(one.addresses & other.addresses))
 
 
@@ -34,7 +34,9 @@ def test_it_finds_what_comparing_each_with_each_finds(
     needed: list[NetworkPolicy], here: NetworkPolicy
 ) -> None:
     """Only faster."""
-    assert Awaited(needed).meets(here) == any(policies_meet(each, here) for each in needed)
+    assert Awaited(needed).meets(here) == any(
+        policies_meet(network_policy, here) for network_policy in needed
+    )
 
 
 def test_addresses_meet_where_blocks_overlap() -> None:

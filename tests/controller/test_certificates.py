@@ -85,7 +85,7 @@ def test_a_slow_write_of_policies_delays_no_certificate(cluster: WebhookCluster,
 
 def names(cluster: WebhookCluster) -> set[str]:
     answer = cluster.control_plane.api().request("GET", f"/api/v1/namespaces/{cluster.namespace}/secrets")
-    return {each["metadata"]["name"] for each in answer.object["items"]}
+    return {item["metadata"]["name"] for item in answer.object["items"]}
 
 
 def test_names_are_given_together() -> None:

@@ -24,7 +24,8 @@ LABELS = {"k8s-app": "names", "tier": "dns"}
 def dns(namespace: str = "kube-system") -> list[dict[str, Any]]:
     """Cluster DNS as nobody's defaults have it: labels and a port of its own."""
     ports = [
-        {"name": each.lower(), "protocol": each, "port": 53, "targetPort": 8053} for each in ("UDP", "TCP")
+        {"name": protocol.lower(), "protocol": protocol, "port": 53, "targetPort": 8053}
+        for protocol in ("UDP", "TCP")
     ]
     metadata = {"name": "names", "namespace": namespace}
     template = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "c", "image": "c"}]}}
@@ -79,8 +80,8 @@ def test_the_api_server_and_cluster_dns_are_where_the_cluster_says(
         wanted = {"dns", "to-apiserver"}
         control_plane.wait_until("istiod has both", lambda: wanted <= set(root.kinds()))
     rules = {
-        each["metadata"]["labels"]["istio-netpol.io/flow"]: each["spec"]["egress"]
-        for each in root.policies().values()
+        policy["metadata"]["labels"]["istio-netpol.io/flow"]: policy["spec"]["egress"]
+        for policy in root.policies().values()
     }
     slices = control_plane.api().request("GET", SLICE).object
     (endpoint,), (port,) = slices["endpoints"], slices["ports"]
@@ -94,7 +95,7 @@ def test_the_api_server_and_cluster_dns_are_where_the_cluster_says(
     home = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
     assert rules["dns"] == [
         {
-            "ports": [{"port": 8053, "protocol": each} for each in ("TCP", "UDP")],
+            "ports": [{"port": 8053, "protocol": protocol} for protocol in ("TCP", "UDP")],
             "to": [{"namespaceSelector": home, "podSelector": {"matchLabels": LABELS}}],
         }
     ]

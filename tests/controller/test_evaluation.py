@@ -29,21 +29,21 @@ class Followed:
     """A cluster and an evaluation that follows it step by step."""
 
     def __init__(self, objects: Sequence[Any]) -> None:
-        self.known = {each.ref.key: each for each in objects}
+        self.known = {changed.ref.key: changed for changed in objects}
         self.ours: frozenset[PolicyKey] = frozenset()
         self.evaluation = anew(self.known.values())
 
     def change(self, put: Sequence[Any], remove: Sequence[Any] = ()) -> None:
-        put = [*{each.ref.key: each for each in put}.values()]
-        remove = [each for each in remove if each.ref.key not in {new.ref.key for new in put}]
-        for each in remove:
-            del self.known[each.ref.key]
-        self.known.update((each.ref.key, each) for each in put)
+        put = [*{changed.ref.key: changed for changed in put}.values()]
+        remove = [changed for changed in remove if changed.ref.key not in {new.ref.key for new in put}]
+        for changed in remove:
+            del self.known[changed.ref.key]
+        self.known.update((changed.ref.key, changed) for changed in put)
         self.evaluation.take(Changes(Snapshot.of(self.known.values()), tuple(put), tuple(remove)))
 
     def write(self, policies: Sequence[NetworkPolicy]) -> None:
         """Our policies appear, and are known as ours from then on."""
-        self.ours |= {(each.namespace, each.name) for each in policies}
+        self.ours |= {(policy.namespace, policy.name) for policy in policies}
         self.change(policies)
 
     def assert_as_anew(self) -> Upkeep:
@@ -51,8 +51,8 @@ class Followed:
         fresh = anew(self.known.values())
         need = self.evaluation.need(self.ours)
         assert said(need) == said(fresh.need(self.ours))
-        told = [plain(each) for each in self.evaluation.findings()]
-        assert told == [plain(each) for each in fresh.findings()]
+        told = [plain(finding) for finding in self.evaluation.findings()]
+        assert told == [plain(finding) for finding in fresh.findings()]
         return need
 
 
@@ -64,7 +64,7 @@ def anew(objects: Any) -> Evaluation:
 
 def said(need: Upkeep) -> Any:
     """What it says, whatever objects it says it with."""
-    policies = {key: plain(each) for key, each in need.needed.items()}
+    policies = {key: plain(policy) for key, policy in need.needed.items()}
     objects = {name: plain(ref) for name, ref in need.objects.items()}
     return (policies, need.wanted, need.uncertain, objects)
 

@@ -51,7 +51,7 @@ def settings(folder: Path, rate: int = 100) -> Path:
 
 
 def versions(shop: Shop) -> dict[str, str]:
-    return {name: each["metadata"]["resourceVersion"] for name, each in shop.policies().items()}
+    return {name: policy["metadata"]["resourceVersion"] for name, policy in shop.policies().items()}
 
 
 def assert_stays(what: Callable[[], Any]) -> None:

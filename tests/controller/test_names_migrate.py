@@ -41,7 +41,7 @@ def shop(control_plane: ControlPlane) -> Shop:
 
 def missing(manifests: list[dict[str, Any]]) -> tuple[NetworkPolicy, ...]:
     """The policies that these objects lack."""
-    objects = load([RawObject(each, "the cluster", 0) for each in manifests]).objects
+    objects = load([RawObject(manifest, "the cluster", 0) for manifest in manifests]).objects
     return generate(Snapshot.of(objects), Settings(), Offline())
 
 
@@ -75,7 +75,7 @@ def test_no_flow_is_closed_while_names_change(shop: Shop, tmp_path: Path) -> Non
     objects = [{**kind, **found} for kind, found in zip(kinds, (home, deployment), strict=True)]
     deny_all = api.request("GET", POLICIES.format(shop.name) + "/deny-all").object
     wanted = missing([*objects, {**deny_all, "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}])
-    assert sum(len(each.egress[0].ports) for each in wanted) == 5
+    assert sum(len(stored.egress[0].ports) for stored in wanted) == 5
     for policy in as_earlier(wanted):
         as_us = ("--server-side", "--field-manager", FIELD_MANAGER)
         applied = shop.plane.kubectl().apply(encode_policy(policy), options=as_us)
@@ -83,24 +83,24 @@ def test_no_flow_is_closed_while_names_change(shop: Shop, tmp_path: Path) -> Non
     earlier = set(shop.policies())
     assert len(earlier) == 4
     listed = api.request("GET", POLICIES.format(shop.name)).object
-    there = {each["metadata"]["name"]: each for each in listed["items"]}
+    there = {stored["metadata"]["name"]: stored for stored in listed["items"]}
     with ControllerProcess(shop.plane.kubeconfig(), shop.name, settings) as process:
         process.wait_for("leading")
         shop.plane.wait_until("the old are gone", lambda: not earlier & set(shop.policies()), 60)
     after = shop.policies()
-    assert sorted(each.rsplit("-", 4)[0] for each in after) == [
+    assert sorted(name.rsplit("-", 4)[0] for name in after) == [
         "dns-cart",
         "proxy-to-istiod-cart",
         "workload-to-external-cart",
     ]
     found = events_since(shop, listed["metadata"]["resourceVersion"])
-    assert {each["type"] for each in found} >= {"ADDED", "DELETED"}
+    assert {change["type"] for change in found} >= {"ADDED", "DELETED"}
     for event in found:
         name = event["object"]["metadata"]["name"]
         there.pop(name, None)
         if event["type"] != "DELETED":
             there[name] = event["object"]
         kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
-        assert missing([*objects, *({**each, **kind} for each in there.values())]) == (), event
+        assert missing([*objects, *({**stored, **kind} for stored in there.values())]) == (), event
     assert set(there) == {*after, "deny-all"}
     assert not any(map(has_earlier_name, wanted))

@@ -51,13 +51,15 @@ class Shop:
         items = self.plane.api().request("GET", POLICIES.format(self.name)).object["items"]
         label = "app.kubernetes.io/managed-by"
         return {
-            each["metadata"]["name"]: each
-            for each in items
-            if each["metadata"].get("labels", {}).get(label) == "istio-netpol"
+            item["metadata"]["name"]: item
+            for item in items
+            if item["metadata"].get("labels", {}).get(label) == "istio-netpol"
         }
 
     def kinds(self) -> list[str]:
-        return sorted(each["metadata"]["labels"]["istio-netpol.io/flow"] for each in self.policies().values())
+        return sorted(
+            policy["metadata"]["labels"]["istio-netpol.io/flow"] for policy in self.policies().values()
+        )
 
     def wait_for(self, kinds: list[str], seconds: float = 60.0) -> None:
         self.plane.wait_until(f"policies are {kinds}", lambda: self.kinds() == kinds, seconds)
@@ -106,7 +108,7 @@ def test_a_policy_that_was_deleted_or_edited_by_hand_comes_back(shop: Shop) -> N
     shop.deploy("cart")
     shop.deny_all()
     shop.wait_for(BOTH)
-    before = {name: each["spec"] for name, each in shop.policies().items()}
+    before = {name: policy["spec"] for name, policy in shop.policies().items()}
     deleted, edited = sorted(before)
     _kubectl(shop, "delete", "networkpolicy", deleted)
     opened = json.dumps({"spec": {"egress": [{}]}})
@@ -126,7 +128,7 @@ def test_policies_whose_need_is_gone_are_collected_after_the_grace_period(shop: 
     note = "istio-netpol.io/unneeded-since"
     shop.plane.wait_until(
         "they are marked",
-        lambda: all(note in each["metadata"]["annotations"] for each in shop.policies().values()),
+        lambda: all(note in policy["metadata"]["annotations"] for policy in shop.policies().values()),
     )
     assert shop.kinds() == BOTH
     shop.wait_for([])
@@ -155,9 +157,9 @@ def test_a_forged_label_makes_a_policy_neither_ours_nor_safe_to_delete(shop: Sho
 def test_nothing_is_written_in_a_namespace_of_another_mode(shop: Shop) -> None:
     """Who only wants warnings gets no policies."""
     other = Shop(shop.plane, mode="warn")
-    for each in (other, shop):
-        each.deploy("cart")
-        each.deny_all()
+    for namespace in (other, shop):
+        namespace.deploy("cart")
+        namespace.deny_all()
     shop.wait_for(BOTH)
     assert other.kinds() == []
 
@@ -196,10 +198,10 @@ def test_a_controller_that_was_killed_in_the_middle_is_made_up_for(
 def test_a_namespace_that_is_deleted_is_left_alone(shop: Shop) -> None:
     """The controller does not fight with the deletion of a namespace, and goes on elsewhere."""
     doomed = Shop(shop.plane)
-    for each in (doomed, shop):
-        each.deploy("cart")
-        each.deny_all()
-        each.wait_for(BOTH)
+    for namespace in (doomed, shop):
+        namespace.deploy("cart")
+        namespace.deny_all()
+        namespace.wait_for(BOTH)
     _kubectl(shop, "delete", "namespace", doomed.name, "--wait=false")
     shop.deploy("till")
     shop.wait_for(sorted(BOTH * 2))

@@ -30,9 +30,9 @@ controller: {collectAfterSeconds: 3600, writesPerSecond: 100}
 def uids(shop: Shop, owner: str) -> set[str]:
     """The policies that go with a Deployment."""
     return {
-        each["metadata"]["uid"]
-        for each in shop.policies().values()
-        if owner in {reference["name"] for reference in each["metadata"].get("ownerReferences", ())}
+        network_policy["metadata"]["uid"]
+        for network_policy in shop.policies().values()
+        if owner in {reference["name"] for reference in network_policy["metadata"].get("ownerReferences", ())}
     }
 
 

@@ -39,7 +39,7 @@ class Dns:
     def resolve(self, host: str, asker: str = "", seconds: float = 0.0) -> Resolution:
         if host not in some.HOSTS:
             return Resolution(host, (), ResolutionStatus.NOT_FOUND, reason="there is none")
-        found = tuple(address(each) for each in some.HOSTS[host].split())
+        found = tuple(address(text) for text in some.HOSTS[host].split())
         return Resolution(host, found, ResolutionStatus.RESOLVED)
 
 
@@ -61,7 +61,7 @@ def to_istiod(name: str) -> NetworkPolicy:
 
 
 def needing(*policies: NetworkPolicy, uncertain: frozenset[str] = frozenset()) -> Upkeep:
-    by_key = {(each.namespace, each.name): each for each in policies}
+    by_key = {(network_policy.namespace, network_policy.name): network_policy for network_policy in policies}
     return Upkeep(by_key, frozenset(by_key), uncertain)
 
 
@@ -101,7 +101,10 @@ def test_old_addresses_of_a_host_are_capped_like_new_ones() -> None:
         for number in (3, 1, 2, 4)
     ]
     made = plan(needing(keys_at("192.0.2.9/32", name="new")), there, NOW, limited)
-    assert [each.present.key[1] for each in made.actions if isinstance(each, Delete)] == ["old-3", "old-4"]
+    assert [action.present.key[1] for action in made.actions if isinstance(action, Delete)] == [
+        "old-3",
+        "old-4",
+    ]
     unsure = needing(uncertain=frozenset({"Deployment/ns-a/w0"}))
     assert plan(unsure, there, NOW, limited).actions == ()
 
@@ -171,9 +174,9 @@ def test_a_joined_policy_replaces_all_those_that_it_joins() -> None:
     """What nothing needs any more goes meanwhile."""
     pods = named(generated(policy("ns-a/p", ingress=[rule(port(80), port(81))])))
     single = [generated(policy(f"ns-a/dns-web-0000000{at}", ingress=[rule(port(at))])) for at in (80, 81, 82)]
-    there = [present(each, unneeded_since=LONG_AGO) for each in single]
+    there = [present(network_policy, unneeded_since=LONG_AGO) for network_policy in single]
     made = plan(needing(pods), there, NOW, SETTINGS)
-    assert [(type(each), each.target.name[-2:]) for each in made.actions[1:]] == [(Delete, "82")]
+    assert [(type(action), action.target.name[-2:]) for action in made.actions[1:]] == [(Delete, "82")]
     assert made.actions[0].target is pods
     made = plan(needing(pods), [present(pods), *there], NOW, SETTINGS)
     assert acts(made) == [Delete, Delete, Delete]
@@ -234,7 +237,7 @@ def test_a_namespace_gets_no_more_policies_than_its_cap() -> None:
     wanted = [*routes("ns-a", "a", "b"), *routes("ns-b", "c")]
     limited = replace(SETTINGS, admission=replace(SETTINGS.admission, max_policies_per_namespace=1))
     made = plan(needing(*wanted), [], NOW, limited)
-    assert [each.target.name for each in made.actions] == ["a", "c"]
+    assert [action.target.name for action in made.actions] == ["a", "c"]
     assert made.withheld == (
         "NetworkPolicy istio-system/b is not written: namespace ns-a has asked for 1 generated policies, as "
         "many as admission.maxPoliciesPerNamespace allows",
@@ -246,16 +249,16 @@ def test_namespaces_that_ask_take_turns() -> None:
     lie."""
     wanted = [*routes("ns-a", "p0", "p1", "p2"), *routes("ns-b", "p3"), *routes("ns-c", "p4")]
     made = plan(needing(*wanted), [], NOW, SETTINGS)
-    assert [each.target.name for each in made.actions] == ["p0", "p3", "p4", "p1", "p2"]
+    assert [action.target.name for action in made.actions] == ["p0", "p3", "p4", "p1", "p2"]
 
 
 def test_what_one_has_written_delays_nothing_that_another_has_collected() -> None:
     """Each namespace's own policies open before its old ones close; another's need not wait for that."""
     wanted = routes("ns-a", "p0", "p1")
     unneeded = (*routes("ns-a", "a", to=81), *routes("ns-b", "b", to=81))
-    gone = [present(each, unneeded_since=LONG_AGO) for each in unneeded]
+    gone = [present(network_policy, unneeded_since=LONG_AGO) for network_policy in unneeded]
     made = plan(needing(*wanted), gone, NOW, SETTINGS)
-    assert [each.target.name for each in made.actions] == ["p0", "b", "p1", "a"]
+    assert [action.target.name for action in made.actions] == ["p0", "b", "p1", "a"]
 
 
 def augmented(name: str) -> bool:
@@ -265,7 +268,10 @@ def augmented(name: str) -> bool:
 def needs(snapshot: Snapshot, ours: Collection[PolicyKey] = ()) -> Upkeep:
     """What a cluster needs without these policies, worked out from nothing."""
     found = [snapshot.find(NetworkPolicy, *key) for key in ours]
-    table = FlowTable.of(snapshot.with_changes(remove=[each for each in found if each]), Settings())
+    table = FlowTable.of(
+        snapshot.with_changes(remove=[network_policy for network_policy in found if network_policy]),
+        Settings(),
+    )
     return upkeep(table, judge_of(table, Dns()), augmented)
 
 
@@ -276,9 +282,11 @@ def test_nothing_needed_and_nothing_foreign_is_ever_deleted(objects: list[Any], 
     pool = [*need.needed.values(), keys_at("192.0.2.1/32"), generated(deny_all("ns-a"))]
     there = [
         present(
-            each, own=data.draw(st.booleans()), unneeded_since=data.draw(st.sampled_from((None, LONG_AGO)))
+            network_policy,
+            own=data.draw(st.booleans()),
+            unneeded_since=data.draw(st.sampled_from((None, LONG_AGO))),
         )
-        for each in pool
+        for network_policy in pool
         if data.draw(st.booleans())
     ]
     for action in plan(need, there, NOW, SETTINGS).actions:
@@ -303,7 +311,10 @@ def test_plans_come_to_rest(objects: list[Any]) -> None:
     assert after.needed.keys() == first.needed.keys()
     assert after.wanted == first.wanted
     there = [
-        present(each, owners=frozenset(tuple(name.split("/")[::2]) for name in _names(each))) for each in made
+        present(
+            network_policy, owners=frozenset(tuple(name.split("/")[::2]) for name in _names(network_policy))
+        )
+        for network_policy in made
     ]
     assert plan(after, there, NOW, SETTINGS).actions == ()
 

@@ -18,7 +18,9 @@ BEFORE = Path(__file__).parents[1] / "scenarios" / "webhooks-of-operators" / "be
 def test_what_a_webhook_configuration_lacks_is_told_in_the_namespace_of_its_pods() -> None:
     """Events and reports belong to namespaces: the pods' own has to hear that nobody can call them."""
     documents = (
-        each for file in sorted(BEFORE.glob("*.yaml")) for each in read_documents(file.read_bytes(), "")
+        document
+        for file in sorted(BEFORE.glob("*.yaml"))
+        for document in read_documents(file.read_bytes(), "")
     )
     report = check(Snapshot.of(load(documents).objects), Settings(), Offline())
     found = reported(finding for finding in report.findings if finding.rule == "webhook-from-apiserver")

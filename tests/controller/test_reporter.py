@@ -48,7 +48,7 @@ class Told:
 
     def notes(self, name: str) -> list[str]:
         items = self._api.request("GET", self._events).object["items"]
-        return [each["note"] for each in items if each["regarding"]["name"] == name]
+        return [item["note"] for item in items if item["regarding"]["name"] == name]
 
 
 @pytest.fixture(params=[KYVERNO, OPENREPORTS], ids=["wgpolicyk8s", "openreports"])
@@ -74,8 +74,8 @@ def test_what_is_denied_is_told_once_by_an_event_and_listed_in_a_report(
         shop.deny_all()
         control_plane.wait_until("there is a report", lambda: told.failures() > 0, 60)
         results = told.report["results"]
-        assert [each["policy"] for each in results] == ["dns", "dns", "proxy-to-istiod"]
-        assert {each["resources"][0]["name"] for each in results} == {"cart"}
+        assert [result["policy"] for result in results] == ["dns", "dns", "proxy-to-istiod"]
+        assert {result["resources"][0]["name"] for result in results} == {"cart"}
         described = kubectl("--namespace", shop.name, "describe", "deployment", "cart").stdout
         assert described.count("is denied by NetworkPolicy") == 1, described
         assert "(and 2 more)" in described
@@ -113,7 +113,7 @@ def test_an_object_whose_trouble_changes_all_the_time_makes_few_events(
     now[0] += QUIET_SECONDS
     assert publisher.publish([finding(1, Severity.ERROR, "denied, at last", namespace)])
     items = control_plane.api().request("GET", EVENTS.format(namespace)).object["items"]
-    notes = sorted(each["note"] for each in items)
+    notes = sorted(item["note"] for item in items)
     assert notes == ["denied", "denied, 0", "denied, 60", "denied, at last"]
 
 
@@ -134,7 +134,7 @@ def test_a_report_that_has_no_room_for_all_says_so(control_plane: ControlPlane, 
     assert stored["results"] == manifest["results"]
     *listed, rest = stored["results"]
     assert len(listed) == MAX_RESULTS - 1
-    assert {each["result"] for each in listed} == {"fail"}
+    assert {result["result"] for result in listed} == {"fail"}
     assert rest["message"] == (
         f"701 more findings of namespace {namespace} are counted in the summary and not listed, since a "
         "report has room for 500; `istio-netpol check --context NAME` shows all"

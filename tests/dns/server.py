@@ -46,7 +46,7 @@ class NameServer:
         self._udp, self._tcp = _bound(self._handler)
         self.address = ("127.0.0.1", self._udp.server_address[1])
         self._threads = [
-            threading.Thread(target=each.serve_forever, args=(0.02,)) for each in (self._udp, self._tcp)
+            threading.Thread(target=server.serve_forever, args=(0.02,)) for server in (self._udp, self._tcp)
         ]
 
     def __enter__(self) -> NameServer:
@@ -90,7 +90,7 @@ class NameServer:
             ttl = found.get("TTL", 60)
             if "CNAME" in found:
                 target = found["CNAME"]
-                if not any(each.name.to_text() == f"{name}." for each in response.answer):
+                if not any(record.name.to_text() == f"{name}." for record in response.answer):
                     response.answer.append(dns.rrset.from_text(f"{name}.", ttl, "IN", "CNAME", f"{target}."))
                 if self.zone.without_chain:
                     return
@@ -107,14 +107,14 @@ def _bound(
     class Datagrams(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             wire, sock = self.request
-            for each in answer(wire, "udp"):
-                sock.sendto(each, self.client_address)
+            for message in answer(wire, "udp"):
+                sock.sendto(message, self.client_address)
 
     class Streams(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             (length,) = struct.unpack("!H", self.request.recv(2, socket.MSG_WAITALL))
-            for each in answer(self.request.recv(length, socket.MSG_WAITALL), "tcp"):
-                self.request.sendall(struct.pack("!H", len(each)) + each)
+            for message in answer(self.request.recv(length, socket.MSG_WAITALL), "tcp"):
+                self.request.sendall(struct.pack("!H", len(message)) + message)
 
     for _ in range(20):
         tcp = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Streams)

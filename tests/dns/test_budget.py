@@ -33,7 +33,7 @@ def test_slow_hosts_are_waited_for_only_while_there_is_time() -> None:
     answers = [budget.resolve(f"host-{number}", "team-a") for number in range(500)]
     assert slow.now == 102.5
     assert slow.waited == [2.5, 1.5, 0.5] + [0.0] * 497
-    assert [each.status for each in answers[:2]] == [ResolutionStatus.RESOLVED] * 2
+    assert [answer.status for answer in answers[:2]] == [ResolutionStatus.RESOLVED] * 2
     assert not budget.is_complete
 
 

@@ -86,7 +86,7 @@ def test_old_answer_outlives_a_failing_server(serve: Serve, clock: Clock) -> Non
     assert old.reason == "these are old addresses, since DNS fails: 127.0.0.1 answers SERVFAIL"
     server.zone = zone("192.0.2.2")
     clock.now += 11
-    assert [str(each) for each in found.resolve(HOST, TEAM).addresses] == ["192.0.2.2"]
+    assert [str(address) for address in found.resolve(HOST, TEAM).addresses] == ["192.0.2.2"]
 
 
 def test_old_answer_does_not_live_for_ever(serve: Serve, clock: Clock) -> None:
@@ -142,7 +142,7 @@ def test_addresses_are_their_own_answer(serve: Serve, clock: Clock, literal: str
     """An address is not asked for."""
     server = serve(Zone())
     answer = resolver(server, clock).resolve(literal, TEAM)
-    assert [str(each) for each in answer.addresses] == [literal.strip("[]")]
+    assert [str(address) for address in answer.addresses] == [literal.strip("[]")]
     assert not server.asked
 
 

@@ -54,7 +54,7 @@ def test_silent_hosts_of_one_namespace_do_not_delay_another(serve: Serve) -> Non
     for thread in threads:
         thread.join()
     assert time.monotonic() - started < 0.8
-    assert {each.status for each in answers} == {ResolutionStatus.PENDING}
+    assert {resolution.status for resolution in answers} == {ResolutionStatus.PENDING}
 
 
 def test_a_host_that_another_namespace_queues_is_asked_for_at_once(serve: Serve) -> None:

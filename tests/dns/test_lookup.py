@@ -18,7 +18,7 @@ HOST = "keys.example.com"
 
 
 def resolve(host: str, *servers: NameServer, limits: LookupSettings = LIMITS) -> Resolution:
-    return Lookup(replace(limits, name_servers=tuple(each.address for each in servers))).resolve(host)
+    return Lookup(replace(limits, name_servers=tuple(server.address for server in servers))).resolve(host)
 
 
 def texts(answer: Resolution) -> list[str]:

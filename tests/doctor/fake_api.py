@@ -37,7 +37,7 @@ class FakeApi(ApiConnection):
         if path == "/version":
             return json.dumps({"gitVersion": self._version}).encode()
         if path == "/apis":
-            groups = {each["apiVersion"].rpartition("/")[0] for each in self._objects}
+            groups = {stored["apiVersion"].rpartition("/")[0] for stored in self._objects}
             return json.dumps({"groups": [{"name": name} for name in sorted(groups)]}).encode()
         return self._answer(path, dict(query))
 
@@ -52,20 +52,22 @@ class FakeApi(ApiConnection):
         if rest[0] in self._forbidden:
             raise ApiError(403, f"{rest[0]} is forbidden")
         found = [
-            each
-            for each in self._objects
-            if each["apiVersion"] == root
-            and _plural(each["kind"]) == rest[0]
-            and namespace in ("", each["metadata"].get("namespace", ""))
+            stored
+            for stored in self._objects
+            if stored["apiVersion"] == root
+            and _plural(stored["kind"]) == rest[0]
+            and namespace in ("", stored["metadata"].get("namespace", ""))
         ]
         if len(rest) > 1:
-            named = [each for each in found if each["metadata"]["name"] == rest[1]]
+            named = [stored for stored in found if stored["metadata"]["name"] == rest[1]]
             if not named:
                 raise ApiError(404, "not found")
             return json.dumps(named[0]).encode()
         selector = query.get("labelSelector", "")
         wanted = dict(pair.split("=", 1) for pair in selector.split(",")) if selector else {}
-        matching = [each for each in found if wanted.items() <= each["metadata"].get("labels", {}).items()]
+        matching = [
+            stored for stored in found if wanted.items() <= stored["metadata"].get("labels", {}).items()
+        ]
         return json.dumps({"metadata": {}, "items": matching}).encode()
 
 

@@ -66,13 +66,13 @@ def findings(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 def test_who_may_see_everything_sees_what_is_there(plane: ControlPlane) -> None:
     done = doctor(plane, "-f", "json")
     assert done.returncode == 0, done.stdout
-    found = {(each["topic"], each["lookedAt"]): each for each in findings(done)}
+    found = {(finding["topic"], finding["lookedAt"]): finding for finding in findings(done)}
     assert NODE_ADDRESS in found["API server", "EndpointSlice default/kubernetes"]["found"]
     assert "k8s-app=kube-dns, port 53" in found["DNS", "Service kube-system/kube-dns"]["found"]
     assert "Cilium" in found["Network plugin", "DaemonSet kube-system/cilium"]["found"]
     assert found["Network plugin", "enforcement"]["found"] == "not probed"
     assert found["Versions", "Kubernetes"]["verdict"] == "ok"
-    assert not [each for each in found.values() if each["verdict"] == "not seen"]
+    assert not [finding for finding in found.values() if finding["verdict"] == "not seen"]
 
 
 def test_the_text_says_the_same_to_people(plane: ControlPlane) -> None:
@@ -92,7 +92,7 @@ def test_what_is_wrong_is_told_with_a_remedy(plane: ControlPlane) -> None:
     try:
         done = doctor(plane, "-f", "json")
         assert done.returncode == 1
-        (wrong,) = [each for each in findings(done) if each["verdict"] == "wrong"]
+        (wrong,) = [finding for finding in findings(done) if finding["verdict"] == "wrong"]
         assert wrong["lookedAt"] == "Namespace shop"
         assert wrong["remedy"] == "install istiod"
     finally:
@@ -118,7 +118,7 @@ def test_what_a_provider_leaves_in_a_cluster_is_read(plane: ControlPlane) -> Non
         container = {"name": "c", "image": "i", "env": [host]}
         plane.create(f"/api/v1/namespaces/{where}/pods", {**pod, "spec": {"containers": [container]}})
     done = doctor(plane, "--topic", "Platform", "--topic", "API server", "-f", "json")
-    found = {each["lookedAt"]: each for each in findings(done)}
+    found = {finding["lookedAt"]: finding for finding in findings(done)}
     assert "Gardener, by ConfigMap kube-system/shoot-info" in found["environment"]["found"]
     assert "app=vpn-shoot" in found["callers of webhooks"]["found"]
     dialled = found["KUBERNETES_SERVICE_HOST in the control plane's pods"]
@@ -129,10 +129,10 @@ def test_only_the_topics_that_are_asked_for_are_examined(plane: ControlPlane) ->
     """What else is wrong in the cluster, or could not be seen, does not count; another topic is an error
     that names those that there are."""
     done = doctor(plane, "--topic", "DNS", "--topic", "Network plugin", "-f", "json")
-    assert {each["topic"] for each in findings(done)} == {"DNS", "Network plugin"}
+    assert {finding["topic"] for finding in findings(done)} == {"DNS", "Network plugin"}
     done = doctor(plane, "--topic", "Webhooks", "-f", "json", user=NOBODY)
     assert done.returncode == 1
-    assert {each["topic"] for each in findings(done)} == {"Webhooks"}
+    assert {finding["topic"] for finding in findings(done)} == {"Webhooks"}
     done = doctor(plane, "--topic", "Weather")
     assert done.returncode == 2
     assert (
@@ -145,9 +145,11 @@ def test_only_the_topics_that_are_asked_for_are_examined(plane: ControlPlane) ->
 def test_who_may_see_nothing_is_told_what_it_takes(plane: ControlPlane, user: str) -> None:
     done = doctor(plane, "-f", "json", user=user)
     assert done.returncode == 1
-    hidden = [each["found"] for each in findings(done) if each["verdict"] == "not seen"]
+    hidden = [finding["found"] for finding in findings(done) if finding["verdict"] == "not seen"]
     assert "not seen: needs list on daemonsets.apps" in hidden
-    assert "not seen: needs list on namespaces" in hidden or any("mutatingwebhook" in each for each in hidden)
+    assert "not seen: needs list on namespaces" in hidden or any(
+        "mutatingwebhook" in sentence for sentence in hidden
+    )
     assert "not seen: needs list on endpointslices.discovery.k8s.io in default" in hidden
     assert "Traceback" not in done.stderr
 

@@ -25,7 +25,7 @@ HOST = "api.shoot.example.com"
 def examined(*objects: Manifest, settings: Settings = SETTINGS, topic: str = "") -> list[Diagnosis]:
     """All findings, or those of a topic."""
     found = examine(Survey(FakeApi(objects)), settings, datetime(2026, 11, 1, tzinfo=UTC), _unreachable)
-    return [each for each in found if topic in ("", each.topic)]
+    return [diagnosis for diagnosis in found if topic in ("", diagnosis.topic)]
 
 
 def _unreachable(*_: object) -> str:
@@ -34,8 +34,8 @@ def _unreachable(*_: object) -> str:
 
 def about(found: Iterable[Diagnosis], looked_at: str) -> Diagnosis:
     """The one finding whose subject begins so."""
-    (each,) = [each for each in found if each.looked_at.startswith(looked_at)]
-    return each
+    (only,) = [diagnosis for diagnosis in found if diagnosis.looked_at.startswith(looked_at)]
+    return only
 
 
 def node(version: str = "v1.36.0", provider: str = "", address: str = "10.0.0.1", **labels: str) -> Manifest:
@@ -242,9 +242,9 @@ def test_cilium_matches_nodes_where_its_settings_say_so() -> None:
     assert (nodes.health, nodes.remedy) == (Health.NOTE, "set apiServer.onNodes to true")
     settings = with_api(on_nodes=True)
     told = examined(*cilium("nodes"), *server, settings=settings, topic="Network plugin")
-    assert not [each for each in told if each.looked_at == "API server"]
+    assert not [diagnosis for diagnosis in told if diagnosis.looked_at == "API server"]
     elsewhere = examined(*cilium(), node(), endpoints("198.51.100.9", 443), topic="Network plugin")
-    assert not [each for each in elsewhere if each.looked_at == "API server"]
+    assert not [diagnosis for diagnosis in elsewhere if diagnosis.looked_at == "API server"]
 
 
 def test_cilium_of_aks_is_one_of_its_own() -> None:
@@ -272,17 +272,17 @@ def dns_service(address: str = "10.96.0.10") -> Manifest:
 def test_auto_mode_answers_dns_on_the_node() -> None:
     """Pods that nobody runs are not missed once the settings know that."""
     found = about_all(examined(AUTO, dns_service("172.20.0.10"), topic="DNS"), "EKS Auto Mode")
-    assert [each.remedy for each in found] == [
+    assert [diagnosis.remedy for diagnosis in found] == [
         "set dns.pods to false",
         "add 172.20.0.10 to dns.addresses, and take the component dns-service-only into the overlay",
     ]
     settings = with_dns(pods=False, addresses=("172.20.0.10",))
     known = examined(AUTO, dns_service("172.20.0.10"), settings=settings, topic="DNS")
-    assert {each.health for each in known} == {Health.OK}
+    assert {diagnosis.health for diagnosis in known} == {Health.OK}
 
 
 def about_all(found: Iterable[Diagnosis], looked_at: str) -> list[Diagnosis]:
-    return [each for each in found if each.looked_at == looked_at]
+    return [diagnosis for diagnosis in found if diagnosis.looked_at == looked_at]
 
 
 def test_a_cache_that_binds_the_address_of_cluster_dns() -> None:
@@ -309,7 +309,9 @@ def test_local_dns_of_aks() -> None:
     found = about(examined(local, topic="DNS"), "Nodes with")
     assert (found.health, "add 169.254.10.10, 169.254.10.11" in found.remedy) == (Health.WRONG, True)
     off = labelled(**{"kubernetes.azure.com/cluster": "a", "kubernetes.azure.com/localdns-state": "disabled"})
-    assert not [each for each in examined(off, topic="DNS") if each.looked_at.startswith("Nodes with")]
+    assert not [
+        diagnosis for diagnosis in examined(off, topic="DNS") if diagnosis.looked_at.startswith("Nodes with")
+    ]
 
 
 def test_cloud_dns_can_not_be_seen() -> None:
@@ -317,7 +319,7 @@ def test_cloud_dns_can_not_be_seen() -> None:
     gke = PLATFORMS["gke"]
     assert about(examined(*gke, topic="DNS"), "Cloud DNS").health is Health.NOTE
     known = examined(*gke, settings=with_dns(addresses=("169.254.169.254",)), topic="DNS")
-    assert not [each for each in known if each.looked_at == "Cloud DNS"]
+    assert not [diagnosis for diagnosis in known if diagnosis.looked_at == "Cloud DNS"]
 
 
 def configuration(enforced: bool = False, **metadata: Any) -> Manifest:
@@ -404,7 +406,7 @@ def test_a_plugin_whose_settings_may_not_be_read_is_known_all_the_same() -> None
     found = examine(
         Survey(api), SETTINGS, datetime(2026, 11, 1, tzinfo=UTC), _unreachable, ["Network plugin"]
     )
-    by_subject = {each.looked_at: each for each in found}
+    by_subject = {diagnosis.looked_at: diagnosis for diagnosis in found}
     assert "how it is set up is not seen (needs get on configmaps" in (
         by_subject["DaemonSet kube-system/cilium"].found
     )

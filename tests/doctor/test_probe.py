@@ -31,7 +31,7 @@ QUICK = Pace(seconds=10.0, sleep=lambda _: time.sleep(0.05))
 def rooms(plane: ControlPlane) -> list[dict[str, Any]]:
     """The namespaces of probes that are not on their way out."""
     items = plane.api().request("GET", NAMESPACES).object["items"]
-    return [each for each in items if "deletionTimestamp" not in each["metadata"]]
+    return [item for item in items if "deletionTimestamp" not in item["metadata"]]
 
 
 def pods(plane: ControlPlane) -> list[dict[str, Any]]:

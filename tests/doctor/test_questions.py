@@ -31,7 +31,7 @@ SETTINGS = Settings()
 def worst(found: Iterable[Diagnosis]) -> Diagnosis:
     """The worst of the findings; there has to be one."""
     order = (Health.WRONG, Health.NOT_SEEN, Health.NOTE, Health.OK)
-    return min(found, key=lambda each: order.index(each.health))
+    return min(found, key=lambda diagnosis: order.index(diagnosis.health))
 
 
 def bundled(cidr: str, port: int, **block: Any) -> Manifest:
@@ -50,7 +50,7 @@ def bundled(cidr: str, port: int, **block: Any) -> Manifest:
 def test_the_api_server_as_settings_and_bundle_have_it() -> None:
     settings = replace(SETTINGS, api_server=replace(SETTINGS.api_server, addresses=("192.0.2.0/24",)))
     found = list(api_server(survey(endpoints(), bundled("192.0.2.0/24", 6443)), settings))
-    assert {each.health for each in found} == {Health.OK}
+    assert {diagnosis.health for diagnosis in found} == {Health.OK}
     assert "192.0.2.5:6443" in found[0].found
 
 
@@ -94,7 +94,7 @@ def dns(target: Any = 53, labels: dict[str, str] | None = None, where: str = "ku
 
 def test_dns_as_the_settings_have_it() -> None:
     found = list(cluster_dns(survey(*dns()), SETTINGS))
-    assert [each.health for each in found] == [Health.OK]
+    assert [diagnosis.health for diagnosis in found] == [Health.OK]
     assert "k8s-app=kube-dns, port 53" in found[0].found
 
 
@@ -174,7 +174,7 @@ AGENT = {"name": "aws-eks-nodeagent", "args": ["--enable-network-policy=true"]}
 def test_a_plugin_is_known_by_what_it_installs(sets: list[Manifest], health: Health, name: str) -> None:
     found = list(network_plugin(survey(*sets)))
     assert worst(found).health is health
-    assert any(name in each.found for each in found)
+    assert any(name in diagnosis.found for diagnosis in found)
 
 
 def test_the_agent_of_aws_is_switched_on_by_its_settings_too() -> None:
@@ -325,10 +325,10 @@ def judged(objects: list[Manifest]) -> list[Diagnosis]:
 )
 def test_a_webhook_that_is_well(name: str) -> None:
     found = judged(served(name=name))
-    assert Health.WRONG not in {each.health for each in found}
-    assert any("failurePolicy Fail" in each.found for each in found)
-    assert any(each.found == "90 days left" for each in found)
-    assert any("not looked at" in each.found for each in found)
+    assert Health.WRONG not in {diagnosis.health for diagnosis in found}
+    assert any("failurePolicy Fail" in diagnosis.found for diagnosis in found)
+    assert any(diagnosis.found == "90 days left" for diagnosis in found)
+    assert any("not looked at" in diagnosis.found for diagnosis in found)
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_a_setting_that_the_registration_does_not_follow() -> None:
 
 def test_webhooks_of_others_are_not_looked_at() -> None:
     found = judged(served(name="validate.kyverno.svc", bundle=b""))
-    assert [each.looked_at for each in found] == ["configurations of istio-netpol"]
+    assert [diagnosis.looked_at for diagnosis in found] == ["configurations of istio-netpol"]
 
 
 def test_versions_beside_those_that_were_tested() -> None:
@@ -410,8 +410,8 @@ def test_policies_of_other_kinds() -> None:
     calico = manifest("crd.projectcalico.org/v1", "GlobalNetworkPolicy", "default.all")
     assert worst(tiers(survey(admin))).found == "1: strict"
     found = list(not_evaluated(survey(cilium, calico)))
-    assert {each.health for each in found} == {Health.NOTE}
-    assert any("shop/l7" in each.found for each in found)
+    assert {diagnosis.health for diagnosis in found} == {Health.NOTE}
+    assert any("shop/l7" in diagnosis.found for diagnosis in found)
 
 
 def test_what_may_not_be_seen_is_named_with_the_right_that_it_takes() -> None:
@@ -420,7 +420,9 @@ def test_what_may_not_be_seen_is_named_with_the_right_that_it_takes() -> None:
         [endpoints(), *dns(), daemon_set("cilium"), *served()], forbidden={"daemonsets", "services"}
     )
     found = list(examine(Survey(api), SETTINGS, NOW, unreachable))
-    hidden = {(each.topic, each.found) for each in found if each.health is Health.NOT_SEEN}
+    hidden = {
+        (diagnosis.topic, diagnosis.found) for diagnosis in found if diagnosis.health is Health.NOT_SEEN
+    }
     assert hidden == {
         ("Network plugin", "not seen: needs list on daemonsets.apps"),
         ("DNS", "not seen: needs list on daemonsets.apps"),
@@ -428,7 +430,7 @@ def test_what_may_not_be_seen_is_named_with_the_right_that_it_takes() -> None:
         ("Webhooks", "not seen: needs get on services in netpol"),
         ("Gateways", "not seen: needs list on services"),
     }
-    assert any(each.topic == "API server" and each.health is Health.OK for each in found)
+    assert any(diagnosis.topic == "API server" and diagnosis.health is Health.OK for diagnosis in found)
 
 
 def test_secrets_are_never_asked_for() -> None:

@@ -73,14 +73,14 @@ def coredns(port: int = 53) -> tuple[Workload, Service]:
 
 def service(key: str, *ports: ServicePort | int, **selector: str) -> Service:
     """The Service `namespace/name`; a number is a port whose target is the same."""
-    wanted = tuple(each if isinstance(each, ServicePort) else ServicePort(each, each) for each in ports)
+    wanted = tuple(port if isinstance(port, ServicePort) else ServicePort(port, port) for port in ports)
     name = key.rpartition("/")[2]
     return Service(ref("v1", "Service", key), wanted, selector or {"app": name})
 
 
 def endpoints(key: str, *addresses: str, port: int, name: str = "", pod: str = "") -> EndpointSlice:
     """The EndpointSlice of the Service `namespace/name`."""
-    found = tuple(EndpointAddress((address(each),), pod) for each in addresses)
+    found = tuple(EndpointAddress((address(text),), pod) for text in addresses)
     service_name = key.rpartition("/")[2]
     slice_ref = ref("discovery.k8s.io/v1", "EndpointSlice", f"{key}-1")
     return EndpointSlice(slice_ref, service_name, found, (EndpointPort(port, name),))
@@ -88,7 +88,7 @@ def endpoints(key: str, *addresses: str, port: int, name: str = "", pod: str = "
 
 def gateway(key: str, *ports: int, **selector: str) -> Gateway:
     """The Istio Gateway `namespace/name`, which selects the ingress gateway unless labels are given."""
-    servers = tuple(GatewayServer(each, "HTTP") for each in ports or (80,))
+    servers = tuple(GatewayServer(port, "HTTP") for port in ports or (80,))
     return Gateway(ref(NETWORKING, "Gateway", key), selector or INGRESS_LABELS, servers)
 
 
@@ -108,7 +108,9 @@ def virtual_service(
     export_to: tuple[str, ...] = (),
 ) -> VirtualService:
     """The VirtualService `namespace/name`; a bare destination is a route of its own."""
-    made = tuple(each if isinstance(each, Route) else route(each) for each in routes)
+    made = tuple(
+        wanted_route if isinstance(wanted_route, Route) else route(wanted_route) for wanted_route in routes
+    )
     hosts = ("www.example.com",)
     return VirtualService(ref(NETWORKING, "VirtualService", key), hosts, gateways, made, export_to)
 
@@ -119,7 +121,7 @@ def destination_rule(key: str, host: str, **subsets: Mapping[str, str]) -> Desti
 
 def service_entry(key: str, *hosts: str, ports: tuple[int, ...] = (443,), **more: Any) -> ServiceEntry:
     """The ServiceEntry `namespace/name` for hosts that are looked up by DNS unless `resolution` is given."""
-    numbered = more.pop("numbered", tuple(ServiceEntryPort(each) for each in ports))
+    numbered = more.pop("numbered", tuple(ServiceEntryPort(port) for port in ports))
     resolution = more.pop("resolution", "DNS")
     return ServiceEntry(
         ref(NETWORKING, "ServiceEntry", key), hosts, ports=numbered, resolution=resolution, **more
@@ -132,7 +134,7 @@ def endpoint(where: str, **ports: int) -> WorkloadEndpoint:
 
 def view(*objects: Any, settings: Settings | None = None) -> MeshView:
     """The view of a snapshot of these objects; tuples of objects count as their members."""
-    flat = [part for each in objects for part in (each if isinstance(each, tuple) else (each,))]
+    flat = [part for given in objects for part in (given if isinstance(given, tuple) else (given,))]
     return MeshView(Snapshot.of(flat), settings or Settings())
 
 
@@ -142,17 +144,17 @@ def flows(rule: Rule, subject: Any, mesh: MeshView) -> list[RequiredFlow]:
 
 
 def findings(rule: Rule, subject: Any, mesh: MeshView) -> list[Finding]:
-    return [each for each in rule.outcomes(subject, mesh) if isinstance(each, Finding)]
+    return [outcome for outcome in rule.outcomes(subject, mesh) if isinstance(outcome, Finding)]
 
 
 def told(rule: Rule, subject: Any, mesh: MeshView) -> list[str]:
     """The flows that a rule asks for, as `kind: source -> destination PROTOCOL port`, sorted."""
     return sorted(
-        f"{each.kind}: {each.source} -> {each.destination} {each.protocol} {each.port}"
-        for each in flows(rule, subject, mesh)
+        f"{flow.kind}: {flow.source} -> {flow.destination} {flow.protocol} {flow.port}"
+        for flow in flows(rule, subject, mesh)
     )
 
 
 def complaints(rule: Rule, subject: Any, mesh: MeshView) -> list[str]:
     """The messages of the findings of a rule, in order."""
-    return [each.message for each in findings(rule, subject, mesh)]
+    return [finding.message for finding in findings(rule, subject, mesh)]

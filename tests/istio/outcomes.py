@@ -52,33 +52,37 @@ def outcomes(
 def flows(rule: Rule, subject: Any, *others: Any, settings: Settings = DEFAULTS) -> list[str]:
     """The flows as `source -> destination PROTOCOL port`, each once, sorted."""
     found = outcomes(rule, subject, *others, settings=settings)
-    return sorted({line(each) for each in found if isinstance(each, RequiredFlow)})
+    return sorted({line(outcome) for outcome in found if isinstance(outcome, RequiredFlow)})
 
 
 def findings(rule: Rule, subject: Any, *others: Any, settings: Settings = DEFAULTS) -> list[str]:
     """The findings as `rule severity: message`."""
     found = outcomes(rule, subject, *others, settings=settings)
-    return [f"{each.rule} {each.severity}: {each.message}" for each in found if isinstance(each, Finding)]
+    return [
+        f"{outcome.rule} {outcome.severity}: {outcome.message}"
+        for outcome in found
+        if isinstance(outcome, Finding)
+    ]
 
 
 def first_flow(rule: Rule, subject: Any, *others: Any, settings: Settings = DEFAULTS) -> RequiredFlow:
     found = outcomes(rule, subject, *others, settings=settings)
-    return next(each for each in found if isinstance(each, RequiredFlow))
+    return next(outcome for outcome in found if isinstance(outcome, RequiredFlow))
 
 
 def line(flow: RequiredFlow) -> str:
     return f"{peer(flow.source)} -> {peer(flow.destination)} {flow.protocol} {flow.port}"
 
 
-def peer(each: Peer) -> str:
-    match each:
+def peer(end: Peer) -> str:
+    match end:
         case PodsPeer(workload=workload):
             return f"{workload.namespace}/{workload.name}"
         case HostPeer(host=host):
             return host
         case AnyPeer():
             return "any"
-    return each.text
+    return end.text
 
 
 def ref(kind: str, key: str) -> ObjectRef:
@@ -96,11 +100,11 @@ def service(
     """The Service `namespace/name` of pods labelled `app=<name>`: ports as `80` or `(80, target)`."""
     name = key.partition("/")[2]
     declared = []
-    for each in ports or (80,):
-        if isinstance(each, ServicePort):
-            declared.append(each)
+    for port in ports or (80,):
+        if isinstance(port, ServicePort):
+            declared.append(port)
         else:
-            number, target = each if isinstance(each, tuple) else (each, each)
+            number, target = port if isinstance(port, tuple) else (port, port)
             declared.append(ServicePort(number, target))
     chosen = {"app": name} if selector is None else selector
     return Service(ref("Service", key), tuple(declared), selector=chosen or None, **fields)

@@ -36,7 +36,7 @@ CART = listening("shop/cart", 8080)
 
 
 def pod(key: str, account: str, *at: str) -> Workload:
-    return listening(key, 80, service_account=account, addresses=tuple(ip_address(each) for each in at))
+    return listening(key, 80, service_account=account, addresses=tuple(ip_address(text) for text in at))
 
 
 MESH = (
@@ -63,8 +63,8 @@ def clients(**source: Any) -> list[str]:
     """Who is let in to the cart by a source of these lists."""
     lists = {name: tuple(values) for name, values in source.items()}
     found = flows(RULE, policy(AuthorizationSource(**lists)), *MESH)
-    assert all(each.endswith(" -> shop/cart TCP 8080") for each in found)
-    return [each.partition(" -> ")[0] for each in found]
+    assert all(line.endswith(" -> shop/cart TCP 8080") for line in found)
+    return [line.partition(" -> ")[0] for line in found]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ CART = deployment("shop/cart")
 
 
 def shown(backends: object) -> list[str]:
-    return [f"{each.peer} {each.protocol} {each.port}" for each in backends]  # type: ignore[attr-defined]
+    return [f"{backend.peer} {backend.protocol} {backend.port}" for backend in backends]  # type: ignore[attr-defined]
 
 
 def test_all_ports_are_meant_where_none_is_named() -> None:
@@ -64,8 +64,8 @@ def test_service_pods_are_those_of_the_selector_and_subset() -> None:
     second = deployment("shop/cart-v2", app="cart", version="v2")
     front = service("shop/cart", 80)
     mesh = view(CART, second, front)
-    assert [each.name for each in mesh.service_pods(front)] == ["cart", "cart-v2"]
-    assert [each.name for each in mesh.service_pods(front, {"version": "v2"})] == ["cart-v2"]
+    assert [workload.name for workload in mesh.service_pods(front)] == ["cart", "cart-v2"]
+    assert [workload.name for workload in mesh.service_pods(front, {"version": "v2"})] == ["cart-v2"]
 
 
 def test_empty_selector_selects_nobody() -> None:
@@ -158,7 +158,7 @@ def test_services_of_pods_are_those_that_select_them() -> None:
     first, second = service("shop/b", 80, tier="web"), service("shop/a", 80, app="cart", tier="web")
     others = (service("shop/c", 80, app="cart", tier="db"), Service(ref("v1", "Service", "shop/d")))
     mesh = view(pods, first, second, *others)
-    assert [each.name for each in mesh.services_of(pods)] == ["a", "b"]
+    assert [owner.name for owner in mesh.services_of(pods)] == ["a", "b"]
 
 
 def test_namespace_without_services_has_none() -> None:

@@ -18,7 +18,11 @@ from istio_netpol.state.reads import object_read
 def test_every_rule_that_looks_at_a_type_is_asked() -> None:
     """istiod needs DNS and the API server, and is called by it."""
     pods = istiod()
-    kinds = {each.kind for each in outcomes_of(pods, view(pods, coredns())) if isinstance(each, RequiredFlow)}
+    kinds = {
+        outcome.kind
+        for outcome in outcomes_of(pods, view(pods, coredns()))
+        if isinstance(outcome, RequiredFlow)
+    }
     assert kinds >= {"dns", "to-apiserver", "webhook-from-apiserver"}
 
 
@@ -65,7 +69,7 @@ def test_order_of_reading_does_not_matter() -> None:
     objects = (web, istiod(), *coredns())
 
     def told(mesh: MeshView) -> list[object]:
-        return [each.key for each in outcomes_of(web, mesh) if isinstance(each, RequiredFlow)]
+        return [outcome.key for outcome in outcomes_of(web, mesh) if isinstance(outcome, RequiredFlow)]
 
     warmed = view(*reversed(objects))
     outcomes_of(objects[1], warmed)
@@ -81,7 +85,7 @@ def test_control_plane_namespaces_are_those_of_istiod_and_the_root() -> None:
 
 def test_pods_that_a_tenant_labels_as_istiod_are_none() -> None:
     """Nobody makes the proxies of others connect to pods of their own by calling these istiod."""
-    assert [str(each.ref) for each in view(istiod("rival/istiod")).istiods()] == [
+    assert [str(workload.ref) for workload in view(istiod("rival/istiod")).istiods()] == [
         "Deployment istio-system/istiod"
     ]
     assert view(istiod("rival/istiod")).istiods()[0].ref.file == "(assumed)"
@@ -91,7 +95,9 @@ def test_workloads_outside_the_snapshot_may_be_asked_about() -> None:
     """An object under review need not be stored yet."""
     ref = ObjectRef("apps/v1", "Deployment", "shop", "new")
     new = Workload(ref, {"sidecar.istio.io/inject": "true"})
-    assert {each.kind for each in outcomes_of(new, view(istiod())) if isinstance(each, RequiredFlow)} >= {
+    assert {
+        outcome.kind for outcome in outcomes_of(new, view(istiod())) if isinstance(outcome, RequiredFlow)
+    } >= {
         "proxy-to-istiod",
         "dns",
     }

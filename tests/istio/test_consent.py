@@ -236,6 +236,6 @@ def test_a_copy_with_an_agreement_keeps_everything_else() -> None:
     agreement = Agreement(frozenset({"rival"}), None)
     copy = flow.with_agreement(agreement)
     assert copy.agreement is agreement
-    for each in fields(RequiredFlow):
-        if each.name != "agreement":
-            assert getattr(copy, each.name) is getattr(flow, each.name), each.name
+    for attribute in fields(RequiredFlow):
+        if attribute.name != "agreement":
+            assert getattr(copy, attribute.name) is getattr(flow, attribute.name), attribute.name

@@ -239,7 +239,7 @@ def test_sidecars_follow_virtual_services(host: str) -> None:
         "shop/web -> shop/canary TCP 9080",
         "shop/web -> shop/ledger TCP 8080",
     ]
-    reasons = [each.reason for each in outcomes(RULE, web("ledger:80"), *others)]  # type: ignore[union-attr]
+    reasons = [outcome.reason for outcome in outcomes(RULE, web("ledger:80"), *others)]  # type: ignore[union-attr]
     assert reasons[1] == (
         "Deployment shop/web declares that it calls ledger:80, which VirtualService shop/ledger sends to "
         "Service shop/canary"

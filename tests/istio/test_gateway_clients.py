@@ -116,8 +116,10 @@ def test_ports_of_services_are_gone_through_once(monkeypatch: pytest.MonkeyPatch
     for module in (gateway_clients, listeners):
         monkeypatch.setattr(module, "target_on", counted)
     numbers = range(1000, 1400)
-    wide = service("istio-system/wide", *((each, each + 1000) for each in numbers), selector=PODS.labels)
-    servers = tuple(GatewayServer(each, "TCP", hosts=("*",)) for each in numbers)
+    wide = service(
+        "istio-system/wide", *((number, number + 1000) for number in numbers), selector=PODS.labels
+    )
+    servers = tuple(GatewayServer(number, "TCP", hosts=("*",)) for number in numbers)
     opens = Gateway(
         ObjectRef("networking.istio.io/v1", "Gateway", "istio-system", "wide"), PODS.labels, servers
     )

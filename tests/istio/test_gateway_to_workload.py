@@ -483,7 +483,7 @@ def test_service_without_endpoints_is_told() -> None:
 
 
 def external_name(name: str, *ports: int) -> Service:
-    numbers = tuple(ServicePort(each, each) for each in ports)
+    numbers = tuple(ServicePort(port, port) for port in ports)
     return Service(ref("v1", "Service", "shop/pay"), numbers, None, "ExternalName", external_name=name)
 
 

@@ -75,7 +75,7 @@ def destinations(client: str, *objects: object, **labels: str) -> list[str]:
     cart = service("amb/cart", 80, labels=labels)
     view = MeshView(Snapshot.of([*PODS.values(), injected("side"), cart, *objects]), Settings())
     backend = Backend(PodsPeer(PODS["ambient"]), TCP, 8080)
-    return [f"{peer(each.peer)} {each.port}" for each in reached(view, PODS[client], cart, backend)]
+    return [f"{peer(wire.peer)} {wire.port}" for wire in reached(view, PODS[client], cart, backend)]
 
 
 def test_ambient_client_passes_the_waypoint_of_a_service() -> None:

@@ -89,7 +89,7 @@ def test_complete_principal_names_a_namespace(principal: str, expected: str | No
 
 def test_two_wildcards_are_recognised() -> None:
     """A value with a wildcard at both ends is a mistake; `*` alone is none."""
-    assert [has_two_wildcards(each) for each in ("*/ns/shop/sa/*", "*", "a*", "*a")] == [
+    assert [has_two_wildcards(pattern) for pattern in ("*/ns/shop/sa/*", "*", "a*", "*a")] == [
         True,
         False,
         False,

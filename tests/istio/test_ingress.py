@@ -37,7 +37,11 @@ def named(name: str, controller: str = "istio.io/ingress-controller") -> Ingress
 
 def served(subject: Ingress, *objects: Any) -> bool:
     return bool(
-        [each for each in told(RULE, subject, GATEWAY, *CART, *objects) if isinstance(each, RequiredFlow)]
+        [
+            outcome
+            for outcome in told(RULE, subject, GATEWAY, *CART, *objects)
+            if isinstance(outcome, RequiredFlow)
+        ]
     )
 
 
@@ -154,8 +158,10 @@ def test_a_service_without_pods_is_named() -> None:
 
 def test_a_tenant_opens_its_own_pods_and_the_shared_gateways_way_to_them() -> None:
     """As by a VirtualService: the clients of a shared gateway are an administrator's to admit."""
-    found = [each for each in told(RULE, ingress(), GATEWAY, *CART) if isinstance(each, RequiredFlow)]
-    by_kind = {each.kind: each.agreement for each in found}
+    found = [
+        outcome for outcome in told(RULE, ingress(), GATEWAY, *CART) if isinstance(outcome, RequiredFlow)
+    ]
+    by_kind = {flow.kind: flow.agreement for flow in found}
     assert by_kind[FlowKind.CLIENT_TO_GATEWAY].ingress == frozenset()
     assert by_kind[FlowKind.GATEWAY_TO_WORKLOAD].ingress == frozenset({"shop"})
     assert by_kind[FlowKind.GATEWAY_TO_WORKLOAD].egress == frozenset({"shop", "istio-system"})
@@ -163,7 +169,9 @@ def test_a_tenant_opens_its_own_pods_and_the_shared_gateways_way_to_them() -> No
 
 def test_the_flow_says_why_and_where() -> None:
     """The field is the backend's."""
-    found = [each for each in told(RULE, ingress(), GATEWAY, *CART) if isinstance(each, RequiredFlow)]
+    found = [
+        outcome for outcome in told(RULE, ingress(), GATEWAY, *CART) if isinstance(outcome, RequiredFlow)
+    ]
     assert (found[-1].field, found[-1].reason) == (
         BACKEND,
         "Ingress shop/cart sends what the ingress gateway receives to Service shop/cart",

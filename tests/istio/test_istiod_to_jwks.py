@@ -186,7 +186,7 @@ def test_istiod_says_who_fetches(value: str, fetches: str) -> None:
     subject = policy(keys("http://keycloak.auth.svc.cluster.local/certs"), selector={"app": "cart"})
     switched = replace(istiod(), switches={"PILOT_JWT_ENABLE_REMOTE_JWKS": value})
     found = flows(RULE, subject, switched, *CLIENTS[1:], *KEYCLOAK)
-    assert [each.partition(" ")[0].rpartition("/")[2] for each in found] == [fetches]
+    assert [line.partition(" ")[0].rpartition("/")[2] for line in found] == [fetches]
 
 
 def test_headless_provider_is_reached_on_the_port_of_the_url() -> None:

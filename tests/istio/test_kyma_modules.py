@@ -17,7 +17,7 @@ BACKEND = "eventing.kyma-project.io/backend"
 
 def running(name: str, namespace: str = "kyma-system", **more: str) -> Workload:
     """The pods of a workload of the table."""
-    (known,) = (each for each in KYMA_WORKLOADS if each.name == name)
+    (known,) = (known_workload for known_workload in KYMA_WORKLOADS if known_workload.name == name)
     return labelled(f"{namespace}/{name}", {**known.labels, **more})
 
 

@@ -97,8 +97,10 @@ def routing(name: str = "books", hosts: tuple[str, ...] = ("books",), **spec: An
 def called(*documents: dict[str, Any]) -> list[str]:
     """What the caller connects to."""
     objects = decoded(*documents)
-    (caller,) = (each for each in objects if isinstance(each, Workload) and each.name == "caller")
-    return flows(declared_calls.RULE, caller, *(each for each in objects if each is not caller))
+    (caller,) = (
+        resource for resource in objects if isinstance(resource, Workload) and resource.name == "caller"
+    )
+    return flows(declared_calls.RULE, caller, *(resource for resource in objects if resource is not caller))
 
 
 HTTP: list[tuple[list[dict[str, Any]], list[str]]] = [
@@ -210,8 +212,11 @@ def test_hosts_of_a_sidecar_are_called_as_routes_lead(
         },
     }
     objects = decoded(books(name="http"), routing(http=http), sidecar)
-    (subject,) = (each for each in objects if isinstance(each, Sidecar))
-    assert flows(sidecar_egress.RULE, subject, *(each for each in objects if each is not subject)) == expected
+    (subject,) = (resource for resource in objects if isinstance(resource, Sidecar))
+    assert (
+        flows(sidecar_egress.RULE, subject, *(resource for resource in objects if resource is not subject))
+        == expected
+    )
 
 
 def test_a_call_of_all_ports_is_unknown_only_where_none_answers() -> None:
@@ -219,24 +224,37 @@ def test_a_call_of_all_ports_is_unknown_only_where_none_answers() -> None:
     two = books(name="http")
     two["spec"]["ports"] += [{"name": "tcp-odd", "port": 81, "targetPort": "odd"}]
     objects = decoded(two)
-    (caller,) = (each for each in objects if isinstance(each, Workload) and each.name == "caller")
-    assert findings(declared_calls.RULE, caller, *(each for each in objects if each is not caller)) == []
+    (caller,) = (
+        resource for resource in objects if isinstance(resource, Workload) and resource.name == "caller"
+    )
+    assert (
+        findings(declared_calls.RULE, caller, *(resource for resource in objects if resource is not caller))
+        == []
+    )
 
 
 def test_pods_without_a_sidecar_follow_no_route() -> None:
     """They call whom they name."""
     objects = decoded(books(name="http"), routing(http=[{"route": [TO_SHELF]}]))
-    (caller,) = (each for each in objects if isinstance(each, Workload) and each.name == "caller")
+    (caller,) = (
+        resource for resource in objects if isinstance(resource, Workload) and resource.name == "caller"
+    )
     bare = replace(caller, labels={**caller.labels, "sidecar.istio.io/inject": "false"})
-    assert flows(declared_calls.RULE, bare, *(each for each in objects if each is not caller)) == [BOOKS]
+    assert flows(
+        declared_calls.RULE, bare, *(resource for resource in objects if resource is not caller)
+    ) == [BOOKS]
 
 
 def told(routes: dict[str, Any], *documents: dict[str, Any]) -> list[str]:
     """What is found of a VirtualService."""
     objects = decoded(books(name="http"), routes, *documents)
     name = routes["metadata"]["name"]
-    (subject,) = (each for each in objects if isinstance(each, VirtualService) and each.ref.name == name)
-    return findings(gateway_to_workload.RULE, subject, *(each for each in objects if each is not subject))
+    (subject,) = (
+        resource for resource in objects if isinstance(resource, VirtualService) and resource.ref.name == name
+    )
+    return findings(
+        gateway_to_workload.RULE, subject, *(resource for resource in objects if resource is not subject)
+    )
 
 
 @pytest.mark.parametrize(
@@ -312,11 +330,13 @@ ENTRY: dict[str, Any] = {
 def added(entry: dict[str, Any], *documents: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What the caller connects to for a ServiceEntry, and what is found of it."""
     objects = decoded(entry, *documents)
-    (subject,) = (each for each in objects if isinstance(each, ServiceEntry))
-    found = outcomes(service_entry.RULE, subject, *(each for each in objects if each is not subject))
-    lines = [line(each) for each in found if isinstance(each, RequiredFlow)]
-    ours = sorted({each for each in lines if each.startswith("team/caller ")})
-    return ours, [each.message for each in found if not isinstance(each, RequiredFlow)]
+    (subject,) = (resource for resource in objects if isinstance(resource, ServiceEntry))
+    found = outcomes(
+        service_entry.RULE, subject, *(resource for resource in objects if resource is not subject)
+    )
+    lines = [line(outcome) for outcome in found if isinstance(outcome, RequiredFlow)]
+    ours = sorted({text for text in lines if text.startswith("team/caller ")})
+    return ours, [outcome.message for outcome in found if not isinstance(outcome, RequiredFlow)]
 
 
 def test_a_route_takes_the_ports_of_its_protocol_from_the_host() -> None:
@@ -357,7 +377,7 @@ def test_a_route_takes_the_ports_of_its_protocol_from_the_host() -> None:
 def test_a_wildcard_among_hosts_is_named(spec: dict[str, Any], named: list[str]) -> None:
     """Beside hosts that are opened it stands for no address, all the same."""
     _, said = added({**ENTRY, "spec": {**ENTRY["spec"], **spec}})
-    assert [each.partition(" with resolution ")[0] for each in said] == [
+    assert [sentence.partition(" with resolution ")[0] for sentence in said] == [
         f"ServiceEntry team/api: spec.hosts: {hosts}" for hosts in named
     ]
 
@@ -380,9 +400,11 @@ def test_however_much_others_route_a_call_is_judged(spec: dict[str, Any], count:
     for document in foreign:
         document["metadata"]["namespace"] = "others"
     objects = decoded(books(name="http"), *foreign)
-    (caller,) = (each for each in objects if isinstance(each, Workload) and each.name == "caller")
-    others = [each for each in objects if each is not caller]
+    (caller,) = (
+        resource for resource in objects if isinstance(resource, Workload) and resource.name == "caller"
+    )
+    others = [resource for resource in objects if resource is not caller]
     assert flows(declared_calls.RULE, caller, *others) == [BOOKS]
     told = findings(declared_calls.RULE, caller, *others)
     assert len(told) == count
-    assert all("VirtualService others/other-" in each for each in told)
+    assert all("VirtualService others/other-" in sentence for sentence in told)

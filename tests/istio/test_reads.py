@@ -17,7 +17,7 @@ def reaches(source: str) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
-            parts = {*node.module.split("."), *(each.name for each in node.names)}
+            parts = {*node.module.split("."), *(name.name for name in node.names)}
             if parts & {"snapshot", "Snapshot", "NamespaceObjects"}:
                 found.append(f"line {node.lineno} imports {node.module}")
         elif isinstance(node, ast.Attribute) and (

@@ -212,7 +212,7 @@ def test_pods_may_name_a_collector_of_their_own(others: tuple[Any, ...], expecte
     """By the tracing address in `proxy.istio.io/config`, which takes the place of the mesh config's."""
     assert flows(RULE, OWN, *HALF_SHOP, *others) == expected
     for subject in others:
-        rest = [each for each in others if each is not subject]
+        rest = [other for other in others if other is not subject]
         assert "shop/cart -> observe/jaeger TCP 19411" not in flows(RULE, subject, OWN, *HALF_SHOP, *rest)
 
 

@@ -134,8 +134,8 @@ def test_a_caller_of_a_third_namespace_is_not_let_in_on_anothers_entry() -> None
     caller = replace(listening("bank/app", 80), calls="api.example.com:443")
     way = admitting(routes_from="Selector", namespaces=Selector.of({"team": "shop"}))
     found = outcomes(declared_calls.RULE, caller, exported, ambient("bank"), ambient("shop"), way)
-    lines = [each.destination for each in found if isinstance(each, RequiredFlow)]
-    assert [str(each) for each in lines] == ["api.example.com"]
+    lines = [outcome.destination for outcome in found if isinstance(outcome, RequiredFlow)]
+    assert [str(line) for line in lines] == ["api.example.com"]
 
 
 def test_pods_behind_an_entry_are_reached_by_the_waypoint() -> None:

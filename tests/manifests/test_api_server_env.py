@@ -30,7 +30,7 @@ def workload(*containers: Variables, kind: str = "Pod", **metadata: object) -> W
         }
     manifest["metadata"] = {"name": "a", "namespace": "shop", **metadata}
     loaded = load(read_documents(yaml.safe_dump(manifest).encode(), "a.yaml"), "default")
-    (found,) = (each for each in loaded.objects if isinstance(each, Workload))
+    (found,) = (resource for resource in loaded.objects if isinstance(resource, Workload))
     return found
 
 

@@ -79,7 +79,7 @@ def test_a_converter_is_never_dispensable(version: str, conversion: dict[str, An
     """Without it stored objects can't be read in another version."""
     spec = {"conversion": {"strategy": "Webhook", **conversion}, "versions": [{"schema": {"x": 1}}]}
     (found,), problems = read(f"apiextensions.k8s.io/{version}", "CustomResourceDefinition", spec=spec)
-    assert [(each.field, each.dispensable) for each in found.calls] == [
+    assert [(call.field, call.dispensable) for call in found.calls] == [
         (f"spec.conversion.{field}.service", False)
     ]
     assert problems == []

@@ -106,4 +106,4 @@ def test_port_that_is_no_number_is_told() -> None:
     """Istio refuses it too."""
     values, problems = decoded({"to": [{"operation": {"ports": ["http"]}}]})
     assert values == []
-    assert [each.field for each in problems] == ["spec.rules[0].to[0].operation.ports[0]"]
+    assert [problem.field for problem in problems] == ["spec.rules[0].to[0].operation.ports[0]"]

@@ -91,7 +91,7 @@ def test_mesh_config_is_no_injector() -> None:
 def test_broken_texts_are_told(data: dict[str, str], field: str) -> None:
     """What istiod could not read either names the key."""
     values, problems = config_map("istio-sidecar-injector", **data)
-    assert (values, [each.field for each in problems]) == ([], [field])
+    assert (values, [problem.field for problem in problems]) == ([], [field])
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_tags_are_read(labels: dict[str, str], expected: list[tuple[str, str]]) 
     }
     values, problems = decode(RawObject(content, "tags.yaml", 1))
     assert problems == []
-    assert all(isinstance(each, RevisionTag) and each.ref.namespace == "" for each in values)
-    assert [(each.tag, each.revision) for each in values] == expected
+    assert all(isinstance(value, RevisionTag) and value.ref.namespace == "" for value in values)
+    assert [(value.tag, value.revision) for value in values] == expected
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ PROVIDER = "extensionProviders: [{{name: authz, {kind}: {{service: authz.guard, 
 def test_numbers_are_read_as_protobuf_writes_them(written: str, port: int) -> None:
     """Istio's own page on external authorization has the port in quotes."""
     (found,), problems = config_map("istio", mesh=PROVIDER.format(kind="envoyExtAuthzGrpc", port=written))
-    assert [each.port for each in found.extension_providers] == [port]
+    assert [provider.port for provider in found.extension_providers] == [port]
     assert (found.unread, problems) == ((), [])
 
 
@@ -191,7 +191,7 @@ def test_an_unreadable_provider_is_told_once_and_spares_the_rest(written: str, c
     text = PROVIDER.format(kind="envoyExtAuthzGrpc", port=written)
     text = text.replace("[{", "[{name: spans, zipkin: {service: zipkin.guard, port: 9411}}, {")
     (found,), problems = config_map("istio", mesh=text)
-    assert [each.name for each in found.extension_providers] == ["spans"]
+    assert [provider.name for provider in found.extension_providers] == ["spans"]
     assert (found.unread_providers, problems) == (("authz",), [])
     (part,) = found.unread
     assert part.field == "data.mesh.extensionProviders[1].envoyExtAuthzGrpc.port"
@@ -224,7 +224,9 @@ a_field_of_tomorrow: {x: 1}
     assert (found.root_namespace, found.trust_domain, found.enable_tracing) == ("mesh", "example", True)
     assert (found.discovery_address, found.tracing_address) == ("istiod.mesh:15012", "oc:55678")
     assert found.default_log_providers == ("otel",)
-    assert [(each.kind, each.port) for each in found.extension_providers] == [("envoyOtelAls", 4317)]
+    assert [(provider.kind, provider.port) for provider in found.extension_providers] == [
+        ("envoyOtelAls", 4317)
+    ]
     assert (found.unread, problems) == ((), [])
 
 

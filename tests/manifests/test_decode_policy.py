@@ -50,29 +50,29 @@ def refusals(spec: Any, **top: Any) -> list[str]:
     found = loaded(spec, **top)
     assert bool(found.objects) != bool(found.problems)
     place = "deny.yaml:1: NetworkPolicy shop/deny: "
-    assert all(str(each).startswith(place) for each in found.problems)
-    return [str(each).removeprefix(place) for each in found.problems]
+    assert all(str(problem).startswith(place) for problem in found.problems)
+    return [str(problem).removeprefix(place) for problem in found.problems]
 
 
 def of_port(port: Any) -> list[str]:
     prefix = "spec.ingress[0].ports[0]"
-    return [each.removeprefix(prefix) for each in refusals({"ingress": [{"ports": [port]}]})]
+    return [refusal.removeprefix(prefix) for refusal in refusals({"ingress": [{"ports": [port]}]})]
 
 
 def of_peer(peer: Any) -> list[str]:
     prefix = "spec.egress[0].to[0]"
-    return [each.removeprefix(prefix) for each in refusals({"egress": [{"to": [peer]}]})]
+    return [refusal.removeprefix(prefix) for refusal in refusals({"egress": [{"to": [peer]}]})]
 
 
 def of_block(cidr: Any, *exceptions: Any) -> list[str]:
     block = {"cidr": cidr, **({"except": list(exceptions)} if exceptions else {})}
-    return [each.removeprefix(".ipBlock.") for each in of_peer({"ipBlock": block})]
+    return [problem.removeprefix(".ipBlock.") for problem in of_peer({"ipBlock": block})]
 
 
 def of_requirement(**requirement: Any) -> list[str]:
     prefix = "spec.podSelector.matchExpressions[0]."
     problems = refusals({"podSelector": {"matchExpressions": [requirement]}})
-    return [each.removeprefix(prefix) for each in problems]
+    return [problem.removeprefix(prefix) for problem in problems]
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_exceptions_must_be_strictly_within_their_block(cidr: str, exception: st
 def test_exceptions_are_checked_one_by_one() -> None:
     """Each wrong exception is named by its place in the list."""
     told = of_block("10.0.0.0/8", "10.1.0.0/16", "11.0.0.0/16", "10.2.0.0/16", 7)
-    assert [each.partition(" ")[0] for each in told] == ["except[3]", "except[1]"]
+    assert [sentence.partition(" ")[0] for sentence in told] == ["except[3]", "except[1]"]
 
 
 @pytest.mark.parametrize(
@@ -386,10 +386,10 @@ def test_label_keys_that_the_api_server_takes_are_taken(key: str) -> None:
 def test_label_keys_that_the_api_server_refuses_are_refused(key: str, problems: list[str]) -> None:
     """The same words for the keys of matchLabels and of matchExpressions."""
     shown = f'"{key}"' if len(key) < 59 else f'"{key[:56]}...'
-    assert of_requirement(key=key, operator="Exists") == [f"key = {shown}: {each}" for each in problems]
+    assert of_requirement(key=key, operator="Exists") == [f"key = {shown}: {problem}" for problem in problems]
     path = f"spec.podSelector.matchLabels[{key}]"
     assert refusals({"podSelector": {"matchLabels": {key: "x"}}}) == [
-        f"{path} = {shown}: {each}" for each in problems
+        f"{path} = {shown}: {problem}" for problem in problems
     ]
 
 
@@ -464,7 +464,7 @@ def test_all_mistakes_of_a_policy_are_told_at_once() -> None:
             "egress": [{"to": [{"ipBlock": {"cidr": "all"}}]}, {"to": [None]}],
         }
     )
-    assert sorted(each.partition(" ")[0].rstrip(":") for each in told) == [
+    assert sorted(sentence.partition(" ")[0].rstrip(":") for sentence in told) == [
         "spec.egress[0].to[0].ipBlock.cidr",
         "spec.egress[1].to[0]",
         "spec.ingress[0].from[0]",
@@ -500,16 +500,23 @@ def test_names_that_the_api_server_refuses_are_refused(metadata: Any, problem: s
     assert str(told).endswith(problem)
 
 
-@given(st.lists(some.policies(), min_size=1, max_size=4, unique_by=lambda each: each.ref))
+@given(st.lists(some.policies(), min_size=1, max_size=4, unique_by=lambda network_policy: network_policy.ref))
 def test_decode_after_encode_is_the_identity(policies: list[NetworkPolicy]) -> None:
     """What the program prints means what it meant, to the last field."""
     found = load(read_documents(to_yaml(policies).encode(), "generated.yaml"))
     assert found.problems == ()
-    assert [_content(each) for each in found.objects] == [_content(each) for each in policies]
+    assert [_content(network_policy) for network_policy in found.objects] == [
+        _content(network_policy) for network_policy in policies
+    ]
 
 
-def _content(each: NetworkPolicy) -> tuple[Any, ...]:
-    place = each.ref.key
+def _content(decoded: NetworkPolicy) -> tuple[Any, ...]:
     return (
-        place, each.pod_selector, each.policy_types, each.ingress, each.egress, each.labels, each.annotations
-    )  # fmt: skip
+        decoded.ref.key,
+        decoded.pod_selector,
+        decoded.policy_types,
+        decoded.ingress,
+        decoded.egress,
+        decoded.labels,
+        decoded.annotations,
+    )

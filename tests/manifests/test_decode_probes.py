@@ -63,7 +63,7 @@ def test_native_sidecars_are_probed_too() -> None:
 def test_addresses_of_node_local_dns(args: str, expected: list[Any]) -> None:
     """What it binds on the node; placeholders of a template are not known."""
     found = pod(f"{{hostNetwork: true, containers: [{{name: node-cache, args: {args}}}]}}")
-    assert [str(each) for each in found.node_local_addresses] == expected
+    assert [str(address) for address in found.node_local_addresses] == expected
 
 
 def test_pods_of_the_pod_network_have_no_node_local_addresses() -> None:

@@ -16,7 +16,7 @@ ROOT_CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "is
 
 def complaints(*objects: dict[str, Any]) -> list[str]:
     """What is said of JSON documents, without the place."""
-    text = "\n".join(json.dumps(each) for each in objects)
+    text = "\n".join(json.dumps(resource) for resource in objects)
     problems = load(read_documents(text.encode(), "a.json")).problems
     return [str(problem).partition(": ")[2] for problem in problems]
 

@@ -25,7 +25,7 @@ EDGE = replace(
 
 def addresses(*objects: object) -> list[tuple[object, ...]]:
     """Those of the workloads among the objects."""
-    return [each.node_addresses for each in placed_on_nodes(objects) if isinstance(each, Workload)]
+    return [placed.node_addresses for placed in placed_on_nodes(objects) if isinstance(placed, Workload)]
 
 
 def test_controllers_of_pods_to_come_may_run_on_every_node() -> None:

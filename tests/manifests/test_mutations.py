@@ -40,7 +40,7 @@ def manifests() -> tuple[list[dict[str, Any]], ...]:
     for folder in sorted(SCENARIOS.glob("*/before")):
         try:
             texts = [file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.yaml"))]
-            found.append([each for text in texts for each in yaml.safe_load_all(text) if each])
+            found.append([loaded for text in texts for loaded in yaml.safe_load_all(text) if loaded])
         except yaml.YAMLError:
             continue
     return tuple(found)
@@ -75,7 +75,7 @@ def _walk(objects: list[Any], draw: st.DrawFn) -> tuple[Any, Any]:
 def test_any_damage_to_a_field_is_told_or_lived_with(objects: list[dict[str, Any]]) -> None:
     """Every problem is one line with its file; without problems all results can be printed, and what is
     generated is read back without complaint."""
-    text = "\n".join(json.dumps(each) for each in objects)
+    text = "\n".join(json.dumps(resource) for resource in objects)
     loaded = load(read_documents(text.encode(), "a.json"))
     for problem in loaded.problems:
         assert str(problem).startswith("a.json:")
@@ -85,6 +85,6 @@ def test_any_damage_to_a_field_is_told_or_lived_with(objects: list[dict[str, Any
     snapshot = Snapshot.of(loaded.objects)
     report = check(snapshot, Settings(), Offline())
     assert all(document("check", name, report) for name in names("check"))
-    assert all(each.ports for each in connections(snapshot, Settings()))
+    assert all(connection.ports for connection in connections(snapshot, Settings()))
     generated = to_yaml(generate(snapshot, Settings(), Offline()))
     assert load(read_documents(generated.encode(), "generated.yaml")).problems == ()

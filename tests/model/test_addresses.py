@@ -64,14 +64,14 @@ sets = texts.map(lambda some: AddressSet.of(*some))
 
 
 def members(some):
-    return {each for each in DOMAIN if some.contains(each)}
+    return {address for address in DOMAIN if some.contains(address)}
 
 
 @given(texts)
 def test_a_set_holds_the_addresses_of_its_networks(some):
     """As the standard library sees them."""
     assert members(AddressSet.of(*some)) == {
-        each for each in DOMAIN if any(each in ip_network(text) for text in some)
+        address for address in DOMAIN if any(address in ip_network(text) for text in some)
     }
 
 
@@ -200,11 +200,11 @@ def test_exceptions_are_read_fast_as_ipaddress_reads_them(exceptions: list[str])
     """Either all are in their usual spelling and smaller than the block, or the slow way has the word."""
     found = ipv4_exceptions("10.0.0.0/16", exceptions)
     if found is not None:
-        networks = [ip_network(each, strict=False) for each in exceptions]
+        networks = [ip_network(exception, strict=False) for exception in exceptions]
         assert found == AddressSet.of("10.0.0.0/16") - AddressSet.of(*networks)
-        assert all(each != ip_network("10.0.0.0/16") for each in networks)
+        assert all(network != ip_network("10.0.0.0/16") for network in networks)
     else:
-        assert any(not _is_usual(each) for each in exceptions)
+        assert any(not _is_usual(exception) for exception in exceptions)
 
 
 def _is_usual(text: str) -> bool:

@@ -19,7 +19,7 @@ sets = st.lists(pieces, max_size=4).map(ConnectionSet.union) | st.just(ALL_CONNE
 
 
 def members(some):
-    return {each for each in DOMAIN if some.contains(*each)}
+    return {port for port in DOMAIN if some.contains(*port)}
 
 
 @given(sets, sets)

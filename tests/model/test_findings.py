@@ -42,5 +42,5 @@ def test_findings_are_sorted_by_object_rule_and_flow():
     bare, with_flow = finding(), finding(flow=FLOW)
     elsewhere = replace(bare, object=ObjectRef("apps/v1", "Deployment", "a", "z"), rule=Issue.IMPACT)
     broad = replace(bare, rule=Issue.BROAD_POLICY)
-    found = sorted([with_flow, bare, broad, elsewhere], key=lambda each: each.sort_key)
+    found = sorted([with_flow, bare, broad, elsewhere], key=lambda finding: finding.sort_key)
     assert found == [elsewhere, broad, bare, with_flow]

@@ -16,25 +16,28 @@ def test_a_selector_matches_as_the_api_reference_says(selector, labels):
     assert selector.matches(labels) == naive.selects(selector, labels)
 
 
-@given(some.selectors, st.lists(some.workloads(), max_size=6, unique_by=lambda each: each.ref))
+@given(some.selectors, st.lists(some.workloads(), max_size=6, unique_by=lambda workload: workload.ref))
 def test_the_index_selects_what_the_selector_matches(selector, workloads):
     """By namespace and anywhere, in order of kind and name."""
     snapshot = Snapshot.of(workloads)
     for name in some.NAMESPACES:
-        assert [each.peer_name for each in snapshot.select(name, selector)] == sorted(
-            each.peer_name
-            for each in workloads
-            if each.namespace == name and naive.selects(selector, each.labels)
+        assert [workload.peer_name for workload in snapshot.select(name, selector)] == sorted(
+            workload.peer_name
+            for workload in workloads
+            if workload.namespace == name and naive.selects(selector, workload.labels)
         )
-    assert [each.peer_name for each in snapshot.select_anywhere(selector)] == sorted(
-        each.peer_name for each in workloads if naive.selects(selector, each.labels)
+    assert [workload.peer_name for workload in snapshot.select_anywhere(selector)] == sorted(
+        workload.peer_name for workload in workloads if naive.selects(selector, workload.labels)
     )
 
 
 def test_host_network_pods_are_selected_by_label():
     """Unlike a policy's, a plain selector does not care about the network."""
     snapshot = Snapshot.of([host_daemon("shop/agent", app="x"), deployment("shop/cart", app="x")])
-    assert [each.name for each in snapshot.select("shop", Selector.of({"app": "x"}))] == ["agent", "cart"]
+    assert [workload.name for workload in snapshot.select("shop", Selector.of({"app": "x"}))] == [
+        "agent",
+        "cart",
+    ]
 
 
 def test_everything_is_the_selector_without_terms():

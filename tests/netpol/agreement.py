@@ -31,7 +31,7 @@ def judge_agrees(question):
 def connections_between_workloads_agree(objects):
     """A pair of workloads is listed with exactly the ports that both sides allow."""
     naive = NaiveCluster(objects)
-    peers = [PodsPeer(each) for each in objects if isinstance(each, Workload)]
+    peers = [PodsPeer(resource) for resource in objects if isinstance(resource, Workload)]
     listed = table(objects)
     for source in peers:
         for destination in peers:
@@ -50,9 +50,9 @@ def connections_with_addresses_agree(objects):
     naive = NaiveCluster(objects)
     listed = table(objects)
     families = (4, 6) if any(":" in name and "." not in name for pair in listed for name in pair) else (4,)
-    for workload in (each for each in objects if isinstance(each, Workload)):
+    for workload in (resource for resource in objects if isinstance(resource, Workload)):
         inside = PodsPeer(workload)
-        for address in (each for each in naive.landmarks if each.version in families):
+        for address in (landmark for landmark in naive.landmarks if landmark.version in families):
             outside = AddressPeer(AddressSet.of(address))
             called, calling = ports_at(listed, inside.key, address)
             for protocol, port in PROBES:
@@ -67,7 +67,7 @@ def connections_with_addresses_agree(objects):
 def connections_agree_with_judge(objects, probe):
     """A row holds a port exactly where the verdict on that connection is allowed."""
     snapshot = Snapshot.of(objects)
-    peers = {each.key: each for each in map(PodsPeer, snapshot.every_workload())}
+    peers = {peer.key: peer for peer in map(PodsPeer, snapshot.every_workload())}
     for source, destination, ports in connections(snapshot):
         ends = [peers.get(name) or AddressPeer(parse_range(name)) for name in (source, destination)]
         assert ports.contains(*probe) == judge(snapshot, *ends, *probe).allowed

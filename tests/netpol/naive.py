@@ -40,12 +40,14 @@ class NaiveCluster:
 
     def __init__(self, objects: Iterable[object]) -> None:
         objects = list(objects)
-        self.policies = [each for each in objects if isinstance(each, NetworkPolicy)]
-        self.tiers = [each for each in objects if isinstance(each, TierPolicy)]
-        self.nodes = [each for each in objects if isinstance(each, NodeAddresses)]
-        self.labels = {each.name: each.labels for each in objects if isinstance(each, Namespace)}
+        self.policies = [resource for resource in objects if isinstance(resource, NetworkPolicy)]
+        self.tiers = [resource for resource in objects if isinstance(resource, TierPolicy)]
+        self.nodes = [resource for resource in objects if isinstance(resource, NodeAddresses)]
+        self.labels = {
+            resource.name: resource.labels for resource in objects if isinstance(resource, Namespace)
+        }
         landmarks = {*_landmarks((*self.policies, *self.tiers)), *_beside_nodes(self.nodes)}
-        self.landmarks = sorted(landmarks, key=lambda each: (each.version, int(each)))
+        self.landmarks = sorted(landmarks, key=lambda landmark: (landmark.version, int(landmark)))
 
     def isolating(self, subject: Peer, direction: Direction) -> list[str]:
         """The names of the policies that isolate a peer in one direction, sorted."""
@@ -71,8 +73,8 @@ class NaiveCluster:
                 and (
                     not rule.peers
                     or any(
-                        self._is(each, policy, pod, address) or (any_pods and each.ip_block is None)
-                        for each in rule.peers
+                        self._is(named, policy, pod, address) or (any_pods and named.ip_block is None)
+                        for named in rule.peers
                     )
                 )
                 for policy in policies
@@ -93,11 +95,17 @@ class NaiveCluster:
         if addresses != "any" and addresses:
             return all(outcome(address) == "open" for address in addresses)
         if addresses == "any":
-            found = {outcome(each) for each in self.landmarks if each.version == 4}
-            others = {outcome(each) for each in [None, *self.landmarks] if each is None or each.version == 6}
+            found = {outcome(landmark) for landmark in self.landmarks if landmark.version == 4}
+            others = {
+                outcome(landmark)
+                for landmark in [None, *self.landmarks]
+                if landmark is None or landmark.version == 6
+            }
             return "open" in found or ("denied" not in found and "open" in others)
-        possible = [each for each in (*self.landmarks, *BESIDE_PODLESS) if not is_podless(each)]
-        found, others = ({outcome(each) for each in possible if each.version == family} for family in (4, 6))
+        possible = [landmark for landmark in (*self.landmarks, *BESIDE_PODLESS) if not is_podless(landmark)]
+        found, others = (
+            {outcome(landmark) for landmark in possible if landmark.version == family} for family in (4, 6)
+        )
         return found == {"open"} or ("denied" not in found and others == {"open"})
 
     def _of_tier(
@@ -119,9 +127,9 @@ class NaiveCluster:
             and selects(policy.namespaces, self._labels_of(subject.ref.namespace))
             and selects(policy.pods, subject.labels)
         ]
-        for priority in sorted({each.priority for each in selecting}):
+        for priority in sorted({candidate.priority for candidate in selecting}):
             said = set()
-            for policy in (each for each in selecting if each.priority == priority):
+            for policy in (candidate for candidate in selecting if candidate.priority == priority):
                 for rule in policy.ingress if direction is Direction.INGRESS else policy.egress:
                     if any_port(rule.ports, called, *probe) and self._matches(rule, peer, address):
                         said.add(str(rule.action))
@@ -177,7 +185,7 @@ class NaiveCluster:
             return workload, list(workload.addresses)
         if isinstance(peer, AddressPeer):
             ends = [end for low_high in peer.addresses.ranges() for end in low_high]
-            return None, ends + [each for each in self.landmarks if inside(each, peer.addresses)]
+            return None, ends + [landmark for landmark in self.landmarks if inside(landmark, peer.addresses)]
         return None, "any"
 
     def _is(

@@ -61,8 +61,8 @@ class NaiveAws:
 
     def __init__(self, objects) -> None:
         self.cluster = NaiveCluster(objects)
-        self.services = [each for each in objects if isinstance(each, Service)]
-        self.workloads = [each for each in objects if isinstance(each, Workload)]
+        self.services = [resource for resource in objects if isinstance(resource, Service)]
+        self.workloads = [resource for resource in objects if isinstance(resource, Workload)]
 
     def passes(
         self,
@@ -95,12 +95,13 @@ class NaiveAws:
                     elif (
                         peer is not None
                         and self.cluster._is(element, policy, peer, address)
-                        and (not rule.ports or any(_resolves(each, called) for each in rule.ports))
+                        and (not rule.ports or any(_resolves(entry, called) for entry in rule.ports))
                     ):
                         entries.append((host, [], ports))
         found = self._longest(self._table(entries), address)
         return any(
-            each == "any" or _admits(each, None if service else called, protocol, port) for each in found
+            admitted == "any" or _admits(admitted, None if service else called, protocol, port)
+            for admitted in found
         )
 
     def _table(self, entries) -> dict:
@@ -110,7 +111,7 @@ class NaiveAws:
         excepted = []
         for cidr, excepts, ports in sorted(entries, key=lambda entry: ip_network(entry[0], False).prefixlen):
             network = ip_network(cidr, strict=False)
-            holes = [ip_network(each, strict=False) for each in excepts]
+            holes = [ip_network(text, strict=False) for text in excepts]
             excepted += holes
             if network not in table:
                 table[network] = Entry([], [])
@@ -145,11 +146,11 @@ class NaiveAws:
             yield ["any"]
             return
         numbers = []
-        for each in rule.ports:
-            if each.port is None:
-                numbers.append((each.protocol, None, None))
-            elif (number := self._service_port(each, rule.ports, service)) is not None:
-                numbers.append((each.protocol, number, each.end_port))
+        for service_port in rule.ports:
+            if service_port.port is None:
+                numbers.append((service_port.protocol, None, None))
+            elif (number := self._service_port(service_port, rule.ports, service)) is not None:
+                numbers.append((service_port.protocol, number, service_port.end_port))
         if numbers:
             yield numbers
 
@@ -160,18 +161,23 @@ class NaiveAws:
             if pod.ref.namespace == service.ref.namespace
             and all(pod.labels.get(key) == value for key, value in (service.selector or {}).items())
         ]
-        own = [each for each in service.ports if each.protocol == wanted.protocol]
-        found = [each for each in own if each.target == wanted.port]
+        own = [service_port for service_port in service.ports if service_port.protocol == wanted.protocol]
+        found = [service_port for service_port in own if service_port.target == wanted.port]
         if not found:
             for pod in backing:
                 declared = [
-                    each
-                    for each in pod.ports
-                    if each.protocol == wanted.protocol and wanted.port in (each.number, each.name)
+                    service_port
+                    for service_port in pod.ports
+                    if service_port.protocol == wanted.protocol
+                    and wanted.port in (service_port.number, service_port.name)
                 ]
                 number = declared[0].number if declared else wanted.port
                 name = declared[0].name if declared else ""
-                found = [each for each in own if each.target == number or (name and each.target == name)]
+                found = [
+                    service_port
+                    for service_port in own
+                    if service_port.target == number or (name and service_port.target == name)
+                ]
                 if found:
                     break
         if not found:
@@ -179,11 +185,13 @@ class NaiveAws:
         if isinstance(wanted.port, int) and isinstance(found[0].target, str):
             for pod in backing:
                 named = [
-                    each.number
-                    for each in pod.ports
-                    if each.name == found[0].target and each.protocol == wanted.protocol
+                    service_port.number
+                    for service_port in pod.ports
+                    if service_port.name == found[0].target and service_port.protocol == wanted.protocol
                 ]
-                numeric = tuple(each for each in ports if not isinstance(each.port, str))
+                numeric = tuple(
+                    service_port for service_port in ports if not isinstance(service_port.port, str)
+                )
                 if named and (not numeric or not any_port(numeric, None, wanted.protocol, named[0])):
                     return None
         return found[0].port
@@ -193,7 +201,8 @@ def _resolves(entry, called: Workload | None) -> bool:
     if not isinstance(entry.port, str):
         return True
     return called is not None and any(
-        each.name == entry.port and each.protocol == entry.protocol for each in called.ports
+        service_port.name == entry.port and service_port.protocol == entry.protocol
+        for service_port in called.ports
     )
 
 

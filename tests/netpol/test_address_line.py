@@ -58,10 +58,10 @@ def everywhere(rules, version):
 
 def test_addresses_of_both_families_have_points_of_their_own():
     """0.0.0.1 and ::1 are different places."""
-    assert [point(each) for each in PROBES[:2]] == [0, 1]
-    assert [point(each) for each in PROBES[6:8]] == [FIRST_IPV6, FIRST_IPV6 + 1]
+    assert [point(probe) for probe in PROBES[:2]] == [0, 1]
+    assert [point(probe) for probe in PROBES[6:8]] == [FIRST_IPV6, FIRST_IPV6 + 1]
     assert point(PROBES[-1]) == LAST
-    assert [address_at(point(each)) for each in PROBES] == PROBES
+    assert [address_at(point(probe)) for probe in PROBES] == PROBES
 
 
 @given(rules)
@@ -92,7 +92,7 @@ def test_a_workload_is_open_to_what_all_of_its_addresses_are(rules, workloads):
         numbers = [number for number, mask in cells.items() if mask >> position & 1]
         assert len(numbers) <= 1
         if addresses:
-            expected = reduce(and_, (opened(rules, each) for each in addresses))
+            expected = reduce(and_, (opened(rules, text) for text in addresses))
         else:
             expected = everywhere(rules, 4) | everywhere(rules, 6)
         assert (sets.value(numbers[0]) if numbers else NO_CONNECTIONS) == expected

@@ -54,7 +54,7 @@ def test_connections_agree_with_judge(objects, probe):
 def test_ranges_of_a_workload_are_disjoint_and_maximal(objects):
     """Ranges of one workload and direction neither overlap, nor touch where their ports are equal."""
     rows = list(connections(Snapshot.of(objects)))
-    for workload in (each.peer_name for each in objects if isinstance(each, Workload)):
+    for workload in (resource.peer_name for resource in objects if isinstance(resource, Workload)):
         called = [(parse_range(row[1]), row[2]) for row in rows if row[0] == workload and "/" not in row[1]]
         calling = [(parse_range(row[0]), row[2]) for row in rows if row[1] == workload and "/" not in row[0]]
         for ranges in (called, calling):
@@ -84,7 +84,7 @@ def test_the_order_of_policies_is_irrelevant(question, random):
 def test_adding_a_rule_never_denies(question, rule, direction, data):
     """With policyTypes as they are, one more rule keeps everything allowed that was."""
     objects, *connection = question
-    policies = [each for each in objects if isinstance(each, NetworkPolicy)]
+    policies = [resource for resource in objects if isinstance(resource, NetworkPolicy)]
     if not policies:
         return
     policy = data.draw(st.sampled_from(policies))
@@ -101,10 +101,10 @@ def test_rules_of_a_direction_outside_policy_types_mean_nothing(question, rules)
     """A policy for egress alone may have any ingress rules, and one for ingress alone any egress rules."""
     objects, *connection = question
     changed = [
-        replace(each, **{unused.lower(): rules for unused in set(Direction) - each.policy_types})
-        if isinstance(each, NetworkPolicy)
-        else each
-        for each in objects
+        replace(resource, **{unused.lower(): rules for unused in set(Direction) - resource.policy_types})
+        if isinstance(resource, NetworkPolicy)
+        else resource
+        for resource in objects
     ]
     before = judge(Snapshot.of(objects), *connection)
     after = judge(Snapshot.of(changed), *connection)
@@ -126,12 +126,12 @@ def test_a_policy_for_an_isolated_direction_never_denies(question, policy):
 def test_removing_a_policy_allows_nothing_new_while_another_isolates(question, data):
     """Where something isolates still, one policy fewer can only allow less."""
     objects, *connection = question
-    policies = [each for each in objects if isinstance(each, NetworkPolicy)]
+    policies = [resource for resource in objects if isinstance(resource, NetworkPolicy)]
     if not policies:
         return
     removed = data.draw(st.sampled_from(policies))
     before = judge(Snapshot.of(objects), *connection)
-    after = judge(Snapshot.of(each for each in objects if each is not removed), *connection)
+    after = judge(Snapshot.of(resource for resource in objects if resource is not removed), *connection)
     for direction in Direction:
         if after.side(direction).isolated_by:
             assert after.side(direction).allowed <= before.side(direction).allowed
@@ -148,16 +148,18 @@ def test_the_rules_that_a_verdict_names_suffice(question):
             continue
         reduced = [
             replace(
-                each,
+                resource,
                 **{
                     direction.lower(): tuple(
-                        rule for index, rule in enumerate(each.rules(direction)) if (each.key, index) in named
+                        rule
+                        for index, rule in enumerate(resource.rules(direction))
+                        if (resource.key, index) in named
                     )
                 },
             )
-            if isinstance(each, NetworkPolicy)
-            else each
-            for each in objects
+            if isinstance(resource, NetworkPolicy)
+            else resource
+            for resource in objects
         ]
         after = judge(Snapshot.of(reduced), *connection).side(direction)
         assert len(after.allowed_by) == len(named)
@@ -168,7 +170,9 @@ def test_open_namespaces_count_as_without_policies(question, namespaces):
     """Leaving namespaces' policies out of account is the same as deleting them."""
     objects, *connection = question
     without = [
-        each for each in objects if not (isinstance(each, NetworkPolicy) and each.namespace in namespaces)
+        resource
+        for resource in objects
+        if not (isinstance(resource, NetworkPolicy) and resource.namespace in namespaces)
     ]
     judged = judge(Snapshot.of(objects), *connection, open_namespaces=namespaces)
     assert judged == judge(Snapshot.of(without), *connection)

@@ -47,7 +47,7 @@ def isolated(draw, *, has_hosts=True):
         for name in draw(st.lists(st.sampled_from(("p0", "p1", "p2")), min_size=1, unique=True))
     ]
     pods = workloads()
-    found += draw(st.lists(pods, min_size=2, max_size=4, unique_by=lambda each: each.ref))
+    found += draw(st.lists(pods, min_size=2, max_size=4, unique_by=lambda pod: pod.ref))
     ref = ObjectRef("apps/v1", "Deployment", HOME, "subject")
     found.append(Workload(ref, {"app": "x"}, ports=(ContainerPort(draw(PORT_NUMBERS), "http"),)))
     return found if has_hosts else at_one_address(found)
@@ -111,10 +111,10 @@ def at_one_address(objects):
     """Every pod with an address of its own."""
     places = iter(("10.0.0.1", "10.0.0.2", "10.1.0.1", "10.200.0.1", "192.168.0.2", "172.16.0.1"))
     return [
-        replace(each, host_network=False, addresses=(ip_address(next(places)),), node_addresses=())
-        if isinstance(each, Workload)
-        else each
-        for each in objects
+        replace(resource, host_network=False, addresses=(ip_address(next(places)),), node_addresses=())
+        if isinstance(resource, Workload)
+        else resource
+        for resource in objects
     ]
 
 
@@ -133,7 +133,7 @@ def with_nodes(draw):
 def services(draw):
     """Services of which some have a selector that a peer's podSelector may be satisfied by."""
     port = st.builds(ServicePort, st.sampled_from((80, 81, 443)), st.sampled_from((80, 8080, "http")))
-    ports = st.lists(port, min_size=1, max_size=2, unique_by=lambda each: each.port)
+    ports = st.lists(port, min_size=1, max_size=2, unique_by=lambda entry: entry.port)
     selecting = st.sampled_from((None, {"app": "x"}, {"app": "y"}, {"app": "x", "tier": "y"}))
     homes = st.sampled_from((HOME, "ns-b"))
     return [
@@ -153,7 +153,7 @@ def test_judge_agrees_with_naive_cilium(objects, matches_nodes, outside, probe, 
     """ipBlocks name nobody who has an identity: no pod, and no node unless the mode says so."""
     snapshot = seen_by(objects, "cilium-nodes" if matches_nodes else "cilium")
     naive = NaiveCilium(objects, matches_nodes)
-    pods = [PodsPeer(each) for each in snapshot.every_workload()]
+    pods = [PodsPeer(workload) for workload in snapshot.every_workload()]
     subject, peer = PodsPeer(subject_of(snapshot)), data.draw(st.sampled_from([*pods, outside]))
     out, back = judge(snapshot, subject, peer, *probe), judge(snapshot, peer, subject, *probe)
     assert out.egress.allowed == naive.allows(subject, Direction.EGRESS, peer, peer, probe)
@@ -164,7 +164,7 @@ def test_judge_agrees_with_naive_cilium(objects, matches_nodes, outside, probe, 
 def test_what_is_listed_agrees_with_judge(objects, plugin, probe):
     """A row of a plugin's cluster holds a port exactly where its verdict on that connection is allowed."""
     snapshot = seen_by(objects, plugin)
-    peers = {each.key: each for each in map(PodsPeer, snapshot.every_workload())}
+    peers = {peer.key: peer for peer in map(PodsPeer, snapshot.every_workload())}
     listed = {}
     for source, destination, ports in connections(snapshot):
         listed[source, destination] = ports

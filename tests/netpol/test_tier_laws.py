@@ -64,8 +64,12 @@ def test_no_network_policy_overrides_the_admin_tier(question, policy):
 def test_baseline_is_silent_where_a_network_policy_isolates(question):
     """Without the Baseline tier the verdict on an isolated side is the same."""
     objects, *connection = question
-    rest = [each for each in objects if not (isinstance(each, TierPolicy) and each.tier is Tier.BASELINE)]
-    before, after = (judge(Snapshot.of(each), *connection) for each in (objects, rest))
+    rest = [
+        resource
+        for resource in objects
+        if not (isinstance(resource, TierPolicy) and resource.tier is Tier.BASELINE)
+    ]
+    before, after = (judge(Snapshot.of(resources), *connection) for resources in (objects, rest))
     for direction in Direction:
         if before.side(direction).isolated_by:
             assert before.side(direction) == after.side(direction)
@@ -76,10 +80,12 @@ def test_passing_everything_first_is_as_if_the_tier_were_not_there(question, tie
     """A policy of the highest precedence that passes all to the next tier silences all others of its own."""
     objects, *connection = question
     others = [
-        replace(each, priority=each.priority + 1) if isinstance(each, TierPolicy) else each
-        for each in objects
+        replace(resource, priority=resource.priority + 1) if isinstance(resource, TierPolicy) else resource
+        for resource in objects
     ]
-    rest = [each for each in objects if not (isinstance(each, TierPolicy) and each.tier is tier)]
+    rest = [
+        resource for resource in objects if not (isinstance(resource, TierPolicy) and resource.tier is tier)
+    ]
     rule = some.tier_rule_for_all(Action.PASS)
     passing = TierPolicy(some.tier_ref("passing"), tier, 0, EVERYTHING, EVERYTHING, (rule,), (rule,))
     before = judge(Snapshot.of([*others, passing]), *connection)

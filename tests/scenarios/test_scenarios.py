@@ -68,7 +68,9 @@ def test_remedies_isolate_nothing(scenario: Scenario, tmp_path: Path) -> None:
     before = _snapshot(scenario.before)
     for policy in _snapshot(map(str, _generated(scenario, tmp_path))).every(NetworkPolicy):
         for workload in before.select(policy.namespace, policy.pod_selector):
-            isolated = {each for other in before.policies_for(workload) for each in other.policy_types}
+            isolated = {
+                direction for other in before.policies_for(workload) for direction in other.policy_types
+            }
             if not workload.host_network and not policy.policy_types <= isolated:
                 assert _is_cut_off(workload, policy, before), f"{policy.ref}: {workload.ref}"
 
@@ -77,7 +79,9 @@ def _is_cut_off(workload: Workload, policy: NetworkPolicy, before: Snapshot) -> 
     """Whether the pods have no connection at all in the directions of a policy."""
     ends = {Direction.EGRESS: 0, Direction.INGRESS: 1}
     rows = list(connections(before))
-    return not any(row[ends[each]] == workload.peer_name for row in rows for each in policy.policy_types)
+    return not any(
+        row[ends[direction]] == workload.peer_name for row in rows for direction in policy.policy_types
+    )
 
 
 def test_finished_policies_pass(finished: Scenario) -> None:
@@ -117,7 +121,7 @@ def _generated(scenario: Scenario, folder: Path) -> list[Path]:
 
 def _snapshot(paths: Iterable[str]) -> Snapshot:
     files = [file for path in paths for file in _files(Path(path))]
-    documents = (each for file in files for each in read_documents(file.read_bytes(), str(file)))
+    documents = (document for file in files for document in read_documents(file.read_bytes(), str(file)))
     return Snapshot.of(load(documents, "default").objects)
 
 

@@ -92,7 +92,7 @@ def test_our_own_file_is_renewed(store: FolderStore, generated: Path, policy: Ne
     refusal(store, replace(policy, annotations={REQUIRED_BY: "Deployment/shop/web"}))
     assert refusal(store, policy) == ""
     assert to_yaml([decoded((generated / FILE).read_text())]) == to_yaml([policy])
-    assert [each.name for each in generated.iterdir()] == [FILE]
+    assert [path.name for path in generated.iterdir()] == [FILE]
 
 
 def test_another_content_of_the_same_name_stays(
@@ -214,5 +214,5 @@ def test_one_refusal_does_not_stop_the_others(
 ) -> None:
     """Every policy gets its own result, in order."""
     results = store.write([replace(policy, ref=replace(policy.ref, name="a/b")), policy])
-    assert [each.written for each in results] == [False, True]
-    assert [each.name for each in generated.iterdir()] == [FILE]
+    assert [result.written for result in results] == [False, True]
+    assert [path.name for path in generated.iterdir()] == [FILE]

@@ -54,7 +54,11 @@ class AttackedCluster:
 
     def prepare(self) -> None:
         """Applies the world as its administrator, and binds the hostile user to a Role in its namespace."""
-        ours = [_scaled_to_nothing(each) for each in world() if _place(each) not in THERE_ALREADY]
+        ours = [
+            _scaled_to_nothing(stored_manifest)
+            for stored_manifest in world()
+            if _place(stored_manifest) not in THERE_ALREADY
+        ]
         done = self._plane.kubectl().apply(*ours)
         assert done.code == 0, done.stderr
         done = self._plane.kubectl().apply(*_may_do_all_in(HOSTILE))
@@ -82,8 +86,10 @@ class AttackedCluster:
         answers = [self._write(manifest, _author(manifest)) for manifest in case.writes]
         self._settle()
         stored = list(self._stored())
-        written = tuple(each for each in stored if _is_written_by_us(each))
-        others = tuple(each for each in stored if not _is_written_by_us(each))
+        written = tuple(stored_manifest for stored_manifest in stored if _is_written_by_us(stored_manifest))
+        others = tuple(
+            stored_manifest for stored_manifest in stored if not _is_written_by_us(stored_manifest)
+        )
         return Aftermath(others, written, settings_of(case), self._said(answers))
 
     def _said(self, answers: Iterable[Answer]) -> str:
@@ -144,7 +150,9 @@ class AttackedCluster:
     def _generated(self) -> dict[Key, Any]:
         """The specs of what the product wrote."""
         return {
-            _place(each): each["spec"] for each in self._of_kind("NetworkPolicy") if _is_written_by_us(each)
+            _place(stored_manifest): stored_manifest["spec"]
+            for stored_manifest in self._of_kind("NetworkPolicy")
+            if _is_written_by_us(stored_manifest)
         }
 
     def _stored(self) -> Iterator[Manifest]:

@@ -96,12 +96,12 @@ def by_generate(case: Case, folder: Path) -> Aftermath:
     done = _generated(case, folder / "as-written", objects)
     said = done.output
     if done.exit_code == UNUSABLE:
-        objects = [each for each in objects if is_readable(each)]
+        objects = [resource for resource in objects if is_readable(resource)]
         done = _generated(case, folder / "corrected", objects)
         said += done.output
     assert done.exit_code == 0, done.output
     assert "did not expect" not in said, said
-    written = tuple(each for each in yaml.load_all(done.stdout, yaml.CSafeLoader) if each)
+    written = tuple(document for document in yaml.load_all(done.stdout, yaml.CSafeLoader) if document)
     return Aftermath(tuple(objects), written, settings_of(case), said)
 
 
@@ -139,8 +139,8 @@ class Desk:
     def submit(self, manifest: Manifest) -> bool:
         """Asks `/mutate`, then `/validate`, and stores what is admitted; whether it was."""
         body = review(manifest)
-        responses = [self._answer(body, mutating=each) for each in (True, False)]
-        is_admitted = all(each["allowed"] for each in responses)
+        responses = [self._answer(body, mutating=is_mutating) for is_mutating in (True, False)]
+        is_admitted = all(response["allowed"] for response in responses)
         if is_admitted and is_readable(manifest):  # a cluster's watch passes over what it can't read
             self.cluster.apply(manifest)
         self.look()
@@ -155,7 +155,9 @@ class Desk:
     def written(self) -> tuple[Manifest, ...]:
         """The generated policies."""
         files = sorted((self.cluster.folder / GENERATED).glob("*.yaml"))
-        return tuple(each for file in files for each in yaml.load_all(file.read_text(), yaml.CSafeLoader))
+        return tuple(
+            document for file in files for document in yaml.load_all(file.read_text(), yaml.CSafeLoader)
+        )
 
     def _answer(self, body: bytes, *, mutating: bool) -> dict[str, Any]:
         answer = self._reviewer.review(body, mutating=mutating)
@@ -171,6 +173,6 @@ def by_reviews(case: Case, folder: Path) -> Aftermath:
     it finds missing."""
     desk = Desk(folder, case)
     desk.look()
-    stored = [each for each in case.writes if desk.submit(each)]
+    stored = [write for write in case.writes if desk.submit(write)]
     objects = (*world(), *case.there, *stored)
     return Aftermath(objects, desk.written(), desk.settings, "\n".join(desk.said))

@@ -86,7 +86,7 @@ def _is(end: str, meant: str) -> bool:
         return False
     low, _, high = end.partition("-")
     network = ip_network(meant)
-    return all(ip_address(each) in network for each in (low, high or low))
+    return all(ip_address(address) in network for address in (low, high or low))
 
 
 def opened(before: Snapshot, after: Snapshot, settings: Settings) -> list[Opening]:
@@ -150,8 +150,8 @@ def _listed(snapshot: Snapshot, side: Direction, settings: Settings) -> list[tup
     other = Direction.INGRESS if side is Direction.EGRESS else Direction.EGRESS
     whole = snapshot.with_changes(put=[_open(name, other) for name in snapshot.namespace_names])
     return [
-        ((_short(each.source), _short(each.destination)), each.ports)
-        for each in connections(as_injected(whole, settings.mesh), with_ipv6=True)
+        ((_short(connection.source), _short(connection.destination)), connection.ports)
+        for connection in connections(as_injected(whole, settings.mesh), with_ipv6=True)
     ]
 
 
@@ -214,7 +214,7 @@ def _without_range(source: str, destination: str) -> Ends:
 
 
 def _addresses(source: str, destination: str) -> AddressSet:
-    low, high = (ip_address(each) for each in (source if _is_range(source) else destination).split("-"))
+    low, high = (ip_address(address) for address in (source if _is_range(source) else destination).split("-"))
     return AddressSet.from_range(low.version, int(low), int(high))
 
 

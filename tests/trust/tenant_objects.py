@@ -173,14 +173,14 @@ def _slice(draw: Draw) -> Manifest:
         "kind": "EndpointSlice",
         "metadata": {"name": draw(NAMES), "namespace": HOSTILE, "labels": labels},
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [each], "targetRef": target} for each in _several(draw, ADDRESSES)],
+        "endpoints": [{"addresses": [address], "targetRef": target} for address in _several(draw, ADDRESSES)],
         "ports": [{"name": "tcp", "port": draw(PORTS)}],
     }
 
 
 def _endpoints(draw: Draw) -> Manifest:
     subset = {
-        "addresses": [{"ip": each} for each in _several(draw, ADDRESSES)],
+        "addresses": [{"ip": address} for address in _several(draw, ADDRESSES)],
         "ports": [{"name": "tcp", "port": draw(PORTS)}],
     }
     metadata = {"name": draw(SERVICES), "namespace": HOSTILE}
@@ -190,8 +190,8 @@ def _endpoints(draw: Draw) -> Manifest:
 def _gateway(draw: Draw) -> Manifest:
     tls = st.sampled_from(({}, {"tls": {"mode": "AUTO_PASSTHROUGH"}}))
     servers = [
-        {"port": {"number": each, "name": f"p{each}", "protocol": "TCP"}, "hosts": ["*"], **draw(tls)}
-        for each in _several(draw, PORTS)
+        {"port": {"number": port, "name": f"p{port}", "protocol": "TCP"}, "hosts": ["*"], **draw(tls)}
+        for port in _several(draw, PORTS)
     ]
     return _istio("Gateway", draw(NAMES), {"selector": draw(SELECTORS), "servers": servers})
 
@@ -422,4 +422,4 @@ def tenant_objects(draw: Draw) -> list[Manifest]:
     """Some objects of team-a, each name of a kind once, in the order in which they are written."""
     writers = draw(st.lists(st.sampled_from(WRITERS), min_size=1, max_size=5))
     found = [writer(draw) for writer in writers]
-    return list({(each["kind"], each["metadata"]["name"]): each for each in found}.values())
+    return list({(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in found}.values())

@@ -86,9 +86,9 @@ def by_reviews(_: FlowTable, written: Sequence[Manifest]) -> Iterable[NetworkPol
     table, found = _before(), dict[str, NetworkPolicy]()
     for manifest in written:
         policies = decide(asked(manifest), table, NAMES, mutating=True).write
-        found.update((each.key, each) for each in policies)
+        found.update((policy.key, policy) for policy in policies)
         table = table.with_changes([*policies, *decoded([manifest])], [])
-    found.update((each.key, each) for each in missing_policies(table, NAMES))
+    found.update((policy.key, policy) for policy in missing_policies(table, NAMES))
     return found.values()
 
 
@@ -113,12 +113,12 @@ def test_what_opens_has_the_tenant_at_one_end_and_consent_at_the_other(
 ) -> None:
     """The tenant's pods, or what the victim itself said; at the other end a namespace that agrees, a shared
     gateway, istiod, or an address that is permitted."""
-    written = [each for each in written if is_readable(each)]
+    written = [manifest for manifest in written if is_readable(manifest)]
     table = _before().with_objects(list(decoded(written)))
     policies = list(door(table, written))
     snapshot = table.snapshot
     openings = opened(snapshot, snapshot.with_changes(put=policies), SETTINGS)
-    within = [each for each in openings if not _is_permitted_outside(each)]
+    within = [opening for opening in openings if not _is_permitted_outside(opening)]
     assert excess(within, [*AGREED, *STANDING]) == []
 
 

@@ -40,14 +40,14 @@ class ServedFolder:
 
     def _is_admitted(self, manifest: Manifest) -> bool:
         body = review(manifest)
-        admitted = all(self._webhook.review(each, body)["allowed"] for each in ("mutate", "validate"))
+        admitted = all(self._webhook.review(door, body)["allowed"] for door in ("mutate", "validate"))
         if admitted and is_readable(manifest):
             self._cluster.apply(manifest)
         return admitted
 
     def _written(self) -> tuple[Manifest, ...]:
         return tuple(
-            each for file in self._cluster.generated for each in yaml.safe_load_all(file.read_text())
+            document for file in self._cluster.generated for document in yaml.safe_load_all(file.read_text())
         )
 
     def _rest(self) -> None:

@@ -25,13 +25,14 @@ SAID = Allowed.of("istio-system/gateway -> team-b/bank: TCP 8080")
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(each, id=each.name) for each in cases() if each.name in SAMPLES]
+    "case",
+    [pytest.param(known_case, id=known_case.name) for known_case in cases() if known_case.name in SAMPLES],
 )
 def test_openings_are_what_a_second_evaluator_finds(case: Case, tmp_path: Path) -> None:
     """Side by side, for all pairs of pods and the ports that matter here."""
     aftermath = by_generate(case, tmp_path)
     others = list(decoded(aftermath.objects))
-    pods = [PodsPeer(each) for each in Snapshot.of(others).every_workload()]
+    pods = [PodsPeer(workload) for workload in Snapshot.of(others).every_workload()]
     before, after = NaiveCluster(others), NaiveCluster([*others, *decoded(aftermath.written)])
     listed = {
         (opening.side, opening.source, opening.destination, probe)
