@@ -76,4 +76,4 @@ def usual_control_plane(bundle: Sequence[Any]) -> tuple[Any, ...]:
     if any(policy.namespace == KYMA_NAMESPACE for policy in policies):
         gateway = load(read_documents(kyma_gateway(), STANDARD)).objects
         return (*objects, *gateway, *meant_modules(policies))
-    return tuple(each for each in objects if each.namespace != KYMA_NAMESPACE)
+    return tuple(value for value in objects if value.ref.namespace != KYMA_NAMESPACE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.rules import (
@@ -37,6 +36,7 @@ from istio_netpol.istio.rules import (
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.witness import agreed
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT
 from istio_netpol.model.failures import Failure, Undecoded
 from istio_netpol.model.findings import Finding, beyond_limit, more_findings, not_judged
@@ -89,7 +89,7 @@ _UNTOLD_LOOKUPS = 100
 _RULES_OF = _by_subject()
 
 
-def outcomes_of(subject: Any, view: MeshView) -> tuple[Outcome, ...]:
+def outcomes_of(subject: ClusterObject, view: MeshView) -> tuple[Outcome, ...]:
     """The outcomes of every rule for one object; none for types that no rule looks at."""
     if isinstance(subject, Undecoded):
         return (not_judged(subject.ref, subject.failure),)
@@ -103,7 +103,7 @@ def _unread_parts(config: MeshConfig | InjectorConfig) -> tuple[Finding, ...]:
     return tuple(unknown(config.ref, part.field, part.sentence) for part in config.unread)
 
 
-def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
+def _contained(rule: Rule, subject: ClusterObject, view: MeshView) -> Iterator[Outcome]:
     """The outcomes of one rule for an object, as far as the limits go. An error in the rule ends its outcomes
     for this object, and nothing else."""
     try:
@@ -117,7 +117,7 @@ def _contained(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
         yield not_judged(subject.ref, Failure.of(f"rule {rule.name}", error))
 
 
-def _limited(rule: Rule, subject: Any, view: MeshView) -> Iterator[Outcome]:
+def _limited(rule: Rule, subject: ClusterObject, view: MeshView) -> Iterator[Outcome]:
     """The outcomes of one rule for an object. Raises TooMuchError where there are more than the limits allow;
     the rest is not asked for."""
     limits = view.settings.limits
@@ -146,7 +146,7 @@ def _width(flow: RequiredFlow) -> int:
     return max(end.addresses.cidr_count if isinstance(end, AddressPeer) else 1 for end in ends)
 
 
-def _nameable(subject: Any, outcome: Outcome) -> Outcome:
+def _nameable(subject: ClusterObject, outcome: Outcome) -> Outcome:
     """The outcome; a finding instead of a flow to a port that no policy can name."""
     if isinstance(outcome, Finding) or FIRST_PORT <= outcome.port <= LAST_PORT:
         return outcome

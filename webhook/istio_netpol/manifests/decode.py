@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode_api_extensions import decode_api_service, decode_crd, decode_webhooks
@@ -54,12 +53,13 @@ from istio_netpol.manifests.decode_workloads import decode_controller, decode_cr
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.acceptances import LONGEST
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.failures import Failure, Undecoded
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.own_names import ACCEPT
 from istio_netpol.model.references import NAMESPACE_REMEDY, ObjectRef, is_namespace_name
 
-Decoder = Callable[[Fields, ObjectRef], Iterator[Any]]
+Decoder = Callable[[Fields, ObjectRef], Iterator[ClusterObject]]
 
 CALICO: dict[str, Decoder] = {
     "NetworkPolicy": decode_calico_policy,
@@ -155,7 +155,7 @@ def is_known(raw: RawObject) -> bool:
     return _decoder(raw) is not None
 
 
-def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Any], list[Problem]]:
+def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[ClusterObject], list[Problem]]:
     """The model values of one object, and what is wrong with it: an object with problems has no values.
 
     An object of an unknown kind has neither. One whose decoder failed is `Undecoded`. `default_namespace` is

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from istio_netpol.model.addresses import Address
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.mesh import NodeAddresses
 from istio_netpol.model.workloads import Workload
 
 
-def placed_on_nodes(objects: Sequence[Any]) -> tuple[Any, ...]:
+def placed_on_nodes(objects: Sequence[ClusterObject]) -> tuple[ClusterObject, ...]:
     """The objects, with the addresses of all Nodes for each controller of hostNetwork pods of which the input
     has none: nothing says on which Nodes they will run."""
     internal = {address for node in objects if isinstance(node, NodeAddresses) for address in node.internal}
@@ -22,7 +22,7 @@ def placed_on_nodes(objects: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(_placed(placed, addresses, pods) for placed in objects)
 
 
-def _placed(value: Any, addresses: tuple[Address, ...], pods: Iterable[Workload]) -> Any:
+def _placed(value: ClusterObject, addresses: tuple[Address, ...], pods: Iterable[Workload]) -> ClusterObject:
     if not isinstance(value, Workload) or not value.host_network or value.ref.kind == "Pod":
         return value
     return value if any(_is_of(pod, value) for pod in pods) else replace(value, node_addresses=addresses)

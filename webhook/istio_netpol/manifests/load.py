@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from itertools import groupby
-from typing import Any
 
 from istio_netpol.errors import Problem
 from istio_netpol.lazy_dataclass import dataclass
@@ -17,6 +16,7 @@ from istio_netpol.manifests.misspelt_policies import misspelt_policy
 from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
 from istio_netpol.manifests.removed_apis import Removed, removal_of
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.not_seen import NotSeen
 from istio_netpol.model.references import ObjectRef
 
@@ -44,7 +44,7 @@ class Loaded:
     Istio's. `unseen` is what dumps say that they do not have.
     """
 
-    objects: tuple[Any, ...]
+    objects: tuple[ClusterObject, ...]
     problems: tuple[Problem, ...]
     skipped: Mapping[KindName, int]
     others: tuple[OtherDocument, ...] = ()
@@ -68,7 +68,7 @@ class _Loading:
 
     def __init__(self, default_namespace: str) -> None:
         self._default_namespace = default_namespace
-        self._objects: list[Any] = []
+        self._objects: list[ClusterObject] = []
         self._problems: list[Problem] = []
         self._skipped: Counter[KindName] = Counter()
         self._others: list[OtherDocument] = []
@@ -76,7 +76,7 @@ class _Loading:
         self._outdated: list[RemovedApi] = []
         self._silent = 0
         self._unseen: list[NotSeen] = []
-        self._seen: dict[tuple[str, str, str, str], list[Any]] = {}
+        self._seen: dict[tuple[str, str, str, str], list[ClusterObject]] = {}
 
     def take(self, document: Document) -> None:
         match document:
@@ -145,12 +145,12 @@ def _names_no_namespace(raw: RawObject) -> bool:
     return not named and raw.content.get("kind") not in CLUSTER_SCOPED
 
 
-def _are_alike(some: list[Any], others: list[Any]) -> bool:
+def _are_alike(some: list[ClusterObject], others: list[ClusterObject]) -> bool:
     """Whether two readings of an object agree in all that rules read."""
     return len(some) == len(others) and all(map(_is_alike, some, others))
 
 
-def _is_alike(one: Any, other: Any) -> bool:
+def _is_alike(one: ClusterObject, other: ClusterObject) -> bool:
     return type(one) is type(other) and all(
         getattr(one, field.name) == getattr(other, field.name) for field in fields(one)
     )
@@ -159,10 +159,10 @@ def _is_alike(one: Any, other: Any) -> bool:
 def joined(parts: Iterable[Loaded]) -> Loaded:
     """The inputs of several files as one; the same object in two of them, unlike, is a problem."""
     parts = tuple(parts)
-    objects: list[Any] = []
+    objects: list[ClusterObject] = []
     problems: list[Problem] = []
     skipped: Counter[KindName] = Counter()
-    seen: dict[tuple[str, str, str, str], list[Any]] = {}
+    seen: dict[tuple[str, str, str, str], list[ClusterObject]] = {}
     for part in parts:
         problems += part.problems
         skipped.update(part.skipped)

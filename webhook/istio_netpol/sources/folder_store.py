@@ -139,5 +139,6 @@ def _ours(content: bytes, policy: NetworkPolicy) -> NetworkPolicy | None:
     """What a file holds, if it is exactly the policy of that name, with our label."""
     objects = load(read_documents(content, ""), policy.namespace).objects
     found = objects[0] if len(objects) == 1 else None
-    is_ours = isinstance(found, NetworkPolicy) and found.key == policy.key and is_generated(found)
-    return found if is_ours else None
+    if isinstance(found, NetworkPolicy) and found.key == policy.key and is_generated(found):
+        return found
+    return None

@@ -12,6 +12,7 @@ from typing import Any
 
 from istio_netpol.istio.view.injection import injection_of
 from istio_netpol.istio.view.injectors import Injectors
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.mesh import InjectorConfig, RegisteredInjector, RevisionTag
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
@@ -31,10 +32,10 @@ def as_injected(snapshot: Snapshot, settings: MeshSettings) -> Snapshot:
 def with_injected(
     before: Snapshot,
     stored: Callable[[], Snapshot],
-    put: Sequence[Any],
-    remove: Sequence[Any],
+    put: Sequence[ClusterObject],
+    remove: Sequence[ClusterObject],
     settings: MeshSettings,
-) -> tuple[Snapshot, tuple[Any, ...]]:
+) -> tuple[Snapshot, tuple[ClusterObject, ...]]:
     """The snapshot with the labels after objects were stored and deleted, and all objects in which it may
     differ; `stored` gives the cluster after the change without them, where that matters.
 
@@ -60,7 +61,7 @@ def with_injected(
 
 
 def _injected_anew(
-    changed: Sequence[Any], before: Snapshot, after: Snapshot, settings: MeshSettings
+    changed: Sequence[ClusterObject], before: Snapshot, after: Snapshot, settings: MeshSettings
 ) -> Sequence[str]:
     """The namespaces whose pods may be injected otherwise than before."""
     if any(isinstance(value, InjectorConfig | RegisteredInjector | RevisionTag) for value in changed):
