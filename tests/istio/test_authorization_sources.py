@@ -191,7 +191,7 @@ def test_ports_by_operations_and_conditions(
 def test_flow_is_consented_and_says_why() -> None:
     """The called namespace itself wrote the policy."""
     flow = first_flow(RULE, policy(EU), *MESH)
-    assert flow.consented
+    assert flow.agreement.ingress is not None
     assert flow.field == "spec.rules[0].from[0].source"
     assert (
         flow.reason

@@ -10,7 +10,6 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
-from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.reads import object_read
 
@@ -74,13 +73,6 @@ def test_order_of_reading_does_not_matter() -> None:
     warmed = view(*reversed(objects))
     outcomes_of(objects[1], warmed)
     assert told(warmed) == told(view(*objects))
-
-
-def test_control_plane_namespaces_are_those_of_istiod_and_the_root() -> None:
-    """Wherever administrators run istiod, mesh-wide objects live in the root namespace."""
-    settings = Settings(admission=AdmissionSettings(trusted_namespaces=("mesh",)))
-    mesh = view(istiod("mesh/istiod"), settings=settings)
-    assert mesh.control_plane_namespaces == {"mesh", "istio-system"}
 
 
 def test_pods_that_a_tenant_labels_as_istiod_are_none() -> None:

@@ -88,16 +88,16 @@ def test_flow_says_why_and_where() -> None:
 
 def test_own_namespace_needs_no_consent() -> None:
     """Calls within a namespace are consented to."""
-    assert first_flow(RULE, web("ledger:80"), *LEDGER).consented
+    assert first_flow(RULE, web("ledger:80"), *LEDGER).agreement.ingress is not None
 
 
 def test_other_namespace_has_to_consent() -> None:
     """Another namespace agrees by `called-by`, on the workload or the Service."""
-    assert not first_flow(RULE, web("ns-b/nginx:80"), *NGINX).consented
+    assert first_flow(RULE, web("ns-b/nginx:80"), *NGINX).agreement.ingress is None
     on_service = (service("ns-b/nginx", (80, 8080), called_by="shop/web"), NGINX[1])
-    assert first_flow(RULE, web("ns-b/nginx:80"), *on_service).consented
+    assert first_flow(RULE, web("ns-b/nginx:80"), *on_service).agreement.ingress is not None
     on_pods = (NGINX[0], listening("ns-b/nginx", 8080, called_by="shop/*"))
-    assert first_flow(RULE, web("ns-b/nginx:80"), *on_pods).consented
+    assert first_flow(RULE, web("ns-b/nginx:80"), *on_pods).agreement.ingress is not None
 
 
 def test_dotted_name_is_a_service_where_there_is_one() -> None:

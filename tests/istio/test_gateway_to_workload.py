@@ -58,7 +58,7 @@ def test_flow_says_who_asks_and_why() -> None:
     assert flow.reason == (
         "VirtualService shop/cart routes what Gateway istio-system/public receives to Service shop/cart"
     )
-    assert (flow.object, flow.field, flow.consented, flow.shared) == (
+    assert (flow.object, flow.field, flow.agreement.ingress is not None, flow.shared) == (
         exposed.ref,
         "spec.http[0].route[0].destination",
         True,
@@ -273,7 +273,7 @@ def test_delegate_is_followed() -> None:
     root = virtual_service("edge/root", route(delegate=("shop", "cart")))
     delegate = virtual_service("shop/cart", to("cart", 80), gateways=())
     (flow,) = flows(RULE, root, view(root, delegate, EDGE, SHOP))
-    assert (str(flow.destination), flow.port, flow.field, flow.consented) == (
+    assert (str(flow.destination), flow.port, flow.field, flow.agreement.ingress is not None) == (
         "Deployment shop/cart",
         8080,
         "",
@@ -547,7 +547,7 @@ def test_service_entry_is_outside() -> None:
     exposed = virtual_service("shop/api", to("api.example.com", 443))
     entry = service_entry("shop/api", "api.example.com")
     (flow,) = flows(RULE, exposed, view(exposed, EDGE, entry))
-    assert (flow.kind, str(flow.destination), flow.port, flow.consented) == (
+    assert (flow.kind, str(flow.destination), flow.port, flow.agreement.ingress is not None) == (
         "workload-to-external",
         "api.example.com",
         443,
@@ -611,7 +611,7 @@ def test_other_namespaces_have_not_agreed() -> None:
     """A VirtualService of one namespace does not open another one."""
     exposed = virtual_service("rival/cart", to("cart.shop.svc.cluster.local", 80))
     (flow,) = flows(RULE, exposed, view(exposed, EDGE, SHOP))
-    assert not flow.consented
+    assert flow.agreement.ingress is None
 
 
 def test_ambient_pods_are_reached_through_the_tunnel() -> None:

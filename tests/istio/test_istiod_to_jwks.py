@@ -232,7 +232,9 @@ def test_identity_provider_of_another_namespace_agrees(called_by: str, home: str
         ref=ref("RequestAuthentication", f"{home}/jwt"),
     )
     provider = replace(KEYCLOAK[1], called_by=called_by)
-    assert first_flow(RULE, subject, istiod(), KEYCLOAK[0], provider).consented is expected
+    assert (
+        first_flow(RULE, subject, istiod(), KEYCLOAK[0], provider).agreement.ingress is not None
+    ) is expected
 
 
 def test_no_selected_proxy_is_no_problem() -> None:
@@ -248,4 +250,4 @@ def test_keys_in_another_namespace_need_its_consent() -> None:
     silent = first_flow(RULE, policy(url), istiod(), listening("auth/idp", 8080), behind)
     agreeing = listening("auth/idp", 8080, called_by="istio-system/istiod")
     asked = first_flow(RULE, policy(url), istiod(), agreeing, behind)
-    assert (silent.consented, asked.consented) == (False, True)
+    assert (silent.agreement.ingress is None, asked.agreement.ingress is None) == (True, False)

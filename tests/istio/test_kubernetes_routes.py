@@ -406,7 +406,7 @@ def test_other_ways_to_a_backend_elsewhere_need_its_consent() -> None:
     alias = service("shop/alias", 80, type="ExternalName", external_name="api.pay.svc.cluster.local")
     for backend in (hostname, to_cart(name="alias")):
         flow = first_flow(RULE, route(backend), GATEWAY, alias, *elsewhere)
-        assert (str(flow.destination), flow.consented) == ("Deployment pay/api", False)
+        assert (str(flow.destination), flow.agreement.ingress is not None) == ("Deployment pay/api", False)
 
 
 def test_external_name_leads_where_istio_knows_its_host() -> None:
@@ -431,4 +431,4 @@ def test_external_name_leads_where_istio_knows_its_host() -> None:
 
 def test_granted_backend_has_consented() -> None:
     """A ReferenceGrant is the word of the called namespace."""
-    assert first_flow(RULE, route(to_cart(namespace="pay")), *OTHER, granted()).consented
+    assert first_flow(RULE, route(to_cart(namespace="pay")), *OTHER, granted()).agreement.ingress is not None

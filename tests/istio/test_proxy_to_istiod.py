@@ -51,7 +51,7 @@ def test_flow_says_why_it_is_needed() -> None:
     """The reason completes a sentence, the destination serves all, and consent is not asked for."""
     (flow,) = flows(RULE, WEB, view(SHOP, WEB, istiod()))
     assert flow.reason == "its sidecar gets its configuration and certificate from istiod"
-    assert (flow.object, flow.shared, flow.consented) == (WEB.ref, True, True)
+    assert (flow.object, flow.shared, flow.agreement.ingress is not None) == (WEB.ref, True, True)
 
 
 def test_pod_without_sidecar_needs_nothing() -> None:

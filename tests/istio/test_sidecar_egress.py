@@ -76,7 +76,7 @@ def test_pods_without_sidecar_are_no_clients() -> None:
 
 def test_flow_needs_the_consent_of_the_called_namespace() -> None:
     """The caller's word opens its own egress only."""
-    assert not first_flow(RULE, sidecar(f"pay/{HOST}"), *SHOP, *LEDGER).consented
+    assert first_flow(RULE, sidecar(f"pay/{HOST}"), *SHOP, *LEDGER).agreement.ingress is None
 
 
 def test_flow_says_why_and_where() -> None:

@@ -14,12 +14,12 @@ from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import NOTHING, FlowTable, Prospect, needs_of
 from istio_netpol.flows.tier_subjects import namespaces_of_subjects
-from istio_netpol.istio.view.injection import AMBIENT_LABEL
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NO_DEADLINE, Deadline
 from istio_netpol.model.mesh import RequestAuthentication
+from istio_netpol.model.mesh_names import AMBIENT_LABEL
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver

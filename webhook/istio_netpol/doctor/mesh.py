@@ -21,17 +21,20 @@ from istio_netpol.doctor.survey import (
     name_of,
     namespace_of,
 )
-from istio_netpol.istio.view.injection import AMBIENT_LABEL
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.labels import Operator, Requirement, Selector
+from istio_netpol.model.mesh_names import (
+    AMBIENT_LABEL,
+    INJECTION_LABEL,
+    INJECTOR_WEBHOOK,
+    REVISION_LABEL,
+    TAG_LABEL,
+)
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import Settings
 
 ISTIOD, INJECTION = "istiod", "Injection"
-REVISION, TAG, INJECTION_LABEL = "istio.io/rev", "istio.io/tag", "istio-injection"
-INJECTOR = "sidecar-injector.istio.io"
-"""How the names of webhooks that inject end (istiod-injector-configmap.yaml of the chart, Istio 1.31)."""
 
 
 def istiod(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
@@ -53,7 +56,7 @@ def _istiod(deployment: Manifest, settings: Settings) -> Diagnosis:
     mesh, namespace = settings.mesh, namespace_of(deployment)
     labels = dig(deployment, "spec", "template", "metadata", "labels") or {}
     title = f"Deployment {namespace}/{name_of(deployment)}"
-    revision = labels.get(REVISION, "default")
+    revision = labels.get(REVISION_LABEL, "default")
     told = f"revision {revision}, app: istiod"
     if namespace != mesh.root_namespace:
         return Diagnosis(
@@ -126,7 +129,9 @@ def injection(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
 def _state(labels: Mapping[str, str]) -> str:
     if labels.get(AMBIENT_LABEL) == "ambient":
         return "ambient"
-    if labels.get(INJECTION_LABEL) == "enabled" or (REVISION in labels and INJECTION_LABEL not in labels):
+    if labels.get(INJECTION_LABEL) == "enabled" or (
+        REVISION_LABEL in labels and INJECTION_LABEL not in labels
+    ):
         return "sidecars"
     return "no sidecars unless a pod asks for one"
 
@@ -135,21 +140,26 @@ def _trouble(
     name: str, labels: Mapping[str, str], injectors: Sequence[_Injector], revisions: Sequence[str]
 ) -> Iterator[Diagnosis]:
     title = f"Namespace {name}"
-    if INJECTION_LABEL in labels and REVISION in labels:
+    if INJECTION_LABEL in labels and REVISION_LABEL in labels:
         yield Diagnosis(
             INJECTION,
             title,
-            f"has both {INJECTION_LABEL}={labels[INJECTION_LABEL]} and {REVISION}={labels[REVISION]}",
+            f"has both {INJECTION_LABEL}={labels[INJECTION_LABEL]} and "
+            f"{REVISION_LABEL}={labels[REVISION_LABEL]}",
             Health.WRONG,
             f"remove {INJECTION_LABEL}: it wins, and the revision does not count",
         )
     if _state(labels) != "sidecars":
         return
     asked = labels.get(INJECTION_LABEL, "")
-    asks = f"{INJECTION_LABEL}={asked}" if asked else f"{REVISION}={labels[REVISION]}"
+    asks = f"{INJECTION_LABEL}={asked}" if asked else f"{REVISION_LABEL}={labels[REVISION_LABEL]}"
     full = {"kubernetes.io/metadata.name": name, **labels}
     if not any(injector.namespaces.matches(full) and injector.objects.matches({}) for injector in injectors):
-        known = f"label it {REVISION}=… with one of {', '.join(revisions)}" if revisions else "install istiod"
+        known = (
+            f"label it {REVISION_LABEL}=… with one of {', '.join(revisions)}"
+            if revisions
+            else "install istiod"
+        )
         yield Diagnosis(
             INJECTION, title, f"asks for sidecars ({asks}), and no webhook injects there", Health.WRONG, known
         )
@@ -157,9 +167,9 @@ def _trouble(
 
 def _injectors(configuration: Manifest) -> Iterator[_Injector]:
     labels = labels_of(configuration)
-    revision = labels.get(TAG) or labels.get(REVISION) or "default"
+    revision = labels.get(TAG_LABEL) or labels.get(REVISION_LABEL) or "default"
     for webhook in listed(configuration.get("webhooks")):
-        if str(dig(webhook, "name")).endswith(INJECTOR):
+        if str(dig(webhook, "name")).endswith(INJECTOR_WEBHOOK):
             yield _Injector(
                 name_of(configuration),
                 revision,

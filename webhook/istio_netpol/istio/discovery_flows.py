@@ -15,14 +15,13 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.control_plane import (
     PLAIN_DISCOVERY_PORT,
-    PROXY_CONFIG_ANNOTATION,
     annotated_address,
 )
 from istio_netpol.istio.view.injection import is_ztunnel
-from istio_netpol.istio.view.injectors import TEMPLATES_ANNOTATION
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
+from istio_netpol.model.mesh_names import PROXY_CONFIG_ANNOTATION, TEMPLATES_ANNOTATION
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 

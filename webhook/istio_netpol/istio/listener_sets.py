@@ -7,12 +7,12 @@ Sources: gateway-api.sigs.k8s.io/geps/gep-1713/ (Gateway API 1.5), `ListenerSetC
 from __future__ import annotations
 
 from istio_netpol.istio.attachment import admits_sets
-from istio_netpol.istio.selection import GATEWAY_API_GROUP
 from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, ListenerSet
+from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 
 KINDS = frozenset({(GATEWAY_API_GROUP, "ListenerSet"), ("gateway.networking.x-k8s.io", "XListenerSet")})
 

@@ -15,10 +15,9 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import TargetRef
+from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-
-GATEWAY_API_GROUP = "gateway.networking.k8s.io"
 
 
 class WorkloadPolicy(Protocol):

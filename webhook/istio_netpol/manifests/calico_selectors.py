@@ -1,8 +1,8 @@
 """Reads the selector expressions of Calico's policies.
 
 Source: Calico documentation, reference/resources/networkpolicy, "Selectors"; projectcalico/calico
-libcalico-go/lib/selector (v3.30). What can't be read matches every pod: nobody shall believe that such a
-policy selects nothing.
+libcalico-go/lib/selector (v3.30). An expression that can't be read matches every pod, so that nobody believes
+that the policy selects nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from istio_netpol.model.labels import EVERYTHING, Labels
 from istio_netpol.model.unread import Expression
 
 LONGEST = 10_000
-"""Characters of a selector that are read; a longer one matches every pod."""
+"""How many characters of a selector are read; a longer one matches every pod."""
 
 DEEPEST = 50
-"""Levels of parentheses and negations that are read."""
+"""How many levels of parentheses and negations are read."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"[^"]*"|'[^']*')|(?P<word>[A-Za-z0-9_./-]+)|(?P<mark>&&|\|\||==|!=|[!(){},]))"""
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Matches:
-    """An expression as the function that answers it."""
+    """A parsed expression, as a function from labels to whether it matches."""
 
     answer: Callable[[Labels], bool]
 
@@ -38,17 +38,18 @@ class _Matches:
 
 @dataclass(frozen=True, slots=True)
 class CalicoSelector:
-    """A selector as it is written; two that are written alike are equal."""
+    """A selector. Two are equal if they are written alike."""
 
     text: str
 
     def matches(self, labels: Labels) -> bool:
-        """Whether it selects what has these labels; everything where it is empty or can't be read."""
+        """Whether it selects objects with these labels. It selects everything where it is empty or can't be
+        read."""
         return _read(self.text).matches(labels)
 
 
 NOBODY = CalicoSelector("global()")
-"""Selects no pod, but hosts and the like."""
+"""Matches no pods: it selects hosts and the like."""
 
 
 @lru_cache(maxsize=4096)

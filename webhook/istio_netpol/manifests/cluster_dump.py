@@ -1,7 +1,7 @@
-"""A dump of a cluster: what is written of each object, and what the dump says of itself.
+"""Makes a dump of a cluster: the objects without secrets, and what the dump says of itself.
 
 An object keeps what decoders read of it, and nothing else that may be a secret: no variables of containers,
-arguments, headers or keys. That decoding it gives the same is a law of the tests.
+arguments, headers or keys. A law of the tests holds that decoding it gives the same.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LOCAL_ADDRESS = "localip"
 
 
 def dumped(content: Content) -> Content:
-    """The object without what nobody reads of it; changes it in place."""
+    """The object without the fields that nobody reads; changes it in place."""
     trim(content)
     metadata = content.get("metadata")
     if isinstance(metadata, dict):
@@ -71,7 +71,7 @@ def is_note(raw: RawObject) -> bool:
 
 
 def unseen_of(raw: RawObject) -> tuple[list[NotSeen], list[Problem]]:
-    """What a dump does not have, and what is wrong with how it says so."""
+    """What a dump says that it does not have, and problems with how it says so."""
     entries = raw.content.get("notSeen", [])
     found = [_entry(entry) for entry in entries] if isinstance(entries, list) else [None]
     if None in found:
@@ -122,7 +122,7 @@ def _reduce_container(container: Content) -> None:
 
 
 def _local_addresses(arguments: Iterable[object]) -> Iterator[object]:
-    """Of the arguments of a container the one that says where node-local-dns answers, with its value."""
+    """Keeps of a container's arguments only the one that says where node-local-dns answers."""
     is_value = False
     for argument in arguments:
         name, has_value, _ = str(argument).partition("=")
@@ -147,7 +147,7 @@ def _without(fields: frozenset[str]) -> Callable[[Any], None]:
 
 
 def _reduce_filters(spec: Content) -> None:
-    """Of the patches of an EnvoyFilter, code among them, only what names a destination."""
+    """Keeps of the patches of an EnvoyFilter, code among them, only what names a destination."""
     for patch in spec.get("configPatches") or ():
         change = patch.get("patch") if isinstance(patch, dict) else None
         if isinstance(change, dict) and "value" in change:
@@ -165,7 +165,7 @@ def _destinations(value: Any) -> Any:
 
 
 def _reduce_conditions(spec: Content) -> None:
-    """Of conditions on headers and claims of requests, what they are on."""
+    """Keeps of conditions on headers and claims of requests only what they are on."""
     for rule in spec.get("rules") or ():
         for condition in (rule.get("when") or ()) if isinstance(rule, dict) else ():
             if isinstance(condition, dict) and str(condition.get("key")).startswith("request."):
@@ -182,7 +182,7 @@ _REDUCED: Mapping[str, Callable[[Any], None]] = {
     "AuthorizationPolicy": _reduce_conditions,
     "Telemetry": _without(frozenset({"customTags"})),
 }
-"""What is left out of a kind's `spec` besides."""
+"""What else is left out of a kind's `spec`."""
 
 
 class _Dumper(yaml.CSafeDumper):

@@ -1,4 +1,4 @@
-"""From plain objects to model values: one table of kinds, one path for problems."""
+"""Decodes plain objects into model values: one table of kinds, one path for problems."""
 
 from __future__ import annotations
 
@@ -127,7 +127,8 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("gateway.networking.x-k8s.io", "XListenerSet"): decode_listener_set,
     ("gateway.networking.k8s.io", "ReferenceGrant"): decode_reference_grant,
 }
-"""What rules read, by API group and kind; every served version of a group has the fields that are read."""
+"""The decoders of what rules read, by API group and kind. Every served version of a group has the fields that
+are read."""
 
 CLUSTER_SCOPED = frozenset(
     {
@@ -159,7 +160,7 @@ def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Clu
     """The model values of one object, and what is wrong with it: an object with problems has no values.
 
     An object of an unknown kind has neither. One whose decoder failed is `Undecoded`. `default_namespace` is
-    where an object lives that does not say.
+    the namespace of an object that names none.
     """
     decoder = _decoder(raw)
     if decoder is None:
@@ -175,7 +176,7 @@ def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Clu
         raise
     except Exception as error:
         values = [Undecoded(ref, Failure.of(f"decoder of {ref.kind}", error))]
-    # What two readers of a field both complain about is told once, by the one that knows the object's name.
+    # A problem that two readers of a field both find is told once, by the one that knows the object's name.
     told = {(problem.field, problem.value, problem.cause, problem.remedy): problem for problem in problems}
     return ([], list(told.values())) if problems else (values, [])
 
@@ -186,7 +187,7 @@ def _decoder(raw: RawObject) -> Decoder | None:
 
 
 def reference_of(raw: RawObject, default_namespace: str) -> ObjectRef:
-    """What names an object of any kind."""
+    """The reference to an object of any kind."""
     return _reference(raw, default_namespace, [])
 
 

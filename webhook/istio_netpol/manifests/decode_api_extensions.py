@@ -23,7 +23,7 @@ def decode_webhooks(fields: Fields, ref: ObjectRef) -> Iterator[ApiExtension]:
 
 
 def _webhook(webhook: Fields, ref: ObjectRef) -> ApiServerCall | None:
-    # Without a word, version v1 refuses what it can't ask about; v1beta1 lets it pass.
+    # Without a failurePolicy, v1 refuses what it can't ask about, and v1beta1 lets it pass.
     default = "Ignore" if ref.api_version.endswith("/v1beta1") else "Fail"
     policy = webhook.text("failurePolicy", default)
     if policy not in ("Fail", "Ignore"):

@@ -1,4 +1,4 @@
-"""Decodes what containers are told to dial for the API server."""
+"""Decodes the addresses that containers are told to dial for the API server."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]
 def dialled_api_servers(
     containers: Iterable[Fields], annotations: Mapping[str, str]
 ) -> tuple[DialledApiServer, ...]:
-    """What the containers of a pod dial, sorted; nothing of those that are told nothing, or nothing
-    usable."""
+    """What the containers of a pod dial, sorted; containers that are told nothing usable are left out."""
     found = set()
     for container in containers:
         if "env" in container.content:
@@ -56,5 +55,5 @@ def _is_within_the_pod(host: str, address: Address | None) -> bool:
 
 @lru_cache(maxsize=1024)
 def _shared(dialled: tuple[DialledApiServer, ...]) -> tuple[DialledApiServer, ...]:
-    """One value for all pods that are told the same: on Gardener, every pod of the cluster."""
+    """One shared value for all pods that are told the same: on Gardener, every pod of the cluster."""
     return dialled

@@ -1,4 +1,4 @@
-"""Decodes what the control plane is configured with: mesh config, injectors, and revision tags."""
+"""Decodes the configuration of the control plane: mesh config, injectors and revision tags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.protobuf_fields import ProtobufFields
 from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.api_calls import ApiExtension
-from istio_netpol.model.labels import REVISION_LABEL, Selector
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import (
     ExtensionProvider,
     IngressMode,
@@ -25,11 +25,10 @@ from istio_netpol.model.mesh import (
     RevisionTag,
     UnreadPart,
 )
+from istio_netpol.model.mesh_names import INJECTOR_WEBHOOK, REVISION_LABEL, TAG_LABEL
 from istio_netpol.model.references import ObjectRef
 
 INJECTOR = "istio-sidecar-injector"
-INJECTOR_WEBHOOK = "sidecar-injector.istio.io"
-TAG_LABEL = "istio.io/tag"
 _TEMPLATE_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _PROXY_CONTAINER = re.compile(r"""^[ -]*name:[ ]*["']?istio-proxy["']?[ ]*$""", re.MULTILINE)
 
@@ -54,7 +53,7 @@ def decode_config_map(fields: Fields, ref: ObjectRef) -> Iterator[MeshConfig | I
 
 
 def _yaml(data: Fields, key: str) -> Mapping[str, Any] | None:
-    """The mapping that a key's text spells in YAML or JSON; None, and a problem, where it spells none."""
+    """The mapping that a key's text spells in YAML or JSON; None, and a problem, for any other text."""
     content, problems = read_text(data.document(key))
     for cause in problems:
         data.problem(data.at(key), None, cause)
@@ -95,7 +94,7 @@ def _injector(
 
 
 def _template(text: str) -> InjectionTemplate:
-    """What a template, which is no YAML before it is filled in, adds for sure."""
+    """What a template adds for sure. It is not YAML before it is filled in."""
     said = _TEMPLATE_COMMENT.sub("", text)
     return InjectionTemplate(
         adds_proxy=_PROXY_CONTAINER.search(said) is not None,
@@ -186,7 +185,7 @@ def _ingress_mode(mesh: ProtobufFields) -> IngressMode:
 
 
 def _providers(mesh: ProtobufFields) -> tuple[tuple[ExtensionProvider, ...], dict[str, UnreadPart]]:
-    """The providers that open connections, and by name those that can't be read, each told of once."""
+    """The providers that open connections, and by name those that can't be read, each with one problem."""
     found: list[ExtensionProvider] = []
     unread: dict[str, UnreadPart] = {}
     for entry in mesh.mappings("extensionProviders"):
@@ -218,7 +217,7 @@ def _unread(problems: list[Problem]) -> tuple[UnreadPart, ...]:
 
 
 def _part(problem: Problem, consequence: str) -> UnreadPart:
-    """What is told of one mistake in a configuration, of which the rest is read."""
+    """The sentence on one mistake in a configuration, of which the rest is read."""
     said = f"{problem.value} {problem.cause}" if problem.value else problem.cause
     remedy = f"; {problem.remedy}" if problem.remedy else ""
     return UnreadPart(problem.field or "", f"{said}, {consequence}{remedy}")

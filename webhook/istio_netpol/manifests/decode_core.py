@@ -132,7 +132,7 @@ def _service_port(fields: Fields) -> ServicePort:
 
 
 def decode_endpoint_slice(fields: Fields, ref: ObjectRef) -> Iterator[EndpointSlice]:
-    """A slice that belongs to a Service; others are nobody's backends."""
+    """A slice that belongs to a Service; other slices are nobody's backends."""
     service = fields.mapping("metadata").strings("labels").get(SERVICE_NAME_LABEL, "")
     endpoints = tuple(
         EndpointAddress(addresses_in(endpoint, endpoint.texts("addresses"), "addresses"), *_pod(endpoint))

@@ -1,4 +1,5 @@
-"""Decodes EnvoyFilters and WasmPlugins: where they have proxies and their agents connect."""
+"""Decodes EnvoyFilters and WasmPlugins: the destinations to which proxies and their agents connect for
+them."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ _SRV_CLUSTER = re.compile(r"\boutbound_\.([0-9]{1,5})_\.([A-Za-z0-9.-]{0,63})_\.
 _ANY = "ANY"
 _MARKS = {"ext_authz": FilterPurpose.AUTHORIZATION, "access_logger": FilterPurpose.LOGS}
 _LONGEST_NAME = 199
-"""Characters of a text that may be the name of an extension."""
+"""How long a text may be to be the name of an extension."""
 
 LONGEST_PATH = 200
-"""Characters of a path within a patch that are told: its keys may be as long as the object."""
+"""How many characters of a path within a patch are told: its keys may be as long as the object."""
 
 DOCKER_HUB = ("index.docker.io", "auth.docker.io")
 """Where images without a registry come from, and who lets them be pulled (go-containerregistry 0.21,
@@ -44,7 +45,7 @@ def decode_envoy_filter(fields: Fields, ref: ObjectRef) -> Iterator[EnvoyFilter]
 
 
 def _targets(patch: Fields) -> Iterator[FilterTarget]:
-    """Where one patch leads."""
+    """The destinations of one patch."""
     change = patch.mapping("patch")
     value = change.content.get("value")
     if change.text("operation") == "REMOVE" or value is None:
@@ -63,7 +64,7 @@ def _targets(patch: Fields) -> Iterator[FilterTarget]:
 
 
 def destinations_in(text: str) -> str:
-    """Of a text in a patch, code perhaps, the part that says where it leads and what for."""
+    """The part of a text in a patch, perhaps code, that says where it leads and what for."""
     marks = [mark for mark in _MARKS if mark in text and len(text) <= _LONGEST_NAME]
     names = [found.group() for pattern in (_CLUSTER, _SRV_CLUSTER) for found in pattern.finditer(text)]
     return "\n".join([*marks, *names])
@@ -87,8 +88,8 @@ class _Part(NamedTuple):
 def _parts(value: Any, path: str) -> Iterator[_Part]:
     """A patch's value and every one within, in the order in which they are written.
 
-    Paths are written for mappings and lists alone, which is what a path leads through: a long key above
-    many values would else be copied for each of them.
+    Paths are written for mappings and lists only, since paths lead through nothing else. Otherwise a long key
+    above many values would be copied for each of them.
     """
     left = [_Part(path, "value", value)]
     while left:
@@ -139,7 +140,7 @@ def _sources(url: str) -> Iterator[ModuleSource]:
     scheme, separator, rest = url.partition("://")
     scheme, rest = (scheme.lower(), rest) if separator else ("oci", url)
     if scheme == "oci":
-        # As go-containerregistry has it: only a first part with a dot or a port is a registry.
+        # As in go-containerregistry, only a first part with a dot or a port is a registry.
         first, slash, _ = rest.partition("/")
         registry = first if slash and ("." in first or ":" in first) else "docker.io"
         if registry in ("docker.io", DOCKER_HUB[0]):

@@ -22,10 +22,9 @@ from istio_netpol.model.gateway_api import (
     RouteRule,
 )
 from istio_netpol.model.labels import Selector
+from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import RequestTest, TextKind, TextMatch
-
-GROUP = "gateway.networking.k8s.io"
 
 
 def decode_gateway_class(fields: Fields, ref: ObjectRef) -> Iterator[GatewayClass]:
@@ -152,7 +151,7 @@ def _parent(fields: Fields) -> ParentRef:
         kind=fields.text("kind", "Gateway"),
         name=fields.text("name"),
         namespace=fields.text("namespace"),
-        group=fields.text("group", GROUP),
+        group=fields.text("group", GATEWAY_API_GROUP),
         section_name=fields.text("sectionName"),
         port=required_port(fields, "port") if fields.has("port") else None,
     )

@@ -76,7 +76,7 @@ def _weighted(fields: Fields) -> Iterator[Destination]:
 
 
 def _mirrors(fields: Fields) -> Iterator[Destination]:
-    """Those that get copies; with a percentage of 0 none do (`MirrorPercent` in `route.go`)."""
+    """The destinations that get copies; with a percentage of 0 none do (`MirrorPercent` in `route.go`)."""
     if fields.has("mirrorPercentage"):
         is_off = _is_zero(fields.mapping("mirrorPercentage"))
     else:

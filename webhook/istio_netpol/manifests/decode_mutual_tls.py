@@ -1,4 +1,4 @@
-"""Decodes who speaks TLS to whom: PeerAuthentication, and the traffic policies of DestinationRules."""
+"""Decodes PeerAuthentications, and the TLS settings of DestinationRules."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def decode_policy(fields: Fields, ref: ObjectRef) -> Iterator[NetworkPolicy]:
 
 
 def _policy_types(spec: Fields, has_egress: bool) -> frozenset[Direction]:
-    """Absent or empty: Ingress always, and Egress where there are egress rules."""
+    """The directions of `policyTypes`. Where it is absent or empty: Ingress, and Egress if there are egress
+    rules."""
     texts = spec.texts("policyTypes")
     if not texts:
         return frozenset(Direction) if has_egress else frozenset({Direction.INGRESS})
@@ -120,7 +121,7 @@ def _block(fields: Fields) -> IpBlock | None:
 
 
 def cidr_of(fields: Fields, name: str, text: str) -> str | None:
-    """The CIDR that a text spells, as `ipaddress` reads it; None with a problem where it spells none."""
+    """The CIDR that a text spells, as `ipaddress` reads it; None, and a problem, for any other text."""
     plain = LEADING_ZEROS.sub("", text) if ":" not in text else LEADING_ZERO_LENGTH.sub("/", text)
     try:
         if not CIDR.fullmatch(plain):

@@ -1,4 +1,4 @@
-"""Decodes to which ports of a pod the kubelet's probes connect."""
+"""Decodes the ports of a pod to which the kubelet's probes connect."""
 
 from __future__ import annotations
 

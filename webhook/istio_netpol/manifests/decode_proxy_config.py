@@ -5,8 +5,8 @@ from __future__ import annotations
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.protobuf_fields import ProtobufFields
 from istio_netpol.manifests.yaml_documents import read_text
+from istio_netpol.model.mesh_names import PROXY_CONFIG_ANNOTATION
 
-ANNOTATION = "proxy.istio.io/config"
 _TRACERS = ("zipkin", "lightstep", "datadog", "openCensusAgent")
 
 
@@ -18,9 +18,9 @@ def tracing_address(proxy_config: ProtobufFields) -> str:
 
 
 def annotated_tracing_address(metadata: Fields, annotations: dict[str, str]) -> str:
-    """The same of a pod's annotation, which is YAML; empty where that can't be read, so that the injector
+    """The same of a pod's annotation, which is YAML; empty where that can't be read, since the injector then
     refuses the pod."""
-    text = annotations.get(ANNOTATION, "")
+    text = annotations.get(PROXY_CONFIG_ANNOTATION, "")
     if "tracing" not in text:
         return ""
     content, problems = read_text(text)

@@ -1,5 +1,5 @@
-"""Decodes of Cilium's and Calico's policies whom they select. They are never refused here: what can't be read
-of a selector counts as selecting.
+"""Decodes whom Cilium's and Calico's policies select. They are never refused here: a selector that can't be
+read counts as selecting.
 
 Sources: Cilium documentation, network/kubernetes/policy and security/policy/intro, "Endpoint Selector";
 Calico documentation, reference/resources/networkpolicy and globalnetworkpolicy (v3.30).
@@ -21,7 +21,7 @@ _OF_PODS = ("", "any", "k8s")
 """The sources of labels by which Cilium's selectors find what Kubernetes says of a pod."""
 
 _OF_THE_CLUSTER = "io.cilium.k8s.policy.cluster"
-"""A label with the name of the cluster, which nothing here knows."""
+"""A label with the name of the cluster, which is not known here."""
 
 
 def decode_cilium_policy(fields: Fields, ref: ObjectRef) -> Iterator[UnreadPolicy]:
@@ -35,7 +35,7 @@ def decode_calico_policy(fields: Fields, ref: ObjectRef) -> Iterator[UnreadPolic
     """Calico's NetworkPolicy or GlobalNetworkPolicy."""
     spec = fields.content.get("spec")
     spec = spec if isinstance(spec, dict) else {}
-    # Which labels a service account has, nothing here knows: `serviceAccountSelector` narrows nothing down.
+    # The labels of service accounts are not known here, so `serviceAccountSelector` narrows nothing down.
     pods, namespaces = (CalicoSelector(_text(spec.get(name))) for name in ("selector", "namespaceSelector"))
     yield UnreadPolicy(ref, (SelectedPods(pods, namespaces, _types(spec)),), CALICO_LABELS)
 
@@ -68,7 +68,7 @@ def _to_entities(spec: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _cilium_selector(selector: Mapping[str, Any]) -> Expression:
-    """The selector without what can't be told of pods."""
+    """The selector without requirements of which nothing is known for pods."""
     labels = selector.get("matchLabels")
     pairs = [
         (key, value)

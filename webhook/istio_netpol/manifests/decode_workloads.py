@@ -25,7 +25,7 @@ PROXY_CONTAINER = "istio-proxy"
 def decode_controller(fields: Fields, ref: ObjectRef) -> Iterator[Workload]:
     """Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, and Argo's Rollout.
 
-    A Rollout that takes its template from a Deployment (`workloadRef`) is no workload: the Deployment is.
+    A Rollout that takes its template from a Deployment (`workloadRef`) is not a workload; the Deployment is.
     """
     spec = fields.mapping("spec")
     if spec.has("workloadRef") and not spec.has("template"):

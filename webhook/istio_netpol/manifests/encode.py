@@ -1,4 +1,4 @@
-"""From policies to manifests that people read and kubectl applies."""
+"""Encodes policies as manifests that people read and kubectl applies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEPARATOR = "---\n"
 
 
 def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
-    """The policy as the API server would take it, keys in the order that people expect."""
+    """The policy as the API server takes it, with keys in the order that people expect."""
     metadata: dict[str, Any] = {"name": policy.name, "namespace": policy.namespace}
     if policy.labels:
         metadata["labels"] = dict(sorted(policy.labels.items()))
@@ -27,7 +27,7 @@ def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
 
 
 def encode_spec(policy: NetworkPolicy) -> dict[str, Any]:
-    """What the policy does."""
+    """The `spec` of the policy."""
     types = [
         str(direction)
         for direction in (Direction.INGRESS, Direction.EGRESS)
@@ -60,7 +60,7 @@ class PolicyDumper(yaml.CSafeDumper):
         return True
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        """Quotes also what only kubectl reads as something else: the labels `y` and `12e4`."""
+        """Also quotes texts that only kubectl reads as something else: the labels `y` and `12e4`."""
         quoted = None if isinstance(resolve(text), str) else "'"
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=quoted)
 

@@ -42,8 +42,8 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
     def problem(self, path: str, value: object, cause: str, remedy: str | None = None) -> None:
-        """Notes what is wrong with a field; `value` None where showing it would say nothing. What somebody
-        forgot to fill in has a remedy of its own."""
+        """Notes what is wrong with a field; `value` is None where showing it would not help. A placeholder
+        that nobody filled in has a remedy of its own."""
         if isinstance(value, str) and (hint := placeholder_in(value)):
             cause, remedy = "is not filled in", hint
         file, line, described = self._origin
@@ -181,7 +181,7 @@ class Fields:
 
 
 def _kept(text: str) -> str:
-    """A text as it enters the model: once, and without credentials."""
+    """A text as it enters the model: shared with equal ones, and without credentials."""
     return sys.intern(without_secrets(text) if "@" in text or "//" in text else text)
 
 
@@ -198,7 +198,7 @@ def _kind(value: object) -> str:
 
 
 def _quoting(value: object) -> str:
-    """How to make a text of it. Only of whole numbers is it sure how they were written."""
+    """How to make a text of the value. Only whole numbers are sure to be shown as they were written."""
     if isinstance(value, bool):
         return "quote it; YAML takes y, yes and on for true, and n, no and off for false"
     return f'quote it: "{value}"' if isinstance(value, int) else "quote it"

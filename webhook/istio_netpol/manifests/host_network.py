@@ -1,4 +1,4 @@
-"""Where pods of the host network will be seen, as far as the Nodes of an input tell."""
+"""Places pods of the host network, as far as the Nodes of an input tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kinds are called on a command line: as kubectl takes them, with plurals, short names and groups."""
+"""Reads names of kinds on a command line, as kubectl takes them: with plurals, short names and groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All objects of an input, with all of its problems at once."""
+"""Loads all objects of an input, with all of its problems at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Loaded:
     """Model values, problems sorted by file and line, and how many objects there are of each apiVersion and
     kind that no rule reads.
 
-    `others` are documents that are no objects, `placed` the objects that name no namespace, `outdated` those
+    `others` are documents that are not objects, `placed` the objects that name no namespace, `outdated` those
     that no API server takes. `silent` counts objects that have no values, such as a ConfigMap that is not
     Istio's. `unseen` is what dumps say that they do not have.
     """
@@ -157,7 +157,7 @@ def _is_alike(one: ClusterObject, other: ClusterObject) -> bool:
 
 
 def joined(parts: Iterable[Loaded]) -> Loaded:
-    """The inputs of several files as one; the same object in two of them, unlike, is a problem."""
+    """The inputs of several files as one; an object that two of them have in different forms is a problem."""
     parts = tuple(parts)
     objects: list[ClusterObject] = []
     problems: list[Problem] = []

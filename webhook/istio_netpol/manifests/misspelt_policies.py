@@ -1,4 +1,4 @@
-"""Objects that are meant as NetworkPolicies, and that no API server takes as such."""
+"""Finds objects that are meant as NetworkPolicies, but that no API server takes as such."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSION, KIND = "networking.k8s.io/v1", "NetworkPolicy"
 GROUP = "networking.k8s.io"
 
 ALIKE = 0.85
-"""From which share of letters in common on a kind is taken for a misspelt one; `IngressClass` has 0.32."""
+"""From this share of common letters on, a kind is taken for a misspelt one; `IngressClass` has 0.32."""
 
 
 def misspelt_policy(raw: RawObject, *, is_known: bool) -> Iterator[Problem]:

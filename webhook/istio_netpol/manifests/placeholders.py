@@ -1,4 +1,4 @@
-"""Text that some program should have filled in before anybody applies it, and which program that is."""
+"""Finds text that some program should have filled in before anybody applies it, and says which program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENVSUBST = "this looks like a variable for envsubst; fill it in first: envsubst 
 
 
 def placeholder_in(text: str) -> str | None:
-    """What is said of text with a `{{ template }}` or a `${VARIABLE}` in it; None for any other text."""
+    """The remedy for text with a `{{ template }}` or a `${VARIABLE}` in it; None for any other text."""
     if "{{" in text and _TEMPLATE.search(text):
         return HELM
     return ENVSUBST if "${" in text and _VARIABLE.search(text) else None

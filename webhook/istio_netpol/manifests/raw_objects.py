@@ -50,7 +50,7 @@ class Envelope:
     is_item: bool = False
 
     def is_other(self) -> bool:
-        """Whether this is no object at all, instead of one with a mistake."""
+        """Whether this is something else than an object, rather than an object with a mistake."""
         untyped = not any(self.content.get(name) for name in ("apiVersion", "kind"))
         return untyped and not self.is_item and not self.streamed and not _is_headless(self.content)
 
@@ -107,7 +107,7 @@ def complete(envelope: Envelope, file: str) -> Iterator[Document]:
     elif not _is_list(content, has_items=bool(envelope.waiting) or envelope.streamed):
         if envelope.streamed:
             yield Problem(file, envelope.line, describe(content), "items", None,
-                          "holds objects, and this kind is no List", "set kind: List")  # fmt: skip
+                          "holds objects, and its kind is not List", "set kind: List")  # fmt: skip
             return
         if envelope.waiting:
             content["items"] = [item for item, _ in envelope.waiting]

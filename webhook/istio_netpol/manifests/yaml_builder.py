@@ -54,8 +54,6 @@ LIST_DEPTH_LIMIT = 20
 PARSED_VERSION = (1, 1)
 """What a %YAML directive may say to go-yaml v2 (`yaml_parser_process_directives` in parserc.go)."""
 
-_STARTS = (MappingStartEvent, SequenceStartEvent)
-
 
 class Builder:
     """Turns the events of one input into objects; `documents` is called once for each parser."""
@@ -276,7 +274,7 @@ class Builder:
         return None
 
     def _keyless(self, event: Any, result: dict[str, Any]) -> None:
-        """A field whose key is no text: the merge key, or a problem."""
+        """Reads a field whose key is not a text: the merge key, or a problem."""
         if event.__class__ is ScalarEvent and event.value == MERGE and not event.style:
             self._merge(self._field_value(MERGE, self._get(), None), result)
             return

@@ -29,7 +29,7 @@ _ALIKE = re.compile(r"(,[ ]*)([0-9A-Za-z](?:[-./0-9A-Za-z]|:(?![\s,\]}]))*:)(?=[
 
 
 def with_quoted_colons(text: str) -> str:
-    """The document with quotes around the plain texts that only libyaml refuses; they are no numbers, so that
+    """The document with quotes around the plain texts that only libyaml refuses; they are not numbers, so
     quotes don't change what they say."""
     for _ in range(max(1, _MOST_SCANNED // (len(text) + 1))):
         try:
@@ -40,7 +40,7 @@ def with_quoted_colons(text: str) -> str:
                 return text
             start, end = error.context_mark.index, error.problem_mark.index + 1
             if "?" in text[start:end]:
-                # Refused by both: with quotes it would be taken.
+                # Both refuse it; with quotes it would be taken.
                 return text
             quoted = text[start:end].replace("'", "''")
             # Two quoted texts that touch would be read as one.

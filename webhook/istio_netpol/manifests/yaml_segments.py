@@ -42,7 +42,8 @@ class Segments:
         self._kept_size = 0
 
     def advance(self) -> bool:
-        """Go to the next document, past what is unread of the current one; False at the end of the stream."""
+        """Goes to the next document, past what is unread of the current one; returns False at the end of the
+        stream."""
         while self._next_piece():
             pass
         if self._at >= len(self._text) and not self._fill():
@@ -54,7 +55,7 @@ class Segments:
         return True
 
     def read(self, _size: int = -1) -> bytes:
-        """The next piece of the current document, b"" at its end. InputError if it is no text."""
+        """The next piece of the current document, b"" at its end. Raises InputError if it is not text."""
         offset, line, is_first = self._offset, self._line, not self._inside
         piece = self._next_piece()
         if is_first and codecs.BOM_UTF8 in piece[:_LONGEST_MARKER]:
@@ -125,7 +126,8 @@ class Segments:
 
 
 def check_text(piece: bytes, file: str, line: int, offset: int = 0) -> str:
-    """`piece` decoded; InputError with line and byte offset if it is not UTF-8 or has control characters."""
+    """`piece` decoded. Raises InputError with line and byte offset if it is not UTF-8 or has control
+    characters."""
     try:
         text = piece.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""What the annotation `istio-netpol.io/accept` of an object says: findings that somebody knows of, and until
+"""Reads the annotation `istio-netpol.io/accept` of an object: findings that somebody knows of, and until
 when."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from istio_netpol.model.findings import Issue, RuleId
 from istio_netpol.model.flows import FlowKind
 
 LONGEST = 4096
-"""Characters of the annotation that are read."""
+"""How many characters of the annotation are read."""
 
 FORM = "write RULE until YYYY-MM-DD: REASON, a line for each"
 
@@ -25,7 +25,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Findings of one rule on the object are accepted through the day `until`, for a reason."""
+    """Accepts findings of one rule on the object through the day `until`, for a reason."""
 
     rule: RuleId
     until: date
@@ -37,7 +37,7 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class UnusableAcceptance:
-    """A part of the annotation that accepts nothing, and why."""
+    """A part of the annotation that accepts nothing, and why it does not."""
 
     text: str
     cause: str

@@ -104,7 +104,7 @@ class AddressSet:
         return sum(1 for _ in self.cidrs())
 
     def cidrs(self) -> Iterator[str]:
-        """The fewest CIDRs that cover exactly this set, as text. IPv4 without the objects of `ipaddress`, of
+        """The fewest CIDRs that cover exactly this set, as text. IPv4 avoids the objects of `ipaddress`, of
         which tens of thousands take a second."""
         for first, high in self.ipv4:
             low = first
@@ -147,7 +147,7 @@ _IPV4_CIDRS = re.compile(rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}/(3[0-2]|[12]
 
 def _ipv4_interval(text: str) -> Interval | None:
     """The first and last address of an IPv4 address or CIDR in its usual spelling; None for any other text,
-    which may spell one nevertheless."""
+    even if it spells one in another way."""
     found = _IPV4.fullmatch(text)
     if found is None:
         return None
@@ -161,8 +161,8 @@ def _bounds(first: str, second: str, third: str, fourth: str, prefix: str) -> In
 
 
 def ipv4_exceptions(cidr: str, exceptions: Sequence[str]) -> AddressSet | None:
-    """An IPv4 CIDR without smaller ones within it, where all are in their usual spelling and within it; else
-    None. Fast, since a policy may list a hundred thousand."""
+    """An IPv4 CIDR without smaller ones within it. None unless all are in their usual spelling and within it.
+    Fast, since a policy may list a hundred thousand."""
     whole = _ipv4_interval(cidr) if "/" in cidr else None
     if whole is None:
         return None
@@ -200,7 +200,7 @@ def parse_host_port(text: str) -> tuple[str, int] | None:
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[AddressSet, tuple[str, ...]]:
-    """The union of the addresses and CIDRs that texts spell, and the texts that spell none."""
+    """The union of the addresses and CIDRs that texts spell, and the texts that spell neither."""
     readable: list[str] = []
     unreadable: list[str] = []
     for text in texts:

@@ -1,4 +1,4 @@
-"""What is taken for granted where the input does not say."""
+"""What is assumed where the input does not say."""
 
 from __future__ import annotations
 

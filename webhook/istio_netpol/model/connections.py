@@ -18,8 +18,8 @@ ALL_PORTS: Intervals = ((FIRST_PORT, LAST_PORT),)
 
 
 def parse_port(text: str) -> int | None:
-    """The port number that the text spells in the digits 0 to 9, or None: for all ports that people write as
-    text. `int` takes digits of every script, and `str.isdigit` some that `int` does not."""
+    """The port number that the text spells in the digits 0 to 9, or None. For all ports that people write as
+    text: `int` takes digits of every script, and `str.isdigit` some that `int` does not."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(LAST_PORT))):
         return None
     return int(text) if FIRST_PORT <= int(text) <= LAST_PORT else None

@@ -1,4 +1,4 @@
-"""What an examination of a cluster finds: one line for each thing that was looked at."""
+"""The results of an examination of a cluster: one line for each thing that was looked at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from istio_netpol.lazy_dataclass import dataclass
 
 
 class Health(StrEnum):
-    """What was found of one thing. `NOTE` is worth knowing and wrong only under circumstances that the line
+    """How one thing was found. `NOTE` is worth knowing and wrong only under circumstances that the line
     names; `NOT_SEEN` could not be looked at."""
 
     OK = "ok"

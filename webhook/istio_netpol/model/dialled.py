@@ -1,4 +1,4 @@
-"""What a client dials: the addresses on its packets before a Service is translated."""
+"""The addresses on a client's packets before a Service is translated: what it dials."""
 
 from __future__ import annotations
 

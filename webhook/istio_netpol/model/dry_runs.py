@@ -1,4 +1,4 @@
-"""What a cluster's admission says of a policy that is tried and not stored."""
+"""The answer of a cluster's admission to a policy that is tried and not stored."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class DryRunOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A policy, and what became of it. `by` names who refuses it, a ValidatingAdmissionPolicy or a webhook,
-    if the answer says so; `message` is the API server's."""
+    """A policy, and the answer to it. `by` names who refuses it, a ValidatingAdmissionPolicy or a webhook, if
+    the answer says so; `message` is the API server's."""
 
     policy: NetworkPolicy
     outcome: DryRunOutcome

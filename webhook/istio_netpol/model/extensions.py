@@ -1,4 +1,4 @@
-"""What extends the proxies themselves: EnvoyFilters and WasmPlugins, as far as they open connections."""
+"""Extensions of the proxies themselves: EnvoyFilters and WasmPlugins, as far as they open connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An error of our own that was contained to one object: what it says, without the frames that would keep it
+"""An error of our own that was contained to one object: its text, without the frames that would keep it
 alive."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
 
 _MOST_TEXT = 200
-"""Characters of an error that are told: it may quote a megabyte that a tenant wrote."""
+"""How many characters of an error are told: it may quote a megabyte that a tenant wrote."""
 
 _FRAMES = 4
 """How many of the innermost calls tell where it was."""
@@ -27,13 +27,13 @@ class Failure:
 
     @classmethod
     def of(cls, step: str, error: Exception) -> Failure:
-        """What is kept of an error."""
+        """The failure that stands for an error."""
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         shown = text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 3] + "..."
         return cls(step, visible(shown.encode("ascii", "backslashreplace").decode()), _place(error))
 
     def __str__(self) -> str:
-        """The sentence that findings and refusals end with."""
+        """The end of the sentence in findings and refusals."""
         return f"an error inside istio-netpol ({self.step}: {self.error}); please report it with this object"
 
 

@@ -70,8 +70,8 @@ class Finding:
 
     @property
     def told_of(self) -> ObjectRef:
-        """The object of which tools tell that show a namespace at a time: where it has none, a webhook
-        configuration say, the pods that are called for it."""
+        """The object under which tools that show a namespace at a time tell the finding. For an object
+        without a namespace, such as a webhook configuration, it is the pods that are called for it."""
         called = self.flow.destination if self.flow else None
         if self.object.namespace or not isinstance(called, PodsPeer):
             return self.object
@@ -79,7 +79,7 @@ class Finding:
 
     @property
     def asks_too_much(self) -> bool:
-        """Whether the object asks for more than one may, so that its own author can mend it."""
+        """Whether the object asks for more than one object may. Then its own author can mend it."""
         return self.rule is Issue.NOT_JUDGED and self.failure is None
 
     @property
@@ -106,13 +106,13 @@ class Finding:
 
 
 def not_judged(ref: ObjectRef, failure: Failure, flow: RequiredFlow | None = None) -> Finding:
-    """What is told of an object, or of one of its flows, where an error of our own was contained."""
+    """The finding for an object, or for one of its flows, where an error of our own was contained."""
     message = f"{ref}: could not be judged: {failure}"
     return Finding(Issue.NOT_JUDGED, Severity.ERROR, ref, message, flow, failure=failure)
 
 
 def beyond_limit(ref: ObjectRef, error: TooMuchError) -> Finding:
-    """What is told of an object that asks for more than one may."""
+    """The finding for an object that asks for more than one object may."""
     message = (
         f"{ref}: asks for {error.asked}, as many as {error.limit} lets one object ask for; the rest is not "
         "judged, and nothing is opened for it: make several objects of it, or raise the limit"
@@ -121,6 +121,6 @@ def beyond_limit(ref: ObjectRef, error: TooMuchError) -> Finding:
 
 
 def more_findings(ref: ObjectRef, count: int) -> Finding:
-    """Stands for so many findings of one rule on one object, beyond those that are told."""
+    """The finding that stands for those of one rule on one object that are not listed."""
     message = f"{ref}: {count:,} more findings like these are not listed (limits.findingsPerObject)"
     return Finding(Issue.UNKNOWN_DESTINATION, Severity.WARNING, ref, message)

@@ -82,7 +82,7 @@ class HostPeer:
 
 @dataclass(frozen=True, slots=True)
 class AnyPeer:
-    """Somebody whom no policy can name: clients of a gateway, an API server at an unknown address.
+    """A peer that no policy can name: clients of a gateway, an API server at an unknown address.
 
     The flow counts as allowed where a rule admits every peer, or any address outside the cluster: an
     administrator may narrow who they are. `description` says who, for people. Those `in_cluster` are pods,
@@ -153,9 +153,9 @@ DIRECTLY = Via()
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """On whose word each end of a flow may be opened: namespaces that agree, the end's own or one in which
-    only administrators write. Empty where only an administrator's own hand opens it; None where nobody
-    agrees, so that the end stays closed."""
+    """The namespaces on whose word each end of a flow may be opened: the end's own, or one in which only
+    administrators write. Empty where only an administrator may open it; None where nobody agrees, so that the
+    end stays closed."""
 
     egress: frozenset[str] | None = None
     ingress: frozenset[str] | None = None
@@ -210,11 +210,6 @@ class RequiredFlow:
             agreement,
             self.dispensable,
         )
-
-    @property
-    def consented(self) -> bool:
-        """Whether anybody may open the side that is called."""
-        return self.agreement.ingress is not None
 
     @property
     def key(self) -> FlowKey:

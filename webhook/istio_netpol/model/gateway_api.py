@@ -30,7 +30,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GatewayClass:
-    """Whose Gateways of a class are: `controller` is `spec.controllerName`."""
+    """A class of Gateways: `controller` is `spec.controllerName`, which says whose they are."""
 
     ref: ObjectRef
     controller: str
@@ -116,7 +116,7 @@ class KubernetesRoute:
 
 @dataclass(frozen=True, slots=True)
 class GrantFrom:
-    """Who may refer to the grant's namespace."""
+    """The kind of objects, and their namespace, that may refer to the grant's namespace."""
 
     group: str
     kind: str

@@ -36,7 +36,7 @@ class Ingress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IngressClass:
-    """Whose Ingresses of a class are: `controller` is `spec.controller`."""
+    """A class of Ingresses: `controller` is `spec.controller`, which says whose they are."""
 
     ref: ObjectRef
     controller: str

@@ -1,5 +1,5 @@
-"""The seams of the pure core: where generated policies go. Where objects come from: see `state.source`; host
-names: see `resolution`."""
+"""The ports of the pure core through which generated policies go. `state.source` has the one for objects,
+`resolution` the one for host names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from istio_netpol.model.policies import NetworkPolicy
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What became of one policy: `written` (also where it was there already), and then `policy` is what is
+    """The result for one policy: `written` (also where it was there already), and then `policy` is what is
     stored, or `refused` with a sentence that says why."""
 
     policy: NetworkPolicy
@@ -21,12 +21,12 @@ class StoreResult:
 
 
 class PolicyStore(Protocol):
-    """Where generated policies go."""
+    """Stores generated policies."""
 
     def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
         """Stores each policy, never over an object that istio-netpol does not own; one result a policy, in
         order; never raises. `asker` is the namespace of the object for which they are written, empty where
-        they are for no single one: how fast is counted there."""
+        they are for several. The rate of writes is counted by it."""
         ...
 
 

@@ -1,5 +1,4 @@
-"""Sorted, disjoint, non-adjacent intervals of integers: the ground that port sets and address sets stand
-on."""
+"""Sorted, disjoint, non-adjacent intervals of integers, of which port sets and address sets are made."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from istio_netpol.lazy_dataclass import dataclass
 Labels = Mapping[str, str]
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
-REVISION_LABEL = "istio.io/rev"
 KYMA_OPT_IN_PREFIX = "networking.kyma-project.io/"
 """Of the labels by which pods agree to what a policy opens for all who carry one (kyma-project/istio)."""
 

@@ -50,5 +50,5 @@ ACCEPT = "istio-netpol.io/accept"
 """On any object: findings of it that somebody knows of, why, and until when."""
 
 KUBERNETES_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-"""Kubernetes' own namespaces: they hold no injected pods, and what is refused or denied in them can break the
-cluster itself."""
+"""Kubernetes' own namespaces. They hold no injected pods, no gateway is believed there whatever selects its
+pods, and what is refused or denied in them can break the cluster itself."""

@@ -1,4 +1,4 @@
-"""Policies of network plugins, of which it is only read whom they select: what they say is not evaluated."""
+"""Policies of network plugins. Only whom they select is read; their rules are not evaluated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DEFAULT_TIER = "default."
 
 
 class Expression(Protocol):
-    """What a selector of some dialect says of labels. What is not understood of it counts as matching."""
+    """A selector of some dialect, over labels. A part that is not understood counts as matching."""
 
     def matches(self, labels: Labels) -> bool: ...
 
@@ -33,7 +33,7 @@ class SelectedPods:
     namespaces: Expression
     directions: frozenset[Direction] = frozenset(Direction)
     to_entities: frozenset[str] = frozenset()
-    """Those of Cilium's entities to which it opens egress."""
+    """The entities of Cilium to which it opens egress."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""What NetworkPolicies, and the tiers before and behind them, say of one connection."""
+"""Verdicts of NetworkPolicies, and of the tiers before and behind them, on one connection."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class SideVerdict:
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether it can't be told if it is open."""
+        """Whether nobody can tell if the side is open."""
         return bool(self.undecided or self.perhaps_opened_by)
 
     @property
     def is_denied(self) -> bool:
-        """Whether it is surely closed."""
+        """Whether the side is surely closed."""
         return not self.allowed and not self.is_uncertain
 
 
@@ -97,8 +97,8 @@ class Verdict:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether it can't be told: a rule of a tier may or may not match, or a policy that is not read may
-        open it, and no other side is surely denied."""
+        """Whether nobody can tell: a rule of a tier may or may not match, or a policy that is not read may
+        open it, and no side is surely denied."""
         sides = (self.egress, self.ingress)
         return any(side.is_uncertain for side in sides) and not any(side.is_denied for side in sides)
 

@@ -9,16 +9,8 @@ from __future__ import annotations
 
 from istio_netpol.model.addresses import ALL_IPV6, AddressSet
 
-DOCUMENTATION = AddressSet.of(
-    "192.0.2.0/24",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "2001:db8::/32",
-    "3fff::/20",
-)
-"""Ranges for examples (RFC 5737, RFC 3849, RFC 9637). They are not refused: nobody is there, so nothing is to
-be protected, and pages, tests and demonstrations show public hosts by them."""
-
+# Ranges for examples (RFC 5737, RFC 3849, RFC 9637) are not among them: nobody is there, so nothing is to be
+# protected, and pages, tests and demonstrations show public hosts by them.
 _SPECIAL_IPV4 = AddressSet.of(
     "0.0.0.0/8",  # this network
     "10.0.0.0/8",  # private use

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from istio_netpol.istio.hbone import HBONE_PORT, reached, wire_port
 from istio_netpol.istio.view.backends import Backend
-from istio_netpol.istio.view.injection import AMBIENT_LABEL
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import Peer, PodsPeer
+from istio_netpol.model.mesh_names import AMBIENT_LABEL
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.namespace import NamespaceObjects

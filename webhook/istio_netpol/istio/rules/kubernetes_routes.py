@@ -18,7 +18,6 @@ from istio_netpol.istio.declared import answers
 from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.listener_sets import KINDS, gateway_of
 from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.selection import GATEWAY_API_GROUP
 from istio_netpol.istio.unnamed import not_granted, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.gateway_classes import GatewayRole
@@ -35,6 +34,7 @@ from istio_netpol.model.gateway_api import (
     ReferenceGrant,
 )
 from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 

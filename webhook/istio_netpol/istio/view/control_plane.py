@@ -12,8 +12,9 @@ from istio_netpol.istio.view.stand_ins import StandIn, StandIns
 from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import PodsPeer
-from istio_netpol.model.labels import REVISION_LABEL, Selector
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import MeshConfig
+from istio_netpol.model.mesh_names import PROXY_CONFIG_ANNOTATION, REVISION_LABEL
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
@@ -21,7 +22,6 @@ from istio_netpol.state.reader import Reader, question
 from istio_netpol.trust.administrators import trusted_namespaces
 
 ISTIOD = Selector.of({"app": "istiod"})
-PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
 _DISCOVERY_ADDRESS = re.compile(r"""["']?\bdiscoveryAddress["']?\s*:\s*["']?([^\s"',}]+)""")
 _DISCOVERY_SERVICE_PORT = 15012
 PLAIN_DISCOVERY_PORT = 15010

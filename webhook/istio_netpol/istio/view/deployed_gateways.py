@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.model.gateway_api import KubernetesGateway
-from istio_netpol.model.labels import REVISION_LABEL, Labels, Selector
+from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.mesh_names import AMBIENT_LABEL, GATEWAY_API_GROUP, REVISION_LABEL
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service, ServicePort, has_internal_load_balancer
 from istio_netpol.model.workloads import ContainerPort, Workload
 
-GATEWAY_API_PREFIX = "gateway.networking.k8s.io/"
-GATEWAY_NAME_LABEL = f"{GATEWAY_API_PREFIX}gateway-name"
-GATEWAY_CLASS_LABEL = f"{GATEWAY_API_PREFIX}gateway-class-name"
+GATEWAY_NAME_LABEL = f"{GATEWAY_API_GROUP}/gateway-name"
+GATEWAY_CLASS_LABEL = f"{GATEWAY_API_GROUP}/gateway-class-name"
 MANAGED_LABEL = "gateway.istio.io/managed"
-DATAPLANE_MODE_LABEL = "istio.io/dataplane-mode"
 NAME_OVERRIDE = "gateway.istio.io/name-override"
 SERVICE_TYPE = "networking.istio.io/service-type"
 SERVICE_ACCOUNT_OVERRIDE = "gateway.istio.io/service-account"
@@ -74,9 +73,9 @@ def _labels(gateway: KubernetesGateway, role: GatewayRole, name: str, in_ambient
     """The template's own labels, which those of `infrastructure`, else the Gateway's, replace; then those
     that nobody replaces."""
     chosen = gateway.labels if gateway.pod_labels is None else gateway.pod_labels
-    given = {key: value for key, value in chosen.items() if not key.startswith(GATEWAY_API_PREFIX)}
+    given = {key: value for key, value in chosen.items() if not key.startswith(f"{GATEWAY_API_GROUP}/")}
     is_out_of_ambient = role in _BY_WAYPOINT_TEMPLATE or (
-        in_ambient_mesh and DATAPLANE_MODE_LABEL not in gateway.labels
+        in_ambient_mesh and AMBIENT_LABEL not in gateway.labels
     )
     revision = {key: value for key, value in gateway.labels.items() if key == REVISION_LABEL}
     is_agent_waypoint = gateway.class_name == AGENT_WAYPOINT_CLASS
@@ -84,7 +83,7 @@ def _labels(gateway: KubernetesGateway, role: GatewayRole, name: str, in_ambient
         "sidecar.istio.io/inject": "false",
         "service.istio.io/canonical-name": name,
         "service.istio.io/canonical-revision": "latest",
-        **({DATAPLANE_MODE_LABEL: "none"} if is_out_of_ambient else {}),
+        **({AMBIENT_LABEL: "none"} if is_out_of_ambient else {}),
         **given,
         **revision,
         GATEWAY_NAME_LABEL: gateway.ref.name,

@@ -18,6 +18,7 @@ from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.labels import Labels, Operator, Requirement, Selector
 from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.mesh_names import TEMPLATES_ANNOTATION
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
@@ -27,7 +28,6 @@ from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question
 
 AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"
-TEMPLATES_KEY = "inject.istio.io/templates"
 OLDER_GATEWAY_NAME_LABEL = "istio.io/gateway-name"
 
 _GATEWAY_TEMPLATES = frozenset({"gateway", "grpc-gateway"})
@@ -169,7 +169,7 @@ class Gateways:
         exists = (
             Selector(match_expressions=(Requirement("istio", Operator.EXISTS),)),
             Selector(match_expressions=(Requirement(GATEWAY_NAME_LABEL, Operator.EXISTS),)),
-            Selector.of({TEMPLATES_KEY: "gateway"}),
+            Selector.of({TEMPLATES_ANNOTATION: "gateway"}),
         )
         found = {workload: None for selector in exists for workload in self.reader.pods_anywhere(selector)}
         return tuple(workload for workload in found if self.is_gateway(workload, has_sidecar=False))
@@ -271,7 +271,9 @@ def runs_gateway_proxy(workload: Workload) -> bool:
 
 def is_injected_gateway(workload: Workload) -> bool:
     """Whether the pods ask for the injection template of a gateway, as the `gateway` chart's do."""
-    templates = workload.annotations.get(TEMPLATES_KEY) or workload.labels.get(TEMPLATES_KEY, "")
+    templates = workload.annotations.get(TEMPLATES_ANNOTATION) or workload.labels.get(
+        TEMPLATES_ANNOTATION, ""
+    )
     return bool(_GATEWAY_TEMPLATES & {template.strip() for template in templates.split(",")})
 
 

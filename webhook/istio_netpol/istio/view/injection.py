@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from istio_netpol.istio.view.injectors import TEMPLATES_ANNOTATION, Injectors, canonical_revision
+from istio_netpol.istio.view.injectors import Injectors, canonical_revision
 from istio_netpol.lazy_dataclass import dataclass
-from istio_netpol.model.labels import REVISION_LABEL, Labels
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.mesh_names import AMBIENT_LABEL, INJECTION_LABEL, REVISION_LABEL, TEMPLATES_ANNOTATION
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
 
-INJECTION_LABEL = "istio-injection"
 INJECT_LABEL = "sidecar.istio.io/inject"
 STATUS_ANNOTATION = "sidecar.istio.io/status"
-AMBIENT_LABEL = "istio.io/dataplane-mode"
 
 IGNORED_NAMESPACES = KUBERNETES_NAMESPACES | {"local-path-storage"}
 """Where the injector never acts, whatever labels say."""

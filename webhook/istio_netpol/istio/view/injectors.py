@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, RegisteredInjector, RevisionTag
+from istio_netpol.model.mesh_names import TEMPLATES_ANNOTATION
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.reader import Reader, question
 
 DEFAULT_REVISION = "default"
 JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
-
-TEMPLATES_ANNOTATION = "inject.istio.io/templates"
 
 _OF_THE_CHART = {
     "sidecar": InjectionTemplate(adds_proxy=True, labels_tls=True),

@@ -266,13 +266,6 @@ class MeshView:
         """The namespaces in which only administrators write."""
         return self._control_plane.trusted_namespaces()
 
-    @property
-    def control_plane_namespaces(self) -> frozenset[str]:
-        """The namespaces in which istiod runs, or is assumed to, and the root namespace."""
-        return frozenset(
-            {self.root_namespace, *(istiod.namespace for istiod in self._control_plane.real_istiods())}
-        )
-
     def is_stand_in(self, workload: Workload) -> bool:
         """Whether a workload is assumed, not read. No policy applies to it."""
         return workload.ref.is_assumed
