@@ -18,7 +18,8 @@ from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.needed_policies import Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Present, WritePlan, owners_of, plan
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.model.mesh import ExtensionProvider, Telemetry
+from istio_netpol.model.control_plane import ExtensionProvider
+from istio_netpol.model.mesh import Telemetry
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, PROVISIONAL_AT, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef

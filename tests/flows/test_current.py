@@ -16,7 +16,7 @@ from tests.flows.current import SCRAPING, SETTINGS, Current
 
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.model.labels import EVERYTHING
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.tiers import Action, TierPolicy

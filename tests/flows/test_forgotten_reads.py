@@ -17,6 +17,7 @@ from istio_netpol.istio.view.gateways import GATEWAY_ADDRESSES, GATEWAY_SELECTOR
 from istio_netpol.istio.view.mesh_view import SERVICE_ENTRY_LABELS, SERVICE_LABELS
 from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
 from istio_netpol.istio.view.own_addresses import NODE_PORTS, NODES, SERVICE_ADDRESSES
+from istio_netpol.model.control_plane import InjectorConfig, MeshConfig
 from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway, ListenerSet, ReferenceGrant
 from istio_netpol.model.ingress import IngressClass
 from istio_netpol.model.labels import Selector
@@ -24,8 +25,6 @@ from istio_netpol.model.mesh import (
     AuthorizationPolicy,
     DestinationRule,
     Gateway,
-    InjectorConfig,
-    MeshConfig,
     Sidecar,
     Telemetry,
     WorkloadEntry,

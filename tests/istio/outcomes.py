@@ -12,10 +12,10 @@ from istio_netpol.istio.rule import Rule
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.witness import agreed
 from istio_netpol.model.connections import Protocol
+from istio_netpol.model.control_plane import ExtensionProvider, MeshConfig
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AnyPeer, HostPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway, Listener
-from istio_netpol.model.mesh import ExtensionProvider, MeshConfig
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import Settings

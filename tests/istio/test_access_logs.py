@@ -8,7 +8,8 @@ import pytest
 from tests.istio.outcomes import findings, first_flow, flows, injected, listening, mesh_config, ref, service
 
 from istio_netpol.istio.rules.access_logs import RULE
-from istio_netpol.model.mesh import ExtensionProvider, Telemetry
+from istio_netpol.model.control_plane import ExtensionProvider
+from istio_netpol.model.mesh import Telemetry
 
 OTEL = ExtensionProvider("otel", "envoyOtelAls", "otel.observe.svc.cluster.local", 4317)
 ALS = ExtensionProvider("als", "envoyHttpAls", "als.observe.svc.cluster.local", 9001)

@@ -12,12 +12,12 @@ from tests.values import deployment
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.witness import MeshWitness
 from istio_netpol.model.connections import Protocol
+from istio_netpol.model.control_plane import MeshConfig
 from istio_netpol.model.flows import Agreement, AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import (
     AuthorizationPolicy,
     AuthorizationRule,
     AuthorizationSource,
-    MeshConfig,
     PortMatch,
     TargetRef,
 )

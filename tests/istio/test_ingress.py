@@ -11,9 +11,9 @@ from tests.istio.outcomes import findings, first_flow, flows, listening, mesh_co
 from tests.istio.outcomes import outcomes as told
 
 from istio_netpol.istio.rules.ingress import RULE
+from istio_netpol.model.control_plane import IngressMode
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.ingress import Ingress, IngressBackend, IngressClass
-from istio_netpol.model.mesh import IngressMode
 from istio_netpol.model.services import ServicePort
 from istio_netpol.model.workloads import ContainerPort
 

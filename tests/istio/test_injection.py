@@ -10,8 +10,13 @@ from tests.istio.builders import ingress_gateway, labelled, ref, view
 from tests.values import namespace
 
 from istio_netpol.istio.view.mesh_view import Injection
+from istio_netpol.model.control_plane import (
+    InjectionTemplate,
+    InjectorConfig,
+    RegisteredInjector,
+    RevisionTag,
+)
 from istio_netpol.model.labels import Operator, Requirement, Selector
-from istio_netpol.model.mesh import InjectionTemplate, InjectorConfig, RegisteredInjector, RevisionTag
 from istio_netpol.model.settings import MeshSettings, Settings
 from istio_netpol.model.workloads import Owner
 from istio_netpol.state.reads import namespace_read

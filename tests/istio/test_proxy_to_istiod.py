@@ -19,8 +19,8 @@ from tests.istio.builders import (
 from tests.values import namespace
 
 from istio_netpol.istio.rules.proxy_to_istiod import RULE
+from istio_netpol.model.control_plane import InjectorConfig, MeshConfig
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh import InjectorConfig, MeshConfig
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import MeshSettings, Settings
 from istio_netpol.model.workloads import Workload

@@ -13,7 +13,7 @@ from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.manifests.trimming import trim
 from istio_netpol.model.api_calls import ApiExtension
-from istio_netpol.model.mesh import RevisionTag
+from istio_netpol.model.control_plane import RevisionTag
 
 SERVICE = {"namespace": "ops", "name": "hook"}
 CLIENT = "webhooks[0].clientConfig"

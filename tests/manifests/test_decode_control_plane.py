@@ -10,14 +10,14 @@ import pytest
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
-from istio_netpol.model.labels import Operator, Requirement, Selector
-from istio_netpol.model.mesh import (
+from istio_netpol.model.control_plane import (
     InjectionTemplate,
     InjectorConfig,
     MeshConfig,
     RegisteredInjector,
     RevisionTag,
 )
+from istio_netpol.model.labels import Operator, Requirement, Selector
 
 VALUES = {
     "global": {"caAddress": "csr.cert-manager.svc:443"},

@@ -9,7 +9,7 @@ from tests.values import deployment
 
 from istio_netpol.manifests.host_network import placed_on_nodes
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 

@@ -20,7 +20,7 @@ from tests.values import (
 )
 
 from istio_netpol.model.connections import ALL_CONNECTIONS, ConnectionSet
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service
 from istio_netpol.model.workloads import ContainerPort

@@ -8,7 +8,7 @@ from tests import strategies as some
 from tests.values import EGRESS, INGRESS, deny_all, deployment, host_daemon, namespace, policy
 
 from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, namespace_named
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import EndpointSlice
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.state.beyond_ip_blocks import API_SERVER

@@ -14,8 +14,7 @@ from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.protobuf_fields import ProtobufFields
 from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.api_calls import ApiExtension
-from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import (
+from istio_netpol.model.control_plane import (
     ExtensionProvider,
     IngressMode,
     InjectionTemplate,
@@ -25,6 +24,7 @@ from istio_netpol.model.mesh import (
     RevisionTag,
     UnreadPart,
 )
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh_names import INJECTOR_WEBHOOK, REVISION_LABEL, TAG_LABEL
 from istio_netpol.model.references import ObjectRef
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.workloads import Workload
 
 

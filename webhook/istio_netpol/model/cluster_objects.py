@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from istio_netpol.model.api_calls import ApiExtension
+from istio_netpol.model.control_plane import InjectorConfig, MeshConfig, RegisteredInjector, RevisionTag
 from istio_netpol.model.extensions import EnvoyFilter, WasmPlugin
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.gateway_api import (
@@ -19,12 +20,7 @@ from istio_netpol.model.mesh import (
     AuthorizationPolicy,
     DestinationRule,
     Gateway,
-    InjectorConfig,
-    MeshConfig,
-    NodeAddresses,
-    RegisteredInjector,
     RequestAuthentication,
-    RevisionTag,
     ServiceEntry,
     Sidecar,
     Telemetry,
@@ -32,6 +28,7 @@ from istio_netpol.model.mesh import (
     WorkloadEntry,
 )
 from istio_netpol.model.mutual_tls import PeerAuthentication
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.tiers import TierPolicy

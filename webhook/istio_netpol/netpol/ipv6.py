@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.model.addresses import IpBlock
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.state.snapshot import Snapshot

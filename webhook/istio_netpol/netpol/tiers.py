@@ -17,7 +17,7 @@ from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, ALL_IPV6, Addr
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.tiers import Action, Tier, TierPolicy, TierRule, names_host
 from istio_netpol.model.verdicts import TierRuleRef

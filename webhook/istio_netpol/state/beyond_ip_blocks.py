@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from istio_netpol.model.addresses import Address, AddressSet, parse_networks
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import EndpointSlice
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from istio_netpol.istio.selection import is_mesh_wide
 from istio_netpol.istio.telemetry_scope import applicable, decided_by
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.control_plane import ExtensionProvider, MeshConfig
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh import ExtensionProvider, MeshConfig, Telemetry
+from istio_netpol.model.mesh import Telemetry
 from istio_netpol.model.workloads import Workload
 
 _SENDING = frozenset({"envoyOtelAls", "envoyHttpAls", "envoyTcpAls"})

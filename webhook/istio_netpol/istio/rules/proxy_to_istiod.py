@@ -18,8 +18,8 @@ from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.injection import AT_NEXT_START, Injection, is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.control_plane import InjectorConfig
 from istio_netpol.model.flows import FlowKind
-from istio_netpol.model.mesh import InjectorConfig
 from istio_netpol.model.workloads import Workload
 
 

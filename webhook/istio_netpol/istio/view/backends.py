@@ -13,7 +13,6 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.mesh import (
-    APPLICATION_PROTOCOLS,
     ServiceEntry,
     ServiceEntryPort,
     WorkloadEndpoint,
@@ -23,6 +22,9 @@ from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service,
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question
+
+_APPLICATION_PROTOCOLS = {"UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
+"""The protocols of a ServiceEntry's ports that are not carried over TCP."""
 
 _LONGEST_CHAIN = 4
 """ExternalNames that are followed from one name to the next; a ring of them ends here."""
@@ -209,7 +211,7 @@ class Backends:
         return next((pod for pod in may_be if pod.host_network or not pod.addresses), None)
 
     def _of_entry_port(self, entry: ServiceEntry, port: ServiceEntryPort) -> Iterator[Backend]:
-        protocol = APPLICATION_PROTOCOLS.get(port.protocol.upper(), Protocol.TCP)
+        protocol = _APPLICATION_PROTOCOLS.get(port.protocol.upper(), Protocol.TCP)
         target = port.target_port or port.number
         if entry.workload_selector is not None:
             for pod in self.reader.pods(entry.ref.namespace, Selector.of(entry.workload_selector)):

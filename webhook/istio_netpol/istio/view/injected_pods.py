@@ -13,7 +13,7 @@ from typing import Any
 from istio_netpol.istio.view.injection import injection_of
 from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.mesh import InjectorConfig, RegisteredInjector, RevisionTag
+from istio_netpol.model.control_plane import InjectorConfig, RegisteredInjector, RevisionTag
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.reader import Reader

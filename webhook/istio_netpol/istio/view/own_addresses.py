@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.mesh import NodeAddresses
+from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index

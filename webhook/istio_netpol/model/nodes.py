@@ -1,0 +1,22 @@
+"""The Nodes of a cluster, as far as a flow depends on them."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from istio_netpol.lazy_dataclass import dataclass
+from istio_netpol.model.addresses import Address
+from istio_netpol.model.labels import Labels
+from istio_netpol.model.references import ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddresses:
+    """The addresses of one Node: the peers that hostNetwork pods and kubelets are seen as, within the cluster
+    by the `internal` ones."""
+
+    ref: ObjectRef
+    addresses: tuple[Address, ...]
+    pod_cidrs: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    internal: tuple[Address, ...] = ()
