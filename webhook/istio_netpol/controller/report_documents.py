@@ -1,4 +1,5 @@
-"""Findings as the documents that a cluster's own tools show: an Event an object, a report a namespace."""
+"""Makes of findings the documents that a cluster's own tools show: an Event for each object, a report for
+each namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who in the cluster's admission judges NetworkPolicies, and whether it refuses a default-deny."""
+"""Finds who in the cluster's admission judges NetworkPolicies, and whether it refuses a default-deny."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VALIDATING_POLICIES = Resource(
     namespaced=False,
 )
 OWN = ".istio-netpol.io"
-"""How the names of istio-netpol's own webhooks end."""
+"""The end of the names of istio-netpol's own webhooks."""
 
 DENY = "istio-netpol-dry-run"
 """The name of the default-deny that is tried."""

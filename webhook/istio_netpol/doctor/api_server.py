@@ -1,4 +1,5 @@
-"""The API server as pods reach it: its endpoints after address translation, beside what is configured."""
+"""Compares the API server as pods reach it, its endpoints after address translation, with what is
+configured."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from istio_netpol.model.settings import Settings, Translation
 TOPIC = "API server"
 SLICES = "EndpointSlice default/kubernetes"
 BUNDLE = "app.kubernetes.io/part-of=istio-netpol"
-"""On the policies of the Kustomize bundle."""
+"""The label on the policies of the Kustomize bundle."""
 
 SERVICE_PORT = 443
 TO_API_SERVER = "-to-apiserver"

@@ -1,4 +1,5 @@
-"""Cluster DNS as pods reach it: the Service, the pods behind it and their port, and caches on the nodes."""
+"""Compares cluster DNS as pods reach it with the settings: the Service, the pods behind it and their port,
+and caches on the nodes."""
 
 from __future__ import annotations
 
@@ -25,14 +26,14 @@ from istio_netpol.model.settings import Settings
 
 TOPIC = "DNS"
 NAMES = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"), ("kube-system", "coredns"))
-"""Where the Service is: kubeadm and the clouds, OpenShift, charts of CoreDNS."""
+"""The usual places of the Service: of kubeadm and the clouds, of OpenShift, of charts of CoreDNS."""
 
 NODE_CACHE = "node-local-dns"
 _FLAG = re.compile(r"^-{1,2}localip[= ]?(.*)$")
 
 
 def cluster_dns(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
-    """The pods that answer, their labels and port beside the settings."""
+    """Compares the pods that answer, their labels and port with the settings."""
     service = dns_service(survey)
     if service is None:
         yield Diagnosis(
@@ -48,7 +49,7 @@ def cluster_dns(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
 
 
 def dns_service(survey: Survey) -> Manifest | None:
-    """The Service of cluster DNS; None where there is none by a usual name."""
+    """The Service of cluster DNS; None where no Service has a usual name."""
     services = (survey.named(SERVICES, name, namespace) for namespace, name in NAMES)
     return next((service for service in services if service is not None), None)
 

@@ -1,4 +1,5 @@
-"""What pods dial for the API server, and out of which pods it calls webhooks, beside what is configured."""
+"""Compares what pods dial for the API server, and out of which pods it calls webhooks, with what is
+configured."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
 
 TOPIC = "API server"
 HOST = "KUBERNETES_SERVICE_HOST"
-"""By which client-go finds the API server. The kubelet sets it to the Service's address; what a container
-sets itself, or is given by a webhook (Gardener, AKS), counts more."""
+"""The variable by which client-go finds the API server. The kubelet sets it to the Service's address; a value
+that a container sets itself, or gets from a webhook (Gardener, AKS), counts more."""
 
 API_SERVER_HOST = "api-server-host"
 """The component that lets pods out to what they are told to dial."""
@@ -37,7 +38,7 @@ BUNDLE = f"{PART_OF}={OWNER}"
 
 
 def dialled_hosts(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
-    """The value of KUBERNETES_SERVICE_HOST in the pods of the control plane, beside the setting."""
+    """Compares the value of KUBERNETES_SERVICE_HOST in the pods of the control plane with the setting."""
     looked_at = f"{HOST} in the control plane's pods"
     namespaces = sorted({settings.mesh.root_namespace, KYMA_NAMESPACE, settings.admission.own_namespace})
     pods = [pod for namespace in namespaces for pod in survey.all(PODS, namespace)]
@@ -85,7 +86,7 @@ def _service_address(survey: Survey) -> str:
 
 
 def service_judged(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
-    """Where policies are judged before address translation: whether settings know the Service's address."""
+    """Whether settings know the Service's address, where policies are judged before address translation."""
     address, configured = _service_address(survey), settings.api_server.service_address
     is_known = configured in ("", address)
     yield Diagnosis(

@@ -1,4 +1,4 @@
-"""Addresses at which DNS answers without a pod's label to name it by, beside the settings."""
+"""Compares the addresses at which DNS answers, where no pod's label names it, with the settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ LOCAL_DNS_ADDRESSES = ("169.254.10.10", "169.254.10.11")
 
 
 def dns_addresses(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
-    """What pods ask that is not a pod: the Service's own address, the node, the provider's DNS."""
+    """The addresses that pods ask and that are not a pod's: the Service's own, the node's, those of the
+    provider's DNS."""
     yield from _service_address(survey, settings)
     yield from _auto_mode(survey, settings)
     yield from _local_dns(survey, settings)
@@ -47,7 +48,7 @@ def _needed(
 
 
 def _service_ip(survey: Survey) -> str:
-    """The ClusterIP of cluster DNS; empty where there is no such Service."""
+    """The ClusterIP of cluster DNS; empty where the Service does not exist."""
     return str(dig(dns_service(survey), "spec", "clusterIP") or "")
 
 

@@ -1,4 +1,4 @@
-"""All that `istio-netpol doctor` looks at, question by question."""
+"""Looks at everything that `istio-netpol doctor` examines, question by question."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
 
 Question = tuple[str, str, Callable[[], Iterable[Diagnosis]]]
-"""Topic, what is looked at, and how it is found out."""
+"""One question: its topic, what is looked at, and the function that finds it out."""
 
 NOT_PROBED = Diagnosis(
     network_plugin.TOPIC,
@@ -63,7 +63,7 @@ def examine(
     tries_deny: bool = False,
 ) -> Iterator[Diagnosis]:
     """Every finding on these topics, in the order in which people read them. `tries_deny` asks by a dry run
-    whether the cluster takes a default-deny. Raises ApiError where it does not answer at all."""
+    whether the cluster takes a default-deny. Raises ApiError where the cluster does not answer at all."""
     version = survey.version()
     questions: tuple[Question, ...] = (
         (versions.TOPIC, "Kubernetes", lambda: versions.kubernetes_version(version)),
@@ -96,7 +96,7 @@ def examine(
 
 
 def _answers(topic: str, looked_at: str, ask: Callable[[], Iterable[Diagnosis]]) -> Iterator[Diagnosis]:
-    """What is found out until something can't be seen, and then that."""
+    """The findings up to the first thing that can't be seen, and then a finding for that."""
     try:
         yield from ask()
     except NotSeenError as error:

@@ -1,4 +1,4 @@
-"""Objects as they were read, before any field is interpreted; and how a List falls apart into them."""
+"""Objects as they were read, before any field is interpreted; takes Lists apart into them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ LIST_REMEDY = "write them as documents, with --- between them, or as the items o
 
 
 def is_typed(content: dict[str, Any]) -> bool:
-    """Whether an object says what it is."""
+    """Whether an object names its apiVersion and kind."""
     return all(isinstance(content.get(name), str) and content[name] for name in ("apiVersion", "kind"))
 
 
@@ -98,7 +98,7 @@ def describe(content: dict[str, Any]) -> str | None:
 
 
 def complete(envelope: Envelope, file: str) -> Iterator[Document]:
-    """What is left of a document when all of it is read: the object itself, or the items that waited."""
+    """The rest of a document once all of it is read: the object itself, or the items that waited."""
     content = envelope.content
     if envelope.is_other():
         yield OtherDocument(file, envelope.line)
@@ -144,7 +144,7 @@ def _item(of: dict[str, Any], index: int, item: Any, file: str, line: int) -> It
 
 
 def _is_headless(content: dict[str, Any]) -> bool:
-    """Whether this is an object whose first lines are lost: nothing else has a name in its metadata."""
+    """Whether this is an object whose first lines are lost. Nothing else has a name in its metadata."""
     metadata = content.get("metadata")
     return isinstance(metadata, dict) and ("name" in metadata or isinstance(content.get("spec"), dict))
 

@@ -1,4 +1,4 @@
-"""From text to plain objects with their origins: YAML, JSON, multi-document streams, Lists.
+"""Reads text into plain objects with their origins: YAML, JSON, multi-document streams, Lists.
 
 Nothing here interprets a field, opens a file or raises: what can't be used is yielded as a Problem, in its
 place.

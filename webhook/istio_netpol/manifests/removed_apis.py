@@ -14,7 +14,7 @@ from istio_netpol.manifests.raw_objects import RawObject
 
 
 class Removed(NamedTuple):
-    """`release` is the first that does not serve the version, `instead` what replaces it."""
+    """`release` is the first release that does not serve the version, `instead` is what replaces it."""
 
     release: str
     instead: str

@@ -1,4 +1,5 @@
-"""What no rule reads of an object, so that reading a dump of a cluster keeps only what matters.
+"""Leaves out the fields of an object that no rule reads, so that reading a dump of a cluster keeps only what
+matters.
 
 The table goes by path alone, because a manifest may name its kind last. A path is written with spaces
 (annotation names contain dots and slashes); lists are passed through: `spec containers env` is the env of
@@ -29,7 +30,7 @@ SKIPPED = (
     f"metadata annotations {UNNEEDED_SINCE}",
     "stringData",
     "binaryData",
-    # Certificates and schemas, and what webhooks are asked about.
+    # Certificates, schemas, and the rules by which webhooks are asked.
     "webhooks clientConfig caBundle",
     "webhooks rules",
     "webhooks matchConditions",
@@ -54,7 +55,7 @@ KEPT_NAMES = {f"{path} env": ("PILOT_", "KUBERNETES_") for path in _CONTAINER_PA
 
 
 class Shape(NamedTuple):
-    """What to leave out below one path. `kept` is None where every field counts that is not skipped."""
+    """The fields to leave out below one path. `kept` is None where every field counts that is not skipped."""
 
     skipped: set[str]
     kept: frozenset[str] | None

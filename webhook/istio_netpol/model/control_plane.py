@@ -1,4 +1,4 @@
-"""How the control plane of a mesh is configured, as far as a flow depends on it: mesh config, injectors and
+"""The configuration of a mesh's control plane, as far as a flow depends on it: mesh config, injectors and
 tags."""
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ Labels = Mapping[str, str]
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 KYMA_OPT_IN_PREFIX = "networking.kyma-project.io/"
-"""Of the labels by which pods agree to what a policy opens for all who carry one (kyma-project/istio)."""
+"""The prefix of labels by which pods agree to what a policy opens for all pods with the label
+(kyma-project/istio)."""
 
 
 class Operator(StrEnum):
@@ -69,7 +70,7 @@ class Selector:
 
     @property
     def is_loose(self) -> bool:
-        """Whether it takes labels whatever their values are."""
+        """Whether the selector matches labels whatever their values are."""
         is_bound = any(requirement.operator is Operator.IN for requirement in self.match_expressions)
         return not self.match_labels and not is_bound
 

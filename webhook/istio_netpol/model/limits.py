@@ -1,5 +1,5 @@
-"""What ends an evaluation before it has cost too much: more asked for than one object may, or too little time
-left for an answer."""
+"""Errors that end an evaluation before it costs too much: an object asks for more than one may, or the time
+for an answer is over."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When an answer has to be there; `is_over` asks a clock, which belongs to whoever waits."""
+    """The time by which an answer has to be there; `is_over` asks a clock, which belongs to the caller."""
 
     is_over: Callable[[], bool] = _never
 
     def check(self) -> None:
-        """Raises OutOfTimeError once it is over. For loops whose length somebody else chooses."""
+        """Raises OutOfTimeError once the time is over. For loops whose length somebody else chooses."""
         if self.is_over():
             raise OutOfTimeError
 

@@ -172,8 +172,8 @@ class SidecarEgress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sidecar:
-    """`workload_selector` is None for a Sidecar that holds for its namespace. `outbound_policy` is what
-    becomes of hosts that it does not let in: ALLOW_ANY, REGISTRY_ONLY, empty where it does not say."""
+    """`workload_selector` is None for a Sidecar that holds for its namespace. `outbound_policy` says how
+    proxies treat hosts that it does not let in: ALLOW_ANY, REGISTRY_ONLY, empty where it does not say."""
 
     ref: ObjectRef
     workload_selector: Mapping[str, str] | None = None
@@ -193,7 +193,7 @@ class JwtRule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestAuthentication:
-    """Which tokens the selected workloads accept."""
+    """The tokens that the selected workloads accept."""
 
     ref: ObjectRef
     selector: Mapping[str, str] | None = None

@@ -1,4 +1,4 @@
-"""Who speaks TLS to whom: PeerAuthentications, and the TLS settings of DestinationRules."""
+"""PeerAuthentications, and the TLS settings of DestinationRules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PeerAuthentication:
 
 
 class ClientTlsMode(StrEnum):
-    """What a client's proxy sends, as a DestinationRule says."""
+    """What a client's proxy sends by a DestinationRule."""
 
     DISABLE = "DISABLE"
     SIMPLE = "SIMPLE"

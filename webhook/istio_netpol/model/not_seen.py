@@ -1,4 +1,4 @@
-"""What of a cluster could not be read, because whoever read it may not."""
+"""The parts of a cluster that could not be read, because the reader has no right to."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ PART_OF = "app.kubernetes.io/part-of"
 """With the value `OWNER` on the policies of the Kustomize bundle."""
 
 FIELD_MANAGER = "istio-netpol"
-"""Under which the API server records the fields that we apply."""
+"""The name under which the API server records the fields that we apply."""
 
 FLOW_LABEL = "istio-netpol.io/flow"
 """On a generated policy: the kind of flow that it opens."""

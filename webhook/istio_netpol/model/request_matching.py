@@ -1,4 +1,4 @@
-"""What routes ask of a request, as far as it tells where the request goes."""
+"""The conditions of routes on a request, as far as they tell where the request goes."""
 
 from __future__ import annotations
 

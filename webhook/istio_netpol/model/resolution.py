@@ -1,4 +1,4 @@
-"""The seam through which host names become addresses."""
+"""The port through which host names become addresses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from istio_netpol.model.addresses import Address
 
 
 class ResolutionStatus(StrEnum):
-    """What became of a host name; LOOP is a chain of CNAMEs that never ends, PENDING an answer that did not
-    come while somebody waited for it and may still come."""
+    """The result of looking up a host name. LOOP is a chain of CNAMEs that never ends; PENDING is an answer
+    that did not come in time and may still come."""
 
     RESOLVED = "resolved"
     NOT_FOUND = "not-found"
@@ -43,6 +43,6 @@ class Resolver(Protocol):
     def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The addresses of a host, or why they are not known after so many seconds; never raises.
 
-        `asker` is the namespace of the object that names the host: what asking costs is counted there.
+        `asker` is the namespace of the object that names the host: the cost of the lookup counts for it.
         """
         ...

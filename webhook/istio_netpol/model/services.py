@@ -1,4 +1,4 @@
-"""Services and their endpoints: how a name and a port become pods and a target port."""
+"""Services and their endpoints, by which a name and a port become pods and a target port."""
 
 from __future__ import annotations
 

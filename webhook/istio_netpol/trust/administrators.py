@@ -1,4 +1,4 @@
-"""In which namespaces only cluster administrators write: the one definition."""
+"""Defines in which namespaces only cluster administrators write."""
 
 from __future__ import annotations
 

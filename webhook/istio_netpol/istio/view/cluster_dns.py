@@ -1,7 +1,7 @@
-"""Where cluster DNS answers, as a pod's connection to it is seen on the wire.
+"""Finds where cluster DNS answers, as a pod's connection to it is seen on the wire.
 
-Each of these targets may be the one that a pod asks, by how the cluster is set up, and not all of that is in
-its objects: so all are needed.
+Which of these targets a pod asks depends on how the cluster is set up, and not all of that is in its objects.
+So all of them are needed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class DnsTarget:
 
 
 class ClusterDns:
-    """Whom pods ask for names, by one reader."""
+    """Finds the peers that pods ask for names, by one reader."""
 
     def __init__(self, reader: Reader, settings: Settings, backends: Backends, stand_ins: StandIns) -> None:
         self.reader = reader
@@ -63,7 +63,7 @@ class ClusterDns:
 
     @question
     def targets(self) -> tuple[DnsTarget, ...]:
-        """Who answers DNS, over UDP and TCP; each once."""
+        """The peers that answer DNS, over UDP and TCP, each once."""
         found: dict[tuple[str, Protocol, int], DnsTarget] = {}
         for target in self._targets():
             found.setdefault((str(target.peer), target.protocol, target.port), target)
@@ -80,7 +80,7 @@ class ClusterDns:
         yield from _at(self._settings.addresses, "setting dns.addresses names it")
 
     def _service(self) -> Service | None:
-        """The Service of cluster DNS: the first of the usual ones that has anybody behind it, else the
+        """The Service of cluster DNS: the first of the usual ones that has pods behind it, or otherwise the
         first."""
         places = (*((self._settings.namespace, name) for name in DNS_SERVICES), OPENSHIFT_DNS)
         found = [service for place in places if (service := self.reader.find(Service, *place))]
@@ -88,7 +88,8 @@ class ClusterDns:
         return next(answering, found[0] if found else None)
 
     def _pods(self, service: Service | None) -> tuple[DnsTarget, ...]:
-        """The pods behind the Service on their own port, else those with the labels of the settings."""
+        """The pods behind the Service on their own port, or otherwise those with the labels of the
+        settings."""
         backends = self._backends.of_service(service, _PORT) if service else ()
         found = tuple(
             DnsTarget(backend.peer, backend.protocol, backend.port, service)
@@ -108,8 +109,8 @@ class ClusterDns:
                 yield DnsTarget(PodsPeer(pods), protocol, port, service, why)
 
     def _node_local_addresses(self, service: Service | None) -> tuple[str, ...]:
-        """Where node-local-dns answers in the host's network: as the settings and its argument say, else at
-        the usual address and at the Service's.
+        """Where node-local-dns answers in the host's network: as the settings and its argument say, or
+        otherwise at the usual address and at the Service's.
 
         With kube-proxy in iptables mode it binds the ClusterIP of cluster DNS as well, and pods go on asking
         that: such packets stay on the node, untranslated, so policies see the ClusterIP.

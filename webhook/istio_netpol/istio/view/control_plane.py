@@ -1,4 +1,4 @@
-"""Where istiod is, as a pod's connection to it is seen on the wire, and how it is set up."""
+"""Finds where istiod is, as a pod's connection to it is seen on the wire, and how it is set up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ON = frozenset({"1", "t", "true", "hybrid", "envoy"})
 
 
 class ControlPlane:
-    """What every proxy depends on, by one reader."""
+    """Answers what every proxy depends on, by one reader."""
 
     def __init__(
         self, reader: Reader, settings: Settings, hosts: Hosts, backends: Backends, stand_ins: StandIns
@@ -43,8 +43,8 @@ class ControlPlane:
 
     @question
     def real_istiods(self) -> tuple[Workload, ...]:
-        """The istiod pods where only administrators write: elsewhere anybody can label pods like this, and
-        would get every proxy to connect to them."""
+        """The istiod pods where only administrators write. Elsewhere anybody can label pods like this, and
+        every proxy would connect to them."""
         labelled = self.reader.pods_anywhere(ISTIOD)
         return tuple(pods for pods in labelled if pods.namespace in self._administered)
 
@@ -67,7 +67,7 @@ class ControlPlane:
 
     @question
     def may_be_ambient(self) -> bool:
-        """Whether istiod takes care of ambient mode, as far as the input tells: it says so itself
+        """Whether istiod takes care of ambient mode, as far as the input tells: an istiod says so itself
         (`pilot/pkg/features/ambient.go`, Istio 1.32), and one that is not in the input may."""
         return not self.real_istiods() or self._is_on("PILOT_ENABLE_AMBIENT")
 
@@ -76,8 +76,8 @@ class ControlPlane:
         return any(istiod.switches.get(switch, "").lower() in _ON for istiod in self.real_istiods())
 
     def set_to(self, variable: str, otherwise: str) -> frozenset[str]:
-        """The values that the istiods of the input have for a variable of theirs; `otherwise` is that of one
-        which is silent, or not in the input."""
+        """The values that the istiods of the input have for a variable of theirs; `otherwise` is the value of
+        an istiod that does not set it, or is not in the input."""
         real = self.real_istiods()
         return frozenset(istiod.switches.get(variable) or otherwise for istiod in real) or frozenset(
             {otherwise}
@@ -182,14 +182,14 @@ class ControlPlane:
 
     @question
     def root_namespace(self) -> str:
-        """Where mesh-wide objects live."""
+        """The namespace of mesh-wide objects."""
         config = self.mesh_config("")
         named = config.root_namespace if config else ""
         return named or self._settings.mesh.root_namespace
 
     @question
     def trusted_namespaces(self) -> frozenset[str]:
-        """In which namespaces only administrators write."""
+        """The namespaces in which only administrators write."""
         return trusted_namespaces(self._settings, self.root_namespace())
 
     @cached_property

@@ -70,8 +70,8 @@ def service_to_be_deployed(gateway: KubernetesGateway, role: GatewayRole, name: 
 
 
 def _labels(gateway: KubernetesGateway, role: GatewayRole, name: str, in_ambient_mesh: bool) -> Labels:
-    """The template's own labels, which those of `infrastructure`, else the Gateway's, replace; then those
-    that nobody replaces."""
+    """The template's own labels, which those of `infrastructure` (without it the Gateway's) replace, and the
+    labels that nobody replaces."""
     chosen = gateway.labels if gateway.pod_labels is None else gateway.pod_labels
     given = {key: value for key, value in chosen.items() if not key.startswith(f"{GATEWAY_API_GROUP}/")}
     is_out_of_ambient = role in _BY_WAYPOINT_TEMPLATE or (

@@ -1,4 +1,4 @@
-"""What Istio makes of a Gateway of the Gateway API: by the controller that its GatewayClass names.
+"""Tells what Istio makes of a Gateway of the Gateway API, by the controller that its GatewayClass names.
 
 A class that the input does not hold is Istio's by its name alone: istiod serves its own classes before their
 objects exist, and makes these itself.
@@ -19,8 +19,8 @@ WAYPOINT_FOR = "istio.io/waypoint-for"
 
 
 class GatewayRole(StrEnum):
-    """What becomes of a Gateway: `remote` ones run elsewhere and are only told of, `foreign` ones are another
-    controller's, and of an `unknown` class nobody says whose it is."""
+    """How a Gateway is treated: a `remote` one runs elsewhere and is only registered, a `foreign` one is
+    another controller's, and for an `unknown` class nobody says whose it is."""
 
     GATEWAY = "gateway"
     AGENT_GATEWAY = "agent gateway"
@@ -45,7 +45,7 @@ _AGENT_NAMES = {
     "istio-agentgateway": GatewayRole.AGENT_GATEWAY,
     "istio-agentgateway-waypoint": GatewayRole.WAYPOINT,
 }
-"""Told by name alone, whatever controller an object of the name has."""
+"""Recognised by name alone, whatever controller an object of the name has."""
 
 DEFAULT_CLASS = "istio"
 DEPLOYED = frozenset(
@@ -64,7 +64,7 @@ class GatewayClasses:
         reader.take(self)
 
     def role(self, gateway: KubernetesGateway) -> GatewayRole:
-        """What becomes of a Gateway."""
+        """How a Gateway is treated."""
         return self._role(gateway.class_name)
 
     @question
@@ -85,8 +85,8 @@ class GatewayClasses:
         return self._control_plane.set_to("PILOT_GATEWAY_API_CONTROLLER_NAME", otherwise)
 
     def waypoint_for(self, gateway: KubernetesGateway) -> str:
-        """What a waypoint serves: as its label says, else its class's, else Services (`makeWaypoint` and its
-        callers in `pilot/pkg/serviceregistry/ambient/waypoints.go`, Istio 1.31)."""
+        """What a waypoint serves: what its label says, otherwise its class's label, otherwise Services
+        (`makeWaypoint` and its callers in `pilot/pkg/serviceregistry/ambient/waypoints.go`, Istio 1.31)."""
         own = gateway.labels.get(WAYPOINT_FOR)
         if own is not None:
             return own

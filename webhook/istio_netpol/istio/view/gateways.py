@@ -1,4 +1,4 @@
-"""Which pods are gateways, and which Gateway they serve."""
+"""Finds which pods are gateways, and which Gateway they serve."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ class Gateways:
         reader.take(self)
 
     def is_gateway(self, workload: Workload, has_sidecar: bool) -> bool:
-        """Whether pods run a gateway proxy: they say so, or a Gateway selects them, who have no sidecar."""
+        """Whether pods run a gateway proxy: their labels say so, or a Gateway selects them and they have no
+        sidecar."""
         if is_declared_gateway(workload):
             return not self._is_of_another_controller(workload)
         if has_sidecar and (not workload.has_proxy or STATUS_ANNOTATION in workload.annotations):
@@ -70,7 +71,7 @@ class Gateways:
         return is_labelled_gateway(workload) or self._is_selected(workload)
 
     def _is_of_another_controller(self, workload: Workload) -> bool:
-        """Whether the Gateway that pods without an istio-proxy are for has a class that is not Istio's: other
+        """Whether pods without an istio-proxy belong to a Gateway whose class is not Istio's. Other
         implementations of the Gateway API label their pods with its name too."""
         name = workload.labels.get(GATEWAY_NAME_LABEL)
         if workload.has_proxy or name is None or is_injected_gateway(workload):
@@ -86,8 +87,8 @@ class Gateways:
 
     @question
     def _is_meant(self, workload: Workload) -> bool:
-        """The same for pods of whose labels a Gateway has one: it has to be one of their own namespace or of
-        administrators, and any where administrators run a bare proxy."""
+        """The same for pods that have a label of a Gateway. It has to be a Gateway of their own namespace or
+        of administrators; where administrators run a bare proxy, it may be any."""
         own, labels, trusted = (
             workload.namespace,
             workload.labels.items(),
@@ -129,8 +130,8 @@ class Gateways:
         return believed or (() if found else self._assumed(gateway))
 
     def _believed(self, pods: Iterable[Workload], home: str) -> tuple[Workload, ...]:
-        """Those of the pods that run a gateway proxy in the Gateway's own namespace, or where only
-        administrators write: a label proves nothing elsewhere, and a selector may name anybody's pods."""
+        """The pods that run a gateway proxy in the Gateway's own namespace, or where only administrators
+        write. Elsewhere a label proves nothing, and a selector may name anybody's pods."""
         places = (self._control_plane.trusted_namespaces() - KUBERNETES_NAMESPACES) | {home}
         return tuple(pod for pod in pods if pod.namespace in places and runs_gateway_proxy(pod))
 
@@ -165,7 +166,7 @@ class Gateways:
 
     @question
     def real(self) -> tuple[Workload, ...]:
-        """The gateways that the input holds and that can be told by their labels."""
+        """The gateways of the input that can be recognised by their labels."""
         exists = (
             Selector(match_expressions=(Requirement("istio", Operator.EXISTS),)),
             Selector(match_expressions=(Requirement(GATEWAY_NAME_LABEL, Operator.EXISTS),)),
@@ -189,7 +190,7 @@ class Gateways:
 
     def _assumed(self, gateway: Gateway) -> tuple[Workload, ...]:
         """The stand-in for the pods that a Gateway selects: the standard chart's, wherever the Gateway is, or
-        some beside the Gateway. An egress gateway is none of the parts that every mesh has."""
+        some beside the Gateway. Not every mesh has an egress gateway."""
         if self.any_real() or labels_egress(gateway.selector):
             return ()
         if gateway.selector.items() <= self._settings.mesh.gateway_labels.items():
@@ -199,10 +200,10 @@ class Gateways:
         return (self._stand_ins.gateway(gateway.selector, gateway.ref.namespace).workload,)
 
     def of_kubernetes(self, gateway: KubernetesGateway) -> tuple[Workload, ...]:
-        """The pods behind the Services that a Gateway's addresses name, else those that istiod deploys for
-        it.
+        """The pods behind the Services that a Gateway's addresses name, or otherwise those that istiod
+        deploys for it.
 
-        Where these do not run yet the answer holds them as they will be: they are no stand-in, policies of
+        Where these do not run yet the answer holds them as they will be. They are not a stand-in: policies of
         their namespace apply.
         """
         ref, role = gateway.ref, self._classes.role(gateway)

@@ -1,4 +1,4 @@
-"""What injection adds to pods that a selector can see.
+"""Adds to pods what injection adds and a selector can see.
 
 A template does not show it, but policies select running pods: a peer by this label means every pod with a
 proxy. Source: `pkg/kube/inject/inject.go` and `webhook.go`, Istio 1.28 to 1.32.
@@ -72,7 +72,7 @@ def _injected_anew(
 
 
 def _answers(snapshot: Snapshot, settings: MeshSettings) -> tuple[Any, ...]:
-    """All that injection asks of the injectors."""
+    """Everything that injection asks of the injectors."""
     injectors = Injectors(Reader(snapshot), settings.root_namespace)
     return injectors.tags(), injectors.registered(), injectors.configs()
 

@@ -1,4 +1,4 @@
-"""Which pods get a sidecar, and which are captured by ambient mode.
+"""Tells which pods get a sidecar, and which are captured by ambient mode.
 
 Sources: the webhooks of the `istiod` chart (`istio-discovery/templates/mutatingwebhook.yaml`),
 `injectRequired` in `pkg/kube/inject/inject.go`, and `PodRedirectionEnabled` in `cni/pkg/util/podutil.go`, all
@@ -21,13 +21,13 @@ INJECT_LABEL = "sidecar.istio.io/inject"
 STATUS_ANNOTATION = "sidecar.istio.io/status"
 
 IGNORED_NAMESPACES = KUBERNETES_NAMESPACES | {"local-path-storage"}
-"""Where the injector never acts, whatever labels say."""
+"""The namespaces in which the injector never acts, whatever labels say."""
 
 ZTUNNEL_LABELS = {"app": "ztunnel"}
 """ztunnel's container is called istio-proxy too (`ztunnel` chart)."""
 
 AT_NEXT_START = "its pods run without it, and from their next start on "
-"""How a reason begins that concerns pods as their controller will make them anew."""
+"""The beginning of a reason that concerns pods as their controller will make them anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,16 @@ def _injection(
     if is_injected:
         seen = Injection(True, revision, f"its pods have annotation {STATUS_ANNOTATION}")
         found = _by_templates(seen, workload, injectors)
-        # A template that adds a proxy would have left it there: somebody else wrote the annotation.
+        # A template that adds a proxy would have left the proxy there, so somebody else wrote the annotation.
         expected = expected if found.injected else found
     return _as_seen(expected, workload, is_injected=is_injected) if workload.exists else expected
 
 
 def _as_seen(expected: Injection, workload: Workload, *, is_injected: bool) -> Injection:
-    """What pods have that run without a proxy: a library, if they were injected.
+    """The injection of pods that run without a proxy: a library, if they were injected.
 
-    Pods that stand for their controller say what it gives the next ones; where its template has other labels
-    that stands for itself. A pod that nobody makes anew, or the kubelet does, stays as it is."""
+    Pods that stand for their controller say what it gives the next ones; a template with other labels stands
+    for itself. A pod that nobody makes anew, or that the kubelet does, stays as it is."""
     has_library = is_injected and expected.asks_in_plain
     reason = expected.reason if has_library else "its pods run without an istio-proxy container"
     seen = Injection(False, expected.revision, reason, asks_in_plain=has_library)
@@ -91,7 +91,7 @@ def _as_seen(expected: Injection, workload: Workload, *, is_injected: bool) -> I
 def _expected(
     workload: Workload, namespace: Namespace, settings: MeshSettings, injectors: Injectors
 ) -> Injection:
-    """What a template comes to when its pods are created."""
+    """The injection of a template's pods when they are created."""
     if workload.host_network:
         return Injection(False, "", "hostNetwork pods are never injected")
     if namespace.name in IGNORED_NAMESPACES:
@@ -105,10 +105,10 @@ def _expected(
 
 
 def _as_configured(matched: Injection, workload: Workload, injectors: Injectors) -> Injection:
-    """What the injector makes of a pod that it is asked about.
+    """The injector's decision on a pod that it is asked about.
 
-    The pod's label beats the annotation; of both, the injector knows the words true and false only, and what
-    it is configured to do concerns pods that say neither.
+    The pod's label beats the annotation. In both, the injector knows only the words true and false; its
+    configuration concerns pods that say neither.
     """
     wish = workload.labels.get(INJECT_LABEL, workload.annotations.get(INJECT_LABEL))
     if wish == "false":
@@ -121,7 +121,7 @@ def _as_configured(matched: Injection, workload: Workload, injectors: Injectors)
 
 
 def _by_templates(matched: Injection, workload: Workload, injectors: Injectors) -> Injection:
-    """What the injector's templates make of pods that it injects: some add no proxy."""
+    """The injection by the templates of pods that are injected: some templates add no proxy."""
     adds, unknown = injectors.templates(injectors.revision(matched.revision), workload)
     found = replace(matched, asks_in_plain=adds.asks_in_plain, labels_tls=adds.labels_tls)
     if adds.adds_proxy:
