@@ -44,7 +44,7 @@ class Lease:
         self._clock = clock
         self._renewed = float("-inf")
         self._tried = float("-inf")
-        self._observed: tuple[Any, float] = (None, clock())
+        self._observed: tuple[str | None, float] = (None, clock())
 
     @property
     def is_held(self) -> bool:
@@ -85,7 +85,7 @@ class Lease:
         self._renewed = now
 
     def _has_run_out(self, stored: dict[str, Any], now: float) -> bool:
-        version = stored["metadata"]["resourceVersion"]
+        version: str = stored["metadata"]["resourceVersion"]
         if self._observed[0] != version:
             self._observed = (version, now)
         return now - self._observed[1] >= (stored["spec"].get("leaseDurationSeconds") or DURATION_SECONDS)

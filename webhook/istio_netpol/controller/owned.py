@@ -7,6 +7,7 @@ policy over.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,12 +84,12 @@ def present_of(manifest: dict[str, Any]) -> Present | None:
     )
 
 
-def is_ours(managed_fields: Any) -> bool:
+def is_ours(managed_fields: Sequence[Mapping[str, Any]]) -> bool:
     """Whether our manager applied the label."""
     return _is_applied(managed_fields, "labels", MANAGED_BY)
 
 
-def _is_applied(managed_fields: Any, kind: str, name: str) -> bool:
+def _is_applied(managed_fields: Sequence[Mapping[str, Any]], kind: str, name: str) -> bool:
     """Whether our manager applied a label or an annotation: nobody else wrote its value."""
     return any(
         entry.get("manager") == FIELD_MANAGER

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from istio_netpol.istio.view.injection import injection_of
 from istio_netpol.istio.view.injectors import Injectors
@@ -71,7 +70,7 @@ def _injected_anew(
     return sorted({value.name for value in changed if isinstance(value, Namespace)})
 
 
-def _answers(snapshot: Snapshot, settings: MeshSettings) -> tuple[Any, ...]:
+def _answers(snapshot: Snapshot, settings: MeshSettings) -> tuple[object, ...]:
     """Everything that injection asks of the injectors."""
     injectors = Injectors(Reader(snapshot), settings.root_namespace)
     return injectors.tags(), injectors.registered(), injectors.configs()
