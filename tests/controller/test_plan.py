@@ -19,7 +19,7 @@ from istio_netpol.analysis.needed_policies import Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Present, WritePlan, owners_of, plan
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.control_plane import ExtensionProvider
-from istio_netpol.model.mesh import Telemetry
+from istio_netpol.model.mesh import JwtRule, RequestAuthentication, Telemetry
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, PROVISIONAL_AT, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef
@@ -351,6 +351,34 @@ def test_what_one_namespace_asks_for_is_written_though_another_needs_it_too() ->
     need = upkeep(table, judge_of(table, Dns()), lambda name: name == "shop")
     both = ["Deployment/shop/web", "Telemetry/istio-system/all"]
     assert both in [_names(need.needed[key]) for key in need.wanted]
+
+
+@pytest.mark.parametrize(
+    ("in_mode_augment", "written"),
+    [
+        ({"shop"}, {"shop", "istio-system"}),
+        ({"istio-system"}, {"istio-system"}),
+        (set(), set()),
+    ],
+)
+def test_the_mode_of_either_namespace_opens_istiod_to_a_tenant_s_keys(
+    in_mode_augment: set[str], written: set[str]
+) -> None:
+    """docs/controller.md: the tenant's mode and istiod's both count for istiod's egress to the keys; in the
+    tenant's namespace nothing is written without its own mode."""
+    host = next(iter(some.HOSTS))
+    keys = RequestAuthentication(
+        mesh.ref("security.istio.io/v1", "RequestAuthentication", "shop/jwt"),
+        jwt_rules=(JwtRule("https://issuer.example.com", f"https://{host}/keys", field="spec.jwtRules[0]"),),
+    )
+    shop = (namespace("shop", **{"istio-injection": "enabled"}), deny_all("shop"), deployment("shop/web"))
+    system = (namespace("istio-system"), deny_all("istio-system"), mesh.istiod())
+    table = FlowTable.of(Snapshot.of([*shop, *system, *mesh.coredns(), keys]), Settings())
+    need = upkeep(table, judge_of(table, Dns()), in_mode_augment.__contains__)
+    for_keys = {key for key in need.needed if "RequestAuthentication/shop/jwt" in _names(need.needed[key])}
+    assert {place for place, _ in for_keys} == {"istio-system"}
+    assert for_keys <= need.wanted or not in_mode_augment
+    assert {place for place, _ in need.wanted} == written
 
 
 def test_what_was_written_for_an_object_that_is_not_stored_is_taken_back_soon() -> None:

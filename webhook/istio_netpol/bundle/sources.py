@@ -64,9 +64,8 @@ class Sources:
     """Finds the sources of all arguments of one run, each file and folder once.
 
     `exclude` are patterns for what lies in the folders that arguments name, and `excluded` what is left out
-    wherever it is met there (see `exclusions`). Where
-    `below_overlays`, the overlays below an overlay are sources too: whoever asks sorts out which belong to
-    which.
+    wherever it is met there (see `exclusions`). Where `below_overlays`, the overlays below an overlay are
+    sources too: whoever asks sorts out which belong to which.
     """
 
     def __init__(

@@ -14,9 +14,9 @@ class Component:
     """A workload of the control plane, which is recognised by one set of `any_labels` on its pods.
 
     `watches` completes "it needs the API server because"; empty where it does not, or has a policy for it.
-    `needs_dns` is False where it has one for DNS. `webhook_port` is the pods' usual port for
-    admission and conversion webhooks, 0 where there are none; a container port named `webhook_port_name`
-    counts more, where the component's chart lets users choose.
+    `needs_dns` is False where it has one for DNS. `webhook_port` is the pods' usual port for admission and
+    conversion webhooks, 0 where there are none; a container port named `webhook_port_name` counts more, where
+    the component's chart lets users choose.
     """
 
     name: str

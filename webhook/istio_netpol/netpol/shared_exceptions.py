@@ -3,9 +3,8 @@
 The agent of the AWS VPC CNI keeps one for each pod and direction. A CIDR there has the ports of its own rules
 and of the wider CIDRs around it, but of those that except it. What is excepted somewhere, and named nowhere,
 is an entry without ports: as the longest prefix it hides every wider rule, those of other policies and those
-without peers included (aws/aws-network-policy-agent v1.4.1,
-pkg/fwruleprocessor/fw_rule_processor.go, ComputeMapEntriesFromEndpointRules;
-aws/amazon-network-policy-controller-k8s#146).
+without peers included (aws/aws-network-policy-agent v1.4.1, pkg/fwruleprocessor/fw_rule_processor.go,
+ComputeMapEntriesFromEndpointRules; aws/amazon-network-policy-controller-k8s#146).
 """
 
 from __future__ import annotations
