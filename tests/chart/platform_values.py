@@ -49,14 +49,14 @@ def _remarks(environment: Environment) -> Iterator[str]:
         callers = [_caller(pods) for pods in environment.api_server.callers]
         yield "Where konnectivity's agents have addresses of pods, narrow who may call the webhook by"
         yield "networkPolicies.apiServer.callers:"
-        yield from (f"- {yaml.safe_dump(each, default_flow_style=True).strip()}" for each in callers)
+        yield from (f"- {yaml.safe_dump(caller, default_flow_style=True).strip()}" for caller in callers)
 
 
 def _api_server(environment: Environment) -> dict[str, Any]:
     facts = environment.api_server
     found: dict[str, Any] = {"ports": [facts.port]}
     if facts.callers and environment.id not in CALLERS_VARY:
-        found["callers"] = [_caller(each) for each in facts.callers]
+        found["callers"] = [_caller(caller) for caller in facts.callers]
     return found
 
 
@@ -67,7 +67,9 @@ def _caller(pods: PodSelection) -> dict[str, Any]:
 
 def _dns(environment: Environment) -> dict[str, Any]:
     facts = environment.dns
-    addresses = {"cidrs": [str(ip_network(each)) for each in facts.addresses]} if facts.addresses else {}
+    addresses = (
+        {"cidrs": [str(ip_network(address)) for address in facts.addresses]} if facts.addresses else {}
+    )
     if not facts.pods:
         return {"pods": False, **addresses}
     return {**_pods(facts.pods), "ports": [facts.port], **addresses}

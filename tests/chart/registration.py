@@ -23,19 +23,23 @@ def configurations(url: str, ca_bundle: str, values: Mapping[str, Any] | None = 
     """Both configurations of the chart, for a webhook at this address."""
     given = dict(values or {})
     given["admission"] = {**given.get("admission", {}), "url": url, "caBundle": ca_bundle}
-    return [each for each in manifests(given) if each["kind"] in PLURALS]
+    return [manifest for manifest in manifests(given) if manifest["kind"] in PLURALS]
 
 
 @contextlib.contextmanager
 def registered(plane: ControlPlane, objects: list[Manifest]) -> Iterator[None]:
     """Has the API server call the webhook, and takes it away at the end."""
     try:
-        for each in objects:
-            plane.create(f"{ADMISSION}/{PLURALS[each['kind']]}?fieldValidation=Strict", each)
+        for configuration in objects:
+            plane.create(
+                f"{ADMISSION}/{PLURALS[configuration['kind']]}?fieldValidation=Strict", configuration
+            )
         yield
     finally:
-        for each in objects:
-            plane.api().request("DELETE", f"{ADMISSION}/{PLURALS[each['kind']]}/{each['metadata']['name']}")
+        for configuration in objects:
+            plane.api().request(
+                "DELETE", f"{ADMISSION}/{PLURALS[configuration['kind']]}/{configuration['metadata']['name']}"
+            )
         time.sleep(1.2)  # the API server takes up configurations with a delay, those that are gone too
 
 

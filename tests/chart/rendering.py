@@ -49,12 +49,12 @@ def render(values: Mapping[str, Any] | None = None) -> str:
 
 def manifests(values: Mapping[str, Any] | None = None) -> list[Manifest]:
     """The manifests, as objects, in the order in which helm installs them."""
-    return [each for each in yaml.load_all(render(values), yaml.CSafeLoader) if each]
+    return [manifest for manifest in yaml.load_all(render(values), yaml.CSafeLoader) if manifest]
 
 
 def of_kind(objects: list[Manifest], kind: str) -> list[Manifest]:
     """Those of one kind."""
-    return [each for each in objects if each["kind"] == kind]
+    return [manifest for manifest in objects if manifest["kind"] == kind]
 
 
 def plural(kind: str) -> str:

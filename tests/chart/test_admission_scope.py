@@ -37,7 +37,9 @@ class Scope:
         self.recorder.reviews.clear()
         outcome = act()
         assert outcome.code == 0, outcome.stderr
-        return {(each["path"], each["operation"], each["kind"]["kind"]) for each in self.recorder.reviews}
+        return {
+            (review["path"], review["operation"], review["kind"]["kind"]) for review in self.recorder.reviews
+        }
 
     def apply(self, namespace: str, manifest: Mapping[str, Any], *options: str) -> Outcome:
         """`kubectl apply` of one object."""
@@ -60,7 +62,9 @@ def scope(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
         scope = Scope(control_plane, recorder)
         paths = {"/validate", "/mutate"}
         namespace = scope.namespace()
-        until_called(control_plane, namespace, lambda: paths <= {each["path"] for each in recorder.reviews})
+        until_called(
+            control_plane, namespace, lambda: paths <= {review["path"] for review in recorder.reviews}
+        )
         yield scope
 
 
@@ -81,7 +85,7 @@ def test_a_dry_run_is_sent_as_one(scope: Scope) -> None:
     namespace = scope.namespace()
     sent = scope.sent(lambda: scope.apply(namespace, DEPLOYMENT, "--dry-run=server"))
     assert sent == both("CREATE", "Deployment")
-    assert all(each["dryRun"] for each in scope.recorder.reviews)
+    assert all(review["dryRun"] for review in scope.recorder.reviews)
 
 
 @pytest.mark.parametrize("mode", ["", "warn", "reject"])
@@ -97,7 +101,7 @@ def test_one_request_is_validated_once(scope: Scope) -> None:
     for mode in ("", "warn", "reject", "augment"):
         namespace = scope.namespace(mode)
         scope.sent(lambda namespace=namespace: scope.apply(namespace, DEPLOYMENT))  # type: ignore[misc]
-        validations = [each for each in scope.recorder.reviews if each["path"] == "/validate"]
+        validations = [review for review in scope.recorder.reviews if review["path"] == "/validate"]
         assert len(validations) == 1, mode
 
 
@@ -206,7 +210,7 @@ def test_policies_are_sent_until_they_are_gone(scope: Scope) -> None:
     assert scope.sent(lambda: scope.kubectl(namespace, *patch)) == both("UPDATE", "NetworkPolicy")
     delete = ("delete", "networkpolicy", "cart")
     assert scope.sent(lambda: scope.kubectl(namespace, *delete)) == both("DELETE", "NetworkPolicy")
-    assert all(each["object"] is None for each in scope.recorder.reviews)
+    assert all(review["object"] is None for review in scope.recorder.reviews)
 
 
 def test_an_istio_object_is_sent_again_with_another_spec(scope: Scope) -> None:
@@ -332,7 +336,7 @@ def test_every_controller_of_kubernetes_that_makes_pods_is_known(scope: Scope) -
         )
 
 
-@pytest.mark.parametrize("manifest", [POD, REPLICA_SET, JOB], ids=lambda each: each["kind"])
+@pytest.mark.parametrize("manifest", [POD, REPLICA_SET, JOB], ids=lambda manifest: manifest["kind"])
 def test_what_kubernetes_controllers_make_and_change_is_not_sent(
     scope: Scope, manifest: dict[str, Any]
 ) -> None:
@@ -358,7 +362,7 @@ def test_a_forged_owner_takes_nobody_past_the_webhook(scope: Scope, user: str) -
     """Anybody can write an ownerReference; only Kubernetes' own controllers are believed."""
     namespace = scope.namespace("reject")
     for manifest in map(owned, (POD, REPLICA_SET, JOB)):
-        sent = scope.sent(lambda each=manifest: scope.apply(namespace, each, *acting_as(user)))  # type: ignore[misc]
+        sent = scope.sent(lambda made=manifest: scope.apply(namespace, made, *acting_as(user)))  # type: ignore[misc]
         assert sent == {("/validate", "CREATE", manifest["kind"])}
 
 

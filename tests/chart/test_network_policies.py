@@ -70,8 +70,14 @@ def allows(
     """What `istio-netpol explain` says of one connection."""
     require("helm")
     path = tmp_path / "cluster.yaml"
-    replaced = {(each["kind"], each["metadata"]["name"]) for each in more if each["kind"] == "Namespace"}
-    others = [each for each in OTHERS if (each["kind"], each["metadata"]["name"]) not in replaced]
+    replaced = {
+        (manifest["kind"], manifest["metadata"]["name"])
+        for manifest in more
+        if manifest["kind"] == "Namespace"
+    }
+    others = [
+        manifest for manifest in OTHERS if (manifest["kind"], manifest["metadata"]["name"]) not in replaced
+    ]
     path.write_text(yaml.safe_dump_all([*others, *more, *manifests(values)]))
     done = CliRunner().invoke(program, ["explain", str(path), "--from", source, "--to", destination])
     assert done.exit_code in {0, 1}, done.output
@@ -194,7 +200,7 @@ def test_check_finds_nothing_that_ours_lacks(tmp_path: Path, port: int) -> None:
         path.write_text(yaml.safe_dump_all([*OTHERS, *manifests(values)]))
         done = CliRunner().invoke(program, ["check", str(path), "-f", "json"])
         found = json.loads(done.stdout)["findings"]
-        told = {each["rule"] for each in found if each["severity"] == "error"}
+        told = {finding["rule"] for finding in found if finding["severity"] == "error"}
         assert told == denied, done.output
-        asked = {each["flow"]["port"] for each in found if each["rule"] == "webhook-from-apiserver"}
+        asked = {finding["flow"]["port"] for finding in found if finding["rule"] == "webhook-from-apiserver"}
         assert asked == (set() if enabled else {port})

@@ -87,7 +87,9 @@ def test_helm_template_argo_cd_and_flux_see_the_same() -> None:
 
 def test_settings_are_what_the_program_reads(rendered: list[Manifest]) -> None:
     """The settings file of the ConfigMap is one that the program accepts, with its own namespace in it."""
-    (config,) = (each for each in of_kind(rendered, "ConfigMap") if "config.yaml" in each["data"])
+    (config,) = (
+        config_map for config_map in of_kind(rendered, "ConfigMap") if "config.yaml" in config_map["data"]
+    )
     settings = load_settings(config["data"]["config.yaml"], "config.yaml")
     assert settings.admission.own_namespace == NAMESPACE
 
@@ -106,7 +108,9 @@ def test_other_settings_make_other_pods() -> None:
     digests = {
         template["metadata"]["annotations"]["istio-netpol.io/config-digest"]
         for given in ({}, {"config": {"checkScrape": True}})
-        for template in (each["spec"]["template"] for each in of_kind(manifests(given), "Deployment"))
+        for template in (
+            deployment["spec"]["template"] for deployment in of_kind(manifests(given), "Deployment")
+        )
     }
     assert len(digests) == 2
 
@@ -134,7 +138,12 @@ def test_pods_are_started_with_options_that_they_have(rendered: list[Manifest]) 
 def webhooks(rendered: list[Manifest]) -> list[Manifest]:
     """All that are registered."""
     kinds = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
-    return [each for kind in kinds for one in of_kind(rendered, kind) for each in one["webhooks"]]
+    return [
+        webhook
+        for kind in kinds
+        for configuration in of_kind(rendered, kind)
+        for webhook in configuration["webhooks"]
+    ]
 
 
 def test_certificates_are_kept_by_one_of_two() -> None:
@@ -153,8 +162,8 @@ def test_paths_are_left_to_the_controller() -> None:
     are registered where the first step of an upgrade asks for them."""
     for plain, expected in ((False, {None}), (True, {"/validate", "/mutate"})):
         found = webhooks(manifests({"admission": {"registerPlainPaths": plain}}))
-        assert {each["clientConfig"]["service"].get("path") for each in found} == expected
-        assert not any("caBundle" in each["clientConfig"] for each in found)
+        assert {webhook["clientConfig"]["service"].get("path") for webhook in found} == expected
+        assert not any("caBundle" in webhook["clientConfig"] for webhook in found)
 
 
 def test_a_path_that_lets_policies_be_written_is_shown_to_nobody() -> None:
@@ -176,7 +185,7 @@ def test_pods_run_without_rights_on_their_node(rendered: list[Manifest]) -> None
         }
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
         assert {"secret", "configMap"} >= {
-            kind for each in spec["volumes"] for kind in each.keys() - {"name"}
+            kind for volume in spec["volumes"] for kind in volume.keys() - {"name"}
         }
 
 
@@ -225,12 +234,14 @@ def test_each_run_of_doctor_is_a_job_of_its_own() -> None:
 def test_selectors_meet_their_own_pods_only(rendered: list[Manifest]) -> None:
     """The Service leads to the webhook's pods and to nothing else of ours."""
     pods = {
-        each["metadata"]["name"].rpartition("-")[2]: each["spec"]["template"]["metadata"]["labels"]
-        for each in of_kind(rendered, "Deployment")
+        deployment["metadata"]["name"].rpartition("-")[2]: deployment["spec"]["template"]["metadata"][
+            "labels"
+        ]
+        for deployment in of_kind(rendered, "Deployment")
     }
     services = {
-        each["metadata"]["name"].rpartition("-")[2]: each["spec"]["selector"].items()
-        for each in of_kind(rendered, "Service")
+        service["metadata"]["name"].rpartition("-")[2]: service["spec"]["selector"].items()
+        for service in of_kind(rendered, "Service")
     }
     assert [name for name, labels in pods.items() if services["webhook"] <= labels.items()] == ["webhook"]
     assert all(services["metrics"] <= labels.items() for labels in pods.values())
@@ -251,7 +262,7 @@ def test_webhooks_never_wait_long_nor_for_dry_runs(rendered: list[Manifest]) -> 
 
 def test_only_opted_in_namespaces_are_closed_without_a_webhook() -> None:
     """As shipped, a webhook that is down stops nothing, but where `reject` or `augment` was asked for."""
-    closed = {each["name"]: each["failurePolicy"] for each in webhooks(manifests())}
+    closed = {webhook["name"]: webhook["failurePolicy"] for webhook in webhooks(manifests())}
     assert closed == {
         "opted-in.istio-netpol.io": "Fail",
         "others.istio-netpol.io": "Ignore",
@@ -323,7 +334,7 @@ def test_what_rules_read_is_reviewed_before_it_is_stored() -> None:
         (configuration,) = of_kind(manifests(), kind)
         for webhook in configuration["webhooks"]:
             rules = webhook["rules"]
-            admitted = [(rule["apiGroups"][0], each) for rule in rules for each in rule["resources"]]
+            admitted = [(rule["apiGroups"][0], resource) for rule in rules for resource in rule["resources"]]
             assert sorted(admitted) == sorted(expected)
             assert all(
                 ("DELETE" in rule["operations"]) == (rule["resources"] == ["networkpolicies"])

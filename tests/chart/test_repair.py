@@ -63,7 +63,7 @@ def applied(plane: ControlPlane, namespace: str, manifest: Manifest) -> Outcome:
 
 def typed(plane: ControlPlane, start: str, namespace: str = "") -> Outcome:
     """A command of the page, as somebody types it."""
-    (command,) = (each for each in COMMANDS if each.startswith(start))
+    (command,) = (command for command in COMMANDS if command.startswith(start))
     return plane.kubectl()(*command.replace("NAMESPACE", namespace).split())
 
 
@@ -148,6 +148,6 @@ def test_the_cluster_is_let_go(dead: ControlPlane, stuck: str) -> None:
     outcome = typed(dead, "delete validatingwebhookconfiguration")
     assert outcome.code == 0, outcome.stderr
     dead.wait_until("policies can be applied", lambda: applied(dead, stuck, renamed(POLICY)).code == 0)
-    for each in items["items"]:
-        del each["metadata"]["resourceVersion"], each["metadata"]["uid"]
+    for configuration in items["items"]:
+        del configuration["metadata"]["resourceVersion"], configuration["metadata"]["uid"]
     assert kubectl("create", "--filename", "-", stdin=json.dumps(items)).code == 0

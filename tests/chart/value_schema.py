@@ -30,14 +30,14 @@ def _schema(hint: Any) -> Schema:
     if is_dataclass(hint):
         return settings_schema(hint)
     if isinstance(hint, UnionType):
-        (some,) = (each for each in get_args(hint) if each is not type(None))
+        (some,) = (type_ for type_ in get_args(hint) if type_ is not type(None))
         return _schema(some)
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _schema(get_args(hint)[0])}
     if get_origin(hint) is not None:
         return {"type": "object", "additionalProperties": _schema(get_args(hint)[1])}
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return {"enum": [str(each) for each in hint]}
+        return {"enum": [str(choice) for choice in hint]}
     return {"type": {str: "string", int: "integer", bool: "boolean"}[hint]}
 
 

@@ -31,7 +31,9 @@ def registered_clients(api: Api) -> dict[str, dict[str, Any]]:
     """How the API server calls each webhook of the chart, by its name."""
     found = [api.request("GET", f"{REGISTRATION}/{kind}/{RELEASE}").object for kind in CONFIGURATIONS]
     return {
-        webhook["name"]: webhook["clientConfig"] for each in found for webhook in each.get("webhooks", ())
+        webhook["name"]: webhook["clientConfig"]
+        for configuration in found
+        for webhook in configuration.get("webhooks", ())
     }
 
 
@@ -83,7 +85,9 @@ class Installation:
         self.plane.wait_until("the certificate is made", self._mounts)
         arguments = self._arguments("webhook")
         if not knows_secret_paths:
-            arguments = [each for each in arguments if not each.startswith("--webhook-configuration=")]
+            arguments = [
+                argument for argument in arguments if not argument.startswith("--webhook-configuration=")
+            ]
         webhook = WebhookProcess(
             "cluster",
             f"--config={self._settings}",
@@ -101,7 +105,7 @@ class Installation:
         path = f"/api/v1/namespaces/{NAMESPACE}/services/{RELEASE}-webhook"
         service = self.plane.api().request("GET", path).object["spec"]
         address = f"{service['clusterIP']}:{service['ports'][0]['port']}"
-        self.network.route(address, *(each.url.port or 0 for each in webhooks))
+        self.network.route(address, *(webhook.url.port or 0 for webhook in webhooks))
         self.network.cut()
 
     def wait_for_trust(self) -> None:
@@ -118,9 +122,11 @@ class Installation:
         return next(path for path in paths if path.startswith(f"/{door}"))
 
     def _arguments(self, component: str) -> list[str]:
-        deployments = {each["metadata"]["name"]: each for each in of_kind(self.manifests, "Deployment")}
+        deployments = {
+            deployment["metadata"]["name"]: deployment for deployment in of_kind(self.manifests, "Deployment")
+        }
         (container,) = deployments[f"{RELEASE}-{component}"]["spec"]["template"]["spec"]["containers"]
-        return [each for each in container["args"][1:] if each.partition("=")[0] not in PLACES]
+        return [argument for argument in container["args"][1:] if argument.partition("=")[0] not in PLACES]
 
     def _mounts(self) -> bool:
         path = f"/api/v1/namespaces/{NAMESPACE}/secrets/{RELEASE}-certificate"

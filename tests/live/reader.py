@@ -59,9 +59,9 @@ class Reader:
         """Whether kube-controller-manager was allowed to make every Pod that Deployments ask for."""
         found = self._live.plane.api().request("GET", "/apis/apps/v1/deployments").object["items"]
         return all(
-            each["status"].get("observedGeneration") == each["metadata"]["generation"]
-            and each["status"].get("updatedReplicas", 0) == each["spec"]["replicas"]
-            for each in found
+            deployment["status"].get("observedGeneration") == deployment["metadata"]["generation"]
+            and deployment["status"].get("updatedReplicas", 0) == deployment["spec"]["replicas"]
+            for deployment in found
         )
 
     def _until_known(self) -> None:

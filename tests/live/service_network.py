@@ -67,9 +67,9 @@ class ServiceNetwork:
     def cut(self) -> None:
         """Ends every connection, as a node does that goes away: the API server makes new ones."""
         with self._lock:
-            for each in self._open:
+            for connection in self._open:
                 with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def _connected(self, service: str) -> socket.socket | None:
         with self._lock:
@@ -107,8 +107,8 @@ class ServiceNetwork:
             self._open |= pair.keys()
         try:
             with selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
-                for each in pair:
-                    selector.register(each, selectors.EVENT_READ)
+                for end in pair:
+                    selector.register(end, selectors.EVENT_READ)
                 while True:
                     for key, _ in selector.select():
                         assert isinstance(key.fileobj, socket.socket)

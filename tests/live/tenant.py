@@ -44,12 +44,14 @@ class Tenant:
     def generated(self) -> dict[str, dict[str, Any]]:
         """The specs of the generated policies, by name."""
         answer = self.plane.api().request("GET", f"{POLICIES.format(self.namespace)}?{GENERATED}")
-        return {each["metadata"]["name"]: each["spec"] for each in answer.object["items"]}
+        return {policy["metadata"]["name"]: policy["spec"] for policy in answer.object["items"]}
 
     def kinds(self) -> list[str]:
         """Which flows the generated policies are for."""
         answer = self.plane.api().request("GET", f"{POLICIES.format(self.namespace)}?{GENERATED}")
-        return sorted(each["metadata"]["labels"]["istio-netpol.io/flow"] for each in answer.object["items"])
+        return sorted(
+            policy["metadata"]["labels"]["istio-netpol.io/flow"] for policy in answer.object["items"]
+        )
 
     def wait_for(self, specs: dict[str, dict[str, Any]]) -> None:
         """Waits until exactly these policies are there."""

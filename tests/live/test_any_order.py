@@ -35,11 +35,13 @@ def test_a_folder_ends_in_the_same_policies_in_any_order(live: Live) -> None:
         return list(plane.api().request("GET", path).object["items"])
 
     def kinds(namespace: str) -> list[str]:
-        return sorted(each["metadata"]["labels"]["istio-netpol.io/flow"] for each in generated(namespace))
+        return sorted(policy["metadata"]["labels"]["istio-netpol.io/flow"] for policy in generated(namespace))
 
-    plane.wait_until("all are complete", lambda: all(kinds(each) == NEEDED for each in namespaces))
+    plane.wait_until("all are complete", lambda: all(kinds(namespace) == NEEDED for namespace in namespaces))
     ends = {
-        json.dumps([(each["metadata"]["name"], each["spec"]) for each in generated(name)], sort_keys=True)
+        json.dumps(
+            [(policy["metadata"]["name"], policy["spec"]) for policy in generated(name)], sort_keys=True
+        )
         for name in namespaces
     }
     assert len(ends) == 1

@@ -146,4 +146,4 @@ def test_policies_go_with_what_needed_them(live: Live, shop: Tenant) -> None:
 def owners(tenant: Tenant) -> set[str]:
     path = f"/apis/networking.k8s.io/v1/namespaces/{tenant.namespace}/networkpolicies"
     items = tenant.plane.api().request("GET", path).object["items"]
-    return {owner["name"] for each in items for owner in each["metadata"].get("ownerReferences", ())}
+    return {owner["name"] for policy in items for owner in policy["metadata"].get("ownerReferences", ())}

@@ -29,9 +29,9 @@ class Case:
         """What every policy outside of the hostile tenant's namespace says."""
         items = self.live.plane.api().request("GET", "/apis/networking.k8s.io/v1/networkpolicies").object
         return {
-            f"{each['metadata']['namespace']}/{each['metadata']['name']}": each["spec"]
-            for each in items["items"]
-            if each["metadata"]["namespace"] != self.hostile.namespace
+            f"{policy['metadata']['namespace']}/{policy['metadata']['name']}": policy["spec"]
+            for policy in items["items"]
+            if policy["metadata"]["namespace"] != self.hostile.namespace
         }
 
     def until_judged_by_the_controller(self) -> None:

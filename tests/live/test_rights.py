@@ -49,7 +49,7 @@ class Call:
 
 def calls(live: Live) -> Iterator[Call]:
     """What was asked so far. Discovery, which everybody may do, is no resource's."""
-    components = {account(each): each for each in COMPONENTS}
+    components = {account(component): component for component in COMPONENTS}
     for line in live.audit.read_text().splitlines():
         event = json.loads(line)
         if "objectRef" not in event:
@@ -97,9 +97,9 @@ def test_nothing_is_asked_that_the_roles_do_not_grant(worked: Live, component: s
     """Of all that was done in this cluster by now, faults included. Only while an API server starts does it
     refuse what they do grant."""
     rights = granted(worked.installation.manifests, component)
-    asked = {each for each in calls(worked) if each.component == component}
+    asked = {call for call in calls(worked) if call.component == component}
     assert len(asked) > 50
-    strays = {each for each in asked if not any(each.is_covered_by(right) for right in rights)}
+    strays = {call for call in asked if not any(call.is_covered_by(right) for right in rights)}
     assert strays == set()
 
 
@@ -107,8 +107,8 @@ def test_nothing_is_asked_that_the_roles_do_not_grant(worked: Live, component: s
 def test_the_roles_grant_nothing_that_is_not_asked(worked: Live, component: str) -> None:
     """Every right is used in this cluster, but for those with a reason why it can't show."""
     rights = granted(worked.installation.manifests, component)
-    asked = [each for each in calls(worked) if each.component == component and each.status != FORBIDDEN]
-    unused = {right for right in rights if not any(each.is_covered_by(right) for each in asked)}
+    asked = [call for call in calls(worked) if call.component == component and call.status != FORBIDDEN]
+    unused = {right for right in rights if not any(call.is_covered_by(right) for call in asked)}
     assert {right for right in unused if not why_unseen(right)} == set()
 
 

@@ -59,9 +59,12 @@ def denied_in(plane: ControlPlane) -> set[str]:
     addresses = [f"--address={host}={','.join(found)}" for host, found in KEYS_AT.items()]
     done = run(plane, "check", "-A", "--context", ADMIN, "--offline", *addresses, "-f", "json")
     findings = json.loads(done.stdout)["findings"]
-    found = [each for each in findings if each["severity"] == "error"]
+    found = [finding for finding in findings if finding["severity"] == "error"]
     assert done.returncode == bool(found), done.stderr
-    return {f"{each['rule']} of {each['object']['namespace']}/{each['object']['name']}" for each in found}
+    return {
+        f"{finding['rule']} of {finding['object']['namespace']}/{finding['object']['name']}"
+        for finding in found
+    }
 
 
 SEEN_IN_TIME = re.compile(
@@ -105,7 +108,7 @@ def test_policies_are_written_in_mode_augment_alone(play: Play) -> None:
     """What there is in mode reject its reader has pasted; in mode warn there is none."""
     play.screen(NAMES[-1])
     found = play.live.plane.api().request("GET", EVERY_POLICY).object["items"]
-    managers = {field["manager"] for each in found for field in each["metadata"]["managedFields"]}
+    managers = {field["manager"] for policy in found for field in policy["metadata"]["managedFields"]}
     assert (
         managers
         == {"reject": {"kubectl-client-side-apply"}, "augment": {"istio-netpol"}, "warn": set()}[play.mode]

@@ -29,7 +29,7 @@ def resident_mib(pid: int) -> float:
     """Resident memory of a process and its children, from /proc."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20 + sum(resident_mib(int(each)) for each in children)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20 + sum(resident_mib(int(child)) for child in children)
 
 
 class Churn:

@@ -75,7 +75,7 @@ def no_call_fails(live: Live, shop: Tenant, *webhooks: WebhookProcess) -> Iterat
     with Background(Calls(shop), 0.02) as calls:
         yield
         live.plane.wait_until("some calls were made", lambda: len(calls.results) > 20)
-    assert [each for each in calls.results if each != ""] == []
+    assert [result for result in calls.results if result != ""] == []
     assert lost(live, *webhooks) == before
 
 
@@ -140,7 +140,7 @@ def test_no_review_is_lost_while_paths_change(live: Live, shop: Tenant) -> None:
         live.plane.wait_until("paths have changed three times", have_changed, every=0.2)
     assert not set.intersection(*seen)
     logged = f"{live.webhook.logged}{live.controller.logged}"
-    assert not any(path in logged for each in seen for path in each)
+    assert not any(path in logged for registered in seen for path in registered)
 
 
 def test_no_review_is_lost_by_a_rollback_and_an_upgrade(live: Live, shop: Tenant) -> None:

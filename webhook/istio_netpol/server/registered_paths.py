@@ -80,7 +80,7 @@ class RegisteredPaths:
 
     def replaced(self, scope: Scope, objects: Sequence[Received]) -> None:
         """Takes up a list: the configuration, or that it is not there."""
-        self._take(scope.resource, [value for each in objects for value in each.values])
+        self._take(scope.resource, [configuration for listed in objects for configuration in listed.values])
 
     def changed(self, scope: Scope, stored: Stored, *, deleted: bool) -> None:
         """Takes up the configuration."""
@@ -98,7 +98,7 @@ class RegisteredPaths:
             self._broken[scope.resource] = (reason, since)
 
     def _take(self, kind: Resource, configurations: Iterable[Configuration]) -> None:
-        now = {path: right for each in configurations for path, right in _rights(each)}
+        now = {path: right for configuration in configurations for path, right in _rights(configuration)}
         until = self._clock() + OVERLAP_SECONDS
         with self._lock:
             before = self._taken.get(kind, {})
@@ -108,16 +108,20 @@ class RegisteredPaths:
     def _all(self) -> list[tuple[str, Right]]:
         with self._lock:
             now = self._clock()
-            self._retired = {path: each for path, each in self._retired.items() if each[1] > now}
-            retired = [(path, right) for path, (right, _) in self._retired.items()]
+            self._retired = {
+                path: (right, until) for path, (right, until) in self._retired.items() if until > now
+            }
+            paths = [(path, right) for path, (right, _) in self._retired.items()]
             # The mutating ones first: where both share a path, a review is answered as a validating one.
-            return retired + [each for kind in reversed(KINDS) for each in self._taken.get(kind, {}).items()]
+            for kind in reversed(KINDS):
+                paths += self._taken.get(kind, {}).items()
+            return paths
 
 
 def _rights(configuration: Configuration) -> Iterable[tuple[str, Right]]:
     door = door_of(mutating=configuration.resource == MUTATING)
     # What is called by a URL is another process, perhaps outside of the cluster.
-    for client in (each for each in configuration.clients or () if each.service):
+    for client in (client for client in configuration.clients or () if client.service):
         for path in (client.path or "/", configuration.note.following.get(client.webhook, "")):
             if path:
                 yield path, Right(door, may_write=_is_kept(door, path))
