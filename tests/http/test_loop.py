@@ -1,4 +1,4 @@
-"""Threads are shared out: whoever holds some, others and the probes get theirs."""
+"""Places are shared out: whoever holds some, others and the probes get theirs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.http.serving import Served, serving
 
 from istio_netpol.http.answering import RESERVED, STRANGERS_HOLD
 from istio_netpol.http.limits import Limits
+from istio_netpol.http.wsgi import GIVE_WAY
 
 THREADS = RESERVED + STRANGERS_HOLD + 4
 """Of which a client that is known holds four more than one that is not."""
@@ -22,13 +23,16 @@ ASKED = STRANGERS_HOLD + 8
 
 
 class Application:
-    """`/wait` answers when the test says so, `/fail` raises, all else answers at once what it was sent."""
+    """`/wait` and `/hog` answer when the test says so, and the first tells that it waits. `/fail` raises,
+    and everything else answers at once what it was sent."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/wait":
+            environ[GIVE_WAY]()
+        if environ["PATH_INFO"] in {"/wait", "/hog"}:
             self.released.wait(30)
         if environ["PATH_INFO"] == "/fail":
             raise ValueError("as asked for")
@@ -77,6 +81,16 @@ def test_no_client_holds_all_threads(served: Served, application: Application, i
         assert answers == []
         application.released.set()
     assert answers == [(200, b"x")] * ASKED
+
+
+def test_slow_answers_hold_up_nobody_else(served: Served, application: Application) -> None:
+    """Though the application does not say that it waits."""
+    with asking(served, 4, "/hog", "127.0.0.2") as answers:
+        assert served.ask("POST", "/", "127.0.0.3", b"other") == (200, b"other")
+        assert served.ask("GET", "/healthz", "127.0.0.2") == (200, b"")
+        assert answers == []
+        application.released.set()
+    assert answers == [(200, b"x")] * 4
 
 
 def test_what_waits_too_long_for_a_thread_is_told(application: Application, tmp_path: Path) -> None:

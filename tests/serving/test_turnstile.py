@@ -71,6 +71,21 @@ def test_who_waits_is_let_in_in_turn() -> None:
     shop.join()
 
 
+def test_who_waits_says_so_first() -> None:
+    """The loop of the server is led by another thread by then; whoever gets a turn at once keeps the lead."""
+    turns, said = Turnstile(1, 1), threading.Semaphore(0)
+    with turns.turn("team-a", said.release):
+        assert not said.acquire(blocking=False)
+        with turns.aside():
+            assert said.acquire(blocking=False), "before it waits for somebody else"
+        second = threading.Thread(target=lambda: turns.turn("team-a", said.release).__enter__())
+        second.start()
+        assert said.acquire(timeout=10), "before it waits for its turn"
+        assert second.is_alive()
+    second.join(10)
+    assert not second.is_alive()
+
+
 def test_an_error_gives_the_turn_back() -> None:
     """A review that breaks keeps nobody out."""
     turns = Turnstile(1, 1)

@@ -1,4 +1,4 @@
-"""Has threads answer requests that are complete, and gives their connections back to the loop."""
+"""Which of the requests that are complete are answered, by whom, and where their answers come back."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
 
 import structlog
 
 from istio_netpol.http.connection import Connection
-from istio_netpol.http.lane import Lane
+from istio_netpol.http.crew import Crew
+from istio_netpol.http.lane import Lane, Task
 from istio_netpol.http.message import Answer, Request
-from istio_netpol.http.wsgi import Application, call
+from istio_netpol.http.wsgi import Application, Caller, call
 
 STRANGERS_HOLD = 16
-"""Threads that a client may hold before a review of it was answered."""
+"""Requests of a client that are answered at once, before a review of it was answered."""
 
 RESERVED = 32
-"""Threads that no single client can hold."""
+"""Places that no single client can hold."""
 
 PROBE_THREADS = 2
 """For what is not a review: the kubelet's probes wait for no review, and for no lookup of one."""
 
 
 class Answering:
-    """Two lanes of threads, and a socket that is readable when they have something to give back."""
+    """Two lanes of requests, and a socket that is readable when a thread that no longer leads the loop has
+    something to give back to it."""
 
     def __init__(
         self,
@@ -34,14 +37,16 @@ class Answering:
         server: tuple[str, int],
         threads: int,
         is_known: Callable[[str], bool],
+        crew: Crew,
     ) -> None:
         self._application = application
         self._server = server
         self._most = max(STRANGERS_HOLD, threads - RESERVED)
         self._is_known = is_known
-        self._reviews = Lane("review", threads, self._may_hold, self._work)
-        self._probes = Lane("probe", PROBE_THREADS, lambda _: 1, self._work)
-        self._done: deque[tuple[Lane, Connection, bool]] = deque()
+        self._crew = crew
+        self._reviews = Lane(threads, self._may_hold)
+        self._probes = Lane(PROBE_THREADS, lambda _: 1)
+        self._done: deque[Task] = deque()
         self.awake, self._waker = socket.socketpair()
         for end in (self.awake, self._waker):
             end.setblocking(False)
@@ -54,21 +59,29 @@ class Answering:
         """Lines a request up."""
         (self._reviews if request.method == "POST" else self._probes).put(connection, request)
 
-    def start(self) -> Iterator[Connection]:
-        """Has free threads answer what waits, and gives out whose requests those are."""
-        for lane in (self._probes, self._reviews):
-            while connection := lane.start():
-                yield connection
+    def take(self) -> Task | None:
+        """The next request for which there is a place, to be answered at once."""
+        return self._probes.take() or self._reviews.take()
 
-    def finished(self) -> Iterator[tuple[Connection, bool]]:
-        """The connections whose answers were made, and whether their clients have gone."""
+    def answer(self, task: Task) -> bool:
+        """Answers a request; whether this thread leads the loop still. If it does not, `finished` gives the
+        request to the loop."""
+        if self._crew.work(partial(self._work, task)):
+            task.lane.finished(task.connection.address)
+            return True
+        self._done.append(task)
+        self.wake()
+        return False
+
+    def finished(self) -> Iterator[Task]:
+        """The requests that were answered after the lead was lost."""
         with contextlib.suppress(BlockingIOError):
             self.awake.recv(4096)
         self._is_woken = False
         while self._done:
-            lane, connection, is_gone = self._done.popleft()
-            lane.finished(connection.address)
-            yield connection, is_gone
+            task = self._done.popleft()
+            task.lane.finished(task.connection.address)
+            yield task
 
     def wake(self) -> None:
         """Makes `awake` readable; for threads and signal handlers."""
@@ -79,34 +92,31 @@ class Answering:
                 self._waker.send(b"\0")
 
     def stop(self) -> None:
-        """Lets the threads end."""
-        for lane in (self._reviews, self._probes):
-            lane.stop()
+        """Closes the socket."""
         self.awake.close()
         self._waker.close()
 
     def _may_hold(self, address: str) -> int:
         return self._most if self._is_known(address) else STRANGERS_HOLD
 
-    def _work(self, lane: Lane, connection: Connection, request: Request) -> None:
-        """In a thread; the connection is its own until it is done."""
-        is_gone = False
+    def _work(self, task: Task) -> None:
+        """The connection is this thread's until it is done."""
+        connection, request = task.connection, task.request
         try:
-            answer = self._answer(connection, request)
+            answer = self._answer_of(connection, request)
             connection.is_proven |= request.method == "POST" and answer.status == HTTPStatus.OK
             connection.answer(answer, keep=not self.is_last)
         except EOFError:
-            is_gone = True
+            task.is_gone = True
         except Exception:
             self._log.exception("an answer can't be sent")
-            is_gone = True
-        self._done.append((lane, connection, is_gone))
-        self.wake()
+            task.is_gone = True
 
-    def _answer(self, connection: Connection, request: Request) -> Answer:
+    def _answer_of(self, connection: Connection, request: Request) -> Answer:
         certificate = connection.tls.client_certificate if connection.tls else None
+        caller = Caller(connection.address, certificate, self._crew.give_way)
         try:
-            return call(self._application, request, connection.address, self._server, certificate)
+            return call(self._application, request, self._server, caller)
         except Exception:
             self._log.exception("unexpected error")
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [("Content-Length", "0")], b"")

@@ -1,4 +1,4 @@
-"""The loop of the server: one thread that accepts, reads, and waits for everybody, and never for anybody."""
+"""The loop of the server: it accepts, reads and answers for everybody, and waits for nobody."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import structlog
 from istio_netpol.http.answering import Answering
 from istio_netpol.http.clients import Clients
 from istio_netpol.http.connection import AT_WORK, LINGER_SECONDS, Connection, Phase, reset
+from istio_netpol.http.crew import Crew
+from istio_netpol.http.lane import Task
 from istio_netpol.http.limits import Limits
 from istio_netpol.http.message import RefusedError
 from istio_netpol.http.refusals import Reason, Refusals
@@ -50,7 +52,8 @@ class Site:
 
 
 class Loop:
-    """Owns all connections but for those whose request a thread is answering."""
+    """Owns all connections but for those whose request is being answered. Its turns are taken by one thread
+    at a time, see `Crew`."""
 
     def __init__(self, site: Site, limits: Limits, refusals: Refusals) -> None:
         self._site = site
@@ -59,8 +62,12 @@ class Loop:
         self._clients = Clients(limits)
         self._poller = DefaultSelector()
         server: tuple[str, int] = site.listeners[0].getsockname()[:2]
-        self._answering = Answering(site.application, server, limits.threads, self._is_known)
+        self._crew = Crew("review")
+        self._answering = Answering(site.application, server, limits.threads, self._is_known, self._crew)
         self._again: dict[Connection, None] = {}
+        self._has_tasks = False
+        """Whether the last turn may have left something that can be answered."""
+
         self._swept = 0.0
         self._is_stopping = False
         self._log = structlog.get_logger("server")
@@ -71,8 +78,7 @@ class Loop:
         for listener in self._site.listeners:
             listener.setblocking(False)
             self._poller.register(listener, EVENT_READ, partial(self._accept, listener))
-        while is_alive():
-            self._turn()
+        self._crew.lead(self._turn, is_alive)
 
     def stop(self, is_alive: Callable[[], bool], seconds: float) -> None:
         """Closes the port: who comes later is refused at once, and can ask another replica. Answers what is
@@ -86,21 +92,23 @@ class Loop:
         for connection in self._clients.all():
             connection.deadline = min(connection.deadline, self._deadline(connection.phase, time.monotonic()))
         ends = time.monotonic() + seconds
-        while self._clients.count and time.monotonic() < ends and is_alive():
-            self._turn()
+        self._crew.lead(
+            self._turn, lambda: bool(self._clients.count) and time.monotonic() < ends and is_alive()
+        )
         for connection in list(self._clients.all()):
             self._drop(connection)
+        self._crew.end()
         self._poller.close()
         self._answering.stop()
 
     def wake(self) -> None:
-        """Has the loop look at once; for threads and signal handlers."""
+        """Has the loop look at once; for signal handlers."""
         self._answering.wake()
 
     def _turn(self) -> None:
-        """Waits until something is ready, and gives every client that has something a turn, and another one
-        while there is time."""
-        events = self._poller.select(0 if self._again else SWEEP_SECONDS)
+        """Waits until something is ready, gives every client that has something a turn, and another one while
+        there is time, and answers what is complete."""
+        events = self._poller.select(0 if self._again or self._has_tasks else SWEEP_SECONDS)
         ready = [(connection.address, connection) for connection in self._again]
         for key, _ in events:
             if isinstance(key.data, Connection):
@@ -117,6 +125,7 @@ class Loop:
             self._serve(connection)
         self._guarded(partial(self._sweep, time.monotonic()))
         self._refusals.open = self._clients.count
+        self._guarded(self._answer)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Does something after which the loop goes on, whatever became of it."""
@@ -214,7 +223,6 @@ class Loop:
         if request:
             self._enter(connection, Phase.WAITING)
             self._answering.put(connection, request)
-            self._start()
         elif connection.phase is Phase.HANDSHAKE and connection.tls and connection.tls.is_open:
             self._enter(connection, Phase.IDLE)
         if connection.phase is Phase.IDLE and exchange.has_begun:
@@ -261,27 +269,39 @@ class Loop:
         self._enter(connection, Phase.LINGERING)
         self._watch(connection)
 
-    # ---- by threads
+    # ---- and answered
 
     def _is_known(self, address: str) -> bool:
         return self._clients.of(address).is_known(time.monotonic())
 
-    def _start(self) -> None:
-        for connection in self._answering.start():
-            self._clients.holds(connection, 0)
+    def _answer(self) -> None:
+        """Answers what waits, for as long as a turn lasts and this thread leads."""
+        ends = time.monotonic() + TURN_SECONDS
+        self._has_tasks = True
+        while task := self._answering.take():
+            self._clients.holds(task.connection, 0)
+            if not self._answering.answer(task):
+                return  # From here on, what is the loop's is another thread's.
+            self._answered(task)
+            if time.monotonic() > ends:
+                return
+        self._has_tasks = False
 
     def _finish(self) -> None:
-        """Takes back the connections whose answers were made."""
-        for connection, is_gone in self._answering.finished():
-            if connection.is_proven:
-                self._clients.of(connection.address).answered(time.monotonic())
-            if is_gone:
-                self._drop(connection)
-            else:
-                self._enter(connection, Phase.SENDING)
-                self._sent(connection)
-                self._watch(connection)
-        self._start()
+        """Takes back the connections whose answers were made by threads that had lost the lead."""
+        for task in self._answering.finished():
+            self._answered(task)
+
+    def _answered(self, task: Task) -> None:
+        connection = task.connection
+        if connection.is_proven:
+            self._clients.of(connection.address).answered(time.monotonic())
+        if task.is_gone:
+            self._drop(connection)
+        else:
+            self._enter(connection, Phase.SENDING)
+            self._sent(connection)
+            self._watch(connection)
 
     # ---- and end
 

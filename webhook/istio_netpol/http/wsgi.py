@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -15,17 +16,25 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 CLIENT_CERTIFICATE = "istio_netpol.client_certificate"
 """In the environment of a request: the client's certificate as `ssl.SSLSocket.getpeercert` has it."""
 
+GIVE_WAY = "istio_netpol.give_way"
+"""In the environment of a request: a function to call before the application waits for anybody. From then on
+another thread leads the loop."""
 
-def call(
-    application: Application,
-    request: Request,
-    client: str,
-    server: tuple[str, int],
-    certificate: Mapping[str, Any] | None,
-) -> Answer:
-    """What the application answers to `client`."""
-    environment = _environment(request, client, server)
-    environment[CLIENT_CERTIFICATE] = certificate
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, with which certificate; and what to call before the application waits."""
+
+    address: str
+    certificate: Mapping[str, Any] | None
+    give_way: Callable[[], None]
+
+
+def call(application: Application, request: Request, server: tuple[str, int], caller: Caller) -> Answer:
+    """What the application answers."""
+    environment = _environment(request, caller.address, server)
+    environment[CLIENT_CERTIFICATE] = caller.certificate
+    environment[GIVE_WAY] = caller.give_way
     started: list[tuple[str, list[tuple[str, str]]]] = []
     written: list[bytes] = []
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from istio_netpol.certs.review_paths import Door
 from istio_netpol.http.moderation import ModeratedLog
-from istio_netpol.http.wsgi import CLIENT_CERTIFICATE
+from istio_netpol.http.wsgi import CLIENT_CERTIFICATE, GIVE_WAY
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.proof import REASONS, ReviewProof, Unproven, UnprovenLog
 from istio_netpol.server.readiness import Readiness
@@ -58,6 +58,7 @@ def create_app(
             mutating=right.door is Door.MUTATE,
             may_write=right.may_write,
             seconds=waited_for(request.args.get("timeout", "")),
+            give_way=request.environ.get(GIVE_WAY, _nobody_waits),
         )
         seconds = time.perf_counter() - started
         metrics.reviewed(webhook, answer, seconds)
@@ -101,6 +102,10 @@ def create_app(
 def _right(proof: ReviewProof) -> Right | Unproven:
     """What the review at hand may do, or what it lacks."""
     return proof.right(request.path, request.environ.get(CLIENT_CERTIFICATE))
+
+
+def _nobody_waits() -> None:
+    """Where no loop stands behind a request."""
 
 
 def _refusal(answer: Answer) -> Response:

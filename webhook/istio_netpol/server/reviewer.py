@@ -101,15 +101,22 @@ class Reviewer:
         self._expected.take(table)
 
     def review(
-        self, body: bytes, *, mutating: bool, may_write: bool = True, seconds: float | None = None
+        self,
+        body: bytes,
+        *,
+        mutating: bool,
+        may_write: bool = True,
+        seconds: float | None = None,
+        give_way: Callable[[], None] = lambda: None,
     ) -> Answer:
         """The answer to one review; a body that is no review gets an error instead. Where it `may_write`
-        nothing, missing policies are left to whoever may. `seconds` is how long the answer is waited for."""
+        nothing, missing policies are left to whoever may. `seconds` is how long the answer is waited for, and
+        `give_way` is called before this thread waits for anything."""
         started = self._clock()
         request = parse(body)
         if isinstance(request, BadRequest):
             return Answer(request.status, b"", reason=request.reason)
-        with self._turnstile.turn(namespace_of(request)):
+        with self._turnstile.turn(namespace_of(request), give_way):
             return self._answered(request, started, seconds, mutating=mutating, may_write=may_write)
 
     def _answered(

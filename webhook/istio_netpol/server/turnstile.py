@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 from istio_netpol.shares import Shares
@@ -28,8 +28,10 @@ class Turnstile:
         return self._shares.in_use
 
     @contextlib.contextmanager
-    def turn(self, namespace: str) -> Iterator[None]:
-        """Waits for a turn of the namespace, which lasts as long as the block; one in a thread."""
+    def turn(self, namespace: str, give_way: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Waits for a turn of the namespace, which lasts as long as the block; one in a thread. `give_way` is
+        called before this thread waits for anything."""
+        self._mine.give_way = give_way
         self._begin(namespace)
         self._mine.namespace = namespace
         try:
@@ -47,6 +49,7 @@ class Turnstile:
             yield
             return
         self._end(namespace)
+        self._mine.give_way()
         try:
             yield
         finally:
@@ -58,6 +61,7 @@ class Turnstile:
             if gate is not None:
                 self._waiting.put(namespace, gate)
         if gate is not None:
+            self._mine.give_way()
             gate.acquire()
 
     def _end(self, namespace: str) -> None:
