@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = "h11"
+PACKAGE = "blinker"
 """Small, and one that the lock pins."""
 
 

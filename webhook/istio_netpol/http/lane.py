@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from istio_netpol.http.connection import Connection, Phase
 from istio_netpol.http.message import Request
+from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.turns import Turns
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from istio_netpol.http.message import Answer, Request
+from istio_netpol.lazy_dataclass import dataclass
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

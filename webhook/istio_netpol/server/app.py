@@ -10,10 +10,11 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from istio_netpol.certs.review_paths import Door
+from istio_netpol.http.lean_flask import LeanFlask, LeanResponse
 from istio_netpol.http.moderation import ModeratedLog
 from istio_netpol.http.wsgi import CLIENT_CERTIFICATE, GIVE_WAY
 from istio_netpol.server.metrics import Metrics
-from istio_netpol.server.proof import REASONS, ReviewProof, Unproven, UnprovenLog
+from istio_netpol.server.proof import REASONS, ReviewProof, Unproven
 from istio_netpol.server.readiness import Readiness
 from istio_netpol.server.registered_paths import Right
 from istio_netpol.server.review_log import Log, log_answer
@@ -36,17 +37,15 @@ def create_app(
     reviewer: Reviewer, readiness: Readiness, metrics: Metrics, proof: ReviewProof = ANYBODY
 ) -> Flask:
     """The application; it refuses reviews without `proof`. How large a body is, the server watches."""
-    app = Flask(__name__, static_folder=None)
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app = LeanFlask(__name__)
     log: Log = structlog.get_logger("review")
     moderated = ModeratedLog("review")
-    unproven = UnprovenLog()
 
     def review(webhook: str) -> Response:
         right = _right(proof)
         if isinstance(right, Unproven):
             metrics.unproven(right)
-            unproven.refused(right, request.remote_addr or "")
+            moderated.tell("a review without proof was refused", _client(), right)
             return _error(403, f"nothing proves that the API server sent this review: {REASONS[right]}")
         if request.mimetype != JSON:
             return _error(415, f"the content type is {request.mimetype or 'missing'}; send {JSON}")
@@ -63,10 +62,9 @@ def create_app(
         seconds = time.perf_counter() - started
         metrics.reviewed(webhook, answer, seconds)
         if answer.decision is None:
-            client = request.remote_addr or ""
-            moderated.tell("not a review", client, webhook, status=answer.status, reason=answer.reason)
+            moderated.tell("not a review", _client(), webhook, status=answer.status, reason=answer.reason)
         log_answer(log, webhook, answer, seconds)
-        return Response(answer.body, answer.status, mimetype=JSON) if answer.body else _refusal(answer)
+        return LeanResponse(answer.body, answer.status, mimetype=JSON) if answer.body else _refusal(answer)
 
     @app.post("/validate")
     def validate() -> Response:
@@ -102,6 +100,10 @@ def create_app(
 def _right(proof: ReviewProof) -> Right | Unproven:
     """What the review at hand may do, or what it lacks."""
     return proof.right(request.path, request.environ.get(CLIENT_CERTIFICATE))
+
+
+def _client() -> str:
+    return request.remote_addr or ""
 
 
 def _nobody_waits() -> None:

@@ -3,20 +3,13 @@ or by both."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
-
-import structlog
 
 from istio_netpol.certs.review_paths import Door, plain_path
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.server.registered_paths import RegisteredPaths, Right
-
-TELL_SECONDS = 10.0
-"""How often unproven reviews are logged, at most: whoever sends them must not fill the log."""
 
 PLAIN = {plain_path(door): Right(door, may_write=True) for door in (Door.VALIDATE, Door.MUTATE)}
 
@@ -56,30 +49,6 @@ class ReviewProof:
     def problem(self) -> str:
         """Why nothing can be proved now; empty where it can."""
         return self.paths.problem() if self.paths else ""
-
-
-class UnprovenLog:
-    """Tells of unproven reviews now and then, with their number. Every method may be called from any
-    thread."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._told_at = clock() - TELL_SECONDS
-        self._count = 0
-        self._log = structlog.get_logger("review")
-
-    def refused(self, lacks: Unproven, client: str) -> None:
-        """Takes note of one."""
-        with self._lock:
-            self._count += 1
-            now = self._clock()
-            if now - self._told_at < TELL_SECONDS:
-                return
-            count, self._count, self._told_at = self._count, 0, now
-        self._log.warning(
-            "a review without proof was refused", lacks=str(lacks), client=client, refused_since_then=count
-        )
 
 
 def _is_named(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> bool:

@@ -1,0 +1,57 @@
+"""Flask for programs: routes, views and error handlers, without what only people's browsers need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Request, Response
+from flask.sessions import NullSession, SecureCookieSessionInterface
+from werkzeug.datastructures import Headers
+from werkzeug.routing import MapAdapter
+
+
+class _NoSessions(SecureCookieSessionInterface):
+    """Every request has the same session, in which nothing can be kept."""
+
+    _session = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """The session, for which no cookie is read."""
+        return self._session
+
+
+class LeanResponse(Response):
+    """A response whose headers are sent as they are."""
+
+    def get_wsgi_headers(self, environ: dict[str, Any]) -> Headers:
+        """Nothing is added for redirects and for statuses without a body, of which there are none."""
+        return self.headers
+
+
+class LeanFlask(Flask):
+    """Leaves out what costs a request more than its view does: sessions, signals, functions before and after
+    a request, and routing by host name. A path is served as it is written, without redirects, or not at
+    all."""
+
+    session_interface = _NoSessions()
+    response_class = LeanResponse
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, static_folder=None)
+        self.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+        self.url_map.merge_slashes = False
+        self.url_map.strict_slashes = True
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Binds the routes to a path; none to what is no request."""
+        if request is None:
+            return None
+        return MapAdapter(self.url_map, "", "/", "", "https", request.path, request.method)
+
+    def full_dispatch_request(self) -> Response:
+        """The response of the view, or of the error handler."""
+        try:
+            answer = self.dispatch_request()
+        except Exception as error:
+            answer = self.handle_user_exception(error)
+        return self.make_response(answer)
