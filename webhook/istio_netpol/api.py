@@ -9,15 +9,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
 
-from istio_netpol.admission.counted import counted
-from istio_netpol.analysis.check import check as check_snapshot
-from istio_netpol.analysis.explain.connection import explain as explain_connection
-from istio_netpol.analysis.generate import generate_ahead
 from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
 from istio_netpol.analysis.readiness.deny_all import told_of_today
 from istio_netpol.analysis.results import Explanation, Report
@@ -38,8 +33,10 @@ from istio_netpol.manifests.raw_objects import Document, Envelope, complete
 from istio_netpol.model.references import NAMESPACE_REMEDY, is_namespace_name
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.remedies.ahead import Ahead
 from istio_netpol.state.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from istio_netpol.remedies.ahead import Ahead
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 """A file, a folder, an overlay, a chart, or `-` for standard input; or an object or a List, as YAML and JSON
@@ -127,6 +124,8 @@ def explain(*inputs: Source, source: str, destination: str, **options: Unpack[Op
         wanted = DestinationParameter().convert(destination, None, None)
     except click.BadParameter as error:
         raise InputError([_problem(error.message)]) from None
+    from istio_netpol.analysis.explain.connection import explain as explain_connection
+
     (given,) = _one(_read(inputs, options))
     snapshot = _as_assumed(given, assume_deny_all=options.get("assume_deny_all", False))
     return explain_connection(snapshot, settings, hosts, source, *wanted)
@@ -142,6 +141,9 @@ def checked(
     proposals: bool = False,
 ) -> Report:
     """The report on one input, with all that is said of the input itself."""
+    from istio_netpol.admission.counted import counted
+    from istio_netpol.analysis.check import check as check_snapshot
+
     snapshot = _as_assumed(given, assume_deny_all=assume_deny_all)
     found = check_snapshot(snapshot, settings, hosts, given.skipped, proposals=proposals, focus=given.focus)
     if assume_deny_all:
@@ -160,6 +162,8 @@ def missing_policies(
     per_namespace: bool = False,
 ) -> Ahead:
     """The policies that one input lacks, in an order in which none cuts what another allows."""
+    from istio_netpol.analysis.generate import generate_ahead
+
     snapshot = _as_assumed(given, assume_deny_all=assume_deny_all)
     today = given.there or given.snapshot
     return generate_ahead(snapshot, today, settings, hosts, per_namespace=per_namespace, proposals=proposals)
@@ -174,6 +178,8 @@ def _require_usable(inputs: Sequence[Source], options: Options) -> None:
     silence, and InputError for a namespace that none can be called."""
     known = Options.__annotations__
     for name in sorted(options.keys() - known.keys()):
+        from difflib import get_close_matches
+
         close = get_close_matches(name, known, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
         raise TypeError(f"{name!r} is not an option; {remedy}")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from istio_netpol.errors import ToolError
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def output_of(command: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> bytes:
     """What the program prints. Raises ToolError with a sentence that says why there is nothing; `timeout` in
     seconds, `environment` in addition to our own."""
+    import subprocess
+
     try:
         process = subprocess.Popen(
             command,
@@ -40,6 +44,8 @@ def output_of(command: Sequence[str], timeout: float, environment: Mapping[str, 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Ends the program and whatever it started: kustomize runs git for remote bases."""
+    import signal
+
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from istio_netpol.bundle.external import output_of
 from istio_netpol.errors import ToolError
@@ -59,6 +56,8 @@ class Helm:
     @property
     def path(self) -> str | None:
         """Where the program is; None where there is none."""
+        import shutil
+
         return shutil.which(self.program or "helm")
 
     def render(self, chart: Path, namespace: str) -> bytes:
@@ -90,6 +89,8 @@ def is_library(chart: Path) -> bool:
 
 def _description(chart: Path) -> dict[str, Any]:
     """Chart.yaml; empty where helm, which reads it as well, says what is wrong."""
+    import yaml
+
     try:
         content: Any = yaml.safe_load((chart / CHART_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):

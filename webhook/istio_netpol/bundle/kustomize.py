@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from istio_netpol.bundle.build_failures import plainly
@@ -51,6 +50,8 @@ class Kustomize:
             raise ToolError(plainly(str(error))) from None
 
     def _command(self) -> list[str]:
+        import shutil
+
         if self.program:
             found = shutil.which(self.program)
             if found is None:

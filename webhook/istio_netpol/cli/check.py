@@ -12,7 +12,6 @@ import click
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.finding_options import baseline_options, fail_on_option, selection_options
-from istio_netpol.cli.generate import generate
 from istio_netpol.cli.options import (
     assume_deny_all_option,
     format_option,
@@ -87,7 +86,6 @@ def check(
     from istio_netpol.analysis.focus import WHOLE
     from istio_netpol.analysis.results import Report
     from istio_netpol.api import checked
-    from istio_netpol.cli.baseline_file import read_baseline
     from istio_netpol.cli.finding_options import is_at_least
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
@@ -99,7 +97,7 @@ def check(
     _require_all_findings(update_baseline, baseline_file, rules)
     opened = open_input(arguments, addresses)
     settings, today = opened.settings, datetime.now(UTC).date()
-    known = read_baseline(baseline_file) if baseline_file and not update_baseline else None
+    known = None if update_baseline else _known(baseline_file)
     hosts = resolver(offline, settings)
     parts = []
     inputs = opened.read()
@@ -119,7 +117,7 @@ def check(
     if format_name != "text":
         _tell_what_is_not_in(shown, format_name)
     if format_name == "text" and not in_full:
-        write([overview(shown, palette(), command_line(ctx, generate))])
+        write([overview(shown, palette(), command_line(ctx, "generate"))])
     else:
         pages = all_pages(settings.rule_pages)
         write([document("check", format_name, shown, palette=palette(), pages=pages)])
@@ -136,6 +134,15 @@ def _require_all_findings(update_baseline: bool, file: Path | None, rules: Seque
         raise click.UsageError("--update-baseline writes the file of --baseline; name one")
     if rules:
         raise click.UsageError("a baseline has the findings of all rules; leave out --rule")
+
+
+def _known(file: Path | None) -> Baseline | None:
+    """The findings of a baseline's file."""
+    if file is None:
+        return None
+    from istio_netpol.cli.baseline_file import read_baseline
+
+    return read_baseline(file)
 
 
 def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -90,6 +89,8 @@ def _written(file: Path | None) -> Iterator[BinaryIO]:
 
     try:
         if file is None:
+            import tempfile
+
             with tempfile.TemporaryFile() as whole:
                 yield whole
                 whole.seek(0)

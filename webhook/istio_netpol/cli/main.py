@@ -1,4 +1,4 @@
-"""The console entry point: one group, and the tuple of its commands."""
+"""The console entry point: one group, and where its commands are."""
 
 from __future__ import annotations
 
@@ -6,53 +6,40 @@ import contextlib
 import io
 import os
 import sys
-from pathlib import Path, PurePath
 
 import click
 
 from istio_netpol import __version__
-from istio_netpol.cli.bundle import bundle
-from istio_netpol.cli.certs import certs
-from istio_netpol.cli.check import check
-from istio_netpol.cli.completion import completion
-from istio_netpol.cli.controller import controller
-from istio_netpol.cli.diff import diff
-from istio_netpol.cli.doctor import doctor
-from istio_netpol.cli.dump import dump
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import INTERRUPTED, UNUSABLE
-from istio_netpol.cli.explain import explain
-from istio_netpol.cli.generate import generate
-from istio_netpol.cli.listing import list_connections
-from istio_netpol.cli.map import map_command
+from istio_netpol.cli.lazy_commands import LazyCommands
 from istio_netpol.cli.names import COMPLETE_VARIABLE, PLUGIN, PROGRAM
 from istio_netpol.cli.program import Program
-from istio_netpol.cli.readiness import readiness
-from istio_netpol.cli.rule import rule
-from istio_netpol.cli.serve import serve
 from istio_netpol.cli.terminal import OutputError, discard_output, tell
 
-COMMANDS: tuple[click.Command, ...] = (
-    check,
-    generate,
-    explain,
-    list_connections,
-    diff,
-    map_command,
-    dump,
-    readiness,
-    doctor,
-    rule,
-    serve,
-    controller,
-    certs,
-    bundle,
-    completion,
-)
+COMMANDS = {
+    "check": "check.check",
+    "generate": "generate.generate",
+    "explain": "explain.explain",
+    "list": "listing.list_connections",
+    "diff": "diff.diff",
+    "map": "map.map_command",
+    "dump": "dump.dump",
+    "readiness": "readiness.readiness",
+    "doctor": "doctor.doctor",
+    "rule": "rule.rule",
+    "serve": "serve.serve",
+    "controller": "controller.controller",
+    "certs": "certs.certs",
+    "bundle": "bundle.bundle",
+    "completion": "completion.completion",
+}
+"""Every command by name, and the module and name of what runs it."""
 
 
 @click.group(
     cls=Program,
+    commands=LazyCommands(COMMANDS),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(
         "istio-netpol check manifests/",
@@ -70,17 +57,13 @@ def program() -> None:
     """
 
 
-for _command in COMMANDS:
-    program.add_command(_command)
-
-
 def main() -> None:
     """Runs the program on the process's own arguments, and ends the process."""
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    called = PurePath(sys.argv[0]).name
+    called = os.path.basename(sys.argv[0])
     name = "kubectl istio-netpol" if called == PLUGIN else PROGRAM
     try:
         program.main(prog_name=name, complete_var=COMPLETE_VARIABLE)
@@ -100,7 +83,7 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # Open for as long as the process lives.
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from istio_netpol.cli.object_arguments import paths_and_objects
 from istio_netpol.cli.options import helm_from_environment, kustomize_from_environment, settings_and_file
 from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.kube.kubeconfig import KubeContext, find_context, has_cluster
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.not_seen import assumptions_of
@@ -28,6 +27,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from istio_netpol.kube.kubeconfig import KubeContext
     from istio_netpol.kube.listing import Listing
 
 A_CLUSTER = "a cluster by --context or a kubeconfig (--kubeconfig, KUBECONFIG, ~/.kube/config)"
@@ -160,6 +160,8 @@ def open_input(
     opened = OpenedInput(arguments, settings, reading, paths, objects, about_all=about_all, is_asked=is_asked)
     if not arguments.names_cluster and len(paths) >= paths_needed:
         return opened
+    from istio_netpol.kube.kubeconfig import has_cluster
+
     if not arguments.names_cluster and not has_cluster():
         missing = ONE_SIDE.format(path=paths[0]) if paths else NO_INPUT
         raise click.UsageError(missing, click.get_current_context(silent=True))
@@ -168,6 +170,8 @@ def open_input(
 
 def _with_cluster(opened: OpenedInput, *, keeps_input: bool) -> OpenedInput:
     """The same over the cluster of a context. Objects that name no namespace are in the context's."""
+    from istio_netpol.kube.kubeconfig import find_context
+
     arguments = opened.arguments
     cluster = find_context(arguments.kubeconfig, arguments.context)
     if not opened.paths and not keeps_input and _is_piped():

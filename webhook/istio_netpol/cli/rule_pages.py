@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from collections.abc import Iterator, Mapping
 
 from istio_netpol.model.findings import RuleId
 from istio_netpol.report.rule_titles import TITLES, RulePages
 
-_FOLDER = files("istio_netpol") / "rule_pages"
+_FOLDER = "rule_pages"
 """In a checkout a link to docs/rules, which is where the pages are written."""
 
 
 def page_of(rule: RuleId) -> str:
     """The Markdown of a rule's page."""
-    return (_FOLDER / f"{rule}.md").read_text(encoding="utf-8")
+    from importlib.resources import files
+
+    return (files("istio_netpol") / _FOLDER / f"{rule}.md").read_text(encoding="utf-8")
 
 
 def all_pages(published: str = "") -> RulePages:
     """Every page; `published` is the address of those that a browser finds, if there is one."""
-    return RulePages({rule: page_of(rule) for rule in TITLES}, published)
+    return RulePages(_Pages(), published)
+
+
+class _Pages(Mapping[RuleId, str]):
+    """The page of each rule, read when it is asked for: most reports need none."""
+
+    def __getitem__(self, rule: RuleId) -> str:
+        if rule not in TITLES:
+            raise KeyError(rule)
+        return page_of(rule)
+
+    def __iter__(self) -> Iterator[RuleId]:
+        return iter(TITLES)
+
+    def __len__(self) -> int:
+        return len(TITLES)

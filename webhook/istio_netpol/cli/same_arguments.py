@@ -10,12 +10,20 @@ import click
 from click.core import ParameterSource
 
 
-def command_line(ctx: click.Context, other: click.Command) -> str:
-    """`istio-netpol generate manifests/ -n shop`: what was typed for this command, if `other` takes it."""
-    taken = {param.name for param in other.params}
+def command_line(ctx: click.Context, name: str) -> str:
+    """`istio-netpol generate manifests/ -n shop`: what was typed for this command, if the one of that name
+    takes it."""
+    program = ctx.find_root()
+    taken = {param.name for param in _command(program, name).params}
     words = [word for param in ctx.command.params if param.name in taken for word in _words(ctx, param)]
-    program = ctx.find_root().info_name or ""
-    return shlex.join([*program.split(), other.name or "", *words])
+    return shlex.join([*(program.info_name or "").split(), name, *words])
+
+
+def _command(program: click.Context, name: str) -> click.Command:
+    command = program.command.get_command(program, name) if isinstance(program.command, click.Group) else None
+    if command is None:
+        raise LookupError(f"the program has no command {name}")
+    return command
 
 
 def _words(ctx: click.Context, param: click.Parameter) -> Iterator[str]:

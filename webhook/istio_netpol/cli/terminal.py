@@ -6,11 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from istio_netpol.errors import NetpolError
 from istio_netpol.printable import visible
-from istio_netpol.report.palette import COLOURS, PLAIN, Palette
+
+if TYPE_CHECKING:
+    from istio_netpol.report.palette import Palette
 
 
 class OutputError(NetpolError):
@@ -31,6 +33,8 @@ def discard_output() -> None:
 
 def palette() -> Palette:
     """Colours where a person reads standard output and does not forbid them (no-color.org)."""
+    from istio_netpol.report.palette import COLOURS, PLAIN
+
     forbidden = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return COLOURS if is_terminal(sys.stdout) and not forbidden else PLAIN
 

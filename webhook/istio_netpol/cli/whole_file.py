@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import BinaryIO
 def whole_file(file: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
     """A stream whose content replaces the file once all of it is written; what fails leaves nothing behind.
     Raises OSError."""
+    import tempfile
+
     descriptor, half = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
