@@ -14,7 +14,9 @@ GRACE = 3
 STALE = 5
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """pytest-xdist looks at marks after this, also where the command line names this folder."""
     for item in items:
         if FOLDER in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("live"))
