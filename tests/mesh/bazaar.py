@@ -19,6 +19,7 @@ from tests.mesh.manifests import (
     fresh_connections,
     gateway,
     http_server,
+    new_namespace,
     program,
     server,
     service,
@@ -51,10 +52,7 @@ def namespaces() -> list[Manifest]:
     """The namespaces; the attic's pods are injected by another revision."""
     enabled = {"istio-injection": "enabled"}
     labels = {BAZAAR: enabled, ANNEX: enabled, LOBBY: enabled, ATTIC: {"istio.io/rev": REVISION}}
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels[name]}}
-        for name in NAMESPACES
-    ]
+    return [new_namespace(name, labels[name]) for name in NAMESPACES]
 
 
 def manifests(vault: KeyPair) -> list[Manifest]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.mesh import handbook, outside
+from tests.mesh.manifests import new_namespace
 from tests.mesh.traffic import Answer, Outside, get
 
 if TYPE_CHECKING:
@@ -74,8 +75,11 @@ def gateway(mesh: Mesh) -> list[dict[str, Any]]:
         "type": "kubernetes.io/tls",
         "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key},
     }
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kyma-system"}}
-    return [namespace, secret, *handbook.objects("_control_plane/kyma-gateway.yaml", {}, "off")]
+    return [
+        new_namespace("kyma-system"),
+        secret,
+        *handbook.objects("_control_plane/kyma-gateway.yaml", {}, "off"),
+    ]
 
 
 def gateway_address(mesh: Mesh) -> str:

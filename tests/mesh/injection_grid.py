@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.cluster.clients import Api
 from tests.mesh.istio import has_proxy
+from tests.mesh.manifests import new_namespace
 
 from istio_netpol.istio.view.injected_pods import TLS_MODE_LABEL, as_injected
 from istio_netpol.istio.view.injection import injection_of
@@ -73,9 +74,9 @@ def namespaces() -> Iterator[Manifest]:
     """One for every pair of labels, called by its number, and those that the injector ignores."""
     for number, (switch, revision) in enumerate(itertools.product(SWITCHES, REVISIONS)):
         labels = {**_said(INJECTION, switch), **_said(REVISION, revision)}
-        yield _namespace(f"grid-{number}", labels)
+        yield new_namespace(f"grid-{number}", labels)
     yield from (
-        _namespace(name, {INJECTION: "enabled"} if name not in IGNORED[:3] else {}) for name in IGNORED
+        new_namespace(name, {INJECTION: "enabled"} if name not in IGNORED[:3] else {}) for name in IGNORED
     )
 
 
@@ -184,11 +185,6 @@ def _asked(api: Api, manifest: Manifest) -> Outcome | None:
         metadata["labels"].get(TLS_MODE_LABEL, ""),
         ":15010" in json.dumps(answer.object["spec"]),
     )
-
-
-def _namespace(name: str, labels: Mapping[str, str]) -> Manifest:
-    metadata = {"name": name, "labels": dict(labels)}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def _is_numbered(home: Manifest) -> bool:

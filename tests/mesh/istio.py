@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import yaml
 from tests.cluster.clients import Api, Kubectl
 from tests.cluster.crds import GATEWAY_API, crds
+from tests.mesh.manifests import new_namespace
 from tests.tools.programs import located
 
 ROOT = "istio-system"
@@ -103,8 +104,7 @@ def install(cluster: Cluster, rendered: Sequence[dict[str, Any]]) -> None:
     """Installs Istio as `manifests` has it, and the Gateway API. Returns when istiod serves and injects, and
     the gateways have their configuration."""
     define(cluster, [*filter(_is_definition, rendered), *crds(GATEWAY_API)])
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ROOT}}
-    add(cluster, [namespace, *itertools.filterfalse(_is_definition, rendered)])
+    add(cluster, [new_namespace(ROOT), *itertools.filterfalse(_is_definition, rendered)])
     wait_until_injecting(cluster)
 
 

@@ -18,6 +18,7 @@ from tests.mesh.manifests import (
     gateway,
     http_server,
     istio,
+    new_namespace,
     program,
     server,
     service,
@@ -56,8 +57,7 @@ PROVIDERS: list[Manifest] = [
 
 
 def namespace() -> Manifest:
-    metadata = {"name": MALL, "labels": {"istio-injection": "enabled"}}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    return new_namespace(MALL, {"istio-injection": "enabled"})
 
 
 def manifests() -> list[Manifest]:

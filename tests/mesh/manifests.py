@@ -14,6 +14,11 @@ HTTP, TCP = 8080, 9000
 """The ports on which the echo listens in its pods. Its Service shows others."""
 
 
+def new_namespace(name: str, labels: Mapping[str, str] | None = None) -> Manifest:
+    """A Namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}}
+
+
 def program(name: str, *arguments: str | int) -> list[str]:
     """The command of a container that runs one of `tests/mesh/programs`."""
     return ["python", "-m", f"tests.mesh.programs.{name}", *map(str, arguments)]
@@ -68,19 +73,12 @@ def deployment(
 ) -> Manifest:
     """Pods labelled `app` that run one container. `mounts` are paths of Secrets; a server is ready when it
     answers on its first port."""
-    container: Manifest = {"name": "app", "image": PYTHON, "command": list(command)}
-    if ports:
-        container["ports"] = [{"name": name, "containerPort": port} for name, port in ports.items()]
-        first = next(iter(ports.values()))
-        container["readinessProbe"] = {"tcpSocket": {"port": first}, "periodSeconds": 1}
-    volumes = [{"name": name, "secret": {"secretName": name}} for name in mounts or {}]
-    if mounts:
-        container["volumeMounts"] = [{"name": name, "mountPath": path} for name, path in mounts.items()]
+    mounts = mounts or {}
     spec = {
         "serviceAccountName": app,
         "terminationGracePeriodSeconds": 1,
-        "containers": [container],
-        "volumes": volumes,
+        "containers": [_container(command, ports, mounts)],
+        "volumes": [{"name": name, "secret": {"secretName": name}} for name in mounts],
     }
     template = {
         "metadata": {"labels": {"app": app, **(labels or {})}, "annotations": dict(annotations or {})},
@@ -93,6 +91,17 @@ def deployment(
         app,
         {"replicas": replicas, "selector": {"matchLabels": {"app": app}}, "template": template},
     )
+
+
+def _container(command: Sequence[str], ports: Mapping[str, int], mounts: Mapping[str, str]) -> Manifest:
+    container: Manifest = {"name": "app", "image": PYTHON, "command": list(command)}
+    if ports:
+        container["ports"] = [{"name": name, "containerPort": port} for name, port in ports.items()]
+        first = next(iter(ports.values()))
+        container["readinessProbe"] = {"tcpSocket": {"port": first}, "periodSeconds": 1}
+    if mounts:
+        container["volumeMounts"] = [{"name": name, "mountPath": path} for name, path in mounts.items()]
+    return container
 
 
 def service(

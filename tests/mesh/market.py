@@ -19,6 +19,7 @@ from tests.mesh.manifests import (
     gateway,
     http_server,
     istio,
+    new_namespace,
     program,
     server,
     virtual_service,
@@ -61,10 +62,7 @@ PROVIDERS: list[Manifest] = [
 def namespaces() -> list[Manifest]:
     """The market's namespaces; the guard's programs have no sidecars."""
     labels = {MARKET: {"istio-injection": "enabled"}, DEPOT: {"istio-injection": "enabled"}, GUARD: {}}
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels[name]}}
-        for name in NAMESPACES
-    ]
+    return [new_namespace(name, labels[name]) for name in NAMESPACES]
 
 
 def manifests(issuer: str) -> list[Manifest]:

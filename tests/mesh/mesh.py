@@ -89,6 +89,8 @@ class Mesh:
 
     def delete(self, *objects: Manifest) -> None:
         """Deletes objects that may be there, and returns when they are gone."""
+        if not objects:
+            return
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         arguments = ("delete", "--ignore-not-found", "--filename", "-")
         deleted = self.kubectl(*arguments, stdin=json.dumps(items), timeout=120)
@@ -99,9 +101,7 @@ class Mesh:
         name. It is removed at the end of the test or of the module that made it."""
         name = f"test-{next(self._numbers)}"
         labels = {"istio-injection": "enabled"} if labels is None else labels
-        self.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
-        )
+        self.apply(manifests.new_namespace(name, labels))
         self.namespaces.append(name)
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         self.wait_until(

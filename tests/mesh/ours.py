@@ -11,6 +11,7 @@ from tests.chart.rendering import NAMESPACE, RELEASE, manifests
 from tests.live.installation import is_trusted, registered_clients
 from tests.mesh import topology
 from tests.mesh.istio import STARTS_WITHIN, is_available
+from tests.mesh.manifests import new_namespace
 
 if TYPE_CHECKING:
     from tests.mesh.mesh import Mesh
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 COMPONENTS = ("controller", "webhook")
 API_SERVER = f"{topology.CONTROL_PLANE}/32"
 
-OWN_NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+OWN_NAMESPACE = new_namespace(NAMESPACE)
 
 VALUES: dict[str, Any] = {
     "augment": {"enabled": True},

@@ -207,41 +207,43 @@ def egress_gateway() -> list[dict[str, Any]]:
 
 def objects(mesh: Mesh) -> list[dict[str, Any]]:
     """A Gateway on HTTP and HTTPS that answers by itself to whoever has a token."""
+    https = {
+        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+        "hosts": [HOST],
+        "tls": {"mode": "SIMPLE", "credentialName": "baseline"},
+    }
+    answer = {"directResponse": {"status": 200, "body": {"string": "welcome"}}}
+    route = {"hosts": [HOST], "gateways": ["baseline"], "http": [answer]}
+    return [
+        _certificate(mesh),
+        manifests.gateway(ROOT, "baseline", [manifests.http_server(80, HOST), https]),
+        manifests.virtual_service(ROOT, "baseline", route),
+        *_asking_for_tokens(),
+    ]
+
+
+def _certificate(mesh: Mesh) -> dict[str, Any]:
     pair = mesh.outside.authority.issue([HOST])
-    secret = {
+    return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "baseline", "namespace": ROOT},
         "type": "kubernetes.io/tls",
         "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key},
     }
-    https = {
-        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
-        "hosts": [HOST],
-        "tls": {"mode": "SIMPLE", "credentialName": "baseline"},
-    }
-    route = {"directResponse": {"status": 200, "body": {"string": "welcome"}}}
-    selector = {"matchLabels": {"istio": "ingressgateway"}}
-    rule = {"issuer": f"https://{IDENTITY}", "jwksUri": KEYS}
-    refusal = {
+
+
+def _asking_for_tokens() -> list[dict[str, Any]]:
+    gateway = {"selector": {"matchLabels": {"istio": "ingressgateway"}}}
+    accepted = {"issuer": f"https://{IDENTITY}", "jwksUri": KEYS}
+    refused = {
         "from": [{"source": {"notRequestPrincipals": ["*"]}}],
         "to": [{"operation": {"hosts": [HOST]}}],
     }
+    denial = {**gateway, "action": "DENY", "rules": [refused]}
     return [
-        secret,
-        manifests.gateway(ROOT, "baseline", [manifests.http_server(80, HOST), https]),
-        manifests.virtual_service(
-            ROOT, "baseline", {"hosts": [HOST], "gateways": ["baseline"], "http": [route]}
-        ),
-        manifests.istio(
-            "RequestAuthentication", ROOT, "baseline", {"selector": selector, "jwtRules": [rule]}
-        ),
-        manifests.istio(
-            "AuthorizationPolicy",
-            ROOT,
-            "baseline",
-            {"selector": selector, "action": "DENY", "rules": [refusal]},
-        ),
+        manifests.istio("RequestAuthentication", ROOT, "baseline", {**gateway, "jwtRules": [accepted]}),
+        manifests.istio("AuthorizationPolicy", ROOT, "baseline", denial),
     ]
 
 

@@ -60,17 +60,21 @@ objects shows in a slow start as well: there it is the proof that istiod does no
 MANY = 60
 """Addresses that no datagram of DNS holds."""
 
-READY_WITHIN = 120.0
+TOLD_WITHIN = 120.0
 
 
 @pytest.fixture(scope="module")
 def policies(mesh: Mesh) -> Iterator[Policies]:
     """The kiosk, denied everything, and allowed what was generated."""
-    namespaces = [_namespace(KIOSK, {"istio-injection": "enabled"}), _namespace(MONITORING, {})]
+    namespaces = [
+        manifests.new_namespace(KIOSK, {"istio-injection": "enabled"}),
+        manifests.new_namespace(MONITORING),
+    ]
     try:
         mesh.apply(*namespaces)
         mesh.apply(*_kiosk())
-        _wait_for(mesh, *COLD, (MONITORING, SCRAPER.app))
+        for namespace, deployment in (*COLD, (MONITORING, SCRAPER.app)):
+            mesh.wait_until_ready(namespace, deployment)
         with Policies(mesh, (ROOT, KIOSK, MONITORING), SETTINGS) as denied:
             denied.deny()
             denied.allow()
@@ -82,7 +86,8 @@ def policies(mesh: Mesh) -> Iterator[Policies]:
 @pytest.fixture
 def allowed(mesh: Mesh, policies: Policies) -> Policies:
     """Everything is up."""
-    _wait_for(mesh, *COLD)
+    for namespace, deployment in COLD:
+        mesh.wait_until_ready(namespace, deployment)
     return policies
 
 
@@ -93,7 +98,7 @@ def test_all_policies_suffice_from_a_cold_start(mesh: Mesh, allowed: Policies) -
         for namespace, deployment in COLD:
             mesh.restart(namespace, deployment)
             # A proxy that starts before istiod is ready is refused too, by the Service without endpoints.
-            _wait_for(mesh, (namespace, deployment))
+            mesh.wait_until_ready(namespace, deployment)
         mesh.wait_until("people reach the cart", lambda: _visit(mesh).status == 200)
         assert _injected(mesh) == ""
         assert [scraped(mesh, SCRAPER, *target).status for target in METRICS] == [200] * len(METRICS)
@@ -152,7 +157,7 @@ def test_without_dns_or_istiod_a_proxy_does_not_become_ready(
             _wait_for_log(mesh, namespace, app, symptom)
         assert not mesh.ready(namespace, app)
     mesh.restart(namespace, app)
-    _wait_for(mesh, (namespace, app))
+    mesh.wait_until_ready(namespace, app)
 
 
 @proves(FlowKind.GATEWAY_TO_ISTIOD, "istiod-not-reached", "connect-denied")
@@ -169,7 +174,7 @@ def test_without_gateway_to_istiod_a_gateway_opens_no_port(
         assert shown(_visit_pod(mesh).seen) == {for_people}
         assert GATEWAY_PORT not in {packet.port for packet in mesh.enforcement.refused()}
     mesh.restart(ROOT, INGRESS)
-    _wait_for(mesh, (ROOT, INGRESS))
+    mesh.wait_until_ready(ROOT, INGRESS)
     mesh.wait_until("people reach the cart at the pod", lambda: _visit_pod(mesh).status == 200)
 
 
@@ -183,7 +188,7 @@ def test_without_to_apiserver_istiod_waits_for_its_objects(
         _wait_for_log(mesh, ROOT, "istiod", symptom, "discovery")
         assert not mesh.ready(ROOT, "istiod")
     mesh.restart(ROOT, "istiod")
-    _wait_for(mesh, (ROOT, "istiod"))
+    mesh.wait_until_ready(ROOT, "istiod")
 
 
 @proves(FlowKind.WEBHOOK_FROM_APISERVER, "webhook-refused", "webhook-no-answer")
@@ -196,7 +201,7 @@ def test_without_webhook_from_apiserver_no_pod_is_made(
     refused, silent = symptoms
     with allowed.without(kind):
         mesh.restart(ROOT, "istiod")
-        _wait_for(mesh, (ROOT, "istiod"))
+        mesh.wait_until_ready(ROOT, "istiod")
         mesh.settled()
         assert shown(_injected(mesh)) == {refused}
         with mesh.enforcement.refusing(Style.DROP):
@@ -214,10 +219,6 @@ def test_without_scrape_metrics_are_out_of_reach(
             assert scraped(mesh, SCRAPER, *target).status is None
             assert shown(_failed_scrape(mesh, *target)) == set(symptoms)
     assert [scraped(mesh, SCRAPER, *target).status for target in METRICS] == [200] * len(METRICS)
-
-
-def _namespace(name: str, labels: dict[str, str]) -> manifests.Manifest:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def _kiosk() -> list[manifests.Manifest]:
@@ -281,18 +282,11 @@ def _resolved(mesh: Mesh, name: str) -> str:
     return done.stdout or done.stderr
 
 
-def _wait_for(mesh: Mesh, *apps: tuple[str, str]) -> None:
-    for namespace, app in apps:
-        mesh.wait_until(
-            f"{namespace}/{app} is ready", lambda at=namespace, of=app: mesh.ready(at, of), READY_WITHIN
-        )
-
-
 def _wait_for_log(mesh: Mesh, namespace: str, app: str, symptom: str, container: str = "istio-proxy") -> None:
     mesh.wait_until(
         f"the log of {namespace}/{app} shows {symptom}",
         lambda: symptom in shown(mesh.logs(namespace, app, container)),
-        READY_WITHIN,
+        TOLD_WITHIN,
     )
 
 
