@@ -73,7 +73,7 @@ def all_exposed(mesh: Mesh) -> Iterator[dict[str, Exposed]]:
     """What was made for each remedy, which later tests use again."""
     made: dict[str, Exposed] = {}
     yield made
-    mesh.delete(*(manifest for exposed in made.values() for manifest in exposed.workload))
+    mesh.remove_namespaces(*(exposed.namespace for exposed in made.values()))
 
 
 @pytest.fixture
@@ -236,12 +236,20 @@ def written(mesh: Mesh, namespace: str, app: str, container: str = "istio-proxy"
 
 @contextlib.contextmanager
 def there(mesh: Mesh, *objects: Mapping[str, Any]) -> Iterator[None]:
-    """Has objects applied for as long as the block runs."""
+    """Has objects applied for as long as the block runs. Namespaces among them, with what they hold, go
+    soon after: no other test has any of their names."""
+    homes = [manifest["metadata"]["name"] for manifest in objects if manifest["kind"] == "Namespace"]
+    elsewhere = [
+        manifest
+        for manifest in objects
+        if manifest["kind"] != "Namespace" and manifest["metadata"].get("namespace") not in homes
+    ]
     applied(mesh, *objects)
     try:
         yield
     finally:
-        mesh.delete(*objects)
+        mesh.remove_namespaces(*homes)
+        mesh.delete(*elsewhere)
 
 
 @contextlib.contextmanager
