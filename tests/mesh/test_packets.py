@@ -68,7 +68,7 @@ def disagreements(
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     phases=[Phase.generate],  # a smaller cluster is not worth minutes of packets: the message names the pair
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
