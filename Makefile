@@ -93,8 +93,9 @@ release: release-packages ## Build all that and the image as an archive, the sam
 	@$(BIN)/python -m release checksums
 	@cd dist && cat SHA256SUMS
 
-test: $(STAMP) tools ## Run all tests, two at a time.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+# Tests wait for servers nearly as long as they compute: three at a time keep two cores busy.
+test: $(STAMP) tools ## Run all tests, three at a time.
+	$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 image-test: $(STAMP) packages ## Build the image with buildah on a base made by debootstrap, and run it; for root.
 	$(BIN)/python -m pytest tests/image $(ARGS)
