@@ -116,7 +116,9 @@ class CertificateReconciler:
         try:
             look = self.look(lambda sentence: self._log.info("certificates written", what=sentence))
         except ApiError as error:
-            self._complain("the certificates can't be kept now, and are tried again", (str(error),))
+            self._complain(
+                "the certificates can't be kept now, and are tried again", (str(error),), field="reason"
+            )
             return self._backoff.next_wait()
         self._backoff.succeeded()
         self._complain(
@@ -163,8 +165,8 @@ class CertificateReconciler:
             write_secret(self._connection, state.serving, plan.serving)
             yield f"{state.serving}: {plan.leaf_reason or trust}"
 
-    def _complain(self, event: str, trouble: tuple[str, ...]) -> None:
+    def _complain(self, event: str, trouble: tuple[str, ...], field: str = "what") -> None:
         if trouble != self._trouble:
             for sentence in trouble:
-                self._log.warning(event, what=sentence)
+                self._log.warning(event, **{field: sentence})
         self._trouble = trouble
