@@ -63,7 +63,7 @@ def test_duplicate_keys_are_told() -> None:
         ('{"a" 1}', "shop.json:1: is not valid JSON: ':' is missing here"),
         ('{"a": }', "shop.json:1: is not valid JSON: a value is missing here"),
         ('{"a": "\n"}', "shop.json:1: is not valid JSON: Invalid control character at"),
-        ('{"a": NaN}', "shop.json:1: is not valid JSON: NaN is no JSON value"),
+        ('{"a": NaN}', "shop.json:1: is not valid JSON: NaN is not a JSON value"),
         ('{"a": 1e999}', "shop.json:1: is not valid JSON: 1e999 is beyond what a number can hold"),
         ('{"a": ' + "9" * 5000 + "}", "shop.json:1: is not valid JSON: a number has too many digits"),
         (

@@ -92,7 +92,7 @@ def test_other_paths_and_methods(webhook: WebhookProcess, method: str, path: str
     ],
 )
 def test_what_is_no_review_gets_400(webhook: WebhookProcess, body: bytes, told: str) -> None:
-    """A body that is no AdmissionReview gets a JSON error that says what is wrong with it."""
+    """A body that is not an AdmissionReview gets a JSON error that says what is wrong with it."""
     reply = webhook.request("POST", "/validate", body)
     assert reply.status == 400
     assert told in error_of(reply)

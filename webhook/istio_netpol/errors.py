@@ -6,7 +6,7 @@
     ├── ApiError        the Kubernetes API refused a request or could not be reached
     └── ToolError       an external program is missing or failed
 
-A denied connection is no error but a value: see `istio_netpol.model`.
+A denied connection is a value, not an error: see `istio_netpol.model`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,10 @@ def visible(text: str) -> str:
     """The text in one line, with what is not seen spelled out."""
     if text.isprintable():
         return text
-    return "".join(repr(each)[1:-1] if unicodedata.category(each) in _UNSEEN else each for each in text)
+    return "".join(
+        repr(character)[1:-1] if unicodedata.category(character) in _UNSEEN else character
+        for character in text
+    )
 
 
 _AFTER_SLASHES = re.compile(r"(?<=//)[^\s\"'<>]*@[^\s\"'<>]*")

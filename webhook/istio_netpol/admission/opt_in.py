@@ -116,9 +116,9 @@ def _looked_for(policy: NetworkPolicy) -> Iterator[Label]:
 def _selecting(workload: Workload, table: FlowTable) -> set[str]:
     """The policies that select the pods, and so isolate them."""
     every = table.snapshot.of_type(NetworkPolicy, workload.namespace)
-    return {each.name for each in every if each.pod_selector.matches(workload.labels)}
+    return {policy.name for policy in every if policy.pod_selector.matches(workload.labels)}
 
 
 def _denied_sides(impact: Impact) -> int:
     verdicts = [finding.verdict for finding in impact.findings if finding.verdict is not None]
-    return sum((not each.egress.allowed) + (not each.ingress.allowed) for each in verdicts)
+    return sum((not verdict.egress.allowed) + (not verdict.ingress.allowed) for verdict in verdicts)

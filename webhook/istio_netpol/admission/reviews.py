@@ -1,8 +1,8 @@
 """The AdmissionReview of admission.k8s.io/v1: bytes to a request, a decision to bytes.
 
-A request that is no AdmissionReview is a `BadRequest`, which the server answers with an HTTP status of its
-own. An object within a good request that can't be read is no error here: the API server validates objects
-itself.
+A request that is not an AdmissionReview is a `BadRequest`, which the server answers with an HTTP status of
+its own. An object within a good request that can't be read is not an error here: the API server validates
+objects itself.
 """
 
 from __future__ import annotations
@@ -112,11 +112,11 @@ def parse(body: bytes) -> Request | BadRequest:
     except UnicodeDecodeError:
         return BadRequest(400, "the body is not valid UTF-8")
     except msgspec.ValidationError as error:
-        return BadRequest(400, f"the body is no AdmissionReview: {error}")
+        return BadRequest(400, f"the body is not an AdmissionReview: {error}")
     except msgspec.DecodeError as error:
         return BadRequest(400, f"the body is not valid JSON: {error}")
     if review.kind != "AdmissionReview":
-        return BadRequest(400, f"the body is no AdmissionReview: its kind is {review.kind[:80]!r}")
+        return BadRequest(400, f"the body is not an AdmissionReview: its kind is {review.kind[:80]!r}")
     if review.api_version != API_VERSION:
         return BadRequest(400, f"apiVersion {review.api_version[:80]!r} is not served, only {API_VERSION}")
     if review.request is None:
@@ -148,7 +148,7 @@ def encode(
             "code": 403,
             "reason": "Forbidden",
             "message": message,
-            "details": {"causes": [_cause(each) for each in causes]},
+            "details": {"causes": [_cause(cause) for cause in causes]},
         }
     if patch:
         response["patchType"], response["patch"] = "JSONPatch", b64encode(_ENCODER.encode(patch)).decode()
@@ -169,9 +169,9 @@ def _is_deep(content: Any) -> bool:
         if not level:
             return False
         level = [
-            each
+            inner
             for node in level
-            for each in (node.values() if type(node) is dict else node)
-            if type(each) is dict or type(each) is list
+            for inner in (node.values() if type(node) is dict else node)
+            if type(inner) is dict or type(inner) is list
         ]
     return bool(level)

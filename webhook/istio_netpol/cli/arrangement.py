@@ -23,7 +23,7 @@ class Part:
     """Sources that are judged together, each with the PATH that led to it.
 
     `name` is what reports call them, `place` the same as seen from their PATH: two states of a repository
-    have it in common. Both are empty for what is no overlay and no chart.
+    have it in common. Both are empty for a path that is neither an overlay nor a chart.
     """
 
     name: str
@@ -74,7 +74,8 @@ def arranged(found: Found, helm: Helm) -> Arrangement:
 def _others(
     sources: Sequence[Source | Problem], kustomizations: Kustomizations, helm: Helm, remarks: list[str]
 ) -> Iterator[Source | Problem]:
-    """What is no overlay, without the files that go into one and the charts that can't be rendered."""
+    """The paths that are not overlays, without the files that go into one and the charts that can't be
+    rendered."""
     for source in sources:
         if isinstance(source, Chart) and is_library(source.folder):
             remarks.append(f"{source.folder} is a library chart, of which nothing comes: it is not judged")

@@ -95,4 +95,4 @@ def verify(
     pages = all_pages(given.settings.rule_pages)
     write([document("bundle verify", format_name, proof, palette=palette(), pages=pages)])
     deciding = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
-    ctx.exit(FOUND if any(each.severity in deciding for each in proof.report.findings) else FINE)
+    ctx.exit(FOUND if any(finding.severity in deciding for finding in proof.report.findings) else FINE)

@@ -53,5 +53,5 @@ def certs(*, namespace: str, secret: str, service: str, configuration: str, cont
         registered = paths.look(click.echo)
     if not written:
         click.echo("Nothing had to be written.")
-    for each in look.absent:
-        click.echo(f"{each} is not there; the controller writes its caBundle as soon as it is.", err=True)
+    for absent in look.absent:
+        click.echo(f"{absent} is not there; the controller writes its caBundle as soon as it is.", err=True)

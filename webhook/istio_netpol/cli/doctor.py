@@ -120,7 +120,9 @@ def doctor(
     elif NOT_PROBED.topic in chosen_topics:
         found.append(NOT_PROBED)
     write([doctor_json(found) if format_name == "json" else doctor_text(found, palette())])
-    ctx.exit(FOUND if any(each.health in (Health.WRONG, Health.NOT_SEEN) for each in found) else FINE)
+    ctx.exit(
+        FOUND if any(diagnosis.health in (Health.WRONG, Health.NOT_SEEN) for diagnosis in found) else FINE
+    )
 
 
 @contextmanager

@@ -187,7 +187,9 @@ def _run(server: BaseWSGIServer) -> None:
     """Serves until SIGINT or SIGTERM."""
     host = f"[{server.host}]" if ":" in server.host else server.host
     ended = threading.Event()
-    before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
     thread.start()
     tell(f"serving the map at http://{host}:{server.port}/ (Ctrl-C ends it)")
@@ -197,5 +199,5 @@ def _run(server: BaseWSGIServer) -> None:
         server.shutdown()
         thread.join()
         server.server_close()
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -53,7 +53,7 @@ class HostAddresses(click.ParamType[tuple[str, tuple[str, ...]]]):
             host_name(host)
         except WrongValueError as wrong:
             self.fail(f"{written!r} {wrong.cause}; {wrong.remedy}", param, ctx)
-        return host, tuple(self._address(each.strip(), param, ctx) for each in addresses.split(","))
+        return host, tuple(self._address(address.strip(), param, ctx) for address in addresses.split(","))
 
     def _address(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:

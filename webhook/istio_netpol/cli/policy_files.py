@@ -21,7 +21,7 @@ def write_files(policies: Sequence[NetworkPolicy], folder: Path) -> tuple[int, l
     except OSError as error:
         return 0, [f"{error.filename or folder}: {error.strerror or error}"]
     store = FolderStore(folder, subfolder="", restores=True)
-    refused = [each.refused for each in store.write(policies) if each.refused]
+    refused = [result.refused for result in store.write(policies) if result.refused]
     return len(policies) - len(refused), refused
 
 
@@ -30,7 +30,7 @@ def left_behind(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snaps
 
     Policies that the input holds count: where they were read, they are in force, and nothing is missing.
     """
-    current = {policy.key for policy in policies} | {each.key for each in snapshot.every(NetworkPolicy)}
+    current = {policy.key for policy in policies} | {present.key for present in snapshot.every(NetworkPolicy)}
     for file in sorted(folder.glob("*--*.yaml")):
         try:
             objects = load(read_documents(file.read_bytes(), str(file))).objects

@@ -85,7 +85,7 @@ def _shown(default: Any) -> str:
 def type_name(hint: Any) -> str:
     """A type in the words of the page."""
     if isinstance(hint, UnionType):
-        return " or ".join(type_name(each) for each in get_args(hint) if each is not type(None))
+        return " or ".join(type_name(variant) for variant in get_args(hint) if variant is not type(None))
     if get_origin(hint) is tuple:
         return f"list of {type_name(get_args(hint)[0])}"
     if is_dataclass(hint):
@@ -93,7 +93,7 @@ def type_name(hint: Any) -> str:
     if get_origin(hint) is not None:
         return f"mapping of text to {type_name(get_args(hint)[1])}"
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return ", ".join(f"`{each}`" for each in hint)
+        return ", ".join(f"`{value}`" for value in hint)
     return {str: "text", int: "number", bool: "boolean"}[hint]
 
 

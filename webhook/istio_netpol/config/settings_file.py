@@ -96,7 +96,7 @@ class _Reader:
         for key_node, value_node in node.value:
             key, line = str(key_node.value), key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                self._wrong(line, path or None, None, "has a key that is no text")
+                self._wrong(line, path or None, None, "has a key that is not a text")
                 continue
             if key in entries:
                 self._wrong(line, _join(path, key), None, "is set twice", "keep one of them")
@@ -122,7 +122,7 @@ class _Reader:
 
     def _value(self, hint: Any, node: yaml.Node, path: str) -> Any:
         if isinstance(hint, UnionType):
-            hint = next(each for each in get_args(hint) if each is not type(None))
+            hint = next(variant for variant in get_args(hint) if variant is not type(None))
         if is_dataclass(hint):
             if isinstance(node, yaml.MappingNode):
                 return self._record(hint, self._entries(node, path), path)
@@ -136,14 +136,14 @@ class _Reader:
     def _list(self, item: Any, node: yaml.Node, path: str) -> Any:
         if not isinstance(node, yaml.SequenceNode):
             return self._mistyped(node, path, "a list")
-        values = [self._value(item, each, f"{path}[{index}]") for index, each in enumerate(node.value)]
+        values = [self._value(item, entry, f"{path}[{index}]") for index, entry in enumerate(node.value)]
         return _NOTHING if _NOTHING in values else tuple(values)
 
     def _mapping(self, item: Any, node: yaml.Node, path: str) -> Any:
         if not isinstance(node, yaml.MappingNode):
             return self._mistyped(node, path, "a mapping")
         entries = self._entries(node, path)
-        values = {key: self._value(item, each, _join(path, key)) for key, each in entries.items()}
+        values = {key: self._value(item, entry, _join(path, key)) for key, entry in entries.items()}
         return _NOTHING if _NOTHING in values.values() else values
 
     def _scalar(self, hint: Any, node: yaml.Node, path: str) -> Any:

@@ -50,7 +50,7 @@ def scalar(type_: type, node: yaml.ScalarNode) -> Any:
 
 def enum_value(type_: type[StrEnum], text: str) -> StrEnum:
     """The member of that value, by its text as written: to YAML `off` would be a boolean."""
-    known = [str(each) for each in type_]
+    known = [str(member) for member in type_]
     if text not in known:
         close = get_close_matches(text, known, n=1)
         raise WrongValueError(

@@ -93,4 +93,4 @@ class ServingCertificate:
             found = [os.stat(path) for path in files if path]
         except OSError:
             return ()
-        return tuple((each.st_ino, each.st_size, each.st_ctime_ns) for each in found)
+        return tuple((status.st_ino, status.st_size, status.st_ctime_ns) for status in found)

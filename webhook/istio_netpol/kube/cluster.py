@@ -174,10 +174,13 @@ class Cluster:
             return Changes(self._snapshot, put, remove, since=since)
 
     def _first(self) -> Changes | None:
-        if self._expected is None or not all(self._watched[each].is_listed for each in self._expected):
+        if self._expected is None or not all(self._watched[scope].is_listed for scope in self._expected):
             return None
         self._snapshot = Snapshot.of(
-            value for each in self._watched.values() for values in each.objects.values() for value in values
+            value
+            for watched in self._watched.values()
+            for values in watched.objects.values()
+            for value in values
         )
         self._is_whole = True
         self._pending.clear()
@@ -294,13 +297,17 @@ class Cluster:
     def _hurry(self) -> None:
         """Spares watches that broke off while the API server was away the rest of their waits."""
         with self._lock:
-            reflectors = [each.reflector for each in self._watched.values() if each.broken_since is not None]
+            reflectors = [
+                watched.reflector for watched in self._watched.values() if watched.broken_since is not None
+            ]
         for reflector in reflectors:
             reflector.hurry()
 
     def _follow(self, resources: Iterable[Resource]) -> None:
         """Watches kinds that appeared, and forgets those that are gone."""
-        scopes = frozenset(scope for each in resources for scope in scopes_of(each, self._config_namespaces))
+        scopes = frozenset(
+            scope for resource in resources for scope in scopes_of(resource, self._config_namespaces)
+        )
         with self._lock:
             for scope in self._watched.keys() - scopes:
                 watched = self._watched[scope]

@@ -90,18 +90,18 @@ def served(connection: ApiConnection, wanted: Collection[GroupKind]) -> tuple[Re
             )
         for resource in _resources(groups):
             found.setdefault((resource.group, resource.kind), resource)
-    return tuple(found[each] for each in sorted(wanted) if each in found)
+    return tuple(found[group_kind] for group_kind in sorted(wanted) if group_kind in found)
 
 
 def _resources(groups: _Groups) -> Iterator[Resource]:
     for group in groups.items:
         for version in group.versions:
-            for each in version.resources:
-                if each.response_kind is not None and {"list", "watch"} <= set(each.verbs):
+            for resource in version.resources:
+                if resource.response_kind is not None and {"list", "watch"} <= set(resource.verbs):
                     yield Resource(
                         group.metadata.name,
                         version.version,
-                        each.response_kind.kind,
-                        each.resource,
-                        each.scope == "Namespaced",
+                        resource.response_kind.kind,
+                        resource.resource,
+                        resource.scope == "Namespaced",
                     )

@@ -135,7 +135,7 @@ class LivePolicies:
         except ApiError as error:
             structlog.get_logger("kube").warning("no live read", namespace=namespace, reason=str(error))
             return None
-        values = (value for each in found for value in each.values)
+        values = (value for stored in found for value in stored.values)
         return tuple(value for value in values if isinstance(value, NetworkPolicy))
 
 

@@ -38,7 +38,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class JsonError(ValueError):
-    """Text that is no JSON, at an index of it."""
+    """Text that is not JSON, and the index at which it is not."""
 
     def __init__(self, cause: str, at: int) -> None:
         super().__init__(cause)
@@ -51,7 +51,7 @@ class BadValueError(ValueError):
 
 
 class JsonDocuments:
-    """The documents of one text. `documents` raises JsonError where the text is no JSON; `resume_at` and
+    """The documents of one text. `documents` raises JsonError where the text is not JSON; `resume_at` and
     `yielded` then say where the document at fault begins and whether objects of it went out already."""
 
     def __init__(self, text: str, file: str) -> None:
@@ -279,7 +279,7 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise BadValueError(f"{name} is no JSON value")
+    raise BadValueError(f"{name} is not a JSON value")
 
 
 def _finite(text: str) -> float:

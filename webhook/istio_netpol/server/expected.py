@@ -46,7 +46,9 @@ class ExpectedPolicies:
             self._history.append((now, table))
             self._forget()
             found = self._expected.items()
-            self._lay({key: each for key, each in found if table.snapshot.find(NetworkPolicy, *key) is None})
+            self._lay(
+                {key: policy for key, policy in found if table.snapshot.find(NetworkPolicy, *key) is None}
+            )
 
     def add(self, policies: Sequence[NetworkPolicy]) -> None:
         """Counts policies as there for `EXPECTED_SECONDS` from now."""
@@ -54,7 +56,7 @@ class ExpectedPolicies:
             return
         until = self._clock() + EXPECTED_SECONDS
         with self._lock:
-            self._expected.update({(each.namespace, each.name): (each, until) for each in policies})
+            self._expected.update({(policy.namespace, policy.name): (policy, until) for policy in policies})
             if self._table is not None:
                 self._table = self._table.with_objects(policies)
 
@@ -84,6 +86,6 @@ class ExpectedPolicies:
     def _lay(self, expected: dict[tuple[str, str], tuple[NetworkPolicy, float]]) -> None:
         """Lays what is still to be expected over the table of the source."""
         now = self._clock()
-        self._expected = {key: each for key, each in expected.items() if each[1] > now}
+        self._expected = {key: entry for key, entry in expected.items() if entry[1] > now}
         unseen = [policy for policy, _ in self._expected.values()]
         self._table = self._source.with_objects(unseen) if self._source and unseen else self._source

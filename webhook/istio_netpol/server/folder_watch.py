@@ -118,11 +118,11 @@ class Watch:
         resolver = Budget(self._resolver, LOOKUP_SECONDS, LOOKUP_SECONDS_EACH)
         results = self._reviewer.store(missing_policies(table, resolver))
         self._metrics.stored(results)
-        is_complete = resolver.is_complete and all(each.written for each in results)
+        is_complete = resolver.is_complete and all(result.written for result in results)
         if is_complete:
             self._unwritten = None
-        for each in results:
-            if each.written:
-                self._log.info("policy added", object=str(each.policy.ref))
+        for result in results:
+            if result.written:
+                self._log.info("policy added", object=str(result.policy.ref))
             else:
-                self._log.error("policy not added", object=str(each.policy.ref), reason=each.refused)
+                self._log.error("policy not added", object=str(result.policy.ref), reason=result.refused)

@@ -45,7 +45,7 @@ class MapOnDemand:
     def namespaces(self) -> tuple[str, ...]:
         """The names of all namespaces on the newest map; empty while the cluster is not read."""
         published = self.newest()
-        return tuple(each["name"] for each in published.document["namespaces"]) if published else ()
+        return tuple(namespace["name"] for namespace in published.document["namespaces"]) if published else ()
 
     def newest(self) -> Published | None:
         """The map of everything; None while the cluster is not read. One thread works it out; the others take

@@ -58,7 +58,7 @@ class _Server(PlainServer):
             current[0].do_handshake()
             self.finish_request(current[0], client_address)
         except OSError:
-            pass  # the client went away, is no TLS client, or took too long
+            pass  # the client went away, does not speak TLS, or took too long
         except Exception:
             self._log.exception("a connection to the map failed")
         finally:

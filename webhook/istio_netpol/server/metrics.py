@@ -165,8 +165,8 @@ class Metrics:
 
     def stored(self, results: Sequence[StoreResult]) -> None:
         """Counts what became of policies."""
-        for each in results:
-            self._policies.labels("written" if each.written else "refused").inc()
+        for result in results:
+            self._policies.labels("written" if result.written else "refused").inc()
 
     def mapped(self, result: str) -> None:
         """Counts one request for the map."""
