@@ -104,16 +104,16 @@ class FindingsWriter:
         """All of it, in no order."""
         denied = [
             _told(
-                self._plan.completed(each),
+                self._plan.completed(flow),
                 partial(
                     _denied_finding,
-                    has_substitute=self._has_substitute(each),
+                    has_substitute=self._has_substitute(flow),
                     snapshot=self._judge.snapshot,
                 ),
             )
-            for each in self._denied
+            for flow in self._denied
         ]
-        assumed = [_told(self._plan.completed(each), _assumed_finding) for each in self._assumed]
+        assumed = [_told(self._plan.completed(flow), _assumed_finding) for flow in self._assumed]
         return [*self._others, *denied, *assumed]
 
     def _has_substitute(self, denied: DeniedFlow) -> bool:
@@ -237,8 +237,8 @@ def _as_plugin_sees(judged: Judged, snapshot: Snapshot) -> str:
     """How the network plugin judges the flow, where that decides."""
     flow = judged.flow
     ends, port = (flow.source, flow.destination), (flow.protocol, flow.port)
-    sides = ((each, judged.verdict.side(each)) for each in Direction)
-    told = [as_plugin_sees(snapshot, ends, port, *each) for each in sides if not each[1].allowed]
+    sides = ((direction, judged.verdict.side(direction)) for direction in Direction)
+    told = [as_plugin_sees(snapshot, ends, port, *side) for side in sides if not side[1].allowed]
     return "".join(f"; {sentence}" for sentence in told if sentence)
 
 

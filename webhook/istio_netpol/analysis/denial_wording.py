@@ -123,7 +123,10 @@ def undecided(judged: Judged) -> str:
 def unmendable(reasons: Iterable[Unmendable]) -> str:
     """Why no policy is shown for a side; empty where there is no such side."""
     sentences = sorted(
-        {f"; no policy can allow its {each.opening.direction.lower()}: {each.because}" for each in reasons}
+        {
+            f"; no policy can allow its {reason.opening.direction.lower()}: {reason.because}"
+            for reason in reasons
+        }
     )
     return "".join(sentences)
 

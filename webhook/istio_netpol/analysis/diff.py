@@ -37,7 +37,7 @@ def diff(old: Snapshot, new: Snapshot, settings: Settings, resolver: Resolver) -
     longer denies it.
     """
     with_ipv6 = knows_ipv6(old) or knows_ipv6(new)
-    before, after = (_listing(each, settings, with_ipv6) for each in (old, new))
+    before, after = (_listing(snapshot, settings, with_ipv6) for snapshot in (old, new))
     needed = _needed(new, settings, resolver)
     denied_before, denied_after = _denied(old, settings, resolver), _denied(new, settings, resolver)
     return Difference(
@@ -64,13 +64,13 @@ def _needed(snapshot: Snapshot, settings: Settings, resolver: Resolver) -> set[F
 
 def _listing(snapshot: Snapshot, settings: Settings, with_ipv6: bool) -> _Listing:
     listing = _Listing()
-    for each in connections(snapshot, settings, with_ipv6=with_ipv6):
-        if "/" not in each.destination:
-            _add_range(listing, (each.source, True), each.destination, each.ports)
-        elif "/" not in each.source:
-            _add_range(listing, (each.destination, False), each.source, each.ports)
+    for connection in connections(snapshot, settings, with_ipv6=with_ipv6):
+        if "/" not in connection.destination:
+            _add_range(listing, (connection.source, True), connection.destination, connection.ports)
+        elif "/" not in connection.source:
+            _add_range(listing, (connection.destination, False), connection.source, connection.ports)
         else:
-            listing.pairs[each.source, each.destination] = each.ports
+            listing.pairs[connection.source, connection.destination] = connection.ports
     return listing
 
 
@@ -93,7 +93,7 @@ def _minus(left: _Listing, right: _Listing) -> tuple[AllowedConnection, ...]:
                 if outward
                 else AllowedConnection(text, workload, ports)
             )
-    return tuple(sorted(found, key=lambda each: (each.source, each.destination)))
+    return tuple(sorted(found, key=lambda connection: (connection.source, connection.destination)))
 
 
 def _minus_ranges(
@@ -101,9 +101,9 @@ def _minus_ranges(
 ) -> Iterator[tuple[str, ConnectionSet]]:
     rest = list(left)
     for addresses, ports in right:
-        parts = [(each & addresses, mine - ports) for each, mine in rest]
+        parts = [(remaining & addresses, mine - ports) for remaining, mine in rest]
         rest = [part for part in parts if all(part)] + [
-            (outside, mine) for each, mine in rest if (outside := each - addresses)
+            (outside, mine) for remaining, mine in rest if (outside := remaining - addresses)
         ]
     merged: dict[ConnectionSet, AddressSet] = {}
     for addresses, ports in rest:
@@ -115,7 +115,11 @@ def _minus_ranges(
 
 def _denied(snapshot: Snapshot, settings: Settings, resolver: Resolver) -> dict[FlowKey, Finding]:
     findings = check(snapshot, settings, resolver).findings
-    return {_identity(each.flow): each for each in findings if each.flow and each.severity is Severity.ERROR}
+    return {
+        _identity(finding.flow): finding
+        for finding in findings
+        if finding.flow and finding.severity is Severity.ERROR
+    }
 
 
 def _identity(flow: RequiredFlow) -> FlowKey:

@@ -57,8 +57,8 @@ class _Missing:
         self._judge = judge_of(table, resolver)
         flows = sorted(table.flows(), key=lambda flow: flow.sort_key)
         outcomes = (outcome for flow in flows for outcome in self._judge.resolved(flow))
-        judged = [each for each in outcomes if not isinstance(each, HostTrouble)]
-        self._judged = [each for each in judged if proposals or not self._judge.is_assumed(each)]
+        judged = [outcome for outcome in outcomes if not isinstance(outcome, HostTrouble)]
+        self._judged = [flow for flow in judged if proposals or not self._judge.is_assumed(flow)]
 
     def policies(self, per_namespace: bool) -> tuple[NetworkPolicy, ...]:
         plan = PolicyPlan(self._snapshot, self._judge.gate.blocks, OPERATOR, per_namespace=per_namespace)

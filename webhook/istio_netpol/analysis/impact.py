@@ -63,15 +63,19 @@ def review_change(
     says that the pods of the change need their flows, whether or not pods like them lack them already.
     Raises OutOfTimeError at the deadline.
     """
-    unseen = [each for each in old if each.ref.key not in table.needs and not table.snapshot.holds(each)]
+    unseen = [
+        replaced
+        for replaced in old
+        if replaced.ref.key not in table.needs and not table.snapshot.holds(replaced)
+    ]
     before = table.with_objects(unseen) if unseen else table
-    pods = [each for each in put if isinstance(each, Workload)]
+    pods = [stored for stored in put if isinstance(stored, Workload)]
     prospect = before.after(put, remove, starting=pods)
     changed = (*put, *remove)
     review = _Review(before, prospect, gate_of(before, resolver), changed, submitter, starting, deadline)
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
     policies = review.writer.policies()
-    keys = {each.ref.key for each in changed}
+    keys = {changed_object.ref.key for changed_object in changed}
     others = [policy for policy in policies if policy.ref.key not in keys]
     today = Today(before.snapshot, before.view)
     isolating = len(others) < len(policies) or any(map(today.isolates_open_pods, others))
@@ -98,8 +102,10 @@ class _Review:
         self._prospect = prospect
         self._snapshot = prospect.snapshot
         self._changed = changed
-        self._own = {each.ref.key for each in changed} | {
-            self._controller(each).key for each in changed if isinstance(each, Workload)
+        self._own = {changed_object.ref.key for changed_object in changed} | {
+            self._controller(changed_object).key
+            for changed_object in changed
+            if isinstance(changed_object, Workload)
         }
         self._before = FlowJudge(table.snapshot, table.view, gate)
         self._after = FlowJudge(prospect.snapshot, prospect.view, gate)
@@ -131,14 +137,19 @@ class _Review:
         """Which policies let nothing through any more, once ambient mode carries what they name: those of the
         change, and all where it makes a namespace ambient."""
         after, view = self._snapshot, self._prospect.view
-        policies = [each for each in self._changed if isinstance(each, NetworkPolicy) and after.holds(each)]
-        if any(self._becomes_ambient(each) for each in self._changed):
+        policies = [
+            changed
+            for changed in self._changed
+            if isinstance(changed, NetworkPolicy) and after.holds(changed)
+        ]
+        if any(self._becomes_ambient(changed) for changed in self._changed):
             policies = list(after.every(NetworkPolicy))
         if not policies:
             return
         table = self._table
         told = {
-            (each.object.key, each.field) for each in closed_tunnels(policies, table.snapshot, table.view)
+            (finding.object.key, finding.field)
+            for finding in closed_tunnels(policies, table.snapshot, table.view)
         }
         for finding in for_owners(closed_tunnels(policies, after, view), after):
             self._deadline.check()
@@ -149,7 +160,7 @@ class _Review:
         if not isinstance(changed, Namespace):
             return False
         labels = (side.namespace(changed.name).labels for side in (self._table.snapshot, self._snapshot))
-        before, after = (each.get(AMBIENT_LABEL) for each in labels)
+        before, after = (some_labels.get(AMBIENT_LABEL) for some_labels in labels)
         return before != after and after == "ambient"
 
     def _controller(self, workload: Workload) -> ObjectRef:
@@ -198,26 +209,32 @@ class _Review:
                 after = needs_of(subject, self._prospect.view)
                 needed.update((flow.key, flow) for flow in after.flows)
                 if key in self._own:
-                    unnamed += [each for each in after.findings if (each.rule, each.message) not in told]
+                    unnamed += [
+                        finding for finding in after.findings if (finding.rule, finding.message) not in told
+                    ]
         return known, needed, unnamed
 
     def _recomputed_keys(self) -> set[Key]:
         """The objects whose needs may differ after the change."""
-        changed = {each.ref.key for each in self._changed if not isinstance(each, NetworkPolicy | TierPolicy)}
+        changed = {
+            changed_object.ref.key
+            for changed_object in self._changed
+            if not isinstance(changed_object, NetworkPolicy | TierPolicy)
+        }
         keys = self._prospect.keys | changed
         # The mesh config asks for tracing alone, and of every proxy: too long a look for each request.
         return {key for key in keys if key[1] != "ConfigMap" or key in self._own}
 
     def _retold(self) -> Iterator[RequiredFlow]:
         """The flows that stay needed, but that changed policies or namespace labels may judge differently."""
-        for each in self._changed:
-            if isinstance(each, Namespace):
-                yield from self._table.touching(each.name)
-            elif isinstance(each, TierPolicy):
-                yield from self._subjects(each)
-            elif isinstance(each, NetworkPolicy):
+        for changed in self._changed:
+            if isinstance(changed, Namespace):
+                yield from self._table.touching(changed.name)
+            elif isinstance(changed, TierPolicy):
+                yield from self._subjects(changed)
+            elif isinstance(changed, NetworkPolicy):
                 yield from (
-                    flow for flow in self._table.touching(each.namespace) if self._concerns(each, flow)
+                    flow for flow in self._table.touching(changed.namespace) if self._concerns(changed, flow)
                 )
 
     def _subjects(self, policy: TierPolicy) -> Iterator[RequiredFlow]:

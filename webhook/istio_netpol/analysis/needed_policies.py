@@ -90,7 +90,7 @@ class _Ledger:
 
     def closed(self) -> Upkeep:
         """All of it. Nothing is asked for where a namespace is being deleted."""
-        needed = {(each.namespace, each.name): each for each in self._needed.policies()}
+        needed = {(policy.namespace, policy.name): policy for policy in self._needed.policies()}
         contents = {content_key(policy): key for key, policy in needed.items()}
         wanted = set()
         for policy in self._wanted.policies():

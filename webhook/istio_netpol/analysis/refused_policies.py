@@ -19,9 +19,9 @@ admission-policies-2e02ddb.md, "Enforce Kyma Workload Traffic", since 2026-02-24
 
 def refused_findings(tried: Iterable[Tried]) -> Iterator[Finding]:
     """An error for each policy that was not accepted: what could not be tried is no pass either."""
-    for each in tried:
-        if each.outcome is not DryRunOutcome.ACCEPTED:
-            yield Finding(Issue.POLICY_REFUSED, Severity.ERROR, each.policy.ref, _sentence(each))
+    for trial in tried:
+        if trial.outcome is not DryRunOutcome.ACCEPTED:
+            yield Finding(Issue.POLICY_REFUSED, Severity.ERROR, trial.policy.ref, _sentence(trial))
 
 
 def _sentence(tried: Tried) -> str:

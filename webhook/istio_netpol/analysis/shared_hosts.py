@@ -29,12 +29,14 @@ def one_per_host(findings: Iterable[Finding]) -> list[Finding]:
             alike.setdefault((finding.rule, sentence), []).append(finding)
         else:
             found.append(finding)
-    return found + [_joined(sorted(each, key=lambda finding: finding.sort_key)) for each in alike.values()]
+    return found + [_joined(sorted(group, key=lambda finding: finding.sort_key)) for group in alike.values()]
 
 
 def _joined(alike: list[Finding]) -> Finding:
     first = alike[0]
-    others = [name for name in dict.fromkeys(str(each.object) for each in alike) if name != str(first.object)]
+    others = [
+        name for name in dict.fromkeys(str(finding.object) for finding in alike) if name != str(first.object)
+    ]
     if not others:
         return first
     more = [f"{len(others) - _MOST_NAMED} more"] if len(others) > _MOST_NAMED else []

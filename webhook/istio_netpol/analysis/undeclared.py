@@ -36,7 +36,9 @@ def undeclared(table: FlowTable) -> tuple[Undeclared, ...]:
         and not (workload.calls or workload.called_by)
         and ((policies := snapshot.policies_for(workload)) or _is_closed(snapshot.tiers_for(workload)))
     )
-    return tuple(sorted(found, key=lambda each: (each.ref.namespace, each.ref.kind, each.ref.name)))
+    return tuple(
+        sorted(found, key=lambda workload: (workload.ref.namespace, workload.ref.kind, workload.ref.name))
+    )
 
 
 def _is_closed(policies: Iterable[TierPolicy]) -> bool:

@@ -40,7 +40,10 @@ def lint(uses: RuleUses, view: MeshView, *, in_full: bool = True) -> Iterator[Fi
     for policy in uses.snapshot.every(NetworkPolicy):
         policies.setdefault(policy.namespace, []).append(policy)
         findings = tuple(_contained(policy, uses, view, book, in_full))
-        if any(each.rule is Issue.BROAD_POLICY and each.severity is Severity.WARNING for each in findings):
+        if any(
+            finding.rule is Issue.BROAD_POLICY and finding.severity is Severity.WARNING
+            for finding in findings
+        ):
             wide.add(policy.key)
         yield from findings
     if in_full:

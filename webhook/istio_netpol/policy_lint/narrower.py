@@ -142,7 +142,9 @@ class WideRule:
 def _pods(workload: Workload, namespace: str, snapshot: Snapshot) -> tuple[PolicyPeer, ...]:
     if workload.host_network:
         addresses = workload.node_addresses
-        return tuple(PolicyPeer(ip_block=IpBlock(f"{each}/{each.max_prefixlen}")) for each in addresses)
+        return tuple(
+            PolicyPeer(ip_block=IpBlock(f"{address}/{address.max_prefixlen}")) for address in addresses
+        )
     selector = selector_of(workload, snapshot)
     if selector is None:
         return ()

@@ -128,7 +128,7 @@ def _least(policy: NetworkPolicy, others: Sequence[NetworkPolicy]) -> list[Netwo
     """The others without those that are not needed to make the policy needless."""
     used = list(others)
     for other in others:
-        rest = [each for each in used if each is not other]
+        rest = [rule for rule in used if rule is not other]
         if _is_covered(policy, rest):
             used = rest
     return used

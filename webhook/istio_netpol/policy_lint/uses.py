@@ -32,8 +32,8 @@ class RuleUses:
     def every_address(self) -> AddressSet:
         """All addresses that pods of the cluster may have: IPv6 counts where some pod has one."""
         workloads = self.snapshot.every_workload()
-        addresses = (each for pods in workloads for each in pods.addresses + pods.node_addresses)
-        return ALL_ADDRESSES if any(each.version == 6 for each in addresses) else ALL_IPV4
+        addresses = (address for pods in workloads for address in pods.addresses + pods.node_addresses)
+        return ALL_ADDRESSES if any(address.version == 6 for address in addresses) else ALL_IPV4
 
     def are_for_anybody(self, policy: NetworkPolicy, direction: Direction) -> bool:
         """Whether all pods that a policy selects need somebody whom no policy can name, as gateways do, also

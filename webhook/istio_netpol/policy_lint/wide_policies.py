@@ -124,16 +124,16 @@ def _named(workloads: tuple[Workload, ...]) -> str:
 def wide_selector(policy: NetworkPolicy, uses: RuleUses) -> Iterator[Finding]:
     """An info where a policy selects pods that don't need what it opens, and its others stay isolated."""
     judged = [
-        (each, direction)
+        (use, direction)
         for direction in policy.policy_types
         for index in range(len(policy.rules(direction)))
-        for each in uses.of(policy, direction, index)
+        for use in uses.of(policy, direction, index)
     ]
-    if not judged or any(each.flow.kind in EVERYBODYS or each.flow.shared for each, _ in judged):
+    if not judged or any(use.flow.kind in EVERYBODYS or use.flow.shared for use, _ in judged):
         return
     ends = [
-        each.flow.source if direction is Direction.EGRESS else each.flow.destination
-        for each, direction in judged
+        use.flow.source if direction is Direction.EGRESS else use.flow.destination
+        for use, direction in judged
     ]
     needy = list({end.key: end.workload for end in ends if isinstance(end, PodsPeer)}.values())
     selected = uses.snapshot.select(policy.namespace, policy.pod_selector)

@@ -42,11 +42,13 @@ class AddressBook:
 
     def services_in(self, addresses: AddressSet) -> list[tuple[Address, Service]]:
         """The Services whose ClusterIP is one of a few addresses."""
-        return [(each, self._services[each]) for each in _each(addresses) if each in self._services]
+        return [
+            (address, self._services[address]) for address in _each(addresses) if address in self._services
+        ]
 
     def pods_in(self, addresses: AddressSet) -> list[tuple[Address, Workload]]:
         """The pods that have one of a few addresses."""
-        return [(each, self._pods[each]) for each in _each(addresses) if each in self._pods]
+        return [(address, self._pods[address]) for address in _each(addresses) if address in self._pods]
 
     @cached_property
     def _pods(self) -> dict[Address, Workload]:
@@ -243,7 +245,14 @@ def _port_names(
         if any(workload.named_port(port.port, port.protocol) for workload in called):
             continue
         path = f"{place}.ports[{number}].port"
-        known = sorted({each.name for workload in called for each in workload.ports if each.name})
+        known = sorted(
+            {
+                container_port.name
+                for workload in called
+                for container_port in workload.ports
+                if container_port.name
+            }
+        )
         names = f"they name {', '.join(known[:5])}" if known else "they name no ports"
         whose = "the pods that the policy selects" if direction is Direction.INGRESS else "the pods called"
         message = (
@@ -268,5 +277,7 @@ def _called(
         names = [policy.namespace]
         if peer.namespace_selector is not None:
             names = sorted(snapshot.select_namespaces(peer.namespace_selector))
-        found += [each for name in names for each in snapshot.select(name, peer.pod_selector or EVERYTHING)]
+        found += [
+            workload for name in names for workload in snapshot.select(name, peer.pod_selector or EVERYTHING)
+        ]
     return found

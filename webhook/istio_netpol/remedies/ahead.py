@@ -90,20 +90,20 @@ def ahead(
     """
     found = list(policies)
     opened = {_pods(policy) for policy in found if today.isolates_open_pods(policy)}
-    wide = joined(each for each in found if each.pod_selector.is_everything and _pods(each) in opened)
+    wide = joined(policy for policy in found if policy.pod_selector.is_everything and _pods(policy) in opened)
     own = [
-        each
-        for each in (found if tight is None else tight)
-        if not each.pod_selector.is_everything and today.isolates_open_pods(each)
+        policy
+        for policy in (found if tight is None else tight)
+        if not policy.pod_selector.is_everything and today.isolates_open_pods(policy)
     ]
-    narrow = [each for each in joined(own) if not any(_covers(policy, each) for policy in wide)]
+    narrow = [policy for policy in joined(own) if not any(_covers(wider, policy) for wider in wide)]
     isolating = [*narrow, *wide]
     last = _last(isolating, today)
-    late = {each.key for each in last}
-    others = [each for each in found if _pods(each) not in opened]
-    first = [each for each in [*others, *isolating] if each.key not in late]
+    late = {policy.key for policy in last}
+    others = [policy for policy in found if _pods(policy) not in opened]
+    first = [policy for policy in [*others, *isolating] if policy.key not in late]
     first.sort(key=lambda policy: (policy.namespace, policy.name))
-    return Ahead((*first, *last), last, frozenset(each.key for each in isolating))
+    return Ahead((*first, *last), last, frozenset(policy.key for policy in isolating))
 
 
 def _pods(policy: NetworkPolicy) -> _Pods:

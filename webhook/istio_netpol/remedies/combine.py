@@ -94,15 +94,18 @@ def _order(peer: PolicyPeer) -> tuple[object, ...]:
     if peer.ip_block is not None:
         network = ip_network(peer.ip_block.cidr, strict=False)
         return (1, network.version, int(network.network_address), network.prefixlen, peer.ip_block.exceptions)
-    return (0, *(_texts(each) if each else () for each in (peer.namespace_selector, peer.pod_selector)))
+    return (
+        0,
+        *(_texts(selector) if selector else () for selector in (peer.namespace_selector, peer.pod_selector)),
+    )
 
 
 def _texts(selector: Selector) -> tuple[str, ...]:
     labels = (text for label in selector.match_labels for text in label)
     expressions = (
         text
-        for each in selector.match_expressions
-        for text in (each.key, each.operator, *sorted(each.values))
+        for expression in selector.match_expressions
+        for text in (expression.key, expression.operator, *sorted(expression.values))
     )
     return (*labels, *expressions)
 

@@ -195,7 +195,7 @@ class PolicyWriter:
         if selector is None:
             return f"{workload.ref} has no labels by which a policy could name it; give its pods a label"
         others = newly_isolated(selector, workload.namespace, direction, self._snapshot)
-        others = tuple(each for each in others if each.ref.key != workload.ref.key)
+        others = tuple(other for other in others if other.ref.key != workload.ref.key)
         if others:
             return (
                 f"a policy for {workload.ref} would also select {others[0].ref}, which nothing isolates "

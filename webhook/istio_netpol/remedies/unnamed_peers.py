@@ -44,8 +44,10 @@ def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[
     if flow.port in _PROXY_PORTS:
         return _blocks(peer)
     if flow.kind is FlowKind.CLIENT_TO_GATEWAY:
-        admitted = dict.fromkeys(each for _, rule in _rules(opening, snapshot) for each in rule.peers)
-        named = tuple(each for each in admitted if (each.ip_block is None) == peer.in_cluster)
+        admitted = dict.fromkeys(
+            rule_peer for _, rule in _rules(opening, snapshot) for rule_peer in rule.peers
+        )
+        named = tuple(rule_peer for rule_peer in admitted if (rule_peer.ip_block is None) == peer.in_cluster)
         if named:
             return named
     if peer.in_cluster:

@@ -31,14 +31,14 @@ def json_bundle(proof: BundleReport) -> str:
             "findings": finding_documents(proof.report.findings),
             "flows": [
                 {
-                    "rule": str(each.flow.kind),
+                    "rule": str(flow.flow.kind),
                     "flow": shape,
-                    "allowed": each.verdict.allowed,
-                    "egress": _side(each, Direction.EGRESS),
-                    "ingress": _side(each, Direction.INGRESS),
+                    "allowed": flow.verdict.allowed,
+                    "egress": _side(flow, Direction.EGRESS),
+                    "ingress": _side(flow, Direction.INGRESS),
                 }
-                for each in proof.flows
-                for shape in flow_shapes(each.flow)
+                for flow in proof.flows
+                for shape in flow_shapes(flow.flow)
             ],
             "difference": {name: list(keys) for name, keys in _changes(proof.changes)},
             "summary": summary_document(proof.report.summary),
@@ -65,8 +65,8 @@ def text_bundle(proof: BundleReport, palette: Palette = PLAIN) -> str:
 
 def _lines(proof: BundleReport, palette: Palette) -> Iterator[str]:
     yield palette.paint("Required flows:", palette.heading)
-    for each in proof.flows:
-        yield from _flow(each, palette)
+    for flow in proof.flows:
+        yield from _flow(flow, palette)
     yield ""
     if proof.coverage:
         yield from coverage_lines(proof.coverage, palette)

@@ -50,7 +50,7 @@ def coverage_document(coverage: Coverage) -> dict[str, Any]:
         "namespaces": list(coverage.namespaces),
         "namespacesWithoutWorkloads": list(coverage.empty),
         "sides": [_document(side) for side in coverage.sides],
-        "assumed": [{"what": each.what, "why": each.why} for each in coverage.assumptions],
+        "assumed": [{"what": assumption.what, "why": assumption.why} for assumption in coverage.assumptions],
         "summary": {
             "workloads": coverage.workloads,
             "flows": coverage.flows,

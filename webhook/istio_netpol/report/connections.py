@@ -55,9 +55,9 @@ def json_pieces(connections: Iterable[AllowedConnection]) -> Iterator[str]:
     """The document `{"connections": […]}`, a line a connection."""
     name, ports = Names(json.dumps), WrittenPorts(_json_ports)
     rows = (
-        f'{{"source": {name[each.source]}, "destination": {name[each.destination]}, '
-        f'"ports": {ports(each.ports)}{_json_not_read(each)}}}'
-        for each in connections
+        f'{{"source": {name[connection.source]}, "destination": {name[connection.destination]}, '
+        f'"ports": {ports(connection.ports)}{_json_not_read(connection)}}}'
+        for connection in connections
     )
     yield '{"connections": ['
     separator = "\n"
@@ -71,8 +71,9 @@ def text_pieces(connections: Iterable[AllowedConnection]) -> Iterator[str]:
     """`source -> destination: TCP 5432, UDP 53-60`, a line a connection."""
     name, ports = Names(visible), WrittenPorts(str)
     rows = (
-        f"{name[each.source]} -> {name[each.destination]}: {ports(each.ports)}{_text_not_read(each)}\n"
-        for each in connections
+        f"{name[connection.source]} -> {name[connection.destination]}: "
+        f"{ports(connection.ports)}{_text_not_read(connection)}\n"
+        for connection in connections
     )
     empty = True
     while piece := "".join(islice(rows, _ROWS)):
@@ -87,9 +88,9 @@ def csv_pieces(connections: Iterable[AllowedConnection]) -> Iterator[str]:
     name = Names(csv_field)
     yield "source,destination,protocol,from,to\n"
     rows = (
-        f"{name[each.source]},{name[each.destination]},{protocol},{low},{high}\n"
-        for each in connections
-        for protocol, intervals in each.ports.ranges
+        f"{name[connection.source]},{name[connection.destination]},{protocol},{low},{high}\n"
+        for connection in connections
+        for protocol, intervals in connection.ports.ranges
         for low, high in intervals
     )
     while piece := "".join(islice(rows, _ROWS)):

@@ -53,7 +53,9 @@ def _connection(connection: AllowedConnection) -> dict[str, Any]:
 
 def _lines(difference: Difference, palette: Palette) -> Iterator[str]:
     yield from _flows(
-        "Required flows that are lost:", (_lost(each, palette) for each in difference.flows_lost), palette
+        "Required flows that are lost:",
+        (_lost(finding, palette) for finding in difference.flows_lost),
+        palette,
     )
     policies = distinct_policies(difference.flows_lost)
     if policies:
@@ -63,7 +65,7 @@ def _lines(difference: Difference, palette: Palette) -> Iterator[str]:
         yield ""
     yield from _flows(
         "Required flows that are allowed now:",
-        (_gained(each, palette) for each in difference.flows_gained),
+        (_gained(finding, palette) for finding in difference.flows_gained),
         palette,
     )
     yield from _connections("-", difference.lost, palette, palette.error)
@@ -104,8 +106,10 @@ def _connections(
     sign: str, connections: Iterable[AllowedConnection], palette: Palette, escape: str
 ) -> Iterator[str]:
     found = False
-    for each in connections:
+    for connection in connections:
         found = True
-        yield palette.paint(f"{sign} {each.source} -> {each.destination}: {each.ports}", escape)
+        yield palette.paint(
+            f"{sign} {connection.source} -> {connection.destination}: {connection.ports}", escape
+        )
     if found:
         yield ""

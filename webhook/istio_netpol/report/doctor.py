@@ -21,11 +21,11 @@ def doctor_text(found: Sequence[Diagnosis], palette: Palette = PLAIN) -> str:
 
 
 def _lines(found: Sequence[Diagnosis], palette: Palette) -> Iterator[str]:
-    for topic in dict.fromkeys(each.topic for each in found):
+    for topic in dict.fromkeys(finding.topic for finding in found):
         yield palette.paint(topic, palette.heading)
-        for each in found:
-            if each.topic == topic:
-                yield from _line(each, palette)
+        for finding in found:
+            if finding.topic == topic:
+                yield from _line(finding, palette)
         yield ""
     yield closing_line(found)
 
@@ -49,7 +49,7 @@ def _clipped(text: str) -> str:
 
 def closing_line(found: Sequence[Diagnosis]) -> str:
     """`2 wrong, 1 not seen, 3 notes; 20 looked at`."""
-    counts = Counter(each.health for each in found)
+    counts = Counter(finding.health for finding in found)
     parts = [
         *([f"{counts[Health.WRONG]} wrong"] if counts[Health.WRONG] else ()),
         *([f"{counts[Health.NOT_SEEN]} not seen"] if counts[Health.NOT_SEEN] else ()),
@@ -60,7 +60,7 @@ def closing_line(found: Sequence[Diagnosis]) -> str:
 
 def doctor_json(found: Sequence[Diagnosis]) -> str:
     """The `Examination` document, whose fields docs/doctor.md lists."""
-    counts = Counter(each.health for each in found)
+    counts = Counter(finding.health for finding in found)
     return dump(
         {
             "apiVersion": API_VERSION,
@@ -74,13 +74,13 @@ def doctor_json(found: Sequence[Diagnosis]) -> str:
             },
             "findings": [
                 {
-                    "topic": each.topic,
-                    "lookedAt": each.looked_at,
-                    "found": each.found,
-                    "verdict": str(each.health),
-                    "remedy": each.remedy,
+                    "topic": finding.topic,
+                    "lookedAt": finding.looked_at,
+                    "found": finding.found,
+                    "verdict": str(finding.health),
+                    "remedy": finding.remedy,
                 }
-                for each in found
+                for finding in found
             ],
         }
     )

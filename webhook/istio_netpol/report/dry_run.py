@@ -13,12 +13,12 @@ from istio_netpol.report.palette import Palette
 def dry_run_lines(tried: Sequence[Tried], palette: Palette) -> Iterator[str]:
     """Who is not accepted, and how many are."""
     yield palette.paint("Dry run on the API server, where nothing is stored:", palette.heading)
-    for each in tried:
-        if each.outcome is not DryRunOutcome.ACCEPTED:
-            by = f" by {each.by}" if each.by else ""
-            outcome = palette.paint(each.outcome, palette.error)
-            yield f"  {outcome}{visible(by)}: {visible(each.policy.key)}"
-    accepted = sum(each.outcome is DryRunOutcome.ACCEPTED for each in tried)
+    for trial in tried:
+        if trial.outcome is not DryRunOutcome.ACCEPTED:
+            by = f" by {trial.by}" if trial.by else ""
+            outcome = palette.paint(trial.outcome, palette.error)
+            yield f"  {outcome}{visible(by)}: {visible(trial.policy.key)}"
+    accepted = sum(trial.outcome is DryRunOutcome.ACCEPTED for trial in tried)
     yield f"  {accepted} of {len(tried)} NetworkPolicies accepted"
 
 
@@ -33,10 +33,10 @@ def dry_run_documents(tried: Sequence[Tried]) -> list[dict[str, Any]]:
     """The value of `dryRun` in a BundleReport."""
     return [
         {
-            "policy": each.policy.key,
-            "outcome": _OUTCOMES[each.outcome],
-            "by": each.by,
-            "message": each.message,
+            "policy": trial.policy.key,
+            "outcome": _OUTCOMES[trial.outcome],
+            "by": trial.by,
+            "message": trial.message,
         }
-        for each in tried
+        for trial in tried
     ]

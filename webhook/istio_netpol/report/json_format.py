@@ -40,7 +40,7 @@ def _figures(report: Report) -> dict[str, Any]:
     return {
         "summary": summary_document(report.summary),
         "notRead": not_read_documents(report.not_read),
-        "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
+        "assumed": [{"what": assumption.what, "why": assumption.why} for assumption in report.assumptions],
         "undeclared": [undeclared_document(workload) for workload in report.undeclared],
         "accepted": [
             {**document, "until": accepted.until, "reason": accepted.reason}
@@ -108,7 +108,7 @@ def object_document(ref: ObjectRef) -> dict[str, Any]:
 
 def not_read_documents(not_read: Iterable[NotRead]) -> list[dict[str, Any]]:
     """`notRead`: the kinds of which objects are in the input that no rule reads, and how many."""
-    return [{"apiVersion": each.api_version, "kind": each.kind, "count": each.count} for each in not_read]
+    return [{"apiVersion": group.api_version, "kind": group.kind, "count": group.count} for group in not_read]
 
 
 def summary_document(summary: Summary) -> dict[str, int]:

@@ -36,7 +36,7 @@ def _suite(input_name: str, report: Report) -> ET.Element:
     cases = cases or [ET.Element("testcase", classname=title, name="required flows")]
     suite = ET.Element("testsuite", name=title, **_figures(cases))
     suite.extend(cases)
-    remarks = [*sentences(report), *(f"Assumed: {each}" for each in report.assumptions)]
+    remarks = [*sentences(report), *(f"Assumed: {assumption}" for assumption in report.assumptions)]
     if remarks:
         _add_text(suite, "system-out", "\n".join(remarks))
     return suite

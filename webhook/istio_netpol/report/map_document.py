@@ -86,7 +86,9 @@ class _Writer:
             "gates": self._gates.values,
             "strings": self._strings.values,
             "states": states,
-            "assumed": [{"what": each.what, "why": each.why} for each in report.assumptions],
+            "assumed": [
+                {"what": assumption.what, "why": assumption.why} for assumption in report.assumptions
+            ],
             "notRead": not_read_documents(report.not_read),
         }
 
@@ -164,7 +166,7 @@ class _Writer:
 
     def _side(self, side: Side, profiles: list[int], lists: Numbered[tuple[int, ...]]) -> dict[str, Any]:
         return {
-            "profiles": [ABSENT if each == ABSENT else profiles[each] for each in side.profiles],
+            "profiles": [ABSENT if number == ABSENT else profiles[number] for number in side.profiles],
             "isolatedBy": [lists.number(policies) for policies in side.isolated_by],
             "tiers": {
                 str(workload): [f"{policy.ref} ({policy.tier} tier)" for policy in policies]

@@ -172,6 +172,7 @@ def _quoted(text: str) -> str:
 def _mermaid_text(text: str) -> str:
     """A string of Mermaid, which knows entity codes for what means something in it."""
     written = "".join(
-        each if each.isalnum() or each in " -_./," else f"#{ord(each)};" for each in visible(text)
+        character if character.isalnum() or character in " -_./," else f"#{ord(character)};"
+        for character in visible(text)
     )
     return f'"{written}"'

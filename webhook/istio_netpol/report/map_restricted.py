@@ -37,8 +37,10 @@ def restricted(document: Document, namespaces: Collection[str]) -> dict[str, Any
 class _Restricted:
     def __init__(self, document: Document, namespaces: frozenset[str]) -> None:
         self._old = document
-        self._visible = [each["name"] in namespaces for each in document["namespaces"]]
-        self._names = {each["name"] for each in document["namespaces"] if each["name"] in namespaces}
+        self._visible = [namespace["name"] in namespaces for namespace in document["namespaces"]]
+        self._names = {
+            namespace["name"] for namespace in document["namespaces"] if namespace["name"] in namespaces
+        }
         homes = Numbered[int]()
         self._homes = {number: homes.number(number) for number, seen in enumerate(self._visible) if seen}
         self._remedies_kept = self._remedies_to_keep()
@@ -52,7 +54,9 @@ class _Restricted:
 
     def document(self) -> dict[str, Any]:
         old = self._old
-        policies = [number for number, each in enumerate(old["policies"]) if each["namespace"] in self._names]
+        policies = [
+            number for number, policy in enumerate(old["policies"]) if policy["namespace"] in self._names
+        ]
         numbers = {number: place for place, number in enumerate(policies)}
         states = {name: self._state(state, numbers) for name, state in old["states"].items()}
         kept = [self._policy(old["policies"][number]) for number in policies]
@@ -272,9 +276,9 @@ class _Restricted:
                     **{key: rule[key] for key in ("anybody", "ports") if key in rule},
                     "peers": self._table("sets", runs(self._mask(rule["peers"]))),
                 }
-                for rule in each
+                for rule in side_rules
             ]
-            for side, each in policy["rules"].items()
+            for side, side_rules in policy["rules"].items()
         }
         spec = self._table("specs", _frozen(self._old["specs"][policy["spec"]]))
         return {**policy, "spec": spec, "rules": rules}

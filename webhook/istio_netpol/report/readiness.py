@@ -165,7 +165,7 @@ def asked_lines(asked: Iterable[OpenQuestion]) -> Iterator[str]:
         return (workload.workload.namespace, workload.directions)
 
     for (namespace, directions), group in groupby(sorted(asked, key=topic), key=topic):
-        names = [f"{each.workload.kind} {each.workload.name}" for each in group]
+        names = [f"{question.workload.kind} {question.workload.name}" for question in group]
         more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
         yield f"{namespace}: {_QUESTIONS[directions]}: {', '.join(names[:_NAMES])}{more}"
 

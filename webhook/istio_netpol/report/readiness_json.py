@@ -49,7 +49,7 @@ def _document(found: ReadinessReport) -> dict[str, Any]:
         "stillCut": [_cut(cut) for cut in found.cuts],
         "ask": [_asked(asked) for asked in found.asked],
         "notJudged": finding_documents(found.not_judged),
-        "assumed": [{"what": each.what, "why": each.why} for each in found.assumptions],
+        "assumed": [{"what": assumption.what, "why": assumption.why} for assumption in found.assumptions],
     }
 
 

@@ -108,7 +108,7 @@ def connection_lines(alike: list[Finding], palette: Palette) -> Iterator[str]:
     """What there is to say of findings that differ in the port alone, under the name of their object."""
     finding = alike[0]
     if finding.flow:
-        ports = ", ".join(_port(each.flow) for each in alike if each.flow)
+        ports = ", ".join(_port(finding.flow) for finding in alike if finding.flow)
         yield visible(f"    {finding.flow.source} -> {finding.flow.destination}, {ports}")
     yield f"    {visible(_sentence(finding))}"
     for direction in Direction:

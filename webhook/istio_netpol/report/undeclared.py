@@ -21,8 +21,8 @@ def lines_of(undeclared: Sequence[Undeclared]) -> Iterator[str]:
     groups = [
         (namespace, has_policies, list(members))
         for (namespace, has_policies), members in groupby(
-            sorted(undeclared, key=lambda each: (each.ref.namespace, bool(each.policies))),
-            key=lambda each: (each.ref.namespace, bool(each.policies)),
+            sorted(undeclared, key=lambda workload: (workload.ref.namespace, bool(workload.policies))),
+            key=lambda workload: (workload.ref.namespace, bool(workload.policies)),
         )
     ]
     for namespace, has_policies, members in groups[:MOST_LINES]:
@@ -35,7 +35,7 @@ def lines_of(undeclared: Sequence[Undeclared]) -> Iterator[str]:
 
 def summary_of(undeclared: Sequence[Undeclared], listed_by: str = "-f text and -f json list") -> str:
     """All of it in one sentence, for documents that have no place for it, with what has one."""
-    namespaces = len({each.ref.namespace for each in undeclared})
+    namespaces = len({workload.ref.namespace for workload in undeclared})
     workloads, where = plural(len(undeclared), "workload"), plural(namespaces, "namespace")
     needs = "needs" if len(undeclared) == 1 else "need"
     return (
@@ -45,6 +45,6 @@ def summary_of(undeclared: Sequence[Undeclared], listed_by: str = "-f text and -
 
 
 def _names(members: Sequence[Undeclared]) -> str:
-    names = [f"{each.ref.kind} {each.ref.name}" for each in members[:MOST_NAMES]]
+    names = [f"{workload.ref.kind} {workload.ref.name}" for workload in members[:MOST_NAMES]]
     more = len(members) - len(names)
     return ", ".join([*names, f"and {more} more"] if more else names)

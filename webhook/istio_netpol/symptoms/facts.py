@@ -129,11 +129,11 @@ def of_labels(text: str) -> ConnectionFacts:
 
 def of_document(document: Mapping[str, Any]) -> ConnectionFacts:
     """What a collector of logs adds to a line: pod and namespace."""
-    places = [document, *(each for each in document.values() if isinstance(each, Mapping))]
+    places = [document, *(part for part in document.values() if isinstance(part, Mapping))]
 
     def value(keys: tuple[str, ...]) -> str:
         found = (place.get(key) for place in places for key in keys)
-        return next((each for each in found if isinstance(each, str) and len(each) < 254), "")
+        return next((value for value in found if isinstance(value, str) and len(value) < 254), "")
 
     pod = value(_POD_KEYS)
     return ConnectionFacts(pod, value(_NAMESPACE_KEYS)) if pod else NO_FACTS

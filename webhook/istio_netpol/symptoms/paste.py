@@ -227,6 +227,6 @@ class _Reader:
             count = self._answers + (known.count if known else 0)
             self._seen[row, NO_FACTS] = Seen(Sighting(row, ()), text.strip()[:LONGEST_EXCERPT], line, count)
         seen = tuple(self._seen.values())
-        telling = tuple(each for each in seen if not each.sighting.symptom.is_vague)
+        telling = tuple(occurrence for occurrence in seen if not occurrence.sighting.symptom.is_vague)
         is_text = self._strange * 20 <= self._characters
         return PasteReading(telling or seen, self._lines, is_text, self._merged)

@@ -115,7 +115,7 @@ class _Rule:
             yield from self._named(peer)
         if named := self.rule.addresses:
             everybody = self.snapshot.every_workload()
-            yield from (each for each in everybody if covers(named, addresses_of(each)))
+            yield from (workload for workload in everybody if covers(named, addresses_of(workload)))
 
     def _named(self, peer: PolicyPeer) -> Iterator[Workload]:
         homes: Iterable[str] = (self.policy.namespace,)

@@ -65,4 +65,4 @@ def has_ambient_mode(snapshot: Snapshot) -> bool:
 def _ambient_in(place: NamespaceObjects) -> tuple[bool, ...]:
     """The same of a namespace; nothing where not."""
     labels = [place.namespace.labels, *(pods.labels for pods in place.of_type(Workload))]
-    return (True,) if any(each.get(AMBIENT_LABEL) == "ambient" for each in labels) else ()
+    return (True,) if any(some_labels.get(AMBIENT_LABEL) == "ambient" for some_labels in labels) else ()

@@ -53,9 +53,9 @@ def peer_filter(texts: Iterable[str], snapshot: Snapshot) -> PeerFilter:
     if not found:
         return EVERY_PEER
     return PeerFilter(
-        frozenset(name for each in found for name in each.names),
-        frozenset(name for each in found for name in each.namespaces),
-        AddressSet.union(each.addresses for each in found),
+        frozenset(name for filter_ in found for name in filter_.names),
+        frozenset(name for filter_ in found for name in filter_.namespaces),
+        AddressSet.union(filter_.addresses for filter_ in found),
     )
 
 

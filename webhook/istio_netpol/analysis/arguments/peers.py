@@ -48,11 +48,14 @@ def find_service(text: str, port: int | str, protocol: Protocol, snapshot: Snaps
     workloads = _among(snapshot.workloads(namespace), "", name)
     if not workloads:
         return service
-    offers = any(port in (each.port, each.name) and each.protocol is protocol for each in service.ports)
+    offers = any(
+        port in (service_port.port, service_port.name) and service_port.protocol is protocol
+        for service_port in service.ports
+    )
     declared = any(
-        port in (each.number, each.name) and each.protocol is protocol
+        port in (pod_port.number, pod_port.name) and pod_port.protocol is protocol
         for one in workloads
-        for each in one.ports
+        for pod_port in one.ports
     )
     return service if offers and not declared else None
 
@@ -62,7 +65,9 @@ def find_peer(text: str, snapshot: Snapshot, assumed: Callable[[], Iterable[Work
     InputError where there is none, or more than one."""
     address = parse_address(text)
     if address is not None:
-        pods = next((each for each in snapshot.every_workload() if address in each.addresses), None)
+        pods = next(
+            (workload for workload in snapshot.every_workload() if address in workload.addresses), None
+        )
         return AddressPeer(AddressSet.of(address)) if pods is None else PodsPeer(pods)
     parts = text.split("/")
     if is_range(text):
@@ -73,12 +78,12 @@ def find_peer(text: str, snapshot: Snapshot, assumed: Callable[[], Iterable[Work
     found = (
         _among(snapshot.workloads(namespace), kind, name)
         or _by_pod(namespace, kind, name, snapshot)
-        or _among((each for each in assumed() if each.namespace == namespace), kind, name)
+        or _among((stand_in for stand_in in assumed() if stand_in.namespace == namespace), kind, name)
     )
     if not found:
         raise _error(text, "names no workload of the input", _suggestion(namespace, name, snapshot))
     if len(found) > 1:
-        names = " or ".join(each.peer_name for each in found)
+        names = " or ".join(workload.peer_name for workload in found)
         raise _error(text, f"names {len(found)} workloads", f"say {names}")
     return PodsPeer(found[0])
 
@@ -91,9 +96,9 @@ def is_range(text: str) -> bool:
 
 def _among(workloads: Iterable[Workload], kind: str, name: str) -> list[Workload]:
     return [
-        each
-        for each in workloads
-        if each.name == name and (not kind or each.ref.kind.lower() == kind.lower())
+        workload
+        for workload in workloads
+        if workload.name == name and (not kind or workload.ref.kind.lower() == kind.lower())
     ]
 
 
@@ -104,19 +109,23 @@ def _by_pod(namespace: str, kind: str, name: str, snapshot: Snapshot) -> list[Wo
         return []
     classes = snapshot.workloads(namespace)
     return [
-        each
-        for each in classes
-        if each.labels.items() <= pod.labels.items() and set(pod.addresses) <= set(each.addresses)
+        pod_class
+        for pod_class in classes
+        if pod_class.labels.items() <= pod.labels.items() and set(pod.addresses) <= set(pod_class.addresses)
     ][:1]
 
 
 def _suggestion(namespace: str, name: str, snapshot: Snapshot) -> str:
-    known = [each.peer_name for each in snapshot.workloads(namespace)]
+    known = [workload.peer_name for workload in snapshot.workloads(namespace)]
     if not known:
-        namespaces = ", ".join(each for each in snapshot.namespace_names if snapshot.workloads(each))
+        namespaces = ", ".join(
+            known_namespace
+            for known_namespace in snapshot.namespace_names
+            if snapshot.workloads(known_namespace)
+        )
         return f"namespace {namespace} has no workloads; namespaces that have some: {namespaces or 'none'}"
     by_name = {text.rpartition("/")[2]: text for text in known}
-    close = [by_name[each] for each in get_close_matches(name, by_name, n=3, cutoff=0.4)]
+    close = [by_name[match] for match in get_close_matches(name, by_name, n=3, cutoff=0.4)]
     return (
         f"did you mean {' or '.join(close)}?"
         if close

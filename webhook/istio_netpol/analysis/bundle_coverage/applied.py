@@ -30,7 +30,7 @@ class Applied:
         own = frozenset(policy.key for policy in policies)
         namespaces = {policy.namespace for policy in policies}
         older = [policy for name in namespaces for policy in cluster.of_type(NetworkPolicy, name)]
-        before = cluster.with_changes(remove=[each for each in older if _is_of_bundle(each, own)])
+        before = cluster.with_changes(remove=[policy for policy in older if _is_of_bundle(policy, own)])
         after = before.with_changes(put=_merged(bundle, cluster))
         return cls(before, after, own, frozenset(value.ref.key for value in bundle))
 

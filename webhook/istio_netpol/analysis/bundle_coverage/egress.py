@@ -31,7 +31,7 @@ class EgressNeed:
     def denied(self, judge: EffectJudge) -> tuple[Judged, ...]:
         """Its connections that these pods' own policies deny."""
         judged = (Judged(flow, judge.verdict(flow)) for flow in self.flows)
-        return tuple(each for each in judged if not each.verdict.egress.allowed)
+        return tuple(flow for flow in judged if not flow.verdict.egress.allowed)
 
 
 def needs_of(workload: Workload, view: MeshView) -> Iterator[EgressNeed]:

@@ -20,9 +20,9 @@ def apply_order_findings(bundle: Sequence[Any]) -> Iterator[Finding]:
     It is a warning where nothing orders them, and an info where one of both does; the sync waves count where
     some object of the bundle speaks to Argo CD.
     """
-    policies = [each for each in bundle if isinstance(each, NetworkPolicy)]
-    annotated = (each for each in bundle if isinstance(each, NetworkPolicy | Namespace))
-    is_for_argo_cd = any(key.startswith(ARGO_CD) for each in annotated for key in each.annotations)
+    policies = [policy for policy in bundle if isinstance(policy, NetworkPolicy)]
+    annotated = (member for member in bundle if isinstance(member, NetworkPolicy | Namespace))
+    is_for_argo_cd = any(key.startswith(ARGO_CD) for member in annotated for key in member.annotations)
     for policy in filter(_denies_all, policies):
         others = [other for other in _allowing(policies, policy.namespace) if other is not policy]
         wave = _wave(policy.annotations)
@@ -36,7 +36,9 @@ def apply_order_findings(bundle: Sequence[Any]) -> Iterator[Finding]:
 
 
 def _denies_all(policy: NetworkPolicy) -> bool:
-    return policy.pod_selector.is_everything and any(not policy.rules(each) for each in policy.policy_types)
+    return policy.pod_selector.is_everything and any(
+        not policy.rules(direction) for direction in policy.policy_types
+    )
 
 
 def _allowing(policies: Iterable[NetworkPolicy], namespace: str) -> Iterator[NetworkPolicy]:

@@ -79,7 +79,7 @@ def verify(
     # Each rule is held to the flows through it below, which is stricter than what is said of any policy.
     report = check_table(table, judge_of(table, resolver), in_full=False, beside=beside)
     asked = sorted(filter(_is_of_bundle, (*table.flows(), *beside)), key=lambda flow: flow.sort_key)
-    flows = tuple(Judged(each, judge.verdict(each)) for each in asked)
+    flows = tuple(Judged(flow, judge.verdict(flow)) for flow in asked)
     strangers = {policy.ref.key for policy in others}
     told = [
         finding
@@ -158,7 +158,7 @@ def _besides(told: Iterable[Finding], ours: Iterable[Finding]) -> Iterator[Findi
 
 
 def _policies(objects: Objects) -> tuple[NetworkPolicy, ...]:
-    return tuple(each for each in objects if isinstance(each, NetworkPolicy))
+    return tuple(policy for policy in objects if isinstance(policy, NetworkPolicy))
 
 
 def _together(bundle: Objects, control_plane: Objects) -> Snapshot:
@@ -170,7 +170,7 @@ def _together(bundle: Objects, control_plane: Objects) -> Snapshot:
 
 def _running(control_plane: Objects) -> list[Any]:
     """The control plane without its policies."""
-    return [each for each in control_plane if not isinstance(each, NetworkPolicy)]
+    return [part for part in control_plane if not isinstance(part, NetworkPolicy)]
 
 
 def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:
@@ -209,6 +209,6 @@ def changes(base: Objects, bundle: Objects) -> PolicyChanges:
 
 def _by_key(objects: Objects) -> dict[str, tuple[object, ...]]:
     return {
-        each.key: (each.pod_selector, each.policy_types, each.ingress, each.egress)
-        for each in _policies(objects)
+        policy.key: (policy.pod_selector, policy.policy_types, policy.ingress, policy.egress)
+        for policy in _policies(objects)
     }

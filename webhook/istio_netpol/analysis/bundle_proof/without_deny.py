@@ -22,7 +22,9 @@ def policies_beside(policies: Iterable[NetworkPolicy], control_plane: Sequence[A
     """The policies that are there besides a bundle's: those of the control plane; where it has none, those
     that Kyma's modules are known to bring."""
     own = {policy.key for policy in policies}
-    given = [each for each in control_plane if isinstance(each, NetworkPolicy) and each.key not in own]
+    given = [
+        policy for policy in control_plane if isinstance(policy, NetworkPolicy) and policy.key not in own
+    ]
     return given or list(_known_ones(control_plane))
 
 

@@ -115,9 +115,9 @@ def _remedies(
         if not own and not drafted:
             drafted = [writer.add(opening) for opening in openings_of(judged)]
         steps += [
-            ExplanationStep(f"no policy can allow it: {each.because}")
-            for each in drafted
-            if isinstance(each, Unmendable)
+            ExplanationStep(f"no policy can allow it: {policy.because}")
+            for policy in drafted
+            if isinstance(policy, Unmendable)
         ]
     found.update((policy.key, policy) for policy in writer.policies())
     return tuple(found[key] for key in sorted(found))
@@ -173,7 +173,7 @@ class _Peers:
 
     def _not_in_the_input(self) -> Iterator[Workload]:
         yield from self.predicted
-        yield from (each.workload for each in self.stand_ins)
+        yield from (stand_in.workload for stand_in in self.stand_ins)
 
     def find(self, text: str, steps: list[ExplanationStep]) -> Peer:
         """The peer that a person typed; `steps` tell what it is where the text does not."""
@@ -184,7 +184,7 @@ class _Peers:
         if isinstance(peer, PodsPeer) and parse_address(text) is not None:
             steps.append(ExplanationStep(f"{text} is a pod of {peer}"))
         if is_assumed(peer):
-            told = (each.assumption for each in self.stand_ins if PodsPeer(each.workload) == peer)
+            told = (stand_in.assumption for stand_in in self.stand_ins if PodsPeer(stand_in.workload) == peer)
             steps += [ExplanationStep(str(assumption)) for assumption in told]
         return peer
 
@@ -251,19 +251,24 @@ class _Destination:
     def _backend(self, service: Service, port: int | str, steps: list[ExplanationStep]) -> Backend:
         """Pods of the Service: those that are cut off, if only some are."""
         numbers = [
-            each.port
-            for each in service.ports
-            if port in (each.port, each.name) and each.protocol is self.protocol
+            service_port.port
+            for service_port in service.ports
+            if port in (service_port.port, service_port.name) and service_port.protocol is self.protocol
         ]
         asked = f"{port}/{self.protocol}"
         if not numbers:
-            offered = ", ".join(f"{each.port}/{each.protocol}" for each in service.ports) or "none"
+            offered = (
+                ", ".join(f"{service_port.port}/{service_port.protocol}" for service_port in service.ports)
+                or "none"
+            )
             raise InputError([_problem(f"{service.ref} has no port {asked}", f"its ports: {offered}")])
         found = self.view.backends(service, numbers[0])
-        backends = [each for each in found if each.protocol is self.protocol]
+        backends = [backend for backend in found if backend.protocol is self.protocol]
         if not backends:
             raise InputError([_problem(f"{service.ref} has no pods in the input", "name a workload instead")])
-        followed = next((each for each in backends if not self._is_allowed(each, service)), backends[0])
+        followed = next(
+            (backend for backend in backends if not self._is_allowed(backend, service)), backends[0]
+        )
         translated = f"{service.ref} port {port} is {followed.peer} port {followed.port}"
         is_before = self.snapshot.network.judges_before
         steps.append(

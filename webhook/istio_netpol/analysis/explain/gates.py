@@ -298,7 +298,7 @@ def _requests(view: MeshView, passage: Passage, peer: PodsPeer, sends: OfferedTr
         left = "; those on trial refuse nobody" if any(policy.is_on_trial for policy in policies) else ""
         none = "no AuthorizationPolicy refuses it" if policies else "no AuthorizationPolicy holds"
         yield Gate("authorization", (), True, f"{none} at {peer}{left}")
-    yield from (_decided(each, passage) for each in decided)
+    yield from (_decided(gate, passage) for gate in decided)
 
 
 def _entrance(view: MeshView, pods: Workload, passage: Passage) -> Entrance:

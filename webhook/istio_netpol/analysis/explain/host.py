@@ -155,7 +155,7 @@ class _Way:
         self.remark(f"{door} takes it; {whose} {_word(taken.match, taken.asks)}{_at(last.destinations)}")
         if last.is_answered:
             self.remark(f"{whose} answers it at the gateway, by a redirect or a direct response")
-        rewrites = any(each.rewrites for each in route.chain)
+        rewrites = any(link.rewrites for link in route.chain)
         for leg in route.legs:
             asked = DestinationQuery(
                 leg.destination, leg.written_in, pod.namespace, frozenset({door.port}), leg.root
@@ -236,16 +236,17 @@ class _Way:
 
     def _ingresses(self) -> None:
         bound = _narrowest(list(bound_ingresses(self.served_ingresses(), self.request.host)))
-        tests = [Test(RequestTest(each.backend.path), each) for each in bound]
+        tests = [Test(RequestTest(bound_backend.backend.path), bound_backend) for bound_backend in bound]
         taken = first_taking(tests, self.request)
-        for each in bound:
-            for flow in self._flows(each.ingress.ref):
+        for bound_backend in bound:
+            for flow in self._flows(bound_backend.ingress.ref):
                 if flow.kind is FlowKind.CLIENT_TO_GATEWAY and isinstance(flow.destination, PodsPeer):
                     door = FrontDoor(flow.object, flow.field, flow.port, "http", (flow.destination.workload,))
                     self.doors[door] = None
         if bound and not taken:
             self._untaken(
-                next(iter(self.doors)), ", ".join(sorted({str(each.ingress.ref) for each in bound}))
+                next(iter(self.doors)),
+                ", ".join(sorted({str(bound_backend.ingress.ref) for bound_backend in bound})),
             )
         for test, match in taken:
             self._follow_path(test.owner.ingress, test.owner.backend, match)
@@ -276,11 +277,11 @@ class _Way:
     def wanted(self) -> tuple[Wanted, ...]:
         """All flows in the order of the way: clients, gateways, waypoints; then what proxies on it ask."""
         clients = [Wanted(flow, self.request) for door in self.doors for flow in self._opened(door)]
-        routed = sorted(self.routed.values(), key=lambda each: each.flow.sort_key)
-        beyond = [each for wanted in routed for each in self._beyond(wanted)]
+        routed = sorted(self.routed.values(), key=lambda wanted: wanted.flow.sort_key)
+        beyond = [waypoint_flow for wanted in routed for waypoint_flow in self._beyond(wanted)]
         way = [*clients, *routed, *beyond]
         asked = [Wanted(flow) for flow in self._asked(way)]
-        return tuple({each.flow.key: each for each in (*way, *asked)}.values())
+        return tuple({wanted.flow.key: wanted for wanted in (*way, *asked)}.values())
 
     def _opened(self, door: FrontDoor) -> Iterator[RequiredFlow]:
         """What clients of a door need."""
@@ -303,10 +304,10 @@ class _Way:
         """What proxies on the way need before they let a request pass: the keys of its tokens, and what
         extension providers say."""
         proxies: dict[PodsPeer, Service | None] = {}
-        for each in way:
-            for peer in (each.flow.source, each.flow.destination):
+        for wanted in way:
+            for peer in (wanted.flow.source, wanted.flow.destination):
                 if isinstance(peer, PodsPeer):
-                    proxies.setdefault(peer, each.flow.via.service)
+                    proxies.setdefault(peer, wanted.flow.via.service)
         view = self.table.view
         tokens = {
             policy.ref.key
@@ -339,7 +340,7 @@ def _asked_by(test: RequestTest) -> tuple[str, ...]:
 
 
 def _at(destinations: Sequence[object]) -> str:
-    fields = [getattr(each, "field", "") for each in destinations]
+    fields = [getattr(destination, "field", "") for destination in destinations]
     return f" at {fields[0]}" if fields and fields[0] else ""
 
 
@@ -354,7 +355,7 @@ def _not_served(way: _Way, host: str) -> Problem:
         cause = f"{cause}; {'; '.join(dict.fromkeys(way.troubles))}"
     hosts = served_hosts(table.snapshot, table.view, way.served_ingresses())
     close = get_close_matches(host, hosts, n=3, cutoff=0.6)
-    shown = [*close, *(each for each in hosts if each not in close)]
+    shown = [*close, *(other for other in hosts if other not in close)]
     more = f" and {len(shown) - _MOST_HOSTS} more" if len(shown) > _MOST_HOSTS else ""
     known = ", ".join(shown[:_MOST_HOSTS]) or "none"
     return Problem("arguments", None, None, None, None, cause, f"hosts that are served: {known}{more}")

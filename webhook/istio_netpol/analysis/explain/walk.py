@@ -102,12 +102,12 @@ class Walker:
     def walk(self, kind: str, subject: str, remarks: Sequence[str], wanted: Sequence[Wanted]) -> Walk:
         """The flows as hops, in their order, and the policies that `generate` writes for those that are
         denied."""
-        self._find(each.flow for each in wanted)
-        hops = tuple(dict.fromkeys(hop for each in wanted for hop in self._hops(each)))
+        self._find(want.flow for want in wanted)
+        hops = tuple(dict.fromkeys(hop for want in wanted for hop in self._hops(want)))
         remedy = {
             policy.key: policy
-            for each in wanted
-            for finding in self._told(each.flow)
+            for want in wanted
+            for finding in self._told(want.flow)
             for policy in finding.remedy
         }
         return Walk(kind, subject, tuple(remarks), hops, tuple(remedy[key] for key in sorted(remedy)))

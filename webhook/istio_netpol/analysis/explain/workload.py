@@ -32,11 +32,11 @@ def explain_workload(snapshot: Snapshot, settings: Settings, resolver: Resolver,
     not have."""
     table = FlowTable.of(snapshot, settings)
     pods = _workload(name, table)
-    found = sorted(_wanted(pods, table), key=lambda each: (not each.starts, each.flow.sort_key))
+    found = sorted(_wanted(pods, table), key=lambda want: (not want.starts, want.flow.sort_key))
     wanted: dict[Hashable, Wanted] = {}
-    for each in found:
+    for want in found:
         # Several objects may need the same connection: the first stands for all.
-        wanted.setdefault((each.flow.kind, connection(each.flow)), each)
+        wanted.setdefault((want.flow.kind, connection(want.flow)), want)
     remarks = tuple(_remarks(pods, table))
     return Walker(table, resolver).walk("Workload", str(pods.ref), remarks, tuple(wanted.values()))
 
@@ -111,7 +111,7 @@ def _remarks(pods: Workload, table: FlowTable) -> Iterator[str]:
         yield f"it is not in the mesh: {injection.reason}"
     if injection.next_start is not None:
         yield f"from its next start on it has a sidecar: {injection.next_start.reason}"
-    if any(each.ref.key == pods.ref.key for each in undeclared(table)):
+    if any(workload.ref.key == pods.ref.key for workload in undeclared(table)):
         yield (
             "no object says whom it calls or who calls it; declare that with istio-netpol.io/calls and "
             "istio-netpol.io/called-by, or it is not known here"

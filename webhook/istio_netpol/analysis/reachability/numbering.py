@@ -104,5 +104,5 @@ def _outside(readings: Sequence[StateReading]) -> Iterator[OutsidePeer]:
 def _namespaces(readings: Sequence[StateReading]) -> Iterator[Namespace]:
     names = sorted({name for reading in readings for name in reading.snapshot.namespace_names})
     for name in names:
-        home = next((each for each in readings if each.snapshot.has(name)), readings[0])
+        home = next((reading for reading in readings if reading.snapshot.has(name)), readings[0])
         yield home.snapshot.namespace(name)

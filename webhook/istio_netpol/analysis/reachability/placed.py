@@ -91,7 +91,7 @@ class Placed:
                 for policy in self._snapshot.policies_for(workload)
                 if direction in policy.policy_types
             )
-            if ruling := [each for each in self._snapshot.tiers_for(workload) if each.rules(direction)]:
+            if ruling := [policy for policy in self._snapshot.tiers_for(workload) if policy.rules(direction)]:
                 tiers[number] = tuple(ruling)
             if titles := [policy.title for policy in unread.selecting(workload, direction)]:
                 not_read[number] = tuple(titles)

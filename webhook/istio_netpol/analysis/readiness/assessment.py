@@ -270,7 +270,7 @@ class _Counts:
     ) -> None:
         self._would_cut = Counter(name for names in would_cut.values() for name in names)
         self._cuts = Counter(name for cut in cuts for name in cut.namespaces)
-        self._asked = Counter(each.workload.namespace for each in asked)
+        self._asked = Counter(question.workload.namespace for question in asked)
         self._policies = Counter(
             (step.policy.namespace, direction)
             for step in steps

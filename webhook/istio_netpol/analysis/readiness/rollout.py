@@ -112,9 +112,11 @@ class Rollout:
         """The step, after which the cluster is another; None for one that is not safe and does not wait."""
         after = self.snapshot.with_changes(put=[policy])
         selected = self._today.selected(policy.namespace, policy.pod_selector)
-        sides = [(each, workload) for workload in selected for each in policy.policy_types]
+        sides = [(direction, workload) for workload in selected for direction in policy.policy_types]
         touched = dict.fromkeys(
-            key for each, workload in sides for key in self._at_side.get((each, workload.ref.key), ())
+            key
+            for direction, workload in sides
+            for key in self._at_side.get((direction, workload.ref.key), ())
         )
         denied = self._denied_among(touched, after)
         cuts = denied.keys() - self.denied.keys()

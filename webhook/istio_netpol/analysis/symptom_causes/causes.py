@@ -110,8 +110,10 @@ _NAMED_NOTHING = Named()
 def answers_without_input(seen: Iterable[Seen]) -> tuple[SymptomAnswer, ...]:
     """What can be said of symptoms where there is no cluster to judge by, likeliest first."""
     return _sorted(
-        SymptomAnswer(each, SymptomOutcome.NO_INPUT if each.sighting.flows else SymptomOutcome.OTHER_CAUSE)
-        for each in seen
+        SymptomAnswer(
+            occurrence, SymptomOutcome.NO_INPUT if occurrence.sighting.flows else SymptomOutcome.OTHER_CAUSE
+        )
+        for occurrence in seen
     )
 
 
@@ -124,7 +126,7 @@ def answers(
 ) -> tuple[SymptomAnswer, ...]:
     """What the policies of the input say of each symptom, likeliest cause first. Raises InputError where
     `named` has an end that the input does not have."""
-    if any(FlowKind.SCRAPE in each.sighting.flows for each in seen):
+    if any(FlowKind.SCRAPE in occurrence.sighting.flows for occurrence in seen):
         settings = replace(settings, check_scrape=True)
     judging = _Judging(snapshot, settings, resolver, named)
     return _sorted(map(judging.answer, seen))
@@ -225,8 +227,8 @@ class _Judging:
         if kind is not FlowKind.HBONE:
             return self._by_kind[kind]
         if seen.sighting.symptom.id == KUBELET_PROBE:
-            return [each for each in self._by_kind[kind] if isinstance(each[0].source, AddressPeer)]
-        return [each for flows in self._by_kind.values() for each in flows if each[0].port == HBONE_PORT]
+            return [pair for pair in self._by_kind[kind] if isinstance(pair[0].source, AddressPeer)]
+        return [pair for flows in self._by_kind.values() for pair in flows if pair[0].port == HBONE_PORT]
 
     def _suspect(self, flow: RequiredFlow, allowed: bool | None) -> Suspect:
         findings = self._findings.get(flow.key, [])

@@ -141,8 +141,8 @@ def _writers(facts: ConnectionFacts, snapshot: Snapshot, namespace: str) -> Iter
         pod = snapshot.find(Workload, place, facts.pod, "Pod")
         if pod is None:
             continue
-        same = [each for each in snapshot.workloads(place) if each.labels.items() <= pod.labels.items()]
-        yield from [each for each in same if set(pod.addresses) <= set(each.addresses)][:1] or [pod]
+        same = [pods for pods in snapshot.workloads(place) if pods.labels.items() <= pod.labels.items()]
+        yield from [pods for pods in same if set(pod.addresses) <= set(pods.addresses)][:1] or [pod]
         return
     for name in _controllers(facts.pod):
         found = [
@@ -211,8 +211,12 @@ def _named(
     number = port if isinstance(port, int) else 0
     service = find_service(text, port, protocol, table.snapshot)
     if service is not None:
-        ports = [each for each in service.ports if port in (each.port, each.name)]
-        backends = [backend for each in ports for backend in table.view.backends(service, each.port)]
+        ports = [
+            service_port for service_port in service.ports if port in (service_port.port, service_port.name)
+        ]
+        backends = [
+            backend for service_port in ports for backend in table.view.backends(service, service_port.port)
+        ]
         return tuple((backend.peer, backend.port) for backend in backends)
     if host := host_of(text):
         return _called(ConnectionFacts(host=host, port=number), table)[0]
