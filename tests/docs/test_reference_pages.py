@@ -14,6 +14,21 @@ from istio_netpol.cli.main import program
 FOLDER = ROOT / "docs" / "reference"
 OURS = re.compile(r"[\"'`](istio-netpol\.io/[a-z-]+)[\"'`]")
 NOT_NAMES = {"istio-netpol.io/v1"}
+IN_TEXT = re.compile(r"istio-netpol\.io/[a-z0-9-]*[a-z0-9]")
+OF_KUSTOMIZE = {
+    f"istio-netpol.io/{name}"
+    for name in (
+        "accepted-by",
+        "bundle",
+        "config-digest",
+        "environment",
+        "isolated-by",
+        "platform",
+        "revision",
+        "ring",
+    )
+}
+"""Names that only kustomizations, the chart and examples for Argo CD use."""
 
 
 def test_the_labels_and_annotations_are_up_to_date(golden: Golden) -> None:
@@ -39,6 +54,25 @@ def test_the_page_on_json_has_each_schema_and_its_fields() -> None:
         assert re.search(rf"^\| `{re.escape(field)}` \| \S.*\|$", report, re.MULTILINE), field
     listed = page.partition("(../schemas/list.schema.json)")[2].partition("\n## ")[0]
     assert "| `connections[].source` | string |" in listed
+
+
+def test_charts_and_pages_use_names_that_the_code_has() -> None:
+    """Whoever renames a label in own_names.py reads here where else it stands."""
+    known = set(re.findall(r"^\| `([^`]+)` \|", names_page(), re.MULTILINE))
+    files = [
+        ROOT / "README.md",
+        ROOT / "kustomize" / "components" / "webhook" / "istio-netpol.yaml",
+        *(ROOT / "charts" / "istio-netpol" / "templates").iterdir(),
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+    strange = [
+        f"{file.relative_to(ROOT)}:{number}: {name}"
+        for file in files
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        for name in IN_TEXT.findall(line)
+        if name not in known | OF_KUSTOMIZE and not name.startswith("istio-netpol.io/v1")
+    ]
+    assert strange == []
 
 
 def test_no_name_is_used_that_the_page_lacks() -> None:

@@ -8,6 +8,7 @@ from istio_netpol.analysis.assumed_pods import is_assumed_denial
 from istio_netpol.analysis.plugin_wording import WAYS_TO_NODES, reaches_no_node
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AnyPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.own_names import CALLED_BY, CALLS
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.plan import DeniedFlow
@@ -35,8 +36,8 @@ def consent_missing(judged: Judged) -> str:
     )
 
 
-_CALLED = "the annotation istio-netpol.io/called-by, an ALLOW AuthorizationPolicy"
-_CALLING = "the annotation istio-netpol.io/calls, a Sidecar or ServiceEntry of its own that names the host"
+_CALLED = f"the annotation {CALLED_BY}, an ALLOW AuthorizationPolicy"
+_CALLING = f"the annotation {CALLS}, a Sidecar or ServiceEntry of its own that names the host"
 
 DNS_BY_UDP = "; UDP is open, so only answers that are too long for a datagram are lost"
 """Added to a denial of DNS over TCP alone."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer
+from istio_netpol.model.own_names import CALLS
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ASSUMED
 from istio_netpol.model.verdicts import Judged
@@ -77,7 +78,7 @@ def _kept(flows: tuple[Judged, ...]) -> str:
     flows_text = "the required flow" if count == 1 else f"the {count} required flows"
     return (
         f"the narrower form in the remedy keeps {flows_text} through it and closes what nothing declares, so "
-        "let owners declare other connections first (istio-netpol.io/calls)"
+        f"let owners declare other connections first ({CALLS})"
     )
 
 

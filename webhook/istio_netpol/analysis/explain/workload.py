@@ -14,6 +14,7 @@ from istio_netpol.istio.policy_attachment import attached
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import RequestAuthentication
+from istio_netpol.model.own_names import CALLED_BY, CALLS
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
@@ -113,6 +114,6 @@ def _remarks(pods: Workload, table: FlowTable) -> Iterator[str]:
         yield f"from its next start on it has a sidecar: {injection.next_start.reason}"
     if any(workload.ref.key == pods.ref.key for workload in undeclared(table)):
         yield (
-            "no object says whom it calls or who calls it; declare that with istio-netpol.io/calls and "
-            "istio-netpol.io/called-by, or it is not known here"
+            f"no object says whom it calls or who calls it; declare that with {CALLS} and {CALLED_BY}, or it "
+            "is not known here"
         )

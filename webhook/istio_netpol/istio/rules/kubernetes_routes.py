@@ -35,6 +35,7 @@ from istio_netpol.model.gateway_api import (
 )
 from istio_netpol.model.mesh import ServiceEntry
 from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
+from istio_netpol.model.own_names import CALLS
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
@@ -80,7 +81,7 @@ def _of_the_mesh(route: KubernetesRoute) -> Iterator[Outcome]:
             if others:
                 sentence = (
                     f"where clients of {parent.kind} {parent.namespace or route.ref.namespace}/{parent.name} "
-                    "connect by this route is not judged; declare it with istio-netpol.io/calls on them"
+                    f"connect by this route is not judged; declare it with {CALLS} on them"
                 )
                 yield unknown(route.ref, f"spec.parentRefs[{index}]", sentence, Severity.INFO)
 
