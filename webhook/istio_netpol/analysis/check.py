@@ -12,12 +12,12 @@ from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.assumed_pods import undeclared_namespaces
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.focus import WHOLE, Focus
+from istio_netpol.analysis.operator_policies import for_owners
 from istio_netpol.analysis.plugin_wording import as_plugin_sees
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.analysis.unread_policies import UnreadPolicies
-from istio_netpol.analysis.vendor_policies import for_owners
 from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.connections import Protocol

@@ -9,7 +9,7 @@ from typing import Any
 from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.check import FindingsWriter, gate_of
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
-from istio_netpol.analysis.vendor_policies import for_owners
+from istio_netpol.analysis.operator_policies import for_owners
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import NOTHING, FlowTable, Prospect, needs_of

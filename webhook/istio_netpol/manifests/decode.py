@@ -32,6 +32,11 @@ from istio_netpol.manifests.decode_istio import (
     decode_workload_entry,
 )
 from istio_netpol.manifests.decode_mutual_tls import decode_peer_authentication
+from istio_netpol.manifests.decode_plugin_policies import (
+    decode_calico_policy,
+    decode_cilium_policy,
+    decode_without_effect,
+)
 from istio_netpol.manifests.decode_policy import decode_policy
 from istio_netpol.manifests.decode_security import (
     decode_authorization_policy,
@@ -43,11 +48,6 @@ from istio_netpol.manifests.decode_tiers import (
     decode_admin_policy,
     decode_baseline_policy,
     decode_cluster_policy,
-)
-from istio_netpol.manifests.decode_unread import (
-    decode_calico_policy,
-    decode_cilium_policy,
-    decode_without_effect,
 )
 from istio_netpol.manifests.decode_workloads import decode_controller, decode_cron_job, decode_pod
 from istio_netpol.manifests.fields import Fields

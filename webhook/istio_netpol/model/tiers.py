@@ -1,5 +1,9 @@
 """The tiers that cluster administrators put before and behind NetworkPolicies, as values: AdminNetworkPolicy
-and BaselineAdminNetworkPolicy (policy.networking.k8s.io/v1alpha1), ClusterNetworkPolicy (v1alpha2)."""
+and BaselineAdminNetworkPolicy (policy.networking.k8s.io/v1alpha1), ClusterNetworkPolicy (v1alpha2).
+
+`manifests/decode_tiers.py` decodes them. `netpol/evaluate.py` (`_in_order`) judges one connection tier by
+tier, `netpol/profiles.py` all connections of a workload at once; both name each tier.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ PROXIES = (
         "ready pods. "
         "`Unauthenticated` or `x509` instead: the token or trust.",
         words(
-            rf"dial tcp {ADDRESS}:15012: (?:i/o timeout|{REFUSAL}|operation was canceled)"
+            rf"dial tcp {ADDRESS}:15012: (?:i/o timeout|connect: connection timed out|{REFUSAL}"
+            r"|operation was canceled)"
             r"|xdsproxy.{0,40}failed to connect to (?:delta )?upstream"
         ),
         (":15012", "xdsproxy"),
