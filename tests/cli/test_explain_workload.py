@@ -210,7 +210,7 @@ def test_losing_metrics_alone_is_no_failure(run: Run, tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (("--workload", "shop/kart"), "did you mean shop/Deployment/cart?"),
-        (("--workload", "192.0.2.7"), "is an address that is no pod's"),
+        (("--workload", "192.0.2.7"), "is an address that no pod has"),
         (("--workload", "cart"), "a peer is namespace/workload"),
         ((), "say what to explain"),
         (("--from", "shop/cart"), "say what to explain"),

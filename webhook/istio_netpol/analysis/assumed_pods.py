@@ -1,4 +1,5 @@
-"""Which denials rest on an assumption: the pods that the input lacks may be others, and elsewhere."""
+"""Which denials rest on an assumption: pods that the input lacks may have other labels, or run in another
+namespace."""
 
 from __future__ import annotations
 
@@ -20,15 +21,15 @@ from istio_netpol.state.snapshot import Snapshot
 
 
 def is_assumed_denial(finding: Finding) -> bool:
-    """Whether a finding tells of a connection of pods that are assumed, and is denied."""
+    """Whether a finding is about a denied connection from or to pods that are assumed."""
     if finding.flow is None or finding.verdict is None or finding.verdict.allowed:
         return False
     return is_assumed(finding.flow.source) or is_assumed(finding.flow.destination)
 
 
 def opened(verdict: Verdict, source: Peer, destination: Peer) -> Verdict:
-    """The verdict with the own sides of stand-ins open: nobody knows which NetworkPolicies select them. Those
-    would not override the Admin tier."""
+    """The verdict in which the sides of stand-ins count as open, since nobody knows which NetworkPolicies
+    select them. Rules of the Admin tier still count: no NetworkPolicy overrides them."""
     return Verdict(
         egress=_of_stand_in(verdict.egress) if is_assumed(source) else verdict.egress,
         ingress=_of_stand_in(verdict.ingress) if is_assumed(destination) else verdict.ingress,
@@ -36,7 +37,7 @@ def opened(verdict: Verdict, source: Peer, destination: Peer) -> Verdict:
 
 
 def _of_stand_in(side: SideVerdict) -> SideVerdict:
-    """What counts of the verdict on a stand-in's own side."""
+    """The part of a verdict that counts for the side of a stand-in: denials by the Admin tier."""
     is_final = bool(side.denied_by) and all(ref.policy.tier is Tier.ADMIN for ref in side.denied_by)
     return SideVerdict(denied_by=side.denied_by) if is_final and not side.undecided else OPEN
 
@@ -50,7 +51,7 @@ def stand_ins_of(snapshot: Snapshot, settings: Settings) -> tuple[StandIn, ...]:
 
 
 def rests_on_assumption(judged: Judged, snapshot: Snapshot, settings: Settings) -> bool:
-    """Whether a denial would perhaps not be one, were the assumed pods where they really are.
+    """Whether a flow might be allowed if the assumed pods were where they really are.
 
     Who calls from pods that the input lacks is not known, unless the settings say where gateways run. Whom
     the input lacks, but every proxy needs, is called in vain wherever it is, if no rule lets the port through
@@ -92,8 +93,8 @@ def _called(flow: RequiredFlow) -> Workload | None:
 
 
 def _means_unknown(rule: PolicyRule, snapshot: Snapshot) -> bool:
-    """Whether a peer of a rule may be pods of a namespace whose pods the input lacks. Those of the policy's
-    own namespace are there, and an ipBlock means no pods."""
+    """Whether a peer of a rule may mean pods of a namespace of which the input has no pods. The input has
+    the pods of the policy's own namespace, and an ipBlock means no pods."""
     return any(
         peer.namespace_selector is not None and _may_match_unknown(peer.namespace_selector, snapshot)
         for peer in rule.selectors

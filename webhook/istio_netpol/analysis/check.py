@@ -65,7 +65,8 @@ class FindingsWriter:
         return tuple(denied.judged.flow for denied in self._denied)
 
     def take(self, flow: RequiredFlow) -> None:
-        """Judges one flow and keeps what there is to say of it. An error in that is contained to the flow."""
+        """Judges one flow and keeps the trouble that it has. An error on the way becomes a finding about
+        this flow alone."""
         try:
             for outcome in self._judge.resolved(flow):
                 self._take(flow, outcome)
@@ -101,7 +102,7 @@ class FindingsWriter:
         return self._plan.policies()
 
     def findings(self) -> list[Finding]:
-        """All of it, in no order."""
+        """All findings so far, in no order."""
         denied = [
             _told(
                 self._plan.completed(flow),
@@ -154,9 +155,8 @@ def check_table(
     focus: Focus = WHOLE,
     beside: Iterable[RequiredFlow] = (),
 ) -> Report:
-    """The same for flows that are worked out already, and others `beside` them. All are judged, whatever
-    `focus` says. Without `in_full` policies are looked at one by one only, and no narrower form of any is
-    worked out."""
+    """Judges the flows of a table, and the flows `beside` them. All are judged, whatever `focus` says.
+    Without `in_full`, policies are looked at one by one, and no narrower form of a policy is worked out."""
     writer = FindingsWriter(judge, OPERATOR, proposals=proposals)
     flows = sorted((*table.flows(), *beside), key=lambda flow: flow.sort_key)
     for flow in flows:
@@ -189,7 +189,7 @@ def check_table(
 
 
 def not_read(skipped: Mapping[tuple[str, str], int]) -> tuple[NotRead, ...]:
-    """What was skipped, for a report."""
+    """The kinds of objects that no decoder knows, as a report lists them."""
     return tuple(sorted(NotRead(*kind, count) for kind, count in skipped.items()))
 
 
@@ -205,7 +205,8 @@ def gate_of(table: FlowTable, resolver: Resolver) -> HostGate:
 
 
 def _told(denied: DeniedFlow, finding_of: Callable[[DeniedFlow], Finding]) -> Finding:
-    """The finding of a denied flow. An error in its policies is contained to it."""
+    """The finding about a denied flow. An error while its policies are written becomes a finding about this
+    flow alone."""
     try:
         return finding_of(denied)
     except NOT_CONTAINED:

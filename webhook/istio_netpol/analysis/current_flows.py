@@ -1,4 +1,4 @@
-"""The flows of a cluster that changes, with what is known of them still."""
+"""The required flows of a cluster that changes, and the answers about them that still hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CurrentFlows:
         self.known = NamespaceAnswers()
 
     def judge(self, resolver: Resolver) -> FlowJudge:
-        """A judge for one analysis, which goes by what the one before it found."""
+        """A judge for one analysis, which reuses the answers of the analysis before it."""
         self.known.begin()
         return judge_of(self.table, resolver, self.known)
 

@@ -26,7 +26,7 @@ def denial(judged: Judged) -> str:
 
 
 def consent_missing(judged: Judged) -> str:
-    """The same, where a side that is denied has not agreed."""
+    """What is denied, where the denied side has not agreed to be opened, and how it can agree."""
     flow = judged.flow
     is_called = not judged.verdict.ingress.allowed and flow.agreement.ingress is None
     side, means = ("called", _CALLED) if is_called else ("calling", _CALLING)
@@ -68,12 +68,12 @@ def only_assumed(judged: Judged) -> str:
 
 
 _NAMED_BY = {API_SERVER: "apiServer.addresses", API_SERVER_SERVICE: "apiServer.serviceAddress"}
-"""The setting that names an address which the input does not tell."""
+"""The settings that name the addresses which an input does not hold."""
 
 
 def opens_to_anywhere(denied: DeniedFlow, snapshot: Snapshot) -> str:
-    """What is added where a policy that is shown opens more than the flow needs, since nobody knows where the
-    API server is or nothing can name it; empty where none does."""
+    """A sentence for a denial whose remedy opens more than the flow needs, because the API server's address
+    is not known or no peer can name it; empty for other remedies."""
     flow = denied.judged.flow
     if reaches_no_node(snapshot, flow.destination):
         opened = [
@@ -106,7 +106,8 @@ def relies_on_ip_block(judged: Judged) -> str:
 
 
 def undecided(judged: Judged) -> str:
-    """A flow of which it can't be told what rules of a tier, or policies that are not read, say."""
+    """The message about a flow for which the verdict is open: rules of a tier depend on facts that the input
+    lacks, or policies that are not read may allow it."""
     if others := judged.verdict.egress.perhaps_opened_by:
         named = ", ".join(policy.title for policy in others)
         return (

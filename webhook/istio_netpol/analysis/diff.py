@@ -123,7 +123,7 @@ def _denied(snapshot: Snapshot, settings: Settings, resolver: Resolver) -> dict[
 
 
 def _identity(flow: RequiredFlow) -> FlowKey:
-    """The key of a flow, whether or not its host was resolved."""
+    """The key of a flow, the same before and after its host is resolved."""
     peer = flow.destination
     if isinstance(peer, AddressPeer) and peer.host:
         return replace(flow, destination=HostPeer(peer.host)).key

@@ -54,8 +54,9 @@ class FlowJudge:
         self.known = known or NamespaceAnswers()
 
     def verdict(self, flow: RequiredFlow) -> Verdict:
-        """The policies' word on a flow as it stands; to an unresolved host it counts as allowed where any
-        address is. Many objects may need the same connection: it is judged once."""
+        """The verdict of the policies on a flow as it is written. A flow to an unresolved host counts as
+        allowed where any address is allowed. Many objects may need the same connection, so it is judged
+        once."""
         how = self.dialled(flow)
         connection = (flow.source, flow.destination, flow.protocol, flow.port, how)
         found: Verdict | None = self.known.find(connection)
@@ -70,7 +71,7 @@ class FlowJudge:
         return dialled(flow, self.view) if self.snapshot.network.judges_before else DIRECTLY
 
     def is_plainly_allowed(self, flow: RequiredFlow) -> bool:
-        """Whether there is nothing to say of a flow, which is known without a lookup."""
+        """Whether a flow is allowed beyond doubt, by more than an ipBlock, without a DNS lookup."""
         if isinstance(flow.destination, HostPeer):
             return False
         return all(
@@ -150,7 +151,8 @@ class FlowJudge:
         return HostTrouble(replace(flow, destination=HostPeer(answer.host)), answer.refused, True)
 
     def _literal(self, flow: RequiredFlow) -> HostAnswer | None:
-        """What the limits say of the addresses that a policy for this flow would name; None without any."""
+        """What the limits say about the addresses that a policy for this flow would name; None where it
+        names none."""
         peer, home = flow.destination, flow.object.namespace
         if isinstance(peer, AddressPeer):
             return self.gate.literal(_in_short(peer), peer.addresses, home)

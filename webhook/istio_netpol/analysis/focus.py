@@ -1,4 +1,4 @@
-"""What a report is about, of all that is judged."""
+"""The namespaces and objects that a user wants a report about."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Focus:
 
     @classmethod
     def on_namespaces(cls, names: Iterable[str]) -> Focus:
-        """All that is in these namespaces, and all connections that have an end in one."""
+        """The objects in these namespaces, and the connections with an end in one of them."""
         return cls(everything=False, namespaces=frozenset(names))
 
     @classmethod
@@ -51,7 +51,7 @@ class Focus:
         )
 
     def concerns(self, finding: Finding) -> bool:
-        """Whether a finding is of an object, of a flow, or of a policy that this is about."""
+        """Whether a finding is about an object, a flow or a policy within the focus."""
         if self.everything or self.concerns_object(finding.object):
             return True
         if finding.flow is not None and self.concerns_flow(finding.flow):
@@ -65,7 +65,7 @@ class Focus:
         )
 
     def concerns_object(self, ref: ObjectRef) -> bool:
-        """Whether an object is one that this is about, or pods of one."""
+        """Whether an object, or the controller of these pods, is within the focus."""
         if self.everything or ref.namespace in self.namespaces or ref.key in self.objects:
             return True
         return _peer_name(ref) in self.pods
@@ -92,7 +92,7 @@ class Focus:
         return any(map(self.concerns_name, (connection.source, connection.destination)))
 
     def of_difference(self, difference: Difference) -> Difference:
-        """What of a difference this is about."""
+        """The part of a difference that is within the focus."""
         gained, lost = (
             tuple(filter(self.concerns_connection, found)) for found in (difference.gained, difference.lost)
         )
@@ -107,7 +107,7 @@ class Focus:
         return isinstance(peer, PodsPeer) and self.concerns_name(peer.workload.peer_name)
 
     def _is_needer(self, name: str) -> bool:
-        """Whether `Kind/namespace/name` is an object of this."""
+        """Whether `Kind/namespace/name` is an object within the focus."""
         kind, _, place = name.partition("/")
         namespace, _, called = place.rpartition("/")
         if namespace in self.namespaces or f"{namespace}/{kind}/{called}" in self.pods:
@@ -115,7 +115,8 @@ class Focus:
         return any(key[1:] == (kind, namespace, called) for key in self.objects)
 
     def _is_policy(self, name: str) -> bool:
-        """Whether a policy of this is called so: `namespace/name`, or `Kind/name` for one of a tier."""
+        """Whether a policy within the focus has this name: `namespace/name`, or `Kind/name` for a policy of
+        a tier."""
         place, _, called = name.partition("/")
         return any(
             key[3] == called and place in (key[1], key[2])

@@ -167,7 +167,8 @@ class _Review:
         return self._snapshot.root(workload)
 
     def _count_hosts(self, needed: Iterable[RequiredFlow]) -> None:
-        """Lets what the namespaces' other objects bring count first, so that a cap holds for all together."""
+        """Counts the hosts of the namespaces' other objects first, so that a limit holds for all objects
+        together."""
         bringing = {flow.object.namespace for flow in needed if isinstance(flow.destination, HostPeer)}
         for namespace in sorted(bringing):
             for policy in self._table.snapshot.of_type(RequestAuthentication, namespace):

@@ -1,4 +1,5 @@
-"""Which policies a cluster would need, were there none of ours: what is there is compared with it."""
+"""Which policies a cluster would need if it had none of ours; the controller compares the cluster with the
+answer."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def upkeep(table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], boo
 
 
 class _Ledger:
-    """What the denied sides come to: policies that anybody may need, and those that are asked for."""
+    """Collects the policies for denied sides: those that anybody may need, and those that an augmented
+    namespace asks for."""
 
     def __init__(self, table: FlowTable, judge: FlowJudge, is_augmented: Callable[[str], bool]) -> None:
         self._snapshot = table.snapshot
@@ -89,7 +91,7 @@ class _Ledger:
             self._wanted.add(judged)
 
     def closed(self) -> Upkeep:
-        """All of it. Nothing is asked for where a namespace is being deleted."""
+        """The upkeep of all flows. No policy is wanted in a namespace that is being deleted."""
         needed = {(policy.namespace, policy.name): policy for policy in self._needed.policies()}
         contents = {content_key(policy): key for key, policy in needed.items()}
         wanted = set()

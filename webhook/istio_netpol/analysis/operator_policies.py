@@ -34,7 +34,8 @@ def is_of_a_vendor(labels: Labels) -> bool:
 
 
 def for_owners(findings: Iterable[Finding], snapshot: Snapshot) -> Iterator[Finding]:
-    """The findings; what is odd about a policy that its reader can't edit is only worth knowing."""
+    """The findings, in which those about policies that an operator keeps are infos: their reader can't edit
+    such a policy."""
     for finding in findings:
         ref = finding.object
         policy = snapshot.find(NetworkPolicy, ref.namespace, ref.name) if finding.flow is None else None

@@ -1,5 +1,5 @@
-"""In a sentence, what the network plugin of the settings makes of a connection that would be judged otherwise
-by the documentation of Kubernetes."""
+"""Sentences about connections that the network plugin of the settings judges otherwise than the
+documentation of Kubernetes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings about policies that a cluster refuses, or of which it could not be asked."""
+"""Findings about policies that a cluster refuses, or that could not be tried there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ admission-policies-2e02ddb.md, "Enforce Kyma Workload Traffic", since 2026-02-24
 
 
 def refused_findings(tried: Iterable[Tried]) -> Iterator[Finding]:
-    """An error for each policy that was not accepted: what could not be tried is no pass either."""
+    """An error for each policy that the cluster did not accept; a policy that could not be tried counts as
+    not accepted."""
     for trial in tried:
         if trial.outcome is not DryRunOutcome.ACCEPTED:
             yield Finding(Issue.POLICY_REFUSED, Severity.ERROR, trial.policy.ref, _sentence(trial))

@@ -63,7 +63,7 @@ class AcceptedFinding:
 
 @dataclass(frozen=True, slots=True, order=True)
 class LeftOut:
-    """So many findings of a namespace or rule don't count, and why."""
+    """A number of findings of a namespace or rule that don't count, and why."""
 
     what: str
     why: str
@@ -200,17 +200,17 @@ class Explanation:
 
     @property
     def refusing(self) -> tuple[Gate, ...]:
-        """The gates that surely let nothing pass."""
+        """The gates that certainly refuse the connection."""
         return tuple(gate for gate in self.gates if gate.passes is False)
 
     @property
     def open_questions(self) -> tuple[Gate, ...]:
-        """The gates of which it can't be told."""
+        """The gates for which it can't be told whether they let the connection pass."""
         return tuple(gate for gate in self.gates if gate.passes is None)
 
     @property
     def connects(self) -> bool:
-        """Whether nothing surely refuses the connection."""
+        """Whether no gate certainly refuses the connection."""
         return self.allowed and not self.refusing
 
 

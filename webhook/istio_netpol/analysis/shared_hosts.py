@@ -19,8 +19,8 @@ _MOST_NAMED = 20
 
 
 def one_per_host(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, those that say the same of a host as one: of the first object that needs it, with the
-    others named."""
+    """The findings, in which several that say the same about a host become one: that of the first object
+    that needs the host, with the others named."""
     found: list[Finding] = []
     alike: dict[tuple[object, str], list[Finding]] = {}
     for finding in findings:

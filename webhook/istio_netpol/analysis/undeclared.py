@@ -73,12 +73,12 @@ def _keys(peer: Peer) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _is_probe(flow: RequiredFlow) -> bool:
-    """Whether it is the kubelet that calls: ambient pods are probed, whoever else calls them."""
+    """Whether the kubelet is the caller: it probes ambient pods, whoever else calls them."""
     return flow.kind is FlowKind.HBONE and not isinstance(flow.source, PodsPeer)
 
 
 def _own_policies(policies: Iterable[NetworkPolicy]) -> Iterator[str]:
-    """Those that somebody wrote for these pods and that allow something: a word of its owners."""
+    """The policies that a person wrote for these pods and that allow something: a statement of the owners."""
     for policy in policies:
         is_generated = policy.labels.get(MANAGED_BY) == OWNER
         allows = any(policy.rules(direction) for direction in policy.policy_types)

@@ -1,4 +1,4 @@
-"""Policies of network plugins that are not evaluated, and where they select an end of what is."""
+"""Policies of network plugins that are not evaluated, and the required flows of which they select an end."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ gatekeeper-system."""
 
 
 class Dial(StrEnum):
-    """What a pod connects to when it wants the API server."""
+    """The address that a pod connects to in order to reach the API server."""
 
     SERVICE = "service"
     """The ClusterIP of Service default/kubernetes, which becomes one of its endpoints."""

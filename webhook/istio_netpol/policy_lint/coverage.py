@@ -1,4 +1,4 @@
-"""Whether one selector, peer or rule allows no more than others, told from what they say.
+"""Whether one selector, peer or rule allows no more than others, by what is written in them.
 
 The answer holds for every cluster, also for pods that are yet to come. Where what is written does not tell,
 it is no.

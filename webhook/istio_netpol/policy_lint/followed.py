@@ -1,4 +1,4 @@
-"""The policies of a snapshot as they are once the advice that was given so far is followed."""
+"""The policies of a snapshot as they would be after a reader followed all advice given so far."""
 
 from __future__ import annotations
 

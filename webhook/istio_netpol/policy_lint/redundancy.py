@@ -48,13 +48,13 @@ class _Neighbours:
         return [other for other in found.values() if selects_within(policy.pod_selector, other.pod_selector)]
 
     def drop(self, policy: NetworkPolicy) -> None:
-        """Forgets one of them."""
+        """Removes a policy from the search."""
         for peers in self._peer_places(policy):
             self._places[_place(policy.pod_selector), peers].pop(policy.key, None)
 
     @staticmethod
     def _peer_places(policy: NetworkPolicy) -> set[object]:
-        """By which peers a policy is found."""
+        """The peers under which a policy is filed."""
         rules = [rule for direction in policy.policy_types for rule in policy.rules(direction)]
         found: set[object] = {_peer_place(peer) for rule in rules for peer in rule.peers}
         return found | {_EVERYBODY for rule in rules if not rule.peers} or {_NO_RULES}

@@ -1,4 +1,4 @@
-"""What of one rule the required flows use, and what not."""
+"""Which parts of one rule the required flows use, and which parts nothing uses."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class UsedRule:
         return self.uses.of(self.policy, self.direction, self.index)
 
     def surplus(self) -> Surplus | None:
-        """What of the rule is not used; None where all is."""
+        """The part of the rule that is not used; None where all of it is."""
         if not self.flows and is_for_absent_kyma(self.rule, self.policy, self.uses.snapshot):
             return None
         if not self.flows:
@@ -67,7 +67,7 @@ class UsedRule:
         return Surplus(clause, (kept,))
 
     def _new_ones(self, rules: Sequence[PolicyRule]) -> tuple[PolicyRule, ...]:
-        """Those that the policy's other rules don't allow already."""
+        """The flows that the policy's other rules don't allow."""
         others = self.policy.rules(self.direction)
         beside = [other for index, other in enumerate(others) if index != self.index and other.peers]
         return tuple(rule for rule in rules if not rule_within(rule, beside, self.policy.namespace))
@@ -85,7 +85,7 @@ class UsedRule:
 
     @cached_property
     def _chooses_ports(self) -> bool:
-        """Whether somebody at the other end listens on a port of his own choice."""
+        """Whether pods at the other end listen on ports that their users choose."""
         ends = (far_end(judged, self.direction) for judged in self.flows)
         return any(isinstance(end, AnyPeer) and end.any_port for end in ends)
 
@@ -143,7 +143,7 @@ class UsedRule:
         return any(self._is_wide(peer, flows) for peer in self._used_peers for flows in self._by_port)
 
     def _are_for_everybody(self, flows: Sequence[Judged]) -> bool:
-        """Whether whom no policy can name may call the pods, or is called: clients of a gateway, an API
+        """Whether peers that no policy can name call the pods, or are called: clients of a gateway, an API
         server, addresses that no ipBlock of this network plugin matches."""
         ends = [far_end(judged, self.direction) for judged in flows]
         if any(is_unnameable(end, self.uses.snapshot) for end in ends):
@@ -179,8 +179,8 @@ class UsedRule:
         return peer.pod_selector is None or peer.pod_selector.is_loose
 
     def _may_be(self, judged: Judged, peer: PolicyPeer) -> bool:
-        """Whether a peer names what somebody is whom no policy can name: pods, or addresses one goes to.
-        The API server is at few addresses, known or not."""
+        """Whether a peer describes something that no policy can name exactly: pods of it, or the addresses
+        that it is called at. The API server has few addresses, whether or not they are known."""
         other = far_end(judged, self.direction)
         if isinstance(other, HostPeer):  # a name that nobody looked up
             return peer.ip_block is not None

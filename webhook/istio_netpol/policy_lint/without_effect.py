@@ -136,8 +136,8 @@ def _is_used(
 
 
 def _names_nothing(peer: PolicyPeer, namespace: str, snapshot: Snapshot, view: MeshView) -> str:
-    """What is said of a peer that no pod is; empty where some is, or where nobody can tell since the pods of
-    its namespaces were not read."""
+    """The sentence about a peer that matches no pod; empty where some pod matches, or where that can't be
+    told because the pods of its namespaces were not read."""
     names = [namespace]
     if peer.namespace_selector is not None:
         if not any(_needed_keys(peer.namespace_selector)) and not _is_whole(snapshot):
@@ -237,7 +237,7 @@ def _may_be_cluster_dns(rule: PolicyRule, addresses: AddressSet) -> bool:
 def _port_names(
     policy: NetworkPolicy, direction: Direction, rule: PolicyRule, place: str, snapshot: Snapshot
 ) -> Iterator[Finding]:
-    """Port names that no pod has which is called through the rule."""
+    """Port names that none of the pods called through the rule has."""
     called = _called(policy, direction, rule, snapshot) if any(_is_name(p.port) for p in rule.ports) else ()
     for number, port in enumerate(rule.ports):
         if not isinstance(port.port, str) or not called or port.port in PROXY_PORT_NAMES:

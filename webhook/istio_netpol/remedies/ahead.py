@@ -118,7 +118,7 @@ def _covers(wide: NetworkPolicy, narrow: NetworkPolicy) -> bool:
 
 
 def _opened(policy: NetworkPolicy) -> Iterator[tuple[PolicyPeer | None, PolicyPort]]:
-    """Each peer with each of its ports; the peer None is everybody."""
+    """Each pair of a peer and one of its ports; the peer None stands for everybody."""
     for rule in (*policy.ingress, *policy.egress):
         for peer in rule.peers or (None,):
             for port in rule.ports:

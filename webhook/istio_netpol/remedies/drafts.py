@@ -41,7 +41,7 @@ class DraftPart:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that a policy does."""
+    """All that a policy does, without its name."""
 
     direction: Direction
     namespace: str

@@ -22,7 +22,7 @@ def overruled(openings: Iterable[Opening], snapshot: Snapshot) -> list[Unmendabl
 
 
 def _reason(opening: Opening, snapshot: Snapshot) -> str | None:
-    """Why a NetworkPolicy is no remedy; None where it is one.
+    """Why a NetworkPolicy is not a remedy; None where it is one.
 
     A NetworkPolicy silences the Baseline tier for the pods that it selects, and isolates them. So it only
     opens more where the Baseline tier leaves nothing open to them.

@@ -36,7 +36,7 @@ class DeniedFlow:
     withheld: bool = False
 
     def with_sides(self, drafted: Iterable[DraftPart | Unmendable]) -> DeniedFlow:
-        """Itself, with what comes of further sides."""
+        """The denied flow with the parts and reasons of further sides added."""
         for side in drafted:
             if isinstance(side, DraftPart):
                 self.parts.append(side)
@@ -71,7 +71,7 @@ class PolicyPlan:
         self._failed: set[str] = set()
 
     def add(self, judged: Judged) -> None:
-        """Takes up a flow of which nobody will tell. An error in that is contained to its object."""
+        """Takes up a flow that no finding will mention. An error becomes a finding about its object alone."""
         try:
             self.take(judged)
         except NOT_CONTAINED:

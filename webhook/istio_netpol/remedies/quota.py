@@ -47,7 +47,7 @@ class Usage:
         self._counts: Counter[Account] = Counter()
 
     def accounts(self, policy: NetworkPolicy) -> frozenset[Account]:
-        """For whom a policy counts."""
+        """The accounts for which a policy counts."""
         place, askers = policy.namespace, asking_namespaces(policy)
         if len(askers) > MOST_NAMES:  # more than we ever name: forged, to fill our memory
             askers = frozenset({place})

@@ -1,4 +1,5 @@
-"""Whom a policy names for peers whom nobody can name: no more than is known of them, and than was meant."""
+"""Which peers a policy names where the real peers can't be named: no more than is known about them, and no
+more than other rules already meant."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from istio_netpol.remedies.denied_sides import Opening
 from istio_netpol.state.snapshot import Snapshot
 
 _PROXY_PORTS = (15008, 15020, 15021, 15090)
-"""Where ztunnel, scrapers and health checks reach a proxy: who may do so is no client."""
+"""Ports on which ztunnel, scrapers and health checks reach a proxy. Whoever may call these is not a client
+of the gateway."""
 
 _PROXY_PORT_NAMES = ("http-envoy-prom",)
 """What injection templates call those of them that they declare, which pods do not have before it."""
@@ -31,7 +33,8 @@ _NARROWED = {
 
 
 def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[PolicyPeer, ...] | str:
-    """The peers of a rule for them, none for everybody; or why none is written.
+    """The peers of a rule that opens a side to peers without a name: an empty tuple for everybody, or a
+    sentence that says why no rule is written.
 
     A gateway's clients are those whom other rules admit to the same pods: whoever calls one port may call the
     others. That is not so of the API server, nor of whoever scrapes. Else they are any pods where they are in
@@ -64,7 +67,7 @@ def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[
 
 
 def _blocks(peer: AnyPeer) -> tuple[PolicyPeer, ...]:
-    """Where somebody comes from, as far as that is known."""
+    """ipBlocks of the addresses that the peers come from, as far as these are known."""
     return tuple(PolicyPeer(ip_block=IpBlock(cidr)) for cidr in peer.within.cidrs()) if peer.within else ()
 
 

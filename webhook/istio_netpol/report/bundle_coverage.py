@@ -14,7 +14,7 @@ from istio_netpol.report.places import plural
 
 
 def coverage_lines(coverage: Coverage, palette: Palette) -> Iterator[str]:
-    """Each side that loses something, and how many do not."""
+    """The sides that lose a connection, and how many lose none."""
     yield palette.paint(f"Workloads of {', '.join(coverage.namespaces)} under the overlay:", palette.heading)
     for side in coverage.cut:
         yield from _side(side, palette)

@@ -1,4 +1,5 @@
-"""The findings of a check by their cause: one missing policy or one deny-all, and whom it cuts."""
+"""The findings of a check by their cause: one missing policy or one deny-all, and the workloads that it cuts
+off."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _CLUSTER = "cluster-wide"
 
 @dataclass(frozen=True, slots=True)
 class CausePlace:
-    """Whom a cause concerns in one namespace (of one of several inputs), and which policies deny there."""
+    """The objects that a cause concerns in one namespace (of one of several inputs), and the policies that
+    deny there."""
 
     namespace: str
     members: tuple[str, ...]

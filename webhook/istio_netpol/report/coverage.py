@@ -93,7 +93,7 @@ UNKNOWABLE: tuple[Unjudged, ...] = (
     ),
     Unjudged(
         "firewalls and security groups outside the cluster, and what listens on a port",
-        "they are no Kubernetes objects",
+        "they are not Kubernetes objects",
         "nothing tells of them",
     ),
 )

@@ -11,7 +11,7 @@ from istio_netpol.report.palette import Palette
 
 
 def dry_run_lines(tried: Sequence[Tried], palette: Palette) -> Iterator[str]:
-    """Who is not accepted, and how many are."""
+    """The policies that are not accepted, and how many are accepted."""
     yield palette.paint("Dry run on the API server, where nothing is stored:", palette.heading)
     for trial in tried:
         if trial.outcome is not DryRunOutcome.ACCEPTED:

@@ -21,7 +21,8 @@ def sections(report: Report) -> Iterator[tuple[str, list[str]]]:
 
 
 def sentences(report: Report) -> list[str]:
-    """The same, a sentence each: `accepted: broad-policy of NetworkPolicy shop/x until …`."""
+    """A sentence for each finding that does not count: `accepted: broad-policy of NetworkPolicy shop/x until
+    …`."""
     return [f"{title.lower()}: {entry}" for title, entries in sections(report) for entry in entries]
 
 

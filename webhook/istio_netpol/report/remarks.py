@@ -26,7 +26,7 @@ def remarks_on(loaded: Loaded, *, names_namespace: bool) -> tuple[str, ...]:
 
 
 def other_documents(parts: Iterable[Sequence[OtherDocument]]) -> Iterator[str]:
-    """One remark for all documents that are no objects, if there are any."""
+    """One remark for all documents that are not Kubernetes objects, if there are any."""
     found = [_place(document) for part in parts for document in part]
     if found:
         are = "is not a Kubernetes object" if len(found) == 1 else "are not Kubernetes objects"
@@ -51,7 +51,7 @@ def unnamed_namespaces(placed: Sequence[ObjectRef]) -> tuple[Assumption, ...]:
 
 
 def outdated(found: RemovedApi) -> str:
-    """What is said of an object of an API version that is not served any more."""
+    """The remark on an object whose API version is no longer served."""
     ref, (release, instead) = found.ref, found.removed
     judged = f"it is judged as {instead} would be" if found.is_read else "it is not judged"
     refused = f"{ref.api_version} is not served since {release}, so that the object is refused"

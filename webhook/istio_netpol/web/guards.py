@@ -23,8 +23,7 @@ def is_loopback(host: str) -> bool:
 
 
 def loopback_only() -> Sight | Refusal:
-    """Everything, for a page that was asked for by a name of loopback. A page elsewhere may have its own name
-    resolve to loopback and then read what is served there; its name stands in the Host header."""
+    """Shows everything to a page that was requested under a name of loopback."""
     try:
         host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
     except ValueError:

@@ -14,8 +14,7 @@ MOST_PARTS = 64
 """Parts that are kept: readers with the same rights share one."""
 
 REST = 3.0
-"""For how many times as long as it took to make a part no other is made. Readers with tokens of their own
-could otherwise keep the interpreter busy by turns."""
+"""The pause after making a part, as a multiple of the time that it took."""
 
 
 class Parts:

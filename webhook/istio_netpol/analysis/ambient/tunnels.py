@@ -43,7 +43,7 @@ class Tunnels:
         return self._kinds[workload.peer_name]
 
     def kind(self, name: str) -> int | None:
-        """The kind of the workload of that name in the list; None for what is no workload."""
+        """The kind of the workload with this name in the list; None for a peer that is not a workload."""
         return self._kinds.get(name)
 
     def join(self, client: int, server: int) -> bool:

@@ -63,6 +63,6 @@ def has_ambient_mode(snapshot: Snapshot) -> bool:
 
 
 def _ambient_in(place: NamespaceObjects) -> tuple[bool, ...]:
-    """The same of a namespace; nothing where not."""
+    """`(True,)` for a namespace in which ambient mode may carry anything, else nothing."""
     labels = [place.namespace.labels, *(pods.labels for pods in place.of_type(Workload))]
     return (True,) if any(some_labels.get(AMBIENT_LABEL) == "ambient" for some_labels in labels) else ()

@@ -38,8 +38,8 @@ def find_named(snapshot: Snapshot, wanted: ObjectName) -> tuple[ObjectRef, ...]:
 
 
 def where_else(snapshots: Iterable[Snapshot], wanted: ObjectName) -> str:
-    """What to say of an object that no snapshot has: where one of its name is, or what is nearly called
-    so."""
+    """What to say about an object that the snapshot lacks: where an object of its name is, or which names
+    are similar."""
     known = [ref for snapshot in snapshots for ref in _references(snapshot)]
     of_kind = [ref for ref in known if (ref.group, ref.kind) in wanted.kinds]
     elsewhere = sorted({ref.namespace for ref in of_kind if ref.name == wanted.name})
@@ -58,7 +58,7 @@ def where_else(snapshots: Iterable[Snapshot], wanted: ObjectName) -> str:
 
 
 def _references(snapshot: Snapshot) -> Iterator[ObjectRef]:
-    """All objects, and the controllers that only their pods tell of."""
+    """All objects, and the controllers that are known only by their pods."""
     seen: set[tuple[str, str, str, str]] = set()
     pods = (ref for workload in snapshot.every_workload() for ref in (workload.ref, snapshot.root(workload)))
     for ref in (*(value.ref for value in snapshot.every_object()), *pods):

@@ -29,7 +29,8 @@ def host_of(text: str) -> str:
 
 
 def in_namespace(text: str, namespace: str) -> str:
-    """What `-n` makes of a name alone: one of its namespace. Everything else, and all without `-n`, stays."""
+    """The text, in which `-n` turns a bare name into one of its namespace. Any other text stays as it is,
+    and so does every text without `-n`."""
     is_name = bool(text) and "/" not in text and parse_address(text) is None and not host_of(text)
     return f"{namespace}/{text}" if namespace and is_name else text
 

@@ -1,4 +1,5 @@
-"""Verdicts by effect: a rule that admits only addresses from which nobody connects admits nobody."""
+"""Verdicts by their effect: a rule that admits only addresses from which no connection comes admits
+nobody."""
 
 from __future__ import annotations
 

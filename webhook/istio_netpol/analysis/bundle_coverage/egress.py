@@ -1,4 +1,4 @@
-"""What of the things that most pods need a workload can't reach: DNS and the API server."""
+"""Whether a workload reaches what most pods need: DNS and the API server."""
 
 from __future__ import annotations
 

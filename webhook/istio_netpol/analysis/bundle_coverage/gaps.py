@@ -1,4 +1,4 @@
-"""What an input would hold if it were a whole cluster, and does not."""
+"""Kinds of objects that every whole cluster has and this input lacks."""
 
 from __future__ import annotations
 

@@ -80,9 +80,9 @@ def state_of(
     is_opened: bool,
     view: MeshView,
 ) -> SideState:
-    """Whether everybody who is known to call gets in, and somebody at each port that matters. Of what the
-    rules know, they say which ports matter; of others those count to which a Service leads, or all where none
-    does."""
+    """Whether every known caller is admitted, and anybody at all on each port that matters. Where the rules
+    know the callers, they say which ports matter; for other workloads the ports count to which a Service
+    leads, or all ports where no Service does."""
     if not ports:
         return SideState.COVERED if is_opened else SideState.UNCOVERED
     if not any(port.is_open for port in ports):

@@ -1,4 +1,4 @@
-"""The form of node-local DNS that nobody sees in the settings: pods behind a redirect of Cilium."""
+"""A form of node-local DNS that settings don't show: pods that Cilium redirects DNS queries to."""
 
 from __future__ import annotations
 

@@ -106,7 +106,8 @@ def verify(
 
 
 def _without_others(summary: Summary, table: FlowTable, judge: FlowJudge) -> Summary:
-    """The counts without the flows that are not for the bundle to allow; no other has their source."""
+    """The counts without the flows that the bundle is not meant to allow. Only those flows have the same
+    sources."""
     others = [flow for flow in table.flows() if not _is_of_bundle(flow)]
     denied = {(flow.destination.key, flow.port) for flow in others if not judge.verdict(flow).allowed}
     cut = sum((flow.destination.key, flow.port) in denied for flow in others)
@@ -137,15 +138,16 @@ def _of_breadth(
 
 
 def _in_full(finding: Finding) -> Finding:
-    """The finding; a bundle has to open DNS over TCP as well, though most answers come without, and where the
-    control plane that is given has no DNS, it is where the settings of the environment say."""
+    """The finding as the proof of a bundle tells it. A bundle has to open DNS over TCP as well, though most
+    answers come over UDP. Where the given control plane has no DNS, the environment's settings say where DNS
+    is."""
     is_dns = finding.rule is FlowKind.DNS and finding.flow is not None
     return replace(finding, severity=Severity.ERROR) if is_dns else finding
 
 
 def _is_of_bundle(flow: RequiredFlow) -> bool:
-    """Whether a flow is for the bundle to allow: whether a gateway's health is checked from outside the node
-    is the cloud's choice, and counts where the settings say so."""
+    """Whether the bundle is meant to allow a flow. Whether a gateway's health is checked from outside of the
+    node depends on the cloud, so such a flow counts only where the settings say so."""
     return flow.source != HEALTH_CHECKS or not flow.dispensable
 
 
@@ -174,7 +176,7 @@ def _running(control_plane: Objects) -> list[Any]:
 
 
 def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:
-    """The proof with what the bundle meets in a cluster. What both tell of one connection is told once."""
+    """The proof with what the bundle meets in a cluster. A connection of which both tell is reported once."""
     known = {_identity(finding) for finding in proof.report.findings}
     new = [finding for finding in coverage.findings if _identity(finding) not in known]
     proof = with_findings(proof, new)

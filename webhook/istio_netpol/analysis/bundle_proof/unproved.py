@@ -1,4 +1,4 @@
-"""What a proof can't tell, since the control plane that was given lacks it."""
+"""What a proof can't tell because the given control plane lacks the objects for it."""
 
 from __future__ import annotations
 

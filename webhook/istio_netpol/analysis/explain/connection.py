@@ -158,12 +158,13 @@ class _Peers:
 
     @cached_property
     def stand_ins(self) -> tuple[StandIn, ...]:
-        """Worked out where somebody asks for one: it takes all that the input needs."""
+        """Stand-ins for what the input lacks; worked out on demand, since that takes all required flows of
+        the input."""
         return stand_ins_of(self.stored, self.settings)
 
     @cached_property
     def predicted(self) -> dict[Workload, KubernetesGateway]:
-        """The pods that istiod has yet to deploy, by the Gateway for which it will."""
+        """The pods that istiod will deploy for Gateways, by Gateway."""
         view = MeshView(self.snapshot, self.settings)
         return {
             pods: gateway
@@ -383,7 +384,8 @@ def _kind(client: Peer, server: Peer) -> FlowKind:
 
 
 def _object(client: Peer, server: Peer) -> ObjectRef:
-    """The object in whose name the remedy is written: the client's where it is a workload that is there."""
+    """The object that the remedy names as the one that needs it: the client's workload where the input has
+    it."""
     refs = [peer.workload.ref for peer in (client, server) if isinstance(peer, PodsPeer)]
     return next((ref for ref in refs if not ref.is_assumed), refs[0])
 

@@ -88,8 +88,8 @@ def gates(snapshot: Snapshot, view: MeshView, passage: Passage) -> tuple[Gate, .
 
 
 def _by_its_service(view: MeshView, passage: Passage) -> Passage:
-    """The passage with the Service by which its pods are called, and the port of that, where none was
-    named."""
+    """The passage with the Service that leads to its pods, and that Service's port, where the user named
+    neither."""
     peer = passage.destination
     if passage.service_port or not isinstance(peer, PodsPeer):
         return passage

@@ -75,7 +75,7 @@ def explain_host(
 
 @dataclass
 class _Way:
-    """What is found of the way of one request."""
+    """The way of one request, as far as it is found."""
 
     table: FlowTable
     request: Request
@@ -96,7 +96,7 @@ class _Way:
             self.remarks.append(text)
 
     def _enter(self, door: FrontDoor) -> None:
-        """Keeps a door; one without pods is none that anybody can go through."""
+        """Keeps a door that has pods; nobody can go through one without."""
         self.doors[door] = None
         if not door.pods:
             self._fail(f"no pods of the input serve {door}")

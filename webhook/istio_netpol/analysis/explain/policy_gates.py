@@ -73,7 +73,7 @@ def _side(side: SideVerdict, direction: Direction, subject: Peer, wanted: str) -
 
 
 def _ungoverned(subject: Peer) -> str:
-    """Why no policy governs a side; empty where policies do."""
+    """Why no policy applies to a side; empty where policies do."""
     if isinstance(subject, AnyPeer):
         return f"which policies hold for {subject} is not known, so this side counts as open"
     if not isinstance(subject, PodsPeer):

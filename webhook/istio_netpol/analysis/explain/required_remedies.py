@@ -1,4 +1,4 @@
-"""The policies of a connection that something needs: the very ones that `generate` writes."""
+"""The policies for a connection that some object needs: the same ones that `generate` writes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def required_remedies(
 
 
 def connection(flow: RequiredFlow) -> Hashable:
-    """What two flows have in common that mean the same packets, whether or not a host was resolved."""
+    """A key that is equal for two flows with the same packets, whether or not a host was resolved."""
     return (_end(flow.source), _end(flow.destination), flow.protocol, flow.port)
 
 

@@ -45,20 +45,20 @@ class Hop:
 
     @property
     def refusing(self) -> tuple[Gate, ...]:
-        """The gates besides policies that surely let nothing pass."""
+        """The gates besides policies that certainly refuse the connection."""
         return tuple(gate for gate in self.gates if gate.passes is False and gate.gate not in POLICIES)
 
     @property
     def is_cut(self) -> bool:
-        """Whether policies or another gate surely let nothing pass."""
+        """Whether policies or another gate certainly refuse the connection."""
         return self.passes is False or bool(self.refusing)
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
     """What `explain` tells of a workload or a host: facts, the connections in order, and the policies that
-    open all that policies cut. `failures` are those that are no connection's, such as a path without a
-    route."""
+    open every connection that policies deny. `failures` are problems that belong to no connection, such as a
+    path without a route."""
 
     kind: str
     subject: str
@@ -69,12 +69,12 @@ class Walk:
 
     @property
     def cut(self) -> tuple[Hop, ...]:
-        """The connections that surely fail."""
+        """The connections that certainly fail."""
         return tuple(hop for hop in self.hops if hop.is_cut)
 
     @property
     def connects(self) -> bool:
-        """Whether nothing vital surely fails."""
+        """Whether no vital connection certainly fails."""
         return not self.failures and not any(hop.is_vital for hop in self.cut)
 
 
@@ -125,8 +125,8 @@ class Walker:
                 self._findings.setdefault(_key(finding.flow), []).append(finding)
 
     def _told(self, flow: RequiredFlow) -> list[Finding]:
-        """What there is to say of a flow: of one to a host that does not resolve both that, and that it is
-        denied."""
+        """The sentences about a flow. A flow to a host that does not resolve may get two: that it does not
+        resolve, and that it is denied."""
         return self._findings.get(_key(flow), [])
 
     def _hops(self, wanted: Wanted) -> Iterator[Hop]:

@@ -52,7 +52,7 @@ def _workload(name: str, table: FlowTable) -> Workload:
     peer = find_peer(name, table.snapshot, predicted)
     if isinstance(peer, PodsPeer):
         return peer.workload
-    cause = f"{name!r} is an address that is no pod's"
+    cause = f"{name!r} is an address that no pod has"
     remedy = "name a workload as namespace/name"
     raise InputError([Problem("arguments", None, None, None, None, cause, remedy)])
 

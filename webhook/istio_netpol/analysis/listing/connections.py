@@ -33,7 +33,7 @@ def connections(
 def listed_connections(
     snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False
 ) -> Iterator[AllowedConnection]:
-    """The same of a snapshot `as_listed`."""
+    """The connections of a snapshot that `as_listed` returned, sorted."""
     rows, unread = pairs(snapshot, with_ipv6=with_ipv6), _unread_at_ends(snapshot)
     if has_ambient_mode(snapshot):
         rows = _carried(rows, Tunnels(snapshot, settings))
@@ -50,7 +50,7 @@ def as_listed(stored: Snapshot, settings: Settings) -> Snapshot:
         pods
         for gateway in snapshot.every(KubernetesGateway)
         for pods in view.predicted_gateway_workloads(gateway)
-        # An object of that name which is no gateway's stays what it is.
+        # An object of that name that does not belong to a gateway stays as it is.
         if not any(pods.name == other.name for other in snapshot.workloads(pods.namespace))
     ]
     return snapshot.with_changes(to_come) if to_come else snapshot
@@ -74,7 +74,7 @@ def _unread_at_ends(snapshot: Snapshot) -> Callable[[str, str], tuple[str, ...]]
 
 
 def _carried(rows: Iterable[Allowed], tunnels: Tunnels) -> Iterator[Allowed]:
-    """What gets through of the rows that policies allow."""
+    """The rows that policies allow, with the ports that get through a tunnel where one carries them."""
     for row in rows:
         client, server = tunnels.kind(row.source), tunnels.kind(row.destination)
         if client is None or server is None or not tunnels.join(client, server):

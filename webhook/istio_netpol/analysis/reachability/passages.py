@@ -30,7 +30,7 @@ class Passages:
         self._known: dict[object, Way] = {}
 
     def of(self, flow: RequiredFlow, table: FlowTable) -> Way:
-        """The way of a flow. Of an error of our own in it nothing is told: it decides no verdict."""
+        """The gates of a flow. An error of our own here is left out, since gates decide no verdict."""
         if not isinstance(flow.source, PodsPeer) and not isinstance(flow.destination, PodsPeer):
             return NO_GATES
         key = connection(flow)

@@ -204,8 +204,8 @@ def _cuts(
     untouched: Collection[str],
     denied_today: Set[ConnectionKey],
 ) -> Iterator[Cut]:
-    """What is denied at the end, with the reason. What is denied today is not told of where the namespace of
-    the object that needs it is nobody's to judge."""
+    """The connections that are denied when all steps are applied, with the reason. A connection that is
+    denied today already is left out where its object's namespace may not be judged."""
     told: dict[ConnectionKey, Finding] = {}
     of_hosts: dict[str, Finding] = {}
     for finding in report.findings:

@@ -46,7 +46,7 @@ class RolloutStep:
 
     @property
     def is_safe(self) -> bool:
-        """Whether applying it costs nothing that is known, and nobody has to be asked before."""
+        """Whether applying the step costs no known connection, and no owner has to be asked first."""
         return not self.cuts and not self.asks
 
 

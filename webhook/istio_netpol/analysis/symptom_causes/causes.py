@@ -50,7 +50,7 @@ class SymptomOutcome(StrEnum):
     """Policies deny a flow that can cause it."""
 
     ALLOWED = "allowed"
-    """They allow every flow that can."""
+    """Policies allow every flow that can cause it."""
 
     UNKNOWN = "unknown"
     """The input has no such flow."""
@@ -59,7 +59,7 @@ class SymptomOutcome(StrEnum):
     """Nothing was given to judge by."""
 
     OTHER_CAUSE = "other-cause"
-    """It is not the network."""
+    """The network is not the cause."""
 
 
 @dataclass(frozen=True, slots=True)
