@@ -27,6 +27,7 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.limits import NO_DEADLINE, Deadline, OutOfTimeError
 from istio_netpol.model.policies import NetworkPolicy
@@ -49,9 +50,9 @@ class Change:
     """What a request does: the objects stored and deleted, those that it replaces, and what could not be
     read."""
 
-    put: tuple[Any, ...] = ()
-    remove: tuple[Any, ...] = ()
-    old: tuple[Any, ...] = ()
+    put: tuple[ClusterObject, ...] = ()
+    remove: tuple[ClusterObject, ...] = ()
+    old: tuple[ClusterObject, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -93,7 +94,7 @@ def decide(
         Reader(namespace, settings.contact, table.settings.rule_pages),
     )
 
-    def review(put: tuple[Any, ...], cleared: Cleared) -> Impact:
+    def review(put: tuple[ClusterObject, ...], cleared: Cleared) -> Impact:
         judged = replace(changed, put=put)
         return _impact(request, judged, table, resolver, effective.mode, cleared, deadline)
 
@@ -114,7 +115,7 @@ def _mutation(
     table: FlowTable,
     circumstances: Circumstances,
     impact: Impact,
-    review: Callable[[tuple[Any, ...], Cleared], Impact],
+    review: Callable[[tuple[ClusterObject, ...], Cleared], Impact],
 ) -> Decision:
     """What to write, and which labels to add where that makes a policy needless."""
     labels: tuple[Label, ...] = ()
@@ -168,7 +169,9 @@ def change_of(request: Request) -> Change:
     return Change(put=new, old=old if not old_problems else (), problems=new_problems)
 
 
-def _decoded(content: dict[str, Any] | None, request: Request) -> tuple[tuple[Any, ...], tuple[Problem, ...]]:
+def _decoded(
+    content: dict[str, Any] | None, request: Request
+) -> tuple[tuple[ClusterObject, ...], tuple[Problem, ...]]:
     """The model values of an object; the request says what it is and where it lives, whatever the object
     says."""
     if not content:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.flows.tier_subjects import judged_anew
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.resolution import Resolver
 
 
@@ -26,7 +26,7 @@ class CurrentFlows:
         self.known.begin()
         return judge_of(self.table, resolver, self.known)
 
-    def change(self, put: Sequence[Any], remove: Sequence[Any] = ()) -> None:
+    def change(self, put: Sequence[ClusterObject], remove: Sequence[ClusterObject] = ()) -> None:
         """Takes in objects that were stored and deleted."""
         if not put and not remove:
             return

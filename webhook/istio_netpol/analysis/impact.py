@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.check import FindingsWriter, gate_of
@@ -15,6 +14,7 @@ from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import NOTHING, FlowTable, Prospect, needs_of
 from istio_netpol.flows.tier_subjects import namespaces_of_subjects
 from istio_netpol.lazy_dataclass import dataclass
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NO_DEADLINE, Deadline
@@ -47,10 +47,10 @@ class Impact:
 
 def review_change(
     table: FlowTable,
-    put: Sequence[Any],
-    remove: Sequence[Any],
+    put: Sequence[ClusterObject],
+    remove: Sequence[ClusterObject],
     resolver: Resolver,
-    old: Sequence[Any] = (),
+    old: Sequence[ClusterObject] = (),
     submitter: str = "",
     *,
     starting: bool = False,
@@ -91,7 +91,7 @@ class _Review:
         table: FlowTable,
         prospect: Prospect,
         gate: HostGate,
-        changed: tuple[Any, ...],
+        changed: tuple[ClusterObject, ...],
         submitter: str,
         starting: bool,
         deadline: Deadline,
@@ -156,7 +156,7 @@ class _Review:
             if (finding.object.key, finding.field) not in told:
                 yield finding
 
-    def _becomes_ambient(self, changed: Any) -> bool:
+    def _becomes_ambient(self, changed: ClusterObject) -> bool:
         if not isinstance(changed, Namespace):
             return False
         labels = (side.namespace(changed.name).labels for side in (self._table.snapshot, self._snapshot))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from istio_netpol.lazy_dataclass import dataclass
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.own_names import OWNER, PART_OF
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.workloads import Namespace, Workload
@@ -24,7 +24,7 @@ class Applied:
     brought: frozenset[tuple[str, str, str, str]]
 
     @classmethod
-    def of(cls, bundle: Sequence[Any], cluster: Snapshot) -> Applied:
+    def of(cls, bundle: Sequence[ClusterObject], cluster: Snapshot) -> Applied:
         """What applying and pruning makes of the cluster."""
         policies = [value for value in bundle if isinstance(value, NetworkPolicy)]
         own = frozenset(policy.key for policy in policies)
@@ -62,7 +62,7 @@ def _is_of_bundle(policy: NetworkPolicy, own: frozenset[str]) -> bool:
     return policy.key in own or policy.labels.get(PART_OF) == OWNER
 
 
-def _merged(bundle: Iterable[Any], cluster: Snapshot) -> list[Any]:
+def _merged(bundle: Iterable[ClusterObject], cluster: Snapshot) -> list[ClusterObject]:
     """The bundle's objects; its Namespaces keep the labels that they have in the cluster, since applying
     merges labels."""
     return [

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from istio_netpol.analysis.bundle_coverage.applied import Applied
 from istio_netpol.analysis.bundle_coverage.denied_flows import denied_flows
@@ -12,13 +11,16 @@ from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.bundle_coverage.sides import sides_of
 from istio_netpol.analysis.bundle_proof.without_deny import newly_isolated
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
 
-def coverage_of(bundle: Sequence[Any], cluster: Snapshot, settings: Settings, resolver: Resolver) -> Coverage:
+def coverage_of(
+    bundle: Sequence[ClusterObject], cluster: Snapshot, settings: Settings, resolver: Resolver
+) -> Coverage:
     """Judges every workload that the bundle isolates, with all policies that the cluster has and the bundle
     brings. Policies of others count by what they select and admit, whatever they are called."""
     examined = Examined(Applied.of(bundle, cluster), settings, resolver)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Namespace
@@ -13,7 +13,7 @@ ARGO_CD = "argocd.argoproj.io/"
 SYNC_WAVE = f"{ARGO_CD}sync-wave"
 
 
-def apply_order_findings(bundle: Sequence[Any]) -> Iterator[Finding]:
+def apply_order_findings(bundle: Sequence[ClusterObject]) -> Iterator[Finding]:
     """A finding for each policy that denies all of a namespace before another one allows something there: in
     the sync waves of Argo CD, or by its name, in whose order kubectl and Flux apply.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.bundle_proof.applications import application_namespaces, pods_to_come, their_flows
@@ -24,6 +23,7 @@ from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
 from istio_netpol.lazy_dataclass import dataclass
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.dry_runs import Tried
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow
@@ -37,7 +37,7 @@ from istio_netpol.policy_lint.redundancy import needless
 from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 
-Objects = Sequence[Any]
+Objects = Sequence[ClusterObject]
 """Decoded objects, in any order."""
 
 
@@ -170,7 +170,7 @@ def _together(bundle: Objects, control_plane: Objects) -> Snapshot:
     return snapshot.with_changes(put=tuple(usual_gateways(snapshot)))
 
 
-def _running(control_plane: Objects) -> list[Any]:
+def _running(control_plane: Objects) -> list[ClusterObject]:
     """The control plane without its policies."""
     return [part for part in control_plane if not isinstance(part, NetworkPolicy)]
 

@@ -7,8 +7,8 @@ that other policies isolate already: Kyma's own, of which the table of its modul
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.references import ASSUMED, ObjectRef
@@ -18,7 +18,9 @@ from istio_netpol.platforms.kyma_workload import KymaWorkload, OwnPolicies
 from istio_netpol.state.snapshot import Snapshot
 
 
-def policies_beside(policies: Iterable[NetworkPolicy], control_plane: Sequence[Any]) -> list[NetworkPolicy]:
+def policies_beside(
+    policies: Iterable[NetworkPolicy], control_plane: Sequence[ClusterObject]
+) -> list[NetworkPolicy]:
     """The policies that are there besides a bundle's: those of the control plane; where it has none, those
     that Kyma's modules are known to bring."""
     own = {policy.key for policy in policies}
@@ -28,7 +30,7 @@ def policies_beside(policies: Iterable[NetworkPolicy], control_plane: Sequence[A
     return given or list(_known_ones(control_plane))
 
 
-def _known_ones(control_plane: Iterable[Any]) -> Iterator[NetworkPolicy]:
+def _known_ones(control_plane: Iterable[ClusterObject]) -> Iterator[NetworkPolicy]:
     for workload in control_plane:
         if isinstance(workload, Workload):
             known = kyma_workload(workload.namespace, workload.labels)
