@@ -114,7 +114,11 @@ def _control_plane(draw: st.DrawFn) -> list[Any]:
 def _services(draw: st.DrawFn, workloads: list[Workload]) -> list[Any]:
     """A Service for most workloads, which may select others too, and one that selects whom it may."""
     target = st.sampled_from((8080, "http", 81))
-    chosen = {f"{each.namespace}/{each.name}": dict(each.labels) for each in workloads if draw(_often)}
+    chosen = {
+        f"{workload.namespace}/{workload.name}": dict(workload.labels)
+        for workload in workloads
+        if draw(_often)
+    }
     chosen.setdefault(draw(_keys), {"app": draw(st.sampled_from("xyz"))})
     return [
         mesh.service(key, ServicePort(80, draw(target)), **labels or {"app": "x"})
@@ -136,7 +140,9 @@ def _authorization(draw: st.DrawFn, key: str) -> AuthorizationPolicy:
 
 def _istio_objects(draw: st.DrawFn, services: list[Any]) -> list[Any]:
     """At most one of each kind, with names that the little cluster has or could have."""
-    name, home = draw(st.sampled_from([*((each.name, each.namespace) for each in services), ("w2", "ns-c")]))
+    name, home = draw(
+        st.sampled_from([*((service.name, service.namespace) for service in services), ("w2", "ns-c")])
+    )
     host = f"{name}.{home}.svc.cluster.local"
     key = f"{home if draw(_often) else draw(_apps)}/o"
     jwt = JwtRule("https://issuer.example.com", draw(st.sampled_from(_KEYS)))
@@ -152,7 +158,7 @@ def _istio_objects(draw: st.DrawFn, services: list[Any]) -> list[Any]:
         mesh.service_entry(key, "api.example.com", **draw(st.sampled_from(({}, external)))),
         Sidecar(ref(NETWORKING, "Sidecar", key), draw(_selectors), (SidecarEgress((f"*/{host}",)),)),
     ]
-    return [mesh.gateway("istio-system/public", 80), *(each for each in candidates if draw(_often))]
+    return [mesh.gateway("istio-system/public", 80), *(candidate for candidate in candidates if draw(_often))]
 
 
 def _policies(draw: st.DrawFn) -> list[Any]:

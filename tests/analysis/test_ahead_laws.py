@@ -47,7 +47,7 @@ class Hypothesis:
 
     @property
     def deny_alls(self) -> list[NetworkPolicy]:
-        known = {each.key for each in self.objects if isinstance(each, NetworkPolicy)}
+        known = {decoded.key for decoded in self.objects if isinstance(decoded, NetworkPolicy)}
         found = self.denied.every(NetworkPolicy)
         return [each for each in found if each.key not in known]
 
@@ -121,7 +121,7 @@ def test_only_what_isolates_is_joined(some_state: Hypothesis) -> None:
     is named as isolating does isolate somebody."""
     ahead, before = some_state.ahead, NaiveCluster(some_state.objects)
     real = {each.key for each in some_state.real}
-    pods = [PodsPeer(each) for each in some_state.today.every_workload() if not each.host_network]
+    pods = [PodsPeer(workload) for workload in some_state.today.every_workload() if not workload.host_network]
     for policy in ahead.policies:
         alone = NaiveCluster([*some_state.objects, policy])
         isolates = any(
@@ -137,7 +137,7 @@ def test_policies_for_more_pods_than_their_own_come_last() -> None:
     """The narrower one is there when the wider one isolates its pods, and the reader is told which those
     are."""
     ahead = Hypothesis(MORE_LABELS, per_namespace=False).ahead
-    assert [dict(each.pod_selector.match_labels) for each in ahead.policies[-2:]] == [
+    assert [dict(policy.pod_selector.match_labels) for policy in ahead.policies[-2:]] == [
         {"app": "x", "tier": "y"},
         {"app": "x"},
     ]
@@ -148,8 +148,10 @@ def test_a_policy_for_all_pods_comes_after_those_of_callers() -> None:
     """Those who only need what all need have no policy of their own; callers have all of theirs in one."""
     ahead = Hypothesis(shop(caller("a", app="x")), per_namespace=True).ahead
     egress = [
-        each for each in ahead.policies if Direction.EGRESS in each.policy_types and each.namespace == "ns-a"
+        policy
+        for policy in ahead.policies
+        if Direction.EGRESS in policy.policy_types and policy.namespace == "ns-a"
     ]
-    assert [dict(each.pod_selector.match_labels) for each in egress] == [{"app": "x"}, {}]
+    assert [dict(policy.pod_selector.match_labels) for policy in egress] == [{"app": "x"}, {}]
     assert {port.port for rule in egress[0].egress for port in rule.ports} == {53, 8080, 15012}
     assert ahead.last == (egress[1],)

@@ -52,8 +52,8 @@ class BrokenError(Exception):
 def _documents(name: str) -> tuple[RawObject, ...]:
     paths = (Path(path) for path in scenarios.read(name).before)
     files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*.yaml")))]
-    documents = (each for file in files for each in read_documents(file.read_bytes(), str(file)))
-    return tuple(each for each in documents if isinstance(each, RawObject))
+    documents = (document for file in files for document in read_documents(file.read_bytes(), str(file)))
+    return tuple(document for document in documents if isinstance(document, RawObject))
 
 
 @cache
@@ -135,7 +135,7 @@ def test_a_decoder_that_fails_costs_its_object(
 
 
 def _snapshot_values(documents: tuple[RawObject, ...], left_out: RawObject) -> tuple[Any, ...]:
-    return load(each for each in documents if each is not left_out).objects
+    return load(document for document in documents if document is not left_out).objects
 
 
 def _failing_for(victim: RequiredFlow, whole: Callable[..., Any], touched: set[str]) -> Callable[..., Any]:
@@ -229,7 +229,7 @@ def _beside(report: Report, objects: set[str]) -> list[tuple[Any, ...]]:
 
 
 def _said(finding: Finding) -> tuple[Any, ...]:
-    return (finding.rule, finding.object.key, finding.message, tuple(each.key for each in finding.remedy))
+    return (finding.rule, finding.object.key, finding.message, tuple(policy.key for policy in finding.remedy))
 
 
 def _is_told(report: Report, victim: ObjectRef, step: str) -> None:

@@ -59,7 +59,7 @@ def test_dns_over_tcp_is_dispensable_where_udp_is_open(
     file = tmp_path / "cluster.yaml"
     file.write_text(CLUSTER.replace("PORTS", ports))
     result = CliRunner().invoke(program, ["check", "--offline", "-f", "json", str(file)])
-    findings = [each for each in json.loads(result.stdout)["findings"] if each["rule"] == "dns"]
-    assert {(each["flow"]["protocol"], each["severity"]) for each in findings} == found
-    assert all(each["remedy"] for each in findings)
+    findings = [finding for finding in json.loads(result.stdout)["findings"] if finding["rule"] == "dns"]
+    assert {(finding["flow"]["protocol"], finding["severity"]) for finding in findings} == found
+    assert all(finding["remedy"] for finding in findings)
     assert result.exit_code == any(severity == "error" for _, severity in found)

@@ -87,7 +87,7 @@ class World:
 
     @property
     def pods(self) -> list[PodsPeer]:
-        return [PodsPeer(each) for each in self.table.snapshot.every_workload()]
+        return [PodsPeer(workload) for workload in self.table.snapshot.every_workload()]
 
     @property
     def flows(self) -> Iterator[RequiredFlow]:
@@ -301,7 +301,7 @@ def test_generated_policies_are_valid(world: World) -> None:
     """The printed policies are read without a problem, and mean what was meant."""
     found = load(read_documents(to_yaml(world.policies).encode(), "generated.yaml"))
     assert found.problems == ()
-    assert [each.ref.key for each in found.objects] == [each.ref.key for each in world.policies]
+    assert [decoded.ref.key for decoded in found.objects] == [policy.ref.key for policy in world.policies]
     for read, meant in zip(found.objects, world.policies, strict=True):
         assert (read.pod_selector, read.policy_types) == (meant.pod_selector, meant.policy_types)
         assert (read.ingress, read.egress) == (meant.ingress, meant.egress)

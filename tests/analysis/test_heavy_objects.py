@@ -95,8 +95,8 @@ def test_what_is_taken_from_one_object_is_bounded(heavy: Heavy) -> None:
     for finding in told:
         assert "the rest is not judged, and nothing is opened for it" in finding.message
         assert "limits." in finding.message
-    others = {key: each for key, each in table.needs.items() if each.findings and key[2] != TENANT}
-    assert not [key for key, each in others.items() if _told(each)]
+    others = {key: need for key, need in table.needs.items() if need.findings and key[2] != TENANT}
+    assert not [key for key, other in others.items() if _told(other)]
 
 
 @pytest.mark.parametrize("heavy", HEAVY, ids=lambda heavy: heavy.name)
@@ -138,7 +138,9 @@ def test_an_object_at_the_limit_is_judged_whole() -> None:
 def test_findings_beyond_the_limit_are_counted() -> None:
     """Many destinations that are not there yet are no reason to refuse an object."""
     hosts = [f"*/h-{number}.example.com" for number in range(100)]
-    manifest = next(each for each in HEAVY if each.name == "Sidecar with 10,000 hosts").manifest()
+    manifest = next(
+        heavy_object for heavy_object in HEAVY if heavy_object.name == "Sidecar with 10,000 hosts"
+    ).manifest()
     manifest["spec"]["egress"] = [{"hosts": hosts}]
     values, _ = decode(RawObject(manifest, "", 0))
     needs = _table(Mode.WARN).with_changes(values).needs[_key(manifest)]

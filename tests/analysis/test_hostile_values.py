@@ -115,7 +115,9 @@ def test_no_value_in_any_field_is_an_error_of_our_own(data: st.DataObject) -> No
     policies = generate(snapshot, SETTINGS, Offline())
     printed += [to_yaml(policies), *told]
     assert not [text for text in printed if SECRET in text and not text.startswith("a" * 100)]
-    ports = [port.port for each in policies for rule in (*each.ingress, *each.egress) for port in rule.ports]
+    ports = [
+        port.port for policy in policies for rule in (*policy.ingress, *policy.egress) for port in rule.ports
+    ]
     assert all(isinstance(port, int) and 1 <= port <= 65535 for port in ports)
 
 

@@ -74,8 +74,8 @@ def test_explain_follows_a_call_through_a_waypoint() -> None:
     assert not explained["allowed"]
     assert all(policy in written for policy in explained["remedy"])
     opened = {
-        (each["spec"]["podSelector"]["matchLabels"].get("app"), *each["spec"]["policyTypes"])
-        for each in explained["remedy"]
+        (policy["spec"]["podSelector"]["matchLabels"].get("app"), *policy["spec"]["policyTypes"])
+        for policy in explained["remedy"]
     }
     assert opened == {("web", "Egress"), (None, "Ingress"), (None, "Egress"), ("books", "Ingress")}
 

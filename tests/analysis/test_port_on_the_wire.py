@@ -124,9 +124,9 @@ def test_a_rule_that_lets_nothing_through_is_found(
 ) -> None:
     """A port that is served, between pods whose TCP goes through a tunnel that nobody admits."""
     _, report = run(tmp_path, cluster(clients, servers, *ports), "check", "--offline")
-    told = [each for each in report["findings"] if each["rule"] == "tunnel-port"]
-    assert [each["object"]["name"] for each in told] == (["cart"] if found else [])
-    assert all("15008" in each["message"] and each["severity"] == "warning" for each in told)
+    told = [finding for finding in report["findings"] if finding["rule"] == "tunnel-port"]
+    assert [finding["object"]["name"] for finding in told] == (["cart"] if found else [])
+    assert all("15008" in finding["message"] and finding["severity"] == "warning" for finding in told)
 
 
 def test_a_rule_of_egress_is_found(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_a_rule_of_egress_is_found(tmp_path: Path) -> None:
     }
     objects = [*cluster(AMBIENT, AMBIENT, APPLICATION, TUNNEL), policy]
     _, report = run(tmp_path, objects, "check", "--offline")
-    told = [each for each in report["findings"] if each["rule"] == "tunnel-port"]
-    assert [each["object"]["name"] for each in told] == ["front"]
+    told = [finding for finding in report["findings"] if finding["rule"] == "tunnel-port"]
+    assert [finding["object"]["name"] for finding in told] == ["front"]
     assert "spec.egress[1]" in told[0]["message"]
 
 
@@ -157,7 +157,7 @@ def test_a_rule_of_ip_blocks_is_found(blocks: list[str], tmp_path: Path) -> None
     objects = cluster(AMBIENT, AMBIENT, APPLICATION)
     objects[-1]["spec"]["ingress"][0]["from"] = [{"ipBlock": {"cidr": cidr}} for cidr in blocks]
     _, report = run(tmp_path, objects, "check", "--offline")
-    assert "tunnel-port" in {each["rule"] for each in report["findings"]}
+    assert "tunnel-port" in {finding["rule"] for finding in report["findings"]}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,9 @@ def test_what_a_vendor_keeps_is_an_info(labels: dict[str, str], tmp_path: Path) 
     objects = cluster(AMBIENT, AMBIENT, APPLICATION)
     objects[-1]["metadata"]["labels"] = labels
     _, report = run(tmp_path, objects, "check", "--offline")
-    assert {each["severity"] for each in report["findings"] if each["rule"] == "tunnel-port"} == {"info"}
+    assert {finding["severity"] for finding in report["findings"] if finding["rule"] == "tunnel-port"} == {
+        "info"
+    }
 
 
 @pytest.mark.parametrize("name", ["clients", "shop"])
@@ -204,9 +206,9 @@ def test_the_label_that_makes_a_namespace_ambient_is_judged_by_the_tunnel(name: 
     }
     found = needed.after(service).validate(new, old)
     # Who labels the callers' namespace can't mend the policy of the called one, and is only told.
-    told = found.warnings if name == "clients" else [each.message for each in found.causes]
+    told = found.warnings if name == "clients" else [cause.message for cause in found.causes]
     assert found.allowed is (name == "clients")
-    assert any("(TCP 15008) is denied by NetworkPolicy shop/cart" in each for each in told)
+    assert any("(TCP 15008) is denied by NetworkPolicy shop/cart" in sentence for sentence in told)
 
     right = State(cluster(labels["clients"], labels["shop"], APPLICATION, TUNNEL))
     assert not right.validate(new, old).warnings
@@ -220,5 +222,5 @@ def test_diff_tells_what_the_label_costs(tmp_path: Path) -> None:
         )
     arguments = ["diff", str(tmp_path / "old.yaml"), str(tmp_path / "new.yaml"), "-f", "json", "--offline"]
     document = json.loads(CliRunner().invoke(program, arguments).stdout)
-    lost = [(each["source"], each["destination"]) for each in document["lost"]]
+    lost = [(connection["source"], connection["destination"]) for connection in document["lost"]]
     assert lost == [("clients/Pod/front", "shop/Pod/cart")]

@@ -51,8 +51,9 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
 def violations(page: Page) -> list[str]:
     found = Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
     return [
-        f"{each['id']}: {each['nodes'][0]['html'][:200]}: {each['nodes'][0].get('failureSummary', '')}"
-        for each in found.response["violations"]
+        f"{violation['id']}: {violation['nodes'][0]['html'][:200]}: "
+        f"{violation['nodes'][0].get('failureSummary', '')}"
+        for violation in found.response["violations"]
     ]
 
 
@@ -61,7 +62,7 @@ def test_a_violation_would_be_found(context: BrowserContext, cluster_page: Path)
     page.goto(cluster_page.as_uri())
     page.wait_for_selector(READY)
     page.evaluate("document.querySelector('#view').append(document.createElement('img'))")
-    assert [each for each in violations(page) if each.startswith("image-alt")]
+    assert [violation for violation in violations(page) if violation.startswith("image-alt")]
 
 
 def test_every_view_is_accessible(context: BrowserContext, cluster_page: Path) -> None:

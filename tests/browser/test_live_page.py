@@ -27,9 +27,10 @@ FOCUSED = "document.activeElement.getAttribute('aria-label')"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The cluster with a file for each object, as a repository has it."""
-    for number, each in enumerate(manifests()):
-        name = f"{each['metadata'].get('namespace', 'cluster')}-{each['kind']}-{each['metadata']['name']}"
-        (tmp_path / f"{number:03}-{name}.yaml").write_text(yaml.safe_dump(each))
+    for number, manifest in enumerate(manifests()):
+        metadata = manifest["metadata"]
+        name = f"{metadata.get('namespace', 'cluster')}-{manifest['kind']}-{metadata['name']}"
+        (tmp_path / f"{number:03}-{name}.yaml").write_text(yaml.safe_dump(manifest))
     return tmp_path
 
 

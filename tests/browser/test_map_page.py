@@ -99,7 +99,7 @@ def test_a_copied_remedy_is_accepted_by_check(watched: Watched, cluster_page: Pa
     assert [policy["metadata"]["namespace"] for policy in yaml.safe_load_all(copied)] == ["billing"]
     before, after = (checked(text) for text in (cluster(), f"{cluster()}---\n{copied}"))
     assert after["summary"]["denied"] == before["summary"]["denied"] - 1
-    assert not [each for each in after["findings"] if each["rule"] == "gateway-to-workload"]
+    assert not [finding for finding in after["findings"] if finding["rule"] == "gateway-to-workload"]
 
 
 def test_all_remedies_together_mend_all(watched: Watched, cluster_page: Path) -> None:

@@ -25,7 +25,11 @@ PAIR = (
 
 def without_a_policy() -> str:
     """The cluster after somebody tidied up."""
-    kept = [each for each in yaml.safe_load_all(cluster()) if each["metadata"]["name"] != "allow-gateway"]
+    kept = [
+        document
+        for document in yaml.safe_load_all(cluster())
+        if document["metadata"]["name"] != "allow-gateway"
+    ]
     return yaml.safe_dump_all(kept)
 
 

@@ -20,7 +20,9 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
-TRANSCRIPTS = [each for page in pages() if page not in walkthroughs() for each in transcripts(page)]
+TRANSCRIPTS = [
+    transcript for page in pages() if page not in walkthroughs() for transcript in transcripts(page)
+]
 """Of pages that one looks things up in; who follows a page from its top is in test_walkthroughs."""
 
 SHOP = ROOT / "docs" / "examples" / "shop"
@@ -72,7 +74,7 @@ def test_the_readme_shows_how_a_real_denial_begins() -> None:
 
 def _denial_of_the_cart() -> str:
     files = [SHOP / "namespace.yaml"]
-    documents = (each for file in files for each in read_documents(file.read_bytes(), file.name))
+    documents = (document for file in files for document in read_documents(file.read_bytes(), file.name))
     table = FlowTable.of(Snapshot.of(load(documents, "default").objects), Settings())
     deployment = list(yaml.safe_load_all((SHOP / "cart.yaml").read_text(encoding="utf-8")))[1]
     request = parse(review(deployment))

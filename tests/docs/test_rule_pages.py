@@ -98,13 +98,13 @@ def _working(table: FlowTable) -> set[str]:
         for subject in subjects_in(snapshot, name)
         for rule in CATALOGUE
         if isinstance(subject, rule.subjects)
-        and any(isinstance(each, RequiredFlow) for each in rule.outcomes(subject, table.view))
+        and any(isinstance(outcome, RequiredFlow) for outcome in rule.outcomes(subject, table.view))
     }
 
 
 def _snapshot(paths: tuple[str, ...]) -> Snapshot:
     files = [file for path in paths for file in _files(Path(path))]
-    documents = (each for file in files for each in read_documents(file.read_bytes(), str(file)))
+    documents = (document for file in files for document in read_documents(file.read_bytes(), str(file)))
     return Snapshot.of(load(documents, "default").objects)
 
 

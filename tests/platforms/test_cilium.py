@@ -38,8 +38,8 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 
 def rules_of(bundle: Built) -> list[dict[str, Any]]:
     """The rules of the overlay's CiliumClusterwideNetworkPolicies."""
-    documents = [each for each in yaml.safe_load_all(bundle.manifests) if each]
-    policies = [each for each in documents if each["kind"] == "CiliumClusterwideNetworkPolicy"]
+    documents = [document for document in yaml.safe_load_all(bundle.manifests) if document]
+    policies = [document for document in documents if document["kind"] == "CiliumClusterwideNetworkPolicy"]
     return [rule for policy in policies for rule in policy.get("specs", [policy.get("spec")])]
 
 
@@ -57,9 +57,9 @@ def selects(rule: dict[str, Any], flow: RequiredFlow) -> bool:
 def opened(rule: dict[str, Any], flow: RequiredFlow) -> bool:
     """Whether the rule opens the flow's port to the entity behind which its destination is for Cilium."""
     entity = {FlowKind.TO_APISERVER: "kube-apiserver", FlowKind.DNS: "host"}[flow.kind]
-    ports = [each for egress in rule["egress"] for part in egress["toPorts"] for each in part["ports"]]
-    assert all(isinstance(each["port"], str) for each in ports)  # as the CRD has it
-    entities = {each for egress in rule["egress"] for each in egress["toEntities"]}
+    ports = [port for egress in rule["egress"] for part in egress["toPorts"] for port in part["ports"]]
+    assert all(isinstance(port["port"], str) for port in ports)  # as the CRD has it
+    entities = {entity for egress in rule["egress"] for entity in egress["toEntities"]}
     wanted = {"port": str(flow.port), "protocol": str(flow.protocol)}
     return entities == {entity} and wanted in ports
 

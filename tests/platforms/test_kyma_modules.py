@@ -58,4 +58,4 @@ def test_what_a_module_s_own_policies_leave_closed_is_said(name: str, need: Kyma
 
 def test_gaps_are_told_of_policies_that_are_there() -> None:
     """A module whose policies are off or missing has no gaps: all of it is open to be cut."""
-    assert all(each.own is OwnPolicies.ON for each in KYMA_WORKLOADS if each.gaps)
+    assert all(workload.own is OwnPolicies.ON for workload in KYMA_WORKLOADS if workload.gaps)

@@ -37,7 +37,7 @@ def test_an_overlay_is_proved_against_the_dump_of_a_cluster(tmp_path: Path, name
     """With what the environment says besides: node-local DNS that may come, health checks that do."""
     cluster = BY_NAME[name]
     code, report = verified(cluster, cluster.filled(tmp_path), tmp_path)
-    errors = [each["message"] for each in report["findings"] if each["severity"] == "error"]
+    errors = [finding["message"] for finding in report["findings"] if finding["severity"] == "error"]
     assert (code, errors, report["summary"]["denied"]) == (0, [], 0)
 
 
@@ -71,7 +71,7 @@ def test_what_an_overlay_would_cut_without_a_component_is_told(
     """A team that takes the line out learns who is cut, before the cluster does."""
     cluster = BY_NAME[name]
     code, report = verified(cluster, without(component, cluster.filled(tmp_path)), tmp_path)
-    errors = [each["message"] for each in report["findings"] if each["severity"] == "error"]
+    errors = [finding["message"] for finding in report["findings"] if finding["severity"] == "error"]
     assert code == 1
     assert any(told in message and "denied" in message for message in errors)
 
@@ -93,7 +93,9 @@ def test_a_name_that_nothing_opens_on_gardener_is_told(tmp_path: Path) -> None:
 
 def unresolved(report: dict[str, Any]) -> set[str]:
     """The objects of which the proof can't tell whether they reach the API server by its name."""
-    messages = (each["message"] for each in report["findings"] if each["rule"] == "host-unresolvable")
+    messages = (
+        finding["message"] for finding in report["findings"] if finding["rule"] == "host-unresolvable"
+    )
     return {text.partition(": ")[0] for text in messages if "api.dev.kyma.shoot.example.com" in text}
 
 
@@ -113,5 +115,5 @@ def test_an_address_that_policies_never_see_is_told(tmp_path: Path, name: str, c
     values["apiServer"]["peers"] = [{"ipBlock": {"cidr": cidr}}]
     file.write_text(yaml.safe_dump(values))
     code, report = verified(cluster, overlay, tmp_path)
-    denied = {each["rule"] for each in report["findings"] if each["severity"] == "error"}
+    denied = {finding["rule"] for finding in report["findings"] if finding["severity"] == "error"}
     assert (code, denied) == (1, {"to-apiserver"})

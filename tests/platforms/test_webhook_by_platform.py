@@ -15,8 +15,12 @@ CHOSEN = {"runAsUser", "runAsGroup", "fsGroup"}
 def pod_specs(overlay: str, folder: Path) -> list[dict[str, Any]]:
     """Of the webhook and the controller, as the overlay has them."""
     manifests = BY_NAME[overlay].bundle(folder).manifests
-    deployments = [each for each in yaml.safe_load_all(manifests) if each and each["kind"] == "Deployment"]
-    return [each["spec"]["template"]["spec"] for each in deployments]
+    deployments = [
+        document
+        for document in yaml.safe_load_all(manifests)
+        if document and document["kind"] == "Deployment"
+    ]
+    return [deployment["spec"]["template"]["spec"] for deployment in deployments]
 
 
 def test_the_platform_assigns_user_and_group(tmp_path: Path) -> None:
@@ -24,12 +28,16 @@ def test_the_platform_assigns_user_and_group(tmp_path: Path) -> None:
     specs = pod_specs("openshift", tmp_path)
     assert len(specs) == 2
     for spec in specs:
-        contexts = [spec["securityContext"], *(each["securityContext"] for each in spec["containers"])]
+        contexts = [
+            spec["securityContext"],
+            *(container["securityContext"] for container in spec["containers"]),
+        ]
         assert not CHOSEN & {key for context in contexts for key in context}
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert all(
-            each["securityContext"]["allowPrivilegeEscalation"] is False for each in spec["containers"]
+            container["securityContext"]["allowPrivilegeEscalation"] is False
+            for container in spec["containers"]
         )
 
 
@@ -47,7 +55,9 @@ def test_only_aks_is_told_to_leave_the_webhooks_alone(tmp_path: Path, name: str)
     """Its enforcer would write selectors that whoever applies the bundle takes away again."""
     manifests = BY_NAME[name].bundle(tmp_path).manifests
     found = [
-        each for each in yaml.safe_load_all(manifests) if each and "WebhookConfiguration" in each["kind"]
+        document
+        for document in yaml.safe_load_all(manifests)
+        if document and "WebhookConfiguration" in document["kind"]
     ]
     told = [each["metadata"].get("annotations", {}).get(ENFORCER) for each in found]
     assert told == (["true", "true"] if name == "aks" else [None, None])

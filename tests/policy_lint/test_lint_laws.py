@@ -44,9 +44,9 @@ def with_policies(
 ) -> NaiveCluster:
     """The cluster with policies in the place of those of the same name, and without others."""
     kept = [
-        put.get(each.key, each) if isinstance(each, NetworkPolicy) else each
-        for each in world.objects
-        if not isinstance(each, NetworkPolicy) or each.key not in remove
+        put.get(decoded.key, decoded) if isinstance(decoded, NetworkPolicy) else decoded
+        for decoded in world.objects
+        if not isinstance(decoded, NetworkPolicy) or decoded.key not in remove
     ]
     return NaiveCluster(kept)
 
@@ -168,7 +168,7 @@ def test_a_policy_within_another_opens_no_more(
     """Whatever pods there are."""
     if narrow.namespace != wide.namespace or not opens_within(narrow, wide):
         return
-    pods = [PodsPeer(each) for each in {each.peer_name: each for each in workloads}.values()]
+    pods = [PodsPeer(each) for each in {workload.peer_name: workload for workload in workloads}.values()]
     left, right = NaiveCluster([narrow, *workloads]), NaiveCluster([wide, *workloads])
     for subject, direction, peer, probe in product(pods, Direction, pods, PROBES):
         called = peer if direction is Direction.EGRESS else subject

@@ -87,9 +87,9 @@ def test_applying_the_plan_cuts_nothing_but_what_waits_for_answers(dump: Path, f
     for name in set(cluster.snapshot.namespace_names) - KUBERNETES_NAMESPACES:
         assert all(cluster.snapshot.isolates_all(name, direction) for direction in Direction), name
     assert len(before) == len(told["stillCut"])
-    lost = [each for each in told["stillCut"] if each["step"]]
+    lost = [connection for connection in told["stillCut"] if connection["step"]]
     assert len(before - at_first) == len(lost) > 0
-    assert {each["why"] for each in lost} == {"jwks-unresolvable", "consent-missing"}
+    assert {connection["why"] for connection in lost} == {"jwks-unresolvable", "consent-missing"}
 
 
 def test_the_plan_mends_what_is_denied_today(dump: Path) -> None:
@@ -98,13 +98,13 @@ def test_the_plan_mends_what_is_denied_today(dump: Path) -> None:
     told = json.loads(run(dump, "-f", "json").stdout)
     denied_today = len(cluster.denied())
     assert denied_today > 20
-    assert len([each for each in told["stillCut"] if not each["step"]]) == 0
+    assert len([connection for connection in told["stillCut"] if not connection["step"]]) == 0
 
 
 def test_owners_are_asked_who_nothing_is_known_of(dump: Path) -> None:
     """Each with the directions that are open today: argocd's ingress is under a policy already."""
     told = json.loads(run(dump, "-f", "json").stdout)
-    asked = {each["namespace"]: each["directions"] for each in told["ask"]}
+    asked = {workload["namespace"]: workload["directions"] for workload in told["ask"]}
     both = ["egress", "ingress"]
     assert asked == {"argocd": ["egress"], "cert-manager": both, "monitoring": both, "vault": both}
     assert told["safe"] is False

@@ -123,7 +123,9 @@ def test_what_is_known_in_full_is_ready(plan: Plan) -> None:
     found = told(plan, shop())
     assert found["safe"] is True
     assert found["stillCut"] == found["ask"] == []
-    kept = {(each["rule"], each["port"]): each["keptBy"] for each in found["wouldCut"]}
+    kept = {
+        (connection["rule"], connection["port"]): connection["keptBy"] for connection in found["wouldCut"]
+    }
     assert kept["workload-to-workload", 8080]["egress"] != []
     assert kept["workload-to-workload", 8080]["ingress"] != []
     assert denied_by(found, "shop") == [["Egress", "Ingress"]] or denied_by(found, "shop") == [
@@ -195,7 +197,7 @@ def test_what_a_namespace_of_mode_off_needs_of_others_is_not_cut_unsaid(plan: Pl
         workload("old", "legacy", calls="shop/db:8080"),
     ]
     found = told(plan, [namespace("shop"), called, service("db", "shop"), *legacy])
-    kept = [each["keptBy"] for each in found["wouldCut"] if each["port"] == 8080]
+    kept = [connection["keptBy"] for connection in found["wouldCut"] if connection["port"] == 8080]
     assert kept
     assert all(each["egress"] == [] and each["ingress"] for each in kept)
     assert {step["policy"]["metadata"]["namespace"] for step in found["steps"]}.isdisjoint({"legacy"})
@@ -251,7 +253,7 @@ def test_policies_that_are_not_read_make_it_unsafe(plan: Plan, unread: Manifest)
     """Where they select an end of what is needed."""
     unread = {**unread, "metadata": {"name": "theirs", "namespace": "shop"}}
     found = told(plan, [*shop(), unread])
-    assert {each["rule"] for each in found["notJudged"]} == {"policy-not-read"}
+    assert {finding["rule"] for finding in found["notJudged"]} == {"policy-not-read"}
     assert found["safe"] is False
 
 
@@ -274,7 +276,9 @@ def test_a_tier_that_denies_is_told_as_denied_today(plan: Plan) -> None:
     names = shop()
     names[0]["metadata"]["labels"]["kubernetes.io/metadata.name"] = "shop"
     found = told(plan, [*names, admin])
-    assert [(each["why"], each["step"]) for each in found["stillCut"]] == [("workload-to-workload", 0)]
+    assert [(connection["why"], connection["step"]) for connection in found["stillCut"]] == [
+        ("workload-to-workload", 0)
+    ]
     assert found["safe"] is False
 
 
@@ -285,7 +289,7 @@ def test_ambient_pods_keep_their_tunnel_and_their_probes(plan: Plan) -> None:
     container = objects[2]["spec"]["template"]["spec"]["containers"][0]
     container["readinessProbe"] = {"httpGet": {"port": 8080}}
     found = told(plan, objects)
-    kept = {(each["rule"], each["port"]) for each in found["wouldCut"]}
+    kept = {(connection["rule"], connection["port"]) for connection in found["wouldCut"]}
     assert {("workload-to-workload", 15008), ("hbone", 8080)} <= kept
     assert found["stillCut"] == []
 

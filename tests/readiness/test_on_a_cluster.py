@@ -32,7 +32,9 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
             namespace("tools"),
             workload("unknown", "tools"),
         ]
-        wanted = [each for each in objects if (each["kind"], each["metadata"]["name"]) not in there]
+        wanted = [
+            decoded for decoded in objects if (decoded["kind"], decoded["metadata"]["name"]) not in there
+        ]
         applied = plane.kubectl().apply(*wanted)
         assert applied.code == 0, applied.stderr
         yield plane

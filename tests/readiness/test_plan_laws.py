@@ -40,7 +40,7 @@ class Planned:
         """The required flows that are denied once so many steps are applied."""
         steps = self.plan.steps[:count]
         replaced = {step.policy.ref.key for step in steps}
-        left = [each for each in self.objects if each.ref.key not in replaced]
+        left = [decoded for decoded in self.objects if decoded.ref.key not in replaced]
         cluster = NaiveCluster([*left, *(step.policy for step in steps)])
         return {flow for flow in self.flows if not self.world.allows(cluster, flow)}
 

@@ -63,7 +63,7 @@ def test_what_one_object_needs_never_changes_the_policy_of_another() -> None:
     """Policies of different objects are apart, even for the same pods, unless they say the very same."""
     one = by_needer(generated(*workloads(3), allow("a", 80)))
     both = by_needer(generated(*workloads(3), allow("a", 80), allow("b", 80, 81)))
-    named = {name: [each.key for each in policies] for name, policies in both.items()}
+    named = {name: [policy.key for policy in policies] for name, policies in both.items()}
     assert named["AuthorizationPolicy/shop/a"] == [each.key for each in one["AuthorizationPolicy/shop/a"]]
     assert set(named["AuthorizationPolicy/shop/b"]).isdisjoint(named["AuthorizationPolicy/shop/a"])
     same = by_needer(generated(*workloads(3), allow("a", 80), allow("b", 80)))
@@ -76,7 +76,7 @@ def test_a_finding_shows_the_policies_that_generate_prints(ports: tuple[int, ...
     objects = [*workloads(4), allow("all", *ports)]
     printed = {each.key: each.annotations for each in generated(*objects)}
     report = check(Snapshot.of(objects), Settings(), Offline())
-    shown = {each.key: each.annotations for finding in report.findings for each in finding.remedy}
+    shown = {policy.key: policy.annotations for finding in report.findings for policy in finding.remedy}
     assert shown == printed
-    called = [each for each in report.findings if each.object.name == "all"]
+    called = [finding for finding in report.findings if finding.object.name == "all"]
     assert [len(finding.remedy) for finding in called] == 12 * len(ports) * [2]

@@ -111,7 +111,7 @@ def to_keys(
     ref: ObjectRef, remedy: NetworkPolicy, *addresses: str, host: str = "keys.example.com"
 ) -> Finding:
     """A JWKS host that istiod can't reach."""
-    peer = AddressPeer(AddressSet.of(*(ip_network(each) for each in addresses)), host)
+    peer = AddressPeer(AddressSet.of(*(ip_network(address) for address in addresses)), host)
     flow = RequiredFlow(
         FlowKind.ISTIOD_TO_JWKS, ref, PodsPeer(ISTIOD), peer, Protocol.TCP, 443, "its tokens are checked"
     )

@@ -53,10 +53,10 @@ def test_json_written_by_hand_is_json(connections: list[AllowedConnection]) -> N
     """Whatever the names hold, a JSON reader gets them back."""
     found = json.loads("".join(json_pieces(connections)))["connections"]
     assert [(each["source"], each["destination"]) for each in found] == [
-        (each.source, each.destination) for each in connections
+        (connection.source, connection.destination) for connection in connections
     ]
     assert [len(each["ports"]) for each in found] == [
-        sum(len(intervals) for _, intervals in each.ports.ranges) for each in connections
+        sum(len(intervals) for _, intervals in connection.ports.ranges) for connection in connections
     ]
 
 
@@ -65,9 +65,9 @@ def test_csv_written_by_hand_is_csv(connections: list[AllowedConnection]) -> Non
     """Whatever the names hold, a CSV reader gets them back: a row a range."""
     reader = csv.reader(io.StringIO("".join(csv_pieces(connections)), newline=""))
     assert list(reader)[1:] == [
-        [each.source, each.destination, str(protocol), str(low), str(high)]
-        for each in connections
-        for protocol, intervals in each.ports.ranges
+        [connection.source, connection.destination, str(protocol), str(low), str(high)]
+        for connection in connections
+        for protocol, intervals in connection.ports.ranges
         for low, high in intervals
     ]
 

@@ -82,7 +82,7 @@ def test_what_matters_makes_another_finding() -> None:
         replace(GATEWAY_DENIED, flow=replace(flow, port=9090)),
         replace(GATEWAY_DENIED, flow=replace(flow, source=flow.destination)),
     ]
-    assert len({identity(each) for each in (*others, GATEWAY_DENIED)}) == len(others) + 1
+    assert len({identity(other) for other in (*others, GATEWAY_DENIED)}) == len(others) + 1
 
 
 def test_a_wider_rule_is_another_finding() -> None:

@@ -105,24 +105,24 @@ def test_a_denied_flow_has_these_keys() -> None:
         "denied": {"egress": ["istio-system/default-deny"], "ingress": []},
         "message": GATEWAY_DENIED.message,
     }
-    assert [each["metadata"]["name"] for each in remedy] == [FROM_GATEWAY.name]
+    assert [policy["metadata"]["name"] for policy in remedy] == [FROM_GATEWAY.name]
 
 
 def test_one_resolved_address_is_a_cidr() -> None:
     """A host with one address is printed as that address."""
-    assert [each["flow"]["destination"] for each in entries(KEYS_DENIED)] == [{"cidr": "192.0.2.7/32"}]
+    assert [entry["flow"]["destination"] for entry in entries(KEYS_DENIED)] == [{"cidr": "192.0.2.7/32"}]
 
 
 def test_several_addresses_of_a_host_are_its_name() -> None:
     """No single CIDR stands for them; the remedy has them all."""
     finding = to_keys(JWT, TO_KEYS, "192.0.2.7", "198.51.100.9")
-    assert [each["flow"]["destination"] for each in entries(finding)] == [{"host": "keys.example.com"}]
+    assert [entry["flow"]["destination"] for entry in entries(finding)] == [{"host": "keys.example.com"}]
 
 
 def test_several_addresses_without_a_host_are_an_entry_each() -> None:
     """A peer is one CIDR, so a flow to two is told twice."""
     finding = to_keys(JWT, TO_KEYS, "192.0.2.7", "198.51.100.9", host="")
-    found = [each["flow"]["destination"] for each in entries(finding)]
+    found = [entry["flow"]["destination"] for entry in entries(finding)]
     assert found == [{"cidr": "192.0.2.7/32"}, {"cidr": "198.51.100.9/32"}]
 
 
@@ -154,7 +154,7 @@ def test_a_large_policy_that_mends_many_findings_stands_in_the_first() -> None:
     large = replace(FROM_GATEWAY, egress=(replace(rule, peers=many),))
     finding = replace(GATEWAY_DENIED, remedy=(large,))
     first, *others = entries(finding, finding, finding)
-    assert [each["metadata"]["name"] for each in first["remedy"]] == [large.name]
+    assert [policy["metadata"]["name"] for policy in first["remedy"]] == [large.name]
     assert "remedyAbove" not in first
-    assert [(each["remedy"], each["remedyAbove"]) for each in others] == 2 * [([], [large.key])]
-    assert [len(each["remedy"]) for each in entries(GATEWAY_DENIED, GATEWAY_DENIED)] == [1, 1]
+    assert [(other["remedy"], other["remedyAbove"]) for other in others] == 2 * [([], [large.key])]
+    assert [len(entry["remedy"]) for entry in entries(GATEWAY_DENIED, GATEWAY_DENIED)] == [1, 1]

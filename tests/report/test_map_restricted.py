@@ -101,9 +101,9 @@ SECRET = "zebra"
 def with_secrets() -> str:
     """The cluster with namespaces whose every word is a secret: names, labels, hosts, policies, addresses."""
     hidden = [
-        yaml.safe_load(yaml.safe_dump(each).replace("billing", f"{SECRET}-billing"))
-        for each in manifests()
-        if each["metadata"].get("namespace") == "billing" or each["metadata"]["name"] == "billing"
+        yaml.safe_load(yaml.safe_dump(manifest).replace("billing", f"{SECRET}-billing"))
+        for manifest in manifests()
+        if manifest["metadata"].get("namespace") == "billing" or manifest["metadata"]["name"] == "billing"
     ]
     for each in hidden:
         each["metadata"]["labels"] = {**each["metadata"].get("labels", {}), f"{SECRET}-key": SECRET}
@@ -113,8 +113,8 @@ def with_secrets() -> str:
             peers.append({"ipBlock": {"cidr": "198.51.100.77/32"}})
     calls = {"istio-netpol.io/calls": f"{SECRET}.example.com:443, shop/api:9000"}
     workloads = [each for each in hidden if each["kind"] == "Deployment"]
-    for each in workloads:
-        each["metadata"]["annotations"] = calls
+    for workload in workloads:
+        workload["metadata"]["annotations"] = calls
     entry = {"hosts": [f"{SECRET}.example.org"], "location": "MESH_EXTERNAL", "resolution": "DNS"}
     hidden.append(
         {
@@ -176,7 +176,7 @@ def test_a_part_is_a_document_too() -> None:
     whole = json.loads(json.dumps(document_of(with_secrets())))
     for seen in (["shop", "mail"], [], ["istio-system"]):
         part = json.loads(json.dumps(restricted(whole, seen)))
-        assert [each.message for each in Draft202012Validator(schema).iter_errors(part)] == []
+        assert [error.message for error in Draft202012Validator(schema).iter_errors(part)] == []
 
 
 def test_who_may_see_nothing_gets_an_empty_map() -> None:
@@ -240,8 +240,8 @@ spec:
 def test_what_a_tier_may_decide_is_told_without_its_name() -> None:
     """Between one's own workloads, too: a policy of a tier is for those who may list such policies."""
     whole = document_of(f"{cluster()}---\n{UNDECIDED}")
-    told = [each for each in whole["strings"] if SECRET in each]
-    assert any(each.startswith("perhaps decided by ClusterNetworkPolicy") for each in told)
+    told = [string for string in whole["strings"] if SECRET in string]
+    assert any(sentence.startswith("perhaps decided by ClusterNetworkPolicy") for sentence in told)
     part = restricted(whole, ["shop", "stock", "kube-system", "istio-system"])
     unknown = [flow for flow in part["states"]["now"]["flows"] if flow[5] & 4]
     assert {part["strings"][flow[9]] for flow in unknown} == {"it could not be judged"}

@@ -57,14 +57,15 @@ def test_rules_and_results_agree() -> None:
     run = run_of(REPORT)
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert [rules[result["ruleIndex"]] for result in run["results"]] == [
-        str(each.rule) for each in REPORT.findings
+        str(finding.rule) for finding in REPORT.findings
     ]
 
 
 def test_severities_are_levels() -> None:
     """Errors, warnings and notes are SARIF's three levels."""
     assert [result["level"] for result in run_of(REPORT)["results"]] == [
-        {"error": "error", "warning": "warning", "info": "note"}[each.severity] for each in REPORT.findings
+        {"error": "error", "warning": "warning", "info": "note"}[finding.severity]
+        for finding in REPORT.findings
     ]
 
 
@@ -108,7 +109,7 @@ def test_a_fingerprint_survives_moved_lines_and_new_addresses() -> None:
 
 def test_fingerprints_tell_findings_apart() -> None:
     """No two findings of a report are the same alert."""
-    assert len({fingerprint(each) for each in REPORT.findings}) == len(REPORT.findings)
+    assert len({fingerprint(finding) for finding in REPORT.findings}) == len(REPORT.findings)
 
 
 @pytest.mark.parametrize("rule", [*FlowKind, *Issue])

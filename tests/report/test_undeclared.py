@@ -25,7 +25,7 @@ def test_a_namespace_is_a_line() -> None:
 
 def test_many_namespaces_are_counted() -> None:
     """A cluster of hundreds fills no terminal."""
-    found = [each for number in range(MOST_LINES + 2) for each in workloads(f"n{number:03}", 3)]
+    found = [workload for number in range(MOST_LINES + 2) for workload in workloads(f"n{number:03}", 3)]
     lines = list(lines_of(found))
     assert len(lines) == MOST_LINES + 1
     assert lines[-1] == "and 6 more, which -f json lists"

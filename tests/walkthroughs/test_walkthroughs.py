@@ -151,7 +151,7 @@ def test_steps_are_read_as_a_reader_reads_them(tmp_path: Path) -> None:
     )
     file, typed, left_out, elsewhere = steps(page)
     assert (file.file, typed.is_typed) == ("a/b.yaml", True)
-    assert [(each.command, each.printed) for each in typed.commands()] == [
+    assert [(command.command, command.printed) for command in typed.commands()] == [
         ("cat \\\n    a", "shown\n"),
         ("cat <<'EOF'\nin\nEOF", "out\n"),
     ]

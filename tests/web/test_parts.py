@@ -93,4 +93,4 @@ def test_one_part_is_made_once_for_many(monkeypatch: pytest.MonkeyPatch) -> None
     with ThreadPoolExecutor(8) as pool:
         sent = list(pool.map(lambda _: parts.of(whole, SHOP), range(16)))
     assert len(made) == 1
-    assert len({id(each) for each in sent}) == 1
+    assert len({id(answer) for answer in sent}) == 1
