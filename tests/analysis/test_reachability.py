@@ -147,7 +147,7 @@ def test_policies_have_the_peers_of_their_rules() -> None:
         "named",
         "open",
     ]
-    assert not found.now.ingress.is_isolated(0)
+    assert found.now.ingress.isolated_by[0] == ()
 
 
 def test_a_policy_of_a_namespace_without_pods_is_no_error() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms.symptom import Blame, Symptom, Topic
 from istio_netpol.symptoms.table import SYMPTOMS
 
@@ -19,11 +18,6 @@ _BLAMES = {
 def symptom_tables() -> str:
     """A section for each topic, its rows in the order in which they win, in Markdown."""
     return "\n\n".join("\n".join(_section(topic)) for topic in Topic)
-
-
-def symptoms_of(kind: FlowKind) -> tuple[Symptom, ...]:
-    """The rows that blame a flow."""
-    return tuple(row for row in SYMPTOMS if kind in row.flows)
 
 
 def _section(topic: Topic) -> Iterator[str]:

@@ -42,10 +42,6 @@ class Side:
     tiers: Mapping[int, tuple[TierPolicy, ...]] = field(default_factory=dict)
     not_read: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
-    def is_isolated(self, workload: int) -> bool:
-        """Whether any NetworkPolicy isolates the workload in this direction."""
-        return bool(self.isolated_by[workload])
-
 
 @dataclass(frozen=True, slots=True)
 class MappedFlow:
