@@ -204,7 +204,7 @@ def test_a_workload_that_nothing_covers_is_named_with_what_it_loses(place: Place
     """Whoever calls its Service, DNS, and the API server, which its own service account is for."""
     document = report(place, guard(), SERVICE, code=0)
     assert side(document, "Ingress")["state"] == "notCovered"
-    assert side(document, "Ingress")["loses"] == ["whoever connects to TCP 8443 (Service guard)"]
+    assert side(document, "Ingress")["loses"] == ["clients on TCP 8443 (Service guard)"]
     assert side(document, "Egress")["loses"] == ["DNS", "the API server", "whatever else it calls"]
     found = uncovered(document)
     assert set(found) == {"ingress", "egress"}
@@ -358,7 +358,7 @@ def test_a_part_that_is_closed_is_told_of_with_its_service(place: Place) -> None
     document = report(place, two, SERVICE, second, opened())
     found = side(document, "Ingress")
     assert found["state"] == "partlyCovered"
-    assert found["loses"] == ["whoever connects to TCP 9666 (Service scaler)"]
+    assert found["loses"] == ["clients on TCP 9666 (Service scaler)"]
 
 
 def test_ports_for_probes_alone_are_nobodys_loss(place: Place) -> None:
@@ -466,7 +466,7 @@ def test_metrics_alone_are_only_worth_knowing(place: Place) -> None:
     manager["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 8080}]
     document = report(place, manager)
     found = side(document, "Ingress", "nats-manager")
-    assert found["loses"] == ["whoever scrapes its metrics on TCP 8080"]
+    assert found["loses"] == ["scrapes of its metrics on TCP 8080"]
     assert "take the component kyma-metrics" in found["remedy"]
     assert uncovered(document)["ingress"]["severity"] == "info"
 

@@ -15,7 +15,7 @@ from istio_netpol.state.snapshot import Snapshot
 WAYS_TO_NODES = (
     "an ipBlock that names nodes takes `policy-cidr-match-mode: nodes` in Cilium's configuration (then set "
     "network.ipBlocksMatchNodes); a CiliumNetworkPolicy with toEntities [kube-apiserver] names the API "
-    "server; else only a rule without peers, for the port alone, admits it"
+    "server; otherwise only a rule without peers, for the port alone, admits it"
 )
 """What reaches an address of a node with Cilium, the narrowest first (cilium/cilium
 Documentation/security/policy/layer3.rst, 1.19). A rule without peers becomes entity `all` there

@@ -26,7 +26,7 @@ def coverage_lines(coverage: Coverage, palette: Palette) -> Iterator[str]:
 def _figures(coverage: Coverage) -> str:
     lose = len({side.workload.key for side in coverage.cut})
     flows = plural(coverage.flows, "required flow")
-    verdict = f"{plural(lose, 'workload')} cut" if lose else "nothing is cut of what is known of them"
+    verdict = f"{plural(lose, 'workload')} cut" if lose else "no known connection of theirs is cut"
     return f"{plural(coverage.workloads, 'workload')} and {flows} looked at: {verdict}"
 
 

@@ -23,12 +23,12 @@ NAMED: tuple[Unjudged, ...] = (
     ),
     Unjudged(
         "policies of Cilium and Calico",
-        "whom they select is read, and nothing else of them",
+        "only their selectors are read",
         "the same, and wherever they select an end: warning `policy-not-read`, `explain`, `list`",
     ),
     Unjudged(
         "rules of policy tiers about Nodes, hosts or addresses that the input does not hold",
-        "only the cluster knows whom they match",
+        "only the cluster knows what they match",
         "warning `tier-undecided`",
     ),
     Unjudged(
@@ -117,8 +117,8 @@ def _lines() -> Iterator[str]:
     yield f"Workloads are {_enumerated(kinds[Workload])}."
     asking = {name for rule in CATALOGUE for subject in rule.subjects for name in kinds[subject]}
     others = {name for type_, names in kinds.items() for name in names if type_ is not UnreadPolicy} - asking
-    yield f"Other kinds are read to find whom these mean, and what is allowed: {_enumerated(others)}."
-    yield f"Of these it is read whom they select, and nothing else: {_enumerated(kinds[UnreadPolicy])}."
+    yield f"Other kinds are read to find what these mean, and what is allowed: {_enumerated(others)}."
+    yield f"Of these kinds only the selectors are read: {_enumerated(kinds[UnreadPolicy])}."
     yield ""
     yield "### What is named, and not judged"
     yield ""

@@ -13,7 +13,7 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.workloads import Workload
 
-SOMEBODY = AnyPeer("whoever calls it", in_cluster=True)
+SOMEBODY = AnyPeer("any caller", in_cluster=True)
 
 PortKey = tuple[int, Protocol]
 

@@ -32,14 +32,14 @@ def policies(names: Sequence[str]) -> str:
 def port_lost(port: Listening) -> str:
     """A port that nobody reaches, with the Services that lead there."""
     if not port.services:
-        return f"whoever connects to {port}"
+        return f"clients on {port}"
     noun = "Service" if len(port.services) == 1 else "Services"
-    return f"whoever connects to {port} ({noun} {', '.join(port.services)})"
+    return f"clients on {port} ({noun} {', '.join(port.services)})"
 
 
 def metrics_lost(port: Listening) -> str:
     """A port on which nobody can scrape."""
-    return f"whoever scrapes its metrics on {port}"
+    return f"scrapes of its metrics on {port}"
 
 
 def take(component: str) -> str:
