@@ -63,7 +63,8 @@ def test_charts_and_pages_use_names_that_the_code_has() -> None:
         ROOT / "README.md",
         ROOT / "kustomize" / "components" / "webhook" / "istio-netpol.yaml",
         *(ROOT / "charts" / "istio-netpol" / "templates").iterdir(),
-        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "charts" / "istio-netpol" / "README.md",
+        *(page for page in (ROOT / "docs").rglob("*") if page.suffix in (".md", ".yaml")),
     ]
     strange = [
         f"{file.relative_to(ROOT)}:{number}: {name}"
@@ -72,7 +73,7 @@ def test_charts_and_pages_use_names_that_the_code_has() -> None:
         for name in IN_TEXT.findall(line)
         if name not in known | OF_KUSTOMIZE and not name.startswith("istio-netpol.io/v1")
     ]
-    assert strange == []
+    assert strange == [], "\n" + "\n".join(strange)
 
 
 def test_no_name_is_used_that_the_page_lacks() -> None:
