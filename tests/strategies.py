@@ -115,7 +115,7 @@ def ip_blocks(draw):
     """A CIDR, with exceptions within it where the table has some."""
     cidr = draw(st.sampled_from(BLOCKS))
     exceptions = EXCEPTIONS.get(cidr, ())
-    return IpBlock(cidr, tuple(each for each in exceptions if draw(st.booleans())))
+    return IpBlock(cidr, tuple(exception for exception in exceptions if draw(st.booleans())))
 
 
 policy_peers = (
@@ -172,8 +172,8 @@ def tier_rules(draw, direction: Direction):
     else:
         peers = draw(st.lists(selecting, min_size=1, max_size=2))
     has_names = not nodes and not domains and all(peer.ip_block is None for peer in peers)
-    ports = [each for each in draw(st.lists(policy_ports, max_size=2)) if each.port is not None]
-    named = [each for each in ports if has_names or not isinstance(each.port, str)]
+    ports = [entry for entry in draw(st.lists(policy_ports, max_size=2)) if entry.port is not None]
+    named = [port for port in ports if has_names or not isinstance(port.port, str)]
     return TierRule(action, tuple(peers), nodes, domains, tuple(named))
 
 
@@ -226,10 +226,12 @@ def clusters(draw, tiered=False):
         for name in NAMESPACES
         if draw(st.booleans())
     ]
-    found += draw(st.lists(workloads(), min_size=1, max_size=6, unique_by=lambda each: each.ref))
-    found += draw(st.lists(policies(), max_size=6, unique_by=lambda each: each.ref))
+    found += draw(st.lists(workloads(), min_size=1, max_size=6, unique_by=lambda workload: workload.ref))
+    found += draw(st.lists(policies(), max_size=6, unique_by=lambda policy: policy.ref))
     if tiered:
-        found += draw(st.lists(tier_policies(), min_size=1, max_size=4, unique_by=lambda each: each.ref))
+        found += draw(
+            st.lists(tier_policies(), min_size=1, max_size=4, unique_by=lambda tier_policy: tier_policy.ref)
+        )
         found += draw(nodes())
     return found
 
@@ -251,6 +253,6 @@ outside = st.builds(
 def questions(draw, tiered=False):
     """The objects of a cluster, and a source, destination, protocol and port to ask it about."""
     objects = draw(clusters(tiered=tiered))
-    pods = st.sampled_from([PodsPeer(each) for each in objects if isinstance(each, Workload)])
+    pods = st.sampled_from([PodsPeer(resource) for resource in objects if isinstance(resource, Workload)])
     source, destination = draw(st.tuples(pods, pods | outside) | st.tuples(outside, pods))
     return objects, source, destination, draw(protocols), draw(st.sampled_from(PROBED_PORTS))

@@ -24,7 +24,7 @@ def namespace(name: str, **labels: str) -> Namespace:
 def deployment(key: str, *ports: ContainerPort, at: Iterable[str] = (), **labels: str) -> Workload:
     """The Deployment `namespace/name` with pods labelled `app=<name>` unless labels are given."""
     where, _, name = key.partition("/")
-    addresses = tuple(ip_address(each) for each in at)
+    addresses = tuple(ip_address(text) for text in at)
     ref = ObjectRef("apps/v1", "Deployment", where, name)
     return Workload(ref, labels or {"app": name}, ports=ports, addresses=addresses)
 
@@ -32,7 +32,7 @@ def deployment(key: str, *ports: ContainerPort, at: Iterable[str] = (), **labels
 def host_daemon(key: str, *ports: ContainerPort, at: Iterable[str] = (), **labels: str) -> Workload:
     """The hostNetwork DaemonSet `namespace/name` on nodes with these addresses."""
     where, _, name = key.partition("/")
-    addresses = tuple(ip_address(each) for each in at)
+    addresses = tuple(ip_address(text) for text in at)
     ref = ObjectRef("apps/v1", "DaemonSet", where, name)
     return Workload(ref, labels or {"app": name}, ports=ports, host_network=True, node_addresses=addresses)
 

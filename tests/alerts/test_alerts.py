@@ -57,9 +57,11 @@ def test_every_alert_fires_where_it_should_and_nowhere_else(rules: Path) -> None
 def test_durations_are_counted_as_the_webhook_counts_them() -> None:
     """A bucket that there is not makes a test that nothing in a cluster passes."""
     series = [
-        each["series"] for test in yaml.safe_load(UNIT.read_text())["tests"] for each in test["input_series"]
+        entry["series"]
+        for test in yaml.safe_load(UNIT.read_text())["tests"]
+        for entry in test["input_series"]
     ]
-    asked = {float(bound) for each in series for bound in re.findall(r'le="([^"]+)"', each)}
+    asked = {float(bound) for text in series for bound in re.findall(r'le="([^"]+)"', text)}
     assert asked <= {*SECONDS, float("inf")}
     assert max(SECONDS) >= API_SERVER_WAITS, "a review that was too late has to be told from a slow one"
 
@@ -102,5 +104,5 @@ def test_whoever_is_called_reads_what_to_do(rules: Path) -> None:
 def test_alerts_are_off_by_default() -> None:
     """A cluster without the operator's CRDs could not install them."""
     require("helm")
-    kinds = {each["kind"] for each in manifests()}
+    kinds = {manifest["kind"] for manifest in manifests()}
     assert not kinds & {"PrometheusRule", "ServiceMonitor"}

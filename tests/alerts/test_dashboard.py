@@ -95,7 +95,9 @@ def test_the_chart_hands_the_dashboard_to_grafanas_sidecar(values: dict[str, Any
     """Under the label by which the sidecar of Grafana's chart looks for dashboards, byte for byte."""
     require("helm")
     (config,) = (
-        each for each in of_kind(manifests(values), "ConfigMap") if "istio-netpol.json" in each["data"]
+        manifest
+        for manifest in of_kind(manifests(values), "ConfigMap")
+        if "istio-netpol.json" in manifest["data"]
     )
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert config["metadata"]["annotations"] == {"grafana_folder": "Mesh"}

@@ -55,9 +55,9 @@ class Chronicle:
     def first(self, change: str, kind: str, name: str, namespace: str = "") -> int:
         """When that was first; fails where it never was."""
         numbers = [
-            each.number
-            for each in self.events()
-            if (each.change, each.kind, each.namespace, each.name) == (change, kind, namespace, name)
+            event.number
+            for event in self.events()
+            if (event.change, event.kind, event.namespace, event.name) == (change, kind, namespace, name)
         ]
         assert numbers, f"{kind} {namespace}/{name} was never {change}"
         return numbers[0]

@@ -51,7 +51,7 @@ def controller(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     stored = kubectl("get", "deployment", name, "--namespace", NAMESPACE, "--output", "json").json
     (container,) = stored["spec"]["template"]["spec"]["containers"]
     ours = ("--lease", "--certificate-secret", "--webhook-service", "--webhook-configuration")
-    options = [each for each in container["args"] if each.startswith(ours)]
+    options = [arg for arg in container["args"] if arg.startswith(ours)]
     kubeconfig = fleet.edge.kubeconfig(name)
     with ControllerProcess(kubeconfig, NAMESPACE, settings, *options) as process:
         process.wait_for("leading")

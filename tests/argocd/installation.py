@@ -43,7 +43,7 @@ class ArgoCD:
             "ARGOCD_SYNC_WAVE_DELAY": "1",  # seconds; it is two by itself
         }
         commands = (self._cache(), self._renders(), self._syncs(), self._generates())
-        self.processes = tuple(ServerProcess(folder, each, environment) for each in commands)
+        self.processes = tuple(ServerProcess(folder, command, environment) for command in commands)
 
     def install(self) -> None:
         """ConfigMaps and Secret, the health of Applications as this repository has it, and the processes."""

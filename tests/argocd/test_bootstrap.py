@@ -49,9 +49,9 @@ def test_nothing_is_denied_before_what_is_allowed_is_there(fleet: Fleet) -> None
     """The namespaces come first and default-deny last, so that no connection is cut in between."""
     fleet.wait_until_synced(f"{BASELINE}-edge")
     added = {
-        (each.namespace, each.name): each.number
-        for each in fleet.chronicle.events()
-        if (each.change, each.kind) == ("ADDED", "NetworkPolicy") and each.namespace in NAMESPACES
+        (event.namespace, event.name): event.number
+        for event in fleet.chronicle.events()
+        if (event.change, event.kind) == ("ADDED", "NetworkPolicy") and event.namespace in NAMESPACES
     }
     denies = {key: number for key, number in added.items() if key[1] == "zz-default-deny"}
     assert set(denies) == {(namespace, "zz-default-deny") for namespace in NAMESPACES}
@@ -70,7 +70,7 @@ def test_the_webhook_follows_the_baseline_and_is_registered_last(fleet: Fleet) -
     denied = max(first("ADDED", "NetworkPolicy", "zz-default-deny", namespace) for namespace in NAMESPACES)
     deployed = first("ADDED", "Deployment", "istio-netpol-webhook", "istio-netpol")
     registered = [first("ADDED", kind, "istio-netpol") for kind in CONFIGURATIONS]
-    answering = next(each.number for each in fleet.chronicle.events() if replicas_answer(each))
+    answering = next(event.number for event in fleet.chronicle.events() if replicas_answer(event))
     assert denied < deployed < answering < min(registered)
 
 

@@ -28,10 +28,10 @@ def clients(fleet: Fleet) -> list[tuple[str, str]]:
     webhooks: list[Any] = []
     for kind in CONFIGURATIONS:
         webhooks += fleet.edge.kubectl()("get", kind, "istio-netpol", "--output", "json").json["webhooks"]
-    configs = [each["clientConfig"] for each in webhooks]
+    configs = [webhook["clientConfig"] for webhook in webhooks]
     return [
-        (base64.b64decode(each.get("caBundle", "")).decode(), each["service"].get("path", ""))
-        for each in configs
+        (base64.b64decode(config.get("caBundle", "")).decode(), config["service"].get("path", ""))
+        for config in configs
     ]
 
 
@@ -45,7 +45,7 @@ def are_kept(fleet: Fleet) -> bool:
 def generated(fleet: Fleet) -> dict[str, Any]:
     """The team's generated policies by name."""
     listed = ("get", "networkpolicies", "--namespace", TEAM, *GENERATED, "--output", "json")
-    return {each["metadata"]["name"]: each for each in fleet.edge.kubectl()(*listed).json["items"]}
+    return {item["metadata"]["name"]: item for item in fleet.edge.kubectl()(*listed).json["items"]}
 
 
 def policies_in(fleet: Fleet, namespace: str) -> str:
@@ -94,7 +94,7 @@ def test_what_the_controller_writes_is_no_drift(fleet: Fleet) -> None:
     for name, earlier in before.items():
         status = compare_anew(fleet, name)["status"]
         assert (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
-        assert [each for each in status["resources"] if each["status"] != "Synced"] == []
+        assert [resource for resource in status["resources"] if resource["status"] != "Synced"] == []
         assert status["operationState"]["startedAt"] == earlier["status"]["operationState"]["startedAt"]
     assert clients(fleet) == written
 
@@ -127,10 +127,12 @@ def test_generated_policies_are_not_argo_cds(fleet: Fleet) -> None:
     for policy in generated(fleet).values():
         metadata = policy["metadata"]
         assert not [
-            each for each in metadata.get("annotations", {}) if each.startswith("argocd.argoproj.io/")
+            annotation
+            for annotation in metadata.get("annotations", {})
+            if annotation.startswith("argocd.argoproj.io/")
         ]
         assert "app.kubernetes.io/instance" not in metadata["labels"]
-    managed = {each["name"] for each in fleet.application(TEAM)["status"]["resources"]}
+    managed = {resource["name"] for resource in fleet.application(TEAM)["status"]["resources"]}
     assert managed == {"cart", "default-deny"}
 
 
@@ -141,7 +143,9 @@ def test_only_policies_that_nobody_made_on_purpose_are_orphans(fleet: Fleet) -> 
 
     def warnings() -> list[str]:
         conditions = fleet.application(TEAM)["status"].get("conditions", [])
-        return [each["message"] for each in conditions if each["type"] == "OrphanedResourceWarning"]
+        return [
+            condition["message"] for condition in conditions if condition["type"] == "OrphanedResourceWarning"
+        ]
 
     copies = []
     for number, policy in enumerate(generated(fleet).values()):
@@ -165,7 +169,7 @@ def test_an_edit_by_hand_is_undone(fleet: Fleet) -> None:
     kubectl, written = fleet.edge.kubectl(), clients(fleet)
     policy = ("networkpolicy", "istiod-to-dns", "--namespace", "istio-system")
     webhook = ("validatingwebhookconfiguration", "istio-netpol")
-    before = [kubectl("get", *each, "--output", "json").json for each in (policy, webhook)]
+    before = [kubectl("get", *named, "--output", "json").json for named in (policy, webhook)]
     opened = json.dumps({"spec": {"egress": [{}]}})
     loosened = json.dumps([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}])
     assert kubectl("patch", *policy, "--type=merge", "--patch", opened).code == 0
@@ -174,7 +178,7 @@ def test_an_edit_by_hand_is_undone(fleet: Fleet) -> None:
 
     def healed() -> bool:
         gone = kubectl("get", "networkpolicy", "zz-default-deny", "--namespace", "kyma-system").code
-        now = [kubectl("get", *each, "--output", "json").json for each in (policy, webhook)]
+        now = [kubectl("get", *named, "--output", "json").json for named in (policy, webhook)]
         same = now[0]["spec"] == before[0]["spec"] and now[1]["webhooks"] == before[1]["webhooks"]
         return gone == 0 and same
 
@@ -185,14 +189,14 @@ def test_an_edit_by_hand_is_undone(fleet: Fleet) -> None:
 def test_a_removed_policy_is_pruned_and_generated_ones_stay(fleet: Fleet) -> None:
     """What leaves the repository leaves the cluster, and nothing else does."""
     wait_for_the_controller(fleet)
-    before = {name: each["metadata"]["uid"] for name, each in generated(fleet).items()}
+    before = {name: policy["metadata"]["uid"] for name, policy in generated(fleet).items()}
     fleet.repository.edit(OVERLAY, "- ../../components/egress-gateway\n", "")
     with committed(fleet, "Leave out the egress gateway") as revision:
         fleet.wait_until_synced(BASELINE, revision)
         policies = policies_in(fleet, "istio-system")
         assert "egressgateway" not in policies
         assert "istio-ingressgateway-to-istiod" in policies
-        assert {name: each["metadata"]["uid"] for name, each in generated(fleet).items()} == before
+        assert {name: policy["metadata"]["uid"] for name, policy in generated(fleet).items()} == before
 
 
 def test_a_policy_that_is_renamed_is_never_missing(fleet: Fleet) -> None:
@@ -213,7 +217,7 @@ def test_a_commit_that_cant_be_built_changes_nothing(fleet: Fleet) -> None:
 
     def told() -> bool:
         conditions = fleet.application(BASELINE)["status"].get("conditions", [])
-        return any("kymma" in each["message"] for each in conditions)
+        return any("kymma" in condition["message"] for condition in conditions)
 
     fleet.repository.edit(OVERLAY, "- ../../components/kyma\n", "- ../../components/kymma\n")
     with committed(fleet, "Break the overlay"):

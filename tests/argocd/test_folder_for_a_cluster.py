@@ -21,7 +21,9 @@ def test_the_overlays_of_environments_are_no_clusters() -> None:
     )
     (operation,) = yaml.safe_load(kustomization["patches"][0]["patch"])
     (generator,) = operation["value"]
-    left_out = [each["path"] for each in generator["git"]["directories"] if each.get("exclude")]
+    left_out = [
+        directory["path"] for directory in generator["git"]["directories"] if directory.get("exclude")
+    ]
     assert left_out == [f"kustomize/overlays/{name}" for name in SHIPPED]
 
 

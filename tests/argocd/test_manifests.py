@@ -40,7 +40,7 @@ def rendered(environment: str) -> list[Any]:
     require("helm")
     done = try_to_render(values_of(environment))
     assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 def group_of(manifest: Any) -> str:
@@ -50,19 +50,21 @@ def group_of(manifest: Any) -> str:
 def test_the_project_allows_the_kinds_that_there_are_and_no_others(tmp_path: Path) -> None:
     """A mistake in the repository can't bring anything but what the baseline and the chart are made of."""
     tree = filled_tree(tmp_path)
-    manifests = [each for name in OVERLAYS for each in rendered(name)]
+    manifests = [manifest for name in OVERLAYS for manifest in rendered(name)]
     for name in variants():
         manifests += yaml.safe_load_all(built_variant(tree, name).manifests)
-    kinds = {(group_of(each), str(each["kind"])) for each in manifests}
+    kinds = {(group_of(manifest), str(manifest["kind"])) for manifest in manifests}
     spec = yaml.safe_load((APPLICATIONS / "project.yaml").read_text())["spec"]
     allowed = {
-        where: {(each["group"], each["kind"]) for each in spec[f"{where}ResourceWhitelist"]}
+        where: {(kind["group"], kind["kind"]) for kind in spec[f"{where}ResourceWhitelist"]}
         for where in ("cluster", "namespace")
     }
-    assert allowed["cluster"] == {each for each in kinds if each[1] in CLUSTER_WIDE}
-    assert allowed["namespace"] == {each for each in kinds if each[1] not in CLUSTER_WIDE}
-    namespaces = {each["metadata"]["namespace"] for each in manifests if "namespace" in each["metadata"]}
-    assert {each["namespace"] for each in spec["destinations"]} == namespaces
+    assert allowed["cluster"] == {kind for kind in kinds if kind[1] in CLUSTER_WIDE}
+    assert allowed["namespace"] == {kind for kind in kinds if kind[1] not in CLUSTER_WIDE}
+    namespaces = {
+        manifest["metadata"]["namespace"] for manifest in manifests if "namespace" in manifest["metadata"]
+    }
+    assert {destination["namespace"] for destination in spec["destinations"]} == namespaces
 
 
 @pytest.mark.parametrize("environment", [name for name in OVERLAYS if name != "kyma-btp"])
@@ -72,9 +74,9 @@ def test_the_webhook_reaches_dns_where_the_baseline_says_it_is(environment: str,
     require("kustomize")
     built = kustomize_build(filled_tree(tmp_path) / "overlays" / environment)
     (baseline,) = (
-        each
-        for each in yaml.safe_load_all(built.stdout)
-        if each["metadata"]["name"] == "istiod-to-dns" and each["kind"] == "NetworkPolicy"
+        document
+        for document in yaml.safe_load_all(built.stdout)
+        if document["metadata"]["name"] == "istiod-to-dns" and document["kind"] == "NetworkPolicy"
     )
     own = {"ipBlock": {"cidr": OF_ONE_CLUSTER}}
     wanted = {(str(peer), port) for peer, port in _destinations(baseline) if peer != own}

@@ -107,7 +107,10 @@ def rendered(fleet: Fleet, name: str, spec: dict[str, Any], *repositories: str) 
 
     try:
         fleet.wait_until(f"{name} is compared", compared, name)
-        return {(each["kind"], each["name"]) for each in fleet.application(name)["status"]["resources"]}
+        return {
+            (resource["kind"], resource["name"])
+            for resource in fleet.application(name)["status"]["resources"]
+        }
     finally:
         fleet.hub.kubectl()("delete", "application,appproject", name, "--namespace", NAMESPACE)
 

@@ -34,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
 def built(tree: Path, folder: str) -> list[Any]:
     done = kustomize_build(tree / "argocd" / folder)
     assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 def words(value: Any) -> Iterator[str]:
@@ -55,15 +55,19 @@ def test_one_file_changes_repository_namespace_image_and_revision(tree: Path) ->
     (tree / SETTINGS).write_text(yaml.safe_dump({**settings, **CHANGED}))
     manifests = {folder: built(tree, folder) for folder in FOLDERS}
     for folder, objects in manifests.items():
-        said = [word for each in objects for word in words(each)]
+        said = [word for resource in objects for word in words(resource)]
         assert not {"main", "argocd"} & set(said), folder
         assert not [word for word in said if "components/settings" in word or "bootstrap" in word], folder
-        assert {each["metadata"]["namespace"] for each in objects} == {"openshift-gitops"}
-    (webhook,) = (each for each in manifests["cluster"] if each["metadata"]["name"] == "istio-netpol-webhook")
+        assert {resource["metadata"]["namespace"] for resource in objects} == {"openshift-gitops"}
+    (webhook,) = (
+        manifest
+        for manifest in manifests["cluster"]
+        if manifest["metadata"]["name"] == "istio-netpol-webhook"
+    )
     assert {"name": "image.repository", "value": CHANGED["image"], "forceString": True} in webhook["spec"][
         "source"
     ]["helm"]["parameters"]
-    texts = "".join(yaml.safe_dump(each) for objects in manifests.values() for each in objects)
+    texts = "".join(yaml.safe_dump(resource) for objects in manifests.values() for resource in objects)
     assert texts.count(CHANGED["repoURL"]) == 2 * 3 + 1 + 2
     assert texts.count('default "v7.8.9"') == 2
     assert texts.count("targetRevision: v7.8.9") == 1

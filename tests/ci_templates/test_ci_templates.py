@@ -71,13 +71,15 @@ def action() -> dict[str, Any]:
 
 
 def step(name: str) -> dict[str, Any]:
-    (found,) = (each for each in action()["runs"]["steps"] if each["name"] == name)
+    (found,) = (stage for stage in action()["runs"]["steps"] if stage["name"] == name)
     return dict(found)
 
 
 def run_action(folder: Path, **inputs: str) -> Ran:
     """The step that checks, with these inputs and the defaults of the others."""
-    defaults = {name: str(each.get("default", "")) for name, each in action()["inputs"].items()}
+    defaults = {
+        name: str(declared_input.get("default", "")) for name, declared_input in action()["inputs"].items()
+    }
     given = {**defaults, **{name.replace("_", "-"): value for name, value in inputs.items()}}
     check = step("Check")
     variables = {name: INPUT.sub(lambda found: given[found[1]], text) for name, text in check["env"].items()}
@@ -108,13 +110,13 @@ def test_the_page_names_inputs_that_exist() -> None:
     (component,) = included["include"]
     declared = yaml.safe_load(COMPONENT.read_text().split("\n---\n")[0])["spec"]["inputs"]
     assert component["inputs"].keys() <= declared.keys()
-    assert {name for name, each in declared.items() if "default" not in each} <= component["inputs"].keys()
+    assert {name for name, entry in declared.items() if "default" not in entry} <= component["inputs"].keys()
     assert component["file"] == f"/{COMPONENT.relative_to(ROOT)}"
 
 
 def test_no_input_is_part_of_a_script() -> None:
     """What somebody writes into an input is never read as a command: it comes in variables only."""
-    assert [each["name"] for each in action()["runs"]["steps"] if "${{" in each.get("run", "")] == []
+    assert [stage["name"] for stage in action()["runs"]["steps"] if "${{" in stage.get("run", "")] == []
     _, content = COMPONENT.read_text().split("\n---\n")
     (job,) = yaml.safe_load(content).values()
     assert "$[[" not in "".join([*job["before_script"], *job["script"]])
@@ -133,7 +135,7 @@ def test_the_action_reports_both_overlays_and_fails(monorepo: Path) -> None:
         assert f"bank-{environment}" in ran.summary
     assert ran.outputs == "sarif=istio-netpol.sarif\n"
     results = json.loads((monorepo / "istio-netpol.sarif").read_text())["runs"][0]["results"]
-    assert {each["ruleId"] for each in results} >= {"dns", "proxy-to-istiod"}
+    assert {result["ruleId"] for result in results} >= {"dns", "proxy-to-istiod"}
     assert "| error | `proxy-to-istiod` |" in ran.summary
 
 
@@ -230,7 +232,7 @@ def run_component(folder: Path, **inputs: str) -> tuple[int, str]:
     """The component's script, with these inputs and the defaults of the others."""
     spec, content = COMPONENT.read_text().split("\n---\n")
     declared = yaml.safe_load(spec)["spec"]["inputs"]
-    given = {name: str(each.get("default", "")) for name, each in declared.items()}
+    given = {name: str(entry.get("default", "")) for name, entry in declared.items()}
     given |= {name.replace("_", "-"): value for name, value in inputs.items()}
     (job,) = yaml.safe_load(content).values()
     variables = {
@@ -246,8 +248,8 @@ def test_the_component_reports_both_overlays_and_fails(monorepo: Path) -> None:
     assert code == 1, printed
     assert "overlays/prod, bank-prod: ledger" in printed
     quality = json.loads((monorepo / "istio-netpol.codequality.json").read_text())
-    assert {each["check_name"] for each in quality} >= {"dns", "proxy-to-istiod"}
-    assert all((monorepo / each["location"]["path"]).exists() for each in quality)
+    assert {issue["check_name"] for issue in quality} >= {"dns", "proxy-to-istiod"}
+    assert all((monorepo / issue["location"]["path"]).exists() for issue in quality)
     suites = ET.parse(monorepo / "istio-netpol.junit.xml").getroot()
     assert int(suites.get("failures", "0")) > 0
     job = yaml.safe_load(COMPONENT.read_text().split("\n---\n")[1])["istio-netpol"]
@@ -275,7 +277,7 @@ def test_no_input_of_the_component_runs_a_command(monorepo: Path, name: str, hos
 
 def test_the_hook_reads_overlays(monorepo: Path) -> None:
     """Its entry and its own arguments, as pre-commit calls them in a repository that configures nothing."""
-    hooks = {each["id"]: each for each in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    hooks = {entry["id"]: entry for entry in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
     hook = hooks["istio-netpol-check"]
     done = bash(" ".join([hook["entry"], *hook["args"]]), monorepo, {})
     assert done.returncode == 1

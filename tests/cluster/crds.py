@@ -77,7 +77,7 @@ def define(plane: ControlPlane, *modules: str) -> list[str]:
 def defined(plane: ControlPlane, *modules: str) -> Iterator[list[str]]:
     """Has the API server serve the modules' custom resources, and removes them at the end with all their
     objects; yields the names of the definitions."""
-    names = [str(each["metadata"]["name"]) for module in modules for each in crds(module)]
+    names = [str(crd["metadata"]["name"]) for module in modules for crd in crds(module)]
     try:
         yield define(plane, *modules)
     finally:
@@ -89,7 +89,9 @@ def defined(plane: ControlPlane, *modules: str) -> Iterator[list[str]]:
 def _is_established(plane: ControlPlane, name: str) -> bool:
     status = plane.api().request("GET", f"{DEFINITIONS}/{name}").object["status"]
     conditions = status.get("conditions") or []
-    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
+    return any(
+        (condition["type"], condition["status"]) == ("Established", "True") for condition in conditions
+    )
 
 
 def _is_gone(plane: ControlPlane, name: str) -> bool:

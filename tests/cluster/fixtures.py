@@ -99,7 +99,7 @@ def pytest_runtest_makereport(
     if report.failed:
         arguments = getattr(item, "funcargs", {})
         for server in (
-            each for name in HAVE_SERVERS if name in arguments for each in arguments[name].processes
+            process for name in HAVE_SERVERS if name in arguments for process in arguments[name].processes
         ):
             if server.log.exists():
                 report.sections.append((f"{server.name}: {server.log}", server.last_lines()))

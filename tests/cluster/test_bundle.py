@@ -9,8 +9,8 @@ from tests.bundle.overlays import OVERLAYS, filled_tree, kustomize_build
 from tests.cluster.control_plane import ControlPlane
 
 ADDED = "".join(
-    f"- ../../components/{each}\n"
-    for each in (
+    f"- ../../components/{component}\n"
+    for component in (
         "kyma",
         "ambient",
         "document-literal",

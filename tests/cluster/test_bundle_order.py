@@ -43,7 +43,7 @@ spec:
 def with_many_components(tree: Path) -> Path:
     """The overlay for kind with everything that has policies."""
     overlay = tree / "overlays" / "kind"
-    added = "".join(f"- ../../components/{each}\n" for each in MANY)
+    added = "".join(f"- ../../components/{component}\n" for component in MANY)
     file = overlay / "kustomization.yaml"
     file.write_text(file.read_text().replace("components:\n", f"components:\n{added}"))
     (overlay / "values.yaml").write_text((overlay / "values.yaml").read_text() + VALUES)
@@ -100,7 +100,7 @@ def chronicle(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFact
     chronicle.stop()
 
 
-@pytest.mark.parametrize("apply", [server_side, client_side, piped], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("apply", [server_side, client_side, piped], ids=lambda function: function.__name__)
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_nothing_is_denied_before_all_that_is_allowed_is_there(
     control_plane: ControlPlane,
@@ -121,12 +121,12 @@ def test_nothing_is_denied_before_all_that_is_allowed_is_there(
         added = added_since(chronicle, before, len(wanted))
     finally:
         remove(control_plane, manifests)
-    assert {(each.namespace, each.name) for each in added} == wanted
-    denials = [each for each in added if denies_all(each.manifest)]
-    assert {each.namespace for each in denials} == {namespace for namespace, _ in wanted}
+    assert {(event.namespace, event.name) for event in added} == wanted
+    denials = [event for event in added if denies_all(event.manifest)]
+    assert {policy.namespace for policy in denials} == {namespace for namespace, _ in wanted}
     for denial in denials:
-        others = (each for each in added if each.namespace == denial.namespace)
-        assert [each.name for each in others if each.number > denial.number] == []
+        others = (event for event in added if event.namespace == denial.namespace)
+        assert [other.name for other in others if other.number > denial.number] == []
 
 
 @pytest.mark.parametrize("name", [name for name in variants() if name != "kyma-btp"])
@@ -142,8 +142,10 @@ def test_every_environment_is_built_with_the_deny_all_of_each_namespace_last(
 
 def policies_in_order(manifests: str) -> list[tuple[str, str]]:
     """Namespace and name of each NetworkPolicy."""
-    documents = [each for each in yaml.safe_load_all(manifests) if each["kind"] == "NetworkPolicy"]
-    return [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in documents]
+    documents = [
+        document for document in yaml.safe_load_all(manifests) if document["kind"] == "NetworkPolicy"
+    ]
+    return [(document["metadata"]["namespace"], document["metadata"]["name"]) for document in documents]
 
 
 def denies_all(policy: Any) -> bool:
@@ -162,7 +164,7 @@ def added_since(chronicle: Chronicle, number: int, count: int) -> list[Event]:
     """The policies that came after a change, in order, once that many were seen."""
     ends = time.monotonic() + 20
     while True:
-        added = [each for each in chronicle.events() if each.number > number and each.change == "ADDED"]
+        added = [event for event in chronicle.events() if event.number > number and event.change == "ADDED"]
         if len(added) >= count:
             return added
         assert time.monotonic() < ends, f"{len(added)} of {count} policies were seen"
@@ -171,7 +173,7 @@ def added_since(chronicle: Chronicle, number: int, count: int) -> list[Event]:
 
 def remove(plane: ControlPlane, manifests: str) -> None:
     """Takes away all but the namespaces, which nobody here would finish."""
-    kept = [each for each in yaml.safe_load_all(manifests) if each["kind"] != "Namespace"]
+    kept = [document for document in yaml.safe_load_all(manifests) if document["kind"] != "Namespace"]
     plane.kubectl()(
         "delete", "--ignore-not-found", "--wait=false", "--filename", "-", stdin=yaml.safe_dump_all(kept)
     )

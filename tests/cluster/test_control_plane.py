@@ -99,7 +99,7 @@ def test_a_resource_version_from_before_compaction_is_gone_after_a_restart(
     control_plane.restart()
     watched = api.request("GET", f"{maps}?watch=1&timeoutSeconds=5&resourceVersion={old}")
     assert 410 in (watched.status, watched.object.get("object", {}).get("code"))
-    names = [each["metadata"]["name"] for each in api.request("GET", maps).object["items"]]
+    names = [item["metadata"]["name"] for item in api.request("GET", maps).object["items"]]
     assert names == ["map-0", "map-1", "map-2"]
 
 

@@ -62,7 +62,7 @@ def test_custom_resources_are_served_while_they_are_defined(
     path = f"/apis/{version}/namespaces/{namespace}/{plural}?fieldValidation=Strict"
     manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": "one"}}
     with defined(control_plane, module) as names:
-        served = {each["metadata"]["name"] for each in api.request("GET", DEFINITIONS).object["items"]}
+        served = {item["metadata"]["name"] for item in api.request("GET", DEFINITIONS).object["items"]}
         assert served == set(names)
         control_plane.create(path, {**manifest, "spec": spec})
         refused = api.request("POST", path, {**manifest, "spec": {**spec, "unheardOf": True}})

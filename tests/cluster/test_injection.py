@@ -44,11 +44,11 @@ def injector(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     """The API server with the webhooks of Istio's default profile, which call nobody."""
     configurations = webhooks("--set", "profile=default")
     assert configurations
-    for each in configurations:
-        control_plane.create(PATH, each)
+    for configuration in configurations:
+        control_plane.create(PATH, configuration)
     yield control_plane
-    for each in configurations:
-        control_plane.api().request("DELETE", f"{PATH}/{each['metadata']['name']}")
+    for configuration in configurations:
+        control_plane.api().request("DELETE", f"{PATH}/{configuration['metadata']['name']}")
 
 
 def says_istioctl(plane: ControlPlane, namespace: str, pod: Mapping[str, str]) -> bool:

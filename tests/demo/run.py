@@ -84,7 +84,9 @@ class Demo:
     def play(self, number: int, scene: Scene) -> None:
         """One scene: the object comes to a cluster that is otherwise complete, first in mode reject."""
         self.telling.scene(number, scene.tells)
-        found = {described(each): each for each in manifests([SCENARIOS / scene.folder / "before"])}
+        found = {
+            described(manifest): manifest for manifest in manifests([SCENARIOS / scene.folder / "before"])
+        }
         submitted = found.pop(scene.submits)
         self._change("augment", list(found.values()))
         self._change("reject")

@@ -53,20 +53,20 @@ class Screen:
         """What is typed. A manifest that was typed before for another namespace is not shown again."""
         first, *rest = line.splitlines()
         print(self._colours.paint("$", self._colours.faint), self._colours.paint(first, self._colours.good))
-        shape = "\n".join(each for each in rest if "namespace:" not in each)
+        shape = "\n".join(row for row in rest if "namespace:" not in row)
         if rest and shape in self._seen:
-            (namespace,) = (each.split()[1] for each in rest if "namespace:" in each)
+            (namespace,) = (row.split()[1] for row in rest if "namespace:" in row)
             rest = [f"... the same for namespace {namespace}", rest[-1]]
         self._seen.add(shape)
-        for each in rest:
-            print(self._colours.paint(each, self._colours.faint))
+        for row in rest:
+            print(self._colours.paint(row, self._colours.faint))
         print(end="", flush=True)
 
     def printed(self, text: str) -> None:
         """What kubectl printed; of the first refusal's policies one in full."""
         pasted = remedies_in(text) if REFUSED in text else []
-        for each in pasted:
-            text = text.replace(each, _shortened(each, shown=0 if self._has_pasted else 1))
+        for manifest in pasted:
+            text = text.replace(manifest, _shortened(manifest, shown=0 if self._has_pasted else 1))
             self._has_pasted = True
         for line in text.rstrip("\n").splitlines():
             escape = self._colours.warning if line.startswith("Warning:") else ""
@@ -101,6 +101,6 @@ def _shortened(command: str, shown: int) -> str:
     """A command to paste with the first policies in full, and the names of the others."""
     start, _, manifests = command.removesuffix("\nEOF").partition("\n")
     policies = manifests.split("\n---\n")
-    names = [NAME.findall(each)[0] for each in policies[shown:]]
-    left = [f"... NetworkPolicy {each}" for each in names]
+    names = [NAME.findall(policy)[0] for policy in policies[shown:]]
+    left = [f"... NetworkPolicy {name}" for name in names]
     return "\n".join([start, *policies[:shown], *left, "EOF"])

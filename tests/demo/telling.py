@@ -60,7 +60,7 @@ class Telling:
             for command in commands_in(message)
             for document in command.partition("\n")[2].rpartition("\nEOF")[0].split("\n---\n")
         ]
-        shown = next(each for each in documents if f"\n  name: {shows}" in each)
+        shown = next(document for document in documents if f"\n  name: {shows}" in document)
         print("   The answer brings the remedy, ready to paste:\n")
         for line in ("kubectl apply -f - <<'EOF'", *shown.splitlines()):
             print(self._colours.paint(f"   | {line}", self._colours.faint))

@@ -62,7 +62,7 @@ def metrics_page() -> str:
 
 
 def _table(registry: CollectorRegistry, *, of_process: bool = False) -> str:
-    found = [each for each in registry.collect() if _is_of_any_process(each) == of_process]
+    found = [metric for metric in registry.collect() if _is_of_any_process(metric) == of_process]
     return "\n".join([HEAD, *(_row(metric) for metric in sorted(found, key=lambda metric: metric.name))])
 
 

@@ -44,4 +44,4 @@ def test_findings_that_the_tables_name_exist() -> None:
         name for limit in limits for name in re.findall(r"(?:warning|error|info) `([\w-]+)`", limit.told)
     }
     assert named
-    assert named <= {str(each) for each in (*FlowKind, *Issue)}
+    assert named <= {str(rule) for rule in (*FlowKind, *Issue)}

@@ -20,7 +20,11 @@ FILE = "clusters/prod/istio-netpol.yaml"
 
 def shown(kind: str) -> dict[str, Any]:
     """The objects of the page of one kind, by name."""
-    return {each["metadata"]["name"]: each for each in objects("flux.md", FILE) if each["kind"] == kind}
+    return {
+        manifest["metadata"]["name"]: manifest
+        for manifest in objects("flux.md", FILE)
+        if manifest["kind"] == kind
+    }
 
 
 def test_flux_s_own_definitions_accept_every_object(control_plane: ControlPlane) -> None:
@@ -41,7 +45,7 @@ def test_what_they_point_to_is_there() -> None:
     for step in steps.values():
         assert step["spec"]["sourceRef"]["name"] == source
         assert (KUSTOMIZE.parent / step["spec"]["path"] / "kustomization.yaml").is_file()
-        assert {each["name"] for each in step["spec"].get("dependsOn", ())} <= steps.keys()
+        assert {dependency["name"] for dependency in step["spec"].get("dependsOn", ())} <= steps.keys()
     assert release["spec"]["chart"]["spec"]["sourceRef"]["name"] == source
     assert (KUSTOMIZE.parent / release["spec"]["chart"]["spec"]["chart"]).resolve() == CHART
 
@@ -66,7 +70,7 @@ def step(tree: Path, overlay: str, name: str) -> list[tuple[str, str, str]]:
     file.write_text(yaml.safe_dump(content))
     result = kustomize_build(folder)
     assert result.returncode == 0, result.stderr
-    return [_identity(each) for each in yaml.safe_load_all(result.stdout) if each]
+    return [_identity(document) for document in yaml.safe_load_all(result.stdout) if document]
 
 
 def _identity(manifest: dict[str, Any]) -> tuple[str, str, str]:
@@ -109,7 +113,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle, with every component that has policies in the overlay for kind, and a user's own."""
     tree = filled_tree(tmp_path_factory.mktemp("flux"))
     kind = tree / "overlays" / "kind"
-    more = "".join(f"- ../../components/{each}\n" for each in ADDED)
+    more = "".join(f"- ../../components/{component}\n" for component in ADDED)
     file = kind / "kustomization.yaml"
     text = file.read_text().replace("components:\n", f"components:\n{more}")
     file.write_text(text.replace("- values.yaml\n", "- values.yaml\n- own.yaml\n"))
@@ -149,8 +153,9 @@ def test_in_one_step_flux_would_deny_last_as_well(tree: Path) -> None:
     """Who has one Kustomization only is not cut off, but for policies of their own that sort after the
     deny-all."""
     whole = [
-        _identity(each) for each in yaml.safe_load_all(kustomize_build(tree / "overlays" / "kind").stdout)
+        _identity(document)
+        for document in yaml.safe_load_all(kustomize_build(tree / "overlays" / "kind").stdout)
     ]
-    order = sorted(each for each in whole if each[:2] == ("NetworkPolicy", "istio-system"))
+    order = sorted(identity for identity in whole if identity[:2] == ("NetworkPolicy", "istio-system"))
     names = [name for _, _, name in order]
     assert names[-2:] == ["zz-default-deny", "zzz-mine"]

@@ -61,7 +61,7 @@ def repository(tmp_path: Path) -> Path:
 
 def test_the_tree_is_what_the_page_says(repository: Path) -> None:
     """A file a policy, by namespace and name; with them nothing is denied, and none changes next time."""
-    assert {each.name for each in (repository / "deploy" / "policies").iterdir()} == POLICIES
+    assert {path.name for path in (repository / "deploy" / "policies").iterdir()} == POLICIES
     assert all(name in (DOCS / PAGE).read_text() for name in POLICIES)
     assert run("istio-netpol check deploy --offline", repository).returncode == 0
     assert run(files(PAGE)["write-policies.sh"], repository).returncode == 0
@@ -90,7 +90,7 @@ def steps() -> dict[str, str]:
     """The commands of the workflow by the names of their steps, without the one that installs us."""
     (workflow,) = objects(PAGE, ".github/workflows/netpol.yaml")
     every = workflow["jobs"]["netpol"]["steps"]
-    return {each["name"]: each["run"] for each in every if "run" in each and each["name"] != "Install"}
+    return {step["name"]: step["run"] for step in every if "run" in step and step["name"] != "Install"}
 
 
 def test_a_complete_branch_passes_each_step(repository: Path) -> None:
@@ -108,8 +108,8 @@ def test_a_branch_that_loses_a_policy_fails_each_step(repository: Path) -> None:
     failed = {name: run(script, repository, GITHUB_BASE_REF="main") for name, script in steps().items()}
     assert {name: done.returncode for name, done in failed.items()} == dict.fromkeys(failed, 1)
     results = json.loads((repository / "netpol.sarif").read_text())["runs"][0]["results"]
-    places = [each["locations"][0]["physicalLocation"] for each in results]
-    assert {each["artifactLocation"]["uri"] for each in places} == {
+    places = [result["locations"][0]["physicalLocation"] for result in results]
+    assert {place["artifactLocation"]["uri"] for place in places} == {
         "deploy/apps/shop/cart.yaml",
         "deploy/apps/shop/virtual-service.yaml",
     }
@@ -129,7 +129,7 @@ def test_a_policy_that_nothing_needs_fails_the_last_step(repository: Path) -> No
 
 def test_gitlab_gets_both_reports_from_a_branch_that_fails(repository: Path) -> None:
     """The job fails after it has written what the merge request shows."""
-    (job,) = (each["netpol"] for each in objects(PAGE, ".gitlab-ci.yml"))
+    (job,) = (pipeline["netpol"] for pipeline in objects(PAGE, ".gitlab-ci.yml"))
     (repository / "deploy" / "policies" / TO_ISTIOD).unlink()
     assert [run(script, repository).returncode for script in job["script"]] == [0, 1]
     assert ET.parse(repository / job["artifacts"]["reports"]["junit"]).getroot().get("failures") == "1"
@@ -153,7 +153,7 @@ def configured(repository: Path, hooks: Path) -> dict[str, Any]:
     (config,) = objects(PAGE, ".pre-commit-config.yaml")
     (entry,) = config["repos"]
     entry |= {"repo": hook_repository(hooks), "rev": git(hooks, "rev-parse", "HEAD").strip()}
-    entry["hooks"] = [{**each, "language": "system"} for each in entry["hooks"]]
+    entry["hooks"] = [{**hook, "language": "system"} for hook in entry["hooks"]]
     (repository / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
     git(repository, "add", ".")
     return dict(config)
@@ -179,8 +179,8 @@ def test_pre_commit_accepts_the_manifest(tmp_path: Path) -> None:
     manifest = ROOT / ".pre-commit-hooks.yaml"
     done = run(f"pre-commit validate-manifest {manifest}", tmp_path)
     assert done.returncode == 0, done.stdout
-    hooks = {each["id"]: each for each in yaml.safe_load(manifest.read_text())}
-    assert all(each["language"] == "python" for each in hooks.values())
+    hooks = {hook["id"]: hook for hook in yaml.safe_load(manifest.read_text())}
+    assert all(hook["language"] == "python" for hook in hooks.values())
     done = run(f"{hooks['istio-netpol-bundle']['entry']} {ROOT}/kustomize/overlays/kind", tmp_path)
     assert done.returncode == 0, done.stderr
 
@@ -220,10 +220,13 @@ def test_the_plugin_renders_an_application_with_its_policies(application: Path, 
     """Everything that Kustomize builds is there, and nothing that it needs is denied."""
     done = generated(application)
     assert done.returncode == 0, done.stderr
-    manifests = [each for each in yaml.safe_load_all(done.stdout) if each]
-    names = [f"{each['metadata'].get('namespace')}--{each['metadata']['name']}.yaml" for each in manifests]
+    manifests = [document for document in yaml.safe_load_all(done.stdout) if document]
+    names = [
+        f"{manifest['metadata'].get('namespace')}--{manifest['metadata']['name']}.yaml"
+        for manifest in manifests
+    ]
     assert set(names) >= POLICIES
-    assert {each["kind"] for each in manifests} >= {
+    assert {manifest["kind"] for manifest in manifests} >= {
         "Deployment",
         "Namespace",
         "NetworkPolicy",

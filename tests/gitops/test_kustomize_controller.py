@@ -131,7 +131,7 @@ def test_flux_denies_last_and_keeps_what_others_write(
         assert applied.code == 0, applied.stderr
         publish(plane, tree, artifacts, 40 * "1")
         wait_until_applied(plane, 40 * "1")
-        added = {each.name: each.number for each in chronicle.events() if each.change == "ADDED"}
+        added = {event.name: event.number for event in chronicle.events() if event.change == "ADDED"}
         denials = {"zz-default-deny", "a-deny-of-mine"}
         assert denials | {"zzz-mine", "istiod-to-dns", "istiod-to-apiserver"} <= added.keys()
         allowed = max(number for name, number in added.items() if name not in denials)

@@ -35,7 +35,7 @@ def absent() -> str | None:
 def run(*command: str | Path, folder: Path = ROOT) -> str:
     """Runs a program to its end; its output. Fails with what it said."""
     done = subprocess.run(
-        [str(each) for each in command],
+        [str(word) for word in command],
         cwd=folder,
         env={**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"},
         stdin=subprocess.DEVNULL,
@@ -139,7 +139,7 @@ class Image:
                 "sh",
                 *command,
             ],
-            env=dict(each.split("=", 1) for each in self.config["Env"]),
+            env=dict(variable.split("=", 1) for variable in self.config["Env"]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

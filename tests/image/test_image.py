@@ -88,10 +88,10 @@ class Webhook:
         certificates, source = folder / "certs", folder / "manifests"
         source.mkdir()
         files = make_self_signed(certificates, ("127.0.0.1",))
-        for each in certificates.iterdir():
-            each.chmod(0o644)
-        for each in (folder, certificates, source):
-            each.chmod(0o755)
+        for path in certificates.iterdir():
+            path.chmod(0o644)
+        for place in (folder, certificates, source):
+            place.chmod(0o755)
         self.port = free_port()
         self._context = ssl.create_default_context(cafile=files.ca)
         pair = [

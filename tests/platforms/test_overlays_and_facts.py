@@ -57,7 +57,7 @@ def _checks(facts: Environment) -> set[str]:
     return {address for check in reaching for address in check.addresses or ("0.0.0.0/0",)}
 
 
-@pytest.mark.parametrize("name", [each for each in PLAIN if each not in {"eks", "generic"}])
+@pytest.mark.parametrize("name", [overlay for overlay in PLAIN if overlay not in {"eks", "generic"}])
 def test_the_policies_open_dns_where_the_facts_say_that_it_answers(tmp_path: Path, name: str) -> None:
     """Each pod, the pods' port and each address, and the Service's address where pods ask it untranslated.
     On own machines and on EKS node-local DNS is the owner's choice, and a component."""
@@ -136,4 +136,4 @@ def test_kyma_on_gardener_is_gardener_with_kyma() -> None:
     listed = [
         yaml.safe_load((folder / "kustomization.yaml").read_text())["components"] for folder in (plain, kyma)
     ]
-    assert [each for each in listed[1] if "/kyma" not in each] == listed[0]
+    assert [overlay for overlay in listed[1] if "/kyma" not in overlay] == listed[0]

@@ -42,7 +42,7 @@ def test_the_metadata_promises_a_range() -> None:
     assert PROJECT["requires-python"] == f">={OURS}"
 
 
-@pytest.mark.parametrize("version", [each for each in PROMISED if each != OURS])
+@pytest.mark.parametrize("version", [promised for promised in PROMISED if promised != OURS])
 def test_a_clone_shows_the_demo(version: str, tmp_path: Path) -> None:
     """`make install` and `make demo` in a fresh clone: five reviews over HTTPS, with what requirements.lock
     pins and nothing else. A deprecated API fails it."""
@@ -60,7 +60,7 @@ def test_a_clone_shows_the_demo(version: str, tmp_path: Path) -> None:
         capture_output=True,
         check=True,
     )
-    installed = {each["name"].lower().replace("_", "-") for each in json.loads(listed.stdout)}
+    installed = {entry["name"].lower().replace("_", "-") for entry in json.loads(listed.stdout)}
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     assert installed == locked | {"istio-netpol", "pip", "setuptools"}
     environment["PYTHONWARNINGS"] = "error::DeprecationWarning"

@@ -98,7 +98,7 @@ def test_the_packages_hold_the_program_of_one_version(releases: list[Path]) -> N
     assert (headers["Version"], headers["Requires-Python"]) == (__version__, ">=3.11")
     with tarfile.open(releases[0] / f"istio_netpol-{__version__}.tar.gz") as sdist:
         assert f"istio_netpol-{__version__}/pyproject.toml" in sdist.getnames()
-        assert {(each.uid, each.mtime) for each in sdist.getmembers()} == {(0, EPOCH)}
+        assert {(member.uid, member.mtime) for member in sdist.getmembers()} == {(0, EPOCH)}
     helm = located("helm")
     shown = subprocess.run(
         [str(helm), "show", "chart", str(releases[0] / f"istio-netpol-{__version__}.tgz")],
@@ -181,10 +181,13 @@ def test_the_bill_of_materials_is_valid_and_complete(releases: list[Path]) -> No
     bill = json.loads(text)
     lock = (ROOT / "requirements.lock").read_text()
     pinned = re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE)
-    assert [(each["name"], each["version"]) for each in bill["components"]] == pinned
+    assert [(component["name"], component["version"]) for component in bill["components"]] == pinned
     hashes = [digest["content"] for component in bill["components"] for digest in component["hashes"]]
     assert sorted(hashes) == sorted(re.findall(r"sha256:(\w+)", lock))
-    needs = {each["ref"].split("/")[1].split("@")[0]: each["dependsOn"] for each in bill["dependencies"]}
+    needs = {
+        dependency["ref"].split("/")[1].split("@")[0]: dependency["dependsOn"]
+        for dependency in bill["dependencies"]
+    }
     assert any("/flask@" in ref for ref in needs["istio-netpol"])
     assert any("/jinja2@" in ref for ref in needs["flask"])
     assert needs["blinker"] == []
@@ -207,7 +210,7 @@ def test_a_lock_is_read_as_pip_compile_writes_it() -> None:
         ("c", "3.1.post1", 2, ("b",)),
     ]
     dependencies = bill_of_materials(lock, "9", EPOCH)["dependencies"]
-    assert {each["ref"]: each["dependsOn"] for each in dependencies} == {
+    assert {dependency["ref"]: dependency["dependsOn"] for dependency in dependencies} == {
         "pkg:pypi/istio-netpol@9": ["pkg:pypi/b@2"],
         "pkg:pypi/a@1.0": [],
         "pkg:pypi/b@2": ["pkg:pypi/a@1.0", "pkg:pypi/c@3.1.post1"],

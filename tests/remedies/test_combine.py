@@ -83,7 +83,7 @@ def test_names_follow_the_content() -> None:
 def test_other_pods_and_directions_stay_apart() -> None:
     """What selects other pods, or the other direction, is left as it is."""
     apart = [DNS, policy("dns", "web", 53), policy("scrape", "cart", 15090, direction="Ingress")]
-    assert list(joined(apart)) == sorted(apart, key=lambda each: each.name)
+    assert list(joined(apart)) == sorted(apart, key=lambda policy: policy.name)
 
 
 _ports = st.dictionaries(

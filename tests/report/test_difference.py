@@ -23,7 +23,7 @@ def test_no_difference_is_only_figures() -> None:
 
 def test_a_gained_flow_is_not_told_as_denied() -> None:
     """Its finding is that of the old input."""
-    (line,) = [each for each in text_difference(DIFFERENCE).splitlines() if "istiod-to-jwks" in each]
+    (line,) = [printed for printed in text_difference(DIFFERENCE).splitlines() if "istiod-to-jwks" in printed]
     assert line == (
         "  istiod-to-jwks RequestAuthentication shop/jwt: Deployment istio-system/istiod to "
         "keys.example.com (192.0.2.7/32) (TCP 443)  [/srv/jwt.yaml:3]"
@@ -34,5 +34,5 @@ def test_json_has_these_keys() -> None:
     """Flows are findings, connections are those of `list`."""
     document = json.loads(json_differences([("", DIFFERENCE)]))
     assert list(document) == ["apiVersion", "kind", "flowsLost", "flowsGained", "lost", "gained"]
-    assert [each["rule"] for each in document["flowsLost"]] == ["gateway-to-workload"]
+    assert [flow["rule"] for flow in document["flowsLost"]] == ["gateway-to-workload"]
     assert document["gained"][0]["source"] == "0.0.0.0-9.255.255.255"

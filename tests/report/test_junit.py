@@ -11,8 +11,8 @@ from istio_netpol.report.junit import junit
 
 def cases() -> dict[str, ET.Element]:
     return {
-        f"{each.get('classname')}/{each.get('name')}": each
-        for each in ET.fromstring(junit(REPORT)).iter("testcase")
+        f"{case.get('classname')}/{case.get('name')}": case
+        for case in ET.fromstring(junit(REPORT)).iter("testcase")
     }
 
 

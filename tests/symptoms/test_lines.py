@@ -23,7 +23,7 @@ def lines() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "entry"), list(lines()), ids=lambda each: each if isinstance(each, str) else ""
+    ("name", "entry"), list(lines()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_a_line_is_recognised(name: str, entry: dict[str, Any]) -> None:
     """With the flows that can cause it, or none where it is no policy's fault."""

@@ -60,7 +60,7 @@ def policies(port: int, namespace: str) -> list[str]:
     finally:
         connection.close()
     present = [document["policies"][number] for number in document["states"]["now"]["policies"]]
-    return [each["name"] for each in present if each["namespace"] == namespace]
+    return [policy["name"] for policy in present if policy["namespace"] == namespace]
 
 
 def test_what_is_applied_and_deleted_shows(control_plane: ControlPlane, namespace: str, port: int) -> None:

@@ -144,7 +144,7 @@ def test_a_reader_gets_the_namespaces_that_are_his() -> None:
     sight: list[Sight | Refusal] = [Sight(frozenset({"shop"}))]
     client = map_app(lambda: live.newest, lambda: sight[0]).test_client()
     part, tag = document_of(client), client.get("/map.json").headers["ETag"]
-    assert [each["name"] for each in part["namespaces"]] == ["shop"]
+    assert [place["name"] for place in part["namespaces"]] == ["shop"]
     assert "ledger" not in json.dumps(part)
     sight[0] = Sight()
     assert len(document_of(client)["namespaces"]) == 2
