@@ -36,9 +36,9 @@ def test_what_is_accepted_does_not_count(run: Run) -> None:
     """The other findings of the object do."""
     document = report(run, accepting(f"dns until 2999-12-31: {REASON}"))
     assert rules(document) == {"proxy-to-istiod"}
-    assert {(each["rule"], each["until"], each["reason"]) for each in document["accepted"]} == {
-        ("dns", "2999-12-31", REASON)
-    }
+    assert {
+        (acceptance["rule"], acceptance["until"], acceptance["reason"]) for acceptance in document["accepted"]
+    } == {("dns", "2999-12-31", REASON)}
 
 
 @pytest.mark.parametrize("between", ["\n", "; ", "\n\n"])
@@ -105,7 +105,7 @@ def test_it_counts_for_its_object_alone(run: Run) -> None:
 def test_what_cannot_be_read_is_a_finding(run: Run, text: str, cause: str) -> None:
     """It accepts nothing, and says why."""
     document = report(run, accepting(text))
-    (finding,) = (each for each in document["findings"] if each["rule"] == "acceptance")
+    (finding,) = (finding for finding in document["findings"] if finding["rule"] == "acceptance")
     assert cause in finding["message"]
     assert finding["severity"] == "warning"
     assert "dns" in rules(document)
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_a_finding(run: Run, text: str, cause: str) -> No
 def test_what_accepts_nothing_any_more_is_an_info(run: Run) -> None:
     """It would hide the next finding of that rule."""
     document = report(run, accepting(f"tracing until 2999-12-31: {REASON}"))
-    (finding,) = (each for each in document["findings"] if each["rule"] == "acceptance")
+    (finding,) = (finding for finding in document["findings"] if finding["rule"] == "acceptance")
     assert (finding["severity"], "nothing of it is found" in finding["message"]) == ("info", True)
 
 
@@ -172,7 +172,9 @@ def test_severities_are_a_setting(run: Run) -> None:
     Path("settings.yaml").write_text(HEADER + "severities: {dns: warning, proxy-to-istiod: 'off'}")
     options = ("--config", "settings.yaml")
     document = report(run, SHOP + DENY_ALL, *options)
-    assert {(each["rule"], each["severity"]) for each in document["findings"]} == {("dns", "warning")}
+    assert {(finding["rule"], finding["severity"]) for finding in document["findings"]} == {
+        ("dns", "warning")
+    }
     assert document["notCounted"] == [
         {"what": "rule proxy-to-istiod", "why": "the setting severities turns it off", "findings": 1}
     ]
@@ -218,4 +220,4 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
     )
     found = report(run, manifests, *focus, *(("-n", "back") if focus else ()))
     assert "workload-to-workload" not in rules(found)
-    assert [each["rule"] for each in found["accepted"]] == ["workload-to-workload"]
+    assert [acceptance["rule"] for acceptance in found["accepted"]] == ["workload-to-workload"]

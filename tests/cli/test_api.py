@@ -21,14 +21,17 @@ def objects() -> list[dict[str, Any]]:
 
 
 def plain(found: istio_netpol.Report) -> list[tuple[str, str, str]]:
-    return [(str(each.rule), str(each.severity), each.object.name) for each in found.findings]
+    return [(str(finding.rule), str(finding.severity), finding.object.name) for finding in found.findings]
 
 
 def test_check_finds_what_the_command_finds(run: Run) -> None:
     """In files and in objects, and with options."""
     for options in ((), ("--assume-deny-all",)):
         printed = json.loads(run("check", "manifests", *options, "--offline", "-f", "json").stdout)
-        told = [(each["rule"], each["severity"], each["object"]["name"]) for each in printed["findings"]]
+        told = [
+            (finding["rule"], finding["severity"], finding["object"]["name"])
+            for finding in printed["findings"]
+        ]
         wanted = bool(options)
         assert plain(check("manifests", offline=True, assume_deny_all=wanted)) == told
         assert plain(check(Path("manifests"), offline=True, assume_deny_all=wanted)) == told
@@ -54,7 +57,7 @@ def test_what_is_generated_mends_what_is_found(run: Run) -> None:
     policies = generate(*objects(), offline=True)
     assert list(policies) == list(yaml.safe_load_all(run("generate", "manifests", "--offline").stdout))
     report = check(*objects(), *policies, offline=True)
-    assert [each for each in report.findings if each.severity is Severity.ERROR] == []
+    assert [finding for finding in report.findings if finding.severity is Severity.ERROR] == []
 
 
 def test_explain_answers_as_the_command_does(run: Run) -> None:
@@ -74,7 +77,7 @@ def test_settings_and_addresses_count(run: Run, workspace: Path) -> None:
     (workspace / ".istio-netpol.yaml").write_text("broken")
     assert check("manifests", offline=True).findings[0].denied_by is not None
     found = check("manifests", offline=True, settings="netpol.yaml", addresses={"a.example": ["192.0.2.1"]})
-    assert any("Deployment mesh/istiod" in each.message for each in found.findings)
+    assert any("Deployment mesh/istiod" in finding.message for finding in found.findings)
     with pytest.raises(SettingsError, match="gone"):
         check("manifests", settings="gone.yaml")
 

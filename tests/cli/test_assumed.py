@@ -83,7 +83,7 @@ def found(run: Run, text: str, *args: str) -> list[dict[str, Any]]:
 def test_a_route_of_a_gateway_that_is_not_there_is_a_warning(run: Run) -> None:
     """Nobody knows who calls: the warning says at which connection to look, and there is no remedy."""
     text = SHOP + EXPOSED
-    (warning,) = [each for each in found(run, text) if each["rule"] == "gateway-to-workload"]
+    (warning,) = [finding for finding in found(run, text) if finding["rule"] == "gateway-to-workload"]
     assert (warning["severity"], warning["remedy"]) == ("warning", [])
     assert warning["flow"]["source"]["namespace"] == "edge"
     assert "look at the connection from Deployment edge/istio-ingressgateway (assumed)" in warning["message"]
@@ -96,11 +96,13 @@ def test_a_route_of_a_gateway_that_is_not_there_is_a_warning(run: Run) -> None:
 def test_its_remedy_is_a_proposal(run: Run) -> None:
     """`--proposals` prints it, with check and with generate; it is the same."""
     text = SHOP + EXPOSED
-    (warning,) = [each for each in found(run, text, "--proposals") if each["rule"] == "gateway-to-workload"]
+    (warning,) = [
+        finding for finding in found(run, text, "--proposals") if finding["rule"] == "gateway-to-workload"
+    ]
     written = run("generate", "-", "--offline", "--proposals", stdin=text).stdout
     assert [warning["severity"], *warning["remedy"]] == ["warning", *yaml.safe_load_all(written)]
     assert found(run, f"{text}{written}") == [
-        each for each in found(run, text) if each["rule"] == "unknown-destination"
+        finding for finding in found(run, text) if finding["rule"] == "unknown-destination"
     ]
 
 
@@ -109,7 +111,7 @@ def test_pods_are_assumed_beside_their_gateway(run: Run) -> None:
     text = SHOP + EXPOSED + GATEWAY
     assert found(run, text) == []
     document = json.loads(run("check", "-", "--offline", "-f", "json", stdin=text).stdout)
-    told = {each["why"]: each["what"] for each in document["assumed"]}
+    told = {assumption["why"]: assumption["what"] for assumption in document["assumed"]}
     assert told["the input holds no ingress gateway"].startswith(
         "an ingress gateway in namespace edge with labels app=edge-gateway"
     )
@@ -143,8 +145,8 @@ def test_settings_say_where_gateways_run(run: Run, tmp_path: Any) -> None:
 def test_who_is_called_may_be_elsewhere(run: Run, peer: str, severity: str) -> None:
     """Where some rule lets a proxy through to pods of which nothing is known, istiod may be one of them.
     Where none does, the proxy can't reach it, wherever it is."""
-    findings = [each for each in found(run, SHOP + EGRESS_TO % f"{{{peer}}}") if each["flow"]]
-    assert [(each["rule"], each["severity"]) for each in findings] == [("proxy-to-istiod", severity)]
+    findings = [finding for finding in found(run, SHOP + EGRESS_TO % f"{{{peer}}}") if finding["flow"]]
+    assert [(finding["rule"], finding["severity"]) for finding in findings] == [("proxy-to-istiod", severity)]
     assert bool(findings[0]["remedy"]) == (severity == "error")
 
 
@@ -152,7 +154,7 @@ def test_namespaces_that_are_not_there_are_named(run: Run) -> None:
     """Without its labels nobody knows whether pods of a namespace get a proxy."""
     text = SHOP.partition("---\n")[2]
     document = json.loads(run("check", "-", "--offline", "-f", "json", stdin=text).stdout)
-    assert [each["why"] for each in document["assumed"]] == ["the input holds no Namespace shop"]
+    assert [assumption["why"] for assumption in document["assumed"]] == ["the input holds no Namespace shop"]
     assert "Namespace shop" not in run("check", "-", "--offline", stdin=SHOP).stdout
 
 

@@ -23,7 +23,7 @@ spec:
 
 
 def findings(output: str) -> list[tuple[str, str]]:
-    return [(each["rule"], each["object"]["name"]) for each in json.loads(output)["findings"]]
+    return [(finding["rule"], finding["object"]["name"]) for finding in json.loads(output)["findings"]]
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_the_json_has_flows_and_difference() -> None:
     assert document["kind"] == "BundleReport"
     assert document["summary"]["denied"] == 0
     assert len(document["flows"]) == document["summary"]["flows"]
-    assert all(each["allowed"] for each in document["flows"])
+    assert all(flow["allowed"] for flow in document["flows"])
     assert document["difference"]["removed"] == []
 
 

@@ -56,7 +56,9 @@ def test_an_address_stands_for_its_host(run: Run) -> None:
         "check", "-", "--offline", "--address", "keys.example.com=10.9.8.7", "-f", "json",
         stdin=SHOP + JWT + ISTIOD_DENIED,
     )  # fmt: skip
-    (finding,) = [each for each in json.loads(result.stdout)["findings"] if each["rule"] == "istiod-to-jwks"]
+    (finding,) = [
+        finding for finding in json.loads(result.stdout)["findings"] if finding["rule"] == "istiod-to-jwks"
+    ]
     assert finding["flow"]["destination"] == {"cidr": "10.9.8.7/32"}
     assert finding["remedy"][0]["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "10.9.8.7/32"}}]
 
@@ -65,7 +67,7 @@ def test_offline_asks_nobody(run: Run) -> None:
     """And says so."""
     result = run("check", "-", "--offline", "-f", "json", stdin=SHOP + JWT + ISTIOD_DENIED)
     (finding,) = [
-        each for each in json.loads(result.stdout)["findings"] if each["rule"] == "jwks-unresolvable"
+        finding for finding in json.loads(result.stdout)["findings"] if finding["rule"] == "jwks-unresolvable"
     ]
     assert "DNS was not asked, because of --offline" in finding["message"]
 
@@ -80,7 +82,7 @@ def test_assumptions_do_not_disturb_machine_formats(run: Run) -> None:
 def test_json_says_what_was_assumed_and_why(run: Run) -> None:
     """Each stand-in, and what the input lacks."""
     document = json.loads(run("check", "manifests", "--offline", "-f", "json").stdout)
-    told = {each["why"]: each["what"] for each in document["assumed"]}
+    told = {assumption["why"]: assumption["what"] for assumption in document["assumed"]}
     assert told["the input holds no istiod"] == (
         "istiod in namespace istio-system with labels app=istiod, istio=pilot, which nothing isolates"
     )
@@ -147,7 +149,11 @@ def test_settings_change_what_is_checked(run: Run, workspace: Path) -> None:
         run("check", "manifests", "--offline", "-f", "json", "--config", "netpol.yaml"),
         run("check", "manifests", "--offline", "-f", "json", ISTIO_NETPOL_CONFIG="netpol.yaml"),
     ):
-        assert [each["flow"]["port"] for each in json.loads(result.stdout)["findings"]] == [53, 53, 15112]
+        assert [finding["flow"]["port"] for finding in json.loads(result.stdout)["findings"]] == [
+            53,
+            53,
+            15112,
+        ]
 
 
 def test_counts_say_what_they_count(run: Run) -> None:

@@ -37,7 +37,7 @@ def test_json_has_verdict_steps_and_remedy(run: Run) -> None:
     arguments = ("--from", "shop/cart", "--to", "shop/db:5432", "-f", "json", "--offline")
     document = json.loads(run("explain", "manifests", *arguments).stdout)
     assert (document["kind"], document["allowed"]) == ("Explanation", False)
-    assert [each["spec"]["policyTypes"] for each in document["remedy"]] == [["Egress"], ["Ingress"]]
+    assert [policy["spec"]["policyTypes"] for policy in document["remedy"]] == [["Egress"], ["Ingress"]]
 
 
 def test_a_port_can_be_a_name(run: Run) -> None:

@@ -85,7 +85,7 @@ def explained(run: Run, manifests: str, source: str, target: str) -> tuple[dict[
 
 
 def gate(document: dict[str, Any], name: str) -> list[tuple[str | None, bool | None]]:
-    return [(each["object"], each["passes"]) for each in document["gates"] if each["gate"] == name]
+    return [(shown["object"], shown["passes"]) for shown in document["gates"] if shown["gate"] == name]
 
 
 FRONT, CART, BATCH, SEA = "web/front", "shop/cart:8080", "old/batch", "calm/sea:8080"
@@ -375,7 +375,7 @@ def test_ports_that_are_kept_from_the_proxy_ask_for_nothing(run: Run, annotation
     """Neither mutual TLS nor AuthorizationPolicies hold there."""
     manifests = MESH.replace(workload("shop", "cart", 8080), workload("shop", "cart", 8080, annotation))
     document, _ = explained(run, manifests + strict("shop/default"), BATCH, CART)
-    assert [each for _, each in gate(document, "mtls")] == [passes]
+    assert [outcome for _, outcome in gate(document, "mtls")] == [passes]
 
 
 @pytest.mark.parametrize(
@@ -448,7 +448,7 @@ def test_the_setting_of_a_port_goes_before_that_of_its_host(run: Run, settings: 
     spec = f"{{host: cart, trafficPolicy: {{{settings}}}}}"
     manifests = MESH + object_of("DestinationRule", "shop/cart", spec, "networking.istio.io/v1")
     document, _ = explained(run, manifests + strict("shop/default"), FRONT, CART)
-    assert [each for _, each in gate(document, "mtls")] == [passes]
+    assert [outcome for _, outcome in gate(document, "mtls")] == [passes]
 
 
 MESH_CONFIG = """\
@@ -479,13 +479,13 @@ def test_the_mesh_config_counts(run: Run, config: str, name: str, passes: bool) 
     hidden = sidecar("web/default", "{egress: [{hosts: ['./*']}]}") if name == "sidecar-scope" else ""
     objects = hidden or strict("shop/default")
     document, _ = explained(run, MESH + MESH_CONFIG % config + objects, FRONT, CART)
-    assert [each for _, each in gate(document, name)] == [passes]
+    assert [outcome for _, outcome in gate(document, name)] == [passes]
 
 
 def test_gates_come_in_the_order_of_the_way(run: Run) -> None:
     """From the client to the server, policies among them with what decides."""
     document, code = explained(run, MESH + DENY_ALL, FRONT, CART)
-    assert [each["gate"] for each in document["gates"]] == [
+    assert [shown["gate"] for shown in document["gates"]] == [
         "injection", "sidecar-scope", "egress-policy", "ingress-policy", "injection", "mtls", "authorization",
     ]  # fmt: skip
     assert gate(document, "egress-policy") == [(None, True)]
@@ -536,6 +536,6 @@ def test_a_peer_authentication_that_cannot_be_read_is_told(
 def test_a_policy_without_rules_lets_nobody_in(run: Run) -> None:
     """It does not let others in either."""
     document, code = explained(run, MESH + authorization("shop/a", f"{{{MINE}}}"), FRONT, CART)
-    (told,) = [each["text"] for each in document["gates"] if each["gate"] == "authorization"]
+    (told,) = [shown["text"] for shown in document["gates"] if shown["gate"] == "authorization"]
     assert "has no rules, so it lets nobody in" in told
     assert code == 1

@@ -213,8 +213,8 @@ def test_delegates_are_followed(run: Run) -> None:
         document, _ = explained(run, manifests, "shop.example.com", path)
         assert reached(document) == pods
     assert any(
-        "by VirtualService team/part" in each
-        for each in explained(run, manifests, "shop.example.com", "/team/x")[0]["remarks"]
+        "by VirtualService team/part" in remark
+        for remark in explained(run, manifests, "shop.example.com", "/team/x")[0]["remarks"]
     )
 
 
@@ -425,7 +425,7 @@ def test_authorization_is_judged_by_path_and_host(
         [gate["passes"] for gate in hop["gates"] if gate["gate"] == "authorization"]
         for hop in document["hops"]
     ]
-    assert found == [[each] for each in decided]
+    assert found == [[name] for name in decided]
     assert code == (1 if False in decided else 0)
 
 

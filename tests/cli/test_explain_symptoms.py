@@ -341,13 +341,13 @@ def test_the_likeliest_comes_first(run: Run) -> None:
     ]
     log = "\n".join(lines)
     found = symptoms(run, log, code=1)
-    assert [each["id"] for each in found] == [
+    assert [symptom["id"] for symptom in found] == [
         "proxy-not-ready",
         "connect-refused",
         "token-rejected",
         "answered",
     ]
-    assert [(each["line"], each["count"]) for each in found] == [(3, 1), (4, 1), (2, 1), (1, 2)]
+    assert [(symptom["line"], symptom["count"]) for symptom in found] == [(3, 1), (4, 1), (2, 1), (1, 2)]
 
 
 def test_the_server_of_an_answer_tells_whose_it_is(run: Run) -> None:
@@ -385,7 +385,7 @@ def test_a_log_is_read_from_standard_input(run: Run) -> None:
     arguments = ["explain", "manifests", "--symptom", "-", "--offline", "-f", "json"]
     run("--version")
     result = CliRunner().invoke(program, arguments, input=log)
-    assert [each["id"] for each in json.loads(result.stdout)["symptoms"]] == ["proxy-not-ready"]
+    assert [symptom["id"] for symptom in json.loads(result.stdout)["symptoms"]] == ["proxy-not-ready"]
     garbage = CliRunner().invoke(program, arguments, input=bytes(range(256)) * 400)
     assert garbage.exit_code == 2
     assert "is not text" in garbage.stderr
@@ -450,9 +450,9 @@ def test_a_vague_answer_yields_to_its_body(run: Run) -> None:
     found = symptoms(
         run, "< HTTP/1.1 504 Gateway Timeout\n< server: istio-envoy\n\nupstream request timeout", code=1
     )
-    assert [each["id"] for each in found] == ["request-timeout"]
+    assert [symptom["id"] for symptom in found] == ["request-timeout"]
     found = symptoms(run, "504 Gateway Timeout", code=1)
-    assert [each["id"] for each in found] == ["answer-without-reason"]
+    assert [symptom["id"] for symptom in found] == ["answer-without-reason"]
 
 
 GATEWAY = """\

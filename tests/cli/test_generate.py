@@ -22,7 +22,7 @@ def test_a_folder_gets_a_file_each(run: Run, workspace: Path) -> None:
     files = sorted((workspace / "made/policies").iterdir())
     policies = [yaml.safe_load(file.read_text()) for file in files]
     assert [file.name for file in files] == [
-        f"{each['metadata']['namespace']}--{each['metadata']['name']}.yaml" for each in policies
+        f"{policy['metadata']['namespace']}--{policy['metadata']['name']}.yaml" for policy in policies
     ]
     assert policies == list(yaml.safe_load_all(run("generate", "manifests", "--offline").stdout))
     assert result.stdout == ""
@@ -38,14 +38,14 @@ def test_nothing_missing_is_said_on_standard_error(run: Run) -> None:
 def test_per_namespace_selects_all_pods(run: Run) -> None:
     """One policy for DNS and one for istiod, whatever the number of workloads."""
     result = run("generate", "manifests", "--offline", "--per-namespace")
-    assert [each["spec"]["podSelector"] for each in yaml.safe_load_all(result.stdout)] == [{}, {}]
+    assert [document["spec"]["podSelector"] for document in yaml.safe_load_all(result.stdout)] == [{}, {}]
 
 
 def test_tight_selects_the_workload(run: Run) -> None:
     """The default."""
     tight = run("generate", "manifests", "--offline", "--tight").stdout
     assert tight == run("generate", "manifests", "--offline").stdout
-    selectors = [each["spec"]["podSelector"] for each in yaml.safe_load_all(tight)]
+    selectors = [document["spec"]["podSelector"] for document in yaml.safe_load_all(tight)]
     assert selectors == [{"matchLabels": {"app": "cart"}}] * 2
 
 
@@ -71,9 +71,9 @@ def test_policies_of_an_assumed_deny_all_are_printed_in_the_order_to_apply(run: 
     assumed = run("generate", "-", "--offline", "--assume-deny-all", stdin=shop)
     policies = list(yaml.safe_load_all(assumed.stdout))
     for count in range(len(policies) + 1):
-        applied = shop + "".join(f"---\n{yaml.safe_dump(each)}" for each in policies[:count])
+        applied = shop + "".join(f"---\n{yaml.safe_dump(policy)}" for policy in policies[:count])
         assert run("check", "-", "--offline", stdin=applied).exit_code == 0
-    selected = [each["spec"]["podSelector"]["matchLabels"] for each in policies]
+    selected = [policy["spec"]["podSelector"]["matchLabels"] for policy in policies]
     assert selected == [{"app": "cart", "tier": "db"}, {"app": "cart"}]
     assert f"in this order: shop/{policies[1]['metadata']['name']}\n" in assumed.stderr
 
@@ -106,7 +106,7 @@ def test_pods_that_istiod_deploys_for_a_gateway_are_open_today_too(run: Run, sco
     assert len(policies) == 4
     assert len(policies) == 4
     for count in range(len(policies) + 1):
-        applied = given + "".join(f"---\n{yaml.safe_dump(each)}" for each in policies[:count])
+        applied = given + "".join(f"---\n{yaml.safe_dump(policy)}" for policy in policies[:count])
         assert run("check", "-", "--offline", stdin=applied).exit_code == 0, count
 
 

@@ -67,7 +67,9 @@ def test_list_as_json(run: Run) -> None:
     """The whole of a protocol is 1 to 65535."""
     connections = json.loads(run("list", "shop.yaml", "-f", "json").stdout)["connections"]
     (found,) = [
-        each for each in connections if each["destination"] == "shop/Deployment/db" and "/" in each["source"]
+        connection
+        for connection in connections
+        if connection["destination"] == "shop/Deployment/db" and "/" in connection["source"]
     ]
     assert found["ports"] == [{"protocol": name, "from": 1, "to": 65535} for name in ("SCTP", "TCP", "UDP")]
 
@@ -92,7 +94,7 @@ def test_a_gained_flow_is_exit_code_0(run: Run) -> None:
     result = run("diff", "new", "old", "--offline", "-f", "json")
     document = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert [each["rule"] for each in document["flowsGained"]] == ["dns", "dns", "proxy-to-istiod"]
+    assert [flow["rule"] for flow in document["flowsGained"]] == ["dns", "dns", "proxy-to-istiod"]
     assert document["flowsLost"] == []
 
 

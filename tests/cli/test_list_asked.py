@@ -129,7 +129,7 @@ def test_the_summary_is_that_of_the_list(run: Run, cluster: str) -> None:
 
 def ports(row: dict[str, Any]) -> ConnectionSet:
     return ConnectionSet.union(
-        ConnectionSet.of(Protocol(each["protocol"]), each["from"], each["to"]) for each in row["ports"]
+        ConnectionSet.of(Protocol(port["protocol"]), port["from"], port["to"]) for port in row["ports"]
     )
 
 

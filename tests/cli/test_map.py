@@ -68,7 +68,7 @@ def test_the_page_has_the_facts_and_fetches_nothing(run: Run) -> None:
     assert not [attributes for _, attributes in elements if "src" in attributes or "style" in attributes]
     assert [tag for tag, _ in elements].count("script") == 2
     assert not {"link", "img", "iframe", "object", "form"} & {tag for tag, _ in elements}
-    policy = next(each["content"] for tag, each in elements if each.get("http-equiv"))
+    policy = next(element["content"] for tag, element in elements if element.get("http-equiv"))
     assert policy is not None
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policy
@@ -141,7 +141,7 @@ def test_the_facts_are_what_the_schema_says(run: Run, arguments: tuple[str, ...]
     schema = json.loads(SCHEMA.read_text())
     Draft202012Validator.check_schema(schema)
     document = json.loads(made(run, "map.json", *arguments))
-    assert [each.message for each in Draft202012Validator(schema).iter_errors(document)] == []
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(document)] == []
     document["states"]["now"]["flows"].append([1])
     assert list(Draft202012Validator(schema).iter_errors(document))
 

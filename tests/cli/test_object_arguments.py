@@ -164,7 +164,7 @@ def test_generate_and_list_take_objects_too(run: Run) -> None:
     assert "required-by: Deployment/bank/ledger" in policies
     assert "shop" not in policies
     connections = json.loads(run("list", "mesh", "deploy/db", "-n", "bank", "-f", "json").stdout)
-    ends = [{each["source"], each["destination"]} for each in connections["connections"]]
+    ends = [{connection["source"], connection["destination"]} for connection in connections["connections"]]
     assert all("bank/Deployment/db" in pair for pair in ends)
 
 

@@ -127,7 +127,9 @@ def test_each_namespace_has_its_figures(run: Run) -> None:
     text = run("check", "-", "--offline", stdin=stdin).stdout.replace("\n", " ")
     findings = json.loads(run("check", "-", "--offline", "-f", "json", stdin=stdin).stdout)["findings"]
     errors = [
-        each for each in findings if each["severity"] == "error" and each["object"]["namespace"] == "team-01"
+        finding
+        for finding in findings
+        if finding["severity"] == "error" and finding["object"]["namespace"] == "team-01"
     ]
     assert f"team-01 {len(errors)} errors" in text
 

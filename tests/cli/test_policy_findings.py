@@ -81,14 +81,14 @@ def said(run: Run, *policies: str) -> list[dict[str, Any]]:
     assert result.exit_code in (0, 1), result.stderr
     found = json.loads(result.stdout)["findings"]
     return [
-        each
-        for each in found
-        if (each["object"]["kind"], each["object"]["namespace"]) == ("NetworkPolicy", "shop")
+        finding
+        for finding in found
+        if (finding["object"]["kind"], finding["object"]["namespace"]) == ("NetworkPolicy", "shop")
     ]
 
 
 def brief(findings: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    return [(each["severity"], each["rule"]) for each in findings]
+    return [(finding["severity"], finding["rule"]) for finding in findings]
 
 
 def egress(*rules: Mapping[str, Any], pods: Mapping[str, Any] | None = None) -> str:
@@ -134,7 +134,7 @@ ANY_NAMESPACE = {"namespaceSelector": {}}
 )
 def test_peers_without_bounds_are_a_warning(run: Run, policy: str, clause: str) -> None:
     """Whoever the rule was meant for."""
-    (finding,) = [each for each in said(run, policy) if each["rule"] == "broad-policy"]
+    (finding,) = [finding for finding in said(run, policy) if finding["rule"] == "broad-policy"]
     assert finding["severity"] == "warning"
     assert clause in finding["message"]
 
@@ -147,7 +147,9 @@ def test_every_port_of_named_peers_is_an_info(run: Run, ports: list[dict[str, An
     """The peers are meant; nobody says which of their ports."""
     rule: dict[str, Any] = {"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}
     (finding,) = [
-        each for each in said(run, ingress({**rule, "ports": ports} if ports else rule)) if not each["flow"]
+        finding
+        for finding in said(run, ingress({**rule, "ports": ports} if ports else rule))
+        if not finding["flow"]
     ]
     assert (finding["severity"], finding["rule"]) == ("info", "broad-policy")
 
@@ -177,7 +179,7 @@ def test_every_port_of_named_peers_is_an_info(run: Run, ports: list[dict[str, An
 )
 def test_what_is_narrow_or_unknown_is_no_finding(run: Run, policy: str) -> None:
     """A baseline, a rule for what is needed, and peers in what was not read."""
-    assert [each["message"] for each in said(run, policy)] == []
+    assert [finding["message"] for finding in said(run, policy)] == []
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_the_narrower_form_keeps_what_is_declared(
 ) -> None:
     """The same policy with rules for the flows through it; once applied, it is no finding."""
     others = [CART_ON_8080, HOST_ON_443]
-    (finding,) = [each for each in said(run, egress(wide)) if each["rule"] == "broad-policy"]
+    (finding,) = [finding for finding in said(run, egress(wide)) if finding["rule"] == "broad-policy"]
     (remedy,) = finding["remedy"]
     assert (remedy["metadata"]["namespace"], remedy["metadata"]["name"]) == ("shop", "p")
     assert remedy["spec"]["policyTypes"] == ["Egress"]
@@ -205,7 +207,7 @@ def test_the_narrower_form_keeps_what_is_declared(
         f"---\n{yaml.safe_dump(remedy)}",
         named("q", podSelector={"matchLabels": {"app": "web"}}, policyTypes=["Egress"], egress=others),
     )
-    assert "broad-policy" not in {each["rule"] for each in applied}
+    assert "broad-policy" not in {finding["rule"] for finding in applied}
 
 
 def test_an_opening_that_nothing_needs_asks_the_owners(run: Run) -> None:
@@ -226,15 +228,17 @@ def test_pods_that_are_assumed_are_said(run: Run) -> None:
     told = "it names coredns and istiod, not in the input, by the labels that are assumed"
     for rule, is_told in (({}, True), ({"to": blocks("::/0")}, False)):
         result = run("check", "-", "--offline", "-f", "json", stdin=CLUSTER.replace(*sidecar) + egress(rule))
-        found = [each for each in json.loads(result.stdout)["findings"] if each["rule"] == "broad-policy"]
-        assert [told in each["message"] for each in found] == [is_told]
+        found = [
+            finding for finding in json.loads(result.stdout)["findings"] if finding["rule"] == "broad-policy"
+        ]
+        assert [told in finding["message"] for finding in found] == [is_told]
         assert found[0]["remedy"]
 
 
 def test_a_flow_that_is_denied_on_the_other_side_is_kept(run: Run) -> None:
     """Web may call the cart, whose own policy does not admit it yet."""
     closed = named("closed", podSelector={"matchLabels": {"app": "cart"}}, policyTypes=["Ingress"])
-    (finding,) = [each for each in said(run, egress({}), closed) if each["rule"] == "broad-policy"]
+    (finding,) = [finding for finding in said(run, egress({}), closed) if finding["rule"] == "broad-policy"]
     assert CART_ON_8080 in finding["remedy"][0]["spec"]["egress"]
 
 
@@ -247,7 +251,7 @@ def test_an_or_that_was_meant_as_and_is_joined(run: Run) -> None:
     web = {"podSelector": {"matchLabels": {"app": "web"}}}
     ports = [{"protocol": "TCP", "port": 8080}]
     policy = ingress({"from": [FROM_BANK, LEDGER], "ports": ports}, {"from": [web], "ports": ports})
-    (finding,) = [each for each in said(run, policy) if each["rule"] == "broad-policy"]
+    (finding,) = [finding for finding in said(run, policy) if finding["rule"] == "broad-policy"]
     assert finding["severity"] == "warning"
     assert finding["remedy"][0]["spec"]["ingress"][0]["from"] == [{**FROM_BANK, **LEDGER}]
 
@@ -307,7 +311,7 @@ def test_an_or_that_is_meant_is_no_finding(run: Run) -> None:
 )
 def test_what_matches_nothing_is_told(run: Run, policy: str, severity: str, clause: str) -> None:
     """At its field, with what would match."""
-    (finding,) = [each for each in said(run, policy) if each["rule"] == "policy-selects-nothing"]
+    (finding,) = [finding for finding in said(run, policy) if finding["rule"] == "policy-selects-nothing"]
     assert finding["severity"] == severity
     assert clause in finding["message"]
 
@@ -323,7 +327,7 @@ def test_what_matches_nothing_is_told(run: Run, policy: str, severity: str, clau
 def test_a_cluster_ip_in_to_is_told(run: Run, cidr: str, port: int, severity: str, clause: str) -> None:
     """Policies see the pods behind it."""
     rule = {"to": blocks(cidr), "ports": [{"port": port, "protocol": "UDP"}]}
-    (finding,) = [each for each in said(run, egress(rule)) if each["rule"] == "ip-block-for-pods"]
+    (finding,) = [finding for finding in said(run, egress(rule)) if finding["rule"] == "ip-block-for-pods"]
     assert finding["severity"] == severity
     assert clause in finding["message"]
 
@@ -349,9 +353,9 @@ def test_an_address_of_a_pod_is_told_in_both_directions(run: Run, cidr: str, is_
         ingress({"from": blocks(cidr), "ports": ports}),
         egress({"to": blocks(cidr), "ports": ports}),
     ):
-        found = [each for each in said(run, POD, policy) if each["rule"] == "ip-block-for-pods"]
-        assert [each["severity"] for each in found] == ["warning"] * is_told
-        assert all(clause in each["message"] for each in found for clause in clauses)
+        found = [finding for finding in said(run, POD, policy) if finding["rule"] == "ip-block-for-pods"]
+        assert [finding["severity"] for finding in found] == ["warning"] * is_told
+        assert all(clause in finding["message"] for finding in found for clause in clauses)
 
 
 WEB = {"matchLabels": {"app": "web"}}
@@ -398,7 +402,9 @@ OUT, BOTH, IN = ["Egress"], ["Ingress", "Egress"], ["Ingress"]
 )
 def test_what_others_make_needless_is_told(run: Run, policies: list[str], needless: list[str]) -> None:
     """Never both of two that stand for each other, never a baseline, never because of what is too broad."""
-    found = [each["object"]["name"] for each in said(run, *policies) if each["rule"] == "needless-policy"]
+    found = [
+        finding["object"]["name"] for finding in said(run, *policies) if finding["rule"] == "needless-policy"
+    ]
     assert found == needless
 
 
@@ -406,20 +412,24 @@ def test_a_policy_for_more_pods_than_need_it_is_an_info(run: Run) -> None:
     """Its other pods stay isolated by the deny-all, so the remedy selects one workload."""
     deny = named("deny", podSelector={}, policyTypes=["Egress"])
     (finding,) = [
-        each for each in said(run, egress(CART_ON_8080, pods={}), deny) if each["rule"] == "broad-policy"
+        finding
+        for finding in said(run, egress(CART_ON_8080, pods={}), deny)
+        if finding["rule"] == "broad-policy"
     ]
     assert (finding["severity"], finding["remedy"][0]["spec"]["podSelector"]) == ("info", WEB)
 
 
 def test_pods_that_nothing_else_isolates_keep_their_policy(run: Run) -> None:
     """Without it they would be open."""
-    assert "broad-policy" not in {each["rule"] for each in said(run, egress(CART_ON_8080, pods={}))}
+    assert "broad-policy" not in {finding["rule"] for finding in said(run, egress(CART_ON_8080, pods={}))}
 
 
 def test_namespaces_that_nothing_isolates_are_one_info(run: Run) -> None:
     """With the flows that a deny-all there has to allow. The bank shows that policies are in use."""
     result = run("check", "-", "--offline", "-f", "json", stdin=CLUSTER)
-    (finding,) = [each for each in json.loads(result.stdout)["findings"] if each["rule"] == "open-namespace"]
+    (finding,) = [
+        finding for finding in json.loads(result.stdout)["findings"] if finding["rule"] == "open-namespace"
+    ]
     assert (finding["severity"], finding["object"]["name"]) == ("info", "shop")
     assert "no NetworkPolicy isolates any pod of namespace shop (2 required flows)" in finding["message"]
     assert "istio-netpol generate --assume-deny-all" in finding["message"]

@@ -338,7 +338,7 @@ def test_a_chart_is_rendered_with_values_and_a_name(
     """As helm takes them; what was done is said."""
     result = run("list", "chart", *options, "-f", "json")
     assert result.exit_code == 0, result.stderr
-    peers = {each["source"] for each in json.loads(result.stdout)["connections"]}
+    peers = {connection["source"] for connection in json.loads(result.stdout)["connections"]}
     assert f"default/Deployment/{name}" in peers
     assert told in result.stderr
 

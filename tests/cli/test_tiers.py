@@ -47,7 +47,9 @@ def check(run: Run, manifests: str) -> dict[str, Any]:
 def egress_denied_by(run: Run, manifests: str) -> dict[str, list[str]]:
     """The policies that deny the egress of each rule's flows."""
     findings = check(run, manifests)["findings"]
-    return {each["rule"]: each["denied"]["egress"] for each in findings if each["severity"] == "error"}
+    return {
+        finding["rule"]: finding["denied"]["egress"] for finding in findings if finding["severity"] == "error"
+    }
 
 
 def allows(run: Run, manifests: str, *, to: str = "shop/db:5432") -> bool:
@@ -57,7 +59,7 @@ def allows(run: Run, manifests: str, *, to: str = "shop/db:5432") -> bool:
     port = int(to.rpartition(":")[2])
     if to.startswith("shop/db"):
         ends = ("shop/Deployment/cart", "shop/Deployment/db")
-        rows = [each["ports"] for each in listed if (each["source"], each["destination"]) == ends]
+        rows = [row["ports"] for row in listed if (row["source"], row["destination"]) == ends]
         is_listed = any(
             part["protocol"] == "TCP" and part["from"] <= port <= part["to"] for row in rows for part in row
         )
@@ -121,11 +123,11 @@ def test_no_network_policy_is_offered_against_the_admin_tier(run: Run) -> None:
     """It would not help; whose word it is, is said."""
     manifests = DENY_ALL + admin(egress=[deny(EVERY_POD)])
     findings = check(run, manifests)["findings"]
-    assert [each["remedy"] for each in findings] == [[]] * 3
+    assert [finding["remedy"] for finding in findings] == [[]] * 3
     assert all(
-        "denied by AdminNetworkPolicy lockdown egress[0] (Admin tier)" in each["message"]
-        and "only the cluster's administrators can change it" in each["message"]
-        for each in findings
+        "denied by AdminNetworkPolicy lockdown egress[0] (Admin tier)" in finding["message"]
+        and "only the cluster's administrators can change it" in finding["message"]
+        for finding in findings
     )
     result = run("generate", "-", "--offline", stdin=SHOP + manifests)
     assert "kind: NetworkPolicy" not in result.stdout
@@ -163,10 +165,10 @@ def test_a_network_policy_overrides_a_baseline_that_denies_everything(run: Run) 
 )  # fmt: skip
 def test_a_policy_never_isolates_what_the_baseline_leaves_open(run: Run, manifests: str) -> None:
     """It would cut the rest, so none is written; the way that works is said, and works."""
-    findings = [each for each in check(run, manifests)["findings"] if each["severity"] == "error"]
+    findings = [finding for finding in check(run, manifests)["findings"] if finding["severity"] == "error"]
     assert findings
-    assert all(each["remedy"] == [] for each in findings)
-    assert all("generate --assume-deny-all" in each["message"] for each in findings)
+    assert all(finding["remedy"] == [] for finding in findings)
+    assert all("generate --assume-deny-all" in finding["message"] for finding in findings)
     assert "kind: NetworkPolicy" not in run("generate", "-", "--offline", stdin=SHOP + manifests).stdout
     advised = run("generate", "-", "--offline", "--assume-deny-all", stdin=SHOP + manifests).stdout
     assert check(run, f"{manifests}---\n{advised}")["findings"] == []
@@ -263,7 +265,7 @@ def test_domain_names_let_hosts_pass(run: Run, host: str, is_denied: bool) -> No
         "check", "-", "--offline", "-f", "json", "--address", f"{host}=203.0.113.7",
         stdin=CALLS % host + admin(egress=rules),
     )  # fmt: skip
-    rules_found = [each["rule"] for each in json.loads(result.stdout)["findings"]]
+    rules_found = [finding["rule"] for finding in json.loads(result.stdout)["findings"]]
     assert rules_found == (["workload-to-external"] if is_denied else [])
 
 
@@ -274,7 +276,7 @@ def test_an_address_without_a_name_is_not_guessed(run: Run) -> None:
         deny({"networks": ["0.0.0.0/0"]}),
     ]
     report = check_of(run, CALLS % "203.0.113.7" + admin(egress=rules))
-    assert [(each["rule"], each["severity"]) for each in report["findings"]] == [
+    assert [(finding["rule"], finding["severity"]) for finding in report["findings"]] == [
         ("tier-undecided", "warning")
     ]
     assert report["summary"]["unknown"] == 1
@@ -290,7 +292,7 @@ def test_policies_of_one_priority_that_contradict_each_other_are_told(run: Run) 
         "deny", 5, egress=[deny(EVERY_POD)]
     )
     report = check(run, manifests)
-    assert {each["rule"] for each in report["findings"]} == {"tier-undecided"}
+    assert {finding["rule"] for finding in report["findings"]} == {"tier-undecided"}
     message = report["findings"][0]["message"]
     assert "AdminNetworkPolicy allow egress[0]" in message
     assert "AdminNetworkPolicy deny egress[0]" in message
@@ -299,7 +301,7 @@ def test_policies_of_one_priority_that_contradict_each_other_are_told(run: Run) 
 def test_pods_whose_addresses_part_of_a_network_may_be_are_not_guessed(run: Run) -> None:
     """Nothing says whether istiod's pods have addresses in 10.0.0.0/8."""
     report = check(run, admin(egress=[deny({"networks": ["10.0.0.0/8"]})]))
-    assert {each["rule"] for each in report["findings"]} == {"tier-undecided"}
+    assert {finding["rule"] for finding in report["findings"]} == {"tier-undecided"}
 
 
 def test_host_network_pods_are_no_subject(run: Run) -> None:
@@ -338,7 +340,7 @@ def test_list_goes_by_the_tiers(run: Run, manifests: str, reached: list[str]) ->
     """What cart may call: ranges that touch, in both families, and what is left between them."""
     rows = json.loads(run("list", "-", "-f", "json", stdin=SHOP + manifests).stdout)["connections"]
     found = [row["destination"] for row in rows if row["source"] == "shop/Deployment/cart"]
-    assert found == [each for each in reached if "::" not in each or "::" in manifests]
+    assert found == [peer for peer in reached if "::" not in peer or "::" in manifests]
 
 
 def test_diff_tells_what_a_tier_takes_away(run: Run, workspace: Any) -> None:

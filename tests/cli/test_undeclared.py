@@ -25,8 +25,8 @@ def told(run: Run, *objects: Manifest, options: tuple[str, ...] = ()) -> list[tu
     """The workloads of which nothing is known, with the policies that somebody wrote for them."""
     printed = run("check", "-", "--offline", "-f", "json", *options, stdin=yaml.safe_dump_all(objects)).stdout
     return [
-        (f"{each['kind']} {each['namespace']}/{each['name']}", each["policies"])
-        for each in json.loads(printed)["undeclared"]
+        (f"{entry['kind']} {entry['namespace']}/{entry['name']}", entry["policies"])
+        for entry in json.loads(printed)["undeclared"]
     ]
 
 
@@ -141,11 +141,11 @@ def test_an_assumed_deny_all_does_not_cover_stand_ins(run: Run) -> None:
     objects = [namespace("shop"), deployment("shop/cart")]
     stdin = yaml.safe_dump_all(objects)
     printed = run("check", "-", "--offline", "--assume-deny-all", "-f", "json", stdin=stdin).stdout
-    denied = [each["denied"] for each in json.loads(printed)["findings"] if each["flow"]]
+    denied = [finding["denied"] for finding in json.loads(printed)["findings"] if finding["flow"]]
     assert denied
-    assert all(each == {"egress": ["shop/assumed-deny-all"], "ingress": []} for each in denied)
+    assert all(finding == {"egress": ["shop/assumed-deny-all"], "ingress": []} for finding in denied)
     policies = run("generate", "-", "--offline", "--assume-deny-all", stdin=stdin).stdout
-    assert {each["metadata"]["namespace"] for each in yaml.safe_load_all(policies)} == {"shop"}
+    assert {document["metadata"]["namespace"] for document in yaml.safe_load_all(policies)} == {"shop"}
 
 
 def test_an_assumed_policy_takes_nobodys_name(run: Run) -> None:
@@ -153,8 +153,8 @@ def test_an_assumed_policy_takes_nobodys_name(run: Run) -> None:
     mine = allow("shop/assumed-deny-all", egress=[{}])
     stdin = yaml.safe_dump_all([*CONTROL_PLANE, namespace("shop"), deployment("shop/cart"), mine])
     result = run("check", "-", "--offline", "--assume-deny-all", "-f", "json", stdin=stdin)
-    denied = [each for each in json.loads(result.stdout)["findings"] if each["denied"]["egress"]]
-    assert not [each for each in denied if each["object"]["namespace"] == "shop"]
+    denied = [finding for finding in json.loads(result.stdout)["findings"] if finding["denied"]["egress"]]
+    assert not [finding for finding in denied if finding["object"]["namespace"] == "shop"]
 
 
 def test_remedies_of_an_assumed_deny_all_are_those_that_generate_prints(run: Run) -> None:
@@ -162,7 +162,7 @@ def test_remedies_of_an_assumed_deny_all_are_those_that_generate_prints(run: Run
     the input."""
     stdin = yaml.safe_dump_all(SHOP)
     report = json.loads(run("check", "-", "--offline", "--assume-deny-all", "-f", "json", stdin=stdin).stdout)
-    shown = {each["metadata"]["name"] for finding in report["findings"] for each in finding["remedy"]}
+    shown = {manifest["metadata"]["name"] for finding in report["findings"] for manifest in finding["remedy"]}
     printed = run("generate", "-", "--offline", "--assume-deny-all", stdin=stdin).stdout
-    assert shown == {each["metadata"]["name"] for each in yaml.safe_load_all(printed)}
+    assert shown == {document["metadata"]["name"] for document in yaml.safe_load_all(printed)}
     assert report["summary"]["objects"] == len(SHOP)

@@ -46,9 +46,7 @@ def named_by_explain(run: Run, manifests: str) -> bool:
 
 def named_by_list(run: Run, manifests: str) -> bool:
     rows = json.loads(run("list", "-", "-f", "json", stdin=SHOP + manifests).stdout)["connections"]
-    (row,) = (
-        each for each in rows if each["source"] == "shop/Deployment/cart" and "db" in each["destination"]
-    )
+    (row,) = (row for row in rows if row["source"] == "shop/Deployment/cart" and "db" in row["destination"])
     return "notRead" in row
 
 
@@ -120,11 +118,11 @@ def test_a_denied_flow_names_them_too(run: Run) -> None:
     """Calico's policies can let pass what a NetworkPolicy denies."""
     manifests = SHOP + DENY_ALL + policy(CALICO[0], "GlobalNetworkPolicy", types=["Egress"])
     report = json.loads(run("check", "-", "--offline", "-f", "json", stdin=manifests).stdout)
-    denied = [each for each in report["findings"] if each["severity"] == "error"]
+    denied = [finding for finding in report["findings"] if finding["severity"] == "error"]
     assert denied
     assert all(
-        each["message"].endswith("; GlobalNetworkPolicy lock selects Deployment shop/cart and is not read")
-        for each in denied
+        finding["message"].endswith("; GlobalNetworkPolicy lock selects Deployment shop/cart and is not read")
+        for finding in denied
     )
 
 
@@ -135,10 +133,10 @@ def test_calicos_network_policy_is_not_kubernetes(run: Run, version: str) -> Non
         version, "NetworkPolicy", name="default-deny", namespace="shop", types=["Ingress", "Egress"]
     )
     report = json.loads(run("check", "-", "--offline", "-f", "json", stdin=SHOP + alike).stdout)
-    assert [each["rule"] for each in report["findings"]] == ["policy-not-read"]
+    assert [finding["rule"] for finding in report["findings"]] == ["policy-not-read"]
     both = run("check", "-", "--offline", "-f", "json", stdin=SHOP + DENY_ALL + alike)
-    denied = [each for each in json.loads(both.stdout)["findings"] if each["severity"] == "error"]
-    assert {name for each in denied for name in each["denied"]["egress"]} == {"shop/default-deny"}
+    denied = [finding for finding in json.loads(both.stdout)["findings"] if finding["severity"] == "error"]
+    assert {name for finding in denied for name in finding["denied"]["egress"]} == {"shop/default-deny"}
     explained = run("explain", "-", "--from", "shop/cart", "--to", "shop/db:5432", stdin=SHOP + alike).stdout
     assert f"NetworkPolicy shop/default-deny ({version}) selects Deployment shop/cart" in explained
 
