@@ -29,13 +29,16 @@ venv: $(STAMP) ## Make .venv with everything that the lock pins.
 
 install: $(PROGRAM) ## Make .venv with the program and what it runs on, without the tools to work on it.
 
-# Whoever only looks waits for no test tool. Nothing is compiled ahead: the program uses little of what it could.
+# Whoever only looks waits for no test tool. Of what is installed, only what a command imports that reads files is
+# compiled ahead: with no place for bytecode of its own, such a command would compile it again in every run.
 $(PROGRAM): pyproject.toml requirements.lock
 	@echo 'Installing the program in .venv; this takes some seconds, once.' >&2
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^setuptools==/,/[^\]$$/p' requirements-dev.lock > .venv/setuptools.lock
 	@$(PIP_INSTALL) --no-compile --require-hashes --requirement requirements.lock --requirement .venv/setuptools.lock
 	@$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m compileall -q webhook/istio_netpol \
+	    $$($(BIN)/python -c 'import click, yaml; print(*click.__path__, *yaml.__path__)')
 	@touch $@
 
 $(STAMP): $(PROGRAM) requirements-dev.lock

@@ -20,6 +20,7 @@ from benchmarks import (
     noisy_neighbours,
     over_https,
     slow_clients,
+    start,
     tiered_pairs,
     whole_check,
 )
@@ -28,6 +29,7 @@ from benchmarks.plan import Plan
 from benchmarks.synthetic import SEED
 
 PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
+    "start": start.figures,
     "check": whole_check.figures,
     "list": all_pairs.figures,
     "tiers": tiered_pairs.figures,

@@ -10,7 +10,7 @@ from istio_netpol.cli.bundle_cluster import ClusterArguments, bundle_cluster_opt
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import config_option, format_option, reading_options
-from istio_netpol.report.table import document, names
+from istio_netpol.report.table import document
 
 
 @click.group(
@@ -32,7 +32,7 @@ def bundle() -> None:
     ),
 )
 @click.argument("folder", metavar="DIR")
-@format_option(names("bundle verify"))
+@format_option("bundle verify")
 @click.option(
     "--control-plane",
     "control_plane",

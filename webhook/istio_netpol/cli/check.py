@@ -19,7 +19,7 @@ from istio_netpol.cli.options import (
     proposals_option,
     resolution_options,
 )
-from istio_netpol.report.table import document, names
+from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     ),
 )
 @input_options()
-@format_option(names("check"))
+@format_option("check")
 @selection_options()
 @fail_on_option()
 @baseline_options()

@@ -14,7 +14,7 @@ from istio_netpol.cli.options import (
     input_options,
     resolution_options,
 )
-from istio_netpol.report.table import document, names
+from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Difference
@@ -74,7 +74,7 @@ def require_two_sides(arguments: InputArguments) -> None:
     ),
 )
 @input_options("[OLD] NEW")
-@format_option(names("diff"))
+@format_option("diff")
 @click.option(
     "--fail-on",
     type=ChangeNames(),

@@ -12,8 +12,7 @@ import click
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import cluster_options, config_option, format_option
-
-FORMAT_NAMES = ("text", "json")
+from istio_netpol.report.table import document
 
 
 @click.command(
@@ -28,7 +27,7 @@ FORMAT_NAMES = ("text", "json")
     ),
 )
 @cluster_options("Examine the cluster of this context of the kubeconfig, instead of the current one.")
-@format_option(FORMAT_NAMES)
+@format_option("doctor")
 @click.option(
     "--topic",
     "topics",
@@ -91,7 +90,6 @@ def doctor(
     from istio_netpol.doctor.webhooks import shake_hands
     from istio_netpol.kube.kubeconfig import find_context
     from istio_netpol.model.diagnosis import Health
-    from istio_netpol.report.doctor import doctor_json, doctor_text
 
     for topic in topics:
         if topic not in TOPICS:
@@ -119,7 +117,7 @@ def doctor(
             found.append(probe(connection, tell, image or IMAGE))
     elif NOT_PROBED.topic in chosen_topics:
         found.append(NOT_PROBED)
-    write([doctor_json(found) if format_name == "json" else doctor_text(found, palette())])
+    write([document("doctor", format_name, found, palette=palette())])
     ctx.exit(
         FOUND if any(diagnosis.health in (Health.WRONG, Health.NOT_SEEN) for diagnosis in found) else FINE
     )

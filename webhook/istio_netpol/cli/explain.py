@@ -16,9 +16,11 @@ from istio_netpol.cli.options import (
     assume_deny_all_option,
     format_option,
     input_options,
+    require_format,
     resolution_options,
 )
 from istio_netpol.cli.symptoms import answer_symptom, symptom_option
+from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.cli.input_arguments import InputArguments
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from istio_netpol.state.snapshot import Snapshot
 
 T = TypeVar("T")
-
-FORMAT_NAMES = ("text", "json")
 
 
 @click.command(
@@ -72,7 +72,7 @@ FORMAT_NAMES = ("text", "json")
     help="The way of a request for a host: clients, gateway, route, Service, pods.",
 )
 @click.option("--path", metavar="PATH", type=UrlPath(), help="Of --host: which route takes it.")
-@format_option(FORMAT_NAMES)
+@format_option("explain")
 @assume_deny_all_option()
 @resolution_options()
 @click.pass_context
@@ -115,8 +115,6 @@ def explain(
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
-    from istio_netpol.report.explanation import json_explanations, text_explanations
-    from istio_netpol.report.walk import json_walks, text_walks
 
     _require_fitting(ctx, symptom=symptom, host=host, path=path)
     source, workload = (who and in_namespace(who, arguments.namespace) for who in (source, workload))
@@ -144,15 +142,16 @@ def explain(
         object=opened.objects or None,
     )
     settings, hosts = opened.settings, resolver(offline, opened.settings)
-    is_text = format_name == "text"
     if source is not None and destination is not None:
+        require_format("explain", format_name)
         found = _answers(
             opened,
             assume_deny_all,
             lambda read: explain_connection(read, settings, hosts, source, *destination),
         )
-        write([text_explanations(found, palette()) if is_text else json_explanations(found)])
+        write([document("explain", format_name, found, palette=palette())])
         ctx.exit(FINE if all(explanation.connects for _, explanation in found) else FOUND)
+    require_format("explain --workload", format_name)
     walks = _answers(
         opened,
         assume_deny_all,
@@ -162,7 +161,7 @@ def explain(
             else explain_workload(read, settings, hosts, workload or _named_in(read, opened))
         ),
     )
-    write([text_walks(walks, palette()) if is_text else json_walks(walks)])
+    write([document("explain --workload", format_name, walks, palette=palette())])
     ctx.exit(FINE if all(walk.connects for _, walk in walks) else FOUND)
 
 

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import assume_deny_all_option, format_option, input_options
-from istio_netpol.report.table import document, names, writer
+from istio_netpol.cli.options import (
+    assume_deny_all_option,
+    format_option,
+    input_options,
+    require_format,
+)
+from istio_netpol.report.table import document, writer
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.focus import Focus
@@ -35,7 +40,7 @@ _WHO = "this workload, namespace or address. Can be repeated."
     ),
 )
 @input_options()
-@format_option(names("list"))
+@format_option("list")
 @click.option("--from", "sources", metavar="WHO", multiple=True, help=f"Only connections from {_WHO}")
 @click.option("--to", "destinations", metavar="WHO", multiple=True, help=f"Only connections to {_WHO}")
 @click.option("--summary", is_flag=True, help="A line for each pair of namespaces.")
@@ -70,6 +75,8 @@ def list_connections(
 
     if exposure and (summary or sources):
         raise click.UsageError("--exposure is of all who can call; leave out --summary and --from")
+    printed = "list --exposure" if exposure else "list --summary" if summary else "list"
+    require_format(printed, format_name)
     opened = open_input(arguments)
     settings = opened.settings
     parts = []
@@ -79,13 +86,13 @@ def list_connections(
         parts.append((given.name, given.focus, as_listed(snapshot, settings)))
     asked = _asked(parts, sources, destinations, settings)
     if exposure:
-        write([document("list --exposure", format_name, [(part.name, part.exposures()) for part in asked])])
+        write([document(printed, format_name, [(part.name, part.exposures()) for part in asked])])
     elif summary:
         pairs = [(part.name, namespace_pairs(part.connections())) for part in asked]
-        write([document("list --summary", format_name, pairs)])
+        write([document(printed, format_name, pairs)])
     else:
         found = [(part.name, tuple(part.connections())) for part in asked]
-        write(writer("list", format_name)(found))
+        write(writer(printed, format_name)(found))
 
 
 def _asked(

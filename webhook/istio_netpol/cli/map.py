@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,22 +12,16 @@ import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import ListenAddress, input_options, resolution_options
+from istio_netpol.report.table import TABLE, document, has_format, names
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.reachability.facts import ReachabilityFacts
     from istio_netpol.analysis.reachability.reading import Given
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
     from istio_netpol.cli.opened_input import OpenedInput
 
 STANDARD_INPUT = STANDARD_OUTPUT = "-"
-FORMATS = {
-    ".html": "a page for a browser",
-    ".svg": "the matrix of namespaces",
-    ".dot": "a graph of namespaces for Graphviz",
-    ".mmd": "a graph of namespaces for Mermaid",
-    ".json": "the facts",
-}
+_ENDINGS = ", ".join(f".{name}" for name in names("map"))
 
 
 @click.command(
@@ -49,8 +42,8 @@ FORMATS = {
     "output",
     metavar="FILE",
     default=STANDARD_OUTPUT,
-    help="Where to write, and what: FILE.html, .svg, .dot, .mmd (Mermaid) or .json. Without it, or for -, "
-    "the page goes to standard output.",
+    help=f"Where to write, and what by its ending: {_ENDINGS}. Without it, or for -, the page goes to "
+    "standard output.",
 )
 @click.option("--diff", "compares", is_flag=True, help="Take two PATHs, OLD and NEW, and show what changes.")
 @click.option("--title", metavar="TEXT", default="", help="What the picture is called, instead of PATH.")
@@ -98,11 +91,12 @@ def map_command(
     from istio_netpol.cli.diff import require_two_sides
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.resolving import resolver
+    from istio_netpol.web.page import page_of
 
     if serves:
         _refuse_with_serve(output, compares)
     else:
-        suffix = _suffix_of(output)
+        format_name = _format_of(output)
     if compares:
         require_two_sides(arguments)
     opened = open_input(arguments, addresses, paths_needed=2 if compares else 1, about_all=True)
@@ -115,7 +109,15 @@ def map_command(
     before, now = _two_states(opened) if compares else (None, one_cluster(opened.read()))
     now.tell()
     found = facts(given_of(now), opened.settings, hosts, before=before)
-    _write(output, _WRITERS[suffix](found, title or _title(opened), _read_from(opened, last=compares)))
+    shown = document(
+        "map",
+        format_name,
+        found,
+        title=title or _title(opened),
+        read_from=_read_from(opened, last=compares),
+        page=page_of,
+    )
+    _write(output, shown)
 
 
 def _title(opened: OpenedInput) -> str:
@@ -135,17 +137,18 @@ def _refuse_with_serve(output: str, compares: bool) -> None:
         raise click.UsageError("--serve writes no file: leave -o out.")
 
 
-def _suffix_of(output: str) -> str:
+def _format_of(output: str) -> str:
     if output == STANDARD_OUTPUT:
         if sys.stdout.isatty():
             raise click.UsageError("Name a file: -o map.html. (-o - would fill the terminal with the page.)")
-        return ".html"
-    suffix = Path(output).suffix.lower()
-    if suffix not in FORMATS:
-        known = ", ".join(f"{name} ({told})" for name, told in FORMATS.items())
-        what = f"ends in {suffix!r}" if suffix else "has no ending"
+        return names("map")[0]
+    ending = Path(output).suffix.lower()
+    name = ending.removeprefix(".")
+    if not has_format("map", name):
+        known = ", ".join(f".{name} ({row.about})" for name, row in TABLE["map"].items())
+        what = f"ends in {ending!r}" if ending else "has no ending"
         raise click.UsageError(f"{output!r} {what}, which names no format; use {known}")
-    return suffix
+    return name
 
 
 def one_cluster(inputs: Sequence[Input]) -> Input:
@@ -173,46 +176,6 @@ def given_of(read: Input) -> Given:
     from istio_netpol.analysis.reachability.reading import Given
 
     return Given(read.snapshot, read.skipped, read.there, read.assumed, tuple(read.findings()))
-
-
-def _html(found: ReachabilityFacts, title: str, read_from: str) -> str:
-    from istio_netpol.report.map_document import map_document
-    from istio_netpol.web.page import page_of
-
-    return page_of(map_document(found, title=title, read_from=read_from))
-
-
-def _json(found: ReachabilityFacts, title: str, read_from: str) -> str:
-    from istio_netpol.report.map_document import map_document
-
-    return json.dumps(map_document(found, title=title, read_from=read_from), separators=(",", ":")) + "\n"
-
-
-def _svg(found: ReachabilityFacts, title: str, _: str) -> str:
-    from istio_netpol.report.map_picture import svg
-
-    return svg(found, title)
-
-
-def _dot(found: ReachabilityFacts, title: str, _: str) -> str:
-    from istio_netpol.report.map_picture import dot
-
-    return dot(found, title)
-
-
-def _mermaid(found: ReachabilityFacts, *_: str) -> str:
-    from istio_netpol.report.map_picture import mermaid
-
-    return mermaid(found)
-
-
-_WRITERS: Mapping[str, Callable[[ReachabilityFacts, str, str], str]] = {
-    ".html": _html,
-    ".svg": _svg,
-    ".dot": _dot,
-    ".mmd": _mermaid,
-    ".json": _json,
-}
 
 
 def _write(output: str, text: str) -> None:

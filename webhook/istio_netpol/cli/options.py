@@ -24,6 +24,7 @@ from istio_netpol.errors import SettingsError
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol, parse_port
 from istio_netpol.model.references import NAMESPACE_REMEDY, is_namespace_name
 from istio_netpol.model.settings import Settings
+from istio_netpol.report.table import has_format, names
 
 if TYPE_CHECKING:
     from istio_netpol.cli.inputs import Reading
@@ -311,17 +312,27 @@ def proposals_option() -> Decorator:
     )
 
 
-def format_option(names: Sequence[str]) -> Decorator:
-    """`-f`, with the names of the formats that a command has; the first is the default."""
+def format_option(command: str) -> Decorator:
+    """`-f`, with the formats that the table has for a command; the first is the default."""
+    formats = names(command)
     return click.option(
         "-f",
         "--format",
         "format_name",
-        type=click.Choice(names),
-        default=names[0],
+        type=click.Choice(formats),
+        default=formats[0],
         show_default=True,
         help="Output format.",
     )
+
+
+def require_format(command: str, format_name: str) -> None:
+    """Raises UsageError where a command, with the option that is part of its name, has no such format."""
+    if not has_format(command, format_name):
+        known = ", ".join(name for name in names(command.partition(" --")[0]) if has_format(command, name))
+        raise click.UsageError(
+            f"`{command}` has no format {format_name}; use {known}", click.get_current_context(silent=True)
+        )
 
 
 def read_settings(

@@ -17,6 +17,7 @@ from istio_netpol.cli.options import (
     resolution_options,
 )
 from istio_netpol.cli.output_options import output_folder_option, tight_option
+from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.readiness.assessment import ReadinessReport
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from istio_netpol.cli.inputs import Input
     from istio_netpol.model.resolution import Resolver
     from istio_netpol.model.settings import Settings
-
-FORMAT_NAMES = ("text", "json", "markdown")
 
 
 @click.command(
@@ -38,7 +37,7 @@ FORMAT_NAMES = ("text", "json", "markdown")
     ),
 )
 @input_options()
-@format_option(FORMAT_NAMES)
+@format_option("readiness")
 @click.option("--all", "everything", is_flag=True, help="List everything in the text, not only a screen.")
 @output_folder_option("Write the plan into this new folder, a numbered file for each step.")
 @tight_option()
@@ -71,6 +70,7 @@ def readiness(
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.plan_files import plan_problems
     from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.terminal import palette, write
     from istio_netpol.errors import InputError
 
     problems = list(plan_problems(folder)) if folder is not None else []
@@ -83,7 +83,8 @@ def readiness(
     for given in opened.read():
         given.tell()
         found.append((given, _planned(given, settings, hosts, per_namespace=not tight, proposals=proposals)))
-    _print([(given.name, plan) for given, plan in found], format_name, everything)
+    named = [(given.name, plan) for given, plan in found]
+    write([document("readiness", format_name, named, palette=palette(), everything=everything)])
     if folder is not None:
         for given, plan in found:
             _write_plan(given, plan, folder)
@@ -106,23 +107,6 @@ def _planned(
         per_namespace=per_namespace,
         proposals=proposals,
     )
-
-
-def _print(named: Sequence[tuple[str, ReadinessReport]], format_name: str, everything: bool) -> None:
-    from functools import partial
-
-    from istio_netpol.cli.terminal import palette, write
-    from istio_netpol.report.palette import text_of_inputs
-    from istio_netpol.report.readiness import readiness_text
-    from istio_netpol.report.readiness_json import readiness_json
-    from istio_netpol.report.readiness_markdown import readiness_markdown
-
-    if format_name == "json":
-        write([readiness_json(named)])
-    elif format_name == "markdown":
-        write(["\n".join(readiness_markdown(plan, name) for name, plan in named)])
-    else:
-        write([text_of_inputs(named, partial(readiness_text, everything=everything), palette())])
 
 
 def _write_plan(given: Input, plan: ReadinessReport, folder: Path) -> None:

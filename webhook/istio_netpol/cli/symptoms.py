@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from istio_netpol.cli.exits import FINE, FOUND
-from istio_netpol.cli.options import Decorator
+from istio_netpol.cli.options import Decorator, require_format
+from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.symptom_causes.causes import Named, SymptomAnswer
@@ -52,8 +53,8 @@ def answer_symptom(
     from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.errors import InputError, Problem
-    from istio_netpol.report.symptoms import json_symptoms, text_symptoms
 
+    require_format("explain --symptom", format_name)
     if symptom == STANDARD_INPUT and STANDARD_INPUT in arguments.paths:
         raise click.UsageError(
             "standard input is one thing: name it as PATH or as --symptom, not as both", ctx
@@ -75,8 +76,7 @@ def answer_symptom(
         found.append(("", answers_without_input(reading.seen)))
     if not found:
         raise InputError(dict.fromkeys(problems))
-    is_text = format_name == "text"
-    write([text_symptoms(found, reading, palette()) if is_text else json_symptoms(found, reading)])
+    write([document("explain --symptom", format_name, found, reading=reading, palette=palette())])
     is_denied = any(answer.outcome is SymptomOutcome.DENIED for _, each in found for answer in each)
     ctx.exit(FOUND if is_denied else FINE)
 

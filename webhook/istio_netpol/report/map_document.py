@@ -6,7 +6,8 @@ document.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +44,19 @@ def map_document(
     """The document. `title` names the cluster, `read_from` is the PATH that commands on the page repeat, and
     `made` says when or from what it was made."""
     return _Writer(facts).document(title, read_from, made)
+
+
+def json_facts(facts: ReachabilityFacts, title: str, read_from: str) -> str:
+    """The document as JSON, in one line."""
+    document = map_document(facts, title=title, read_from=read_from)
+    return json.dumps(document, separators=(",", ":")) + "\n"
+
+
+def html(
+    facts: ReachabilityFacts, title: str, read_from: str, page: Callable[[Mapping[str, Any]], str]
+) -> str:
+    """The page that shows the document; `page` makes it."""
+    return page(map_document(facts, title=title, read_from=read_from))
 
 
 class _Writer:

@@ -4,13 +4,14 @@ what."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 
 from istio_netpol.analysis.readiness.assessment import Cut, NamespaceReadiness, OpenQuestion, ReadinessReport
 from istio_netpol.analysis.readiness.rollout import RolloutStep
 from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible
-from istio_netpol.report.palette import PLAIN, Palette
+from istio_netpol.report.palette import PLAIN, Palette, text_of_inputs
 from istio_netpol.report.places import plural
 
 ALL = 1_000_000
@@ -24,6 +25,13 @@ _QUESTIONS = {
     (Direction.INGRESS,): "who calls them",
     (Direction.EGRESS, Direction.INGRESS): "what they call and who calls them",
 }
+
+
+def text_plans(
+    named: Sequence[tuple[str, ReadinessReport]], palette: Palette = PLAIN, *, everything: bool = False
+) -> str:
+    """The plan of the input, or those of several inputs under their names."""
+    return text_of_inputs(named, partial(readiness_text, everything=everything), palette)
 
 
 def readiness_text(found: ReadinessReport, palette: Palette = PLAIN, *, everything: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from istio_netpol.analysis.readiness.assessment import ReadinessReport
 from istio_netpol.printable import visible
@@ -20,6 +20,11 @@ from istio_netpol.report.readiness import (
 )
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_|<>[]#"})
+
+
+def markdown_plans(named: Sequence[tuple[str, ReadinessReport]]) -> str:
+    """The plans of all inputs, one after the other."""
+    return "\n".join(readiness_markdown(plan, name) for name, plan in named)
 
 
 def readiness_markdown(found: ReadinessReport, name: str = "") -> str:

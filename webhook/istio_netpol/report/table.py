@@ -1,7 +1,8 @@
 """The output formats of every command by name, as `-f` takes them. A new one: a file beside this, a row here.
 
 A row names its function, and the module is imported when somebody asks for the format: a command lists its
-formats in its help long before it prints any.
+formats in its help long before it prints any. What a command prints for an option has rows of its own, under
+the command with the option (`list --summary`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any, NamedTuple
 
 
 class Row(NamedTuple):
-    """A function of this package, `module.name`, and what it takes besides the result: the `palette` of a
-    terminal, or the `pages` of the rules."""
+    """A function of this package, `module.name`, and what it takes besides the result, by the names of its
+    parameters: the `palette` of a terminal, say, or the `pages` of the rules. `about` says in a few words
+    what is written, where the name of the format does not."""
 
     function: str
     takes: tuple[str, ...] = ()
+    about: str = ""
 
 
 _PAINTED, _HELPED = ("palette",), ("pages",)
@@ -64,12 +67,38 @@ TABLE: dict[str, dict[str, Row]] = {
         "text": Row("walk.text_walks", _PAINTED),
         "json": Row("walk.json_walks"),
     },
+    "explain --symptom": {
+        "text": Row("symptoms.text_symptoms", ("reading", "palette")),
+        "json": Row("symptoms.json_symptoms", ("reading",)),
+    },
+    "readiness": {
+        "text": Row("readiness.text_plans", ("palette", "everything")),
+        "json": Row("readiness_json.readiness_json"),
+        "markdown": Row("readiness_markdown.markdown_plans"),
+    },
+    "doctor": {
+        "text": Row("doctor.doctor_text", _PAINTED),
+        "json": Row("doctor.doctor_json"),
+    },
+    "map": {
+        "html": Row("map_document.html", ("title", "read_from", "page"), "a page for a browser"),
+        "svg": Row("map_picture.svg", ("title",), "the matrix of namespaces"),
+        "dot": Row("map_picture.dot", ("title",), "a graph of namespaces for Graphviz"),
+        "mmd": Row("map_picture.mermaid", (), "a graph of namespaces for Mermaid"),
+        "json": Row("map_document.json_facts", ("title", "read_from"), "the facts"),
+    },
 }
 
 
 def names(command: str) -> tuple[str, ...]:
-    """The formats of a command; the first is the default."""
-    return tuple(TABLE[command])
+    """The formats of a command, with those that it has for some option only; the first is the default."""
+    variants = (rows for key, rows in TABLE.items() if key == command or key.startswith(f"{command} --"))
+    return tuple(dict.fromkeys(name for rows in variants for name in rows))
+
+
+def has_format(command: str, name: str) -> bool:
+    """Whether there is a row for it: a command with an option may have fewer formats than without."""
+    return name in TABLE[command]
 
 
 def writer(command: str, name: str) -> Callable[..., Any]:
