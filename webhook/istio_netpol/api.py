@@ -207,7 +207,9 @@ def _judged_by(options: Options) -> tuple[Settings, Resolver]:
     """The settings, and who is asked for hosts."""
     named = options.get("settings")
     settings = named if isinstance(named, Settings) else read_settings(os.fspath(named) if named else None)
-    settings = with_addresses(settings, [_addresses(*each) for each in options.get("addresses", {}).items()])
+    settings = with_addresses(
+        settings, [_addresses(host, found) for host, found in options.get("addresses", {}).items()]
+    )
     return settings, resolver(options.get("offline", False), settings)
 
 

@@ -103,9 +103,9 @@ def explain(
 
     Exit code: 0 if policies allow what was asked for and nothing else surely refuses it, 1 if policies, an
     AuthorizationPolicy, mutual TLS or a Sidecar do, 2 for unusable input or arguments. What depends on the
-    request is marked with '?' and refuses nothing; losing metrics or traces alone is no failure either. With
-    --symptom 1 if policies deny a connection that can be the cause, and 2 if nothing is known of what was
-    seen.
+    request is marked with '?' and refuses nothing; losing metrics or traces alone is not a failure either.
+    With --symptom 1 if policies deny a connection that can be the cause, and 2 if nothing is known of what
+    was seen.
     """
     from istio_netpol.analysis.arguments.peers import in_namespace
     from istio_netpol.analysis.explain.connection import explain as explain_connection

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
-from typing import Any
 
 from istio_netpol.analysis.check import not_read
 from istio_netpol.analysis.focus import WHOLE, Focus
@@ -37,6 +36,7 @@ from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, lo
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.not_seen import assumptions_of
 from istio_netpol.report.places import STANDARD_INPUT
@@ -142,7 +142,7 @@ def paired(old: Sequence[Input], new: Sequence[Input]) -> list[tuple[str, Snapsh
     ]
 
 
-def read_objects(paths: Sequence[str], reading: Reading) -> tuple[Any, ...]:
+def read_objects(paths: Sequence[str], reading: Reading) -> tuple[ClusterObject, ...]:
     """The decoded objects of all paths together. Raises InputError with every problem of every file."""
     return read_loaded(paths, reading).objects
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from istio_netpol.bundle.kyma_modules import kyma_gateway, meant_modules
 from istio_netpol.bundle.overlays import (
@@ -21,6 +20,7 @@ from istio_netpol.cli.options import read_settings
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.load import RemovedApi, load
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
@@ -34,9 +34,9 @@ class OverlayInput:
     """Decoded objects: the overlay's, its bases', and the control plane's, which the user named or which is
     the usual one."""
 
-    bundle: tuple[Any, ...]
-    base: tuple[Any, ...]
-    control_plane: tuple[Any, ...]
+    bundle: tuple[ClusterObject, ...]
+    base: tuple[ClusterObject, ...]
+    control_plane: tuple[ClusterObject, ...]
     settings: Settings
     names_control_plane: bool = False
     outdated: tuple[RemovedApi, ...] = ()
@@ -56,9 +56,9 @@ def read_overlay(
     built = loaded.objects
     file = config or (str(environment) if environment else None)
     settings = read_settings(file, dns_addresses=dns_addresses(path))
-    bases = [str(each) for each in bases_of(path)]
+    bases = [str(base) for base in bases_of(path)]
     base = read_objects(bases, reading) if bases else ()
-    require_effective_patches(path, (each for each in (*base, *built) if isinstance(each, NetworkPolicy)))
+    require_effective_patches(path, (value for value in (*base, *built) if isinstance(value, NetworkPolicy)))
     return OverlayInput(
         bundle=built,
         base=base,
@@ -69,10 +69,10 @@ def read_overlay(
     )
 
 
-def usual_control_plane(bundle: Sequence[Any]) -> tuple[Any, ...]:
+def usual_control_plane(bundle: Sequence[ClusterObject]) -> tuple[ClusterObject, ...]:
     """The usual control plane; with Kyma and those of its modules that the bundle has policies for."""
     objects = load(read_documents(standard_control_plane(), STANDARD)).objects
-    policies = [each for each in bundle if isinstance(each, NetworkPolicy)]
+    policies = [value for value in bundle if isinstance(value, NetworkPolicy)]
     if any(policy.namespace == KYMA_NAMESPACE for policy in policies):
         gateway = load(read_documents(kyma_gateway(), STANDARD)).objects
         return (*objects, *gateway, *meant_modules(policies))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.remedies.quota import is_generated
 from istio_netpol.sources.folder_store import FolderStore
@@ -40,5 +40,5 @@ def left_behind(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snaps
             yield file
 
 
-def _is_left(found: Any, current: set[str]) -> bool:
+def _is_left(found: ClusterObject, current: set[str]) -> bool:
     return isinstance(found, NetworkPolicy) and is_generated(found) and found.key not in current

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from istio_netpol.cli.terminal import is_terminal
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 _PATIENCE = 0.5
 """Seconds before a bar appears."""
@@ -23,7 +26,7 @@ class Progress:
         self._done = 0
         self._shown = 0
         self._started = time.monotonic()
-        self._bar: Any = None
+        self._bar: ProgressBar[int] | None = None
 
     def advance(self, count: int) -> None:
         """Takes note of more bytes."""
