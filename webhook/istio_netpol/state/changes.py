@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from istio_netpol.lazy_dataclass import dataclass
@@ -66,22 +66,29 @@ def change_between(
 def _changed_pods(
     before: Snapshot,
     after: Snapshot,
-    touched: dict[str, set[tuple[str, str]]],
+    touched: Mapping[str, set[tuple[str, str]]],
     starting: set[tuple[str, str]],
 ) -> Iterator[Workload]:
     """The classes of pods that are in one of the snapshots only, or of whose families some start."""
-    if before.distinguishing != after.distinguishing:
-        for home in {*before.namespace_names, *after.namespace_names}:
-            yield from _in_one_only(before.workloads(home), after.workloads(home))
-        return
-    for home, keys in touched.items():
-        families = before.families_of(home, keys) | after.families_of(home, keys)
-        for family in sorted(families):
-            were, are = before.family(home, *family), after.family(home, *family)
-            yield from dict.fromkeys((*were, *are)) if keys & starting else _in_one_only(were, are)
+    is_told_otherwise = before.distinguishing != after.distinguishing
+    homes = {*before.namespace_names, *after.namespace_names} if is_told_otherwise else touched
+    for home in sorted(homes):
+        found = {id(pods): pods for pods in _in_one_only(before, after, home)}
+        if keys := touched.get(home, set()) & starting:
+            found |= {id(pods): pods for pods in _of_families(before, after, home, keys)}
+        yield from sorted(found.values(), key=lambda pods: (pods.ref.kind, pods.name))
 
 
-def _in_one_only(before: Iterable[Workload], after: Iterable[Workload]) -> Iterator[Workload]:
-    were, are = ({id(pods): pods for pods in classes} for classes in (before, after))
-    yield from (pods for key, pods in were.items() if key not in are)
-    yield from (pods for key, pods in are.items() if key not in were)
+def _in_one_only(before: Snapshot, after: Snapshot, home: str) -> Iterator[Workload]:
+    """The classes of a namespace that are no more, or not yet."""
+    for _, was, now in before.class_map(home).differences(after.class_map(home)):
+        yield from (pods for pods in (was, now) if pods is not None)
+
+
+def _of_families(
+    before: Snapshot, after: Snapshot, home: str, keys: set[tuple[str, str]]
+) -> Iterator[Workload]:
+    """The classes that share a root with one of these members, as they were and as they are."""
+    for family in before.families_of(home, keys) | after.families_of(home, keys):
+        for snapshot in (before, after):
+            yield from snapshot.family(home, *family)

@@ -1,184 +1,289 @@
 """The classes of pods of one namespace, found by selector and by name.
 
-The index is made once. A change makes only the families anew that it touches, and lays them over what the
-index says: a review of one pod must not cost more because its namespace is large.
+A change tells only the classes anew that it touches, and the index shares all others with the one before: an
+event must not cost more because its namespace is large.
 
-A class that says what it said before is the same object as before, also in an index that is made anew: so
-whoever holds one can tell by identity whether it changed.
+A class that says what it said before is the same object as before: so whoever holds one can tell by identity
+whether it changed.
 """
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import TypeVar
 
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.contents import is_unchanged
-from istio_netpol.state.label_index import LabelIndex
-from istio_netpol.state.pod_classes import LONGEST_OWNERSHIP, Key, Members, classes_of_family, root_of
+from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.pod_classes import INSTANCE_LABELS, LONGEST_OWNERSHIP, Key, Members, root_of
+from istio_netpol.state.pod_family import TEMPLATE, Likeness, PodFamily, Rooted
+
+P = TypeVar("P", bound=Hashable)
+T = TypeVar("T", bound=Hashable)
 
 Classes = tuple[Workload, ...]
 
+Family = PodFamily | Workload
+"""The members that share a root. One that is its own root and has nobody else is its only class itself, as
+most bare pods and templates are."""
+
+ClassKey = tuple[Key, Likeness]
+"""What tells a class from the others of its namespace: its family, and what its pods have in common."""
+
+Label = tuple[str, str | None]
+"""A label with its value, or with any."""
+
+Postings = PersistentMap[P, PersistentMap[T, None]]
+"""What stands under each of several things."""
+
 
 class ClassIndex:
-    """The classes of these members, all of them; `earlier` is an index of the same namespace before."""
+    """The classes of the pods of a namespace's members. Never changes; `after` makes another."""
 
     def __init__(
         self,
-        members: Members,
         distinguishing: frozenset[str],
-        earlier: ClassIndex | ChangedClassIndex | None = None,
+        members: Members,
+        owned: Postings[Key, Key],
+        families: PersistentMap[Key, Family],
+        classes: PersistentMap[ClassKey, Workload],
+        labelled: Postings[Label, ClassKey],
     ) -> None:
         self.distinguishing = distinguishing
-        self.roots = {key: root_of(members[key], members) for key in sorted(members)}
-        self.families: dict[Key, list[Key]] = {}
-        self.owned: dict[Key, list[Key]] = {}
-        for key, root in self.roots.items():
-            self.families.setdefault(_family(root), []).append(key)
-            if owner := members[key].owner:
-                self.owned.setdefault((owner.kind, owner.name), []).append(key)
-        found = [
-            (each, family)
-            for family, keys in self.families.items()
-            for each in _as_before(
-                classes_of_family(keys, members, self.roots, distinguishing), family, earlier
-            )
-        ]
-        found.sort(key=lambda pair: _order(pair[0]))
-        self.workloads: Classes = tuple(each for each, _ in found)
-        self._family_of = [family for _, family in found]
-        self._labels = LabelIndex(each.labels for each in self.workloads)
-        self._positions: dict[Key, list[int]] = {}
-        self._of_family: dict[Key, list[int]] = {}
-        for position, each in enumerate(self.workloads):
-            self._positions.setdefault(_order(each), []).append(position)
-            self._of_family.setdefault(self._family_of[position], []).append(position)
+        self.classes = classes
+        self._members = members
+        self._owned = owned
+        self._families = families
+        self._labelled = labelled
 
-    def select(self, selector: Selector, without: Container[Key] = ()) -> Classes:
-        """The classes that a pod selector matches, by kind and name, without those of some families."""
-        return self._at(self._labels.select(selector), without)
+    @classmethod
+    def of(
+        cls, members: Members, distinguishing: frozenset[str], earlier: ClassIndex | None = None
+    ) -> ClassIndex:
+        """The classes of these members; `earlier` is an index of the same namespace before."""
+        empty = cls(distinguishing, {}, PersistentMap(), PersistentMap(), PersistentMap(), PersistentMap())
+        return empty.after(members, members, earlier)
 
-    def named(self, kind: str, name: str, without: Container[Key] = ()) -> Classes:
-        """The classes that carry the name of an object."""
-        return self._at(self._positions.get((kind, name), ()), without)
-
-    def family(self, root: Key) -> Classes:
-        """The classes of one family, by its root's kind and name."""
-        return self._at(self._of_family.get(root, ()), ())
-
-    def owned_by(self, owner: Key) -> Iterable[Key]:
-        """The members that name an owner."""
-        return self.owned.get(owner, ())
-
-    def families_of(self, keys: Iterable[Key]) -> set[Key]:
-        """The roots of these members and of all that they own, by kind and name."""
-        return {_family(self.roots[key]) for key in _moved(self, keys) if key in self.roots}
-
-    def every(self, without: Container[Key]) -> Classes:
-        """All classes without those of some families."""
-        return self._at(range(len(self.workloads)), without)
-
-    def _at(self, positions: Iterable[int], without: Container[Key]) -> Classes:
-        return tuple(self.workloads[each] for each in positions if self._family_of[each] not in without)
-
-
-class ChangedClassIndex:
-    """The same answers for a namespace of which some members changed since its index was made; `earlier` is
-    one of the namespace in between."""
-
-    def __init__(
-        self,
-        before: ClassIndex,
-        members: Members,
-        changed: Iterable[Key],
-        earlier: ClassIndex | ChangedClassIndex | None = None,
-    ) -> None:
-        self.distinguishing = before.distinguishing
-        self._before = before
-        moved = _moved(before, changed)
-        self._anew = {key: root_of(members[key], members) for key in moved if key in members}
-        self._owned: dict[Key, list[Key]] = {}
-        for key in self._anew:
-            if owner := members[key].owner:
-                self._owned.setdefault((owner.kind, owner.name), []).append(key)
-        roots = ChainMap(self._anew, before.roots)
-        joined: dict[Key, list[Key]] = {}
-        for key in moved:
-            if key in before.roots:
-                joined.setdefault(_family(before.roots[key]), [])
-            if key in self._anew:
-                joined.setdefault(_family(self._anew[key]), []).append(key)
-        self._gone = moved - self._anew.keys()
-        self._families: dict[Key, Classes] = {}
-        for family, keys in joined.items():
-            stayed = [key for key in before.families.get(family, ()) if key not in moved]
-            found = classes_of_family(sorted(stayed + keys), members, roots, before.distinguishing)
-            self._families[family] = _as_before(found, family, earlier or before)
+    def after(
+        self, members: Members, touched: Iterable[Key], earlier: ClassIndex | None = None
+    ) -> ClassIndex:
+        """The index after members came, went or changed; `members` are those that there are now."""
+        moved = self._moved(members, touched)
+        families = self._families_after(members, moved, (earlier or self)._families)
+        left = {key: family for key, family in families.items() if family is not None}
+        gone, come = self._changed_classes(families)
+        dropped = [key for key in gone if key not in come]
+        return ClassIndex(
+            self.distinguishing,
+            members,
+            self._owned_after(members, moved),
+            self._families.after(left, [key for key in families if key not in left]),
+            self.classes.after(come, dropped) if come or dropped else self.classes,
+            self._labelled_after(gone, come),
+        )
 
     @cached_property
     def workloads(self) -> Classes:
-        return self._with_anew(self._before.every(self._families), lambda each: True)
+        """All classes, sorted by kind and name."""
+        return self._in_order(self.classes.items())
 
     def select(self, selector: Selector) -> Classes:
         """The classes that a pod selector matches, sorted by kind and name."""
-        before = self._before.select(selector, self._families)
-        return self._with_anew(before, lambda each: selector.matches(each.labels))
+        if selector.is_everything:
+            return self.workloads
+        wanted: list[Label] = [*selector.match_labels]
+        wanted += [(each.key, None) for each in selector.match_expressions if each.needs_key]
+        if not wanted:
+            return tuple(pods for pods in self.workloads if selector.matches(pods.labels))
+        candidates = min((self._labelled.get(label, ()) for label in wanted), key=len)
+        found = ((key, self.classes[key]) for key in candidates)
+        return self._in_order(pair for pair in found if selector.matches(pair[1].labels))
 
     def named(self, kind: str, name: str) -> Classes:
-        """The classes that carry the name of an object."""
-        before = self._before.named(kind, name, self._families)
-        return self._with_anew(before, lambda each: _order(each) == (kind, name))
+        """The classes that carry the name of an object: the first of its own family, and one of another's."""
+        first = self._first((kind, name))
+        found = [first] if first is not None else []
+        member = self._members.get((kind, name))
+        if member is not None:
+            home = self._families.get(_key(root_of(member, self._members)))
+            own = home.class_of(member) if isinstance(home, PodFamily) else None
+            if own is not None and own not in found and _key(own.ref) == (kind, name):
+                found.append(own)
+        return tuple(found)
 
     def family(self, root: Key) -> Classes:
-        """The classes of one family, by its root's kind and name."""
-        found = self._families.get(root)
-        return self._before.family(root) if found is None else found
-
-    def owned_by(self, owner: Key) -> Iterable[Key]:
-        """The members that name an owner, and such as did."""
-        return {*self._before.owned_by(owner), *self._owned.get(owner, ())}
+        """The classes of one family, by its root's kind and name; sorted by their own."""
+        classes = _by_likeness(self._families.get(root))
+        return self._in_order(((root, likeness), pods) for likeness, pods in classes.items())
 
     def families_of(self, keys: Iterable[Key]) -> set[Key]:
         """The roots of these members and of all that they own, by kind and name."""
-        roots = ChainMap(self._anew, self._before.roots)
-        moved = _moved(self, keys) - self._gone
-        return {_family(roots[key]) for key in moved if key in roots}
+        members = self._members
+        return {_key(root_of(members[key], members)) for key in self._with_owned(keys) if key in members}
 
-    def _with_anew(self, before: Classes, is_meant: Callable[[Workload], bool]) -> Classes:
-        anew = [each for classes in self._families.values() for each in classes if is_meant(each)]
-        return tuple(sorted([*before, *anew], key=_order)) if anew else before
+    def _in_order(self, found: Iterable[tuple[ClassKey, Workload]]) -> Classes:
+        """Classes by kind and name. Two of one name are told apart by their root, and where that is a pod that
+        is not like those that it owns, by which is the first of its family."""
+
+        def order(entry: tuple[ClassKey, Workload]) -> tuple[Key, Key, bool]:
+            (root, _), pods = entry
+            return (_key(pods.ref), root, root[0] == "Pod" and pods is not self._first(root))
+
+        return tuple(pods for _, pods in sorted(found, key=order))
+
+    def _first(self, root: Key) -> Workload | None:
+        """The class that carries the name of a root."""
+        family: Family | None = self._families.get(root)
+        return family.first if isinstance(family, PodFamily) else family
+
+    def _moved(self, members: Members, touched: Iterable[Key]) -> set[Key]:
+        """The members whose family may be another one: those that changed, and all that are led to their root
+        by one that leads elsewhere now, which no pod does."""
+        touched = set(touched)
+        leading = [key for key in touched if key[0] != "Pod"]
+        leading = [key for key in leading if _leads_elsewhere(self._members.get(key), members.get(key))]
+        return touched | self._with_owned(leading)
+
+    def _with_owned(self, keys: Iterable[Key]) -> set[Key]:
+        """These members and all that they own."""
+        found = set(keys)
+        owners = set(found)
+        for _ in range(LONGEST_OWNERSHIP):
+            owners = {key for owner in owners for key in self._owned.get(owner, ())} - found
+            found |= owners
+        return found
+
+    def _families_after(
+        self, members: Members, moved: Iterable[Key], earlier: Mapping[Key, Family]
+    ) -> dict[Key, Family | None]:
+        """The families that members leave or join, or that a change of one concerns; None where one is no
+        more."""
+        gone: dict[Key, list[Rooted]] = {}
+        come: dict[Key, list[Rooted]] = {}
+        others: set[Key] = set()
+        for key in moved:
+            for part, known in ((gone, self._members), (come, members)):
+                if (member := known.get(key)) is not None:
+                    root = root_of(member, known)
+                    part.setdefault(_key(root), []).append((member, root))
+                    others.update((_key(root),) if key[0] != "Pod" else ())
+            # Pods may be called after one that is itself led elsewhere.
+            others.update((key,) if key[0] != "Pod" and key in self._families else ())
+        found: dict[Key, Family | None] = {}
+        for key in {*gone, *come, *others}:
+            family, went, came = self._families.get(key), gone.get(key, ()), come.get(key, ())
+            if (
+                isinstance(family, PodFamily)
+                and key not in others
+                and family.size + len(came) - len(went) > 1
+            ):
+                found[key] = family.after(went, came, members)
+            else:
+                keys = {_key(member.ref) for member, _ in came}
+                keys |= set(_keys_of(family)) - {_key(member.ref) for member, _ in went} if family else set()
+                found[key] = self._family_of(key, keys, members, earlier.get(key))
+        return found
+
+    def _family_of(
+        self, key: Key, keys: Iterable[Key], members: Members, earlier: Family | None
+    ) -> Family | None:
+        """The family of these members, made anew."""
+        rooted = {each: root_of(members[each], members) for each in sorted(keys)}
+        if not rooted:
+            return None
+        if rooted.keys() == {key} and members[key].ref == rooted[key]:
+            return members[key]
+        before = earlier if isinstance(earlier, PodFamily) else None
+        return PodFamily.of(key, rooted, members, INSTANCE_LABELS - self.distinguishing, before)
+
+    def _changed_classes(
+        self, families: Mapping[Key, Family | None]
+    ) -> tuple[dict[ClassKey, Workload], dict[ClassKey, Workload]]:
+        """The classes that are no more and those that were not yet, after families became these."""
+        gone: dict[ClassKey, Workload] = {}
+        come: dict[ClassKey, Workload] = {}
+        for key, family in families.items():
+            before = _by_likeness(self._families.get(key))
+            for likeness, now, was in _by_likeness(family).differences(before):
+                if was is not None:
+                    gone[key, likeness] = was
+                if now is not None:
+                    come[key, likeness] = now
+        return gone, come
+
+    def _labelled_after(
+        self, gone: Mapping[ClassKey, Workload], come: Mapping[ClassKey, Workload]
+    ) -> Postings[Label, ClassKey]:
+        dropped: dict[Label, list[ClassKey]] = {}
+        put: dict[Label, dict[ClassKey, None]] = {}
+        for key in {*gone, *come}:
+            were, are = (_labels_of(found.get(key)) for found in (gone, come))
+            for label in were - are:
+                dropped.setdefault(label, []).append(key)
+            for label in are - were:
+                put.setdefault(label, {})[key] = None
+        return _moved_postings(self._labelled, dropped, put)
+
+    def _owned_after(self, members: Members, moved: Iterable[Key]) -> Postings[Key, Key]:
+        dropped: dict[Key, list[Key]] = {}
+        put: dict[Key, dict[Key, None]] = {}
+        for key in moved:
+            before, now = (_owner_of(known.get(key)) for known in (self._members, members))
+            if before != now and before is not None:
+                dropped.setdefault(before, []).append(key)
+            if before != now and now is not None:
+                put.setdefault(now, {})[key] = None
+        return _moved_postings(self._owned, dropped, put)
 
 
-def _as_before(
-    found: Iterable[Workload], family: Key, earlier: ClassIndex | ChangedClassIndex | None
-) -> Classes:
-    """The classes of a family, those of an earlier index where these say the same."""
-    classes = tuple(found)
-    known = {each.name: each for each in earlier.family(family)} if earlier else {}
-    if not known:
-        return classes
-    return tuple(
-        before if (before := known.get(each.name)) and is_unchanged(before, each) else each
-        for each in classes
+def _moved_postings(
+    postings: Postings[P, T], gone: Mapping[P, Iterable[T]], come: Mapping[P, Mapping[T, None]]
+) -> Postings[P, T]:
+    """The postings after some went from under things and others came."""
+    if not gone and not come:
+        return postings
+    nothing: PersistentMap[T, None] = PersistentMap()
+    left: dict[P, PersistentMap[T, None]] = {}
+    for under in {*gone, *come}:
+        left[under] = postings.get(under, nothing).after(come.get(under, {}), gone.get(under, ()))
+    return postings.after(
+        {under: found for under, found in left.items() if found},
+        [under for under, found in left.items() if not found],
     )
 
 
-def _moved(before: ClassIndex | ChangedClassIndex, changed: Iterable[Key]) -> set[Key]:
-    """The members whose family may be another one: those that changed, and all that they own."""
-    moved = set(changed)
-    owners = set(moved)
-    for _ in range(LONGEST_OWNERSHIP):
-        owners = {key for owner in owners for key in before.owned_by(owner)} - moved
-        moved |= owners
-    return moved
+def _by_likeness(family: Family | None) -> PersistentMap[Likeness, Workload]:
+    """The classes of a family."""
+    if isinstance(family, PodFamily):
+        return family.by_likeness
+    return PersistentMap({TEMPLATE: family} if family is not None else {})
 
 
-def _family(root: ObjectRef) -> Key:
-    return (root.kind, root.name)
+def _keys_of(family: Family) -> Iterator[Key]:
+    """The members of a family."""
+    return family.keys() if isinstance(family, PodFamily) else iter((_key(family.ref),))
 
 
-def _order(workload: Workload) -> Key:
-    return (workload.ref.kind, workload.ref.name)
+def _labels_of(pods: Workload | None) -> set[Label]:
+    """The labels under which a class is found."""
+    labels = pods.labels if pods is not None else {}
+    found: set[Label] = set(labels.items())
+    return found | {(key, None) for key in labels}
+
+
+def _leads_elsewhere(before: Workload | None, now: Workload | None) -> bool:
+    """Whether whoever is owned by a member may have another root than before."""
+    if before is None or now is None:
+        return True
+    return (before.owner, before.ref, before.ref.file) != (now.owner, now.ref, now.ref.file)
+
+
+def _owner_of(member: Workload | None) -> Key | None:
+    owner = member.owner if member is not None else None
+    return (owner.kind, owner.name) if owner is not None else None
+
+
+def _key(ref: ObjectRef) -> Key:
+    return (ref.kind, ref.name)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import fields
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 
 def say_the_same(left: Any, right: Any) -> bool:
     """Whether everything that rules and policies read of two objects is equal."""
-    return type(left) is type(right) and all(
-        getattr(left, each.name) == getattr(right, each.name) for each in fields(left)
-    )
+    if left is right:
+        return True
+    if type(left) is not type(right):
+        return False
+    told = _told(type(left))  # type: ignore[arg-type]
+    return bool(told(left) == told(right))
+
+
+@cache
+def _told(type_: Hashable) -> Callable[[Any], Any]:
+    """What objects of a type say, to compare it quickly."""
+    return attrgetter(*(field.name for field in fields(type_)))  # type: ignore[arg-type]
 
 
 def is_unchanged(before: Any, after: Any) -> bool:
     """Whether an object says what it said, and in the same place of the same file."""
     if before is after:
         return True
-    places = [(each.ref.file, each.ref.line) for each in (before, after)]
-    return places[0] == places[1] and say_the_same(before, after)
+    ref, place = before.ref, after.ref
+    return (ref.file, ref.line) == (place.file, place.line) and say_the_same(before, after)

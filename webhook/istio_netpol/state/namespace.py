@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.policies import NetworkPolicy, PolicyRule
@@ -16,111 +14,121 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.tiers import TierPolicy, TierRule
 from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
-from istio_netpol.state.class_index import ChangedClassIndex, ClassIndex
+from istio_netpol.state.class_index import ClassIndex, ClassKey
 from istio_netpol.state.contents import is_unchanged, say_the_same
-from istio_netpol.state.label_index import PolicyIndex
+from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, root_of
+from istio_netpol.state.policy_index import PolicyIndex
+from istio_netpol.state.tally import NOTHING_COUNTED, Tally
 
 T = TypeVar("T")
-Objects = Mapping[type, Mapping[Key, Any]]
+Objects = Mapping[type, PersistentMap[Key, Any]]
 
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The indexes of an earlier state, and the names of what changed since; `latest` has the classes of pods
-    as they were last told."""
-
-    classes: ClassIndex | None = None
-    workloads: frozenset[Key] = frozenset()
-    latest: ClassIndex | ChangedClassIndex | None = None
-    policies: PolicyIndex | None = None
-    policy_names: frozenset[str] = frozenset()
-
-
-_NOTHING_KEPT = _Kept()
 
 _OF_SEVERAL_GROUPS = (Undecoded, UnreadPolicy)
 """Types that stand for kinds of several API groups, which may have the same kind and name."""
 
-_MOST_CHANGES = 64
-"""Changed members with which an earlier index is still used; one of its own is cheaper then."""
+NO_OBJECTS: PersistentMap[Key, Any] = PersistentMap()
 
 
 class NamespaceObjects:
-    """The objects of one namespace by type, then by kind and name (see `key_of`). Never changes."""
+    """The objects of one namespace by type, then by kind and name (see `key_of`). Never changes.
+
+    Its indexes are made when they are first asked for, from those of the namespace before and from what was
+    touched since: never from everything again.
+    """
 
     def __init__(
         self,
         namespace: Namespace,
         objects: Objects,
-        instance_keys: Mapping[tuple[type, Key], frozenset[str]] | None = None,
-        kept: _Kept = _NOTHING_KEPT,
+        instance_keys: Tally[str] = NOTHING_COUNTED,
+        classes: tuple[ClassIndex, frozenset[Key]] | None = None,
+        policies: PolicyIndex | None = None,
     ) -> None:
         self.namespace = namespace
         self._objects = objects
-        self._instance_keys = instance_keys or {}
-        self._kept = kept
+        self._instance_keys = instance_keys
+        self._earlier = classes
+        self._classes: dict[frozenset[str], ClassIndex] = {}
+        self._policy_index = policies
         self._policies_for: dict[Workload, tuple[NetworkPolicy, ...]] = {}
-        self._classes: ClassIndex | ChangedClassIndex | None = None
-        self._policy_index: PolicyIndex | None = None
 
     @classmethod
     def of(cls, implied: Namespace, members: Iterable[Any]) -> NamespaceObjects:
         return cls(implied, {}).with_changes(members, ())
 
     def with_changes(self, put: Iterable[Any], remove: Iterable[Any]) -> NamespaceObjects:
-        """The namespace after members were stored or deleted; only the types that change are copied. A member
-        that is stored again as it was stays the object that it is."""
-        namespace, changed = self.namespace, dict[type, dict[Key, Any]]()
-        instance_keys = dict(self._instance_keys)
-        touched: dict[type, set[Key]] = {}
-        for member, is_put in [(each, False) for each in remove] + [(each, True) for each in put]:
+        """The namespace after members were deleted, and after that others stored. A member that is stored
+        again as it was stays the object that it is."""
+        namespace = self.namespace
+        after: dict[type, dict[Key, Any | None]] = {}
+        for member, is_put in [*((each, False) for each in remove), *((each, True) for each in put)]:
             if isinstance(member, Namespace):
-                after = member if is_put else implied_namespace(member.name)
-                namespace = namespace if is_unchanged(namespace, after) else after
+                now = member if is_put else implied_namespace(member.name)
+                namespace = namespace if is_unchanged(namespace, now) else now
                 continue
             type_, key = type(member), key_of(type(member), member.ref)
-            before = changed.get(type_, self._objects.get(type_, {})).get(key)
-            if is_unchanged(before, member) if is_put and before else not is_put and not before:
-                continue
-            if type_ not in changed:
-                changed[type_] = dict(self._objects.get(type_, {}))
-            touched.setdefault(type_, set()).add(key)
-            instance_keys.pop((type_, key), None)
-            if is_put:
-                changed[type_][key] = member
-                if keys := _instance_keys(member):
-                    instance_keys[type_, key] = keys
-            else:
-                changed[type_].pop(key, None)
-        if not touched and namespace is self.namespace:
+            before = self._members(type_).get(key)
+            is_same = is_put and before is not None and is_unchanged(before, member)
+            after.setdefault(type_, {})[key] = before if is_same else member if is_put else None
+        changed = {
+            type_: found for type_, members in after.items() if (found := self._changed(type_, members))
+        }
+        if not changed and namespace is self.namespace:
             return self
-        kept = self._kept_after(touched)
-        return NamespaceObjects(namespace, {**self._objects, **changed}, instance_keys, kept)
-
-    def _kept_after(self, touched: Mapping[type, set[Key]]) -> _Kept:
-        """What later states may go by: our own indexes, or those that we went by ourselves."""
-        kept = self._kept
-        if isinstance(self._classes, ClassIndex):
-            kept = replace(kept, classes=self._classes, workloads=frozenset())
-        if self._policy_index is not None:
-            kept = replace(kept, policies=self._policy_index, policy_names=frozenset())
-        workloads = kept.workloads | touched.get(Workload, set())
-        names = kept.policy_names | {name for _, name in touched.get(NetworkPolicy, ())}
-        return _Kept(
-            *((kept.classes, workloads) if len(workloads) <= _MOST_CHANGES else (None, frozenset())),
-            self._classes or kept.latest,
-            *((kept.policies, names) if len(names) <= _MOST_CHANGES else (None, frozenset())),
+        objects = {type_: self._after(type_, members) for type_, members in changed.items()}
+        return NamespaceObjects(
+            namespace,
+            {**self._objects, **objects},
+            self._instance_keys_after(changed),
+            self._classes_before(frozenset(changed.get(Workload, ()))),
+            self._policies_after(changed.get(NetworkPolicy, {})),
         )
 
+    def _members(self, type_: type) -> PersistentMap[Key, Any]:
+        return self._objects.get(type_, NO_OBJECTS)
+
+    def _changed(self, type_: type, members: Mapping[Key, Any | None]) -> dict[Key, Any | None]:
+        """Those of some members that are another object than before; None where one is no more."""
+        known = self._members(type_)
+        return {key: member for key, member in members.items() if known.get(key) is not member}
+
+    def _after(self, type_: type, changed: Mapping[Key, Any | None]) -> PersistentMap[Key, Any]:
+        put = {key: member for key, member in changed.items() if member is not None}
+        return self._members(type_).after(put, [key for key in changed if key not in put])
+
+    def _instance_keys_after(self, changed: Mapping[type, Mapping[Key, Any | None]]) -> Tally[str]:
+        """The labels of single pods by which members select, as often as they do."""
+        gone: list[str] = []
+        come: list[str] = []
+        for type_ in changed.keys() & {NetworkPolicy, TierPolicy, Service}:
+            for key, member in changed[type_].items():
+                gone += _instance_keys(self._members(type_).get(key))
+                come += _instance_keys(member)
+        return self._instance_keys.after(gone, come)
+
+    def _classes_before(self, touched: frozenset[Key]) -> tuple[ClassIndex, frozenset[Key]] | None:
+        """The newest index of classes that there is, and the members that it does not know of."""
+        if known := list(self._classes.values()):
+            return known[-1], touched
+        return (self._earlier[0], self._earlier[1] | touched) if self._earlier is not None else None
+
+    def _policies_after(self, changed: Mapping[Key, NetworkPolicy | None]) -> PolicyIndex | None:
+        """The index of policies, if there is one, after some changed."""
+        if self._policy_index is None or not changed:
+            return self._policy_index
+        gone = [policy for key in changed if (policy := self._members(NetworkPolicy).get(key)) is not None]
+        return self._policy_index.after(gone, [policy for policy in changed.values() if policy is not None])
+
     def find(self, type_: type[T], name: str, kind: str = "") -> T | None:
-        members: Mapping[Key, T] = self._objects.get(type_, {})
-        return members.get((kind or type_.__name__, name))
+        found: T | None = self._members(type_).get((kind or type_.__name__, name))
+        return found
 
     def at(self, type_: type[T], ref: ObjectRef) -> T | None:
         """The object of a type that a reference names."""
-        members: Mapping[Key, T] = self._objects.get(type_, {})
-        return members.get(key_of(type_, ref))
+        found: T | None = self._members(type_).get(key_of(type_, ref))
+        return found
 
     def names(self, ref: ObjectRef) -> bool:
         """Whether the namespace has an object of this reference."""
@@ -133,7 +141,7 @@ class NamespaceObjects:
         return say_the_same(member, self.at(type(member), member.ref))
 
     def of_type(self, type_: type[T]) -> tuple[T, ...]:
-        members: Mapping[Key, T] = self._objects.get(type_, {})
+        members = self._members(type_)
         return tuple(members[key] for key in sorted(members))
 
     def members(self) -> Iterator[Any]:
@@ -156,7 +164,7 @@ class NamespaceObjects:
     def distinguishing(self) -> frozenset[str]:
         """The labels of single pods of a controller that a selector of this namespace tells apart, usually
         none."""
-        return frozenset(key for keys in self._instance_keys.values() for key in keys)
+        return frozenset(self._instance_keys.values)
 
     def workloads(self, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
         return self._classified(distinguishing).workloads
@@ -177,7 +185,7 @@ class NamespaceObjects:
 
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods."""
-        return root_of(workload, self._objects.get(Workload, {}))
+        return root_of(workload, self._members(Workload))
 
     def policies_for(self, workload: Workload) -> tuple[NetworkPolicy, ...]:
         """The policies that select the workload's pods, sorted by name; a policy never selects hostNetwork
@@ -191,6 +199,10 @@ class NamespaceObjects:
             )
         return found
 
+    def class_map(self, distinguishing: frozenset[str]) -> PersistentMap[ClassKey, Workload]:
+        """The classes of pods by what tells them apart."""
+        return self._classified(distinguishing).classes
+
     def index(self, distinguishing: frozenset[str]) -> None:
         """Makes the indexes now that later states will go by."""
         self._classified(distinguishing)
@@ -198,31 +210,29 @@ class NamespaceObjects:
 
     def _own_policy_index(self) -> PolicyIndex:
         if self._policy_index is None:
-            self._policy_index = PolicyIndex(self.policies)
+            self._policy_index = PolicyIndex().after((), self._members(NetworkPolicy).values())
         return self._policy_index
 
     def _selecting(self, labels: Labels) -> list[NetworkPolicy]:
-        kept = self._kept
-        if self._policy_index is not None or kept.policies is None:
-            return self._own_policy_index().select(labels)
-        unchanged = [each for each in kept.policies.select(labels) if each.name not in kept.policy_names]
-        present = (self.find(NetworkPolicy, name) for name in kept.policy_names)
-        return unchanged + [each for each in present if each and each.pod_selector.matches(labels)]
+        return self._own_policy_index().select(labels)
 
-    def _classified(self, distinguishing: frozenset[str]) -> ClassIndex | ChangedClassIndex:
-        known = self._classes
-        if known is None or known.distinguishing != distinguishing:
-            kept, members = self._kept, self._objects.get(Workload, {})
-            before = kept.classes
-            earlier = known or kept.latest
-            if before is None or before.distinguishing != distinguishing:
-                known = ClassIndex(members, distinguishing, earlier)
-            elif kept.workloads:
-                known = ChangedClassIndex(before, members, kept.workloads, earlier)
-            else:
-                known = before
-            self._classes = known
-        return known
+    def _classified(self, distinguishing: frozenset[str]) -> ClassIndex:
+        earlier, found = self._earlier, self._classes.get(distinguishing)
+        if found is None:
+            # Who comes at the same moment gets the same classes: they are compared by identity.
+            found = self._classes.setdefault(distinguishing, self._classified_anew(earlier, distinguishing))
+            self._earlier = None
+        return found
+
+    def _classified_anew(
+        self, earlier: tuple[ClassIndex, frozenset[Key]] | None, distinguishing: frozenset[str]
+    ) -> ClassIndex:
+        members = self._members(Workload)
+        if earlier is not None and earlier[0].distinguishing == distinguishing:
+            before, touched = earlier
+            return before.after(members, touched) if touched else before
+        known = next(iter(self._classes.values()), earlier[0] if earlier is not None else None)
+        return ClassIndex.of(members, distinguishing, known)
 
 
 def key_of(type_: type, ref: ObjectRef) -> Key:

@@ -23,11 +23,14 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 from istio_netpol.state.beyond_ip_blocks import beyond_ip_blocks
+from istio_netpol.state.class_index import ClassKey
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.network import AS_DOCUMENTED, ClusterNetwork
+from istio_netpol.state.persistent_map import PersistentMap
 
 T = TypeVar("T")
+NO_CLASSES: PersistentMap[ClassKey, Workload] = PersistentMap()
 Answers = dict[str, tuple[Any, ...]]
 """An answer that spans namespaces: what each namespace adds to it, where it adds anything."""
 
@@ -236,6 +239,12 @@ class Snapshot:
         place = self._places.get(namespace)
         return place.families_of(keys, self.distinguishing) if place else set()
 
+    def class_map(self, namespace: str) -> PersistentMap[ClassKey, Workload]:
+        """The classes of pods of a namespace by what tells them apart; compares quickly with that of another
+        snapshot."""
+        place = self._places.get(namespace)
+        return place.class_map(self.distinguishing) if place else NO_CLASSES
+
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods; its name is that of their class."""
         place = self._places.get(workload.namespace)
@@ -380,7 +389,7 @@ class Snapshot:
             found = self._tiers_of[namespace] = tuple(sorted(selecting, key=lambda policy: policy.order))
         return found
 
-    @property
+    @cached_property
     def distinguishing(self) -> frozenset[str]:
         """The labels of single pods of a controller that some selector tells apart."""
         types = (NetworkPolicy, Service, TierPolicy)

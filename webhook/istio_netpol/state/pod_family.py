@@ -1,0 +1,343 @@
+"""The classes of the pods that share a root, kept up to date as pods come and go.
+
+Pods of a controller with equal labels, ports, service account and network mode are one class. The first,
+those like the template, carries the controller's name, and the controller owns the others. A controller's
+template is a class of its own unless running pods already carry its labels.
+
+One more pod, or one less, costs the same in a family of ten and of ten thousand: only its own class is told
+anew, from counts of what its pods have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from typing import Any
+
+from istio_netpol.lazy_dataclass import dataclass
+from istio_netpol.model.addresses import Address
+from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import DialledApiServer, Owner, Workload
+from istio_netpol.state.contents import is_unchanged
+from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, Members
+from istio_netpol.state.tally import NOTHING_COUNTED, Tally, spliced
+
+Likeness = tuple[Hashable, ...]
+"""What pods of one class have in common; the template of a controller has none."""
+
+Rank = tuple[bool, str, bool, Likeness]
+"""Where a class stands among those of its family: the first of them has the controller's name."""
+
+Rooted = tuple[Workload, ObjectRef]
+"""A pod with the root that it has."""
+
+RootPlace = tuple[str, str, int]
+"""What members may say differently of a root that nobody read: API version, file and line."""
+
+TEMPLATE: Likeness = ()
+
+EMPTY: PersistentMap[Likeness, Any] = PersistentMap()
+
+
+def likeness_of(pod: Workload, ignored: frozenset[str]) -> Likeness:
+    """What no policy may tell apart of two pods of one class. `ignored` are labels that nobody selects by."""
+    labels = frozenset([pair for pair in pod.labels.items() if pair[0] not in ignored])
+    return (labels, pod.ports, pod.host_network, pod.service_account, pod.has_proxy)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PodGroup:
+    """The pods of one likeness: the one whose name comes first, the names of all, how many are only about to
+    be created, and what any of them has. `carries` says whether they carry what the template says."""
+
+    first: Workload
+    carries: bool
+    names: tuple[str, ...] = ()
+    unborn: int = 0
+    addresses: Tally[Address] = NOTHING_COUNTED
+    node_addresses: Tally[Address] = NOTHING_COUNTED
+    api_servers: Tally[DialledApiServer] = NOTHING_COUNTED
+    injected_api_servers: Tally[DialledApiServer] = NOTHING_COUNTED
+
+    def after(
+        self, gone: Sequence[Workload], come: Sequence[Workload], named: Callable[[str], Workload]
+    ) -> PodGroup | None:
+        """The group after pods went and came; None where none is left. `named` finds a pod by its name."""
+        names = spliced(self.names, [pod.name for pod in gone], [pod.name for pod in come])
+        if not names:
+            return None
+        return PodGroup(
+            named(names[0]),
+            self.carries,
+            names,
+            self.unborn + _unborn(come) - _unborn(gone),
+            self.addresses.after(
+                [address for pod in gone for address in pod.addresses],
+                [address for pod in come for address in pod.addresses],
+                _address_order,
+            ),
+            self.node_addresses.after(
+                [address for pod in gone for address in pod.node_addresses],
+                [address for pod in come for address in pod.node_addresses],
+                _address_order,
+            ),
+            self.api_servers.after(
+                [dialled for pod in gone for dialled in pod.api_servers],
+                [dialled for pod in come for dialled in pod.api_servers],
+            ),
+            self.injected_api_servers.after(
+                [dialled for pod in gone for dialled in pod.injected_api_servers],
+                [dialled for pod in come for dialled in pod.injected_api_servers],
+            ),
+        )
+
+    def is_told_by(self, earlier: PodGroup) -> bool:
+        """Whether its class says what that of an earlier group of the same pods says."""
+        return (
+            self.first is earlier.first
+            and (self.unborn == 0) == (earlier.unborn == 0)
+            and self.addresses.values is earlier.addresses.values
+            and self.node_addresses.values is earlier.node_addresses.values
+            and self.api_servers.values is earlier.api_servers.values
+            and self.injected_api_servers.values is earlier.injected_api_servers.values
+        )
+
+    def as_class(
+        self,
+        controller: Workload | None,
+        ignored: frozenset[str],
+        ref: ObjectRef | None,
+        owner: Owner | None,
+    ) -> Workload:
+        """The pods as one workload, by their own name and owner where no other is given."""
+        first = self.first
+        declared = controller or first
+        brought = frozenset(controller.api_servers if controller else ())
+        return replace(
+            first,
+            ref=ref or first.ref,
+            owner=owner or first.owner,
+            labels={key: value for key, value in first.labels.items() if key not in ignored},
+            selector=declared.selector,
+            # One that is about to be created gets what its template brings: nothing is settled for them all.
+            exists=not self.unborn,
+            addresses=self.addresses.values,
+            node_addresses=self.node_addresses.values,
+            calls=first.calls or declared.calls,
+            called_by=first.called_by or declared.called_by,
+            api_servers=self.api_servers.values,
+            injected_api_servers=tuple(
+                dialled for dialled in self.injected_api_servers.values if dialled not in brought
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PodFamily:
+    """The pods that share a root, by likeness. `others` are the members that are not pods; the pods that
+    `template` stands for are a class where no running ones carry what it says, which `carriers` counts. Never
+    changes; `after` makes another."""
+
+    root: ObjectRef
+    controller: Workload | None
+    template: Workload | None
+    others: tuple[Key, ...]
+    ignored: frozenset[str]
+    roots: Tally[RootPlace] = NOTHING_COUNTED
+    groups: PersistentMap[Likeness, PodGroup] = field(default_factory=lambda: EMPTY)
+    pods: int = 0
+    carriers: int = 0
+    ranks: tuple[Rank, ...] = ()
+    by_likeness: PersistentMap[Likeness, Workload] = field(default_factory=lambda: EMPTY)
+
+    @classmethod
+    def of(
+        cls,
+        key: Key,
+        rooted: Mapping[Key, ObjectRef],
+        members: Members,
+        ignored: frozenset[str],
+        earlier: PodFamily | None = None,
+    ) -> PodFamily:
+        """The family of these members, each with its root. Classes that say what they said in an `earlier`
+        one stay the objects that they were."""
+        controller = members.get(key) if key[0] != "Pod" else None
+        others = tuple(sorted(each for each in rooted if each[0] != "Pod"))
+        # A controller that a known one owns is told by the latter's template.
+        templates = others if controller is None else tuple(each for each in others if each == key)
+        template = members[templates[0]] if templates else None
+        roots = NOTHING_COUNTED.after((), [_place(rooted[each]) for each in templates])
+        root = controller.ref if controller else next(iter(rooted.values()))
+        begun = cls(root, controller, template, others, ignored, roots)
+        pods = [(members[each], root) for each, root in rooted.items() if each[0] == "Pod"]
+        return begun.after((), pods, members, earlier)
+
+    @property
+    def first(self) -> Workload | None:
+        """The class that carries the name of the root; None where ownership leads nowhere."""
+        return self.by_likeness[self.ranks[0][3]] if self.ranks else None
+
+    def class_of(self, member: Workload) -> Workload | None:
+        """The class of a member, if it is of one of its own likeness."""
+        is_pod = member.ref.kind == "Pod"
+        found: Workload | None = self.by_likeness.get(
+            likeness_of(member, self.ignored) if is_pod else TEMPLATE
+        )
+        return found
+
+    @property
+    def size(self) -> int:
+        """How many members there are."""
+        return len(self.others) + self.pods
+
+    def keys(self) -> Iterator[Key]:
+        """All members."""
+        yield from self.others
+        for group in self.groups.values():
+            yield from (("Pod", name) for name in group.names)
+
+    def after(
+        self,
+        gone: Sequence[Rooted],
+        come: Sequence[Rooted],
+        members: Members,
+        earlier: PodFamily | None = None,
+    ) -> PodFamily:
+        """The family after pods went and came, each with its root. Classes that say what they said before
+        stay the objects that they were."""
+        before, now = self._groups_after(gone, come, members)
+        left = {likeness: group for likeness, group in now.items() if group is not None}
+        carriers = self.carriers + _carrying(left) - _carrying(before)
+        roots = self.roots.after([_place(root) for _, root in gone], [_place(root) for _, root in come])
+        made = replace(
+            self,
+            roots=roots,
+            groups=self.groups.after(left, [likeness for likeness in now if likeness not in left]),
+            pods=self.pods + len(come) - len(gone),
+            carriers=carriers,
+            ranks=self._ranks_after(before, left, carriers),
+            root=self._named(roots),
+        )
+        return made._telling(before, left, self, earlier or self)
+
+    def _groups_after(
+        self, gone: Sequence[Rooted], come: Sequence[Rooted], members: Members
+    ) -> tuple[dict[Likeness, PodGroup], dict[Likeness, PodGroup | None]]:
+        """The groups that change, as they were and as they are."""
+        parts: dict[Likeness, tuple[list[Workload], list[Workload]]] = {}
+        for part, pods in enumerate((gone, come)):
+            for pod, _ in pods:
+                parts.setdefault(likeness_of(pod, self.ignored), ([], []))[part].append(pod)
+        before: dict[Likeness, PodGroup] = {}
+        now: dict[Likeness, PodGroup | None] = {}
+        for likeness, (went, came) in parts.items():
+            known = self.groups.get(likeness)
+            if known is not None:
+                before[likeness] = known
+            group = known or PodGroup(came[0], self._carries(came[0]))
+            now[likeness] = group.after(went, came, lambda name: members["Pod", name])
+        return before, now
+
+    def _carries(self, pod: Workload) -> bool:
+        model = self.controller or self.template
+        return model is not None and _carries(pod, model)
+
+    def _ranks_after(
+        self, before: Mapping[Likeness, PodGroup], now: Mapping[Likeness, PodGroup], carriers: int
+    ) -> tuple[Rank, ...]:
+        were, are = (
+            [self._rank(likeness, group.carries, group.first) for likeness, group in groups.items()]
+            for groups in (before, now)
+        )
+        if self.template is not None:
+            rank = self._rank(TEMPLATE, True, self.template)
+            were += [rank] if TEMPLATE in self.by_likeness else []
+            are += [rank] if not carriers else []
+        return self.ranks if were == are else spliced(self.ranks, were, are)
+
+    def _rank(self, likeness: Likeness, carries: bool, first: Workload) -> Rank:
+        """Those that carry their controller's template come first; the order is that of names."""
+        return (self.controller is None or not carries, first.name, likeness != TEMPLATE, likeness)
+
+    def _named(self, roots: Tally[RootPlace]) -> ObjectRef:
+        """The root. Of one that nobody read members may say different things: the last one counts."""
+        if self.controller is not None or not roots.values:
+            return self.root
+        api_version, file, line = roots.values[-1]
+        return ObjectRef(api_version, self.root.kind, self.root.namespace, self.root.name, file, line)
+
+    def _telling(
+        self,
+        before: Mapping[Likeness, PodGroup],
+        now: Mapping[Likeness, PodGroup],
+        family: PodFamily,
+        earlier: PodFamily,
+    ) -> PodFamily:
+        """The family with its classes: those of `family`, but for those that say something else."""
+        touched = {
+            likeness
+            for likeness in before.keys() | now.keys()
+            if likeness not in before or likeness not in now or not now[likeness].is_told_by(before[likeness])
+        }
+        if self.ranks is not family.ranks:
+            touched |= {TEMPLATE, *(ranks[0][3] for ranks in (self.ranks, family.ranks) if ranks)}
+        if not _is_same_place(self.root, family.root):
+            touched |= {likeness for *_, likeness in self.ranks}
+        told = {likeness: self._told(likeness, earlier) for likeness in touched}
+        left = {likeness: pods for likeness, pods in told.items() if pods is not None}
+        gone = [likeness for likeness in told if likeness not in left]
+        return replace(self, by_likeness=family.by_likeness.after(left, gone))
+
+    def _told(self, likeness: Likeness, earlier: PodFamily) -> Workload | None:
+        """A class of the family: the object that it was where it says what it said; None where there is none
+        of this likeness."""
+        root, group = self.root, self.groups.get(likeness)
+        template = self.template if likeness == TEMPLATE and not self.carriers else None
+        is_first = bool(self.ranks) and self.ranks[0][3] == likeness
+        ref = root if is_first else None
+        owner = None if is_first else Owner(root.api_version, root.kind, root.name)
+        if group is not None:
+            told: Workload = group.as_class(self.controller, self.ignored, ref, owner)
+        elif template is not None:
+            told = _as_class(template, ref, owner)
+        else:
+            return None
+        known: Workload | None = earlier.by_likeness.get(likeness)
+        return known if known is not None and is_unchanged(known, told) else told
+
+
+def _as_class(template: Workload, ref: ObjectRef | None, owner: Owner | None) -> Workload:
+    """The pods that a template stands for."""
+    if ref is template.ref and owner is None:
+        return template
+    return replace(template, ref=ref or template.ref, owner=owner or template.owner)
+
+
+def _carries(pod: Workload, template: Workload) -> bool:
+    """Whether a pod has the labels and ports of a template, those that are an instance's left out."""
+    wanted = {key: value for key, value in template.labels.items() if key not in INSTANCE_LABELS}
+    return pod.labels.items() >= wanted.items() and set(template.ports) <= set(pod.ports)
+
+
+def _carrying(groups: Mapping[Likeness, PodGroup]) -> int:
+    return sum(group.carries for group in groups.values())
+
+
+def _unborn(pods: Iterable[Workload]) -> int:
+    return sum(not pod.exists for pod in pods)
+
+
+def _address_order(address: Address) -> tuple[int, int]:
+    return (address.version, int(address))
+
+
+def _place(root: ObjectRef) -> RootPlace:
+    return (root.api_version, root.file, root.line)
+
+
+def _is_same_place(now: ObjectRef, before: ObjectRef) -> bool:
+    """Whether a root is called what it was called, and stands where it stood."""
+    return now is before or (
+        now == before and (now.file, now.line, now.accepts) == (before.file, before.line, before.accepts)
+    )
