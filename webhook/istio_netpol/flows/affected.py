@@ -10,7 +10,8 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.state.changes import Change
-from istio_netpol.state.reader import Answers, Reader
+from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.reader import Answer, Answers, Reader
 from istio_netpol.state.reads import QUESTION, Read
 
 
@@ -71,21 +72,21 @@ class Affected:
 
 
 def followed(
-    dependencies: Dependencies, answers: Answers, found: Answers, moves: Sequence[Move]
-) -> tuple[Dependencies, Answers]:
+    dependencies: Dependencies, answers: PersistentMap[Read, Answer], found: Answers, moves: Sequence[Move]
+) -> tuple[Dependencies, PersistentMap[Read, Answer]]:
     """The dependencies and the answers after objects moved from what they asked to what they ask now, and
     `found` was answered for them. What nobody asks for any more is dropped."""
     asked = [
-        (asked, answers[asked].reads if asked in answers else frozenset(), answer.reads)
+        (asked, before.reads if (before := answers.get(asked)) is not None else frozenset(), answer.reads)
         for asked, answer in found.items()
     ]
     after = dependencies.moved([*moves, *asked])
-    left = {**answers, **found} if found else answers
+    left = answers.after(found)
     unread = {read for _, before, now in (*moves, *asked) for read in (before - now) if read.what == QUESTION}
     unread = {asked for asked in unread | found.keys() if asked not in after.readers}
     while unread:
         gone = {asked: left[asked] for asked in unread if asked in left}
-        left = {asked: answer for asked, answer in left.items() if asked not in gone}
+        left = left.after({}, gone)
         after = after.moved([(asked, answer.reads, frozenset()) for asked, answer in gone.items()])
         unread = {
             read

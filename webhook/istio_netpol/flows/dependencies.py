@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.state.changes import Change
 from istio_netpol.state.indexes import Index
+from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.reads import (
     EVERYWHERE,
     INDEXED,
     PODS,
-    QUESTION,
     Read,
     addressed_read,
     existence_read,
@@ -31,23 +31,20 @@ Key = tuple[str, str, str, str]
 """Group, kind, namespace and name of an object that rules look at."""
 
 Owner = Key | Read
-"""Who reads: an object whose needs were worked out, or a question."""
+"""Who reads: an object whose needs were worked out, or a question, told by what is read of it."""
 
 Move = tuple[Owner, Set[Read], Set[Read]]
 """An owner with what it read before and what it reads now."""
 
 Place = TypeVar("Place", bound=Hashable)
+Held = TypeVar("Held", bound=Hashable)
 
 
-class Postings(Generic[Place]):
-    """The owners that stand under each place, by their namespaces.
+class Postings(Generic[Place, Held]):
+    """What stands under each place. Some (the namespace of istiod, all pods) hold most of a cluster."""
 
-    Some places (the namespace of istiod, all pods) hold most of a cluster: what a change copies of them is
-    the list of one namespace.
-    """
-
-    def __init__(self, places: Mapping[Place, Mapping[str, tuple[Any, ...]]] | None = None) -> None:
-        self._places = places or {}
+    def __init__(self, places: PersistentMap[Place, PersistentMap[Held, None]] | None = None) -> None:
+        self._places = PersistentMap[Place, PersistentMap[Held, None]]() if places is None else places
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places)
@@ -55,58 +52,56 @@ class Postings(Generic[Place]):
     def __contains__(self, place: object) -> bool:
         return place in self._places
 
-    def at(self, place: Place) -> Iterator[Any]:
-        """Who stands there."""
-        for owners in self._places.get(place, {}).values():
-            yield from owners
+    def at(self, place: Place) -> Iterable[Held]:
+        """What stands there, in no order."""
+        found: Iterable[Held] = self._places.get(place, ())
+        return found
 
-    def moved(self, moves: Iterable[tuple[Any, Set[Place], Set[Place]]]) -> Postings[Place]:
-        """The postings after owners changed places: from these to those."""
-        copied: dict[Place, dict[str, tuple[Any, ...]]] = {}
-        for owner, before, after in moves:
-            for place in before ^ after:
-                if place not in copied:
-                    copied[place] = dict(self._places.get(place, {}))
-                there = copied[place].get(owner[2], ())
-                if place in after:
-                    copied[place][owner[2]] = (*there, owner)
-                else:
-                    copied[place][owner[2]] = tuple(each for each in there if each != owner)
-        if not copied:
+    def moved(self, moves: Iterable[tuple[Held, Set[Place], Set[Place]]]) -> Postings[Place, Held]:
+        """The postings after some changed places: from these to those."""
+        gone: dict[Place, list[Held]] = {}
+        come: dict[Place, dict[Held, None]] = {}
+        for held, before, after in moves:
+            for place in before - after:
+                gone.setdefault(place, []).append(held)
+            for place in after - before:
+                come.setdefault(place, {})[held] = None
+        if not gone and not come:
             return self
-        places = {**self._places, **copied}
-        for place, homes in copied.items():
-            if not any(homes.values()):
-                del places[place]
-        return Postings(places)
+        nothing: PersistentMap[Held, None] = PersistentMap()
+        there = {
+            place: self._places.get(place, nothing).after(come.get(place, {}), gone.get(place, ()))
+            for place in {*gone, *come}
+        }
+        left = {place: found for place, found in there.items() if found}
+        return Postings(self._places.after(left, [place for place in there if place not in left]))
 
 
 class Selectors:
     """The selectors by which pods of one namespace, or of all, are read: by one pair of their labels, so that
     a pod is compared with few of them."""
 
-    def __init__(self, by_pair: Mapping[tuple[str, str] | None, tuple[Selector, ...]] | None = None) -> None:
-        self._by_pair = by_pair or {}
+    def __init__(self, by_pair: Postings[tuple[str, str] | None, Selector] | None = None) -> None:
+        self._by_pair = Postings[tuple[str, str] | None, Selector]() if by_pair is None else by_pair
 
     def matching(self, labels: Labels) -> Iterator[Selector]:
         """Those that match pods with these labels."""
         for pair in (None, *labels.items()):
-            for selector in self._by_pair.get(pair, ()):
+            for selector in self._by_pair.at(pair):
                 if selector.matches(labels):
                     yield selector
 
     def moved(self, come: Iterable[Selector], gone: Iterable[Selector]) -> Selectors:
         """The selectors after some came and some are read no more."""
-        by_pair = dict(self._by_pair)
-        for selector in come:
-            pair = next(iter(selector.match_labels), None)
-            by_pair[pair] = (*by_pair.get(pair, ()), selector)
-        for selector in gone:
-            pair = next(iter(selector.match_labels), None)
-            by_pair[pair] = tuple(other for other in by_pair[pair] if other != selector)
-            if not by_pair[pair]:
-                del by_pair[pair]
-        return Selectors(by_pair)
+        nowhere: frozenset[tuple[str, str] | None] = frozenset()
+        moves = [(selector, nowhere, _pairs_of(selector)) for selector in come]
+        moves += [(selector, _pairs_of(selector), nowhere) for selector in gone]
+        return Selectors(self._by_pair.moved(moves))
+
+
+def _pairs_of(selector: Selector) -> frozenset[tuple[str, str] | None]:
+    """The label under which a selector is found; None where it names none with its value."""
+    return frozenset((next(iter(selector.match_labels), None),))
 
 
 class Dependencies:
@@ -114,12 +109,12 @@ class Dependencies:
 
     def __init__(
         self,
-        readers: Postings[Read] | None = None,
-        selectors: Mapping[str, Selectors] | None = None,
+        readers: Postings[Read, Owner] | None = None,
+        selectors: PersistentMap[str, Selectors] | None = None,
         indexes: Mapping[type, frozenset[Index]] | None = None,
     ) -> None:
-        self.readers = readers or Postings[Read]()
-        self._selectors = selectors or {}
+        self.readers = Postings[Read, Owner]() if readers is None else readers
+        self._selectors = PersistentMap[str, Selectors]() if selectors is None else selectors
         self._indexes = indexes or {}
 
     def moved(self, moves: Iterable[Move]) -> Dependencies:
@@ -131,7 +126,7 @@ class Dependencies:
         gone = [read for read in touched if read in self.readers and read not in readers]
         return Dependencies(readers, self._selectors_after(come, gone), self._indexes_after(come))
 
-    def _selectors_after(self, come: Iterable[Read], gone: Iterable[Read]) -> Mapping[str, Selectors]:
+    def _selectors_after(self, come: Iterable[Read], gone: Iterable[Read]) -> PersistentMap[str, Selectors]:
         changed: dict[str, tuple[list[Any], list[Any]]] = {}
         for part, reads in enumerate((come, gone)):
             for read in reads:
@@ -140,7 +135,7 @@ class Dependencies:
         if not changed:
             return self._selectors
         after = {home: self._selectors.get(home, Selectors()).moved(*both) for home, both in changed.items()}
-        return {**self._selectors, **after}
+        return self._selectors.after(after)
 
     def _indexes_after(self, come: Iterable[Read]) -> Mapping[type, frozenset[Index]]:
         indexes = dict(self._indexes)
@@ -176,16 +171,11 @@ class Dependencies:
         found: set[Read] = set()
         left = list(reads)
         while left:
-            more = {owner for owner in self.readers.at(left.pop()) if is_question(owner)} - found
+            more = {owner for owner in self.readers.at(left.pop()) if isinstance(owner, Read)} - found
             found |= more
             left += more
         return found
 
     def objects_on(self, reads: Iterable[Read]) -> set[Key]:
         """The objects whose needs rest on any of these themselves."""
-        return {owner for read in reads for owner in self.readers.at(read) if not is_question(owner)}
-
-
-def is_question(owner: Owner) -> bool:
-    """Whether an owner is a question, not an object."""
-    return owner[0] == QUESTION
+        return {owner for read in reads for owner in self.readers.at(read) if not isinstance(owner, Read)}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from istio_netpol.flows.affected import Affected, followed
 from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
@@ -24,6 +24,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.changes import Change, change_between
 from istio_netpol.state.network import cluster_network
+from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.reader import NO_ANSWERS, Answers
 from istio_netpol.state.reads import Read
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
@@ -44,10 +45,6 @@ NOTHING = Needs()
 
 _INDEXES = ("dependencies", "_by_namespace", "host_limits")
 """What a table works out once, and what stays good enough when policies are added."""
-
-_MOST_CHANGES = 64
-"""Changes after which a snapshot gets indexes of its own: until then every review takes up again, for itself
-alone, what changed since the last ones."""
 
 
 def needs_of(subject: Any, view: MeshView) -> Needs:
@@ -98,7 +95,6 @@ class FlowTable:
         self.change = Change()
         self.failures: Mapping[Key, Finding] = {}
         """A finding for each object whose needs an error of our own left unknown."""
-        self._changes = 0
 
     @classmethod
     def of(cls, stored: Snapshot, settings: Settings) -> FlowTable:
@@ -114,61 +110,61 @@ class FlowTable:
         table.failures = _failures(table.needs)
         return table
 
-    def with_changes(self, put: Sequence[Any], remove: Sequence[Any] = ()) -> FlowTable:
-        """The table of the snapshot after objects were stored and deleted: equal to a new one, and worked out
-        for those only whom the change concerns: who asked for what is another one now."""
-        stored = self.stored.with_changes(put, remove)
-        prospect = self._after(lambda: stored, put, remove)
-        if not prospect.change:
-            return self._with_nothing_else(stored, prospect)
+    def with_changes(
+        self, put: Sequence[Any], remove: Sequence[Any] = (), stored: Snapshot | None = None
+    ) -> FlowTable:
+        """The table of the snapshot after objects were deleted, and after that others stored: equal to a new
+        one, and worked out for those only whom the change concerns: who asked for what is another one now.
+        `stored` is that snapshot, where whoever calls has it already."""
+        stored = self.stored.with_changes(put, remove) if stored is None else stored
+        snapshot, touched = self._changed(lambda: stored, put, remove)
+        change = change_between(self.snapshot, snapshot, touched)
+        if not change:
+            return self._with_nothing_else(stored, snapshot.indexed())
+        prospect = self._prospect(snapshot.indexed(), change)
         after = {key: _needs_named(key, prospect) for key in sorted(prospect.keys)}
         pairs = [(key, self.needs.get(key, NOTHING), needs) for key, needs in after.items()]
         moves = [(key, old.reads, new.reads) for key, old, new in pairs]
-        dependencies, answers = followed(self.dependencies, self.answers, prospect.view.reader.found, moves)
-        merged = {**self.needs, **after}
-        for key in [key for key, needs in after.items() if needs == NOTHING]:
-            del merged[key]
+        dependencies, answers = followed(
+            self.dependencies, _persistent(self.answers), prospect.view.reader.found, moves
+        )
+        needed = {key: needs for key, needs in after.items() if needs != NOTHING}
+        merged = _persistent(self.needs).after(needed, [key for key in after if key not in needed])
         currency = self.currency.after(put, remove, self.stored, stored)
-        table = FlowTable(stored, prospect.snapshot, prospect.view, merged, answers, currency)
+        table = FlowTable(stored, snapshot, prospect.view, merged, answers, currency)
         table.dependencies = dependencies
-        table.change = prospect.change
+        table.change = change
         table._by_namespace = self._by_namespace.moved(
             (key, _namespaces(old), _namespaces(new)) for key, old, new in pairs
         )
         left = {key: failure for key, failure in self.failures.items() if key not in after}
         table.failures = {**left, **_failures(after)}
-        return table._counted(self._changes + 1)
+        return table
 
-    def _with_nothing_else(self, stored: Snapshot, prospect: Prospect) -> FlowTable:
+    def _with_nothing_else(self, stored: Snapshot, snapshot: Snapshot) -> FlowTable:
         """The table after a change that nobody could notice, such as one more pod of a class."""
-        snapshot, view = prospect.snapshot, prospect.view
+        view = MeshView(snapshot, self.settings, self.answers)
         table = FlowTable(stored, snapshot, view, self.needs, self.answers, self.currency)
         table.failures = self.failures
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
-        return table._counted(self._changes + 1)
-
-    def _counted(self, changes: int) -> FlowTable:
-        if changes >= _MOST_CHANGES:
-            self.snapshot.index()
-        self._changes = changes % _MOST_CHANGES
-        return self
+        return table
 
     def after(
         self, put: Sequence[Any], remove: Sequence[Any] = (), *, starting: Sequence[Workload] = ()
     ) -> Prospect:
         """What storing and deleting objects would make of the cluster. The pods of `starting` count as new
         ones, whether or not there are some like them."""
-        return self._after(lambda: self.stored.with_changes(put, remove), put, remove, starting)
+        snapshot, touched = self._changed(lambda: self.stored.with_changes(put, remove), put, remove)
+        return self._prospect(snapshot, change_between(self.snapshot, snapshot, touched, starting))
 
-    def _after(
-        self,
-        stored: Callable[[], Snapshot],
-        put: Sequence[Any],
-        remove: Sequence[Any],
-        starting: Sequence[Workload] = (),
-    ) -> Prospect:
-        snapshot, touched = with_injected(self.snapshot, stored, put, remove, self.settings.mesh)
-        change = change_between(self.snapshot, snapshot, touched, starting)
+    def _changed(
+        self, stored: Callable[[], Snapshot], put: Sequence[Any], remove: Sequence[Any]
+    ) -> tuple[Snapshot, tuple[Any, ...]]:
+        """The snapshot after objects were stored and deleted, with what injection adds to it, and all objects
+        in which it may differ."""
+        return with_injected(self.snapshot, stored, put, remove, self.settings.mesh, self.answers)
+
+    def _prospect(self, snapshot: Snapshot, change: Change) -> Prospect:
         touches = self.dependencies.touched(change)
         stale = self.dependencies.questions_on(touches)
         view = MeshView(snapshot, self.settings, self.answers, stale)
@@ -178,11 +174,11 @@ class FlowTable:
     def with_objects(self, objects: Sequence[Any]) -> FlowTable:
         """The table after objects were stored whose needs nobody else's depend on, such as policies."""
         stored = self.stored.with_changes(objects)
-        snapshot, _ = with_injected(self.snapshot, lambda: stored, objects, (), self.settings.mesh)
+        snapshot, _ = self._changed(lambda: stored, objects, ())
         view = MeshView(snapshot, self.settings, self.answers)
         found = ((each.ref.key, needs_of(each, view)) for each in objects)
         added = {key: needs for key, needs in found if needs != NOTHING}
-        needs = {**self.needs, **added} if added else self.needs
+        needs = _persistent(self.needs).after(added) if added else self.needs
         table = FlowTable(stored, snapshot, view, needs, self.answers, self.currency.with_objects(objects))
         table.failures = {**self.failures, **_failures(added)}
         # Worked out here, since what a short-lived table works out for itself is lost with it.
@@ -232,14 +228,25 @@ class FlowTable:
         )
 
     @cached_property
-    def _by_namespace(self) -> Postings[str]:
-        return Postings[str]().moved((key, set(), _namespaces(needs)) for key, needs in self.needs.items())
+    def _by_namespace(self) -> Postings[str, Key]:
+        return Postings[str, Key]().moved(
+            (key, set(), _namespaces(needs)) for key, needs in self.needs.items()
+        )
 
     @cached_property
     def dependencies(self) -> Dependencies:
         """Who asked for what."""
         moves = [(key, NOTHING.reads, needs.reads) for key, needs in self.needs.items()]
-        return followed(Dependencies(), NO_ANSWERS, self.answers, moves)[0]
+        return followed(Dependencies(), PersistentMap(), self.answers, moves)[0]
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+def _persistent(found: Mapping[K, V]) -> PersistentMap[K, V]:
+    """A mapping of which a change copies little. A new table keeps the order in which it was worked out."""
+    return found if isinstance(found, PersistentMap) else PersistentMap(found)
 
 
 def _needs_named(key: Key, prospect: Prospect) -> Needs:

@@ -124,8 +124,8 @@ class ClassIndex:
         return {_key(root_of(members[key], members)) for key in self._with_owned(keys) if key in members}
 
     def _in_order(self, found: Iterable[tuple[ClassKey, Workload]]) -> Classes:
-        """Classes by kind and name. Two of one name are told apart by their root, and where that is a pod that
-        is not like those that it owns, by which is the first of its family."""
+        """Classes by kind and name. Two of one name are told apart by their root, and where that is a pod
+        which is not like those that it owns, by which is the first of its family."""
 
         def order(entry: tuple[ClassKey, Workload]) -> tuple[Key, Key, bool]:
             (root, _), pods = entry

@@ -133,7 +133,7 @@ class PodGroup:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class PodFamily:
     """The pods that share a root, by likeness. `others` are the members that are not pods; the pods that
     `template` stands for are a class where no running ones carry what it says, which `carriers` counts. Never
@@ -210,16 +210,20 @@ class PodFamily:
         left = {likeness: group for likeness, group in now.items() if group is not None}
         carriers = self.carriers + _carrying(left) - _carrying(before)
         roots = self.roots.after([_place(root) for _, root in gone], [_place(root) for _, root in come])
-        made = replace(
-            self,
-            roots=roots,
-            groups=self.groups.after(left, [likeness for likeness in now if likeness not in left]),
-            pods=self.pods + len(come) - len(gone),
-            carriers=carriers,
-            ranks=self._ranks_after(before, left, carriers),
-            root=self._named(roots),
+        made = PodFamily(
+            self._named(roots),
+            self.controller,
+            self.template,
+            self.others,
+            self.ignored,
+            roots,
+            self.groups.after(left, [likeness for likeness in now if likeness not in left]),
+            self.pods + len(come) - len(gone),
+            carriers,
+            self._ranks_after(before, left, carriers),
         )
-        return made._telling(before, left, self, earlier or self)
+        made.by_likeness = made._classes_after(before, left, self, earlier or self)
+        return made
 
     def _groups_after(
         self, gone: Sequence[Rooted], come: Sequence[Rooted], members: Members
@@ -267,14 +271,14 @@ class PodFamily:
         api_version, file, line = roots.values[-1]
         return ObjectRef(api_version, self.root.kind, self.root.namespace, self.root.name, file, line)
 
-    def _telling(
+    def _classes_after(
         self,
         before: Mapping[Likeness, PodGroup],
         now: Mapping[Likeness, PodGroup],
         family: PodFamily,
         earlier: PodFamily,
-    ) -> PodFamily:
-        """The family with its classes: those of `family`, but for those that say something else."""
+    ) -> PersistentMap[Likeness, Workload]:
+        """The classes: those of the `family` before, but for those that say something else."""
         touched = {
             likeness
             for likeness in before.keys() | now.keys()
@@ -287,7 +291,7 @@ class PodFamily:
         told = {likeness: self._told(likeness, earlier) for likeness in touched}
         left = {likeness: pods for likeness, pods in told.items() if pods is not None}
         gone = [likeness for likeness in told if likeness not in left]
-        return replace(self, by_likeness=family.by_likeness.after(left, gone))
+        return family.by_likeness.after(left, gone)
 
     def _told(self, likeness: Likeness, earlier: PodFamily) -> Workload | None:
         """A class of the family: the object that it was where it says what it said; None where there is none

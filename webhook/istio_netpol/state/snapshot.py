@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address, AddressSet
@@ -54,7 +54,7 @@ class Spread:
 
     def after(self, changes: Changes) -> Spread:
         """The same after changes, which make the parts of their namespaces stale."""
-        stale = [name for name, types in changes.items() if types is None or types & self.types]
+        stale = [name for name, types in changes.items() if types is None or not self.types.isdisjoint(types)]
         return replace(self, stale=self.stale.union(stale)) if stale else self
 
     def renewed(self, answers: Answers) -> Spread:
@@ -74,6 +74,10 @@ class Spread:
 
 _MOST_MOVED = 64
 """Namespaces made anew with which an index by key is still used; a new one is cheaper then."""
+
+_MOST_SPREADS = 4096
+"""Answers that are kept from change to change. Among them are those about selectors, of which a cluster may
+see ever new ones."""
 
 CLUSTER_SCOPE = ""
 """The place of objects without a namespace (Nodes)."""
@@ -135,16 +139,32 @@ class Snapshot:
             after = (before or NamespaceObjects.of(implied_namespace(name), ())).with_changes(*members)
             if after is before:
                 continue
-            changes[name] = frozenset(type(each) for part in members for each in part) if before else None
+            changes[name] = frozenset(type(value) for part in members for value in part) if before else None
             if after.object_count:
                 places[name] = after
             elif places.pop(name, None):
                 changes[name] = None
-        spreads = {key: spread.after(changes) for key, spread in self._spreads.items()}
+            else:
+                del changes[name]
+        if not changes:
+            return self
+        spreads = self._spreads_after(changes)
         if self._is_indexed:
             return Snapshot(places, spreads, self, changes, self.network)
         joined = _joined(self._changes, changes)
         return Snapshot(places, spreads, self._origin, joined, self.network)
+
+    def _spreads_after(self, changes: Changes) -> Mapping[Any, Spread]:
+        """The answers that were kept, after changes; none of them where there are too many."""
+        if len(self._spreads) > _MOST_SPREADS:
+            return {}
+        known = list(changes.values())
+        touched = frozenset[type]().union(*(types for types in known if types is not None))
+        concern_all = None in known
+        return {
+            key: spread.after(changes) if concern_all or not touched.isdisjoint(spread.types) else spread
+            for key, spread in list(self._spreads.items())
+        }
 
     def judged_by(self, network: ClusterNetwork) -> Snapshot:
         """The same objects in a cluster with this network; so are its changes."""
@@ -167,9 +187,15 @@ class Snapshot:
         """Makes the indexes of every namespace now, so that changes of this snapshot only add to them."""
         for place in self._places.values():
             place.index(self.distinguishing)
+        self.indexed()
+
+    def indexed(self) -> Self:
+        """The snapshot itself, which its changes go by from now on: for one whose namespaces have indexes of
+        their own, or what is left of earlier ones."""
         # A cluster that is watched changes without end: a chain of origins would keep all it ever was.
         self._origin, self._changes = None, {}
         self._is_indexed = True
+        return self
 
     @property
     def namespace_names(self) -> tuple[str, ...]:

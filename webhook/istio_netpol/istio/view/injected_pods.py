@@ -15,10 +15,13 @@ from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.control_plane import InjectorConfig, RegisteredInjector, RevisionTag
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
-from istio_netpol.state.reader import Reader
+from istio_netpol.state.reader import NO_ANSWERS, Answers, Reader
 from istio_netpol.state.snapshot import Snapshot
 
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
+
+_INJECTORS = (InjectorConfig, RegisteredInjector, RevisionTag)
+"""What says who is injected: what is asked of injectors rests on these alone."""
 
 
 def as_injected(snapshot: Snapshot, settings: MeshSettings) -> Snapshot:
@@ -34,9 +37,11 @@ def with_injected(
     put: Sequence[ClusterObject],
     remove: Sequence[ClusterObject],
     settings: MeshSettings,
+    answers: Answers = NO_ANSWERS,
 ) -> tuple[Snapshot, tuple[ClusterObject, ...]]:
     """The snapshot with the labels after objects were stored and deleted, and all objects in which it may
-    differ; `stored` gives the cluster after the change without them, where that matters.
+    differ; `stored` gives the cluster after the change without them, where that matters, `answers` what was
+    asked of the cluster before.
 
     Injection gives other labels to the pods that changed, to those of namespaces that did, and to all where
     an injector did.
@@ -46,7 +51,8 @@ def with_injected(
     homes = _injected_anew((*put, *remove), before, snapshot, settings)
     if len(others) == len(put) and not homes:
         return snapshot, (*others, *remove)
-    labelled = _Labelled(snapshot, settings)
+    is_other = any(isinstance(value, _INJECTORS) for value in (*put, *remove))
+    labelled = _Labelled(snapshot, settings, NO_ANSWERS if is_other else answers)
     pods = [labelled(value) for value in put if isinstance(value, Workload)]
     snapshot = snapshot.with_changes(pods) if pods else snapshot
     known = stored() if homes else snapshot
@@ -63,7 +69,7 @@ def _injected_anew(
     changed: Sequence[ClusterObject], before: Snapshot, after: Snapshot, settings: MeshSettings
 ) -> Sequence[str]:
     """The namespaces whose pods may be injected otherwise than before."""
-    if any(isinstance(value, InjectorConfig | RegisteredInjector | RevisionTag) for value in changed):
+    if any(isinstance(value, _INJECTORS) for value in changed):
         were, are = (_answers(snapshot, settings) for snapshot in (before, after))
         if were != are:
             return after.namespace_names
@@ -79,10 +85,10 @@ def _answers(snapshot: Snapshot, settings: MeshSettings) -> tuple[object, ...]:
 class _Labelled:
     """Labels workloads by the injectors and namespaces of a snapshot."""
 
-    def __init__(self, snapshot: Snapshot, settings: MeshSettings) -> None:
+    def __init__(self, snapshot: Snapshot, settings: MeshSettings, answers: Answers = NO_ANSWERS) -> None:
         self._snapshot = snapshot
         self._settings = settings
-        self._injectors = Injectors(Reader(snapshot), settings.root_namespace)
+        self._injectors = Injectors(Reader(snapshot, answers), settings.root_namespace)
 
     def __call__(self, workload: Workload) -> Workload:
         """The workload as a selector sees its pods."""
