@@ -81,14 +81,14 @@ class FlowTable:
         self,
         stored: Snapshot,
         snapshot: Snapshot,
-        view: MeshView,
+        settings: Settings,
         needs: Mapping[Key, Needs],
         answers: Answers = NO_ANSWERS,
         currency: Currency | None = None,
     ) -> None:
         self.stored = stored
         self.snapshot = snapshot
-        self.view = view
+        self.settings = settings
         self.needs = needs
         self.answers = answers
         self.currency = currency or Currency()
@@ -105,8 +105,7 @@ class FlowTable:
         found = ((subject.ref.key, needs_of(subject, view)) for subject in subjects)
         needs = {key: needs for key, needs in found if needs != NOTHING}
         answers = view.reader.found
-        # A new view: what this one keeps of all pods is not asked again.
-        table = cls(stored, snapshot, MeshView(snapshot, settings, answers), needs, answers)
+        table = cls(stored, snapshot, settings, needs, answers)
         table.failures = _failures(table.needs)
         return table
 
@@ -131,7 +130,7 @@ class FlowTable:
         needed = {key: needs for key, needs in after.items() if needs != NOTHING}
         merged = _persistent(self.needs).after(needed, [key for key in after if key not in needed])
         currency = self.currency.after(put, remove, self.stored, stored)
-        table = FlowTable(stored, snapshot, prospect.view, merged, answers, currency)
+        table = FlowTable(stored, snapshot, self.settings, merged, answers, currency)
         table.dependencies = dependencies
         table.change = change
         table._by_namespace = self._by_namespace.moved(
@@ -143,8 +142,7 @@ class FlowTable:
 
     def _with_nothing_else(self, stored: Snapshot, snapshot: Snapshot) -> FlowTable:
         """The table after a change that nobody could notice, such as one more pod of a class."""
-        view = MeshView(snapshot, self.settings, self.answers)
-        table = FlowTable(stored, snapshot, view, self.needs, self.answers, self.currency)
+        table = FlowTable(stored, snapshot, self.settings, self.needs, self.answers, self.currency)
         table.failures = self.failures
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
         return table
@@ -179,7 +177,8 @@ class FlowTable:
         found = ((each.ref.key, needs_of(each, view)) for each in objects)
         added = {key: needs for key, needs in found if needs != NOTHING}
         needs = _persistent(self.needs).after(added) if added else self.needs
-        table = FlowTable(stored, snapshot, view, needs, self.answers, self.currency.with_objects(objects))
+        currency = self.currency.with_objects(objects)
+        table = FlowTable(stored, snapshot, self.settings, needs, self.answers, currency)
         table.failures = {**self.failures, **_failures(added)}
         # Worked out here, since what a short-lived table works out for itself is lost with it.
         table.__dict__.update({name: getattr(self, name) for name in _INDEXES})
@@ -198,9 +197,10 @@ class FlowTable:
         """What the needs rest on that the input does not say, sorted."""
         return assumptions_in(self.answers)
 
-    @property
-    def settings(self) -> Settings:
-        return self.view.settings
+    @cached_property
+    def view(self) -> MeshView:
+        """The cluster as rules see it, by the answers that hold."""
+        return MeshView(self.snapshot, self.settings, self.answers)
 
     def flows(self) -> Iterator[RequiredFlow]:
         for needs in self.needs.values():

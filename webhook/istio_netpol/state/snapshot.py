@@ -54,8 +54,10 @@ class Spread:
 
     def after(self, changes: Changes) -> Spread:
         """The same after changes, which make the parts of their namespaces stale."""
-        stale = [name for name, types in changes.items() if types is None or not self.types.isdisjoint(types)]
-        return replace(self, stale=self.stale.union(stale)) if stale else self
+        stale = {name for name, types in changes.items() if types is None or not self.types.isdisjoint(types)}
+        if stale <= self.stale:
+            return self
+        return Spread(self.answers, self.types, self.stale | stale, self.homes, self.moved)
 
     def renewed(self, answers: Answers) -> Spread:
         """The same with its stale parts made anew."""

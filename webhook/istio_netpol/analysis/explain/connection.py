@@ -68,7 +68,7 @@ def explain(
     """
     peers = _Peers(snapshot, settings)
     snapshot = peers.snapshot
-    table = FlowTable(snapshot, snapshot, MeshView(snapshot, settings), {})
+    table = FlowTable(snapshot, snapshot, settings, {})
     steps: list[ExplanationStep] = []
     client = peers.find(source, steps)
     gate = gate_of(table, resolver)
