@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from benchmarks.clusters import snapshot_of
+from benchmarks.events import figures_of
 from benchmarks.measure import Figure, percentile, seconds
 from benchmarks.plan import Plan
 from benchmarks.reviews import KINDS, mix
@@ -17,14 +17,12 @@ from istio_netpol.cli.resolving import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.workloads import Workload
 from istio_netpol.server.reviewer import Reviewer
 
 EACH = 500
 MIXED = 5000
 RUNS = 3
 P50, P99 = 0.5, 2.0
-EVENT = 1.0
 
 
 class ReadOnlyStore:
@@ -56,7 +54,7 @@ def figures(plan: Plan) -> Iterator[Figure]:
         bodies = [kind.review(number, namespaces) for number in range(plan.times(EACH))]
         yield from _percentiles(kind.name, reviewer, bodies)
     yield _one_policy_more(table, plan)
-    yield _one_pod_changed(table, plan)
+    yield from figures_of(table, plan)
 
 
 def _percentiles(
@@ -86,20 +84,4 @@ def _one_policy_more(table: FlowTable, plan: Plan) -> Figure:
     policies = list(islice(table.snapshot.every(NetworkPolicy), plan.times(MIXED)))
     for policy in policies:
         figure.runs.append(seconds(lambda: table.with_objects([policy])) * 1000)  # noqa: B023
-    return figure
-
-
-def _one_pod_changed(table: FlowTable, plan: Plan) -> Figure:
-    """What a watch does after an event: the table with one pod stored anew."""
-    figure = Figure("table with one pod changed", "ms", at_most=EVENT)
-    pods = [
-        workload
-        for name in table.snapshot.namespace_names
-        for workload in table.stored.of_type(Workload, name)
-    ]
-    for pod in pods[:: max(1, len(pods) // plan.times(EACH))]:
-        changed = replace(pod)
-        start = time.thread_time()
-        table = table.with_changes([changed])
-        figure.runs.append((time.thread_time() - start) * 1000)
     return figure

@@ -46,7 +46,8 @@ class PersistentMap(Mapping[K, V]):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """The value of a key, or the default."""
-        return self._buckets[hash(key) & self._mask].get(key, default)
+        mask = self._mask
+        return self._buckets[hash(key) & mask if mask else 0].get(key, default)
 
     def __contains__(self, key: object) -> bool:
         return key in self._buckets[hash(key) & self._mask]
@@ -68,35 +69,34 @@ class PersistentMap(Mapping[K, V]):
     def after(self, put: Mapping[K, V], gone: Iterable[K] = ()) -> Self:
         """The mapping after keys were dropped, and after that others put; the same one where that changes
         nothing."""
-        buckets, size, mask = self._buckets, self._size, self._mask
+        buckets, mask, size = self._buckets, self._mask, self._size
         changed: dict[int, dict[K, V]] = {}
         for key in gone:
-            place = hash(key) & mask
+            place = hash(key) & mask if mask else 0
             bucket = changed[place] if place in changed else buckets[place]
             if key in bucket:
                 if place not in changed:
-                    bucket = changed[place] = dict(bucket)
+                    bucket = changed[place] = bucket.copy()
                 del bucket[key]
                 size -= 1
         for key, value in put.items():
-            place = hash(key) & mask
+            place = hash(key) & mask if mask else 0
             bucket = changed[place] if place in changed else buckets[place]
             known = bucket.get(key, _NONE)
-            if known is value:
-                continue
-            if place not in changed:
-                bucket = changed[place] = dict(bucket)
-            bucket[key] = value
-            size += known is _NONE
+            if known is not value:
+                if place not in changed:
+                    bucket = changed[place] = bucket.copy()
+                bucket[key] = value
+                size += known is _NONE
         return self._with(changed, size) if changed else self
 
     def _with(self, changed: Mapping[int, dict[K, V]], size: int) -> Self:
         """The mapping with other buckets, or with more or fewer ones where its size asks for that."""
-        made = type(self).__new__(type(self))
-        buckets = list(self._buckets)
+        made = object.__new__(type(self))
+        count = self._mask + 1
+        buckets = self._buckets.copy()
         for place, bucket in changed.items():
             buckets[place] = bucket
-        count = len(buckets)
         if size > 2 * _ENTRIES * count or (count > 1 and 4 * size < _ENTRIES * count):
             made._fill({key: value for bucket in buckets for key, value in bucket.items()})
         else:
