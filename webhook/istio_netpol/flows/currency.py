@@ -3,8 +3,9 @@ has come since."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from dataclasses import field, fields, replace
+from operator import attrgetter
 from typing import Any
 
 from istio_netpol.lazy_dataclass import dataclass
@@ -18,6 +19,14 @@ _ADDRESSES = frozenset({"addresses", "node_addresses"})
 _OF_ONE_POD = frozenset({"ref", "labels", "selector", "owner"}) | _ADDRESSES
 """What is not the same for a controller's template and all of its pods. Every other field is compared, those
 that are yet to be thought of included; of the labels, those that are not an instance's."""
+
+
+def _except(apart: Set[str]) -> Callable[[Workload], tuple[Any, ...]]:
+    """What reads all fields of a workload but some."""
+    return attrgetter(*(said.name for said in fields(Workload) if said.name not in apart))
+
+
+_said, _said_on_the_host = _except(_OF_ONE_POD), _except(_OF_ONE_POD - _ADDRESSES)
 
 _MOST_CLASSES = 256
 """How many new classes are told apart; then all answers end."""
@@ -33,10 +42,9 @@ def class_of(workload: Workload, snapshot: Snapshot) -> PodClass:
     """
     root = snapshot.root(workload)
     ignored = INSTANCE_LABELS - snapshot.distinguishing
-    labels = frozenset(item for item in workload.labels.items() if item[0] not in ignored)
-    apart = _OF_ONE_POD - _ADDRESSES if workload.host_network else _OF_ONE_POD
-    read = (getattr(workload, each.name) for each in fields(workload) if each.name not in apart)
-    return (root.namespace, root.kind, root.name, labels, *map(_hashable, read))
+    labels = frozenset([pair for pair in workload.labels.items() if pair[0] not in ignored])
+    said = _said_on_the_host if workload.host_network else _said
+    return (root.namespace, root.kind, root.name, labels, *map(_hashable, said(workload)))
 
 
 def _hashable(value: Any) -> Hashable:
@@ -55,12 +63,12 @@ class Currency:
 
     def after(self, put: Sequence[Any], remove: Sequence[Any], before: Snapshot, after: Snapshot) -> Currency:
         """The currency once objects were stored and deleted, from one snapshot to the other."""
-        if remove or not all(isinstance(each, Workload) for each in put):
+        if remove or not all(isinstance(value, Workload) for value in put):
             return Currency()
         came = set(self.came)
-        for each in put:
-            found = class_of(each, after)
-            known = before.find(Workload, each.namespace, each.name, each.ref.kind)
+        for workload in put:
+            found = class_of(workload, after)
+            known = before.find(Workload, workload.namespace, workload.name, workload.ref.kind)
             if known is None:
                 came.add(found)
             elif class_of(known, before) != found:
