@@ -35,8 +35,8 @@ def subjects_named(key: Key, snapshot: Snapshot, changed: Iterable[Any] = ()) ->
     if undecoded is not None:
         return [undecoded]
     named = snapshot.workloads_named(namespace, kind, name)
-    classes = [each for each in named if each.ref.key == key]
-    if classes or any(isinstance(each, Workload) and each.ref.key == key for each in changed):
+    classes = [pods for pods in named if pods.ref.key == key]
+    if classes or any(isinstance(value, Workload) and value.ref.key == key for value in changed):
         return classes
     found = (snapshot.find(type_, namespace, name, kind) for type_ in SUBJECT_TYPES)
-    return [each for each in found if each is not None and each.ref.key == key]
+    return [value for value in found if value is not None and value.ref.key == key]

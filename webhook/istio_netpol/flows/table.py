@@ -174,7 +174,7 @@ class FlowTable:
         stored = self.stored.with_changes(objects)
         snapshot, _ = self._changed(lambda: stored, objects, ())
         view = MeshView(snapshot, self.settings, self.answers)
-        found = ((each.ref.key, needs_of(each, view)) for each in objects)
+        found = ((value.ref.key, needs_of(value, view)) for value in objects)
         added = {key: needs for key, needs in found if needs != NOTHING}
         needs = _persistent(self.needs).after(added) if added else self.needs
         currency = self.currency.with_objects(objects)
@@ -258,8 +258,8 @@ def _needs_named(key: Key, prospect: Prospect) -> Needs:
 def _failures(needs: Mapping[Key, Needs]) -> dict[Key, Finding]:
     """The first finding of each object in which an error of our own was contained."""
     found: dict[Key, Finding] = {}
-    for key, each in needs.items():
-        failed = next((finding for finding in each.findings if finding.failure is not None), None)
+    for key, needed in needs.items():
+        failed = next((finding for finding in needed.findings if finding.failure is not None), None)
         if failed is not None:
             found[key] = failed
     return found

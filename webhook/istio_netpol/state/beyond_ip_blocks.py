@@ -54,7 +54,7 @@ def _nodes(snapshot: _Objects) -> AddressSet:
 
 
 def _endpoints(slices: Iterable[EndpointSlice]) -> Iterator[Address]:
-    for each in slices:
+    for endpoints in slices:
         # The one that the API server keeps for itself: others could be written by whoever writes there.
-        if each.service == each.ref.name == API_SERVER[1]:
-            yield from (address for endpoint in each.endpoints for address in endpoint.addresses)
+        if endpoints.service == endpoints.ref.name == API_SERVER[1]:
+            yield from (address for endpoint in endpoints.endpoints for address in endpoint.addresses)

@@ -94,7 +94,7 @@ class ClassIndex:
         if selector.is_everything:
             return self.workloads
         wanted: list[Label] = [*selector.match_labels]
-        wanted += [(each.key, None) for each in selector.match_expressions if each.needs_key]
+        wanted += [(wish.key, None) for wish in selector.match_expressions if wish.needs_key]
         if not wanted:
             return tuple(pods for pods in self.workloads if selector.matches(pods.labels))
         candidates = min((self._labelled.get(label, ()) for label in wanted), key=len)
@@ -190,7 +190,7 @@ class ClassIndex:
         self, key: Key, keys: Iterable[Key], members: Members, earlier: Family | None
     ) -> Family | None:
         """The family of these members, made anew."""
-        rooted = {each: root_of(members[each], members) for each in sorted(keys)}
+        rooted = {member: root_of(members[member], members) for member in sorted(keys)}
         if not rooted:
             return None
         if rooted.keys() == {key} and members[key].ref == rooted[key]:

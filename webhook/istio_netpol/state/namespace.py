@@ -63,7 +63,7 @@ class NamespaceObjects:
         again as it was stays the object that it is."""
         namespace = self.namespace
         after: dict[type, dict[Key, Any | None]] = {}
-        for member, is_put in [*((each, False) for each in remove), *((each, True) for each in put)]:
+        for member, is_put in [*((gone, False) for gone in remove), *((stored, True) for stored in put)]:
             if isinstance(member, Namespace):
                 now = member if is_put else implied_namespace(member.name)
                 namespace = namespace if is_unchanged(namespace, now) else now

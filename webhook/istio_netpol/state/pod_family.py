@@ -163,14 +163,14 @@ class PodFamily:
         """The family of these members, each with its root. Classes that say what they said in an `earlier`
         one stay the objects that they were."""
         controller = members.get(key) if key[0] != "Pod" else None
-        others = tuple(sorted(each for each in rooted if each[0] != "Pod"))
+        others = tuple(sorted(member for member in rooted if member[0] != "Pod"))
         # A controller that a known one owns is told by the latter's template.
-        templates = others if controller is None else tuple(each for each in others if each == key)
+        templates = others if controller is None else tuple(other for other in others if other == key)
         template = members[templates[0]] if templates else None
-        roots = NOTHING_COUNTED.after((), [_place(rooted[each]) for each in templates])
+        roots = NOTHING_COUNTED.after((), [_place(rooted[other]) for other in templates])
         root = controller.ref if controller else next(iter(rooted.values()))
         begun = cls(root, controller, template, others, ignored, roots)
-        pods = [(members[each], root) for each, root in rooted.items() if each[0] == "Pod"]
+        pods = [(members[member], root) for member, root in rooted.items() if member[0] == "Pod"]
         return begun.after((), pods, members, earlier)
 
     @property

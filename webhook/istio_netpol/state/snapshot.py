@@ -116,8 +116,8 @@ class Snapshot:
     def of(cls, objects: Iterable[Any]) -> Snapshot:
         """A snapshot of decoded objects; where two have the same reference the later one counts."""
         grouped: dict[str, list[Any]] = {}
-        for each in objects:
-            grouped.setdefault(home_of(each), []).append(each)
+        for value in objects:
+            grouped.setdefault(home_of(value), []).append(value)
         return cls(
             {
                 name: NamespaceObjects.of(implied_namespace(name), members)
@@ -129,10 +129,10 @@ class Snapshot:
         """The snapshot after objects were stored or deleted; both are decoded objects."""
         puts: dict[str, list[Any]] = {}
         removes: dict[str, list[Any]] = {}
-        for each in put:
-            puts.setdefault(home_of(each), []).append(each)
-        for each in remove:
-            removes.setdefault(home_of(each), []).append(each)
+        for value in put:
+            puts.setdefault(home_of(value), []).append(value)
+        for value in remove:
+            removes.setdefault(home_of(value), []).append(value)
         changes: dict[str, frozenset[type] | None] = {}
         places = dict(self._places)
         for name in puts.keys() | removes.keys():
@@ -401,7 +401,9 @@ class Snapshot:
         concerning = self._tiers_on.get((direction, protocol, port))
         if concerning is None:
             every = self.tier_policies
-            concerning = frozenset(each for each in every if each.may_concern(direction, protocol, port))
+            concerning = frozenset(
+                policy for policy in every if policy.may_concern(direction, protocol, port)
+            )
             self._tiers_on[direction, protocol, port] = concerning
         return tuple(policy for policy in tiers if policy in concerning)
 
