@@ -185,13 +185,13 @@ def _decoded(
         said["metadata"] = {**written, "name": name, "namespace": request.namespace}
     values, problems = decode(RawObject({**content, **said}, SOURCE, 0), request.namespace or "default")
     failed = [value for value in values if isinstance(value, Undecoded)]
-    problems += [Problem(SOURCE, None, str(each.ref), None, None, str(each.failure), None) for each in failed]
+    problems += [Problem(SOURCE, None, str(item.ref), None, None, str(item.failure), None) for item in failed]
     values = [] if failed else values
     return tuple(values), tuple(problems)
 
 
 def _labels_after(namespace: str, change: Change, table: FlowTable) -> Any:
-    own = next((each for each in change.put if isinstance(each, Namespace)), None)
+    own = next((value for value in change.put if isinstance(value, Namespace)), None)
     return own.labels if own else table.snapshot.namespace(namespace).labels
 
 
@@ -212,14 +212,14 @@ def _is_spared(change: Change, table: FlowTable) -> bool:
     node's failure, a rollback or a CronJob's next run into an outage."""
     if table.settings.admission.deny_controlled_pods:
         return False
-    return any(isinstance(each, Workload) and each.owner for each in change.put)
+    return any(isinstance(value, Workload) and value.owner for value in change.put)
 
 
 def _admitted(request: Request, change: Change) -> tuple[NetworkPolicy, ...]:
     """The new policies that the API server stores next, unless somebody else objects."""
     if request.operation != "CREATE" or request.dry_run:
         return ()
-    return tuple(each for each in change.put if isinstance(each, NetworkPolicy))
+    return tuple(value for value in change.put if isinstance(value, NetworkPolicy))
 
 
 def _remarked(decision: Decision, remark: str) -> Decision:

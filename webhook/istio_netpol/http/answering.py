@@ -23,7 +23,7 @@ STRANGERS_HOLD = 16
 RESERVED = 32
 """Places that no single client can hold."""
 
-PROBE_THREADS = 2
+PROBES_AT_ONCE = 2
 """For what is not a review: the kubelet's probes wait for no review, and for no lookup of one."""
 
 
@@ -45,7 +45,7 @@ class Answering:
         self._is_known = is_known
         self._crew = crew
         self._reviews = Lane(threads, self._may_hold)
-        self._probes = Lane(PROBE_THREADS, lambda _: 1)
+        self._probes = Lane(PROBES_AT_ONCE, lambda _: 1)
         self._done: deque[Task] = deque()
         self.awake, self._waker = socket.socketpair()
         for end in (self.awake, self._waker):

@@ -57,8 +57,8 @@ class Client:
 
     @property
     def yields(self) -> Connection | None:
-        """The connection that is closed first: one that had its last answer, else one on which no review was
-        answered, else any; of these the one that has been as it is for the longest time. None where an answer
+        """The connection that is closed first: one that had its last answer, or one on which no review was
+        answered, or any; of these the one that has been as it is for the longest time. None where an answer
         is owed on all."""
         return next((connection for group in self._yielding for connection in group), None)
 

@@ -36,6 +36,9 @@ class Phase(Enum):
     LINGERING = "its client to close"
     CLOSED = "nothing"
 
+    # A dozen look-ups in sets for each request; that of Enum hashes the name.
+    __hash__ = object.__hash__
+
 
 AT_WORK = frozenset({Phase.WAITING, Phase.WORKING})
 """In these a connection owes an answer, and nothing is read from it."""

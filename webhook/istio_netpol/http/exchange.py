@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 from istio_netpol.http.chunked_body import ChunkedBody
@@ -86,7 +88,7 @@ class Exchange:
         ]
         if not is_head and answer.status not in _WITHOUT_BODY:
             lines.append(f"Content-Length: {len(answer.body)}")
-        lines.append(f"Date: {formatdate(usegmt=True)}")
+        lines.append(f"Date: {_date(int(time.time()))}")
         if not keep:
             lines.append("Connection: close")
         if any(map(_NOT_IN_HEADERS.search, lines)):
@@ -124,6 +126,12 @@ class Exchange:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "the body is larger than this webhook reads (admission.maxRequestBytes)",
             )
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    """As HTTP writes it, once a second."""
+    return formatdate(second, usegmt=True)
 
 
 def _phrase(status: int) -> str:

@@ -43,7 +43,7 @@ class LeanFlask(Flask):
         self.url_map.strict_slashes = True
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Binds the routes to a path; none to what is no request."""
+        """Binds the routes to a path; to none outside of a request."""
         if request is None:
             return None
         return MapAdapter(self.url_map, "", "/", "", "https", request.path, request.method)

@@ -51,8 +51,8 @@ class Answer:
     reason: str = ""
 
 
-Judge = Callable[..., Decision]
-"""What decides on the request of one review by a table: `decide` with everything else given."""
+Decide = Callable[..., Decision]
+"""Decides on the request of one review by a table: `decide` with everything else given."""
 
 ANSWER_SECONDS = 0.5
 """How long before the API server stops waiting an answer has to be under way."""
@@ -109,7 +109,7 @@ class Reviewer:
         seconds: float | None = None,
         give_way: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """The answer to one review; a body that is no review gets an error instead. Where it `may_write`
+        """The answer to one review; a body that is not a review gets an error instead. Where it `may_write`
         nothing, missing policies are left to whoever may. `seconds` is how long the answer is waited for, and
         `give_way` is called before this thread waits for anything."""
         started = self._clock()
@@ -129,12 +129,12 @@ class Reviewer:
         resolver = Budget(WaitingAside(self._resolver, self._turnstile), LOOKUP_SECONDS)
         ends = started + _time_left(table, seconds)
         deadline, change = Deadline(lambda: self._clock() > ends), cache(partial(change_of, request))
-        judge = partial(decide, request, resolver=resolver, deadline=deadline, change=change)
-        decision = judge(table, mutating=mutating, cleared=self._cleared)
+        decide_by = partial(decide, request, resolver=resolver, deadline=deadline, change=change)
+        decision = decide_by(table, mutating=mutating, cleared=self._cleared)
         writing = decision.write if may_write else ()
         stored = self.store(writing, namespace_of(request)) if writing else ()
         if not decision.allowed and decision.missed:
-            decision, stored = self._decided_anew(request, decision, table, judge, may_write=may_write)
+            decision, stored = self._decided_anew(request, decision, table, decide_by, may_write=may_write)
         if self._live is None and may_write:
             # A folder has nobody else to ask. Where an API server tells before each denial what is stored,
             # a policy that it was only about to store is not believed in.
@@ -148,33 +148,33 @@ class Reviewer:
         return Answer(200, encoded, request, decision, stored)
 
     def _decided_anew(
-        self, request: Request, denial: Decision, table: FlowTable, judge: Judge, *, may_write: bool
+        self, request: Request, denial: Decision, table: FlowTable, decide_by: Decide, *, may_write: bool
     ) -> tuple[Decision, tuple[StoreResult, ...]]:
         """A denial once more, by what is stored at this moment and what can be added now: in mode augment,
         what became known since `/mutate` was asked needs policies that nobody has written."""
         found = self._read(denial.missed)
         fresh = _with_policies(table, found) or table
-        missing = judge(fresh, mutating=True).write
+        missing = decide_by(fresh, mutating=True).write
         if missing and not may_write:
-            return self._excused(request, denial, fresh, found, judge), ()
+            return self._excused(request, denial, fresh, found, decide_by), ()
         stored = self.store(missing, namespace_of(request)) if missing else ()
-        written = [each.policy for each in stored if each.written]
+        written = [result.policy for result in stored if result.written]
         if fresh is table and not written:
             return denial, stored
-        return judge(fresh.with_objects(written), mutating=False), stored
+        return decide_by(fresh.with_objects(written), mutating=False), stored
 
     def _excused(
-        self, request: Request, denial: Decision, fresh: FlowTable, found: Found, judge: Judge
+        self, request: Request, denial: Decision, fresh: FlowTable, found: Found, decide_by: Decide
     ) -> Decision:
         """A denial in mode augment once more, where nothing is written on the review's word: what only became
         known after `/mutate` was asked refuses nobody, and is added once the object is stored. What was known
         before was not written for a reason."""
-        decision = judge(fresh, mutating=False)
+        decision = decide_by(fresh, mutating=False)
         earlier = self._expected.earlier()
         if decision.allowed or earlier is None:
             return decision
-        ours = [each for policies in found.values() for each in policies if is_generated(each)]
-        before = judge(earlier.with_objects(ours), mutating=False)
+        ours = [policy for policies in found.values() for policy in policies if is_generated(policy)]
+        before = decide_by(earlier.with_objects(ours), mutating=False)
         if not before.allowed:
             return decision
         return replace(before, warnings=message.refusals([NEWS, *before.warnings]), rules=decision.rules)
@@ -191,7 +191,7 @@ class Reviewer:
         """Stores policies and counts the written ones as there at once; `asker` as in `PolicyStore`."""
         with self._turnstile.aside():
             results = self._store.write(policies, asker)
-        self._expected.add([each.policy for each in results if each.written])
+        self._expected.add([result.policy for result in results if result.written])
         return results
 
 
@@ -201,8 +201,8 @@ def _with_policies(table: FlowTable, found: Found) -> FlowTable | None:
     put: list[NetworkPolicy] = []
     remove: list[NetworkPolicy] = []
     for namespace, policies in found.items():
-        known = {each.name: each for each in table.snapshot.of_type(NetworkPolicy, namespace)}
-        put += [each for each in policies if not say_the_same(known.pop(each.name, None), each)]
+        known = {policy.name: policy for policy in table.snapshot.of_type(NetworkPolicy, namespace)}
+        put += [policy for policy in policies if not say_the_same(known.pop(policy.name, None), policy)]
         remove += known.values()
     return table.with_changes(put, remove) if put or remove else None
 
@@ -216,8 +216,10 @@ def _time_left(table: FlowTable, seconds: float | None) -> float:
 def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:
     """What could not be written before what was, within the limits of the API for all together."""
     refused = [
-        f"istio-netpol could not add NetworkPolicy {each.policy.key}: {each.refused}"
-        for each in stored
-        if not each.written
+        f"istio-netpol could not add NetworkPolicy {result.policy.key}: {result.refused}"
+        for result in stored
+        if not result.written
     ]
-    return message.refusals([*refused, *message.wrote([each.policy for each in stored if each.written])])
+    return message.refusals(
+        [*refused, *message.wrote([result.policy for result in stored if result.written])]
+    )
