@@ -114,6 +114,24 @@ def test_threads_that_are_not_needed_end(loop: Loop) -> None:
         time.sleep(0.01)
 
 
+def test_jobs_are_done_where_no_more_threads_can_be_started(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other, and even those that give way; nothing is lost."""
+    loop.start()
+    loop.waits_for_turns(5)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    done: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        loop.jobs += [lambda: (loop.crew.give_way(), done.append(1)), lambda: done.append(2)]
+        loop.waits_for_turns(10)
+    assert done == [1, 2]
+
+
 def test_what_a_turn_raises_is_raised(loop: Loop) -> None:
     """An error of the loop itself ends it: its owner has to know."""
 

@@ -60,6 +60,8 @@ class Crew:
         with self._look:
             self._is_vacant = True
             self._need_standby()
+            if not self._has_standby:
+                raise RuntimeError("the system allows no thread for the loop")
             self._look.notify()
         while not self._is_done.wait(GLANCE):
             pass
@@ -96,9 +98,15 @@ class Crew:
             self._look.notify()
 
     def _need_standby(self) -> None:
-        if not self._has_standby:
-            self._has_standby = True
+        """Starts the thread that stands by, where there is none. Where the system allows no more threads, the
+        loop waits for the job at hand, which is better than not to do it."""
+        if self._has_standby:
+            return
+        self._has_standby = True
+        try:
             threading.Thread(target=self._live, name=self._name).start()
+        except RuntimeError:
+            self._has_standby = False
 
     def _live(self) -> None:
         """One thread's life: it stands by, leads, and stands by again unless another one does."""
