@@ -87,7 +87,7 @@ def applied(control_plane: ControlPlane, tmp_path: Path) -> Iterator[tuple[Contr
         kubectl("delete", "mutatingwebhookconfigurations,validatingwebhookconfigurations", *ours[:2])
         kubectl("delete", "clusterroles,clusterrolebindings", *ours[:2])
         kubectl("delete", "deployments,services,serviceaccounts,configmaps,roles,rolebindings,pdb", *ours)
-        kubectl("delete", "networkpolicies", "--all", "-A")
+        kubectl("delete", "networkpolicies", "--all", "--wait=false", "-A")
         kubectl("delete", "secrets", "--all", "-n", NAMESPACE)
 
 

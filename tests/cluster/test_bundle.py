@@ -66,5 +66,6 @@ def apply_twice(control_plane: ControlPlane, overlay: Path) -> None:
         assert kubectl(*apply).code == 0
         assert kubectl("get", "-k", folder, "-o", versions).stdout == before
     finally:
-        kubectl("delete", "networkpolicies", "--all", "-n", "istio-system")
-        kubectl("delete", "networkpolicies", "--all", "-n", "kyma-system")
+        for namespace in ("istio-system", "kyma-system"):
+            # They go at once: kubectl would ask after one of them and the next, five a second.
+            kubectl("delete", "networkpolicies", "--all", "--wait=false", "-n", namespace)
