@@ -82,4 +82,4 @@ def uninstall(mesh: Mesh, values: Mapping[str, Any]) -> None:
     """As the chart's README says: what helm installed, then what stays behind."""
     mesh.delete(*manifests(values), OWN_NAMESPACE)
     ours = ("--all-namespaces", "--selector", "app.kubernetes.io/managed-by=istio-netpol")
-    mesh.kubectl("delete", "networkpolicies", *ours)
+    mesh.kubectl("delete", "networkpolicies", "--wait=false", *ours)

@@ -155,7 +155,7 @@ def baseline(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
         yield Baseline(mesh, namespace, monitoring, policies)
     finally:
         for label in ("istio-netpol.io/bundle=default-deny", "app.kubernetes.io/part-of=istio-netpol"):
-            mesh.kubectl("delete", "networkpolicies", "--all-namespaces", "--selector", label)
+            mesh.kubectl("delete", "networkpolicies", "--all-namespaces", "--wait=false", "--selector", label)
         mesh.delete(*mine)
         mesh.settled()
 

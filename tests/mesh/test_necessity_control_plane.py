@@ -80,7 +80,7 @@ def policies(mesh: Mesh) -> Iterator[Policies]:
             denied.allow()
             yield denied
     finally:
-        mesh.delete(*namespaces)
+        mesh.remove_namespaces(KIOSK, MONITORING)
 
 
 @pytest.fixture

@@ -261,4 +261,4 @@ def denied(mesh: Mesh, ours: Ours) -> Iterator[None]:
         yield
     finally:
         ours.set_mode(ROOT, "off")
-        mesh.kubectl("delete", "networkpolicies", "--all", "--namespace", ROOT)
+        mesh.kubectl("delete", "networkpolicies", "--all", "--wait=false", "--namespace", ROOT)
