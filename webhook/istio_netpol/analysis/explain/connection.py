@@ -62,7 +62,7 @@ def explain(
 ) -> Explanation:
     """Follows one connection from the source's egress to the destination's ingress.
 
-    `source` and `destination` are written as `peer_names` reads them, `destination` may also be a host;
+    `source` and `destination` are written as `arguments.peers` reads them, `destination` may also be a host;
     `port` is the pods' port, its name, or a Service's port where the destination is a Service. Raises
     InputError for peers and ports that the input does not have, and for hosts that do not resolve.
     """

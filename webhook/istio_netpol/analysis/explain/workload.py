@@ -29,8 +29,8 @@ asks istiod to inject it, it looks istiod up, and gets its certificate and confi
 
 def explain_workload(snapshot: Snapshot, settings: Settings, resolver: Resolver, name: str) -> Walk:
     """The required flows from and to the pods of a workload, those of the API server and istiod for their
-    sake included. `name` is written as `peer_names` reads it. Raises InputError for one that the input does
-    not have."""
+    sake included. `name` is written as `arguments.peers` reads it. Raises InputError for a workload that the
+    input does not have."""
     table = FlowTable.of(snapshot, settings)
     pods = _workload(name, table)
     found = sorted(_wanted(pods, table), key=lambda want: (not want.starts, want.flow.sort_key))
