@@ -1,10 +1,10 @@
 """At which addresses clients dial, which counts where policies are judged before a Service is translated.
 
-Envoy dials pods: what its configuration knows of the mesh comes with endpoints (EDS;
-istio/istio pilot/pkg/networking/core/cluster_builder.go, Istio 1.31). So do ztunnel and waypoints, which look
-pods up by themselves (istio/ztunnel src/proxy/outbound.rs, 1.31), and whoever scrapes. So these are at pods:
-gateways to workloads, providers of ext_authz and access logs, tunnels, calls of pods with a sidecar to hosts
-that it knows.
+Envoy dials pods: what its configuration knows of the mesh comes with endpoints (EDS; istio/istio
+pilot/pkg/networking/core/cluster_builder.go, Istio 1.31). So do ztunnel and waypoints, which look pods up by
+themselves (istio/ztunnel src/proxy/outbound.rs, 1.31), and whoever scrapes. So these are at pods: gateways to
+workloads, providers of ext_authz and access logs, tunnels, calls of pods with a sidecar to hosts that it
+knows.
 
 Others resolve a name to a ClusterIP and dial that: pilot-agent, which asks istiod and fetches Wasm modules
 (istio/istio pilot/cmd/pilot-agent), istiod, which fetches keys, whoever asks cluster DNS or the API server

@@ -87,8 +87,7 @@ class Compared:
 @dataclass(frozen=True, slots=True)
 class Report:
     """The findings of a check, what it assumed, what it did not read, and of which workloads it knows
-    nothing, all sorted. `accepted`, `left_out` and `baseline` tell of findings that
-    don't count.
+    nothing, all sorted. `accepted`, `left_out` and `baseline` tell of findings that don't count.
 
     Of several inputs that were judged one by one, `parts` has the name and the report of each, and the rest
     is their sum.

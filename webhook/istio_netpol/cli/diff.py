@@ -98,8 +98,8 @@ def diff(
     """Compare two inputs: the connections and required flows that NEW gains and loses.
 
     OLD and NEW are what PATH is elsewhere: a file, a folder, an overlay, or - for standard input. Without OLD
-    the cluster as it is is compared with what it will be once NEW is applied to it. Of several
-    overlays in folders, those at the same place are compared.
+    the cluster as it stands is compared with what it will be once NEW is applied to it. Of several overlays
+    in folders, those at the same place are compared.
 
     Exit code: 1 where a required flow is lost, or what --fail-on names instead; 0 otherwise; 2 for unusable
     input or arguments.

@@ -70,8 +70,8 @@ class Input:
     `name` and `place` tell one of several inputs from the others (see `arrangement.Part`). `skipped` counts
     the objects of kinds that no rule looks at, by apiVersion and kind, `outdated` are objects that no API
     server takes, and `assumed` says in which namespace objects were put that name none, and what could not be
-    seen. `there` is what the
-    cluster has without the paths, where one is read. `focus` is what reports are about.
+    seen. `there` is what the cluster has without the paths, where one is read. `focus` is what reports are
+    about.
     """
 
     snapshot: Snapshot

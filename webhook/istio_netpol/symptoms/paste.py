@@ -48,8 +48,8 @@ _PROXIES = ("istio-envoy", "envoy")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A sighting, the line where it was first seen, and how often it was. `writers` are
-    the pods that wrote such lines, each by addresses of which the first that a pod has is its own."""
+    """A sighting, the line where it was first seen, and how often it was. `writers` are the pods that wrote
+    such lines, each by addresses of which the first that a pod has is its own."""
 
     sighting: Sighting
     excerpt: str

@@ -1,5 +1,5 @@
-"""Which workloads of a cluster a bundle's default-deny would cut: behind
-`istio-netpol bundle verify --cluster-dump`."""
+"""Which workloads of a cluster a bundle's default-deny would cut: behind `istio-netpol bundle verify
+--cluster-dump`."""
 
 from __future__ import annotations
 

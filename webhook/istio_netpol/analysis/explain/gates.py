@@ -2,10 +2,10 @@
 
 `injection`: whether an end is in the mesh, and why. `sidecar-scope`: whether the client's proxy knows the
 host. `mesh-route`: where VirtualServices send the call instead. `egress-policy`, `ingress-policy`,
-`admin-tier`, `baseline-tier`: see `policy_gates.py`. `mtls`: whether the server's proxy takes what
-the client sends. `request-authentication`: which tokens are accepted. `authorization`: AuthorizationPolicies.
-More may come: readers pass over gates that they do not know. What happens to a connection behind its last
-gate, nobody here knows.
+`admin-tier`, `baseline-tier`: see `policy_gates.py`. `mtls`: whether the server's proxy takes what the client
+sends. `request-authentication`: which tokens are accepted. `authorization`: AuthorizationPolicies. More may
+come: readers pass over gates that they do not know. What happens to a connection behind its last gate, nobody
+here knows.
 """
 
 from __future__ import annotations

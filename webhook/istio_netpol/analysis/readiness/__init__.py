@@ -1,2 +1,2 @@
-"""Behind `istio-netpol readiness`: what a deny-all would cost a cluster, and the steps by
-which it costs nothing."""
+"""Behind `istio-netpol readiness`: what a deny-all would cost a cluster, and the steps by which it costs
+nothing."""

@@ -19,8 +19,8 @@ _BY_ZTUNNEL = re.compile(r"(?P<namespace>[a-z0-9-]+)/(?P<name>[a-z0-9.-]+)")
 
 
 def authorization_remarks(matched: str, pods: Iterable[Workload], table: FlowTable) -> Iterator[str]:
-    """Sentences that name the policies. `matched` is what the proxy says of it: a policy, `none`
-    where no ALLOW rule matched, or empty; `pods` are those that refused, empty where nobody knows."""
+    """Sentences that name the policies. `matched` is what the proxy says of it: a policy, `none` where no
+    ALLOW rule matched, or empty; `pods` are those that refused, empty where nobody knows."""
     named = _BY_ENVOY.match(matched) or _BY_ZTUNNEL.fullmatch(matched)
     if named is not None:
         rule = named.groupdict().get("rule")
