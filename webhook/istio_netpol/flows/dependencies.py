@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
 from typing import Any, Generic, TypeVar
 
+from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.state.changes import Change
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.reads import (
+    ADDRESSED,
     EVERYWHERE,
     INDEXED,
     PODS,
@@ -112,10 +114,12 @@ class Dependencies:
         readers: Postings[Read, Owner] | None = None,
         selectors: PersistentMap[str, Selectors] | None = None,
         indexes: Mapping[type, frozenset[Index]] | None = None,
+        addresses: PersistentMap[Address, None] | None = None,
     ) -> None:
         self.readers = Postings[Read, Owner]() if readers is None else readers
         self._selectors = PersistentMap[str, Selectors]() if selectors is None else selectors
         self._indexes = indexes or {}
+        self._addresses = PersistentMap[Address, None]() if addresses is None else addresses
 
     def moved(self, moves: Iterable[Move]) -> Dependencies:
         """The dependencies after these owners were asked anew."""
@@ -124,7 +128,12 @@ class Dependencies:
         touched = {read for _, before, after in moves for read in before ^ after}
         come = [read for read in touched if read in readers and read not in self.readers]
         gone = [read for read in touched if read in self.readers and read not in readers]
-        return Dependencies(readers, self._selectors_after(come, gone), self._indexes_after(come))
+        return Dependencies(
+            readers,
+            self._selectors_after(come, gone),
+            self._indexes_after(come),
+            self._addresses.after(dict.fromkeys(_addresses_of(come)), _addresses_of(gone)),
+        )
 
     def _selectors_after(self, come: Iterable[Read], gone: Iterable[Read]) -> PersistentMap[str, Selectors]:
         changed: dict[str, tuple[list[Any], list[Any]]] = {}
@@ -160,7 +169,9 @@ class Dependencies:
                 selectors = self._selectors.get(home)
                 for selector in selectors.matching(pods.labels) if selectors else ():
                     yield pods_read(selector, home)
-            yield from map(addressed_read, pods.addresses)
+            if self._addresses:  # most clusters name no address of a pod, and a class may have thousands
+                known = self._addresses
+                yield from (addressed_read(address) for address in pods.addresses if address in known)
         for before, after in change.namespaces:
             yield namespace_read(after.name)
             yield from (labelled_read(label) for label in before.labels.keys() | after.labels.keys())
@@ -179,3 +190,8 @@ class Dependencies:
     def objects_on(self, reads: Iterable[Read]) -> set[Key]:
         """The objects whose needs rest on any of these themselves."""
         return {owner for read in reads for owner in self.readers.at(read) if not isinstance(owner, Read)}
+
+
+def _addresses_of(reads: Iterable[Read]) -> Iterator[Address]:
+    """The addresses at which pods are looked for."""
+    return (read.subject for read in reads if read.what == ADDRESSED and isinstance(read.subject, Address))

@@ -105,7 +105,7 @@ class ClusterWatch:
             self._store.follow(changes.put, changes.remove)
 
     def _take_changes(self, changes: Changes, table: FlowTable) -> None:
-        self._table = table.with_changes(changes.put, changes.remove)
+        self._table = table.with_changes(changes.put, changes.remove, changes.snapshot)
         self._reviewer.take(self._table)
 
     def _take_whole(self) -> None:

@@ -181,16 +181,16 @@ class ClassIndex:
             ):
                 found[key] = family.after(went, came, members)
             else:
-                keys = {_key(member.ref) for member, _ in came}
-                keys |= set(_keys_of(family)) - {_key(member.ref) for member, _ in went} if family else set()
-                found[key] = self._family_of(key, keys, members, earlier.get(key))
+                left = set(_keys_of(family)) - {_key(member.ref) for member, _ in went} if family else set()
+                rooted = {member: root_of(members[member], members) for member in left}
+                rooted |= {_key(member.ref): root for member, root in came}
+                found[key] = self._family_of(key, rooted, members, earlier.get(key))
         return found
 
     def _family_of(
-        self, key: Key, keys: Iterable[Key], members: Members, earlier: Family | None
+        self, key: Key, rooted: Mapping[Key, ObjectRef], members: Members, earlier: Family | None
     ) -> Family | None:
-        """The family of these members, made anew."""
-        rooted = {member: root_of(members[member], members) for member in sorted(keys)}
+        """The family of these members, each with its root, made anew."""
         if not rooted:
             return None
         if rooted.keys() == {key} and members[key].ref == rooted[key]:

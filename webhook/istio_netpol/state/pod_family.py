@@ -23,8 +23,23 @@ from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, Members
 from istio_netpol.state.tally import NOTHING_COUNTED, Tally, spliced
 
-Likeness = tuple[Hashable, ...]
-"""What pods of one class have in common; the template of a controller has none."""
+
+class Likeness:
+    """What pods of one class have in common; the template of a controller has none. Hashed once: the ports of
+    a pod take longer than what is done with them."""
+
+    __slots__ = ("_hash", "_said")
+
+    def __init__(self, *said: Hashable) -> None:
+        self._said = said
+        self._hash = hash(said)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Likeness) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return self._hash
+
 
 Rank = tuple[bool, str, bool, Likeness]
 """Where a class stands among those of its family: the first of them has the controller's name."""
@@ -35,7 +50,7 @@ Rooted = tuple[Workload, ObjectRef]
 RootPlace = tuple[str, str, int]
 """What members may say differently of a root that nobody read: API version, file and line."""
 
-TEMPLATE: Likeness = ()
+TEMPLATE = Likeness()
 
 EMPTY: PersistentMap[Likeness, Any] = PersistentMap()
 
@@ -43,7 +58,7 @@ EMPTY: PersistentMap[Likeness, Any] = PersistentMap()
 def likeness_of(pod: Workload, ignored: frozenset[str]) -> Likeness:
     """What no policy may tell apart of two pods of one class. `ignored` are labels that nobody selects by."""
     labels = frozenset([pair for pair in pod.labels.items() if pair[0] not in ignored])
-    return (labels, pod.ports, pod.host_network, pod.service_account, pod.has_proxy)
+    return Likeness(labels, pod.ports, pod.host_network, pod.service_account, pod.has_proxy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

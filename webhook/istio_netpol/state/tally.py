@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 from istio_netpol.state.persistent_map import PersistentMap
@@ -32,12 +32,16 @@ class Tally(Generic[V]):
         self.values = values
         self._counts: PersistentMap[V, int] = counts if counts is not None else PersistentMap()
 
-    def after(self, gone: Iterable[V], come: Iterable[V], order: Order = themselves) -> Tally[V]:
+    def after(self, gone: Sequence[V], come: Sequence[V], order: Order = themselves) -> Tally[V]:
         """The tally after values went and came; `values` stays the same tuple where no value is new and none
         was the last of its kind."""
+        if not gone and not come:
+            return self
         by: dict[V, int] = {}
         for value in come:
             by[value] = by.get(value, 0) + 1
+        if not self.values and not gone:
+            return Tally(tuple(sorted(by, key=order)), PersistentMap(by))
         for value in gone:
             by[value] = by.get(value, 0) - 1
         counts = {value: self._counts.get(value, 0) + number for value, number in by.items() if number}
