@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -85,3 +87,20 @@ def test_a_batch_that_fails_counts_too() -> None:
         day.processor += 0.01
         raise ZeroDivisionError
     assert day.waited() == pytest.approx(0.01 / SHARE)
+
+
+def test_who_hurries_waits_for_nothing() -> None:
+    """Neither for reviews nor for the share of a batch before; the batch after that does again."""
+    day = Day(lambda now: True)
+    day.take_in(5.0)
+    day.pace.hurry()
+    assert day.waited() == 0
+    assert day.waited() == pytest.approx(MOST_SECONDS)
+
+
+def test_who_hurries_ends_a_wait_that_has_begun() -> None:
+    """By the real clock: changes that wait for a review to end are taken in when somebody asks."""
+    pace, began = Pace(lambda: True), time.monotonic()
+    threading.Timer(0.05, pace.hurry).start()
+    pace.wait(began + 60)
+    assert time.monotonic() - began < 30

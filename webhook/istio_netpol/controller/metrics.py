@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
+from istio_netpol.runtime.probes import ALIVE, readiness_answer
 from istio_netpol.runtime.process_metrics import CONTROLLER, process_registry
 
 PREFIX = "istio_netpol_controller_"
@@ -94,16 +96,17 @@ def application(registered: ControllerMetrics, problems: Callable[[], Sequence[s
             case "/metrics":
                 return metrics(environ, start_response)
             case "/healthz":
-                return _answer(start_response, "200 OK", {"status": "ok"})
+                return _answer(start_response, HTTPStatus.OK, ALIVE)
             case "/readyz":
-                found = list(problems())
-                status = "503 Service Unavailable" if found else "200 OK"
-                return _answer(start_response, status, {"reasons": found} if found else {"status": "ready"})
-        return _answer(start_response, "404 Not Found", {"error": "nothing is served here", "code": 404})
+                return _answer(start_response, *readiness_answer(problems()))
+        nothing = {"error": "nothing is served here", "code": HTTPStatus.NOT_FOUND}
+        return _answer(start_response, HTTPStatus.NOT_FOUND, nothing)
 
     return serve
 
 
-def _answer(start_response: StartResponse, status: str, content: dict[str, object]) -> Iterable[bytes]:
-    start_response(status, [("Content-Type", "application/json")])
+def _answer(
+    start_response: StartResponse, status: HTTPStatus, content: Mapping[str, object]
+) -> Iterable[bytes]:
+    start_response(f"{status:d} {status.phrase}", [("Content-Type", "application/json")])
     return [json.dumps(content).encode()]

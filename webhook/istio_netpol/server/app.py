@@ -13,6 +13,7 @@ from istio_netpol.certs.review_paths import Door
 from istio_netpol.http.lean_flask import LeanFlask, LeanResponse
 from istio_netpol.http.moderation import ModeratedLog
 from istio_netpol.http.wsgi import CLIENT_CERTIFICATE, GIVE_WAY
+from istio_netpol.runtime.probes import ALIVE, readiness_answer
 from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.proof import REASONS, ReviewProof, Unproven
 from istio_netpol.server.readiness import Readiness
@@ -83,13 +84,13 @@ def create_app(
 
     @app.get("/healthz")
     def healthz() -> Response:
-        return jsonify(status="ok")
+        return jsonify(ALIVE)
 
     @app.get("/readyz")
     def readyz() -> Response:
-        reasons = readiness.reasons()
-        response = jsonify(status="not ready" if reasons else "ready", reasons=reasons)
-        response.status_code = 503 if reasons else 200
+        status, content = readiness_answer(readiness.reasons())
+        response = jsonify(content)
+        response.status_code = status
         return response
 
     app.register_error_handler(HTTPException, _http_error)

@@ -47,6 +47,9 @@ class ClusterWatch:
         self._pace = Pace(lambda: reviewer.is_busy, clock)
         self._table: FlowTable | None = None
         self._taking_since: float | None = None
+        self._looked = threading.Condition()
+        self._begun = self._ended = 0
+        reviewer.catch_up_by(self.catch_up)
         self._log = structlog.get_logger("source")
         self._failures = FailureLog("source")
 
@@ -67,12 +70,27 @@ class ClusterWatch:
         self._cluster.start()
         threading.Thread(target=self._run, name="watch", daemon=True).start()
 
+    def catch_up(self, seconds: float) -> None:
+        """Returns when every change that was heard of by now is taken in, or after so many seconds. It is
+        taken in at once, instead of in its time."""
+        with self._looked:
+            is_waiting = self._cluster.waiting_since is not None
+            if is_waiting:
+                self._pace.hurry()
+            wanted = self._begun + is_waiting
+            self._looked.wait_for(lambda: self._ended >= wanted, seconds)
+
     def _run(self) -> None:
         while True:
             self._cluster.wait(LOOK_SECONDS)
             self._pace.wait(self._cluster.waiting_since or self._clock())
+            with self._looked:
+                self._begun += 1
             with self._guarded, self._pace.at_work():
                 self.look()
+            with self._looked:
+                self._ended = self._begun
+                self._looked.notify_all()
             if self._guarded.problem:
                 self._table = None  # made anew by the next look; the reviewer keeps the last good one
                 time.sleep(self._guarded.wait)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -21,7 +22,7 @@ GLANCE_SECONDS = 0.005
 
 
 class Pace:
-    """Says when a batch of changes is taken in, for one thread. Under load batches become larger and fewer:
+    """Says when a batch of changes is taken in, to one thread. Under load batches become larger and fewer:
     that costs less in all, and reviews find the interpreter free more often.
 
     `is_busy` tells whether a review is under way.
@@ -31,23 +32,29 @@ class Pace:
         self,
         is_busy: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         used: Callable[[], float] = time.thread_time,
     ) -> None:
         self._is_busy = is_busy
         self._clock = clock
-        self._sleep = sleep
+        self._hurried = threading.Event()
+        self._sleep = sleep or self._hurried.wait
         self._used = used
         self._rested_at = 0.0
+
+    def hurry(self) -> None:
+        """Has the changes that wait be taken in now; for any thread to call."""
+        self._hurried.set()
 
     def wait(self, since: float) -> None:
         """Returns when changes should be taken in of which the first was heard of at `since`."""
         ends = since + MOST_SECONDS
         now = self._clock()
         until = min(max(now + BATCH_SECONDS, self._rested_at), ends)
-        while now < until or (now < ends and self._is_busy()):
+        while not self._hurried.is_set() and (now < until or (now < ends and self._is_busy())):
             self._sleep(max(until - now, min(GLANCE_SECONDS, ends - now)))
             now = self._clock()
+        self._hurried.clear()
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:

@@ -35,6 +35,9 @@ AT_ONCE, AT_ONCE_EACH = 4, 1
 server don't count. The namespaces take turns: one whose reviews come by the hundred makes its own wait for
 each other. More at a time would not be faster, since the interpreter runs one thread at a time."""
 
+CATCH_UP_SECONDS = 0.5
+"""How long a denial waits for changes that were heard of and not taken in yet."""
+
 MOST_READS = 4
 """In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""
 
@@ -81,6 +84,7 @@ class Reviewer:
         self._cleared = Cleared()
         self._expected = ExpectedPolicies(clock)
         self._turnstile = Turnstile(AT_ONCE, AT_ONCE_EACH)
+        self._catch_up: Callable[[float], None] = lambda seconds: None
 
     @property
     def is_ready(self) -> bool:
@@ -99,6 +103,11 @@ class Reviewer:
     def take(self, table: FlowTable) -> None:
         """Goes by a new table from now on, with what was just written and is not in it yet."""
         self._expected.take(table)
+
+    def catch_up_by(self, catch_up: Callable[[float], None]) -> None:
+        """Has changes that were heard of taken in by this before anything is refused; it is told for how many
+        seconds it may wait."""
+        self._catch_up = catch_up
 
     def review(
         self,
@@ -131,6 +140,9 @@ class Reviewer:
         deadline, change = Deadline(lambda: self._clock() > ends), cache(partial(change_of, request))
         decide_by = partial(decide, request, resolver=resolver, deadline=deadline, change=change)
         decision = decide_by(table, mutating=mutating, cleared=self._cleared)
+        if not decision.allowed and (newer := self._newer(table, ends)) is not None:
+            table = newer
+            decision = decide_by(table, mutating=mutating, cleared=self._cleared)
         writing = decision.write if may_write else ()
         stored = self.store(writing, namespace_of(request)) if writing else ()
         if not decision.allowed and decision.missed:
@@ -146,6 +158,14 @@ class Reviewer:
             request.uid, decision.allowed, decision.message, decision.causes, decision.warnings, patch
         )
         return Answer(200, encoded, request, decision, stored)
+
+    def _newer(self, table: FlowTable, ends: float) -> FlowTable | None:
+        """The table with what was heard of by now, where that is another one: who put right what a denial
+        names is not refused for it once more."""
+        with self._turnstile.aside():
+            self._catch_up(max(0.0, min(CATCH_UP_SECONDS, ends - self._clock())))
+        newer = self._expected.table()
+        return None if newer is table else newer
 
     def _decided_anew(
         self, request: Request, denial: Decision, table: FlowTable, decide_by: Decide, *, may_write: bool
