@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.settings import Settings
+from istio_netpol.model.workloads import Workload
 from istio_netpol.server.app import create_app
 from istio_netpol.server.cluster_watch import ClusterWatch
 from istio_netpol.server.metrics import Metrics
@@ -25,9 +27,10 @@ from istio_netpol.server.reviewer import Reviewer
 
 
 class Stumbling(Reviewer):
-    """Fails to take a table while it is told to."""
+    """Fails to take a table while it is told to, and has a review under way while it is told to."""
 
     is_broken = False
+    is_busy = False
 
     def take(self, table: FlowTable) -> None:
         if self.is_broken:
@@ -40,6 +43,7 @@ class Webhook:
 
     def __init__(self, api: Told) -> None:
         self.now = 1000.0
+        self.over = threading.Event()
         self.cluster = Cluster(api, [CONFIG_NAMESPACE], clock=self._clock)
         self.metrics = Metrics(self.cluster.state, lambda: 0.0)
         store = LimitedStore(SimpleNamespace(), Settings().admission, lambda _: False)
@@ -57,6 +61,8 @@ class Webhook:
         self.client = create_app(self.reviewer, readiness, self.metrics).test_client()
 
     def _clock(self) -> float:
+        if self.over.is_set() and threading.current_thread().name == "watch":
+            threading.Event().wait()  # a thread that ends with the process
         return self.now
 
     def look_until_ready(self) -> None:
@@ -138,3 +144,33 @@ def test_a_change_that_fails_to_be_taken_in_goes_on_waiting(api: Told, webhook: 
     wait_until(lambda: webhook.cluster.waiting_since is not None)
     webhook.watch.look()
     assert webhook.watch.lag == 0
+
+
+def test_changes_that_wait_for_reviews_are_taken_in_once_somebody_asks(api: Told) -> None:
+    """By the stopped clock, the review that is under way never ends, and no bound is ever reached."""
+    webhook = Webhook(api)
+    webhook.reviewer.is_busy = True
+    webhook.watch.start()
+
+    def pods() -> set[str]:
+        webhook.watch.catch_up(30)
+        table = webhook.reviewer.table()
+        return {found.ref.name for found in table.stored.of_type(Workload, "shop")} if table else set()
+
+    try:
+        wait_until(lambda: pods() == {"web"})
+        api.say("ADDED", shown("one"))
+        wait_until(lambda: webhook.watch.lag == 0 and webhook.cluster.waiting_since is not None)
+        assert pods() == {"web", "one"}
+        assert webhook.cluster.waiting_since is None
+    finally:
+        webhook.over.set()
+        webhook.cluster.stop()
+
+
+def test_whoever_asks_waits_for_so_long_and_no_longer(api: Told, webhook: Webhook) -> None:
+    """Here nobody takes anything in."""
+    api.say("ADDED", shown("one"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    webhook.watch.catch_up(0.05)
+    assert webhook.cluster.waiting_since is not None

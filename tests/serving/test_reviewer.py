@@ -18,7 +18,7 @@ from istio_netpol.server.expected import (
     STEP_SECONDS,
     ExpectedPolicies,
 )
-from istio_netpol.server.reviewer import NEWS, Reviewer
+from istio_netpol.server.reviewer import CATCH_UP_SECONDS, NEWS, Reviewer
 
 CART = deployment("shop/cart")
 MESH = allow("shop/mesh", egress=[{}])
@@ -66,6 +66,32 @@ class Desk:
         """Whether the validating webhook asks the rules."""
         decision = self.reviewer.review(review(new), mutating=False).decision
         return decision is not None and decision.worked_out
+
+
+def test_a_denial_waits_for_what_was_heard_of_and_an_admission_for_nothing() -> None:
+    """A namespace that left the mesh a moment ago, or whose mode was changed, refuses nothing any more."""
+    desk, asked = Desk("reject"), list[float]()
+
+    def catch_up(seconds: float) -> None:
+        asked.append(seconds)
+        desk.reviewer.take(State([*CONTROL_PLANE, namespace("shop", "off"), deny_all("shop")]).table)
+
+    desk.reviewer.catch_up_by(catch_up)
+    assert desk.ask(MESH)[0]
+    assert asked == []
+    desk.now += EXPECTED_SECONDS
+    assert desk.ask(CART)[0]
+    assert len(asked) == 1
+    assert 0 < asked[0] <= CATCH_UP_SECONDS
+
+
+def test_a_denial_that_still_holds_is_one() -> None:
+    """Whatever was heard of meanwhile, and also where nothing was."""
+    desk = Desk("reject")
+    desk.reviewer.catch_up_by(lambda seconds: None)
+    assert not desk.ask(CART)[0]
+    desk.reviewer.catch_up_by(lambda seconds: desk.reviewer.take(State(desk.state.stored).table))
+    assert not desk.ask(CART)[0]
 
 
 def test_policy_that_was_just_admitted_counts_at_once() -> None:
