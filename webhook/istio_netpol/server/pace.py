@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 BATCH_SECONDS = 0.02
 """What comes so close together is taken in at once: the objects of one `kubectl apply`, a rollout's pods."""
 
-SHARE = 0.025
-"""The part of one core that taking changes in may use while few come: one pod alone costs as much as six of a
-batch."""
+SHARE, REST_SECONDS = 0.025, 0.05
+"""The part of one core that taking changes in may use while few come, and the longest pause for that: one pod
+alone costs as much as six of a batch."""
 
-MOST_SECONDS = 0.5
-"""However busy the webhook is, no change waits for longer until it is taken in."""
+MOST_SECONDS = 0.1
+"""However busy the webhook is, no change waits for longer until it is taken in: by then a batch is so large
+that waiting saves nothing more, and whoever changed something has not had the time to ask what it changed."""
 
 GLANCE_SECONDS = 0.005
 """How often it is looked whether the reviews that are under way are answered."""
@@ -63,4 +64,4 @@ class Pace:
         try:
             yield
         finally:
-            self._rested_at = self._clock() + (self._used() - used) / SHARE
+            self._rested_at = self._clock() + min((self._used() - used) / SHARE, REST_SECONDS)
