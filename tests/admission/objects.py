@@ -115,7 +115,9 @@ def allow(key: str, *, egress: Any = None, ingress: Any = None) -> Manifest:
     """A policy for all pods of a namespace with these rules."""
     rules = {"egress": egress, "ingress": ingress}
     given = {direction: found for direction, found in rules.items() if found is not None}
-    return policy(key, {"podSelector": {}, "policyTypes": [each.capitalize() for each in given], **given})
+    return policy(
+        key, {"podSelector": {}, "policyTypes": [direction.capitalize() for direction in given], **given}
+    )
 
 
 def gateway(key: str, selector: dict[str, str] | None = None, port: int = 8080) -> Manifest:

@@ -50,7 +50,7 @@ class State:
         self.hosts = hosts
         self.resolver = Answers(hosts)
         self.table = FlowTable.of(
-            Snapshot.of(value for each in self.stored for value in _decoded(each)), settings
+            Snapshot.of(value for manifest in self.stored for value in _decoded(manifest)), settings
         )
 
     def validate(self, new: Manifest | None, old: Manifest | None = None, **changes: Any) -> Decision:
@@ -63,13 +63,13 @@ class State:
 
     def after(self, *put: Manifest, without: Iterable[Manifest] = ()) -> State:
         """The state once objects were stored, and others deleted."""
-        gone = {identity(each) for each in without} | {identity(each) for each in put}
-        kept = [each for each in self.stored if identity(each) not in gone]
+        gone = {identity(manifest) for manifest in without} | {identity(resource) for resource in put}
+        kept = [manifest for manifest in self.stored if identity(manifest) not in gone]
         return State([*kept, *put], self.settings, self.hosts)
 
     def reconciled(self) -> list[Manifest]:
         """What is written for namespaces in mode augment, whoever asked last, as manifests."""
-        return [encode_policy(each) for each in missing_policies(self.table, self.resolver)]
+        return [encode_policy(policy) for policy in missing_policies(self.table, self.resolver)]
 
 
 def asked(new: Manifest | None, old: Manifest | None = None, **changes: Any) -> Request:
@@ -86,7 +86,7 @@ def identity(manifest: Manifest) -> tuple[str, str, str]:
 
 def written(decision: Decision) -> list[Manifest]:
     """The policies that a decision stores, as manifests."""
-    return [encode_policy(each) for each in decision.write]
+    return [encode_policy(policy) for policy in decision.write]
 
 
 def shown(decision: Decision) -> list[Manifest]:
@@ -95,7 +95,7 @@ def shown(decision: Decision) -> list[Manifest]:
     for rest in decision.message.split("<<'EOF'\n")[1:]:
         pasted, end, _ = rest.partition("\nEOF")
         assert end, decision.message
-        policies += [each for each in yaml.safe_load_all(pasted) if each]
+        policies += [document for document in yaml.safe_load_all(pasted) if document]
     return policies
 
 

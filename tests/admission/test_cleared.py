@@ -50,7 +50,7 @@ class Watched:
 
     def __init__(self, state: State) -> None:
         self.table = state.table.indexed()
-        self.stored = {identity(each): each for each in state.stored}
+        self.stored = {identity(content): content for content in state.stored}
         self.cleared = Cleared()
 
     def ask(self, new: Manifest, *, mutating: bool = False) -> Decision:
@@ -65,19 +65,19 @@ class Watched:
         return decide(request, self.table, Answers(HOSTS), mutating=mutating, cleared=cleared)
 
     def put(self, *manifests: Manifest) -> None:
-        values = [value for each in manifests for value in _decoded(each)]
-        self.stored |= {identity(each): each for each in manifests}
+        values = [value for content in manifests for value in _decoded(content)]
+        self.stored |= {identity(content): content for content in manifests}
         self.table = self.table.with_changes(values)
 
     def remove(self, *manifests: Manifest) -> None:
-        values = [value for each in manifests for value in _decoded(each)]
-        for each in manifests:
-            del self.stored[identity(each)]
+        values = [value for content in manifests for value in _decoded(content)]
+        for content in manifests:
+            del self.stored[identity(content)]
         self.table = self.table.with_changes((), values)
 
 
-def _decoded(each: Manifest) -> list[Any]:
-    values, problems = decode(RawObject(each, "stored", 0))
+def _decoded(content: Manifest) -> list[Any]:
+    values, problems = decode(RawObject(content, "stored", 0))
     assert not problems, problems
     return values
 
@@ -163,7 +163,7 @@ def test_a_policy_that_is_gone_is_noticed_by_the_next_pod() -> None:
     cluster.remove(OPEN)
     again = pod("shop/cart-6d4-y", HASHED, ("ReplicaSet", "cart-6d4"))
     missing = cluster.ask(again, mutating=True)
-    assert [each.key.rsplit("-", 4)[0] for each in missing.write] == [
+    assert [network_policy.key.rsplit("-", 4)[0] for network_policy in missing.write] == [
         "shop/dns-cart",
         "shop/proxy-to-istiod-cart",
     ]

@@ -90,7 +90,7 @@ def states(draw: st.DrawFn, mode: str | None = None) -> State:
     """A cluster; with `mode` that of eve's namespace."""
     eves = mode or draw(modes)
     base = [*CONTROL_PLANE, namespace("shop", draw(modes), draw(st.booleans())), namespace("eve", eves)]
-    found = {identity(each): each for each in [*base, *draw(st.lists(namespaced(), max_size=8))]}
+    found = {identity(manifest): manifest for manifest in [*base, *draw(st.lists(namespaced(), max_size=8))]}
     for home in draw(st.sets(st.sampled_from(["shop", "eve", "istio-system"]))):
         closed = deny_all(home, *draw(directions))
         found[identity(closed)] = closed
@@ -98,7 +98,7 @@ def states(draw: st.DrawFn, mode: str | None = None) -> State:
 
 
 def stored(state: State, new: Manifest) -> Manifest | None:
-    return next((each for each in state.stored if identity(each) == identity(new)), None)
+    return next((manifest for manifest in state.stored if identity(manifest) == identity(new)), None)
 
 
 @given(states(), st.data())
@@ -154,22 +154,22 @@ def denied_in(state: State) -> set[Any]:
     """The required flows that are denied, but those that only somebody else's word would open."""
     found = check_table(state.table, judge_of(state.table, state.resolver)).findings
     return {
-        each.flow.key
-        for each in found
-        if each.flow is not None and each.verdict is not None and each.rule != Issue.CONSENT_MISSING
+        finding.flow.key
+        for finding in found
+        if finding.flow is not None and finding.verdict is not None and finding.rule != Issue.CONSENT_MISSING
     }
 
 
 @given(states("augment"), namespaced("eve"))
 def test_what_is_written_opens_only_the_submitters_namespace(state: State, new: Manifest) -> None:
     """And of the control plane the egress of the gateway and of istiod alone."""
-    for each in state.mutate(new, stored(state, new)).write:
-        if each.namespace != "eve":
-            assert each.namespace == "istio-system"
-            assert each.policy_types == {Direction.EGRESS}
-            labels = dict(each.pod_selector.match_labels)
+    for policy in state.mutate(new, stored(state, new)).write:
+        if policy.namespace != "eve":
+            assert policy.namespace == "istio-system"
+            assert policy.policy_types == {Direction.EGRESS}
+            labels = dict(policy.pod_selector.match_labels)
             assert labels in (ISTIOD_LABELS, GATEWAY_LABELS)
-            assert all(rule.peers and rule.ports for rule in each.egress)
+            assert all(rule.peers and rule.ports for rule in policy.egress)
 
 
 @given(states("augment"), namespaced("eve"))
@@ -178,9 +178,9 @@ def test_what_is_written_never_isolates(state: State, new: Manifest) -> None:
     old = stored(state, new)
     first = state.mutate(new, old)
     before = state.table.snapshot
-    for each in first.write:
-        for direction in each.policy_types:
-            for workload in before.select(each.namespace, each.pod_selector):
+    for policy in first.write:
+        for direction in policy.policy_types:
+            for workload in before.select(policy.namespace, policy.pod_selector):
                 assert workload.host_network or is_isolated(state, workload, direction)
     then = state.after(*written(first), new)
     isolated = isolation(then)
@@ -188,15 +188,15 @@ def test_what_is_written_never_isolates(state: State, new: Manifest) -> None:
 
 
 def is_isolated(state: State, workload: Workload, direction: Direction) -> bool:
-    return any(direction in each.policy_types for each in state.table.snapshot.policies_for(workload))
+    return any(direction in policy.policy_types for policy in state.table.snapshot.policies_for(workload))
 
 
 def isolation(state: State) -> set[tuple[str, Direction]]:
     return {
-        (each.peer_name, direction)
-        for each in state.table.snapshot.every_workload()
+        (workload.peer_name, direction)
+        for workload in state.table.snapshot.every_workload()
         for direction in Direction
-        if is_isolated(state, each, direction)
+        if is_isolated(state, workload, direction)
     }
 
 

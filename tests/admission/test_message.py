@@ -40,7 +40,7 @@ def test_denial_fits_and_counts_the_rest(count: int) -> None:
     assert len(refused.message.encode()) <= denial.MAX_MESSAGE
     policies = shown(refused)
     assert policies
-    assert all(each["kind"] == "NetworkPolicy" for each in policies)
+    assert all(policy["kind"] == "NetworkPolicy" for policy in policies)
     missing = count - len(policies)
     more = "1 more policy is" if missing == 1 else f"{missing} more policies are"
     tail = f"\n{more} missing: apply these and repeat the request, which then shows what is left."
@@ -73,7 +73,7 @@ def test_whoever_repeats_the_request_is_through_in_the_end(closed: str) -> None:
 def denied_in(state: State) -> set[object]:
     """The required flows that are denied, whatever their loss costs."""
     found = check_table(state.table, judge_of(state.table, state.resolver)).findings
-    return {each.flow.key for each in found if each.flow is not None and each.verdict is not None}
+    return {finding.flow.key for finding in found if finding.flow is not None and finding.verdict is not None}
 
 
 def test_flows_whose_loss_is_a_warning_are_kept_too() -> None:
@@ -88,7 +88,7 @@ def test_flows_whose_loss_is_a_warning_are_kept_too() -> None:
     )
     refused = state.validate(deny_all("shop", "Egress"))
     (policy,) = [
-        each for each in shown(refused) if each["spec"]["podSelector"]["matchLabels"] == {"app": "cart"}
+        policy for policy in shown(refused) if policy["spec"]["podSelector"]["matchLabels"] == {"app": "cart"}
     ]
     ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
     assert ports == {53, 9411, 15012}
@@ -105,14 +105,14 @@ def test_causes_are_bounded() -> None:
     """A status of the API stays small."""
     causes = crowded(200).validate(deny_all("shop")).causes
     assert len(causes) == MAX_CAUSES
-    assert max(len(each.message.encode()) for each in causes) <= sentences.MAX_SENTENCE
+    assert max(len(cause.message.encode()) for cause in causes) <= sentences.MAX_SENTENCE
 
 
 @pytest.mark.parametrize("count", [1, 10, 200])
 def test_warnings_keep_the_limits_of_the_api(count: int) -> None:
     """256 characters each and 4,096 in all, in printable ASCII; the rest is counted."""
     warnings = crowded(count, "warn").validate(deny_all("shop")).warnings
-    assert all(len(each) <= 256 and each.isascii() and each.isprintable() for each in warnings)
+    assert all(len(warning) <= 256 and warning.isascii() and warning.isprintable() for warning in warnings)
     assert sum(map(len, warnings)) <= 4096
     if count > 10:
         assert warnings[-1] == f"and {3 * count - len(warnings) + 1} more"
@@ -147,7 +147,7 @@ def test_what_tenants_write_stays_on_its_line() -> None:
     assert "\nEOF\nrm" not in refused.message
     assert "\x1b" not in refused.message
     assert len(refused.message.encode()) <= denial.MAX_MESSAGE
-    assert all("\n" not in each.message for each in refused.causes)
+    assert all("\n" not in cause.message for cause in refused.causes)
 
 
 def test_policy_that_is_too_long_for_a_message_is_counted() -> None:
@@ -182,7 +182,10 @@ def test_one_connection_is_one_connection() -> None:
 def test_any_sentences_become_warnings_within_the_limits(sentences: list[str]) -> None:
     """Whatever is quoted in them."""
     warnings = message.refusals(sentences)
-    assert all(len(each) <= 256 and each.isascii() and (each.isprintable() or not each) for each in warnings)
+    assert all(
+        len(warning) <= 256 and warning.isascii() and (warning.isprintable() or not warning)
+        for warning in warnings
+    )
     assert sum(map(len, warnings)) <= 4096
 
 

@@ -53,7 +53,7 @@ def shop(*objects: Manifest, mode: str = "augment", settings: Settings = SETTING
 
 def homes(state: State, new: Manifest) -> list[str]:
     """Where policies are written for an object."""
-    return sorted(each.namespace for each in state.mutate(new).write)
+    return sorted(network_policy.namespace for network_policy in state.mutate(new).write)
 
 
 def labelled(made: Manifest) -> Manifest:
@@ -68,8 +68,8 @@ def test_a_label_takes_the_place_of_a_policy_beside_kymas() -> None:
     state = shop()
     decision = state.mutate(CART)
     assert decision.labels == ((LABEL, "allowed"),)
-    assert [each.namespace for each in decision.write] == ["shop"]
-    assert any(LABEL in each for each in decision.warnings)
+    assert [network_policy.namespace for network_policy in decision.write] == ["shop"]
+    assert any(LABEL in warning for warning in decision.warnings)
     stored = state.after(*written(decision)).validate(labelled(CART))
     assert (stored.allowed, stored.warnings) == (True, ())
 
@@ -121,7 +121,7 @@ def test_no_label_that_opens_nothing() -> None:
 def test_a_policy_of_a_tenant_offers_no_label() -> None:
     """Kyma's name on a policy counts where only administrators write."""
     forged = policy("shop/kyma-project.io--x", {**KYMA["spec"], "podSelector": {}})
-    tenants = [each for each in BASE if each is not KYMA]
+    tenants = [value for value in BASE if value is not KYMA]
     closed = deny_all("istio-system", "Egress", selects={"istio": "ingressgateway"})
     state = State([*tenants, *WAITING, closed, forged, namespace("shop", "augment")], SETTINGS)
     assert state.mutate(CART).labels == ()
@@ -154,7 +154,7 @@ def test_the_patch_is_in_the_answer() -> None:
     reviewer.take(shop().table)
     response = json.loads(reviewer.review(review(CART, dry_run=True), mutating=True).body)["response"]
     assert response["patchType"] == "JSONPatch"
-    assert [each["op"] for each in json.loads(b64decode(response["patch"]))] == ["add"]
+    assert [entry["op"] for entry in json.loads(b64decode(response["patch"]))] == ["add"]
     validated = json.loads(reviewer.review(review(CART, dry_run=True), mutating=False).body)["response"]
     assert "patch" not in validated
 

@@ -53,7 +53,7 @@ def test_deny_all_is_never_preceded_by_its_remedies() -> None:
         "istio-netpol will add what this cuts right after it: shop/dns-cart-"
     )
     followed = state.after(DENIED)
-    names = [each["metadata"]["name"] for each in followed.reconciled()]
+    names = [network_policy["metadata"]["name"] for network_policy in followed.reconciled()]
     assert len(names) == 2
     assert all(name in admitted.warnings[0] for name in names)
     complete = followed.after(*followed.reconciled())
@@ -113,7 +113,11 @@ def test_the_namespace_controller_may_delete_before_the_snapshot_knows() -> None
 
 
 def generated(state: State) -> Manifest:
-    return next(each for each in state.reconciled() if "istiod" in each["metadata"]["name"])
+    return next(
+        network_policy
+        for network_policy in state.reconciled()
+        if "istiod" in network_policy["metadata"]["name"]
+    )
 
 
 def test_deleting_a_generated_policy_that_is_needed_says_so() -> None:
@@ -190,8 +194,8 @@ def test_control_plane_in_mode_augment_gets_what_it_lacks() -> None:
     """istiod serves every proxy: its own namespace's mode is what counts for its side."""
     rooted = [namespace("istio-system", "augment", injected=False), CONTROL_PLANE[1]]
     state = State([*rooted, namespace("shop"), CART, deny_all("istio-system", "Ingress")])
-    made = [each["metadata"] for each in state.reconciled()]
-    found = [(each["namespace"], each["labels"]["istio-netpol.io/flow"]) for each in made]
+    made = [network_policy["metadata"] for network_policy in state.reconciled()]
+    found = [(metadata["namespace"], metadata["labels"]["istio-netpol.io/flow"]) for metadata in made]
     assert ("istio-system", "proxy-to-istiod") in found
     assert {home for home, _ in found} == {"istio-system"}
 
@@ -254,7 +258,7 @@ def test_label_by_which_others_admit_a_namespace_is_not_lost_unnoticed() -> None
     old, new = namespace("shop", "reject", team="blue"), namespace("shop", "reject")
     state = State([*CONTROL_PLANE, old, *bank, *guarded, deployment("shop/cart", calls="bank/ledger:80")])
     decision = state.validate(new, old)
-    assert any("ingress to Deployment bank/ledger" in each for each in decision.warnings)
+    assert any("ingress to Deployment bank/ledger" in warning for warning in decision.warnings)
     assert state.validate(old, old).warnings == ()
 
 
@@ -293,7 +297,7 @@ def test_new_service_entry_that_makes_a_host_real_is_judged() -> None:
     route = virtual_service("shop/out", "api.example.com", port=443)
     closed = deny_all("istio-system", "Egress", selects={"istio": "ingressgateway"})
     state = shop("warn", route, closed)
-    assert any("203.0.113.7" in each for each in state.validate(entry).warnings)
+    assert any("203.0.113.7" in warning for warning in state.validate(entry).warnings)
 
 
 def test_subset_that_appears_is_judged() -> None:

@@ -17,8 +17,8 @@ CART = deployment("shop/cart")
 
 
 def flows_of(state: State) -> list[tuple[str, str]]:
-    made = [each["metadata"] for each in state.reconciled()]
-    return [(each["namespace"], each["labels"]["istio-netpol.io/flow"]) for each in made]
+    made = [policy["metadata"] for policy in state.reconciled()]
+    return [(metadata["namespace"], metadata["labels"]["istio-netpol.io/flow"]) for metadata in made]
 
 
 def shop(mode: str, *more: Manifest) -> State:

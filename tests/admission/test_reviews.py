@@ -222,7 +222,7 @@ def test_object_with_junk_in_it_gets_an_answer(data: st.DataObject) -> None:
         junk,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
         max_leaves=6,
-    ).map(lambda each: json.dumps(each).encode())
+    ).map(lambda value: json.dumps(value).encode())
 )
 def test_anything_at_all_gets_an_answer(body: bytes) -> None:
     """No body raises."""

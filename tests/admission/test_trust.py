@@ -59,8 +59,8 @@ def opened(state: State, attack: Manifest, old: Manifest | None = None) -> set[t
     at_once = written(state.mutate(attack, old))
     later = state.after(*at_once, attack).reconciled()
     before = state.reconciled()
-    made = [each["metadata"] for each in (*at_once, *later) if each not in before]
-    found = {(each["namespace"], each["labels"]["istio-netpol.io/flow"]) for each in made}
+    made = [policy["metadata"] for policy in (*at_once, *later) if policy not in before]
+    found = {(metadata["namespace"], metadata["labels"]["istio-netpol.io/flow"]) for metadata in made}
     return {(home, kind) for home, kind in found if home != "eve"}
 
 
@@ -148,7 +148,7 @@ ATTACKS: dict[str, Manifest] = {
 def test_tenant_opens_nobody_else(name: str) -> None:
     """Whatever she sends, only her own namespace changes."""
     waiting = (*EVES, virtual_service("eve/routed", "web"))
-    ready = [each for each in waiting if each["metadata"]["name"] != ATTACKS[name]["metadata"]["name"]]
+    ready = [policy for policy in waiting if policy["metadata"]["name"] != ATTACKS[name]["metadata"]["name"]]
     assert opened(closed(*ready, kubernetes()), ATTACKS[name]) == set()
 
 
@@ -165,10 +165,10 @@ def test_gateway_may_reach_what_its_tenant_exposes() -> None:
     """The boundary has one door: from the ingress gateway to exactly the exposed pods and port."""
     state = closed(*EVES)
     route = virtual_service("eve/web", "web")
-    (egress,) = [each for each in state.mutate(route).write if each.namespace == "istio-system"]
+    (egress,) = [policy for policy in state.mutate(route).write if policy.namespace == "istio-system"]
     assert egress.pod_selector.match_labels == tuple(sorted(GATEWAY_LABELS.items()))
     (rule,) = egress.egress
-    assert [str(each.port) for each in rule.ports] == ["8080"]
+    assert [str(entry.port) for entry in rule.ports] == ["8080"]
     assert opened(state, route) == {("istio-system", "gateway-to-workload")}
 
 
@@ -193,11 +193,11 @@ def test_istiod_may_reach_exactly_the_keys() -> None:
     state = closed()
     written_ = state.mutate(request_authentication("eve/jwt", "https://keys.example.com/keys")).write
     assert [
-        (each.namespace, each.egress[0].peers[0].ip_block.cidr)
-        for each in written_
-        if each.egress[0].peers[0].ip_block
+        (policy.namespace, policy.egress[0].peers[0].ip_block.cidr)
+        for policy in written_
+        if policy.egress[0].peers[0].ip_block
     ] == [("istio-system", "203.0.113.7/32")]
-    assert [str(each.port) for each in written_[0].egress[0].ports] == ["443"]
+    assert [str(port.port) for port in written_[0].egress[0].ports] == ["443"]
 
 
 def test_address_that_an_administrator_refuses_is_denied_in_every_strict_mode() -> None:
@@ -211,7 +211,7 @@ def test_address_that_an_administrator_refuses_is_denied_in_every_strict_mode() 
         "RequestAuthentication eve/jwt is refused: it asks for what the administrator refuses.\n"
         "- 169.254.169.254 is a private, reserved or cluster address; "
     )
-    assert [(each.rule, each.field) for each in refused.causes] == [
+    assert [(cause.rule, cause.field) for cause in refused.causes] == [
         ("jwks-host-refused", "spec.jwtRules[0].jwksUri")
     ]
 
@@ -221,10 +221,10 @@ def test_host_that_does_not_resolve_blocks_nothing() -> None:
     state = closed()
     both = request_authentication("eve/jwt", "https://gone.example.com/keys", "https://keys.example.com/keys")
     mutated = state.mutate(both)
-    assert [each.namespace for each in mutated.write] == ["istio-system"]
+    assert [policy.namespace for policy in mutated.write] == ["istio-system"]
     admitted = state.after(*written(mutated)).validate(both)
     assert admitted.allowed
-    assert any("gone.example.com does not resolve" in each for each in admitted.warnings)
+    assert any("gone.example.com does not resolve" in warning for warning in admitted.warnings)
 
 
 def many(count: int) -> tuple[dict[str, str], list[str]]:
@@ -240,7 +240,9 @@ def test_namespace_brings_no_more_addresses_than_it_may() -> None:
     hosts, uris = many(500)
     capped = Settings(hosts=HostSettings(max_addresses_per_namespace=8))
     state = State([*CONTROL_PLANE, *CLOSED], capped, hosts)
-    blocks = [each for each in state.mutate(request_authentication("eve/jwt", *uris)).write if each.egress]
+    blocks = [
+        policy for policy in state.mutate(request_authentication("eve/jwt", *uris)).write if policy.egress
+    ]
     assert len(blocks) <= 8
     refused = state.validate(request_authentication("eve/jwt", *uris))
     assert not refused.allowed
@@ -258,7 +260,7 @@ def test_foreign_declaration_is_never_written_on_the_victims_own_request() -> No
     naming = ATTACKS["authorization of its own callers"]
     state = closed(*EVES, naming)
     new = deployment("shop/new")
-    assert {each.labels["istio-netpol.io/flow"] for each in state.mutate(new).write} == set()
+    assert {policy.labels["istio-netpol.io/flow"] for policy in state.mutate(new).write} == set()
 
 
 def test_change_of_a_service_opens_no_caller_elsewhere() -> None:
@@ -277,7 +279,7 @@ def test_change_of_a_service_opens_no_caller_elsewhere() -> None:
         ]
     )
     moved = service("eve/web", target=9090)
-    assert {each.namespace for each in state.mutate(moved, service("eve/web")).write} <= {"eve"}
+    assert {policy.namespace for policy in state.mutate(moved, service("eve/web")).write} <= {"eve"}
 
 
 @pytest.mark.parametrize("home", ["istio-system", "kyma-system"])
@@ -287,4 +289,4 @@ def test_administrators_may_open_what_they_expose(home: str) -> None:
     rooted = [namespace("istio-system", "augment", injected=False), *CONTROL_PLANE[1:]]
     state = State([*rooted, *trusted, *CLOSED])
     route = virtual_service(f"{home}/cart", "cart.shop.svc.cluster.local")
-    assert {each.namespace for each in state.mutate(route).write} == {"istio-system", "shop"}
+    assert {policy.namespace for policy in state.mutate(route).write} == {"istio-system", "shop"}

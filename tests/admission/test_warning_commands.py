@@ -68,7 +68,7 @@ def test_commands_in_warnings_print_what_mends_the_connection(name: str) -> None
     )
     decision = state.validate(new)
     assert decision.allowed
-    denied = [each for each in decision.warnings if " Remedy: " in each]
+    denied = [warning for warning in decision.warnings if " Remedy: " in warning]
     assert denied, decision.warnings
     after = state.after(new)
     for warning in denied:

@@ -80,7 +80,7 @@ def test_mode_warn_admits_with_a_warning_for_each_flow(mode: str) -> None:
     """As shipped nothing is refused; the warnings say what would be."""
     decision = shop(mode, DENIED).validate(CART)
     assert decision.allowed
-    assert [each.partition(" is denied")[0] for each in decision.warnings] == [
+    assert [warning.partition(" is denied")[0] for warning in decision.warnings] == [
         "Deployment shop/cart: egress to Deployment kube-system/coredns (assumed) (TCP 53)",
         "Deployment shop/cart: egress to Deployment kube-system/coredns (assumed) (UDP 53)",
         "Deployment shop/cart: egress to Deployment istio-system/istiod (TCP 15012)",
@@ -98,7 +98,7 @@ def test_mode_augment_writes_first_and_then_admits() -> None:
     """The mutating webhook writes what is missing; the validating one finds nothing to object to."""
     state = shop("augment", DENIED)
     mutated = state.mutate(CART)
-    assert [each.key.rsplit("-", 4)[0] for each in mutated.write] == [
+    assert [network_policy.key.rsplit("-", 4)[0] for network_policy in mutated.write] == [
         "shop/dns-cart",
         "shop/proxy-to-istiod-cart",
     ]
@@ -124,7 +124,7 @@ def test_dry_run_says_what_it_would_write() -> None:
     state = shop("augment", DENIED)
     mutated, validated = state.mutate(CART, dry_run=True), state.validate(CART, dry_run=True)
     assert mutated.write == ()
-    assert [each.rsplit("-", 4)[0] for each in mutated.warnings] == [
+    assert [warning.rsplit("-", 4)[0] for warning in mutated.warnings] == [
         "dry run: istio-netpol would add NetworkPolicy shop/dns-cart",
         "dry run: istio-netpol would add NetworkPolicy shop/proxy-to-istiod-cart",
     ]
@@ -218,7 +218,7 @@ def test_what_a_controller_makes_is_never_refused(made: Manifest) -> None:
     is missing."""
     decision = shop("reject", DENIED).validate(made)
     assert decision.allowed
-    assert any("istiod" in each for each in decision.warnings)
+    assert any("istiod" in warning for warning in decision.warnings)
 
 
 def test_what_a_controller_makes_is_refused_where_administrators_say_so() -> None:
@@ -233,9 +233,9 @@ def test_what_a_controller_makes_is_augmented() -> None:
     """The policy is there before the first pod starts, and is named after what a person would edit."""
     state = shop("augment", DENIED)
     mutated = state.mutate(pod("shop/cart-6d4-x", HASHED, ("ReplicaSet", "cart-6d4")))
-    assert [each.annotations["istio-netpol.io/required-by"] for each in mutated.write] == [
-        "Deployment/shop/cart"
-    ] * 2
+    assert [
+        network_policy.annotations["istio-netpol.io/required-by"] for network_policy in mutated.write
+    ] == ["Deployment/shop/cart"] * 2
     assert written(mutated) == written(state.mutate(replica_set(HASHED)))
 
 

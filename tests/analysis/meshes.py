@@ -169,7 +169,7 @@ def _policies(draw: st.DrawFn) -> list[Any]:
         for name in (*APPS, *SYSTEM)
         if (directions := draw(st.sampled_from((both, both, (INGRESS,), (EGRESS,), ()))))
     ]
-    return denials + draw(st.lists(some.policies(), max_size=3, unique_by=lambda each: each.ref))
+    return denials + draw(st.lists(some.policies(), max_size=3, unique_by=lambda policy: policy.ref))
 
 
 @st.composite

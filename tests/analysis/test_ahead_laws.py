@@ -49,7 +49,7 @@ class Hypothesis:
     def deny_alls(self) -> list[NetworkPolicy]:
         known = {decoded.key for decoded in self.objects if isinstance(decoded, NetworkPolicy)}
         found = self.denied.every(NetworkPolicy)
-        return [each for each in found if each.key not in known]
+        return [policy for policy in found if policy.key not in known]
 
 
 hypotheses = st.builds(Hypothesis, some.meshes(), st.booleans())
@@ -120,7 +120,7 @@ def test_only_what_isolates_is_joined(some_state: Hypothesis) -> None:
     """A policy whose pods are all isolated today is the very one that `generate` prints for them, and what
     is named as isolating does isolate somebody."""
     ahead, before = some_state.ahead, NaiveCluster(some_state.objects)
-    real = {each.key for each in some_state.real}
+    real = {workload.key for workload in some_state.real}
     pods = [PodsPeer(workload) for workload in some_state.today.every_workload() if not workload.host_network]
     for policy in ahead.policies:
         alone = NaiveCluster([*some_state.objects, policy])

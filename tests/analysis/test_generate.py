@@ -25,9 +25,12 @@ def to_istiod(*others: NetworkPolicy, per_namespace: bool) -> list[tuple[str, st
     objects = [edge, istiod(), ingress_gateway("edge/gateway"), deployment("edge/web"), *others]
     found = generate(Snapshot.of(objects), Settings(), NoDns(), per_namespace)
     return [
-        (each.labels["istio-netpol.io/flow"], each.annotations["istio-netpol.io/required-by"])
-        for each in found
-        if "istiod" in each.name
+        (
+            network_policy.labels["istio-netpol.io/flow"],
+            network_policy.annotations["istio-netpol.io/required-by"],
+        )
+        for network_policy in found
+        if "istiod" in network_policy.name
     ]
 
 

@@ -56,8 +56,8 @@ Path_ = tuple[str | int, ...]
 def _documents(name: str) -> tuple[dict[str, Any], ...]:
     paths = (Path(path) for path in scenarios.read(name).before)
     files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*.yaml")))]
-    documents = (each for file in files for each in read_documents(file.read_bytes(), str(file)))
-    return tuple(dict(each.content) for each in documents if isinstance(each, RawObject))
+    documents = (loaded for file in files for loaded in read_documents(file.read_bytes(), str(file)))
+    return tuple(dict(loaded.content) for loaded in documents if isinstance(loaded, RawObject))
 
 
 @cache
@@ -70,7 +70,7 @@ def _occurrences() -> tuple[tuple[str, str, int], ...]:
             known = found.setdefault(f"{group}/{content['kind']}", [])
             if (group, content["kind"]) in DECODERS and len(known) < 2:
                 known.append((content["kind"], name, position))
-    return tuple(each for known in found.values() for each in known)
+    return tuple(value for known in found.values() for value in known)
 
 
 def _paths(value: Any, path: Path_ = ()) -> Iterator[Path_]:

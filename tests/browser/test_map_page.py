@@ -193,9 +193,9 @@ def test_a_change_shows_what_is_lost(watched: Watched, maps: Callable[..., Path]
     """A policy that is deleted cuts what it opened; the pair says what was and what is."""
     whole = list(yaml.safe_load_all(cluster()))
     less = [
-        each
-        for each in whole
-        if (each["metadata"].get("namespace"), each["metadata"]["name"]) != ("shop", "allow-gateway")
+        row
+        for row in whole
+        if (row["metadata"].get("namespace"), row["metadata"]["name"]) != ("shop", "allow-gateway")
     ]
     page = watched.open(maps(cluster(), yaml.safe_dump_all(less)))
     assert page.inner_text("#number-cut .detail") == "1 newly cut, 0 mended"

@@ -146,9 +146,9 @@ def report(place: Place, *objects: Manifest, code: int | None = None) -> dict[st
 def side(document: dict[str, Any], direction: str, name: str = "guard") -> dict[str, Any]:
     """One side of a workload."""
     found = [
-        each
-        for each in document["coverage"]["sides"]
-        if each["workload"]["name"] == name and each["direction"] == direction
+        covered
+        for covered in document["coverage"]["sides"]
+        if covered["workload"]["name"] == name and covered["direction"] == direction
     ]
     assert len(found) == 1
     return dict(found[0])
@@ -156,16 +156,16 @@ def side(document: dict[str, Any], direction: str, name: str = "guard") -> dict[
 
 def uncovered(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The findings about workloads by the direction that they name."""
-    found = [each for each in document["findings"] if each["rule"] == "uncovered-workload"]
-    return {each["message"].partition(": its ")[2].partition(" ")[0]: each for each in found}
+    found = [finding for finding in document["findings"] if finding["rule"] == "uncovered-workload"]
+    return {finding["message"].partition(": its ")[2].partition(" ")[0]: finding for finding in found}
 
 
 def errors(document: dict[str, Any]) -> list[str]:
-    return [each["message"] for each in document["findings"] if each["severity"] == "error"]
+    return [finding["message"] for finding in document["findings"] if finding["severity"] == "error"]
 
 
 def warnings(document: dict[str, Any]) -> list[str]:
-    return [each["message"] for each in document["findings"] if each["severity"] == "warning"]
+    return [finding["message"] for finding in document["findings"] if finding["severity"] == "warning"]
 
 
 @pytest.mark.parametrize("caller", [webhooks(), webhooks("Mutating"), API_SERVICE, CONVERSION])
@@ -179,7 +179,7 @@ def test_what_cannot_go_on_without_an_answer_fails_the_proof(place: Place, calle
     assert called["object"]["name"] == caller["metadata"]["name"]
     assert called["failsClosed"]
     assert not called["allowed"]
-    finding = next(each for each in document["findings"] if each["severity"] == "error")
+    finding = next(finding for finding in document["findings"] if finding["severity"] == "error")
     assert finding["remedy"][0]["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8443}]}]
 
 
@@ -260,7 +260,7 @@ def test_a_policy_that_exists_on_paper_only_is_named(place: Place) -> None:
     document = report(place, guard(), SERVICE, KUBERNETES, webhooks(failure_policy="Ignore"), keda)
     assert side(document, "Ingress")["state"] == "notCovered"
     assert side(document, "Ingress")["deniedAnyway"]
-    (message,) = [each for each in warnings(document) if "pods.guard.example.com" in each]
+    (message,) = [warning for warning in warnings(document) if "pods.guard.example.com" in warning]
     assert "opens it on paper only: 10.96.0.1/32 is the address of a Service" in message
     assert "without the overlay too, by NetworkPolicy kyma-system/kyma-project.io--keda" in message
 
@@ -324,7 +324,9 @@ def test_injected_pods_need_their_istiod(place: Place) -> None:
     lost = ["DNS", "the API server", "Deployment istio-system/istiod", "whatever else it calls"]
     assert side(document, "Egress")["loses"] == lost
     already = report(place, injected, istiod, guard(), let_out(53, 6443), code=0)
-    assert any("(TCP 15012)" in each and "without the overlay too" in each for each in warnings(already))
+    assert any(
+        "(TCP 15012)" in warning and "without the overlay too" in warning for warning in warnings(already)
+    )
     out = guard(labels={"sidecar.istio.io/inject": "false"})
     assert not errors(report(place, injected, istiod, out, let_out(53, 6443), code=0))
 
@@ -332,7 +334,7 @@ def test_injected_pods_need_their_istiod(place: Place) -> None:
 def test_pods_in_the_network_of_their_node_lose_nothing(place: Place) -> None:
     """No policy concerns them."""
     document = report(place, guard(), guard_on_nodes(), SERVICE)
-    assert {each["workload"]["name"] for each in document["coverage"]["sides"]} == {"guard"}
+    assert {covered["workload"]["name"] for covered in document["coverage"]["sides"]} == {"guard"}
 
 
 def guard_on_nodes() -> Manifest:
@@ -368,7 +370,7 @@ def test_ports_for_probes_alone_are_nobodys_loss(place: Place) -> None:
     container["ports"] = [*PORTS, {"containerPort": 8081, "name": "health"}]
     container["livenessProbe"] = {"httpGet": {"path": "/", "port": "health"}}
     document = report(place, probed, opened())
-    assert [each["port"] for each in side(document, "Ingress")["listens"]] == [8443]
+    assert [listen["port"] for listen in side(document, "Ingress")["listens"]] == [8443]
 
 
 def test_a_workload_that_listens_nowhere_is_only_worth_knowing(place: Place) -> None:

@@ -176,7 +176,7 @@ def test_ambient_pods_are_looked_at_through_their_tunnel(run: Run) -> None:
         hop for hop in document["hops"] if hop["source"] == "Deployment web/front" and hop["port"] == 15008
     ]
     assert [hop["cut"] for hop in hops] == [False]
-    assert [each["object"] for each in hops[0]["gates"] if each["gate"] == "authorization"] == [
+    assert [gate["object"] for gate in hops[0]["gates"] if gate["gate"] == "authorization"] == [
         "AuthorizationPolicy calm/a"
     ]
     assert code == 0
@@ -266,9 +266,11 @@ def test_what_no_address_of_a_host_passes_is_cut(run: Run, asking: str, policies
     assert [hop["cut"] for hop in asked] == [is_cut]
     found = json.loads(run("check", "-", "--offline", "-f", "json", stdin=manifests).stdout)["findings"]
     denied = [
-        each for each in found if (each["flow"] or {}).get("destination") == {"host": "pay.example.net"}
+        finding
+        for finding in found
+        if (finding["flow"] or {}).get("destination") == {"host": "pay.example.net"}
     ]
-    assert any(each["denied"]["egress"] for each in denied) == is_cut
+    assert any(finding["denied"]["egress"] for finding in denied) == is_cut
     if is_cut:
         assert code == 1
         assert "--address pay.example.net=IP" in asked[0]["trouble"]

@@ -30,7 +30,11 @@ DENIAL = re.compile(r"<!-- the denial of cart.yaml -->\n\n```text\n(.*?)```", re
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
-@pytest.mark.parametrize("shown", [each for each in TRANSCRIPTS if each.is_ours], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "shown",
+    [transcript for transcript in TRANSCRIPTS if transcript.is_ours],
+    ids=lambda transcript: transcript.name,
+)
 def test_a_command_prints_what_its_page_shows(
     shown: Transcript, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
@@ -45,7 +49,11 @@ def test_a_command_prints_what_its_page_shows(
 
 def test_most_commands_are_shown_with_their_output() -> None:
     """The test above has something to compare."""
-    assert {each.command.split()[1] for each in TRANSCRIPTS if each.is_ours and each.printed} >= {
+    assert {
+        transcript.command.split()[1]
+        for transcript in TRANSCRIPTS
+        if transcript.is_ours and transcript.printed
+    } >= {
         "check",
         "explain",
         "list",

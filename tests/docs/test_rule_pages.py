@@ -23,7 +23,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 
 PAGES = ROOT / "docs" / "rules"
-IDS = sorted(str(each) for each in (*FlowKind, *Issue))
+IDS = sorted(str(rule) for rule in (*FlowKind, *Issue))
 SECTIONS = ["Symptom", "Why", "Example", "Remedy", "Sources"]
 
 

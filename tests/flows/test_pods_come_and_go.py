@@ -130,7 +130,7 @@ class PodsThatComeAndGo(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 9), at=st.none() | numbers)
     def scale(self, number: int, at: int | None) -> None:
-        self.current.put(*decoded(*(pod("cart", 10 + each, at=at) for each in range(number))))
+        self.current.put(*decoded(*(pod("cart", 10 + index, at=at) for index in range(number))))
 
     @rule(family=families, number=st.integers(0, 12))
     def delete(self, family: str, number: int) -> None:

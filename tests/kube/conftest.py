@@ -63,8 +63,8 @@ def registered(control_plane: ControlPlane, webhook: WebhookProcess) -> Iterator
 def native_control_plane() -> list[dict[str, Any]]:
     """istiod, cluster DNS and their namespaces, without Istio's own kinds."""
     native = {"Namespace", "Deployment", "Service", "ConfigMap", "ServiceAccount"}
-    found = [each for each in manifests([SCENARIOS / "_control_plane"]) if each["kind"] in native]
-    return sorted(found, key=lambda each: each["kind"] != "Namespace")
+    found = [manifest for manifest in manifests([SCENARIOS / "_control_plane"]) if manifest["kind"] in native]
+    return sorted(found, key=lambda manifest: manifest["kind"] != "Namespace")
 
 
 def _configuration(kind: str, webhook: WebhookProcess) -> dict[str, Any]:

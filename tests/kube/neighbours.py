@@ -77,7 +77,7 @@ class Neighbours:
                 reply = read_reply(connection)
                 fared.milliseconds.append((time.perf_counter() - started) * 1000)
                 warnings = json.loads(reply.body)["response"].get("warnings", ())
-                fared.withheld += [each for each in warnings if "could not add" in each]
+                fared.withheld += [warning for warning in warnings if "could not add" in warning]
                 time.sleep(pause)
         return fared
 
@@ -104,14 +104,14 @@ class Neighbours:
     def generated(self) -> list[dict[str, Any]]:
         """The policies that were written beside istiod."""
         items = self.plane.api().request("GET", POLICIES.format(ROOT)).object["items"]
-        return [each for each in items if REQUIRED_BY in each["metadata"].get("annotations", {})]
+        return [item for item in items if REQUIRED_BY in item["metadata"].get("annotations", {})]
 
 
 @contextlib.contextmanager
 def neighbours(plane: ControlPlane, folder: Path, admission: dict[str, Any]) -> Iterator[Neighbours]:
     """Started; at the end of the block istio-system is as it was."""
-    native = [each for each in manifests([CONTROL_PLANE]) if each["kind"] in NATIVE]
-    applied = plane.kubectl().apply(*sorted(native, key=lambda each: each["kind"] != "Namespace"))
+    native = [manifest for manifest in manifests([CONTROL_PLANE]) if manifest["kind"] in NATIVE]
+    applied = plane.kubectl().apply(*sorted(native, key=lambda manifest: manifest["kind"] != "Namespace"))
     assert applied.code == 0, applied.stderr
     attacker, victim = (plane.namespace({MODE_LABEL: "augment"}) for _ in range(2))
     for home in (attacker, victim, ROOT):

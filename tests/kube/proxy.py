@@ -37,10 +37,10 @@ class Proxy:
         """Ends every connection there is; new ones are accepted."""
         with self._lock:
             ended, self._open = self._open, set()
-        for each in ended:
+        for thread in ended:
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                thread.shutdown(socket.SHUT_RDWR)
+            thread.close()
 
     def hush(self) -> None:
         """Holds back everything, and closes nothing: a router that forgot its connections."""
@@ -73,7 +73,7 @@ class Proxy:
             while content := source.recv(1 << 16):
                 self._passes.wait()
                 sink.sendall(content)
-        for each in (source, sink):
+        for end in (source, sink):
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()

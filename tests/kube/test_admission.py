@@ -38,7 +38,7 @@ def policies_of(plane: ControlPlane, namespace: str) -> dict[str, Any]:
     """The generated policies of a namespace: what each says, by name."""
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
     items = plane.api().request("GET", f"{path}?labelSelector={MANAGED_BY}%3D{OWNER}").object["items"]
-    return {each["metadata"]["name"]: each["spec"] for each in items}
+    return {item["metadata"]["name"]: item["spec"] for item in items}
 
 
 def is_there(plane: ControlPlane, name: str, namespace: str) -> bool:
@@ -71,9 +71,9 @@ def test_augment_stores_the_policies_before_the_object(control_plane: ControlPla
     assert all(name in applied.stderr for name in generated)
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
     made = [
-        each["metadata"]["creationTimestamp"]
-        for each in control_plane.api().request("GET", path).object["items"]
-        if each["metadata"]["name"] in generated
+        item["metadata"]["creationTimestamp"]
+        for item in control_plane.api().request("GET", path).object["items"]
+        if item["metadata"]["name"] in generated
     ]
     stored = (
         control_plane.api().request("GET", f"/apis/apps/v1/namespaces/{namespace}/deployments/web").object
@@ -122,8 +122,8 @@ def test_what_was_written_counts_before_the_cluster_is_read_again(
     body = review(deployment("web", namespace))
     written = reviewer.review(body, mutating=True).stored
     stored = policies_of(control_plane, namespace)
-    assert [encode_policy(each.policy)["spec"] for each in written] == [
-        stored[each.policy.name] for each in written
+    assert [encode_policy(result.policy)["spec"] for result in written] == [
+        stored[result.policy.name] for result in written
     ]
     reviewer.take(table)
     assert json.loads(reviewer.review(body, mutating=False).body)["response"]["allowed"]

@@ -33,8 +33,12 @@ def test_check_judges_a_cluster_as_it_would_be_with_the_files_applied(
     manifest.write_text(yaml.safe_dump(deployment("web", namespace)))
     done = run(control_plane, "check", "--context", ADMIN, "--offline", "-f", "json", str(manifest))
     assert done.returncode == 1, done.stderr
-    found = [each for each in json.loads(done.stdout)["findings"] if each["object"]["namespace"] == namespace]
-    assert {each["object"]["name"] for each in found} == {"web"}
+    found = [
+        finding
+        for finding in json.loads(done.stdout)["findings"]
+        if finding["object"]["namespace"] == namespace
+    ]
+    assert {finding["object"]["name"] for finding in found} == {"web"}
 
 
 @pytest.mark.parametrize("arguments", [["generate"], ["list"], ["check"]])
@@ -60,14 +64,14 @@ def test_diff_tells_what_applying_a_folder_would_do_to_a_cluster(
     same = run(control_plane, *command)
     assert same.returncode == 0, same.stderr
     assert [
-        each for part in json.loads(same.stdout).values() if isinstance(part, list) for each in part
+        entry for part in json.loads(same.stdout).values() if isinstance(part, list) for entry in part
     ] == []
     denied = {**DENY_ALL, "metadata": {"name": "default-deny", "namespace": namespace}}
     (folder / "deny.yaml").write_text(yaml.safe_dump(denied))
     worse = run(control_plane, *command)
     assert worse.returncode == 1, worse.stderr
     lost = json.loads(worse.stdout)["flowsLost"]
-    assert {each["object"]["name"] for each in lost} == {"web"}
+    assert {flow["object"]["name"] for flow in lost} == {"web"}
 
 
 def test_generate_writes_what_a_refused_deny_all_needs_first(
@@ -83,7 +87,9 @@ def test_generate_writes_what_a_refused_deny_all_needs_first(
     done = run(control_plane, "generate", "--context", ADMIN, "--offline", str(refused))
     assert done.returncode == 0, done.stderr
     (policy,) = [
-        each for each in yaml.safe_load_all(done.stdout) if each["metadata"]["namespace"] == namespace
+        document
+        for document in yaml.safe_load_all(done.stdout)
+        if document["metadata"]["namespace"] == namespace
     ]
     assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} >= {53, 15012}
     assert "apply these policies before the deny-all, which comes last" in done.stderr

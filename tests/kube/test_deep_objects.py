@@ -33,13 +33,13 @@ def test_the_others_of_a_page_are_read(levels: int) -> None:
     items = ",".join((nested(3, "before"), nested(levels), nested(3, "after")))
     page = page_of(f'{{"metadata":{{"resourceVersion":"9"}},"items":[{items}]}}'.encode())
     found = list(received_all(page.items, FILTERS))
-    assert [(each.name[1], len(each.values), len(each.problems)) for each in found] == [
+    assert [(answer.name[1], len(answer.values), len(answer.problems)) for answer in found] == [
         ("before", 1, 0),
         ("deep", 0, 1),
         ("after", 1, 0),
     ]
     told = "the cluster: EnvoyFilter team-a/deep: is nested deeper than 200 levels"
-    assert [str(each) for each in found[1].problems] == [told]
+    assert [str(problem) for problem in found[1].problems] == [told]
 
 
 @pytest.mark.parametrize("levels", DEEP)

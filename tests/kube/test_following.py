@@ -39,7 +39,7 @@ class Heard:
     def replaced(self, scope: Scope, objects: list[Received]) -> None:
         with self.news:
             self.lists += 1
-            self.pods = {each.name[1] for each in objects}
+            self.pods = {received.name[1] for received in objects}
             self.news.notify_all()
 
     def changed(self, scope: Scope, stored: Stored, *, deleted: bool) -> None:
@@ -105,7 +105,7 @@ def test_what_is_stored_changed_and_deleted_is_known(
         known.wait_until(lambda: known.pods(namespace) == {"early", "late"})
         api.request("DELETE", pods_path(namespace, "early") + "?gracePeriodSeconds=0")
         known.wait_until(lambda: known.pods(namespace) == {"late"})
-        assert [each.ref.name for changes in known.changes for each in changes.put if _is_pod(each)] == [
+        assert [value.ref.name for changes in known.changes for value in changes.put if _is_pod(value)] == [
             "late"
         ]
 
@@ -123,7 +123,7 @@ def test_what_no_rule_reads_makes_no_change(
         assert control_plane.api().request("PUT", pods_path(namespace, "one"), stored).status == 200
         control_plane.create(pods_path(namespace), pod("two"))
         known.wait_until(lambda: known.pods(namespace) == {"one", "two"})
-        put = [each.ref.name for changes in known.changes[seen:] for each in changes.put if _is_pod(each)]
+        put = [value.ref.name for changes in known.changes[seen:] for value in changes.put if _is_pod(value)]
         assert put == ["two"]
 
 
@@ -272,7 +272,7 @@ def test_a_cluster_that_is_not_followed_any_more_leaves_no_thread(
 
 
 def _followers() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name.startswith(("reflector-", "discovery"))]
+    return [thread for thread in threading.enumerate() if thread.name.startswith(("reflector-", "discovery"))]
 
 
 def test_missing_rights_are_told_by_verb_and_resource(control_plane: ControlPlane, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_missing_rights_are_told_by_verb_and_resource(control_plane: ControlPlan
 
 
 def _about_pods(cluster: Cluster) -> list[str]:
-    return [each for each in cluster.state().problems if each.startswith("pods can't")]
+    return [problem for problem in cluster.state().problems if problem.startswith("pods can't")]
 
 
 def test_custom_resources_come_and_go_with_their_definitions(

@@ -45,7 +45,7 @@ class Reply:
 
     @property
     def namespaces(self) -> set[str]:
-        return {each["name"] for each in self.document["namespaces"]}
+        return {namespace["name"] for namespace in self.document["namespaces"]}
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,9 @@ def test_requests_are_counted_by_what_became_of_them(served: Served) -> None:
     served.get("/")
     metrics = served.webhook.metrics()
     for result in ("answered", "unauthenticated"):
-        (line,) = [each for each in metrics.splitlines() if f'map_requests_total{{result="{result}"' in each]
+        (line,) = [
+            printed for printed in metrics.splitlines() if f'map_requests_total{{result="{result}"' in printed
+        ]
         assert float(line.split()[-1]) > 0
 
 

@@ -48,8 +48,8 @@ def test_one_tenants_policies_leave_the_others_theirs(world: Neighbours) -> None
     with world.attacked(keys_at_an_address, 4) as attack:
         victim = world.reviewed(world.victim, keys_at_an_address, count(), 0.5, 12.0)
     assert victim.withheld == []
-    refused = " ".join(each for fared in attack for each in fared.withheld)
+    refused = " ".join(reason for fared in attack for reason in fared.withheld)
     assert "admission.writesPerSecond" in refused or "admission.maxPoliciesPerNamespace" in refused
-    needs = [each["metadata"]["annotations"][REQUIRED_BY] for each in world.generated()]
-    assert sum(f"/{world.victim}/" in each for each in needs) == len(victim.milliseconds)
-    assert sum(f"/{world.attacker}/" in each for each in needs) <= LIMIT
+    needs = [policy["metadata"]["annotations"][REQUIRED_BY] for policy in world.generated()]
+    assert sum(f"/{world.victim}/" in need for need in needs) == len(victim.milliseconds)
+    assert sum(f"/{world.attacker}/" in need for need in needs) <= LIMIT

@@ -42,7 +42,7 @@ def count(webhook: WebhookProcess, metric: str) -> int:
 
 def pods(plane: ControlPlane, namespace: str) -> list[str]:
     items = plane.api().request("GET", f"/api/v1/namespaces/{namespace}/pods").object["items"]
-    return [each["metadata"]["name"] for each in items if "deletionTimestamp" not in each["metadata"]]
+    return [item["metadata"]["name"] for item in items if "deletionTimestamp" not in item["metadata"]]
 
 
 def opened_namespace(plane: ControlPlane, mode: str) -> str:
@@ -84,9 +84,9 @@ def test_a_deployment_and_all_that_follows_cost_two_evaluations(
     while (2 + REPLICAS, 2) not in costs and len(costs) < ATTEMPTS:
         namespace = opened_namespace(control_plane, "reject")
         wait_until_quiet(control_plane, webhook, namespace)
-        before = [count(webhook, f"istio_netpol_{each}") for each in ("reviews", "evaluations")]
+        before = [count(webhook, f"istio_netpol_{counted}") for counted in ("reviews", "evaluations")]
         applied(control_plane, namespace)
-        after = [count(webhook, f"istio_netpol_{each}") for each in ("reviews", "evaluations")]
+        after = [count(webhook, f"istio_netpol_{counted}") for counted in ("reviews", "evaluations")]
         costs.append((after[0] - before[0], after[1] - before[1]))
     assert costs[-1] == (2 + REPLICAS, 2), costs
 
@@ -106,7 +106,7 @@ def test_a_policy_that_is_deleted_in_between_is_written_for_the_next_pod(
         names = pods(control_plane, namespace)
         assert kubectl("delete", "pod", names[0], "--namespace", namespace, "--wait=false", "--now").code == 0
         items = control_plane.api().request("GET", policies).object["items"]
-        return any(each["metadata"]["name"].startswith("proxy-to-istiod-web") for each in items)
+        return any(item["metadata"]["name"].startswith("proxy-to-istiod-web") for item in items)
 
     control_plane.wait_until("the policy is written", is_written)
     assert set(pods(control_plane, namespace)) != old

@@ -48,8 +48,8 @@ def egress_gateway(control_plane: ControlPlane, webhook: WebhookProcess) -> Iter
     done = kubectl.apply(*made)
     assert done.code == 0, done.stderr
     yield
-    for each in made:
-        kubectl("delete", each["kind"], each["metadata"]["name"], "--namespace", "istio-system")
+    for policy in made:
+        kubectl("delete", policy["kind"], policy["metadata"]["name"], "--namespace", "istio-system")
 
 
 @pytest.mark.usefixtures("egress_gateway")

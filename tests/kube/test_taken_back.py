@@ -58,7 +58,7 @@ class Shop:
         """The metadata of the generated policies by name."""
         path = f"{self._policies}?labelSelector={MANAGED_BY}%3D{OWNER}"
         items = self.plane.api().request("GET", path).object["items"]
-        return {each["metadata"]["name"]: each["metadata"] for each in items}
+        return {item["metadata"]["name"]: item["metadata"] for item in items}
 
     def provisional(self) -> set[str]:
         """Those whose object was not seen yet."""
@@ -122,8 +122,8 @@ def test_policies_of_an_object_that_others_refuse_go(shop: Shop) -> None:
     assert REFUSED in shop.deploy("till")
     assert shop.generated().keys() > before.keys()
     shop.plane.wait_until("they are taken back", lambda: shop.generated().keys() == before.keys())
-    assert {name: each["uid"] for name, each in shop.generated().items()} == {
-        name: each["uid"] for name, each in before.items()
+    assert {name: policy["uid"] for name, policy in shop.generated().items()} == {
+        name: policy["uid"] for name, policy in before.items()
     }
 
 
@@ -148,7 +148,7 @@ def test_what_a_killed_controller_leaves_its_successor_takes_back(shop: Shop, se
     with started(shop, settings_file) as first:
 
         def is_noticed() -> bool:
-            return all(UNNEEDED_SINCE in each["annotations"] for each in shop.generated().values())
+            return all(UNNEEDED_SINCE in policy["annotations"] for policy in shop.generated().values())
 
         shop.plane.wait_until("the controller has noticed", is_noticed, every=0.01)
         first.end(signal.SIGKILL)

@@ -60,8 +60,8 @@ def test_where_names_are_too_long_the_command_for_the_namespace_stands_there(
     assert all(" is denied [" in sentence for sentence, _ in found)
     printed = run(control_plane, *shlex.split(found[0][1]), "--offline")
     assert printed.returncode == 0, printed.stderr
-    policies = [each for each in yaml.safe_load_all(printed.stdout) if each]
-    assert {each["metadata"]["namespace"] for each in policies} == {namespace}
+    policies = [document for document in yaml.safe_load_all(printed.stdout) if document]
+    assert {policy["metadata"]["namespace"] for policy in policies} == {namespace}
     assert kubectl.apply(*policies).code == 0
     assert kubectl("delete", "deployment", name, "--namespace", namespace).code == 0
     quiet = kubectl.apply(manifest)

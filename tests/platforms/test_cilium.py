@@ -51,7 +51,9 @@ def selects(rule: dict[str, Any], flow: RequiredFlow) -> bool:
     wanted = selector.get("matchLabels", {}).items()
     matched = all(labels.get(key.removeprefix("k8s:")) == value for key, value in wanted)
     listed = selector.get("matchExpressions", [])
-    return matched and all(labels.get(each["key"].removeprefix("k8s:")) in each["values"] for each in listed)
+    return matched and all(
+        labels.get(requirement["key"].removeprefix("k8s:")) in requirement["values"] for requirement in listed
+    )
 
 
 def opened(rule: dict[str, Any], flow: RequiredFlow) -> bool:

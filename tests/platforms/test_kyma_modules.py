@@ -13,7 +13,11 @@ BY_NAME = {workload.name: workload for workload in KYMA_WORKLOADS}
 @pytest.mark.parametrize("workload", KYMA_WORKLOADS, ids=lambda workload: workload.name)
 def test_a_workload_is_told_from_all_others_by_its_labels(workload: KymaWorkload) -> None:
     """No policy for one module's pods selects another's."""
-    found = [each.name for each in KYMA_WORKLOADS if each.selector.matches(workload.labels)]
+    found = [
+        known_workload.name
+        for known_workload in KYMA_WORKLOADS
+        if known_workload.selector.matches(workload.labels)
+    ]
     assert found == [workload.name]
     assert kyma_workload(KYMA_NAMESPACE, workload.labels) is workload
 

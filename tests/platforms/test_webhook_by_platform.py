@@ -59,5 +59,5 @@ def test_only_aks_is_told_to_leave_the_webhooks_alone(tmp_path: Path, name: str)
         for document in yaml.safe_load_all(manifests)
         if document and "WebhookConfiguration" in document["kind"]
     ]
-    told = [each["metadata"].get("annotations", {}).get(ENFORCER) for each in found]
+    told = [manifest["metadata"].get("annotations", {}).get(ENFORCER) for manifest in found]
     assert told == (["true", "true"] if name == "aks" else [None, None])

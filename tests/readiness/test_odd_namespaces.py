@@ -114,7 +114,7 @@ def denied_by(found: dict[str, Any], where: str) -> list[list[str]]:
 
 
 def row(found: dict[str, Any], where: str) -> dict[str, Any]:
-    (one,) = [each for each in found["namespaces"] if each["name"] == where]
+    (one,) = [place for place in found["namespaces"] if place["name"] == where]
     return dict(one)
 
 
@@ -169,7 +169,7 @@ def test_some_namespaces_are_left_alone(plan: Plan, where: str, labels: dict[str
     found = told(plan, objects)
     assert denied_by(found, where) == []
     assert reason in row(found, where)["leftAlone"]
-    assert not [each for each in found["ask"] if each["namespace"] == where]
+    assert not [pod for pod in found["ask"] if pod["namespace"] == where]
 
 
 def test_exempt_namespaces_are_left_alone(plan: Plan, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_what_a_namespace_of_mode_off_needs_of_others_is_not_cut_unsaid(plan: Pl
     found = told(plan, [namespace("shop"), called, service("db", "shop"), *legacy])
     kept = [connection["keptBy"] for connection in found["wouldCut"] if connection["port"] == 8080]
     assert kept
-    assert all(each["egress"] == [] and each["ingress"] for each in kept)
+    assert all(network_policy["egress"] == [] and network_policy["ingress"] for network_policy in kept)
     assert {step["policy"]["metadata"]["namespace"] for step in found["steps"]}.isdisjoint({"legacy"})
 
 
@@ -230,7 +230,7 @@ def test_pods_without_a_controller_count(plan: Plan) -> None:
         "spec": {"containers": [{"name": "c", "image": "i"}]},
     }
     found = told(plan, [*shop(), namespace("tools"), pod])
-    assert [(each["kind"], each["name"]) for each in found["ask"]] == [("Pod", "debug")]
+    assert [(asked["kind"], asked["name"]) for asked in found["ask"]] == [("Pod", "debug")]
 
 
 def test_a_workload_that_is_isolated_already_is_not_asked_about(plan: Plan) -> None:
@@ -400,8 +400,8 @@ def test_the_plan_has_the_policies_that_generate_writes(plan: Plan, tmp_path: Pa
     generated = list(yaml.safe_load_all(CliRunner().invoke(program, arguments).stdout))
     allowing = [step["policy"] for step in found["steps"] if step["action"] == "allow"]
     assert len(generated) > 0
-    assert sorted(each["metadata"]["name"] for each in allowing) == sorted(
-        each["metadata"]["name"] for each in generated
+    assert sorted(network_policy["metadata"]["name"] for network_policy in allowing) == sorted(
+        network_policy["metadata"]["name"] for network_policy in generated
     )
 
 

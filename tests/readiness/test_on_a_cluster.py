@@ -57,7 +57,7 @@ def test_the_plan_is_applied_file_by_file_until_nothing_is_left(plane: ControlPl
     """The API server takes every step; a new plan has what is not applied yet, and in the end it is empty."""
     folder = tmp_path / "plan"
     found = told(plane, "-o", str(folder))
-    assert [each["name"] for each in found["ask"]] == ["unknown"]
+    assert [pod["name"] for pod in found["ask"]] == ["unknown"]
     steps = sorted(folder.glob("*.yaml"))
     waiting = sorted((folder / "after-answers").glob("*.yaml"))
     assert len(steps) + len(waiting) == found["summary"]["steps"]
@@ -72,7 +72,7 @@ def test_the_plan_is_applied_file_by_file_until_nothing_is_left(plane: ControlPl
     end = told(plane)
     assert (end["steps"], end["stillCut"], end["ask"]) == ([], [], [])
     assert end["safe"] is True
-    assert {each["name"] for each in end["namespaces"] if each["denied"] == []} == {
+    assert {place["name"] for place in end["namespaces"] if place["denied"] == []} == {
         "kube-node-lease",
         "kube-public",
         "kube-system",

@@ -47,7 +47,9 @@ def test_workloads_under_one_allow_have_two_policies_each() -> None:
     """One to call and one to be called, whatever the number of the others and of the ports."""
     found = by_needer(generated(*workloads(12), allow("all", 80, 8080)))["AuthorizationPolicy/shop/all"]
     assert len(found) == 24
-    sizes = {(len(rule.peers), len(rule.ports)) for each in found for rule in (*each.ingress, *each.egress)}
+    sizes = {
+        (len(rule.peers), len(rule.ports)) for policy in found for rule in (*policy.ingress, *policy.egress)
+    }
     assert sizes == {(11, 2)}
 
 
@@ -56,7 +58,7 @@ def test_the_ports_of_a_service_entry_are_joined() -> None:
     external = {"resolution": "STATIC", "endpoints": (endpoint("198.51.99.8"),)}
     entry = service_entry("shop/api", "api.example.com", ports=(80, 443), **external)
     found = by_needer(generated(*workloads(11), entry))["ServiceEntry/shop/api"]
-    assert [len(each.egress[0].ports) for each in found] == 11 * [2]
+    assert [len(policy.egress[0].ports) for policy in found] == 11 * [2]
 
 
 def test_what_one_object_needs_never_changes_the_policy_of_another() -> None:
@@ -64,17 +66,19 @@ def test_what_one_object_needs_never_changes_the_policy_of_another() -> None:
     one = by_needer(generated(*workloads(3), allow("a", 80)))
     both = by_needer(generated(*workloads(3), allow("a", 80), allow("b", 80, 81)))
     named = {name: [policy.key for policy in policies] for name, policies in both.items()}
-    assert named["AuthorizationPolicy/shop/a"] == [each.key for each in one["AuthorizationPolicy/shop/a"]]
+    assert named["AuthorizationPolicy/shop/a"] == [policy.key for policy in one["AuthorizationPolicy/shop/a"]]
     assert set(named["AuthorizationPolicy/shop/b"]).isdisjoint(named["AuthorizationPolicy/shop/a"])
     same = by_needer(generated(*workloads(3), allow("a", 80), allow("b", 80)))
-    assert [each.key for each in same["AuthorizationPolicy/shop/b"]] == named["AuthorizationPolicy/shop/a"]
+    assert [policy.key for policy in same["AuthorizationPolicy/shop/b"]] == named[
+        "AuthorizationPolicy/shop/a"
+    ]
 
 
 @pytest.mark.parametrize("ports", [(80,), (80, 8080)])
 def test_a_finding_shows_the_policies_that_generate_prints(ports: tuple[int, ...]) -> None:
     """Each those that open its own connection, joined as they are for all."""
     objects = [*workloads(4), allow("all", *ports)]
-    printed = {each.key: each.annotations for each in generated(*objects)}
+    printed = {policy.key: policy.annotations for policy in generated(*objects)}
     report = check(Snapshot.of(objects), Settings(), Offline())
     shown = {policy.key: policy.annotations for finding in report.findings for policy in finding.remedy}
     assert shown == printed

@@ -52,10 +52,10 @@ def test_an_empty_list_is_a_document() -> None:
 def test_json_written_by_hand_is_json(connections: list[AllowedConnection]) -> None:
     """Whatever the names hold, a JSON reader gets them back."""
     found = json.loads("".join(json_pieces(connections)))["connections"]
-    assert [(each["source"], each["destination"]) for each in found] == [
+    assert [(connection["source"], connection["destination"]) for connection in found] == [
         (connection.source, connection.destination) for connection in connections
     ]
-    assert [len(each["ports"]) for each in found] == [
+    assert [len(connection["ports"]) for connection in found] == [
         sum(len(intervals) for _, intervals in connection.ports.ranges) for connection in connections
     ]
 
@@ -91,4 +91,6 @@ def test_more_port_sets_than_are_remembered_are_still_right() -> None:
         for number in range(20_001)
     ]
     found = json.loads("".join(json_pieces(many)))["connections"]
-    assert [each["ports"][0]["from"] for each in found] == [1 + number % 65535 for number in range(20_001)]
+    assert [connection["ports"][0]["from"] for connection in found] == [
+        1 + number % 65535 for number in range(20_001)
+    ]

@@ -105,14 +105,14 @@ def with_secrets() -> str:
         for manifest in manifests()
         if manifest["metadata"].get("namespace") == "billing" or manifest["metadata"]["name"] == "billing"
     ]
-    for each in hidden:
-        each["metadata"]["labels"] = {**each["metadata"].get("labels", {}), f"{SECRET}-key": SECRET}
-        spec = each.get("spec", {})
+    for workload in hidden:
+        workload["metadata"]["labels"] = {**workload["metadata"].get("labels", {}), f"{SECRET}-key": SECRET}
+        spec = workload.get("spec", {})
         for rule in spec.get("egress", []) + spec.get("ingress", []):
             peers = rule.get("to") or rule.get("from")
             peers.append({"ipBlock": {"cidr": "198.51.100.77/32"}})
     calls = {"istio-netpol.io/calls": f"{SECRET}.example.com:443, shop/api:9000"}
-    workloads = [each for each in hidden if each["kind"] == "Deployment"]
+    workloads = [workload for workload in hidden if workload["kind"] == "Deployment"]
     for workload in workloads:
         workload["metadata"]["annotations"] = calls
     entry = {"hosts": [f"{SECRET}.example.org"], "location": "MESH_EXTERNAL", "resolution": "DNS"}

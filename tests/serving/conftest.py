@@ -33,4 +33,4 @@ def webhook(cluster: Cluster) -> Iterator[WebhookProcess]:
 def httpbin() -> Manifest:
     """A Deployment that needs a sidecar's flows in a namespace that denies them."""
     found = manifests([SCENARIOS / "sidecar-injection" / "before" / "httpbin.yaml"])
-    return next(each for each in found if each["kind"] == "Deployment")
+    return next(manifest for manifest in found if manifest["kind"] == "Deployment")

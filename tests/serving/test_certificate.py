@@ -26,11 +26,11 @@ def folder(tmp_path: Path) -> Path:
 
 def served(webhook: WebhookProcess, *trusted: CertificateFiles) -> CertificateFiles | None:
     """Whose certificate a new connection gets."""
-    for each in trusted:
-        webhook.context = ssl.create_default_context(cafile=each.ca)
+    for certificate in trusted:
+        webhook.context = ssl.create_default_context(cafile=certificate.ca)
         try:
             with webhook.open_socket():
-                return each
+                return certificate
         except ssl.SSLCertVerificationError:
             continue
     return None

@@ -30,7 +30,7 @@ def test_pasting_and_repeating_leads_to_an_admitted_deny_all(tmp_path: Path) -> 
         message = answer["status"]["message"]
         assert "generate" not in message
         shown = pasted(message, tmp_path)
-        assert not {each["metadata"]["name"] for each in shown} & set(applied)
+        assert not {manifest["metadata"]["name"] for manifest in shown} & set(applied)
         for policy in shown:
             admitted = desk.review("validate", review(policy))
             assert admitted["allowed"]

@@ -37,7 +37,7 @@ def test_denial_is_an_answer(webhook: WebhookProcess, httpbin: Manifest) -> None
     status = response["status"]
     assert (status["code"], status["reason"]) == (403, "Forbidden")
     assert status["message"].startswith("Deployment my-namespace/httpbin is refused")
-    assert [each["reason"] for each in status["details"]["causes"]] == ["dns", "dns", "proxy-to-istiod"]
+    assert [cause["reason"] for cause in status["details"]["causes"]] == ["dns", "dns", "proxy-to-istiod"]
 
 
 def test_mutation_in_mode_reject_changes_nothing(webhook: WebhookProcess, httpbin: Manifest) -> None:
@@ -163,7 +163,7 @@ def test_chunked_bodies(webhook: WebhookProcess, httpbin: Manifest) -> None:
         (b"GET / HTTP/9.9\r\n\r\n", 400),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: a\r\n" % each for each in range(150)) + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: a\r\n" % number for number in range(150)) + b"\r\n", 431),
         (b"POST /validate HTTP/1.1\r\nTransfer-Encoding: unheard-of\r\n\r\n", 501),
         (b"POST /validate HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (

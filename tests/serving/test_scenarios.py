@@ -80,8 +80,8 @@ def submissions() -> list[tuple[str, str]]:
             found.append((name, scenario.submit))
             continue
         _, findings = scenarios.check(scenario, scenario.before)
-        objects = {name_of(each["object"]) for each in findings if each["severity"] == "error"}
-        found += [(name, each) for each in sorted(objects)]
+        objects = {name_of(finding["object"]) for finding in findings if finding["severity"] == "error"}
+        found += [(name, ref) for ref in sorted(objects)]
     return list(dict.fromkeys(found))
 
 
@@ -119,7 +119,9 @@ def denied_in(desk: Desk, settings: Settings) -> set[object]:
     """The flows that the cluster needs and denies."""
     report = check(desk.source.state().snapshot, settings, Offline())
     return {
-        each.flow.key for each in report.findings if each.flow and each.verdict and not each.verdict.allowed
+        finding.flow.key
+        for finding in report.findings
+        if finding.flow and finding.verdict and not finding.verdict.allowed
     }
 
 
@@ -127,7 +129,7 @@ def denied_in(desk: Desk, settings: Settings) -> set[object]:
 def submission(request: pytest.FixtureRequest) -> Submission:
     name, submitted = request.param
     scenario = scenarios.read(name)
-    found = {described(each): each for each in manifests(scenario.before)}
+    found = {described(content): content for content in manifests(scenario.before)}
     manifest = found.pop(submitted)
     return Submission(manifest, list(found.values()), settings_of(scenario), (name, submitted))
 
@@ -179,10 +181,10 @@ def test_augment_writes_what_is_missing(submission: Submission, tmp_path: Path) 
     assert {file.name: file.read_bytes() for file in cluster.generated} == before
     written = desk.review("mutate", review(submission.manifest)).get("warnings", [])
     assert promised == [
-        each.replace("istio-netpol added", "dry run: istio-netpol would add") for each in written
+        warning.replace("istio-netpol added", "dry run: istio-netpol would add") for warning in written
     ]
-    new = [f"{each.stem.replace('--', '/', 1)}" for each in cluster.generated if each.name not in before]
-    assert [each.rpartition(" ")[2] for each in written] == new
+    new = [f"{path.stem.replace('--', '/', 1)}" for path in cluster.generated if path.name not in before]
+    assert [warning.rpartition(" ")[2] for warning in written] == new
     for _ in range(2):
         answer = desk.review("validate", review(submission.manifest))
         assert answer["allowed"] == (submission.key not in NOT_MENDABLE)
@@ -199,7 +201,7 @@ def test_over_https(name: str, tmp_path: Path) -> None:
     """The five scenarios through a real process: refused, the pasted remedy taken in, admitted; in mode
     augment written and admitted."""
     scenario = scenarios.read(name)
-    found = {described(each): each for each in manifests(scenario.before)}
+    found = {described(content): content for content in manifests(scenario.before)}
     manifest = found.pop(NAMED[name])
     folder = tmp_path / "cluster"
     folder.mkdir()

@@ -68,7 +68,7 @@ def test_folder_goes_away(webhook: WebhookProcess, cluster: Cluster, httpbin: Ma
     webhook.wait_for(BROKEN, mark)
     assert reasons(webhook) == [f"{cluster.folder}: can't be read: No such file or directory"]
     warnings = webhook.review("mutate", review(httpbin))["warnings"]
-    assert all("could not add" in each and "No such file" in each for each in warnings)
+    assert all("could not add" in warning and "No such file" in warning for warning in warnings)
     assert not webhook.review("validate", review(httpbin))["allowed"]
     assert not cluster.folder.exists()
     mark = webhook.mark
@@ -96,14 +96,16 @@ def test_policies_that_can_not_be_written(
     generated.write_text("mine")
     warnings = webhook.review("mutate", review(httpbin))["warnings"]
     assert len(warnings) == 2
-    assert all(each.startswith("istio-netpol could not add NetworkPolicy my-namespace/") for each in warnings)
+    assert all(
+        warning.startswith("istio-netpol could not add NetworkPolicy my-namespace/") for warning in warnings
+    )
     refused = webhook.review("validate", review(httpbin))
     assert not refused["allowed"]
     assert "kubectl apply" in refused["status"]["message"]
     assert 'istio_netpol_policies_total{result="refused"}' in webhook.metrics()
     assert generated.read_text() == "mine"
     generated.unlink()
-    assert all("added" in each for each in webhook.review("mutate", review(httpbin))["warnings"])
+    assert all("added" in warning for warning in webhook.review("mutate", review(httpbin))["warnings"])
     assert webhook.review("validate", review(httpbin))["allowed"]
 
 

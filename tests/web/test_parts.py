@@ -24,7 +24,7 @@ SHOP = frozenset({"shop"})
 
 
 def published(*more: str) -> Published:
-    objects = [each for name in ("shop", *more) for each in (namespace(name), deployment(f"{name}/app"))]
+    objects = [value for name in ("shop", *more) for value in (namespace(name), deployment(f"{name}/app"))]
     return Published(map_document(facts(Given(Snapshot.of(objects)), Settings(), Offline()), title="here"))
 
 
