@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import tests.strategies  # noqa: F401 (loads the profile of laws)
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.analysis.meshes import meshes
 from tests.flows.current import contents
 from tests.istio import builders as mesh

@@ -4,12 +4,12 @@ nobody else."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.scenarios import scenario as scenarios
 
 from istio_netpol.analysis import check as check_module

@@ -6,7 +6,6 @@ Which flows are required is the word of the flow rules; whether a cluster allows
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property
 from ipaddress import ip_address
 from itertools import product
@@ -14,6 +13,7 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.analysis import meshes as some
 from tests.netpol.naive import NaiveCluster
 from tests.values import EGRESS, deployment, namespace, policy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from benchmarks.decisions import ReadOnlyStore
 from benchmarks.one_object import HEAVY, TENANT, Heavy, neighbours
 from benchmarks.reviews import create
+from msgspec.structs import replace
 
 from istio_netpol.admission.decision import Decision
 from istio_netpol.cli.resolving import Offline

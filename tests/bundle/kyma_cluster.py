@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from tests.bundle.overlays import objects_of, standard
 
 from istio_netpol.bundle.kyma_modules import OF_THE_USUAL_CONTROL_PLANE, kyma_gateway, module_workload

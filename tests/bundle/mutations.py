@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from istio_netpol.analysis.bundle_proof.apply_order import SYNC_WAVE
 from istio_netpol.model.addresses import IpBlock

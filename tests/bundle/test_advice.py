@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.bundle.mutations import Mutation, mutations
 from tests.bundle.overlays import KYMA, Built, built_variant, policies, standard, with_policy
 from tests.values import namespaces, policy, port, rule

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.bundle import kyma_uses
 from tests.bundle.overlays import KUSTOMIZE, OVERLAYS, policies
 from tests.bundle.uses import METRICS, USES, component_of

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.bundle.gateway_folders import EXPOSED, beside
 from tests.bundle.istio_charts import gateway_chart
 from tests.bundle.istio_manifests import minimal

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from tests.bundle.istio_charts import gateway_chart
 from tests.bundle.istio_manifests import INSTALLATIONS, installed, minimal
 from tests.bundle.overlays import Built, objects_of, with_components

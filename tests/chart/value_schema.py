@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
 from enum import StrEnum
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from istio_netpol.config.names import fields_by_key
+from istio_netpol.config.names import fields_by_key, is_group
 from istio_netpol.model.settings import Settings
 
 SET_BY_THE_CHART = "ownNamespace"
@@ -27,7 +26,7 @@ def settings_schema(type_: Any = Settings) -> Schema:
 
 
 def _schema(hint: Any) -> Schema:
-    if is_dataclass(hint):
+    if is_group(hint):
         return settings_schema(hint)
     if isinstance(hint, UnionType):
         (some,) = (type_ for type_ in get_args(hint) if type_ is not type(None))

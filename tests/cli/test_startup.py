@@ -84,7 +84,7 @@ def test_the_version_is_told_by_a_handful_of_modules() -> None:
     """No command is imported, no settings and no model."""
     modules = _imported("--version")
     rooms = {name.partition(".")[0] for name in _ours(modules)}
-    assert rooms == {"cli", "errors", "lazy_dataclass", "printable"}
+    assert rooms == {"cli", "errors", "printable"}
     assert not modules & {*HEAVY, "yaml", "json", "pathlib", "hashlib"}
     assert len(modules) <= 110
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 import yaml
 
-from istio_netpol.config.names import fields_by_key
+from istio_netpol.config.names import fields_by_key, is_group
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.config.values import LIMITS
 from istio_netpol.errors import SettingsError
@@ -158,7 +157,7 @@ def test_every_number_has_limits() -> None:
     numbers = set()
     for group_key, group in fields_by_key(Settings).items():
         type_ = get_type_hints(Settings)[group.name]
-        if dataclasses.is_dataclass(type_):
+        if is_group(type_):
             hints = get_type_hints(type_)
             numbers |= {
                 f"{group_key}.{key}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.cluster.control_plane import ControlPlane
 from tests.controller.process import ControllerProcess
 from tests.controller.test_on_a_cluster import POLICIES, SETTINGS, Shop

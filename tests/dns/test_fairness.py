@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 
+from msgspec.structs import replace
 from tests.dns.conftest import Serve
 from tests.dns.server import NameServer, Zone
 

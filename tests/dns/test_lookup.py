@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from tests.dns.conftest import Serve
 from tests.dns.server import NameServer, Zone
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.bundle.overlays import KUSTOMIZE
 from tests.doctor.fake_api import FakeApi, Manifest, daemon_set, endpoints, manifest
 from tests.serving.process import SOURCE_ROOT

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.doctor.fake_api import FakeApi, Manifest, daemon_set, endpoints, manifest, survey
 
 from istio_netpol.certs.issuing import Validity, certificate_pem, make_authority, make_leaf

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from istio_netpol.admission.reconcile import missing_policies
 from istio_netpol.analysis.check import check_table, judge_of
@@ -158,5 +159,5 @@ _ATOMS = frozenset({str, int, bool, type(None)})
 
 @cache
 def _fields(kind: type) -> tuple[str, ...] | None:
-    """The names of a dataclass's fields; None for another type."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+    """The names of a struct's fields; None for another type."""
+    return kind.__struct_fields__ if issubclass(kind, Struct) else None

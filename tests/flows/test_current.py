@@ -4,13 +4,13 @@ anew, and so are what is judged by it and the policies that follow."""
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import tests.strategies  # noqa: F401 (loads the profile of laws)
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 from tests.flows.clusters import NAMES, cluster
 from tests.flows.current import SCRAPING, SETTINGS, Current
 

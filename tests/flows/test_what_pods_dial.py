@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.flows.current import Current
 from tests.istio.builders import coredns, endpoints, istiod, labelled
 from tests.values import deny_all, namespace

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import h11
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from istio_netpol.http.exchange import Exchange
 from istio_netpol.http.message import Answer, RefusedError, Request

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import endpoint, endpoints, ref, service, service_entry, view
 from tests.values import address, deployment
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import ref, service, view, virtual_service
 from tests.values import deployment
 
@@ -236,6 +236,6 @@ def test_a_copy_with_an_agreement_keeps_everything_else() -> None:
     agreement = Agreement(frozenset({"rival"}), None)
     copy = flow.with_agreement(agreement)
     assert copy.agreement is agreement
-    for attribute in fields(RequiredFlow):
-        if attribute.name != "agreement":
-            assert getattr(copy, attribute.name) is getattr(flow, attribute.name), attribute.name
+    for name in RequiredFlow.__struct_fields__:
+        if name != "agreement":
+            assert getattr(copy, name) is getattr(flow, name), name

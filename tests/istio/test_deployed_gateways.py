@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.istio.outcomes import gateway_api_gateway, istiod
 from tests.values import deployment
 

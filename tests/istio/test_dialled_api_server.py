@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import endpoints, flows, istiod, labelled, ref, service, told, view
 from tests.values import host_daemon, namespace
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import coredns, flows, ingress_gateway, istiod, labelled, ref, told, view
 from tests.values import host_daemon, namespace
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.istio.outcomes import findings, first_flow, flows, injected, listening, service
 from tests.values import deployment
 

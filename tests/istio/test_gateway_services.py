@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.istio.outcomes import first_flow, flows, gateway_api_gateway, service
 from tests.values import deployment
 

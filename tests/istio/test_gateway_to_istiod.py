@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import flows, gateway, ingress_gateway, istiod, labelled, ref, told, view
 from tests.values import namespace
 

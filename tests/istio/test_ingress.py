@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import ingress_gateway, labelled
 from tests.istio.outcomes import findings, first_flow, flows, listening, mesh_config, ref, service
 from tests.istio.outcomes import outcomes as told

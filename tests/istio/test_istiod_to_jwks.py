@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.istio.outcomes import findings, first_flow, flows, injected, istiod, listening, ref, service
 
 from istio_netpol.istio.rules.istiod_to_jwks import RULE

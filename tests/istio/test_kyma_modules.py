@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import ingress_gateway, labelled, told, view
 
 from istio_netpol.istio.rules import dns, kyma_modules, to_apiserver, webhook_from_apiserver

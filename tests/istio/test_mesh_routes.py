@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 from tests.istio.outcomes import findings, flows, line, outcomes
 
 from istio_netpol.istio.mesh_routes import MOST_UNHEEDED

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import endpoints, flows, istiod, labelled, told, view
 
 from istio_netpol.istio.rules.to_apiserver import RULE

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.istio.outcomes import ambient, first_flow, flows, injected, listening, outcomes, ref, waypoint
 from tests.values import namespace
 

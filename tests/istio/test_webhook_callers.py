@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from msgspec.structs import replace
 from tests.istio.builders import flows, istiod, labelled, told, view
 from tests.values import block, namespace, namespaces, policy, port, rule
 

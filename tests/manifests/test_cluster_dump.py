@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def written(contents: list[dict[str, Any]]) -> Loaded:
 
 def plain(loaded: Loaded) -> list[tuple[type, dict[str, Any]]]:
     return [
-        (type(value), {field.name: getattr(value, field.name) for field in fields(value)})
+        (type(value), {name: getattr(value, name) for name in value.__struct_fields__})
         for value in loaded.objects
     ]
 

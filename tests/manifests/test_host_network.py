@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address
 
+from msgspec.structs import replace
 from tests.values import deployment
 
 from istio_netpol.manifests.host_network import placed_on_nodes

@@ -1,7 +1,6 @@
 """Findings: which policies deny, and the order of findings."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.values import EGRESS, INGRESS, TCP, deny_all, deployment, policy
 
 from istio_netpol.model.findings import Finding, Issue, Severity

@@ -1,8 +1,7 @@
 """Required flows and their peers: identity, order and text."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.values import TCP, UDP, deployment
 
 from istio_netpol.model.addresses import AddressSet

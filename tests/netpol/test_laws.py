@@ -1,10 +1,10 @@
 """Laws that hold for every cluster."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests import strategies as some
 from tests.netpol import agreement
 from tests.netpol.agreement import PROBES

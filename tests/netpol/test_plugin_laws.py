@@ -1,10 +1,10 @@
 """What holds for every cluster as its network plugin sees it."""
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests import strategies as some
 from tests.netpol.naive_plugins import NaiveAws, NaiveCilium
 from tests.netpol.tables import parse_range, ports_at

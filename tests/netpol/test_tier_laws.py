@@ -1,9 +1,8 @@
 """Laws that hold for every cluster with policies of the Admin and Baseline tiers."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests import strategies as some
 from tests.netpol import agreement
 from tests.netpol.agreement import PROBES

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec.structs import replace
 from tests.bundle.overlays import KUSTOMIZE, Built, built, objects_of
 
 FOLDER = Path(__file__).parent

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.values import EGRESS, policy
 
 from istio_netpol.model.own_names import MANAGED_BY, OWNER, REQUIRED_BY

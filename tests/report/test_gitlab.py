@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import jsonschema
+from msgspec.structs import replace
 from tests.report.results import CLIENTS_DENIED, GATEWAY_DENIED, KEYS_DENIED, NOTHING, REPORT, VIRTUAL_SERVICE
 
 from istio_netpol.analysis.results import Report, Summary

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.report.results import GATEWAY_DENIED, JWT, KEYS_DENIED, REPORT, SELECTS_NOTHING, TO_KEYS, to_keys
 
 from istio_netpol.analysis.results import Report, Summary

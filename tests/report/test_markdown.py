@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.report.results import GATEWAY_DENIED, NOTHING, REPORT, SELECTS_NOTHING
 
 from istio_netpol.analysis.results import Report, Summary

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load

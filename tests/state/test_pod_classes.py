@@ -1,7 +1,6 @@
 """Pods and controllers as classes of pods that no policy can tell apart."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.values import address, deployment, policy
 
 from istio_netpol.model.labels import Selector

@@ -1,9 +1,8 @@
 """Snapshots: what was read, what changes, and the answers that are kept across changes."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests import strategies as some
 from tests.values import EGRESS, INGRESS, deny_all, deployment, host_daemon, namespace, policy
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
+from msgspec.structs import replace
 
 from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
 from istio_netpol.analysis.readiness.deny_all import told_of_today

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.printable import visible
 
 
@@ -21,8 +22,7 @@ class NetpolError(Exception):
     """Whatever this package raises on purpose."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What is wrong with one place of one input, and what to do about it.
 
     `line` counts from 1, `object` reads `Deployment shop/cart`, `field` is a path such as

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import date
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.results import AcceptedFinding, LeftOut, Report
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.acceptances import Acceptance, UnusableAcceptance, acceptances
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.own_names import ACCEPT, MODE_LABEL
@@ -84,8 +85,7 @@ def _with_severity(finding: Finding, settings: Settings) -> Finding:
     return replace(finding, severity=Severity(str(asked))) if asked else finding
 
 
-@dataclass(frozen=True, slots=True)
-class _AcceptanceBook:
+class _AcceptanceBook(Struct, frozen=True):
     """What the objects of an input accept on a day, by their keys."""
 
     today: date

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from istio_netpol.admission import message
 from istio_netpol.admission.denial import ANYBODY, Reader, denial
 from istio_netpol.admission.reviews import StatusCause
 from istio_netpol.admission.sentences import one_line
 from istio_netpol.analysis.impact import Impact
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Mode
@@ -16,8 +17,7 @@ MAX_CAUSES = 50
 """How many causes a denial lists; its message counts the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """What a decision depends on besides the impact: `controlled` marks what a controller made, which is
     spared; `reader` is who reads a denial."""
 
@@ -28,8 +28,7 @@ class Circumstances:
     reader: Reader = ANYBODY
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The answer to a request; `write` are the policies to store before the object is, `admitted` those
     that the request itself is about to store. `missed` are the namespaces in which policies are missing: what
     a denial rests on. `labels` are added to the pods of the object under review. `worked_out` says that the

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from istio_netpol.admission.sentences import one_line
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.encode import SEPARATOR, to_yaml
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.policies import NetworkPolicy
@@ -27,8 +28,7 @@ PRINTS_ALL = "with what is refused in FILE, istio-netpol generate --context CONT
 IN_ORDER = "First apply these policies in this order; each allows at once all that its pods need."
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True):
     """Who reads a denial: somebody who writes in `namespace`, and for all else asks the `contact`.
     `rule_pages` is where the rules' pages are published, if they are."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from istio_netpol.admission.counted import why_not_judged
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import Settings
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
@@ -15,8 +16,7 @@ KYMA_MANAGED = ("operator.kyma-project.io/managed-by", "kyma")
 """On the namespaces of Kyma's modules: lifecycle-manager writes it (internal/remote/skr_context.go, 1.20)."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftAlone:
+class LeftAlone(Struct, frozen=True):
     """Why a namespace gets no deny-all. `untouched` says that it gets no other policy either."""
 
     reason: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.own_names import MODE_LABEL
 from istio_netpol.model.settings import AdmissionSettings, Mode
@@ -11,8 +12,7 @@ _STRICTNESS = {Mode.OFF: 0, Mode.WARN: 1, Mode.REJECT: 2, Mode.AUGMENT: 2}
 """Reject and augment are equally strict: neither lets a workload run without the flows that it needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveMode:
+class EffectiveMode(Struct, frozen=True):
     """The mode, and a sentence about the label where it was not followed."""
 
     mode: Mode

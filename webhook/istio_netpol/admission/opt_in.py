@@ -9,8 +9,9 @@ nor to what a GitOps tool compares with git.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from istio_netpol.admission.reviews import Request
 from istio_netpol.analysis.impact import Impact

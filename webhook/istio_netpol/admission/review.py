@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.admission import message
 from istio_netpol.admission.cleared import Cleared, WatchedResolver, pods_of
@@ -24,7 +26,6 @@ from istio_netpol.admission.scope import is_judged, namespace_of
 from istio_netpol.analysis.impact import Impact, review_change
 from istio_netpol.errors import Problem
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.cluster_objects import ClusterObject
@@ -45,8 +46,7 @@ NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 """Who empties a namespace that was deleted, perhaps before the snapshot shows that it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What a request does: the objects stored and deleted, those that it replaces, and what could not be
     read."""
 

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 API_VERSION = "admission.k8s.io/v1"
 MAX_DEPTH = 200
@@ -82,16 +81,14 @@ class Review(msgspec.Struct, frozen=True, rename="camel"):
     request: Request | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BadRequest:
+class BadRequest(Struct, frozen=True):
     """What is sent back instead of a review: an HTTP status and a sentence."""
 
     status: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class StatusCause:
+class StatusCause(Struct, frozen=True):
     """One entry of `status.details.causes`: a rule id, a sentence, and the field path if one is at fault."""
 
     rule: str

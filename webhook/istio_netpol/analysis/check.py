@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from istio_netpol.analysis import denial_wording
 from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field, replace
 from ipaddress import ip_address
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.listing.connections import connections
 from istio_netpol.analysis.results import AllowedConnection, Difference
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.model.findings import Finding, Severity
@@ -21,8 +22,7 @@ from istio_netpol.netpol.ipv6 import knows_ipv6
 from istio_netpol.state.snapshot import Snapshot
 
 
-@dataclass(slots=True)
-class _Listing:
+class _Listing(Struct):
     """A list of connections: between workloads by pair, with ranges by workload and side, since ranges are
     cut anew by each input."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.analysis.assumed_pods import opened, rests_on_assumption
 from istio_netpol.analysis.dialling import dialled
@@ -10,7 +11,6 @@ from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.table import namespaces_of
 from istio_netpol.istio.own_destinations import led_inside
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.dialled import DIRECTLY, Dialled
 from istio_netpol.model.failures import Failure
@@ -30,8 +30,7 @@ _ANYWHERE = POSSIBLE_ADDRESSES[0]
 """Where a host may be: it stands for no link-local or multicast address any more than a pod does."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostTrouble:
+class HostTrouble(Struct, frozen=True):
     """A flow that was not judged: to a host whose addresses are not known, `refused` where that is the
     administrator's word, or because of an error of our own."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import Struct
+
 from istio_netpol.analysis.results import AllowedConnection, Difference
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import Selector
@@ -20,8 +21,7 @@ Key = tuple[str, str, str, str]
 """Identity of an object: see `ObjectRef.key`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Focus:
+class Focus(Struct, frozen=True):
     """Namespaces and objects that a report is about. Without any it is about everything.
 
     `pods` are the classes of pods that belong to the objects, by the names that peers have. `everything` says

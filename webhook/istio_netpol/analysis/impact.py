@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels
 from istio_netpol.analysis.check import FindingsWriter, gate_of
@@ -13,7 +15,6 @@ from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import NOTHING, FlowTable, Prospect, needs_of
 from istio_netpol.flows.tier_subjects import namespaces_of_subjects
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
@@ -30,8 +31,7 @@ from istio_netpol.trust.authority import authority_of
 from istio_netpol.trust.host_policy import HostGate
 
 
-@dataclass(frozen=True, slots=True)
-class Impact:
+class Impact(Struct, frozen=True):
     """The findings that a change brings, sorted, and the policies that may be written to mend them.
 
     A finding without a remedy is one that whoever makes the change can't mend. `isolating` says that the

@@ -4,11 +4,11 @@ answer."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+
+from msgspec import Struct, field
 
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef
@@ -20,8 +20,7 @@ from istio_netpol.remedies.required_by import name_of
 from istio_netpol.trust.authority import ANYBODY, Authority
 
 
-@dataclass(frozen=True, slots=True)
-class Upkeep:
+class Upkeep(Struct, frozen=True):
     """`needed` keeps a policy that is there, `wanted` (a part of it) makes and restores one.
 
     `uncertain` are the objects, as `required-by` names them, whose need is not known now: what they needed

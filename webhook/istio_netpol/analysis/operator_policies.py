@@ -7,7 +7,8 @@ Sources: kyma-project/istio and kyma-project/api-gateway, labels of their Networ
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.labels import Labels

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, replace
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import astuple, replace
+
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.findings import Finding
@@ -14,8 +15,7 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """Counts of a check. `unknown` are flows that could not be judged (unresolved hosts, missing
     destinations).
 
@@ -31,8 +31,7 @@ class Summary:
     denied_pairs: int = 0
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class NotRead:
+class NotRead(Struct, frozen=True, order=True):
     """How many objects of a kind are in the input and were not read, because no rule knows the kind."""
 
     api_version: str
@@ -40,8 +39,7 @@ class NotRead:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Undeclared:
+class Undeclared(Struct, frozen=True):
     """A workload under a deny-all of which no rule derives more than istiod and DNS. `policies` are those,
     `namespace/name`, that somebody wrote for its pods and that allow something."""
 
@@ -49,8 +47,7 @@ class Undeclared:
     policies: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedFinding:
+class AcceptedFinding(Struct, frozen=True):
     """A finding that its object accepts through a day, `2027-03-31`, for a reason. It does not count."""
 
     finding: Finding
@@ -61,8 +58,7 @@ class AcceptedFinding:
         return f"{self.finding.rule} of {self.finding.object} until {self.until}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, order=True):
     """A number of findings of a namespace or rule that don't count, and why."""
 
     what: str
@@ -74,8 +70,7 @@ class LeftOut:
         return f"{self.findings} {noun} of {self.what}, since {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """What came of comparing a report with the baseline of a file: so many of its findings are known and left
     out, and these entries have gone."""
 
@@ -84,8 +79,7 @@ class Compared:
     gone: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The findings of a check, what it assumed, what it did not read, and of which workloads it knows
     nothing, all sorted. `accepted`, `left_out` and `baseline` tell of findings that don't count.
 
@@ -154,8 +148,7 @@ def _sum_of(parts: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
     return tuple(LeftOut(what, why, count) for (what, why), count in sorted(counted.items()))
 
 
-@dataclass(frozen=True, slots=True)
-class AllowedConnection:
+class AllowedConnection(Struct, frozen=True):
     """What may flow from one peer to another: `source` and `destination` are `namespace/Kind/name` or an
     address range. `not_read` are policies that select an end and are not evaluated."""
 
@@ -165,16 +158,14 @@ class AllowedConnection:
     not_read: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ExplanationStep:
+class ExplanationStep(Struct, frozen=True):
     """One line of an explanation: a fact, and whether it lets the connection pass (None: neither)."""
 
     text: str
     passes: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """One thing that a connection has to pass, in the order of its way: `gate` says which (see
     `analysis/explain/gates.py`), `objects` decide, `passes` is None where it can't be told before a request
     is made, or depends on what the input does not hold."""
@@ -185,8 +176,7 @@ class Gate:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """Whether policies allow a connection, why, and the smallest policies that would allow it where they do
     not. `gates` are all that it has to pass, those besides policies included."""
 
@@ -213,8 +203,7 @@ class Explanation:
         return self.allowed and not self.refusing
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Connections and required flows gained and lost between two inputs."""
 
     gained: tuple[AllowedConnection, ...]

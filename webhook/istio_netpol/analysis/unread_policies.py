@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow

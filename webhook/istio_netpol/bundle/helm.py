@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from istio_netpol.bundle.external import output_of
 from istio_netpol.errors import ToolError
-from istio_netpol.lazy_dataclass import dataclass
 
 CHART_FILE = "Chart.yaml"
 """What makes a folder a Helm chart."""
@@ -24,8 +25,7 @@ _RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LONGEST_RELEASE_NAME = 53
 
 
-@dataclass(frozen=True, slots=True)
-class Helm:
+class Helm(Struct, frozen=True):
     """How charts are rendered: `program` as named by the user, empty to look for one; `timeout` in seconds.
 
     `values` are files of values and `sets` single ones, `KEY=VALUE`, over those of the chart; `release` is

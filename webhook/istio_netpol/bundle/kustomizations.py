@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from istio_netpol.bundle.kustomize import kustomization_of
 from istio_netpol.bundle.sources import Overlay
-from istio_netpol.lazy_dataclass import dataclass
 
 _INCLUDING = ("resources", "bases", "components", "generators", "transformers", "validators")
 """The fields of a kustomization that name further kustomizations (kustomize, `types.Kustomization`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kustomizations:
+class Kustomizations(Struct, frozen=True):
     """The overlays that are built and judged one by one, the Components that only an overlay outside of the
     input could include, and the files that go into some kustomization."""
 

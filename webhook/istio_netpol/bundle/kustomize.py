@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from msgspec import Struct
+
 from istio_netpol.bundle.build_failures import plainly
 from istio_netpol.bundle.external import output_of
 from istio_netpol.errors import ToolError
-from istio_netpol.lazy_dataclass import dataclass
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """What makes a folder one that kustomize builds (kustomize, `konfig.RecognizedKustomizationFileNames`)."""
@@ -31,8 +32,7 @@ _OFFLINE = {
 """Leaves git the local file system, and HTTP a port on which nothing answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kustomize:
+class Kustomize(Struct, frozen=True):
     """How overlays are built: `program` as named by the user, empty to look for one; `timeout` in seconds;
     `offline` keeps git and HTTP away from the network. Plugins are off, as kustomize has them by default."""
 

@@ -7,48 +7,44 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from istio_netpol.bundle.exclusions import IGNORE_FILE, Exclusions, RootedExclusions, patterns_of
 from istio_netpol.bundle.helm import CHART_FILE
 from istio_netpol.bundle.kustomize import KUSTOMIZATION_FILES, kustomization_of
 from istio_netpol.errors import Problem
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.report.places import STANDARD_INPUT
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestFile:
+class ManifestFile(Struct, frozen=True):
     """A file to read; `size` in bytes, 0 where unknown (pipes)."""
 
     path: Path
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
+class Overlay(Struct, frozen=True):
     """A folder that kustomize builds; `file` is its kustomization."""
 
     folder: Path
     file: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """A folder that helm renders; `is_named` where a PATH is this very folder."""
 
     folder: Path
     is_named: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StandardInput:
+class StandardInput(Struct, frozen=True):
     """Standard input."""
 
 
-@dataclass(frozen=True, slots=True)
-class GivenObjects:
+class GivenObjects(Struct, frozen=True):
     """Objects that a program hands over."""
 
     documents: tuple[Document, ...]

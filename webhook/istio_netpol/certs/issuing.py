@@ -11,8 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 CLOCK_SKEW = timedelta(minutes=10)
 """How long before now validity starts, for clients whose clocks are behind."""
@@ -20,8 +19,7 @@ CLOCK_SKEW = timedelta(minutes=10)
 Key = ec.EllipticCurvePrivateKey
 
 
-@dataclass(frozen=True, slots=True)
-class Validity:
+class Validity(Struct, frozen=True):
     """When a certificate begins and ends."""
 
     starts: datetime
@@ -33,8 +31,7 @@ class Validity:
         return cls(now - CLOCK_SKEW, now + lifetime)
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A certificate and its key."""
 
     certificate: x509.Certificate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
@@ -15,7 +15,6 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from istio_netpol.certs.issuing import CLOCK_SKEW, Key, Pair
-from istio_netpol.lazy_dataclass import dataclass
 
 CERTIFICATE, KEY, AUTHORITIES = "tls.crt", "tls.key", "ca.crt"
 """The keys of a Secret of type kubernetes.io/tls."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from istio_netpol.certs.reconciler import SUBDOMAIN
 from istio_netpol.certs.review_paths import PathPlan, PathTimes, RegisteredWebhook, plan_paths
@@ -26,7 +27,6 @@ from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.lazy_dataclass import dataclass
 
 LOOK_SECONDS = 2.0
 """How often everything is looked at. A path that somebody made plain again stays so for at most so long, and
@@ -77,8 +77,7 @@ class _Pods(msgspec.Struct, frozen=True):
     items: tuple[_Pod, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PathLook:
+class PathLook(Struct, frozen=True):
     """The result of a look: what was written, which configurations are not there, whether the next look is to
     register what this one announced, and when it is due."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import structlog
+from msgspec import Struct
 
 from istio_netpol.certs.observed import Found
 from istio_netpol.certs.rotation import CertificatePlan, Rotation
@@ -22,7 +23,6 @@ from istio_netpol.certs.webhook_configurations import (
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.lazy_dataclass import dataclass
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
@@ -34,8 +34,7 @@ SHORTEST_SECONDS = 0.5
 """The shortest time between two looks, even if something is due at once by the clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where the certificates are kept, and whose they are. The CA's key has a Secret of its own, which no
     webhook mounts."""
 
@@ -68,8 +67,7 @@ class Place:
         return (f"{short}.svc", short)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """The result of a look: what was written, which configurations are not there, and when to look again."""
 
     written: tuple[str, ...]
@@ -77,8 +75,7 @@ class Look:
     again_in: float
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(Struct, frozen=True):
     authority: StoredSecret
     serving: StoredSecret
     configurations: Sequence[Configuration]

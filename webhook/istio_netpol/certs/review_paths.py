@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
 class Door(StrEnum):
@@ -38,8 +38,7 @@ SECRET_PATH = re.compile(rf"/({'|'.join(Door)})/[0-9a-f]{{64}}")
 """Letters and digits that are valid in a registered path, whose parts are DNS names, with 256 bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathTimes:
+class PathTimes(Struct, frozen=True):
     """How long things last."""
 
     life: timedelta = timedelta(days=1)

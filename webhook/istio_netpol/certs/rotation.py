@@ -13,10 +13,11 @@ cut.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from msgspec import Struct
 
 from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority, make_leaf
 from istio_netpol.certs.observed import (
@@ -31,15 +32,13 @@ from istio_netpol.certs.observed import (
     pair_in,
     verifies,
 )
-from istio_netpol.lazy_dataclass import dataclass
 
 MOST_RETIRING = 7
 """How many old CAs stay beside the newest. Somebody who deletes a Secret again and again must not fill the
 caBundle."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
+class Lifetimes(Struct, frozen=True):
     """How long things last. Certificates are renewed when two thirds of their life are over."""
 
     leaf: timedelta = timedelta(days=90)
@@ -65,8 +64,7 @@ class CertificatePlan:
     """When the plan changes though nothing else does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(Struct, frozen=True):
     """Plans the certificates of one Service; `names` are what its clients call it."""
 
     names: Sequence[str]

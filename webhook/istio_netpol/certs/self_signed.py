@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec import Struct
+
 from istio_netpol.certs.issuing import Validity, certificate_pem, key_pem, make_authority, make_leaf
-from istio_netpol.lazy_dataclass import dataclass
 
 LIFETIME = timedelta(days=30)
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateFiles:
+class CertificateFiles(Struct, frozen=True):
     """Where a CA, a serving certificate with its chain, and its key were written."""
 
     ca: Path

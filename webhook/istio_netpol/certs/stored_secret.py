@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -14,7 +14,6 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, TRUSTED_SINCE
 
 SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from istio_netpol.certs.review_paths import Note
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import NOT_FOUND
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.own_names import FIELD_MANAGER, REVIEW_PATHS
 
 KINDS = tuple(
@@ -65,8 +65,7 @@ class Client:
     path: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """A webhook configuration as the API server holds it; `clients` is None where it is not there."""
 
     resource: Resource

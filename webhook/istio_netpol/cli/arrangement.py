@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.bundle.helm import Helm, is_library
 from istio_netpol.bundle.kustomizations import Kustomizations, kustomizations_of
 from istio_netpol.bundle.sources import Chart, ManifestFile, Overlay, Source
 from istio_netpol.errors import Problem
-from istio_netpol.lazy_dataclass import dataclass
 
 Found = Mapping[str, Sequence[Source | Problem]]
 """What each PATH stands for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Sources that are judged together, each with the PATH that led to it.
 
     `name` is what reports call them, `place` the same as seen from their PATH: two states of a repository
@@ -31,8 +31,7 @@ class Part:
     sources: tuple[tuple[str, Source | Problem], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
+class Arrangement(Struct, frozen=True):
     """`common` belongs to every part; without parts it is all there is. `remarks` say what is left out."""
 
     common: Part

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.cli.options import cluster_options
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.bundle_proof.proof import BundleReport
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterArguments:
+class ClusterArguments(Struct, frozen=True):
     """Which cluster the user named: the file of a dump, or the one of a context; neither for none."""
 
     dump: str = ""

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from msgspec import Struct
+
 from istio_netpol.cli.terminal import tell
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.kubeconfig import KubeContext
 from istio_netpol.kube.listing import Listing
 from istio_netpol.kube.objects import Received, received
 from istio_netpol.kube.reflector import Scope
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.host_network import placed_on_nodes
 from istio_netpol.model.not_seen import NotSeen
 from istio_netpol.model.settings import Settings
@@ -22,8 +23,7 @@ LISTED_AT_ONCE = 8
 """Kinds that are asked for at the same time: over a slow line the answers are what takes long."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterRead:
+class ClusterRead(Struct, frozen=True):
     """What a cluster has now, as far as its reader may see it, and what he may not."""
 
     snapshot: Snapshot

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class InputArguments:
+class InputArguments(Struct, frozen=True):
     """The arguments and options about the input of a command, as they were written.
 
     `paths` are files, folders, `-`, and objects by name. `namespace` is that of what names none, empty where

@@ -7,7 +7,9 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from istio_netpol.analysis.check import not_read
 from istio_netpol.analysis.focus import WHOLE, Focus
@@ -31,7 +33,6 @@ from istio_netpol.cli.arrangement import Part, arranged
 from istio_netpol.cli.progress import CountedFile, Progress
 from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem, ToolError
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, load
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
@@ -48,8 +49,7 @@ DEFAULT_NAMESPACE = "default"
 """Where kubectl puts objects that name no namespace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """How PATHs are read: `namespace` is that of objects that name none, empty where nobody said; `exclude`
     are patterns of what is left out of folders, and `excluded` those of the settings. `remark` is told what
     is left out and how it was understood; `is_watched` says that a person waits for the end."""
@@ -63,8 +63,7 @@ class Reading:
     is_watched: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """What was read and is judged as one cluster.
 
     `name` and `place` tell one of several inputs from the others (see `arrangement.Part`). `skipped` counts

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from stat import S_ISFIFO, S_ISREG
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.analysis.arguments.objects import ObjectName, find_named, where_else
 from istio_netpol.analysis.focus import WHOLE, Focus
@@ -20,7 +21,6 @@ from istio_netpol.cli.object_arguments import paths_and_objects
 from istio_netpol.cli.options import helm_from_environment, kustomize_from_environment, settings_and_file
 from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.not_seen import assumptions_of
 from istio_netpol.model.settings import Settings
@@ -35,8 +35,7 @@ NO_INPUT = f"there is nothing to read: name a PATH (- for standard input), or {A
 ONE_SIDE = f"there is nothing to compare {{path}} with: name OLD before it, or {A_CLUSTER}"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedInput:
+class OpenedInput(Struct, frozen=True):
     """What a command is to read, looked at but not read yet.
 
     `settings` are those that were found, `objects` those to report on, and `cluster` is the context that is

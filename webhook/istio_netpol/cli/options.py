@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
 from functools import wraps
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from istio_netpol.bundle.helm import PROGRAM_VARIABLE as HELM_VARIABLE
 from istio_netpol.bundle.helm import Helm, is_release_name
@@ -190,7 +190,7 @@ def input_options(metavar: str = "[PATH|KIND/NAME]...") -> Decorator:
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def packed(*others: Any, **options: Any) -> Any:
-            said = {field.name: options.pop(field.name) for field in fields(InputArguments)}
+            said = {name: options.pop(name) for name in InputArguments.__struct_fields__}
             arguments = InputArguments(**{name: value for name, value in said.items() if value is not None})
             return command(*others, arguments=arguments, **options)
 

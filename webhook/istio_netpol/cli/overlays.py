@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.bundle.kyma_modules import kyma_gateway, meant_modules
 from istio_netpol.bundle.overlays import (
@@ -17,7 +19,6 @@ from istio_netpol.bundle.overlays import (
 from istio_netpol.bundle.values import dns_addresses
 from istio_netpol.cli.inputs import Reading, read_loaded, read_objects
 from istio_netpol.cli.options import read_settings
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.load import RemovedApi, load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.cluster_objects import ClusterObject
@@ -29,8 +30,7 @@ STANDARD = "(the usual control plane)"
 """The file of what is read from the package."""
 
 
-@dataclass(frozen=True, slots=True)
-class OverlayInput:
+class OverlayInput(Struct, frozen=True):
     """Decoded objects: the overlay's, its bases', and the control plane's, which the user named or which is
     the usual one."""
 

@@ -1,4 +1,4 @@
-"""`docs/settings.md`, made from the settings dataclasses and the docstrings under their fields."""
+"""`docs/settings.md`, made from the settings types and the docstrings under their fields."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import ast
 import inspect
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, is_dataclass
 from enum import StrEnum
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from istio_netpol.config.names import fields_by_key
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo
+
+from istio_netpol.config.names import fields_by_key, is_group
 from istio_netpol.model.settings import Settings
 
 _INTRODUCTION = """\
@@ -54,7 +56,7 @@ def settings_page() -> str:
 def _sections(type_: Any, path: str) -> Iterator[str]:
     """A table of the type's own values, then a section each for the groups among its fields."""
     hints, documented, keys = get_type_hints(type_), _field_docs(type_), fields_by_key(type_)
-    nested = {key: hints[field.name] for key, field in keys.items() if is_dataclass(hints[field.name])}
+    nested = {key: hints[field.name] for key, field in keys.items() if is_group(hints[field.name])}
     if path:
         yield f"## `{path}`\n\n{inspect.getdoc(type_)}\n"
     else:
@@ -70,8 +72,8 @@ def _sections(type_: Any, path: str) -> Iterator[str]:
         yield from _sections(group, f"{path}.{key}" if path else key)
 
 
-def _row(key: str, field: Field[Any], hint: Any, meaning: str) -> str:
-    default = field.default if field.default_factory is MISSING else field.default_factory()
+def _row(key: str, field: FieldInfo, hint: Any, meaning: str) -> str:
+    default = field.default if field.default_factory is NODEFAULT else field.default_factory()
     return f"| `{key}` | {type_name(hint)} | {_shown(default)} | {meaning.replace('|', chr(92) + '|')} |"
 
 
@@ -88,7 +90,7 @@ def type_name(hint: Any) -> str:
         return " or ".join(type_name(variant) for variant in get_args(hint) if variant is not type(None))
     if get_origin(hint) is tuple:
         return f"list of {type_name(get_args(hint)[0])}"
-    if is_dataclass(hint):
+    if is_group(hint):
         return "mappings"
     if get_origin(hint) is not None:
         return f"mapping of text to {type_name(get_args(hint)[1])}"

@@ -6,9 +6,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 from istio_netpol.model.settings import Settings
@@ -18,8 +19,7 @@ SOON_SECONDS = 2.0
 """After how long a host is looked up again whose first answer did not come in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     answer: Resolution
     addresses: dict[Address, float]
 

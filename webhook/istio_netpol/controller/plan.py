@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec import Struct
+
 from istio_netpol.analysis.needed_policies import Upkeep
 from istio_netpol.controller.awaited import Awaited
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey, PolicyPeer, PolicyRule
@@ -23,8 +24,7 @@ _Pods = tuple[str, Selector]
 """Namespace and selector."""
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """A policy that carries our label, as the API server holds it now.
 
     `own` says that we applied it (see `owned`); `owners` are the kinds and names in its ownerReferences;
@@ -45,8 +45,7 @@ class Present:
         return (self.policy.namespace, self.policy.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Apply:
+class Apply(Struct, frozen=True):
     """Writes this policy, or makes `present` like it; `owners` go into its ownerReferences."""
 
     policy: NetworkPolicy
@@ -58,8 +57,7 @@ class Apply:
         return self.policy
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """Notes since when a policy is not needed; None where it is needed after all."""
 
     present: Present
@@ -70,8 +68,7 @@ class Mark:
         return self.present.policy
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """Deletes a policy that is not needed any more."""
 
     present: Present
@@ -84,8 +81,7 @@ class Delete:
 Action = Apply | Mark | Delete
 
 
-@dataclass(frozen=True, slots=True)
-class WritePlan:
+class WritePlan(Struct, frozen=True):
     """The actions, what opens before what closes. `withheld` says what is not done, and why; after `again_in`
     seconds the next grace period ends."""
 

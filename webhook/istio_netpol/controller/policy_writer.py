@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.owned import timestamp
@@ -19,7 +20,6 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import APPLY, CONFLICT, NETWORK_POLICIES, NOT_FOUND
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.own_names import FIELD_MANAGER, UNNEEDED_SINCE
 from istio_netpol.model.references import ObjectRef
@@ -121,8 +121,7 @@ class ActionWriter:
         return {"apiVersion": resource.api_version, "kind": owner.kind, "name": owner.name, "uid": uid}
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """The result of a round of writes: whether all that were due were tried, how many succeeded, and in how
     many seconds the first of those that failed is due again."""
 
@@ -131,8 +130,7 @@ class Outcome:
     again_in: float = float("inf")
 
 
-@dataclass(slots=True)
-class _Failed:
+class _Failed(Struct):
     """A write that failed: until when it is left alone, and for how many seconds the last time."""
 
     until: float

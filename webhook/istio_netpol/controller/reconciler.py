@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from threading import Event
 
 import structlog
+from msgspec.structs import replace
 
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.metrics import ControllerMetrics

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
 
+from msgspec import Struct
+
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
@@ -28,8 +29,7 @@ NOTE_LIMIT = 1024
 up to 64kB." (events.k8s.io/v1)"""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectSummary:
+class ObjectSummary(Struct, frozen=True):
     """What one object's Event says; `event_name` changes with what it says."""
 
     ref: ObjectRef

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.metrics import ControllerMetrics
@@ -20,7 +21,6 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource, served
 from istio_netpol.kube.policy_store import APPLY, CONFLICT
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
@@ -95,8 +95,7 @@ class Reporter:
                 self._log.warning("findings can't be told now", reason=str(error), status=error.status)
 
 
-@dataclass(frozen=True, slots=True)
-class _LastEvent:
+class _LastEvent(Struct, frozen=True):
     """The Event that was last written for an object, and when."""
 
     name: str

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import structlog
+from msgspec import Struct
 
 from istio_netpol.certs.path_reconciler import PathReconciler
 from istio_netpol.certs.reconciler import CertificateReconciler, Place
@@ -24,7 +25,6 @@ from istio_netpol.controller.reconciler import PolicyReconciler, staleness
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.runtime.guarded import Guarded
@@ -36,8 +36,7 @@ OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 KEEP_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Certificates:
+class Certificates(Struct, frozen=True):
     """The names of the objects that the leader keeps for the webhook. Without `secret` it keeps only the
     paths of `configuration`."""
 
@@ -54,8 +53,7 @@ class Certificates:
         return chores
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerOptions:
+class ControllerOptions(Struct, frozen=True):
     """The options of `controller`. Without a namespace, the lease is in that of the pod."""
 
     namespace: str

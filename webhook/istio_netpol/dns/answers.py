@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import field
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.resolution import Resolution
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """An answer, until when it is fresh, and until when it is still better than none; `holders` are the
     namespaces that asked for it."""
 

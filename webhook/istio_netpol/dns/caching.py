@@ -7,12 +7,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from istio_netpol.dns.answers import Answers, Entry
 from istio_netpol.dns.lookup import Lookup, LookupSettings
 from istio_netpol.dns.pool import MOST_QUEUED, LookupPool
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.shares import Shares
@@ -29,8 +30,7 @@ WAITING_EACH = 8
 reviews."""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
+class CacheSettings(Struct, frozen=True):
     """How long answers are kept, in seconds, and how many."""
 
     lookup: LookupSettings = field(default_factory=LookupSettings)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import field
 from ipaddress import ip_address
 
 import dns.exception
@@ -20,8 +19,8 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
+from msgspec import Struct, field
 
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import DNS_PORT, Address, parse_endpoint
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import DnsSettings
@@ -31,8 +30,7 @@ NameServer = tuple[str, int]
 """Address and port."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookupSettings:
+class LookupSettings(Struct, frozen=True):
     """The limits of one lookup; times are in seconds. Without `name_servers` those of the machine are
     asked."""
 
@@ -49,8 +47,7 @@ class LookupSettings:
         return cls(tuple((str(address), port) for address, port in filter(None, found)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """The result for one address family."""
 
     status: ResolutionStatus
@@ -59,8 +56,7 @@ class _Part:
     reason: str = ""
 
 
-@dataclass(slots=True)
-class Lookup:
+class Lookup(Struct):
     """Asks name servers; `clock` is in seconds and never runs backwards."""
 
     settings: LookupSettings = field(default_factory=LookupSettings)

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.certs.webhook_configurations import MUTATING
 from istio_netpol.doctor.survey import (
@@ -21,7 +23,6 @@ from istio_netpol.doctor.survey import (
     name_of,
     namespace_of,
 )
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.mesh_names import (
@@ -82,8 +83,7 @@ def _istiod(deployment: Manifest, settings: Settings) -> Diagnosis:
     return Diagnosis(ISTIOD, title, f"{told}, {ready} ready")
 
 
-@dataclass(frozen=True, slots=True)
-class _Injector:
+class _Injector(Struct, frozen=True):
     """A webhook that injects: its configuration, and which objects it looks at."""
 
     name: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.doctor.survey import (
     CONFIG_MAPS,
     NAMESPACES,
@@ -15,7 +17,6 @@ from istio_netpol.doctor.survey import (
     labels_of,
     name_of,
 )
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.platforms.environments import ENVIRONMENTS_BY_ID, KUBE_SYSTEM, Environment
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
@@ -29,8 +30,7 @@ COMPUTE_TYPE, AUTO = "eks.amazonaws.com/compute-type", "auto"
 """On nodes of EKS Auto Mode (EKS user guide, "Control if a workload is deployed on EKS Auto Mode nodes")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
+class Recognised(Struct, frozen=True):
     """An environment, and what in the cluster shows it."""
 
     environment: Environment

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from msgspec import Struct
+
 from istio_netpol.doctor.survey import NAMESPACES, NETWORK_POLICIES, NOT_FOUND, PODS, dig
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.own_names import MODE_LABEL, PROBE_LABEL
 
@@ -40,8 +41,7 @@ SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", names
 _NAME = "probe"
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How time passes while pods start: `seconds` for each of them."""
 
     seconds: float = 90.0

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from cryptography import x509
+from msgspec import Struct
 
 from istio_netpol.certs.observed import certificates_in
 from istio_netpol.certs.webhook_configurations import KINDS
@@ -27,7 +28,6 @@ from istio_netpol.doctor.survey import (
     name_of,
     not_seen,
 )
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
 
@@ -46,8 +46,7 @@ Handshake = Callable[[str, int, str, bytes], "x509.Certificate | str"]
 can't be had from here."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Called:
+class _Called(Struct, frozen=True):
     """A Service that is called, and by which authority it is known."""
 
     namespace: str

@@ -4,11 +4,12 @@ has come since."""
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
-from dataclasses import field, fields, replace
 from operator import attrgetter
 from typing import Any
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+from msgspec.structs import fields, replace
+
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
 from istio_netpol.state.snapshot import Snapshot
@@ -52,8 +53,7 @@ def _hashable(value: Any) -> Hashable:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Currency:
+class Currency(Struct, frozen=True):
     """A state of the cluster, the classes of pods that were stored since it began, and the objects that are
     laid over it. Whatever else changes begins another state."""
 

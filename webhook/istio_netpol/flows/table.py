@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
+from msgspec import Struct
+
 from istio_netpol.flows.affected import Affected, followed
 from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
 from istio_netpol.flows.currency import Currency
@@ -16,7 +18,6 @@ from istio_netpol.istio.catalogue import outcomes_of
 from istio_netpol.istio.view.injected_pods import as_injected, with_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import assumptions_in
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AnyPeer, PodsPeer, RequiredFlow
@@ -31,8 +32,7 @@ from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 from istio_netpol.trust.host_policy import HostLimits
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What one object needs. `reads` is all that was asked for it, existing or not: what it depends on
     besides the object itself."""
 
@@ -61,8 +61,7 @@ def needs_of(subject: Any, view: MeshView) -> Needs:
     return Needs(tuple(flows.values()), findings, reads)
 
 
-@dataclass(frozen=True, slots=True)
-class Prospect:
+class Prospect(Struct, frozen=True):
     """A cluster after a change, and whom the change concerns: the objects with these keys are to be worked
     out anew by this view."""
 

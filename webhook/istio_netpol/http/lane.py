@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from istio_netpol.http.connection import Connection, Phase
 from istio_netpol.http.message import Request
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.turns import Turns
 
 
-@dataclass(slots=True, eq=False)
-class Task:
+class Task(Struct, eq=False):
     """A request to be answered, where it came from, and whether its client had gone before it had the
     answer."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Connections, bytes and seconds; the settings of the same names tell what they are for."""
 
     connections: int = 1024

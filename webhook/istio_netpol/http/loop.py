@@ -12,6 +12,7 @@ from http import HTTPStatus
 from selectors import EVENT_READ, DefaultSelector
 
 import structlog
+from msgspec import Struct
 
 from istio_netpol.http.answering import Answering
 from istio_netpol.http.clients import Clients
@@ -22,7 +23,6 @@ from istio_netpol.http.limits import Limits
 from istio_netpol.http.message import RefusedError
 from istio_netpol.http.refusals import Reason, Refusals
 from istio_netpol.http.wsgi import Application
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.turns import in_turns
 
 TURN_SECONDS = 0.005
@@ -42,8 +42,7 @@ STOPPING_SECONDS = 2.0
 may be on its way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """What is served where: listening sockets, the certificate of the next connection, the application."""
 
     listeners: Sequence[socket.socket]

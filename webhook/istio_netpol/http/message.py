@@ -6,11 +6,10 @@ import json
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request with its whole body; names of headers in lower case."""
 
     method: str
@@ -20,8 +19,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What goes back."""
 
     status: int

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
+from msgspec import Struct
+
 from istio_netpol.http.message import RefusedError
-from istio_netpol.lazy_dataclass import dataclass
 
 MOST_LINE = 8190
 MOST_HEAD = 32 * 1024
@@ -21,8 +22,7 @@ _NAME = re.compile(_TOKEN)
 _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(Struct, frozen=True):
     """What a request says before its body. Names of headers are in lower case."""
 
     method: str

@@ -11,12 +11,12 @@ import structlog
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from msgspec import Struct
 
 from istio_netpol.http.limits import Limits
 from istio_netpol.http.refusals import Refusals
 from istio_netpol.http.tls import ServingCertificate
 from istio_netpol.http.worker import LoopWorker
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.runtime.listening import url_of
 from istio_netpol.runtime.logs import GunicornLogger
 
@@ -28,8 +28,7 @@ MEMORY_FOLDER = "/dev/shm"  # noqa: S108
 and the root file system may be read-only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """The socket to serve on, with which certificate, how much of clients is borne, and who counts it."""
 
     listener: socket.socket

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from msgspec import Struct
+
 from istio_netpol.http.message import Answer, Request
-from istio_netpol.lazy_dataclass import dataclass
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -21,8 +22,7 @@ GIVE_WAY = "istio_netpol.give_way"
 another thread leads the loop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who sent a request, with which certificate; and what to call before the application waits."""
 
     address: str

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.gateway_api import (
     KubernetesGateway,
     KubernetesRoute,
@@ -34,8 +35,7 @@ _KINDS = {
 """The kinds that a listener takes by its protocol; others take any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """A Gateway by its own listeners, or by those that a ListenerSet adds to it: `ref` is whose they are."""
 
     gateway: KubernetesGateway

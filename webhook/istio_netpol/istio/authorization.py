@@ -13,10 +13,10 @@ rule with HTTP fields matches nothing, a DENY rule drops these fields; `handleRu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import field
+
+from msgspec import Struct, field
 
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, parse_networks
 from istio_netpol.model.mesh import (
     ANY_REQUEST,
@@ -35,8 +35,7 @@ _OF_REQUESTS = frozenset({"notRequestPrincipals"})
 """The other fields of sources that need an HTTP request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who connects, as the proxy sees it. `is_authenticated` says whether it shows a certificate of the mesh,
     without which it has no identity; `addresses` are None where they are not known."""
 
@@ -47,8 +46,7 @@ class Caller:
     addresses: AddressSet | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entrance:
+class Entrance(Struct, frozen=True):
     """Where a policy is enforced: on which port, and by which proxy. `is_http` is None where a port does not
     say what it speaks; `is_ztunnel` says that nothing of a request can be seen."""
 
@@ -61,8 +59,7 @@ class Entrance:
         return self.is_ztunnel or self.is_http is False
 
 
-@dataclass(slots=True)
-class _Trial:
+class _Trial(Struct):
     """One rule under evaluation: `open` collects what its outcome depends on."""
 
     policy: AuthorizationPolicy
@@ -86,8 +83,7 @@ class _Trial:
         return Match.MAYBE
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(Struct, frozen=True):
     """The result of one policy: whether some rule of it matches, and what that depends on."""
 
     policy: AuthorizationPolicy
@@ -242,8 +238,7 @@ def _within(listed: AddressSet, trial: _Trial) -> Match:
     return trial.depends("the caller's address")
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What policies of one action do to a connection; `passes` is None where that can't be told."""
 
     policies: tuple[AuthorizationPolicy, ...]

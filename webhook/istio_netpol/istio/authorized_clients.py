@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, AddressSet, parse_networks
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.mesh import AuthorizationSource
@@ -21,8 +22,7 @@ from istio_netpol.trust.identities import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """A value of a list that is not an address block."""
 
     value: str

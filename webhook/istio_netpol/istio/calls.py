@@ -17,7 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import Network, parse_network
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol, parse_port
 from istio_netpol.model.own_names import CALLS
@@ -34,8 +35,7 @@ _ADDRESS = re.compile(
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceCall:
+class ServiceCall(Struct, frozen=True):
     """`namespace` is empty where it is the workload's own; `port` is a Service port's number or name, None
     for all of them."""
 
@@ -44,16 +44,14 @@ class ServiceCall:
     port: int | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HostCall:
+class HostCall(Struct, frozen=True):
     """A DNS name; `port` is None where the entry has none, which only a Service's name may do."""
 
     host: str
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AddressCall:
+class AddressCall(Struct, frozen=True):
     """An address or a CIDR with a port."""
 
     network: Network
@@ -61,13 +59,11 @@ class AddressCall:
     protocol: Protocol = Protocol.TCP
 
 
-@dataclass(frozen=True, slots=True)
-class ApiServerWord:
+class ApiServerWord(Struct, frozen=True):
     """The word `apiserver`."""
 
 
-@dataclass(frozen=True, slots=True)
-class BadCall:
+class BadCall(Struct, frozen=True):
     """An entry that can't be read; `because` completes the sentence "… is not understood: …"."""
 
     text: str

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.workloads import Workload
 from istio_netpol.platforms.kyma_modules import KYMA_WORKLOADS, kyma_workload
 from istio_netpol.platforms.kyma_workload import KymaNeed, KymaWorkload
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+class Component(Struct, frozen=True):
     """A workload of the control plane, which is recognised by one set of `any_labels` on its pods.
 
     `watches` completes "it needs the API server because"; empty where it does not, or has a policy for it.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.hbone import is_waypoint_before, meant_by, reached
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.mesh import ServiceEntry
@@ -16,8 +17,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(Struct, frozen=True):
     """Who asks for flows: the object, the path in it, and the clause that completes "this connection is
     needed because …"."""
 

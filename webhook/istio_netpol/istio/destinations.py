@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import Struct
+
 from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.labels import Labels
@@ -18,8 +19,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """The Service or ServiceEntry that a host means, and what is behind it. `through` are the namespaces of
     the Services that are another name for it."""
 
@@ -32,8 +32,7 @@ class Resolved:
         return (*self.through, self.target.ref.namespace, *backend.choosers)
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationQuery:
+class DestinationQuery(Struct, frozen=True):
     """A destination, who wrote it, and who follows it: the client's namespace decides what is visible.
 
     `ports` are those that the client listens on, of which one is taken where the destination names none.

@@ -8,7 +8,8 @@ comes from there (`CA_ADDR` in `injection-template.yaml`, `gateway-injection-tem
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.istio.rule import Outcome
 from istio_netpol.istio.unnamed import unknown

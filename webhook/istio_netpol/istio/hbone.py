@@ -10,7 +10,7 @@ gateways only where the Service opts in, none without a virtual IP).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from istio_netpol.istio.attachment import admits
 from istio_netpol.istio.view.backends import Backend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
 class Match(IntEnum):
@@ -24,8 +24,7 @@ class Match(IntEnum):
         return Match(2 - self)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is known of an HTTP request; empty where it is not."""
 
     host: str = ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from msgspec import Struct
+
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
 from istio_netpol.istio.virtual_services import MESH, RouteLeg, ServedRoute, routes_of
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.mesh import RouteMatch, VirtualService
 from istio_netpol.model.workloads import Workload
@@ -21,8 +22,7 @@ MeshRoutes = tuple[tuple[ServedRoute, ...], ...]
 """The routes for a host, of each VirtualService that has any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """What a client addresses. `kinds` are the routes that hold for the port (`http`, `tls`, `tcp`), none
     where that turns out only when a client connects."""
 
@@ -32,8 +32,7 @@ class Call:
     kinds: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Rerouted:
+class Rerouted(Struct, frozen=True):
     """Where routes send a call. `is_whole` says that they leave none of it to the host itself."""
 
     legs: tuple[RouteLeg, ...] = ()

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from msgspec import Struct
+
 from istio_netpol.istio.hbone import tunnels
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import parse_port
 from istio_netpol.model.flows import Peer, PodsPeer
 from istio_netpol.model.mesh import DestinationRule
@@ -44,16 +45,14 @@ class Sent(StrEnum):
     UNKNOWN = "what can't be told"
 
 
-@dataclass(frozen=True, slots=True)
-class StatedFact:
+class StatedFact(Struct, frozen=True):
     """A fact about one side, with the objects that show it, and why."""
 
     objects: tuple[ObjectRef, ...]
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedTraffic(StatedFact):
+class AcceptedTraffic(StatedFact, frozen=True):
     """What a server takes; `mode` is None where that can't be told, `is_captured` False where no proxy is
     before the port."""
 
@@ -61,15 +60,13 @@ class AcceptedTraffic(StatedFact):
     is_captured: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedTraffic(StatedFact):
+class OfferedTraffic(StatedFact, frozen=True):
     """What a client sends."""
 
     sent: Sent = Sent.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(Struct, frozen=True):
     """What is called: the pods and their own port, and the Service with its port that leads there, if one
     does; `host` is the name that it is called by where it is not the Service's."""
 

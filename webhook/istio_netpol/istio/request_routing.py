@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from istio_netpol.istio.matching import Match, Request
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.istio.virtual_services import ServedRoute, gateway_name, routes_of
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.mesh import Route, RouteMatch, VirtualService
 from istio_netpol.model.request_matching import RequestTest, TextKind, TextMatch
@@ -67,8 +68,7 @@ def request_matches(test: RequestTest, request: Request) -> Match:
     return min(path_matches(test.path, request.path), path_matches(test.authority, request.host), others)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """A request at a gateway: `kind` is the list of a VirtualService that holds for the port."""
 
     request: Request
@@ -78,8 +78,7 @@ class Arrival:
     pod: Workload
 
 
-@dataclass(frozen=True, slots=True)
-class Taking:
+class Taking(Struct, frozen=True):
     """A route that takes a request, or may; `takes_all` says that it asks nothing of it."""
 
     route: ServedRoute
@@ -142,8 +141,7 @@ def deciding(found: Sequence[Sequence[Taking]]) -> list[Taking]:
     return [taken for rule_takings in found for taken in rule_takings if not (is_taken and taken.takes_all)]
 
 
-@dataclass(frozen=True, slots=True)
-class Test(Generic[T]):
+class Test(Struct, Generic[T], frozen=True):
     """One match of a rule of the Gateway API, or a path of an Ingress, and whose it is."""
 
     test: RequestTest

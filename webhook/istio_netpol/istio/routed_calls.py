@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.istio.declared import Declaration, flows_to
 from istio_netpol.istio.destinations import DestinationQuery, answers

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from msgspec import Struct
+
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 
@@ -15,8 +16,7 @@ Outcome = RequiredFlow | Finding
 …)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unjudged:
+class Unjudged(Struct, frozen=True):
     """Something that a rule does not judge: `because` says why, and `told` how a user learns of it where it
     occurs. Both are sentences without capital and full stop."""
 
@@ -25,8 +25,7 @@ class Unjudged:
     told: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One row of the catalogue, and of the table in `docs/how-it-decides.md`.
 
     `subjects` are the model types whose objects the rule looks at, `kind` is the flow kind that it mainly

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from istio_netpol.istio.hbone import waypoint_pods
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.mesh import TargetRef
 from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
@@ -33,8 +34,7 @@ class WorkloadPolicy(Protocol):
     def target_refs(self) -> tuple[TargetRef, ...]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Pods that a policy is about. `proxies` enforce it: the pods themselves, or the waypoint before the
     Service that it targets."""
 

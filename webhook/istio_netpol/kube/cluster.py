@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
 from hashlib import blake2b
 from typing import Any
 
 import structlog
+from msgspec import Struct, field
 
 from istio_netpol.errors import ApiError, Problem
 from istio_netpol.kube.connection import ApiConnection
@@ -17,7 +17,6 @@ from istio_netpol.kube.discovery import Resource, served
 from istio_netpol.kube.objects import Name, Received, Stored, received, unreadable
 from istio_netpol.kube.reflector import Reflector, Scope
 from istio_netpol.kube.scopes import scopes_of
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.state.contents import say_the_same
 from istio_netpol.state.snapshot import Snapshot
@@ -38,8 +37,7 @@ MOST_UNREAD_BYTES = 16 << 20
 take minutes."""
 
 
-@dataclass(slots=True)
-class _Watched:
+class _Watched(Struct):
     """What is known of a scope: each object's model values, and since when its watch has been broken.
 
     `unread` are the objects that changed and were not decoded since, None for one that was deleted: of many
@@ -56,8 +54,7 @@ class _Watched:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What happened since the last batch; `snapshot` has it already. `whole` says that everything is new,
     `since` when the first of it was heard of."""
 

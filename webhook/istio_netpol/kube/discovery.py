@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 import msgspec
+from msgspec import Struct
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.lazy_dataclass import dataclass
 
 AGGREGATED = ",".join(
     f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
@@ -19,8 +19,7 @@ AGGREGATED = ",".join(
 GroupKind = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """A kind at the version that the API server prefers."""
 
     group: str

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from istio_netpol.errors import SettingsError
-from istio_netpol.lazy_dataclass import dataclass
 
 VARIABLE = "KUBECONFIG"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -21,8 +21,7 @@ DEFAULT_NAMESPACE = "default"
 """Where kubectl looks if a context names no namespace."""
 
 
-@dataclass(frozen=True, slots=True)
-class KubeContext:
+class KubeContext(Struct, frozen=True):
     """A context by name, and the namespace that commands are about there. The name is empty in a pod without
     a kubeconfig, which talks to its own cluster."""
 

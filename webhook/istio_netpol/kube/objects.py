@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from istio_netpol.errors import ApiError, Problem
 from istio_netpol.kube.deep_json import DEEPEST, TOO_DEEP, cut
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.trimming import KEPT, trim
@@ -28,8 +28,7 @@ _OF_ONE_WRITE = ("managedFields", "resourceVersion", "generation")
 _BRACE = ord("{")
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """An object as it is stored now: its model values, none where no rule cares for it, and what could not
     be read of it."""
 
@@ -65,8 +64,7 @@ class Event(msgspec.Struct, frozen=True):
     object: dict[str, msgspec.Raw]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """An object as an event shows it, not decoded yet: two texts are equal where nothing that rules read is
     different. `version` is its resourceVersion."""
 

@@ -12,11 +12,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.lazy_dataclass import dataclass
 
 REMEMBERED_SECONDS = 30.0
 MOST_READERS = 256

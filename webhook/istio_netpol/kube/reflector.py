@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.backoff import Backoff
@@ -20,7 +21,6 @@ from istio_netpol.kube.connection import ApiConnection, Stream
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored, event_of, received, status_of, stored_of
 from istio_netpol.kube.paging import pages_of
-from istio_netpol.lazy_dataclass import dataclass
 
 WATCH_SECONDS = 300
 """The API server ends a watch after this long, and the next one goes on; so a server that is drained loses
@@ -57,8 +57,7 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What one reflector keeps up with: a resource, in one namespace or in all, that a label selector
     matches, or that has a name."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 BURST_SECONDS = 10.0
 """A namespace that has been quiet may write at once what it may write in so long: a whole folder, say."""
@@ -13,8 +13,7 @@ MOST_NAMESPACES = 10_000
 """How many namespaces' rates are remembered; then those that have most left are forgotten."""
 
 
-@dataclass(slots=True)
-class _Allowance:
+class _Allowance(Struct):
     """How many writes are left, and when that was."""
 
     left: float

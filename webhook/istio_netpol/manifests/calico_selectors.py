@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.labels import EVERYTHING, Labels
 from istio_netpol.model.unread import Expression
 
@@ -26,8 +27,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Matches:
+class _Matches(Struct, frozen=True):
     """A parsed expression, as a function from labels to whether it matches."""
 
     answer: Callable[[Labels], bool]
@@ -36,8 +36,7 @@ class _Matches:
         return self.answer(labels)
 
 
-@dataclass(frozen=True, slots=True)
-class CalicoSelector:
+class CalicoSelector(Struct, frozen=True):
     """A selector. Two are equal if they are written alike."""
 
     text: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields as fields_of
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
@@ -38,7 +38,7 @@ _TRUE = frozenset({"1", "t", "true"})
 
 _OTHER_SOURCE_FIELDS = ("notRequestPrincipals", "notRemoteIpBlocks", "trustDomains", "notTrustDomains")
 _REQUEST_FIELDS = ("hosts", "notHosts", "methods", "notMethods", "paths", "notPaths")
-_SOURCE_FIELDS = frozenset(known_field.name for known_field in fields_of(AuthorizationSource))
+_SOURCE_FIELDS = frozenset(AuthorizationSource.__struct_fields__)
 
 
 def decode_request_authentication(fields: Fields, ref: ObjectRef) -> Iterator[RequestAuthentication]:

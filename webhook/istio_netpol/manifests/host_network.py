@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.cluster_objects import ClusterObject

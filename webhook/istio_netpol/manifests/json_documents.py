@@ -11,8 +11,9 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.raw_objects import (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from itertools import groupby
 
+from msgspec import Struct
+
 from istio_netpol.errors import Problem
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.manifests.cluster_dump import is_note, unseen_of
 from istio_netpol.manifests.decode import CLUSTER_SCOPED, decode, is_known, reference_of
 from istio_netpol.manifests.host_network import placed_on_nodes
@@ -24,8 +24,7 @@ KindName = tuple[str, str]
 """An apiVersion and a kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemovedApi:
+class RemovedApi(Struct, frozen=True):
     """An object of an API version that is not served any more; `is_read` says whether rules read it anyway,
     as they read the version that replaces it."""
 
@@ -34,8 +33,7 @@ class RemovedApi:
     is_read: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """Model values, problems sorted by file and line, and how many objects there are of each apiVersion and
     kind that no rule reads.
 
@@ -152,7 +150,7 @@ def _are_alike(some: list[ClusterObject], others: list[ClusterObject]) -> bool:
 
 def _is_alike(one: ClusterObject, other: ClusterObject) -> bool:
     return type(one) is type(other) and all(
-        getattr(one, field.name) == getattr(other, field.name) for field in fields(one)
+        getattr(one, name) == getattr(other, name) for name in one.__struct_fields__
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
 from typing import Any
 
+from msgspec import Struct, field
+
 from istio_netpol.errors import Problem
-from istio_netpol.lazy_dataclass import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class RawObject:
+class RawObject(Struct, frozen=True):
     """One object of an input. `line`, from 1, is that of its first key; an item of a List has its own.
 
     What YAML anchors share is shared in `content` too: read it, don't change it.
@@ -22,8 +21,7 @@ class RawObject:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class OtherDocument:
+class OtherDocument(Struct, frozen=True):
     """A document that names neither apiVersion nor kind, and does not look like an object that lost them:
     Helm values, a dashboard, a JSON patch, a text."""
 
@@ -34,8 +32,7 @@ class OtherDocument:
 Document = RawObject | OtherDocument | Problem
 
 
-@dataclass(slots=True)
-class Envelope:
+class Envelope(Struct):
     """A document's outermost mapping while it is read: an object, or a List whose items go out one by one.
 
     kubectl writes `apiVersion, items, kind`: whether it is a List shows only after its items. So items that

@@ -8,9 +8,9 @@ object's are told.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Any, BinaryIO
 
+from msgspec.structs import replace
 from yaml import MarkedYAMLError, YAMLError
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import date
 from difflib import get_close_matches
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.findings import Issue, RuleId
 from istio_netpol.model.flows import FlowKind
 
@@ -23,8 +24,7 @@ _BETWEEN = re.compile(r"\n|;\s*(?=[a-z][a-z-]*\s+until\s)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True):
     """Accepts findings of one rule on the object through the day `until`, for a reason."""
 
     rule: RuleId
@@ -35,8 +35,7 @@ class Acceptance:
         return f"until {self.until}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class UnusableAcceptance:
+class UnusableAcceptance(Struct, frozen=True):
     """A part of the annotation that accepts nothing, and why it does not."""
 
     text: str

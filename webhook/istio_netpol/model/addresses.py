@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -20,7 +19,8 @@ from ipaddress import (
     summarize_address_range,
 )
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.connections import parse_port
 from istio_netpol.model.intervals import Interval, Intervals, canonical, complement, overlap
 
@@ -33,8 +33,7 @@ _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
 _ADDRESS_TYPES: dict[int, type[IPv4Address] | type[IPv6Address]] = {4: IPv4Address, 6: IPv6Address}
 
 
-@dataclass(frozen=True, slots=True)
-class AddressSet:
+class AddressSet(Struct, frozen=True):
     """A set of IPv4 and IPv6 addresses."""
 
     ipv4: Intervals = ()
@@ -125,14 +124,20 @@ ALL_IPV6 = AddressSet((), ((0, _LAST[6]),))
 ALL_ADDRESSES = ALL_IPV4 | ALL_IPV6
 
 
-@dataclass(frozen=True, slots=True)
-class IpBlock:
-    """`cidr` minus every `except`, in the words of the policy's author (host bits are kept as written)."""
+class IpBlock(Struct, frozen=True):
+    """`cidr` minus every `except`, in the words of the policy's author (host bits are kept as written), by
+    which alone blocks are equal."""
 
     cidr: str
     exceptions: tuple[str, ...] = ()
-    known: AddressSet | None = field(default=None, compare=False, repr=False)
+    known: AddressSet | None = None
     """The addresses, where they are worked out already."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IpBlock) and self.cidr == other.cidr and self.exceptions == other.exceptions
+
+    def __hash__(self) -> int:
+        return hash((self.cidr, self.exceptions))
 
     @property
     def addresses(self) -> AddressSet:

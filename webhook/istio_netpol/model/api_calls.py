@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.references import ObjectRef
 
 
-@dataclass(frozen=True, slots=True)
-class ApiServerCall:
+class ApiServerCall(Struct, frozen=True):
     """A Service that the API server connects to. `why` completes "this connection is needed because"; `field`
     is where the Service is named. `dispensable` where the API server goes on without an answer. Where a URL
     has an `address`, it stands for the names."""
@@ -22,8 +22,7 @@ class ApiServerCall:
     address: Address | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ApiExtension:
+class ApiExtension(Struct, frozen=True, eq=False):
     """A webhook configuration, CustomResourceDefinition or APIService: they have no namespace, and only
     administrators write them. What a URL reaches by a host's name is left out."""
 

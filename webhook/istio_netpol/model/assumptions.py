@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Assumption:
+class Assumption(Struct, frozen=True, order=True):
     """`why` is what the input lacks, `what` is assumed for it; as text, one sentence."""
 
     why: str

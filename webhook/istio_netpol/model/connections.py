@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.intervals import Interval, Intervals, canonical, complement, overlap
 
 FIRST_PORT, LAST_PORT = 1, 65535
@@ -33,8 +34,7 @@ class Protocol(StrEnum):
     UDP = "UDP"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionSet:
+class ConnectionSet(Struct, frozen=True):
     """A set of (protocol, port); `ranges` pairs each protocol present with its intervals, sorted by
     protocol."""
 

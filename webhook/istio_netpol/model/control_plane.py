@@ -4,16 +4,15 @@ tags."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadPart:
+class UnreadPart(Struct, frozen=True):
     """A field of a configuration that can't be read, by its path, and what is wrong with it: the rest
     holds."""
 
@@ -21,8 +20,7 @@ class UnreadPart:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionProvider:
+class ExtensionProvider(Struct, frozen=True):
     """A mesh config extension provider that opens a connection: `kind` is envoyExtAuthzGrpc,
     opentelemetry, zipkin …"""
 
@@ -41,8 +39,7 @@ class IngressMode(StrEnum):
     DEFAULT = "DEFAULT"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MeshConfig:
+class MeshConfig(Struct, frozen=True, eq=False):
     """What flows depend on in the `mesh` key of the ConfigMap `istio` (or `istio-<revision>`).
 
     `tracing_address` is `defaultConfig.tracing.<backend>.address`; `discovery_address` is
@@ -72,8 +69,7 @@ class MeshConfig:
     auto_mtls: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class InjectionTemplate:
+class InjectionTemplate(Struct, frozen=True):
     """What a template adds to pods: a container `istio-proxy`, a gRPC library's bootstrap that asks istiod
     without TLS, the label `security.istio.io/tlsMode`."""
 
@@ -82,8 +78,7 @@ class InjectionTemplate:
     labels_tls: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class InjectorConfig:
+class InjectorConfig(Struct, frozen=True, eq=False):
     """The ConfigMap `istio-sidecar-injector` (or `istio-sidecar-injector-<revision>`).
 
     `injects` is False where its policy is `disabled`: then only pods that ask are injected. `never` and
@@ -105,8 +100,7 @@ class InjectorConfig:
     unread: tuple[UnreadPart, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RevisionTag:
+class RevisionTag(Struct, frozen=True, eq=False):
     """A MutatingWebhookConfiguration that lets the name `tag` stand for a revision."""
 
     ref: ObjectRef
@@ -114,8 +108,7 @@ class RevisionTag:
     revision: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RegisteredInjector:
+class RegisteredInjector(Struct, frozen=True, eq=False):
     """A MutatingWebhookConfiguration by which a cluster's API server asks the injector of a revision; it was
     read from a cluster, so the cluster's other injectors are in the input too."""
 

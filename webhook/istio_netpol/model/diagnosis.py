@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
 class Health(StrEnum):
@@ -17,8 +17,7 @@ class Health(StrEnum):
     NOT_SEEN = "not seen"
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """One thing: what was looked at, what was found there, and what to do about it."""
 
     topic: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.services import Service
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
+class Front(Struct, frozen=True):
     """A port of a Service as clients dial it."""
 
     service: Service
@@ -23,8 +23,7 @@ class Front:
         return f"{self.address or 'the ClusterIP'}:{self.port} of {self.service.ref}"
 
 
-@dataclass(frozen=True, slots=True)
-class Dialled:
+class Dialled(Struct, frozen=True):
     """How a destination is dialled: at these fronts, and at its own addresses too unless that is said not to
     be. Where several are named, nobody knows which one a client takes."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.policies import NetworkPolicy
 
 
@@ -16,8 +17,7 @@ class DryRunOutcome(StrEnum):
     NOT_TRIED = "not tried"
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """A policy, and the answer to it. `by` names who refuses it, a ValidatingAdmissionPolicy or a webhook, if
     the answer says so; `message` is the API server's."""
 

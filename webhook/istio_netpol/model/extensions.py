@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.mesh import TargetRef
 from istio_netpol.model.references import ObjectRef
 
@@ -18,8 +19,7 @@ class FilterPurpose(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class FilterTarget:
+class FilterTarget(Struct, frozen=True):
     """Where a patch sends proxies: `host` and `port` of a cluster that Istio makes, or, where `is_address`,
     of an endpoint that the patch brings along. `context` is the patch's, `field` its place below the
     object."""
@@ -33,8 +33,7 @@ class FilterTarget:
     is_address: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EnvoyFilter:
+class EnvoyFilter(Struct, frozen=True, eq=False):
     """`selector` is None for one that holds for its namespace, or from the root namespace for the mesh."""
 
     ref: ObjectRef
@@ -43,16 +42,14 @@ class EnvoyFilter:
     targets: tuple[FilterTarget, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleSource:
+class ModuleSource(Struct, frozen=True):
     """A host and port from which a Wasm module is fetched."""
 
     host: str
     port: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WasmPlugin:
+class WasmPlugin(Struct, frozen=True, eq=False):
     """`sources` are empty where the module is a file of the proxy's image, or the URL can't be read.
     `is_open` says that requests pass while the module is missing."""
 

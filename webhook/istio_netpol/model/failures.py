@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
 
@@ -16,8 +17,7 @@ _FRAMES = 4
 """How many of the innermost calls tell where it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """`step` is what was being done (`rule dns`), `error` the type and text of the error, `place` the
     innermost calls, for whoever mends it."""
 
@@ -37,8 +37,7 @@ class Failure:
         return f"an error inside istio-netpol ({self.step}: {self.error}); please report it with this object"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Undecoded:
+class Undecoded(Struct, frozen=True, eq=False):
     """Stands for an object whose decoder failed."""
 
     ref: ObjectRef

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.limits import TooMuchError
@@ -53,8 +54,7 @@ class Issue(StrEnum):
 RuleId = FlowKind | Issue
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Finding:
+class Finding(Struct, frozen=True, eq=False):
     """One thing to tell a person. `flow` and `verdict` are None for findings about no connection; `failure`
     is there where an error of our own kept something from being judged."""
 

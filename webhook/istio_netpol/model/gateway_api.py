@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import RequestTest
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """A listener of a Gateway.
 
     `routes_from` says in which namespaces routes may attach to it: Same, All, None, or Selector, which is
@@ -28,8 +27,7 @@ class Listener:
     route_kinds: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GatewayClass:
+class GatewayClass(Struct, frozen=True, eq=False):
     """A class of Gateways: `controller` is `spec.controllerName`, which says whose they are."""
 
     ref: ObjectRef
@@ -37,8 +35,7 @@ class GatewayClass:
     labels: Labels = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class KubernetesGateway:
+class KubernetesGateway(Struct, frozen=True, eq=False):
     """`addresses` with type Hostname bind the listeners to a Service that someone else deployed.
     `pod_labels` are those of `infrastructure`, None where it has none, and `service_annotations` those of
     its Service. `sets_from` says of which namespaces ListenerSets are admitted: None, Same, All, or Selector,
@@ -56,8 +53,7 @@ class KubernetesGateway:
     set_namespaces: Selector | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ParentRef:
+class ParentRef(Struct, frozen=True):
     """`namespace` is empty where it is that of the object itself; `kind` is Gateway, ListenerSet, Service,
     ServiceEntry, or one that nobody reads."""
 
@@ -69,8 +65,7 @@ class ParentRef:
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ListenerSet:
+class ListenerSet(Struct, frozen=True, eq=False):
     """Listeners that are added to a Gateway: a ListenerSet or an XListenerSet, as `ref.kind` says."""
 
     ref: ObjectRef
@@ -78,8 +73,7 @@ class ListenerSet:
     listeners: tuple[Listener, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BackendRef:
+class BackendRef(Struct, frozen=True):
     """A backendRef that gets requests, or the backend of a RequestMirror filter; `field` is its path below
     the object."""
 
@@ -91,8 +85,7 @@ class BackendRef:
     field: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RouteRule:
+class RouteRule(Struct, frozen=True):
     """One of a route's `rules`, whose backends are those of the route below `field`; one of `tests` has to
     match. `is_answered` says that the proxy answers itself, `rewrites` that what arrives has another path or
     host than what was asked."""
@@ -103,8 +96,7 @@ class RouteRule:
     rewrites: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class KubernetesRoute:
+class KubernetesRoute(Struct, frozen=True, eq=False):
     """HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute; `ref.kind` says which."""
 
     ref: ObjectRef
@@ -114,8 +106,7 @@ class KubernetesRoute:
     rules: tuple[RouteRule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GrantFrom:
+class GrantFrom(Struct, frozen=True):
     """The kind of objects, and their namespace, that may refer to the grant's namespace."""
 
     group: str
@@ -123,8 +114,7 @@ class GrantFrom:
     namespace: str
 
 
-@dataclass(frozen=True, slots=True)
-class GrantTo:
+class GrantTo(Struct, frozen=True):
     """`name` is empty where every object of the kind is meant."""
 
     group: str
@@ -132,8 +122,7 @@ class GrantTo:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReferenceGrant:
+class ReferenceGrant(Struct, frozen=True, eq=False):
     """Consent of a namespace to references from others."""
 
     ref: ObjectRef

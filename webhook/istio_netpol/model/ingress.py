@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import ANY_TEXT, TextMatch
 
 
-@dataclass(frozen=True, slots=True)
-class IngressBackend:
+class IngressBackend(Struct, frozen=True):
     """The Service behind a path, by the number or the name of its port; None where it names neither. `field`
     is its path below the object, `resource` the kind of another object that stands there instead. `host` is
     that of its rule, empty where it is for all."""
@@ -21,8 +21,7 @@ class IngressBackend:
     path: TextMatch = ANY_TEXT
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ingress:
+class Ingress(Struct, frozen=True, eq=False):
     """`annotated` is the value of `kubernetes.io/ingress.class`, None without the annotation. `ends_tls` says
     that a certificate is named, `has_default` that there is a `defaultBackend`."""
 
@@ -34,8 +33,7 @@ class Ingress:
     has_default: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class IngressClass:
+class IngressClass(Struct, frozen=True, eq=False):
     """A class of Ingresses: `controller` is `spec.controller`, which says whose they are."""
 
     ref: ObjectRef

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.policies import NetworkPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class StoreResult:
+class StoreResult(Struct, frozen=True):
     """The result for one policy: `written` (also where it was there already), and then `policy` is what is
     stored, or `refused` with a sentence that says why."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 Labels = Mapping[str, str]
 
@@ -24,8 +24,7 @@ class Operator(StrEnum):
     DOES_NOT_EXIST = "DoesNotExist"
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """One entry of `matchExpressions`."""
 
     key: str
@@ -51,8 +50,7 @@ class Requirement:
                 return value is None
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(Struct, frozen=True):
     """`matchLabels` AND `matchExpressions`; with neither it matches everything. An absent selector is
     `None`, never this."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
 class TooMuchError(Exception):
@@ -29,8 +29,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """The time by which an answer has to be there; `is_over` asks a clock, which belongs to the caller."""
 
     is_over: Callable[[], bool] = _never

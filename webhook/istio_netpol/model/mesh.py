@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mutual_tls import SAYS_NOTHING, ClientTls
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import ANY_REQUEST_AT_ALL, RequestTest
 
 
-@dataclass(frozen=True, slots=True)
-class TargetRef:
+class TargetRef(Struct, frozen=True):
     """One entry of `targetRefs`, or a policy's `targetRef`."""
 
     group: str
@@ -22,8 +21,7 @@ class TargetRef:
     namespace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """Where a route sends traffic; `field` is the path below the object at which it stands."""
 
     host: str
@@ -32,8 +30,7 @@ class Destination:
     field: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RouteMatch:
+class RouteMatch(Struct, frozen=True):
     """One entry of a route's `match`; what is empty or 0 matches anything. `is_partial` says that it matches
     by something of the request besides, such as a path or a header, and `request` by what."""
 
@@ -46,8 +43,7 @@ class RouteMatch:
     request: RequestTest = ANY_REQUEST_AT_ALL
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """One http, tls or tcp route, its mirrors among its destinations, those left out that get no traffic.
     `gateways` are those of its matches, if they name any. `is_answered` says that the proxy answers itself,
     by a redirect for example, `rewrites` that what arrives has another path or host than what was asked."""
@@ -61,8 +57,7 @@ class Route:
     rewrites: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VirtualService:
+class VirtualService(Struct, frozen=True, eq=False):
     """`gateways` as written; absent means `mesh`. A delegate has no hosts."""
 
     ref: ObjectRef
@@ -72,8 +67,7 @@ class VirtualService:
     export_to: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayServer:
+class GatewayServer(Struct, frozen=True):
     """One `servers` entry; `target_port` is 0 where absent."""
 
     port: int
@@ -84,8 +78,7 @@ class GatewayServer:
     tls_mode: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Gateway:
+class Gateway(Struct, frozen=True, eq=False):
     """networking.istio.io Gateway; its selector matches pods in any namespace unless istiod is told to
     scope it."""
 
@@ -94,8 +87,7 @@ class Gateway:
     servers: tuple[GatewayServer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DestinationRule:
+class DestinationRule(Struct, frozen=True, eq=False):
     """The subsets of a host, named sets of pod labels, and how clients speak TLS to it: `subset_tls` are the
     settings of the subsets that have some. `workload_selector` is None where it holds for every client that
     sees it."""
@@ -109,8 +101,7 @@ class DestinationRule:
     export_to: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceEntryPort:
+class ServiceEntryPort(Struct, frozen=True):
     """A port of a ServiceEntry; `target_port` is 0 where absent."""
 
     number: int
@@ -119,8 +110,7 @@ class ServiceEntryPort:
     target_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkloadEndpoint:
+class WorkloadEndpoint(Struct, frozen=True):
     """An `endpoints` entry of a ServiceEntry, or a WorkloadEntry: an IP address, or a DNS name under
     resolution DNS."""
 
@@ -129,8 +119,7 @@ class WorkloadEndpoint:
     labels: Labels = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ServiceEntry:
+class ServiceEntry(Struct, frozen=True, eq=False):
     """`resolution` is NONE, STATIC, DNS, DNS_ROUND_ROBIN or DYNAMIC_DNS; `location` MESH_EXTERNAL or
     MESH_INTERNAL."""
 
@@ -154,24 +143,21 @@ class ServiceEntry:
         return bool(self.addresses) or (self.resolution != "NONE" and is_allotted)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WorkloadEntry:
+class WorkloadEntry(Struct, frozen=True, eq=False):
     """A workload outside Kubernetes, by its own address."""
 
     ref: ObjectRef
     endpoint: WorkloadEndpoint
 
 
-@dataclass(frozen=True, slots=True)
-class SidecarEgress:
+class SidecarEgress(Struct, frozen=True):
     """`hosts` entries are `namespace/dnsName`; `port` is 0 where the listener names none."""
 
     hosts: tuple[str, ...]
     port: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sidecar:
+class Sidecar(Struct, frozen=True, eq=False):
     """`workload_selector` is None for a Sidecar that holds for its namespace. `outbound_policy` says how
     proxies treat hosts that it does not let in: ALLOW_ANY, REGISTRY_ONLY, empty where it does not say."""
 
@@ -181,8 +167,7 @@ class Sidecar:
     outbound_policy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JwtRule:
+class JwtRule(Struct, frozen=True):
     """One issuer, and where its keys are; `field` is its path below the object."""
 
     issuer: str
@@ -191,8 +176,7 @@ class JwtRule:
     field: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RequestAuthentication:
+class RequestAuthentication(Struct, frozen=True, eq=False):
     """The tokens that the selected workloads accept."""
 
     ref: ObjectRef
@@ -201,8 +185,7 @@ class RequestAuthentication:
     jwt_rules: tuple[JwtRule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationSource:
+class AuthorizationSource(Struct, frozen=True):
     """One `from.source`; every list that is present must match, and none of the `not_` lists.
     `service_accounts` entries are `[namespace/]name`. `others` are the fields that are present besides."""
 
@@ -219,8 +202,7 @@ class AuthorizationSource:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestMatch:
+class RequestMatch(Struct, frozen=True):
     """What a `to.operation` asks of an HTTP request; a list that is empty asks nothing."""
 
     hosts: tuple[str, ...] = ()
@@ -234,8 +216,7 @@ class RequestMatch:
 ANY_REQUEST = RequestMatch()
 
 
-@dataclass(frozen=True, slots=True)
-class PortMatch:
+class PortMatch(Struct, frozen=True):
     """`ports` empty: all but `not_ports`. `request` is what it asks besides."""
 
     ports: tuple[int, ...] = ()
@@ -246,8 +227,7 @@ class PortMatch:
         return (not self.ports or port in self.ports) and port not in self.not_ports
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationRule:
+class AuthorizationRule(Struct, frozen=True):
     """`sources` empty: any source. One of `operations` (`to.operation`) must match, and every one of
     `conditions` (`when` with key `destination.port`); both empty: any port. `others` are the keys of the
     conditions that are not among these, all of which have to hold too."""
@@ -258,8 +238,7 @@ class AuthorizationRule:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AuthorizationPolicy:
+class AuthorizationPolicy(Struct, frozen=True, eq=False):
     """`action` is ALLOW, DENY, AUDIT or CUSTOM; `provider` names the extension provider of CUSTOM. One that
     is on trial (`istio.io/dry-run`) refuses nobody."""
 
@@ -272,8 +251,7 @@ class AuthorizationPolicy:
     is_on_trial: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Telemetry:
+class Telemetry(Struct, frozen=True, eq=False):
     """`tracing_providers` are the names under `tracing[].providers`; `disables_tracing` is
     `disableSpanReporting` on all. The same for `accessLogging`, whose word is `disabled`."""
 

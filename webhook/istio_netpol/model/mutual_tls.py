@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.references import ObjectRef
 
 
@@ -20,8 +20,7 @@ class MutualTls(StrEnum):
     STRICT = "STRICT"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PeerAuthentication:
+class PeerAuthentication(Struct, frozen=True, eq=False):
     """`ports` are the modes of single ports of the pods. `created` is when the API server stored it, empty
     where nobody says: the oldest of several counts."""
 
@@ -41,8 +40,7 @@ class ClientTlsMode(StrEnum):
     ISTIO_MUTUAL = "ISTIO_MUTUAL"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientTls:
+class ClientTls(Struct, frozen=True):
     """The TLS settings of one traffic policy; `mode` is None where it says nothing, `ports` are those of
     single ports of the Service."""
 

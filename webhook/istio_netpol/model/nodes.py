@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from msgspec import Struct, field
 
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.references import ObjectRef
 
 
-@dataclass(frozen=True, slots=True)
-class NodeAddresses:
+class NodeAddresses(Struct, frozen=True):
     """The addresses of one Node: the peers that hostNetwork pods and kubelets are seen as, within the cluster
     by the `internal` ones."""
 

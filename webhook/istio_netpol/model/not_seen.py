@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.assumptions import Assumption
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class NotSeen:
+class NotSeen(Struct, frozen=True, order=True):
     """A kind, as `plural.group`, that was read in these namespaces only; without any it was not read at
     all."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Selector
@@ -24,8 +24,7 @@ class Direction(StrEnum):
     INGRESS = "Ingress"
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyPort:
+class PolicyPort(Struct, frozen=True):
     """One entry of `ports`. `port` is a number, a container port's name, or None for all ports of the
     protocol."""
 
@@ -34,8 +33,7 @@ class PolicyPort:
     end_port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyPeer:
+class PolicyPeer(Struct, frozen=True):
     """One entry of `from` or `to`: either `ip_block`, or selectors of which at least one is present."""
 
     pod_selector: Selector | None = None
@@ -43,8 +41,7 @@ class PolicyPeer:
     ip_block: IpBlock | None = None
 
 
-@dataclass(frozen=True)
-class PolicyRule:
+class PolicyRule(Struct, frozen=True, dict=True):
     """One ingress or egress rule. No peers: every peer. No ports: every port.
 
     A rule may hold thousands of peers and is asked about many connections: its two kinds of peers are told
@@ -70,8 +67,7 @@ class PolicyRule:
         return tuple(peer.ip_block for peer in self.peers if peer.ip_block is not None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NetworkPolicy:
+class NetworkPolicy(Struct, frozen=True, eq=False):
     """One policy; `policy_types` is never empty once read (the API server fills it in)."""
 
     ref: ObjectRef

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 ASSUMED = "(assumed)"
 """The file of what was read nowhere."""
@@ -21,8 +20,7 @@ def is_namespace_name(text: str) -> bool:
     return len(text) <= _LONGEST_NAMESPACE_NAME and _NAMESPACE_NAME.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectRef:
+class ObjectRef(Struct, frozen=True):
     """Names one object; equality ignores the file, so that the same object read twice is the same reference.
 
     `namespace` is empty for cluster-scoped objects; `line` is 1-based and 0 where the object came from no
@@ -33,9 +31,23 @@ class ObjectRef:
     kind: str
     namespace: str
     name: str
-    file: str = field(default="", compare=False)
-    line: int = field(default=0, compare=False)
-    accepts: str = field(default="", compare=False)
+    file: str = ""
+    line: int = 0
+    accepts: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return (
+            isinstance(other, ObjectRef)
+            and self.name == other.name
+            and self.namespace == other.namespace
+            and self.kind == other.kind
+            and self.api_version == other.api_version
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.api_version, self.kind, self.namespace, self.name))
 
     @property
     def group(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
 class TextKind(StrEnum):
@@ -18,8 +18,7 @@ class TextKind(StrEnum):
     REGEX = "regex"
 
 
-@dataclass(frozen=True, slots=True)
-class TextMatch:
+class TextMatch(Struct, frozen=True):
     """One comparison; `ignores_case` of what is not a regular expression."""
 
     kind: TextKind = TextKind.ANY
@@ -45,8 +44,7 @@ _EVERYTHING = frozenset(
 ANY_TEXT = TextMatch()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestTest:
+class RequestTest(Struct, frozen=True):
     """One match of a route: `others` are the names of what it asks of a request besides path and host."""
 
     path: TextMatch = ANY_TEXT

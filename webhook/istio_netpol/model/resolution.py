@@ -6,7 +6,8 @@ import math
 from enum import StrEnum
 from typing import Protocol
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import Address
 
 
@@ -22,8 +23,7 @@ class ResolutionStatus(StrEnum):
     PENDING = "pending"
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """The answer for one host.
 
     `addresses` are unique and sorted, IPv4 first; `ttl` is in seconds, 0 where unknown; `reason` is a

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.references import ObjectRef
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePort:
+class ServicePort(Struct, frozen=True):
     """`target` is a number or a container port's name; the API server sets it to `port` where it is
     absent. `node_port` is the one on every node, 0 without one."""
 
@@ -25,8 +24,7 @@ class ServicePort:
     app_protocol: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Service:
+class Service(Struct, frozen=True, eq=False):
     """`selector` is None where endpoints are kept by someone else; `external_name` is empty unless the
     type is ExternalName. `external_ips` are those of its spec, `balancer_ips` those of its load balancer at
     which the nodes answer themselves. `source_ranges` are the only clients of that, `is_internal` says that
@@ -81,8 +79,7 @@ def has_internal_load_balancer(annotations: Mapping[str, str]) -> bool:
     return any(annotations.get(key, "").lower() == value for key, value in INTERNAL_LOAD_BALANCERS.items())
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointPort:
+class EndpointPort(Struct, frozen=True):
     """A port of endpoints; `name` ties it to the Service's port of that name."""
 
     port: int
@@ -90,8 +87,7 @@ class EndpointPort:
     protocol: Protocol = Protocol.TCP
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointAddress:
+class EndpointAddress(Struct, frozen=True):
     """One endpoint's addresses; `pod` is the name of the pod behind it, if it says so, and `pod_namespace`
     where that is, empty for the endpoint's own."""
 
@@ -100,8 +96,7 @@ class EndpointAddress:
     pod_namespace: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EndpointSlice:
+class EndpointSlice(Struct, frozen=True, eq=False):
     """An EndpointSlice, or one subset of an Endpoints object (which becomes the same value)."""
 
     ref: ObjectRef

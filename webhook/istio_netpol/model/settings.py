@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
 
 
 class Mode(StrEnum):
@@ -35,8 +34,7 @@ class Translation(StrEnum):
     AFTER = "after"
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSettings:
+class NetworkSettings(Struct, frozen=True):
     """The network plugin: what it judges policies against, and whom an ipBlock matches."""
 
     plugin: str = ""
@@ -55,8 +53,7 @@ class NetworkSettings:
     """Whether an ipBlock matches the cluster's pods, where the plugin's own answer does not hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class MeshSettings:
+class MeshSettings(Struct, frozen=True):
     """The Istio control plane: how to recognise it, and the stand-in where the input holds none."""
 
     root_namespace: str = "istio-system"
@@ -104,8 +101,7 @@ class MeshSettings:
     """The suffix of in-cluster names."""
 
 
-@dataclass(frozen=True, slots=True)
-class DnsSettings:
+class DnsSettings(Struct, frozen=True):
     """Cluster DNS: where the `kube-dns` Service and its pods are not in the input."""
 
     namespace: str = "kube-system"
@@ -134,8 +130,7 @@ class DnsSettings:
     let the pods reach them."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallerSettings:
+class CallerSettings(Struct, frozen=True):
     """Pods out of which the API server's calls come."""
 
     namespace: str = ""
@@ -148,8 +143,7 @@ class CallerSettings:
     """Labels that they carry."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiServerSettings:
+class ApiServerSettings(Struct, frozen=True):
     """The API server: what pods dial, what policies see of that after address translation, and out of which
     pods it calls webhooks."""
 
@@ -179,8 +173,7 @@ class ApiServerSettings:
     Empty: Gardener's vpn-shoot and konnectivity's agents where the input holds them, else any address."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostSettings:
+class HostSettings(Struct, frozen=True):
     """What hosts and addresses may be opened, whoever writes them."""
 
     allowed_hosts: tuple[str, ...] = ("*",)
@@ -222,8 +215,7 @@ class HostSettings:
     """The shortest prefix into which several IPv6 addresses of one host are merged."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionSettings:
+class AdmissionSettings(Struct, frozen=True):
     """Who is judged, and how strictly."""
 
     default_mode: Mode = Mode.WARN
@@ -301,8 +293,7 @@ class AdmissionSettings:
     come at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerSettings:
+class ControllerSettings(Struct, frozen=True):
     """How the controller keeps policies."""
 
     collect_after_seconds: int = 300
@@ -324,8 +315,7 @@ class ControllerSettings:
     """Nothing is written or collected by what was read of the cluster when it may be older than this."""
 
 
-@dataclass(frozen=True, slots=True)
-class LimitSettings:
+class LimitSettings(Struct, frozen=True):
     """What one object may ask for. What it asks for beyond that is not judged: the finding `not-judged` says
     so, nothing is opened for it, and modes `augment` and `reject` refuse the object."""
 
@@ -344,8 +334,7 @@ class LimitSettings:
     `augment` and `reject` refuse the object, and `warn` admits it with a warning."""
 
 
-@dataclass(frozen=True, slots=True)
-class BundleSettings:
+class BundleSettings(Struct, frozen=True):
     """What `istio-netpol bundle verify` expects of a bundle."""
 
     default_deny: bool = True
@@ -354,8 +343,7 @@ class BundleSettings:
     isolates, and pods that no policy selects stay open."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All of them."""
 
     network: NetworkSettings = field(default_factory=NetworkSettings)

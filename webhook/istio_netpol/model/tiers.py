@@ -8,11 +8,11 @@ tier, `netpol/profiles.py` all connections of a workload at once; both name each
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels, Selector
@@ -39,8 +39,7 @@ LOWEST_PRIORITY = 1000
 """The largest number that `priority` may have; the smaller the number, the earlier the policy is asked."""
 
 
-@dataclass(frozen=True)
-class TierRule:
+class TierRule(Struct, frozen=True, dict=True):
     """One ingress or egress rule. It matches a peer that any of these name: `peers` are pods and networks,
     `nodes` select Nodes by their labels, `domain_names` are hosts or `*.` and a domain. No ports: every
     port."""
@@ -63,8 +62,7 @@ class TierRule:
         return AddressSet.union(peer.ip_block.addresses for peer in self.peers if peer.ip_block is not None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TierPolicy:
+class TierPolicy(Struct, frozen=True, eq=False):
     """One policy of a tier. Its subject are the pods that both selectors match; a
     BaselineAdminNetworkPolicy, of which there is one in a cluster, has the lowest priority."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
@@ -24,8 +25,7 @@ class Expression(Protocol):
     def matches(self, labels: Labels) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedPods:
+class SelectedPods(Struct, frozen=True):
     """Pods that a policy selects: `pods` is asked of their labels and of those that the plugin gives them,
     `namespaces` of their namespace's labels."""
 
@@ -36,8 +36,7 @@ class SelectedPods:
     """The entities of Cilium to which it opens egress."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class UnreadPolicy:
+class UnreadPolicy(Struct, frozen=True, eq=False):
     """A policy that is not evaluated; it is bound to a namespace where its reference has one. `plugin_labels`
     are those that its plugin gives to pods beside their own."""
 
@@ -84,8 +83,7 @@ class UnreadPolicy:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PluginLabels:
+class PluginLabels(Struct, frozen=True):
     """The names under which a plugin's selectors find what is not a label of the pod itself: its namespace,
     its service account, the labels of its namespace (a prefix), and what all pods have."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.dialled import Dialled
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
@@ -10,8 +11,7 @@ from istio_netpol.model.tiers import TierPolicy, TierRule
 from istio_netpol.model.unread import UnreadPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class RuleRef:
+class RuleRef(Struct, frozen=True):
     """The rule at `index` of a policy's ingress or egress list."""
 
     policy: NetworkPolicy
@@ -26,8 +26,7 @@ class RuleRef:
         return f"{self.policy.key} {self.direction.lower()}[{self.index}]"
 
 
-@dataclass(frozen=True, slots=True)
-class TierRuleRef:
+class TierRuleRef(Struct, frozen=True):
     """The rule at `index` of the ingress or egress list of a policy of the Admin or Baseline tier."""
 
     policy: TierPolicy
@@ -42,8 +41,7 @@ class TierRuleRef:
         return f"{self.policy.ref} {self.direction.lower()}[{self.index}] ({self.policy.tier} tier)"
 
 
-@dataclass(frozen=True, slots=True)
-class SideVerdict:
+class SideVerdict(Struct, frozen=True):
     """One side of a connection: open where nothing isolates it, else allowed where some rule allows, unless a
     tier decides.
 
@@ -84,8 +82,7 @@ class SideVerdict:
 OPEN = SideVerdict()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Both sides of a connection; it is allowed where both are."""
 
     egress: SideVerdict = OPEN
@@ -106,8 +103,7 @@ class Verdict:
         return self.egress if direction is Direction.EGRESS else self.ingress
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A required flow and what the policies say of it."""
 
     flow: RequiredFlow

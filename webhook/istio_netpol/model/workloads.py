@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Labels, Selector
 from istio_netpol.model.references import ObjectRef
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Namespace:
+class Namespace(Struct, frozen=True, eq=False):
     """A namespace; `declared` is False where only its objects were read, and its labels are then the API
     server's own."""
 
@@ -34,8 +33,7 @@ def implied_namespace(name: str) -> Namespace:
     return Namespace(ObjectRef("v1", "Namespace", "", name), {NAMESPACE_NAME_LABEL: name}, declared=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerPort:
+class ContainerPort(Struct, frozen=True):
     """A declared container port; `name` is empty where it has none."""
 
     number: int
@@ -43,8 +41,7 @@ class ContainerPort:
     protocol: Protocol = Protocol.TCP
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """The controller that an ownerReference with `controller: true` names."""
 
     api_version: str
@@ -53,8 +50,7 @@ class Owner:
     uid: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DialledApiServer:
+class DialledApiServer(Struct, frozen=True, order=True):
     """What KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT make a container dial instead of the Service:
     a host name in lower case or an address, and a port. `of_these_pods` says that whoever set it does so for
     single pods (AKS), so that other pods need not have it."""
@@ -64,8 +60,7 @@ class DialledApiServer:
     of_these_pods: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Workload:
+class Workload(Struct, frozen=True, eq=False):
     """A controller's pod template, or a pod, or the class of a controller's equal pods.
 
     `ref` names the object that a person would edit: the controller where there is one. `labels` and

@@ -14,7 +14,8 @@ share their exceptions (`shared_exceptions.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
 from istio_netpol.model.tiers import Action, Tier, TierPolicy
@@ -33,16 +34,14 @@ _Isolating = tuple[NetworkPolicy, ...]
 _Tiers = tuple[TierPolicy, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Profile:
+class Profile(Struct, frozen=True, eq=False):
     """One direction of a workload: the ports open between it and other workloads, and it and addresses."""
 
     cells: Cells
     line: Stretches
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Admission:
+class _Admission(Struct, frozen=True, eq=False):
     """A rule: the workloads it names by what they are, the addresses it names, and its ports. `selected` are
     those that its selectors name."""
 

@@ -10,12 +10,12 @@ ComputeMapEntriesFromEndpointRules; aws/amazon-network-policy-controller-k8s#146
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
 from functools import lru_cache
 from ipaddress import ip_network
 from itertools import chain
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.addresses import Address, AddressSet, IpBlock, Network
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.verdicts import RuleRef
@@ -32,8 +32,7 @@ _Key = tuple[int, int, int]
 _BITS = {4: 32, 6: 128}
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(Struct):
     """A prefix of the table: the rules that have ports there, and what they except of it."""
 
     rules: list[RuleRef] = field(default_factory=list)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.tiers import Action
 from istio_netpol.netpol.address_line import LAST, bounds
@@ -18,8 +19,7 @@ Covering = int
 _STRICTEST_FIRST = (Action.DENY, Action.PASS, Action.ACCEPT)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ruling:
+class Ruling(Struct, frozen=True, eq=False):
     """A rule with the number of its ports, the peers that it names for what they are, and the addresses that
     it names for pods, and for all who are not in a pod's network: Nodes are at theirs."""
 

@@ -12,7 +12,8 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, ALL_IPV6, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
@@ -32,8 +33,7 @@ NOWHERE = AddressSet()
 _POSSIBLE_IPV4, _POSSIBLE_IPV6 = POSSIBLE_ADDRESSES
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionEnd:
+class ConnectionEnd(Struct, frozen=True):
     """One end of a connection as the other end's policies see it. `pod` is the peer where selectors can mean
     it, `called` the destination where it is a pod, which resolves port names."""
 
@@ -77,8 +77,7 @@ Part = tuple[TierRuleRef, AddressSet]
 """A rule and the addresses on which it decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(Struct, frozen=True):
     """What one tier decides of the addresses of a peer. `left` is what the next tier is asked for: nothing
     matched it, or a rule passed it on. `doubtful` are rules of which it can't be told whether they match, or
     which other rules of the same priority contradict."""

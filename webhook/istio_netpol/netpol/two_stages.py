@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.netpol.address_line import Stretches, bounds
 from istio_netpol.netpol.cluster_masks import ClusterMasks
 from istio_netpol.netpol.masks import Cells, Mask, overlay
@@ -16,8 +17,7 @@ from istio_netpol.netpol.stages import Covering, Stage, coverings
 _POSSIBLE = tuple(tuple(bounds(family)) for family in POSSIBLE_ADDRESSES)
 
 
-@dataclass(slots=True)
-class _Residents:
+class _Residents(Struct):
     """Who is at a place where the same rules name the address: the workloads with known addresses, and
     whether pods with unknown ones may be there, by IPv4 and by IPv6."""
 

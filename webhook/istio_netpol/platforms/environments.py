@@ -6,10 +6,11 @@ The id of an environment is the name of its overlay in the kustomize bundle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from istio_netpol.platforms.sources import Source, looked_up, surveyed
 
 KUBE_SYSTEM = "kube-system"
@@ -40,8 +41,7 @@ class Dial(StrEnum):
     """What KUBERNETES_SERVICE_HOST is set to in every container: a DNS name outside of the cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodSelection:
+class PodSelection(Struct, frozen=True):
     """Pods by their labels in a namespace by its name or by its labels."""
 
     pod_labels: Mapping[str, str]
@@ -53,8 +53,7 @@ class PodSelection:
     """Whether sources contradict each other about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiServerFacts:
+class ApiServerFacts(Struct, frozen=True):
     """The API server of an environment, as its pods reach it."""
 
     port: int
@@ -70,8 +69,7 @@ class ApiServerFacts:
     remark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DnsFacts:
+class DnsFacts(Struct, frozen=True):
     """Cluster DNS of an environment."""
 
     pods: tuple[PodSelection, ...] = (PodSelection({"k8s-app": "kube-dns"}),)
@@ -89,8 +87,7 @@ class DnsFacts:
     remark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """A load balancer's check that reaches the gateway's pods."""
 
     by: str
@@ -99,8 +96,7 @@ class HealthCheck:
     """It comes from; empty where only the cluster's administrators know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """An environment, and what its clusters have in common."""
 
     id: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.labels import Labels, Selector
 
 KYMA_NAMESPACE = "kyma-system"
@@ -31,8 +31,7 @@ class KymaNeed(StrEnum):
     CALLS = "what it calls, and who calls it"
 
 
-@dataclass(frozen=True, slots=True)
-class KymaCall:
+class KymaCall(Struct, frozen=True):
     """A connection to another workload of the table, by its name, and to a port of its pods."""
 
     to: str
@@ -40,8 +39,7 @@ class KymaCall:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class OutsideCall:
+class OutsideCall(Struct, frozen=True):
     """A connection out of the cluster, to whom nobody can name by address.
 
     With `any_port` on other ports than the usual one, too; `only_beside` are labels of pods in Kyma's
@@ -55,8 +53,7 @@ class OutsideCall:
     only_beside: Labels = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribers:
+class Subscribers(Struct, frozen=True):
     """Pods of any namespace that a workload calls, on ports that users choose; `port` is the usual one."""
 
     who: str
@@ -64,8 +61,7 @@ class Subscribers:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class KymaWorkload:
+class KymaWorkload(Struct, frozen=True):
     """A workload of a module, and what is known of its connections.
 
     `labels` are all that its pods are known to have. `watches` completes "it needs the API server because";

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import Struct
+from msgspec.structs import replace
 
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.settings import Settings, Translation
 from istio_netpol.platforms.plugins import PLUGINS_BY_ID, HostNetworkPeers
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkModel:
+class NetworkModel(Struct, frozen=True):
     """What a policy is judged against. The defaults are what the Kubernetes documentation lets one expect."""
 
     judges: Translation = Translation.AFTER

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.settings import Translation
 from istio_netpol.platforms.sources import Source, looked_up, surveyed
 
@@ -27,8 +28,7 @@ class HostNetworkPeers(StrEnum):
     """A namespaceSelector of the plugin's own namespace for hosts, with an empty podSelector."""
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkPlugin:
+class NetworkPlugin(Struct, frozen=True):
     """A plugin, and how it reads a NetworkPolicy."""
 
     id: str

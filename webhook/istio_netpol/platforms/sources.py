@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A page or a file with its version, and the day on which it was read."""
 
     text: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.hbone import HBONE_PORT
 from istio_netpol.istio.rules.hbone import PROBE_SOURCES
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, Peer
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, NAMESPACE_NAME_LABEL, Operator, Selector
@@ -34,8 +35,7 @@ PRIVATE_RANGES = tuple(
 _PROBES = AddressSet.union(peer.addresses for peer in PROBE_SOURCES.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Breadth:
+class Breadth(Struct, frozen=True):
     """What a rule opens without bounds, as clauses that complete "the rule opens …"; empty where it has
     bounds. `is_bounded`: it is a private range, on the ports that the rule lists."""
 

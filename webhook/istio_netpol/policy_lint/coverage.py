@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.connections import ALL_CONNECTIONS, NO_CONNECTIONS, ConnectionSet
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector, namespace_named
 from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
@@ -17,8 +18,7 @@ MOST_PAIRS = 10_000
 """Pairs of peers of two rules that are compared; larger rules are not said to cover each other."""
 
 
-@dataclass(slots=True)
-class _Values:
+class _Values(Struct):
     """What a selector says of one label: which values it may have, and whether it is there."""
 
     allowed: frozenset[str] | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.flows import AddressPeer, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, namespace_named
@@ -84,8 +85,7 @@ def _is_allowed_by(policy: NetworkPolicy, judged: Judged, direction: Direction, 
     return side.allowed and any(ref.policy.key == policy.key for ref in side.allowed_by)
 
 
-@dataclass(frozen=True, slots=True)
-class WideRule:
+class WideRule(Struct, frozen=True):
     """A rule that opens too much, of a policy of this namespace."""
 
     namespace: str

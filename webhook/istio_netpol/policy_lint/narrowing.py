@@ -8,9 +8,10 @@ So all of them may be followed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -22,8 +23,7 @@ from istio_netpol.policy_lint.purposes import Purposes
 from istio_netpol.policy_lint.used_rule import Surplus, UsedRule, used_rules
 
 
-@dataclass(frozen=True, slots=True)
-class NarrowingScope:
+class NarrowingScope(Struct, frozen=True):
     """What of the policies is looked at otherwise: the namespaces of applications, whose pods are alike, and
     rules that are told apart."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -23,8 +24,7 @@ MOST_NAMES = 3
 """Workloads that a message names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Which workloads a policy is for, those that need what it opens, and whom it selects besides: `spare`
     workloads, and where it `is_loose` pods to come, since it asks for no value of any label."""
 

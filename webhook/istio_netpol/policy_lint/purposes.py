@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.rules.gateway_services import ISTIOD_PORTS, STATUS_PORT
 from istio_netpol.istio.rules.scrape import ENVOY_PORT
 from istio_netpol.istio.view.gateways import runs_gateway_proxy
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
@@ -36,8 +37,7 @@ HEALTH = "it serves whoever asks for the health of gateways, which no object say
 OPTED_IN = "it is for pods that opt in by a label, and the control plane has none"
 
 
-@dataclass(frozen=True, slots=True)
-class Purposes:
+class Purposes(Struct, frozen=True):
     """What rules without required flows may be for in a snapshot. `metrics` are the ports on which workloads
     offer metrics, empty where the settings say who scrapes; `are_spans_known` says that the mesh config was
     read."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
@@ -24,8 +25,7 @@ LARGEST_NETWORKS = (2**24, 2**120)
 """Addresses of the largest private networks, 10.0.0.0/8 (RFC 1918) and fd00::/8 (RFC 4193)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surplus:
+class Surplus(Struct, frozen=True):
     """What of a rule no flow needs, as a clause that follows the rule's place, and the rules that are enough;
     `instead` is empty where none is needed."""
 
@@ -33,8 +33,7 @@ class Surplus:
     instead: tuple[PolicyRule, ...] = ()
 
 
-@dataclass(frozen=True)
-class UsedRule:
+class UsedRule(Struct, frozen=True, dict=True):
     """One rule of a policy, and the flows that it allows, alone or among others."""
 
     policy: NetworkPolicy

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from istio_netpol.istio.view.gateways import is_egress_gateway, runs_gateway_proxy
 from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, AddressSet

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
+from msgspec import Struct
+
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort
 from istio_netpol.model.settings import Settings
@@ -29,8 +30,7 @@ Side = tuple[Direction, tuple[str, str, str, str]]
 """A direction, and the key of a workload."""
 
 
-@dataclass(frozen=True, slots=True)
-class Today:
+class Today(Struct, frozen=True):
     """A cluster before the change, with the pods that istiod has yet to deploy for its Gateways: an input may
     hold a Gateway and none of its pods, which run nevertheless."""
 
@@ -70,8 +70,7 @@ class Today:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
+class Ahead(Struct, frozen=True):
     """`policies` in an order in which none cuts what another allows: those of `last` come after all others.
     `isolating` are the keys of those that isolate pods which are open today."""
 

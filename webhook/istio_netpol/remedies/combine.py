@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import reduce
 from ipaddress import ip_network
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.labels import Selector
@@ -32,8 +33,7 @@ MOST_LABEL_CHARACTERS = 131_072
 must not get a policy that is too large to be stored, least of all one that names others too."""
 
 
-@dataclass(frozen=True, slots=True)
-class JoinedRule:
+class JoinedRule(Struct, frozen=True):
     """Ports that are opened for several peers alike; no peers: for everybody."""
 
     kind: FlowKind

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.dialled import DIRECTLY, Front
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
@@ -12,8 +13,7 @@ from istio_netpol.model.verdicts import Judged, TierRuleRef
 from istio_netpol.model.workloads import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """One side of a denied flow: the pods whose policies must admit it, and the other end. `denied_by` are
     the rules of a tier that deny it, if it is not NetworkPolicies. `front` is the Service's address that is
     to be opened instead of the other end's own."""

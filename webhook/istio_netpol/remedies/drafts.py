@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import field, replace
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, PolicyPeer
 from istio_netpol.remedies.combine import Port
 
 
-@dataclass(slots=True, eq=False)
-class Draft:
+class Draft(Struct, eq=False):
     """What is to be opened for the pods that one selector names, in one direction, for the same objects."""
 
     direction: Direction
@@ -30,8 +30,7 @@ class Draft:
             ports[port] = min(kind, ports.get(port, kind))
 
 
-@dataclass(frozen=True, slots=True)
-class DraftPart:
+class DraftPart(Struct, frozen=True):
     """One opening within a draft."""
 
     draft: Draft
@@ -39,8 +38,7 @@ class DraftPart:
     port: Port
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """All that a policy does, without its name."""
 
     direction: Direction
@@ -50,8 +48,7 @@ class Content:
     ports: tuple[Port, ...]
 
 
-@dataclass(slots=True)
-class ContentUses:
+class ContentUses(Struct):
     """Why, for which subjects and by which objects a content is needed; `drafts` are the ids of theirs."""
 
     kinds: set[FlowKind] = field(default_factory=set)

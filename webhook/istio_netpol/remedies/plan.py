@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import field
+
+from msgspec import Struct, field
 
 from istio_netpol.flows.cache import NamespaceAnswers
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.verdicts import Judged
@@ -22,8 +22,7 @@ from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import Authority
 
 
-@dataclass(slots=True)
-class DeniedFlow:
+class DeniedFlow(Struct):
     """A denied flow and what comes of its sides: `parts` of policies that `writer` makes, reasons why none
     can be made, and the sides that stay `closed` because nobody may open them here. `withheld` says that a
     side has not agreed; then the parts are a proposal to whoever may."""

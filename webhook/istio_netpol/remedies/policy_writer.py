@@ -4,10 +4,11 @@ peers, with all ports at which these are alike."""
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.flows.cache import NamespaceAnswers
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer
@@ -39,8 +40,7 @@ _Places = dict[tuple[int, PolicyPeer | None], list[tuple[frozenset[Port], Networ
 """The policies that open something to a peer, by the draft that asks for it, with their ports."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unmendable:
+class Unmendable(Struct, frozen=True):
     """A side that no policy can open, and why: a clause that completes "… can't be allowed, because"."""
 
     opening: Opening

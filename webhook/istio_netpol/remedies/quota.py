@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.remedies.required_by import MOST_NAMES, asking_namespaces
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Account:
+class Account(Struct, frozen=True, order=True):
     """Policies that objects of a namespace ask for: in its own and in trusted namespaces, or `inside` one
     other namespace."""
 

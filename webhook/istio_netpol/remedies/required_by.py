@@ -12,11 +12,12 @@ objects of others too.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -33,8 +34,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9]+(/[a-z0-9.-]*){2}")
 _REST = re.compile(r"(?:(?P<names>.+) )?and (?P<count>[1-9][0-9]{0,8}) more(?P<elsewhere> elsewhere)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Needers:
+class Needers(Struct, frozen=True):
     """The objects that need a policy, as the annotation names them: `Kind/namespace/name`.
 
     `more` are others that are not named; `elsewhere` says that some of these are in namespaces of which no

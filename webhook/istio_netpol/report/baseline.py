@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, fields, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from istio_netpol.analysis.results import Compared, Report
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.report.identity import Identity, identity
 from istio_netpol.report.json_format import API_VERSION
@@ -23,15 +24,14 @@ KIND = "Baseline"
 REMEDY = "write it anew with --update-baseline, or take it from version control"
 
 _HEADER = {"apiVersion": API_VERSION, "kind": KIND}
-_PARTS = tuple(field.name for field in fields(Identity))
+_PARTS = Identity.__struct_fields__
 _NEEDED = ("rule", "object", "severity")
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 Entry = tuple[Identity, Severity]
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """How many findings there were of each identity and severity."""
 
     entries: Counter[Entry]

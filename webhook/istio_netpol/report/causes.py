@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from msgspec import Struct
+
 from istio_netpol.analysis import denial_wording
 from istio_netpol.analysis.results import Report
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
@@ -22,8 +23,7 @@ _CLUSTER = "cluster-wide"
 """Where objects are that are in no namespace."""
 
 
-@dataclass(frozen=True, slots=True)
-class CausePlace:
+class CausePlace(Struct, frozen=True):
     """The objects that a cause concerns in one namespace (of one of several inputs), and the policies that
     deny there."""
 
@@ -41,8 +41,7 @@ class CausePlace:
         return f"{self.name}: {', '.join(self.members)}{denied}"
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Findings of one rule and severity that are denied on the same sides, with a sentence that is true of
     all of them."""
 
@@ -57,8 +56,7 @@ class Cause:
         return TITLES[self.rule]
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """What findings of one cause have in common."""
 
     rule: RuleId

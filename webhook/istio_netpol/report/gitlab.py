@@ -7,8 +7,9 @@ Source: docs.gitlab.com, "Code Quality", "Code Quality report format": an array 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from istio_netpol.analysis.results import AcceptedFinding, Report
 from istio_netpol.model.findings import Finding, Severity

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import astuple
 from hashlib import sha256
 
+from msgspec import Struct
+from msgspec.structs import astuple
+
 from istio_netpol.analysis.results import Report
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.references import ObjectRef
@@ -24,8 +25,7 @@ _OF_REPLICA_SET = re.compile(rf"-{_RANDOM}{{5,10}}$")
 _INDEX = re.compile(r"\[\d+\]")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Identity:
+class Identity(Struct, frozen=True, order=True):
     """The same for the same finding after lines, files, the order of rules, the addresses of a host and the
     names of generated policies and pods have changed.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from textwrap import wrap
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.analysis.results import Report
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible
@@ -23,8 +24,7 @@ HEIGHT, WIDTH = 40, 100
 """The screen of a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Detail:
+class _Detail(Struct, frozen=True):
     """How much is told: of each cause so many lines about places, of the first `favoured` ones one more, and
     so many lines about namespaces; or, in full, the sentences of each finding."""
 
@@ -61,8 +61,7 @@ def overview(report: Report, palette: Palette = PLAIN, generate: str = "istio-ne
     return "".join(f"{line}\n" for line in screen.lines(detail, most, palette))
 
 
-@dataclass(frozen=True, slots=True)
-class _Screen:
+class _Screen(Struct, frozen=True):
     """What there is to tell of a report."""
 
     report: Report

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.findings import Severity
 from istio_netpol.printable import visible
 
@@ -14,8 +15,7 @@ T = TypeVar("T")
 _RESET = "\x1b[0m"
 
 
-@dataclass(frozen=True, slots=True)
-class Palette:
+class Palette(Struct, frozen=True):
     """An escape sequence a role; empty ones leave the text as it is."""
 
     heading: str = ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+
 from istio_netpol.model.findings import Issue, RuleId
 from istio_netpol.model.flows import FlowKind
 
@@ -50,8 +50,7 @@ TITLES: dict[RuleId, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RulePages:
+class RulePages(Struct, frozen=True):
     """The text of each rule's page, in Markdown, and where the pages are published: the address to which the
     id of a rule is added after a slash, empty where they are not."""
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
+
 from istio_netpol.certs.review_paths import Door, plain_path
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.server.registered_paths import RegisteredPaths, Right
 
 PLAIN = {plain_path(door): Right(door, may_write=True) for door in (Door.VALIDATE, Door.MUTATE)}
@@ -27,8 +28,7 @@ REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewProof:
+class ReviewProof(Struct, frozen=True):
     """What is demanded. Without `paths` reviews come under the plain ones; `client_names` are the names of a
     client certificate of which one is demanded, none for any that its CA signed, and None where no
     certificate is."""

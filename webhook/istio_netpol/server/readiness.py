@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.state.source import SourceState
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """Asks the source, what is made of it, the certificate, and what proves reviews; each callable says what
     is wrong. `lag` is for how many seconds changes of the source wait. A source looks, and is taken in, far
     more often than every `stale_seconds`: older means that it can't."""

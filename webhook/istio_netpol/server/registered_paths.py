@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from istio_netpol.certs.review_paths import SECRET_PATH, Door, door_of
 from istio_netpol.certs.webhook_configurations import KINDS, MUTATING, Configuration, configuration_of
@@ -16,7 +17,6 @@ from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import Reflector, Scope
-from istio_netpol.lazy_dataclass import dataclass
 
 OVERLAP_SECONDS = 60.0
 """How long a path is taken after another one was registered: API servers follow within about a second."""
@@ -25,8 +25,7 @@ QUIET_SECONDS = 30.0
 """How long the watch may be broken before this webhook can't tell any more what is registered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
+class Right(Struct, frozen=True):
     """What a review is asked for, and whether policies are written on its word."""
 
     door: Door

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache, partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.admission import message
 from istio_netpol.admission.cleared import Cleared
@@ -16,7 +18,6 @@ from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.admission.scope import namespace_of
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.limits import Deadline
 from istio_netpol.model.policies import NetworkPolicy
@@ -42,8 +43,7 @@ MOST_READS = 4
 """In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What goes back: an HTTP status and body; `request` and `decision` are for logs and metrics."""
 
     status: int

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 from flask import Flask
+from msgspec import Struct
 
 from istio_netpol.bundle.kustomize import Kustomize
 from istio_netpol.certs.self_signed import LOCAL_NAMES, make_self_signed
@@ -26,7 +27,6 @@ from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.kube.readers import Readers
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.runtime.listening import listen, url_of
@@ -54,8 +54,7 @@ SWITCH_SECONDS = 0.0005
 has to get its turn a dozen times, and beside busy threads waited for this long each time."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
+class ServeOptions(Struct, frozen=True):
     """What `serve` is told; addresses are host and port. Without `folder`, the source is the cluster of a
     kubeconfig's `context`, or the one that this pod runs in. Without `certificate` and `key`, files for
     loopback are made and deleted again. A review proves by a path of `webhook_configuration`, by a client
@@ -95,8 +94,7 @@ def serve(options: ServeOptions) -> None:
         WebhookServer(endpoint, lambda: make_app(options, certificate, listeners, connection, refusals)).run()
 
 
-@dataclass(frozen=True, slots=True)
-class Listeners:
+class Listeners(Struct, frozen=True):
     """The sockets beside that of the webhook, where there are any."""
 
     metrics: socket.socket | None = None
@@ -163,8 +161,7 @@ def _limits(admission: AdmissionSettings) -> Limits:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """Where decisions come from: what is read, who decides by it, and what keeps that fresh."""
 
     state: Callable[[], SourceState]

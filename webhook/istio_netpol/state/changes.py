@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.contents import is_unchanged
 from istio_netpol.state.snapshot import Snapshot, home_of
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """`objects` are those that came, went or say something else, as they were and as they are, pods left out:
     `pods` are the classes of pods that are no more or were not yet. `namespaces` are those that say something
     else, as they were and as they are, `founded` the names of those that came or went."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import fields
 from functools import cache
 from operator import attrgetter
 from typing import Any
+
+from msgspec.structs import fields
 
 
 def say_the_same(left: Any, right: Any) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.settings import Settings, Translation
 from istio_netpol.platforms.network_model import NetworkModel, network_model
@@ -10,8 +11,7 @@ from istio_netpol.platforms.network_model import NetworkModel, network_model
 NOWHERE = AddressSet()
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterNetwork:
+class ClusterNetwork(Struct, frozen=True):
     """The model of a cluster's plugin, and what settings say of the cluster's addresses: those of nodes and
     pods, and whether the API server's are nodes'."""
 

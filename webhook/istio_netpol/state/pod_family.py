@@ -11,10 +11,11 @@ anew, from counts of what its pods have.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from typing import Any
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import DialledApiServer, Owner, Workload
@@ -61,8 +62,7 @@ def likeness_of(pod: Workload, ignored: frozenset[str]) -> Likeness:
     return Likeness(labels, pod.ports, pod.host_network, pod.service_account, pod.has_proxy)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PodGroup:
+class PodGroup(Struct, frozen=True, eq=False):
     """The pods of one likeness: the one whose name comes first, the names of all, how many are only about to
     be created, and what any of them has. `carries` says whether they carry what the template says."""
 
@@ -148,8 +148,7 @@ class PodGroup:
         )
 
 
-@dataclass(slots=True, eq=False)
-class PodFamily:
+class PodFamily(Struct, eq=False):
     """The pods that share a root, by likeness. `others` are the members that are not pods; the pods that
     `template` stands for are a class where no running ones carry what it says, which `carriers` counts. Never
     changes; `after` makes another."""

@@ -8,12 +8,13 @@ that a change makes only its own namespaces' part of them stale.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import Any, Self, TypeVar
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Selector
@@ -38,8 +39,7 @@ Changes = Mapping[str, frozenset[type] | None]
 """The types of objects that changed, by namespace; None: the namespace came or went."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """An answer with the types of objects that it is made from, and the namespaces whose part is stale.
 
     `homes` are the namespaces whose part has a key, for answers that are looked up by key; the parts of

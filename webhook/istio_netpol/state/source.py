@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class SourceState:
+class SourceState(Struct, frozen=True):
     """The newest good snapshot. `problems` say why a newer one could not be read; `age` is seconds since
     the source was last seen good; `remarks` say what was left out of the snapshot, and what was assumed."""
 

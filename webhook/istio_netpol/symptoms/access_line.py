@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
 
 NOTHING = "-"
 """What Envoy logs where there is no value. A field that the line does not have is empty instead."""
@@ -76,8 +75,7 @@ _CLUSTER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLine:
+class AccessLine(Struct, frozen=True):
     """The fields that say how a connection went, as Envoy prints them: `-` where there was none, empty where
     the line does not have the field."""
 
@@ -125,7 +123,7 @@ class AccessLine:
         return found["host"], int(found["port"] or 0)
 
 
-_CHECKED = frozenset(field.name for field in fields(AccessLine))
+_CHECKED = frozenset(AccessLine.__struct_fields__)
 
 
 def access_line(line: str) -> AccessLine | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.symptoms.access_line import NOTHING, AccessLine
 
 _NAME = "[a-z0-9][-a-z0-9.]{0,252}"
@@ -37,8 +38,7 @@ _CONNECT_TO = re.compile(
 _IS_ADDRESS = re.compile(r"[0-9.]{7,15}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionFacts:
+class ConnectionFacts(Struct, frozen=True):
     """Who connected to whom, as far as a line says; empty where it does not.
 
     `pod` wrote the line, or the line is about it; `namespace` is its namespace. Of `own_addresses` the first

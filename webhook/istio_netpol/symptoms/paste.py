@@ -6,9 +6,10 @@ import codecs
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.symptoms.facts import NO_FACTS, ConnectionFacts
 from istio_netpol.symptoms.recognise import Sighting, sighting
 from istio_netpol.symptoms.symptom import Blame, Symptom
@@ -46,8 +47,7 @@ _PLAIN_ANSWER = re.compile(r'(?:HTTP/[0-9.]{1,3}|- - -)" [1-3]?\d{1,2} - (?:via_
 _PROXIES = ("istio-envoy", "envoy")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A sighting, the line where it was first seen, and how often it was. `writers` are the pods that wrote
     such lines, each by addresses of which the first that a pod has is its own."""
 
@@ -58,8 +58,7 @@ class Seen:
     writers: tuple[tuple[str, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PasteReading:
+class PasteReading(Struct, frozen=True):
     """What was seen, in the order of the first lines; of how many lines; how many sightings were not kept
     apart; whether it looks like text at all."""
 
@@ -82,8 +81,7 @@ def read_log(chunks: Iterable[bytes]) -> PasteReading:
     return reader.result()
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """A line or, of a long one, a part. `continues` says that it is not the first part."""
 
     text: str

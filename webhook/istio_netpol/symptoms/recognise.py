@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms import facts
 from istio_netpol.symptoms.access_line import AccessLine, access_line, access_object, bare_flags
@@ -38,8 +39,7 @@ _MOST_NESTED = 3
 _TEXTS_IN_DOCUMENT = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """A symptom in one line, the flows that can cause it there, likeliest first, and who connected to "
     "whom."""
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms.access_line import AccessLine
 
@@ -43,8 +44,7 @@ class Topic(StrEnum):
 Logged = Callable[[AccessLine], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Symptom:
+class Symptom(Struct, frozen=True):
     """One row of the table.
 
     `shown` is how it reads, for people: each is a text that the row recognises. `flows` are those that can

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(Struct, frozen=True):
     """The namespaces whose words a door may act on: those of `speaking`, or all if it is None.
 
     An operator, who generates for all namespaces at once, acts on every word, and counts as the administrator

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from ipaddress import ip_network
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet, Network
 from istio_netpol.model.resolution import ResolutionStatus, Resolver
 from istio_netpol.model.settings import HostSettings
@@ -18,8 +19,7 @@ NO_ADDRESSES = AddressSet()
 _FORBIDDEN = "a private, reserved or cluster address"
 
 
-@dataclass(frozen=True, slots=True)
-class HostAnswer:
+class HostAnswer(Struct, frozen=True):
     """The addresses of a host, or why there are none: `refused` by the administrator's rules, or
     `unresolved`. `found` are the addresses for which it is refused."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Flask, Response, jsonify, request
+from msgspec import Struct
 from werkzeug.exceptions import HTTPException
 
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.web.live import Published, SentDocument
 from istio_netpol.web.page import content_policy, live_page
 from istio_netpol.web.parts import Parts
@@ -19,16 +19,14 @@ from istio_netpol.web.parts import Parts
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a request gets no map: an HTTP status and a sentence."""
 
     status: int
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """What a reader may see: these namespaces, or everything where that is None."""
 
     namespaces: frozenset[str] | None = None

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from istio_netpol.analysis.reachability.facts import facts
 from istio_netpol.analysis.reachability.reading import Given
 from istio_netpol.errors import NetpolError
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.map_document import map_document
@@ -20,8 +21,7 @@ LOOK_SECONDS = 1.0
 """How often it is asked whether something changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class SentDocument:
+class SentDocument(Struct, frozen=True):
     """A document as it is sent. `tag` differs where the content does."""
 
     content: bytes

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.analysis.ambient.wire import has_ambient_mode
 from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
@@ -59,8 +60,7 @@ def _of_policy(policy: NetworkPolicy, snapshot: Snapshot, view: MeshView) -> Ite
                 yield _finding(policy, f"spec.{direction.lower()}[{index}]", found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(Struct, frozen=True):
     """Two pods that a rule means to connect, and the TCP ports that it names."""
 
     client: Workload
@@ -68,8 +68,7 @@ class _Pair:
     ports: ConnectionSet
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(Struct, frozen=True):
     """One rule of a policy, and the cluster in which it is read."""
 
     policy: NetworkPolicy

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.hbone import HBONE_PORT, reached, wire_port
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import Peer, PodsPeer
 from istio_netpol.model.mesh_names import AMBIENT_LABEL
 from istio_netpol.model.services import Service
@@ -16,8 +17,7 @@ from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """A part of the way, from one pod to the next, with the port on the wire. `remark` says why it is not
     what was asked for; empty where it is."""
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.state.snapshot import Snapshot
 
 _MOST_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectName:
+class ObjectName(Struct, frozen=True):
     """An object as it was named. `kinds`, group and kind, are those that its word may mean; `namespace` is
     empty where nobody said one."""
 

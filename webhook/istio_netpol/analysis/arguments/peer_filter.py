@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from msgspec import Struct
+
 from istio_netpol.analysis.arguments.peers import find_peer
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, is_network, parse_address
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.services import Service
@@ -16,8 +17,7 @@ from istio_netpol.state.snapshot import Snapshot
 NO_ADDRESSES = AddressSet()
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFilter:
+class PeerFilter(Struct, frozen=True):
     """Peers by what a list calls them. Without any, every peer is asked for."""
 
     names: frozenset[str] = frozenset()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.own_names import OWNER, PART_OF
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -13,8 +14,7 @@ from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """`before` lacks every policy of the bundle, also those that were applied earlier; `after` has what it
     holds now. `own` are the keys of these policies, `brought` those of the other objects of the bundle."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.analysis.bundle_coverage import wording
 from istio_netpol.analysis.bundle_coverage.examined import Examined

@@ -4,7 +4,8 @@ nobody."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.istio.view.mesh_view import MeshView

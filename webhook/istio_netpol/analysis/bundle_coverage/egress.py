@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.analysis.bundle_coverage.effect import EffectJudge
 from istio_netpol.analysis.bundle_coverage.modules import known_module
 from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.components import component_of
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import Agreement, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
@@ -18,8 +19,7 @@ from istio_netpol.model.workloads import Workload
 DEFAULT_ACCOUNT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class EgressNeed:
+class EgressNeed(Struct, frozen=True):
     """Something that pods connect to: its name for people, and the connections that it takes. Without
     `is_likely` nothing says that these pods use it."""
 

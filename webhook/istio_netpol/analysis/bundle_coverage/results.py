@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
@@ -20,8 +21,7 @@ class SideState(StrEnum):
     UNCOVERED = "not covered"
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(Struct, frozen=True):
     """A port on which pods listen, the Services that lead to it, and whether anybody may still connect."""
 
     port: int
@@ -33,8 +33,7 @@ class Listening:
         return f"{self.protocol} {self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookCaller:
+class WebhookCaller(Struct, frozen=True):
     """An object that has the API server call a port. `fails_closed` says that requests are refused without
     an answer."""
 
@@ -44,8 +43,7 @@ class WebhookCaller:
     allowed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class IsolatedSide:
+class IsolatedSide(Struct, frozen=True):
     """One direction of a workload that the bundle isolates.
 
     `loses` is what is cut, in words. `policies` are those besides the bundle's that isolate this side, by
@@ -64,8 +62,7 @@ class IsolatedSide:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """All sides that the bundle isolates in `namespaces`, sorted; of those in `empty` the input has no
     workload. `findings` are the errors and warnings that follow, `flows` the required connections that were
     judged."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import Struct
+from msgspec.structs import replace
 
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.platforms.network_model import network_model
@@ -12,8 +12,7 @@ from istio_netpol.platforms.plugins import PLUGINS, NetworkPlugin
 from istio_netpol.state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class OtherPlugin:
+class OtherPlugin(Struct, frozen=True):
     """A plugin that runs, by its DaemonSet, and what it may be, where the settings name another one."""
 
     daemon_set: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.analysis.bundle_coverage import wording
 from istio_netpol.analysis.bundle_coverage.egress import EgressNeed, needs_of
 from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.ingress import callers_of, is_without, listening, state_of
 from istio_netpol.analysis.bundle_coverage.modules import component_for_metrics, hint
 from istio_netpol.analysis.bundle_coverage.results import IsolatedSide, Listening, SideState
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.verdicts import Judged
@@ -20,8 +21,7 @@ from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.trust.authority import OPERATOR
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """A side, with the policies that open what is known of its needs. `is_told` says that findings about
     required connections tell of all that it loses, `is_minor` that this is metrics alone."""
 

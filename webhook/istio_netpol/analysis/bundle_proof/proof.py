@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.bundle_proof.applications import application_namespaces, pods_to_come, their_flows
@@ -22,7 +24,6 @@ from istio_netpol.analysis.refused_policies import refused_findings
 from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.dry_runs import Tried
 from istio_netpol.model.findings import Finding, Issue, Severity
@@ -41,8 +42,7 @@ Objects = Sequence[ClusterObject]
 """Decoded objects, in any order."""
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyChanges:
+class PolicyChanges(Struct, frozen=True):
     """How a bundle's policies differ from its base's, as sorted `namespace/name`."""
 
     added: tuple[str, ...] = ()
@@ -50,8 +50,7 @@ class PolicyChanges:
     removed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BundleReport:
+class BundleReport(Struct, frozen=True):
     """The findings, every required flow with what allows it, the difference from the base, what the bundle
     meets in a cluster, where one was named, and what came of trying it there."""
 

@@ -7,12 +7,13 @@ for them differ in whatever a policy could tell them by.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.witness import MeshWitness
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Labels, Operator, Requirement, Selector
@@ -33,8 +34,7 @@ REASON = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Proxies:
+class Proxies(Struct, frozen=True):
     """Proxies that stand for those of a mesh, and the namespaces with labels that some of them live in."""
 
     pods: tuple[tuple[FlowKind, Workload], ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.flows import FlowKind, PodsPeer

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.analysis.bundle_proof.proof import BundleReport
 from istio_netpol.model.assumptions import Assumption

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
+from msgspec import Struct
+
 from istio_netpol.analysis.ambient.wire import Leg, legs
 from istio_netpol.analysis.arguments.peers import find_peer, find_service, host_of
 from istio_netpol.analysis.assumed_pods import is_assumed, opened, stand_ins_of
@@ -26,7 +28,6 @@ from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.injected_pods import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import StandIn
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.dialled import DIRECTLY
@@ -143,8 +144,7 @@ def _judged(
     return leg.remark, Judged(flow, opened(verdict, source, destination))
 
 
-@dataclass(frozen=True)
-class _Peers:
+class _Peers(Struct, frozen=True, dict=True):
     """The workloads of an input, with what is assumed for what it lacks."""
 
     stored: Snapshot
@@ -190,8 +190,7 @@ class _Peers:
         return peer
 
 
-@dataclass(frozen=True, slots=True)
-class _Destination:
+class _Destination(Struct, frozen=True):
     """What is called, in the words of the command line, and what it takes to find it."""
 
     text: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.attachment import Attachment, admits, refusal
 from istio_netpol.istio.rules.kubernetes_routes import attachment_of
 from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.istio.virtual_services import INTERNAL_GATEWAY, MESH, Server, servers_of
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, KubernetesRoute, Listener, ParentRef
 from istio_netpol.model.ingress import Ingress, IngressBackend
@@ -24,8 +25,7 @@ _PASSING_ON = frozenset({"PASSTHROUGH", "AUTO_PASSTHROUGH"})
 _ROUTES_BY_HOST = frozenset({"HTTPRoute", "GRPCRoute", "TLSRoute"})
 
 
-@dataclass(frozen=True, slots=True)
-class FrontDoor:
+class FrontDoor(Struct, frozen=True):
     """A port on which a gateway takes a host. `ref` and `field` are who opens it, in whose name its clients
     need it; `kind` is the list of routes that holds there: http, tls or tcp."""
 
@@ -39,8 +39,7 @@ class FrontDoor:
         return f"{self.ref} port {self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class BoundService:
+class BoundService(Struct, frozen=True):
     """A VirtualService at a door, by the host of it that covers what is asked for; `gateway` is the name by
     which its routes know the door."""
 
@@ -50,8 +49,7 @@ class BoundService:
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class BoundRoute:
+class BoundRoute(Struct, frozen=True):
     """A route of the Gateway API at a door, by the hostname that covers what is asked for."""
 
     route: KubernetesRoute
@@ -59,8 +57,7 @@ class BoundRoute:
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class BoundIngress:
+class BoundIngress(Struct, frozen=True):
     """A path of an Ingress, by the host that covers what is asked for."""
 
     ingress: Ingress

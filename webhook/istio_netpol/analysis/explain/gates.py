@@ -11,7 +11,9 @@ here knows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.analysis.ambient.wire import legs
 from istio_netpol.analysis.assumed_pods import is_assumed, opened
@@ -37,7 +39,6 @@ from istio_netpol.istio.port_protocols import routes_on
 from istio_netpol.istio.sidecar_scope import lets_in, sidecar_of
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.dialled import DIRECTLY, Dialled
@@ -51,8 +52,7 @@ from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(Struct, frozen=True):
     """A connection: who calls whom on which of its ports. `service` and `service_port` are by which Service
     it is called, where that is known; `request` is what is known of an HTTP request in it."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import field, replace
 from difflib import get_close_matches
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from istio_netpol.analysis.explain.front_doors import (
     BoundIngress,
@@ -36,7 +38,6 @@ from istio_netpol.istio.request_routing import (
     specificity,
     taking,
 )
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesRoute, RouteRule
@@ -73,8 +74,7 @@ def explain_host(
     )
 
 
-@dataclass
-class _Way:
+class _Way(Struct, dict=True):
     """The way of one request, as far as it is found."""
 
     table: FlowTable

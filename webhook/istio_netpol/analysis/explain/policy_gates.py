@@ -4,7 +4,8 @@ sides."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.analysis.assumed_pods import is_assumed
 from istio_netpol.analysis.results import Gate

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from istio_netpol.analysis.check import DISPENSABLE, FindingsWriter, judge_of
 from istio_netpol.analysis.explain.gates import Passage, gates
@@ -14,7 +15,6 @@ from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Request
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow
@@ -24,8 +24,7 @@ from istio_netpol.model.resolution import Resolver
 from istio_netpol.trust.authority import OPERATOR
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """One required connection: `passes` is None where it can't be told whether policies allow it. `is_vital`
     says that something fails without it, `starts` that pods do not become ready. `trouble` is what there is
     to say of a connection that is cut or not known: why, and what mends it where no policy does."""
@@ -54,8 +53,7 @@ class Hop:
         return self.passes is False or bool(self.refusing)
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Struct, frozen=True):
     """What `explain` tells of a workload or a host: facts, the connections in order, and the policies that
     open every connection that policies deny. `failures` are problems that belong to no connection, such as a
     path without a route."""
@@ -78,8 +76,7 @@ class Walk:
         return not self.failures and not any(hop.is_vital for hop in self.cut)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A required flow that is looked at, and what is known of the request in it."""
 
     flow: RequiredFlow
@@ -87,8 +84,7 @@ class Wanted:
     starts: bool = False
 
 
-@dataclass
-class Walker:
+class Walker(Struct, dict=True):
     """Judges chosen flows of one table."""
 
     table: FlowTable

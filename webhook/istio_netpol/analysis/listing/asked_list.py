@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from istio_netpol.analysis.arguments.peer_filter import EVERY_PEER, PeerFilter
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.listing.connections import listed_connections
 from istio_netpol.analysis.listing.exposure import Exposure, exposures
 from istio_netpol.analysis.results import AllowedConnection
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class AskedList:
+class AskedList(Struct, frozen=True):
     """The connections of one input (see `as_listed`) by their ends; `focus` is what reports are about."""
 
     name: str

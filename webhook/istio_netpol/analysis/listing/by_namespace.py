@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
+
+from msgspec import Struct, field
 
 from istio_netpol.analysis.results import AllowedConnection
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ConnectionSet
 
 OUTSIDE = "addresses outside"
 """In place of a namespace: address ranges. No namespace can be called so."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamespacePair:
+class NamespacePair(Struct, frozen=True):
     """What may flow from one namespace to another: between how many workloads, and on which ports in all."""
 
     source: str
@@ -25,8 +24,7 @@ class NamespacePair:
     ports: ConnectionSet
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     connections: int = 0
     sources: set[str] = field(default_factory=set)
     destinations: set[str] = field(default_factory=set)

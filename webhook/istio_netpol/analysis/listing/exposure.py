@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from istio_netpol.analysis.arguments.peer_filter import addresses_of
 from istio_netpol.analysis.results import AllowedConnection
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.trust.special_addresses import SPECIAL
 
@@ -24,8 +24,7 @@ class Reach(StrEnum):
     NOBODY = "nobody"
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(Struct, frozen=True):
     """One workload, `namespace/Kind/name`, and the ports that are open to it from public addresses, from
     other addresses outside the cluster, from each other namespace and from its own."""
 

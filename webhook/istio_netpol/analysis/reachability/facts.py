@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from msgspec import Struct
+
 from istio_netpol.analysis.reachability.numbering import Numbering
 from istio_netpol.analysis.reachability.outside import OutsideKind, OutsidePeer
 from istio_netpol.analysis.reachability.passages import Passages
 from istio_netpol.analysis.reachability.policies import ResolvedPolicy
 from istio_netpol.analysis.reachability.reading import Given, StateReading
 from istio_netpol.analysis.reachability.state import ABSENT, PeerProfile, State
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
@@ -32,8 +33,7 @@ class StateName(StrEnum):
     BEFORE = "before"
 
 
-@dataclass(frozen=True, slots=True)
-class ReachabilityFacts:
+class ReachabilityFacts(Struct, frozen=True):
     """Who can reach whom and who has to, in each state. Peers are numbers: first the `workloads`, then the
     peers `outside`."""
 

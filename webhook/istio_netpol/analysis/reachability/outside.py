@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import ALL_IPV4, AddressSet, IpBlock
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer
 from istio_netpol.model.policies import NetworkPolicy
@@ -29,8 +30,7 @@ class OutsideKind(StrEnum):
     ASSUMED = "assumed"
 
 
-@dataclass(frozen=True, slots=True)
-class OutsidePeer:
+class OutsidePeer(Struct, frozen=True):
     """One peer; `addresses` are there for the first kind only."""
 
     kind: OutsideKind

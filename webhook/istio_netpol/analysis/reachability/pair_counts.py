@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from istio_netpol.analysis.reachability.facts import ReachabilityFacts
 from istio_netpol.analysis.reachability.reach import ReachablePairs
 from istio_netpol.analysis.reachability.required import FlowOutcome
 from istio_netpol.analysis.reachability.state import ABSENT, MappedFlow, State
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.netpol.masks import Mask
 from istio_netpol.netpol.port_sets import EVERY_PORT
 
@@ -16,8 +17,7 @@ OUTSIDE = ""
 """In place of a namespace's name: peers outside the cluster."""
 
 
-@dataclass(slots=True)
-class PairCounts:
+class PairCounts(Struct):
     """From one namespace to another: pairs of peers that are `allowed`, some of them on every port (`wide`);
     required flows that are allowed (`needed`), denied (`cut`, of those by which side), and not judged."""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from istio_netpol.analysis.explain.gates import Passage, gates
 from istio_netpol.analysis.explain.policy_gates import POLICIES
 from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.limits import NOT_CONTAINED
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """The gates where a connection begins, and those where it ends."""
 
     outset: tuple[Gate, ...] = ()

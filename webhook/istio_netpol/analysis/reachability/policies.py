@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
 from istio_netpol.netpol.masks import Mask
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedRule:
+class ResolvedRule(Struct, frozen=True):
     """One rule: `peers` are the workloads and outside peers that it admits, by number; all of them where it
     names none (`anybody`). It means nobody where it names peers and `peers` is empty and no `addresses` are
     named."""
@@ -25,8 +25,7 @@ class ResolvedRule:
         return not (self.anybody or self.peers or self.addresses)
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedPolicy:
+class ResolvedPolicy(Struct, frozen=True):
     """A policy, and its rules by direction as far as its types say that they count."""
 
     policy: NetworkPolicy

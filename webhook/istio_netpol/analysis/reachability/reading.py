@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
 from functools import cached_property
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.listing.connections import as_listed
@@ -15,7 +17,6 @@ from istio_netpol.analysis.results import Report
 from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import Peer, PodsPeer
@@ -25,8 +26,7 @@ from istio_netpol.netpol.cluster_masks import ClusterMasks
 from istio_netpol.state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What was read of a cluster. `skipped` counts objects of kinds that no decoder knows; `there` is what
     the cluster has without files that are to be applied; `assumed` and `findings` are what there is to say
     of the reading itself."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.analysis import denial_wording
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.reachability.passages import NO_GATES, Passages, Way
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKey, FlowKind, RequiredFlow
 from istio_netpol.model.verdicts import Judged, Verdict
@@ -24,8 +25,7 @@ class FlowOutcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedFlow:
+class JudgedFlow(Struct, frozen=True):
     """A required flow with both sides' verdicts. `doubt` says why it could not be judged. `finding` is what
     `check` says of it, with the policies that would open it. `way` has what else it has to pass."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+
+from msgspec import Struct, field
 
 from istio_netpol.analysis.reachability.required import JudgedFlow
 from istio_netpol.analysis.results import Report
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.netpol.address_line import Stretches
@@ -17,8 +17,7 @@ ABSENT = -1
 """In place of a profile's number: the workload is not in this state."""
 
 
-@dataclass(frozen=True, slots=True)
-class PeerProfile:
+class PeerProfile(Struct, frozen=True):
     """One direction of alike workloads. `cells` pairs the number of a port set with the peers, workloads and
     outside ones, at which those ports are open; who is in none has no port. `line` tells the same of every
     address."""
@@ -31,8 +30,7 @@ class PeerProfile:
         return next((ports for ports, members in self.cells if members >> peer & 1), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One direction of all workloads: the number of each one's profile, the numbers of the policies that
     isolate it, and where there are any the policies of tiers that have rules for it, and the titles of those
     that select it and are not evaluated."""
@@ -43,8 +41,7 @@ class Side:
     not_read: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class MappedFlow:
+class MappedFlow(Struct, frozen=True):
     """A required flow with the numbers of its ends."""
 
     judged: JudgedFlow
@@ -52,8 +49,7 @@ class MappedFlow:
     destination: int
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """What holds in one state. `policies` are the numbers of those that are there. `by_name` has the ports of
     pairs of which one end is known by a name only, as far as required flows tell. `report` is that of
     `check`."""

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
+from msgspec import Struct
+
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.denial_wording import denial
 from istio_netpol.analysis.flow_verdicts import FlowJudge
@@ -15,7 +17,6 @@ from istio_netpol.analysis.readiness.rollout import ConnectionKey, Key, Rollout,
 from istio_netpol.analysis.results import Report, Undeclared
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, RuleId
 from istio_netpol.model.flows import HostPeer, PodsPeer, RequiredFlow
@@ -43,8 +44,7 @@ NOT_JUDGED = frozenset(
 """Findings that say that something is not known, rather than denied."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """A required connection that is denied. `step` is the step of the plan that cuts it, 0 where it is denied
     today already. `rule` and `message` say why, `namespaces` are those of the ends that deny it."""
 
@@ -55,8 +55,7 @@ class Cut:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class KeptConnection:
+class KeptConnection(Struct, frozen=True):
     """A required connection that a deny-all alone would cut, with the steps that keep it on each side."""
 
     flow: RequiredFlow
@@ -64,8 +63,7 @@ class KeptConnection:
     ingress_steps: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceReadiness:
+class NamespaceReadiness(Struct, frozen=True):
     """One namespace. `denied` are the directions in which all its pods are isolated today, `opened_by` the
     policies that open one of them to everybody all the same, for all pods. `left` says why the plan brings no
     deny-all, if it does not. `would_cut` counts the connections that a deny-all alone would deny on this
@@ -88,8 +86,7 @@ class NamespaceReadiness:
         return len(self.denied) == len(Direction)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenQuestion:
+class OpenQuestion(Struct, frozen=True):
     """A workload of which nothing says what it needs. `directions` are those in which the plan isolates it
     newly, `policies` those that somebody wrote for its pods."""
 
@@ -98,8 +95,7 @@ class OpenQuestion:
     policies: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadinessReport:
+class ReadinessReport(Struct, frozen=True):
     """The plan, and all that it leaves open. `opened` are the connections that a deny-all alone would cut and
     the plan keeps, `cuts` those that are denied when all steps are applied."""
 

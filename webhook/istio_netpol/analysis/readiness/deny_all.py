@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Hashable, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.analysis.results import Report
 from istio_netpol.model.assumptions import Assumption

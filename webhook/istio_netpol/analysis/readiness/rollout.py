@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from msgspec import Struct
+
 from istio_netpol.analysis.flow_verdicts import FlowJudge
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
@@ -23,16 +24,14 @@ Key = tuple[str, str, str, str]
 ConnectionKey = tuple[str, str, str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """A workload of which nothing says what it needs, and the directions in which it is open until then."""
 
     workload: ObjectRef
     directions: tuple[Direction, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutStep:
+class RolloutStep(Struct, frozen=True):
     """One policy to apply. `cuts` are the connections that were allowed just before and are denied just
     after it, `asks` the workloads that it isolates though nothing says what they need. `waits` says that it
     comes after questions are answered: it costs something, or follows one of its namespace that does."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.analysis.check import FindingsWriter, judge_of
 from istio_netpol.analysis.explain.connection import explain
@@ -16,7 +18,6 @@ from istio_netpol.analysis.symptom_causes.ends import Ends, ends_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.hbone import HBONE_PORT
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AddressPeer, FlowKey, FlowKind, PodsPeer, RequiredFlow
@@ -62,8 +63,7 @@ class SymptomOutcome(StrEnum):
     """The network is not the cause."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+class Suspect(Struct, frozen=True):
     """A connection that can be the cause. `allowed` is None where it can't be told; `told` is a sentence.
     `asked` is the kind in the table that it stands for, `is_warning` says that most goes on without it."""
 
@@ -79,8 +79,7 @@ class Suspect:
     remedy: tuple[NetworkPolicy, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SymptomAnswer:
+class SymptomAnswer(Struct, frozen=True):
     """What there is to say of one thing that was seen: the suspects, denied ones first and in each group
     likeliest first, and what else is known."""
 
@@ -95,8 +94,7 @@ class SymptomAnswer:
         return self.seen.sighting.flows
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """The ends of the connection, and the namespace that it concerns, as far as somebody names them."""
 
     source: str = ""

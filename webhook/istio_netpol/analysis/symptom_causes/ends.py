@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.analysis.arguments.peers import find_peer, find_service, host_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable, namespaces_of
 from istio_netpol.istio.hbone import HBONE_PORT
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
@@ -53,8 +54,7 @@ _GENERATED = re.compile(r"-(?:[a-z0-9]{5,10}-[a-z0-9]{5}|[bcdfghjklmnpqrstvwxz24
 """What controllers add to a name for their pods, and Deployments and CronJobs for what is between."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
+class Ends(Struct, frozen=True):
     """The ends of the connections that a symptom may be about.
 
     `sources` are the pods that may have connected, none where nobody knows. `targets` are peers and ports

@@ -8,7 +8,8 @@ namespace of the Service decides which pods are behind it, and so opens its own 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.istio.api_server_flows import called_out_of
 from istio_netpol.istio.rule import Outcome, Rule

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import Struct
+
 from istio_netpol.istio.authorized_clients import Unreadable, clients_of
 from istio_netpol.istio.hbone import HBONE_PORT, wire_port
 from istio_netpol.istio.rule import Outcome, Rule
@@ -19,7 +21,6 @@ from istio_netpol.istio.selection import Target, is_mesh_wide, targets
 from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource, PortMatch
@@ -49,8 +50,7 @@ def outcomes(policy: AuthorizationPolicy, view: MeshView) -> Iterator[Outcome]:
                     yield from _flows(_Clause(policy, ports, field), client, target, view)
 
 
-@dataclass(frozen=True, slots=True)
-class _Clause:
+class _Clause(Struct, frozen=True):
     """One `from` of a rule; `field` is its path."""
 
     policy: AuthorizationPolicy

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import Struct
+
 from istio_netpol.istio.gateway_clients import GatewayClients
 from istio_netpol.istio.listeners import Listeners
 from istio_netpol.istio.rule import Outcome, Rule
@@ -12,7 +14,6 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.gateway_classes import GatewayRole
 from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import DIRECTLY, FlowKind, PodsPeer, RequiredFlow, Via
@@ -29,8 +30,7 @@ TUNNEL_PORT = 15008
 """Where ztunnels and waypoints of other networks reach an east-west gateway of ambient mode."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedPort:
+class OpenedPort(Struct, frozen=True):
     """A port that a Gateway opens, and where it says so."""
 
     port: int

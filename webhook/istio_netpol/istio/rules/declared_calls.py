@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.calls import (
     FIELD,
@@ -26,7 +28,6 @@ from istio_netpol.istio.rule import Outcome, Rule, Unjudged
 from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AddressPeer, FlowKind
@@ -34,8 +35,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One entry of a workload's annotation, in the words of its author."""
 
     workload: Workload

@@ -10,7 +10,8 @@ are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.istio.declared import Declaration, answers, flows_to
 from istio_netpol.istio.rule import Outcome, Rule

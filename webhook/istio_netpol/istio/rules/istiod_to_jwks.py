@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.declared import dialled
 from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.jwks_urls import HostPort, host_port
@@ -22,7 +24,6 @@ from istio_netpol.istio.selection import enforcing_proxies
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
@@ -66,8 +67,7 @@ def _of_rule(policy: RequestAuthentication, rule: JwtRule, view: MeshView) -> It
         yield unknown(policy.ref, field, sentence, Severity.INFO)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """One rule, the place that its keys come from, and the path in the object that names it."""
 
     policy: RequestAuthentication

@@ -10,7 +10,8 @@ by TCP. A backend of weight 0 gets no requests.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.istio.aliases import aliased, no_such_alias
 from istio_netpol.istio.attachment import Attachment, refusal

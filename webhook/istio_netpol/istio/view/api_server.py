@@ -7,10 +7,11 @@ in pods that they admit, not in their controllers: Gardener in all of them, AKS 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.istio.view.backends import Backends
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AddressPeer, Peer
@@ -28,8 +29,7 @@ _OWN_NAMES = frozenset({"kubernetes", "kubernetes.default", "kubernetes.default.
 _HTTPS = 443
 
 
-@dataclass(frozen=True, slots=True)
-class ApiServerTarget:
+class ApiServerTarget(Struct, frozen=True):
     """One place at which pods reach the API server.
 
     `why` is a clause on what is dialled to get there, empty for the Service's endpoints. `service` is the
@@ -45,8 +45,7 @@ class ApiServerTarget:
     is_administered: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SeenHost:
+class SeenHost(Struct, frozen=True):
     """What running pods dial, and the pods that show it."""
 
     dialled: DialledApiServer

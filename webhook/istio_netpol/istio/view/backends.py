@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.own_addresses import OwnAddresses
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import Address, AddressSet, parse_address, parse_networks
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
@@ -30,8 +31,7 @@ _LONGEST_CHAIN = 4
 """ExternalNames that are followed from one name to the next; a ring of them ends here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Struct, frozen=True):
     """One peer behind a name, and the port on the wire: the pod's, after the Service translated it.
     `choosers` are the namespaces of Services that the name leads through, `service` the one whose address it
     is."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from istio_netpol.istio.view.backends import Backends
 from istio_netpol.istio.view.stand_ins import StandIns
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
@@ -39,8 +40,7 @@ _PORT_NAMES = ((Protocol.UDP, "dns"), (Protocol.TCP, "dns-tcp"))
 _PROTOCOLS = (Protocol.UDP, Protocol.TCP)
 
 
-@dataclass(frozen=True, slots=True)
-class DnsTarget:
+class DnsTarget(Struct, frozen=True):
     """One place where DNS answers. `service` is the Service whose address pods dial to get there, `why` a
     clause on what answers, empty for the pods of cluster DNS."""
 

@@ -7,7 +7,8 @@ proxy. Source: `pkg/kube/inject/inject.go` and `webhook.go`, Istio 1.28 to 1.32.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.istio.view.injection import injection_of
 from istio_netpol.istio.view.injectors import Injectors

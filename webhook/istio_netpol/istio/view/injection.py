@@ -7,10 +7,10 @@ Istio 1.28 to 1.32.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.istio.view.injectors import Injectors, canonical_revision
-from istio_netpol.lazy_dataclass import dataclass
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.mesh_names import AMBIENT_LABEL, INJECTION_LABEL, REVISION_LABEL, TEMPLATES_ANNOTATION
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
@@ -30,8 +30,7 @@ AT_NEXT_START = "its pods run without it, and from their next start on "
 """The beginning of a reason that concerns pods as their controller will make them anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Injection:
+class Injection(Struct, frozen=True):
     """Whether pods run an Istio proxy, and why; `revision` is empty for the default control plane.
 
     `asks_in_plain` says that they have a gRPC library instead, which asks istiod without TLS; `labels_tls`

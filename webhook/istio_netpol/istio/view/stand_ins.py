@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from istio_netpol.lazy_dataclass import dataclass
+from msgspec import Struct
+
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels
@@ -12,8 +13,7 @@ from istio_netpol.model.workloads import ContainerPort, Workload
 from istio_netpol.state.reader import Answers, Reader, question
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
+class StandIn(Struct, frozen=True):
     """A workload that is assumed, and the sentence that reports it."""
 
     workload: Workload

@@ -6,7 +6,8 @@ of the pods at the end of it: an ipBlock of the API server does not match them."
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.flows import API_SERVER, Peer, PodsPeer
