@@ -7,14 +7,14 @@ number or an address has a row in `values.LIMITS`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import is_dataclass, replace
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
+from msgspec.structs import replace
 
-from istio_netpol.config.names import fields_by_key
+from istio_netpol.config.names import fields_by_key, is_group
 from istio_netpol.config.values import WrongValueError, contradictions, enum_value, limit_of, scalar
 from istio_netpol.errors import Problem, SettingsError
 from istio_netpol.model.settings import Settings
@@ -123,7 +123,7 @@ class _Reader:
     def _value(self, hint: Any, node: yaml.Node, path: str) -> Any:
         if isinstance(hint, UnionType):
             hint = next(variant for variant in get_args(hint) if variant is not type(None))
-        if is_dataclass(hint):
+        if is_group(hint):
             if isinstance(node, yaml.MappingNode):
                 return self._record(hint, self._entries(node, path), path)
             return self._mistyped(node, path, "a mapping")
