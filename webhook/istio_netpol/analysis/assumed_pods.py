@@ -13,7 +13,6 @@ from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL, Operator, Selector
 from istio_netpol.model.policies import PolicyRule
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.tiers import Tier
 from istio_netpol.model.verdicts import OPEN, Judged, SideVerdict, Verdict
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.ports import admits_port
@@ -29,7 +28,7 @@ def is_assumed_denial(finding: Finding) -> bool:
 
 def opened(verdict: Verdict, source: Peer, destination: Peer) -> Verdict:
     """The verdict in which the sides of stand-ins count as open, since nobody knows which NetworkPolicies
-    select them. Rules of the Admin tier still count: no NetworkPolicy overrides them."""
+    select them. What is denied before NetworkPolicies are asked still counts: none of them overrides it."""
     return Verdict(
         egress=_of_stand_in(verdict.egress) if is_assumed(source) else verdict.egress,
         ingress=_of_stand_in(verdict.ingress) if is_assumed(destination) else verdict.ingress,
@@ -37,8 +36,8 @@ def opened(verdict: Verdict, source: Peer, destination: Peer) -> Verdict:
 
 
 def _of_stand_in(side: SideVerdict) -> SideVerdict:
-    """The part of a verdict that counts for the side of a stand-in: denials by the Admin tier."""
-    is_final = bool(side.denied_by) and all(ref.policy.tier is Tier.ADMIN for ref in side.denied_by)
+    """What counts of a verdict for the side of a stand-in: denials before NetworkPolicies are asked."""
+    is_final = bool(side.denied_by) and all(ref.policy.tier.precedes_policies for ref in side.denied_by)
     return SideVerdict(denied_by=side.denied_by) if is_final and not side.undecided else OPEN
 
 

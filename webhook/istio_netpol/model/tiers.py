@@ -2,7 +2,8 @@
 and BaselineAdminNetworkPolicy (policy.networking.k8s.io/v1alpha1), ClusterNetworkPolicy (v1alpha2).
 
 `manifests/decode_tiers.py` decodes them. `netpol/evaluate.py` (`_in_order`) judges one connection tier by
-tier, `netpol/profiles.py` all connections of a workload at once; both name each tier.
+tier, `netpol/profiles.py` all connections of a workload at once, by the two stages of `netpol/two_stages.py`;
+both name each tier. Who explains and mends asks whether a tier `precedes_policies`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,20 @@ class Tier(StrEnum):
 
     ADMIN = "Admin"
     BASELINE = "Baseline"
+
+    @property
+    def precedes_policies(self) -> bool:
+        """Whether it is asked before NetworkPolicies, which then can't overrule it. A tier that does not is
+        asked only of pods that no NetworkPolicy isolates."""
+        match self:
+            case Tier.ADMIN:
+                return True
+            case Tier.BASELINE:
+                return False
+
+
+_POSITIONS = {tier: position for position, tier in enumerate(Tier)}
+"""Where each tier stands in the order of evaluation."""
 
 
 class Action(StrEnum):
@@ -81,10 +96,10 @@ class TierPolicy(Struct, frozen=True, eq=False):
         return f"{self.ref.kind}/{self.ref.name}"
 
     @property
-    def order(self) -> tuple[bool, int, str, str]:
+    def order(self) -> tuple[int, int, str, str]:
         """Where the policy stands in the evaluation. Between equal tiers and priorities the API has no
         order."""
-        return (self.tier is Tier.BASELINE, self.priority, self.ref.kind, self.ref.name)
+        return (_POSITIONS[self.tier], self.priority, self.ref.kind, self.ref.name)
 
     def rules(self, direction: Direction) -> tuple[TierRule, ...]:
         return self.ingress if direction is Direction.INGRESS else self.egress

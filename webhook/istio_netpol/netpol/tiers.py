@@ -20,7 +20,7 @@ from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import Direction
-from istio_netpol.model.tiers import Action, Tier, TierPolicy, TierRule, names_host
+from istio_netpol.model.tiers import Action, TierPolicy, TierRule, names_host
 from istio_netpol.model.verdicts import TierRuleRef
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.ipv6 import knows_ipv6
@@ -233,14 +233,14 @@ def is_doubtful(rule: TierRule, connection: ConnectionEnd) -> bool:
 
 
 def is_closed(workload: Workload, direction: Direction, snapshot: Snapshot) -> bool:
-    """Whether the Baseline tier leaves nothing open to pods in a direction: no peer, wherever it is, on no
-    port.
+    """Whether the tier behind NetworkPolicies leaves nothing open to pods in a direction: no peer, wherever
+    it is, on no port.
 
     Of ingress that is never so: its rules name pods alone, and others may call.
     """
     denied = NOWHERE
-    tiers = [policy for policy in snapshot.tiers_for(workload) if policy.tier is Tier.BASELINE]
-    for _, alike in groupby(tiers, key=lambda policy: policy.priority):
+    behind = [policy for policy in snapshot.tiers_for(workload) if not policy.tier.precedes_policies]
+    for _, alike in groupby(behind, key=lambda policy: policy.order[:2]):
         rules = [rule for policy in alike for rule in policy.rules(direction)]
         if any(rule.action is not Action.DENY for rule in rules):
             return False

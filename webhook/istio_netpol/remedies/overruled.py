@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.model.tiers import Tier
 from istio_netpol.netpol.tiers import is_closed
 from istio_netpol.remedies.denied_sides import Opening
 from istio_netpol.remedies.policy_writer import Unmendable
@@ -24,13 +23,13 @@ def overruled(openings: Iterable[Opening], snapshot: Snapshot) -> list[Unmendabl
 def _reason(opening: Opening, snapshot: Snapshot) -> str | None:
     """Why a NetworkPolicy is not a remedy; None where it is one.
 
-    A NetworkPolicy silences the Baseline tier for the pods that it selects, and isolates them. So it only
-    opens more where the Baseline tier leaves nothing open to them.
+    A NetworkPolicy silences the tier behind it for the pods that it selects, and isolates them. So it only
+    opens more where that tier leaves nothing open to them.
     """
-    admin = [ref for ref in opening.denied_by if ref.policy.tier is Tier.ADMIN]
-    if admin:
+    final = [ref for ref in opening.denied_by if ref.policy.tier.precedes_policies]
+    if final:
         return (
-            f"{admin[0].policy.ref} is asked before every NetworkPolicy, and only the cluster's "
+            f"{final[0].policy.ref} is asked before every NetworkPolicy, and only the cluster's "
             "administrators can change it"
         )
     if not opening.denied_by or is_closed(opening.subject, opening.direction, snapshot):

@@ -51,7 +51,7 @@ def _side(side: SideVerdict, direction: Direction, subject: Peer, wanted: str) -
         return
     yield from _tiers(side, wanted)
     deciding = side.denied_by or (() if side.allowed_by else side.accepted_by)
-    if any(ref.policy.tier is Tier.ADMIN for ref in deciding):
+    if any(ref.policy.tier.precedes_policies for ref in deciding):
         return
     if not side.isolated_by:
         yield Gate(gate, (), True, f"no NetworkPolicy selects {subject} for {word}")
