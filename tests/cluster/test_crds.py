@@ -16,6 +16,11 @@ from tests.cluster.crds import (
     defined,
 )
 from tests.cluster.fixtures import require_go
+from tests.cluster.users import ADMIN
+
+from istio_netpol.kube.connection import ApiConnection
+from istio_netpol.kube.discovery import served
+from istio_netpol.manifests.decode import CLUSTER_DECODERS, DECODERS
 
 OBJECTS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     ISTIO: (
@@ -55,15 +60,19 @@ OBJECTS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
 def test_custom_resources_are_served_while_they_are_defined(
     control_plane: ControlPlane, namespace: str, module: str
 ) -> None:
-    """Each definition is established, checks what is created, and leaves nothing for the next test."""
+    """Each definition is established, checks what is created, and leaves nothing for the next test. Meanwhile
+    the API server says of each kind that is decoded whether its objects are in a namespace."""
     require_go()
     api = control_plane.api()
     version, kind, plural, spec = OBJECTS[module]
     path = f"/apis/{version}/namespaces/{namespace}/{plural}?fieldValidation=Strict"
     manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": "one"}}
     with defined(control_plane, module) as names:
-        served = {item["metadata"]["name"] for item in api.request("GET", DEFINITIONS).object["items"]}
-        assert served == set(names)
+        there = {item["metadata"]["name"] for item in api.request("GET", DEFINITIONS).object["items"]}
+        assert there == set(names)
+        decoded = served(ApiConnection.open(ADMIN, control_plane.kubeconfig(ADMIN)), DECODERS)
+        scopeless = {(kind.group, kind.kind) for kind in decoded if not kind.namespaced}
+        assert scopeless == {(kind.group, kind.kind) for kind in decoded} & CLUSTER_DECODERS.keys()
         control_plane.create(path, {**manifest, "spec": spec})
         refused = api.request("POST", path, {**manifest, "spec": {**spec, "unheardOf": True}})
         assert refused.status == 400

@@ -58,31 +58,45 @@ from istio_netpol.model.failures import Failure, Undecoded
 from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.own_names import ACCEPT
 from istio_netpol.model.references import NAMESPACE_REMEDY, ObjectRef, is_namespace_name
+from istio_netpol.model.unread import SERVED, STORED
 
 Decoder = Callable[[Fields, ObjectRef], Iterator[ClusterObject]]
 
-CALICO: dict[str, Decoder] = {
-    "NetworkPolicy": decode_calico_policy,
+_CALICO_OF_CLUSTER: dict[str, Decoder] = {
     "GlobalNetworkPolicy": decode_calico_policy,
-    "StagedNetworkPolicy": decode_without_effect,
     "StagedGlobalNetworkPolicy": decode_without_effect,
-    "StagedKubernetesNetworkPolicy": decode_without_effect,
     "Tier": decode_without_effect,
+}
+_CALICO_NAMESPACED: dict[str, Decoder] = {
+    "NetworkPolicy": decode_calico_policy,
+    "StagedNetworkPolicy": decode_without_effect,
+    "StagedKubernetesNetworkPolicy": decode_without_effect,
 }
 """Calico's kinds, which its own API server serves in another group than the API server stores them in."""
 
-DECODERS: dict[tuple[str, str], Decoder] = {
+CLUSTER_DECODERS: dict[tuple[str, str], Decoder] = {
     ("", "Namespace"): decode_namespace,
     ("", "Node"): decode_node,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): decode_mutating_webhook,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): decode_webhooks,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): decode_crd,
+    ("apiregistration.k8s.io", "APIService"): decode_api_service,
+    ("networking.k8s.io", "IngressClass"): decode_ingress_class,
+    ("policy.networking.k8s.io", "AdminNetworkPolicy"): decode_admin_policy,
+    ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): decode_baseline_policy,
+    ("policy.networking.k8s.io", "ClusterNetworkPolicy"): decode_cluster_policy,
+    ("cilium.io", "CiliumClusterwideNetworkPolicy"): decode_cilium_policy,
+    ("gateway.networking.k8s.io", "GatewayClass"): decode_gateway_class,
+    **{(group, kind): decoder for group in (STORED, SERVED) for kind, decoder in _CALICO_OF_CLUSTER.items()},
+}
+"""The decoders of kinds whose objects belong to no namespace, by API group and kind."""
+
+NAMESPACED_DECODERS: dict[tuple[str, str], Decoder] = {
     ("", "Pod"): decode_pod,
     ("", "Service"): decode_service,
     ("", "Endpoints"): decode_endpoints,
     ("", "ConfigMap"): decode_config_map,
     ("", "ReplicationController"): decode_controller,
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): decode_mutating_webhook,
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): decode_webhooks,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): decode_crd,
-    ("apiregistration.k8s.io", "APIService"): decode_api_service,
     ("discovery.k8s.io", "EndpointSlice"): decode_endpoint_slice,
     ("apps", "Deployment"): decode_controller,
     ("apps", "StatefulSet"): decode_controller,
@@ -93,17 +107,7 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("argoproj.io", "Rollout"): decode_controller,
     ("networking.k8s.io", "NetworkPolicy"): decode_policy,
     ("networking.k8s.io", "Ingress"): decode_ingress,
-    ("networking.k8s.io", "IngressClass"): decode_ingress_class,
-    ("policy.networking.k8s.io", "AdminNetworkPolicy"): decode_admin_policy,
-    ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): decode_baseline_policy,
-    ("policy.networking.k8s.io", "ClusterNetworkPolicy"): decode_cluster_policy,
     ("cilium.io", "CiliumNetworkPolicy"): decode_cilium_policy,
-    ("cilium.io", "CiliumClusterwideNetworkPolicy"): decode_cilium_policy,
-    **{
-        (group, kind): decoder
-        for group in ("crd.projectcalico.org", "projectcalico.org")
-        for kind, decoder in CALICO.items()
-    },
     ("networking.istio.io", "VirtualService"): decode_virtual_service,
     ("networking.istio.io", "Gateway"): decode_gateway,
     ("networking.istio.io", "DestinationRule"): decode_destination_rule,
@@ -116,7 +120,6 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("security.istio.io", "AuthorizationPolicy"): decode_authorization_policy,
     ("security.istio.io", "PeerAuthentication"): decode_peer_authentication,
     ("telemetry.istio.io", "Telemetry"): decode_telemetry,
-    ("gateway.networking.k8s.io", "GatewayClass"): decode_gateway_class,
     ("gateway.networking.k8s.io", "Gateway"): decode_kubernetes_gateway,
     ("gateway.networking.k8s.io", "HTTPRoute"): decode_route,
     ("gateway.networking.k8s.io", "GRPCRoute"): decode_route,
@@ -126,29 +129,13 @@ DECODERS: dict[tuple[str, str], Decoder] = {
     ("gateway.networking.k8s.io", "ListenerSet"): decode_listener_set,
     ("gateway.networking.x-k8s.io", "XListenerSet"): decode_listener_set,
     ("gateway.networking.k8s.io", "ReferenceGrant"): decode_reference_grant,
+    **{(group, kind): decoder for group in (STORED, SERVED) for kind, decoder in _CALICO_NAMESPACED.items()},
 }
+"""The decoders of kinds whose objects are in a namespace."""
+
+DECODERS = {**CLUSTER_DECODERS, **NAMESPACED_DECODERS}
 """The decoders of what rules read, by API group and kind. Every served version of a group has the fields that
 are read."""
-
-CLUSTER_SCOPED = frozenset(
-    {
-        "Namespace",
-        "Node",
-        "MutatingWebhookConfiguration",
-        "ValidatingWebhookConfiguration",
-        "CustomResourceDefinition",
-        "APIService",
-        "GatewayClass",
-        "IngressClass",
-        "AdminNetworkPolicy",
-        "BaselineAdminNetworkPolicy",
-        "ClusterNetworkPolicy",
-        "CiliumClusterwideNetworkPolicy",
-        "GlobalNetworkPolicy",
-        "StagedGlobalNetworkPolicy",
-        "Tier",
-    }
-)
 
 
 def is_known(raw: RawObject) -> bool:
@@ -182,8 +169,13 @@ def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Clu
 
 
 def _decoder(raw: RawObject) -> Decoder | None:
+    return DECODERS.get(kind_of(raw))
+
+
+def kind_of(raw: RawObject) -> tuple[str, str]:
+    """The API group and the kind that an object names."""
     group, _, _ = str(raw.content.get("apiVersion", "")).rpartition("/")
-    return DECODERS.get((group, str(raw.content.get("kind", ""))))
+    return group, str(raw.content.get("kind", ""))
 
 
 def reference_of(raw: RawObject, default_namespace: str) -> ObjectRef:
@@ -198,7 +190,7 @@ def _reference(raw: RawObject, default_namespace: str, problems: list[Problem]) 
         metadata if isinstance(metadata, dict) else {}, "metadata", (raw.file, raw.line, kind), problems
     )
     name = quiet.text("name") or quiet.text("generateName")
-    namespace = "" if kind in CLUSTER_SCOPED else quiet.text("namespace") or default_namespace
+    namespace = "" if kind_of(raw) in CLUSTER_DECODERS else quiet.text("namespace") or default_namespace
     return ObjectRef(
         str(raw.content["apiVersion"]), kind, namespace, name, raw.file, raw.line, _accepts(metadata)
     )

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.cluster_dump import is_note, unseen_of
-from istio_netpol.manifests.decode import CLUSTER_SCOPED, decode, is_known, reference_of
+from istio_netpol.manifests.decode import CLUSTER_DECODERS, decode, is_known, kind_of, reference_of
 from istio_netpol.manifests.host_network import placed_on_nodes
 from istio_netpol.manifests.misspelt_policies import misspelt_policy
 from istio_netpol.manifests.placeholders import placeholder_in
@@ -140,7 +140,7 @@ def _unfilled(raw: RawObject) -> Iterator[Problem]:
 def _names_no_namespace(raw: RawObject) -> bool:
     metadata = raw.content.get("metadata")
     named = isinstance(metadata, dict) and metadata.get("namespace")
-    return not named and raw.content.get("kind") not in CLUSTER_SCOPED
+    return not named and kind_of(raw) not in CLUSTER_DECODERS
 
 
 def _are_alike(some: list[ClusterObject], others: list[ClusterObject]) -> bool:

@@ -18,6 +18,11 @@ stores them (projectcalico/calico libcalico-go/lib/backend/k8s/resources, v3.30)
 
 _DEFAULT_TIER = "default."
 
+KUBERNETES_KINDS = frozenset(
+    {"NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"}
+)
+"""The kinds of Kubernetes' own policies. Calico, Antrea and Amazon's VPC CNI have kinds of the same names."""
+
 
 class Expression(Protocol):
     """A selector of some dialect, over labels. A part that is not understood counts as matching."""
@@ -60,7 +65,7 @@ class UnreadPolicy(Struct, frozen=True, eq=False):
     @property
     def title(self) -> str:
         """The policy's kind and name, with its apiVersion where Kubernetes has a kind of the same name."""
-        is_alike = self.ref.kind == "NetworkPolicy"
+        is_alike = self.ref.kind in KUBERNETES_KINDS
         return f"{self.ref} ({self.ref.api_version})" if is_alike else str(self.ref)
 
     def covers(self, workload: Workload, namespace: Namespace, direction: Direction) -> bool:
