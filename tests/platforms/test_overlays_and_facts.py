@@ -39,16 +39,20 @@ def test_every_environment_of_the_table_has_an_overlay() -> None:
 def test_the_proof_assumes_the_facts(name: str) -> None:
     """Ports, plugin, DNS, callers of webhooks and health checks; a fact that changes changes the overlay."""
     facts, settings = ENVIRONMENTS_BY_ID[name], environment_file(name)
+    _assumes_ports_and_dns(settings, facts)
     assert settings.network.plugin == facts.plugins[0]
-    assert settings.api_server.port == facts.api_server.port
     assert settings.api_server.on_nodes == facts.api_server.on_nodes
     assert bool(settings.api_server.host) == (facts.api_server.dials is Dial.NAME)
+    assert set(settings.mesh.health_check_sources) == _checks(facts)
+
+
+def _assumes_ports_and_dns(settings: Settings, facts: Environment) -> None:
+    assert settings.api_server.port == facts.api_server.port
     assert settings.dns.port == facts.dns.port
     assert settings.dns.pods == bool(facts.dns.pods)
     if facts.dns.pods:
         assert settings.dns.labels == facts.dns.pods[0].pod_labels
         assert settings.dns.namespace == facts.dns.pods[0].namespace
-    assert set(settings.mesh.health_check_sources) == _checks(facts)
 
 
 def _checks(facts: Environment) -> set[str]:
@@ -137,3 +141,12 @@ def test_kyma_on_gardener_is_gardener_with_kyma() -> None:
         yaml.safe_load((folder / "kustomization.yaml").read_text())["components"] for folder in (plain, kyma)
     ]
     assert [overlay for overlay in listed[1] if "/kyma" not in overlay] == listed[0]
+
+
+def test_kyma_of_btp_assumes_the_facts_for_what_it_opens() -> None:
+    """Ports, DNS and callers of webhooks. Kyma's own policies open the API server, so its host stands
+    nowhere, and these policies hold with any plugin."""
+    facts, settings = ENVIRONMENTS_BY_ID["kyma-btp"], environment_file("kyma-btp")
+    _assumes_ports_and_dns(settings, facts)
+    told = [(caller.namespace, caller.pod_labels) for caller in settings.api_server.callers]
+    assert told == [(caller.namespace, caller.pod_labels) for caller in facts.api_server.callers]
