@@ -20,7 +20,7 @@ from tests.admission.objects import (
 )
 from tests.admission.state import State, shown
 
-from istio_netpol.admission import denial, message, sentences
+from istio_netpol.admission import bounded_text, denial, request_warnings
 from istio_netpol.admission.decision import MAX_CAUSES
 from istio_netpol.analysis.check import check_table, judge_of
 
@@ -105,7 +105,7 @@ def test_causes_are_bounded() -> None:
     """A status of the API stays small."""
     causes = crowded(200).validate(deny_all("shop")).causes
     assert len(causes) == MAX_CAUSES
-    assert max(len(cause.message.encode()) for cause in causes) <= sentences.MAX_SENTENCE
+    assert max(len(cause.message.encode()) for cause in causes) <= bounded_text.MAX_SENTENCE
 
 
 @pytest.mark.parametrize("count", [1, 10, 200])
@@ -181,7 +181,7 @@ def test_one_connection_is_one_connection() -> None:
 @given(st.lists(st.text(max_size=600), max_size=60))
 def test_any_sentences_become_warnings_within_the_limits(sentences: list[str]) -> None:
     """Whatever is quoted in them."""
-    warnings = message.refusals(sentences)
+    warnings = request_warnings.of_sentences(sentences)
     assert all(
         len(warning) <= 256 and warning.isascii() and (warning.isprintable() or not warning)
         for warning in warnings
@@ -192,16 +192,16 @@ def test_any_sentences_become_warnings_within_the_limits(sentences: list[str]) -
 @given(st.text(max_size=3000))
 def test_any_sentence_becomes_one_line(text: str) -> None:
     """No line break and no control character survives, and the length is bounded."""
-    line = sentences.one_line(text)
+    line = bounded_text.one_line(text)
     assert line.isprintable()
-    assert len(line.encode(errors="replace")) <= sentences.MAX_SENTENCE
+    assert len(line.encode(errors="replace")) <= bounded_text.MAX_SENTENCE
 
 
 def test_written_policies_are_named() -> None:
     """Mode augment says what it added."""
     state = State([*CONTROL_PLANE, namespace("shop", "augment"), deny_all("shop")])
     write = state.mutate(deployment("shop/cart")).write
-    assert message.wrote(write)[0] == f"istio-netpol added NetworkPolicy {write[0].key}"
+    assert request_warnings.wrote(write)[0] == f"istio-netpol added NetworkPolicy {write[0].key}"
 
 
 def longest(length: int) -> str:

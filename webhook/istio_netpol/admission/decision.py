@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from istio_netpol.admission import message
+from istio_netpol.admission import request_warnings
+from istio_netpol.admission.bounded_text import one_line
 from istio_netpol.admission.denial import ANYBODY, Reader, denial
 from istio_netpol.admission.reviews import StatusCause
-from istio_netpol.admission.sentences import one_line
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
@@ -55,7 +55,7 @@ def decide_mutation(circumstances: Circumstances, impact: Impact) -> Decision:
     if circumstances.mode is not Mode.AUGMENT or impact.isolating or not impact.policies:
         return ADMITTED
     if circumstances.dry_run:
-        return Decision(warnings=message.would_write(impact.policies), rules=_rules(impact.findings))
+        return Decision(warnings=request_warnings.would_write(impact.policies), rules=_rules(impact.findings))
     return Decision(write=impact.policies, rules=_rules(impact.findings))
 
 
@@ -70,13 +70,15 @@ def decide_validation(circumstances: Circumstances, impact: Impact) -> Decision:
         refused = [finding for finding in refused if not finding.remedy]
     if mode is Mode.WARN or circumstances.controlled or not refused:
         follows = mode is Mode.AUGMENT and impact.isolating
-        return Decision(warnings=message.warnings(impact, follows), rules=rules)
+        return Decision(warnings=request_warnings.of_impact(impact, follows), rules=rules)
     text = denial(circumstances.described, refused, circumstances.reader, impact.ahead)
     causes = tuple(map(_cause, refused[:MAX_CAUSES]))
     told = {id(finding) for finding in refused}
     rest = tuple(finding for finding in impact.findings if id(finding) not in told)
     missed = sorted({policy.namespace for finding in refused for policy in finding.remedy})
-    return Decision(False, text, causes, message.of_findings(rest), rules=rules, missed=tuple(missed))
+    return Decision(
+        False, text, causes, request_warnings.of_findings(rest), rules=rules, missed=tuple(missed)
+    )
 
 
 def decide_late(circumstances: Circumstances) -> Decision:
@@ -87,7 +89,7 @@ def decide_late(circumstances: Circumstances) -> Decision:
     )
     rules = (str(Issue.NOT_JUDGED),)
     if circumstances.mode is Mode.WARN or circumstances.controlled:
-        return Decision(warnings=message.refusals([sentence]), rules=rules)
+        return Decision(warnings=request_warnings.of_sentences([sentence]), rules=rules)
     text = one_line(sentence)
     return Decision(False, text, (StatusCause(rules[0], text),), rules=rules)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from istio_netpol.admission.sentences import one_line
+from istio_netpol.admission.bounded_text import one_line
 from istio_netpol.manifests.encode import SEPARATOR, to_yaml
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.policies import NetworkPolicy

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
-from istio_netpol.admission.sentences import ascii_line, shortened
+from istio_netpol.admission.bounded_text import ascii_line, shortened
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Issue

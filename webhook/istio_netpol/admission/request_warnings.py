@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from istio_netpol.admission.sentences import ascii_line, shortened
-from istio_netpol.admission.warning import MAX_WARNING, warning_of
+from istio_netpol.admission.bounded_text import ascii_line, shortened
+from istio_netpol.admission.finding_warning import MAX_WARNING, warning_of
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import NetworkPolicy
@@ -14,7 +14,7 @@ MAX_WARNINGS = 4096
 """Characters of all warnings together (Kubernetes, "Dynamic Admission Control", response warnings)."""
 
 
-def warnings(impact: Impact, follows: bool) -> tuple[str, ...]:
+def of_impact(impact: Impact, follows: bool) -> tuple[str, ...]:
     """The warnings of an admitted request; `follows` says that the missing policies will be written after
     it."""
     names = ", ".join(policy.key for policy in impact.policies)
@@ -43,7 +43,7 @@ def wrote(policies: Sequence[NetworkPolicy]) -> tuple[str, ...]:
     return _bounded([f"istio-netpol added NetworkPolicy {policy.key}" for policy in policies])
 
 
-def refusals(sentences: Iterable[str]) -> tuple[str, ...]:
+def of_sentences(sentences: Iterable[str]) -> tuple[str, ...]:
     """Warnings of any other kind."""
     return _bounded(list(sentences))
 

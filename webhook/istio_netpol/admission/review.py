@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.admission import message
+from istio_netpol.admission import request_warnings
 from istio_netpol.admission.cleared import Cleared, WatchedResolver, pods_of
 from istio_netpol.admission.decision import (
     ADMITTED,
@@ -83,7 +83,11 @@ def decide(
     if effective.mode is Mode.OFF or (mutating and effective.mode is not Mode.AUGMENT):
         return ADMITTED
     if changed.problems:
-        return ADMITTED if mutating else Decision(warnings=message.refusals(map(str, changed.problems)))
+        return (
+            ADMITTED
+            if mutating
+            else Decision(warnings=request_warnings.of_sentences(map(str, changed.problems)))
+        )
     if _passes(request, changed, table):
         return ADMITTED
     circumstances = Circumstances(
@@ -124,7 +128,7 @@ def _mutation(
             request, change.put[0], impact, table, lambda workload: review((workload,), Cleared())
         )
     decision = decide_mutation(circumstances, impact)
-    return replace(decision, labels=labels, warnings=(*message.labelled(labels), *decision.warnings))
+    return replace(decision, labels=labels, warnings=(*request_warnings.labelled(labels), *decision.warnings))
 
 
 def _impact(
@@ -225,4 +229,4 @@ def _admitted(request: Request, change: Change) -> tuple[NetworkPolicy, ...]:
 def _remarked(decision: Decision, remark: str) -> Decision:
     if not remark:
         return decision
-    return replace(decision, warnings=message.refusals([remark, *decision.warnings]))
+    return replace(decision, warnings=request_warnings.of_sentences([remark, *decision.warnings]))

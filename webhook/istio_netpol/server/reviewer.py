@@ -9,7 +9,7 @@ from functools import cache, partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.admission import message
+from istio_netpol.admission import request_warnings
 from istio_netpol.admission.cleared import Cleared
 from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.opt_in import patch_of
@@ -197,7 +197,9 @@ class Reviewer:
         before = decide_by(earlier.with_objects(ours), mutating=False)
         if not before.allowed:
             return decision
-        return replace(before, warnings=message.refusals([NEWS, *before.warnings]), rules=decision.rules)
+        return replace(
+            before, warnings=request_warnings.of_sentences([NEWS, *before.warnings]), rules=decision.rules
+        )
 
     def _read(self, namespaces: Sequence[str]) -> Found:
         """The policies that a few namespaces have at this moment, without those of which nobody can tell."""
@@ -240,6 +242,6 @@ def _told(stored: Sequence[StoreResult]) -> tuple[str, ...]:
         for result in stored
         if not result.written
     ]
-    return message.refusals(
-        [*refused, *message.wrote([result.policy for result in stored if result.written])]
+    return request_warnings.of_sentences(
+        [*refused, *request_warnings.wrote([result.policy for result in stored if result.written])]
     )
