@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 
 from istio_netpol.manifests.yaml_scalars import resolve
-from istio_netpol.manifests.yaml_text import NotPlainError, block_style
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 
@@ -47,16 +46,11 @@ def to_yaml(policies: Sequence[NetworkPolicy], comments: Mapping[str, str] | Non
     documents = []
     for policy in policies:
         comment = (comments or {}).get(policy.key)
-        documents.append((f"# {comment}\n" if comment else "") + _document(policy))
+        text = yaml.dump(
+            encode_policy(policy), Dumper=PolicyDumper, sort_keys=False, width=10**6, allow_unicode=True
+        )
+        documents.append((f"# {comment}\n" if comment else "") + text)
     return SEPARATOR.join(documents)
-
-
-def _document(policy: NetworkPolicy) -> str:
-    encoded = encode_policy(policy)
-    try:
-        return block_style(encoded)
-    except NotPlainError:
-        return str(yaml.dump(encoded, Dumper=PolicyDumper, sort_keys=False, width=10**6, allow_unicode=True))
 
 
 class PolicyDumper(yaml.CSafeDumper):
