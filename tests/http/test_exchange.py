@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
+from istio_netpol.http.connection import READ_BYTES
 from istio_netpol.http.exchange import Exchange
 from istio_netpol.http.message import Answer, RefusedError, Request
 
@@ -16,12 +17,10 @@ LIMIT = 1000
 
 
 def received(exchange: Exchange, *pieces: bytes) -> Request | None:
-    """What comes of several pieces, each looked at until nothing more can be done with it."""
+    """What comes of several pieces."""
     request = None
     for piece in pieces:
         request = exchange.receive(piece)
-        while exchange.has_more:
-            request = exchange.receive(b"")
     return request
 
 
@@ -34,14 +33,17 @@ def test_byte_by_byte() -> None:
     assert (by_bytes.method, by_bytes.target, by_bytes.body) == ("POST", "/validate?timeout=10s", b"body")
 
 
-def test_small_chunks_are_taken_in_turns() -> None:
-    """A body in a thousand chunks does not take the loop for itself."""
-    exchange = Exchange(LIMIT)
-    assert exchange.receive(CHUNKED + b"1\r\nx\r\n" * 900) is None
-    assert exchange.has_more
-    assert received(exchange, b"0\r\n\r\n") == received(
-        Exchange(LIMIT), POST + b"Transfer-Encoding: chunked\r\n\r\n384\r\n" + b"x" * 900 + b"\r\n0\r\n\r\n"
-    )
+def test_small_chunks_cost_little() -> None:
+    """A read full of chunks of one byte does not take the loop for itself."""
+    exchange = Exchange(most_body=READ_BYTES)
+    small = b"1\r\nx\r\n" * (READ_BYTES // 6)
+    assert exchange.receive(CHUNKED) is None
+    started = time.process_time()
+    assert exchange.receive(small) is None
+    assert time.process_time() - started < 0.1
+    request = exchange.receive(b"0\r\n\r\n")
+    assert request is not None
+    assert request.body == b"x" * (READ_BYTES // 6)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_what_takes_long_to_parse_is_refused_unparsed(sent: bytes) -> None:
     """Regular expressions take seconds for texts like these."""
     started = time.process_time()
     with pytest.raises(RefusedError) as refused:
-        received(Exchange(LIMIT), sent)
+        received(Exchange(LIMIT), *(sent[at : at + 16_384] for at in range(0, len(sent), 16_384)))
     assert refused.value.status == HTTPStatus.BAD_REQUEST
     assert time.process_time() - started < 0.1
 
@@ -105,5 +107,33 @@ def test_answers_and_what_becomes_of_the_connection() -> None:
 
     assert kept(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert not kept(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert not kept(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n")
     assert not kept(b"GET / HTTP/1.0\r\n\r\n")
+    assert not kept(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert not kept(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n")
+    assert not kept(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nnonsense")
+
+
+def test_the_next_request_of_a_connection() -> None:
+    """Nothing of the one before is left over."""
+    exchange = Exchange(LIMIT)
+    first = exchange.receive(CHUNKED + b"1\r\na\r\n0\r\n\r\n")
+    exchange.start_next()
+    assert not exchange.has_begun
+    second = exchange.receive(POST + b"Content-Length: 1\r\n\r\nb")
+    assert first is not None
+    assert second is not None
+    assert (first.body, second.body) == (b"a", b"b")
+    assert ("transfer-encoding", "chunked") not in second.headers
+
+
+def test_who_waits_to_go_on_is_told_once() -> None:
+    """And nobody whose body is already on its way."""
+    exchange = Exchange(LIMIT)
+    assert exchange.receive(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n") is None
+    assert exchange.wants_to_go_on()
+    exchange.go_on()
+    assert not exchange.wants_to_go_on()
+    eager = Exchange(LIMIT)
+    assert eager.receive(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\na") is None
+    assert not eager.wants_to_go_on()

@@ -91,7 +91,7 @@ class Connection:
     @property
     def has_more(self) -> bool:
         """Whether something that came was not looked at yet."""
-        return self.exchange.has_more or (self.tls is not None and self.tls.has_more)
+        return self.tls is not None and self.tls.has_more
 
     def receive(self, context: Callable[[], ssl.SSLContext]) -> Request | None:
         """Reads once; the request, where that completes it. Raises EOFError when the client has gone,
@@ -103,7 +103,7 @@ class Connection:
             plain = self.tls.receive(data)
         finally:
             self._output += self.tls.output()
-        request = self.exchange.receive(plain) if plain or self.exchange.has_more else None
+        request = self.exchange.receive(plain) if plain else None
         if request is None and self.tls.is_ended and not self.has_more:
             raise EOFError
         if self.exchange.wants_to_go_on():

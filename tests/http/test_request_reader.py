@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import h11
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,10 @@ from msgspec.structs import replace
 
 from istio_netpol.http.exchange import Exchange
 from istio_netpol.http.message import Answer, RefusedError, Request
+from istio_netpol.http.request_reader import MOST_HEAD
 
 LIMIT = 1000
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 NAMES = ["Content-Length", "Transfer-Encoding", "Host", "Expect", "Connection", "X-A", "x_b", "A b", "Ä", ""]
 VALUES = [
     "",
@@ -34,7 +38,6 @@ FIRST = [
     "GET /%C3?a=b HTTP/1.0",
     "HEAD * HTTP/1.1",
     "P\xe4 / HTTP/1.1",
-    "POST  / HTTP/1.1",
     "POST / http/1.1",
 ]
 BODIES = [
@@ -113,7 +116,7 @@ def test_no_request_is_read_otherwise_than_by_h11(sent: bytes) -> None:
         b"Content-Length: 3\r\nAccept: application/json, */*\r\nContent-Type: application/json\r\n\r\nabc",
         b"POST / HTTP/1.1\r\nHost:\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n",
         b"GET /readyz HTTP/1.1\r\nHost: 10.0.0.1:8443\r\nConnection: close\r\n\r\n",
-        b"GET / HTTP/1.0\n\n",
+        b"GET / HTTP/1.0\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\nabc",
     ],
     ids=["api-server", "chunks", "kubelet", "old", "expect"],
@@ -146,12 +149,81 @@ def test_what_could_be_read_in_two_ways_is_refused(line: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"1\r\nab\r\n0\r\n\r\n", b"1\na\n0\n\n", b"0\r\nA: b\r\n\r\n", b"0x1\r\na\r\n0\r\n\r\n"]
+    "body",
+    [
+        b"1\r\nab\r\n0\r\n\r\n",
+        b"1\na\n0\n\n",
+        b"0\r\nA: b\r\n\r\n",
+        b"0x1\r\na\r\n0\r\n\r\n",
+        b"1 \r\na\r\n0\r\n\r\n",
+        b"10000000000000001\r\na\r\n0\r\n\r\n",
+    ],
 )
 def test_chunks_are_what_they_say(body: bytes) -> None:
     """No byte more, no other line end, no trailer."""
     with pytest.raises(RefusedError):
-        ours(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+        ours(CHUNKED + body)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", HTTPStatus.NOT_IMPLEMENTED),
+        (
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+            HTTPStatus.NOT_IMPLEMENTED,
+        ),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            HTTPStatus.NOT_IMPLEMENTED,
+        ),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", HTTPStatus.NOT_IMPLEMENTED),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HTTPStatus.BAD_REQUEST),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", HTTPStatus.BAD_REQUEST),
+        (b"GET /\r\n\r\n", HTTPStatus.BAD_REQUEST),
+        (b"GET / HTTP/1.1\r\n\r\n", HTTPStatus.BAD_REQUEST),
+    ],
+    ids=["connect", "upgrade", "gzip", "old-chunks", "preface", "http-2", "http-0.9", "no-host"],
+)
+def test_other_protocols_are_refused(sent: bytes, status: HTTPStatus) -> None:
+    """What the parser could read, and nobody here would answer as it expects."""
+    with pytest.raises(RefusedError) as refused:
+        ours(sent)
+    assert refused.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: a\r\nX: ", b"a"),
+        (b"GET /", b"a"),
+        (b"GET / HTTP/1.1\r\nHost:", b" "),
+        (b"GET ", b" "),
+        (CHUNKED + b"1;", b"a"),
+        (CHUNKED + b'1;a="', b"a"),
+        (CHUNKED, b"0"),
+        (CHUNKED + b"0\r\nX: ", b"a"),
+    ],
+    ids=["field", "target", "spaces", "spaces-of-line", "extension", "quoted", "size", "trailer"],
+)
+def test_what_does_not_end_is_refused(first: bytes, then: bytes) -> None:
+    """However small the pieces are in which it comes."""
+    exchange = Exchange(LIMIT)
+    exchange.receive(first)
+
+    def go_on() -> None:
+        for _ in range(2 * MOST_HEAD // 64):
+            exchange.receive(64 * then)
+
+    with pytest.raises(RefusedError):
+        go_on()
+
+
+def test_a_short_extension_of_a_chunk_means_nothing() -> None:
+    """As RFC 9112 7.1.1 has it."""
+    request = ours(CHUNKED + b"3;a=b\r\nabc\r\n0\r\n\r\n")
+    assert request is not None
+    assert request.body == b"abc"
 
 
 def test_an_answer_can_not_be_split() -> None:
