@@ -1,10 +1,8 @@
 """The index of a namespace's classes, and what is laid over it when members change."""
 
-from dataclasses import fields
-
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 from tests.values import address
 
 from istio_netpol.model.labels import EVERYTHING, Selector

@@ -46,43 +46,65 @@ class ClassIndex:
         self,
         distinguishing: frozenset[str],
         members: Members,
-        owned: Postings[Key, Key],
         families: PersistentMap[Key, Family],
         classes: PersistentMap[ClassKey, Workload],
-        labelled: Postings[Label, ClassKey],
     ) -> None:
         self.distinguishing = distinguishing
         self.classes = classes
         self._members = members
-        self._owned = owned
         self._families = families
-        self._labelled = labelled
 
     @classmethod
     def of(
         cls, members: Members, distinguishing: frozenset[str], earlier: ClassIndex | None = None
     ) -> ClassIndex:
         """The classes of these members; `earlier` is an index of the same namespace before."""
-        empty = cls(distinguishing, {}, PersistentMap(), PersistentMap(), PersistentMap(), PersistentMap())
-        return empty.after(members, members, earlier)
+        known = dict(members.items())
+        rooted: dict[Key, dict[Key, ObjectRef]] = {}
+        for key, member in known.items():
+            root = root_of(member, known)
+            rooted.setdefault(_key(root), {})[key] = root
+        before = earlier._families if earlier is not None else {}
+        ignored = INSTANCE_LABELS - distinguishing
+        families = {
+            root: _family_of(root, found, known, ignored, before.get(root)) for root, found in rooted.items()
+        }
+        classes: dict[ClassKey, Workload] = {}
+        for root, family in families.items():
+            if isinstance(family, PodFamily):
+                classes.update(((root, likeness), pods) for likeness, pods in family.by_likeness.items())
+            else:
+                classes[root, TEMPLATE] = family
+        return cls(distinguishing, members, PersistentMap(families), PersistentMap(classes))
 
-    def after(
-        self, members: Members, touched: Iterable[Key], earlier: ClassIndex | None = None
-    ) -> ClassIndex:
+    def after(self, members: Members, touched: Iterable[Key]) -> ClassIndex:
         """The index after members came, went or changed; `members` are those that there are now."""
         moved = self._moved(members, touched)
-        families = self._families_after(members, moved, (earlier or self)._families)
+        families = self._families_after(members, moved)
         left = {key: family for key, family in families.items() if family is not None}
         gone, come = self._changed_classes(families)
         dropped = [key for key in gone if key not in come]
-        return ClassIndex(
+        made = ClassIndex(
             self.distinguishing,
             members,
-            self._owned_after(members, moved),
             self._families.after(left, [key for key in families if key not in left]),
             self.classes.after(come, dropped) if come or dropped else self.classes,
-            self._labelled_after(gone, come),
         )
+        made._owned = self._owned_after(members, moved)
+        made._labelled = self._labelled_after(gone, come)
+        return made
+
+    @cached_property
+    def _owned(self) -> Postings[Key, Key]:
+        """The members that name an owner, which only changes ask for."""
+        return _postings(
+            (owner, key) for key, member in self._members.items() if (owner := _owner_of(member))
+        )
+
+    @cached_property
+    def _labelled(self) -> Postings[Label, ClassKey]:
+        """The classes that carry a label."""
+        return _postings((label, key) for key, pods in self.classes.items() for label in _labels_of(pods))
 
     @cached_property
     def workloads(self) -> Classes:
@@ -155,9 +177,7 @@ class ClassIndex:
             found |= owners
         return found
 
-    def _families_after(
-        self, members: Members, moved: Iterable[Key], earlier: Mapping[Key, Family]
-    ) -> dict[Key, Family | None]:
+    def _families_after(self, members: Members, moved: Iterable[Key]) -> dict[Key, Family | None]:
         """The families that members leave or join, or that a change of one concerns; None where one is no
         more."""
         gone: dict[Key, list[Rooted]] = {}
@@ -184,19 +204,9 @@ class ClassIndex:
                 left = set(_keys_of(family)) - {_key(member.ref) for member, _ in went} if family else set()
                 rooted = {member: root_of(members[member], members) for member in left}
                 rooted |= {_key(member.ref): root for member, root in came}
-                found[key] = self._family_of(key, rooted, members, earlier.get(key))
+                ignored = INSTANCE_LABELS - self.distinguishing
+                found[key] = _family_of(key, rooted, members, ignored, family) if rooted else None
         return found
-
-    def _family_of(
-        self, key: Key, rooted: Mapping[Key, ObjectRef], members: Members, earlier: Family | None
-    ) -> Family | None:
-        """The family of these members, each with its root, made anew."""
-        if not rooted:
-            return None
-        if rooted.keys() == {key} and members[key].ref == rooted[key]:
-            return members[key]
-        before = earlier if isinstance(earlier, PodFamily) else None
-        return PodFamily.of(key, rooted, members, INSTANCE_LABELS - self.distinguishing, before)
 
     def _changed_classes(
         self, families: Mapping[Key, Family | None]
@@ -236,6 +246,28 @@ class ClassIndex:
             if before != now and now is not None:
                 put.setdefault(now, {})[key] = None
         return _moved_postings(self._owned, dropped, put)
+
+
+def _family_of(
+    key: Key,
+    rooted: Mapping[Key, ObjectRef],
+    members: Members,
+    ignored: frozenset[str],
+    earlier: Family | None,
+) -> Family:
+    """The family of these members, each with its root, made anew."""
+    if len(rooted) == 1 and key in rooted and rooted[key] == members[key].ref:
+        return members[key]
+    before = earlier if isinstance(earlier, PodFamily) else None
+    return PodFamily.of(key, rooted, members, ignored, before)
+
+
+def _postings(pairs: Iterable[tuple[P, T]]) -> Postings[P, T]:
+    """What stands under each of several things, by what it stands under."""
+    found: dict[P, dict[T, None]] = {}
+    for under, value in pairs:
+        found.setdefault(under, {})[value] = None
+    return PersistentMap((under, PersistentMap(values)) for under, values in found.items())
 
 
 def _moved_postings(

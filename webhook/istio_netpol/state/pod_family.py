@@ -10,7 +10,7 @@ anew, from counts of what its pods have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -18,28 +18,22 @@ from msgspec.structs import replace
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.workloads import DialledApiServer, Owner, Workload
+from istio_netpol.model.workloads import ContainerPort, DialledApiServer, Owner, Workload
 from istio_netpol.state.contents import is_unchanged
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, Members
 from istio_netpol.state.tally import NOTHING_COUNTED, Tally, spliced
 
 
-class Likeness:
+class Likeness(Struct, frozen=True, cache_hash=True):
     """What pods of one class have in common; the template of a controller has none. Hashed once: the ports of
     a pod take longer than what is done with them."""
 
-    __slots__ = ("_hash", "_said")
-
-    def __init__(self, *said: Hashable) -> None:
-        self._said = said
-        self._hash = hash(said)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Likeness) and self._said == other._said
-
-    def __hash__(self) -> int:
-        return self._hash
+    labels: frozenset[tuple[str, str]] | None = None
+    ports: tuple[ContainerPort, ...] = ()
+    host_network: bool = False
+    service_account: str = ""
+    has_proxy: bool = False
 
 
 Rank = tuple[bool, str, bool, Likeness]
@@ -74,6 +68,22 @@ class PodGroup(Struct, frozen=True, eq=False):
     node_addresses: Tally[Address] = NOTHING_COUNTED
     api_servers: Tally[DialledApiServer] = NOTHING_COUNTED
     injected_api_servers: Tally[DialledApiServer] = NOTHING_COUNTED
+
+    @classmethod
+    def of(cls, pods: Sequence[Workload], carries: bool) -> PodGroup:
+        """The group of these pods, of which there are some."""
+        by_name = {pod.ref.name: pod for pod in pods}
+        names = tuple(sorted(by_name))
+        return cls(
+            by_name[names[0]],
+            carries,
+            names,
+            _unborn(pods),
+            Tally.of([address for pod in pods for address in pod.addresses], _address_order),
+            Tally.of([address for pod in pods for address in pod.node_addresses], _address_order),
+            Tally.of([dialled for pod in pods for dialled in pod.api_servers]),
+            Tally.of([dialled for pod in pods for dialled in pod.injected_api_servers]),
+        )
 
     def after(
         self, gone: Sequence[Workload], come: Sequence[Workload], named: Callable[[str], Workload]
@@ -181,11 +191,31 @@ class PodFamily(Struct, eq=False):
         # A controller that a known one owns is told by the latter's template.
         templates = others if controller is None else tuple(other for other in others if other == key)
         template = members[templates[0]] if templates else None
-        roots = NOTHING_COUNTED.after((), [_place(rooted[other]) for other in templates])
+        places = [
+            _place(root) for member, root in rooted.items() if member[0] == "Pod" or member in templates
+        ]
         root = controller.ref if controller else next(iter(rooted.values()))
-        begun = cls(root, controller, template, others, ignored, roots)
-        pods = [(members[member], root) for member, root in rooted.items() if member[0] == "Pod"]
-        return begun.after((), pods, members, earlier)
+        family = cls(root, controller, template, others, ignored, Tally.of(places))
+        return family._filled([members[key] for key in rooted if key[0] == "Pod"], earlier)
+
+    def _filled(self, pods: Sequence[Workload], earlier: PodFamily | None) -> PodFamily:
+        """The family, which has none yet, with these pods."""
+        alike: dict[Likeness, list[Workload]] = {}
+        for pod in pods:
+            alike.setdefault(likeness_of(pod, self.ignored), []).append(pod)
+        groups = {likeness: PodGroup.of(found, self._carries(found[0])) for likeness, found in alike.items()}
+        carriers = _carrying(groups)
+        made = replace(
+            self,
+            root=self._named(self.roots),
+            groups=PersistentMap(groups),
+            pods=len(pods),
+            carriers=carriers,
+            ranks=self._ranks_after({}, groups, carriers),
+        )
+        told = {likeness: made._told(likeness, earlier) for *_, likeness in made.ranks}
+        made.by_likeness = PersistentMap((likeness, pods) for likeness, pods in told.items() if pods)
+        return made
 
     @property
     def first(self) -> Workload | None:
@@ -216,7 +246,6 @@ class PodFamily(Struct, eq=False):
         gone: Sequence[Rooted],
         come: Sequence[Rooted],
         members: Members,
-        earlier: PodFamily | None = None,
     ) -> PodFamily:
         """The family after pods went and came, each with its root. Classes that say what they said before
         stay the objects that they were."""
@@ -236,7 +265,7 @@ class PodFamily(Struct, eq=False):
             carriers,
             self._ranks_after(before, left, carriers),
         )
-        made.by_likeness = made._classes_after(before, left, self, earlier or self)
+        made.by_likeness = made._classes_after(before, left, self)
         return made
 
     def _groups_after(
@@ -290,7 +319,6 @@ class PodFamily(Struct, eq=False):
         before: Mapping[Likeness, PodGroup],
         now: Mapping[Likeness, PodGroup],
         family: PodFamily,
-        earlier: PodFamily,
     ) -> PersistentMap[Likeness, Workload]:
         """The classes: those of the `family` before, but for those that say something else."""
         touched = {
@@ -302,12 +330,12 @@ class PodFamily(Struct, eq=False):
             touched |= {TEMPLATE, *(ranks[0][3] for ranks in (self.ranks, family.ranks) if ranks)}
         if not _is_same_place(self.root, family.root):
             touched |= {likeness for *_, likeness in self.ranks}
-        told = {likeness: self._told(likeness, earlier) for likeness in touched}
+        told = {likeness: self._told(likeness, family) for likeness in touched}
         left = {likeness: pods for likeness, pods in told.items() if pods is not None}
         gone = [likeness for likeness in told if likeness not in left]
         return family.by_likeness.after(left, gone)
 
-    def _told(self, likeness: Likeness, earlier: PodFamily) -> Workload | None:
+    def _told(self, likeness: Likeness, earlier: PodFamily | None) -> Workload | None:
         """A class of the family: the object that it was where it says what it said; None where there is none
         of this likeness."""
         root, group = self.root, self.groups.get(likeness)
@@ -321,7 +349,7 @@ class PodFamily(Struct, eq=False):
             told = _as_class(template, ref, owner)
         else:
             return None
-        known: Workload | None = earlier.by_likeness.get(likeness)
+        known: Workload | None = earlier.by_likeness.get(likeness) if earlier is not None else None
         return known if known is not None and is_unchanged(known, told) else told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -26,31 +27,49 @@ _FEW = 16
 class Tally(Generic[V]):
     """Values that were counted, each once and sorted in `values`. Never changes; `after` makes another."""
 
-    __slots__ = ("_counts", "values")
+    __slots__ = ("_counted", "values")
 
     def __init__(self, values: tuple[V, ...] = (), counts: PersistentMap[V, int] | None = None) -> None:
         self.values = values
-        self._counts: PersistentMap[V, int] = counts if counts is not None else PersistentMap()
+        self._counted = counts
+
+    @classmethod
+    def of(cls, found: Sequence[V], order: Order = themselves) -> Tally[V]:
+        """The tally of these values, in whatever order they come."""
+        if not found:
+            return NOTHING_COUNTED
+        distinct = set(found)
+        values = tuple(sorted(distinct, key=order)) if len(distinct) > 1 else tuple(distinct)
+        return Tally(values, None if len(distinct) == len(found) else PersistentMap(Counter(found)))
+
+    @property
+    def _counts(self) -> PersistentMap[V, int]:
+        """How often each value occurs. Most that are counted never change, and most values occur once: so
+        the numbers are made when they are first asked for."""
+        if self._counted is None:
+            self._counted = PersistentMap(dict.fromkeys(self.values, 1))
+        return self._counted
 
     def after(self, gone: Sequence[V], come: Sequence[V], order: Order = themselves) -> Tally[V]:
         """The tally after values went and came; `values` stays the same tuple where no value is new and none
         was the last of its kind."""
         if not gone and not come:
             return self
+        if not self.values and not gone:
+            return Tally.of(come, order)
         by: dict[V, int] = {}
         for value in come:
             by[value] = by.get(value, 0) + 1
-        if not self.values and not gone:
-            return Tally(tuple(sorted(by, key=order)), PersistentMap(by))
         for value in gone:
             by[value] = by.get(value, 0) - 1
-        counts = {value: self._counts.get(value, 0) + number for value, number in by.items() if number}
+        known = self._counts
+        counts = {value: known.get(value, 0) + number for value, number in by.items() if number}
         if not counts:
             return self
         left = {value: count for value, count in counts.items() if count > 0}
         dropped = [value for value in counts if value not in left]
-        new = [value for value in left if value not in self._counts]
-        return Tally(spliced(self.values, dropped, new, order), self._counts.after(left, dropped))
+        new = [value for value in left if value not in known]
+        return Tally(spliced(self.values, dropped, new, order), known.after(left, dropped))
 
 
 NOTHING_COUNTED: Tally[Any] = Tally()
