@@ -10,6 +10,7 @@ import tests.strategies  # noqa: F401 (loads the profile of laws)
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import force_setattr
 from tests.flows.current import SETTINGS, Current
 from tests.istio.builders import coredns, istiod
 from tests.values import deny_all, namespace, policy
@@ -198,7 +199,7 @@ def test_an_event_costs_the_same_in_a_large_namespace() -> None:
 
     members = table.snapshot.place(HOME).of_type(Workload)
     for member in random.Random(1).sample(members, 500):
-        object.__setattr__(member, "labels", Watched(member.labels))
+        force_setattr(member, "labels", Watched(member.labels))
     after = table.with_changes(decoded(pod("cart", 2000, at=251)), [pods[5]])
     assert len(after.snapshot.workloads(HOME)) == len(table.snapshot.workloads(HOME))
     assert len(looked_at) < 20

@@ -67,14 +67,14 @@ class ClassIndex:
         before = earlier._families if earlier is not None else {}
         ignored = INSTANCE_LABELS - distinguishing
         families = {
-            root: _family_of(root, found, known, ignored, before.get(root)) for root, found in rooted.items()
+            key: _family_of(key, found, known, ignored, before.get(key)) for key, found in rooted.items()
         }
         classes: dict[ClassKey, Workload] = {}
-        for root, family in families.items():
+        for key, family in families.items():
             if isinstance(family, PodFamily):
-                classes.update(((root, likeness), pods) for likeness, pods in family.by_likeness.items())
+                classes.update(((key, likeness), pods) for likeness, pods in family.by_likeness.items())
             else:
-                classes[root, TEMPLATE] = family
+                classes[key, TEMPLATE] = family
         return cls(distinguishing, members, PersistentMap(families), PersistentMap(classes))
 
     def after(self, members: Members, touched: Iterable[Key]) -> ClassIndex:

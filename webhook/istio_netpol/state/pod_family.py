@@ -25,7 +25,7 @@ from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, Members
 from istio_netpol.state.tally import NOTHING_COUNTED, Tally, spliced
 
 
-class Likeness(Struct, frozen=True, cache_hash=True):
+class Likeness(Struct, frozen=True, cache_hash=True, gc=False):
     """What pods of one class have in common; the template of a controller has none. Hashed once: the ports of
     a pod take longer than what is done with them."""
 
@@ -56,9 +56,13 @@ def likeness_of(pod: Workload, ignored: frozenset[str]) -> Likeness:
     return Likeness(labels, pod.ports, pod.host_network, pod.service_account, pod.has_proxy)
 
 
-class PodGroup(Struct, frozen=True, eq=False):
+class PodGroup(Struct, frozen=True, eq=False, gc=False):
     """The pods of one likeness: the one whose name comes first, the names of all, how many are only about to
-    be created, and what any of them has. `carries` says whether they carry what the template says."""
+    be created, and what any of them has. `carries` says whether they carry what the template says.
+
+    Neither it nor what it holds leads back to it, so the garbage collector need not go through the many that
+    a cluster has; the same is true of a `Likeness` and a `PodFamily`.
+    """
 
     first: Workload
     carries: bool
@@ -158,7 +162,7 @@ class PodGroup(Struct, frozen=True, eq=False):
         )
 
 
-class PodFamily(Struct, eq=False):
+class PodFamily(Struct, eq=False, gc=False):
     """The pods that share a root, by likeness. `others` are the members that are not pods; the pods that
     `template` stands for are a class where no running ones carry what it says, which `carriers` counts. Never
     changes; `after` makes another."""
