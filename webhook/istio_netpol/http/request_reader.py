@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpRequestParser
 from msgspec import Struct
 
 from istio_netpol.http.message import RefusedError, Request
@@ -33,16 +33,18 @@ class RequestReader:
 
     def __init__(self, most_body: int) -> None:
         self._most_body = most_body
-        self._parts = _Parts()
+        self._parts = _Parts(most_body)
         self._parser = self._parts.parser = HttpRequestParser(self._parts)
         self.taken = 0
         """Bytes that came."""
 
-        self.head: RequestHead | None = None
-        """Known once all of it is here."""
-
         self.is_followed = False
         """Whether the client sent more than this request. The rest is lost."""
+
+    @property
+    def head(self) -> RequestHead | None:
+        """Known once all of it is here."""
+        return self._parts.head
 
     @property
     def has_body(self) -> bool:
@@ -55,66 +57,26 @@ class RequestReader:
         if not self.taken and data.startswith((b"\r", b"\n")):
             raise RefusedError.malformed("it begins with an empty line")
         self.taken += len(data)
-        refusal = self._parse(data)
-        parts = self._parts
-        if self.head is None and parts.has_head:
-            self.head = self._judge_head()
-        if refusal is not None:
-            raise refusal
+        self._parse(data)
+        parts, head = self._parts, self._parts.head
         if len(parts.body) > self._most_body:
             raise _too_large_a_body()
-        if not parts.is_complete:
+        if head is None or not parts.is_complete:
             self._bound_frame()
             return None
-        head = self.head
-        assert head is not None  # noqa: S101
         target = parts.target.decode("latin-1")
         return Request(head.method, target, head.version, parts.headers, bytes(parts.body))
 
-    def _parse(self, data: bytes) -> RefusedError | None:
-        """Has the parser read, and returns what it has against the request."""
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except HttpParserUpgrade:
-            pass  # `_judge_head` refuses it.
         except HttpParserError as error:
             if self._parts.is_complete:
                 self.is_followed = True
-                return None
-            if error.__context__ is not None:  # An exception of `_parts`.
+            elif error.__context__ is not None:  # An exception of `_parts`.
                 raise error.__context__ from None
-            return RefusedError.malformed(str(error))
-        return None
-
-    def _judge_head(self) -> RequestHead:
-        parts = self._parts
-        if parts.version not in {"1.0", "1.1"}:
-            raise RefusedError.malformed("it is neither HTTP/1.0 nor HTTP/1.1")
-        if parts.is_upgrade:
-            raise RefusedError.malformed("it asks for another protocol", HTTPStatus.NOT_IMPLEMENTED)
-        is_newest = parts.version == "1.1"
-        self._judge_length(is_newest)
-        hosts = parts.values("host")
-        if len(hosts) > 1 or (is_newest and not hosts):
-            raise RefusedError.malformed("it does not have exactly one Host")
-        expected = {value.lower() for value in parts.values("expect")}
-        if expected - {"100-continue"}:
-            raise RefusedError.malformed("it expects something unknown", HTTPStatus.EXPECTATION_FAILED)
-        return RequestHead(
-            method=parts.method,
-            version=parts.version,
-            is_last=not is_newest or not parts.keeps_alive,
-            awaits_continue=is_newest and bool(expected),
-        )
-
-    def _judge_length(self, is_newest: bool) -> None:
-        """The parser has refused a length that is not a number, and a second one, be it a transfer coding."""
-        codings = self._parts.values("transfer-encoding")
-        if codings and (not is_newest or [coding.lower() for coding in codings] != ["chunked"]):
-            why = "its transfer coding is not chunked, in HTTP/1.1"
-            raise RefusedError.malformed(why, HTTPStatus.NOT_IMPLEMENTED)
-        if any(int(length) > self._most_body for length in self._parts.values("content-length")):
-            raise _too_large_a_body()
+            else:
+                raise RefusedError.malformed(str(error)) from None
 
     def _bound_frame(self) -> None:
         """Refuses what need not end: all that came and is not data of the body."""
@@ -128,25 +90,20 @@ class RequestReader:
 class _Parts:
     """What the parser finds, by its names for it. An exception ends its reading."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_body: int) -> None:
+        self._most_body = most_body
+        self._size = 0
         self.parser: HttpRequestParser | None = None
         """Let go of once it was asked: it holds these parts, and the garbage collector need not part them."""
 
-        self.method = self.version = ""
-        self.is_upgrade = self.keeps_alive = False
         self.target = b""
         self.headers: list[tuple[str, str]] = []
         """With names in lower case."""
 
+        self.head: RequestHead | None = None
         self.body = bytearray()
         self.chunks = 0
-        self.has_head = False
         self.is_complete = False
-        self._size = 0
-
-    def values(self, name: str) -> list[str]:
-        """What the header fields of a name say."""
-        return [value for found, value in self.headers if found == name]
 
     def on_message_begin(self) -> None:
         if self.is_complete:
@@ -159,7 +116,7 @@ class _Parts:
             raise RefusedError.malformed(why, HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.has_head:
+        if self.head is not None:
             raise RefusedError.malformed("its body has trailers")
         length = len(name) + len(value)
         self._size += length
@@ -172,9 +129,24 @@ class _Parts:
     def on_headers_complete(self) -> None:
         parser, self.parser = self.parser, None
         assert parser is not None  # noqa: S101
-        self.method, self.version = parser.get_method().decode("ascii"), parser.get_http_version()
-        self.is_upgrade, self.keeps_alive = parser.should_upgrade(), parser.should_keep_alive()
-        self.has_head = True
+        version = parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
+            raise RefusedError.malformed("it is neither HTTP/1.0 nor HTTP/1.1")
+        if parser.should_upgrade():
+            raise RefusedError.malformed("it asks for another protocol", HTTPStatus.NOT_IMPLEMENTED)
+        is_newest = version == "1.1"
+        self._judge_length(is_newest)
+        hosts, expected = self._values("host"), {value.lower() for value in self._values("expect")}
+        if len(hosts) > 1 or (is_newest and not hosts):
+            raise RefusedError.malformed("it does not have exactly one Host")
+        if expected - {"100-continue"}:
+            raise RefusedError.malformed("it expects something unknown", HTTPStatus.EXPECTATION_FAILED)
+        self.head = RequestHead(
+            method=parser.get_method().decode("ascii"),
+            version=version,
+            is_last=not is_newest or not parser.should_keep_alive(),
+            awaits_continue=is_newest and bool(expected),
+        )
 
     def on_chunk_header(self) -> None:
         self.chunks += 1
@@ -184,6 +156,18 @@ class _Parts:
 
     def on_message_complete(self) -> None:
         self.is_complete = True
+
+    def _values(self, name: str) -> list[str]:
+        return [value for found, value in self.headers if found == name]
+
+    def _judge_length(self, is_newest: bool) -> None:
+        """The parser has refused a length that is not a number, and a second one, be it a transfer coding."""
+        codings = self._values("transfer-encoding")
+        if codings and (not is_newest or [coding.lower() for coding in codings] != ["chunked"]):
+            why = "its transfer coding is not chunked, in HTTP/1.1"
+            raise RefusedError.malformed(why, HTTPStatus.NOT_IMPLEMENTED)
+        if any(int(length) > self._most_body for length in self._values("content-length")):
+            raise _too_large_a_body()
 
 
 def _too_large(why: str) -> RefusedError:
