@@ -15,7 +15,11 @@ from typing import Any, NamedTuple
 class Row(NamedTuple):
     """A function of this package, `module.name`, and what it takes besides the result, by the names of its
     parameters: the `palette` of a terminal, say, or the `pages` of the rules. `about` says in a few words
-    what is written, where the name of the format does not."""
+    what is written, where the name of the format does not.
+
+    All functions of a command take the same result: `check` hands them a `Report`, `bundle verify` a
+    `BundleReport`, `doctor` its `Diagnosis` values, `map` the `ReachabilityFacts`, `list` a `Listing` for
+    each input; every other row takes a pair for each input, its name and what was found in it."""
 
     function: str
     takes: tuple[str, ...] = ()
