@@ -94,6 +94,10 @@ class ClassIndex:
         made._labelled = self._labelled_after(gone, come)
         return made
 
+    def index(self) -> None:
+        """Makes what changes will ask for now, instead of at the first of them."""
+        _ = self._owned, self._labelled
+
     @cached_property
     def _owned(self) -> Postings[Key, Key]:
         """The members that name an owner, which only changes ask for."""

@@ -205,7 +205,7 @@ class NamespaceObjects:
 
     def index(self, distinguishing: frozenset[str]) -> None:
         """Makes the indexes now that later states will go by."""
-        self._classified(distinguishing)
+        self._classified(distinguishing).index()
         self._own_policy_index()
 
     def _own_policy_index(self) -> PolicyIndex:

@@ -12,9 +12,6 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Self, TypeVar
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Selector
@@ -29,53 +26,11 @@ from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.network import AS_DOCUMENTED, ClusterNetwork
 from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.spread import Changes, Spread, joined
+from istio_netpol.state.tier_index import TierIndex
 
 T = TypeVar("T")
 NO_CLASSES: PersistentMap[ClassKey, Workload] = PersistentMap()
-Answers = dict[str, tuple[Any, ...]]
-"""An answer that spans namespaces: what each namespace adds to it, where it adds anything."""
-
-Changes = Mapping[str, frozenset[type] | None]
-"""The types of objects that changed, by namespace; None: the namespace came or went."""
-
-
-class Spread(Struct, frozen=True):
-    """An answer with the types of objects that it is made from, and the namespaces whose part is stale.
-
-    `homes` are the namespaces whose part has a key, for answers that are looked up by key; the parts of
-    `moved` were made anew since.
-    """
-
-    answers: Answers
-    types: frozenset[type]
-    stale: frozenset[str] = frozenset()
-    homes: Mapping[Hashable, Sequence[str]] | None = None
-    moved: frozenset[str] = frozenset()
-
-    def after(self, changes: Changes) -> Spread:
-        """The same after changes, which make the parts of their namespaces stale."""
-        stale = {name for name, types in changes.items() if types is None or not self.types.isdisjoint(types)}
-        if stale <= self.stale:
-            return self
-        return Spread(self.answers, self.types, self.stale | stale, self.homes, self.moved)
-
-    def renewed(self, answers: Answers) -> Spread:
-        """The same with its stale parts made anew."""
-        moved = self.moved | self.stale
-        made = replace(self, answers=answers, stale=frozenset(), moved=moved)
-        return made.with_homes() if self.homes is not None and len(moved) > _MOST_MOVED else made
-
-    def with_homes(self) -> Spread:
-        """The same, to be looked up by key."""
-        homes: dict[Hashable, list[str]] = {}
-        for namespace, (by_key,) in self.answers.items():
-            for key in by_key:
-                homes.setdefault(key, []).append(namespace)
-        return replace(self, homes=homes, moved=frozenset())
-
-
-_MOST_MOVED = 64
-"""Namespaces made anew with which an index by key is still used; a new one is cheaper then."""
 
 _MOST_SPREADS = 4096
 """Answers that are kept from change to change. Among them are those about selectors, of which a cluster may
@@ -108,9 +63,6 @@ class Snapshot:
         self._origin = origin
         self._changes = changes or {}
         self._is_indexed = False
-        self._tiers_of: dict[str, tuple[TierPolicy, ...]] = {}
-        self._tiers_for: dict[Workload, tuple[TierPolicy, ...]] = {}
-        self._tiers_on: dict[tuple[Direction, Protocol, int], frozenset[TierPolicy]] = {}
 
     @classmethod
     def of(cls, objects: Iterable[Any]) -> Snapshot:
@@ -153,8 +105,7 @@ class Snapshot:
         spreads = self._spreads_after(changes)
         if self._is_indexed:
             return Snapshot(places, spreads, self, changes, self.network)
-        joined = _joined(self._changes, changes)
-        return Snapshot(places, spreads, self._origin, joined, self.network)
+        return Snapshot(places, spreads, self._origin, joined(self._changes, changes), self.network)
 
     def _spreads_after(self, changes: Changes) -> Mapping[Any, Spread]:
         """The answers that were kept, after changes; none of them where there are too many."""
@@ -329,7 +280,7 @@ class Snapshot:
         """What all namespaces have under these keys of an index, sorted by namespace, without asking each of
         them."""
         answer = self._kept(("by key", index), (index.type,), lambda place: _by_key(place, index), named=True)
-        return _looked_up(answer, keys)
+        return answer.under(keys)
 
     def pods_at(self, address: Address) -> tuple[Workload, ...]:
         """The classes of pods of which one is at an address, sorted by namespace; those of the host's network
@@ -341,7 +292,7 @@ class Snapshot:
             lambda place: _by_address(place.workloads(distinguishing)),
             named=True,
         )
-        return tuple(_looked_up(answer, (address,)))
+        return tuple(answer.under((address,)))
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects
@@ -367,57 +318,27 @@ class Snapshot:
         return place.policies_for(workload) if place else ()
 
     @cached_property
+    def _tiers(self) -> TierIndex:
+        return TierIndex(self.of_type(TierPolicy, CLUSTER_SCOPE))
+
+    @property
     def tier_policies(self) -> tuple[TierPolicy, ...]:
         """The policies of the Admin and Baseline tiers in the order in which they are asked."""
-        return tuple(sorted(self.of_type(TierPolicy, CLUSTER_SCOPE), key=lambda policy: policy.order))
-
-    @cached_property
-    def _tiers_by_pair(self) -> Mapping[tuple[str, str] | None, Sequence[TierPolicy]]:
-        """The policies of the tiers by one pair of the labels that a namespace must have; None: by none."""
-        found: dict[tuple[str, str] | None, list[TierPolicy]] = {}
-        for policy in self.tier_policies:
-            found.setdefault(next(iter(policy.namespaces.match_labels), None), []).append(policy)
-        return found
+        return self._tiers.policies
 
     def tiers_for(self, workload: Workload) -> tuple[TierPolicy, ...]:
         """The policies of the tiers whose subject the workload's pods are, in the order in which they are
         asked; none for hostNetwork pods: "host-networked pods are not included in subject selection"."""
-        if not self.tier_policies or workload.host_network:
+        if not self._tiers.policies or workload.host_network:
             return ()
-        found = self._tiers_for.get(workload)
-        if found is None:
-            here = self._tiers_in(workload.namespace)
-            found = tuple(policy for policy in here if policy.pods.matches(workload.labels))
-            self._tiers_for[workload] = found
-        return found
+        return self._tiers.on(workload, self.namespace(workload.namespace))
 
     def tiers_concerning(
         self, workload: Workload, direction: Direction, protocol: Protocol, port: int
     ) -> tuple[TierPolicy, ...]:
         """Those of `tiers_for` of which some rule may match connections to a port."""
         tiers = self.tiers_for(workload)
-        if not tiers:
-            return ()
-        concerning = self._tiers_on.get((direction, protocol, port))
-        if concerning is None:
-            every = self.tier_policies
-            concerning = frozenset(
-                policy for policy in every if policy.may_concern(direction, protocol, port)
-            )
-            self._tiers_on[direction, protocol, port] = concerning
-        return tuple(policy for policy in tiers if policy in concerning)
-
-    def _tiers_in(self, namespace: str) -> tuple[TierPolicy, ...]:
-        """The policies of the tiers that select the namespace, and of its pods some or all."""
-        found = self._tiers_of.get(namespace)
-        if found is None:
-            labels = self.namespace(namespace).labels
-            candidates = [
-                policy for pair in (None, *labels.items()) for policy in self._tiers_by_pair.get(pair, ())
-            ]
-            selecting = (policy for policy in candidates if policy.namespaces.matches(labels))
-            found = self._tiers_of[namespace] = tuple(sorted(selecting, key=lambda policy: policy.order))
-        return found
+        return self._tiers.concerning(tiers, direction, protocol, port) if tiers else ()
 
     @cached_property
     def distinguishing(self) -> frozenset[str]:
@@ -465,15 +386,6 @@ class Snapshot:
         return made
 
 
-def _joined(earlier: Changes, later: Changes) -> Changes:
-    """Both changes as one."""
-    joined = dict(earlier)
-    for name, types in later.items():
-        before = joined.get(name, frozenset())
-        joined[name] = None if before is None or types is None else before | types
-    return joined
-
-
 def _by_key(place: NamespaceObjects, index: Index) -> tuple[Mapping[Hashable, Sequence[Any]], ...]:
     """A namespace's part of an index."""
     found: dict[Hashable, list[Any]] = {}
@@ -490,15 +402,6 @@ def _by_address(pods: Iterable[Workload]) -> tuple[Mapping[Hashable, Sequence[An
         for address in () if workload.host_network else workload.addresses:
             found.setdefault(address, []).append(workload)
     return (found,) if found else ()
-
-
-def _looked_up(answer: Spread, keys: Sequence[Hashable]) -> Iterator[Any]:
-    """What an answer has under these keys, sorted by namespace, without asking each of them."""
-    homes = answer.homes or {}
-    for namespace in sorted(answer.moved.union(*(homes.get(key, ()) for key in keys))):
-        for by_key in answer.answers.get(namespace, ()):
-            for key in keys:
-                yield from by_key.get(key, ())
 
 
 def home_of(value: Any) -> str:
