@@ -105,7 +105,7 @@ class _Reader:
         return entries
 
     def _record(self, type_: Any, entries: dict[str, yaml.Node], path: str) -> Any:
-        """A settings dataclass; an empty value leaves the default."""
+        """A group of settings; an empty value leaves the default."""
         hints, keys = get_type_hints(type_), fields_by_key(type_)
         values = {}
         for key, node in entries.items():
