@@ -13,7 +13,9 @@ import pytest
 from tests.http.serving import Served, serving
 
 from istio_netpol.http.answering import RESERVED, STRANGERS_HOLD
+from istio_netpol.http.connection import Connection
 from istio_netpol.http.limits import Limits
+from istio_netpol.http.loop import Loop
 from istio_netpol.http.wsgi import GIVE_WAY
 
 THREADS = RESERVED + STRANGERS_HOLD + 4
@@ -109,6 +111,23 @@ def test_what_waits_too_long_for_a_thread_is_told(application: Application, tmp_
 def test_an_application_that_fails_gets_500(served: Served) -> None:
     """And goes on serving."""
     assert served.ask("POST", "/fail", body=b"x") == (500, b"")
+    assert served.ask("POST", "/", body=b"x") == (200, b"x")
+
+
+def test_an_error_about_one_connection_is_its_own(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is dropped, instead of being kept without anybody who would read from it."""
+
+    def fail(loop: Loop, connection: Connection) -> None:
+        monkeypatch.undo()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Loop, "_sent", fail)
+    with served.open() as stream:
+        stream.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        received = b""
+        while piece := stream.recv(65536):
+            received += piece
+    assert received.startswith(b"HTTP/1.1 200 ")
     assert served.ask("POST", "/", body=b"x") == (200, b"x")
 
 

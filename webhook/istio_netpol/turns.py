@@ -16,6 +16,10 @@ class Turns(Generic[Owner, Item]):
     def __init__(self) -> None:
         self._waiting: dict[Owner, deque[Item]] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._waiting)
+
     def __contains__(self, owner: object) -> bool:
         """Whether something of the owner waits."""
         return owner in self._waiting

@@ -15,6 +15,7 @@ from istio_netpol.http.connection import Connection
 from istio_netpol.http.crew import Crew
 from istio_netpol.http.lane import Lane, Task
 from istio_netpol.http.message import Answer, Request
+from istio_netpol.http.tenant import NOBODY, tenant_of
 from istio_netpol.http.wsgi import Application, Caller, call
 
 STRANGERS_HOLD = 16
@@ -24,7 +25,8 @@ RESERVED = 32
 """Places that no single client can hold."""
 
 PROBES_AT_ONCE = 2
-"""For what is not a review: the kubelet's probes wait for no review, and for no lookup of one."""
+"""For what is not a review. The kubelet's probes have places of their own, which no review holds while it
+waits for a lookup."""
 
 
 class Answering:
@@ -46,6 +48,9 @@ class Answering:
         self._crew = crew
         self._reviews = Lane(threads, self._may_hold)
         self._probes = Lane(PROBES_AT_ONCE, lambda _: 1)
+        self._lanes = deque([self._probes, self._reviews])
+        """The one whose turn it is comes first. Who floods one of them leaves the other half of the time."""
+
         self._done: deque[Task] = deque()
         self.awake, self._waker = socket.socketpair()
         for end in (self.awake, self._waker):
@@ -57,11 +62,19 @@ class Answering:
 
     def put(self, connection: Connection, request: Request) -> None:
         """Lines a request up."""
-        (self._reviews if request.method == "POST" else self._probes).put(connection, request)
+        if request.method == "POST":
+            self._reviews.put(connection, request, tenant_of(request.body))
+        else:
+            self._probes.put(connection, request, NOBODY)
 
     def take(self) -> Task | None:
         """The next request for which there is a place, to be answered at once."""
-        return self._probes.take() or self._reviews.take()
+        for lane in tuple(self._lanes):
+            if task := lane.take():
+                self._lanes.remove(lane)
+                self._lanes.append(lane)
+                return task
+        return None
 
     def answer(self, task: Task) -> bool:
         """Answers a request; whether this thread leads the loop still. If it does not, `finished` gives the

@@ -1,4 +1,4 @@
-"""Requests that are complete and wait to be answered; clients take turns."""
+"""Requests that are complete and wait to be answered; clients take turns, and the namespaces of each."""
 
 from __future__ import annotations
 
@@ -29,15 +29,20 @@ class Lane:
         self._free = places
         self._may_hold = may_hold
         self._held: Counter[str] = Counter()
-        self._waiting: Turns[str, Task] = Turns()
+        self._clients: Turns[str, Turns[str, Task]] = Turns()
+        self._by_client: dict[str, Turns[str, Task]] = {}
+        """The same queues by address, while something is in them. A client gets no more turns by naming more
+        namespaces."""
 
-    def put(self, connection: Connection, request: Request) -> None:
-        """Lines a request up."""
-        self._waiting.put(connection.address, Task(self, connection, request))
+    def put(self, connection: Connection, request: Request, tenant: str) -> None:
+        """Lines a request up. There is one of a connection at most, so connections bound how many wait."""
+        tenants = self._by_client.setdefault(connection.address, Turns())
+        tenants.put(tenant, Task(self, connection, request))
+        self._clients.put(connection.address, tenants)
 
     def take(self) -> Task | None:
         """The next request to answer, if there is a place for it; its connection is `WORKING` then."""
-        while self._free and (task := self._waiting.take(self._may_start)):
+        while self._free and (task := self._next()):
             connection = task.connection
             if connection.phase is Phase.WAITING:  # Otherwise it was closed meanwhile.
                 connection.phase = Phase.WORKING
@@ -52,6 +57,16 @@ class Lane:
         self._held[address] -= 1
         if not self._held[address]:
             del self._held[address]
+
+    def _next(self) -> Task | None:
+        """What is first among what the next client's next namespace has here."""
+        tenants = self._clients.take(self._may_start)
+        if tenants is None:
+            return None
+        task = tenants.take()
+        if task is not None and not tenants:
+            del self._by_client[task.connection.address]
+        return task
 
     def _may_start(self, address: str) -> bool:
         return self._held[address] < self._may_hold(address)

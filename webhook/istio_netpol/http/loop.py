@@ -281,7 +281,7 @@ class Loop:
             self._clients.holds(task.connection, 0)
             if not self._answering.answer(task):
                 return  # From here on, what is the loop's is another thread's.
-            self._answered(task)
+            self._settle(task)
             if time.monotonic() > ends:
                 return
         self._has_tasks = False
@@ -289,7 +289,15 @@ class Loop:
     def _finish(self) -> None:
         """Takes back the connections whose answers were made by threads that had lost the lead."""
         for task in self._answering.finished():
+            self._settle(task)
+
+    def _settle(self, task: Task) -> None:
+        """Has one connection go on; whatever becomes of it, the others' answers are looked at, too."""
+        try:
             self._answered(task)
+        except Exception:
+            self._log.exception("unexpected error")
+            self._drop(task.connection)
 
     def _answered(self, task: Task) -> None:
         connection = task.connection
