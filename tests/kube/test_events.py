@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 from tests.kube.following import Follower, following, pod, wait_until
 from tests.kube.told import Told
 
+from istio_netpol.kube import objects
 from istio_netpol.kube.cluster import MOST_UNREAD_BYTES
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import event_of, received, stored_of
 from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.workloads import Workload
 
 MIB = 1 << 20
@@ -219,6 +222,68 @@ def test_what_is_no_text_hides_no_other_object() -> None:
         api.say("ADDED", shown("sound", app="web"))
         follower.wait_until(lambda: follower.pods("shop") == {"sound"})
         assert follower.cluster.unreadable() == {"Pod/shop/broken"}
+
+
+def test_an_error_of_our_own_stays_with_the_object_that_met_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an event as in a list; it is logged with its traceback, and ends once the object can be read."""
+    decoded = objects.decode
+    broken = {"poison"}
+
+    def decode(found: RawObject) -> Any:
+        if found.content["metadata"]["name"] in broken:
+            raise AttributeError("as if we had miscalculated")
+        return decoded(found)
+
+    monkeypatch.setattr(objects, "decode", decode)
+    with capture_logs() as capture, told() as (api, follower):
+        api.say("ADDED", shown("poison", app="web"))
+        api.say("ADDED", shown("sound", app="web"))
+        follower.wait_until(lambda: follower.pods("shop") == {"sound"})
+        assert follower.cluster.unreadable() == {"Pod/shop/poison"}
+        api.forget(shown("poison", app="web"), shown("sound", app="web"), shown("late", app="web"))
+        follower.wait_until(lambda: follower.pods("shop") == {"sound", "late"})
+        assert follower.cluster.unreadable() == {"Pod/shop/poison"}
+        assert follower.cluster.state().problems == ()
+        broken.clear()
+        api.say("MODIFIED", shown("poison", app="new"))
+        follower.wait_until(lambda: follower.pods("shop") == {"sound", "late", "poison"})
+        assert follower.cluster.unreadable() == frozenset()
+    errors = [entry for entry in capture if entry["event"] == "an error inside istio-netpol"]
+    assert {(entry["kind"], entry["object"]) for entry in errors} == {("Pod", "shop/poison")}
+    assert all(isinstance(entry["exc_info"], AttributeError) for entry in errors)
+
+
+def test_what_can_not_be_read_for_want_of_memory_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no fault of the object's."""
+    decoded, failures = objects.decode, [MemoryError()]
+
+    def decode(found: RawObject) -> Any:
+        if found.content["metadata"]["name"] == "large" and failures:
+            raise failures.pop()
+        return decoded(found)
+
+    monkeypatch.setattr(objects, "decode", decode)
+    with told() as (api, follower):
+        api.say("ADDED", shown("large", app="web"))
+        wait_until(lambda: follower.cluster.waiting_since is not None)
+        with pytest.raises(MemoryError):
+            follower.cluster.take()
+        follower.wait_until(lambda: follower.pods("shop") == {"large"})
+
+
+def test_a_text_that_another_one_replaces_takes_no_memory() -> None:
+    """One large object that changes often is not decoded before somebody asks."""
+    with told() as (api, follower):
+        for number in range(2 + 2 * MOST_UNREAD_BYTES // MIB):
+            manifest = {**shown("odd", app=f"web-{number}"), "spec": {"containers": "none"}}
+            manifest["metadata"]["annotations"] = {"large": "x" * MIB}
+            heard = follower.cluster.heard_of
+            api.say("MODIFIED", manifest)
+            while follower.cluster.heard_of == heard:
+                time.sleep(0.001)
+        assert follower.cluster.unreadable() == frozenset()
+        follower.pods("shop")
+        assert follower.cluster.unreadable() == {"Pod/shop/odd"}
 
 
 def test_what_nobody_asks_for_takes_no_memory_without_end() -> None:

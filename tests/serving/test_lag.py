@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from tests.kube.told import Told
 from tests.serving.reviews import review
 
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.kube.cluster import Cluster
+from istio_netpol.kube.cluster import Changes, Cluster
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
@@ -31,8 +32,11 @@ class Stumbling(Reviewer):
 
     is_broken = False
     is_busy = False
+    holds_up: threading.Event | None = None
 
     def take(self, table: FlowTable) -> None:
+        if self.holds_up is not None:
+            self.holds_up.wait(30)
         if self.is_broken:
             raise ZeroDivisionError("as if we had miscalculated")
         super().take(table)
@@ -106,10 +110,11 @@ def test_the_lag_is_the_age_of_the_oldest_change_that_decisions_do_not_go_by(
     webhook.now += 3
     api.say("ADDED", shown("two"))
     assert webhook.watch.lag == 3
+    wait_until(lambda: webhook.cluster.heard_of == 3)  # the list before them
     webhook.watch.look()
     assert webhook.sample("change_delay_seconds_bucket", le="2.5") == 0
     assert webhook.sample("change_delay_seconds_bucket", le="5.0") == 1
-    assert webhook.watch.lag == 0 or webhook.cluster.waiting_since is not None
+    assert webhook.watch.lag == 0
 
 
 def test_readiness_ends_where_changes_wait_for_too_long(api: Told, webhook: Webhook) -> None:
@@ -166,6 +171,62 @@ def test_changes_that_wait_for_reviews_are_taken_in_once_somebody_asks(api: Told
     finally:
         webhook.over.set()
         webhook.cluster.stop()
+
+
+def test_whoever_asks_during_a_look_waits_for_its_end(api: Told, webhook: Webhook) -> None:
+    """And not for a look after it, which nothing would begin."""
+    webhook.reviewer.holds_up = threading.Event()
+    api.say("ADDED", shown("one"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    look = threading.Thread(target=webhook.watch.look)
+    look.start()
+    wait_until(lambda: webhook.cluster.waiting_since is None)
+    asked = threading.Thread(target=webhook.watch.catch_up, args=[30])
+    asked.start()
+    asked.join(0.05)
+    assert asked.is_alive()
+    webhook.reviewer.holds_up.set()
+    asked.join(10)
+    look.join(10)
+    assert not asked.is_alive()
+
+
+def test_what_is_known_when_a_look_takes_it_keeps_nobody_waiting(
+    api: Told, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks after a look began and before it took what waits waits for that look alone."""
+    api.say("ADDED", shown("one"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    take, asked = webhook.cluster.take, threading.Thread(target=webhook.watch.catch_up, args=[30])
+
+    def take_later() -> Changes | None:
+        asked.start()
+        time.sleep(0.05)
+        return take()
+
+    monkeypatch.setattr(webhook.cluster, "take", take_later)
+    webhook.watch.look()
+    asked.join(10)
+    assert not asked.is_alive()
+
+
+def test_a_look_that_fails_is_not_taken_for_one_that_succeeded(api: Told, webhook: Webhook) -> None:
+    """Whoever asks goes on waiting for the next one."""
+    webhook.reviewer.is_broken = True
+    api.say("ADDED", shown("one"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    asked = threading.Thread(target=webhook.watch.catch_up, args=[30])
+    asked.start()
+    with pytest.raises(ZeroDivisionError):
+        webhook.watch.look()
+    asked.join(0.05)
+    assert asked.is_alive()
+    webhook.reviewer.is_broken = False
+    api.say("ADDED", shown("two"))
+    wait_until(lambda: webhook.cluster.waiting_since is not None)
+    webhook.watch.look()
+    asked.join(10)
+    assert not asked.is_alive()
 
 
 def test_whoever_asks_waits_for_so_long_and_no_longer(api: Told, webhook: Webhook) -> None:

@@ -93,9 +93,27 @@ def test_who_hurries_waits_for_nothing() -> None:
     """Neither for reviews nor for the share of a batch before; the batch after that does again."""
     day = Day(lambda now: True)
     day.take_in(5.0)
+    day.now += BATCH_SECONDS
     day.pace.hurry()
     assert day.waited() == 0
     assert day.waited() == pytest.approx(MOST_SECONDS)
+
+
+def test_whoever_hurries_without_a_break_gets_batches_all_the_same() -> None:
+    """Each refused review hurries: one namespace's must not have every change taken in alone."""
+    day = Day()
+    for _ in range(5):
+        day.take_in(0.5)
+        day.pace.hurry()
+        assert day.waited() == pytest.approx(BATCH_SECONDS)
+
+
+def test_who_hurries_right_after_a_batch_waits_no_longer_than_the_bound() -> None:
+    """A change that came during a long batch has waited already."""
+    day = Day()
+    day.take_in(0.5)
+    day.pace.hurry()
+    assert day.waited(since=day.now - MOST_SECONDS) == pytest.approx(MOST_SECONDS)
 
 
 def test_who_hurries_ends_a_wait_that_has_begun() -> None:

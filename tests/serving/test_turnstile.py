@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -124,3 +125,20 @@ def test_who_waits_for_somebody_else_holds_no_turn() -> None:
     assert seen == ["second", "first"]
     with turns.aside():
         seen.append("a thread without a turn")
+
+
+def test_a_turn_is_given_back_once_where_giving_way_fails() -> None:
+    """Otherwise more than the limit would be let in ever after."""
+    turns = Turnstile(1, 1)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with contextlib.suppress(ZeroDivisionError), turns.turn("team-a", fail), turns.aside():
+        raise AssertionError("nobody waits within the block")
+    shop = Workshop(turns)
+    for name in ("team-a/0", "team-b/0"):
+        shop.come(name)
+    assert shop.inside == ["team-a/0"]
+    shop.end("team-a/0", "team-b/0")
+    shop.join()

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from istio_netpol.errors import ApiError, Problem
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import Resource, served
-from istio_netpol.kube.objects import Name, Received, Stored, received, unreadable
+from istio_netpol.kube.objects import Name, Received, Stored, contained
 from istio_netpol.kube.reflector import Reflector, Scope
 from istio_netpol.kube.scopes import scopes_of
 from istio_netpol.manifests.decode import DECODERS
@@ -89,6 +89,7 @@ class Cluster:
         self._pending: dict[tuple[str, ...], tuple[Any, bool]] = {}
         self._unread_bytes = 0
         self._waiting_since: float | None = None
+        self._heard = self._taken = 0
         self._unreadable: dict[tuple[Scope, Name], Problem] = {}
         self._stopped = threading.Event()
         self._news = threading.Event()
@@ -154,10 +155,25 @@ class Cluster:
         """When the first change was heard of that nobody has taken yet; None where there is none."""
         return self._waiting_since
 
+    def wake(self) -> None:
+        """Ends the wait for news."""
+        self._news.set()
+
+    @property
+    def heard_of(self) -> int:
+        """How many changes were heard of so far."""
+        return self._heard
+
+    @property
+    def taken(self) -> int:
+        """How many changes the last call of `take` left none of untaken; for the thread that called it."""
+        return self._taken
+
     def take(self) -> Changes | None:
         """The changes since the last call, none before every kind was listed; for one thread to call."""
         with self._lock:
             self._read()
+            self._taken = self._heard
             since, self._waiting_since = self._waiting_since, None
             self._news.clear()
             if not self._is_whole:
@@ -190,7 +206,7 @@ class Cluster:
             if watched is None:
                 return
             watched.is_listed = True
-            watched.unread.clear()  # the list is newer
+            self._forget_unread(watched)  # the list is newer
             watched.digests.clear()
             here = {stored.name for stored in objects}
             for name in [name for name in watched.objects if name not in here]:
@@ -211,14 +227,15 @@ class Cluster:
                 watched.digests.pop(name, None)
             else:
                 watched.digests[name] = digest
+            self._unread_bytes += len(text or b"") - len(watched.unread.get(name) or b"")
             watched.unread[name] = text
-            self._unread_bytes += len(text or b"")
             if self._unread_bytes > MOST_UNREAD_BYTES:
                 self._read()
             self._tell()
 
     def _tell(self) -> None:
         """Has whoever waits for news take them."""
+        self._heard += 1
         if self._waiting_since is None:
             self._waiting_since = self._clock()
         self._news.set()
@@ -227,10 +244,20 @@ class Cluster:
         """Decodes what was heard of and is not known yet."""
         for scope, watched in self._watched.items():
             while watched.unread:
-                name, text = next(iter(watched.unread.items()))
-                self._set(scope, watched, _read_object(name, text, scope.resource))
-                del watched.unread[name]  # not before: what fails is tried again
-        self._unread_bytes = 0
+                name = next(iter(watched.unread))
+                text = watched.unread.pop(name)  # before anything can fail: it must not keep others waiting
+                self._unread_bytes -= len(text or b"")
+                try:
+                    stored = Received(name) if text is None else contained(text, scope.resource)
+                except MemoryError:
+                    watched.unread[name] = text  # to be tried again, after all others
+                    self._unread_bytes += len(text or b"")
+                    raise
+                self._set(scope, watched, stored)
+
+    def _forget_unread(self, watched: _Watched) -> None:
+        self._unread_bytes -= sum(len(text or b"") for text in watched.unread.values())
+        watched.unread.clear()
 
     def heard(self, scope: Scope) -> None:
         """The scope is up to date."""
@@ -309,6 +336,7 @@ class Cluster:
             for scope in self._watched.keys() - scopes:
                 watched = self._watched[scope]
                 watched.reflector.stop()
+                self._forget_unread(watched)
                 for name in list(watched.objects):
                     self._set(scope, watched, Received(name))
                 del self._watched[scope]
@@ -321,17 +349,6 @@ class Cluster:
         for scope in added:
             self._log.info("watching", resource=str(scope))
             self._watched[scope].reflector.start()
-
-
-def _read_object(name: Name, text: bytes | None, resource: Resource) -> Received:
-    """An object of that name as it is stored now, None where it is deleted. One that can't be read at all is
-    told of like one with a mistake, and keeps no other from being read."""
-    if text is None:
-        return Received(name)
-    try:
-        return received(text, resource)
-    except ApiError as error:
-        return Received(name, problems=(unreadable(name, resource, str(error)),))
 
 
 def _identity(value: Any) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from istio_netpol.errors import ApiError, Problem
@@ -143,6 +144,16 @@ def stored_of(event: Event) -> Stored:
     return Stored(name, version, msgspec.json.encode(fields))
 
 
+def _name_in(raw: bytes | msgspec.Raw) -> Name:
+    """The namespace and name of an object that may be broken; empty where they can't be read."""
+    try:
+        fields: dict[str, msgspec.Raw] = _decoded(_FIELDS, raw)
+        metadata = _fields_in(fields, "metadata")
+        return _text_in(metadata, "namespace"), _text_in(metadata, "name")
+    except (ApiError, RecursionError):
+        return "", ""
+
+
 def _fields_in(fields: Mapping[str, msgspec.Raw], name: str) -> dict[str, msgspec.Raw]:
     """The fields of a mapping within an object; none where it is absent, or something else."""
     found = fields.get(name)
@@ -166,6 +177,29 @@ def received(raw: bytes | msgspec.Raw, resource: Resource) -> Received:
         return Received(name, problems=(unreadable(name, resource, cause),))
     values, problems = decode(RawObject(content, CLUSTER, 0))
     return Received(name, tuple(values), tuple(problems))
+
+
+def contained(raw: bytes | msgspec.Raw, resource: Resource) -> Received:
+    """An object of a resource; one that can't be read, whatever the cause, is told of like one with a
+    mistake, and keeps no other from being read."""
+    try:
+        return received(raw, resource)
+    except MemoryError:
+        raise  # not the object's fault
+    except ApiError as error:
+        name, cause = _name_in(raw), str(error)
+    except Exception as error:
+        name, cause = (
+            _name_in(raw),
+            "could not be read, by an error inside istio-netpol; its log has the details",
+        )
+        structlog.get_logger("kube").error(
+            "an error inside istio-netpol",
+            kind=resource.kind,
+            object="/".join(filter(None, name)),
+            exc_info=error,
+        )
+    return Received(name, problems=(unreadable(name, resource, cause),))
 
 
 def unreadable(name: Name, resource: Resource, cause: str) -> Problem:

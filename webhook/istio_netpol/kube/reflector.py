@@ -19,7 +19,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import ApiConnection, Stream
 from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.objects import Received, Stored, event_of, received, status_of, stored_of
+from istio_netpol.kube.objects import Received, Stored, contained, event_of, status_of, stored_of
 from istio_netpol.kube.paging import pages_of
 
 WATCH_SECONDS = 300
@@ -81,7 +81,7 @@ class Reflector:
         quiet_seconds: float = QUIET_SECONDS,
         watch_seconds: int = WATCH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-        read: Callable[[msgspec.Raw, Resource], Received] = received,
+        read: Callable[[msgspec.Raw, Resource], Received] = contained,
     ) -> None:
         self._connection = connection
         self._scope = scope

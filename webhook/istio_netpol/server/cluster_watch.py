@@ -26,7 +26,12 @@ LOOK_SECONDS = 1.0
 
 class ClusterWatch:
     """A thread that takes changes into the table, soon after they come and in batches. Policies that are
-    missing are the controller's to write."""
+    missing are the controller's to write.
+
+    Only the thread that looks writes any field. Others read `_guarded.problem` and `_taking_since`, each a
+    single value, and, under the lock of `_looked`, `_taken_in`: how many of the changes that were heard of
+    decisions go by.
+    """
 
     def __init__(
         self,
@@ -48,7 +53,7 @@ class ClusterWatch:
         self._table: FlowTable | None = None
         self._taking_since: float | None = None
         self._looked = threading.Condition()
-        self._begun = self._ended = 0
+        self._taken_in = 0
         reviewer.catch_up_by(self.catch_up)
         self._log = structlog.get_logger("source")
         self._failures = FailureLog("source")
@@ -73,30 +78,31 @@ class ClusterWatch:
     def catch_up(self, seconds: float) -> None:
         """Returns when every change that was heard of by now is taken in, or after so many seconds. It is
         taken in at once, instead of in its time."""
+        wanted = self._cluster.heard_of
         with self._looked:
-            is_waiting = self._cluster.waiting_since is not None
-            if is_waiting:
+            if self._taken_in < wanted:
                 self._pace.hurry()
-            wanted = self._begun + is_waiting
-            self._looked.wait_for(lambda: self._ended >= wanted, seconds)
+                self._cluster.wake()
+            self._looked.wait_for(lambda: self._taken_in >= wanted, seconds)
 
     def _run(self) -> None:
         while True:
             self._cluster.wait(LOOK_SECONDS)
             self._pace.wait(self._cluster.waiting_since or self._clock())
-            with self._looked:
-                self._begun += 1
             with self._guarded, self._pace.at_work():
                 self.look()
-            with self._looked:
-                self._ended = self._begun
-                self._looked.notify_all()
             if self._guarded.problem:
                 self._table = None  # made anew by the next look; the reviewer keeps the last good one
                 time.sleep(self._guarded.wait)
 
     def look(self) -> None:
-        """Takes in what has changed since the last look."""
+        """Takes in what has changed since the last look. Raises whatever keeps it from that."""
+        self._take_in()
+        with self._looked:
+            self._taken_in = self._cluster.taken
+            self._looked.notify_all()
+
+    def _take_in(self) -> None:
         changes = self._cluster.take()
         if changes is not None:
             self._taking_since = self._taking_since or changes.since

@@ -40,11 +40,14 @@ class Pace:
         self._clock = clock
         self._hurried = threading.Event()
         self._sleep = sleep or self._hurried.wait
+        self._pause = sleep or time.sleep
         self._used = used
         self._rested_at = 0.0
+        self._hurries_from = 0.0
 
     def hurry(self) -> None:
-        """Has the changes that wait be taken in now; for any thread to call."""
+        """Has the changes that wait be taken in now, or BATCH_SECONDS after the last batch: whoever asks
+        without a break does not make batches smaller than that. For any thread to call."""
         self._hurried.set()
 
     def wait(self, since: float) -> None:
@@ -55,6 +58,8 @@ class Pace:
         while not self._hurried.is_set() and (now < until or (now < ends and self._is_busy())):
             self._sleep(max(until - now, min(GLANCE_SECONDS, ends - now)))
             now = self._clock()
+        if (pause := min(self._hurries_from, ends) - now) > 0:
+            self._pause(pause)
         self._hurried.clear()
 
     @contextlib.contextmanager
@@ -64,4 +69,6 @@ class Pace:
         try:
             yield
         finally:
-            self._rested_at = self._clock() + min((self._used() - used) / SHARE, REST_SECONDS)
+            now = self._clock()
+            self._rested_at = now + min((self._used() - used) / SHARE, REST_SECONDS)
+            self._hurries_from = now + BATCH_SECONDS

@@ -49,8 +49,8 @@ class Turnstile:
             yield
             return
         self._end(namespace)
-        self._mine.give_way()
         try:
+            self._mine.give_way()
             yield
         finally:
             self._begin(namespace)
