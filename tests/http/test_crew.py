@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import get_ident
 
 import pytest
 
-from istio_netpol.http.crew import Crew
+from istio_netpol.http.crew import NOBODY, SPARES, Crew
 
 WITHIN = 20.0
+NAME = "crew-of-a-test"
 
 
 class Loop:
-    """Turns that each do the next job, if there is one; it goes on until it is told not to."""
+    """Turns that each do the next job, if there is one; it goes on until it is told not to. While a thread
+    has the lead, no other one may take a turn."""
 
     def __init__(self) -> None:
-        self.crew = Crew("test")
-        self.jobs: list[object] = []
+        self.crew = Crew(NAME)
+        self.jobs: list[Callable[[], object]] = []
         self.leaders: list[int] = []
         self.is_over = threading.Event()
         self.kept: list[bool] = []
-        self._inside = threading.Lock()
+        self._inside = NOBODY
+        self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self.lead)
 
     def lead(self) -> None:
-        self.crew.lead(self._turn, lambda: not self.is_over.is_set())
+        try:
+            self.crew.lead(self._turn, lambda: not self.is_over.is_set())
+        except BaseException as error:
+            self._errors.append(error)
 
     def start(self) -> None:
         self._thread.start()
@@ -38,22 +47,36 @@ class Loop:
             self._thread.join(WITHIN)
             assert not self._thread.is_alive()
         self.crew.end()
+        wait_until(lambda: not crew_threads(), "threads are left")
+        assert self._errors == []
 
     def _turn(self) -> None:
-        assert self._inside.acquire(blocking=False), "two threads lead"
-        self.leaders.append(get_ident())
-        self._inside.release()
+        self._inside = get_ident()
+        self.leaders.append(self._inside)
         if self.jobs:
-            self.kept.append(self.crew.work(self.jobs.pop(0)))  # type: ignore[arg-type]
+            kept = self.crew.work(self.jobs.pop(0))  # type: ignore[arg-type]
+            assert not kept or self._inside == get_ident(), "two threads lead"
+            self.kept.append(kept)
         else:
             time.sleep(0.001)
+            assert self._inside == get_ident(), "two threads lead"
 
     def waits_for_turns(self, count: int) -> None:
         """Until so many more were taken."""
-        before, ends = len(self.leaders), time.monotonic() + WITHIN
-        while len(self.leaders) < before + count:
-            assert time.monotonic() < ends, "the loop stands still"
-            time.sleep(0.001)
+        before = len(self.leaders)
+        wait_until(lambda: len(self.leaders) >= before + count, "the loop stands still")
+
+
+def wait_until(is_so: Callable[[], bool], complaint: str) -> None:
+    """Looks again and again."""
+    ends = time.monotonic() + WITHIN
+    while not is_so():
+        assert time.monotonic() < ends, complaint
+        time.sleep(0.001)
+
+
+def crew_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == NAME]
 
 
 @pytest.fixture
@@ -93,43 +116,91 @@ def test_the_loop_waits_for_no_job(loop: Loop, gives_way: bool) -> None:
     assert loop.kept == []
     go_on.set()
     loop.jobs += [lambda: None]
-    loop.waits_for_turns(5)
-    ends = time.monotonic() + WITHIN
-    while len(loop.kept) < 13 and time.monotonic() < ends:
-        time.sleep(0.001)
+    wait_until(lambda: len(loop.kept) >= 13, "jobs are not done")
     assert loop.kept.count(False) == 12, "each of them has lost the lead"
 
 
 def test_threads_that_are_not_needed_end(loop: Loop) -> None:
-    """After a crowd of jobs that waited, one thread leads and one stands by."""
-    before = threading.active_count()
+    """After a crowd of jobs that waited, one thread leads, one stands by, and a few are kept."""
     go_on = threading.Event()
     loop.jobs += [lambda: (loop.crew.give_way(), go_on.wait(WITHIN))] * 20
     loop.start()
+    wait_until(lambda: len(crew_threads()) >= 20, "jobs wait for each other")
     go_on.set()
-    loop.waits_for_turns(50)
-    ends = time.monotonic() + WITHIN
-    while threading.active_count() > before + 3:
-        assert time.monotonic() < ends
-        time.sleep(0.01)
+    wait_until(lambda: len(crew_threads()) <= 2 + SPARES, "too many threads are kept")
 
 
-def test_jobs_are_done_where_no_more_threads_can_be_started(
+def test_jobs_that_give_way_one_after_the_other_start_few_threads(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One after the other, and even those that give way; nothing is lost."""
+    """Threads are kept for the next one."""
+    started: list[int] = []
+    start = threading.Thread.start
+
+    def count(thread: threading.Thread) -> None:
+        started.append(1)
+        start(thread)
+
+    loop.start()
+    loop.waits_for_turns(5)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", count)
+        for number in range(40):
+            loop.jobs.append(loop.crew.give_way)
+            wait_until(lambda number=number: len(loop.kept) > number, "a job is not done")
+    assert len(started) <= 2 + SPARES
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=repr)
+def test_jobs_are_done_where_no_more_threads_can_be_started(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """One after the other, and even those that give way; nothing is lost. Once the system allows threads
+    again, the loop waits for no job."""
     loop.start()
     loop.waits_for_turns(5)
 
     def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise error
 
     done: list[int] = []
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         loop.jobs += [lambda: (loop.crew.give_way(), done.append(1)), lambda: done.append(2)]
         loop.waits_for_turns(10)
-    assert done == [1, 2]
+        wait_until(lambda: len(done) == 2, "jobs are lost")
+    assert sorted(done) == [1, 2]
+    go_on = threading.Event()
+    loop.jobs += [lambda: (loop.crew.give_way(), go_on.wait(WITHIN))] * 3
+    loop.waits_for_turns(10)
+    wait_until(lambda: not loop.jobs, "the loop waits for a job")
+    assert not go_on.is_set()
+    go_on.set()
+
+
+def test_who_gives_way_sees_to_it_that_somebody_leads(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though no thread could be started when its job began."""
+    go_on, refused = threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if not refused.is_set():
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def wait() -> None:
+        loop.crew.give_way()
+        go_on.wait(WITHIN)
+
+    loop.start()
+    loop.waits_for_turns(5)
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    loop.jobs += [wait, wait]
+    wait_until(lambda: refused.is_set() and not loop.jobs, "the second job did not begin")
+    loop.waits_for_turns(5)
+    assert loop.kept == []
+    go_on.set()
 
 
 def test_what_a_turn_raises_is_raised(loop: Loop) -> None:
@@ -140,6 +211,66 @@ def test_what_a_turn_raises_is_raised(loop: Loop) -> None:
 
     with pytest.raises(ZeroDivisionError):
         loop.crew.lead(turn, lambda: True)
+
+
+def test_what_a_turn_raises_after_it_has_lost_the_lead_is_raised(loop: Loop) -> None:
+    """And whoever leads by then ends its turn first."""
+    turns: list[str] = []
+
+    def turn() -> None:
+        turns.append("begun")
+        time.sleep(0.001)
+        if len(turns) == 1 and not loop.crew.work(loop.crew.give_way):
+            raise ZeroDivisionError
+        turns.append("ended")
+
+    with pytest.raises(ZeroDivisionError):
+        loop.crew.lead(turn, lambda: True)
+    assert turns.count("begun") == turns.count("ended") + 1
+
+
+def test_a_crew_keeps_no_process_alive() -> None:
+    """Where a turn raises while another thread is at a job that does not end."""
+    script = """
+import threading
+from istio_netpol.http.crew import Crew
+crew, begun = Crew("test"), threading.Event()
+def job():
+    crew.give_way()
+    begun.set()
+    threading.Event().wait()
+def turn():
+    if begun.is_set():
+        raise ZeroDivisionError
+    crew.work(job)
+crew.lead(turn, lambda: True)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert "ZeroDivisionError" in ended.stderr
+
+
+def test_it_leads_again_where_no_more_threads_can_be_started(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that led before are enough, at whatever moment they are asked for."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    turns: list[int] = []
+    loop.crew.lead(lambda: turns.append(0), lambda: not turns)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for number in range(1, 200):
+        loop.crew.lead(lambda number=number: turns.append(number), lambda number=number: turns[-1] < number)
+    assert turns == [*range(200)]
 
 
 def test_it_leads_again(loop: Loop) -> None:

@@ -78,10 +78,10 @@ class WebhookProcess:
     ) -> None:
         self.stop()
 
-    def stop(self) -> int:
-        """Ends the process as Kubernetes does; its exit code."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ends the process, as Kubernetes does if nothing else is said; its exit code."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(number)
         code = self._process.wait(40)
         self._reader.join(5)
         assert self._process.stderr is not None

@@ -15,6 +15,8 @@ from tests.serving.cluster import Cluster, Manifest
 from tests.serving.process import READY, WebhookProcess
 from tests.serving.reviews import review
 
+from istio_netpol.http.serving import GRACEFUL_SECONDS
+
 HEAD = (
     b"POST /validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n"
@@ -57,6 +59,18 @@ def test_stop_finishes_what_is_in_flight(cluster: Cluster, httpbin: Manifest, nu
         assert webhook.stop() == 0
     assert not webhook.ca.exists()
     assert not [line for line in webhook.logged if line.get("level") in {"error", "critical"}]
+
+
+def test_quit_waits_for_nothing(cluster: Cluster, httpbin: Manifest) -> None:
+    """SIGQUIT ends the process at once, whatever is open and under way, long before it would be killed."""
+    with WebhookProcess(cluster.folder) as webhook, webhook.open_socket() as stream:
+        webhook.wait_for(READY)
+        assert webhook.review("validate", review(httpbin))["allowed"] is False
+        stream.sendall(HEAD % 100)
+        assert b"100 Continue" in stream.recv(1024), "the request has not begun"
+        began = time.monotonic()
+        webhook.stop(signal.SIGQUIT)
+        assert time.monotonic() - began < GRACEFUL_SECONDS / 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)

@@ -61,7 +61,7 @@ class Loop:
         self._clients = Clients(limits)
         self._poller = DefaultSelector()
         server: tuple[str, int] = site.listeners[0].getsockname()[:2]
-        self._crew = Crew("review")
+        self._crew = Crew("serve-https")
         self._answering = Answering(site.application, server, limits.threads, self._is_known, self._crew)
         self._again: dict[Connection, None] = {}
         self._has_tasks = False
@@ -82,6 +82,12 @@ class Loop:
     def stop(self, is_alive: Callable[[], bool], seconds: float) -> None:
         """Closes the port: who comes later is refused at once, and can ask another replica. Answers what is
         under way, within `seconds`."""
+        try:
+            self._close(is_alive, seconds)
+        finally:
+            self._crew.end()
+
+    def _close(self, is_alive: Callable[[], bool], seconds: float) -> None:
         self._is_stopping = self._answering.is_last = True
         for listener in self._site.listeners:
             for _ in range(BACKLOG // MOST_ACCEPTS):
@@ -96,7 +102,6 @@ class Loop:
         )
         for connection in list(self._clients.all()):
             self._drop(connection)
-        self._crew.end()
         self._poller.close()
         self._answering.stop()
 
