@@ -18,7 +18,7 @@ from istio_netpol.model.own_names import MODE_LABEL
 
 PODS, CLIENTS, STREAMS = 150, 4, 3
 LATE_SECONDS = "5.0"
-"""Ten times the bound: the machine of a test has other things to do."""
+"""Fifty times the bound: the machine of a test has other things to do."""
 
 
 def sample(webhook: WebhookProcess, name: str) -> float:

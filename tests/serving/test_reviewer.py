@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import pytest
 from tests.admission.objects import CONTROL_PLANE, Manifest, allow, deny_all, deployment, namespace
 from tests.admission.state import Answers, State, written
 from tests.serving.reviews import review
@@ -83,6 +84,62 @@ def test_a_denial_waits_for_what_was_heard_of_and_an_admission_for_nothing() -> 
     assert desk.ask(CART)[0]
     assert len(asked) == 1
     assert 0 < asked[0] <= CATCH_UP_SECONDS
+
+
+def test_what_is_written_waits_for_what_was_heard_of_too() -> None:
+    """A policy that was stored a moment ago makes those of mode augment needless. Where nothing may be
+    written, nothing is waited for."""
+    desk, asked = Desk("augment"), list[float]()
+
+    def catch_up(seconds: float) -> None:
+        asked.append(seconds)
+        desk.reviewer.take(
+            State([*CONTROL_PLANE, namespace("shop", "augment"), deny_all("shop"), MESH]).table
+        )
+
+    desk.reviewer.catch_up_by(catch_up)
+    assert desk.ask(CART, mutating=True, may_write=False) == (True, [])
+    assert asked == []
+    assert desk.ask(CART, mutating=True) == (True, [])
+    assert desk.shelf.taken == []
+    assert len(asked) == 1
+    assert 0 < asked[0] <= CATCH_UP_SECONDS
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_decision_that_can_not_be_made_again_in_time_stands(live: bool) -> None:
+    """It names what is missing, and was made in time; so does what is written for it."""
+    denied, augmented = Desk("reject", live=live), Desk("augment", live=live)
+    for desk in (denied, augmented):
+
+        def catch_up(seconds: float, desk: Desk = desk) -> None:
+            desk.now += 3600
+            desk.reviewer.take(State(desk.state.stored).table)
+
+        desk.reviewer.catch_up_by(catch_up)
+    decision = denied.reviewer.review(review(CART), mutating=False).decision
+    assert decision is not None
+    assert not decision.allowed
+    assert decision.missed == ("shop",)
+    assert "too much" not in decision.message
+    assert augmented.ask(CART, mutating=True)[0]
+    assert len(augmented.shelf.taken) == 2
+
+
+def test_a_denial_stands_where_what_is_stored_is_read_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server took its time to say what is stored by now."""
+    desk = Desk("reject", live=True)
+    desk.there = State([*desk.state.stored, allow("shop/other", egress=[])])
+    read = desk.read
+
+    def read_late(namespace: str) -> tuple[NetworkPolicy, ...]:
+        desk.now += 3600
+        return read(namespace)
+
+    monkeypatch.setattr(desk, "read", read_late)
+    decision = desk.reviewer.review(review(CART), mutating=False).decision
+    assert decision is not None
+    assert decision.missed == ("shop",)
 
 
 def test_a_denial_that_still_holds_is_one() -> None:

@@ -214,7 +214,7 @@ values: [reject]
 {{/* A call that fails where the webhook fails closed shows users its URL, and with it the path that lets policies be written. */}}
 {{- define "istio-netpol.mutatingFailurePolicy" -}}
 {{- if and (eq .Values.admission.failurePolicyMutating "Fail") (not .Values.admission.url) (not .Values.admission.clientCertificates.configMap) -}}
-{{- fail "admission.failurePolicyMutating: Fail would show users the secret path when a call fails; keep Ignore, since what is not written is refused where a namespace opted in, or set admission.clientCertificates" -}}
+{{- fail "admission.failurePolicyMutating: Fail would show users the secret path when a call fails; keep Ignore, or set admission.clientCertificates. With Ignore, an object whose policies were not written is refused where its namespace opted in, except for pods that Kubernetes' own controllers make: what those lack is added by the controller" -}}
 {{- end -}}
 {{ .Values.admission.failurePolicyMutating }}
 {{- end -}}

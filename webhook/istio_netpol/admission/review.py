@@ -40,7 +40,6 @@ from istio_netpol.state.contents import say_the_same
 SOURCE = "the request"
 CLEARED_BEFORE = Impact()
 """No impact, by an earlier review; told by identity from one that was worked out now."""
-"""No impact, as an earlier review has found; told apart by identity from one that was worked out now."""
 
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 """Who empties a namespace that was deleted, perhaps before the snapshot shows that it was."""

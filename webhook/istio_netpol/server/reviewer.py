@@ -37,7 +37,8 @@ server don't count. The namespaces take turns: one whose reviews come by the hun
 each other. More at a time would not be faster, since the interpreter runs one thread at a time."""
 
 CATCH_UP_SECONDS = 0.5
-"""How long a denial waits for changes that were heard of and not taken in yet."""
+"""How long a denial, and a review that has policies written, waits for changes that were heard of and not
+taken in yet."""
 
 MOST_READS = 4
 """In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""
@@ -105,8 +106,8 @@ class Reviewer:
         self._expected.take(table)
 
     def catch_up_by(self, catch_up: Callable[[float], None]) -> None:
-        """Has changes that were heard of taken in by this before anything is refused; it is told for how many
-        seconds it may wait."""
+        """Has changes that were heard of taken in by this before anything is refused or written; it is told
+        for how many seconds it may wait."""
         self._catch_up = catch_up
 
     def review(
@@ -140,13 +141,15 @@ class Reviewer:
         deadline, change = Deadline(lambda: self._clock() > ends), cache(partial(change_of, request))
         decide_by = partial(decide, request, resolver=resolver, deadline=deadline, change=change)
         decision = decide_by(table, mutating=mutating, cleared=self._cleared)
-        if not decision.allowed and (newer := self._newer(table, ends)) is not None:
-            table = newer
-            decision = decide_by(table, mutating=mutating, cleared=self._cleared)
+        matters = not decision.allowed or (may_write and decision.write)
+        if matters and (newer := self._newer(table, ends)) is not None:
+            table, again = newer, decide_by(newer, mutating=mutating, cleared=self._cleared)
+            decision = _in_time(again, decision, deadline)
         writing = decision.write if may_write else ()
         stored = self.store(writing, namespace_of(request)) if writing else ()
         if not decision.allowed and decision.missed:
-            decision, stored = self._decided_anew(request, decision, table, decide_by, may_write=may_write)
+            again, stored = self._decided_anew(request, decision, table, decide_by, may_write=may_write)
+            decision = _in_time(again, decision, deadline)
         if self._live is None and may_write:
             # A folder has nobody else to ask. Where an API server tells before each denial what is stored,
             # a policy that it was only about to store is not believed in.
@@ -161,7 +164,7 @@ class Reviewer:
 
     def _newer(self, table: FlowTable, ends: float) -> FlowTable | None:
         """The table with what was heard of by now, where that is another one: who put right what a denial
-        names is not refused for it once more."""
+        names is not refused for it once more, and what a policy of theirs makes needless is not written."""
         with self._turnstile.aside():
             self._catch_up(max(0.0, min(CATCH_UP_SECONDS, ends - self._clock())))
         newer = self._expected.table()
@@ -215,6 +218,12 @@ class Reviewer:
             results = self._store.write(policies, asker)
         self._expected.add([result.policy for result in results if result.written])
         return results
+
+
+def _in_time(again: Decision, first: Decision, deadline: Deadline) -> Decision:
+    """What was decided again, unless time ran out before it was: the first decision says what is missing,
+    which is of more use than that there was no time."""
+    return first if deadline.is_over() and (first.write or not again.allowed) else again
 
 
 def _with_policies(table: FlowTable, found: Found) -> FlowTable | None:
