@@ -4,6 +4,7 @@ nothing that anybody needs; a table that follows it is still the one that would 
 from __future__ import annotations
 
 import random
+from itertools import combinations
 from typing import Any
 
 import tests.strategies  # noqa: F401 (loads the profile of laws)
@@ -11,15 +12,17 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import force_setattr
-from tests.flows.current import SETTINGS, Current
+from tests.flows.current import SETTINGS, Current, contents
 from tests.istio.builders import coredns, istiod
 from tests.values import deny_all, namespace, policy
 
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.pod_classes import INSTANCE_LABELS
 from istio_netpol.state.snapshot import Snapshot
 
 HOME = "shop"
@@ -27,6 +30,7 @@ OWNERS = {
     "cart": ("apps/v1", "ReplicaSet", "cart-5f4"),
     "db": ("apps/v1", "StatefulSet", "db"),
     "forged": ("v1", "Pod", "bare-0"),
+    "usurper": ("v1", "Pod", "cart-1"),
 }
 PHASES = ("Pending", "Running", "Succeeded", "Failed")
 
@@ -103,7 +107,7 @@ OTHERS = {
 }
 """What else comes and goes, and tells the pods of one controller apart that were alike, or no more."""
 
-families = st.sampled_from(("cart", "cart", "cart", "db", "bare", "host", "forged"))
+families = st.sampled_from(("cart", "cart", "cart", "db", "bare", "host", "forged", "usurper"))
 numbers = st.integers(0, 4)
 
 
@@ -203,3 +207,60 @@ def test_an_event_costs_the_same_in_a_large_namespace() -> None:
     after = table.with_changes(decoded(pod("cart", 2000, at=251)), [pods[5]])
     assert len(after.snapshot.workloads(HOME)) == len(table.snapshot.workloads(HOME))
     assert len(looked_at) < 20
+
+
+def test_a_pod_that_names_another_as_its_owner_hides_none_of_its_flows() -> None:
+    """Pods that are not like their Deployment's template are a class by a pod's name, and a pod that says
+    that this one owns it is of the same name: what both need counts, in whichever order they are read."""
+    around = [
+        *decoded(pod("cart", 0, at=1, other=True), pod("cart", 1, at=2)),
+        *OTHERS["Deployment"],
+        *OTHERS["ReplicaSet"],
+    ]
+    forged = pod("forged", 3, at=3)
+    forged["metadata"]["ownerReferences"][0]["name"] = "cart-0"
+    before, both = table_of(*around), table_of(*around, *decoded(forged))
+    key = ("", "Pod", HOME, "cart-0")
+    followed = before.with_changes(decoded(forged))
+    assert [sent(table, key) for table in (followed, both)] == [sent(both, key)] * 2
+    assert sent(before, key) <= sent(both, key)
+    assert contents(followed) == contents(both)
+
+
+def sent(table: FlowTable, key: tuple[str, str, str, str]) -> set[Any]:
+    """What a table says that pods of a name need, by their labels."""
+    return {
+        (*flow.key, frozenset(end.workload.labels.items()))
+        for flow in table.needs[key].flows
+        for end in (flow.source, flow.destination)
+        if isinstance(end, PodsPeer) and end.workload.ref.key == key
+    }
+
+
+def test_reviews_leave_a_place_no_more_than_two_indexes() -> None:
+    """Whoever asks chooses the labels by which a Service selects: what they tell apart ends with the review,
+    and the next event goes by what the cluster itself tells apart."""
+    table = table_of(
+        *OTHERS["Deployment"], *decoded(*(pod("cart", number, at=number) for number in range(3)))
+    )
+    place, followed = table.snapshot.place(HOME), table.snapshot.class_map(HOME)
+    for size in range(1, 5):
+        for labels in combinations(sorted(INSTANCE_LABELS), size):
+            odd = service("odd", **dict.fromkeys(labels, "x"))
+            odd["metadata"]["namespace"] = "elsewhere"
+            table.after(decoded(odd))
+            assert len(place._classes) <= 2
+    after = table.with_changes(decoded(pod("cart", 7)))
+    assert after.snapshot.class_map(HOME) is followed
+    assert not after.change
+
+
+def test_a_namespace_without_injection_remembers_few_of_the_pods_that_went() -> None:
+    """Nobody asks what is stored for classes of pods where injection adds nothing."""
+    others = [value for value in AROUND if value.ref.name != HOME]
+    table = FlowTable.of(Snapshot.of([*others, *OTHERS["StatefulSet"]]), Settings()).indexed()
+    for number in range(1000):
+        table = table.with_changes(decoded(pod("db", number)))
+        table = table.with_changes((), decoded(pod("db", number)))
+    earlier = table.stored.place(HOME)._earlier
+    assert earlier is None or len(earlier[1]) <= 64

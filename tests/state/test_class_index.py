@@ -79,6 +79,16 @@ def test_a_changed_index_says_what_a_new_one_would(before, steps, data, instance
         assert gone == set(map(id, earlier.workloads)) - set(map(id, index.workloads))
 
 
+@given(namespaces, distinguishing)
+def test_what_has_a_name_is_told_in_the_order_of_all(here, instance_labels):
+    """Whoever asks by name, and whoever goes through all, finds the same of two classes last."""
+    index = ClassIndex.of(here, instance_labels)
+    for kind in API:
+        for name in NAMES:
+            found = [pods for pods in index.workloads if (pods.ref.kind, pods.name) == (kind, name)]
+            assert list(index.named(kind, name)) == found
+
+
 def pod(number, **said):
     return Workload(
         ObjectRef("v1", "Pod", "ns", f"web-{number}"),

@@ -40,6 +40,11 @@ class Needs(Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     reads: frozenset[Read] = frozenset()
 
+    def merged(self, others: Needs) -> Needs:
+        """The needs of two classes of pods that have one name: a pod that says falsely who owns it takes
+        nothing from the one that it names."""
+        return Needs(self.flows + others.flows, self.findings + others.findings, self.reads | others.reads)
+
 
 NOTHING = Needs()
 
@@ -101,8 +106,11 @@ class FlowTable:
         view = MeshView(snapshot, settings)
         names = (*snapshot.namespace_names, CLUSTER_SCOPE)
         subjects = (subject for name in names for subject in subjects_in(snapshot, name))
-        found = ((subject.ref.key, needs_of(subject, view)) for subject in subjects)
-        needs = {key: needs for key, needs in found if needs != NOTHING}
+        needs: dict[Key, Needs] = {}
+        for subject in subjects:
+            if (found := needs_of(subject, view)) != NOTHING:
+                key = subject.ref.key
+                needs[key] = needs[key].merged(found) if key in needs else found
         answers = view.reader.found
         table = cls(stored, snapshot, settings, needs, answers)
         table.failures = _failures(table.needs)
@@ -249,9 +257,12 @@ def _persistent(found: Mapping[K, V]) -> PersistentMap[K, V]:
 
 
 def _needs_named(key: Key, prospect: Prospect) -> Needs:
-    """The needs of the object of that name, if there is one."""
-    subjects = subjects_named(key, prospect.snapshot)
-    return needs_of(subjects[-1], prospect.view) if subjects else NOTHING
+    """The needs of the objects of that name, if there are any."""
+    found = NOTHING
+    for subject in subjects_named(key, prospect.snapshot):
+        needs = needs_of(subject, prospect.view)
+        found = needs if found == NOTHING else found.merged(needs)
+    return found
 
 
 def _failures(needs: Mapping[Key, Needs]) -> dict[Key, Finding]:

@@ -128,16 +128,19 @@ class ClassIndex:
         return self._in_order(pair for pair in found if selector.matches(pair[1].labels))
 
     def named(self, kind: str, name: str) -> Classes:
-        """The classes that carry the name of an object: the first of its own family, and one of another's."""
-        first = self._first((kind, name))
-        found = [first] if first is not None else []
-        member = self._members.get((kind, name))
+        """The classes that carry the name of an object: the first of its own family, and one of another's;
+        in the order of `workloads`."""
+        first, member = self._first((kind, name)), self._members.get((kind, name))
+        found: list[tuple[ClassKey, Workload]] = []
+        if first is not None:
+            found.append((((kind, name), TEMPLATE), first))
         if member is not None:
-            home = self._families.get(_key(root_of(member, self._members)))
+            root = _key(root_of(member, self._members))
+            home = self._families.get(root)
             own = home.class_of(member) if isinstance(home, PodFamily) else None
-            if own is not None and own not in found and _key(own.ref) == (kind, name):
-                found.append(own)
-        return tuple(found)
+            if own is not None and own is not first and _key(own.ref) == (kind, name):
+                found.append(((root, TEMPLATE), own))
+        return self._in_order(found)
 
     def family(self, root: Key) -> Classes:
         """The classes of one family, by its root's kind and name; sorted by their own."""

@@ -14,7 +14,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.tiers import TierPolicy, TierRule
 from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
-from istio_netpol.state.class_index import ClassIndex, ClassKey
+from istio_netpol.state.class_index import ClassIndex
 from istio_netpol.state.contents import is_unchanged, say_the_same
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, root_of
@@ -28,6 +28,13 @@ Objects = Mapping[type, PersistentMap[Key, Any]]
 _OF_SEVERAL_GROUPS = (Undecoded, UnreadPolicy)
 """Types that stand for kinds of several API groups, which may have the same kind and name."""
 
+_MOST_TOUCHED = 64
+"""How many members of any namespace may have changed since its classes were last asked for so that these are
+still told from those before."""
+
+_TOUCHED_PART = 16
+"""Of a large namespace, one in so many members."""
+
 NO_OBJECTS: PersistentMap[Key, Any] = PersistentMap()
 
 
@@ -35,7 +42,8 @@ class NamespaceObjects:
     """The objects of one namespace by type, then by kind and name (see `key_of`). Never changes.
 
     Its indexes are made when they are first asked for, from those of the namespace before and from what was
-    touched since: never from everything again.
+    touched since: never from everything again. Of its classes it keeps those that the followed cluster tells
+    apart, and those that were asked for last: requests may ask for as many others as there are labels.
     """
 
     def __init__(
@@ -45,11 +53,13 @@ class NamespaceObjects:
         instance_keys: Tally[str] = NOTHING_COUNTED,
         classes: tuple[ClassIndex, frozenset[Key]] | None = None,
         policies: PolicyIndex | None = None,
+        followed: frozenset[str] | None = None,
     ) -> None:
         self.namespace = namespace
         self._objects = objects
         self._instance_keys = instance_keys
         self._earlier = classes
+        self._followed = followed
         self._classes: dict[frozenset[str], ClassIndex] = {}
         self._policy_index = policies
         self._policies_for: dict[Workload, tuple[NetworkPolicy, ...]] = {}
@@ -84,6 +94,7 @@ class NamespaceObjects:
             self._instance_keys_after(changed),
             self._classes_before(frozenset(changed.get(Workload, ()))),
             self._policies_after(changed.get(NetworkPolicy, {})),
+            self._followed,
         )
 
     def _members(self, type_: type) -> PersistentMap[Key, Any]:
@@ -109,10 +120,17 @@ class NamespaceObjects:
         return self._instance_keys.after(gone, come)
 
     def _classes_before(self, touched: frozenset[Key]) -> tuple[ClassIndex, frozenset[Key]] | None:
-        """The newest index of classes that there is, and the members that it does not know of."""
-        if known := list(self._classes.values()):
-            return known[-1], touched
-        return (self._earlier[0], self._earlier[1] | touched) if self._earlier is not None else None
+        """The index of classes that the next state goes by, and the members that it does not know of. None
+        where these became so many that a new index is cheaper."""
+        known = dict(self._classes)
+        if self._followed in known:
+            return known[self._followed], touched
+        if self._earlier is None:
+            return (known.popitem()[1], touched) if known else None
+        index, unknown = self._earlier
+        unknown |= touched
+        is_bounded = len(unknown) <= max(_MOST_TOUCHED, len(self._members(Workload)) // _TOUCHED_PART)
+        return (index, unknown) if is_bounded else None
 
     def _policies_after(self, changed: Mapping[Key, NetworkPolicy | None]) -> PolicyIndex | None:
         """The index of policies, if there is one, after some changed."""
@@ -166,23 +184,6 @@ class NamespaceObjects:
         none."""
         return frozenset(self._instance_keys.values)
 
-    def workloads(self, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
-        return self._classified(distinguishing).workloads
-
-    def select(self, selector: Selector, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
-        return self._classified(distinguishing).select(selector)
-
-    def workloads_named(self, kind: str, name: str, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
-        return self._classified(distinguishing).named(kind, name)
-
-    def family(self, root: Key, distinguishing: frozenset[str]) -> tuple[Workload, ...]:
-        """The classes of the pods that share a root, by its kind and name."""
-        return self._classified(distinguishing).family(root)
-
-    def families_of(self, keys: Iterable[Key], distinguishing: frozenset[str]) -> set[Key]:
-        """The roots of these members, and of all that they own, by kind and name."""
-        return self._classified(distinguishing).families_of(keys)
-
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods."""
         return root_of(workload, self._members(Workload))
@@ -199,14 +200,15 @@ class NamespaceObjects:
             )
         return found
 
-    def class_map(self, distinguishing: frozenset[str]) -> PersistentMap[ClassKey, Workload]:
-        """The classes of pods by what tells them apart."""
-        return self._classified(distinguishing).classes
-
     def index(self, distinguishing: frozenset[str]) -> None:
         """Makes the indexes now that later states will go by."""
-        self._classified(distinguishing).index()
+        self.follow(distinguishing)
+        self.classes(distinguishing).index()
         self._own_policy_index()
+
+    def follow(self, distinguishing: frozenset[str]) -> None:
+        """Keeps the classes that these labels tell apart, and has later states go by them."""
+        self._followed = distinguishing
 
     def _own_policy_index(self) -> PolicyIndex:
         if self._policy_index is None:
@@ -216,12 +218,17 @@ class NamespaceObjects:
     def _selecting(self, labels: Labels) -> list[NetworkPolicy]:
         return self._own_policy_index().select(labels)
 
-    def _classified(self, distinguishing: frozenset[str]) -> ClassIndex:
+    def classes(self, distinguishing: frozenset[str]) -> ClassIndex:
+        """The classes of pods that these labels tell apart. Whoever compares classes by identity keeps the
+        index: the place may forget it."""
         earlier, found = self._earlier, self._classes.get(distinguishing)
         if found is None:
             # Who comes at the same moment gets the same classes: they are compared by identity.
             found = self._classes.setdefault(distinguishing, self._classified_anew(earlier, distinguishing))
-            self._earlier = None
+            if self._followed in (distinguishing, None):
+                self._earlier = None
+            for other in self._classes.keys() - {distinguishing, self._followed}:
+                self._classes.pop(other, None)
         return found
 
     def _classified_anew(
@@ -231,7 +238,7 @@ class NamespaceObjects:
         if earlier is not None and earlier[0].distinguishing == distinguishing:
             before, touched = earlier
             return before.after(members, touched) if touched else before
-        known = next(iter(self._classes.values()), earlier[0] if earlier is not None else None)
+        known = next(iter(list(self._classes.values())), earlier[0] if earlier is not None else None)
         return ClassIndex.of(members, distinguishing, known)
 
 

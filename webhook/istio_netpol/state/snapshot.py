@@ -21,7 +21,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 from istio_netpol.state.beyond_ip_blocks import beyond_ip_blocks
-from istio_netpol.state.class_index import ClassKey
+from istio_netpol.state.class_index import ClassIndex, ClassKey
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.network import AS_DOCUMENTED, ClusterNetwork
@@ -40,6 +40,10 @@ CLUSTER_SCOPE = ""
 """The place of objects without a namespace (Nodes)."""
 
 
+_PODS, _PODS_BY_ADDRESS = "pods", "pods by address"
+"""Answers that are made of classes, so that they end with the labels that tell these apart."""
+
+
 class Snapshot:
     """Objects by namespace, with the indexes that evaluation and flow rules need. Never changes;
     `with_changes` makes another.
@@ -55,6 +59,8 @@ class Snapshot:
         origin: Snapshot | None = None,
         changes: Changes | None = None,
         network: ClusterNetwork = AS_DOCUMENTED,
+        classes: dict[str, ClassIndex] | None = None,
+        told: frozenset[str] | None = None,
     ) -> None:
         self._places = places
         self.network = network
@@ -62,6 +68,8 @@ class Snapshot:
         self._spreads: dict[Any, Spread] = dict(spreads or {})
         self._origin = origin
         self._changes = changes or {}
+        self._classes = {} if classes is None else classes
+        self._told = told
         self._is_indexed = False
 
     @classmethod
@@ -103,9 +111,11 @@ class Snapshot:
         if not changes:
             return self
         spreads = self._spreads_after(changes)
+        classes = {name: index for name, index in list(self._classes.items()) if name not in changes}
         if self._is_indexed:
-            return Snapshot(places, spreads, self, changes, self.network)
-        return Snapshot(places, spreads, self._origin, joined(self._changes, changes), self.network)
+            return Snapshot(places, spreads, self, changes, self.network, classes, self._told)
+        since = joined(self._changes, changes)
+        return Snapshot(places, spreads, self._origin, since, self.network, classes, self._told)
 
     def _spreads_after(self, changes: Changes) -> Mapping[Any, Spread]:
         """The answers that were kept, after changes; none of them where there are too many."""
@@ -123,8 +133,8 @@ class Snapshot:
         """The same objects in a cluster with this network; so are its changes."""
         if network == self.network:
             return self
-        origin = self if self._is_indexed else self._origin
-        return Snapshot(self._places, self._spreads, origin, self._changes, network)
+        origin, told = self if self._is_indexed else self._origin, self.distinguishing
+        return Snapshot(self._places, self._spreads, origin, self._changes, network, self._classes, told)
 
     @cached_property
     def as_documented(self) -> Snapshot:
@@ -146,6 +156,9 @@ class Snapshot:
         """The snapshot itself, which its changes go by from now on: for one whose namespaces have indexes of
         their own, or what is left of earlier ones."""
         # A cluster that is watched changes without end: a chain of origins would keep all it ever was.
+        if self._origin is None or self._origin.distinguishing != self.distinguishing:
+            for place in self._places.values():
+                place.follow(self.distinguishing)
         self._origin, self._changes = None, {}
         self._is_indexed = True
         return self
@@ -200,34 +213,42 @@ class Snapshot:
 
     def workloads(self, namespace: str) -> tuple[Workload, ...]:
         """The classes of pods of a namespace."""
-        place = self._places.get(namespace)
-        return place.workloads(self.distinguishing) if place else ()
+        classes = self._classes_of(namespace)
+        return classes.workloads if classes else ()
 
     def workloads_named(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
         """The classes of pods of one name: a controller's, or a pod's of its own."""
-        place = self._places.get(namespace)
-        return place.workloads_named(kind, name, self.distinguishing) if place else ()
+        classes = self._classes_of(namespace)
+        return classes.named(kind, name) if classes else ()
 
     def family(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
         """The classes of the pods that share a root: the first carries its name, the others a pod's."""
-        place = self._places.get(namespace)
-        return place.family((kind, name), self.distinguishing) if place else ()
+        classes = self._classes_of(namespace)
+        return classes.family((kind, name)) if classes else ()
 
     def families_of(self, namespace: str, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """The roots of members of a namespace, and of all that they own, by kind and name."""
-        place = self._places.get(namespace)
-        return place.families_of(keys, self.distinguishing) if place else set()
+        classes = self._classes_of(namespace)
+        return classes.families_of(keys) if classes else set()
 
     def class_map(self, namespace: str) -> PersistentMap[ClassKey, Workload]:
         """The classes of pods of a namespace by what tells them apart; compares quickly with that of another
         snapshot."""
-        place = self._places.get(namespace)
-        return place.class_map(self.distinguishing) if place else NO_CLASSES
+        classes = self._classes_of(namespace)
+        return classes.classes if classes else NO_CLASSES
 
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods; its name is that of their class."""
         place = self._places.get(workload.namespace)
         return place.root(workload) if place else workload.ref
+
+    def _classes_of(self, namespace: str) -> ClassIndex | None:
+        """The classes of pods of a namespace, the same ones as long as the snapshot lives."""
+        place, distinguishing = self._places.get(namespace), self.distinguishing
+        found = self._classes.get(namespace)
+        if place is not None and found is None:
+            found = self._classes.setdefault(namespace, place.classes(distinguishing))
+        return found
 
     def every_workload(self) -> Iterator[Workload]:
         for name in self.namespace_names:
@@ -235,16 +256,14 @@ class Snapshot:
 
     def select(self, namespace: str, selector: Selector) -> tuple[Workload, ...]:
         """The workloads of a namespace that a pod selector matches, hostNetwork ones included."""
-        place = self._places.get(namespace)
-        return place.select(selector, self.distinguishing) if place else ()
+        classes = self._classes_of(namespace)
+        return classes.select(selector) if classes else ()
 
     def select_anywhere(self, selector: Selector) -> tuple[Workload, ...]:
         """The workloads of all namespaces that a pod selector matches."""
-        distinguishing = self.distinguishing
+        _ = self.distinguishing  # which drops what others told apart
         answers = self._spread(
-            ("pods", selector, distinguishing),
-            (Workload,),
-            lambda place: place.select(selector, distinguishing),
+            (_PODS, selector), (Workload,), lambda place: self.select(place.namespace.name, selector)
         ).answers
         return tuple(workload for name in sorted(answers) for workload in answers[name])
 
@@ -285,11 +304,12 @@ class Snapshot:
     def pods_at(self, address: Address) -> tuple[Workload, ...]:
         """The classes of pods of which one is at an address, sorted by namespace; those of the host's network
         have none of their own."""
-        distinguishing = self.distinguishing
-        answer = self._kept(
-            ("pods by address", distinguishing),
+        origin = self._origin
+        is_told_alike = origin is None or origin.distinguishing == self.distinguishing
+        answer = (self._kept if is_told_alike else self._spread)(
+            (_PODS_BY_ADDRESS,),
             (Workload,),
-            lambda place: _by_address(place.workloads(distinguishing)),
+            lambda place: _by_address(self.workloads(place.namespace.name)),
             named=True,
         )
         return tuple(answer.under((address,)))
@@ -344,8 +364,15 @@ class Snapshot:
     def distinguishing(self) -> frozenset[str]:
         """The labels of single pods of a controller that some selector tells apart."""
         types = (NetworkPolicy, Service, TierPolicy)
-        spread = self._kept("distinguishing", types, lambda place: tuple(place.distinguishing))
-        return frozenset(key for keys in spread.answers.values() for key in keys)
+        spread = self._kept(("distinguishing",), types, lambda place: tuple(place.distinguishing))
+        found = frozenset(key for keys in spread.answers.values() for key in keys)
+        if found != self._told:
+            # The classes of the snapshot before, and what was answered with them, are others.
+            self._classes.clear()
+            for key in [key for key in self._spreads if key[0] in (_PODS, _PODS_BY_ADDRESS)]:
+                del self._spreads[key]
+        self._told = found
+        return found
 
     def _kept(
         self,
