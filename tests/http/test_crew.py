@@ -214,14 +214,20 @@ def test_what_a_turn_raises_is_raised(loop: Loop) -> None:
 
 
 def test_what_a_turn_raises_after_it_has_lost_the_lead_is_raised(loop: Loop) -> None:
-    """And whoever leads by then ends its turn first."""
+    """Once whoever leads by then has ended its turn, and not while that thread is at it."""
     turns: list[str] = []
+    is_inside = threading.Event()
+
+    def job() -> None:
+        loop.crew.give_way()
+        is_inside.wait(WITHIN)
 
     def turn() -> None:
         turns.append("begun")
-        time.sleep(0.001)
-        if len(turns) == 1 and not loop.crew.work(loop.crew.give_way):
+        if len(turns) == 1 and not loop.crew.work(job):
             raise ZeroDivisionError
+        is_inside.set()
+        time.sleep(0.2)
         turns.append("ended")
 
     with pytest.raises(ZeroDivisionError):
@@ -260,17 +266,24 @@ crew.lead(turn, lambda: True)
 def test_it_leads_again_where_no_more_threads_can_be_started(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that led before are enough, at whatever moment they are asked for."""
+    """Those that led before are enough, even for an owner that asks for them before they go on."""
+    tell = threading.Event.set
+
+    def tell_and_dawdle(event: threading.Event) -> None:
+        tell(event)
+        time.sleep(0.05)
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    turns: list[int] = []
-    loop.crew.lead(lambda: turns.append(0), lambda: not turns)
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    for number in range(1, 200):
-        loop.crew.lead(lambda number=number: turns.append(number), lambda number=number: turns[-1] < number)
-    assert turns == [*range(200)]
+    turns = [0]
+    loop.crew.lead(lambda: turns.append(1), lambda: len(turns) < 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Event, "set", tell_and_dawdle)
+        loop.crew.lead(lambda: turns.append(2), lambda: turns[-1] < 2)
+        patched.setattr(threading.Thread, "start", refuse)
+        loop.crew.lead(lambda: turns.append(3), lambda: turns[-1] < 3)
+    assert turns == [0, 1, 2, 3]
 
 
 def test_it_leads_again(loop: Loop) -> None:
