@@ -57,6 +57,10 @@ class Source:
 
     is_settling = False
     waiting_since = None
+    heard_of = taken = 0
+
+    def wake(self) -> None:
+        """Nobody waits for long."""
 
     def state(self) -> SourceState:
         return SourceState(self.snapshot, synced=True, age=0.0)
