@@ -16,13 +16,16 @@ from tests.flows.current import SETTINGS, Current, contents
 from tests.istio.builders import coredns, istiod
 from tests.values import deny_all, namespace, policy
 
+from istio_netpol.flows.dependencies import Dependencies
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.flows import PodsPeer
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
+from istio_netpol.state.reads import pods_read
 from istio_netpol.state.snapshot import Snapshot
 
 HOME = "shop"
@@ -262,5 +265,16 @@ def test_a_namespace_without_injection_remembers_few_of_the_pods_that_went() -> 
     for number in range(1000):
         table = table.with_changes(decoded(pod("db", number)))
         table = table.with_changes((), decoded(pod("db", number)))
+    assert (table.stored._origin, table.stored._changes) == (None, {})
     earlier = table.stored.place(HOME)._earlier
     assert earlier is None or len(earlier[1]) <= 64
+
+
+def test_a_namespace_that_nobody_reads_any_more_leaves_nothing() -> None:
+    """Namespaces come and go for months."""
+    read = pods_read(Selector.of({"app": "cart"}), HOME)
+    owner = ("", "Service", HOME, "cart")
+    before = Dependencies().moved([(owner, frozenset(), {read})])
+    after = before.moved([(owner, {read}, frozenset())])
+    assert HOME in before._selectors
+    assert HOME not in after._selectors

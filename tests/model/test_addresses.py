@@ -13,6 +13,7 @@ from istio_netpol.model.addresses import (
     AddressSet,
     IpBlock,
     ipv4_exceptions,
+    is_network,
     parse_address,
 )
 
@@ -221,3 +222,16 @@ def test_cidrs_are_those_of_ipaddress(one: int, other: int, six: int) -> None:
     low, high = sorted((one, other))
     addresses = AddressSet(((low, high),), ((six, min(six + low, 2**128 - 1)),))
     assert list(addresses.cidrs()) == [str(network) for network in addresses.networks()]
+
+
+@pytest.mark.parametrize("text", ["fe80::1%eth0", "[fe80::1%1]", "fe80::%eth0/64"])
+def test_a_zone_is_not_part_of_an_address(text):
+    """As in Kubernetes: two addresses that only differ in it would count as one, or as two, by who looks."""
+    assert parse_address(text) is None
+    assert not is_network(text)
+
+
+def test_a_block_is_shown_without_what_was_worked_out_of_it():
+    """A policy may list a hundred thousand exceptions, and a log line show it."""
+    block = IpBlock("10.0.0.0/24", ("10.0.0.0/25",), AddressSet.of("10.0.0.128/25"))
+    assert repr(block) == "IpBlock(cidr='10.0.0.0/24', exceptions=('10.0.0.0/25',))"

@@ -85,3 +85,10 @@ def test_a_tally_keeps_its_values_where_only_their_numbers_change() -> None:
     """Pods that share a node with others come and go."""
     counted = Tally[str]().after((), ["a", "b"])
     assert counted.after((), ["b"]).values is counted.values
+
+
+def test_a_key_without_a_value_that_goes_is_a_difference() -> None:
+    """Sets are maps to None."""
+    entries, nothing = PersistentMap({"a": None}), PersistentMap[str, None]()
+    assert [key for key, *_ in entries.differences(nothing)] == ["a"]
+    assert [key for key, *_ in nothing.differences(entries)] == ["a"]

@@ -249,3 +249,22 @@ def test_the_same_kind_and_name_in_two_groups_are_two_objects():
     assert tuple(left.every(UnreadPolicy)) == (stored,)
     assert left.holds(stored)
     assert not left.holds(served)
+
+
+def test_too_many_selectors_cost_no_other_answer():
+    """Whoever writes policies chooses selectors, and must not make others wait for what all ask for."""
+    snapshot = Snapshot.of([policy("a/one"), namespace("a")])
+    assert list(snapshot.every(NetworkPolicy))
+    for number in range(5000):
+        snapshot.select_namespaces(Selector.of({"team": str(number)}))
+    after = snapshot.with_changes([namespace("b")])
+    assert list(after._spreads) == [key for key in snapshot._spreads if key[0] != "namespaces"]
+
+
+def test_answers_that_are_not_looked_up_by_key_remember_no_namespaces():
+    """A cluster that is followed for months has many that came and went."""
+    snapshot = Snapshot.of([policy("a/one")]).indexed()
+    for number in range(100):
+        snapshot = snapshot.with_changes([policy(f"n{number}/one")]).indexed()
+        assert len(list(snapshot.every(NetworkPolicy))) == number + 2
+    assert not any(spread.moved for spread in snapshot._spreads.values() if spread.homes is None)

@@ -54,6 +54,9 @@ class Postings(Generic[Place, Held]):
     def __contains__(self, place: object) -> bool:
         return place in self._places
 
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
     def at(self, place: Place) -> Iterable[Held]:
         """What stands there, in no order."""
         found: Iterable[Held] = self._places.get(place, ())
@@ -85,6 +88,9 @@ class Selectors:
 
     def __init__(self, by_pair: Postings[tuple[str, str] | None, Selector] | None = None) -> None:
         self._by_pair = Postings[tuple[str, str] | None, Selector]() if by_pair is None else by_pair
+
+    def __bool__(self) -> bool:
+        return bool(self._by_pair)
 
     def matching(self, labels: Labels) -> Iterator[Selector]:
         """Those that match pods with these labels."""
@@ -144,7 +150,8 @@ class Dependencies:
         if not changed:
             return self._selectors
         after = {home: self._selectors.get(home, Selectors()).moved(*both) for home, both in changed.items()}
-        return self._selectors.after(after)
+        left = {home: selectors for home, selectors in after.items() if selectors}
+        return self._selectors.after(left, [home for home in after if home not in left])
 
     def _indexes_after(self, come: Iterable[Read]) -> Mapping[type, frozenset[Index]]:
         indexes = dict(self._indexes)

@@ -122,7 +122,7 @@ class FlowTable:
         """The table of the snapshot after objects were deleted, and after that others stored: equal to a new
         one, and worked out for those only whom the change concerns: who asked for what is another one now.
         `stored` is that snapshot, where whoever calls has it already."""
-        stored = self.stored.with_changes(put, remove) if stored is None else stored
+        stored = (self.stored.with_changes(put, remove) if stored is None else stored).indexed()
         snapshot, touched = self._changed(lambda: stored, put, remove)
         change = change_between(self.snapshot, snapshot, touched)
         if not change:

@@ -139,6 +139,9 @@ class IpBlock(Struct, frozen=True):
     def __hash__(self) -> int:
         return hash((self.cidr, self.exceptions))
 
+    def __repr__(self) -> str:
+        return f"IpBlock(cidr={self.cidr!r}, exceptions={self.exceptions!r})"
+
     @property
     def addresses(self) -> AddressSet:
         return self.known if self.known is not None else _block_addresses(self.cidr, self.exceptions)
@@ -214,9 +217,10 @@ def parse_networks(texts: Iterable[str]) -> tuple[AddressSet, tuple[str, ...]]:
 
 
 def parse_network(text: str) -> Network | None:
-    """The CIDR or address that the text spells, or None. Bits after the prefix are ignored."""
+    """The CIDR or address that the text spells, or None. Bits after the prefix are ignored; Kubernetes knows
+    no zones (`fe80::1%eth0`)."""
     try:
-        return ip_network(text, strict=False)
+        return ip_network(text, strict=False) if "%" not in text else None
     except ValueError:
         return None
 
@@ -227,7 +231,10 @@ def is_network(text: str) -> bool:
 
 
 def parse_address(text: str) -> Address | None:
-    """The address that the text spells, or None: `10.0.0.1`, `::1`, `[::1]`."""
+    """The address that the text spells, or None: `10.0.0.1`, `::1`, `[::1]`. Kubernetes knows no zones
+    (`fe80::1%eth0`)."""
+    if "%" in text:
+        return None
     try:
         return ip_address(text.removeprefix("[").removesuffix("]"))
     except ValueError:

@@ -116,9 +116,9 @@ class PersistentMap(Mapping[K, V]):
             if ours is theirs:
                 continue
             for key, value in ours.items():
-                other_value = theirs.get(key)
+                other_value = theirs.get(key, _NONE)
                 if other_value is not value:
-                    yield key, value, other_value
+                    yield key, value, None if other_value is _NONE else other_value
             yield from ((key, None, value) for key, value in theirs.items() if key not in ours)
 
 

@@ -164,8 +164,8 @@ class PodGroup(Struct, frozen=True, eq=False, gc=False):
 
 class PodFamily(Struct, eq=False, gc=False):
     """The pods that share a root, by likeness. `others` are the members that are not pods; the pods that
-    `template` stands for are a class where no running ones carry what it says, which `carriers` counts. Never
-    changes; `after` makes another."""
+    `template` stands for are a class where no running ones carry what it says, which `carriers` counts. Not
+    changed once `of` or `after` has made it."""
 
     root: ObjectRef
     controller: Workload | None

@@ -40,6 +40,8 @@ CLUSTER_SCOPE = ""
 """The place of objects without a namespace (Nodes)."""
 
 
+_NAMESPACES = "namespaces"
+
 _PODS, _PODS_BY_ADDRESS = "pods", "pods by address"
 """Answers that are made of classes, so that they end with the labels that tell these apart."""
 
@@ -118,15 +120,17 @@ class Snapshot:
         return Snapshot(places, spreads, self._origin, since, self.network, classes, self._told)
 
     def _spreads_after(self, changes: Changes) -> Mapping[Any, Spread]:
-        """The answers that were kept, after changes; none of them where there are too many."""
-        if len(self._spreads) > _MOST_SPREADS:
-            return {}
+        """The answers that were kept, after changes; where there are too many, only those whose keys no
+        object chooses."""
+        kept = list(self._spreads.items())
+        if len(kept) > _MOST_SPREADS:
+            kept = [(key, spread) for key, spread in kept if key[0] not in (_PODS, _NAMESPACES)]
         known = list(changes.values())
         touched = frozenset[type]().union(*(types for types in known if types is not None))
         concern_all = None in known
         return {
             key: spread.after(changes) if concern_all or not touched.isdisjoint(spread.types) else spread
-            for key, spread in list(self._spreads.items())
+            for key, spread in kept
         }
 
     def judged_by(self, network: ClusterNetwork) -> Snapshot:
@@ -270,7 +274,7 @@ class Snapshot:
     def select_namespaces(self, selector: Selector) -> frozenset[str]:
         """The names of the namespaces whose labels a selector matches."""
         answers = self._spread(
-            ("namespaces", selector),
+            (_NAMESPACES, selector),
             (Namespace,),
             lambda place: (True,) if selector.matches(place.namespace.labels) else (),
         ).answers

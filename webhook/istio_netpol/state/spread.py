@@ -41,7 +41,7 @@ class Spread(Struct, frozen=True):
 
     def renewed(self, answers: Answers) -> Spread:
         """The same with its stale parts made anew."""
-        moved = self.moved | self.stale
+        moved = self.moved if self.homes is None else self.moved | self.stale
         made = replace(self, answers=answers, stale=frozenset(), moved=moved)
         return made.with_homes() if self.homes is not None and len(moved) > _MOST_MOVED else made
 
