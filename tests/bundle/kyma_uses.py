@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from tests.bundle.kyma_cluster import kyma_modules, usual_kyma
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """Modules that need a component, and the backend of their eventing."""
 
     modules: tuple[str, ...]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
@@ -38,8 +38,7 @@ UNSET = {
 """The values that a user has to set, as values.yaml shows them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """An overlay's objects, the settings of its environment, and the manifests as they were built."""
 
     objects: tuple[Any, ...]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 from tests.bundle.istio_charts import gateway_chart
 from tests.bundle.istio_manifests import INSTALLATIONS, installed, minimal
@@ -52,8 +52,7 @@ spec:
 """A route from the ingress gateway to a workload of an application namespace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """A cluster that needs a component: what runs in it, further components, values, and who scrapes."""
 
     control_plane: Callable[[], Sequence[Any]]

@@ -8,7 +8,6 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import dns.flags
@@ -16,13 +15,13 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+from msgspec import Struct, field
 
 Records = dict[str, dict[str, list[str]]]
 """Answers by owner name and type; `TTL` beside the types."""
 
 
-@dataclass
-class Zone:
+class Zone(Struct):
     """What a server does: `records` are answered; names may instead be `failing`, `silent`, `truncated` (over
     UDP), `garbled`, `forged` (a wrong id first) or answered `without_chain`; `silent_types` get no answer."""
 
