@@ -373,8 +373,9 @@ class Snapshot:
         if found != self._told:
             # The classes of the snapshot before, and what was answered with them, are others.
             self._classes.clear()
-            for key in [key for key in self._spreads if key[0] in (_PODS, _PODS_BY_ADDRESS)]:
-                del self._spreads[key]
+            for key in list(self._spreads):
+                if key[0] in (_PODS, _PODS_BY_ADDRESS):
+                    self._spreads.pop(key, None)
         self._told = found
         return found
 
