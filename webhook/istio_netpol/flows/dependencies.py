@@ -12,7 +12,7 @@ from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.state.changes import Change
 from istio_netpol.state.indexes import Index
-from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.persistent_map import PersistentMap, within
 from istio_netpol.state.reads import (
     ADDRESSED,
     EVERYWHERE,
@@ -73,13 +73,7 @@ class Postings(Generic[Place, Held]):
                 come.setdefault(place, {})[held] = None
         if not gone and not come:
             return self
-        nothing: PersistentMap[Held, None] = PersistentMap()
-        there = {
-            place: self._places.get(place, nothing).after(come.get(place, {}), gone.get(place, ()))
-            for place in {*gone, *come}
-        }
-        left = {place: found for place, found in there.items() if found}
-        return Postings(self._places.after(left, [place for place in there if place not in left]))
+        return Postings(within(self._places, gone, come))
 
 
 class Selectors:

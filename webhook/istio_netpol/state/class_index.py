@@ -16,7 +16,7 @@ from typing import TypeVar
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.persistent_map import PersistentMap, within
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, LONGEST_OWNERSHIP, Key, Members, root_of
 from istio_netpol.state.pod_family import TEMPLATE, Likeness, PodFamily, Rooted
 
@@ -241,7 +241,7 @@ class ClassIndex:
                 dropped.setdefault(label, []).append(key)
             for label in are - were:
                 put.setdefault(label, {})[key] = None
-        return _moved_postings(self._labelled, dropped, put)
+        return within(self._labelled, dropped, put)
 
     def _owned_after(self, members: Members, moved: Iterable[Key]) -> Postings[Key, Key]:
         dropped: dict[Key, list[Key]] = {}
@@ -252,7 +252,7 @@ class ClassIndex:
                 dropped.setdefault(before, []).append(key)
             if before != now and now is not None:
                 put.setdefault(now, {})[key] = None
-        return _moved_postings(self._owned, dropped, put)
+        return within(self._owned, dropped, put)
 
 
 def _family_of(
@@ -275,22 +275,6 @@ def _postings(pairs: Iterable[tuple[P, T]]) -> Postings[P, T]:
     for under, value in pairs:
         found.setdefault(under, {})[value] = None
     return PersistentMap((under, PersistentMap(values)) for under, values in found.items())
-
-
-def _moved_postings(
-    postings: Postings[P, T], gone: Mapping[P, Iterable[T]], come: Mapping[P, Mapping[T, None]]
-) -> Postings[P, T]:
-    """The postings after some went from under things and others came."""
-    if not gone and not come:
-        return postings
-    nothing: PersistentMap[T, None] = PersistentMap()
-    left: dict[P, PersistentMap[T, None]] = {}
-    for under in {*gone, *come}:
-        left[under] = postings.get(under, nothing).after(come.get(under, {}), gone.get(under, ()))
-    return postings.after(
-        {under: found for under, found in left.items() if found},
-        [under for under, found in left.items() if not found],
-    )
 
 
 def _by_likeness(family: Family | None) -> PersistentMap[Likeness, Workload]:

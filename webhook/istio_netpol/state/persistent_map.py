@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+P = TypeVar("P", bound=Hashable)
 
 _ENTRIES = 32
 """How many entries a bucket is made for: copying as many costs less than half a microsecond."""
@@ -120,6 +121,21 @@ class PersistentMap(Mapping[K, V]):
                 if other_value is not value:
                     yield key, value, None if other_value is _NONE else other_value
             yield from ((key, None, value) for key, value in theirs.items() if key not in ours)
+
+
+def within(
+    nested: PersistentMap[P, PersistentMap[K, V]],
+    gone: Mapping[P, Iterable[K]],
+    come: Mapping[P, Mapping[K, V]],
+) -> PersistentMap[P, PersistentMap[K, V]]:
+    """Maps by what they stand under, after entries of some went and others came; none is kept empty."""
+    nothing: PersistentMap[K, V] = PersistentMap()
+    after = {
+        under: nested.get(under, nothing).after(come.get(under, {}), gone.get(under, ()))
+        for under in {*gone, *come}
+    }
+    left = {under: entries for under, entries in after.items() if entries}
+    return nested.after(left, [under for under in after if under not in left])
 
 
 class _Items(ItemsView[K, V], Generic[K, V]):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.persistent_map import PersistentMap, within
 
 Pair = tuple[str, str] | None
 """One label that a policy's pods must have; None where none is named with its value."""
@@ -31,12 +31,7 @@ class PolicyIndex:
             dropped.setdefault(_pair_of(policy), []).append(policy.name)
         for policy in come:
             put.setdefault(_pair_of(policy), {})[policy.name] = policy
-        after = {
-            pair: self._by_pair.get(pair, NO_POLICIES).after(put.get(pair, {}), dropped.get(pair, ()))
-            for pair in {*dropped, *put}
-        }
-        left = {pair: policies for pair, policies in after.items() if policies}
-        return PolicyIndex(self._by_pair.after(left, [pair for pair in after if pair not in left]))
+        return PolicyIndex(within(self._by_pair, dropped, put))
 
     def select(self, labels: Labels) -> list[NetworkPolicy]:
         """The policies whose podSelector matches, in no order."""
