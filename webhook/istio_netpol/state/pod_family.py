@@ -11,6 +11,7 @@ anew, from counts of what its pods have.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct, field
@@ -22,7 +23,7 @@ from istio_netpol.model.workloads import ContainerPort, DialledApiServer, Owner,
 from istio_netpol.state.contents import is_unchanged
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, Members
-from istio_netpol.state.tally import NOTHING_COUNTED, Tally, spliced
+from istio_netpol.state.tally import NOTHING_COUNTED, Order, Tally, spliced, themselves
 
 
 class Likeness(Struct, frozen=True, cache_hash=True, gc=False):
@@ -48,6 +49,12 @@ RootPlace = tuple[str, str, int]
 TEMPLATE = Likeness()
 
 EMPTY: PersistentMap[Likeness, Any] = PersistentMap()
+
+Reader = Callable[[Workload], Sequence[Any]]
+"""One of the fields of a pod of which its class has those of all."""
+
+_ADDRESSES, _NODE_ADDRESSES = attrgetter("addresses"), attrgetter("node_addresses")
+_API_SERVERS, _INJECTED_API_SERVERS = attrgetter("api_servers"), attrgetter("injected_api_servers")
 
 
 def likeness_of(pod: Workload, ignored: frozenset[str]) -> Likeness:
@@ -83,10 +90,10 @@ class PodGroup(Struct, frozen=True, eq=False, gc=False):
             carries,
             names,
             _unborn(pods),
-            Tally.of([address for pod in pods for address in pod.addresses], _address_order),
-            Tally.of([address for pod in pods for address in pod.node_addresses], _address_order),
-            Tally.of([dialled for pod in pods for dialled in pod.api_servers]),
-            Tally.of([dialled for pod in pods for dialled in pod.injected_api_servers]),
+            Tally.of(_all(pods, _ADDRESSES), _address_order),
+            Tally.of(_all(pods, _NODE_ADDRESSES), _address_order),
+            Tally.of(_all(pods, _API_SERVERS)),
+            Tally.of(_all(pods, _INJECTED_API_SERVERS)),
         )
 
     def after(
@@ -96,29 +103,19 @@ class PodGroup(Struct, frozen=True, eq=False, gc=False):
         names = spliced(self.names, [pod.name for pod in gone], [pod.name for pod in come])
         if not names:
             return None
+
+        def moved(tally: Tally[Any], read: Reader, order: Order = themselves) -> Tally[Any]:
+            return tally.after(_all(gone, read), _all(come, read), order)
+
         return PodGroup(
             named(names[0]),
             self.carries,
             names,
             self.unborn + _unborn(come) - _unborn(gone),
-            self.addresses.after(
-                [address for pod in gone for address in pod.addresses],
-                [address for pod in come for address in pod.addresses],
-                _address_order,
-            ),
-            self.node_addresses.after(
-                [address for pod in gone for address in pod.node_addresses],
-                [address for pod in come for address in pod.node_addresses],
-                _address_order,
-            ),
-            self.api_servers.after(
-                [dialled for pod in gone for dialled in pod.api_servers],
-                [dialled for pod in come for dialled in pod.api_servers],
-            ),
-            self.injected_api_servers.after(
-                [dialled for pod in gone for dialled in pod.injected_api_servers],
-                [dialled for pod in come for dialled in pod.injected_api_servers],
-            ),
+            moved(self.addresses, _ADDRESSES, _address_order),
+            moved(self.node_addresses, _NODE_ADDRESSES, _address_order),
+            moved(self.api_servers, _API_SERVERS),
+            moved(self.injected_api_servers, _INJECTED_API_SERVERS),
         )
 
     def is_told_by(self, earlier: PodGroup) -> bool:
@@ -368,6 +365,11 @@ def _carries(pod: Workload, template: Workload) -> bool:
     """Whether a pod has the labels and ports of a template, those that are an instance's left out."""
     wanted = {key: value for key, value in template.labels.items() if key not in INSTANCE_LABELS}
     return pod.labels.items() >= wanted.items() and set(template.ports) <= set(pod.ports)
+
+
+def _all(pods: Iterable[Workload], read: Reader) -> list[Any]:
+    """What these pods have, one after the other."""
+    return [value for pod in pods for value in read(pod)]
 
 
 def _carrying(groups: Mapping[Likeness, PodGroup]) -> int:
