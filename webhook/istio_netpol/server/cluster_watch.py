@@ -28,9 +28,9 @@ class ClusterWatch:
     """A thread that takes changes into the table, soon after they come and in batches. Policies that are
     missing are the controller's to write.
 
-    Only the thread that looks writes any field. Others read `_guarded.problem` and `_taking_since`, each a
-    single value, and, under the lock of `_looked`, `_taken_in`: how many of the changes that were heard of
-    decisions go by.
+    Only the thread that looks writes any field. Others read `_guarded.problem`, `_taking_since` and
+    `_taken_in`, each a single value; the last, how many of the changes that were heard of decisions go by,
+    under the lock of `_looked` where they wait for it.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ClusterWatch:
         self._taking_since: float | None = None
         self._looked = threading.Condition()
         self._taken_in = 0
-        reviewer.catch_up_by(self.catch_up)
+        reviewer.catch_up_by(self.catch_up, lambda: self.is_behind)
         self._log = structlog.get_logger("source")
         self._failures = FailureLog("source")
 
@@ -69,6 +69,11 @@ class ClusterWatch:
         is none. What the API server has not told yet is not in it."""
         waiting = [since for since in (self._taking_since, self._cluster.waiting_since) if since is not None]
         return max(0.0, self._clock() - min(waiting)) if waiting else 0.0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a change was heard of that decisions do not go by yet."""
+        return self._taken_in < self._cluster.heard_of
 
     def start(self) -> None:
         """Starts the cluster's watches and this thread, for as long as the process lives; returns at once."""

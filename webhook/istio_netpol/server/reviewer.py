@@ -86,6 +86,7 @@ class Reviewer:
         self._expected = ExpectedPolicies(clock)
         self._turnstile = Turnstile(AT_ONCE, AT_ONCE_EACH)
         self._catch_up: Callable[[float], None] = lambda seconds: None
+        self._is_behind: Callable[[], bool] = lambda: False
 
     @property
     def is_ready(self) -> bool:
@@ -105,10 +106,12 @@ class Reviewer:
         """Goes by a new table from now on, with what was just written and is not in it yet."""
         self._expected.take(table)
 
-    def catch_up_by(self, catch_up: Callable[[float], None]) -> None:
+    def catch_up_by(
+        self, catch_up: Callable[[float], None], is_behind: Callable[[], bool] = lambda: True
+    ) -> None:
         """Has changes that were heard of taken in by this before anything is refused or written; it is told
-        for how many seconds it may wait."""
-        self._catch_up = catch_up
+        for how many seconds it may wait, and is called only where decisions are behind what was heard of."""
+        self._catch_up, self._is_behind = catch_up, is_behind
 
     def review(
         self,
@@ -165,8 +168,9 @@ class Reviewer:
     def _newer(self, table: FlowTable, ends: float) -> FlowTable | None:
         """The table with what was heard of by now, where that is another one: who put right what a denial
         names is not refused for it once more, and what a policy of theirs makes needless is not written."""
-        with self._turnstile.aside():
-            self._catch_up(max(0.0, min(CATCH_UP_SECONDS, ends - self._clock())))
+        if self._is_behind():  # or the turn would be given away, and the lead of the loop with it
+            with self._turnstile.aside():
+                self._catch_up(max(0.0, min(CATCH_UP_SECONDS, ends - self._clock())))
         newer = self._expected.table()
         return None if newer is table else newer
 
