@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct, field
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
@@ -24,7 +24,7 @@ that are yet to be thought of included; of the labels, those that are not an ins
 
 def _except(apart: Set[str]) -> Callable[[Workload], tuple[Any, ...]]:
     """What reads all fields of a workload but some."""
-    return attrgetter(*(said.name for said in fields(Workload) if said.name not in apart))
+    return attrgetter(*(name for name in Workload.__struct_fields__ if name not in apart))
 
 
 _said, _said_on_the_host = _except(_OF_ONE_POD), _except(_OF_ONE_POD - _ADDRESSES)
@@ -37,7 +37,7 @@ def class_of(workload: Workload, snapshot: Snapshot) -> PodClass:
     """What a template, its ReplicaSet's and its pods have in common: the controller that a person would edit,
     and all that rules and policies read of them.
 
-    Whose pod it is, it says itself, and can say so falsely. The rest is as it will be stored, so two of one
+    The owner comes from the pod itself and may be forged. The rest is as it will be stored, so two of one
     class in one namespace meet the same policies whoever made them. Pods of the host network meet them by
     their addresses.
     """

@@ -15,7 +15,7 @@ from istio_netpol.http.connection import Connection
 from istio_netpol.http.crew import Crew
 from istio_netpol.http.lane import Lane, Task
 from istio_netpol.http.message import Answer, Request
-from istio_netpol.http.tenant import NOBODY, tenant_of
+from istio_netpol.http.tenant import NO_TENANT, tenant_of
 from istio_netpol.http.wsgi import Application, Caller, call
 
 STRANGERS_HOLD = 16
@@ -65,7 +65,7 @@ class Answering:
         if request.method == "POST":
             self._reviews.put(connection, request, tenant_of(request.body))
         else:
-            self._probes.put(connection, request, NOBODY)
+            self._probes.put(connection, request, NO_TENANT)
 
     def take(self) -> Task | None:
         """The next request for which there is a place, to be answered at once."""

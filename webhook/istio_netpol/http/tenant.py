@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-NOBODY = ""
+NO_TENANT = ""
 """The tenant of what can't be read, of what is too large to be read here, and of what has no namespace."""
 
 MOST_BYTES = 512 * 1024
@@ -17,12 +17,12 @@ than a millisecond, which everybody else waits for."""
 LONGEST_NAME = 253
 
 
-class _Asked(Struct):
-    namespace: Annotated[str, Meta(max_length=LONGEST_NAME)] = NOBODY
+class _ReviewRequest(Struct):
+    namespace: Annotated[str, Meta(max_length=LONGEST_NAME)] = NO_TENANT
 
 
 class _Review(Struct):
-    request: _Asked
+    request: _ReviewRequest
 
 
 _DECODER = msgspec.json.Decoder(_Review)
@@ -31,8 +31,8 @@ _DECODER = msgspec.json.Decoder(_Review)
 def tenant_of(body: bytes) -> str:
     """The namespace of an AdmissionReview; never raises."""
     if len(body) > MOST_BYTES:
-        return NOBODY
+        return NO_TENANT
     try:
         return _DECODER.decode(body).request.namespace
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return NOBODY
+        return NO_TENANT
