@@ -15,8 +15,8 @@ from benchmarks.reviews import KINDS, mix
 from benchmarks.settings import settings_for
 from istio_netpol.cli.resolving import Offline
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import StoreResult
 from istio_netpol.server.reviewer import Reviewer
 
 EACH = 500

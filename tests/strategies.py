@@ -10,11 +10,10 @@ from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, HostPeer, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Operator, Requirement, Selector
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.tiers import Action, Tier, TierPolicy, TierRule
-from istio_netpol.model.workloads import ContainerPort, Namespace, Workload
+from istio_netpol.model.workloads import ContainerPort, Namespace, NodeAddresses, Workload
 
 NAMESPACES = ("ns-a", "ns-b", "ns-c")
 PORTS = (1, 80, 81, 8080, 65535)

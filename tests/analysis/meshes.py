@@ -13,17 +13,16 @@ from tests.istio import builders as mesh
 from tests.istio.builders import NETWORKING, ref
 from tests.values import EGRESS, INGRESS, address, policy
 
-from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Operator, Requirement, Selector
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_networking import Sidecar, SidecarEgress
+from istio_netpol.model.istio_security import (
     AuthorizationPolicy,
     AuthorizationRule,
     AuthorizationSource,
     JwtRule,
     PortMatch,
     RequestAuthentication,
-    Sidecar,
-    SidecarEgress,
 )
+from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Operator, Requirement, Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import ServicePort
 from istio_netpol.model.workloads import ContainerPort, Namespace, Workload

@@ -16,8 +16,8 @@ from tests.values import EGRESS, policy
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.control_plane import InjectorConfig, MeshConfig
+from istio_netpol.model.istio_networking import DestinationRule
 from istio_netpol.model.labels import EVERYTHING, Selector
-from istio_netpol.model.mesh import DestinationRule
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import Settings

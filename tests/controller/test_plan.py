@@ -19,7 +19,7 @@ from istio_netpol.analysis.needed_policies import Upkeep, upkeep
 from istio_netpol.controller.plan import Apply, Delete, Mark, Present, WritePlan, owners_of, plan
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.control_plane import ExtensionProvider
-from istio_netpol.model.mesh import JwtRule, RequestAuthentication, Telemetry
+from istio_netpol.model.istio_security import JwtRule, RequestAuthentication, Telemetry
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OWNER, PROVISIONAL_AT, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef

@@ -16,11 +16,10 @@ from tests.flows.current import SCRAPING, SETTINGS, Current
 
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.model.labels import EVERYTHING
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.tiers import Action, TierPolicy
-from istio_netpol.model.workloads import DialledApiServer, Namespace, Workload
+from istio_netpol.model.workloads import DialledApiServer, Namespace, NodeAddresses, Workload
 from istio_netpol.platforms.environments import GARDENER_OPT_OUT
 
 

@@ -20,15 +20,9 @@ from istio_netpol.istio.view.own_addresses import NODE_PORTS, NODES, SERVICE_ADD
 from istio_netpol.model.control_plane import InjectorConfig, MeshConfig
 from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway, ListenerSet, ReferenceGrant
 from istio_netpol.model.ingress import IngressClass
+from istio_netpol.model.istio_networking import DestinationRule, Gateway, Sidecar, WorkloadEntry
+from istio_netpol.model.istio_security import AuthorizationPolicy, Telemetry
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import (
-    AuthorizationPolicy,
-    DestinationRule,
-    Gateway,
-    Sidecar,
-    Telemetry,
-    WorkloadEntry,
-)
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.state import reader

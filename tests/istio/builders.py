@@ -14,7 +14,7 @@ from istio_netpol.istio.witness import agreed
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_networking import (
     Destination,
     DestinationRule,
     Gateway,

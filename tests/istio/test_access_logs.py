@@ -9,7 +9,7 @@ from tests.istio.outcomes import findings, first_flow, flows, injected, listenin
 
 from istio_netpol.istio.rules.access_logs import RULE
 from istio_netpol.model.control_plane import ExtensionProvider
-from istio_netpol.model.mesh import Telemetry
+from istio_netpol.model.istio_security import Telemetry
 
 OTEL = ExtensionProvider("otel", "envoyOtelAls", "otel.observe.svc.cluster.local", 4317)
 ALS = ExtensionProvider("als", "envoyHttpAls", "als.observe.svc.cluster.local", 9001)

@@ -23,13 +23,13 @@ from tests.istio.outcomes import (
 from tests.values import UDP, deployment
 
 from istio_netpol.istio.rules.authorization_sources import RULE
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_security import (
     AuthorizationPolicy,
     AuthorizationRule,
     AuthorizationSource,
     PortMatch,
-    TargetRef,
 )
+from istio_netpol.model.references import TargetRef
 from istio_netpol.model.workloads import ContainerPort, Workload
 
 CART = listening("shop/cart", 8080)

@@ -8,7 +8,7 @@ from tests.istio.builders import endpoint, endpoints, ref, service, service_entr
 from tests.values import address, deployment
 
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.mesh import ServiceEntryPort, WorkloadEndpoint, WorkloadEntry
+from istio_netpol.model.istio_networking import ServiceEntryPort, WorkloadEndpoint, WorkloadEntry
 from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointSlice, Service, ServicePort
 from istio_netpol.model.workloads import ContainerPort
 

@@ -24,7 +24,7 @@ from istio_netpol.istio.rules.client_to_gateway import RULE
 from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.gateway_api import KubernetesGateway, Listener
-from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.istio_networking import Gateway
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.settings import MeshSettings, Settings
 from istio_netpol.model.workloads import ContainerPort

@@ -14,14 +14,13 @@ from istio_netpol.istio.witness import MeshWitness
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.control_plane import MeshConfig
 from istio_netpol.model.flows import Agreement, AnyPeer, FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_security import (
     AuthorizationPolicy,
     AuthorizationRule,
     AuthorizationSource,
     PortMatch,
-    TargetRef,
 )
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectRef, TargetRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.model.workloads import Owner, Workload

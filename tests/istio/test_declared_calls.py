@@ -19,7 +19,7 @@ from tests.istio.outcomes import (
 )
 
 from istio_netpol.istio.rules.declared_calls import RULE
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_networking import (
     Destination,
     Route,
     RouteMatch,

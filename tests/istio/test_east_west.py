@@ -8,7 +8,7 @@ from tests.istio.outcomes import first_flow, flows, injected, listening, service
 from tests.values import deployment, namespace
 
 from istio_netpol.istio.rules.east_west import RULE
-from istio_netpol.model.mesh import Gateway, GatewayServer
+from istio_netpol.model.istio_networking import Gateway, GatewayServer
 from istio_netpol.model.references import ObjectRef
 
 EAST_WEST = {"app": "istio-eastwestgateway", "istio": "eastwestgateway"}

@@ -14,7 +14,7 @@ from istio_netpol.istio.rules.envoy_filter import RULE
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.decode_extensions import LONGEST_PATH
 from istio_netpol.manifests.raw_objects import RawObject
-from istio_netpol.model.extensions import EnvoyFilter
+from istio_netpol.model.istio_networking import EnvoyFilter
 
 CLUSTER = "outbound|8081||limits.ops.svc.cluster.local"
 OPS = (service("ops/limits", (8081, 6070)), deployment("ops/limits"))

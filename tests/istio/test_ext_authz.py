@@ -20,7 +20,9 @@ from tests.istio.outcomes import (
 
 from istio_netpol.istio.rules.ext_authz import RULE
 from istio_netpol.model.control_plane import ExtensionProvider
-from istio_netpol.model.mesh import AuthorizationPolicy, ServiceEntry, ServiceEntryPort, TargetRef
+from istio_netpol.model.istio_networking import ServiceEntry, ServiceEntryPort
+from istio_netpol.model.istio_security import AuthorizationPolicy
+from istio_netpol.model.references import TargetRef
 
 PROVIDER = ExtensionProvider("opa", "envoyExtAuthzGrpc", "opa.authz.svc.cluster.local", 9191)
 OPA = (mesh_config(PROVIDER), service("authz/opa", (9191, 9000)), listening("authz/opa", 9000))

@@ -15,7 +15,7 @@ from istio_netpol.istio.rules.client_to_gateway import RULE
 from istio_netpol.istio.view.backends import target_on
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.flows import AnyPeer
-from istio_netpol.model.mesh import Gateway, GatewayServer
+from istio_netpol.model.istio_networking import Gateway, GatewayServer
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.workloads import Workload

@@ -9,7 +9,7 @@ from tests.values import deployment
 
 from istio_netpol.istio.rules.gateway_services import RULE
 from istio_netpol.model.gateway_api import KubernetesGateway
-from istio_netpol.model.mesh import Gateway, GatewayServer
+from istio_netpol.model.istio_networking import Gateway, GatewayServer
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import MeshSettings, Settings

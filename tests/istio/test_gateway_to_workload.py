@@ -29,7 +29,7 @@ from tests.values import deployment, namespace
 from istio_netpol.istio.rules.gateway_to_workload import RULE
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Issue, Severity
-from istio_netpol.model.mesh import Destination, Gateway, GatewayServer, ServiceEntryPort
+from istio_netpol.model.istio_networking import Destination, Gateway, GatewayServer, ServiceEntryPort
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.workloads import ContainerPort
 from istio_netpol.state.reads import object_read

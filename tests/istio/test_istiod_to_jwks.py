@@ -9,13 +9,8 @@ from msgspec.structs import replace
 from tests.istio.outcomes import findings, first_flow, flows, injected, istiod, listening, ref, service
 
 from istio_netpol.istio.rules.istiod_to_jwks import RULE
-from istio_netpol.model.mesh import (
-    JwtRule,
-    RequestAuthentication,
-    ServiceEntry,
-    ServiceEntryPort,
-    WorkloadEndpoint,
-)
+from istio_netpol.model.istio_networking import ServiceEntry, ServiceEntryPort, WorkloadEndpoint
+from istio_netpol.model.istio_security import JwtRule, RequestAuthentication
 from istio_netpol.model.settings import AdmissionSettings, MeshSettings, Settings
 
 ISSUER = "https://issuer.example.com"

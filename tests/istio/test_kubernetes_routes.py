@@ -32,8 +32,8 @@ from istio_netpol.model.gateway_api import (
     ParentRef,
     ReferenceGrant,
 )
+from istio_netpol.model.istio_networking import ServiceEntry, ServiceEntryPort, WorkloadEndpoint
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort, WorkloadEndpoint
 
 GATEWAY = gateway_api_gateway("shop/gw")
 CART = listening("shop/cart", 8080)

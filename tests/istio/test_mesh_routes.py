@@ -14,7 +14,7 @@ from istio_netpol.istio.rules import declared_calls, gateway_to_workload, servic
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.mesh import ServiceEntry, Sidecar, VirtualService
+from istio_netpol.model.istio_networking import ServiceEntry, Sidecar, VirtualService
 from istio_netpol.model.workloads import Workload
 
 BASE = """

@@ -7,7 +7,7 @@ from typing import Any
 from tests.istio.outcomes import findings, first_flow, flows, injected, listening, ref, service
 
 from istio_netpol.istio.rules.service_entry import RULE
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_networking import (
     Destination,
     Route,
     ServiceEntry,

@@ -7,7 +7,7 @@ from typing import Any
 from tests.istio.outcomes import ambient, findings, first_flow, flows, injected, listening, ref, service
 
 from istio_netpol.istio.rules.sidecar_egress import RULE
-from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort, Sidecar, SidecarEgress
+from istio_netpol.model.istio_networking import ServiceEntry, ServiceEntryPort, Sidecar, SidecarEgress
 
 SHOP = (injected("shop"), listening("shop/web", 80))
 LEDGER = (service("pay/ledger", (80, 8080), (90, 9090)), listening("pay/ledger", 8080, 9090))

@@ -21,7 +21,8 @@ from tests.istio.outcomes import (
 
 from istio_netpol.istio.rules.tracing import RULE
 from istio_netpol.model.control_plane import ExtensionProvider, MeshConfig
-from istio_netpol.model.mesh import TargetRef, Telemetry
+from istio_netpol.model.istio_security import Telemetry
+from istio_netpol.model.references import TargetRef
 
 OTEL = ExtensionProvider("otel", "opentelemetry", "otel.observe.svc.cluster.local", 4317)
 JAEGER = ExtensionProvider("jaeger", "zipkin", "jaeger.observe.svc.cluster.local", 9411)

@@ -11,7 +11,7 @@ from tests.values import deployment
 from istio_netpol.istio.rules.wasm_plugin import RULE
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
-from istio_netpol.model.extensions import WasmPlugin
+from istio_netpol.model.istio_security import WasmPlugin
 
 SHOP = (injected("shop"), listening("shop/cart", 80))
 

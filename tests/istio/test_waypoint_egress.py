@@ -12,8 +12,8 @@ from tests.values import namespace
 from istio_netpol.istio.rules import declared_calls, hbone, service_entry
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesGateway, Listener
+from istio_netpol.model.istio_networking import ServiceEntry, ServiceEntryPort, WorkloadEndpoint
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort, WorkloadEndpoint
 from istio_netpol.model.policies import Direction
 
 USE = {"istio.io/use-waypoint": "wp"}

@@ -20,7 +20,8 @@ from istio_netpol.kube.connection import ApiConnection, Query, Stream
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import QUIET_SECONDS, Reflector, Scope
-from istio_netpol.model.mesh import AuthorizationPolicy, Gateway
+from istio_netpol.model.istio_networking import Gateway
+from istio_netpol.model.istio_security import AuthorizationPolicy
 from istio_netpol.model.workloads import Workload
 
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)

@@ -11,9 +11,9 @@ from tests.values import EGRESS, policy
 from istio_netpol.kube import write_rate
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.write_rate import WriteRate
-from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.own_names import MANAGED_BY, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import StoreResult
 from istio_netpol.model.settings import AdmissionSettings
 
 GENEROUS = AdmissionSettings(writes_per_second=1000)

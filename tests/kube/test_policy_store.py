@@ -18,10 +18,10 @@ from tests.values import EGRESS, policy
 from istio_netpol.controller.plan import Apply
 from istio_netpol.controller.policy_writer import ActionWriter
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
-from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import MANAGED_BY, OWNER, PROVISIONAL_AT, REQUIRED_BY
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import StoreResult
 
 
 def generated(namespace: str, name: str = "generated", **labels: str) -> NetworkPolicy:

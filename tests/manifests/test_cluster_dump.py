@@ -14,7 +14,7 @@ from istio_netpol.manifests.cluster_dump import HEADER, dumped, item_text, note_
 from istio_netpol.manifests.load import Loaded, load
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.read import read_documents
-from istio_netpol.model.not_seen import NotSeen
+from istio_netpol.model.assumptions import NotSeen
 
 TESTS = Path(__file__).parents[1]
 FILES = sorted(

@@ -9,7 +9,7 @@ import pytest
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
-from istio_netpol.model.mesh import AuthorizationRule, AuthorizationSource, PortMatch, RequestMatch
+from istio_netpol.model.istio_security import AuthorizationRule, AuthorizationSource, PortMatch, RequestMatch
 
 
 def decoded(rule: dict[str, Any]) -> tuple[list[Any], list[Problem]]:

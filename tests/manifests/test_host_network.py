@@ -9,9 +9,8 @@ from tests.values import deployment
 
 from istio_netpol.manifests.host_network import placed_on_nodes
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import NodeAddresses, Workload
 
 ADDRESSES = (ip_address("172.18.0.2"), ip_address("172.18.0.10"), ip_address("fd00::2"))
 NODES = [

@@ -15,10 +15,9 @@ from istio_netpol.model.addresses import Address, AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Labels, Operator, Selector
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort
 from istio_netpol.model.tiers import TierPolicy, TierRule
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import Namespace, NodeAddresses, Workload
 
 FIRST = {4: IPv4Address(0), 6: IPv6Address(0)}
 LAST = {4: IPv4Address(2**32 - 1), 6: IPv6Address(2**128 - 1)}

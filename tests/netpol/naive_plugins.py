@@ -14,10 +14,9 @@ from tests.netpol.naive import NaiveCluster, any_port, selects
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, Peer, PodsPeer
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer
 from istio_netpol.model.services import Service
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import NodeAddresses, Workload
 
 
 class NaiveCilium(NaiveCluster):

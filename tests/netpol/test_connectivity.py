@@ -20,10 +20,9 @@ from tests.values import (
 )
 
 from istio_netpol.model.connections import ALL_CONNECTIONS, ConnectionSet
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service
-from istio_netpol.model.workloads import ContainerPort
+from istio_netpol.model.workloads import ContainerPort, NodeAddresses
 from istio_netpol.netpol.connectivity import connections
 from istio_netpol.state.snapshot import Snapshot
 

@@ -11,12 +11,11 @@ from tests.netpol.tables import parse_range, ports_at
 
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.connections import ConnectionSet, Protocol
-from istio_netpol.model.dialled import Dialled, Front
 from istio_netpol.model.flows import AddressPeer, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.services import Dialled, Front, Service, ServicePort
 from istio_netpol.model.settings import NetworkSettings, Settings
 from istio_netpol.model.workloads import ContainerPort, Workload
 from istio_netpol.netpol.connectivity import connections

@@ -11,7 +11,12 @@ from tests.values import deny_all, deployment, namespace
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.generate import generate
 from istio_netpol.cli.resolving import Offline
-from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource, PortMatch
+from istio_netpol.model.istio_security import (
+    AuthorizationPolicy,
+    AuthorizationRule,
+    AuthorizationSource,
+    PortMatch,
+)
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
 from istio_netpol.remedies.required_by import needers_of

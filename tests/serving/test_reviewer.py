@@ -11,8 +11,8 @@ from tests.admission.state import Answers, State, written
 from tests.serving.reviews import review
 from tests.values import EGRESS, policy
 
-from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import StoreResult
 from istio_netpol.server.expected import (
     EXPECTED_SECONDS,
     NEWS_SECONDS,

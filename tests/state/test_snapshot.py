@@ -7,12 +7,11 @@ from tests import strategies as some
 from tests.values import EGRESS, INGRESS, deny_all, deployment, host_daemon, namespace, policy
 
 from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, namespace_named
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.unread import CALICO_LABELS, UnreadPolicy
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import Namespace, NodeAddresses, Workload
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.snapshot import Snapshot
 

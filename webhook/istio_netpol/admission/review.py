@@ -29,8 +29,7 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.failures import Undecoded
-from istio_netpol.model.limits import NO_DEADLINE, Deadline, OutOfTimeError
+from istio_netpol.model.failures import NO_DEADLINE, Deadline, OutOfTimeError, Undecoded
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode

@@ -22,10 +22,9 @@ from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.failures import Failure
+from istio_netpol.model.failures import NOT_CONTAINED, Failure
 from istio_netpol.model.findings import Finding, Issue, RuleId, Severity, not_judged
 from istio_netpol.model.flows import FlowKind, RequiredFlow
-from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings

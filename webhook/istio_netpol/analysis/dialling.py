@@ -27,10 +27,9 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.own_addresses import SERVICE_ADDRESSES
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.dialled import DIRECTLY, Dialled, Front
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.references import ASSUMED, ObjectRef
-from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.services import DIRECTLY, Dialled, Front, Service, ServicePort
 from istio_netpol.model.workloads import Workload
 
 _BY_NAME = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD, FlowKind.DNS})

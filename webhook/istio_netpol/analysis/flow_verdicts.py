@@ -12,10 +12,9 @@ from istio_netpol.flows.table import namespaces_of
 from istio_netpol.istio.own_destinations import led_inside
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
-from istio_netpol.model.dialled import DIRECTLY, Dialled
-from istio_netpol.model.failures import Failure
+from istio_netpol.model.failures import NOT_CONTAINED, Failure
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
-from istio_netpol.model.limits import NOT_CONTAINED
+from istio_netpol.model.services import DIRECTLY, Dialled
 from istio_netpol.model.verdicts import Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.model.limits import NOT_CONTAINED
+from istio_netpol.model.failures import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Judged

@@ -4,9 +4,9 @@ documentation of Kubernetes."""
 from __future__ import annotations
 
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.dialled import Dialled
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction
+from istio_netpol.model.services import Dialled
 from istio_netpol.model.verdicts import SideVerdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.netpol.ip_blocks import is_beyond, is_unnameable

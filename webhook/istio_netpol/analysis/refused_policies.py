@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from istio_netpol.model.dry_runs import DryRunOutcome, Tried
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import DryRunOutcome, Tried
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
 
 WITHOUT_DENY = "kyma-btp"

@@ -156,7 +156,7 @@ def _live(arguments: ClusterArguments, given: OverlayInput) -> tuple[Snapshot, t
     from istio_netpol.cli.cluster_input import listing_of, read_cluster
     from istio_netpol.cli.terminal import tell
     from istio_netpol.kube.kubeconfig import find_context
-    from istio_netpol.model.not_seen import assumptions_of
+    from istio_netpol.model.assumptions import assumptions_of
 
     context = find_context(arguments.kubeconfig, arguments.context)
     tell(f"reading the cluster {f'of context {context.name}' if context.name else 'that this pod runs in'}")

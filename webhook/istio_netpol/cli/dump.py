@@ -46,7 +46,7 @@ def dump(file: Path | None, namespace: str | None, context: str, kubeconfig: str
     from istio_netpol.cli.opened_input import A_CLUSTER, open_input
     from istio_netpol.cli.terminal import tell
     from istio_netpol.kube.kubeconfig import has_cluster
-    from istio_netpol.model.not_seen import assumptions_of
+    from istio_netpol.model.assumptions import assumptions_of
 
     arguments = InputArguments(
         namespace=namespace or "", context=context, kubeconfig=kubeconfig, config=config or ""

@@ -36,10 +36,9 @@ from istio_netpol.errors import InputError, Problem, ToolError
 from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, load
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
-from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.assumptions import Assumption, assumptions_of
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.not_seen import assumptions_of
 from istio_netpol.report.places import STANDARD_INPUT
 from istio_netpol.report.remarks import other_documents, outdated, unnamed_namespaces
 from istio_netpol.report.text import kinds_not_read

@@ -21,8 +21,7 @@ from istio_netpol.cli.object_arguments import paths_and_objects
 from istio_netpol.cli.options import helm_from_environment, kustomize_from_environment, settings_and_file
 from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.model.assumptions import Assumption
-from istio_netpol.model.not_seen import assumptions_of
+from istio_netpol.model.assumptions import Assumption, assumptions_of
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
 

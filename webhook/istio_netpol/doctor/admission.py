@@ -10,9 +10,9 @@ from istio_netpol.doctor.survey import NAMESPACES, Manifest, Survey, dig, listed
 from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.dry_run import dry_run
 from istio_netpol.model.diagnosis import Diagnosis, Health
-from istio_netpol.model.dry_runs import DryRunOutcome, Tried
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.policy_store import DryRunOutcome, Tried
 from istio_netpol.model.references import ObjectRef
 
 TOPIC = "Admission"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from istio_netpol.flows.dependencies import Dependencies, Key, Move
-from istio_netpol.model.limits import NOT_CONTAINED
+from istio_netpol.model.failures import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.unread import UnreadPolicy

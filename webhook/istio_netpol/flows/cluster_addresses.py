@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet, parse_address, parse_networks
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import Service
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import NodeAddresses, Workload
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.snapshot import Snapshot
 

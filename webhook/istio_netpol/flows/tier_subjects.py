@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import EndpointSlice
 from istio_netpol.model.tiers import TierPolicy
+from istio_netpol.model.workloads import NodeAddresses
 from istio_netpol.state.beyond_ip_blocks import API_SERVER
 from istio_netpol.state.changes import Change
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot

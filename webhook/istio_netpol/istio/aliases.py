@@ -9,7 +9,7 @@ Source: `resolveServiceAliases` in `pilot/pkg/model/push_context.go`, Istio 1.31
 from __future__ import annotations
 
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 

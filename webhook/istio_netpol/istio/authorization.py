@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
 from istio_netpol.model.addresses import AddressSet, parse_networks
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_security import (
     ANY_REQUEST,
     AuthorizationPolicy,
     AuthorizationRule,

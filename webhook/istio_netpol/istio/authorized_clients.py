@@ -9,7 +9,7 @@ from msgspec import Struct
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, AddressSet, parse_networks
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
-from istio_netpol.model.mesh import AuthorizationSource
+from istio_netpol.model.istio_security import AuthorizationSource
 from istio_netpol.model.workloads import Workload
 from istio_netpol.trust.identities import (
     ANY,

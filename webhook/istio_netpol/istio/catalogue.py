@@ -39,10 +39,9 @@ from istio_netpol.istio.witness import agreed
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT
 from istio_netpol.model.control_plane import InjectorConfig, MeshConfig
-from istio_netpol.model.failures import Failure, Undecoded
+from istio_netpol.model.failures import NOT_CONTAINED, Failure, TooMuchError, Undecoded
 from istio_netpol.model.findings import Finding, beyond_limit, more_findings, not_judged
 from istio_netpol.model.flows import AddressPeer, RequiredFlow
-from istio_netpol.model.limits import NOT_CONTAINED, TooMuchError
 
 CATALOGUE: tuple[Rule, ...] = (
     proxy_to_istiod.RULE,

@@ -11,7 +11,7 @@ from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload

@@ -12,8 +12,8 @@ from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
+from istio_netpol.model.istio_networking import Destination, ServiceEntry
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh import Destination, ServiceEntry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload

@@ -18,7 +18,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import Peer, PodsPeer
 from istio_netpol.model.gateway_api import KubernetesGateway
-from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 

@@ -11,7 +11,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
 from istio_netpol.istio.virtual_services import MESH, RouteLeg, ServedRoute, routes_of
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.mesh import RouteMatch, VirtualService
+from istio_netpol.model.istio_networking import RouteMatch, VirtualService
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
 

@@ -21,8 +21,8 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
 from istio_netpol.model.connections import parse_port
 from istio_netpol.model.flows import Peer, PodsPeer
-from istio_netpol.model.mesh import DestinationRule
-from istio_netpol.model.mutual_tls import ClientTlsMode, MutualTls, PeerAuthentication
+from istio_netpol.model.istio_networking import ClientTlsMode, DestinationRule
+from istio_netpol.model.istio_security import MutualTls, PeerAuthentication
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload

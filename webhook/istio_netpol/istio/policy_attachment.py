@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from istio_netpol.istio.selection import WorkloadPolicy
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.mesh import AuthorizationPolicy, RequestAuthentication, TargetRef
+from istio_netpol.model.istio_security import AuthorizationPolicy, RequestAuthentication
 from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
+from istio_netpol.model.references import TargetRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 

@@ -7,7 +7,7 @@ proxy finds out when it is connected to.
 
 from __future__ import annotations
 
-from istio_netpol.model.mesh import ServiceEntry, ServiceEntryPort
+from istio_netpol.model.istio_networking import ServiceEntry, ServiceEntryPort
 from istio_netpol.model.services import Service, ServicePort
 
 _HTTP, _TLS, _TCP = frozenset({"http"}), frozenset({"tls", "tcp"}), frozenset({"tcp"})

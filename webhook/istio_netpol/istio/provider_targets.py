@@ -9,7 +9,7 @@ from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.control_plane import ExtensionProvider
-from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 

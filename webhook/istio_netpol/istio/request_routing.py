@@ -20,7 +20,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.istio.virtual_services import ServedRoute, gateway_name, routes_of
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.mesh import Route, RouteMatch, VirtualService
+from istio_netpol.model.istio_networking import Route, RouteMatch, VirtualService
 from istio_netpol.model.request_matching import RequestTest, TextKind, TextMatch
 from istio_netpol.model.workloads import Workload
 

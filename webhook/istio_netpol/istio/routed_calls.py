@@ -12,7 +12,7 @@ from istio_netpol.istio.mesh_routes import Call, MeshRoutes, mesh_routes, rerout
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 

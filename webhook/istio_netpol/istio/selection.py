@@ -15,9 +15,8 @@ from msgspec import Struct
 from istio_netpol.istio.hbone import waypoint_pods
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import TargetRef
 from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectRef, TargetRef
 from istio_netpol.model.workloads import Workload
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.mesh import Sidecar
+from istio_netpol.model.istio_networking import Sidecar
 from istio_netpol.model.workloads import Workload
 
 

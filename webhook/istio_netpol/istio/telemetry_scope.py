@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from istio_netpol.istio.selection import enforcing_proxies
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.control_plane import MeshConfig
-from istio_netpol.model.mesh import Telemetry
+from istio_netpol.model.istio_security import Telemetry
 from istio_netpol.model.workloads import Workload
 
 Section = Callable[[Telemetry], bool]

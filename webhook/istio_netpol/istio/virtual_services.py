@@ -15,7 +15,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, Listener
-from istio_netpol.model.mesh import Destination, Gateway, GatewayServer, Route, VirtualService
+from istio_netpol.model.istio_networking import Destination, Gateway, GatewayServer, Route, VirtualService
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 

@@ -6,7 +6,7 @@ from istio_netpol.istio.rule import Outcome
 from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.mesh import AuthorizationPolicy
+from istio_netpol.model.istio_security import AuthorizationPolicy
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload

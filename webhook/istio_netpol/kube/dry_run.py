@@ -15,8 +15,8 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.policy_store import APPLY, NETWORK_POLICIES
 from istio_netpol.manifests.encode import encode_policy
-from istio_netpol.model.dry_runs import DryRunOutcome, Tried
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import DryRunOutcome, Tried
 
 MANAGER = "istio-netpol-dry-run"
 """Under which nothing is ever stored. Conflicts with other managers are not what is asked."""

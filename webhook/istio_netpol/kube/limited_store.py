@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from istio_netpol.kube.write_rate import WriteRate
-from istio_netpol.model.interfaces import PolicyStore, StoreResult
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import PolicyStore, StoreResult
 from istio_netpol.model.settings import AdmissionSettings
 from istio_netpol.remedies.quota import Usage, beyond, usage_of
 

@@ -22,7 +22,7 @@ from istio_netpol.kube.paging import pages_of
 from istio_netpol.kube.reflector import Scope
 from istio_netpol.kube.scopes import scopes_of
 from istio_netpol.manifests.decode import DECODERS
-from istio_netpol.model.not_seen import NotSeen
+from istio_netpol.model.assumptions import NotSeen
 
 FORBIDDEN, NOT_FOUND, GONE, TOO_MANY, SERVER_ERRORS = 403, 404, 410, 429, 500
 PATIENCE_SECONDS = 5.0

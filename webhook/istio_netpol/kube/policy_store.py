@@ -15,9 +15,9 @@ from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import page_of, received, received_all
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.failures import Failure
-from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.own_names import FIELD_MANAGER, PROVISIONAL_AT
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import StoreResult
 from istio_netpol.remedies.quota import is_generated
 from istio_netpol.remedies.required_by import needers_of, with_needers
 

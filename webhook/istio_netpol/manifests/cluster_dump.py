@@ -16,7 +16,7 @@ from istio_netpol.manifests.decode_extensions import destinations_in
 from istio_netpol.manifests.decode_workloads import is_kept
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.trimming import POD_SPECS, trim
-from istio_netpol.model.not_seen import NotSeen
+from istio_netpol.model.assumptions import NotSeen
 
 API_VERSION, KIND = "istio-netpol.io/v1", "ClusterDump"
 

@@ -54,8 +54,7 @@ from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.acceptances import LONGEST
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.failures import Failure, Undecoded
-from istio_netpol.model.limits import NOT_CONTAINED
+from istio_netpol.model.failures import NOT_CONTAINED, Failure, Undecoded
 from istio_netpol.model.own_names import ACCEPT
 from istio_netpol.model.references import NAMESPACE_REMEDY, ObjectRef, is_namespace_name
 from istio_netpol.model.unread import SERVED, STORED

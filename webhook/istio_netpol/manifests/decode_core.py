@@ -10,7 +10,6 @@ from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.addresses import Address, is_network, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.own_names import CALLED_BY
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import (
@@ -21,7 +20,7 @@ from istio_netpol.model.services import (
     ServicePort,
     has_internal_load_balancer,
 )
-from istio_netpol.model.workloads import Namespace
+from istio_netpol.model.workloads import Namespace, NodeAddresses
 
 PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 """An IANA service name: what container ports are called."""

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from istio_netpol.manifests.decode_security import selector_in, target_refs_in
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
-from istio_netpol.model.extensions import EnvoyFilter, FilterPurpose, FilterTarget, ModuleSource, WasmPlugin
+from istio_netpol.model.istio_networking import EnvoyFilter, FilterPurpose, FilterTarget
+from istio_netpol.model.istio_security import ModuleSource, WasmPlugin
 from istio_netpol.model.references import ObjectRef
 
 _CLUSTER = re.compile(r"\boutbound\|([0-9]{1,5})\|([A-Za-z0-9.-]{0,63})\|([A-Za-z0-9_.-]{1,253})")

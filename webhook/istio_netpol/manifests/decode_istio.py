@@ -8,7 +8,7 @@ from istio_netpol.manifests.decode_core import port_number, required_port
 from istio_netpol.manifests.decode_mutual_tls import client_tls
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_networking import (
     Destination,
     DestinationRule,
     Gateway,

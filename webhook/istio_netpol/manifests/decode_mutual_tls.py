@@ -10,7 +10,8 @@ from istio_netpol.manifests.decode_core import port_number
 from istio_netpol.manifests.decode_security import selector_in
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.connections import parse_port
-from istio_netpol.model.mutual_tls import ClientTls, ClientTlsMode, MutualTls, PeerAuthentication
+from istio_netpol.model.istio_networking import ClientTls, ClientTlsMode
+from istio_netpol.model.istio_security import MutualTls, PeerAuthentication
 from istio_netpol.model.references import ObjectRef
 
 Mode = TypeVar("Mode", bound=StrEnum)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.connections import parse_port
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_security import (
     ANY_REQUEST,
     AuthorizationPolicy,
     AuthorizationRule,
@@ -18,10 +18,9 @@ from istio_netpol.model.mesh import (
     PortMatch,
     RequestAuthentication,
     RequestMatch,
-    TargetRef,
     Telemetry,
 )
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectRef, TargetRef
 
 _SOURCE_KEYS = {
     "source.principal": "principals",

@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.nodes import NodeAddresses
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import NodeAddresses, Workload
 
 
 def placed_on_nodes(objects: Sequence[ClusterObject]) -> tuple[ClusterObject, ...]:

@@ -16,8 +16,8 @@ from istio_netpol.manifests.misspelt_policies import misspelt_policy
 from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
 from istio_netpol.manifests.removed_apis import Removed, removal_of
+from istio_netpol.model.assumptions import NotSeen
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.not_seen import NotSeen
 from istio_netpol.model.references import ObjectRef
 
 KindName = tuple[str, str]

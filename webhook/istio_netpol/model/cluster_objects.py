@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 from istio_netpol.model.api_calls import ApiExtension
 from istio_netpol.model.control_plane import InjectorConfig, MeshConfig, RegisteredInjector, RevisionTag
-from istio_netpol.model.extensions import EnvoyFilter, WasmPlugin
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.gateway_api import (
     GatewayClass,
@@ -16,24 +15,27 @@ from istio_netpol.model.gateway_api import (
     ReferenceGrant,
 )
 from istio_netpol.model.ingress import Ingress, IngressClass
-from istio_netpol.model.mesh import (
-    AuthorizationPolicy,
+from istio_netpol.model.istio_networking import (
     DestinationRule,
+    EnvoyFilter,
     Gateway,
-    RequestAuthentication,
     ServiceEntry,
     Sidecar,
-    Telemetry,
     VirtualService,
     WorkloadEntry,
 )
-from istio_netpol.model.mutual_tls import PeerAuthentication
-from istio_netpol.model.nodes import NodeAddresses
+from istio_netpol.model.istio_security import (
+    AuthorizationPolicy,
+    PeerAuthentication,
+    RequestAuthentication,
+    Telemetry,
+    WasmPlugin,
+)
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.unread import UnreadPolicy
-from istio_netpol.model.workloads import Namespace, Workload
+from istio_netpol.model.workloads import Namespace, NodeAddresses, Workload
 
 ClusterObject: TypeAlias = (
     ApiExtension

@@ -1,8 +1,9 @@
-"""An error of our own that was contained to one object: its text, without the frames that would keep it
-alive."""
+"""How an evaluation fails: by an error of our own that is contained to one object, by an object that asks for
+more than one may, or because the time for an answer is over."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 
 from msgspec import Struct
@@ -53,3 +54,38 @@ def _place(error: Exception) -> str:
         calls.append(f"{module}.{code.co_name}:{frame.tb_lineno}")
         frame = frame.tb_next
     return " < ".join(reversed(calls[-_FRAMES:]))
+
+
+class TooMuchError(Exception):
+    """An object asks for more than `limit` says; the text completes "it asks for …"."""
+
+    def __init__(self, asked: str, limit: str) -> None:
+        super().__init__(asked)
+        self.asked = asked
+        self.limit = limit
+
+
+class OutOfTimeError(Exception):
+    """The time for an answer is over."""
+
+
+NOT_CONTAINED = (MemoryError, OutOfTimeError)
+"""Errors that are about the whole evaluation, not about the object that met them."""
+
+
+def _never() -> bool:
+    return False
+
+
+class Deadline(Struct, frozen=True):
+    """The time by which an answer has to be there; `is_over` asks a clock, which belongs to the caller."""
+
+    is_over: Callable[[], bool] = _never
+
+    def check(self) -> None:
+        """Raises OutOfTimeError once the time is over. For loops whose length somebody else chooses."""
+        if self.is_over():
+            raise OutOfTimeError
+
+
+NO_DEADLINE = Deadline()

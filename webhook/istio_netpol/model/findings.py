@@ -7,9 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from istio_netpol.model.failures import Failure
+from istio_netpol.model.failures import Failure, TooMuchError
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
-from istio_netpol.model.limits import TooMuchError
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.verdicts import Verdict

@@ -67,3 +67,12 @@ class ObjectRef(Struct, frozen=True):
     def __str__(self) -> str:
         place = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.kind} {place}"
+
+
+class TargetRef(Struct, frozen=True):
+    """One entry of `targetRefs`, or a policy's `targetRef`."""
+
+    group: str
+    kind: str
+    name: str
+    namespace: str = ""

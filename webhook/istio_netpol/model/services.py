@@ -1,4 +1,5 @@
-"""Services and their endpoints, by which a name and a port become pods and a target port."""
+"""Services and their endpoints, by which a name and a port become pods and a target port; and the
+addresses at which clients dial them."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from istio_netpol.model.addresses import Address
+from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.references import ObjectRef
@@ -103,3 +104,29 @@ class EndpointSlice(Struct, frozen=True, eq=False):
     service: str
     endpoints: tuple[EndpointAddress, ...] = ()
     ports: tuple[EndpointPort, ...] = ()
+
+
+class Front(Struct, frozen=True):
+    """A port of a Service as clients dial it."""
+
+    service: Service
+    port: int
+
+    @property
+    def address(self) -> Address | None:
+        """The first ClusterIP; None where the input does not say it."""
+        return parse_address(self.service.cluster_ips[0]) if self.service.cluster_ips else None
+
+    def __str__(self) -> str:
+        return f"{self.address or 'the ClusterIP'}:{self.port} of {self.service.ref}"
+
+
+class Dialled(Struct, frozen=True):
+    """How a destination is dialled: at these fronts, and at its own addresses too unless that is said not to
+    be. Where several are named, nobody knows which one a client takes."""
+
+    fronts: tuple[Front, ...] = ()
+    at_own_address: bool = True
+
+
+DIRECTLY = Dialled()

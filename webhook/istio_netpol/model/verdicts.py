@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from istio_netpol.model.dialled import Dialled
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
+from istio_netpol.model.services import Dialled
 from istio_netpol.model.tiers import TierPolicy, TierRule
 from istio_netpol.model.unread import UnreadPolicy
 

@@ -1,4 +1,4 @@
-"""Namespaces and workloads. A workload is a class of pods that no policy can tell apart."""
+"""Namespaces, Nodes and workloads. A workload is a class of pods that no policy can tell apart."""
 
 from __future__ import annotations
 
@@ -112,3 +112,14 @@ class Workload(Struct, frozen=True, eq=False):
     def named_port(self, name: str, protocol: Protocol) -> tuple[int, ...]:
         """The numbers that a port name stands for on these pods; several where containers repeat the name."""
         return tuple(port.number for port in self.ports if port.name == name and port.protocol is protocol)
+
+
+class NodeAddresses(Struct, frozen=True):
+    """The addresses of one Node: the peers that hostNetwork pods and kubelets are seen as, within the cluster
+    by the `internal` ones."""
+
+    ref: ObjectRef
+    addresses: tuple[Address, ...]
+    pod_cidrs: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    internal: tuple[Address, ...] = ()

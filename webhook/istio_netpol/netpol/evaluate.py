@@ -19,9 +19,9 @@ from msgspec.structs import replace
 
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.dialled import DIRECTLY, Dialled, Front
 from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
+from istio_netpol.model.services import DIRECTLY, Dialled, Front
 from istio_netpol.model.tiers import Tier, TierPolicy
 from istio_netpol.model.verdicts import OPEN, RuleRef, SideVerdict, TierRuleRef, Verdict
 from istio_netpol.model.workloads import Workload

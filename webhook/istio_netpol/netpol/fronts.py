@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.connections import ALL_CONNECTIONS, ConnectionSet, Protocol
-from istio_netpol.model.dialled import Front
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import PolicyPeer, PolicyPort, PolicyRule
-from istio_netpol.model.services import Service, ServicePort
+from istio_netpol.model.services import Front, Service, ServicePort
 from istio_netpol.model.verdicts import RuleRef
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot

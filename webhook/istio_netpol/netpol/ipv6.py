@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.model.addresses import IpBlock
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.services import EndpointSlice, Service
+from istio_netpol.model.workloads import NodeAddresses
 from istio_netpol.state.snapshot import Snapshot
 
 

@@ -18,11 +18,10 @@ from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, ALL_IPV6, Addr
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.tiers import Action, TierPolicy, TierRule, names_host
 from istio_netpol.model.verdicts import TierRuleRef
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import NodeAddresses, Workload
 from istio_netpol.netpol.ipv6 import knows_ipv6
 from istio_netpol.netpol.peers import addresses_of, names_pod
 from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.failures import Failure
+from istio_netpol.model.failures import NOT_CONTAINED, Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
-from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.platforms.network_model import network_model
 from istio_netpol.policy_lint.narrower import Place, narrowed

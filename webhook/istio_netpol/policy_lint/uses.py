@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from istio_netpol.istio.view.gateways import is_egress_gateway, runs_gateway_proxy
 from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, AddressSet
-from istio_netpol.model.dialled import DIRECTLY
 from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
+from istio_netpol.model.services import DIRECTLY
 from istio_netpol.model.verdicts import Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot

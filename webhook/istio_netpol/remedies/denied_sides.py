@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from istio_netpol.model.dialled import DIRECTLY, Front
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
+from istio_netpol.model.services import DIRECTLY, Front
 from istio_netpol.model.verdicts import Judged, TierRuleRef
 from istio_netpol.model.workloads import Workload
 

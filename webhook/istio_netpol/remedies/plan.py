@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable
 from msgspec import Struct, field
 
 from istio_netpol.flows.cache import NamespaceAnswers
-from istio_netpol.model.limits import NOT_CONTAINED
+from istio_netpol.model.failures import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.remedies.denied_sides import Opening, openings_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from istio_netpol.model.addresses import IpBlock
-from istio_netpol.model.dialled import Front
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.labels import Selector, namespace_named
 from istio_netpol.model.policies import Direction, PolicyPeer, PolicyPort, PolicyRule
+from istio_netpol.model.services import Front
 from istio_netpol.netpol.fronts import names_front
 from istio_netpol.remedies.denied_sides import Opening
 from istio_netpol.state.snapshot import Snapshot

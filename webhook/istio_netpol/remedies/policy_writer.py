@@ -10,10 +10,9 @@ from msgspec.structs import replace
 
 from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.model.addresses import AddressSet, IpBlock
-from istio_netpol.model.failures import Failure
+from istio_netpol.model.failures import NOT_CONTAINED, Failure
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
-from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.own_names import FLOW_LABEL, MANAGED_BY, OPENS_TO, OWNER, REQUIRED_BY
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from istio_netpol.model.dry_runs import DryRunOutcome, Tried
+from istio_netpol.model.policy_store import DryRunOutcome, Tried
 from istio_netpol.printable import visible
 from istio_netpol.report.palette import Palette
 

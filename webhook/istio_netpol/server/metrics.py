@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from istio_netpol.certs.review_paths import Door
 from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import FlowKind
-from istio_netpol.model.interfaces import StoreResult
+from istio_netpol.model.policy_store import StoreResult
 from istio_netpol.runtime.process_metrics import WEBHOOK, process_registry
 from istio_netpol.server.map_results import MapResult
 from istio_netpol.server.proof import Unproven

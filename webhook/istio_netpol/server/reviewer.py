@@ -18,9 +18,9 @@ from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
 from istio_netpol.admission.scope import namespace_of
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.model.interfaces import PolicyReader, PolicyStore, StoreResult
-from istio_netpol.model.limits import Deadline
+from istio_netpol.model.failures import Deadline
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import PolicyReader, PolicyStore, StoreResult
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.remedies.quota import is_generated
 from istio_netpol.server.expected import ExpectedPolicies

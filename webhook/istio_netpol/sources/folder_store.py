@@ -17,8 +17,8 @@ from istio_netpol.manifests.encode import encode_spec, to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.failures import Failure
-from istio_netpol.model.interfaces import StoreResult
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import StoreResult
 from istio_netpol.remedies.names import is_named_after_content
 from istio_netpol.remedies.quota import is_generated
 

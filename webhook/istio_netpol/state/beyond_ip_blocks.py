@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from istio_netpol.model.addresses import Address, AddressSet, parse_networks
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import EndpointSlice
+from istio_netpol.model.workloads import NodeAddresses
 
 if TYPE_CHECKING:
     from istio_netpol.state.network import ClusterNetwork

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource
+from istio_netpol.model.istio_security import AuthorizationPolicy, AuthorizationRule, AuthorizationSource
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 from istio_netpol.trust.identities import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from istio_netpol.model.mesh import AuthorizationSource
+from istio_netpol.model.istio_security import AuthorizationSource
 
 DEFAULT_TRUST_DOMAIN = "cluster.local"
 """Stands for the mesh's own trust domain, whatever that is called

@@ -17,11 +17,10 @@ from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import ConnectionSet, Protocol
-from istio_netpol.model.failures import Failure
+from istio_netpol.model.failures import NOT_CONTAINED, Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
 from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.labels import EVERYTHING
-from istio_netpol.model.limits import NOT_CONTAINED
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyRule
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.evaluate import judge

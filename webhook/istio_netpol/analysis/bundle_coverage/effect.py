@@ -10,9 +10,8 @@ from msgspec.structs import replace
 from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import Address, AddressSet, parse_address
-from istio_netpol.model.dialled import Dialled
 from istio_netpol.model.flows import RequiredFlow
-from istio_netpol.model.services import Service
+from istio_netpol.model.services import Dialled, Service
 from istio_netpol.model.verdicts import RuleRef, Verdict
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.host_policy import HostGate

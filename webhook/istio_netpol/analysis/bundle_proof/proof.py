@@ -25,10 +25,10 @@ from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.dry_runs import Tried
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import Tried
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged

@@ -30,14 +30,13 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import StandIn
 from istio_netpol.model.addresses import parse_address
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.dialled import DIRECTLY
 from istio_netpol.model.flows import DIRECTLY as DIRECT
 from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.model.services import Service
+from istio_netpol.model.services import DIRECTLY, Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged, SideVerdict
 from istio_netpol.model.workloads import Workload

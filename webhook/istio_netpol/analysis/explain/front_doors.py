@@ -15,7 +15,7 @@ from istio_netpol.istio.virtual_services import INTERNAL_GATEWAY, MESH, Server, 
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, KubernetesRoute, Listener, ParentRef
 from istio_netpol.model.ingress import Ingress, IngressBackend
-from istio_netpol.model.mesh import Gateway, GatewayServer, VirtualService
+from istio_netpol.model.istio_networking import Gateway, GatewayServer, VirtualService
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot

@@ -41,12 +41,12 @@ from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.dialled import DIRECTLY, Dialled
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
-from istio_netpol.model.mesh import AuthorizationPolicy, RequestAuthentication, ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
+from istio_netpol.model.istio_security import AuthorizationPolicy, RequestAuthentication
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.services import Service
+from istio_netpol.model.services import DIRECTLY, Dialled, Service
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.evaluate import judge
 from istio_netpol.state.snapshot import Snapshot

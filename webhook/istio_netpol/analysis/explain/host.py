@@ -42,7 +42,7 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.gateway_api import KubernetesRoute, RouteRule
 from istio_netpol.model.ingress import Ingress, IngressBackend
-from istio_netpol.model.mesh import RequestAuthentication
+from istio_netpol.model.istio_security import RequestAuthentication
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import ANY_REQUEST_AT_ALL, RequestTest
 from istio_netpol.model.resolution import Resolver

@@ -13,7 +13,7 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.policy_attachment import attached
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
-from istio_netpol.model.mesh import RequestAuthentication
+from istio_netpol.model.istio_security import RequestAuthentication
 from istio_netpol.model.own_names import CALLED_BY, CALLS
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings

@@ -9,8 +9,8 @@ from istio_netpol.analysis.explain.policy_gates import POLICIES
 from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.failures import NOT_CONTAINED
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
-from istio_netpol.model.limits import NOT_CONTAINED
 
 
 class Way(Struct, frozen=True):

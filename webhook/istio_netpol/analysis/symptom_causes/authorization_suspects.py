@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.selection import targets
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.mesh import AuthorizationPolicy
+from istio_netpol.model.istio_security import AuthorizationPolicy
 from istio_netpol.model.workloads import Workload
 
 MOST_NAMED = 5

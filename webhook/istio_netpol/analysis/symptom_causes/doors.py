@@ -12,7 +12,7 @@ from istio_netpol.analysis.explain.front_doors import listening
 from istio_netpol.analysis.symptom_causes.ends import Ends
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.flows import FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
-from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.istio_networking import Gateway
 
 _DOORS = frozenset({FlowKind.CLIENT_TO_GATEWAY, FlowKind.TO_APISERVER})
 _API_SERVER_PORT = 443

@@ -18,7 +18,7 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.control_plane import ExtensionProvider, MeshConfig
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh import Telemetry
+from istio_netpol.model.istio_security import Telemetry
 from istio_netpol.model.workloads import Workload
 
 _SENDING = frozenset({"envoyOtelAls", "envoyHttpAls", "envoyTcpAls"})

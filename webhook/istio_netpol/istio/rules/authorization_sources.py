@@ -23,7 +23,12 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
-from istio_netpol.model.mesh import AuthorizationPolicy, AuthorizationRule, AuthorizationSource, PortMatch
+from istio_netpol.model.istio_security import (
+    AuthorizationPolicy,
+    AuthorizationRule,
+    AuthorizationSource,
+    PortMatch,
+)
 from istio_netpol.model.workloads import Workload
 from istio_netpol.trust.identities import has_two_wildcards
 

@@ -18,7 +18,7 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import DIRECTLY, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway, Listener
-from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.istio_networking import Gateway
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 

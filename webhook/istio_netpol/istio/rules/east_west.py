@@ -10,7 +10,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh import Gateway
+from istio_netpol.model.istio_networking import Gateway
 from istio_netpol.model.services import Service
 
 

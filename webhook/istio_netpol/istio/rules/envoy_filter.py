@@ -20,9 +20,8 @@ from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.extensions import EnvoyFilter, FilterPurpose, FilterTarget
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
-from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.istio_networking import EnvoyFilter, FilterPurpose, FilterTarget, ServiceEntry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload

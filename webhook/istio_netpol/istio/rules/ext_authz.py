@@ -16,7 +16,7 @@ from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh import AuthorizationPolicy
+from istio_netpol.model.istio_security import AuthorizationPolicy
 
 FIELD = "spec.provider.name"
 

@@ -12,7 +12,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.virtual_services import MESH, RouteLeg, Server, legs_of, servers_of
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh import VirtualService
+from istio_netpol.model.istio_networking import VirtualService
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 

@@ -25,7 +25,7 @@ from istio_netpol.model.control_plane import IngressMode, MeshConfig
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.ingress import Ingress, IngressBackend, IngressClass
-from istio_netpol.model.mesh import Gateway, ServiceEntry
+from istio_netpol.model.istio_networking import Gateway, ServiceEntry
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload

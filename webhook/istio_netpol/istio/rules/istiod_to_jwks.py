@@ -27,7 +27,8 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh import JwtRule, RequestAuthentication, ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
+from istio_netpol.model.istio_security import JwtRule, RequestAuthentication
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 

@@ -34,7 +34,7 @@ from istio_netpol.model.gateway_api import (
     ParentRef,
     ReferenceGrant,
 )
-from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 from istio_netpol.model.own_names import CALLS
 from istio_netpol.model.services import Service

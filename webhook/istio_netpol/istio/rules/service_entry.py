@@ -28,7 +28,7 @@ from istio_netpol.istio.virtual_services import RouteLeg
 from istio_netpol.model.addresses import is_network
 from istio_netpol.model.findings import Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer
-from istio_netpol.model.mesh import ServiceEntry
+from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.workloads import Workload
 
 

@@ -20,8 +20,8 @@ from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind
+from istio_netpol.model.istio_networking import ServiceEntry, Sidecar
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh import ServiceEntry, Sidecar
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 

@@ -13,8 +13,8 @@ from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
 from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.extensions import WasmPlugin
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
+from istio_netpol.model.istio_security import WasmPlugin
 from istio_netpol.model.workloads import Workload
 
 FIELD = "spec.url"

@@ -12,13 +12,13 @@ from istio_netpol.istio.view.own_addresses import OwnAddresses
 from istio_netpol.model.addresses import Address, AddressSet, parse_address, parse_networks
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
-from istio_netpol.model.labels import Labels, Selector
-from istio_netpol.model.mesh import (
+from istio_netpol.model.istio_networking import (
     ServiceEntry,
     ServiceEntryPort,
     WorkloadEndpoint,
     WorkloadEntry,
 )
+from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service, ServicePort
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index

@@ -22,11 +22,11 @@ from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.control_plane import MeshConfig
+from istio_netpol.model.failures import TooMuchError
 from istio_netpol.model.flows import Peer
 from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.istio_networking import Gateway, ServiceEntry
 from istio_netpol.model.labels import Labels, Selector
-from istio_netpol.model.limits import TooMuchError
-from istio_netpol.model.mesh import Gateway, ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload

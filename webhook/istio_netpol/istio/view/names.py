@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from istio_netpol.model.istio_networking import DestinationRule, ServiceEntry
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh import DestinationRule, ServiceEntry
 from istio_netpol.model.services import Service
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question

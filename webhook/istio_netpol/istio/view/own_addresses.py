@@ -18,9 +18,8 @@ from typing import NamedTuple
 
 from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.nodes import NodeAddresses
 from istio_netpol.model.services import Service
-from istio_netpol.model.workloads import Workload
+from istio_netpol.model.workloads import NodeAddresses, Workload
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader
 from istio_netpol.trust.special_addresses import SPECIAL

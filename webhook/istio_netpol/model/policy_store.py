@@ -1,9 +1,10 @@
-"""The ports of the pure core through which generated policies go. `state.source` has the one for objects,
-`resolution` the one for host names."""
+"""The ports of the pure core through which generated policies are written, read and tried on a cluster.
+`state.source` has the one for objects, `resolution` the one for host names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
@@ -36,3 +37,21 @@ class PolicyReader(Protocol):
     def read(self, namespace: str) -> tuple[NetworkPolicy, ...] | None:
         """The policies of a namespace, None where that can't be told in time; never raises."""
         ...
+
+
+class DryRunOutcome(StrEnum):
+    """`NOT_TRIED` where no answer about the policy itself could be had."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_TRIED = "not tried"
+
+
+class Tried(Struct, frozen=True):
+    """A policy, and the answer to it. `by` names who refuses it, a ValidatingAdmissionPolicy or a webhook, if
+    the answer says so; `message` is the API server's."""
+
+    policy: NetworkPolicy
+    outcome: DryRunOutcome
+    by: str = ""
+    message: str = ""

@@ -1,24 +1,16 @@
-"""Istio's own objects, as far as a flow depends on them. Field names follow the Istio 1.32 API reference."""
+"""Istio's networking objects (networking.istio.io), as far as a flow depends on them. Field names follow the
+Istio 1.32 API reference."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from msgspec import Struct, field
 
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mutual_tls import SAYS_NOTHING, ClientTls
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectRef, TargetRef
 from istio_netpol.model.request_matching import ANY_REQUEST_AT_ALL, RequestTest
-
-
-class TargetRef(Struct, frozen=True):
-    """One entry of `targetRefs`, or a policy's `targetRef`."""
-
-    group: str
-    kind: str
-    name: str
-    namespace: str = ""
 
 
 class Destination(Struct, frozen=True):
@@ -85,6 +77,30 @@ class Gateway(Struct, frozen=True, eq=False):
     ref: ObjectRef
     selector: Mapping[str, str] = field(default_factory=dict)
     servers: tuple[GatewayServer, ...] = ()
+
+
+class ClientTlsMode(StrEnum):
+    """What a client's proxy sends by a DestinationRule."""
+
+    DISABLE = "DISABLE"
+    SIMPLE = "SIMPLE"
+    MUTUAL = "MUTUAL"
+    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+
+
+class ClientTls(Struct, frozen=True):
+    """The TLS settings of one traffic policy; `mode` is None where it says nothing, `ports` are those of
+    single ports of the Service."""
+
+    mode: ClientTlsMode | None = None
+    ports: tuple[tuple[int, ClientTlsMode], ...] = ()
+
+    def on(self, port: int) -> ClientTlsMode | None:
+        """The mode for a port of the Service."""
+        return next((mode for number, mode in self.ports if number == port), self.mode)
+
+
+SAYS_NOTHING = ClientTls()
 
 
 class DestinationRule(Struct, frozen=True, eq=False):
@@ -167,103 +183,32 @@ class Sidecar(Struct, frozen=True, eq=False):
     outbound_policy: str = ""
 
 
-class JwtRule(Struct, frozen=True):
-    """One issuer, and where its keys are; `field` is its path below the object."""
+class FilterPurpose(StrEnum):
+    """What a patched proxy connects for."""
 
-    issuer: str
-    jwks_uri: str = ""
-    has_inline_jwks: bool = False
-    field: str = ""
-
-
-class RequestAuthentication(Struct, frozen=True, eq=False):
-    """The tokens that the selected workloads accept."""
-
-    ref: ObjectRef
-    selector: Mapping[str, str] | None = None
-    target_refs: tuple[TargetRef, ...] = ()
-    jwt_rules: tuple[JwtRule, ...] = ()
+    AUTHORIZATION = "authorization"
+    LOGS = "logs"
+    OTHER = "other"
 
 
-class AuthorizationSource(Struct, frozen=True):
-    """One `from.source`; every list that is present must match, and none of the `not_` lists.
-    `service_accounts` entries are `[namespace/]name`. `others` are the fields that are present besides."""
+class FilterTarget(Struct, frozen=True):
+    """Where a patch sends proxies: `host` and `port` of a cluster that Istio makes, or, where `is_address`,
+    of an endpoint that the patch brings along. `context` is the patch's, `field` its place below the
+    object."""
 
-    principals: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()
-    ip_blocks: tuple[str, ...] = ()
-    service_accounts: tuple[str, ...] = ()
-    request_principals: tuple[str, ...] = ()
-    remote_ip_blocks: tuple[str, ...] = ()
-    not_principals: tuple[str, ...] = ()
-    not_namespaces: tuple[str, ...] = ()
-    not_ip_blocks: tuple[str, ...] = ()
-    not_service_accounts: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    host: str
+    port: int
+    subset: str
+    purpose: FilterPurpose
+    context: str
+    field: str
+    is_address: bool = False
 
 
-class RequestMatch(Struct, frozen=True):
-    """What a `to.operation` asks of an HTTP request; a list that is empty asks nothing."""
-
-    hosts: tuple[str, ...] = ()
-    not_hosts: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    not_methods: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    not_paths: tuple[str, ...] = ()
-
-
-ANY_REQUEST = RequestMatch()
-
-
-class PortMatch(Struct, frozen=True):
-    """`ports` empty: all but `not_ports`. `request` is what it asks besides."""
-
-    ports: tuple[int, ...] = ()
-    not_ports: tuple[int, ...] = ()
-    request: RequestMatch = ANY_REQUEST
-
-    def admits(self, port: int) -> bool:
-        return (not self.ports or port in self.ports) and port not in self.not_ports
-
-
-class AuthorizationRule(Struct, frozen=True):
-    """`sources` empty: any source. One of `operations` (`to.operation`) must match, and every one of
-    `conditions` (`when` with key `destination.port`); both empty: any port. `others` are the keys of the
-    conditions that are not among these, all of which have to hold too."""
-
-    sources: tuple[AuthorizationSource, ...] = ()
-    operations: tuple[PortMatch, ...] = ()
-    conditions: tuple[PortMatch, ...] = ()
-    others: tuple[str, ...] = ()
-
-
-class AuthorizationPolicy(Struct, frozen=True, eq=False):
-    """`action` is ALLOW, DENY, AUDIT or CUSTOM; `provider` names the extension provider of CUSTOM. One that
-    is on trial (`istio.io/dry-run`) refuses nobody."""
-
-    ref: ObjectRef
-    action: str = "ALLOW"
-    selector: Mapping[str, str] | None = None
-    target_refs: tuple[TargetRef, ...] = ()
-    rules: tuple[AuthorizationRule, ...] = ()
-    provider: str = ""
-    is_on_trial: bool = False
-
-
-class Telemetry(Struct, frozen=True, eq=False):
-    """`tracing_providers` are the names under `tracing[].providers`; `disables_tracing` is
-    `disableSpanReporting` on all. The same for `accessLogging`, whose word is `disabled`."""
+class EnvoyFilter(Struct, frozen=True, eq=False):
+    """`selector` is None for one that holds for its namespace, or from the root namespace for the mesh."""
 
     ref: ObjectRef
     selector: Mapping[str, str] | None = None
     target_refs: tuple[TargetRef, ...] = ()
-    tracing_providers: tuple[str, ...] = ()
-    has_tracing: bool = False
-    disables_tracing: bool = False
-    log_providers: tuple[str, ...] = ()
-    has_access_logs: bool = False
-    disables_access_logs: bool = False
-
-
-"""Istio port protocols that are not carried by TCP."""
+    targets: tuple[FilterTarget, ...] = ()
