@@ -17,7 +17,7 @@ NEWS_SECONDS = 2.0
 """What came so recently may have come between the two reviews of one request."""
 
 STEP_SECONDS = 0.5
-"""How far apart the tables are, at least every other one, that are kept for that."""
+"""How far apart the tables are, at least every other one, that are kept for that, but for the newest two."""
 
 
 class ExpectedPolicies:
@@ -41,8 +41,8 @@ class ExpectedPolicies:
         with self._lock:
             self._source = table
             now = self._clock()
-            if len(self._history) > 1 and now - self._history[-2][0] < STEP_SECONDS:
-                self._history.pop()
+            if len(self._history) > 2 and self._history[-1][0] - self._history[-3][0] < STEP_SECONDS:
+                self._history.pop(-2)
             self._history.append((now, table))
             self._forget()
             found = self._expected.items()
@@ -69,13 +69,13 @@ class ExpectedPolicies:
             self._forget()
             return self._table
 
-    def earlier(self) -> FlowTable | None:
-        """The table of `NEWS_SECONDS` ago, or of at most a step before, or the first where the source
-        was read later than that: what came after it is news to everybody. None before the source was
-        read."""
+    def earlier(self) -> tuple[FlowTable, ...]:
+        """Tables of the last `NEWS_SECONDS` by which the first review of a request may have gone, the newest
+        first: that is the one before. The last is the one of then, or of at most a step before, or the first
+        where the source was read later than that: what came after it is news to everybody."""
         with self._lock:
             self._forget()
-            return self._history[0][1] if self._history else None
+            return tuple(table for _, table in reversed(self._history))
 
     def _forget(self) -> None:
         """Lets tables go that were replaced before `NEWS_SECONDS` ago."""

@@ -194,19 +194,18 @@ class Reviewer:
         self, request: Request, denial: Decision, fresh: FlowTable, found: Found, decide_by: Decide
     ) -> Decision:
         """A denial in mode augment once more, where nothing is written on the review's word: what only became
-        known after `/mutate` was asked refuses nobody, and is added once the object is stored. What was known
-        before was not written for a reason."""
+        known after `/mutate` may have been asked refuses nobody, and is added once the object is stored: a
+        need that came, or a policy that went. What was known all the while was not written for a reason."""
         decision = decide_by(fresh, mutating=False)
-        earlier = self._expected.earlier()
-        if decision.allowed or earlier is None:
+        if decision.allowed:
             return decision
         ours = [policy for policies in found.values() for policy in policies if is_generated(policy)]
-        before = decide_by(earlier.with_objects(ours), mutating=False)
-        if not before.allowed:
-            return decision
-        return replace(
-            before, warnings=request_warnings.of_sentences([NEWS, *before.warnings]), rules=decision.rules
-        )
+        for earlier in self._expected.earlier():
+            before = decide_by(earlier.with_objects(ours), mutating=False)
+            if before.allowed:
+                warnings = request_warnings.of_sentences([NEWS, *before.warnings])
+                return replace(before, warnings=warnings, rules=decision.rules)
+        return decision
 
     def _read(self, namespaces: Sequence[str]) -> Found:
         """The policies that a few namespaces have at this moment, without those of which nobody can tell."""
