@@ -34,12 +34,26 @@ from istio_netpol.model.settings import AdmissionSettings, Settings
 
 HASHED = {"app": "cart", "pod-template-hash": "6d4"}
 CART = deployment("shop/cart")
-REPLICA_SET = manifest(
-    "ReplicaSet",
-    "shop/cart-6d4",
-    {"selector": {"matchLabels": HASHED}, "template": pod_template(HASHED)},
-    ownerReferences=[owned_by("Deployment", "cart")],
-)
+
+
+def replica_set(owner: str) -> Manifest:
+    return manifest(
+        "ReplicaSet",
+        f"shop/{owner}-6d4",
+        {"selector": {"matchLabels": HASHED}, "template": pod_template(HASHED)},
+        ownerReferences=[owned_by("Deployment", owner)],
+    )
+
+
+def job(kind: str, name: str) -> Manifest:
+    """A Job, or what makes Jobs by the clock, whose pods are like `CART`'s."""
+    template = pod_template({"app": "cart"})
+    spec = {"template": {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}}
+    timed = {"schedule": "0 3 * * *", "jobTemplate": {"spec": spec}}
+    return manifest(kind, f"shop/{name}", timed if kind == "CronJob" else spec)
+
+
+REPLICA_SET = replica_set("cart")
 POD = pod("shop/cart-6d4-x", HASHED, ("ReplicaSet", "cart-6d4"))
 OPEN = allow("shop/mesh", egress=[{}])
 HOSTS = {"keys.example.com": "203.0.113.7", "api.example.com": "203.0.113.8"}
@@ -103,7 +117,6 @@ def test_a_deployment_its_replica_set_and_its_pods_are_worked_out_once() -> None
     "other",
     [
         pod("shop/cart-6d4-x", {**HASHED, "tier": "back"}, ("ReplicaSet", "cart-6d4")),
-        pod("shop/cart-6d4-x", HASHED, ("ReplicaSet", "other-6d4")),
         pod("shop/cart-6d4-x", HASHED),
         {**POD, "spec": {**POD["spec"], "hostNetwork": True}},
         {**POD, "spec": {**POD["spec"], "serviceAccountName": "other"}},
@@ -111,13 +124,80 @@ def test_a_deployment_its_replica_set_and_its_pods_are_worked_out_once() -> None
         {**POD, "metadata": {**POD["metadata"], "annotations": {"istio-netpol.io/calls": "10.0.0.1:80"}}},
         {**POD, "metadata": {**POD["metadata"], "namespace": "else"}},
     ],
-    ids=["labels", "owner", "no-owner", "host-network", "account", "ports", "calls", "namespace"],
+    ids=["labels", "no-owner", "host-network", "account", "ports", "calls", "namespace"],
 )
 def test_a_pod_that_differs_is_worked_out_whatever_owner_it_claims(other: Manifest) -> None:
     """An ownerReference that a tenant writes proves nothing: what counts is what rules read."""
     cluster = shop("reject", namespace("else", "reject"))
     cluster.ask(CART)
     assert cluster.ask(other).worked_out
+
+
+def likeness(name: str, **of: Any) -> Manifest:
+    """A Deployment like `CART`, or another of its kind, that has a name of its own."""
+    return deployment(f"shop/{name}", labels={"app": "cart"}, **of)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_what_differs_in_its_name_alone_is_worked_out_once(kind: str) -> None:
+    """A preview of each pull request: the first is looked at alone, the second beside one like it."""
+    cluster = shop()
+    for name, is_worked_out in {"one": True, "two": True, "three": False, "four": False}.items():
+        assert cluster.ask(likeness(name, kind=kind)).worked_out == is_worked_out
+        cluster.put(likeness(name, kind=kind))
+
+
+def test_bare_pods_whose_names_are_generated_are_worked_out_once() -> None:
+    cluster = shop()
+    for suffix, is_worked_out in {"aaaaa": True, "bbbbb": True, "ccccc": False}.items():
+        made = pod(f"shop/cart-{suffix}", {"app": "cart"})
+        assert cluster.ask(made).worked_out == is_worked_out
+        cluster.put(made)
+
+
+def test_a_new_deployment_is_not_excused_by_what_an_older_one_lacks() -> None:
+    """Pods of the older one run without their flow, so that one more of them is not refused for it. A new
+    Deployment that is like it is, also where one of the older one's pods was admitted before."""
+    settings = Settings(admission=AdmissionSettings(deny_controlled_pods=True))
+    base = [*CONTROL_PLANE, namespace("shop", "reject"), deny_all("shop"), likeness("old")]
+    cluster = Watched(State(base, settings, HOSTS))
+    for suffix in ("x", "y"):
+        owned = pod(f"shop/old-6d4-{suffix}", HASHED, ("ReplicaSet", "old-6d4"))
+        cluster.put(replica_set("old"))
+        cluster.ask(owned)
+        cluster.put(owned)
+    assert not cluster.ask(likeness("new")).allowed
+
+
+@pytest.mark.parametrize("kind", ["Job", "CronJob"])
+def test_pods_of_jobs_are_told_apart_by_their_names(kind: str) -> None:
+    """A label of theirs names their Job, and an injector or a policy may go by it."""
+    cluster = shop()
+    for name in ("one", "two", "three"):
+        assert cluster.ask(job(kind, name)).worked_out
+        cluster.put(job(kind, name))
+
+
+def test_a_pod_that_endpoints_name_is_worked_out() -> None:
+    """Pods of other names are none of that Service's, whatever they have in common."""
+    named = manifest("EndpointSlice", "shop/cart-1", labels={"kubernetes.io/service-name": "cart"})
+    named["addressType"] = "IPv4"
+    named["endpoints"] = [{"addresses": ["10.1.1.1"], "targetRef": {"kind": "Pod", "name": "third"}}]
+    named["ports"] = [{"name": "", "port": 8080, "protocol": "TCP"}]
+    calling = deployment("shop/web", calls="cart:80")
+    cluster = shop("reject", service("shop/cart", selector={}), named, calling)
+    for name, is_worked_out in {"one": True, "two": True, "four": False, "third": True}.items():
+        assert cluster.ask(pod(f"shop/{name}", {"app": "cart"})).worked_out == is_worked_out
+        cluster.put(pod(f"shop/{name}", {"app": "cart"}))
+
+
+def test_the_second_of_two_that_are_alike_is_worked_out_once_more() -> None:
+    """It may need the first, as the first needs nobody."""
+    cluster = shop()
+    cluster.ask(likeness("one"))
+    assert not cluster.ask(likeness("two")).worked_out, "neither is there yet"
+    cluster.put(likeness("one"))
+    assert cluster.ask(likeness("two")).worked_out
 
 
 def test_a_forged_owner_hides_no_missing_flow() -> None:
@@ -233,8 +313,13 @@ def test_what_is_remembered_is_what_would_be_worked_out(state: State, data: st.D
     cluster = Watched(state)
     made = [
         *(deployment(f"{home}/{name}") for home in ("shop", "eve") for name in ("cart", "web")),
+        *(likeness(name) for name in ("cart", "other", "third")),
+        *(pod(f"shop/{name}", {"app": "cart"}) for name in ("cart", "loose")),
+        job("Job", "cart"),
+        job("Job", "other"),
         REPLICA_SET,
         POD,
+        pod("shop/cart-6d4-y", HASHED, ("ReplicaSet", "other-6d4")),
     ]
     for _ in range(data.draw(st.integers(1, 6))):
         new = data.draw(st.sampled_from(made))

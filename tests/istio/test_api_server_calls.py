@@ -93,7 +93,13 @@ def test_endpoints_that_somebody_keeps_lead_to_their_pods() -> None:
         (EndpointPort(9443, "https"), EndpointPort(8080, "metrics")),
     )
     kept = service("ops/hook", ServicePort(443, 443, "https"), selector={})
-    found = flows(RULE, extension(call("ops/hook")), kept, listed, listening("ops/hook", 9443))
+    found = flows(
+        RULE,
+        extension(call("ops/hook")),
+        kept,
+        listed,
+        listening("ops/hook", 9443, ref=ref("Pod", "ops/hook")),
+    )
     assert found == ["any -> ops/hook TCP 9443"]
 
 

@@ -107,8 +107,9 @@ def at(*texts: str, pod: str = "", pod_namespace: str = "") -> EndpointAddress:
 
 
 BACK = deployment("ops/db", at=("10.0.0.9", "fd00::9"), app="db")
-UNSEEN = deployment("ops/db-0", app="db")
-NODE = replace(deployment("ops/agent", app="agent"), host_network=True)
+UNSEEN = replace(deployment("ops/db-0", app="db"), ref=ref("v1", "Pod", "ops/db-0"))
+NODE = replace(deployment("ops/agent", app="agent"), ref=ref("v1", "Pod", "ops/agent"), host_network=True)
+NAMESAKE = deployment("ops/db-1", app="db")
 
 
 @pytest.mark.parametrize(
@@ -120,10 +121,11 @@ NODE = replace(deployment("ops/agent", app="agent"), host_network=True)
         (at("fd00::9"), ["Deployment ops/db TCP 15432"]),
         (at("10.0.0.9", "fd00::9"), ["Deployment ops/db TCP 15432"]),
         (at("10.0.0.9", "192.0.2.1"), ["192.0.2.1/32 TCP 15432", "Deployment ops/db TCP 15432"]),
-        (at("10.0.0.7", pod="db-0", pod_namespace="ops"), ["Deployment ops/db-0 TCP 15432"]),
+        (at("10.0.0.7", pod="db-0", pod_namespace="ops"), ["Pod ops/db-0 TCP 15432"]),
         (at("10.0.0.7", pod="db-0"), ["10.0.0.7/32 TCP 15432"]),
         (at("10.0.0.7", pod="db", pod_namespace="ops"), ["10.0.0.7/32 TCP 15432"]),
-        (at("192.168.1.4", pod="agent", pod_namespace="ops"), ["Deployment ops/agent TCP 15432"]),
+        (at("192.168.1.4", pod="agent", pod_namespace="ops"), ["Pod ops/agent TCP 15432"]),
+        (at("10.0.0.7", pod="db-1", pod_namespace="ops"), ["10.0.0.7/32 TCP 15432"]),
         (at("10.0.0.7"), ["10.0.0.7/32 TCP 15432"]),
     ],
 )
@@ -132,7 +134,7 @@ def test_an_endpoint_is_the_pods_of_its_address_in_any_namespace(
 ) -> None:
     """An address says more than a name: packets go by it. A pod whose address nobody knows is told by its
     name."""
-    mesh = view(FRONT, kept(endpoint), BACK, UNSEEN, NODE)
+    mesh = view(FRONT, kept(endpoint), BACK, UNSEEN, NODE, NAMESAKE)
     assert sorted(shown(mesh.backends(FRONT, None))) == expected
 
 

@@ -1,11 +1,14 @@
-"""What a review need not work out again: a Deployment, its ReplicaSet and its pods ask the same."""
+"""What a review need not work out again: a Deployment, its ReplicaSet and its pods ask the same, and so
+does a new Deployment that differs from another in its name alone."""
 
 from __future__ import annotations
 
 import math
 
+from msgspec import Struct
+
 from istio_netpol.admission.reviews import Request
-from istio_netpol.flows.currency import Currency, PodClass, class_of
+from istio_netpol.flows.currency import Currency, Likeness, PodClass, class_of
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolution, Resolver
 from istio_netpol.model.workloads import Workload
@@ -24,29 +27,47 @@ class Cleared:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._found: dict[PodClass, Currency] = {}
+        self._found: dict[PodClass | Likeness, Currency] = {}
 
-    def has(self, pods: PodClass | None, table: FlowTable) -> bool:
+    def has(self, pods: Asked | None, table: FlowTable) -> bool:
         """Whether there is still nothing to say of these pods."""
-        found = self._found.get(pods) if pods is not None else None
-        return found is not None and pods is not None and table.currency.covers(found, pods)
+        if pods is None:
+            return False
+        found = self._found.get(pods.of)
+        if found is not None and table.currency.covers(found, pods.of):
+            return True
+        alike = self._found.get(pods.of.likeness) if pods.are_new else None
+        return alike is not None and table.currency.covers_alike(alike)
 
-    def add(self, pods: PodClass | None, table: FlowTable) -> None:
+    def add(self, pods: Asked | None, table: FlowTable) -> None:
         """Takes note that by this table there is nothing to say of these pods."""
         if pods is None:
             return
         if len(self._found) >= self._most:
             self._found.clear()
-        self._found[pods] = table.currency
+        self._found[pods.of] = table.currency
+        if pods.are_new:
+            self._found[pods.of.likeness] = table.currency
 
 
-def pods_of(request: Request, put: tuple[object, ...], table: FlowTable) -> PodClass | None:
-    """The class of the pods that a request brings; None where it does anything else. An update is judged by
-    what it changes, so that nothing follows from it for new pods; and pods are judged by the mode of the
-    request's namespace, so that nothing follows from it for those of another one."""
+class Asked(Struct, frozen=True):
+    """The class of the pods that a request brings, and whether the cluster has nothing yet of their
+    controller: no pods that lack a flow already excuse them, and nobody knows them by their name."""
+
+    of: PodClass
+    are_new: bool
+
+
+def pods_of(request: Request, put: tuple[object, ...], table: FlowTable) -> Asked | None:
+    """The pods that a request brings; None where it does anything else. An update is judged by what it
+    changes, so that nothing follows from it for new pods; and pods are judged by the mode of the request's
+    namespace, so that nothing follows from it for those of another one."""
     if request.operation != "CREATE" or len(put) != 1 or not isinstance(put[0], Workload):
         return None
-    return class_of(put[0], table.stored) if put[0].namespace == request.namespace else None
+    workload = put[0]
+    if workload.namespace != request.namespace:
+        return None
+    return Asked(class_of(workload, table.stored), table.is_new(workload))
 
 
 class WatchedResolver:

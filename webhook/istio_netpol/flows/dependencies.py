@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Labels, Selector
+from istio_netpol.model.references import ObjectRef
 from istio_netpol.state.changes import Change
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.persistent_map import PersistentMap, within
@@ -23,6 +24,7 @@ from istio_netpol.state.reads import (
     existence_read,
     indexed_read,
     labelled_read,
+    named_read,
     namespace_read,
     object_read,
     objects_read,
@@ -166,6 +168,7 @@ class Dependencies:
             for index in self._indexes.get(type_, ()):
                 yield from (indexed_read(index, key) for key in index.keys_of(version))
         for pods in change.pods:
+            yield named_read(pods.namespace, pods.ref.kind, pods.name)
             for home in (pods.namespace, EVERYWHERE):
                 selectors = self._selectors.get(home)
                 for selector in selectors.matching(pods.labels) if selectors else ():
@@ -177,6 +180,10 @@ class Dependencies:
             yield namespace_read(after.name)
             yield from (labelled_read(label) for label in before.labels.keys() | after.labels.keys())
         yield from (existence_read(name) for name in change.founded)
+
+    def names(self, ref: ObjectRef) -> bool:
+        """Whether anybody asked for pods by the name of this object."""
+        return named_read(ref.namespace, ref.kind, ref.name) in self.readers
 
     def questions_on(self, reads: Iterable[Read]) -> set[Read]:
         """The questions that rest on any of these, and on the questions among them."""

@@ -162,6 +162,13 @@ class FlowTable:
         snapshot, touched = self._changed(lambda: self.stored.with_changes(put, remove), put, remove)
         return self._prospect(snapshot, change_between(self.snapshot, snapshot, touched, starting))
 
+    def is_new(self, workload: Workload) -> bool:
+        """Whether there is nothing yet of the controller that a person would edit to change a workload, nor
+        anybody who asks for pods of that name."""
+        root = self.snapshot.root(workload)
+        is_there = self.snapshot.family(root.namespace, root.kind, root.name)
+        return not is_there and not self.dependencies.names(root)
+
     def _changed(
         self, stored: Callable[[], Snapshot], put: Sequence[Any], remove: Sequence[Any]
     ) -> tuple[Snapshot, tuple[Any, ...]]:

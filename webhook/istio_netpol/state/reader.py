@@ -24,6 +24,7 @@ from istio_netpol.state.reads import (
     existence_read,
     indexed_read,
     labelled_read,
+    named_read,
     namespace_read,
     object_read,
     objects_read,
@@ -145,6 +146,11 @@ class Reader:
         """The classes of pods of a namespace that a selector matches, hostNetwork ones included."""
         self._noted.add(pods_read(selector, namespace))
         return self._snapshot.select(namespace, selector)
+
+    def pods_named(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
+        """The classes of pods that carry the name of an object: a controller's, or a pod's of its own."""
+        self._noted.add(named_read(namespace, kind, name))
+        return self._snapshot.workloads_named(namespace, kind, name)
 
     def pods_anywhere(self, selector: Selector = EVERYTHING) -> tuple[Workload, ...]:
         """The classes of pods of all namespaces that a selector matches."""

@@ -16,6 +16,7 @@ OBJECT: Final = "object"
 OBJECTS: Final = "objects"
 INDEXED: Final = "indexed"
 PODS: Final = "pods"
+NAMED: Final = "named"
 NAMESPACE: Final = "namespace"
 EXISTENCE: Final = "existence"
 LABELLED: Final = "labelled"
@@ -51,6 +52,11 @@ def indexed_read(index: Index, key: Hashable) -> Read:
 def pods_read(selector: Selector, namespace: str = EVERYWHERE) -> Read:
     """The classes of pods that a selector matches."""
     return Read(PODS, "", namespace, selector)
+
+
+def named_read(namespace: str, kind: str, name: str) -> Read:
+    """The classes of pods that carry the name of an object."""
+    return Read(NAMED, "", namespace, (kind, name))
 
 
 def namespace_read(name: str) -> Read:

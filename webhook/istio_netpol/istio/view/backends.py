@@ -206,8 +206,7 @@ class Backends:
     def _named_pod(self, endpoint: EndpointAddress, namespace: str) -> Workload | None:
         """The pod that an endpoint names, unless it is known to be at other addresses. A pod of the host's
         network is at its node's, as are others."""
-        pods = self.reader.pods(endpoint.pod_namespace or namespace)
-        may_be = (pod for pod in pods if pod.name == endpoint.pod)
+        may_be = self.reader.pods_named(endpoint.pod_namespace or namespace, "Pod", endpoint.pod)
         return next((pod for pod in may_be if pod.host_network or not pod.addresses), None)
 
     def _of_entry_port(self, entry: ServiceEntry, port: ServiceEntryPort) -> Iterator[Backend]:
