@@ -14,9 +14,10 @@ from tests.values import block, deployment, namespace, pods, policy, port, rule
 
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.listing.connections import connections
-from istio_netpol.analysis.reachability.facts import Given, ReachabilityFacts, StateName, facts
-from istio_netpol.analysis.reachability.required import FlowOutcome
-from istio_netpol.analysis.reachability.state import State
+from istio_netpol.analysis.reachability.document import ReachabilityFacts, State, StateName
+from istio_netpol.analysis.reachability.facts import facts
+from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.required_flows import FlowOutcome
 from istio_netpol.analysis.readiness.deny_all import assume_deny_all
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.settings import Settings

@@ -11,7 +11,8 @@ from tests.readiness.estate import SILENT
 
 from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
-from istio_netpol.analysis.reachability.facts import StateName, facts
+from istio_netpol.analysis.reachability.document import StateName
+from istio_netpol.analysis.reachability.facts import facts
 from istio_netpol.analysis.reachability.reading import Given
 from istio_netpol.cli.main import program
 from istio_netpol.cli.resolving import Offline

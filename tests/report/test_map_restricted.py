@@ -15,7 +15,9 @@ from tests.analysis import meshes as some
 from tests.analysis.test_generate_laws import Answers
 from tests.browser.cluster import cluster, manifests
 
-from istio_netpol.analysis.reachability.facts import Given, ReachabilityFacts, facts
+from istio_netpol.analysis.reachability.document import ReachabilityFacts
+from istio_netpol.analysis.reachability.facts import facts
+from istio_netpol.analysis.reachability.reading import Given
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings

@@ -11,12 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from istio_netpol.analysis.reachability.facts import ReachabilityFacts
-from istio_netpol.analysis.reachability.numbered import Numbered
+from istio_netpol.analysis.reachability.document import (
+    ABSENT,
+    MappedFlow,
+    Numbered,
+    ReachabilityFacts,
+    ResolvedPolicy,
+    ResolvedRule,
+    Side,
+    State,
+)
 from istio_netpol.analysis.reachability.outside import OutsidePeer
-from istio_netpol.analysis.reachability.policies import ResolvedPolicy, ResolvedRule
-from istio_netpol.analysis.reachability.required import FlowOutcome
-from istio_netpol.analysis.reachability.state import ABSENT, MappedFlow, Side, State
+from istio_netpol.analysis.reachability.required_flows import FlowOutcome
 from istio_netpol.analysis.results import Gate
 from istio_netpol.manifests.encode import encode_spec, to_yaml
 from istio_netpol.model.addresses import AddressSet

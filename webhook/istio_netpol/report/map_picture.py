@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from istio_netpol.analysis.reachability.facts import ReachabilityFacts
+from istio_netpol.analysis.reachability.document import ReachabilityFacts
 from istio_netpol.analysis.reachability.pair_counts import OUTSIDE, PairCounts, Pairs, namespace_pairs
 from istio_netpol.printable import visible
 

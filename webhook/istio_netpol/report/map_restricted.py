@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
-from istio_netpol.analysis.reachability.numbered import Numbered
-from istio_netpol.analysis.reachability.state import ABSENT
+from istio_netpol.analysis.reachability.document import ABSENT, Numbered
 from istio_netpol.netpol.masks import Mask
 from istio_netpol.report.map_document import EGRESS_DENIED, INGRESS_DENIED, UNKNOWN, runs
 from istio_netpol.report.policy_mentions import names_only

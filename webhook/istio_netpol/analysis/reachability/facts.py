@@ -1,77 +1,35 @@
-"""The document: the states of a cluster over one numbering of workloads, peers, ports and policies.
-
-It is factored. Allowed from a source to a destination is what the egress profile of the one and the ingress
-profile of the other have in common; there are as many profiles as ways of being isolated, not as pairs.
-"""
+"""Makes the document of a cluster: reads its states, and numbers what any of them has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec import Struct
-
-from istio_netpol.analysis.reachability.numbering import Numbering
-from istio_netpol.analysis.reachability.outside import OutsideKind, OutsidePeer
-from istio_netpol.analysis.reachability.passages import Passages
-from istio_netpol.analysis.reachability.policies import ResolvedPolicy
+from istio_netpol.analysis.reachability.document import (
+    MappedFlow,
+    Numbered,
+    PeerProfile,
+    ReachabilityFacts,
+    ResolvedPolicy,
+    State,
+    StateName,
+)
+from istio_netpol.analysis.reachability.outside import (
+    INTERNET,
+    OutsideKind,
+    OutsidePeer,
+    named_blocks,
+    outside_peer,
+)
+from istio_netpol.analysis.reachability.placed import Placed
 from istio_netpol.analysis.reachability.reading import Given, StateReading
-from istio_netpol.analysis.reachability.state import ABSENT, PeerProfile, State
+from istio_netpol.analysis.reachability.required_flows import FlowOutcome, Passages
 from istio_netpol.model.connections import ConnectionSet
+from istio_netpol.model.flows import FlowKind, Peer, PodsPeer
+from istio_netpol.model.policies import Direction
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Namespace, Workload
-from istio_netpol.netpol.port_sets import NOTHING, PortSets
-
-
-class StateName(StrEnum):
-    """The states that a document may have: as it is, as if every namespace denied all traffic by default, and
-    as it was before a change."""
-
-    NOW = "now"
-    DENY_ALL = "deny-all"
-    BEFORE = "before"
-
-
-class ReachabilityFacts(Struct, frozen=True):
-    """Who can reach whom and who has to, in each state. Peers are numbers: first the `workloads`, then the
-    peers `outside`."""
-
-    namespaces: tuple[Namespace, ...]
-    workloads: tuple[Workload, ...]
-    outside: tuple[OutsidePeer, ...]
-    ports: PortSets
-    profiles: tuple[PeerProfile, ...]
-    policies: tuple[ResolvedPolicy, ...]
-    states: Mapping[StateName, State]
-
-    @property
-    def now(self) -> State:
-        return self.states[StateName.NOW]
-
-    def allowed(self, state: State, source: int, destination: int) -> ConnectionSet:
-        """All that may flow from one peer to another. Nothing is said of a workload's connections to itself,
-        nor of those between two peers outside."""
-        return self.ports.value(self._ports(state, source, destination))
-
-    def _ports(self, state: State, source: int, destination: int) -> int:
-        if source == destination:
-            return NOTHING
-        sides = []
-        if source < len(self.workloads):
-            sides.append((state.egress.profiles[source], destination))
-        if destination < len(self.workloads):
-            sides.append((state.ingress.profiles[destination], source))
-        if not sides or any(profile == ABSENT for profile, _ in sides):
-            return NOTHING
-        if self._is_named_only(source) or self._is_named_only(destination):
-            return state.by_name.get((source, destination), NOTHING)
-        first, *others = [self.profiles[profile].ports(peer) for profile, peer in sides]
-        return self.ports.intersection(first, others[0]) if others else first
-
-    def _is_named_only(self, peer: int) -> bool:
-        beyond = peer - len(self.workloads)
-        return beyond >= 0 and self.outside[beyond].kind is not OutsideKind.ADDRESSES
+from istio_netpol.netpol.port_sets import PortSets
 
 
 def facts(
@@ -101,3 +59,87 @@ def facts(
         numbering.policies.values,
         states,
     )
+
+
+class Numbering:
+    """Numbers what any of the states has, and says of each state in these numbers what holds."""
+
+    def __init__(self, readings: Sequence[StateReading]) -> None:
+        found: dict[str, Workload] = {}
+        for reading in readings:
+            found = {workload.peer_name: workload for workload in reading.cluster.workloads} | found
+        self.workloads = tuple(found[name] for name in sorted(found))
+        self._numbers = {workload.peer_name: number for number, workload in enumerate(self.workloads)}
+        self.outside = tuple(_outside(readings))
+        self._outside = {peer: len(self.workloads) + place for place, peer in enumerate(self.outside)}
+        self.namespaces = tuple(_namespaces(readings))
+        self.ports = PortSets()
+        self.profiles: Numbered[PeerProfile] = Numbered()
+        self.policies: Numbered[ResolvedPolicy] = Numbered()
+
+    def state(self, reading: StateReading) -> State:
+        """What holds in a state."""
+        placed = Placed(reading, self._numbers, self.outside, self.ports)
+        policies = {policy: self.policies.number(placed.resolved(policy)) for policy in placed.policies()}
+        egress, ingress = (
+            placed.side(direction, self.profiles, policies)
+            for direction in (Direction.EGRESS, Direction.INGRESS)
+        )
+        flows = tuple(
+            MappedFlow(
+                judged,
+                self._number(judged.flow.source, judged.flow.kind, reading),
+                self._number(judged.flow.destination, judged.flow.kind, reading),
+            )
+            for judged in reading.flows
+        )
+        numbers = tuple(policies.values())
+        return State(egress, ingress, flows, numbers, self._by_name(flows), reading.report)
+
+    def _number(self, peer: Peer, kind: FlowKind, reading: StateReading) -> int:
+        if isinstance(peer, PodsPeer) and not reading.lacks(peer):
+            return self._numbers[peer.workload.peer_name]
+        found = outside_peer(peer, kind)
+        return self._outside[found]
+
+    def _by_name(self, flows: Iterable[MappedFlow]) -> dict[tuple[int, int], int]:
+        """The ports of allowed flows to or from peers whose addresses are not known."""
+        found: dict[tuple[int, int], int] = {}
+        for mapped in flows:
+            ends = (mapped.source, mapped.destination)
+            if mapped.judged.outcome is FlowOutcome.ALLOWED and any(map(self._has_no_address, ends)):
+                flow = mapped.judged.flow
+                ports = self.ports.number(ConnectionSet.of(flow.protocol, flow.port))
+                found[ends] = self.ports.union(found.get(ends, 0), ports)
+        return found
+
+    def _has_no_address(self, peer: int) -> bool:
+        beyond = peer - len(self.workloads)
+        return beyond >= 0 and self.outside[beyond].kind is not OutsideKind.ADDRESSES
+
+
+def _outside(readings: Sequence[StateReading]) -> Iterator[OutsidePeer]:
+    """The internet, then addresses, then those known by a name or a description only."""
+    asked = {
+        outside_peer(peer, judged.flow.kind): None
+        for reading in readings
+        for judged in reading.flows
+        for peer in (judged.flow.source, judged.flow.destination)
+        if reading.lacks(peer)
+    }
+    asked.pop(INTERNET, None)
+    yield INTERNET
+    located = {peer.addresses for peer in asked}
+    yield from (
+        block
+        for block in named_blocks(reading.snapshot for reading in readings)
+        if block.addresses not in located and block not in asked
+    )
+    yield from sorted(asked, key=lambda peer: (list(OutsideKind).index(peer.kind), peer.name))
+
+
+def _namespaces(readings: Sequence[StateReading]) -> Iterator[Namespace]:
+    names = sorted({name for reading in readings for name in reading.snapshot.namespace_names})
+    for name in names:
+        home = next((reading for reading in readings if reading.snapshot.has(name)), readings[0])
+        yield home.snapshot.namespace(name)

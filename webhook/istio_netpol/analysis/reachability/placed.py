@@ -6,11 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from istio_netpol.analysis.ambient.tunnels import Tunnels, carried
 from istio_netpol.analysis.ambient.wire import has_ambient_mode
-from istio_netpol.analysis.reachability.numbered import Numbered
+from istio_netpol.analysis.reachability.document import (
+    ABSENT,
+    Numbered,
+    PeerProfile,
+    ResolvedPolicy,
+    ResolvedRule,
+    Side,
+)
 from istio_netpol.analysis.reachability.outside import OutsidePeer, ports_at_all
-from istio_netpol.analysis.reachability.policies import ResolvedPolicy, ResolvedRule
 from istio_netpol.analysis.reachability.reading import StateReading
-from istio_netpol.analysis.reachability.state import ABSENT, PeerProfile, Side
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.workloads import Workload

@@ -1,4 +1,7 @@
-"""The required flows of one state of a cluster, the allowed ones too, as `check` judges them."""
+"""The required flows of one state of a cluster, the allowed ones too, as `check` judges them.
+
+With each comes what it passes besides network policies: Sidecars, mutual TLS, AuthorizationPolicies.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,59 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from istio_netpol.analysis import denial_wording
+from istio_netpol.analysis.explain.gates import Passage, gates
+from istio_netpol.analysis.explain.policy_gates import POLICIES
+from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
-from istio_netpol.analysis.reachability.passages import NO_GATES, Passages, Way
+from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.flows import FlowKey, FlowKind, RequiredFlow
+from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.failures import NOT_CONTAINED
 from istio_netpol.model.verdicts import Judged, Verdict
+
+
+class Way(Struct, frozen=True):
+    """The gates where a connection begins, and those where it ends."""
+
+    outset: tuple[Gate, ...] = ()
+    arrival: tuple[Gate, ...] = ()
+
+
+NO_GATES = Way()
+
+
+class Passages:
+    """The ways of the connections of one cluster, each worked out once: policies do not change them."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Way] = {}
+
+    def of(self, flow: RequiredFlow, table: FlowTable) -> Way:
+        """The gates of a flow. An error of our own here is left out, since gates decide no verdict."""
+        if not isinstance(flow.source, PodsPeer) and not isinstance(flow.destination, PodsPeer):
+            return NO_GATES
+        key = connection(flow)
+        found = self._known.get(key)
+        if found is None:
+            try:
+                found = _way(flow, table)
+            except NOT_CONTAINED:
+                raise
+            except Exception:
+                found = NO_GATES
+            self._known[key] = found
+        return found
+
+
+def _way(flow: RequiredFlow, table: FlowTable) -> Way:
+    passage = Passage(flow.source, flow.destination, flow.protocol, flow.port)
+    found = gates(table.snapshot, table.view, passage)
+    first = next((place for place, gate in enumerate(found) if gate.gate in POLICIES), len(found))
+    outset, arrival = (
+        tuple(gate for gate in part if gate.gate not in POLICIES) for part in (found[:first], found[first:])
+    )
+    return Way(outset, arrival)
 
 
 class FlowOutcome(StrEnum):
