@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
-from istio_netpol.analysis.bundle_proof.proof import BundleReport, verify
+from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport
+from istio_netpol.analysis.bundle_proof.proof import verify
 from istio_netpol.bundle.overlays import environment_of, standard_control_plane
 from istio_netpol.bundle.values import dns_addresses
 from istio_netpol.cli.overlays import usual_control_plane

@@ -13,7 +13,7 @@ from tests.bundle.mutations import Mutation, mutations
 from tests.bundle.overlays import KYMA, Built, built_variant, policies, standard, with_policy
 from tests.values import namespaces, policy, port, rule
 
-from istio_netpol.analysis.bundle_proof.proof import BundleReport
+from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport
 from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector

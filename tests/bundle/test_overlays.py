@@ -24,7 +24,7 @@ from tests.bundle.overlays import (
 from tests.cluster.fixtures import require
 from tests.tools.programs import located
 
-from istio_netpol.analysis.bundle_proof.proof import PolicyChanges, changes
+from istio_netpol.analysis.bundle_proof.bundle_report import PolicyChanges, changes
 from istio_netpol.model.findings import Severity
 
 

@@ -72,8 +72,8 @@ def verify(
 
     Exit code: 0 without findings of severity error, 1 with some, 2 for unusable input or arguments.
     """
+    from istio_netpol.analysis.bundle_proof.bundle_report import with_findings
     from istio_netpol.analysis.bundle_proof.proof import verify as verify_objects
-    from istio_netpol.analysis.bundle_proof.proof import with_findings
     from istio_netpol.cli.inputs import outdated_findings
     from istio_netpol.cli.options import reading_from
     from istio_netpol.cli.overlays import read_overlay

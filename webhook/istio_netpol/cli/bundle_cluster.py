@@ -13,7 +13,7 @@ from istio_netpol.cli.options import cluster_options
 from istio_netpol.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.bundle_proof.proof import BundleReport
+    from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport
     from istio_netpol.cli.inputs import Reading
     from istio_netpol.cli.overlays import OverlayInput
     from istio_netpol.model.assumptions import Assumption
@@ -79,7 +79,7 @@ def with_cluster(
 
 
 def _tried(proof: BundleReport, given: OverlayInput, arguments: ClusterArguments) -> BundleReport:
-    from istio_netpol.analysis.bundle_proof.proof import with_dry_run
+    from istio_netpol.analysis.bundle_proof.bundle_report import with_dry_run
     from istio_netpol.cli.cluster_input import connect
     from istio_netpol.cli.terminal import tell
     from istio_netpol.kube.dry_run import dry_run
@@ -99,8 +99,7 @@ def _covered(
     from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
     from istio_netpol.analysis.bundle_coverage.gaps import gaps_in
     from istio_netpol.analysis.bundle_coverage.running_plugin import other_plugin
-    from istio_netpol.analysis.bundle_proof.proof import with_coverage
-    from istio_netpol.analysis.bundle_proof.unknown_addresses import with_unknown_addresses
+    from istio_netpol.analysis.bundle_proof.bundle_report import with_coverage, with_unknown_addresses
     from istio_netpol.cli.resolving import Offline
     from istio_netpol.model.policies import NetworkPolicy
     from istio_netpol.state.snapshot import Snapshot

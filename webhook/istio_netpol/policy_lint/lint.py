@@ -11,9 +11,14 @@ from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.platforms.network_model import network_model
 from istio_netpol.policy_lint.narrower import Place, narrowed
 from istio_netpol.policy_lint.redundancy import needless
-from istio_netpol.policy_lint.split_peers import split_findings, split_places
 from istio_netpol.policy_lint.uses import RuleUses
-from istio_netpol.policy_lint.wide_policies import wide_findings, wide_places, wide_selector
+from istio_netpol.policy_lint.wide_policies import (
+    split_findings,
+    split_places,
+    wide_findings,
+    wide_places,
+    wide_selector,
+)
 from istio_netpol.policy_lint.without_effect import AddressBook, dead_peers, of_rule
 from istio_netpol.remedies.quota import is_generated
 from istio_netpol.state.snapshot import Snapshot

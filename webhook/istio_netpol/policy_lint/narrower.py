@@ -1,4 +1,7 @@
-"""The narrower form of a policy: the same pods, isolated as before, with no more open than flows need."""
+"""The narrower form of a policy: the same pods, isolated as before, with no more open than flows need.
+
+Several may be followed one after the other: each is judged beside those before it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from istio_netpol.model.addresses import IpBlock
-from istio_netpol.model.flows import AddressPeer, PodsPeer
+from istio_netpol.model.flows import AddressPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import EVERYTHING, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
@@ -170,3 +173,32 @@ def for_fewer_pods(policy: NetworkPolicy, needy: Sequence[Workload], uses: RuleU
         if workload not in needy and not workload.host_network and not policy.policy_types <= types:
             return None
     return narrower
+
+
+class Followed:
+    """Takes policies in the place of others one by one, each judged beside those before it: so all of them
+    may be followed, or any."""
+
+    def __init__(self, uses: RuleUses) -> None:
+        self.uses = uses
+        self.snapshot = uses.snapshot
+
+    def lost(self, policy: NetworkPolicy, snapshot: Snapshot) -> Iterator[tuple[Direction, RequiredFlow]]:
+        """The flows through a policy that would be denied in a snapshot with other policies, and on which
+        side."""
+        for direction in sorted(policy.policy_types):
+            for index in range(len(policy.rules(direction))):
+                for judged in self.uses.of(policy, direction, index):
+                    if not rejudged(judged, snapshot).side(direction).allowed:
+                        yield direction, judged.flow
+
+    def takes(self, policy: NetworkPolicy, other: NetworkPolicy) -> bool:
+        """Whether another policy may stand in the place of this one, which it then does: it opens nothing
+        more, and every flow that passed is still allowed."""
+        if other.does_the_same(policy) or not opens_within(other, as_meant(policy, self.uses)):
+            return False
+        after = self.snapshot.with_changes(put=[other])
+        if any(True for _ in self.lost(policy, after)):
+            return False
+        self.snapshot = after
+        return True

@@ -16,8 +16,7 @@ from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.policy_lint.breadth import far_end
-from istio_netpol.policy_lint.followed import Followed
-from istio_netpol.policy_lint.narrower import Place, with_instead
+from istio_netpol.policy_lint.narrower import Followed, Place, with_instead
 from istio_netpol.policy_lint.pod_breadth import Selection, for_its_pods, too_many_pods
 from istio_netpol.policy_lint.purposes import Purposes
 from istio_netpol.policy_lint.used_rule import Surplus, UsedRule, used_rules

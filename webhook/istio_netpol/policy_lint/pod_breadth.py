@@ -10,8 +10,7 @@ from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.workloads import Workload
-from istio_netpol.policy_lint.followed import Followed
-from istio_netpol.policy_lint.narrower import Place
+from istio_netpol.policy_lint.narrower import Followed, Place
 from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.pod_classes import INSTANCE_LABELS

@@ -1,7 +1,7 @@
-"""What a rule of a bundle may be for where no required flow passes through it.
+"""What a rule may be for where no required flow passes through it.
 
-Metrics and spans, of which the objects of a control plane do not say who takes them, and pods that opt in by
-a label.
+Metrics and spans, of which the objects of a control plane do not say who takes them; pods that opt in by a
+label; and what Kyma may run: a bundle has policies for all its modules, of which clusters run some.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import ISTIOD_PORTS, STATUS_PORT
 from istio_netpol.istio.rules.scrape import ENVOY_PORT
 from istio_netpol.istio.view.gateways import runs_gateway_proxy
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.labels import EVERYTHING, Selector
+from istio_netpol.model.flows import FlowKind, PodsPeer
+from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import names_pod
+from istio_netpol.platforms.kyma_modules import KYMA_WORKLOADS
+from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
 from istio_netpol.policy_lint.breadth import has_opted_in, is_dns
 from istio_netpol.state.snapshot import Snapshot
 
@@ -125,3 +131,48 @@ def _are_for_spans(rule: PolicyRule) -> bool:
         and port.port not in ISTIOD_PORTS
         for port in rule.ports
     )
+
+
+def purposes_of(snapshot: Snapshot, settings: Settings) -> Purposes:
+    """The ports on which workloads offer metrics, unless the settings say who scrapes; and whether the mesh
+    config says where spans go."""
+    asked = settings if settings.check_scrape else replace(settings, check_scrape=True, scrape_namespaces=())
+    table = FlowTable.of(snapshot, asked)
+    metrics = frozenset(
+        (flow.destination.key, flow.port)
+        for flow in table.flows()
+        if flow.kind is FlowKind.SCRAPE and isinstance(flow.destination, PodsPeer)
+    )
+    are_spans_known = table.view.mesh_config() is not None
+    return Purposes(snapshot, frozenset() if settings.check_scrape else metrics, are_spans_known)
+
+
+_NAMESPACE_LABELS = {NAMESPACE_NAME_LABEL: KYMA_NAMESPACE}
+_INGRESS_GATEWAY = Selector.of({"istio": "ingressgateway"})
+
+
+def is_for_absent_kyma(rule: PolicyRule, policy: NetworkPolicy, snapshot: Snapshot) -> bool:
+    """Whether a rule that no flow needs is for modules of Kyma none of which runs in the cluster, or for the
+    health route of Kyma's default gateway, which clusters have or not."""
+    if _is_health_route(rule, policy):
+        return True
+    return bool(rule.peers) and all(
+        _is_absent_module(peer, policy.namespace, snapshot) for peer in rule.peers
+    )
+
+
+def _is_absent_module(peer: PolicyPeer, namespace: str, snapshot: Snapshot) -> bool:
+    """Whether a peer names pods of Kyma's namespace by labels of a known workload, and there are none."""
+    pods, namespaces = peer.pod_selector, peer.namespace_selector
+    if pods is None or pods.is_everything:
+        return False
+    is_there = namespace == KYMA_NAMESPACE if namespaces is None else namespaces.matches(_NAMESPACE_LABELS)
+    is_known = any(pods.matches(known.labels) for known in KYMA_WORKLOADS)
+    return is_there and is_known and not snapshot.select(KYMA_NAMESPACE, pods)
+
+
+def _is_health_route(rule: PolicyRule, policy: NetworkPolicy) -> bool:
+    """Whether a rule lets ingress gateways reach each other's health port, and nothing else."""
+    itself = (PolicyPeer(pod_selector=_INGRESS_GATEWAY),)
+    ports = tuple(port.port for port in rule.ports if port.end_port is None)
+    return policy.pod_selector == _INGRESS_GATEWAY and rule.peers == itself and ports == (STATUS_PORT,)

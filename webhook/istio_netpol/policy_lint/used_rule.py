@@ -14,10 +14,10 @@ from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, Po
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.netpol.ip_blocks import is_unnameable
 from istio_netpol.netpol.ports import admits_port
-from istio_netpol.policy_lint.absent_kyma import is_for_absent_kyma
 from istio_netpol.policy_lint.breadth import far_end, has_opted_in, is_everywhere
 from istio_netpol.policy_lint.coverage import rule_within
 from istio_netpol.policy_lint.narrower import WideRule
+from istio_netpol.policy_lint.purposes import is_for_absent_kyma
 from istio_netpol.policy_lint.uses import RuleUses, rejudged, with_rules
 from istio_netpol.trust.special_addresses import METADATA
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.analysis.bundle_proof.proof import BundleReport, PolicyChanges
+from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport, PolicyChanges
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import Direction

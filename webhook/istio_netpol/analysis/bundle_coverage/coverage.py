@@ -10,7 +10,7 @@ from istio_netpol.analysis.bundle_coverage.denied_flows import denied_flows
 from istio_netpol.analysis.bundle_coverage.examined import Examined
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.bundle_coverage.sides import sides_of
-from istio_netpol.analysis.bundle_proof.without_deny import newly_isolated
+from istio_netpol.analysis.bundle_proof.default_deny import newly_isolated
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver

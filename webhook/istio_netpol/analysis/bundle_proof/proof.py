@@ -2,72 +2,60 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.analysis.bundle_coverage.results import Coverage
-from istio_netpol.analysis.bundle_proof.applications import application_namespaces, pods_to_come, their_flows
+from istio_netpol.analysis.bundle_proof.application_pods import (
+    application_namespaces,
+    pods_to_come,
+    proxies_anywhere,
+    proxy_flows,
+    their_flows,
+)
 from istio_netpol.analysis.bundle_proof.apply_order import apply_order_findings
-from istio_netpol.analysis.bundle_proof.gateways import usual_gateways
-from istio_netpol.analysis.bundle_proof.isolation import not_isolated, opened, opened_findings
-from istio_netpol.analysis.bundle_proof.node_local_dns import with_node_local_dns
-from istio_netpol.analysis.bundle_proof.placeholders import unset
-from istio_netpol.analysis.bundle_proof.proxies import proxies_anywhere, proxy_flows
-from istio_netpol.analysis.bundle_proof.purposes import purposes_of
-from istio_netpol.analysis.bundle_proof.unproved import unproved
-from istio_netpol.analysis.bundle_proof.without_deny import findings_without_deny, policies_beside
+from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport, Objects, changes, policies_in
+from istio_netpol.analysis.bundle_proof.control_plane import under_bundle, without_policies
+from istio_netpol.analysis.bundle_proof.default_deny import (
+    findings_without_deny,
+    not_isolated,
+    opened,
+    opened_findings,
+    policies_beside,
+)
 from istio_netpol.analysis.check import check_table, judge_of
 from istio_netpol.analysis.flow_verdicts import FlowJudge
-from istio_netpol.analysis.refused_policies import refused_findings
-from istio_netpol.analysis.results import Report, Summary
+from istio_netpol.analysis.results import Summary
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
-from istio_netpol.model.cluster_objects import ClusterObject
+from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKind, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.policy_store import Tried
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
-from istio_netpol.policy_lint.followed import Followed
+from istio_netpol.policy_lint.narrower import Followed
 from istio_netpol.policy_lint.narrowing import NarrowingScope, broad_findings
+from istio_netpol.policy_lint.purposes import purposes_of
 from istio_netpol.policy_lint.redundancy import needless
 from istio_netpol.policy_lint.uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 
-Objects = Sequence[ClusterObject]
-"""Decoded objects, in any order."""
-
-
-class PolicyChanges(Struct, frozen=True):
-    """How a bundle's policies differ from its base's, as sorted `namespace/name`."""
-
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-
-class BundleReport(Struct, frozen=True):
-    """The findings, every required flow with what allows it, the difference from the base, what the bundle
-    meets in a cluster, where one was named, and what came of trying it there."""
-
-    report: Report
-    flows: tuple[Judged, ...]
-    changes: PolicyChanges
-    coverage: Coverage | None = None
-    dry_run: tuple[Tried, ...] = ()
+NOBODY_CIDR = "192.0.2.0/24"
+NOBODY = AddressSet.of(NOBODY_CIDR)
+"""Addresses that stand in a base until the component `values` sets those of the API server."""
 
 
 def verify(
     bundle: Objects, control_plane: Objects, base: Objects, settings: Settings, resolver: Resolver
 ) -> BundleReport:
     """Judges the control plane under the bundle's policies and under no others."""
-    policies = _policies(bundle)
+    policies = policies_in(bundle)
     proxies = proxies_anywhere(policies)
-    snapshot = with_node_local_dns(_together([*proxies.namespaces, *bundle], control_plane), settings)
+    snapshot = under_bundle([*proxies.namespaces, *bundle], control_plane, settings)
     others = () if settings.bundle.default_deny else policies_beside(policies, control_plane)
     snapshot = snapshot.with_changes(put=others)
     table = FlowTable.of(snapshot, settings)
@@ -88,12 +76,12 @@ def verify(
     if settings.bundle.default_deny:
         isolation = not_isolated(policies, snapshot)
     else:
-        isolation = findings_without_deny(policies, Snapshot.of([*_running(control_plane), *others]))
+        isolation = findings_without_deny(policies, Snapshot.of([*without_policies(control_plane), *others]))
     uses = RuleUses(table.snapshot.with_changes(put=pods), flows)
     ours = [
         *isolation,
-        *unset(policies),
-        *unproved(policies, applications, snapshot, table.view),
+        *_unset(policies),
+        *_unproved(policies, applications, snapshot, table.view),
         *apply_order_findings(bundle),
         *_of_breadth(policies, uses, NarrowingScope(applications, opened(policies)), settings),
     ]
@@ -158,58 +146,38 @@ def _besides(told: Iterable[Finding], ours: Iterable[Finding]) -> Iterator[Findi
             yield finding
 
 
-def _policies(objects: Objects) -> tuple[NetworkPolicy, ...]:
-    return tuple(policy for policy in objects if isinstance(policy, NetworkPolicy))
+def _unproved(
+    policies: Iterable[NetworkPolicy], proved: frozenset[str], snapshot: Snapshot, view: MeshView
+) -> Iterator[Finding]:
+    """An info for each namespace of the bundle in which nothing runs, besides those that are `proved` for
+    pods to come; and one where there is no istiod."""
+    counts = Counter(policy.namespace for policy in policies)
+    for name, count in sorted(counts.items()):
+        if name not in proved and not snapshot.workloads(name):
+            ref = snapshot.namespace(name).ref
+            noun = "policy" if count == 1 else "policies"
+            message = (
+                f"{ref}: the control plane has no workload there, so that nothing is proved of the {count} "
+                f"{noun} of the bundle in it; add what runs there with --control-plane"
+            )
+            yield Finding(Issue.POLICY_SELECTS_NOTHING, Severity.INFO, ref, message)
+    if all(map(view.is_stand_in, view.every_istiod())):
+        ref = snapshot.namespace(view.root_namespace).ref
+        message = (
+            f"{ref}: the control plane holds no istiod, so that nothing is proved of what proxies and the "
+            "API server need of it; add its Deployment with --control-plane"
+        )
+        yield Finding(Issue.POLICY_SELECTS_NOTHING, Severity.INFO, ref, message, field="istiod")
 
 
-def _together(bundle: Objects, control_plane: Objects) -> Snapshot:
-    """The control plane under the bundle; with a Gateway on 80 and 443 for each ingress gateway where none is
-    given."""
-    snapshot = Snapshot.of([*_running(control_plane), *bundle])
-    return snapshot.with_changes(put=tuple(usual_gateways(snapshot)))
-
-
-def _running(control_plane: Objects) -> list[ClusterObject]:
-    """The control plane without its policies."""
-    return [part for part in control_plane if not isinstance(part, NetworkPolicy)]
-
-
-def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:
-    """The proof with what the bundle meets in a cluster. A connection of which both tell is reported once."""
-    known = {_identity(finding) for finding in proof.report.findings}
-    new = [finding for finding in coverage.findings if _identity(finding) not in known]
-    proof = with_findings(proof, new)
-    assumptions = tuple(sorted({*proof.report.assumptions, *coverage.assumptions}))
-    return replace(proof, report=replace(proof.report, assumptions=assumptions), coverage=coverage)
-
-
-def with_findings(proof: BundleReport, more: Iterable[Finding]) -> BundleReport:
-    """The proof with what else was found."""
-    findings = sorted([*proof.report.findings, *more], key=lambda finding: finding.sort_key)
-    return replace(proof, report=replace(proof.report, findings=tuple(findings)))
-
-
-def with_dry_run(proof: BundleReport, tried: tuple[Tried, ...]) -> BundleReport:
-    """The proof with what came of trying the bundle's policies on a cluster."""
-    return replace(with_findings(proof, refused_findings(tried)), dry_run=tried)
-
-
-def _identity(finding: Finding) -> tuple[object, ...]:
-    return (finding.rule, finding.object.key, finding.field, finding.flow.key if finding.flow else ())
-
-
-def changes(base: Objects, bundle: Objects) -> PolicyChanges:
-    """Which policies the bundle adds to its base, changes and leaves out."""
-    before, after = _by_key(base), _by_key(bundle)
-    return PolicyChanges(
-        tuple(sorted(after.keys() - before.keys())),
-        tuple(sorted(key for key in after.keys() & before.keys() if after[key] != before[key])),
-        tuple(sorted(before.keys() - after.keys())),
-    )
-
-
-def _by_key(objects: Objects) -> dict[str, tuple[object, ...]]:
-    return {
-        policy.key: (policy.pod_selector, policy.policy_types, policy.ingress, policy.egress)
-        for policy in _policies(objects)
-    }
+def _unset(policies: Iterable[NetworkPolicy]) -> Iterator[Finding]:
+    """An error for each rule that still names addresses which were never set."""
+    for policy in policies:
+        for index, rule in enumerate(policy.egress):
+            if rule.addresses and rule.addresses & NOBODY == rule.addresses:
+                place = f"spec.egress[{index}].to"
+                message = (
+                    f"{policy.ref}: {place} names {NOBODY_CIDR}, where nobody is (RFC 5737): the address was "
+                    "never set; list the component `values` last, and set the address in values.yaml"
+                )
+                yield Finding(Issue.UNKNOWN_DESTINATION, Severity.ERROR, policy.ref, message, field=place)

@@ -1,6 +1,7 @@
 """The facts by pairs of namespaces: what a picture shows that has no room for workloads.
 
-Pairs of workloads are never written out: they are counted as sets."""
+Pairs of workloads are never written out: they are counted as sets.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,108 @@
+"""What the proof of a bundle returns, and what a cluster that somebody names adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from istio_netpol.analysis.bundle_coverage.results import Coverage
+from istio_netpol.analysis.refused_policies import refused_findings
+from istio_netpol.analysis.results import Report
+from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.cluster_objects import ClusterObject
+from istio_netpol.model.dry_runs import Tried
+from istio_netpol.model.findings import Finding
+from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.verdicts import Judged
+
+Objects = Sequence[ClusterObject]
+"""Decoded objects, in any order."""
+
+
+_NAMED_BY = {API_SERVER: "apiServer.addresses", API_SERVER_SERVICE: "apiServer.serviceAddress"}
+"""The settings that name addresses which files do not hold."""
+
+
+class PolicyChanges(Struct, frozen=True):
+    """How a bundle's policies differ from its base's, as sorted `namespace/name`."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class BundleReport(Struct, frozen=True):
+    """The findings, every required flow with what allows it, the difference from the base, what the bundle
+    meets in a cluster, where one was named, and what came of trying it there."""
+
+    report: Report
+    flows: tuple[Judged, ...]
+    changes: PolicyChanges
+    coverage: Coverage | None = None
+    dry_run: tuple[Tried, ...] = ()
+
+
+def with_coverage(proof: BundleReport, coverage: Coverage) -> BundleReport:
+    """The proof with what the bundle meets in a cluster. A connection of which both tell is reported once."""
+    known = {_identity(finding) for finding in proof.report.findings}
+    new = [finding for finding in coverage.findings if _identity(finding) not in known]
+    proof = with_findings(proof, new)
+    assumptions = tuple(sorted({*proof.report.assumptions, *coverage.assumptions}))
+    return replace(proof, report=replace(proof.report, assumptions=assumptions), coverage=coverage)
+
+
+def with_findings(proof: BundleReport, more: Iterable[Finding]) -> BundleReport:
+    """The proof with what else was found."""
+    findings = sorted([*proof.report.findings, *more], key=lambda finding: finding.sort_key)
+    return replace(proof, report=replace(proof.report, findings=tuple(findings)))
+
+
+def with_dry_run(proof: BundleReport, tried: tuple[Tried, ...]) -> BundleReport:
+    """The proof with what came of trying the bundle's policies on a cluster."""
+    return replace(with_findings(proof, refused_findings(tried)), dry_run=tried)
+
+
+def with_unknown_addresses(proof: BundleReport) -> BundleReport:
+    """The proof with what it took for granted of the API server's address."""
+    assumptions = sorted({*proof.report.assumptions, *_assumed(proof)})
+    return replace(proof, report=replace(proof.report, assumptions=tuple(assumptions)))
+
+
+def _assumed(proof: BundleReport) -> Iterator[Assumption]:
+    asked = {judged.flow.destination for judged in proof.flows}
+    for peer, setting in _NAMED_BY.items():
+        if peer in asked:
+            yield Assumption(
+                f"the address of {peer} is not known",
+                f"that the policies name the right one; with {setting} in environment.yaml, or with "
+                "--cluster-dump, the proof compares it",
+            )
+
+
+def _identity(finding: Finding) -> tuple[object, ...]:
+    return (finding.rule, finding.object.key, finding.field, finding.flow.key if finding.flow else ())
+
+
+def changes(base: Objects, bundle: Objects) -> PolicyChanges:
+    """Which policies the bundle adds to its base, changes and leaves out."""
+    before, after = _by_key(base), _by_key(bundle)
+    return PolicyChanges(
+        tuple(sorted(after.keys() - before.keys())),
+        tuple(sorted(key for key in after.keys() & before.keys() if after[key] != before[key])),
+        tuple(sorted(before.keys() - after.keys())),
+    )
+
+
+def _by_key(objects: Objects) -> dict[str, tuple[object, ...]]:
+    return {
+        policy.key: (policy.pod_selector, policy.policy_types, policy.ingress, policy.egress)
+        for policy in policies_in(objects)
+    }
+
+
+def policies_in(objects: Objects) -> tuple[NetworkPolicy, ...]:
+    """The NetworkPolicies among decoded objects."""
+    return tuple(policy for policy in objects if isinstance(policy, NetworkPolicy))
