@@ -18,9 +18,6 @@ from istio_netpol.doctor import (
     versions,
     webhooks,
 )
-from istio_netpol.doctor.dns_addresses import dns_addresses
-from istio_netpol.doctor.plugin_settings import plugin_settings
-from istio_netpol.doctor.provider_checks import provider_checks
 from istio_netpol.doctor.survey import NotSeenError, Survey, not_seen
 from istio_netpol.doctor.webhooks import Handshake
 from istio_netpol.model.diagnosis import Diagnosis, Health
@@ -70,15 +67,15 @@ def examine(
         (versions.TOPIC, "Istio", lambda: versions.istio_versions(survey)),
         (versions.TOPIC, "Kyma", lambda: versions.kyma_versions(survey)),
         (platform.TOPIC, "environment", lambda: platform.platform(survey)),
-        (platform.TOPIC, "what the provider changes", lambda: provider_checks(survey)),
+        (platform.TOPIC, "what the provider changes", lambda: platform.provider_checks(survey)),
         (api_server.TOPIC, "endpoints", lambda: api_server.api_server(survey, settings)),
         (api_server.TOPIC, "what pods dial", lambda: dialled.dialled_hosts(survey, settings)),
         (api_server.TOPIC, "callers of webhooks", lambda: dialled.webhook_callers(survey, settings)),
         (cluster_dns.TOPIC, "Services", lambda: cluster_dns.cluster_dns(survey, settings)),
         (cluster_dns.TOPIC, "DaemonSets", lambda: cluster_dns.node_cache(survey, settings)),
-        (cluster_dns.TOPIC, "addresses", lambda: dns_addresses(survey, settings)),
+        (cluster_dns.TOPIC, "addresses", lambda: cluster_dns.dns_addresses(survey, settings)),
         (network_plugin.TOPIC, "DaemonSets", lambda: network_plugin.network_plugin(survey)),
-        (network_plugin.TOPIC, "settings", lambda: plugin_settings(survey, settings)),
+        (network_plugin.TOPIC, "settings", lambda: network_plugin.plugin_settings(survey, settings)),
         (mesh.ISTIOD, "Deployments", lambda: mesh.istiod(survey, settings)),
         (mesh.INJECTION, "Namespaces", lambda: mesh.injection(survey, settings)),
         (webhooks.TOPIC, "configurations", lambda: webhooks.webhooks(survey, settings, now, handshake)),

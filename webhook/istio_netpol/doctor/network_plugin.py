@@ -1,4 +1,7 @@
-"""Recognises the network plugin by what it installs, and tells whether it enforces NetworkPolicies."""
+"""Recognises the network plugin by what it installs, and compares it with the settings.
+
+Whether it enforces NetworkPolicies comes first; then whether the settings have policies judged as it does.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from istio_netpol.doctor.dialled import node_addresses
 from istio_netpol.doctor.platform import AUTO, COMPUTE_TYPE
 from istio_netpol.doctor.survey import (
     CONFIG_MAPS,
     DAEMON_SETS,
+    ENDPOINT_SLICES,
     NODES,
     Manifest,
     NotSeenError,
@@ -21,6 +26,7 @@ from istio_netpol.doctor.survey import (
     namespace_of,
 )
 from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.settings import Settings, Translation
 from istio_netpol.platforms.plugins import (
     AWS_VPC_CNI,
     CILIUM,
@@ -148,3 +154,64 @@ def _aws(survey: Survey, manifest: Manifest) -> NetworkPlugin:
         else "its network policy agent is not switched on (enable-network-policy)"
     )
     return replace(PLUGINS_BY_ID[AWS_VPC_CNI], enforces=bool(agent and is_on), remark=remark)
+
+
+def plugin_settings(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
+    """Whether `network.plugin` names the plugin that enforces, and what follows for the API server."""
+    plugin = next((candidate for candidate, _ in found_plugins(survey) if candidate.enforces), None)
+    if plugin is None:
+        return
+    if plugin.id == CILIUM:
+        plugin = cilium_as_set_up(survey)
+    yield _named(plugin, settings)
+    yield from _on_nodes(survey, plugin, settings)
+
+
+def _named(plugin: NetworkPlugin, settings: Settings) -> Diagnosis:
+    configured, looked_at = settings.network.plugin, "setting network.plugin"
+    if configured == plugin.id:
+        return Diagnosis(TOPIC, looked_at, configured)
+    if configured:
+        return Diagnosis(
+            TOPIC,
+            looked_at,
+            f"{configured}, and {plugin.name} is there",
+            Health.WRONG,
+            f"set network.plugin to {plugin.id}: policies are judged as that plugin does",
+        )
+    is_usual = (
+        plugin.judges is Translation.AFTER and plugin.ip_blocks_match_nodes and plugin.ip_blocks_match_pods
+    )
+    return Diagnosis(
+        TOPIC,
+        looked_at,
+        "empty: policies are judged after address translation, and an ipBlock matches any address",
+        Health.OK if is_usual else Health.NOTE,
+        "" if is_usual else f"set network.plugin to {plugin.id}, which judges otherwise",
+    )
+
+
+def _on_nodes(survey: Survey, plugin: NetworkPlugin, settings: Settings) -> Iterator[Diagnosis]:
+    """Whether the API server runs on nodes, which ipBlocks do not match with every plugin."""
+    slices = survey.all(ENDPOINT_SLICES, "default", "kubernetes.io/service-name=kubernetes")
+    addresses = {
+        str(address)
+        for endpoint_slice in slices
+        for endpoint in listed(endpoint_slice.get("endpoints"))
+        for address in listed(dig(endpoint, "addresses"))
+    }
+    on_nodes = sorted(addresses & node_addresses(survey))
+    if not on_nodes:
+        return
+    looked_at, found = "API server", f"runs on nodes of the cluster ({', '.join(on_nodes)})"
+    if not plugin.ip_blocks_match_nodes:
+        yield Diagnosis(
+            TOPIC,
+            looked_at,
+            f"{found}, which no ipBlock matches with {plugin.name}",
+            Health.WRONG,
+            "set policy-cidr-match-mode: nodes in cilium-config, or take the component "
+            "cilium-api-server into the overlay, which has a CiliumNetworkPolicy for the entity",
+        )
+    elif not settings.api_server.on_nodes:
+        yield Diagnosis(TOPIC, looked_at, found, Health.NOTE, "set apiServer.onNodes to true")
