@@ -12,10 +12,10 @@ from istio_netpol.analysis.refused_policies import refused_findings
 from istio_netpol.analysis.results import Report
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.dry_runs import Tried
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.policy_store import Tried
 from istio_netpol.model.verdicts import Judged
 
 Objects = Sequence[ClusterObject]

@@ -14,8 +14,8 @@ from istio_netpol.istio.view.gateways import is_egress_gateway, is_injected_gate
 from istio_netpol.istio.view.injection import is_ztunnel
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.gateway_api import KubernetesGateway
+from istio_netpol.model.istio_networking import Gateway, GatewayServer
 from istio_netpol.model.labels import Labels, Selector
-from istio_netpol.model.mesh import Gateway, GatewayServer
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ASSUMED, ObjectRef
 from istio_netpol.model.services import Service

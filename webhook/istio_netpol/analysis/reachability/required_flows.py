@@ -18,9 +18,9 @@ from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.failures import NOT_CONTAINED
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
-from istio_netpol.model.failures import NOT_CONTAINED
 from istio_netpol.model.verdicts import Judged, Verdict
 
 
