@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.istio.outcomes import findings, first_flow, flows, injected, istiod, listening, ref, service
 
-from istio_netpol.istio.rules.istiod_to_jwks import RULE
+from istio_netpol.istio.rules.istiod_to_jwks import RULE, HostPort, host_port
 from istio_netpol.model.istio_networking import ServiceEntry, ServiceEntryPort, WorkloadEndpoint
 from istio_netpol.model.istio_security import JwtRule, RequestAuthentication
 from istio_netpol.model.settings import AdmissionSettings, MeshSettings, Settings
@@ -246,3 +246,42 @@ def test_keys_in_another_namespace_need_its_consent() -> None:
     agreeing = listening("auth/idp", 8080, called_by="istio-system/istiod")
     asked = first_flow(RULE, policy(url), istiod(), agreeing, behind)
     assert (silent.agreement.ingress is None, asked.agreement.ingress is None) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://example.com/jwks", HostPort("example.com", 443)),
+        ("http://example.com", HostPort("example.com", 80)),
+        ("HTTPS://Example.COM./jwks", HostPort("example.com", 443)),
+        ("https://example.com:8443/jwks", HostPort("example.com", 8443)),
+        ("https://user:secret@example.com/jwks", HostPort("example.com", 443)),
+        ("https://[2001:db8::1]:8443/jwks", HostPort("2001:db8::1", 8443)),
+        ("https://192.0.2.7/jwks", HostPort("192.0.2.7", 443)),
+        (" https://example.com ", HostPort("example.com", 443)),
+    ],
+)
+def test_url_names_host_and_port(url: str, expected: HostPort) -> None:
+    """The port is the explicit one, else that of the scheme."""
+    assert host_port(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "accounts@example.com",
+        "example.com/jwks",
+        "ftp://example.com",
+        "https://",
+        "https:///jwks",
+        "https://example.com:0",
+        "https://example.com:65536",
+        "https://example.com:port",
+        "https://[2001:db8::1/jwks",
+        "https://exa mple.com/",
+    ],
+)
+def test_other_text_is_no_url(url: str) -> None:
+    """What cannot be fetched over http or https has no host."""
+    assert host_port(url) is None

@@ -13,8 +13,7 @@ from tests.cluster.clients import Api
 from tests.mesh.istio import has_proxy
 from tests.mesh.manifests import new_namespace
 
-from istio_netpol.istio.view.injected_pods import TLS_MODE_LABEL, as_injected
-from istio_netpol.istio.view.injection import injection_of
+from istio_netpol.istio.view.injection import TLS_MODE_LABEL, as_injected, injection_of
 from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents

@@ -32,9 +32,9 @@ from tests.mesh.injection_grid import (
     really,
 )
 
+from istio_netpol.istio.listening_ports import PROXY_PORTS
 from istio_netpol.istio.rules.gateway_services import STATUS_PORT
 from istio_netpol.istio.rules.scrape import AGENT_PORT, ENVOY_PORT
-from istio_netpol.istio.served_ports import PROXY_PORTS
 
 if TYPE_CHECKING:
     from tests.mesh.mesh import Mesh

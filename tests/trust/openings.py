@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
-from istio_netpol.istio.view.injected_pods import as_injected
+from istio_netpol.istio.view.injection import as_injected
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet, Protocol
 from istio_netpol.model.labels import EVERYTHING

@@ -15,7 +15,7 @@ from istio_netpol.flows.currency import Currency
 from istio_netpol.flows.dependencies import Dependencies, Key, Postings
 from istio_netpol.flows.subjects import subjects_in, subjects_named
 from istio_netpol.istio.catalogue import outcomes_of
-from istio_netpol.istio.view.injected_pods import as_injected, with_injected
+from istio_netpol.istio.view.injection import as_injected, with_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import assumptions_in
 from istio_netpol.model.assumptions import Assumption

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.rules import (
     access_logs,
     api_server_calls,
@@ -33,7 +33,6 @@ from istio_netpol.istio.rules import (
     wasm_plugin,
     webhook_from_apiserver,
 )
-from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.witness import agreed
 from istio_netpol.model.cluster_objects import ClusterObject

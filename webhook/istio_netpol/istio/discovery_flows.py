@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from istio_netpol.istio.rule import Outcome
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.rule import Outcome, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.control_plane import (
     PLAIN_DISCOVERY_PORT,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from istio_netpol.istio.attachment import admits
+from istio_netpol.istio.gateway_attachment import admits
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol

@@ -1,4 +1,10 @@
-"""Applies VirtualServices as sidecars do, to find where a client's traffic for a host really goes."""
+"""Applies VirtualServices as sidecars do, to find where a client's traffic for a host really goes.
+
+Which of its routes hold for a port, Istio decides by the protocol that it takes the port for. Source:
+`ConvertProtocol` in `pkg/config/kube/conversion.go` and `Parse` in `pkg/config/protocol/instance.go`, Istio
+1.31: `appProtocol` first, else the port's name up to its first dash. Of a port that says neither, the proxy
+finds out when it is connected to.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,8 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
 from istio_netpol.istio.virtual_services import MESH, RouteLeg, ServedRoute, routes_of
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.istio_networking import RouteMatch, VirtualService
+from istio_netpol.model.istio_networking import RouteMatch, ServiceEntry, ServiceEntryPort, VirtualService
+from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.indexes import Index
 
@@ -156,3 +163,37 @@ def _hosts_of(service: VirtualService) -> Iterator[str]:
 
 
 VIRTUAL_SERVICE_HOSTS = Index("virtual-service-hosts", VirtualService, _hosts_of)
+
+
+_HTTP, _TLS, _TCP = frozenset({"http"}), frozenset({"tls", "tcp"}), frozenset({"tcp"})
+_ROUTES = {
+    **dict.fromkeys(("http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws"), _HTTP),
+    **dict.fromkeys(("https", "tls", "kubernetes.io/wss"), _TLS),
+    **dict.fromkeys(("tcp", "mongo", "mysql", "redis"), _TCP),
+}
+
+
+def routes_of_port(port: ServicePort | ServiceEntryPort) -> frozenset[str]:
+    """The lists of a VirtualService (`http`, `tls`, `tcp`) that hold for a port; empty where nobody can
+    tell before a client connects."""
+    if isinstance(port, ServiceEntryPort):
+        return _ROUTES.get(port.protocol.lower(), frozenset())
+    if port.app_protocol:
+        return _ROUTES.get(port.app_protocol.lower(), frozenset())
+    name = port.name.lower()
+    return (
+        _ROUTES["grpc-web"]
+        if name.startswith("grpc-web")
+        else _ROUTES.get(name.partition("-")[0], frozenset())
+    )
+
+
+def routes_on(target: Service | ServiceEntry, number: int) -> frozenset[str]:
+    """The same for a port of a Service or ServiceEntry by its number; empty where it lacks that port."""
+    if isinstance(target, Service):
+        found: ServicePort | ServiceEntryPort | None = next(
+            (port for port in target.ports if port.port == number), None
+        )
+    else:
+        found = next((port for port in target.ports if port.number == number), None)
+    return routes_of_port(found) if found else frozenset()

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.istio.attachment import admits
-from istio_netpol.istio.unnamed import not_granted, unknown
-from istio_netpol.istio.view.gateway_classes import GatewayRole
+from istio_netpol.istio.gateway_attachment import admits
+from istio_netpol.istio.rule import not_granted, unknown
+from istio_netpol.istio.view.kubernetes_gateways import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported, overlap
 from istio_netpol.model.findings import Finding

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from istio_netpol.istio.listening_ports import served_ports
 from istio_netpol.istio.rule import Outcome
-from istio_netpol.istio.served_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.istio_security import AuthorizationPolicy

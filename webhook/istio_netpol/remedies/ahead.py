@@ -13,7 +13,7 @@ from math import inf
 
 from msgspec import Struct
 
-from istio_netpol.istio.view.injected_pods import as_injected
+from istio_netpol.istio.view.injection import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort

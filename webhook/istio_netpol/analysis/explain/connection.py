@@ -25,7 +25,7 @@ from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.backends import Backend
-from istio_netpol.istio.view.injected_pods import as_injected
+from istio_netpol.istio.view.injection import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import StandIn
 from istio_netpol.model.addresses import parse_address

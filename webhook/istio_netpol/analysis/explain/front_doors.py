@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from istio_netpol.istio.attachment import Attachment, admits, refusal
+from istio_netpol.istio.gateway_attachment import Attachment, admits, refusal
 from istio_netpol.istio.rules.kubernetes_routes import attachment_of
-from istio_netpol.istio.view.gateway_classes import GatewayRole
+from istio_netpol.istio.view.kubernetes_gateways import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.istio.virtual_services import INTERNAL_GATEWAY, MESH, Server, servers_of

@@ -23,7 +23,7 @@ from istio_netpol.analysis.results import Gate
 from istio_netpol.istio.authorization import Caller, Decision, Entrance, decisions
 from istio_netpol.istio.authorized_clients import trust_domains
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
-from istio_netpol.istio.mesh_routes import Call, mesh_routes, rerouted
+from istio_netpol.istio.mesh_routes import Call, mesh_routes, rerouted, routes_on
 from istio_netpol.istio.mutual_tls import (
     AcceptedTraffic,
     Called,
@@ -35,7 +35,6 @@ from istio_netpol.istio.mutual_tls import (
     outcome,
 )
 from istio_netpol.istio.policy_attachment import attached, is_waypoint
-from istio_netpol.istio.port_protocols import routes_on
 from istio_netpol.istio.sidecar_scope import lets_in, sidecar_of
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView

@@ -8,7 +8,7 @@ from istio_netpol.analysis.ambient.tunnels import Tunnels, carried
 from istio_netpol.analysis.ambient.wire import has_ambient_mode
 from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.analysis.unread_policies import UnreadPolicies
-from istio_netpol.istio.view.injected_pods import as_injected
+from istio_netpol.istio.view.injection import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.policies import Direction

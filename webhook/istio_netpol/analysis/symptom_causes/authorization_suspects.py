@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.istio.selection import targets
+from istio_netpol.istio.policy_attachment import targets
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.istio_security import AuthorizationPolicy
 from istio_netpol.model.workloads import Workload

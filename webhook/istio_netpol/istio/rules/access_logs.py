@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.provider_targets import find_provider, provider_backends
-from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.selection import is_mesh_wide
-from istio_netpol.istio.telemetry_scope import applicable, decided_by
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.extension_providers import applicable, decided_by, find_provider, provider_backends
+from istio_netpol.istio.policy_attachment import is_mesh_wide
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.control_plane import ExtensionProvider, MeshConfig
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via

@@ -7,12 +7,10 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from istio_netpol.istio.gateway_clients import GatewayClients
-from istio_netpol.istio.listeners import Listeners
-from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.served_ports import PROXY_PORTS
-from istio_netpol.istio.unnamed import unknown
-from istio_netpol.istio.view.gateway_classes import GatewayRole
+from istio_netpol.istio.listening_ports import PROXY_PORTS, Listeners
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.gateways import is_egress_gateway
+from istio_netpol.istio.view.kubernetes_gateways import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Severity

@@ -11,6 +11,15 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from istio_netpol.istio.api_server_flows import to_api_server
+from istio_netpol.istio.call_flows import (
+    Declaration,
+    backends_on,
+    called,
+    dialled,
+    flows_to,
+    follows_routes,
+    routes_for,
+)
 from istio_netpol.istio.calls import (
     FIELD,
     AddressCall,
@@ -20,12 +29,8 @@ from istio_netpol.istio.calls import (
     ServiceCall,
     parse_calls,
 )
-from istio_netpol.istio.declared import Declaration, answers, dialled, flows_to
-from istio_netpol.istio.mesh_routes import Call, rerouted, unheeded_routes
-from istio_netpol.istio.port_protocols import routes_on
-from istio_netpol.istio.routed_calls import called, follows_routes, routes_for
-from istio_netpol.istio.rule import Outcome, Rule, Unjudged
-from istio_netpol.istio.unnamed import foreign_routing, unknown
+from istio_netpol.istio.mesh_routes import Call, rerouted, routes_on, unheeded_routes
+from istio_netpol.istio.rule import Outcome, Rule, Unjudged, foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import AddressSet
@@ -125,7 +130,7 @@ def _to_service(entry: _Entry, service: Service, port: int | str | None, view: M
     routes = routes_for(view, client, host)
     yield from _foreign_routes(entry, host, view)
     calls = [Call(client, host, number, routes_on(service, number)) for number in ports]
-    find = dialled if isinstance(port, int) else answers
+    find = dialled if isinstance(port, int) else backends_on
     direct = {call.port: find(view, service, call.port) for call in calls}
     left = [call for call in calls if not rerouted(routes, call).is_whole]
     if left and not any(direct[call.port] for call in left):

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from istio_netpol.istio.declared import Declaration, answers, flows_to
-from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
+from istio_netpol.istio.call_flows import Declaration, backends_on, flows_to
+from istio_netpol.istio.policy_attachment import enforcing_proxies, is_mesh_wide
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.sidecar_scope import knows
-from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
@@ -92,7 +91,7 @@ def _behind(
     named: Service | ServiceEntry, target: FilterTarget, client: Workload, view: MeshView
 ) -> tuple[Backend, ...] | None:
     if not target.subset or isinstance(named, ServiceEntry):
-        return answers(view, named, target.port)
+        return backends_on(view, named, target.port)
     subset = view.subset_labels(target.host, target.subset, client.namespace)
     return None if subset is None else view.backends(named, target.port, subset)
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.provider_targets import find_provider, missing_provider, provider_backends
-from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.extension_providers import find_provider, missing_provider, provider_backends
+from istio_netpol.istio.policy_attachment import enforcing_proxies, is_mesh_wide
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.istio_security import AuthorizationPolicy

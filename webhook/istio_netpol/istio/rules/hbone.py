@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from istio_netpol.istio.declared import answers
+from istio_netpol.istio.call_flows import backends_on
 from istio_netpol.istio.hbone import (
     USE_WAYPOINT,
     has_virtual_ip,
@@ -65,7 +65,7 @@ def _from_waypoint(gateway: KubernetesGateway, view: MeshView) -> Iterator[Requi
     """Flows to every Service and ServiceEntry that chose the waypoint, by its own label or its namespace's.
     The label is the called side's consent as well."""
     for service in _served(gateway, view):
-        for backend in answers(view, service, None):
+        for backend in backends_on(view, service, None):
             if backend.protocol is not Protocol.TCP:
                 continue
             is_pods = isinstance(backend.peer, PodsPeer)

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.aliases import aliased, no_such_alias
-from istio_netpol.istio.declared import answers
+from istio_netpol.istio.call_flows import backends_on
+from istio_netpol.istio.destinations import aliased, no_such_alias
 from istio_netpol.istio.gateway_clients import GatewayClients
 from istio_netpol.istio.hbone import meant_by, reached
-from istio_netpol.istio.listeners import Listeners
-from istio_netpol.istio.rule import Outcome, Rule
+from istio_netpol.istio.listening_ports import Listeners
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.rules.client_to_gateway import OpenedPort, opening
-from istio_netpol.istio.unnamed import unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
@@ -159,7 +158,7 @@ def _behind(
         if known_as is None:
             return unknown(ingress.ref, f"{backend.field}.service.name", no_such_alias(service))
         target = known_as
-    found = tuple(backend for backend in answers(view, target, port) if backend.protocol is Protocol.TCP)
+    found = tuple(backend for backend in backends_on(view, target, port) if backend.protocol is Protocol.TCP)
     if not found:
         sentence = (
             f"no pods answer on port {port} of {target.ref}; compare its selector and ports with the pods'"

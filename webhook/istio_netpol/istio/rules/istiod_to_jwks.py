@@ -13,24 +13,48 @@ their choice.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from istio_netpol.istio.declared import dialled
+from istio_netpol.istio.call_flows import dialled
 from istio_netpol.istio.hbone import meant_by, reached
-from istio_netpol.istio.jwks_urls import HostPort, host_port
-from istio_netpol.istio.rule import Outcome, Rule, Unjudged
-from istio_netpol.istio.selection import enforcing_proxies
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.policy_attachment import enforcing_proxies
+from istio_netpol.istio.rule import Outcome, Rule, Unjudged, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.connections import Protocol
+from istio_netpol.model.connections import FIRST_PORT, Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.istio_security import JwtRule, RequestAuthentication
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class HostPort(Struct, frozen=True):
+    """`host` is a lower-case DNS name without its last dot, or an IP address without brackets."""
+
+    host: str
+    port: int
+
+
+def host_port(url: str) -> HostPort | None:
+    """The host and port that an http or https URL is fetched from; None for other text."""
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS or not host or any(char.isspace() for char in host):
+        return None
+    if port is not None and port < FIRST_PORT:
+        return None
+    return HostPort(host.removesuffix("."), port or DEFAULT_PORTS[scheme])
+
 
 DISCOVERY_PATH = "/.well-known/openid-configuration"
 

@@ -13,15 +13,13 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from istio_netpol.istio.aliases import aliased, no_such_alias
-from istio_netpol.istio.attachment import Attachment, refusal
-from istio_netpol.istio.declared import answers
+from istio_netpol.istio.call_flows import backends_on
+from istio_netpol.istio.destinations import aliased, no_such_alias
+from istio_netpol.istio.gateway_attachment import KINDS, Attachment, gateway_of, refusal
 from istio_netpol.istio.hbone import meant_by, reached
-from istio_netpol.istio.listener_sets import KINDS, gateway_of
-from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.unnamed import not_granted, unknown
+from istio_netpol.istio.rule import Outcome, Rule, not_granted, unknown
 from istio_netpol.istio.view.backends import Backend
-from istio_netpol.istio.view.gateway_classes import GatewayRole
+from istio_netpol.istio.view.kubernetes_gateways import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
@@ -137,7 +135,7 @@ def _to_backend(
         return
     target, through = meaning
     protocol = Protocol.UDP if route.ref.kind == "UDPRoute" else Protocol.TCP
-    found = tuple(answer for answer in answers(view, target, backend.port) if answer.protocol is protocol)
+    found = tuple(answer for answer in backends_on(view, target, backend.port) if answer.protocol is protocol)
     if not found:
         sentence = (
             f"no pods answer on port {backend.port} of {target.ref}; compare its selector and ports with "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.listener_sets import gateway_of
+from istio_netpol.istio.gateway_attachment import gateway_of
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.rules.client_to_gateway import listening
 from istio_netpol.istio.view.mesh_view import MeshView

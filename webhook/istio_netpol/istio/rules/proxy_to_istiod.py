@@ -14,8 +14,7 @@ from istio_netpol.istio.discovery_flows import (
     discovery_flows,
     plain_discovery_flows,
 )
-from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.injection import AT_NEXT_START, Injection, is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.control_plane import InjectorConfig

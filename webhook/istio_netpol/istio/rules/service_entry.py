@@ -16,12 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.declared import Declaration, answers, flows_to
-from istio_netpol.istio.mesh_routes import Call, Rerouted, mesh_routes, rerouted, unheeded_routes
-from istio_netpol.istio.port_protocols import routes_of_port
-from istio_netpol.istio.rule import Outcome, Rule, Unjudged
+from istio_netpol.istio.call_flows import Declaration, backends_on, flows_to
+from istio_netpol.istio.mesh_routes import (
+    Call,
+    Rerouted,
+    mesh_routes,
+    rerouted,
+    routes_of_port,
+    unheeded_routes,
+)
+from istio_netpol.istio.rule import Outcome, Rule, Unjudged, foreign_routing, unknown
 from istio_netpol.istio.sidecar_scope import knows
-from istio_netpol.istio.unnamed import foreign_routing, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import is_exported
 from istio_netpol.istio.virtual_services import RouteLeg
@@ -85,7 +90,7 @@ def _direct(entry: ServiceEntry, call: Call, view: MeshView) -> Iterator[Outcome
     )
     backends = (
         backend
-        for backend in answers(view, entry, call.port)
+        for backend in backends_on(view, entry, call.port)
         if not (isinstance(backend.peer, PodsPeer) and backend.peer.workload is call.client)
     )
     yield from flows_to(view, declared, call.client, entry, backends)
@@ -100,7 +105,7 @@ def _routed(entry: ServiceEntry, call: Call, leg: RouteLeg, view: MeshView) -> I
         "spec.hosts",
         f"{entry.ref} adds {call.host}, which a VirtualService sends through {target.ref}",
     )
-    backends = answers(view, target, leg.destination.port)
+    backends = backends_on(view, target, leg.destination.port)
     yield from flows_to(view, declared, call.client, target, backends, leg.authors)
 
 
@@ -114,7 +119,7 @@ def _unreadable(entry: ServiceEntry) -> Iterator[Outcome]:
 def _unnamed(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
     """A finding for the part of an entry that stands for nobody: all of it, or the wildcards among hosts that
     are looked up."""
-    found = answers(view, entry, None)
+    found = backends_on(view, entry, None)
     unnamed = entry.hosts
     if found:
         by_host = entry.workload_selector is None and not entry.endpoints and not _keeps_addresses(entry)

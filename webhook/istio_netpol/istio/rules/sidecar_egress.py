@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.declared import Declaration, answers
+from istio_netpol.istio.call_flows import Declaration, backends_on, called
 from istio_netpol.istio.destinations import offered
-from istio_netpol.istio.mesh_routes import Call, mesh_routes
-from istio_netpol.istio.port_protocols import routes_on
-from istio_netpol.istio.routed_calls import called
-from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.mesh_routes import Call, mesh_routes, routes_on
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import FlowKind
@@ -59,7 +56,7 @@ def _called(
     """The flows to a host, on one port or on all (0), as routes of the mesh lead them."""
     routes = mesh_routes(view, host, declared.ref.namespace)
     for number in offered(target) if not port else (port,):
-        direct = answers(view, target, number)
+        direct = backends_on(view, target, number)
         for client in clients:
             call = Call(client, host, number, routes_on(target, number))
             yield from called(view, declared, call, target, direct, routes)

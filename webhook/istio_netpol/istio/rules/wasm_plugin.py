@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.selection import enforcing_proxies, is_mesh_wide
-from istio_netpol.istio.unnamed import unknown
+from istio_netpol.istio.policy_attachment import enforcing_proxies, is_mesh_wide
+from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via

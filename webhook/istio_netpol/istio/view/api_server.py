@@ -1,8 +1,12 @@
-"""Finds where pods reach the API server, as policies see it.
+"""Finds where pods reach the API server, and out of which pods it calls webhooks, as policies see it.
 
 A client in a pod dials KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT (client-go, `InClusterConfig`).
 The kubelet sets them to the ClusterIP of Service default/kubernetes; platforms set them to something else,
-in pods that they admit, not in their controllers: Gardener in all of them, AKS in those that ask for it."""
+in pods that they admit, not in their controllers: Gardener in all of them, AKS in those that ask for it.
+
+Where the control plane lies outside of the cluster's network, a tunnel carries its calls, and they come out
+of the pods at the end of it: an ipBlock of the API server does not match them.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from istio_netpol.istio.view.backends import Backends
+from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AddressPeer, Peer
+from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AddressPeer, Peer, PodsPeer
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.services import EndpointSlice, Service
-from istio_netpol.model.settings import Settings, Translation
+from istio_netpol.model.settings import CallerSettings, Settings, Translation
 from istio_netpol.model.workloads import DialledApiServer, Workload
-from istio_netpol.platforms.environments import AKS_HOST_ANNOTATION, GARDENER_OPT_OUT
+from istio_netpol.platforms.environments import AKS_HOST_ANNOTATION, GARDENER_OPT_OUT, WEBHOOK_CALLERS
 from istio_netpol.platforms.network_model import network_model
 from istio_netpol.state.reader import Reader, question
 
@@ -185,3 +191,55 @@ class ApiServer:
 def _place(dialled: DialledApiServer) -> str:
     host = f"[{dialled.host}]" if ":" in dialled.host else dialled.host
     return f"{host}:{dialled.port}"
+
+
+class WebhookCallers:
+    """Finds the callers of webhooks, by one reader."""
+
+    def __init__(self, reader: Reader, settings: Settings, stand_ins: StandIns) -> None:
+        self.reader = reader
+        self._told = settings.api_server.callers
+        self._stand_ins = stand_ins
+        reader.take(self)
+
+    @question
+    def all(self) -> tuple[Peer, ...]:
+        """The pods that settings name; otherwise those of a platform that are there; otherwise somebody at an
+        unknown address, who may come out of pods of which sources contradict each other."""
+        if self._told:
+            pods = [pod for caller in self._told for pod in self._of_settings(caller)]
+        else:
+            pods = list(self._of_platforms(is_disputed=False))
+        found = {pod.ref.key: PodsPeer(pod) for pod in pods}
+        if found:
+            return tuple(found[key] for key in sorted(found))
+        disputed = () if self._told else tuple(self._of_platforms(is_disputed=True))
+        return (replace(API_SERVER, pods=disputed),)
+
+    def _of_platforms(self, *, is_disputed: bool) -> Iterator[Workload]:
+        """The pods count only in kube-system, since elsewhere anybody may label pods so. They count even
+        where the input says nothing of the namespace."""
+        for caller in WEBHOOK_CALLERS:
+            if caller.is_disputed is not is_disputed:
+                continue
+            namespace = self.reader.namespace(caller.namespace)
+            is_marked = caller.namespace_labels.items() <= namespace.labels.items()
+            if is_marked or not namespace.declared:
+                for pods in self.reader.pods(caller.namespace, Selector.of(caller.pod_labels)):
+                    if not pods.host_network:
+                        yield pods
+
+    def _of_settings(self, caller: CallerSettings) -> tuple[Workload, ...]:
+        """The pods that are meant; a stand-in where the input lacks them and their namespace is named."""
+        selector, wanted = Selector.of(caller.pod_labels), caller.namespace_labels.items()
+        labelled = self.reader.namespaces_labelled(next(iter(caller.namespace_labels), ""))
+        found = tuple(
+            pods
+            for place in ((caller.namespace,) if caller.namespace else labelled)
+            if wanted <= self.reader.namespace(place).labels.items()
+            for pods in self.reader.pods(place, selector)
+        )
+        if found or not caller.namespace:
+            return found
+        labels = tuple(sorted(caller.pod_labels.items()))
+        return (self._stand_ins.caller(labels, caller.namespace).workload,)

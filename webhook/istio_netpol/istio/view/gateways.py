@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 from istio_netpol.istio.view.backends import Backends
 from istio_netpol.istio.view.control_plane import ControlPlane
-from istio_netpol.istio.view.deployed_gateways import (
+from istio_netpol.istio.view.injection import STATUS_ANNOTATION
+from istio_netpol.istio.view.kubernetes_gateways import (
+    DEPLOYED,
     GATEWAY_NAME_LABEL,
+    GatewayClasses,
+    GatewayRole,
     service_to_be_deployed,
     to_be_deployed,
 )
-from istio_netpol.istio.view.gateway_classes import DEPLOYED, GatewayClasses, GatewayRole
-from istio_netpol.istio.view.injection import STATUS_ANNOTATION
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.gateway_api import KubernetesGateway

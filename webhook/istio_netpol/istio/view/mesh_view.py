@@ -6,18 +6,17 @@ import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from istio_netpol.istio.view.api_server import ApiServer, ApiServerTarget
+from istio_netpol.istio.view.api_server import ApiServer, ApiServerTarget, WebhookCallers
 from istio_netpol.istio.view.backends import Backend, Backends
 from istio_netpol.istio.view.cluster_dns import ClusterDns, DnsTarget
 from istio_netpol.istio.view.control_plane import ControlPlane
-from istio_netpol.istio.view.gateway_classes import GatewayClasses, GatewayRole
 from istio_netpol.istio.view.gateways import Gateways
 from istio_netpol.istio.view.injection import Injection, injection_of, is_captured
 from istio_netpol.istio.view.injectors import Injectors
+from istio_netpol.istio.view.kubernetes_gateways import GatewayClasses, GatewayRole
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.own_addresses import OwnAddresses, ServiceAt
 from istio_netpol.istio.view.stand_ins import StandIns, assumptions_in
-from istio_netpol.istio.view.webhook_callers import WebhookCallers
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import Protocol
