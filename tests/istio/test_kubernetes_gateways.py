@@ -1,4 +1,4 @@
-"""What Istio makes of a Gateway of the Gateway API: its role by its class, and the pods that istiod deploys."""
+"""What Istio makes of a Gateway of the Gateway API: its role by its class, and the pods that are deployed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tests.istio.outcomes import (
     findings,
     flows,
     gateway_api_gateway,
-    istiod,
     listening,
     ref,
     service,

@@ -5,8 +5,9 @@ Sources: the webhooks of the `istiod` chart (`istio-discovery/templates/mutating
 `injectRequired` in `pkg/kube/inject/inject.go`, and `PodRedirectionEnabled` in `cni/pkg/util/podutil.go`, all
 Istio 1.28 to 1.32.
 
-A template does not show the label `security.istio.io/tlsMode` that injection adds, but policies select running
-pods: a peer by it means every pod with a proxy. Source: `pkg/kube/inject/inject.go` and `webhook.go`, Istio 1.28 to 1.32.
+A template does not show the label `security.istio.io/tlsMode` that injection adds, but policies select
+running pods: a peer by it means every pod with a proxy. Source: `pkg/kube/inject/inject.go` and
+`webhook.go`, Istio 1.28 to 1.32.
 """
 
 from __future__ import annotations
