@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from istio_netpol.manifests.plain_yaml import dump
+import yaml
+
+from istio_netpol.manifests.yaml_scalars import resolve
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 
@@ -44,9 +46,26 @@ def to_yaml(policies: Sequence[NetworkPolicy], comments: Mapping[str, str] | Non
     documents = []
     for policy in policies:
         comment = (comments or {}).get(policy.key)
-        text = dump(encode_policy(policy))
+        text = yaml.dump(
+            encode_policy(policy), Dumper=PolicyDumper, sort_keys=False, width=10**6, allow_unicode=True
+        )
         documents.append((f"# {comment}\n" if comment else "") + text)
     return SEPARATOR.join(documents)
+
+
+class PolicyDumper(yaml.CSafeDumper):
+    """Writes no anchors: nobody edits policies by reference."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Also quotes texts that only kubectl reads as something else: the labels `y` and `12e4`."""
+        quoted = None if isinstance(resolve(text), str) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=quoted)
+
+
+PolicyDumper.add_representer(str, PolicyDumper.represent_text)
 
 
 def _selector(selector: Selector) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from istio_netpol.manifests.plain_yaml import dump
+import yaml
+
+from istio_netpol.manifests.encode import PolicyDumper
 
 MOST_LINES = 400
 """Lines of one part. A list of thousands of addresses says no more to a reader than its beginning."""
@@ -19,7 +21,8 @@ def spec_text(spec: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ..
 
 
 def _part(value: Any) -> str:
-    lines = dump(value).splitlines()
+    text = yaml.dump(value, Dumper=PolicyDumper, sort_keys=False, width=10**6, allow_unicode=True)
+    lines = text.splitlines()
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], f"# and {len(lines) - MOST_LINES} more lines"]
     return "".join(f"  {line}\n" for line in lines)
