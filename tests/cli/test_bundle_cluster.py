@@ -14,7 +14,7 @@ from tests.bundle.overlays import KUSTOMIZE, kind_with_kyma
 from tests.cli.test_bundle import KIND, verify
 from tests.cli.test_schemas import errors as schema_errors
 
-from istio_netpol.analysis.bundle_coverage.modules import COMPONENTS, KYMA_METRICS, OF_WORKLOADS
+from istio_netpol.analysis.bundle_coverage.kyma_components import COMPONENTS, KYMA_METRICS, OF_WORKLOADS
 
 Manifest = dict[str, Any]
 HERE = "kyma-system"

@@ -96,9 +96,8 @@ def _tried(proof: BundleReport, given: OverlayInput, arguments: ClusterArguments
 def _covered(
     proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: Reading
 ) -> BundleReport:
+    from istio_netpol.analysis.bundle_coverage.cluster_input import gaps_in, other_plugin
     from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
-    from istio_netpol.analysis.bundle_coverage.gaps import gaps_in
-    from istio_netpol.analysis.bundle_coverage.running_plugin import other_plugin
     from istio_netpol.analysis.bundle_proof.bundle_report import with_coverage, with_unknown_addresses
     from istio_netpol.cli.resolving import Offline
     from istio_netpol.model.policies import NetworkPolicy

@@ -1,24 +1,77 @@
-"""Where a workload listens, who is known to call it there, and whether anybody may still connect."""
+"""What a workload that a bundle isolates loses of its ingress.
+
+That is where it listens, who is known to call it there, and whether anybody may still connect.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from istio_netpol.analysis.bundle_coverage.effect import EffectJudge
-from istio_netpol.analysis.bundle_coverage.results import Listening, SideState, WebhookCaller
+from istio_netpol.analysis.bundle_coverage import wording
+from istio_netpol.analysis.bundle_coverage.applied_bundle import EffectJudge, Examined
+from istio_netpol.analysis.bundle_coverage.kyma_components import component_for_metrics, hint
+from istio_netpol.analysis.bundle_coverage.results import (
+    ExaminedSide,
+    IsolatedSide,
+    Listening,
+    SideState,
+    WebhookCaller,
+)
 from istio_netpol.istio.components import component_of
 from istio_netpol.istio.mutual_tls import PROXY_PORTS
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
+from istio_netpol.model.policies import Direction
 from istio_netpol.model.workloads import Workload
+from istio_netpol.remedies.pod_selector import selector_of
 
 SOMEBODY = AnyPeer("any caller", in_cluster=True)
 
 PortKey = tuple[int, Protocol]
 
 
-def listening(
+def ingress_side(workload: Workload, examined: Examined) -> ExaminedSide:
+    """The side on which others connect to a workload: its ports and callers, and which of them are cut."""
+    calls = examined.calls_by_api_server.get(workload.ref.key, ())
+    callers = tuple(_callers_of(calls, examined.judge))
+    ports = _listening(workload, callers, examined.view, examined.judge)
+    opens = examined.opens(workload, Direction.INGRESS)
+    state = _state_of(workload, ports, callers, opens, examined.view)
+    cut = [caller for caller in callers if not caller.allowed]
+    called = {caller.port for caller in cut}
+    closed = [port for port in _that_matter(ports) if not port.is_open and port.port not in called]
+    is_cut = state is not SideState.COVERED
+    for_metrics = "" if cut else component_for_metrics(workload, [port.port for port in closed])
+    is_minor = bool(for_metrics)
+    port_lost = wording.metrics_lost if is_minor else wording.port_lost
+    loses = (*map(wording.caller_lost, cut), *map(port_lost, closed)) if is_cut else ()
+    remedy = (
+        wording.take(for_metrics)
+        if for_metrics
+        else hint(workload, Direction.INGRESS, examined.applied)
+        or wording.open_ingress(selector_of(workload, examined.table.snapshot), ports)
+    )
+    side = IsolatedSide(
+        workload.ref,
+        Direction.INGRESS,
+        state,
+        ports,
+        callers,
+        loses,
+        examined.applied.others(workload, Direction.INGRESS),
+        is_cut and _is_without(workload, ports, examined.before),
+        remedy if is_cut else "",
+    )
+    return ExaminedSide(side, is_told=bool(cut) and not closed, is_minor=is_minor)
+
+
+def _that_matter(ports: tuple[Listening, ...]) -> tuple[Listening, ...]:
+    """The ports to which Services lead, all where none does."""
+    return tuple(port for port in ports if port.services) or ports
+
+
+def _listening(
     workload: Workload, callers: Sequence[WebhookCaller], view: MeshView, judge: EffectJudge
 ) -> tuple[Listening, ...]:
     """The ports that containers declare, to which Services lead, or that the API server calls, sorted. Those
@@ -58,7 +111,7 @@ def _is_open(workload: Workload, port: int, protocol: Protocol, judge: EffectJud
     return judge.verdict(flow).ingress.allowed
 
 
-def callers_of(flows: Sequence[RequiredFlow], judge: EffectJudge) -> Iterator[WebhookCaller]:
+def _callers_of(flows: Sequence[RequiredFlow], judge: EffectJudge) -> Iterator[WebhookCaller]:
     """The objects that have the API server call these pods, each port once: allowed where it gets through out
     of all pods that it may call out of."""
     found: dict[tuple[object, int], WebhookCaller] = {}
@@ -73,7 +126,7 @@ def callers_of(flows: Sequence[RequiredFlow], judge: EffectJudge) -> Iterator[We
     yield from found.values()
 
 
-def state_of(
+def _state_of(
     workload: Workload,
     ports: Sequence[Listening],
     callers: Sequence[WebhookCaller],
@@ -93,7 +146,7 @@ def state_of(
     return SideState.COVERED if is_whole else SideState.PARTLY
 
 
-def is_without(workload: Workload, ports: Sequence[Listening], before: EffectJudge) -> bool:
+def _is_without(workload: Workload, ports: Sequence[Listening], before: EffectJudge) -> bool:
     """Whether what is closed was closed without the bundle, too."""
     closed = [port for port in ports if not port.is_open]
     return bool(closed) and not any(_is_open(workload, port.port, port.protocol, before) for port in closed)

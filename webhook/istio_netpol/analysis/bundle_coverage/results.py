@@ -1,4 +1,4 @@
-"""What is found of one side of one workload, and of all of them."""
+"""What is found of one side of one workload that a bundle isolates, and of all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding
-from istio_netpol.model.policies import Direction
+from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 
 
@@ -60,6 +60,16 @@ class IsolatedSide(Struct, frozen=True):
     policies: tuple[str, ...] = ()
     is_denied_anyway: bool = False
     remedy: str = ""
+
+
+class ExaminedSide(Struct, frozen=True):
+    """A side, with the policies that open what is known of its needs. `is_told` says that findings about
+    required connections tell of all that it loses, `is_minor` that this is metrics alone."""
+
+    side: IsolatedSide
+    policies: tuple[NetworkPolicy, ...] = ()
+    is_told: bool = False
+    is_minor: bool = False
 
 
 class Coverage(Struct, frozen=True):

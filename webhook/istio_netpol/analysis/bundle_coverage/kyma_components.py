@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from istio_netpol.analysis.bundle_coverage.applied import Applied
+from istio_netpol.analysis.bundle_coverage.applied_bundle import Applied
 from istio_netpol.istio.components import CNI_NODE, component_of
 from istio_netpol.istio.rules.scrape import CNI_PORT
 from istio_netpol.model.policies import Direction

@@ -1,10 +1,16 @@
-"""Which network plugin a cluster runs, and whether a proof is for that one."""
+"""Whether the objects of a cluster are fit for a proof: kinds that they lack, and the plugin that runs."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from istio_netpol.model.api_calls import ApiExtension
+from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.platforms.network_model import network_model
@@ -71,3 +77,21 @@ def _daemon_sets(plugin: NetworkPlugin) -> set[str]:
     return {
         name for other in PLUGINS if other.id in (plugin.id, plugin.variant_of) for name in other.daemon_sets
     }
+
+
+_MISSED = (
+    (
+        ApiExtension,
+        "webhook configurations, APIServices and conversions",
+        "that the API server calls no pods",
+    ),
+    (NetworkPolicy, "NetworkPolicies", "that there are none besides the overlay's"),
+    (Service, "Services", "that nothing is called through one"),
+)
+
+
+def gaps_in(cluster: Snapshot) -> Iterator[Assumption]:
+    """One assumption for each kind without which a workload may look covered, or cut, and is not."""
+    for type_, names, assumed in _MISSED:
+        if next(cluster.every(type_), None) is None:
+            yield Assumption(f"the input holds no {names}", assumed)
