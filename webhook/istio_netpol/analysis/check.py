@@ -14,7 +14,6 @@ from istio_netpol.analysis.assumed_pods import undeclared_namespaces
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.operator_policies import for_owners
-from istio_netpol.analysis.plugin_wording import as_plugin_sees
 from istio_netpol.analysis.results import NotRead, Report, Summary
 from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.undeclared import undeclared
@@ -239,7 +238,9 @@ def _as_plugin_sees(judged: Judged, snapshot: Snapshot) -> str:
     flow = judged.flow
     ends, port = (flow.source, flow.destination), (flow.protocol, flow.port)
     sides = ((direction, judged.verdict.side(direction)) for direction in Direction)
-    told = [as_plugin_sees(snapshot, ends, port, *side) for side in sides if not side[1].allowed]
+    told = [
+        denial_wording.as_plugin_sees(snapshot, ends, port, *side) for side in sides if not side[1].allowed
+    ]
     return "".join(f"; {sentence}" for sentence in told if sentence)
 
 

@@ -18,7 +18,7 @@ from istio_netpol.report.table import document, writer
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.focus import Focus
-    from istio_netpol.analysis.listing.asked_list import AskedList
+    from istio_netpol.analysis.listing.connections import AskedList
     from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.errors import Problem
     from istio_netpol.model.settings import Settings
@@ -102,8 +102,8 @@ def _asked(
     settings: Settings,
 ) -> list[AskedList]:
     """What is asked for of each input that has it. Raises InputError where none has."""
-    from istio_netpol.analysis.arguments.peer_filter import peer_filter
-    from istio_netpol.analysis.listing.asked_list import AskedList
+    from istio_netpol.analysis.arguments.peers import peer_filter
+    from istio_netpol.analysis.listing.connections import AskedList
     from istio_netpol.errors import InputError
 
     found: list[AskedList] = []

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from istio_netpol.analysis.ambient.wire import has_ambient_mode
+from istio_netpol.analysis.ambient.tunnels import has_ambient_mode
 from istio_netpol.istio.hbone import HBONE_PORT, tunnels
 from istio_netpol.istio.listening_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView

@@ -7,19 +7,14 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from istio_netpol.analysis.ambient.wire import Leg, legs
+from istio_netpol.analysis.ambient.tunnels import Leg, legs
 from istio_netpol.analysis.arguments.peers import find_peer, find_service, host_of
 from istio_netpol.analysis.assumed_pods import is_assumed, opened, stand_ins_of
 from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.dialling import dialled
 from istio_netpol.analysis.explain.gates import Passage, gates
-from istio_netpol.analysis.explain.required_remedies import connection, required_remedies
-from istio_netpol.analysis.explain.tier_steps import (
-    steps_before_policies,
-    steps_behind_policies,
-    steps_on_the_way,
-)
-from istio_netpol.analysis.plugin_wording import as_plugin_sees
+from istio_netpol.analysis.explain.policy_steps import policy_steps
+from istio_netpol.analysis.generate import connection, required_remedies
 from istio_netpol.analysis.results import Explanation, ExplanationStep
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.errors import InputError, Problem
@@ -38,10 +33,9 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.services import DIRECTLY, Service
 from istio_netpol.model.settings import Settings
-from istio_netpol.model.verdicts import Judged, SideVerdict
+from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.evaluate import judge
-from istio_netpol.netpol.ports import admits_port
 from istio_netpol.remedies.denied_sides import openings_of
 from istio_netpol.remedies.drafts import DraftPart
 from istio_netpol.remedies.overruled import overruled
@@ -85,7 +79,7 @@ def explain(
     for remark, judged in parts:
         steps += [ExplanationStep(remark)] if remark else []
         for direction in Direction:
-            steps += _side_steps(judged, direction, snapshot)
+            steps += policy_steps(judged, direction, snapshot)
         ends = dict.fromkeys(unread.at_ends(judged.flow.source, judged.flow.destination))
         steps += [
             ExplanationStep(f"{policy.title} selects {end.ref} and is not read") for policy, end in ends
@@ -306,74 +300,6 @@ def _number(peer: Peer, port: int | str, protocol: Protocol) -> int:
             [_problem(f"{peer} has no {protocol} port named {port!r}", "give the port's number")]
         )
     return numbers[0]
-
-
-def _side_steps(judged: Judged, direction: Direction, snapshot: Snapshot) -> Iterator[ExplanationStep]:
-    flow, side = judged.flow, judged.verdict.side(direction)
-    subject, counterpart = (
-        (flow.source, flow.destination) if direction is Direction.EGRESS else (flow.destination, flow.source)
-    )
-    word = direction.lower()
-    if not isinstance(subject, PodsPeer):
-        yield ExplanationStep(f"{word} of {subject}: outside the cluster, no policy governs it", True)
-    elif is_assumed(subject):
-        yield ExplanationStep(
-            f"{word} of {subject}: which policies select it is not known, so it counts as open", True
-        )
-    elif subject.workload.host_network:
-        yield ExplanationStep(
-            f"{word} of {subject}: it runs in the host's network, which no policy governs", True
-        )
-    elif decided := steps_before_policies(side, direction, subject):
-        yield from decided
-    elif not side.isolated_by:
-        yield from steps_behind_policies(side, direction, subject, snapshot)
-    else:
-        yield from steps_on_the_way(side, direction, subject, snapshot)
-        names = ", ".join(sorted(policy.key for policy in side.isolated_by))
-        yield ExplanationStep(f"{word} of {subject}: isolated by {names}; only what a rule allows may pass")
-        yield from _rule_steps(flow, side, direction)
-        ends, port = (flow.source, flow.destination), (flow.protocol, flow.port)
-        if seen := as_plugin_sees(snapshot, ends, port, direction, side):
-            yield ExplanationStep(f"{word}: {seen}")
-        if side.allowed:
-            yield from (ExplanationStep(f"{word}: {rule} allows it", True) for rule in side.allowed_by)
-            if side.by_ip_block:
-                yield ExplanationStep(
-                    f"{word}: only by an ipBlock, which not every network plugin applies to pods"
-                )
-        elif side.perhaps_opened_by:
-            others = ", ".join(policy.title for policy in side.perhaps_opened_by)
-            yield ExplanationStep(
-                f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}; {others} may"
-            )
-        else:
-            yield ExplanationStep(
-                f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}", False
-            )
-
-
-def _rule_steps(flow: RequiredFlow, side: SideVerdict, direction: Direction) -> Iterator[ExplanationStep]:
-    """Why each rule that does not allow the connection does not."""
-    allowing = {(rule.policy.key, rule.index) for rule in side.allowed_by}
-    called = flow.destination.workload if isinstance(flow.destination, PodsPeer) else None
-    for policy in side.isolated_by:
-        for index, rule in enumerate(policy.rules(direction)):
-            if (policy.key, index) in allowing:
-                continue
-            ports_match = admits_port(rule.ports, called, flow.protocol, flow.port)
-            reason = (
-                "its peers do not match"
-                if ports_match
-                else f"its ports do not include {flow.protocol} {flow.port}"
-            )
-            yield ExplanationStep(
-                f"{direction.lower()}: {policy.key} {direction.lower()}[{index}] does not apply: {reason}"
-            )
-        if not policy.rules(direction):
-            yield ExplanationStep(
-                f"{direction.lower()}: {policy.key} has no rules, so by itself it denies everything"
-            )
 
 
 def _kind(client: Peer, server: Peer) -> FlowKind:

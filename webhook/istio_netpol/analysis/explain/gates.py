@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.analysis.ambient.wire import legs
+from istio_netpol.analysis.ambient.tunnels import legs
 from istio_netpol.analysis.assumed_pods import is_assumed, opened
+from istio_netpol.analysis.denial_wording import as_plugin_sees
 from istio_netpol.analysis.explain.policy_gates import policy_gates
-from istio_netpol.analysis.plugin_wording import as_plugin_sees
 from istio_netpol.analysis.results import Gate
 from istio_netpol.istio.authorization import Caller, Decision, Entrance, decisions
 from istio_netpol.istio.authorized_clients import trust_domains

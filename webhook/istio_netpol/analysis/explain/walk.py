@@ -10,8 +10,8 @@ from msgspec import Struct, field
 from istio_netpol.analysis.check import DISPENSABLE, FindingsWriter, judge_of
 from istio_netpol.analysis.explain.gates import Passage, gates
 from istio_netpol.analysis.explain.policy_gates import POLICIES
-from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.flow_verdicts import FlowJudge
+from istio_netpol.analysis.generate import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 
 from istio_netpol.analysis.arguments.peers import find_peer
-from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.explain.walk import Walk, Walker, Wanted
+from istio_netpol.analysis.generate import connection
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import FlowTable

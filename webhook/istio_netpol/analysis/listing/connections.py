@@ -1,11 +1,15 @@
-"""Every allowed connection between workloads and address ranges."""
+"""Every allowed connection between workloads and address ranges, or the part of them that is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from istio_netpol.analysis.ambient.tunnels import Tunnels, carried
-from istio_netpol.analysis.ambient.wire import has_ambient_mode
+from msgspec import Struct
+
+from istio_netpol.analysis.ambient.tunnels import Tunnels, carried, has_ambient_mode
+from istio_netpol.analysis.arguments.peers import EVERY_PEER, PeerFilter
+from istio_netpol.analysis.focus import WHOLE, Focus
+from istio_netpol.analysis.listing.exposure import Exposure, exposures
 from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.istio.view.injection import as_injected
@@ -81,3 +85,34 @@ def _carried(rows: Iterable[Allowed], tunnels: Tunnels) -> Iterator[Allowed]:
             yield row
         elif left := carried(row.ports):
             yield row._replace(ports=left)
+
+
+class AskedList(Struct, frozen=True):
+    """The connections of one input (see `as_listed`) by their ends; `focus` is what reports are about."""
+
+    name: str
+    snapshot: Snapshot
+    settings: Settings
+    focus: Focus = WHOLE
+    sources: PeerFilter = EVERY_PEER
+    destinations: PeerFilter = EVERY_PEER
+
+    def connections(self) -> Iterator[AllowedConnection]:
+        """Those that are asked for, one at a time."""
+        return (
+            connection
+            for connection in listed_connections(self.snapshot, self.settings)
+            if self.focus.concerns_connection(connection)
+            and self.sources.has(connection.source)
+            and self.destinations.has(connection.destination)
+        )
+
+    def exposures(self) -> tuple[Exposure, ...]:
+        """Who can reach the workloads that are asked for."""
+        workloads = {
+            workload.peer_name
+            for workload in self.snapshot.every_workload()
+            if self.focus.concerns_name(workload.peer_name) and self.destinations.has(workload.peer_name)
+        }
+        found = listed_connections(self.snapshot, self.settings)
+        return exposures((row for row in found if row.destination in workloads), workloads)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from istio_netpol.analysis.arguments.peer_filter import addresses_of
+from istio_netpol.analysis.arguments.peers import addresses_of
 from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.trust.special_addresses import SPECIAL

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from istio_netpol.analysis.ambient.tunnels import Tunnels, carried
-from istio_netpol.analysis.ambient.wire import has_ambient_mode
+from istio_netpol.analysis.ambient.tunnels import Tunnels, carried, has_ambient_mode
 from istio_netpol.analysis.reachability.document import (
     ABSENT,
     Numbered,

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from istio_netpol.analysis import denial_wording
 from istio_netpol.analysis.explain.gates import Passage, gates
 from istio_netpol.analysis.explain.policy_gates import POLICIES
-from istio_netpol.analysis.explain.required_remedies import connection
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
+from istio_netpol.analysis.generate import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.failures import NOT_CONTAINED

@@ -13,8 +13,7 @@ from istio_netpol.analysis.check import FindingsWriter, judge_of
 from istio_netpol.analysis.explain.connection import explain
 from istio_netpol.analysis.results import Explanation
 from istio_netpol.analysis.symptom_causes.authorization_suspects import authorization_remarks
-from istio_netpol.analysis.symptom_causes.doors import can_be_called
-from istio_netpol.analysis.symptom_causes.ends import Ends, ends_of
+from istio_netpol.analysis.symptom_causes.ends import Ends, can_be_called, ends_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.hbone import HBONE_PORT

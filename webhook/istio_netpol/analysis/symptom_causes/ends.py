@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from istio_netpol.analysis.arguments.peers import find_peer, find_service, host_of
+from istio_netpol.analysis.explain.front_doors import listening
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable, namespaces_of
 from istio_netpol.istio.hbone import HBONE_PORT
 from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.istio_networking import Gateway
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.snapshot import Snapshot
@@ -252,3 +254,45 @@ def _is_same(named: Peer, peer: Peer) -> bool:
     if isinstance(named, AddressPeer) and isinstance(peer, AddressPeer):
         return peer.addresses >= named.addresses
     return isinstance(peer, AnyPeer)
+
+
+_DOORS = frozenset({FlowKind.CLIENT_TO_GATEWAY, FlowKind.TO_APISERVER})
+_API_SERVER_PORT = 443
+"""Of the Service `kubernetes`, whatever port the API server has itself."""
+
+
+def can_be_called(flow: RequiredFlow, ends: Ends, table: FlowTable) -> bool:
+    """Whether a flow to a gateway or to the API server leads to what the line says was called. Every flow
+    does where the line does not say it, and those of other kinds are told by their destination."""
+    if flow.kind not in _DOORS or ends.targets is None:
+        return True
+    return any(_leads_there(flow, peer, own_port, ends, table) for peer, own_port in ends.targets)
+
+
+def _leads_there(flow: RequiredFlow, peer: Peer, own_port: int, ends: Ends, table: FlowTable) -> bool:
+    if isinstance(peer, PodsPeer):
+        is_same = (
+            isinstance(flow.destination, PodsPeer)
+            and peer.workload.peer_name == flow.destination.workload.peer_name
+        )
+        return is_same and own_port in (0, flow.port)
+    to_gateway = flow.kind is FlowKind.CLIENT_TO_GATEWAY
+    if to_gateway and isinstance(peer, HostPeer) and not any(listening(table.snapshot, peer.host)):
+        return False
+    port = ends.called[1] if ends.called else 0
+    return port in (0, flow.port, *_ports_before(flow, table))
+
+
+def _ports_before(flow: RequiredFlow, table: FlowTable) -> Iterator[int]:
+    """The ports under which clients know a flow's destination: those of the Services before its pods, and of
+    the Gateway that asks for it."""
+    if flow.kind is FlowKind.TO_APISERVER:
+        yield _API_SERVER_PORT
+        return
+    gateway = table.snapshot.find(Gateway, flow.object.namespace, flow.object.name)
+    if gateway is not None and gateway.ref.key == flow.object.key:
+        yield from (server.port for server in gateway.servers)
+    if isinstance(flow.destination, PodsPeer):
+        for service in table.view.services_of(flow.destination.workload):
+            for port in service.ports:
+                yield from (port.port, port.node_port)
