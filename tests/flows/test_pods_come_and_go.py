@@ -274,7 +274,7 @@ def test_a_namespace_that_nobody_reads_any_more_leaves_nothing() -> None:
     """Namespaces come and go for months."""
     read = pods_read(Selector.of({"app": "cart"}), HOME)
     owner = ("", "Service", HOME, "cart")
-    before = Dependencies().moved([(owner, frozenset(), {read})])
-    after = before.moved([(owner, {read}, frozenset())])
+    before = Dependencies().moved([(owner, frozenset(), frozenset({read}))])
+    after = before.moved([(owner, frozenset({read}), frozenset())])
     assert HOME in before._selectors
     assert HOME not in after._selectors

@@ -5,15 +5,16 @@ Nothing here ever changes: a change makes another of each, which copies only wha
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.state.changes import Change
 from istio_netpol.state.indexes import Index
-from istio_netpol.state.persistent_map import PersistentMap, within
+from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.postings import Postings
 from istio_netpol.state.reads import (
     ADDRESSED,
     EVERYWHERE,
@@ -37,46 +38,8 @@ Key = tuple[str, str, str, str]
 Owner = Key | Read
 """Who reads: an object whose needs were worked out, or a question, told by what is read of it."""
 
-Move = tuple[Owner, Set[Read], Set[Read]]
+Move = tuple[Owner, frozenset[Read], frozenset[Read]]
 """An owner with what it read before and what it reads now."""
-
-Place = TypeVar("Place", bound=Hashable)
-Held = TypeVar("Held", bound=Hashable)
-
-
-class Postings(Generic[Place, Held]):
-    """What stands under each place. Some (the namespace of istiod, all pods) hold most of a cluster."""
-
-    def __init__(self, places: PersistentMap[Place, PersistentMap[Held, None]] | None = None) -> None:
-        self._places = PersistentMap[Place, PersistentMap[Held, None]]() if places is None else places
-
-    def __iter__(self) -> Iterator[Place]:
-        return iter(self._places)
-
-    def __contains__(self, place: object) -> bool:
-        return place in self._places
-
-    def __bool__(self) -> bool:
-        return bool(self._places)
-
-    def at(self, place: Place) -> Iterable[Held]:
-        """What stands there, in no order."""
-        found: Iterable[Held] = self._places.get(place, ())
-        return found
-
-    def moved(self, moves: Iterable[tuple[Held, Set[Place], Set[Place]]]) -> Postings[Place, Held]:
-        """The postings after some changed places: from these to those."""
-        gone: dict[Place, list[Held]] = {}
-        come: dict[Place, dict[Held, None]] = {}
-        for held, before, after in moves:
-            for place in before - after:
-                gone.setdefault(place, []).append(held)
-            for place in after - before:
-                come.setdefault(place, {})[held] = None
-        if not gone and not come:
-            return self
-        return Postings(within(self._places, gone, come))
-
 
 class Selectors:
     """The selectors by which pods of one namespace, or of all, are read: by one pair of their labels, so that
@@ -127,7 +90,8 @@ class Dependencies:
         """The dependencies after these owners were asked anew."""
         moves = list(moves)
         readers = self.readers.moved(moves)
-        touched = {read for _, before, after in moves for read in before ^ after}
+        groups = {group for _, before, after in moves for group in (before, after)}
+        touched = {read for group in groups if self.readers.has(group) != readers.has(group) for read in group}
         come = [read for read in touched if read in readers and read not in self.readers]
         gone = [read for read in touched if read in self.readers and read not in readers]
         return Dependencies(

@@ -12,7 +12,7 @@ from msgspec import Struct
 from istio_netpol.flows.affected import Affected, followed
 from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
 from istio_netpol.flows.currency import Currency
-from istio_netpol.flows.dependencies import Dependencies, Key, Postings
+from istio_netpol.flows.dependencies import Dependencies, Key
 from istio_netpol.flows.subjects import subjects_in, subjects_named
 from istio_netpol.istio.catalogue import outcomes_of
 from istio_netpol.istio.view.injection import as_injected, with_injected
@@ -26,6 +26,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.state.changes import Change, change_between
 from istio_netpol.state.network import cluster_network
 from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.postings import Postings
 from istio_netpol.state.reader import NO_ANSWERS, Answers
 from istio_netpol.state.reads import Read
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
@@ -244,7 +245,7 @@ class FlowTable:
     @cached_property
     def _by_namespace(self) -> Postings[str, Key]:
         return Postings[str, Key]().moved(
-            (key, set(), _namespaces(needs)) for key, needs in self.needs.items()
+            (key, frozenset(), _namespaces(needs)) for key, needs in self.needs.items()
         )
 
     @cached_property
@@ -282,8 +283,8 @@ def _failures(needs: Mapping[Key, Needs]) -> dict[Key, Finding]:
     return found
 
 
-def _namespaces(needs: Needs) -> set[str]:
-    return {namespace for flow in needs.flows for namespace in namespaces_of(flow)}
+def _namespaces(needs: Needs) -> frozenset[str]:
+    return frozenset(namespace for flow in needs.flows for namespace in namespaces_of(flow))
 
 
 def namespaces_of(flow: RequiredFlow) -> set[str]:

@@ -9,19 +9,15 @@ whether it changed.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TypeVar
-
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.persistent_map import PersistentMap, within
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, LONGEST_OWNERSHIP, Key, Members, root_of
 from istio_netpol.state.pod_family import TEMPLATE, Likeness, PodFamily, Rooted
-
-P = TypeVar("P", bound=Hashable)
-T = TypeVar("T", bound=Hashable)
+from istio_netpol.state.postings import Postings
 
 Classes = tuple[Workload, ...]
 
@@ -35,8 +31,11 @@ ClassKey = tuple[Key, Likeness]
 Label = tuple[str, str | None]
 """A label with its value, or with any."""
 
-Postings = PersistentMap[P, PersistentMap[T, None]]
-"""What stands under each of several things."""
+Owned = PersistentMap[Key, PersistentMap[Key, None]]
+"""Members by the owner that they name."""
+
+
+_UNLABELLED: frozenset[Label] = frozenset()
 
 
 class ClassIndex:
@@ -99,16 +98,20 @@ class ClassIndex:
         _ = self._owned, self._labelled
 
     @cached_property
-    def _owned(self) -> Postings[Key, Key]:
+    def _owned(self) -> Owned:
         """The members that name an owner, which only changes ask for."""
-        return _postings(
-            (owner, key) for key, member in self._members.items() if (owner := _owner_of(member))
-        )
+        found: dict[Key, dict[Key, None]] = {}
+        for key, member in self._members.items():
+            if (owner := _owner_of(member)) is not None:
+                found.setdefault(owner, {})[key] = None
+        return PersistentMap((owner, PersistentMap(owned)) for owner, owned in found.items())
 
     @cached_property
     def _labelled(self) -> Postings[Label, ClassKey]:
         """The classes that carry a label."""
-        return _postings((label, key) for key, pods in self.classes.items() for label in _labels_of(pods))
+        return Postings[Label, ClassKey]().moved(
+            (key, _UNLABELLED, _labels_of(pods)) for key, pods in self.classes.items()
+        )
 
     @cached_property
     def workloads(self) -> Classes:
@@ -123,8 +126,9 @@ class ClassIndex:
         wanted += [(wish.key, None) for wish in selector.match_expressions if wish.needs_key]
         if not wanted:
             return tuple(pods for pods in self.workloads if selector.matches(pods.labels))
-        candidates = min((self._labelled.get(label, ()) for label in wanted), key=len)
-        found = ((key, self.classes[key]) for key in candidates)
+        groups = min((self._labelled.groups_at(label) for label in wanted), key=len)
+        keys = (key for group in groups if group.issuperset(wanted) for key in self._labelled.within(group))
+        found = ((key, self.classes[key]) for key in keys)
         return self._in_order(pair for pair in found if selector.matches(pair[1].labels))
 
     def named(self, kind: str, name: str) -> Classes:
@@ -233,17 +237,10 @@ class ClassIndex:
     def _labelled_after(
         self, gone: Mapping[ClassKey, Workload], come: Mapping[ClassKey, Workload]
     ) -> Postings[Label, ClassKey]:
-        dropped: dict[Label, list[ClassKey]] = {}
-        put: dict[Label, dict[ClassKey, None]] = {}
-        for key in {*gone, *come}:
-            were, are = (_labels_of(found.get(key)) for found in (gone, come))
-            for label in were - are:
-                dropped.setdefault(label, []).append(key)
-            for label in are - were:
-                put.setdefault(label, {})[key] = None
-        return within(self._labelled, dropped, put)
+        keys = {*gone, *come}
+        return self._labelled.moved((key, _labels_of(gone.get(key)), _labels_of(come.get(key))) for key in keys)
 
-    def _owned_after(self, members: Members, moved: Iterable[Key]) -> Postings[Key, Key]:
+    def _owned_after(self, members: Members, moved: Iterable[Key]) -> Owned:
         dropped: dict[Key, list[Key]] = {}
         put: dict[Key, dict[Key, None]] = {}
         for key in moved:
@@ -269,14 +266,6 @@ def _family_of(
     return PodFamily.of(key, rooted, members, ignored, before)
 
 
-def _postings(pairs: Iterable[tuple[P, T]]) -> Postings[P, T]:
-    """What stands under each of several things, by what it stands under."""
-    found: dict[P, dict[T, None]] = {}
-    for under, value in pairs:
-        found.setdefault(under, {})[value] = None
-    return PersistentMap((under, PersistentMap(values)) for under, values in found.items())
-
-
 def _by_likeness(family: Family | None) -> PersistentMap[Likeness, Workload]:
     """The classes of a family."""
     if isinstance(family, PodFamily):
@@ -289,11 +278,10 @@ def _keys_of(family: Family) -> Iterator[Key]:
     return family.keys() if isinstance(family, PodFamily) else iter((_key(family.ref),))
 
 
-def _labels_of(pods: Workload | None) -> set[Label]:
+def _labels_of(pods: Workload | None) -> frozenset[Label]:
     """The labels under which a class is found."""
     labels = pods.labels if pods is not None else {}
-    found: set[Label] = set(labels.items())
-    return found | {(key, None) for key in labels}
+    return frozenset([*labels.items(), *((key, None) for key in labels)])
 
 
 def _leads_elsewhere(before: Workload | None, now: Workload | None) -> bool:
