@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from istio_netpol.admission.decision import Decision
 from istio_netpol.cli.resolving import Offline
-from istio_netpol.flows.table import FlowTable, Needs
+from istio_netpol.flows.needs import Needs
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.raw_objects import RawObject

@@ -63,6 +63,14 @@ class ChangingCluster(RuleBasedStateMachine):
     def put_several(self, data: st.DataObject) -> None:
         self.current.put(*data.draw(st.lists(st.sampled_from(self.pool), max_size=4, unique_by=id)))
 
+    @rule(data=st.data())
+    def put_a_double(self, data: st.DataObject) -> None:
+        pods = [value for value in self.pool if isinstance(value, Workload)]
+        names = [f"{value.ref.name}{suffix}" for value in self.pool for suffix in ("", "-2")]
+        if pods:
+            value, name = data.draw(st.sampled_from(pods)), data.draw(st.sampled_from(names))
+            self.current.put(replace(value, ref=replace(value.ref, name=name)))
+
     @precondition(lambda self: self.current.objects)
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:

@@ -41,6 +41,7 @@ Owner = Key | Read
 Move = tuple[Owner, frozenset[Read], frozenset[Read]]
 """An owner with what it read before and what it reads now."""
 
+
 class Selectors:
     """The selectors by which pods of one namespace, or of all, are read: by one pair of their labels, so that
     a pod is compared with few of them."""
@@ -91,7 +92,9 @@ class Dependencies:
         moves = list(moves)
         readers = self.readers.moved(moves)
         groups = {group for _, before, after in moves for group in (before, after)}
-        touched = {read for group in groups if self.readers.has(group) != readers.has(group) for read in group}
+        touched = {
+            read for group in groups if self.readers.has(group) != readers.has(group) for read in group
+        }
         come = [read for read in touched if read in readers and read not in self.readers]
         gone = [read for read in touched if read in self.readers and read not in readers]
         return Dependencies(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -13,8 +12,9 @@ from istio_netpol.flows.affected import Affected, followed
 from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
 from istio_netpol.flows.currency import Currency
 from istio_netpol.flows.dependencies import Dependencies, Key
+from istio_netpol.flows.look_alikes import renamed
+from istio_netpol.flows.needs import NOTHING, Needs, needs_of
 from istio_netpol.flows.subjects import subjects_in, subjects_named
-from istio_netpol.istio.catalogue import outcomes_of
 from istio_netpol.istio.view.injection import as_injected, with_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import assumptions_in
@@ -32,49 +32,19 @@ from istio_netpol.state.reads import Read
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 from istio_netpol.trust.host_policy import HostLimits
 
-
-class Needs(Struct, frozen=True):
-    """What one object needs. `reads` is all that was asked for it, existing or not: what it depends on
-    besides the object itself."""
-
-    flows: tuple[RequiredFlow, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    reads: frozenset[Read] = frozenset()
-
-    def merged(self, others: Needs) -> Needs:
-        """The needs of two classes of pods that have one name: a pod that says falsely who owns it takes
-        nothing from the one that it names."""
-        return Needs(self.flows + others.flows, self.findings + others.findings, self.reads | others.reads)
-
-
-NOTHING = Needs()
-
 _INDEXES = ("dependencies", "_by_namespace", "host_limits")
 """What a table works out once, and what stays good enough when policies are added."""
 
 
-def needs_of(subject: Any, view: MeshView) -> Needs:
-    """Evaluates every rule that looks at objects of this type."""
-    try:
-        outcomes, reads = view.noting(lambda: outcomes_of(subject, view))
-    finally:
-        view.allow(math.inf)
-    flows: dict[Any, RequiredFlow] = {}
-    for outcome in outcomes:
-        if isinstance(outcome, RequiredFlow):
-            flows.setdefault(outcome.key, outcome)
-    findings = tuple(outcome for outcome in outcomes if isinstance(outcome, Finding))
-    return Needs(tuple(flows.values()), findings, reads)
-
-
 class Prospect(Struct, frozen=True):
     """A cluster after a change, and whom the change concerns: the objects with these keys are to be worked
-    out anew by this view."""
+    out anew by this view. `touched` is what was read and may be another thing now."""
 
     snapshot: Snapshot
     view: MeshView
     change: Change
     keys: frozenset[Key]
+    touched: frozenset[Read]
 
 
 class FlowTable:
@@ -129,7 +99,7 @@ class FlowTable:
         if not change:
             return self._with_nothing_else(stored, snapshot.indexed())
         prospect = self._prospect(snapshot.indexed(), change)
-        after = {key: _needs_named(key, prospect) for key in sorted(prospect.keys)}
+        after = {key: self._needs_named(key, prospect) for key in sorted(prospect.keys)}
         pairs = [(key, self.needs.get(key, NOTHING), needs) for key, needs in after.items()]
         moves = [(key, old.reads, new.reads) for key, old, new in pairs]
         dependencies, answers = followed(
@@ -182,7 +152,26 @@ class FlowTable:
         stale = self.dependencies.questions_on(touches)
         view = MeshView(snapshot, self.settings, self.answers, stale)
         affected = Affected(self.dependencies, self.answers, touches, stale, view.reader)
-        return Prospect(snapshot, view, change, frozenset(affected.keys(change)))
+        return Prospect(snapshot, view, change, frozenset(affected.keys(change)), frozenset(touches | stale))
+
+    def _needs_named(self, key: Key, prospect: Prospect) -> Needs:
+        """The needs of the objects of that name, if there are any, after a change."""
+        found = NOTHING
+        for subject in subjects_named(key, prospect.snapshot):
+            needs = self._like_another(subject, prospect) or needs_of(subject, prospect.view)
+            found = needs if found == NOTHING else found.merged(needs)
+        return found
+
+    def _like_another(self, subject: Any, prospect: Prospect) -> Needs | None:
+        """The needs of pods that only their name tells from others, whose needs hold still; None where there
+        are none like them, or these do not say enough."""
+        if not isinstance(subject, Workload) or not prospect.snapshot.is_alone(subject):
+            return None
+        for model in self.snapshot.alike(subject):
+            needs = self.needs.get(model.ref.key, NOTHING)
+            if model.ref.key not in prospect.keys and needs.reads.isdisjoint(prospect.touched):
+                return renamed(needs, model, subject)
+        return None
 
     def with_objects(self, objects: Sequence[Any]) -> FlowTable:
         """The table after objects were stored whose needs nobody else's depend on, such as policies."""
@@ -262,15 +251,6 @@ V = TypeVar("V")
 def _persistent(found: Mapping[K, V]) -> PersistentMap[K, V]:
     """A mapping of which a change copies little. A new table keeps the order in which it was worked out."""
     return found if isinstance(found, PersistentMap) else PersistentMap(found)
-
-
-def _needs_named(key: Key, prospect: Prospect) -> Needs:
-    """The needs of the objects of that name, if there are any."""
-    found = NOTHING
-    for subject in subjects_named(key, prospect.snapshot):
-        needs = needs_of(subject, prospect.view)
-        found = needs if found == NOTHING else found.merged(needs)
-    return found
 
 
 def _failures(needs: Mapping[Key, Needs]) -> dict[Key, Finding]:

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
@@ -34,6 +38,9 @@ Label = tuple[str, str | None]
 Owned = PersistentMap[Key, PersistentMap[Key, None]]
 """Members by the owner that they name."""
 
+
+_MOST_COMPARED = 4
+"""How many that carry the same labels are compared in search of one that is alike."""
 
 _UNLABELLED: frozenset[Label] = frozenset()
 
@@ -151,6 +158,19 @@ class ClassIndex:
         classes = _by_likeness(self._families.get(root))
         return self._in_order(((root, likeness), pods) for likeness, pods in classes.items())
 
+    def is_alone(self, pods: Workload) -> bool:
+        """Whether a member is its own root and class, and has nobody else."""
+        return self._families.get(_key(pods.ref)) is pods
+
+    def alike(self, pods: Workload) -> Iterator[Workload]:
+        """Others that are alone and say what these pods say under another name: a few at most."""
+        for (key, _), other in islice(self._alike_labelled(pods), _MOST_COMPARED):
+            if other is not pods and self._families.get(key) is other and _said(other) == _said(pods):
+                yield other
+
+    def _alike_labelled(self, pods: Workload) -> Iterator[tuple[ClassKey, Workload]]:
+        return ((key, self.classes[key]) for key in self._labelled.within(_labels_of(pods)))
+
     def families_of(self, keys: Iterable[Key]) -> set[Key]:
         """The roots of these members and of all that they own, by kind and name."""
         members = self._members
@@ -238,7 +258,9 @@ class ClassIndex:
         self, gone: Mapping[ClassKey, Workload], come: Mapping[ClassKey, Workload]
     ) -> Postings[Label, ClassKey]:
         keys = {*gone, *come}
-        return self._labelled.moved((key, _labels_of(gone.get(key)), _labels_of(come.get(key))) for key in keys)
+        return self._labelled.moved(
+            (key, _labels_of(gone.get(key)), _labels_of(come.get(key))) for key in keys
+        )
 
     def _owned_after(self, members: Members, moved: Iterable[Key]) -> Owned:
         dropped: dict[Key, list[Key]] = {}
@@ -294,6 +316,15 @@ def _leads_elsewhere(before: Workload | None, now: Workload | None) -> bool:
 def _owner_of(member: Workload | None) -> Key | None:
     owner = member.owner if member is not None else None
     return (owner.kind, owner.name) if owner is not None else None
+
+
+def _said(pods: Workload) -> tuple[Any, ...]:
+    """All that pods say but their name."""
+    return (*_PLACE(pods.ref), *_FIELDS(pods))
+
+
+_PLACE = attrgetter(*(name for name in ObjectRef.__struct_fields__ if name != "name"))
+_FIELDS = attrgetter(*(name for name in Workload.__struct_fields__ if name != "ref"))
 
 
 def _key(ref: ObjectRef) -> Key:

@@ -57,7 +57,9 @@ class Postings(Generic[Place, Held]):
         found: Iterable[Held] = self._groups.get(group, ())
         return found
 
-    def moved(self, moves: Iterable[tuple[Held, frozenset[Place], frozenset[Place]]]) -> Postings[Place, Held]:
+    def moved(
+        self, moves: Iterable[tuple[Held, frozenset[Place], frozenset[Place]]]
+    ) -> Postings[Place, Held]:
         """The postings after some things changed places: from all of these to those."""
         gone: dict[frozenset[Place], list[Held]] = {}
         come: dict[frozenset[Place], dict[Held, None]] = {}

@@ -225,6 +225,17 @@ class Snapshot:
         classes = self._classes_of(namespace)
         return classes.named(kind, name) if classes else ()
 
+    def is_alone(self, pods: Workload) -> bool:
+        """Whether a class of pods is one member alone, which nobody owns and which owns nobody."""
+        classes = self._classes_of(pods.namespace)
+        return classes is not None and classes.is_alone(pods)
+
+    def alike(self, pods: Workload) -> Iterator[Workload]:
+        """Other classes that are one member alone and say the same as these pods, all but the name: a few at
+        most."""
+        classes = self._classes_of(pods.namespace)
+        return classes.alike(pods) if classes else iter(())
+
     def family(self, namespace: str, kind: str, name: str) -> tuple[Workload, ...]:
         """The classes of the pods that share a root: the first carries its name, the others a pod's."""
         classes = self._classes_of(namespace)

@@ -24,7 +24,8 @@ from istio_netpol.analysis.explain.front_doors import (
 )
 from istio_netpol.analysis.explain.walk import Walk, Walker, Wanted
 from istio_netpol.errors import InputError, Problem
-from istio_netpol.flows.table import NOTHING, FlowTable
+from istio_netpol.flows.needs import NOTHING
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.destinations import DestinationQuery, answers
 from istio_netpol.istio.hbone import reached
 from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request

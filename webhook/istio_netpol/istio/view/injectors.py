@@ -113,9 +113,14 @@ class Injectors:
         return ""
 
 
+def sees_names(workload: Workload) -> bool:
+    """Whether the injector sees the object's name. The pods of a Job carry it as a label, whatever its
+    template says (kubernetes.io, "Job", "Pod template")."""
+    return workload.ref.kind in ("Job", "CronJob")
+
+
 def _labels_at_creation(workload: Workload) -> Labels:
-    """The labels that the injector sees. Those of a Job's pods name the Job, whatever its template says
-    (kubernetes.io, "Job", "Pod template")."""
-    if workload.ref.kind not in ("Job", "CronJob"):
+    """The labels that the injector sees."""
+    if not sees_names(workload):
         return workload.labels
     return {**dict.fromkeys(JOB_NAME_LABELS, workload.name), **workload.labels}
