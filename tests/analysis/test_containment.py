@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from tests.scenarios import scenario as scenarios
 
-from istio_netpol.analysis import check as check_module
+from istio_netpol.analysis import findings_writer
 from istio_netpol.analysis import flow_verdicts as judge_module
 from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.generate import generate
@@ -169,7 +169,7 @@ def _denied_of(name: str) -> tuple[Report, Finding]:
     [
         (judge_module.FlowJudge, "_resolved"),
         (plan_module, "openings_of"),
-        (check_module, "_denied_finding"),
+        (findings_writer, "_denied_finding"),
         (policy_writer.PolicyWriter, "_add"),
         (policy_writer, "_policy"),
     ],
@@ -201,7 +201,7 @@ def test_what_fails_for_one_flow_costs_that_flow(
     assert policies - left <= theirs
     table = FlowTable.of(_snapshot(name), SETTINGS)
     needed = upkeep(table, judge_of(table, Offline()), lambda _: True)
-    if place is not check_module:
+    if place is not findings_writer:
         assert name_of(victim.object) in needed.uncertain
 
 

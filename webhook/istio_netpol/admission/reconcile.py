@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.scope import is_exempt_namespace
-from istio_netpol.analysis.check import FindingsWriter, judge_of
+from istio_netpol.analysis.check import judge_of
+from istio_netpol.analysis.findings_writer import FindingsWriter
 from istio_netpol.flows.table import FlowTable, namespaces_of
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver

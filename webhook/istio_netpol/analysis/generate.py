@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from istio_netpol.analysis.check import FindingsWriter, judge_of
+from istio_netpol.analysis.check import judge_of
+from istio_netpol.analysis.findings_writer import FindingsWriter
 from istio_netpol.analysis.flow_verdicts import HostTrouble
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, RequiredFlow

@@ -8,7 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from istio_netpol.analysis.ambient.tunnel_ports import closed_tunnels
-from istio_netpol.analysis.check import FindingsWriter, gate_of
+from istio_netpol.analysis.check import gate_of
+from istio_netpol.analysis.findings_writer import FindingsWriter
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.operator_policies import for_owners
 from istio_netpol.flows.dependencies import Key

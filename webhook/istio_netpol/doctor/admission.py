@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.analysis.refused_policies import KYMA_NAMESPACES, advice
+from istio_netpol.analysis.bundle_proof.bundle_report import KYMA_NAMESPACES, advice
 from istio_netpol.certs.webhook_configurations import KINDS
 from istio_netpol.doctor.survey import NAMESPACES, Manifest, Survey, dig, listed, name_of
 from istio_netpol.kube.discovery import Resource

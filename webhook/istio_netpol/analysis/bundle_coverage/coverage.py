@@ -13,7 +13,7 @@ from istio_netpol.analysis.bundle_coverage.egress import egress_side
 from istio_netpol.analysis.bundle_coverage.ingress import ingress_side
 from istio_netpol.analysis.bundle_coverage.results import Coverage, ExaminedSide, SideState
 from istio_netpol.analysis.bundle_proof.default_deny import newly_isolated
-from istio_netpol.analysis.check import FindingsWriter
+from istio_netpol.analysis.findings_writer import FindingsWriter
 from istio_netpol.istio.rules.gateway_services import HEALTH_CHECKS
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue, Severity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from istio_netpol.analysis.bundle_proof.default_deny import denies_all
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
@@ -23,7 +24,7 @@ def apply_order_findings(bundle: Sequence[ClusterObject]) -> Iterator[Finding]:
     policies = [policy for policy in bundle if isinstance(policy, NetworkPolicy)]
     annotated = (member for member in bundle if isinstance(member, NetworkPolicy | Namespace))
     is_for_argo_cd = any(key.startswith(ARGO_CD) for member in annotated for key in member.annotations)
-    for policy in filter(_denies_all, policies):
+    for policy in filter(denies_all, policies):
         others = [other for other in _allowing(policies, policy.namespace) if other is not policy]
         wave = _wave(policy.annotations)
         by_wave = [other for other in others if _wave(other.annotations) >= wave]
@@ -33,12 +34,6 @@ def apply_order_findings(bundle: Sequence[ClusterObject]) -> Iterator[Finding]:
             yield _by_wave(policy, by_wave, severity)
         if by_name:
             yield _by_name(policy, by_name, Severity.WARNING if by_wave else Severity.INFO)
-
-
-def _denies_all(policy: NetworkPolicy) -> bool:
-    return policy.pod_selector.is_everything and any(
-        not policy.rules(direction) for direction in policy.policy_types
-    )
 
 
 def _allowing(policies: Iterable[NetworkPolicy], namespace: str) -> Iterator[NetworkPolicy]:

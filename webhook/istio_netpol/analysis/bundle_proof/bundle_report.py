@@ -8,15 +8,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage
-from istio_netpol.analysis.refused_policies import refused_findings
+from istio_netpol.analysis.bundle_proof.default_deny import denies_all
 from istio_netpol.analysis.results import Report
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.findings import Finding
+from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.policy_store import Tried
+from istio_netpol.model.policy_store import DryRunOutcome, Tried
 from istio_netpol.model.verdicts import Judged
+from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
 
 Objects = Sequence[ClusterObject]
 """Decoded objects, in any order."""
@@ -106,3 +107,37 @@ def _by_key(objects: Objects) -> dict[str, tuple[object, ...]]:
 def policies_in(objects: Objects) -> tuple[NetworkPolicy, ...]:
     """The NetworkPolicies among decoded objects."""
     return tuple(policy for policy in objects if isinstance(policy, NetworkPolicy))
+
+
+WITHOUT_DENY = "kyma-btp"
+"""The overlay for clusters that refuse a default-deny in Kyma's own namespaces."""
+
+KYMA_NAMESPACES = frozenset({KYMA_NAMESPACE, "istio-system"})
+"""In which SAP BTP, Kyma runtime refuses it (SAP-docs/btp-cloud-platform docs/50-administration-and-ops/
+admission-policies-2e02ddb.md, "Enforce Kyma Workload Traffic", since 2026-02-24)."""
+
+
+def refused_findings(tried: Iterable[Tried]) -> Iterator[Finding]:
+    """An error for each policy that the cluster did not accept; a policy that could not be tried counts as
+    not accepted."""
+    for trial in tried:
+        if trial.outcome is not DryRunOutcome.ACCEPTED:
+            yield Finding(Issue.POLICY_REFUSED, Severity.ERROR, trial.policy.ref, _sentence(trial))
+
+
+def _sentence(tried: Tried) -> str:
+    ref = tried.policy.ref
+    if tried.outcome is DryRunOutcome.NOT_TRIED:
+        return f"{ref}: it is not seen whether the cluster takes it: {tried.message}"
+    by = f" by {tried.by}" if tried.by else ""
+    return f"{ref}: the cluster refuses it{by}; {advice(tried.policy)}. The API server says: {tried.message}"
+
+
+def advice(policy: NetworkPolicy) -> str:
+    """What to do about a policy that a cluster refuses."""
+    if denies_all(policy) and policy.namespace in KYMA_NAMESPACES:
+        return (
+            f"SAP BTP does so with a default-deny in Kyma's own namespaces: take the overlay {WITHOUT_DENY}, "
+            "which brings what pods need and no default-deny"
+        )
+    return "leave it out of the overlay, or ask who keeps the cluster's admission"

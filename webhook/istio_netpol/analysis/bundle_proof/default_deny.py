@@ -24,6 +24,13 @@ Opened = tuple[str, Direction, int]
 """A rule of the policy with this key."""
 
 
+def denies_all(policy: NetworkPolicy) -> bool:
+    """Whether a policy selects every pod of its namespace and opens nothing in some direction."""
+    return policy.pod_selector.is_everything and any(
+        not policy.rules(direction) for direction in policy.policy_types
+    )
+
+
 def not_isolated(policies: Iterable[NetworkPolicy], snapshot: Snapshot) -> Iterator[Finding]:
     """Namespaces of the bundle in which a pod that no policy selects is open."""
     for namespace in sorted({policy.namespace for policy in policies}):

@@ -7,9 +7,10 @@ from functools import cached_property
 
 from msgspec import Struct, field
 
-from istio_netpol.analysis.check import DISPENSABLE, FindingsWriter, judge_of
+from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.explain.gates import Passage, gates
 from istio_netpol.analysis.explain.policy_gates import POLICIES
+from istio_netpol.analysis.findings_writer import DISPENSABLE, FindingsWriter
 from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.generate import connection
 from istio_netpol.analysis.results import Gate

@@ -8,12 +8,11 @@ from functools import cached_property
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from istio_netpol.analysis.check import check_table, judge_of
+from istio_netpol.analysis.check import check_table, judge_of, one_per_host
 from istio_netpol.analysis.listing.connections import as_listed
 from istio_netpol.analysis.reachability.required_flows import Passages, findings_of_flows, judged_flows
 from istio_netpol.analysis.readiness.deny_all import assume_deny_all, told_of_today
 from istio_netpol.analysis.results import Report
-from istio_netpol.analysis.shared_hosts import one_per_host
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.assumptions import Assumption

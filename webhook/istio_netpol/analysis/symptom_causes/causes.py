@@ -9,8 +9,9 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.analysis.check import FindingsWriter, judge_of
+from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.explain.connection import explain
+from istio_netpol.analysis.findings_writer import FindingsWriter
 from istio_netpol.analysis.results import Explanation
 from istio_netpol.analysis.symptom_causes.authorization_suspects import authorization_remarks
 from istio_netpol.analysis.symptom_causes.ends import Ends, can_be_called, ends_of
