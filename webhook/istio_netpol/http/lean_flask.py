@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, Request, Response
 from flask.sessions import NullSession, SecureCookieSessionInterface
-from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter
 
 
@@ -21,11 +21,13 @@ class _NoSessions(SecureCookieSessionInterface):
 
 
 class LeanResponse(Response):
-    """A response whose headers are sent as they are."""
+    """A response that is sent as it is: nothing is added for redirects and for statuses without a body, of
+    which there are none, and nothing is to be closed. The server leaves out the body where HEAD asks."""
 
-    def get_wsgi_headers(self, environ: dict[str, Any]) -> Headers:
-        """Nothing is added for redirects and for statuses without a body, of which there are none."""
-        return self.headers
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answers as a WSGI application."""
+        start_response(self.status, self.headers.to_wsgi_list())
+        return self.iter_encoded()
 
 
 class LeanFlask(Flask):
@@ -47,6 +49,12 @@ class LeanFlask(Flask):
         if request is None:
             return None
         return MapAdapter(self.url_map, "", "/", "", "https", request.path, request.method)
+
+    def do_teardown_request(self, *_: object) -> None:
+        """Does nothing, as no functions are called after a request."""
+
+    def do_teardown_appcontext(self, *_: object) -> None:
+        """Does nothing, for the same reason."""
 
     def full_dispatch_request(self) -> Response:
         """The response of the view, or of the error handler."""

@@ -128,12 +128,12 @@ class Metrics:
         self._begin()
 
     def _begin(self) -> None:
-        """Lets every counter begin at 0."""
-        for door in Door:
-            self._seconds.labels(door)
-            self._evaluations.labels(door)
-            for result in RESULTS:
-                self._reviews.labels(door, result)
+        """Lets every counter begin at 0, and keeps at hand what each review counts."""
+        self._seconds_by = {str(door): self._seconds.labels(door) for door in Door}
+        self._evaluations_by = {str(door): self._evaluations.labels(door) for door in Door}
+        self._reviews_by = {
+            (str(door), result): self._reviews.labels(door, result) for door in Door for result in RESULTS
+        }
         for lacks in Unproven:
             self._unproven.labels(lacks)
         for rule in (*FlowKind, *Issue):
@@ -148,13 +148,13 @@ class Metrics:
 
     def reviewed(self, webhook: str, answer: Answer, seconds: float) -> None:
         """Counts one request."""
-        self._seconds.labels(webhook).observe(seconds)
+        self._seconds_by[webhook].observe(seconds)
         if answer.decision is None:
-            self._reviews.labels(webhook, "error").inc()
+            self._reviews_by[webhook, "error"].inc()
             return
-        self._reviews.labels(webhook, "allowed" if answer.decision.allowed else "denied").inc()
+        self._reviews_by[webhook, "allowed" if answer.decision.allowed else "denied"].inc()
         if answer.decision.worked_out:
-            self._evaluations.labels(webhook).inc()
+            self._evaluations_by[webhook].inc()
         for rule in answer.decision.rules:
             self._findings.labels(rule).inc()
         self.stored(answer.stored)
