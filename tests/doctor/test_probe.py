@@ -18,14 +18,14 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import ADMIN, NOBODY
 from tests.serving.process import SOURCE_ROOT
 
-from istio_netpol.doctor.probe import Pace, probe
+from istio_netpol.doctor.probe import ProbePace, probe
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.own_names import PROBE_LABEL
 
 NAMESPACES = f"/api/v1/namespaces?labelSelector={PROBE_LABEL}=true"
-QUICK = Pace(seconds=10.0, sleep=lambda _: time.sleep(0.05))
+QUICK = ProbePace(seconds=10.0, sleep=lambda _: time.sleep(0.05))
 
 
 def rooms(plane: ControlPlane) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ def test_pods_that_never_start_are_no_result(control_plane: ControlPlane) -> Non
     """No kubelet: the pod stays Pending."""
     told: list[str] = []
     connection = ApiConnection.open(ADMIN, control_plane.kubeconfig(ADMIN))
-    found = probe(connection, told.append, pace=Pace(seconds=0.3))
+    found = probe(connection, told.append, pace=ProbePace(seconds=0.3))
     assert found.health is Health.NOT_SEEN
     assert "pod server is Pending" in found.found
     assert "--probe-image" in found.remedy
@@ -168,7 +168,7 @@ def test_what_can_not_be_deleted_is_told(control_plane: ControlPlane) -> None:
 
     told: list[str] = []
     there = ApiConnection.open(ADMIN, control_plane.kubeconfig(ADMIN))
-    probe(Stuck(there), told.append, pace=Pace(seconds=0.2))
+    probe(Stuck(there), told.append, pace=ProbePace(seconds=0.2))
     (room,) = rooms(control_plane)
     name = room["metadata"]["name"]
     assert told == [f"left behind: Namespace {name}; delete it with kubectl delete namespace {name}"]

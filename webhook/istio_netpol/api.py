@@ -17,7 +17,7 @@ from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_den
 from istio_netpol.analysis.readiness.deny_all import told_of_today
 from istio_netpol.analysis.results import Explanation, Report
 from istio_netpol.bundle.sources import GIVEN_OBJECTS
-from istio_netpol.cli.inputs import Input, Reading, read_inputs
+from istio_netpol.cli.inputs import Input, ReadOptions, read_inputs
 from istio_netpol.cli.options import (
     DestinationParameter,
     HostAddresses,
@@ -217,7 +217,7 @@ def _read(inputs: Sequence[Source], options: Options) -> tuple[Input, ...]:
     if not inputs:
         raise InputError([_problem("there is nothing to read: name a file, a folder or an object")])
     exclude = options.get("exclude", ())
-    reading = Reading(
+    reading = ReadOptions(
         kustomize_from_environment(),
         helm_from_environment(),
         options.get("namespace", ""),

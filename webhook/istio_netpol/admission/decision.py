@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from istio_netpol.admission import request_warnings
 from istio_netpol.admission.bounded_text import one_line
-from istio_netpol.admission.denial import ANYBODY, Reader, denial
+from istio_netpol.admission.denial import ANYBODY, DenialReader, denial
 from istio_netpol.admission.reviews import StatusCause
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.model.findings import Finding, Issue, Severity
@@ -25,7 +25,7 @@ class Circumstances(Struct, frozen=True):
     mode: Mode
     dry_run: bool = False
     controlled: bool = False
-    reader: Reader = ANYBODY
+    reader: DenialReader = ANYBODY
 
 
 class Decision(Struct, frozen=True):

@@ -28,7 +28,7 @@ PRINTS_ALL = "with what is refused in FILE, istio-netpol generate --context CONT
 IN_ORDER = "First apply these policies in this order; each allows at once all that its pods need."
 
 
-class Reader(Struct, frozen=True):
+class DenialReader(Struct, frozen=True):
     """Who reads a denial: somebody who writes in `namespace`, and for all else asks the `contact`.
     `rule_pages` is where the rules' pages are published, if they are."""
 
@@ -37,12 +37,12 @@ class Reader(Struct, frozen=True):
     rule_pages: str = ""
 
 
-ANYBODY = Reader()
+ANYBODY = DenialReader()
 """Of whom nothing is known."""
 
 
 def denial(
-    described: str, refused: Sequence[Finding], reader: Reader, ahead: Sequence[NetworkPolicy] = ()
+    described: str, refused: Sequence[Finding], reader: DenialReader, ahead: Sequence[NetworkPolicy] = ()
 ) -> str:
     """Which flows are cut, by what, and YAML to paste; at most `MAX_MESSAGE` bytes, the rest counted.
 
@@ -99,7 +99,9 @@ def _pages(refused: Sequence[Finding], published: str) -> str:
     return f"What {'this means' if len(rules) == 1 else 'these rules mean'}: {', '.join([*told, *more])}"
 
 
-def _with_policies(head: str, policies: Sequence[NetworkPolicy], reader: Reader, *, in_order: bool) -> str:
+def _with_policies(
+    head: str, policies: Sequence[NetworkPolicy], reader: DenialReader, *, in_order: bool
+) -> str:
     """As many whole policies as fit behind the sentences, those of the reader first, and a count of the
     rest."""
     own = [policy for policy in policies if policy.namespace == reader.namespace]
@@ -122,7 +124,7 @@ def _with_policies(head: str, policies: Sequence[NetworkPolicy], reader: Reader,
     return f"{text}{''.join(blocks)}{_rest(missing) if missing else ''}"
 
 
-def _whose(own: Sequence[NetworkPolicy], others: Sequence[NetworkPolicy], reader: Reader) -> str:
+def _whose(own: Sequence[NetworkPolicy], others: Sequence[NetworkPolicy], reader: DenialReader) -> str:
     """What the reader can do alone, and whom else it takes."""
     ask = f" ask {reader.contact}." if reader.contact else ""
     if not others:

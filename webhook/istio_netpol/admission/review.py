@@ -18,7 +18,7 @@ from istio_netpol.admission.decision import (
     decide_mutation,
     decide_validation,
 )
-from istio_netpol.admission.denial import Reader
+from istio_netpol.admission.denial import DenialReader
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.opt_in import Label, labels_instead
 from istio_netpol.admission.reviews import Request
@@ -93,7 +93,7 @@ def decide(
         effective.mode,
         bool(request.dry_run),
         _is_spared(changed, table),
-        Reader(namespace, settings.contact, table.settings.rule_pages),
+        DenialReader(namespace, settings.contact, table.settings.rule_pages),
     )
 
     def review(put: tuple[ClusterObject, ...], cleared: Cleared) -> Impact:

@@ -14,7 +14,7 @@ from istio_netpol.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport
-    from istio_netpol.cli.inputs import Reading
+    from istio_netpol.cli.inputs import ReadOptions
     from istio_netpol.cli.overlays import OverlayInput
     from istio_netpol.model.assumptions import Assumption
     from istio_netpol.state.snapshot import Snapshot
@@ -69,7 +69,7 @@ def bundle_cluster_options() -> Decorator:
 
 
 def with_cluster(
-    proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: Reading
+    proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: ReadOptions
 ) -> BundleReport:
     """The proof with what the overlay meets in the cluster that was named, or beside the control plane that
     was, and with what came of trying it. Raises InputError, SettingsError and ApiError."""
@@ -94,7 +94,7 @@ def _tried(proof: BundleReport, given: OverlayInput, arguments: ClusterArguments
 
 
 def _covered(
-    proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: Reading
+    proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: ReadOptions
 ) -> BundleReport:
     from istio_netpol.analysis.bundle_coverage.cluster_input import gaps_in, other_plugin
     from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
@@ -139,7 +139,7 @@ def _concerns(proof: BundleReport, namespaces: Collection[str]) -> bool:
 _REMEDY = "dump all namespaces (`istio-netpol dump`), or name the overlay of this cluster"
 
 
-def _dumped(path: str, reading: Reading) -> tuple[Snapshot, tuple[Assumption, ...]]:
+def _dumped(path: str, reading: ReadOptions) -> tuple[Snapshot, tuple[Assumption, ...]]:
     from istio_netpol.cli.inputs import read_inputs
 
     found = read_inputs([path], reading)

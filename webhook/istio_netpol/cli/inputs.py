@@ -48,7 +48,7 @@ DEFAULT_NAMESPACE = "default"
 """Where kubectl puts objects that name no namespace."""
 
 
-class Reading(Struct, frozen=True):
+class ReadOptions(Struct, frozen=True):
     """How PATHs are read: `namespace` is that of objects that name none, empty where nobody said; `exclude`
     are patterns of what is left out of folders, and `excluded` those of the settings. `remark` is told what
     is left out and how it was understood; `is_watched` says that a person waits for the end."""
@@ -101,7 +101,7 @@ def outdated_findings(found: Iterable[RemovedApi], severity: Severity = Severity
 
 def read_inputs(
     paths: Sequence[str],
-    reading: Reading,
+    reading: ReadOptions,
     there: Snapshot | None = None,
     objects: Sequence[Document] = (),
 ) -> tuple[Input, ...]:
@@ -140,19 +140,21 @@ def paired(old: Sequence[Input], new: Sequence[Input]) -> list[tuple[str, Snapsh
     ]
 
 
-def read_objects(paths: Sequence[str], reading: Reading) -> tuple[ClusterObject, ...]:
+def read_objects(paths: Sequence[str], reading: ReadOptions) -> tuple[ClusterObject, ...]:
     """The decoded objects of all paths together. Raises InputError with every problem of every file."""
     return read_loaded(paths, reading).objects
 
 
-def read_loaded(paths: Sequence[str], reading: Reading) -> Loaded:
+def read_loaded(paths: Sequence[str], reading: ReadOptions) -> Loaded:
     """The same, with what was left aside."""
     finder = Sources(reading.exclude, excluded=reading.excluded)
     found = tuple((path, source) for path in dict.fromkeys(paths) for source in finder.of(path))
     return _Reader(reading, found).load(Part("", "", found))
 
 
-def _read(paths: Sequence[str], reading: Reading, objects: Sequence[Document]) -> list[tuple[Part, Loaded]]:
+def _read(
+    paths: Sequence[str], reading: ReadOptions, objects: Sequence[Document]
+) -> list[tuple[Part, Loaded]]:
     """The parts of the input with what they hold, the common part included in each."""
     finder = Sources(reading.exclude, excluded=reading.excluded, below_overlays=True)
     found = {path: list(finder.of(path)) for path in dict.fromkeys(paths)}
@@ -180,7 +182,7 @@ def _read(paths: Sequence[str], reading: Reading, objects: Sequence[Document]) -
     return whole
 
 
-def _require_one_chart(sources: Iterable[Source | Problem], reading: Reading) -> None:
+def _require_one_chart(sources: Iterable[Source | Problem], reading: ReadOptions) -> None:
     """Raises InputError where values and a release's name may be meant for one of several charts."""
     charts = [source.folder.as_posix() for source in sources if isinstance(source, Chart)]
     if len(charts) > 1:
@@ -221,7 +223,7 @@ def _no_collection() -> Iterator[None]:
 class _Reader:
     """Reads sources, and notices PATHs that hold nothing at all: a mistake of whoever named them."""
 
-    def __init__(self, reading: Reading, sources: Iterable[tuple[str, Source | Problem]]) -> None:
+    def __init__(self, reading: ReadOptions, sources: Iterable[tuple[str, Source | Problem]]) -> None:
         self._reading = reading
         self._empty: dict[str, bool] = {}
         total = 0

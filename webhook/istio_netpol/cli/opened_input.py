@@ -16,7 +16,7 @@ from istio_netpol.analysis.arguments.objects import ObjectName, find_named, wher
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.bundle.exclusions import RootedExclusions
 from istio_netpol.cli.input_arguments import InputArguments
-from istio_netpol.cli.inputs import Input, Reading, read_inputs
+from istio_netpol.cli.inputs import Input, ReadOptions, read_inputs
 from istio_netpol.cli.object_arguments import paths_and_objects
 from istio_netpol.cli.options import helm_from_environment, kustomize_from_environment, settings_and_file
 from istio_netpol.cli.terminal import tell
@@ -44,7 +44,7 @@ class OpenedInput(Struct, frozen=True):
 
     arguments: InputArguments
     settings: Settings
-    reading: Reading
+    reading: ReadOptions
     paths: tuple[str, ...]
     objects: tuple[ObjectName, ...] = ()
     cluster: KubeContext | None = None
@@ -143,7 +143,7 @@ def open_input(
         paths, objects = paths_and_objects(arguments.paths, arguments.namespace)
         arguments = replace(arguments, paths=paths)
     settings, file = settings_and_file(arguments, addresses)
-    reading = Reading(
+    reading = ReadOptions(
         kustomize_from_environment(),
         replace(
             helm_from_environment(),

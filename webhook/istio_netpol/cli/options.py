@@ -27,7 +27,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.report.table import has_format, names
 
 if TYPE_CHECKING:
-    from istio_netpol.cli.inputs import Reading
+    from istio_netpol.cli.inputs import ReadOptions
 
 CONFIG_VARIABLE = "ISTIO_NETPOL_CONFIG"
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -369,11 +369,11 @@ def settings_and_file(
     return read_settings(str(found) if found else None, addresses), found
 
 
-def reading_from(namespace: str | None, exclude: Sequence[str]) -> Reading:
+def reading_from(namespace: str | None, exclude: Sequence[str]) -> ReadOptions:
     """How PATHs are read, with the programs that the user named or those that are installed."""
-    from istio_netpol.cli.inputs import Reading
+    from istio_netpol.cli.inputs import ReadOptions
 
-    return Reading(kustomize_from_environment(), helm_from_environment(), namespace or "", exclude)
+    return ReadOptions(kustomize_from_environment(), helm_from_environment(), namespace or "", exclude)
 
 
 def helm_from_environment() -> Helm:

@@ -17,7 +17,7 @@ from istio_netpol.bundle.overlays import (
     standard_control_plane,
 )
 from istio_netpol.bundle.values import dns_addresses
-from istio_netpol.cli.inputs import Reading, read_loaded, read_objects
+from istio_netpol.cli.inputs import ReadOptions, read_loaded, read_objects
 from istio_netpol.cli.options import read_settings
 from istio_netpol.manifests.load import RemovedApi, load
 from istio_netpol.manifests.read import read_documents
@@ -44,7 +44,12 @@ class OverlayInput(Struct, frozen=True):
 
 
 def read_overlay(
-    folder: str, control_plane: Sequence[str], config: str | None, reading: Reading, *, fetch: bool = False
+    folder: str,
+    control_plane: Sequence[str],
+    config: str | None,
+    reading: ReadOptions,
+    *,
+    fetch: bool = False,
 ) -> OverlayInput:
     """Builds the overlay and its bases, offline unless these may be fetched. Raises a NetpolError that names
     the file and the cause."""

@@ -20,7 +20,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 TRACEBACK_VARIABLE = "ISTIO_NETPOL_TRACEBACK"
 
 
-class Failure(click.ClickException):
+class CommandFailure(click.ClickException):
     """What the user reads on standard error before the program ends with exit code 2."""
 
     exit_code = UNUSABLE
@@ -32,7 +32,7 @@ class Failure(click.ClickException):
 
 
 class Program(click.Group):
-    """A group of commands that turns whatever they raise into a `Failure` or an exit code."""
+    """A group of commands that turns whatever they raise into a `CommandFailure` or an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command that the arguments name."""
@@ -48,19 +48,19 @@ class Program(click.Group):
         except InputError as error:
             count = len(error.problems)
             closing = f"{count} problems; nothing was done" if count > 1 else "nothing was done"
-            raise Failure(f"{error}\n{closing}") from None
+            raise CommandFailure(f"{error}\n{closing}") from None
         except OutputError as error:
             discard_output()
-            raise Failure(str(error)) from None
+            raise CommandFailure(str(error)) from None
         except OSError as error:
             if error.errno not in NO_ROOM:
-                raise Failure(_unexpected(error)) from None
+                raise CommandFailure(_unexpected(error)) from None
             discard_output()
-            raise Failure(str(OutputError.of(error))) from None
+            raise CommandFailure(str(OutputError.of(error))) from None
         except NetpolError as error:
-            raise Failure(str(error)) from None
+            raise CommandFailure(str(error)) from None
         except Exception as error:
-            raise Failure(_unexpected(error)) from None
+            raise CommandFailure(_unexpected(error)) from None
 
 
 def _unexpected(error: Exception) -> str:

@@ -41,7 +41,7 @@ SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", names
 _NAME = "probe"
 
 
-class Pace(Struct, frozen=True):
+class ProbePace(Struct, frozen=True):
     """How time passes while pods start: `seconds` for each of them."""
 
     seconds: float = 90.0
@@ -54,13 +54,13 @@ class ProbeError(Exception):
 
 
 def probe(
-    connection: ApiConnection, tell: Callable[[str], None], image: str = IMAGE, pace: Pace | None = None
+    connection: ApiConnection, tell: Callable[[str], None], image: str = IMAGE, pace: ProbePace | None = None
 ) -> Diagnosis:
     """Whether a policy that denies all ingress is enforced. Everything that was made is deleted again, after
     Ctrl-C too; the finding names what could not be deleted."""
     try:
         with _room(connection, tell) as namespace:
-            return _outcome(_Probe(connection, namespace, image, pace or Pace()))
+            return _outcome(_Probe(connection, namespace, image, pace or ProbePace()))
     except (ApiError, ProbeError) as error:
         return Diagnosis(TOPIC, LOOKED_AT, f"came to no result: {error}", Health.NOT_SEEN, _WITHOUT)
 
@@ -132,7 +132,7 @@ def _deleted(connection: ApiConnection, name: str) -> bool:
 class _Probe:
     """One run of the probe in its namespace."""
 
-    def __init__(self, connection: ApiConnection, namespace: str, image: str, pace: Pace) -> None:
+    def __init__(self, connection: ApiConnection, namespace: str, image: str, pace: ProbePace) -> None:
         self._connection = connection
         self._namespace = namespace
         self._image = image

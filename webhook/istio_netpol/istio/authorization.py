@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
-from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
+from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, RequestFacts
 from istio_netpol.model.addresses import AddressSet, parse_networks
 from istio_netpol.model.istio_security import (
     ANY_REQUEST,
@@ -35,7 +35,7 @@ _OF_REQUESTS = frozenset({"notRequestPrincipals"})
 """The other fields of sources that need an HTTP request."""
 
 
-class Caller(Struct, frozen=True):
+class RequestSource(Struct, frozen=True):
     """Who connects, as the proxy sees it. `is_authenticated` says whether it shows a certificate of the mesh,
     without which it has no identity; `addresses` are None where they are not known."""
 
@@ -63,9 +63,9 @@ class _Trial(Struct):
     """One rule under evaluation: `open` collects what its outcome depends on."""
 
     policy: AuthorizationPolicy
-    caller: Caller
+    caller: RequestSource
     entrance: Entrance
-    request: Request
+    request: RequestFacts
     open: list[str] = field(default_factory=list)
 
     def of_request(self, name: str) -> Match:
@@ -83,7 +83,7 @@ class _Trial(Struct):
         return Match.MAYBE
 
 
-class Ruling(Struct, frozen=True):
+class PolicyMatch(Struct, frozen=True):
     """The result of one policy: whether some rule of it matches, and what that depends on."""
 
     policy: AuthorizationPolicy
@@ -92,8 +92,11 @@ class Ruling(Struct, frozen=True):
 
 
 def ruling_of(
-    policy: AuthorizationPolicy, caller: Caller, entrance: Entrance, request: Request = UNKNOWN_REQUEST
-) -> Ruling:
+    policy: AuthorizationPolicy,
+    caller: RequestSource,
+    entrance: Entrance,
+    request: RequestFacts = UNKNOWN_REQUEST,
+) -> PolicyMatch:
     """Whether a policy's rules match a connection; without rules none does."""
     best, depends = Match.NO, dict[str, None]()
     for rule in policy.rules:
@@ -102,7 +105,7 @@ def ruling_of(
         if match is Match.MAYBE:
             depends.update(dict.fromkeys(trial.open))
         best = max(best, match)
-    return Ruling(policy, best, () if best is Match.YES else tuple(depends))
+    return PolicyMatch(policy, best, () if best is Match.YES else tuple(depends))
 
 
 def _rule(rule: AuthorizationRule, trial: _Trial) -> Match:
@@ -238,7 +241,7 @@ def _within(listed: AddressSet, trial: _Trial) -> Match:
     return trial.depends("the caller's address")
 
 
-class Decision(Struct, frozen=True):
+class AuthorizationDecision(Struct, frozen=True):
     """What policies of one action do to a connection; `passes` is None where that can't be told."""
 
     policies: tuple[AuthorizationPolicy, ...]
@@ -248,38 +251,44 @@ class Decision(Struct, frozen=True):
 
 def decisions(
     policies: Iterable[AuthorizationPolicy],
-    caller: Caller,
+    caller: RequestSource,
     entrance: Entrance,
-    request: Request = UNKNOWN_REQUEST,
-) -> tuple[Decision, ...]:
+    request: RequestFacts = UNKNOWN_REQUEST,
+) -> tuple[AuthorizationDecision, ...]:
     """The decisions in the order in which policies are asked; empty where no policy concerns the
     connection."""
-    by_action: dict[str, list[Ruling]] = {}
+    by_action: dict[str, list[PolicyMatch]] = {}
     for policy in policies:
         if not policy.is_on_trial:
             found = ruling_of(policy, caller, entrance, request)
             by_action.setdefault(policy.action, []).append(found)
     custom = [] if entrance.is_ztunnel else by_action.get("CUSTOM", [])
     asked = [
-        Decision((ruling.policy,), None, ruling.open) for ruling in custom if ruling.match is not Match.NO
+        AuthorizationDecision((ruling.policy,), None, ruling.open)
+        for ruling in custom
+        if ruling.match is not Match.NO
     ]
     denying = by_action.get("DENY", [])
-    refusing = [Decision((ruling.policy,), False) for ruling in denying if ruling.match is Match.YES]
+    refusing = [
+        AuthorizationDecision((ruling.policy,), False) for ruling in denying if ruling.match is Match.YES
+    ]
     if refusing:
         return (*asked, *refusing)
     doubtful = [
-        Decision((ruling.policy,), None, ruling.open) for ruling in denying if ruling.match is Match.MAYBE
+        AuthorizationDecision((ruling.policy,), None, ruling.open)
+        for ruling in denying
+        if ruling.match is Match.MAYBE
     ]
     return (*asked, *doubtful, *_allowed(by_action.get("ALLOW", [])))
 
 
-def _allowed(rulings: Sequence[Ruling]) -> Iterator[Decision]:
+def _allowed(rulings: Sequence[PolicyMatch]) -> Iterator[AuthorizationDecision]:
     letting = [ruling for ruling in rulings if ruling.match is Match.YES]
     perhaps = [ruling for ruling in rulings if ruling.match is Match.MAYBE]
     if letting:
-        yield Decision(tuple(ruling.policy for ruling in letting), True)
+        yield AuthorizationDecision(tuple(ruling.policy for ruling in letting), True)
     elif perhaps:
         depends = dict.fromkeys(name for ruling in perhaps for name in ruling.open)
-        yield Decision(tuple(ruling.policy for ruling in perhaps), None, tuple(depends))
+        yield AuthorizationDecision(tuple(ruling.policy for ruling in perhaps), None, tuple(depends))
     elif rulings:
-        yield Decision(tuple(ruling.policy for ruling in rulings), False)
+        yield AuthorizationDecision(tuple(ruling.policy for ruling in rulings), False)

@@ -29,7 +29,7 @@ CLASSIC_TARGETS = {80: 8080, 443: 8443}
 """What the `istio-ingress` chart, istioctl and Kyma put behind the gateway Service's ports."""
 
 
-class Listeners:
+class GatewayListeners:
     """The ports of gateway pods for the ports that a Gateway's servers open.
 
     istiod takes the number for a port of the gateway's Service and listens on its target (`mergeGateways`); a

@@ -24,11 +24,11 @@ class Match(IntEnum):
         return Match(2 - self)
 
 
-class Request(Struct, frozen=True):
+class RequestFacts(Struct, frozen=True):
     """What is known of an HTTP request; empty where it is not."""
 
     host: str = ""
     path: str = ""
 
 
-UNKNOWN_REQUEST = Request()
+UNKNOWN_REQUEST = RequestFacts()

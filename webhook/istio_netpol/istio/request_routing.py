@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from istio_netpol.istio.matching import Match, Request
+from istio_netpol.istio.matching import Match, RequestFacts
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.istio.virtual_services import ServedRoute, gateway_name, routes_of
@@ -62,7 +62,7 @@ def _regex_matches(pattern: str, text: str) -> Match:
         return Match.MAYBE
 
 
-def request_matches(test: RequestTest, request: Request) -> Match:
+def request_matches(test: RequestTest, request: RequestFacts) -> Match:
     """Whether a request matches; what a test asks besides path and host can't be told."""
     others = Match.MAYBE if test.others else Match.YES
     return min(path_matches(test.path, request.path), path_matches(test.authority, request.host), others)
@@ -71,7 +71,7 @@ def request_matches(test: RequestTest, request: Request) -> Match:
 class Arrival(Struct, frozen=True):
     """A request at a gateway: `kind` is the list of a VirtualService that holds for the port."""
 
-    request: Request
+    request: RequestFacts
     gateway: str
     port: int
     kind: str
@@ -148,7 +148,7 @@ class Test(Struct, Generic[T], frozen=True):
     owner: T
 
 
-def first_taking(tests: Iterable[Test[T]], request: Request) -> list[tuple[Test[T], Match]]:
+def first_taking(tests: Iterable[Test[T]], request: RequestFacts) -> list[tuple[Test[T], Match]]:
     """The tests that take a request, or may, in the order in which they are tried, up to the one that surely
     does and its equals, of which the oldest goes first."""
     ordered = sorted(tests, key=lambda test: (_rank(test.test), bool(test.test.others)), reverse=True)

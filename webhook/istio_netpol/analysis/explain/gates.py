@@ -20,9 +20,9 @@ from istio_netpol.analysis.assumed_pods import is_assumed, opened
 from istio_netpol.analysis.denial_wording import as_plugin_sees
 from istio_netpol.analysis.explain.policy_gates import policy_gates
 from istio_netpol.analysis.results import Gate
-from istio_netpol.istio.authorization import Caller, Decision, Entrance, decisions
+from istio_netpol.istio.authorization import AuthorizationDecision, Entrance, RequestSource, decisions
 from istio_netpol.istio.authorized_clients import trust_domains
-from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
+from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, RequestFacts
 from istio_netpol.istio.mesh_routes import Call, mesh_routes, rerouted, routes_on
 from istio_netpol.istio.mutual_tls import (
     AcceptedTraffic,
@@ -61,7 +61,7 @@ class Passage(Struct, frozen=True):
     port: int
     service: Service | None = None
     service_port: int = 0
-    request: Request = UNKNOWN_REQUEST
+    request: RequestFacts = UNKNOWN_REQUEST
     passes_proxies_by: bool = False
     dialled: Dialled = DIRECTLY
 
@@ -309,19 +309,19 @@ def _entrance(view: MeshView, pods: Workload, passage: Passage) -> Entrance:
     return Entrance(passage.port, is_http, view.is_ambient(pods))
 
 
-def _caller(view: MeshView, source: Peer, sends: OfferedTraffic) -> Caller:
+def _caller(view: MeshView, source: Peer, sends: OfferedTraffic) -> RequestSource:
     known = {Sent.MUTUAL_TLS: Match.YES, Sent.UNKNOWN: Match.MAYBE}
     shown = known.get(sends.sent, Match.NO)
     if isinstance(source, AddressPeer):
-        return Caller(addresses=source.addresses)
+        return RequestSource(addresses=source.addresses)
     if not isinstance(source, PodsPeer):
-        return Caller()
+        return RequestSource()
     pods = source.workload
     addresses = AddressSet.of(*pods.addresses) if pods.addresses else None
-    return Caller(pods.namespace, pods.service_account, trust_domains(view, pods), shown, addresses)
+    return RequestSource(pods.namespace, pods.service_account, trust_domains(view, pods), shown, addresses)
 
 
-def _decided(decision: Decision, passage: Passage) -> Gate:
+def _decided(decision: AuthorizationDecision, passage: Passage) -> Gate:
     refs = tuple(policy.ref for policy in decision.policies)
     names, action = ", ".join(map(str, refs)), decision.policies[0].action
     depends = ", ".join(decision.open)

@@ -28,7 +28,7 @@ from istio_netpol.flows.needs import NOTHING
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.destinations import DestinationQuery, answers
 from istio_netpol.istio.hbone import reached
-from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, Request
+from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, RequestFacts
 from istio_netpol.istio.policy_attachment import attached
 from istio_netpol.istio.request_routing import (
     Arrival,
@@ -65,7 +65,7 @@ def explain_host(
     routes of the host are taken. Raises InputError for a host that nothing serves, with those that there
     are."""
     table = FlowTable.of(snapshot, settings)
-    way = _Way(table, Request(host, path.partition("?")[0]))
+    way = _Way(table, RequestFacts(host, path.partition("?")[0]))
     way.find()
     if not way.doors:
         raise InputError([_not_served(way, host)])
@@ -79,7 +79,7 @@ class _Way(Struct, dict=True):
     """The way of one request, as far as it is found."""
 
     table: FlowTable
-    request: Request
+    request: RequestFacts
     doors: dict[FrontDoor, None] = field(default_factory=dict)
     routed: dict[Hashable, Wanted] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)

@@ -15,7 +15,7 @@ from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.generate import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.istio.matching import UNKNOWN_REQUEST, Request
+from istio_netpol.istio.matching import UNKNOWN_REQUEST, RequestFacts
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow
@@ -81,7 +81,7 @@ class Wanted(Struct, frozen=True):
     """A required flow that is looked at, and what is known of the request in it."""
 
     flow: RequiredFlow
-    request: Request = UNKNOWN_REQUEST
+    request: RequestFacts = UNKNOWN_REQUEST
     starts: bool = False
 
 
@@ -145,7 +145,7 @@ class Walker(Struct, dict=True):
                 "; ".join(dict.fromkeys(finding.message for finding in findings)),
             )
 
-    def _gates(self, flow: RequiredFlow, request: Request) -> tuple[Gate, ...]:
+    def _gates(self, flow: RequiredFlow, request: RequestFacts) -> tuple[Gate, ...]:
         """The gates of the connection that is meant, where a tunnel or a waypoint carries it."""
         via = flow.via
         destination = PodsPeer(via.meant) if via.meant is not None else flow.destination

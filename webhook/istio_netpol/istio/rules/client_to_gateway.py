@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from istio_netpol.istio.gateway_clients import GatewayClients
-from istio_netpol.istio.listening_ports import PROXY_PORTS, Listeners
+from istio_netpol.istio.listening_ports import PROXY_PORTS, GatewayListeners
 from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.istio.view.kubernetes_gateways import GatewayRole
@@ -60,7 +60,7 @@ def _of_istio(gateway: Gateway, view: MeshView) -> Iterator[Outcome]:
         yield unknown(gateway.ref, "spec.selector", sentence)
     for pod in pods:
         if not is_egress_gateway(pod):
-            listeners, clients = Listeners(pod, view), GatewayClients(view.services_of(pod), pod)
+            listeners, clients = GatewayListeners(pod, view), GatewayClients(view.services_of(pod), pod)
             for position, server in enumerate(gateway.servers):
                 opened = OpenedPort(server.port, f"spec.servers[{position}].port.number")
                 yield opening(gateway.ref, opened, pod, listeners.port_for(server.port), clients)
@@ -113,7 +113,7 @@ def listening(
     via: Via = DIRECTLY,
 ) -> Iterator[Outcome]:
     """The flows to pods of a Gateway on the ports of listeners, which an object adds."""
-    translated = Listeners(pod, view) if gateway.hostnames else None
+    translated = GatewayListeners(pod, view) if gateway.hostnames else None
     clients = GatewayClients(view.gateway_services(gateway, pod), pod)
     for position, listener in enumerate(listeners):
         if listener.protocol not in NOT_FOR_CLIENTS:

@@ -14,7 +14,7 @@ from istio_netpol.istio.call_flows import backends_on
 from istio_netpol.istio.destinations import aliased, no_such_alias
 from istio_netpol.istio.gateway_clients import GatewayClients
 from istio_netpol.istio.hbone import meant_by, reached
-from istio_netpol.istio.listening_ports import Listeners
+from istio_netpol.istio.listening_ports import GatewayListeners
 from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.rules.client_to_gateway import OpenedPort, opening
 from istio_netpol.istio.view.backends import Backend
@@ -90,7 +90,7 @@ def _served(ingress: Ingress, gateway: Gateway, view: MeshView) -> Iterator[Outc
         sentence = "Istio serves no defaultBackend; write a rule without a host for it"
         yield unknown(ingress.ref, "spec.defaultBackend", sentence)
     for pod in pods:
-        listeners, clients = Listeners(pod, view), GatewayClients(view.services_of(pod), pod)
+        listeners, clients = GatewayListeners(pod, view), GatewayClients(view.services_of(pod), pod)
         for port, field in ((80, "spec.rules"), (443, "spec.tls")):
             if port == 80 or ingress.ends_tls:
                 yield opening(ingress.ref, OpenedPort(port, field), pod, listeners.port_for(port), clients)
