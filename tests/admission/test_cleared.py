@@ -234,6 +234,37 @@ def test_any_other_change_has_it_worked_out_again(operation: str) -> None:
     assert cluster.ask(REPLICA_SET).worked_out
 
 
+ELSEWHERE = [namespace("else", "reject"), deployment("else/web")]
+"""A namespace with which the shop has no connection."""
+
+
+@pytest.mark.parametrize(
+    ("made", "is_worked_out"),
+    [
+        (deny_all("else"), False),
+        (allow("else/mesh", egress=[{}]), False),
+        (deny_all("shop"), True),
+        (deny_all("istio-system"), True),
+        (deny_all("new"), True),
+        (deny_all("else", selects={"pod-template-hash": "6d4"}), True),
+    ],
+    ids=["closed-elsewhere", "opened-elsewhere", "ours", "istiod", "new-namespace", "tells-pods-apart"],
+)
+def test_a_policy_ends_what_was_found_by_policies_of_its_namespace(
+    made: Manifest, is_worked_out: bool
+) -> None:
+    """Both ends of each flow were asked: ours, and that of istiod. A policy that tells the pods of one
+    revision apart, or brings the first word of a namespace, says more than whom it admits."""
+    made = {**made, "metadata": {**made["metadata"], "name": "made"}}
+    cluster = shop("reject", *ELSEWHERE)
+    cluster.ask(CART)
+    cluster.put(made)
+    assert cluster.ask(CART).worked_out == is_worked_out
+    cluster.ask(CART)
+    cluster.remove(made)
+    assert cluster.ask(CART).worked_out == is_worked_out
+
+
 def test_a_policy_that_is_gone_is_noticed_by_the_next_pod() -> None:
     """In mode augment it is written again before a pod of the older Deployment starts."""
     cluster = shop("augment")

@@ -11,7 +11,7 @@ from tests.admission.state import Answers
 from tests.flows.clusters import NAMES, cluster
 
 from istio_netpol.admission.cleared import WatchedResolver
-from istio_netpol.analysis.impact import Impact, review_change
+from istio_netpol.analysis.impact import review_change
 from istio_netpol.flows.currency import class_of
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.settings import Settings
@@ -40,7 +40,7 @@ def is_clear(table: FlowTable, workload: Workload) -> bool:
     """Whether there is nothing to say of a workload that is created, and no host had to be asked for."""
     resolver = WatchedResolver(Answers({}))
     impact = review_change(table, [workload], [], resolver, submitter=workload.namespace, starting=True)
-    return impact == Impact() and not resolver.anything
+    return impact.is_nothing and not resolver.anything
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,6 +17,7 @@ from istio_netpol.server.expected import (
     EXPECTED_SECONDS,
     NEWS_SECONDS,
     STEP_SECONDS,
+    TOGETHER_SECONDS,
     ExpectedPolicies,
 )
 from istio_netpol.server.reviewer import CATCH_UP_SECONDS, NEWS, Reviewer
@@ -174,6 +175,32 @@ def test_policy_that_the_source_never_shows_stops_counting() -> None:
     desk.reviewer.take(desk.state.table)
     assert desk.ask(CART)[0]
     desk.now += EXPECTED_SECONDS / 2
+    assert not desk.ask(CART)[0]
+
+
+def test_what_is_expected_elsewhere_ends_no_answer() -> None:
+    """A policy of another namespace was admitted: nobody in the shop is judged by it. One of the shop has
+    its pods worked out, and when it ends, what was found before it holds again."""
+    desk = Desk("off")
+    open_shop = [*CONTROL_PLANE, namespace("shop", "reject"), namespace("else", "reject")]
+    desk.reviewer.take(State(open_shop).table)
+    assert [desk.evaluated(CART) for _ in range(2)] == [True, False]
+    desk.ask(deny_all("else"))
+    assert not desk.evaluated(CART)
+    desk.ask(deny_all("shop"))
+    assert desk.evaluated(CART)
+    desk.now += EXPECTED_SECONDS + TOGETHER_SECONDS
+    assert not desk.evaluated(CART)
+
+
+def test_what_is_expected_ends_together_and_none_before_its_time() -> None:
+    """The rest is laid over the table anew once for all that ended."""
+    desk = Desk("reject")
+    desk.now += 0.3
+    desk.ask(MESH)
+    desk.now += EXPECTED_SECONDS
+    assert desk.ask(CART)[0]
+    desk.now += TOGETHER_SECONDS
     assert not desk.ask(CART)[0]
 
 

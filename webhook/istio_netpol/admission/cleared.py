@@ -16,6 +16,9 @@ from istio_netpol.model.workloads import Workload
 MOST = 4096
 """How many classes of pods are remembered; then all are forgotten."""
 
+Found = tuple[Currency, frozenset[str]]
+"""The state of the cluster by which something was found, and the namespaces whose policies were asked."""
+
 
 class Cleared:
     """Classes of pods of which there was nothing to say, each with the state of the cluster by which that was
@@ -27,27 +30,28 @@ class Cleared:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._found: dict[PodClass | Likeness, Currency] = {}
+        self._found: dict[PodClass | Likeness, Found] = {}
 
     def has(self, pods: Asked | None, table: FlowTable) -> bool:
         """Whether there is still nothing to say of these pods."""
         if pods is None:
             return False
         found = self._found.get(pods.of)
-        if found is not None and table.currency.covers(found, pods.of):
+        if found is not None and table.currency.covers(*found, pods.of):
             return True
         alike = self._found.get(pods.of.likeness) if pods.are_new else None
-        return alike is not None and table.currency.covers_alike(alike)
+        return alike is not None and table.currency.covers_alike(*alike)
 
-    def add(self, pods: Asked | None, table: FlowTable) -> None:
-        """Takes note that by this table there is nothing to say of these pods."""
+    def add(self, pods: Asked | None, table: FlowTable, judged_in: frozenset[str]) -> None:
+        """Takes note that by this table there is nothing to say of these pods, whose flows were judged by the
+        policies of these namespaces."""
         if pods is None:
             return
         if len(self._found) >= self._most:
             self._found.clear()
-        self._found[pods.of] = table.currency
+        self._found[pods.of] = found = (table.currency, judged_in)
         if pods.are_new:
-            self._found[pods.of.likeness] = table.currency
+            self._found[pods.of.likeness] = found
 
 
 class Asked(Struct, frozen=True):

@@ -155,8 +155,8 @@ def _impact(
         starting=is_kept_whole and request.operation == "CREATE",
         deadline=deadline,
     )
-    if impact == CLEARED_BEFORE and not asked.anything:
-        cleared.add(pods, table)
+    if impact.is_nothing and not asked.anything:
+        cleared.add(pods, table, impact.judged_in)
     return impact
 
 

@@ -38,13 +38,20 @@ class Impact(Struct, frozen=True):
 
     A finding without a remedy is one that whoever makes the change can't mend. `isolating` says that the
     policies must not be stored before the change: pods are isolated only by it, or it would undo them. Then
-    `ahead` has those that may be, in the order to store them.
+    `ahead` has those that may be, in the order to store them. `judged_in` are the namespaces whose policies
+    were asked for all this.
     """
 
     findings: tuple[Finding, ...] = ()
     policies: tuple[NetworkPolicy, ...] = ()
     isolating: bool = False
     ahead: tuple[NetworkPolicy, ...] = ()
+    judged_in: frozenset[str] = frozenset()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to say of the change, and nothing to write."""
+        return not self.findings and not self.policies
 
 
 def review_change(
@@ -82,7 +89,7 @@ def review_change(
     today = Today(before.snapshot, before.view)
     isolating = len(others) < len(policies) or any(map(today.isolates_open_pods, others))
     first = ahead(others, today).policies if isolating else ()
-    return Impact(tuple(findings), policies, isolating, first)
+    return Impact(tuple(findings), policies, isolating, first, review.judged_in)
 
 
 class _Review:
@@ -134,6 +141,11 @@ class _Review:
             is_foreign = isinstance(finding.rule, FlowKind) and finding.object.key not in self._own
             yield replace(finding, rule=Issue.IMPACT) if is_foreign else finding
         yield from self._closed_tunnels()
+
+    @property
+    def judged_in(self) -> frozenset[str]:
+        """The namespaces whose policies were asked so far."""
+        return self._before.known.namespaces | self._after.known.namespaces
 
     def _closed_tunnels(self) -> Iterator[Finding]:
         """Which policies let nothing through any more, once ambient mode carries what they name: those of the

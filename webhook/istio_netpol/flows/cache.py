@@ -34,6 +34,11 @@ class NamespaceAnswers:
         """Remembers an answer, which is not None."""
         self._now[question] = (namespaces, answer)
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """All namespaces that the answers of this analysis are about."""
+        return frozenset().union(*(about for about, _ in self._now.values()))
+
     def forget(self, namespaces: Set[str]) -> None:
         """Drops what is about any of these."""
         for answers in (self._now, self._before):

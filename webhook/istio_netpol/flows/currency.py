@@ -10,7 +10,9 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
 from istio_netpol.state.snapshot import Snapshot
 
@@ -31,7 +33,7 @@ def _except(apart: Set[str]) -> Callable[[Workload], tuple[Any, ...]]:
 _said, _said_on_the_host = _except(_OF_ONE_POD), _except(_OF_ONE_POD - _ADDRESSES)
 
 _MOST = 256
-"""How many new classes are told apart; then all answers end."""
+"""How many new classes, and policies of one namespace, are told apart; then all answers end."""
 
 
 Likeness = tuple[Hashable, ...]
@@ -69,21 +71,33 @@ def _hashable(value: Any) -> Hashable:
     return found
 
 
+Policies = PersistentMap[str, Mapping[str, NetworkPolicy | None]]
+"""Policies by namespace and name; None for one that is not there."""
+
+
 class Currency(Struct, frozen=True):
     """A state of the cluster, the classes of pods that were stored since it began and what these are like,
-    and the objects that are laid over it. Whatever else changes begins another state."""
+    and the policies that are others now than they were then, or are laid over the cluster; `founded` are the
+    namespaces that came or went with one. Whatever else changes begins another state."""
 
     state: object = field(default_factory=object)
     came: frozenset[PodClass] = frozenset()
     likenesses: frozenset[Likeness] = frozenset()
-    over: tuple[Any, ...] = ()
+    policies: Policies = PersistentMap()
+    founded: frozenset[str] = frozenset()
 
     def after(self, put: Sequence[Any], remove: Sequence[Any], before: Snapshot, after: Snapshot) -> Currency:
         """The currency once objects were stored and deleted, from one snapshot to the other."""
-        if remove or not all(isinstance(value, Workload) for value in put):
+        pods = [value for value in put if isinstance(value, Workload)]
+        policies = [value for value in put if isinstance(value, NetworkPolicy)]
+        gone = [value for value in remove if isinstance(value, NetworkPolicy)]
+        if len(pods) + len(policies) != len(put) or len(gone) != len(remove):
             return Currency()
+        return self._with_pods(pods, before, after)._with_policies(policies, gone, before, after)
+
+    def _with_pods(self, pods: Sequence[Workload], before: Snapshot, after: Snapshot) -> Currency:
         came: set[PodClass] = set()
-        for workload in put:
+        for workload in pods:
             found = class_of(workload, after)
             known = before.find(Workload, workload.namespace, workload.name, workload.ref.kind)
             if known is None:
@@ -96,20 +110,42 @@ class Currency(Struct, frozen=True):
         all_came = self.came | came
         return replace(self, came=all_came, likenesses=likenesses) if len(all_came) <= _MOST else Currency()
 
-    def with_objects(self, objects: Sequence[Any]) -> Currency:
-        """The currency with objects laid over the cluster: the same as often as the same ones are."""
-        return replace(self, over=(*self.over, *objects))
+    def _with_policies(
+        self,
+        put: Sequence[NetworkPolicy],
+        gone: Sequence[NetworkPolicy],
+        before: Snapshot,
+        after: Snapshot,
+    ) -> Currency:
+        """The currency once policies changed. No rule reads one, so they matter to those alone whose flows
+        have an end where they are, unless they tell pods apart or are all that is known of a namespace."""
+        changed = {policy.key: None for policy in gone} | {policy.key: policy for policy in put}
+        if not changed:
+            return self
+        if before.distinguishing != after.distinguishing:
+            return Currency()
+        homes: dict[str, dict[str, NetworkPolicy | None]] = {}
+        for policy in (*gone, *put):
+            homes.setdefault(policy.namespace, {})[policy.name] = changed[policy.key]
+        founded = self.founded ^ {home for home in homes if before.has(home) != after.has(home)}
+        all_changed = {home: {**self.policies.get(home, {}), **found} for home, found in homes.items()}
+        if any(len(found) > _MOST for found in all_changed.values()):
+            return Currency()
+        return replace(self, policies=self.policies.after(all_changed), founded=founded)
 
-    def covers(self, earlier: Currency, pods: PodClass) -> bool:
+    def covers(self, earlier: Currency, homes: Set[str], pods: PodClass) -> bool:
         """Whether what was found of these pods then holds now: nothing came since but pods like them, with
-        whom it was found."""
-        return self._continues(earlier) and self.came - earlier.came <= {pods}
+        whom it was found, and policies of other namespaces than those that were looked at."""
+        return self._continues(earlier, homes) and self.came - earlier.came <= {pods}
 
-    def covers_alike(self, earlier: Currency) -> bool:
+    def covers_alike(self, earlier: Currency, homes: Set[str]) -> bool:
         """Whether what was found then of pods of a new controller holds now for those of another new one that
         are like them: what came since is like something that was there. So pods like them are there now only
         if some were, and what these need of each other was looked at."""
-        return self._continues(earlier) and self.likenesses <= earlier.likenesses
+        return self._continues(earlier, homes) and self.likenesses <= earlier.likenesses
 
-    def _continues(self, earlier: Currency) -> bool:
-        return self.state is earlier.state and self.over == earlier.over
+    def _continues(self, earlier: Currency, homes: Set[str]) -> bool:
+        if self.state is not earlier.state or self.founded != earlier.founded:
+            return False
+        now, then = self.policies, earlier.policies
+        return now is then or all(now.get(home) == then.get(home) for home in homes)

@@ -181,7 +181,7 @@ class FlowTable:
         found = ((value.ref.key, needs_of(value, view)) for value in objects)
         added = {key: needs for key, needs in found if needs != NOTHING}
         needs = _persistent(self.needs).after(added) if added else self.needs
-        currency = self.currency.with_objects(objects)
+        currency = self.currency.after(objects, (), self.stored, stored)
         table = FlowTable(stored, snapshot, self.settings, needs, self.answers, currency)
         table.failures = {**self.failures, **_failures(added)}
         # Worked out here, since what a short-lived table works out for itself is lost with it.

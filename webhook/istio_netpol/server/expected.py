@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from math import ceil
 
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.policies import NetworkPolicy
 
 EXPECTED_SECONDS = 5.0
 """How long a policy that was written, or admitted, counts as stored before the source has shown it: who
-applies what a denial shows and repeats the request at once is through."""
-
+applies what a denial shows and repeats the request at once is through. Those of half a second end together,
+since the rest is then laid over the table anew."""
+TOGETHER_SECONDS = 0.5
 
 NEWS_SECONDS = 2.0
 """What came so recently may have come between the two reviews of one request."""
@@ -51,10 +53,10 @@ class ExpectedPolicies:
             )
 
     def add(self, policies: Sequence[NetworkPolicy]) -> None:
-        """Counts policies as there for `EXPECTED_SECONDS` from now."""
+        """Counts policies as there for `EXPECTED_SECONDS` from now, and at most `TOGETHER_SECONDS` longer."""
         if not policies:
             return
-        until = self._clock() + EXPECTED_SECONDS
+        until = ceil((self._clock() + EXPECTED_SECONDS) / TOGETHER_SECONDS) * TOGETHER_SECONDS
         with self._lock:
             self._expected.update({(policy.namespace, policy.name): (policy, until) for policy in policies})
             if self._table is not None:
