@@ -118,7 +118,7 @@ def test_the_help_imports_no_format() -> None:
         "print([name for name in sys.modules if name.startswith('istio_netpol.report.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    light = {f"istio_netpol.report.{name}" for name in ("table", "rule_titles", "palette")}
+    light = {f"istio_netpol.report.{name}" for name in ("table", "rules", "palette")}
     assert set(literal_eval(done.stdout)) <= light
 
 

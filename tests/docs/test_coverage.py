@@ -11,7 +11,7 @@ from istio_netpol.istio.catalogue import CATALOGUE
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import FlowKind
-from istio_netpol.report.coverage import NAMED, UNKNOWABLE, coverage_tables
+from istio_netpol.report.docs_tables import NAMED, UNKNOWABLE, coverage_tables
 
 PAGE = ROOT / "docs" / "how-it-decides.md"
 START = "<!-- made from the rules and decoders; `pytest tests/docs --update` writes it anew -->\n"

@@ -10,7 +10,7 @@ from tests.conftest import Golden
 from tests.docs.transcripts import ROOT
 
 from istio_netpol.model.flows import FlowKind
-from istio_netpol.report.symptom_table import symptom_tables
+from istio_netpol.report.docs_tables import symptom_tables
 from istio_netpol.symptoms.recognise import sighting
 from istio_netpol.symptoms.table import SYMPTOMS
 

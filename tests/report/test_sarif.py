@@ -25,7 +25,7 @@ from istio_netpol.analysis.results import Report, Summary
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.report.identity import fingerprint
-from istio_netpol.report.rule_titles import TITLES, RulePages
+from istio_netpol.report.rules import TITLES, RulePages
 from istio_netpol.report.sarif import sarif
 
 RULES = Path(__file__).parents[2] / "docs" / "rules"

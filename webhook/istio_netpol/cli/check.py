@@ -168,19 +168,18 @@ def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:
 def _tell_what_is_not_in(report: Report, format_name: str) -> None:
     """Says on standard error what the text says itself."""
     from istio_netpol.cli.terminal import tell
-    from istio_netpol.report.not_counted import sentences
+    from istio_netpol.report.remarks import not_counted_sentences, undeclared_summary
     from istio_netpol.report.text import kinds_not_read
-    from istio_netpol.report.undeclared import summary_of
 
     if format_name != "json":
-        for sentence in sentences(report):
+        for sentence in not_counted_sentences(report):
             tell(sentence)
     for assumption in report.assumptions:
         tell(f"assumed: {assumption}")
     if report.not_read:
         tell(f"not read: {kinds_not_read(report.not_read)}")
     if report.undeclared and format_name != "json":
-        tell(summary_of(report.undeclared))
+        tell(undeclared_summary(report.undeclared))
 
 
 def _tell_what_is_hidden(failing: Sequence[Finding], shown: Report) -> None:

@@ -69,7 +69,7 @@ def generate(
     from istio_netpol.cli.terminal import tell, write
     from istio_netpol.manifests.encode import to_yaml
     from istio_netpol.printable import visible
-    from istio_netpol.report.undeclared import summary_of
+    from istio_netpol.report.remarks import undeclared_summary
 
     opened = open_input(arguments, addresses)
     settings = opened.settings
@@ -102,7 +102,7 @@ def generate(
         for sentence in _left_over(report):
             tell(f"not covered: {sentence}")
         if assume_deny_all and report.undeclared:
-            tell(summary_of(report.undeclared, "`istio-netpol check --assume-deny-all` lists"))
+            tell(undeclared_summary(report.undeclared, "`istio-netpol check --assume-deny-all` lists"))
     if printed:
         write(["---\n".join(printed)])
     if refused:

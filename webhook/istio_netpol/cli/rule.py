@@ -25,6 +25,6 @@ def rule(rule_id: RuleId | None) -> None:
     """
     from istio_netpol.cli.rule_pages import page_of
     from istio_netpol.cli.terminal import palette, write
-    from istio_netpol.report.rule_page import rule_list, rule_page
+    from istio_netpol.report.rules import rule_list, rule_page
 
     write([rule_page(page_of(rule_id), palette()) if rule_id else rule_list(palette())])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from istio_netpol.model.findings import RuleId
-from istio_netpol.report.rule_titles import TITLES, RulePages
+from istio_netpol.report.rules import TITLES, RulePages
 
 _FOLDER = "rule_pages"
 """In a checkout a link to docs/rules, which is where the pages are written."""

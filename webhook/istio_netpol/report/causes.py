@@ -15,7 +15,7 @@ from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ASSUMED
 from istio_netpol.report.places import plural
-from istio_netpol.report.rule_titles import TITLES
+from istio_netpol.report.rules import TITLES
 
 _MOST_PORTS = 3
 """Ports that a title names."""

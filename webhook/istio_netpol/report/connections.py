@@ -1,7 +1,5 @@
-"""Lists of allowed connections, in pieces of text: a large cluster has millions of lines.
-
-Rows repeat few names and few sets of ports, so their text is made once; the rest is one f-string a row.
-"""
+"""The allowed connections of `list`, one by one or by pairs of namespaces, for people, as JSON and as CSV:
+in pieces of text, as a large cluster has millions of lines."""
 
 from __future__ import annotations
 
@@ -9,10 +7,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+from istio_netpol.analysis.listing.by_namespace import NamespacePair
 from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.printable import visible
-from istio_netpol.report.palette import input_heading
+from istio_netpol.report.json_format import dump
+from istio_netpol.report.palette import PLAIN, input_heading, text_of_inputs
+from istio_netpol.report.places import plural
 
 _ROWS = 1000
 """Rows in one piece."""
@@ -106,7 +107,7 @@ def is_single(listings: Sequence[Listing]) -> bool:
     return len(listings) == 1
 
 
-def text_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
+def text_connections(listings: Sequence[Listing]) -> Iterator[str]:
     """The list, or each of several under the name of its input."""
     if is_single(listings):
         yield from text_pieces(listings[0][1])
@@ -118,7 +119,7 @@ def text_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
         separator = "\n"
 
 
-def json_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
+def json_connections(listings: Sequence[Listing]) -> Iterator[str]:
     """The document of one list; of several inputs, each connection names its own."""
     if is_single(listings):
         yield from json_pieces(listings[0][1])
@@ -134,7 +135,7 @@ def json_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
     yield f"{'' if separator == ',' else separator}\n]}}\n"
 
 
-def csv_of_inputs(listings: Sequence[Listing]) -> Iterator[str]:
+def csv_connections(listings: Sequence[Listing]) -> Iterator[str]:
     """The rows of all lists; of several inputs, with the input in front."""
     if is_single(listings):
         yield from csv_pieces(listings[0][1])
@@ -178,3 +179,66 @@ def csv_field(text: str) -> str:
     if any(mark in text for mark in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text
+
+
+Named = Sequence[tuple[str, Sequence[NamespacePair]]]
+"""The pairs of each of several inputs under its name; a single one has none."""
+
+_MOST_RANGES = 6
+"""Ranges of ports on a line; the JSON has all."""
+
+
+def text_pairs(named: Named) -> str:
+    """A line for each pair of namespaces."""
+    return text_of_inputs(named, lambda pairs, _: _text(pairs), PLAIN)
+
+
+def json_pairs(named: Named) -> str:
+    """`{"namespaces": […]}`, an entry a pair."""
+    entries = [
+        {
+            "source": pair.source,
+            "destination": pair.destination,
+            "connections": pair.connections,
+            "sources": pair.sources,
+            "destinations": pair.destinations,
+            "ports": port_documents(pair.ports),
+            **({"input": name} if name else {}),
+        }
+        for name, pairs in named
+        for pair in pairs
+    ]
+    return dump({"namespaces": entries})
+
+
+def csv_pairs(named: Named) -> str:
+    """A row for each pair."""
+    with_input = any(name for name, _ in named)
+    header = "source,destination,connections,sources,destinations,ports\n"
+    rows = [f"input,{header}" if with_input else header]
+    for name, pairs in named:
+        for pair in pairs:
+            figures = (pair.connections, pair.sources, pair.destinations, pair.ports)
+            fields = [*([name] if with_input else []), pair.source, pair.destination, *map(str, figures)]
+            rows.append(",".join(map(csv_field, fields)) + "\n")
+    return "".join(rows)
+
+
+def _text(pairs: Sequence[NamespacePair]) -> str:
+    if not pairs:
+        return "No connection is allowed.\n"
+    return "".join(
+        visible(
+            f"{pair.source} -> {pair.destination}: {_ports(pair.ports)} "
+            f"({plural(pair.connections, 'connection')}, {plural(pair.sources, 'source')}, "
+            f"{plural(pair.destinations, 'destination')})"
+        )
+        + "\n"
+        for pair in pairs
+    )
+
+
+def _ports(ports: ConnectionSet) -> str:
+    ranges = str(ports).split(", ")
+    more = len(ranges) - _MOST_RANGES
+    return ", ".join(ranges[:_MOST_RANGES]) + (f" and {more} more" if more > 0 else "")

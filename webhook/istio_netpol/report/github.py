@@ -9,9 +9,9 @@ from istio_netpol.analysis.results import Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.printable import visible
-from istio_netpol.report.not_counted import sentences
 from istio_netpol.report.places import in_a_file
-from istio_netpol.report.rule_titles import command
+from istio_netpol.report.remarks import not_counted_sentences
+from istio_netpol.report.rules import command
 from istio_netpol.report.text import closing_line
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -20,7 +20,7 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 def github(report: Report) -> str:
     """A command a finding, then the closing line, which the job's log shows as it is."""
     lines = [_command(finding, name) for name, part in report.by_input() for finding in part.findings]
-    lines += [f"::notice title=istio-netpol::{_data(sentence)}" for sentence in sentences(report)]
+    lines += [f"::notice title=istio-netpol::{_data(sentence)}" for sentence in not_counted_sentences(report)]
     return "\n".join([*lines, closing_line(report)]) + "\n"
 
 

@@ -16,7 +16,7 @@ from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.printable import visible
 from istio_netpol.report.identity import fingerprints
 from istio_netpol.report.places import in_a_file
-from istio_netpol.report.rule_titles import command
+from istio_netpol.report.rules import command
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.INFO: "info"}
 """Of GitLab's five: info, minor, major, critical, blocker."""

@@ -11,8 +11,8 @@ from istio_netpol.analysis.results import Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.report.not_counted import sentences
 from istio_netpol.report.places import by_object, place
+from istio_netpol.report.remarks import not_counted_sentences
 from istio_netpol.report.remedies import distinct_policies
 
 _SUITE = "istio-netpol check"
@@ -36,7 +36,10 @@ def _suite(input_name: str, report: Report) -> ET.Element:
     cases = cases or [ET.Element("testcase", classname=title, name="required flows")]
     suite = ET.Element("testsuite", name=title, **_figures(cases))
     suite.extend(cases)
-    remarks = [*sentences(report), *(f"Assumed: {assumption}" for assumption in report.assumptions)]
+    remarks = [
+        *not_counted_sentences(report),
+        *(f"Assumed: {assumption}" for assumption in report.assumptions),
+    ]
     if remarks:
         _add_text(suite, "system-out", "\n".join(remarks))
     return suite

@@ -10,8 +10,8 @@ from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Severity
 from istio_netpol.printable import visible
 from istio_netpol.report.causes import Cause, causes
-from istio_netpol.report.not_counted import sentences
 from istio_netpol.report.places import by_object, place, plural
+from istio_netpol.report.remarks import not_counted_sentences
 from istio_netpol.report.remedies import distinct_policies
 from istio_netpol.report.text import closing_line, kinds_not_read
 
@@ -110,7 +110,7 @@ def _folded(title: str, entries: Sequence[str], rest: str) -> list[str]:
 
 def _remarks(report: Report, left: int) -> list[str]:
     """What was assumed and not read, as far as there is room."""
-    said = [f"- {_plain(sentence)}" for sentence in sentences(report)]
+    said = [f"- {_plain(sentence)}" for sentence in not_counted_sentences(report)]
     said += [f"- assumed: {_plain(str(assumption))}" for assumption in report.assumptions]
     if report.not_read:
         said.append(f"- not read: {_plain(kinds_not_read(report.not_read))}")

@@ -14,11 +14,10 @@ from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible
 from istio_netpol.report.causes import Cause, causes
-from istio_netpol.report.not_counted import sections
 from istio_netpol.report.palette import PLAIN, Palette, input_heading
 from istio_netpol.report.places import by_object, in_words, place, plural
+from istio_netpol.report.remarks import not_counted_sections, undeclared_summary
 from istio_netpol.report.text import by_connection, closing_line, connection_lines, kinds_not_read, remarks
-from istio_netpol.report.undeclared import summary_of
 
 HEIGHT, WIDTH = 40, 100
 """The screen of a person."""
@@ -181,10 +180,10 @@ def _by_one(policies: set[str], namespace: str) -> str:
 def _short_remarks(report: Report) -> Iterator[str]:
     """A line about each thing that `--all` tells in full."""
     said = []
-    for title, entries in sections(report):
+    for title, entries in not_counted_sections(report):
         said.append(_cut(f"{title}: {'; '.join(entry.strip() for entry in entries)}"))
     if report.undeclared:
-        sentence = summary_of(report.undeclared, "--all lists")
+        sentence = undeclared_summary(report.undeclared, "--all lists")
         said += _wrapped(f"{sentence[0].upper()}{sentence[1:]}.")
     if report.assumptions:
         said.append(_cut(f"Assumed: {'; '.join(assumption.why for assumption in report.assumptions)}"))

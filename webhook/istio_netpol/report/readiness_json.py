@@ -16,8 +16,7 @@ from istio_netpol.analysis.readiness.rollout import Ask, RolloutStep
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
-from istio_netpol.report.json_format import API_VERSION, dump, finding_documents, object_document
-from istio_netpol.report.peers import peer_shapes
+from istio_netpol.report.json_format import API_VERSION, dump, finding_documents, object_document, peer_shapes
 
 
 def readiness_json(named: Sequence[tuple[str, ReadinessReport]]) -> str:

@@ -12,11 +12,10 @@ from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, RuleId, Severity
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.report.identity import fingerprints
-from istio_netpol.report.not_counted import sentences
 from istio_netpol.report.places import in_a_file
+from istio_netpol.report.remarks import not_counted_sentences
 from istio_netpol.report.remedies import Printed
-from istio_netpol.report.rule_page import rule_page
-from istio_netpol.report.rule_titles import TITLES, RulePages, command
+from istio_netpol.report.rules import TITLES, RulePages, command, rule_page
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -27,7 +26,7 @@ def sarif(report: Report, pages: RulePages = RulePages()) -> str:  # noqa: B008 
     accepted = [part.finding for part in report.accepted]
     rules = sorted({finding.rule for finding in (*report.findings, *accepted)})
     index = {rule: position for position, rule in enumerate(rules)}
-    said = [*sentences(report), *map(str, report.assumptions)]
+    said = [*not_counted_sentences(report), *map(str, report.assumptions)]
     notes = [{"level": "note", "message": {"text": sentence}} for sentence in said]
     driver = {
         "name": "istio-netpol",

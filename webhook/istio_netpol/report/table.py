@@ -45,14 +45,14 @@ TABLE: dict[str, dict[str, Row]] = {
         "junit": Row("bundle.junit_bundle"),
     },
     "list": {
-        "text": Row("connections.text_of_inputs"),
-        "json": Row("connections.json_of_inputs"),
-        "csv": Row("connections.csv_of_inputs"),
+        "text": Row("connections.text_connections"),
+        "json": Row("connections.json_connections"),
+        "csv": Row("connections.csv_connections"),
     },
     "list --summary": {
-        "text": Row("connections_by_namespace.text_pairs"),
-        "json": Row("connections_by_namespace.json_pairs"),
-        "csv": Row("connections_by_namespace.csv_pairs"),
+        "text": Row("connections.text_pairs"),
+        "json": Row("connections.json_pairs"),
+        "csv": Row("connections.csv_pairs"),
     },
     "list --exposure": {
         "text": Row("exposure.text_exposures"),
@@ -68,8 +68,8 @@ TABLE: dict[str, dict[str, Row]] = {
         "json": Row("explanation.json_explanations"),
     },
     "explain --workload": {
-        "text": Row("walk.text_walks", _PAINTED),
-        "json": Row("walk.json_walks"),
+        "text": Row("explanation.text_walks", _PAINTED),
+        "json": Row("explanation.json_walks"),
     },
     "explain --symptom": {
         "text": Row("symptoms.text_symptoms", ("reading", "palette")),

@@ -11,12 +11,15 @@ from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.printable import visible
-from istio_netpol.report import not_counted
-from istio_netpol.report.not_counted import sections
 from istio_netpol.report.palette import PLAIN, Palette, input_heading
 from istio_netpol.report.places import by_object, counts, in_words, place, plural
+from istio_netpol.report.remarks import (
+    UNDECLARED_TITLE,
+    not_counted_figures,
+    not_counted_sections,
+    undeclared_lines,
+)
 from istio_netpol.report.remedies import distinct_policies
-from istio_netpol.report.undeclared import TITLE, lines_of
 
 _REMEDY_TITLE = "Policies that allow what is denied (`istio-netpol generate` writes them, equal ones joined):"
 _NARROWER_TITLE = "Narrower forms of policies that open too much, to replace those of the same name:"
@@ -59,13 +62,13 @@ def _lines(report: Report, palette: Palette) -> Iterator[str]:
 
 def remarks(report: Report, palette: Palette) -> Iterator[str]:
     """What there is to say besides the findings, each part followed by an empty line."""
-    for title, entries in sections(report):
+    for title, entries in not_counted_sections(report):
         yield palette.paint(f"{title}:", palette.heading)
         yield from (f"  - {visible(entry)}" for entry in entries)
         yield ""
     if report.undeclared:
-        yield palette.paint(TITLE, palette.heading)
-        yield from (f"  - {visible(line)}" for line in lines_of(report.undeclared))
+        yield palette.paint(UNDECLARED_TITLE, palette.heading)
+        yield from (f"  - {visible(line)}" for line in undeclared_lines(report.undeclared))
         yield ""
     if report.assumptions:
         yield palette.paint("Assumed:", palette.heading)
@@ -165,5 +168,5 @@ def closing_line(report: Report, palette: Palette = PLAIN) -> str:
     skipped = sum(kind.count for kind in report.not_read)
     if skipped:
         figures += f"; {plural(skipped, 'object')} of kinds that no rule reads"
-    figures += not_counted.figures(report)
+    figures += not_counted_figures(report)
     return f"{palette.paint(verdict, escape)} in {figures}"

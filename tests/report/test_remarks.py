@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from istio_netpol.analysis.results import Undeclared
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.report.undeclared import MOST_LINES, MOST_NAMES, lines_of, summary_of
+from istio_netpol.report.remarks import MOST_LINES, MOST_NAMES, undeclared_lines, undeclared_summary
 
 
 def workloads(namespace: str, count: int, *policies: str) -> list[Undeclared]:
@@ -16,7 +16,7 @@ def test_a_namespace_is_a_line() -> None:
     """Those for which somebody wrote policies stand apart; many are counted."""
     found = [*workloads("shop", 1), *workloads("shop", 1, "shop/allow"), *workloads("bank", MOST_NAMES + 2)]
     named = ", ".join(f"Deployment w{number:02}" for number in range(MOST_NAMES))
-    assert list(lines_of(found)) == [
+    assert list(undeclared_lines(found)) == [
         f"bank: {named}, and 2 more",
         "shop: Deployment w00",
         "shop, with policies of their own: Deployment w00",
@@ -26,14 +26,16 @@ def test_a_namespace_is_a_line() -> None:
 def test_many_namespaces_are_counted() -> None:
     """A cluster of hundreds fills no terminal."""
     found = [workload for number in range(MOST_LINES + 2) for workload in workloads(f"n{number:03}", 3)]
-    lines = list(lines_of(found))
+    lines = list(undeclared_lines(found))
     assert len(lines) == MOST_LINES + 1
     assert lines[-1] == "and 6 more, which -f json lists"
 
 
 def test_one_sentence_for_documents_without_a_place_for_it() -> None:
     """Grammar of one and of several."""
-    assert summary_of(workloads("shop", 1)).startswith("nothing says what 1 workload in 1 namespace needs ")
-    assert summary_of([*workloads("shop", 2), *workloads("bank", 1)]).startswith(
+    assert undeclared_summary(workloads("shop", 1)).startswith(
+        "nothing says what 1 workload in 1 namespace needs "
+    )
+    assert undeclared_summary([*workloads("shop", 2), *workloads("bank", 1)]).startswith(
         "nothing says what 3 workloads in 2 namespaces need "
     )

@@ -1,7 +1,5 @@
-"""The tables of `docs/how-it-decides.md`: what is judged, what is named instead, and what can't be known.
-
-They are made from the catalogue of rules and the table of decoders, so that neither grows without them.
-"""
+"""The tables of the documentation that are made from code: in `docs/how-it-decides.md` what is judged, what
+is named instead and what can't be known, in `docs/symptoms.md` a row for each symptom."""
 
 from __future__ import annotations
 
@@ -14,6 +12,8 @@ from istio_netpol.istio.rule import Rule, Unjudged
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.model.workloads import Workload
+from istio_netpol.symptoms.symptom import Blame, Symptom, Topic
+from istio_netpol.symptoms.table import SYMPTOMS
 
 NAMED: tuple[Unjudged, ...] = (
     Unjudged(
@@ -164,3 +164,35 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
     yield f"| {' | '.join(heads)} |"
     yield f"|{'---|' * len(heads)}"
     yield from (f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows)
+
+
+_BLAMES = {
+    Blame.LIKELY: "likely",
+    Blame.POSSIBLE: "possible",
+    Blame.NO_POLICY: "no",
+    Blame.WORKS: "no, it works",
+}
+
+
+def symptom_tables() -> str:
+    """A section for each topic, its rows in the order in which they win, in Markdown."""
+    return "\n\n".join("\n".join(_section(topic)) for topic in Topic)
+
+
+def _section(topic: Topic) -> Iterator[str]:
+    yield f"## {topic}"
+    yield ""
+    yield "| symptom | what is seen | a policy? | flows, likeliest first | what it means, and how to tell |"
+    yield "|---|---|---|---|---|"
+    yield from (_row(row) for row in SYMPTOMS if row.topic is topic)
+
+
+def _row(row: Symptom) -> str:
+    shown = "<br>".join(_code(text) for text in row.shown)
+    flows = ", ".join(f"[{flow}](rules/{flow}.md)" for flow in row.flows)
+    name = f'<a id="{row.id}"></a>{row.id}'
+    return f"| {name} | {shown} | {_BLAMES[row.blame]} | {flows} | {row.means} {row.tell} |"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`".replace("|", "\\|")
