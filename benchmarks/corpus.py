@@ -21,8 +21,7 @@ from istio_netpol.analysis.check import check
 from istio_netpol.analysis.diff import diff
 from istio_netpol.analysis.generate import generate
 from istio_netpol.cli.inputs import Input, read_inputs
-from istio_netpol.cli.options import reading_from
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline, reading_from
 from istio_netpol.errors import NetpolError
 from istio_netpol.model.findings import Issue, Severity
 from istio_netpol.model.flows import FlowKind

@@ -13,7 +13,7 @@ from benchmarks.measure import Figure, percentile, seconds
 from benchmarks.plan import Plan
 from benchmarks.reviews import KINDS, mix
 from benchmarks.settings import settings_for
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.policy_store import StoreResult

@@ -23,7 +23,7 @@ from benchmarks.settings import settings_for
 from benchmarks.synthetic import Size
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.listing.connections import connections
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.own_names import CALLS
 from istio_netpol.model.settings import Settings

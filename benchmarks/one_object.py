@@ -25,7 +25,7 @@ from benchmarks.plan import Plan
 from benchmarks.reviews import Manifest, create
 from benchmarks.settings import settings_for
 from benchmarks.synthetic import Size
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject

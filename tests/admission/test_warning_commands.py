@@ -20,7 +20,7 @@ from tests.admission.objects import (
 from tests.admission.state import Manifest, State
 
 from istio_netpol.analysis.explain.connection import explain
-from istio_netpol.cli.options import DestinationParameter
+from istio_netpol.cli.parameter_types import DestinationParameter
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.connections import Protocol
 

@@ -18,7 +18,7 @@ from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.generate import generate
 from istio_netpol.analysis.needed_policies import upkeep
 from istio_netpol.analysis.results import Report
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio import catalogue

@@ -12,7 +12,7 @@ from benchmarks.reviews import create
 from msgspec.structs import replace
 
 from istio_netpol.admission.decision import Decision
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.needs import Needs
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode

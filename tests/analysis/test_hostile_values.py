@@ -17,7 +17,7 @@ from tests.scenarios import scenario as scenarios
 
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.generate import generate
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.istio.calls import parse_calls
 from istio_netpol.manifests.decode import DECODERS, decode
 from istio_netpol.manifests.encode import to_yaml

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.cli.workspace import Run
 
-from istio_netpol.cli.options import read_settings
+from istio_netpol.cli.settings import read_settings
 from istio_netpol.report.table import TABLE, names, writer
 
 

@@ -14,7 +14,7 @@ from tests.controller.process import ControllerProcess
 from tests.controller.test_on_a_cluster import POLICIES, SETTINGS, Shop
 
 from istio_netpol.analysis.generate import generate
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.raw_objects import RawObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from istio_netpol.analysis.check import check
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.controller.report_documents import reported, summaries
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents

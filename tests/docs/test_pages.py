@@ -13,7 +13,7 @@ from tests.serving.reviews import review
 
 from istio_netpol.admission.review import decide
 from istio_netpol.admission.reviews import Request, parse
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents

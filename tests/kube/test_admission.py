@@ -15,7 +15,7 @@ from tests.kube.manifests import DENY_ALL, deployment, service
 from tests.serving.pasting import pasted
 from tests.serving.reviews import review
 
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
 from istio_netpol.manifests.encode import encode_policy

@@ -15,7 +15,7 @@ from istio_netpol.analysis.reachability.document import StateName
 from istio_netpol.analysis.reachability.facts import facts
 from istio_netpol.analysis.reachability.reading import Given
 from istio_netpol.cli.main import program
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents

@@ -10,7 +10,7 @@ from tests.values import deny_all, deployment, namespace
 
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.generate import generate
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.model.istio_security import (
     AuthorizationPolicy,
     AuthorizationRule,

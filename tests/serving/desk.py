@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from istio_netpol.bundle.kustomize import Kustomize
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.model.settings import Settings
 from istio_netpol.server.folder_watch import Watch
 from istio_netpol.server.metrics import Metrics

@@ -11,7 +11,7 @@ from benchmarks.one_object import HEAVY, neighbours
 from benchmarks.reviews import create
 
 from istio_netpol.admission.decision import Decision
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents

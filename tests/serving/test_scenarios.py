@@ -19,8 +19,7 @@ from tests.serving.process import READY, WebhookProcess
 from tests.serving.reviews import review
 
 from istio_netpol.analysis.check import check
-from istio_netpol.cli.options import read_settings
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline, read_settings
 from istio_netpol.model.settings import Settings
 
 FOREIGN = "the side that denies belongs to others, who must consent"

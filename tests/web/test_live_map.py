@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from tests.values import deployment, namespace, policy
 
 from istio_netpol.analysis.reachability.reading import Given
-from istio_netpol.cli.resolving import Offline
+from istio_netpol.cli.settings import Offline
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot

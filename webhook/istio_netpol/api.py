@@ -18,15 +18,14 @@ from istio_netpol.analysis.readiness.deny_all import told_of_today
 from istio_netpol.analysis.results import Explanation, Report
 from istio_netpol.bundle.sources import GIVEN_OBJECTS
 from istio_netpol.cli.inputs import Input, ReadOptions, read_inputs
-from istio_netpol.cli.options import (
-    DestinationParameter,
-    HostAddresses,
+from istio_netpol.cli.parameter_types import DestinationParameter, HostAddresses
+from istio_netpol.cli.settings import (
     helm_from_environment,
     kustomize_from_environment,
     read_settings,
+    resolver,
     with_addresses,
 )
-from istio_netpol.cli.resolving import resolver
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.manifests.raw_objects import Document, Envelope, complete

@@ -99,7 +99,7 @@ def _covered(
     from istio_netpol.analysis.bundle_coverage.cluster_input import gaps_in, other_plugin
     from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
     from istio_netpol.analysis.bundle_proof.bundle_report import with_coverage, with_unknown_addresses
-    from istio_netpol.cli.resolving import Offline
+    from istio_netpol.cli.settings import Offline
     from istio_netpol.model.policies import NetworkPolicy
     from istio_netpol.state.snapshot import Snapshot
 

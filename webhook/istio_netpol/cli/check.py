@@ -23,7 +23,7 @@ from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
-    from istio_netpol.cli.input_arguments import InputArguments
+    from istio_netpol.cli.options import InputArguments
     from istio_netpol.model.findings import Finding, RuleId
     from istio_netpol.report.baseline import Baseline
 
@@ -88,9 +88,9 @@ def check(
     from istio_netpol.api import checked
     from istio_netpol.cli.finding_options import is_at_least
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.resolving import resolver
     from istio_netpol.cli.rule_pages import all_pages
     from istio_netpol.cli.same_arguments import command_line
+    from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.report.overview import overview
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import ListenAddress, config_option, resolution_options
+from istio_netpol.cli.options import config_option, resolution_options
+from istio_netpol.cli.parameter_types import ListenAddress
 
 
 @click.command(
@@ -67,8 +68,7 @@ def controller(
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
-    from istio_netpol.cli.options import read_settings
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.settings import read_settings, resolver
     from istio_netpol.controller.run import Certificates, ControllerOptions, run
 
     names = (certificate_secret, webhook_service, webhook_configuration)

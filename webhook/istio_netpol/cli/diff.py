@@ -9,16 +9,12 @@ import click
 
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
-from istio_netpol.cli.options import (
-    format_option,
-    input_options,
-    resolution_options,
-)
+from istio_netpol.cli.options import format_option, input_options, resolution_options
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Difference
-    from istio_netpol.cli.input_arguments import InputArguments
+    from istio_netpol.cli.options import InputArguments
 
 CHANGES = {
     "lost": "connections are lost",
@@ -107,7 +103,7 @@ def diff(
     from istio_netpol.analysis.diff import diff as compare
     from istio_netpol.cli.inputs import paired
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.state.snapshot import Snapshot
 

@@ -81,8 +81,8 @@ def doctor(
     from datetime import UTC, datetime
 
     from istio_netpol.cli.cluster_input import connect
-    from istio_netpol.cli.input_arguments import InputArguments
-    from istio_netpol.cli.options import settings_and_file
+    from istio_netpol.cli.options import InputArguments
+    from istio_netpol.cli.settings import settings_and_file
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.doctor.examination import NOT_PROBED, TOPICS, examine
     from istio_netpol.doctor.probe import IMAGE, probe

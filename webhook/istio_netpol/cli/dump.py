@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import cluster_options, config_option, namespace_option
-from istio_netpol.cli.output_options import output_file_option
+from istio_netpol.cli.options import cluster_options, config_option, namespace_option, output_file_option
 from istio_netpol.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -42,8 +41,8 @@ def dump(file: Path | None, namespace: str | None, context: str, kubeconfig: str
 
     Exit code: 0, or 2 where the cluster can't be read or the file can't be written.
     """
-    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.opened_input import A_CLUSTER, open_input
+    from istio_netpol.cli.options import InputArguments
     from istio_netpol.cli.terminal import tell
     from istio_netpol.kube.kubeconfig import has_cluster
     from istio_netpol.model.assumptions import assumptions_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-TITLE = "Examples:"
+EXAMPLES = "Examples:"
 
 
 def examples(*lines: str) -> str:
     """An epilog that click prints line by line as it is."""
-    return "\n".join(["\b", TITLE, *(f"  {line}" for line in lines)])
+    return "\n".join(["\b", EXAMPLES, *(f"  {line}" for line in lines)])

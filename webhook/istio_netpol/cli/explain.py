@@ -10,21 +10,19 @@ import click
 from istio_netpol.cli.examples import examples
 from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import (
-    DestinationParameter,
-    HostName,
-    UrlPath,
     assume_deny_all_option,
     format_option,
     input_options,
     require_format,
     resolution_options,
 )
+from istio_netpol.cli.parameter_types import DestinationParameter, HostName, UrlPath
 from istio_netpol.cli.symptoms import answer_symptom, symptom_option
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
-    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.opened_input import OpenedInput
+    from istio_netpol.cli.options import InputArguments
     from istio_netpol.model.connections import Protocol
     from istio_netpol.state.snapshot import Snapshot
 
@@ -113,7 +111,7 @@ def explain(
     from istio_netpol.analysis.explain.workload import explain_workload
     from istio_netpol.analysis.symptom_causes.causes import Named
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import palette, write
 
     _require_fitting(ctx, symptom=symptom, host=host, path=path)

@@ -13,14 +13,15 @@ from istio_netpol.cli.exits import UNUSABLE
 from istio_netpol.cli.options import (
     assume_deny_all_option,
     input_options,
+    output_folder_option,
     proposals_option,
     resolution_options,
+    tight_option,
 )
-from istio_netpol.cli.output_options import output_folder_option, tight_option
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
-    from istio_netpol.cli.input_arguments import InputArguments
+    from istio_netpol.cli.options import InputArguments
     from istio_netpol.model.policies import NetworkPolicy
     from istio_netpol.remedies.ahead import Ahead
     from istio_netpol.state.snapshot import Snapshot
@@ -65,7 +66,7 @@ def generate(
     from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.api import missing_policies
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import tell, write
     from istio_netpol.manifests.encode import to_yaml
     from istio_netpol.printable import visible

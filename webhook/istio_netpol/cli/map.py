@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import ListenAddress, input_options, resolution_options
+from istio_netpol.cli.options import input_options, resolution_options
+from istio_netpol.cli.parameter_types import ListenAddress
 from istio_netpol.report.table import TABLE, document, has_format, names
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.reachability.reading import Given
-    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
     from istio_netpol.cli.opened_input import OpenedInput
+    from istio_netpol.cli.options import InputArguments
 
 STANDARD_INPUT = STANDARD_OUTPUT = "-"
 _ENDINGS = ", ".join(f".{name}" for name in names("map"))
@@ -90,7 +91,7 @@ def map_command(
     from istio_netpol.analysis.reachability.facts import facts
     from istio_netpol.cli.diff import require_two_sides
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.settings import resolver
     from istio_netpol.web.page import page_of
 
     if serves:

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from istio_netpol.analysis.arguments.objects import ObjectName, find_named, where_else
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.bundle.exclusions import RootedExclusions
-from istio_netpol.cli.input_arguments import InputArguments
 from istio_netpol.cli.inputs import Input, ReadOptions, read_inputs
 from istio_netpol.cli.object_arguments import paths_and_objects
-from istio_netpol.cli.options import helm_from_environment, kustomize_from_environment, settings_and_file
+from istio_netpol.cli.options import InputArguments
+from istio_netpol.cli.settings import helm_from_environment, kustomize_from_environment, settings_and_file
 from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.model.assumptions import Assumption, assumptions_of

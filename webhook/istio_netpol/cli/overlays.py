@@ -18,7 +18,7 @@ from istio_netpol.bundle.overlays import (
 )
 from istio_netpol.bundle.values import dns_addresses
 from istio_netpol.cli.inputs import ReadOptions, read_loaded, read_objects
-from istio_netpol.cli.options import read_settings
+from istio_netpol.cli.settings import read_settings
 from istio_netpol.manifests.load import RemovedApi, load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.cluster_objects import ClusterObject

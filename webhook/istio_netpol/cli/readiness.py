@@ -13,16 +13,17 @@ from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import (
     format_option,
     input_options,
+    output_folder_option,
     proposals_option,
     resolution_options,
+    tight_option,
 )
-from istio_netpol.cli.output_options import output_folder_option, tight_option
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.readiness.assessment import ReadinessReport
-    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
+    from istio_netpol.cli.options import InputArguments
     from istio_netpol.model.resolution import Resolver
     from istio_netpol.model.settings import Settings
 
@@ -69,7 +70,7 @@ def readiness(
     """
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.plan_files import plan_problems
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.errors import InputError
 

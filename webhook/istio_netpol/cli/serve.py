@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from istio_netpol.cli.examples import examples
-from istio_netpol.cli.options import ListenAddress, config_option, reading_options, resolution_options
+from istio_netpol.cli.options import config_option, reading_options, resolution_options
+from istio_netpol.cli.parameter_types import ListenAddress
 
 SCHEME = "dir:"
 
@@ -131,8 +132,7 @@ def serve(
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
-    from istio_netpol.cli.options import kustomize_from_environment, read_settings
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.settings import kustomize_from_environment, read_settings, resolver
     from istio_netpol.server.run import ServeOptions
     from istio_netpol.server.run import serve as run
 

@@ -16,8 +16,8 @@ from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.symptom_causes.causes import Named, SymptomAnswer
-    from istio_netpol.cli.input_arguments import InputArguments
     from istio_netpol.cli.inputs import Input
+    from istio_netpol.cli.options import InputArguments
     from istio_netpol.model.settings import Settings
     from istio_netpol.symptoms.paste import PasteReading
 
@@ -50,7 +50,7 @@ def answer_symptom(
     """Prints what can have caused what was seen. Raises InputError where nothing of it is known."""
     from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.symptom_causes.causes import SymptomOutcome, answers, answers_without_input
-    from istio_netpol.cli.resolving import resolver
+    from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.errors import InputError, Problem
 
@@ -126,7 +126,7 @@ def _inputs(
     """What to judge by: nothing where neither PATH nor cluster is named and the current context has none that
     answers."""
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.options import settings_and_file
+    from istio_netpol.cli.settings import settings_and_file
     from istio_netpol.cli.terminal import tell
     from istio_netpol.errors import ApiError
     from istio_netpol.kube.kubeconfig import has_cluster
