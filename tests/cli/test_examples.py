@@ -14,14 +14,14 @@ from istio_netpol.cli.bundle import bundle
 from istio_netpol.cli.certs import certs
 from istio_netpol.cli.controller import controller
 from istio_netpol.cli.doctor import doctor
-from istio_netpol.cli.examples import EXAMPLES
 from istio_netpol.cli.main import program
+from istio_netpol.cli.program import EXAMPLES_HEADING
 from istio_netpol.cli.serve import serve
 
 
 def examples_of(command: click.Command) -> list[str]:
     lines = (command.epilog or "").split("\n")
-    assert lines[:2] == ["\b", EXAMPLES], f"{command.name} has no examples"
+    assert lines[:2] == ["\b", EXAMPLES_HEADING], f"{command.name} has no examples"
     return [line.strip() for line in lines[2:]]
 
 

@@ -19,8 +19,8 @@ from tests.trust.case_files import Case, Manifest, world
 from tests.trust.openings import Allowed, Opening, excess, missing, opened
 
 from istio_netpol.bundle.kustomize import Kustomize
-from istio_netpol.cli.exits import UNUSABLE
 from istio_netpol.cli.main import program
+from istio_netpol.cli.program import UNUSABLE
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject

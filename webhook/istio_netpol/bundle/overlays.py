@@ -1,10 +1,11 @@
-"""Reads what an overlay's folder holds besides policies: its environment and its bases."""
+"""Reads what an overlay's folder holds besides policies: its environment, its bases, and the values that its
+proof can't know from elsewhere."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from istio_netpol.model.policies import NetworkPolicy
 
 ENVIRONMENT_FILE = "environment.yaml"
 """Settings that hold where the overlay is applied."""
+
+VALUES_FILE = "values.yaml"
 
 
 def environment_of(folder: Path) -> Path | None:
@@ -82,6 +85,28 @@ def _selects(target: dict[str, Any], policy: NetworkPolicy) -> bool:
         return True
 
 
-def standard_control_plane() -> bytes:
-    """The manifests that stand for a control plane where none is given."""
-    return files("istio_netpol.bundle").joinpath("control_plane.yaml").read_bytes()
+def dns_addresses(folder: Path) -> tuple[str, ...]:
+    """The addresses at which DNS answers, as `dns` of the overlay's values names them. None where it has no
+    values, or where they can't be read: the build tells what is wrong with them."""
+    try:
+        content: Any = yaml.safe_load((folder / VALUES_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return ()
+    dns = content.get("dns") if isinstance(content, dict) else None
+    if not isinstance(dns, dict):
+        return ()
+    peers = dns.get("peers")
+    blocks = (
+        [peer.get("ipBlock") for peer in peers if isinstance(peer, dict)] if isinstance(peers, list) else []
+    )
+    named = [dns.get("serviceAddress"), *(block.get("cidr") for block in blocks if isinstance(block, dict))]
+    return tuple(address for value in named if (address := _single(value)))
+
+
+def _single(cidr: object) -> str:
+    """The address of a range that has only one; otherwise None."""
+    try:
+        network = ip_network(str(cidr))
+    except ValueError:
+        return ""
+    return str(network.network_address) if network.num_addresses == 1 else ""

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import click
 
 from istio_netpol.cli.bundle_cluster import ClusterArguments, bundle_cluster_options, with_cluster
-from istio_netpol.cli.examples import examples
-from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import config_option, format_option, reading_options
+from istio_netpol.cli.program import FINE, FOUND, examples
 from istio_netpol.report.table import document
 
 

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from istio_netpol.cli.examples import examples
+from istio_netpol.cli.program import examples
 
 
 @click.command(

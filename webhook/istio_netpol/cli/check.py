@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.examples import examples
-from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.finding_options import baseline_options, fail_on_option, selection_options
 from istio_netpol.cli.options import (
     assume_deny_all_option,
@@ -19,6 +17,7 @@ from istio_netpol.cli.options import (
     proposals_option,
     resolution_options,
 )
+from istio_netpol.cli.program import FINE, FOUND, examples
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from istio_netpol.cli.examples import examples
-from istio_netpol.cli.names import COMPLETE_VARIABLE, PROGRAM
+from istio_netpol.cli.program import COMPLETE_VARIABLE, PROGRAM, examples
 from istio_netpol.cli.terminal import write
 
 SHELLS = ("bash", "zsh", "fish")

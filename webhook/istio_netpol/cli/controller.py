@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import config_option, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
+from istio_netpol.cli.program import examples
 
 
 @click.command(

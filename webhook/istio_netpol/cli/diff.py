@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from istio_netpol.cli.examples import examples
-from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import format_option, input_options, resolution_options
+from istio_netpol.cli.program import FINE, FOUND, examples
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:

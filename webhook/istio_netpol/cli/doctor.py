@@ -9,9 +9,8 @@ from types import FrameType
 
 import click
 
-from istio_netpol.cli.examples import examples
-from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import cluster_options, config_option, format_option
+from istio_netpol.cli.program import FINE, FOUND, examples
 from istio_netpol.report.table import document
 
 

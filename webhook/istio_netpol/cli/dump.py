@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import cluster_options, config_option, namespace_option, output_file_option
+from istio_netpol.cli.program import examples
 from istio_netpol.cli.whole_file import whole_file
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from istio_netpol.cli.examples import examples
-from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import (
     assume_deny_all_option,
     format_option,
@@ -17,6 +15,7 @@ from istio_netpol.cli.options import (
     resolution_options,
 )
 from istio_netpol.cli.parameter_types import DestinationParameter, HostName, UrlPath
+from istio_netpol.cli.program import FINE, FOUND, examples
 from istio_netpol.cli.symptoms import answer_symptom, symptom_option
 from istio_netpol.report.table import document
 

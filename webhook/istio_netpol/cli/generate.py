@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.examples import examples
-from istio_netpol.cli.exits import UNUSABLE
 from istio_netpol.cli.options import (
     assume_deny_all_option,
     input_options,
@@ -18,6 +16,7 @@ from istio_netpol.cli.options import (
     resolution_options,
     tight_option,
 )
+from istio_netpol.cli.program import UNUSABLE, examples
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report

@@ -30,8 +30,7 @@ from istio_netpol.bundle.sources import (
     unrendered,
 )
 from istio_netpol.cli.arrangement import Part, arranged
-from istio_netpol.cli.progress import CountedFile, Progress
-from istio_netpol.cli.terminal import tell
+from istio_netpol.cli.terminal import CountedFile, Progress, tell
 from istio_netpol.errors import InputError, Problem, ToolError
 from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, load
 from istio_netpol.manifests.raw_objects import Document

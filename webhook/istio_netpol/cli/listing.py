@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import assume_deny_all_option, format_option, input_options, require_format
+from istio_netpol.cli.program import examples
 from istio_netpol.report.table import document, writer
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import input_options, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
+from istio_netpol.cli.program import examples
 from istio_netpol.report.table import TABLE, document, has_format, names
 
 if TYPE_CHECKING:

@@ -8,26 +8,20 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.bundle.kyma_modules import kyma_gateway, meant_modules
 from istio_netpol.bundle.overlays import (
     bases_of,
+    dns_addresses,
     environment_of,
     require_effective_patches,
     required_kustomization,
-    standard_control_plane,
 )
-from istio_netpol.bundle.values import dns_addresses
+from istio_netpol.bundle.usual_control_plane import usual_control_plane
 from istio_netpol.cli.inputs import ReadOptions, read_loaded, read_objects
 from istio_netpol.cli.settings import read_settings
-from istio_netpol.manifests.load import RemovedApi, load
-from istio_netpol.manifests.read import read_documents
+from istio_netpol.manifests.load import RemovedApi
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
-from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
-
-STANDARD = "(the usual control plane)"
-"""The file of what is read from the package."""
 
 
 class OverlayInput(Struct, frozen=True):
@@ -72,13 +66,3 @@ def read_overlay(
         names_control_plane=bool(control_plane),
         outdated=loaded.outdated,
     )
-
-
-def usual_control_plane(bundle: Sequence[ClusterObject]) -> tuple[ClusterObject, ...]:
-    """The usual control plane; with Kyma and those of its modules that the bundle has policies for."""
-    objects = load(read_documents(standard_control_plane(), STANDARD)).objects
-    policies = [value for value in bundle if isinstance(value, NetworkPolicy)]
-    if any(policy.namespace == KYMA_NAMESPACE for policy in policies):
-        gateway = load(read_documents(kyma_gateway(), STANDARD)).objects
-        return (*objects, *gateway, *meant_modules(policies))
-    return tuple(value for value in objects if value.ref.namespace != KYMA_NAMESPACE)

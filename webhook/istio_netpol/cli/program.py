@@ -1,4 +1,5 @@
-"""The outermost command: every failure becomes a sentence and an exit code, never a traceback."""
+"""The program around its commands: its name, its exit codes, the examples of its help, and how every failure
+becomes a sentence, never a traceback."""
 
 from __future__ import annotations
 
@@ -10,9 +11,38 @@ from typing import IO, Any
 
 import click
 
-from istio_netpol.cli.exits import BROKEN_PIPE, INTERRUPTED, UNUSABLE
 from istio_netpol.cli.terminal import OutputError, discard_output
 from istio_netpol.errors import InputError, NetpolError
+
+FINE = 0
+FOUND = 1
+"""Findings of severity error; a denied connection; a required flow lost."""
+
+UNUSABLE = 2
+"""Unusable input or arguments, and whatever went wrong in the program itself."""
+
+INTERRUPTED = 130
+"""Ended by Ctrl-C, as shells report it: 128 and SIGINT."""
+
+BROKEN_PIPE = 141
+"""The reader of standard output went away: 128 and SIGPIPE."""
+
+
+PROGRAM = "istio-netpol"
+PLUGIN = "kubectl-istio_netpol"
+"""The name on PATH by which kubectl finds it as a plugin."""
+
+COMPLETE_VARIABLE = "_ISTIO_NETPOL_COMPLETE"
+"""The environment variable through which click's completion scripts ask."""
+
+
+EXAMPLES_HEADING = "Examples:"
+
+
+def examples(*lines: str) -> str:
+    """An epilog that click prints line by line as it is."""
+    return "\n".join(["\b", EXAMPLES_HEADING, *(f"  {line}" for line in lines)])
+
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What printing the help of a command may meet; commands tell of their own output."""

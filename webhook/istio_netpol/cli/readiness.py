@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.examples import examples
-from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import (
     format_option,
     input_options,
@@ -18,6 +16,7 @@ from istio_netpol.cli.options import (
     resolution_options,
     tight_option,
 )
+from istio_netpol.cli.program import FINE, FOUND, examples
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def readiness(
     is not known; 2 for unusable input or arguments.
     """
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.plan_files import plan_problems
+    from istio_netpol.cli.policy_files import plan_problems
     from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.errors import InputError
@@ -111,7 +110,7 @@ def _planned(
 
 
 def _write_plan(given: Input, plan: ReadinessReport, folder: Path) -> None:
-    from istio_netpol.cli.plan_files import WAITING, write_plan
+    from istio_netpol.cli.policy_files import WAITING, write_plan
     from istio_netpol.cli.terminal import OutputError, tell
     from istio_netpol.report.places import plural
     from istio_netpol.report.readiness_markdown import readiness_markdown

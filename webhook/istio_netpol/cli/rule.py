@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.examples import examples
 from istio_netpol.cli.finding_options import RuleName
+from istio_netpol.cli.program import examples
 
 if TYPE_CHECKING:
     from istio_netpol.model.findings import RuleId

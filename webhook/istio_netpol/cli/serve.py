@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from istio_netpol.cli.examples import examples
 from istio_netpol.cli.options import config_option, reading_options, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
+from istio_netpol.cli.program import examples
 
 SCHEME = "dir:"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.exits import FINE, FOUND
 from istio_netpol.cli.options import Decorator, require_format
+from istio_netpol.cli.program import FINE, FOUND
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:

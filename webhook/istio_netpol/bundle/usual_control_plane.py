@@ -1,10 +1,14 @@
-"""The workloads of Kyma's modules that a bundle is for. They stand for a cluster where none is given."""
+"""The usual control plane, with those of Kyma's modules that a bundle is for: stands for a cluster where none
+is given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
+from istio_netpol.manifests.load import load
+from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, Workload
@@ -13,6 +17,24 @@ from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE, KymaWorkload
 
 OF_THE_USUAL_CONTROL_PLANE = frozenset({"istio-controller-manager", "api-gateway-controller-manager"})
 """Workloads that are there in any case."""
+
+STANDARD = "(the usual control plane)"
+"""The file of what is read from the package."""
+
+
+def usual_control_plane(bundle: Sequence[ClusterObject]) -> tuple[ClusterObject, ...]:
+    """The usual control plane; with Kyma and those of its modules that the bundle has policies for."""
+    objects = load(read_documents(standard_control_plane(), STANDARD)).objects
+    policies = [value for value in bundle if isinstance(value, NetworkPolicy)]
+    if any(policy.namespace == KYMA_NAMESPACE for policy in policies):
+        gateway = load(read_documents(kyma_gateway(), STANDARD)).objects
+        return (*objects, *gateway, *meant_modules(policies))
+    return tuple(value for value in objects if value.ref.namespace != KYMA_NAMESPACE)
+
+
+def standard_control_plane() -> bytes:
+    """The manifests that stand for a control plane where none is given."""
+    return files("istio_netpol.bundle").joinpath("control_plane.yaml").read_bytes()
 
 
 def kyma_gateway() -> bytes:
