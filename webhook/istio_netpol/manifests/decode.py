@@ -23,7 +23,7 @@ from istio_netpol.manifests.decode_gateway_api import (
     decode_route,
 )
 from istio_netpol.manifests.decode_ingress import decode_ingress, decode_ingress_class
-from istio_netpol.manifests.decode_istio import (
+from istio_netpol.manifests.decode_istio_networking import (
     decode_destination_rule,
     decode_gateway,
     decode_service_entry,
@@ -31,18 +31,18 @@ from istio_netpol.manifests.decode_istio import (
     decode_virtual_service,
     decode_workload_entry,
 )
-from istio_netpol.manifests.decode_mutual_tls import decode_peer_authentication
+from istio_netpol.manifests.decode_istio_security import (
+    decode_authorization_policy,
+    decode_peer_authentication,
+    decode_request_authentication,
+    decode_telemetry,
+)
 from istio_netpol.manifests.decode_plugin_policies import (
     decode_calico_policy,
     decode_cilium_policy,
     decode_without_effect,
 )
 from istio_netpol.manifests.decode_policy import decode_policy
-from istio_netpol.manifests.decode_security import (
-    decode_authorization_policy,
-    decode_request_authentication,
-    decode_telemetry,
-)
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN, labels_of
 from istio_netpol.manifests.decode_tiers import (
     decode_admin_policy,

@@ -8,10 +8,9 @@ from typing import Any
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.decode_api_extensions import decode_webhooks
-from istio_netpol.manifests.decode_proxy_config import tracing_address
 from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
-from istio_netpol.manifests.protobuf_fields import ProtobufFields
+from istio_netpol.manifests.mesh_config_fields import ProtobufFields, tracing_address
 from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.api_calls import ApiExtension
 from istio_netpol.model.control_plane import (

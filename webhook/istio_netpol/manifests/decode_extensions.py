@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from istio_netpol.manifests.decode_security import selector_in, target_refs_in
+from istio_netpol.manifests.decode_istio_security import selector_in, target_refs_in
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.istio_networking import EnvoyFilter, FilterPurpose, FilterTarget

@@ -12,10 +12,9 @@ from istio_netpol.errors import Problem
 from istio_netpol.manifests.cluster_dump import is_note, unseen_of
 from istio_netpol.manifests.decode import CLUSTER_DECODERS, decode, is_known, kind_of, reference_of
 from istio_netpol.manifests.host_network import placed_on_nodes
-from istio_netpol.manifests.misspelt_policies import misspelt_policy
 from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
-from istio_netpol.manifests.removed_apis import Removed, removal_of
+from istio_netpol.manifests.unserved_objects import Removed, misspelt_policy, removal_of
 from istio_netpol.model.assumptions import NotSeen
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.references import ObjectRef

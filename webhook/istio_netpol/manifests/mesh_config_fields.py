@@ -1,4 +1,5 @@
-"""Reads fields as protobuf's JSON mapping does, which the mesh config is written in.
+"""Reads fields of the mesh config and of the ProxyConfig, within it or in a pod's own annotation, as
+protobuf's JSON mapping does.
 
 A number may be quoted, a string may not be bare; names are those of the proto file (`extension_providers`) or
 in camel case; what is unknown is passed over, and null is absent.
@@ -15,6 +16,8 @@ from typing import Any
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.fields import Fields
+from istio_netpol.manifests.yaml_documents import read_text
+from istio_netpol.model.mesh_names import PROXY_CONFIG_ANNOTATION
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,9})?")
 _LONGEST_NUMBER = 64
@@ -63,3 +66,25 @@ def _number(value: object) -> Decimal | None:
     if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         return None
     return Decimal(text)
+
+
+_TRACERS = ("zipkin", "lightstep", "datadog", "openCensusAgent")
+
+
+def tracing_address(proxy_config: ProtobufFields) -> str:
+    """`tracing.<backend>.address`, `host:port`; empty where none is named."""
+    tracing = proxy_config.mapping("tracing")
+    addresses = (tracing.mapping(name).text("address") for name in _TRACERS)
+    return next(filter(None, addresses), "")
+
+
+def annotated_tracing_address(metadata: Fields, annotations: dict[str, str]) -> str:
+    """The same of a pod's annotation, which is YAML; empty where that can't be read, since the injector then
+    refuses the pod."""
+    text = annotations.get(PROXY_CONFIG_ANNOTATION, "")
+    if "tracing" not in text:
+        return ""
+    content, problems = read_text(text)
+    if problems or not isinstance(content, dict):
+        return ""
+    return tracing_address(metadata.apart(ProtobufFields, content, metadata.at("annotations"), []))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -15,6 +17,8 @@ from istio_netpol.model.istio_security import (
     AuthorizationRule,
     AuthorizationSource,
     JwtRule,
+    MutualTls,
+    PeerAuthentication,
     PortMatch,
     RequestAuthentication,
     RequestMatch,
@@ -183,3 +187,37 @@ def target_refs_in(spec: Fields) -> tuple[TargetRef, ...]:
         TargetRef(entry.text("group"), entry.text("kind"), entry.text("name"), entry.text("namespace"))
         for entry in entries
     )
+
+
+def decode_peer_authentication(fields: Fields, ref: ObjectRef) -> Iterator[PeerAuthentication]:
+    """A PeerAuthentication; a mode that is absent is UNSET."""
+    spec = fields.mapping("spec")
+    yield PeerAuthentication(
+        ref,
+        selector_in(spec),
+        mode_in(spec.mapping("mtls"), MutualTls, MutualTls.UNSET),
+        dict(_port_modes(spec.mapping("portLevelMtls"))),
+        fields.mapping("metadata").text("creationTimestamp"),
+    )
+
+
+def _port_modes(ports: Fields) -> Iterator[tuple[int, MutualTls]]:
+    """The modes by port of the pods; JSON has numbers as keys in quotes."""
+    for key in ports.content:
+        number = parse_port(str(key))
+        if number is None:
+            ports.problem(ports.at(str(key)), None, "is not a port number", "use 1 to 65535")
+        else:
+            yield number, mode_in(ports.mapping(key), MutualTls, MutualTls.UNSET)
+
+
+Mode = TypeVar("Mode", bound=StrEnum)
+
+
+def mode_in(fields: Fields, modes: type[Mode], default: Mode) -> Mode:
+    """The field `mode`; the default where it is absent, or a value that there is not."""
+    said = fields.text("mode", default)
+    if said in modes.__members__:
+        return modes[said]
+    fields.problem(fields.at("mode"), said, "is not a mode", f"use {', '.join(modes.__members__)}")
+    return default

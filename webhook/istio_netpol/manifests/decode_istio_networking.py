@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.manifests.decode_core import port_number, required_port
-from istio_netpol.manifests.decode_mutual_tls import client_tls
+from istio_netpol.manifests.decode_istio_security import mode_in
 from istio_netpol.manifests.decode_selectors import labels_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.istio_networking import (
+    ClientTls,
+    ClientTlsMode,
     Destination,
     DestinationRule,
     Gateway,
@@ -162,8 +164,8 @@ def decode_destination_rule(fields: Fields, ref: ObjectRef) -> Iterator[Destinat
         ref,
         spec.text("host"),
         {name: labels_of(subset, "labels") for name, subset in subsets.items()},
-        client_tls(spec),
-        {name: client_tls(subset) for name, subset in subsets.items() if subset.has("trafficPolicy")},
+        _client_tls(spec),
+        {name: _client_tls(subset) for name, subset in subsets.items() if subset.has("trafficPolicy")},
         None if selector is None else labels_of(selector, "matchLabels"),
         spec.texts("exportTo"),
     )
@@ -224,3 +226,17 @@ def _outbound_policy(spec: Fields) -> str:
     (`convertToSidecarScope` in `pilot/pkg/model/sidecar.go`, Istio 1.31)."""
     policy = spec.optional("outboundTrafficPolicy")
     return "" if policy is None else policy.text("mode", "REGISTRY_ONLY")
+
+
+def _client_tls(fields: Fields) -> ClientTls:
+    """The TLS settings of the `trafficPolicy` below a DestinationRule or a subset. `tls` without a mode is
+    DISABLE, the first of its values."""
+    policy = fields.mapping("trafficPolicy")
+    ports = (
+        (port_number(settings.mapping("port"), "number"), mode_in(tls, ClientTlsMode, ClientTlsMode.DISABLE))
+        for settings in policy.mappings("portLevelSettings")
+        if (tls := settings.optional("tls")) is not None
+    )
+    tls = policy.optional("tls")
+    mode = None if tls is None else mode_in(tls, ClientTlsMode, ClientTlsMode.DISABLE)
+    return ClientTls(mode, tuple(ports))

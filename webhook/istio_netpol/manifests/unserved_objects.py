@@ -1,4 +1,5 @@
-"""API versions that no supported API server takes any more, and what to write instead.
+"""Objects that no supported API server takes: of API versions that were removed, with what to write instead,
+and NetworkPolicies that are misspelt.
 
 Kubernetes: "Deprecated API Migration Guide" (kubernetes.io/docs/reference/using-api/deprecation-guide).
 Istio: "Migrate pre-Istio 1.4 Alpha security policy to the current APIs" and the upgrade notes of 1.8.
@@ -7,9 +8,12 @@ Gateway API: "Introducing Gateway API v1alpha2", the release notes of v0.6.0 and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from istio_netpol.errors import Problem
+from istio_netpol.manifests.decode import reference_of
 from istio_netpol.manifests.raw_objects import RawObject
 
 
@@ -123,3 +127,42 @@ def removal_of(raw: RawObject) -> Removed | None:
     """Since when the object's API version is not served; None while it is."""
     version, kind = str(raw.content.get("apiVersion")), str(raw.content.get("kind"))
     return _REMOVED.get((version, kind)) or _REMOVED.get((version, _ALL))
+
+
+VERSION, KIND = "networking.k8s.io/v1", "NetworkPolicy"
+GROUP = "networking.k8s.io"
+
+ALIKE = 0.85
+"""From this share of common letters on, a kind is taken for a misspelt one; `IngressClass` has 0.32."""
+
+
+def misspelt_policy(raw: RawObject, *, is_known: bool) -> Iterator[Problem]:
+    """A problem where a kind is nearly NetworkPolicy, or a NetworkPolicy has a version that there never was.
+
+    Kinds that are `is_known` are spelt as they should be. Vendors have kinds of that name in groups of their
+    own, with a domain (`crd.projectcalico.org`); versions that were served once are another matter
+    (`removal_of`).
+    """
+    version, kind = str(raw.content.get("apiVersion")), str(raw.content.get("kind"))
+    if is_known and kind != KIND:
+        return
+    group, _, _ = version.rpartition("/")
+    if "." in group and group != GROUP:
+        return
+    if kind == KIND:
+        if version != VERSION and removal_of(raw) is None:
+            yield _problem(raw, "apiVersion", version, VERSION)
+    elif SequenceMatcher(None, kind.lower(), KIND.lower()).ratio() >= ALIKE:
+        yield _problem(raw, "kind", kind, KIND)
+
+
+def _problem(raw: RawObject, field: str, value: str, meant: str) -> Problem:
+    return Problem(
+        raw.file,
+        raw.line or None,
+        str(reference_of(raw, "")).strip(),
+        field,
+        f'"{value}"',
+        "is not served by any Kubernetes, so that the policy would not be there",
+        f"write {meant}",
+    )
