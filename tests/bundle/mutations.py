@@ -13,8 +13,8 @@ from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector, namespace_named
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
-from istio_netpol.policy_lint.coverage import opens_within
-from istio_netpol.policy_lint.uses import with_rules
+from istio_netpol.policy_lint.containment import opens_within
+from istio_netpol.policy_lint.rule_uses import with_rules
 
 
 @dataclass(frozen=True, slots=True)

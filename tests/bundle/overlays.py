@@ -24,7 +24,7 @@ from istio_netpol.model.findings import Severity
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.resolution import Resolution
 from istio_netpol.model.settings import Settings
-from istio_netpol.policy_lint.uses import with_rules
+from istio_netpol.policy_lint.rule_uses import with_rules
 
 KUSTOMIZE = Path(__file__).parents[2] / "kustomize"
 OVERLAYS = tuple(sorted(folder.name for folder in (KUSTOMIZE / "overlays").iterdir() if folder.is_dir()))

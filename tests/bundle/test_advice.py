@@ -18,7 +18,7 @@ from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
-from istio_netpol.policy_lint.uses import with_rules
+from istio_netpol.policy_lint.rule_uses import with_rules
 from istio_netpol.state.snapshot import Snapshot
 
 

@@ -20,7 +20,7 @@ from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.findings import Issue
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
 from istio_netpol.model.policies import Direction, PolicyPeer, PolicyPort, PolicyRule
-from istio_netpol.policy_lint.uses import with_rules
+from istio_netpol.policy_lint.rule_uses import with_rules
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
-from istio_netpol.policy_lint.coverage import opens_within
+from istio_netpol.policy_lint.containment import opens_within
 from istio_netpol.state.snapshot import Snapshot
 
 ABOUT_POLICIES = frozenset(

@@ -13,7 +13,7 @@ from istio_netpol.analysis.check import judge_of
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.reachability.document import StateName
 from istio_netpol.analysis.reachability.facts import facts
-from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.state_reading import Given
 from istio_netpol.cli.main import program
 from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable

@@ -17,7 +17,7 @@ from tests.browser.cluster import cluster, manifests
 
 from istio_netpol.analysis.reachability.document import ReachabilityFacts
 from istio_netpol.analysis.reachability.facts import facts
-from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.state_reading import Given
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings

@@ -6,7 +6,7 @@ from tests.values import deployment, namespace, pods, policy, rule
 
 from istio_netpol.analysis.reachability.document import ReachabilityFacts
 from istio_netpol.analysis.reachability.facts import facts
-from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.state_reading import Given
 from istio_netpol.cli.settings import Offline
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from tests.values import deployment, namespace, policy
 
-from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.state_reading import Given
 from istio_netpol.cli.settings import Offline
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.model.settings import Settings

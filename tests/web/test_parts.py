@@ -10,7 +10,7 @@ import pytest
 from tests.values import deployment, namespace
 
 from istio_netpol.analysis.reachability.facts import facts
-from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.state_reading import Given
 from istio_netpol.cli.settings import Offline
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.map_document import map_document

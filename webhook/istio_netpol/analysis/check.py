@@ -25,7 +25,7 @@ from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.policy_lint.lint import lint
 from istio_netpol.policy_lint.open_namespaces import open_namespaces
-from istio_netpol.policy_lint.uses import RuleUses
+from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.authority import OPERATOR
 from istio_netpol.trust.host_policy import HostGate

@@ -16,7 +16,7 @@ from istio_netpol.cli.program import examples
 from istio_netpol.report.table import TABLE, document, has_format, names
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.reachability.reading import Given
+    from istio_netpol.analysis.reachability.state_reading import Given
     from istio_netpol.cli.inputs import Input
     from istio_netpol.cli.opened_input import OpenedInput
     from istio_netpol.cli.options import InputArguments
@@ -162,7 +162,7 @@ def one_cluster(inputs: Sequence[Input]) -> Input:
 
 def _two_states(opened: OpenedInput) -> tuple[Given, Input]:
     """The cluster before and after a change."""
-    from istio_netpol.analysis.reachability.reading import Given
+    from istio_netpol.analysis.reachability.state_reading import Given
     from istio_netpol.state.snapshot import Snapshot
 
     if opened.cluster is not None:
@@ -174,7 +174,7 @@ def _two_states(opened: OpenedInput) -> tuple[Given, Input]:
 
 def given_of(read: Input) -> Given:
     """What was read, as the facts are worked out from it."""
-    from istio_netpol.analysis.reachability.reading import Given
+    from istio_netpol.analysis.reachability.state_reading import Given
 
     return Given(read.snapshot, read.skipped, read.there, read.assumed, tuple(read.findings()))
 

@@ -17,7 +17,7 @@ import click
 import structlog
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.state_reading import Given
 from istio_netpol.cli.cluster_input import connect
 from istio_netpol.cli.inputs import read_inputs
 from istio_netpol.cli.map import STANDARD_INPUT, given_of, one_cluster

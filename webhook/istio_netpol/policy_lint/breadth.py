@@ -14,7 +14,7 @@ from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, NAMESPACE_NAME_LABEL, 
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.netpol.ip_blocks import is_unnameable
-from istio_netpol.policy_lint.uses import RuleUses
+from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.trust.special_addresses import METADATA
 
 DNS_PORTS = frozenset({53, 1053, 5353, 8053})

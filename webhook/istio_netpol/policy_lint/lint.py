@@ -11,7 +11,7 @@ from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.platforms.network_model import network_model
 from istio_netpol.policy_lint.narrower import Place, narrowed
 from istio_netpol.policy_lint.redundancy import needless
-from istio_netpol.policy_lint.uses import RuleUses
+from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.policy_lint.wide_policies import (
     split_findings,
     split_places,

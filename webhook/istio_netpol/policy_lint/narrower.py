@@ -18,8 +18,8 @@ from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.policy_lint.breadth import Breadth, far_end, is_all_ports
-from istio_netpol.policy_lint.coverage import opens_within, rule_within
-from istio_netpol.policy_lint.uses import RuleUses, rejudged, with_rules
+from istio_netpol.policy_lint.containment import opens_within, rule_within
+from istio_netpol.policy_lint.rule_uses import RuleUses, rejudged, with_rules
 from istio_netpol.remedies.combine import MOST_PEERS
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.snapshot import Snapshot

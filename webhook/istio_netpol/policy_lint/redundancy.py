@@ -8,7 +8,7 @@ from itertools import product
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
 from istio_netpol.model.policies import NetworkPolicy, PolicyPeer, PolicyRule
-from istio_netpol.policy_lint.coverage import rule_within, selects_within
+from istio_netpol.policy_lint.containment import rule_within, selects_within
 
 
 def needless(policies: Iterable[NetworkPolicy], wide: Container[str]) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import names_pod
 from istio_netpol.policy_lint.breadth import Breadth, breadth_of, far_end
 from istio_netpol.policy_lint.narrower import Place, for_fewer_pods
-from istio_netpol.policy_lint.uses import RuleUses
+from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 
 EVERYBODYS = frozenset(

@@ -19,7 +19,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import names_pod
 from istio_netpol.platforms.network_model import NetworkModel
 from istio_netpol.policy_lint.breadth import PRIVATE_RANGES, far_end, is_dns
-from istio_netpol.policy_lint.uses import RuleUses
+from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.snapshot import Snapshot
 

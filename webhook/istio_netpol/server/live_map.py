@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from istio_netpol.analysis.reachability.facts import facts
-from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.state_reading import Given
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolver

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from istio_netpol.analysis.reachability.facts import facts
-from istio_netpol.analysis.reachability.reading import Given
+from istio_netpol.analysis.reachability.state_reading import Given
 from istio_netpol.errors import NetpolError
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings

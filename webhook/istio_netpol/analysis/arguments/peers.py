@@ -59,8 +59,8 @@ def find_service(text: str, port: int | str, protocol: Protocol, snapshot: Snaps
     )
     declared = any(
         port in (pod_port.number, pod_port.name) and pod_port.protocol is protocol
-        for one in workloads
-        for pod_port in one.ports
+        for workload in workloads
+        for pod_port in workload.ports
     )
     return service if offers and not declared else None
 

@@ -37,11 +37,11 @@ from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.verdicts import Judged
+from istio_netpol.policy_lint.bundle_narrowing import NarrowingScope, broad_findings
 from istio_netpol.policy_lint.narrower import Followed
-from istio_netpol.policy_lint.narrowing import NarrowingScope, broad_findings
 from istio_netpol.policy_lint.purposes import purposes_of
 from istio_netpol.policy_lint.redundancy import needless
-from istio_netpol.policy_lint.uses import RuleUses
+from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 
 NOBODY_CIDR = "192.0.2.0/24"

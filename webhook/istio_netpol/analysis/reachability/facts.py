@@ -13,6 +13,7 @@ from istio_netpol.analysis.reachability.document import (
     State,
     StateName,
 )
+from istio_netpol.analysis.reachability.numbered_state import NumberedState
 from istio_netpol.analysis.reachability.outside import (
     INTERNET,
     OutsideKind,
@@ -20,9 +21,8 @@ from istio_netpol.analysis.reachability.outside import (
     named_blocks,
     outside_peer,
 )
-from istio_netpol.analysis.reachability.placed import Placed
-from istio_netpol.analysis.reachability.reading import Given, StateReading
 from istio_netpol.analysis.reachability.required_flows import FlowOutcome, Passages
+from istio_netpol.analysis.reachability.state_reading import Given, StateReading
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer
 from istio_netpol.model.policies import Direction
@@ -79,7 +79,7 @@ class Numbering:
 
     def state(self, reading: StateReading) -> State:
         """What holds in a state."""
-        placed = Placed(reading, self._numbers, self.outside, self.ports)
+        placed = NumberedState(reading, self._numbers, self.outside, self.ports)
         policies = {policy: self.policies.number(placed.resolved(policy)) for policy in placed.policies()}
         egress, ingress = (
             placed.side(direction, self.profiles, policies)

@@ -14,7 +14,7 @@ from istio_netpol.analysis.explain.connection import explain
 from istio_netpol.analysis.findings_writer import FindingsWriter
 from istio_netpol.analysis.results import Explanation
 from istio_netpol.analysis.symptom_causes.authorization_suspects import authorization_remarks
-from istio_netpol.analysis.symptom_causes.ends import Ends, can_be_called, ends_of
+from istio_netpol.analysis.symptom_causes.connection_ends import Ends, can_be_called, ends_of
 from istio_netpol.errors import InputError
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.hbone import HBONE_PORT

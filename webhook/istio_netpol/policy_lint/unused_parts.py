@@ -15,10 +15,10 @@ from istio_netpol.model.verdicts import Judged
 from istio_netpol.netpol.ip_blocks import is_unnameable
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.policy_lint.breadth import far_end, has_opted_in, is_everywhere
-from istio_netpol.policy_lint.coverage import rule_within
+from istio_netpol.policy_lint.containment import rule_within
 from istio_netpol.policy_lint.narrower import WideRule
 from istio_netpol.policy_lint.purposes import is_for_absent_kyma
-from istio_netpol.policy_lint.uses import RuleUses, rejudged, with_rules
+from istio_netpol.policy_lint.rule_uses import RuleUses, rejudged, with_rules
 from istio_netpol.trust.special_addresses import METADATA
 
 LARGEST_NETWORKS = (2**24, 2**120)

@@ -14,7 +14,7 @@ from istio_netpol.analysis.reachability.document import (
     Side,
 )
 from istio_netpol.analysis.reachability.outside import OutsidePeer, ports_at_all
-from istio_netpol.analysis.reachability.reading import StateReading
+from istio_netpol.analysis.reachability.state_reading import StateReading
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.workloads import Workload
@@ -24,7 +24,7 @@ from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING, PortSets
 from istio_netpol.netpol.profiles import Profile, Profiles
 
 
-class Placed:
+class NumberedState:
     """A state whose workloads have numbers; `numbers` has them by name, those of `outside` follow."""
 
     def __init__(

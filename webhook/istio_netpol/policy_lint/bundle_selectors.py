@@ -11,7 +11,7 @@ from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.workloads import Workload
 from istio_netpol.policy_lint.narrower import Followed, Place
-from istio_netpol.policy_lint.uses import RuleUses
+from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
 from istio_netpol.state.snapshot import Snapshot

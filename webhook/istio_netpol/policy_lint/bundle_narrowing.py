@@ -16,10 +16,10 @@ from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.policy_lint.breadth import far_end
+from istio_netpol.policy_lint.bundle_selectors import Selection, for_its_pods, too_many_pods
 from istio_netpol.policy_lint.narrower import Followed, Place, with_instead
-from istio_netpol.policy_lint.pod_breadth import Selection, for_its_pods, too_many_pods
 from istio_netpol.policy_lint.purposes import Purposes
-from istio_netpol.policy_lint.used_rule import Surplus, UsedRule, used_rules
+from istio_netpol.policy_lint.unused_parts import Surplus, UsedRule, used_rules
 
 
 class NarrowingScope(Struct, frozen=True):
