@@ -22,8 +22,8 @@ from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.map_document import map_document
+from istio_netpol.report.map_policies import names_only
 from istio_netpol.report.map_restricted import restricted
-from istio_netpol.report.policy_mentions import names_only
 from istio_netpol.state.snapshot import Snapshot
 
 Document = dict[str, Any]

@@ -18,11 +18,11 @@ from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import FlowTable, Prospect
 from istio_netpol.flows.tier_subjects import namespaces_of_subjects
 from istio_netpol.model.cluster_objects import ClusterObject
+from istio_netpol.model.control_plane import AMBIENT_LABEL
 from istio_netpol.model.failures import NO_DEADLINE, Deadline
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.istio_security import RequestAuthentication
-from istio_netpol.model.mesh_names import AMBIENT_LABEL
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from istio_netpol.analysis.check import not_read
 from istio_netpol.analysis.focus import WHOLE, Focus
 from istio_netpol.analysis.unread_policies import UnreadPolicies
+from istio_netpol.bundle.arrangement import Part, arranged
 from istio_netpol.bundle.exclusions import RootedExclusions
 from istio_netpol.bundle.helm import CHART_FILE, KUBERNETES_VERSION, Helm
 from istio_netpol.bundle.kustomize import Kustomize
@@ -29,7 +30,6 @@ from istio_netpol.bundle.sources import (
     problem,
     unrendered,
 )
-from istio_netpol.cli.arrangement import Part, arranged
 from istio_netpol.cli.terminal import CountedFile, Progress, tell
 from istio_netpol.errors import InputError, Problem, ToolError
 from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, load

@@ -113,7 +113,7 @@ def _write_plan(given: Input, plan: ReadinessReport, folder: Path) -> None:
     from istio_netpol.cli.policy_files import WAITING, write_plan
     from istio_netpol.cli.terminal import OutputError, tell
     from istio_netpol.report.places import plural
-    from istio_netpol.report.readiness_markdown import readiness_markdown
+    from istio_netpol.report.readiness_documents import readiness_markdown
 
     place = folder / given.place if given.name else folder
     try:

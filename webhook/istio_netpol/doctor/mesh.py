@@ -23,15 +23,15 @@ from istio_netpol.doctor.survey import (
     name_of,
     namespace_of,
 )
-from istio_netpol.model.diagnosis import Diagnosis, Health
-from istio_netpol.model.labels import Operator, Requirement, Selector
-from istio_netpol.model.mesh_names import (
+from istio_netpol.model.control_plane import (
     AMBIENT_LABEL,
     INJECTION_LABEL,
     INJECTOR_WEBHOOK,
     REVISION_LABEL,
     TAG_LABEL,
 )
+from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import Settings
 

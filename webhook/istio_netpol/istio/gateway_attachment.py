@@ -23,6 +23,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import (
+    GATEWAY_API_GROUP,
     KubernetesGateway,
     KubernetesRoute,
     Listener,
@@ -30,7 +31,6 @@ from istio_netpol.model.gateway_api import (
     ParentRef,
 )
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 from istio_netpol.model.references import ObjectRef
 
 _KINDS = {

@@ -19,9 +19,9 @@ from msgspec import Struct
 
 from istio_netpol.istio.hbone import waypoint_pods
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.gateway_api import GATEWAY_API_GROUP
 from istio_netpol.model.istio_security import AuthorizationPolicy, RequestAuthentication
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 from istio_netpol.model.references import ObjectRef, TargetRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload

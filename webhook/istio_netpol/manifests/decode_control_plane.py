@@ -14,6 +14,9 @@ from istio_netpol.manifests.mesh_config_fields import ProtobufFields, tracing_ad
 from istio_netpol.manifests.yaml_documents import read_text
 from istio_netpol.model.api_calls import ApiExtension
 from istio_netpol.model.control_plane import (
+    INJECTOR_WEBHOOK,
+    REVISION_LABEL,
+    TAG_LABEL,
     ExtensionProvider,
     IngressMode,
     InjectionTemplate,
@@ -24,7 +27,6 @@ from istio_netpol.model.control_plane import (
     UnreadPart,
 )
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh_names import INJECTOR_WEBHOOK, REVISION_LABEL, TAG_LABEL
 from istio_netpol.model.references import ObjectRef
 
 INJECTOR = "istio-sidecar-injector"

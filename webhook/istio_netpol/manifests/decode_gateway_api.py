@@ -9,6 +9,7 @@ from istio_netpol.manifests.decode_core import required_port
 from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.model.gateway_api import (
+    GATEWAY_API_GROUP,
     BackendRef,
     GatewayClass,
     GrantFrom,
@@ -22,7 +23,6 @@ from istio_netpol.model.gateway_api import (
     RouteRule,
 )
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import RequestTest, TextKind, TextMatch
 

@@ -17,7 +17,7 @@ from typing import Any
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.yaml_documents import read_text
-from istio_netpol.model.mesh_names import PROXY_CONFIG_ANNOTATION
+from istio_netpol.model.control_plane import PROXY_CONFIG_ANNOTATION
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,9})?")
 _LONGEST_NUMBER = 64

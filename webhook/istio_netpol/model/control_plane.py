@@ -1,5 +1,5 @@
 """The configuration of a mesh's control plane, as far as a flow depends on it: mesh config, injectors and
-tags."""
+tags, and the labels and annotations by which namespaces and pods choose among them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,28 @@ from msgspec import Struct, field
 
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
+
+REVISION_LABEL = "istio.io/rev"
+"""On namespaces and pods: the revision, or a tag of it, that injects; on istiod and its ConfigMaps:
+theirs."""
+
+TAG_LABEL = "istio.io/tag"
+"""On webhook configurations: the tag that `istioctl tag` gives to a revision."""
+
+INJECTION_LABEL = "istio-injection"
+"""On namespaces: `enabled`, or `disabled`."""
+
+AMBIENT_LABEL = "istio.io/dataplane-mode"
+"""On namespaces and pods: `ambient`, or `none` to stay out."""
+
+TEMPLATES_ANNOTATION = "inject.istio.io/templates"
+"""On pods: the templates of the injector that they get; gateways may have it as a label."""
+
+PROXY_CONFIG_ANNOTATION = "proxy.istio.io/config"
+"""On pods: their own ProxyConfig, as YAML."""
+
+INJECTOR_WEBHOOK = "sidecar-injector.istio.io"
+"""How the names of webhooks that inject end (istiod-injector-configmap.yaml of the chart, Istio 1.31)."""
 
 
 class UnreadPart(Struct, frozen=True):

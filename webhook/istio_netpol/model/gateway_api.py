@@ -10,6 +10,8 @@ from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.request_matching import RequestTest
 
+GATEWAY_API_GROUP = "gateway.networking.k8s.io"
+
 
 class Listener(Struct, frozen=True):
     """A listener of a Gateway.
@@ -60,7 +62,7 @@ class ParentRef(Struct, frozen=True):
     kind: str
     name: str
     namespace: str = ""
-    group: str = "gateway.networking.k8s.io"
+    group: str = GATEWAY_API_GROUP
     section_name: str = ""
     port: int | None = None
 

@@ -35,8 +35,8 @@ from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.netpol.masks import Mask, positions
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, not_read_documents, summary_document
+from istio_netpol.report.map_policies import spec_text
 from istio_netpol.report.remedies import distinct_policies
-from istio_netpol.report.spec_text import spec_text
 
 EGRESS_DENIED, INGRESS_DENIED, UNKNOWN, BY_IP_BLOCK, IS_WARNING = 1, 2, 4, 8, 16
 """The bits of a flow's `marks`."""

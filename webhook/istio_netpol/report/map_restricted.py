@@ -15,7 +15,7 @@ from typing import Any
 from istio_netpol.analysis.reachability.document import ABSENT, Numbered
 from istio_netpol.netpol.masks import Mask
 from istio_netpol.report.map_document import EGRESS_DENIED, INGRESS_DENIED, UNKNOWN, runs
-from istio_netpol.report.policy_mentions import names_only
+from istio_netpol.report.map_policies import names_only
 
 Document = Mapping[str, Any]
 

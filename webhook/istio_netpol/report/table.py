@@ -77,8 +77,8 @@ TABLE: dict[str, dict[str, Row]] = {
     },
     "readiness": {
         "text": Row("readiness.text_plans", ("palette", "everything")),
-        "json": Row("readiness_json.readiness_json"),
-        "markdown": Row("readiness_markdown.markdown_plans"),
+        "json": Row("readiness_documents.readiness_json"),
+        "markdown": Row("readiness_documents.markdown_plans"),
     },
     "doctor": {
         "text": Row("doctor.doctor_text", _PAINTED),

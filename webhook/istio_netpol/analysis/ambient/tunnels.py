@@ -13,8 +13,8 @@ from istio_netpol.istio.hbone import HBONE_PORT, reached, tunnels, wire_port
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import ConnectionSet, Protocol
+from istio_netpol.model.control_plane import AMBIENT_LABEL
 from istio_netpol.model.flows import Peer, PodsPeer
-from istio_netpol.model.mesh_names import AMBIENT_LABEL
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Namespace, Workload

@@ -11,8 +11,8 @@ from istio_netpol.analysis.bundle_coverage import wording
 from istio_netpol.analysis.bundle_coverage.applied_bundle import EffectJudge, Examined
 from istio_netpol.analysis.bundle_coverage.kyma_components import hint, known_module
 from istio_netpol.analysis.bundle_coverage.results import ExaminedSide, IsolatedSide, SideState
-from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.components import component_of
+from istio_netpol.istio.control_plane_flows import to_api_server
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import Agreement, FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.policies import Direction, NetworkPolicy

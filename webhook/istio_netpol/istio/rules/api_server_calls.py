@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from istio_netpol.istio.api_server_flows import called_out_of
+from istio_netpol.istio.control_plane_flows import called_out_of
 from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.api_server import ITSELF
 from istio_netpol.istio.view.mesh_view import MeshView

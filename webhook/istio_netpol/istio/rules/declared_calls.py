@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.call_flows import (
     Declaration,
     backends_on,
@@ -29,6 +28,7 @@ from istio_netpol.istio.calls import (
     ServiceCall,
     parse_calls,
 )
+from istio_netpol.istio.control_plane_flows import to_api_server
 from istio_netpol.istio.mesh_routes import Call, rerouted, routes_on, unheeded_routes
 from istio_netpol.istio.rule import Outcome, Rule, Unjudged, foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend

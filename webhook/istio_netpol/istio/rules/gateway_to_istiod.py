@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.discovery_flows import discovery_flows
+from istio_netpol.istio.control_plane_flows import discovery_flows
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind

@@ -25,6 +25,7 @@ from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import (
+    GATEWAY_API_GROUP,
     BackendRef,
     KubernetesGateway,
     KubernetesRoute,
@@ -33,7 +34,6 @@ from istio_netpol.model.gateway_api import (
     ReferenceGrant,
 )
 from istio_netpol.model.istio_networking import ServiceEntry
-from istio_netpol.model.mesh_names import GATEWAY_API_GROUP
 from istio_netpol.model.own_names import CALLS
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload

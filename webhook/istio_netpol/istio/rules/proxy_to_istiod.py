@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.discovery_flows import (
+from istio_netpol.istio.control_plane_flows import (
     TEMPLATES_FIELD,
     certificate_authority,
     discovery_flows,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.api_server_flows import to_api_server
 from istio_netpol.istio.components import component_of
+from istio_netpol.istio.control_plane_flows import to_api_server
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind

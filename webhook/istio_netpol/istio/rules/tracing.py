@@ -24,10 +24,9 @@ from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_host_port
-from istio_netpol.model.control_plane import MeshConfig
+from istio_netpol.model.control_plane import PROXY_CONFIG_ANNOTATION, MeshConfig
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.istio_security import Telemetry
-from istio_netpol.model.mesh_names import PROXY_CONFIG_ANNOTATION
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 

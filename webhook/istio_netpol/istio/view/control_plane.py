@@ -11,10 +11,9 @@ from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIn, StandIns
 from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.control_plane import MeshConfig
+from istio_netpol.model.control_plane import PROXY_CONFIG_ANNOTATION, REVISION_LABEL, MeshConfig
 from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.labels import Selector
-from istio_netpol.model.mesh_names import PROXY_CONFIG_ANNOTATION, REVISION_LABEL
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload

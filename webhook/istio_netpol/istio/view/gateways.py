@@ -17,10 +17,10 @@ from istio_netpol.istio.view.kubernetes_gateways import (
 )
 from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.stand_ins import StandIns
+from istio_netpol.model.control_plane import TEMPLATES_ANNOTATION
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.istio_networking import Gateway
 from istio_netpol.model.labels import Labels, Operator, Requirement, Selector
-from istio_netpol.model.mesh_names import TEMPLATES_ANNOTATION
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service

@@ -19,9 +19,16 @@ from msgspec.structs import replace
 
 from istio_netpol.istio.view.injectors import Injectors, canonical_revision
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.control_plane import InjectorConfig, RegisteredInjector, RevisionTag
+from istio_netpol.model.control_plane import (
+    AMBIENT_LABEL,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+    TEMPLATES_ANNOTATION,
+    InjectorConfig,
+    RegisteredInjector,
+    RevisionTag,
+)
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh_names import AMBIENT_LABEL, INJECTION_LABEL, REVISION_LABEL, TEMPLATES_ANNOTATION
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload

@@ -7,13 +7,13 @@ Sources: `injectRequired` in `pkg/kube/inject/inject.go`, and `istiod-injector-c
 from __future__ import annotations
 
 from istio_netpol.model.control_plane import (
+    TEMPLATES_ANNOTATION,
     InjectionTemplate,
     InjectorConfig,
     RegisteredInjector,
     RevisionTag,
 )
 from istio_netpol.model.labels import Labels
-from istio_netpol.model.mesh_names import TEMPLATES_ANNOTATION
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.reader import Reader, question
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from istio_netpol.istio.view.control_plane import ControlPlane
-from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway
+from istio_netpol.model.control_plane import AMBIENT_LABEL, REVISION_LABEL
+from istio_netpol.model.gateway_api import GATEWAY_API_GROUP, GatewayClass, KubernetesGateway
 from istio_netpol.model.labels import Labels, Selector
-from istio_netpol.model.mesh_names import AMBIENT_LABEL, GATEWAY_API_GROUP, REVISION_LABEL
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service, ServicePort, has_internal_load_balancer
 from istio_netpol.model.settings import Settings

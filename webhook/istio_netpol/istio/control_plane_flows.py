@@ -1,4 +1,5 @@
-"""Makes the flows that every proxy needs first: to istiod, for its configuration and certificate.
+"""Makes the flows of pods to the control plane: to istiod for a proxy's configuration and certificate, and
+to the API server, one to each place that they may dial.
 
 Where the mesh has another certificate authority, istio-csr of cert-manager or one of a cloud, the certificate
 comes from there (`CA_ADDR` in `injection-template.yaml`, `gateway-injection-template.yaml` and
@@ -20,8 +21,9 @@ from istio_netpol.istio.view.control_plane import (
 from istio_netpol.istio.view.injection import is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_host_port
-from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.mesh_names import PROXY_CONFIG_ANNOTATION, TEMPLATES_ANNOTATION
+from istio_netpol.model.connections import Protocol
+from istio_netpol.model.control_plane import PROXY_CONFIG_ANNOTATION, TEMPLATES_ANNOTATION
+from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 
@@ -106,3 +108,27 @@ def _flow(
         shared=is_shared and isinstance(backend.peer, PodsPeer),
         via=Via(choosers=backend.choosers, administered=is_shared),
     )
+
+
+def to_api_server(workload: Workload, view: MeshView, reason: str, field: str = "") -> Iterator[RequiredFlow]:
+    """The flows from the workload's pods, because of `reason`. All are needed, since pods differ in what they
+    were told to dial."""
+    for target in view.api_server(workload):
+        yield RequiredFlow(
+            kind=FlowKind.TO_APISERVER,
+            object=workload.ref,
+            source=PodsPeer(workload),
+            destination=target.peer,
+            protocol=Protocol.TCP,
+            port=target.port,
+            reason=f"{reason}; {target.why}" if target.why else reason,
+            field=field,
+            via=Via(target.service, target.choosers, administered=target.is_administered),
+        )
+
+
+def called_out_of(caller: Peer, reason: str) -> str:
+    """Why the API server calls, and out of which pods where it does so out of pods."""
+    if not isinstance(caller, PodsPeer):
+        return reason
+    return f"{reason}, through the pods of {caller.workload.ref}"

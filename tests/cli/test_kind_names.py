@@ -6,8 +6,8 @@ import pytest
 from tests.cluster.crds import ARGO_ROLLOUTS, GATEWAY_API, ISTIO, crds
 from tests.cluster.fixtures import require_go
 
+from istio_netpol.cli.object_arguments import kinds_called
 from istio_netpol.manifests.decode import DECODERS
-from istio_netpol.manifests.kind_names import kinds_called
 
 
 @pytest.mark.parametrize("kind", DECODERS, ids=str)
