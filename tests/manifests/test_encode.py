@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.values import EGRESS, block, namespaces, pods, policy, port, rule
 
-from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.manifests.encode import manifest_yaml, to_yaml
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.labels import Operator, Requirement, Selector
@@ -81,3 +86,23 @@ def test_label_values_that_look_like_something_else_stay_text(value: str) -> Non
     found = load(read_documents(to_yaml([written]).encode(), "web.yaml"))
     assert found.problems == ()
     assert found.objects[0].pod_selector == written.pod_selector
+
+
+TEXTS = st.text(alphabet="aB01 .:,/-_#'\"&*!|>%@`{}[]?~=\n\té\u2028", max_size=6) | st.text(max_size=4)
+MANIFESTS = st.recursive(
+    TEXTS | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(MANIFESTS)
+def test_yaml_says_what_the_manifest_does(manifest: Any) -> None:
+    """Whatever a label, a name or an annotation says, and however deep it stands."""
+    assert yaml.safe_load(manifest_yaml(manifest)) == manifest
+
+
+def test_long_texts_and_equal_parts_are_written_out() -> None:
+    """One line each, for whoever reads and pastes; no anchor in place of a part that comes again."""
+    part = {"app": "a " * 200 + "b"}
+    assert manifest_yaml([part, part]) == f"- app: {part['app']}\n" * 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from istio_netpol.manifests.encode import PolicyDumper
+from istio_netpol.manifests.encode import manifest_yaml
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
 from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.remedies.required_by import parse
@@ -26,8 +26,7 @@ def spec_text(spec: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ..
 
 
 def _part(value: Any) -> str:
-    text = yaml.dump(value, Dumper=PolicyDumper, sort_keys=False, width=10**6, allow_unicode=True)
-    lines = text.splitlines()
+    lines = manifest_yaml(value).splitlines()
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], f"# and {len(lines) - MOST_LINES} more lines"]
     return "".join(f"  {line}\n" for line in lines)
