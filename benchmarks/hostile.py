@@ -22,7 +22,7 @@ from benchmarks.reviews import KINDS, Manifest, create
 from benchmarks.settings import settings_for
 from benchmarks.synthetic import Size
 from istio_netpol.analysis.check import check
-from istio_netpol.analysis.listing.connections import connections
+from istio_netpol.analysis.listing import connections
 from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.own_names import CALLS

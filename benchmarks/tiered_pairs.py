@@ -10,7 +10,7 @@ from benchmarks.clusters import read, snapshot_of
 from benchmarks.measure import Figure, seconds
 from benchmarks.plan import Plan
 from benchmarks.synthetic import Size
-from istio_netpol.analysis.listing.connections import connections
+from istio_netpol.analysis.listing import connections
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.connections import json_pieces
 from istio_netpol.state.snapshot import Snapshot

@@ -13,11 +13,10 @@ from tests.analysis.test_generate_laws import Answers
 from tests.values import block, deployment, namespace, pods, policy, port, rule
 
 from istio_netpol.analysis.check import check
-from istio_netpol.analysis.listing.connections import connections
+from istio_netpol.analysis.listing import connections
 from istio_netpol.analysis.reachability.document import ReachabilityFacts, State, StateName
 from istio_netpol.analysis.reachability.facts import facts
-from istio_netpol.analysis.reachability.required_flows import FlowOutcome
-from istio_netpol.analysis.reachability.state_reading import Given
+from istio_netpol.analysis.reachability.state_reading import FlowOutcome, Given
 from istio_netpol.analysis.readiness.deny_all import assume_deny_all
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.settings import Settings

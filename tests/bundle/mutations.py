@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from istio_netpol.analysis.bundle_proof.apply_order import SYNC_WAVE
+from istio_netpol.analysis.bundle_proof.default_deny import SYNC_WAVE
 from istio_netpol.model.addresses import IpBlock
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Operator, Requirement, Selector, namespace_named

@@ -13,7 +13,7 @@ from tests.bundle.overlays import objects_of, policies, standard, with_component
 from tests.bundle.uses import USES
 from tests.values import TCP, deployment
 
-from istio_netpol.analysis.listing.connections import connections
+from istio_netpol.analysis.listing import connections
 from istio_netpol.model.flows import PodsPeer
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import NetworkPolicy

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from istio_netpol.admission.reconcile import missing_policies
 from istio_netpol.analysis.check import check_table, judge_of
-from istio_netpol.analysis.current_flows import CurrentFlows
 from istio_netpol.analysis.needed_policies import upkeep
 from istio_netpol.cli.settings import Offline
+from istio_netpol.controller.evaluation import CurrentFlows
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.generate import generate
-from istio_netpol.analysis.listing.connections import connections
+from istio_netpol.analysis.listing import connections
 from istio_netpol.cli.settings import Offline
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.manifests.load import load

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from istio_netpol.analysis.check import check, judge_of
-from istio_netpol.analysis.listing.connections import connections
+from istio_netpol.analysis.listing import connections
 from istio_netpol.analysis.results import AllowedConnection, Difference
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.addresses import AddressSet

@@ -13,7 +13,7 @@ from istio_netpol.report.table import document, writer
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.focus import Focus
-    from istio_netpol.analysis.listing.connections import AskedList
+    from istio_netpol.analysis.listing import AskedList
     from istio_netpol.cli.options import InputArguments
     from istio_netpol.errors import Problem
     from istio_netpol.model.settings import Settings
@@ -62,8 +62,7 @@ def list_connections(
 
     Exit code: 0, or 2 for unusable input or arguments.
     """
-    from istio_netpol.analysis.listing.by_namespace import namespace_pairs
-    from istio_netpol.analysis.listing.connections import as_listed
+    from istio_netpol.analysis.listing import as_listed, namespace_pairs
     from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.terminal import write
@@ -98,7 +97,7 @@ def _asked(
 ) -> list[AskedList]:
     """What is asked for of each input that has it. Raises InputError where none has."""
     from istio_netpol.analysis.arguments.peers import peer_filter
-    from istio_netpol.analysis.listing.connections import AskedList
+    from istio_netpol.analysis.listing import AskedList
     from istio_netpol.errors import InputError
 
     found: list[AskedList] = []

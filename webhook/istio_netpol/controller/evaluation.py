@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.scope import is_exempt_namespace
-from istio_netpol.analysis.check import check_table
-from istio_netpol.analysis.current_flows import CurrentFlows
+from istio_netpol.analysis.check import check_table, judge_of
+from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.needed_policies import Upkeep, upkeep
 from istio_netpol.controller.address_history import AddressHistory
 from istio_netpol.dns.budget import Budget
+from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.flows.tier_subjects import judged_anew
 from istio_netpol.kube.cluster import Changes
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.resolution import Resolver
@@ -109,3 +112,25 @@ class Evaluation:
         if is_exempt_namespace(name, admission):
             return None
         return effective_mode(name, self._flows.table.stored.namespace(name).labels, admission).mode
+
+
+class CurrentFlows:
+    """A flow table that follows its cluster, at the cost of what changes. `known` holds what analyses worked
+    out for the namespaces that did not."""
+
+    def __init__(self, table: FlowTable) -> None:
+        self.table = table.indexed()
+        self.known = NamespaceAnswers()
+
+    def judge(self, resolver: Resolver) -> FlowJudge:
+        """A judge for one analysis, which reuses the answers of the analysis before it."""
+        self.known.begin()
+        return judge_of(self.table, resolver, self.known)
+
+    def change(self, put: Sequence[ClusterObject], remove: Sequence[ClusterObject] = ()) -> None:
+        """Takes in objects that were stored and deleted."""
+        if not put and not remove:
+            return
+        before = self.table
+        self.table = before.with_changes(put, remove)
+        self.known.forget(judged_anew(self.table.change, (before.snapshot, self.table.snapshot)))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from istio_netpol.analysis.listing.by_namespace import NamespacePair
+from istio_netpol.analysis.listing import NamespacePair
 from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.printable import visible

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from istio_netpol.analysis.listing.exposure import Exposure, Reach
+from istio_netpol.analysis.listing import Exposure, Reach
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.printable import visible
 from istio_netpol.report.connections import csv_field, port_documents

@@ -22,7 +22,7 @@ from istio_netpol.analysis.reachability.document import (
     State,
 )
 from istio_netpol.analysis.reachability.outside import OutsidePeer
-from istio_netpol.analysis.reachability.required_flows import FlowOutcome
+from istio_netpol.analysis.reachability.state_reading import FlowOutcome
 from istio_netpol.analysis.results import Gate
 from istio_netpol.manifests.encode import encode_spec, to_yaml
 from istio_netpol.model.addresses import AddressSet

@@ -14,10 +14,10 @@ from istio_netpol.analysis.bundle_proof.application_pods import (
     proxy_flows,
     their_flows,
 )
-from istio_netpol.analysis.bundle_proof.apply_order import apply_order_findings
 from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport, Objects, changes, policies_in
 from istio_netpol.analysis.bundle_proof.control_plane import under_bundle, without_policies
 from istio_netpol.analysis.bundle_proof.default_deny import (
+    apply_order_findings,
     findings_without_deny,
     not_isolated,
     opened,

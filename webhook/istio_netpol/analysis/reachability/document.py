@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct, field
 
 from istio_netpol.analysis.reachability.outside import OutsideKind, OutsidePeer
-from istio_netpol.analysis.reachability.required_flows import JudgedFlow
+from istio_netpol.analysis.reachability.state_reading import JudgedFlow
 from istio_netpol.analysis.results import Report
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import ConnectionSet

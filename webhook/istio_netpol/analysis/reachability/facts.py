@@ -21,8 +21,7 @@ from istio_netpol.analysis.reachability.outside import (
     named_blocks,
     outside_peer,
 )
-from istio_netpol.analysis.reachability.required_flows import FlowOutcome, Passages
-from istio_netpol.analysis.reachability.state_reading import Given, StateReading
+from istio_netpol.analysis.reachability.state_reading import FlowOutcome, Given, Passages, StateReading
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer
 from istio_netpol.model.policies import Direction

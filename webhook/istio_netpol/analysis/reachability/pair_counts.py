@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from istio_netpol.analysis.reachability.document import ABSENT, MappedFlow, ReachabilityFacts, State
-from istio_netpol.analysis.reachability.required_flows import FlowOutcome
+from istio_netpol.analysis.reachability.state_reading import FlowOutcome
 from istio_netpol.netpol.masks import Cells, Mask, positions
 from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING
 

@@ -1,19 +1,25 @@
-"""Every allowed connection between workloads and address ranges, or the part of them that is asked for."""
+"""Behind `istio-netpol list`: every allowed connection between workloads and address ranges.
+
+Of the list there are the part that somebody asks for, and two sums: by namespaces of the ends, and by who can
+reach each workload.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from istio_netpol.analysis.ambient.tunnels import Tunnels, carried, has_ambient_mode
-from istio_netpol.analysis.arguments.peers import EVERY_PEER, PeerFilter
+from istio_netpol.analysis.arguments.peers import EVERY_PEER, PeerFilter, addresses_of
 from istio_netpol.analysis.focus import WHOLE, Focus
-from istio_netpol.analysis.listing.exposure import Exposure, exposures
 from istio_netpol.analysis.results import AllowedConnection
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.istio.view.injection import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
+from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.settings import Settings
@@ -21,6 +27,7 @@ from istio_netpol.netpol.connectivity import Allowed
 from istio_netpol.netpol.connectivity import connections as pairs
 from istio_netpol.state.network import cluster_network
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.trust.special_addresses import SPECIAL
 
 
 def connections(
@@ -116,3 +123,117 @@ class AskedList(Struct, frozen=True):
         }
         found = listed_connections(self.snapshot, self.settings)
         return exposures((row for row in found if row.destination in workloads), workloads)
+
+
+OUTSIDE = "addresses outside"
+"""In place of a namespace: address ranges. No namespace can be called so."""
+
+
+class NamespacePair(Struct, frozen=True):
+    """What may flow from one namespace to another: between how many workloads, and on which ports in all."""
+
+    source: str
+    destination: str
+    connections: int
+    sources: int
+    destinations: int
+    ports: ConnectionSet
+
+
+class _Tally(Struct):
+    connections: int = 0
+    sources: set[str] = field(default_factory=set)
+    destinations: set[str] = field(default_factory=set)
+    ports: set[ConnectionSet] = field(default_factory=set)
+
+
+def namespace_pairs(connections: Iterable[AllowedConnection]) -> tuple[NamespacePair, ...]:
+    """Each pair of namespaces between which something may flow, sorted; addresses outside come first."""
+    tallies: dict[tuple[str, str], _Tally] = {}
+    for connection in connections:
+        ends = (_namespace(connection.source), _namespace(connection.destination))
+        tally = tallies.setdefault(ends, _Tally())
+        tally.connections += 1
+        tally.sources.add(connection.source)
+        tally.destinations.add(connection.destination)
+        tally.ports.add(connection.ports)
+    return tuple(
+        NamespacePair(
+            source,
+            destination,
+            tally.connections,
+            len(tally.sources),
+            len(tally.destinations),
+            ConnectionSet.union(tally.ports),
+        )
+        for (source, destination), tally in sorted(tallies.items(), key=_outside_first)
+    )
+
+
+def _outside_first(item: tuple[tuple[str, str], _Tally]) -> tuple[tuple[bool, str], ...]:
+    return tuple((name != OUTSIDE, name) for name in item[0])
+
+
+def _namespace(peer: str) -> str:
+    namespace, slash, _ = peer.partition("/")
+    return namespace if slash else OUTSIDE
+
+
+class Reach(StrEnum):
+    """The farthest from which a workload can be reached."""
+
+    WORLD = "world"
+    ADDRESSES = "addresses"
+    NAMESPACES = "namespaces"
+    NAMESPACE = "namespace"
+    NOBODY = "nobody"
+
+
+class Exposure(Struct, frozen=True):
+    """One workload, `namespace/Kind/name`, and the ports that are open to it from public addresses, from
+    other addresses outside the cluster, from each other namespace and from its own."""
+
+    workload: str
+    world: ConnectionSet = NO_CONNECTIONS
+    addresses: ConnectionSet = NO_CONNECTIONS
+    namespaces: Mapping[str, ConnectionSet] = field(default_factory=dict)
+    namespace: ConnectionSet = NO_CONNECTIONS
+
+    @property
+    def reach(self) -> Reach:
+        if self.world:
+            return Reach.WORLD
+        if self.addresses:
+            return Reach.ADDRESSES
+        if self.namespaces:
+            return Reach.NAMESPACES
+        return Reach.NAMESPACE if self.namespace else Reach.NOBODY
+
+
+def exposures(connections: Iterable[AllowedConnection], workloads: Iterable[str]) -> tuple[Exposure, ...]:
+    """The exposure of each workload, by its name. Workloads of which no connection is listed are reached by
+    nobody."""
+    world: dict[str, ConnectionSet] = {}
+    beyond: dict[str, ConnectionSet] = {}
+    inside: defaultdict[str, dict[str, ConnectionSet]] = defaultdict(dict)
+    for connection in connections:
+        source, _, pods = connection.source.partition("/")
+        open_from = inside[connection.destination] if pods else {}
+        if pods:
+            open_from[source] = open_from.get(source, NO_CONNECTIONS) | connection.ports
+        else:
+            is_public = bool(addresses_of(connection.source) - SPECIAL)
+            found = world if is_public else beyond
+            found[connection.destination] = (
+                found.get(connection.destination, NO_CONNECTIONS) | connection.ports
+            )
+    return tuple(
+        Exposure(
+            name,
+            world.get(name, NO_CONNECTIONS),
+            beyond.get(name, NO_CONNECTIONS),
+            {other: ports for other, ports in sorted(inside[name].items()) if other != _namespace(name)},
+            inside[name].get(_namespace(name), NO_CONNECTIONS),
+        )
+        for name in sorted(workloads)
+    )
