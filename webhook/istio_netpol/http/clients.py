@@ -65,7 +65,8 @@ class Client:
     def moved(self, connection: Connection) -> None:
         """Notes that a connection has changed its phase, and is the last of its like to yield."""
         for group in self._yielding:
-            group.pop(connection, None)
+            if connection in group:
+                del group[connection]
         if connection.phase is Phase.LINGERING:
             self._yielding[0][connection] = None
         elif connection.phase not in AT_WORK and connection.phase is not Phase.CLOSED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 HEADER_BYTES = 5
@@ -42,7 +43,7 @@ class TlsChannel:
     @property
     def has_more(self) -> bool:
         """Whether the last call of `receive` left records for the next one."""
-        return not self.is_ended and self._record_length() > 0
+        return bool(self._received) and not self.is_ended and self._record_length() > 0
 
     def receive(self, data: bytes) -> bytes:
         """What the client sent, in plain; empty while the handshake lasts. Raises ssl.SSLError for what is
@@ -50,9 +51,9 @@ class TlsChannel:
         self._received += data
         plain: list[bytes] = []
         for _ in range(MOST_RECORDS):
-            if not self.has_more:
+            length = 0 if self.is_ended else self._record_length()
+            if not length:
                 break
-            length = self._record_length()
             self._incoming.write(self._received[:length])
             del self._received[:length]
             plain.append(self._read() if self.is_open else self._shake_hands())
@@ -72,17 +73,20 @@ class TlsChannel:
         """What is to be sent now."""
         return self._outgoing.read()
 
-    @property
+    @cached_property
     def client_certificate(self) -> Mapping[str, Any] | None:
-        """The client's certificate as `SSLSocket.getpeercert` has it: empty where it was not verified."""
+        """The client's certificate as `SSLSocket.getpeercert` has it: empty where it was not verified. For
+        use after the handshake, after which it stays the same."""
         return self._tls.getpeercert()
 
     def _record_length(self) -> int:
         """Of the first record, with its header; 0 while a part of it is missing. What is not TLS counts as
         one record: the library has the right words for it."""
         received = self._received
+        if not received:
+            return 0
         length = HEADER_BYTES + int.from_bytes(received[3:HEADER_BYTES], "big")
-        if received and (received[0] not in RECORD_TYPES or length > MOST_BYTES):
+        if received[0] not in RECORD_TYPES or length > MOST_BYTES:
             return len(received)
         return length if HEADER_BYTES <= len(received) >= length else 0
 
