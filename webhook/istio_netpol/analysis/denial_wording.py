@@ -89,7 +89,7 @@ def opens_to_anywhere(denied: DeniedFlow, snapshot: Snapshot) -> str:
     """A sentence for a denial whose remedy opens more than the flow needs, because the API server's address
     is not known or no peer can name it; empty for other remedies."""
     flow = denied.judged.flow
-    if reaches_no_node(snapshot, flow.destination):
+    if _reaches_no_node(snapshot, flow.destination):
         opened = [
             part for part in denied.parts if part.draft.direction is Direction.EGRESS and not part.peers
         ]
@@ -233,6 +233,6 @@ def _subject(ends: tuple[Peer, Peer], direction: Direction) -> str:
     return str(ends[0] if direction is Direction.EGRESS else ends[1])
 
 
-def reaches_no_node(snapshot: Snapshot, peer: Peer) -> bool:
+def _reaches_no_node(snapshot: Snapshot, peer: Peer) -> bool:
     """Whether a peer is a node, or an address that may be one, and no ipBlock matches nodes."""
     return not snapshot.network.model.ip_blocks_match_nodes and is_unnameable(peer, snapshot)

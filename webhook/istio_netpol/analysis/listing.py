@@ -38,10 +38,10 @@ def connections(
     Where ambient mode carries TCP between two workloads, policies see its tunnel alone: all TCP ports are
     open where they allow 15008, and none is where they don't, whatever ports they name.
     """
-    return listed_connections(as_listed(snapshot, settings), settings, with_ipv6=with_ipv6)
+    return _listed_connections(as_listed(snapshot, settings), settings, with_ipv6=with_ipv6)
 
 
-def listed_connections(
+def _listed_connections(
     snapshot: Snapshot, settings: Settings, *, with_ipv6: bool = False
 ) -> Iterator[AllowedConnection]:
     """The connections of a snapshot that `as_listed` returned, sorted."""
@@ -108,7 +108,7 @@ class AskedList(Struct, frozen=True):
         """Those that are asked for, one at a time."""
         return (
             connection
-            for connection in listed_connections(self.snapshot, self.settings)
+            for connection in _listed_connections(self.snapshot, self.settings)
             if self.focus.concerns_connection(connection)
             and self.sources.has(connection.source)
             and self.destinations.has(connection.destination)
@@ -121,7 +121,7 @@ class AskedList(Struct, frozen=True):
             for workload in self.snapshot.every_workload()
             if self.focus.concerns_name(workload.peer_name) and self.destinations.has(workload.peer_name)
         }
-        found = listed_connections(self.snapshot, self.settings)
+        found = _listed_connections(self.snapshot, self.settings)
         return exposures((row for row in found if row.destination in workloads), workloads)
 
 

@@ -136,7 +136,7 @@ def node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
         return
     for cache in caches:
         title = f"DaemonSet {namespace_of(cache)}/{name_of(cache)}"
-        addresses = list(local_addresses(cache))
+        addresses = list(_local_addresses(cache))
         if not dig(cache, "spec", "template", "spec", "hostNetwork"):
             yield Diagnosis(
                 TOPIC,
@@ -157,7 +157,7 @@ def node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
             )
 
 
-def local_addresses(cache: Manifest) -> Iterator[str]:
+def _local_addresses(cache: Manifest) -> Iterator[str]:
     """The addresses after `-localip`, link-local ones first."""
     for container in listed(dig(cache, "spec", "template", "spec", "containers")):
         arguments = [
@@ -227,7 +227,7 @@ def _service_address(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     """A cache on the nodes that binds the Service's address: pods ask that, untranslated."""
     address = _service_ip(survey)
     for cache in survey.all(DAEMON_SETS):
-        if NODE_CACHE in name_of(cache) and address and address in local_addresses(cache):
+        if NODE_CACHE in name_of(cache) and address and address in _local_addresses(cache):
             found = f"binds the address of cluster DNS, {address}: pods ask it there, untranslated"
             yield _needed(f"DaemonSet {name_of(cache)}", found, (address,), settings, "dns-service")
 

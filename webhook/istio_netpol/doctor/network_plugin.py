@@ -98,12 +98,12 @@ def _set_up(plugin: NetworkPlugin, survey: Survey, manifest: Manifest) -> Networ
     if plugin.id != CILIUM:
         return plugin
     try:
-        return cilium_as_set_up(survey)
+        return _cilium_as_set_up(survey)
     except NotSeenError as error:
         return replace(plugin, remark=f"{plugin.remark}; how it is set up is not seen ({error})")
 
 
-def cilium_as_set_up(survey: Survey) -> NetworkPlugin:
+def _cilium_as_set_up(survey: Survey) -> NetworkPlugin:
     """Cilium by its ConfigMap and by who runs it: AKS labels the nodes with the dataplane. Raises
     NotSeenError."""
     settings = survey.named(CONFIG_MAPS, "cilium-config", "kube-system")
@@ -162,7 +162,7 @@ def plugin_settings(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     if plugin is None:
         return
     if plugin.id == CILIUM:
-        plugin = cilium_as_set_up(survey)
+        plugin = _cilium_as_set_up(survey)
     yield _named(plugin, settings)
     yield from _on_nodes(survey, plugin, settings)
 

@@ -41,7 +41,7 @@ def narrowed(
             cut = WideRule(policy.namespace, direction, rule, uses)
             instead[direction, index] = cut.cut_down_to(flows, bool(breadth.peers))
     found = with_instead(policy, instead)
-    if instead and keeps_its_flows(policy, found, uses):
+    if instead and _keeps_its_flows(policy, found, uses):
         return found
     return narrowed(policy, wide, {}, uses) if split else None
 
@@ -57,9 +57,9 @@ def with_instead(policy: NetworkPolicy, instead: Mapping[Place, tuple[PolicyRule
     return policy
 
 
-def keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: RuleUses) -> bool:
+def _keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: RuleUses) -> bool:
     """Whether one policy in the place of another opens less, and still allows every flow that passed it."""
-    if not opens_within(narrower, as_meant(policy, uses)) or opens_within(policy, narrower):
+    if not opens_within(narrower, _as_meant(policy, uses)) or opens_within(policy, narrower):
         return False
     snapshot = uses.snapshot.with_changes(put=[narrower])
     return all(
@@ -70,7 +70,7 @@ def keeps_its_flows(policy: NetworkPolicy, narrower: NetworkPolicy, uses: RuleUs
     )
 
 
-def as_meant(policy: NetworkPolicy, uses: RuleUses) -> NetworkPolicy:
+def _as_meant(policy: NetworkPolicy, uses: RuleUses) -> NetworkPolicy:
     """The policy, with every peer in the place of ipBlocks that together are all addresses of the cluster."""
     instead = {
         (direction, index): (PolicyRule((), rule.ports),)
@@ -163,7 +163,7 @@ def for_fewer_pods(policy: NetworkPolicy, needy: Sequence[Workload], uses: RuleU
     if len(needy) != 1 or (selector := selector_of(needy[0], snapshot)) is None:
         return None
     narrower = replace(policy, pod_selector=selector)
-    if snapshot.select(policy.namespace, selector) != tuple(needy) or not keeps_its_flows(
+    if snapshot.select(policy.namespace, selector) != tuple(needy) or not _keeps_its_flows(
         policy, narrower, uses
     ):
         return None
@@ -195,7 +195,7 @@ class Followed:
     def takes(self, policy: NetworkPolicy, other: NetworkPolicy) -> bool:
         """Whether another policy may stand in the place of this one, which it then does: it opens nothing
         more, and every flow that passed is still allowed."""
-        if other.does_the_same(policy) or not opens_within(other, as_meant(policy, self.uses)):
+        if other.does_the_same(policy) or not opens_within(other, _as_meant(policy, self.uses)):
             return False
         after = self.snapshot.with_changes(put=[other])
         if any(True for _ in self.lost(policy, after)):

@@ -75,7 +75,7 @@ def find_peer(text: str, snapshot: Snapshot, assumed: Callable[[], Iterable[Work
         )
         return AddressPeer(AddressSet.of(address)) if pods is None else PodsPeer(pods)
     parts = text.split("/")
-    if is_range(text):
+    if _is_range(text):
         raise _error(text, "is a range of addresses", "name one address of it")
     if len(parts) not in (2, 3) or not all(parts):
         raise _error(text, "is not a peer", SHAPES)
@@ -93,7 +93,7 @@ def find_peer(text: str, snapshot: Snapshot, assumed: Callable[[], Iterable[Work
     return PodsPeer(found[0])
 
 
-def is_range(text: str) -> bool:
+def _is_range(text: str) -> bool:
     """Whether the text is a CIDR, which would else read as namespace/workload."""
     address, slash, length = text.partition("/")
     return bool(slash) and length.isdecimal() and parse_address(address) is not None

@@ -63,7 +63,7 @@ def with_findings(proof: BundleReport, more: Iterable[Finding]) -> BundleReport:
 
 def with_dry_run(proof: BundleReport, tried: tuple[Tried, ...]) -> BundleReport:
     """The proof with what came of trying the bundle's policies on a cluster."""
-    return replace(with_findings(proof, refused_findings(tried)), dry_run=tried)
+    return replace(with_findings(proof, _refused_findings(tried)), dry_run=tried)
 
 
 def with_unknown_addresses(proof: BundleReport) -> BundleReport:
@@ -117,7 +117,7 @@ KYMA_NAMESPACES = frozenset({KYMA_NAMESPACE, "istio-system"})
 admission-policies-2e02ddb.md, "Enforce Kyma Workload Traffic", since 2026-02-24)."""
 
 
-def refused_findings(tried: Iterable[Tried]) -> Iterator[Finding]:
+def _refused_findings(tried: Iterable[Tried]) -> Iterator[Finding]:
     """An error for each policy that the cluster did not accept; a policy that could not be tried counts as
     not accepted."""
     for trial in tried:

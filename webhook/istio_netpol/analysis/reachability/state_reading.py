@@ -103,7 +103,7 @@ class JudgedFlow(Struct, frozen=True):
         return self.finding is not None and self.finding.severity is not Severity.ERROR
 
 
-def judged_flows(
+def _judged_flows(
     table: FlowTable, judge: FlowJudge, findings: Mapping[FlowKey, Finding], passages: Passages
 ) -> Iterator[JudgedFlow]:
     """Every required flow, in the order of `check`; several where a host stands for pods of the cluster."""
@@ -114,7 +114,7 @@ def judged_flows(
             yield replace(judged, finding=found, way=passages.of(judged.flow, table))
 
 
-def findings_of_flows(findings: tuple[Finding, ...]) -> dict[FlowKey, Finding]:
+def _findings_of_flows(findings: tuple[Finding, ...]) -> dict[FlowKey, Finding]:
     """The findings of denied flows by their flows."""
     return {
         finding.flow.key: finding
@@ -163,8 +163,8 @@ class StateReading:
         report = check_table(table, judge, given.skipped)
         if deny_all:
             report = told_of_today(report, given.snapshot, given.there or given.snapshot, settings)
-        told = findings_of_flows(report.findings)
-        self.flows = tuple(judged_flows(table, judge, told, passages))
+        told = _findings_of_flows(report.findings)
+        self.flows = tuple(_judged_flows(table, judge, told, passages))
         self.report = _completed(report, table, given)
         self.snapshot = as_listed(stored, settings)
         self.settings = settings
