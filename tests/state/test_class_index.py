@@ -1,5 +1,6 @@
 """The index of a namespace's classes, and what is laid over it when members change."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
@@ -8,7 +9,9 @@ from tests.values import address
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, DialledApiServer, Owner, Workload
+from istio_netpol.state import class_index
 from istio_netpol.state.class_index import ClassIndex
+from istio_netpol.state.pod_classes import root_of
 
 NAMES = ("web", "web-abc", "web-abc-1", "web-abc-2")
 CONTROLLERS = ("Deployment", "ReplicaSet", "Job")
@@ -139,3 +142,33 @@ def test_a_controller_that_appears_takes_its_pods_over():
     after = {("Pod", "web-abc-1"): pod, ("ReplicaSet", "web-abc"): replica_set}
     found = before.after(after, [("ReplicaSet", "web-abc")])
     assert [pods.peer_name for pods in found.workloads] == ["ns/Deployment/web"]
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_one_job_more_of_thousands_costs_what_it_changes(monkeypatch, is_read):
+    """Counted in members whose controller is looked for, whether or not that was read."""
+
+    def job(number):
+        return Workload(
+            ObjectRef("batch/v1", "Job", "ns", f"nightly-{number:04}"),
+            {"app": "a"},
+            owner=Owner("batch/v1", "CronJob", "nightly"),
+        )
+
+    def key(member):
+        return member.ref.kind, member.ref.name
+
+    cron_job = Workload(ObjectRef("batch/v1", "CronJob", "ns", "nightly"), {"app": "a"})
+    here = {key(member): member for member in [*([cron_job] if is_read else []), *map(job, range(1000))]}
+    index = ClassIndex.of(here, frozenset())
+    index.index()
+    looked_for = []
+    monkeypatch.setattr(class_index, "root_of", lambda *asked: looked_for.append(asked) or root_of(*asked))
+    newest, oldest = job(1000), job(0)
+    grown = index.after(here | {key(newest): newest}, [key(newest)])
+    here = {name: member for name, member in here.items() if name != key(oldest)}
+    shrunk = index.after(here, [key(oldest)])
+    monkeypatch.undo()
+    assert len(looked_for) < 10
+    assert grown.workloads[0] is index.workloads[0]
+    assert told(shrunk) == told(ClassIndex.of(here, frozenset()))

@@ -50,6 +50,6 @@ def _names(subject: Hashable, model: Workload) -> bool:
     """Whether what was read is about the model itself, or about something of its name."""
     if isinstance(subject, Selector):
         subject = (subject.match_labels, *(wish.values for wish in subject.match_expressions))
-    if isinstance(subject, tuple | frozenset):
+    if isinstance(subject, (tuple, frozenset)):
         return any(_names(part, model) for part in subject)
     return subject is model or subject == model.name

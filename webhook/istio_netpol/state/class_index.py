@@ -18,7 +18,7 @@ from typing import Any
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.persistent_map import PersistentMap, within
+from istio_netpol.state.persistent_map import EMPTY, PersistentMap, within
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, LONGEST_OWNERSHIP, Key, Members, root_of
 from istio_netpol.state.pod_family import TEMPLATE, Likeness, PodFamily, Rooted
 from istio_netpol.state.postings import Postings
@@ -205,6 +205,8 @@ class ClassIndex:
         owners = set(found)
         for _ in range(LONGEST_OWNERSHIP):
             owners = {key for owner in owners for key in self._owned.get(owner, ())} - found
+            if not owners:
+                break
             found |= owners
         return found
 
@@ -213,31 +215,35 @@ class ClassIndex:
         more."""
         gone: dict[Key, list[Rooted]] = {}
         come: dict[Key, list[Rooted]] = {}
-        others: set[Key] = set()
+        controllers: set[Key] = set()
         for key in moved:
             for part, known in ((gone, self._members), (come, members)):
                 if (member := known.get(key)) is not None:
                     root = root_of(member, known)
-                    part.setdefault(_key(root), []).append((member, root))
-                    others.update((_key(root),) if key[0] != "Pod" else ())
+                    part.setdefault(_key(root), []).append(Rooted(member, root))
             # Pods may be called after one that is itself led elsewhere.
-            others.update((key,) if key[0] != "Pod" and key in self._families else ())
+            if key[0] != "Pod" and key in self._families:
+                controllers.add(key)
         found: dict[Key, Family | None] = {}
-        for key in {*gone, *come, *others}:
+        for key in {*gone, *come, *controllers}:
             family, went, came = self._families.get(key), gone.get(key, ()), come.get(key, ())
-            if (
-                isinstance(family, PodFamily)
-                and key not in others
-                and family.size + len(came) - len(went) > 1
-            ):
-                found[key] = family.after(went, came, members)
-            else:
-                left = set(_keys_of(family)) - {_key(member.ref) for member, _ in went} if family else set()
-                rooted = {member: root_of(members[member], members) for member in left}
-                rooted |= {_key(member.ref): root for member, root in came}
-                ignored = INSTANCE_LABELS - self.distinguishing
-                found[key] = _family_of(key, rooted, members, ignored, family) if rooted else None
+            after = None
+            if isinstance(family, PodFamily) and key not in controllers:
+                is_alone = family.size + len(came) - len(went) <= 1
+                after = family.after(went, came, members) if not is_alone else None
+            found[key] = after or self._family_anew(key, went, came, members)
         return found
+
+    def _family_anew(
+        self, key: Key, gone: Iterable[Rooted], come: Iterable[Rooted], members: Members
+    ) -> Family | None:
+        """A family after members left and joined it, made of all that it has now."""
+        family = self._families.get(key)
+        left = set(_keys_of(family)) - {rooted.key for rooted in gone} if family else set()
+        roots = {member: root_of(members[member], members) for member in left}
+        roots |= {rooted.key: rooted.root for rooted in come}
+        ignored = INSTANCE_LABELS - self.distinguishing
+        return _family_of(key, roots, members, ignored, family) if roots else None
 
     def _changed_classes(
         self, families: Mapping[Key, Family | None]
@@ -292,7 +298,7 @@ def _by_likeness(family: Family | None) -> PersistentMap[Likeness, Workload]:
     """The classes of a family."""
     if isinstance(family, PodFamily):
         return family.by_likeness
-    return PersistentMap({TEMPLATE: family} if family is not None else {})
+    return PersistentMap({TEMPLATE: family}) if family is not None else EMPTY
 
 
 def _keys_of(family: Family) -> Iterator[Key]:

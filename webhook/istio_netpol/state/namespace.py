@@ -16,7 +16,7 @@ from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 from istio_netpol.state.class_index import ClassIndex
 from istio_netpol.state.contents import is_unchanged, say_the_same
-from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.persistent_map import EMPTY, PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, root_of
 from istio_netpol.state.policy_index import PolicyIndex
 from istio_netpol.state.tally import NOTHING_COUNTED, Tally
@@ -34,8 +34,6 @@ still told from those before."""
 
 _TOUCHED_PART = 16
 """Of a large namespace, one in so many members."""
-
-NO_OBJECTS: PersistentMap[Key, Any] = PersistentMap()
 
 
 class NamespaceObjects:
@@ -98,7 +96,7 @@ class NamespaceObjects:
         )
 
     def _members(self, type_: type) -> PersistentMap[Key, Any]:
-        return self._objects.get(type_, NO_OBJECTS)
+        return self._objects.get(type_, EMPTY)
 
     def _changed(self, type_: type, members: Mapping[Key, Any | None]) -> dict[Key, Any | None]:
         """Those of some members that are another object than before; None where one is no more."""

@@ -123,15 +123,18 @@ class PersistentMap(Mapping[K, V]):
             yield from ((key, None, value) for key, value in theirs.items() if key not in ours)
 
 
+EMPTY: PersistentMap[Any, Any] = PersistentMap()
+"""What all maps without entries share."""
+
+
 def within(
     nested: PersistentMap[P, PersistentMap[K, V]],
     gone: Mapping[P, Iterable[K]],
     come: Mapping[P, Mapping[K, V]],
 ) -> PersistentMap[P, PersistentMap[K, V]]:
     """Maps by what they stand under, after entries of some went and others came; none is kept empty."""
-    nothing: PersistentMap[K, V] = PersistentMap()
-    after = {
-        under: nested.get(under, nothing).after(come.get(under, {}), gone.get(under, ()))
+    after: dict[P, PersistentMap[K, V]] = {
+        under: nested.get(under, EMPTY).after(come.get(under, {}), gone.get(under, ()))
         for under in {*gone, *come}
     }
     left = {under: entries for under, entries in after.items() if entries}

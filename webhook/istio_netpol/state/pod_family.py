@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from istio_netpol.model.addresses import Address
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, DialledApiServer, Owner, Workload
 from istio_netpol.state.contents import is_unchanged
-from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.persistent_map import EMPTY, PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, Members
 from istio_netpol.state.tally import NOTHING_COUNTED, Order, Tally, spliced, themselves
 
@@ -37,18 +37,36 @@ class Likeness(Struct, frozen=True, cache_hash=True, gc=False):
     has_proxy: bool = False
 
 
-Rank = tuple[bool, str, bool, Likeness]
-"""Where a class stands among those of its family: the first of them has the controller's name."""
+class Rank(NamedTuple):
+    """Where a class stands among those of its family: the first of them has the controller's name."""
 
-Rooted = tuple[Workload, ObjectRef]
-"""A pod with the root that it has."""
+    is_unlike_template: bool
+    name: str
+    is_of_pods: bool
+    likeness: Likeness
+
+
+class Rooted(NamedTuple):
+    """A member of a family with the root that it has."""
+
+    member: Workload
+    root: ObjectRef
+
+    @property
+    def key(self) -> Key:
+        """The kind and name of the member."""
+        return (self.member.ref.kind, self.member.ref.name)
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether it is a pod, not one that makes pods."""
+        return self.member.ref.kind == "Pod"
+
 
 RootPlace = tuple[str, str, int]
 """What members may say differently of a root that nobody read: API version, file and line."""
 
 TEMPLATE = Likeness()
-
-EMPTY: PersistentMap[Likeness, Any] = PersistentMap()
 
 Reader = Callable[[Workload], Sequence[Any]]
 """One of the fields of a pod of which its class has those of all."""
@@ -212,16 +230,16 @@ class PodFamily(Struct, eq=False, gc=False):
             groups=PersistentMap(groups),
             pods=len(pods),
             carriers=carriers,
-            ranks=self._ranks_after({}, groups, carriers),
+            ranks=self._ranks_after({}, groups, carriers, self.template),
         )
-        told = {likeness: made._told(likeness, earlier) for *_, likeness in made.ranks}
+        told = {rank.likeness: made._told(rank.likeness, earlier) for rank in made.ranks}
         made.by_likeness = PersistentMap((likeness, pods) for likeness, pods in told.items() if pods)
         return made
 
     @property
     def first(self) -> Workload | None:
         """The class that carries the name of the root; None where ownership leads nowhere."""
-        return self.by_likeness[self.ranks[0][3]] if self.ranks else None
+        return self.by_likeness[self.ranks[0].likeness] if self.ranks else None
 
     def class_of(self, member: Workload) -> Workload | None:
         """The class of a member, if it is of one of its own likeness."""
@@ -242,40 +260,57 @@ class PodFamily(Struct, eq=False, gc=False):
         for group in self.groups.values():
             yield from (("Pod", name) for name in group.names)
 
-    def after(
-        self,
-        gone: Sequence[Rooted],
-        come: Sequence[Rooted],
-        members: Members,
-    ) -> PodFamily:
-        """The family after pods went and came, each with its root. Classes that say what they said before
-        stay the objects that they were."""
-        before, now = self._groups_after(gone, come, members)
+    def after(self, gone: Sequence[Rooted], come: Sequence[Rooted], members: Members) -> PodFamily | None:
+        """The family after members went and came, its controller not among them. Classes that say what they
+        said before stay the objects that they were. None where who carries what the template says has to be
+        told anew, and so the whole family."""
+        others = spliced(
+            self.others,
+            [rooted.key for rooted in gone if not rooted.is_pod],
+            [rooted.key for rooted in come if not rooted.is_pod],
+        )
+        template = self._template_after(others, members)
+        if not _asks_the_same(template, self.template):
+            return None
+        went, came = ([rooted.member for rooted in part if rooted.is_pod] for part in (gone, come))
+        before, now = self._groups_after(went, came, members)
         left = {likeness: group for likeness, group in now.items() if group is not None}
         carriers = self.carriers + _carrying(left) - _carrying(before)
-        roots = self.roots.after([_place(root) for _, root in gone], [_place(root) for _, root in come])
+        roots = self.roots.after(self._places(gone), self._places(come))
         made = PodFamily(
             self._named(roots),
             self.controller,
-            self.template,
-            self.others,
+            template,
+            others,
             self.ignored,
             roots,
             self.groups.after(left, [likeness for likeness in now if likeness not in left]),
-            self.pods + len(come) - len(gone),
+            self.pods + len(came) - len(went),
             carriers,
-            self._ranks_after(before, left, carriers),
+            self._ranks_after(before, left, carriers, template),
         )
         made.by_likeness = made._classes_after(before, left, self)
         return made
 
+    def _template_after(self, others: Sequence[Key], members: Members) -> Workload | None:
+        """The member whose template tells of the pods, of members that are not pods: the controller itself,
+        or where nobody read that the first."""
+        if self.controller is not None:
+            return self.template
+        return members[others[0]] if others else None
+
+    def _places(self, told: Iterable[Rooted]) -> list[RootPlace]:
+        """What members say of the root: of one that was read, only pods are asked."""
+        is_known = self.controller is not None
+        return [_place(rooted.root) for rooted in told if rooted.is_pod or not is_known]
+
     def _groups_after(
-        self, gone: Sequence[Rooted], come: Sequence[Rooted], members: Members
+        self, gone: Sequence[Workload], come: Sequence[Workload], members: Members
     ) -> tuple[dict[Likeness, PodGroup], dict[Likeness, PodGroup | None]]:
         """The groups that change, as they were and as they are."""
         parts: dict[Likeness, tuple[list[Workload], list[Workload]]] = {}
         for part, pods in enumerate((gone, come)):
-            for pod, _ in pods:
+            for pod in pods:
                 parts.setdefault(likeness_of(pod, self.ignored), ([], []))[part].append(pod)
         before: dict[Likeness, PodGroup] = {}
         now: dict[Likeness, PodGroup | None] = {}
@@ -292,21 +327,25 @@ class PodFamily(Struct, eq=False, gc=False):
         return model is not None and _carries(pod, model)
 
     def _ranks_after(
-        self, before: Mapping[Likeness, PodGroup], now: Mapping[Likeness, PodGroup], carriers: int
+        self,
+        before: Mapping[Likeness, PodGroup],
+        now: Mapping[Likeness, PodGroup],
+        carriers: int,
+        template: Workload | None,
     ) -> tuple[Rank, ...]:
         were, are = (
             [self._rank(likeness, group.carries, group.first) for likeness, group in groups.items()]
             for groups in (before, now)
         )
-        if self.template is not None:
-            rank = self._rank(TEMPLATE, True, self.template)
-            were += [rank] if TEMPLATE in self.by_likeness else []
-            are += [rank] if not carriers else []
+        if self.template is not None and TEMPLATE in self.by_likeness:
+            were.append(self._rank(TEMPLATE, True, self.template))
+        if template is not None and not carriers:
+            are.append(self._rank(TEMPLATE, True, template))
         return self.ranks if were == are else spliced(self.ranks, were, are)
 
     def _rank(self, likeness: Likeness, carries: bool, first: Workload) -> Rank:
         """Those that carry their controller's template come first; the order is that of names."""
-        return (self.controller is None or not carries, first.name, likeness != TEMPLATE, likeness)
+        return Rank(self.controller is None or not carries, first.name, likeness != TEMPLATE, likeness)
 
     def _named(self, roots: Tally[RootPlace]) -> ObjectRef:
         """The root. Of one that nobody read members may say different things: the last one counts."""
@@ -327,10 +366,12 @@ class PodFamily(Struct, eq=False, gc=False):
             for likeness in before.keys() | now.keys()
             if likeness not in before or likeness not in now or not now[likeness].is_told_by(before[likeness])
         }
+        if self.template is not family.template:
+            touched.add(TEMPLATE)
         if self.ranks is not family.ranks:
-            touched |= {TEMPLATE, *(ranks[0][3] for ranks in (self.ranks, family.ranks) if ranks)}
+            touched |= {TEMPLATE, *(ranks[0].likeness for ranks in (self.ranks, family.ranks) if ranks)}
         if not _is_same_place(self.root, family.root):
-            touched |= {likeness for *_, likeness in self.ranks}
+            touched |= {rank.likeness for rank in self.ranks}
         told = {likeness: self._told(likeness, family) for likeness in touched}
         left = {likeness: pods for likeness, pods in told.items() if pods is not None}
         gone = [likeness for likeness in told if likeness not in left]
@@ -341,7 +382,7 @@ class PodFamily(Struct, eq=False, gc=False):
         of this likeness."""
         root, group = self.root, self.groups.get(likeness)
         template = self.template if likeness == TEMPLATE and not self.carriers else None
-        is_first = bool(self.ranks) and self.ranks[0][3] == likeness
+        is_first = bool(self.ranks) and self.ranks[0].likeness == likeness
         ref = root if is_first else None
         owner = None if is_first else Owner(root.api_version, root.kind, root.name)
         if group is not None:
@@ -363,8 +404,21 @@ def _as_class(template: Workload, ref: ObjectRef | None, owner: Owner | None) ->
 
 def _carries(pod: Workload, template: Workload) -> bool:
     """Whether a pod has the labels and ports of a template, those that are an instance's left out."""
-    wanted = {key: value for key, value in template.labels.items() if key not in INSTANCE_LABELS}
-    return pod.labels.items() >= wanted.items() and set(template.ports) <= set(pod.ports)
+    labels, ports = _asked(template)
+    return pod.labels.items() >= labels.items() and ports <= set(pod.ports)
+
+
+def _asked(template: Workload) -> tuple[dict[str, str], set[ContainerPort]]:
+    """What pods have that carry what a template says."""
+    labels = {key: value for key, value in template.labels.items() if key not in INSTANCE_LABELS}
+    return labels, set(template.ports)
+
+
+def _asks_the_same(template: Workload | None, other: Workload | None) -> bool:
+    """Whether the same pods carry what two templates say."""
+    if template is None or other is None:
+        return template is other
+    return template is other or _asked(template) == _asked(other)
 
 
 def _all(pods: Iterable[Workload], read: Reader) -> list[Any]:

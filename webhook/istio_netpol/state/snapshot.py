@@ -25,12 +25,11 @@ from istio_netpol.state.class_index import ClassIndex, ClassKey
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.network import AS_DOCUMENTED, ClusterNetwork
-from istio_netpol.state.persistent_map import PersistentMap
+from istio_netpol.state.persistent_map import EMPTY, PersistentMap
 from istio_netpol.state.spread import Changes, Spread, joined
 from istio_netpol.state.tier_index import TierIndex
 
 T = TypeVar("T")
-NO_CLASSES: PersistentMap[ClassKey, Workload] = PersistentMap()
 
 _MOST_SPREADS = 4096
 """Answers that are kept from change to change. Among them are those about selectors, of which a cluster may
@@ -113,7 +112,9 @@ class Snapshot:
         if not changes:
             return self
         spreads = self._spreads_after(changes)
-        classes = {name: index for name, index in list(self._classes.items()) if name not in changes}
+        classes = self._classes.copy()  # at once, since whoever asks for classes adds some
+        for name in changes:
+            classes.pop(name, None)
         if self._is_indexed:
             return Snapshot(places, spreads, self, changes, self.network, classes, self._told)
         since = joined(self._changes, changes)
@@ -250,7 +251,7 @@ class Snapshot:
         """The classes of pods of a namespace by what tells them apart; compares quickly with that of another
         snapshot."""
         classes = self._classes_of(namespace)
-        return classes.classes if classes else NO_CLASSES
+        return classes.classes if classes else EMPTY
 
     def root(self, workload: Workload) -> ObjectRef:
         """The object that a person would edit to change these pods; its name is that of their class."""
