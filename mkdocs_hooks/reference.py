@@ -63,10 +63,10 @@ def _help(command: click.Command, path: str, parent: click.Context | None) -> It
     with click.Context(command, info_name=name, parent=parent, **shape) as context:
         yield path, command.get_help(context).rstrip()
         if isinstance(command, click.Group):
-            for each in command.list_commands(context):
-                child = command.get_command(context, each)
+            for name in command.list_commands(context):
+                child = command.get_command(context, name)
                 if child is not None and not child.hidden:
-                    yield from _help(child, f"{path} {each}", context)
+                    yield from _help(child, f"{path} {name}", context)
 
 
 def names_page() -> str:

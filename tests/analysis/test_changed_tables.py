@@ -70,16 +70,16 @@ def others() -> list[Any]:
     ]
 
 
-def relabelled(each: Any) -> Any:
+def relabelled(value: Any) -> Any:
     """The object as somebody might have changed it."""
-    match each:
+    match value:
         case Namespace():
-            return replace(each, labels={**each.labels, "istio-injection": "disabled"})
+            return replace(value, labels={**value.labels, "istio-injection": "disabled"})
         case Workload():
-            return replace(each, labels={**each.labels, "app": "z"})
+            return replace(value, labels={**value.labels, "app": "z"})
         case Service():
-            return replace(each, ports=(ServicePort(80, 81),))
-    return each
+            return replace(value, ports=(ServicePort(80, 81),))
+    return value
 
 
 @given(meshes(), meshes(), st.data())
@@ -88,15 +88,15 @@ def test_a_table_changed_step_by_step_is_the_one_made_anew(
 ) -> None:
     """Whatever comes, goes and changes, in whatever order, no need is forgotten and none stays that is not
     there any more."""
-    known = {each.ref.key: each for each in before}
+    known = {value.ref.key: value for value in before}
     table = FlowTable.of(Snapshot.of(known.values()), SETTINGS).indexed()
     pool = [*after, *others()]
     for _ in range(data.draw(st.integers(1, 5))):
         put = data.draw(st.lists(st.sampled_from([*pool, *map(relabelled, pool)]), max_size=3))
-        put = list({each.ref.key: each for each in put}.values())
+        put = list({value.ref.key: value for value in put}.values())
         gone = data.draw(st.lists(st.sampled_from(sorted(known)), max_size=2, unique=True)) if known else []
-        remove = [known.pop(key) for key in gone if key not in {each.ref.key for each in put}]
-        known.update((each.ref.key, each) for each in put)
+        remove = [known.pop(key) for key in gone if key not in {value.ref.key for value in put}]
+        known.update((value.ref.key, value) for value in put)
         table = table.with_changes(put, remove)
     assert contents(table) == contents(FlowTable.of(Snapshot.of(known.values()), SETTINGS))
 

@@ -90,7 +90,9 @@ def test_a_rule_that_fails_costs_its_object_what_it_says(rule: Rule, monkeypatch
         yield from rule.outcomes(subject, view)
 
     by_type = {
-        type_: tuple(replace(rule, outcomes=broken) if each is rule else each for each in rules)
+        type_: tuple(
+            replace(rule, outcomes=broken) if candidate is rule else candidate for candidate in rules
+        )
         for type_, rules in catalogue._RULES_OF.items()
     }
     monkeypatch.setattr(catalogue, "_RULES_OF", by_type)
@@ -146,7 +148,7 @@ def _failing_for(victim: RequiredFlow, whole: Callable[..., Any], touched: set[s
         for argument in arguments:
             judged = getattr(argument, "judged", argument)
             flow = getattr(judged, "flow", judged)
-            asking = {str(each) for each in getattr(argument, "names", ())}
+            asking = {str(needer) for needer in getattr(argument, "names", ())}
             if (isinstance(flow, RequiredFlow) and flow.key == victim.key) or name_of(
                 victim.object
             ) in asking:

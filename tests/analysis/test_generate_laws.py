@@ -78,8 +78,8 @@ class World:
 
     def without(self, policies: Iterable[NetworkPolicy]) -> NaiveCluster:
         """The cluster after all generated policies but these were applied."""
-        left_out = {each.key for each in policies}
-        return NaiveCluster(self.objects + [each for each in self.policies if each.key not in left_out])
+        left_out = {policy.key for policy in policies}
+        return NaiveCluster(self.objects + [policy for policy in self.policies if policy.key not in left_out])
 
     @cached_property
     def table(self) -> FlowTable:
@@ -119,7 +119,7 @@ def connects(cluster: NaiveCluster, source: PodsPeer, destination: PodsPeer, pro
 def connections(world: World) -> Iterator[tuple[PodsPeer, Direction, Peer, Peer, Probe]]:
     """All that a cluster may be asked to allow: each way of each pod, between pods and with addresses
     outside."""
-    peers = [*world.pods, *(AddressPeer(AddressSet.of(each)) for each in some.outside())]
+    peers = [*world.pods, *(AddressPeer(AddressSet.of(address)) for address in some.outside())]
     for subject, direction, peer, probe in product(world.pods, Direction, peers, PROBES):
         yield subject, direction, peer, peer if direction is Direction.EGRESS else subject, probe
 
@@ -220,8 +220,8 @@ def needer(flow: RequiredFlow, direction: Direction) -> str:
 @given(distinct_worlds)
 def test_leaving_out_a_generated_policy_breaks_a_required_flow(world: World) -> None:
     """Where no two workloads share labels, no policy is redundant among those that one object needs."""
-    for name in {name for each in world.policies for name in needers_of(each).names}:
-        own = [each for each in world.policies if name in needers_of(each).names]
+    for name in {name for written in world.policies for name in needers_of(written).names}:
+        own = [written for written in world.policies if name in needers_of(written).names]
         together = NaiveCluster([*world.objects, *own])
         sides = [
             (flow, direction)
@@ -230,7 +230,7 @@ def test_leaving_out_a_generated_policy_breaks_a_required_flow(world: World) -> 
             if needer(flow, direction) == name and world.allows_side(together, flow, direction)
         ]
         for generated in own:
-            rest = NaiveCluster([*world.objects, *(each for each in own if each is not generated)])
+            rest = NaiveCluster([*world.objects, *(policy for policy in own if policy is not generated)])
             assert not all(world.allows_side(rest, flow, direction) for flow, direction in sides), to_yaml(
                 [generated]
             )
@@ -275,9 +275,9 @@ def test_joined_policies_open_what_single_ones_would(world: World) -> None:
 @given(worlds)
 def test_names_differ_exactly_where_contents_differ(world: World) -> None:
     """Within a namespace, which is where names count."""
-    contents = {each.key: (each.namespace, str(encode_spec(each))) for each in world.policies}
+    contents = {policy.key: (policy.namespace, str(encode_spec(policy))) for policy in world.policies}
     assert len(contents) == len(world.policies) == len(set(contents.values()))
-    assert all(is_named_after_content(each) for each in world.policies)
+    assert all(is_named_after_content(policy) for policy in world.policies)
 
 
 @given(worlds)

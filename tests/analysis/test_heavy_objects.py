@@ -123,7 +123,7 @@ def test_the_answer_follows_the_mode(heavy: Heavy, mode: Mode) -> None:
 
 def test_an_object_at_the_limit_is_judged_whole() -> None:
     """The limit is the last number that is taken."""
-    heavy = next(each for each in HEAVY if each.name == "AuthorizationPolicy with 1,000 ipBlocks")
+    heavy = next(example for example in HEAVY if example.name == "AuthorizationPolicy with 1,000 ipBlocks")
     manifest = heavy.manifest()
     blocks = manifest["spec"]["rules"][0]["from"]
     for count, is_told in ((6, False), (7, True)):

@@ -40,7 +40,11 @@ def helm() -> None:
 
 def granted(objects: list[Manifest], component: str) -> set[Right]:
     """What a component's ServiceAccount may do."""
-    roles = {(each["kind"], each["metadata"]["name"]): each for each in objects if "rules" in each}
+    roles = {
+        (manifest["kind"], manifest["metadata"]["name"]): manifest
+        for manifest in objects
+        if "rules" in manifest
+    }
     return {
         right
         for binding in objects
@@ -135,8 +139,8 @@ def test_the_controller_has_the_rights_that_it_uses() -> None:
 def test_no_finding_is_about_a_kind_that_may_not_be_looked_up() -> None:
     """In no scenario would an Event lack the uid of its object, or a policy its owner."""
     files = sorted(SCENARIOS.glob("*/findings.yaml"))
-    found = [each for file in files for each in yaml.safe_load(file.read_text()) or ()]
-    resources = {plural(each["object"].partition("/")[0]) for each in found}
+    found = [finding for file in files for finding in yaml.safe_load(file.read_text()) or ()]
+    resources = {plural(finding["object"].partition("/")[0]) for finding in found}
     assert {"deployments", "virtualservices", "networkpolicies"} <= resources
     assert resources & {resource for _, resource in OWNERLESS} == set()
 
@@ -211,7 +215,9 @@ def test_policies_are_written_only_in_the_namespaces_named() -> None:
 
 def test_rights_can_be_granted_by_others() -> None:
     """With `rbac.create: false` the chart grants nothing."""
-    assert [each["kind"] for each in manifests({"rbac": {"create": False}}) if "rules" in each] == []
+    assert [
+        manifest["kind"] for manifest in manifests({"rbac": {"create": False}}) if "rules" in manifest
+    ] == []
 
 
 @pytest.fixture(scope="module")
@@ -223,9 +229,9 @@ def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     for name in (NAMESPACE, "istio-system"):
         kubectl("create", "namespace", name)
     accounts_and_rights = [
-        each
-        for each in manifests({"doctor": {"run": "1"}})
-        if each["kind"] == "ServiceAccount" or "rules" in each or "roleRef" in each
+        manifest
+        for manifest in manifests({"doctor": {"run": "1"}})
+        if manifest["kind"] == "ServiceAccount" or "rules" in manifest or "roleRef" in manifest
     ]
     with defined(control_plane, ISTIO, GATEWAY_API):
         applied = kubectl.apply(*accounts_and_rights)
@@ -240,10 +246,10 @@ def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 def test_the_cluster_is_read_whole_with_these_rights(cluster: ControlPlane, component: str) -> None:
     """As the chart's ServiceAccount, every kind that the API server serves is listed and watched."""
     connection = connection_of(cluster, component)
-    plurals = {(each.group, each.kind): each.plural for each in served(connection, DECODERS)}
+    plurals = {(resource.group, resource.kind): resource.plural for resource in served(connection, DECODERS)}
     assert {("networking.istio.io", "Gateway"), ("gateway.networking.k8s.io", "HTTPRoute")} <= plurals.keys()
-    assert {each: plural(each[1]) for each in plurals if each != MIRRORED} == {
-        each: name for each, name in plurals.items() if each != MIRRORED
+    assert {kind: plural(kind[1]) for kind in plurals if kind != MIRRORED} == {
+        kind: name for kind, name in plurals.items() if kind != MIRRORED
     }
     source = Cluster(connection, ["istio-system"])
     source.start()
@@ -256,9 +262,9 @@ def test_the_cluster_is_read_whole_with_these_rights(cluster: ControlPlane, comp
 
 def test_doctor_lacks_no_right_that_its_job_needs(cluster: ControlPlane, tmp_path: Path) -> None:
     """As the Job's ServiceAccount, what it is started with finds out about each of its topics."""
-    (job,) = (each for each in manifests({"doctor": {"run": "1"}}) if each["kind"] == "Job")
+    (job,) = (manifest for manifest in manifests({"doctor": {"run": "1"}}) if manifest["kind"] == "Job")
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    arguments = [each for each in container["args"] if not each.startswith("--config=")]
+    arguments = [argument for argument in container["args"] if not argument.startswith("--config=")]
     account = f"{RELEASE}-doctor"
     token = cluster.kubectl()("create", "token", account, "--namespace", NAMESPACE)
     cluster.users.tokens[account] = token.stdout.strip()
@@ -268,8 +274,8 @@ def test_doctor_lacks_no_right_that_its_job_needs(cluster: ControlPlane, tmp_pat
     )
     assert done.exit_code in {0, 1}, done.output
     found = json.loads(done.stdout)["findings"]
-    assert {each["topic"] for each in found} >= {"API server", "DNS", "Network plugin", "istiod", "Webhooks"}
-    assert [each for each in found if each["verdict"] == "not seen"] == []
+    assert {line["topic"] for line in found} >= {"API server", "DNS", "Network plugin", "istiod", "Webhooks"}
+    assert [line for line in found if line["verdict"] == "not seen"] == []
 
 
 def connection_of(cluster: ControlPlane, component: str) -> ApiConnection:

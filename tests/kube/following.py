@@ -45,7 +45,7 @@ class Follower:
         """The names of what is known of a type in a namespace."""
         while (changes := self.cluster.take()) is not None:
             self.changes.append(changes)
-        return {each.ref.name for each in self.cluster.state().snapshot.of_type(type_, namespace)}
+        return {value.ref.name for value in self.cluster.state().snapshot.of_type(type_, namespace)}
 
     def pods(self, namespace: str) -> set[str]:
         return self.names(Workload, namespace)

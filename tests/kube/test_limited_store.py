@@ -27,11 +27,11 @@ class Shelf:
     taken: list[str] = field(default_factory=list)
 
     def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
-        written = [each.name not in self.refused for each in policies]
-        self.taken += [each.name for each in policies]
+        written = [policy.name not in self.refused for policy in policies]
+        self.taken += [policy.name for policy in policies]
         return tuple(
-            StoreResult(each, good, "" if good else "no")
-            for each, good in zip(policies, written, strict=True)
+            StoreResult(policy, good, "" if good else "no")
+            for policy, good in zip(policies, written, strict=True)
         )
 
 
@@ -59,7 +59,7 @@ def test_an_object_that_needs_too_many_policies_gets_none() -> None:
     shelf = Shelf()
     store = limited(AdmissionSettings(max_policies_per_object=2), shelf)
     results = store.write([route(number) for number in range(3)], "team-a")
-    assert [each.written for each in results] == [False] * 3
+    assert [result.written for result in results] == [False] * 3
     assert "admission.maxPoliciesPerObject is 2" in results[0].refused
     assert shelf.taken == []
 
@@ -69,7 +69,7 @@ def test_one_tenants_routes_leave_the_gateways_open_to_another() -> None:
     store = limited(replace(GENEROUS, max_policies_per_namespace=50))
     store.restart(route(number) for number in range(30))
     results = [write(store, route(number)) for number in range(60)]
-    assert [each.written for each in results] == [True] * 50 + [False] * 10
+    assert [result.written for result in results] == [True] * 50 + [False] * 10
     assert results[-1].refused == (
         "namespace team-a has asked for 50 generated policies, as many as "
         "admission.maxPoliciesPerNamespace allows"
@@ -96,7 +96,7 @@ def test_a_tenant_that_writes_fast_waits_and_others_do_not() -> None:
     now = [1.0]
     store = limited(AdmissionSettings(writes_per_second=1), now=now)
     results = [write(store, route(number)) for number in range(11)]
-    assert [each.written for each in results] == [True] * 10 + [False]
+    assert [result.written for result in results] == [True] * 10 + [False]
     assert "namespace team-a" in results[-1].refused
     assert "admission.writesPerSecond is 1" in results[-1].refused
     assert write(store, route(1, "team-b")).written

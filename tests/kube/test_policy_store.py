@@ -53,8 +53,8 @@ def test_a_written_policy_is_stored_when_the_call_returns(
     (result,) = ClusterStore(found).write([generated(namespace)])
     assert result.written
     stored = control_plane.api().request("GET", path(namespace, "generated")).object
-    assert [each["manager"] for each in stored["metadata"]["managedFields"]] == ["istio-netpol"]
-    assert [each.name for each in LivePolicies(found).read(namespace) or ()] == ["generated"]
+    assert [entry["manager"] for entry in stored["metadata"]["managedFields"]] == ["istio-netpol"]
+    assert [policy.name for policy in LivePolicies(found).read(namespace) or ()] == ["generated"]
 
 
 def test_writing_again_adds_who_needs_it_and_changes_nothing_else(
@@ -169,8 +169,8 @@ def narrowing(control_plane: ControlPlane, namespace: str) -> Iterator[None]:
         },
     }
     about = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": namespace}}
-    for plural, each in made.items():
-        control_plane.create(f"{ADMISSION}/{plural}", {**about, **each})
+    for plural, manifest in made.items():
+        control_plane.create(f"{ADMISSION}/{plural}", {**about, **manifest})
     yield
     for plural in made:
         control_plane.api().request("DELETE", f"{ADMISSION}/{plural}/{namespace}")

@@ -36,7 +36,11 @@ ABOUT_POLICIES = frozenset(
 def findings(objects: list[Any]) -> list[Finding]:
     """What is said about the policies of a cluster."""
     found = check(Snapshot.of(objects), SETTINGS, Answers()).findings
-    return [each for each in found if each.rule in ABOUT_POLICIES and each.object.kind == "NetworkPolicy"]
+    return [
+        finding
+        for finding in found
+        if finding.rule in ABOUT_POLICIES and finding.object.kind == "NetworkPolicy"
+    ]
 
 
 def with_policies(
@@ -98,7 +102,7 @@ _wide_policies = st.lists(
     ),
     min_size=1,
     max_size=3,
-    unique_by=lambda each: each.key,
+    unique_by=lambda policy: policy.key,
 )
 worlds = st.builds(
     lambda objects, wide: World([*objects, *wide], per_namespace=False), some.meshes(), _wide_policies
@@ -127,7 +131,7 @@ def test_a_narrower_policy_keeps_what_is_required_and_opens_nothing(world: World
 @example(ALLOW_ALL)
 def test_all_narrower_policies_together_keep_what_is_required(world: World) -> None:
     """Each was judged by itself; a flow that passes two of them passes both."""
-    narrower = {each.key: each for finding in findings(world.objects) for each in finding.remedy}
+    narrower = {policy.key: policy for finding in findings(world.objects) for policy in finding.remedy}
     after = with_policies(world, narrower)
     assert isolation(after, world.pods) == isolation(world.before, world.pods)
     assert lost(world, after) == []
@@ -142,7 +146,7 @@ def test_needless_policies_change_nothing(world: World) -> None:
         for finding in findings(world.objects)
         if finding.rule is Issue.NEEDLESS_POLICY
     }
-    keys = frozenset(f"{each.object.namespace}/{each.object.name}" for each in needless.values())
+    keys = frozenset(f"{finding.object.namespace}/{finding.object.name}" for finding in needless.values())
     after = with_policies(world, {}, keys)
     assert isolation(after, world.pods) == isolation(world.before, world.pods)
     for asked in connections(world):
@@ -152,9 +156,11 @@ def test_needless_policies_change_nothing(world: World) -> None:
 @given(worlds)
 def test_what_generate_writes_is_no_finding(world: World) -> None:
     """Neither too wide, nor needless, nor without effect."""
-    written = {each.key for each in world.policies}
+    written = {policy.key for policy in world.policies}
     said = findings([*world.objects, *world.policies])
-    assert [each.message for each in said if f"{each.object.namespace}/{each.object.name}" in written] == []
+    assert [
+        finding.message for finding in said if f"{finding.object.namespace}/{finding.object.name}" in written
+    ] == []
 
 
 @given(
@@ -168,7 +174,7 @@ def test_a_policy_within_another_opens_no_more(
     """Whatever pods there are."""
     if narrow.namespace != wide.namespace or not opens_within(narrow, wide):
         return
-    pods = [PodsPeer(each) for each in {workload.peer_name: workload for workload in workloads}.values()]
+    pods = [PodsPeer(workload) for workload in {pods.peer_name: pods for pods in workloads}.values()]
     left, right = NaiveCluster([narrow, *workloads]), NaiveCluster([wide, *workloads])
     for subject, direction, peer, probe in product(pods, Direction, pods, PROBES):
         called = peer if direction is Direction.EGRESS else subject

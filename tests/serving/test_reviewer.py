@@ -34,8 +34,8 @@ class Shelf:
         self._refusal = refusal
 
     def write(self, policies: Sequence[NetworkPolicy], asker: str = "") -> tuple[StoreResult, ...]:
-        self.taken += [each.key for each in policies]
-        return tuple(StoreResult(each, not self._refusal, self._refusal) for each in policies)
+        self.taken += [policy.key for policy in policies]
+        return tuple(StoreResult(policy, not self._refusal, self._refusal) for policy in policies)
 
 
 class Desk:
@@ -239,7 +239,7 @@ def test_written_policies_count_at_once() -> None:
     desk = Desk("augment")
     allowed, warnings = desk.ask(CART, mutating=True)
     assert allowed
-    assert [each.rsplit("-", 4)[0] for each in warnings] == [
+    assert [warning.rsplit("-", 4)[0] for warning in warnings] == [
         "istio-netpol added NetworkPolicy shop/dns-cart",
         "istio-netpol added NetworkPolicy shop/proxy-to-istiod-cart",
     ]
@@ -256,7 +256,7 @@ def test_what_became_known_between_the_two_reviews_is_covered_too() -> None:
     assert desk.shelf.taken == []
     allowed, warnings = desk.ask(CART)
     assert allowed
-    assert [each.partition("/")[2].rsplit("-", 4)[0] for each in warnings] == [
+    assert [warning.partition("/")[2].rsplit("-", 4)[0] for warning in warnings] == [
         "dns-cart",
         "proxy-to-istiod-cart",
     ]

@@ -19,8 +19,8 @@ def pod(name, owner=None, *, ports=(HTTP,), at=(), nodes=(), **labels):
         labels,
         ports=ports,
         owner=owner,
-        addresses=tuple(address(each) for each in at),
-        node_addresses=tuple(address(each) for each in nodes),
+        addresses=tuple(address(written) for written in at),
+        node_addresses=tuple(address(written) for written in nodes),
     )
 
 
@@ -37,7 +37,7 @@ BY_SET = Owner("apps/v1", "ReplicaSet", "cart-5f4")
 
 def classes(*objects):
     """What the namespace consists of: the names of its classes."""
-    return [each.peer_name.removeprefix("shop/") for each in Snapshot.of(objects).workloads("shop")]
+    return [pods.peer_name.removeprefix("shop/") for pods in Snapshot.of(objects).workloads("shop")]
 
 
 def only(*objects):
@@ -66,7 +66,7 @@ def test_pods_of_a_deployment_are_its_class():
     assert running.ref == CART.ref
     assert running.labels == {"app": "cart"}
     assert running.selector == CART.selector
-    assert [str(each) for each in running.addresses] == ["10.0.0.2", "10.0.0.10", "fd00::1"]
+    assert [str(found) for found in running.addresses] == ["10.0.0.2", "10.0.0.10", "fd00::1"]
 
 
 def test_addresses_of_nodes_are_gathered_once_each():
@@ -75,7 +75,7 @@ def test_addresses_of_nodes_are_gathered_once_each():
         pod("a", BY_CART, nodes=["192.168.0.2"]),
         pod("b", BY_CART, nodes=["192.168.0.1", "192.168.0.2"]),
     )
-    assert [str(each) for each in running.node_addresses] == ["192.168.0.1", "192.168.0.2"]
+    assert [str(found) for found in running.node_addresses] == ["192.168.0.1", "192.168.0.2"]
 
 
 def test_a_deployment_that_was_not_read_is_known_by_the_template_hash():
@@ -126,7 +126,7 @@ def test_pods_with_different_ports_are_classes_of_their_own():
 def test_a_template_that_no_pod_carries_yet_is_a_class_beside_the_old_pods():
     """During a rollout both versions have to work."""
     found = Snapshot.of([CART, pod("a", BY_CART, app="old")]).workloads("shop")
-    assert [(each.peer_name, dict(each.labels)) for each in found] == [
+    assert [(pods.peer_name, dict(pods.labels)) for pods in found] == [
         ("shop/Deployment/cart", {"app": "cart"}),
         ("shop/Pod/a", {"app": "old"}),
     ]

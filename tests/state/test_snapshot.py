@@ -27,22 +27,22 @@ def answers(snapshot):
             for name in snapshot.namespace_names
         ],
         "count": snapshot.object_count,
-        "policies": [each.key for each in snapshot.every(NetworkPolicy)],
-        "workloads": [(each.peer_name, dict(each.labels)) for each in snapshot.every_workload()],
+        "policies": [policy.key for policy in snapshot.every(NetworkPolicy)],
+        "workloads": [(pods.peer_name, dict(pods.labels)) for pods in snapshot.every_workload()],
         "isolating": [
-            (each.peer_name, [found.key for found in snapshot.policies_for(each)])
-            for each in snapshot.every_workload()
+            (pods.peer_name, [found.key for found in snapshot.policies_for(pods)])
+            for pods in snapshot.every_workload()
         ],
         "selected": [
             (
                 sorted(snapshot.select_namespaces(selector)),
-                [each.peer_name for each in snapshot.select_anywhere(selector)],
-                [each.peer_name for each in snapshot.select("ns-b", selector)],
+                [pods.peer_name for pods in snapshot.select_anywhere(selector)],
+                [pods.peer_name for pods in snapshot.select("ns-b", selector)],
             )
             for selector in SELECTORS
         ],
         "by key": [
-            [each.key for each in snapshot.by_key(POLICIES, names)]
+            [policy.key for policy in snapshot.by_key(POLICIES, names)]
             for names in (POLICY_NAMES, POLICY_NAMES[:1], ("absent",))
         ],
     }
@@ -51,8 +51,8 @@ def answers(snapshot):
 POLICIES = Index("policies", NetworkPolicy, lambda policy: [policy.name])
 
 
-def reference(each):
-    return type(each), each.ref
+def reference(value):
+    return type(value), value.ref
 
 
 @given(some.clusters(), some.clusters(), st.booleans(), st.booleans(), st.data())
@@ -64,10 +64,10 @@ def test_a_changed_snapshot_equals_one_of_the_result(before, put, is_indexed, is
         snapshot.index()
     if is_warm:
         answers(snapshot)
-    kept = {reference(each): each for each in before}
-    for each in removed:
-        del kept[reference(each)]
-    kept.update({reference(each): each for each in put})
+    kept = {reference(value): value for value in before}
+    for value in removed:
+        del kept[reference(value)]
+    kept.update({reference(value): value for value in put})
     after = answers(Snapshot.of(kept.values()))
     assert answers(snapshot.with_changes(put, removed)) == after
     assert answers(snapshot.with_changes(remove=removed).with_changes(put)) == after
@@ -139,10 +139,12 @@ def test_an_object_is_held_only_as_it_was_read():
     """A review whose old object the snapshot already shows need not lay it over the snapshot."""
     shop, cart, rule = namespace("shop", team="a"), deployment("shop/cart"), policy("shop/p", ingress=[])
     snapshot = Snapshot.of([shop, cart, rule])
-    assert all(snapshot.holds(each) for each in (replace(shop), replace(cart), policy("shop/p", ingress=[])))
+    assert all(
+        snapshot.holds(value) for value in (replace(shop), replace(cart), policy("shop/p", ingress=[]))
+    )
     changed = namespace("shop", team="b"), replace(cart, calls="x"), policy("shop/p", egress=[])
     absent = namespace("other"), deployment("other/cart"), policy("shop/q", ingress=[])
-    assert not any(snapshot.holds(each) for each in (*changed, *absent))
+    assert not any(snapshot.holds(value) for value in (*changed, *absent))
 
 
 def test_a_namespace_without_objects_answers_with_nothing():
@@ -161,7 +163,7 @@ def test_policies_of_a_workload_are_sorted_by_name():
         policy(f"shop/{name}", selects=labels, ingress=[])
         for name, labels in (("d", {}), ("a", {"app": "cart"}), ("c", {"app": "cart"}), ("b", {"app": "x"}))
     ]
-    assert [each.name for each in Snapshot.of(policies).policies_for(cart)] == ["a", "c", "d"]
+    assert [policy.name for policy in Snapshot.of(policies).policies_for(cart)] == ["a", "c", "d"]
 
 
 def test_no_policy_selects_host_network_pods():
@@ -219,7 +221,7 @@ def test_changes_of_an_indexed_snapshot_share_what_is_first_asked_of_one_of_them
     for name in ("ns-03", "ns-04"):
         changed = snapshot.with_changes([policy(f"{name}/new", ingress=[])])
         found = changed.by_key(index, ("new",))
-        assert [each.key for each in found] == [f"{name}/new"]
+        assert [policy.key for policy in found] == [f"{name}/new"]
     assert looked_at == [*snapshot.namespace_names, "ns-03", "ns-03", "ns-04", "ns-04"]
 
 
