@@ -14,8 +14,9 @@ from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.operator_policies import for_owners
 from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.needs import NOTHING, needs_of
+from istio_netpol.flows.prospect import Prospect
 from istio_netpol.flows.subjects import subjects_named
-from istio_netpol.flows.table import FlowTable, Prospect
+from istio_netpol.flows.table import FlowTable
 from istio_netpol.flows.tier_subjects import namespaces_of_subjects
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.control_plane import AMBIENT_LABEL

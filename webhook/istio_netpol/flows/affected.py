@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from istio_netpol.flows.dependencies import Dependencies, Key, Move
 from istio_netpol.model.failures import NOT_CONTAINED
@@ -16,8 +16,8 @@ from istio_netpol.state.reads import QUESTION, Read
 
 
 class Affected:
-    """Follows a change from what it touches. `reader` reads the cluster after it, and takes none of the
-    `stale` answers for granted."""
+    """Follows a change from what it touches. `reader` gives what reads the cluster after it, and takes
+    none of the `stale` answers for granted."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Affected:
         answers: Answers,
         touched: set[Read],
         stale: set[Read],
-        reader: Reader,
+        reader: Callable[[], Reader],
     ) -> None:
         self._dependencies = dependencies
         self._answers = answers
@@ -61,10 +61,10 @@ class Affected:
             self._is_another(read) for read in before.reads if read in self._stale
         )
         if not is_due:
-            self._reader.keep(asked)
+            self._reader().keep(asked)
             return False
         try:
-            return self._reader.answer(asked).value is not before.value
+            return self._reader().answer(asked).value is not before.value
         except NOT_CONTAINED:
             raise
         except Exception:

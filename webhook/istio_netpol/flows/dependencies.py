@@ -95,6 +95,8 @@ class Dependencies:
         touched = {
             read for group in groups if self.readers.has(group) != readers.has(group) for read in group
         }
+        if not touched:
+            return Dependencies(readers, self._selectors, self._indexes, self._addresses)
         come = [read for read in touched if read in readers and read not in self.readers]
         gone = [read for read in touched if read in self.readers and read not in readers]
         return Dependencies(

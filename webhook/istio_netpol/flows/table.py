@@ -6,14 +6,13 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from msgspec import Struct
-
-from istio_netpol.flows.affected import Affected, followed
+from istio_netpol.flows.affected import followed
 from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
 from istio_netpol.flows.currency import Currency
 from istio_netpol.flows.dependencies import Dependencies, Key
 from istio_netpol.flows.look_alikes import renamed
 from istio_netpol.flows.needs import NOTHING, Needs, needs_of
+from istio_netpol.flows.prospect import Prospect
 from istio_netpol.flows.subjects import subjects_in, subjects_named
 from istio_netpol.istio.view.injection import as_injected, with_injected
 from istio_netpol.istio.view.mesh_view import MeshView
@@ -28,23 +27,11 @@ from istio_netpol.state.network import cluster_network
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.postings import Postings
 from istio_netpol.state.reader import NO_ANSWERS, Answers
-from istio_netpol.state.reads import Read
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 from istio_netpol.trust.host_policy import HostLimits
 
 _INDEXES = ("dependencies", "_by_namespace", "host_limits")
 """What a table works out once, and what stays good enough when policies are added."""
-
-
-class Prospect(Struct, frozen=True):
-    """A cluster after a change, and whom the change concerns: the objects with these keys are to be worked
-    out anew by this view. `touched` is what was read and may be another thing now."""
-
-    snapshot: Snapshot
-    view: MeshView
-    change: Change
-    keys: frozenset[Key]
-    touched: frozenset[Read]
 
 
 class FlowTable:
@@ -102,9 +89,7 @@ class FlowTable:
         after = {key: self._needs_named(key, prospect) for key in sorted(prospect.keys)}
         pairs = [(key, self.needs.get(key, NOTHING), needs) for key, needs in after.items()]
         moves = [(key, old.reads, new.reads) for key, old, new in pairs]
-        dependencies, answers = followed(
-            self.dependencies, _persistent(self.answers), prospect.view.reader.found, moves
-        )
+        dependencies, answers = followed(self.dependencies, _persistent(self.answers), prospect.found, moves)
         needed = {key: needs for key, needs in after.items() if needs != NOTHING}
         merged = _persistent(self.needs).after(needed, [key for key in after if key not in needed])
         currency = self.currency.after(put, remove, self.stored, stored)
@@ -148,11 +133,7 @@ class FlowTable:
         return with_injected(self.snapshot, stored, put, remove, self.settings.mesh, self.answers)
 
     def _prospect(self, snapshot: Snapshot, change: Change) -> Prospect:
-        touches = self.dependencies.touched(change)
-        stale = self.dependencies.questions_on(touches)
-        view = MeshView(snapshot, self.settings, self.answers, stale)
-        affected = Affected(self.dependencies, self.answers, touches, stale, view.reader)
-        return Prospect(snapshot, view, change, frozenset(affected.keys(change)), frozenset(touches | stale))
+        return Prospect(snapshot, self.settings, change, self.dependencies, self.answers)
 
     def _needs_named(self, key: Key, prospect: Prospect) -> Needs:
         """The needs of the objects of that name, if there are any, after a change."""

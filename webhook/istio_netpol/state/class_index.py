@@ -277,7 +277,7 @@ class ClassIndex:
                 dropped.setdefault(before, []).append(key)
             if before != now and now is not None:
                 put.setdefault(now, {})[key] = None
-        return within(self._owned, dropped, put)
+        return within(self._owned, dropped, put) if dropped or put else self._owned
 
 
 def _family_of(

@@ -116,11 +116,9 @@ class PersistentMap(Mapping[K, V]):
         for ours, theirs in pairs:
             if ours is theirs:
                 continue
-            for key, value in ours.items():
-                other_value = theirs.get(key, _NONE)
-                if other_value is not value:
-                    yield key, value, None if other_value is _NONE else other_value
-            yield from ((key, None, value) for key, value in theirs.items() if key not in ours)
+            for key in [key for key, value in ours.items() if theirs.get(key, _NONE) is not value]:
+                yield key, ours[key], theirs.get(key)
+            yield from ((key, None, theirs[key]) for key in theirs.keys() - ours.keys())
 
 
 EMPTY: PersistentMap[Any, Any] = PersistentMap()
