@@ -46,7 +46,7 @@ def arranged(found: Found, helm: Helm) -> Arrangement:
     """Every overlay that no other includes, and every chart, is a part; what else lies in their PATHs is one
     more. A single part, and what PATHs without any hold, is judged with everything else."""
     overlays = [source for sources in found.values() for source in sources if isinstance(source, Overlay)]
-    kustomizations = kustomizations_of(overlays)
+    kustomizations = _kustomizations_of(overlays)
     remarks = [_component(component) for component in kustomizations.components]
     common: list[tuple[str, Source | Problem]] = []
     loose: list[tuple[str, Source | Problem]] = []
@@ -74,7 +74,7 @@ def arranged(found: Found, helm: Helm) -> Arrangement:
 
 
 def _others(
-    sources: Sequence[Source | Problem], kustomizations: Kustomizations, helm: Helm, remarks: list[str]
+    sources: Sequence[Source | Problem], kustomizations: _Kustomizations, helm: Helm, remarks: list[str]
 ) -> Iterator[Source | Problem]:
     """The paths that are not overlays, without the files that go into one and the charts that can't be
     rendered."""
@@ -117,7 +117,7 @@ _INCLUDING = ("resources", "bases", "components", "generators", "transformers", 
 """The fields of a kustomization that name further kustomizations (kustomize, `types.Kustomization`)."""
 
 
-class Kustomizations(Struct, frozen=True):
+class _Kustomizations(Struct, frozen=True):
     """The overlays that are built and judged one by one, the Components that only an overlay outside of the
     input could include, and the files that go into some kustomization."""
 
@@ -126,7 +126,7 @@ class Kustomizations(Struct, frozen=True):
     files: frozenset[str]
 
 
-def kustomizations_of(overlays: Iterable[Overlay]) -> Kustomizations:
+def _kustomizations_of(overlays: Iterable[Overlay]) -> _Kustomizations:
     """Sorts overlays out by what their kustomizations say. Files are told by their real paths."""
     known = {os.path.realpath(overlay.folder): overlay for overlay in overlays}
     graph = _Graph()
@@ -139,7 +139,7 @@ def kustomizations_of(overlays: Iterable[Overlay]) -> Kustomizations:
         if folder not in reached | components:
             roots.append(folder)
             reached.update((folder, *graph.below(folder)))
-    return Kustomizations(
+    return _Kustomizations(
         tuple(known[folder] for folder in known if folder in roots),
         tuple(known[folder] for folder in sorted(components - reached)),
         frozenset(file for folder in {*known, *reached} for file in graph.files(folder)),

@@ -47,7 +47,7 @@ class Kustomize(Struct, frozen=True):
                 [*self._command(), str(folder)], self.timeout, _OFFLINE if self.offline else None
             )
         except ToolError as error:
-            raise ToolError(plainly(str(error))) from None
+            raise ToolError(_plainly(str(error))) from None
 
     def _command(self) -> list[str]:
         import shutil
@@ -93,7 +93,7 @@ _CAUSES = (
 )
 
 
-def plainly(complaint: str) -> str:
+def _plainly(complaint: str) -> str:
     """What the complaint of kustomize means, with the complaint; the complaint alone where its meaning is not
     known."""
     for pattern, sentence in _CAUSES:

@@ -28,7 +28,7 @@ def usual_control_plane(bundle: Sequence[ClusterObject]) -> tuple[ClusterObject,
     policies = [value for value in bundle if isinstance(value, NetworkPolicy)]
     if any(policy.namespace == KYMA_NAMESPACE for policy in policies):
         gateway = load(read_documents(kyma_gateway(), STANDARD)).objects
-        return (*objects, *gateway, *meant_modules(policies))
+        return (*objects, *gateway, *_meant_modules(policies))
     return tuple(value for value in objects if value.ref.namespace != KYMA_NAMESPACE)
 
 
@@ -42,7 +42,7 @@ def kyma_gateway() -> bytes:
     return files("istio_netpol.bundle").joinpath("kyma_gateway.yaml").read_bytes()
 
 
-def meant_modules(policies: Iterable[NetworkPolicy]) -> tuple[Workload, ...]:
+def _meant_modules(policies: Iterable[NetworkPolicy]) -> tuple[Workload, ...]:
     """The workloads that policies of Kyma's namespace select by labels: who brings those runs the module."""
     selectors = [
         policy.pod_selector

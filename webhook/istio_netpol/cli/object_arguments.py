@@ -102,7 +102,9 @@ def _readings(parts: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 def _nearest(parts: Sequence[str]) -> str:
     """What may be meant by a kind that is none; empty where nothing is near."""
     position = len(parts) - 2
-    close = get_close_matches(parts[position].lower().partition(".")[0], list(kind_words()), n=1, cutoff=0.75)
+    close = get_close_matches(
+        parts[position].lower().partition(".")[0], list(_kind_words()), n=1, cutoff=0.75
+    )
     if not close:
         return ""
     return f"did you mean {'/'.join([*parts[:position], close[0], *parts[position + 1 :]])}?"
@@ -162,7 +164,7 @@ def kinds_called(word: str) -> frozenset[GroupKind]:
     return frozenset(kind for kind in found if not rest or (kind[0] and kind[0] == group))
 
 
-def kind_words() -> Iterable[str]:
+def _kind_words() -> Iterable[str]:
     """Every word that means a kind."""
     return _by_word()
 
@@ -178,11 +180,11 @@ def _by_word() -> dict[str, frozenset[GroupKind]]:
 
 def _words(kind: str) -> Iterator[str]:
     yield kind.lower()
-    yield plural_of(kind)
+    yield _plural_of(kind)
     yield from _SHORT_NAMES.get(kind, ())
 
 
-def plural_of(kind: str) -> str:
+def _plural_of(kind: str) -> str:
     """The plural of a kind, as the API spells it."""
     word = kind.lower()
     if word.endswith("ss"):

@@ -43,10 +43,10 @@ def palette() -> Palette:
     from istio_netpol.report.palette import COLOURS, PLAIN
 
     forbidden = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return COLOURS if is_terminal(sys.stdout) and not forbidden else PLAIN
+    return COLOURS if _is_terminal(sys.stdout) and not forbidden else PLAIN
 
 
-def is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at the stream."""
     return stream.isatty()
 
@@ -91,7 +91,7 @@ class Progress:
         """Takes note of more bytes."""
         self._done += count
         if self._bar is None:
-            if time.monotonic() - self._started < _PATIENCE or not (self._total and is_terminal(sys.stderr)):
+            if time.monotonic() - self._started < _PATIENCE or not (self._total and _is_terminal(sys.stderr)):
                 return
             self._bar = click.progressbar(length=self._total, label="Reading", file=sys.stderr)
             self._bar.__enter__()

@@ -99,7 +99,7 @@ def admits(listener: Listener, namespace: str, home: str, view: MeshView) -> boo
     return _is_among(listener.routes_from, listener.namespaces, namespace, home, view)
 
 
-def admits_sets(gateway: KubernetesGateway, namespace: str, view: MeshView) -> bool:
+def _admits_sets(gateway: KubernetesGateway, namespace: str, view: MeshView) -> bool:
     """Whether a Gateway takes listeners that ListenerSets of a namespace add (`allowedListeners`)."""
     return _is_among(gateway.sets_from, gateway.set_namespaces, namespace, gateway.ref.namespace, view)
 
@@ -137,7 +137,7 @@ def gateway_of(added: ListenerSet, view: MeshView) -> KubernetesGateway | Findin
             f"{gateway.ref} is of class {gateway.class_name}, which takes no ListenerSets; name another"
         )
         return not_granted(ref, "spec.parentRef", sentence)
-    if not admits_sets(gateway, ref.namespace, view):
+    if not _admits_sets(gateway, ref.namespace, view):
         sentence = (
             f"{gateway.ref} admits no ListenerSets of namespace {ref.namespace}; allow them in its "
             "allowedListeners.namespaces"

@@ -92,7 +92,7 @@ def _workload(
     annotations = metadata.strings("annotations")
     main, init = list(spec.mappings("containers")), list(spec.mappings("initContainers"))
     # Init containers that keep running are native sidecars.
-    dialled = dialled_api_servers((*main, *init), annotations)
+    dialled = _dialled_api_servers((*main, *init), annotations)
     running = [*main, *(container for container in init if container.text("restartPolicy") == "Always")]
     return Workload(
         ref=ref,
@@ -110,7 +110,7 @@ def _workload(
         calls=_joined(CALLS, own, annotations),
         called_by=_joined(CALLED_BY, own, annotations),
         tracing_address=annotated_tracing_address(metadata, annotations),
-        probe_ports=probe_ports(running),
+        probe_ports=_probe_ports(running),
         node_local_addresses=_node_local_addresses(main) if spec.flag("hostNetwork") else (),
         switches=_switches(main),
         api_servers=dialled,
@@ -174,7 +174,7 @@ HANDLERS = ("httpGet", "tcpSocket", "grpc")
 """The kinds of probes that connect; `exec` runs within the container."""
 
 
-def probe_ports(containers: Iterable[Fields]) -> tuple[int, ...]:
+def _probe_ports(containers: Iterable[Fields]) -> tuple[int, ...]:
     """The ports that probes name, ascending. One with a `host` of its own does not connect to the pod."""
     found: set[int] = set()
     for container in containers:
@@ -208,7 +208,7 @@ _DEFAULT_PORT = 443
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 
 
-def dialled_api_servers(
+def _dialled_api_servers(
     containers: Iterable[Fields], annotations: Mapping[str, str]
 ) -> tuple[DialledApiServer, ...]:
     """What the containers of a pod dial, sorted; containers that are told nothing usable are left out."""

@@ -31,7 +31,7 @@ from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.yaml_builder import Builder
 from istio_netpol.manifests.yaml_segments import Segments
 
-FINAL_COLON = "found unexpected ':'"
+_FINAL_COLON = "found unexpected ':'"
 """libyaml's complaint about a plain text within brackets that ends with a colon, such as an IPv6 network."""
 
 _REMEDIES = {
@@ -39,7 +39,7 @@ _REMEDIES = {
     "did not find expected <document start>": "separate documents with a line ---",
     "found undefined tag handle": "quote a text that begins with !",
     "could not find expected ':'": "a key is followed by a colon and a space",
-    FINAL_COLON: "quote a text that ends with a colon",
+    _FINAL_COLON: "quote a text that ends with a colon",
     "did not find expected key": "indent it as its neighbours are",
     "found unexpected end of stream": "close the quote",
     "found unexpected document indicator": "close the quote",
@@ -70,13 +70,13 @@ def _segment(segments: Segments, builder: Builder, file: str) -> Iterator[Docume
             told += 1
             yield document
     except MarkedYAMLError as error:
-        if error.problem != FINAL_COLON or not (text := segments.rest()):
+        if error.problem != _FINAL_COLON or not (text := segments.rest()):
             raise
-        again = builder.documents(CParser(with_quoted_colons(text)).get_event, segments.first_line)
+        again = builder.documents(CParser(_with_quoted_colons(text)).get_event, segments.first_line)
         yield from islice(again, told, None)
     if (
         builder.saw_question_mark()
-        and (line := question_within_brackets(with_quoted_colons(segments.text()))) is not None
+        and (line := _question_within_brackets(_with_quoted_colons(segments.text()))) is not None
     ):
         cause = "is not valid YAML: a text within brackets has a question mark"
         yield Problem(file, segments.first_line + line, None, None, None, cause, "quote it")
@@ -103,9 +103,9 @@ def _value(segments: Segments, builder: Builder) -> Any:
     try:
         return builder.value(CParser(segments).get_event)
     except MarkedYAMLError as error:
-        if error.problem != FINAL_COLON or not (text := segments.rest()):
+        if error.problem != _FINAL_COLON or not (text := segments.rest()):
             raise
-        return builder.value(CParser(with_quoted_colons(text)).get_event)
+        return builder.value(CParser(_with_quoted_colons(text)).get_event)
 
 
 def _syntax_problem(error: YAMLError, segments: Segments, file: str) -> Problem:
@@ -136,7 +136,7 @@ _MOST_SCANNED = 1 << 23
 _ALIKE = re.compile(r"(,[ ]*)([0-9A-Za-z](?:[-./0-9A-Za-z]|:(?![\s,\]}]))*:)(?=[,\]}])")
 
 
-def with_quoted_colons(text: str) -> str:
+def _with_quoted_colons(text: str) -> str:
     """The document with quotes around the plain texts that only libyaml refuses; they are not numbers, so
     quotes don't change what they say."""
     for _ in range(max(1, _MOST_SCANNED // (len(text) + 1))):
@@ -144,7 +144,7 @@ def with_quoted_colons(text: str) -> str:
             for _ in _tokens(text):
                 pass
         except MarkedYAMLError as error:
-            if error.problem != FINAL_COLON or error.context_mark is None or error.problem_mark is None:
+            if error.problem != _FINAL_COLON or error.context_mark is None or error.problem_mark is None:
                 return text
             start, end = error.context_mark.index, error.problem_mark.index + 1
             if "?" in text[start:end]:
@@ -168,7 +168,7 @@ def _alike_quoted(rest: str) -> str:
     return _ALIKE.sub(r"\1'\2'", line) + line_end + more
 
 
-def question_within_brackets(text: str) -> int | None:
+def _question_within_brackets(text: str) -> int | None:
     """The line, from 0, of a plain text within brackets that has a question mark, where go-yaml ends it and
     refuses what follows; None if there is none."""
     depth = 0

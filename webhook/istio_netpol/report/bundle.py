@@ -51,8 +51,8 @@ def json_bundle(proof: BundleReport) -> str:
             ],
             "difference": {name: list(keys) for name, keys in _changes(proof.changes)},
             "summary": summary_document(proof.report.summary),
-            **({"coverage": coverage_document(proof.coverage)} if proof.coverage else {}),
-            **({"dryRun": dry_run_documents(proof.dry_run)} if proof.dry_run else {}),
+            **({"coverage": _coverage_document(proof.coverage)} if proof.coverage else {}),
+            **({"dryRun": _dry_run_documents(proof.dry_run)} if proof.dry_run else {}),
         }
     )
 
@@ -78,10 +78,10 @@ def _lines(proof: BundleReport, palette: Palette) -> Iterator[str]:
         yield from _flow(flow, palette)
     yield ""
     if proof.coverage:
-        yield from coverage_lines(proof.coverage, palette)
+        yield from _coverage_lines(proof.coverage, palette)
         yield ""
     if proof.dry_run:
-        yield from dry_run_lines(proof.dry_run, palette)
+        yield from _dry_run_lines(proof.dry_run, palette)
         yield ""
     if proof.report.findings:
         yield palette.paint("Findings:", palette.heading)
@@ -133,7 +133,7 @@ def _changes(changes: PolicyChanges) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "removed", changes.removed
 
 
-def coverage_lines(coverage: Coverage, palette: Palette) -> Iterator[str]:
+def _coverage_lines(coverage: Coverage, palette: Palette) -> Iterator[str]:
     """The sides that lose a connection, and how many lose none."""
     yield palette.paint(f"Workloads of {', '.join(coverage.namespaces)} under the overlay:", palette.heading)
     for side in coverage.cut:
@@ -164,7 +164,7 @@ def _isolated_side(side: IsolatedSide, palette: Palette) -> Iterator[str]:
         yield visible(f"      without the overlay too, by {', '.join(side.policies)}")
 
 
-def coverage_document(coverage: Coverage) -> dict[str, Any]:
+def _coverage_document(coverage: Coverage) -> dict[str, Any]:
     """The value of `coverage` in a BundleReport."""
     return {
         "namespaces": list(coverage.namespaces),
@@ -222,7 +222,7 @@ def _object(ref: ObjectRef) -> dict[str, str]:
     return {"apiVersion": ref.api_version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
 
 
-def dry_run_lines(tried: Sequence[Tried], palette: Palette) -> Iterator[str]:
+def _dry_run_lines(tried: Sequence[Tried], palette: Palette) -> Iterator[str]:
     """The policies that are not accepted, and how many are accepted."""
     yield palette.paint("Dry run on the API server, where nothing is stored:", palette.heading)
     for trial in tried:
@@ -241,7 +241,7 @@ _OUTCOMES = {
 }
 
 
-def dry_run_documents(tried: Sequence[Tried]) -> list[dict[str, Any]]:
+def _dry_run_documents(tried: Sequence[Tried]) -> list[dict[str, Any]]:
     """The value of `dryRun` in a BundleReport."""
     return [
         {

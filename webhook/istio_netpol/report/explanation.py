@@ -34,13 +34,13 @@ def _document(explanation: Explanation) -> dict[str, Any]:
         "destination": explanation.destination,
         "allowed": explanation.allowed,
         "connects": explanation.connects,
-        "gates": [gate_document(gate) for gate in explanation.gates],
+        "gates": [_gate_document(gate) for gate in explanation.gates],
         "steps": [{"text": step.text, "passes": step.passes} for step in explanation.steps],
         "remedy": [encode_policy(policy) for policy in explanation.remedy],
     }
 
 
-def gate_document(gate: Gate) -> dict[str, Any]:
+def _gate_document(gate: Gate) -> dict[str, Any]:
     """An entry of `gates`; `object` is null where no object decides."""
     return {
         "gate": gate.gate,
@@ -70,7 +70,7 @@ def _lines(explanation: Explanation, palette: Palette) -> Iterator[str]:
     yield from map(visible, _summary(explanation))
     if explanation.gates:
         yield ""
-        yield from gate_lines(explanation.gates, palette)
+        yield from _gate_lines(explanation.gates, palette)
     yield ""
     yield palette.paint("How the policies decide:", palette.heading)
     yield from (_step(number, step, palette) for number, step in enumerate(explanation.steps, 1))
@@ -92,7 +92,7 @@ def _summary(explanation: Explanation) -> Iterator[str]:
         yield f"The input does not tell whether it passes {' and '.join(names)}; the lines with '?' say why."
 
 
-def gate_lines(gates: Sequence[Gate], palette: Palette = PLAIN) -> Iterator[str]:
+def _gate_lines(gates: Sequence[Gate], palette: Palette = PLAIN) -> Iterator[str]:
     """A line for each gate: `+` lets pass, `x` does not, `?` can't be told."""
     width = max((len(gate.gate) for gate in gates), default=0)
     for gate in gates:
@@ -156,7 +156,7 @@ def _hop_document(hop: Hop) -> dict[str, Any]:
         "vital": hop.is_vital,
         "starts": hop.starts,
         "trouble": hop.trouble or None,
-        "gates": [gate_document(gate) for gate in hop.gates],
+        "gates": [_gate_document(gate) for gate in hop.gates],
     }
 
 
@@ -204,6 +204,6 @@ def _hop(hop: Hop, palette: Palette, *, in_full: bool) -> Iterator[str]:
     if not is_told and (hop.is_cut or hop.passes is None):
         yield f"    needed because {visible(hop.reason)}"
     shown = [gate for gate in hop.gates if in_full or gate.passes is not True]
-    yield from (f"    {told}" for told in gate_lines(shown, palette))
+    yield from (f"    {told}" for told in _gate_lines(shown, palette))
     if is_told:
         yield f"    {visible(hop.trouble)}"

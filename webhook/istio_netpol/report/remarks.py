@@ -127,7 +127,7 @@ def other_documents(parts: Iterable[Sequence[OtherDocument]]) -> Iterator[str]:
     if found:
         are = "is not a Kubernetes object" if len(found) == 1 else "are not Kubernetes objects"
         subject = f"{plural(len(found), 'document')} without apiVersion and kind"
-        yield f"{subject} {are} and left out: {in_short(found)}"
+        yield f"{subject} {are} and left out: {_in_short(found)}"
 
 
 def _place(document: OtherDocument) -> str:
@@ -140,7 +140,7 @@ def unnamed_namespaces(placed: Sequence[ObjectRef]) -> tuple[Assumption, ...]:
         return ()
     names = [f"{ref.kind} {ref.name}" + (f" ({place(ref)})" if ref.file else "") for ref in placed]
     subject = "1 object names" if len(placed) == 1 else f"{len(placed)} objects name"
-    why = f"{subject} no namespace, {in_short(names)}"
+    why = f"{subject} no namespace, {_in_short(names)}"
     judged = "it is judged" if len(placed) == 1 else "they are judged"
     where = f"namespace {placed[0].namespace}, in which {judged}; -n NAME names another"
     return (Assumption(why, where),)
@@ -154,7 +154,7 @@ def outdated(found: RemovedApi) -> str:
     return f"{ref}: {refused}, and {judged}; use {instead}"
 
 
-def in_short(names: Sequence[str]) -> str:
+def _in_short(names: Sequence[str]) -> str:
     """The first few of the names, and how many more there are."""
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
