@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from msgspec.structs import replace
 from tests.values import deployment
 
-from istio_netpol.manifests.host_network import placed_on_nodes
+from istio_netpol.manifests.load import placed_on_nodes
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import NodeAddresses, Workload

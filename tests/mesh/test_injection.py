@@ -32,7 +32,7 @@ from tests.mesh.injection_grid import (
     really,
 )
 
-from istio_netpol.istio.listening_ports import PROXY_PORTS
+from istio_netpol.istio.offered_ports import PROXY_PORTS
 from istio_netpol.istio.rules.gateway_services import STATUS_PORT
 from istio_netpol.istio.rules.scrape import AGENT_PORT, ENVOY_PORT
 

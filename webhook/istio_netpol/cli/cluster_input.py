@@ -14,7 +14,7 @@ from istio_netpol.kube.kubeconfig import KubeContext
 from istio_netpol.kube.listing import Listing
 from istio_netpol.kube.objects import Received, received
 from istio_netpol.kube.reflector import Scope
-from istio_netpol.manifests.host_network import placed_on_nodes
+from istio_netpol.manifests.load import placed_on_nodes
 from istio_netpol.model.assumptions import NotSeen
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
-from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, RequestFacts
 from istio_netpol.model.addresses import AddressSet, parse_networks
 from istio_netpol.model.istio_security import (
     ANY_REQUEST,
@@ -26,6 +25,7 @@ from istio_netpol.model.istio_security import (
     PortMatch,
     RequestMatch,
 )
+from istio_netpol.model.request_matching import UNKNOWN_REQUEST, Match, RequestFacts
 from istio_netpol.trust.identities import pattern_matches, principal_matches, service_account_matches
 
 _SEEN_BY_ZTUNNEL = frozenset({"source.ip", "source.namespace", "source.principal", "destination.ip"})

@@ -15,13 +15,12 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from istio_netpol.istio.matching import Match, RequestFacts
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.names import overlap
 from istio_netpol.istio.virtual_services import ServedRoute, gateway_name, routes_of
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.istio_networking import Route, RouteMatch, VirtualService
-from istio_netpol.model.request_matching import RequestTest, TextKind, TextMatch
+from istio_netpol.model.request_matching import Match, RequestFacts, RequestTest, TextKind, TextMatch
 from istio_netpol.model.workloads import Workload
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from istio_netpol.istio.listening_ports import served_ports
+from istio_netpol.istio.offered_ports import served_ports
 from istio_netpol.istio.rule import Outcome
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import RequiredFlow

@@ -1,23 +1,26 @@
-"""Loads all objects of an input, with all of its problems at once."""
+"""Loads all objects of an input, with all of its problems at once, and places pods of the host network on its
+Nodes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.cluster_dump import is_note, unseen_of
 from istio_netpol.manifests.decode import CLUSTER_DECODERS, decode, is_known, kind_of, reference_of
-from istio_netpol.manifests.host_network import placed_on_nodes
 from istio_netpol.manifests.placeholders import placeholder_in
 from istio_netpol.manifests.raw_objects import Document, OtherDocument, RawObject
 from istio_netpol.manifests.unserved_objects import Removed, misspelt_policy, removal_of
+from istio_netpol.model.addresses import Address
 from istio_netpol.model.assumptions import NotSeen
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.workloads import NodeAddresses, Workload
 
 KindName = tuple[str, str]
 """An apiVersion and a kind."""
@@ -188,3 +191,26 @@ def _same_object(ref: ObjectRef, first: ObjectRef) -> Problem:
     place = f"{first.file}:{first.line}" if first.line else first.file
     cause = f"is the same object as the one at {place}"
     return Problem(ref.file, ref.line or None, str(ref), None, None, cause, "keep one of them")
+
+
+def placed_on_nodes(objects: Sequence[ClusterObject]) -> tuple[ClusterObject, ...]:
+    """The objects, with the addresses of all Nodes for each controller of hostNetwork pods of which the input
+    has none: nothing says on which Nodes they will run."""
+    internal = {address for node in objects if isinstance(node, NodeAddresses) for address in node.internal}
+    if not internal:
+        return tuple(objects)
+    addresses = tuple(sorted(internal, key=lambda address: (address.version, int(address))))
+    pods = [workload for workload in objects if isinstance(workload, Workload) and workload.ref.kind == "Pod"]
+    return tuple(_placed(placed, addresses, pods) for placed in objects)
+
+
+def _placed(value: ClusterObject, addresses: tuple[Address, ...], pods: Iterable[Workload]) -> ClusterObject:
+    if not isinstance(value, Workload) or not value.host_network or value.ref.kind == "Pod":
+        return value
+    return value if any(_is_pod_of(pod, value) for pod in pods) else replace(value, node_addresses=addresses)
+
+
+def _is_pod_of(pod: Workload, controller: Workload) -> bool:
+    selector = controller.selector
+    same_namespace = pod.namespace == controller.namespace
+    return same_namespace and selector is not None and selector.matches(pod.labels)

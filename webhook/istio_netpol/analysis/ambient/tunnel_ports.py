@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from istio_netpol.analysis.ambient.tunnels import has_ambient_mode
 from istio_netpol.istio.hbone import HBONE_PORT, tunnels
-from istio_netpol.istio.listening_ports import served_ports
+from istio_netpol.istio.offered_ports import served_ports
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import ConnectionSet, Protocol
 from istio_netpol.model.failures import NOT_CONTAINED, Failure

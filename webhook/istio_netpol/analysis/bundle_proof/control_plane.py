@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from istio_netpol.analysis.bundle_proof.bundle_report import Objects
-from istio_netpol.istio.gateway_clients import OUTSIDE_TYPES
+from istio_netpol.istio.offered_ports import OUTSIDE_TYPES
 from istio_netpol.istio.view.gateways import is_egress_gateway, is_injected_gateway, runs_gateway_proxy
 from istio_netpol.istio.view.injection import is_ztunnel
 from istio_netpol.model.cluster_objects import ClusterObject

@@ -22,7 +22,6 @@ from istio_netpol.analysis.explain.policy_gates import policy_gates
 from istio_netpol.analysis.results import Gate
 from istio_netpol.istio.authorization import AuthorizationDecision, Entrance, RequestSource, decisions
 from istio_netpol.istio.authorized_clients import trust_domains
-from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, RequestFacts
 from istio_netpol.istio.mesh_routes import Call, mesh_routes, rerouted, routes_on
 from istio_netpol.istio.mutual_tls import (
     AcceptedTraffic,
@@ -45,6 +44,7 @@ from istio_netpol.model.istio_networking import ServiceEntry
 from istio_netpol.model.istio_security import AuthorizationPolicy, RequestAuthentication
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.request_matching import UNKNOWN_REQUEST, Match, RequestFacts
 from istio_netpol.model.services import DIRECTLY, Dialled, Service
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.evaluate import judge

@@ -28,7 +28,6 @@ from istio_netpol.flows.needs import NOTHING
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.destinations import DestinationQuery, answers
 from istio_netpol.istio.hbone import reached
-from istio_netpol.istio.matching import UNKNOWN_REQUEST, Match, RequestFacts
 from istio_netpol.istio.policy_attachment import attached
 from istio_netpol.istio.request_routing import (
     Arrival,
@@ -45,7 +44,13 @@ from istio_netpol.model.gateway_api import KubernetesRoute, RouteRule
 from istio_netpol.model.ingress import Ingress, IngressBackend
 from istio_netpol.model.istio_security import RequestAuthentication
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.request_matching import ANY_REQUEST_AT_ALL, RequestTest
+from istio_netpol.model.request_matching import (
+    ANY_REQUEST_AT_ALL,
+    UNKNOWN_REQUEST,
+    Match,
+    RequestFacts,
+    RequestTest,
+)
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings

@@ -15,12 +15,12 @@ from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.generate import connection
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.istio.matching import UNKNOWN_REQUEST, RequestFacts
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.request_matching import UNKNOWN_REQUEST, RequestFacts
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.trust.authority import OPERATOR
 

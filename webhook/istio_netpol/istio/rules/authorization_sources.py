@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from istio_netpol.istio.authorized_clients import Unreadable, clients_of
 from istio_netpol.istio.hbone import HBONE_PORT, wire_port
-from istio_netpol.istio.listening_ports import served_ports
+from istio_netpol.istio.offered_ports import served_ports
 from istio_netpol.istio.policy_attachment import Target, is_mesh_wide, targets
 from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.mesh_view import MeshView

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from istio_netpol.istio.gateway_clients import GatewayClients
-from istio_netpol.istio.listening_ports import PROXY_PORTS, GatewayListeners
+from istio_netpol.istio.offered_ports import PROXY_PORTS, GatewayClients, GatewayListeners
 from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.gateways import is_egress_gateway
 from istio_netpol.istio.view.kubernetes_gateways import GatewayRole

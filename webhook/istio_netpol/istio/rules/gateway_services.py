@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.gateway_clients import OUTSIDE_TYPES, GatewayClients
-from istio_netpol.istio.listening_ports import PROXY_PORTS
+from istio_netpol.istio.offered_ports import OUTSIDE_TYPES, PROXY_PORTS, GatewayClients
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.backends import target_on
 from istio_netpol.istio.view.gateways import is_egress_gateway, is_injected_gateway

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 
 from istio_netpol.istio.call_flows import backends_on
 from istio_netpol.istio.destinations import aliased, no_such_alias
-from istio_netpol.istio.gateway_clients import GatewayClients
 from istio_netpol.istio.hbone import meant_by, reached
-from istio_netpol.istio.listening_ports import GatewayListeners
+from istio_netpol.istio.offered_ports import GatewayClients, GatewayListeners
 from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.rules.client_to_gateway import OpenedPort, opening
 from istio_netpol.istio.view.backends import Backend

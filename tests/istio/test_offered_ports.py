@@ -9,8 +9,8 @@ import pytest
 from tests.istio.builders import ingress_gateway
 from tests.istio.outcomes import first_flow, flows, gateway_api_gateway, service
 
-from istio_netpol.istio import gateway_clients, listening_ports
-from istio_netpol.istio.gateway_clients import EVERYWHERE, IN_CLUSTER, PRIVATE, GatewayClients
+from istio_netpol.istio import offered_ports
+from istio_netpol.istio.offered_ports import EVERYWHERE, IN_CLUSTER, PRIVATE, GatewayClients
 from istio_netpol.istio.rules.client_to_gateway import RULE
 from istio_netpol.istio.view.backends import target_on
 from istio_netpol.model.addresses import AddressSet
@@ -113,8 +113,7 @@ def test_ports_of_services_are_gone_through_once(monkeypatch: pytest.MonkeyPatch
         asked.append(port.port)
         return target_on(pods, port)
 
-    for module in (gateway_clients, listening_ports):
-        monkeypatch.setattr(module, "target_on", counted)
+    monkeypatch.setattr(offered_ports, "target_on", counted)
     numbers = range(1000, 1400)
     wide = service(
         "istio-system/wide", *((number, number + 1000) for number in numbers), selector=PODS.labels
