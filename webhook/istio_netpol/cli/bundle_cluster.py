@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.cli.options import cluster_options
+from istio_netpol.cli.options import Decorator, cluster_options
 from istio_netpol.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from istio_netpol.cli.overlays import OverlayInput
     from istio_netpol.model.assumptions import Assumption
     from istio_netpol.state.snapshot import Snapshot
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class ClusterArguments(Struct, frozen=True):

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from istio_netpol.cli.finding_options import baseline_options, fail_on_option, selection_options
 from istio_netpol.cli.options import (
+    InputArguments,
     assume_deny_all_option,
     format_option,
     input_options,
@@ -20,12 +21,11 @@ from istio_netpol.cli.options import (
     resolution_options,
 )
 from istio_netpol.cli.program import FINE, FOUND, examples
+from istio_netpol.model.findings import Finding, RuleId
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
-    from istio_netpol.cli.options import InputArguments
-    from istio_netpol.model.findings import Finding, RuleId
     from istio_netpol.report.baseline import Baseline
 
 

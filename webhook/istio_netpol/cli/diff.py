@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from istio_netpol.cli.options import format_option, input_options, resolution_options
+from istio_netpol.cli.options import InputArguments, format_option, input_options, resolution_options
 from istio_netpol.cli.program import FINE, FOUND, examples
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Difference
-    from istio_netpol.cli.options import InputArguments
 
 CHANGES = {
     "lost": "connections are lost",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,8 +16,6 @@ from istio_netpol.cli.program import examples
 from istio_netpol.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from istio_netpol.kube.listing import Listing
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from istio_netpol.cli.options import (
+    InputArguments,
     assume_deny_all_option,
     format_option,
     input_options,
@@ -17,12 +18,11 @@ from istio_netpol.cli.options import (
 from istio_netpol.cli.parameter_types import DestinationParameter, HostName, UrlPath
 from istio_netpol.cli.program import FINE, FOUND, examples
 from istio_netpol.cli.symptoms import answer_symptom, symptom_option
+from istio_netpol.model.connections import Protocol
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.cli.opened_input import OpenedInput
-    from istio_netpol.cli.options import InputArguments
-    from istio_netpol.model.connections import Protocol
     from istio_netpol.state.snapshot import Snapshot
 
 T = TypeVar("T")

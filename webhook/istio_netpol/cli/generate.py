@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from istio_netpol.cli.options import (
+    InputArguments,
     assume_deny_all_option,
     input_options,
     output_folder_option,
@@ -17,11 +18,10 @@ from istio_netpol.cli.options import (
     tight_option,
 )
 from istio_netpol.cli.program import UNUSABLE, examples
+from istio_netpol.model.policies import NetworkPolicy
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.results import Report
-    from istio_netpol.cli.options import InputArguments
-    from istio_netpol.model.policies import NetworkPolicy
     from istio_netpol.remedies.ahead import Ahead
     from istio_netpol.state.snapshot import Snapshot
 

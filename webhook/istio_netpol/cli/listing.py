@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.options import assume_deny_all_option, format_option, input_options, require_format
+from istio_netpol.cli.options import (
+    InputArguments,
+    assume_deny_all_option,
+    format_option,
+    input_options,
+    require_format,
+)
 from istio_netpol.cli.program import examples
+from istio_netpol.errors import Problem
+from istio_netpol.model.settings import Settings
 from istio_netpol.report.table import document, writer
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.focus import Focus
     from istio_netpol.analysis.listing import AskedList
-    from istio_netpol.cli.options import InputArguments
-    from istio_netpol.errors import Problem
-    from istio_netpol.model.settings import Settings
     from istio_netpol.state.snapshot import Snapshot
 
 _WHO = "this workload, namespace or address. Can be repeated."

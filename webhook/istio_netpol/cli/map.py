@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.options import input_options, resolution_options
+from istio_netpol.cli.options import InputArguments, input_options, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
 from istio_netpol.cli.program import examples
 from istio_netpol.report.table import TABLE, document, has_format, names
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from istio_netpol.analysis.reachability.state_reading import Given
     from istio_netpol.cli.inputs import Input
     from istio_netpol.cli.opened_input import OpenedInput
-    from istio_netpol.cli.options import InputArguments
 
 STANDARD_INPUT = STANDARD_OUTPUT = "-"
 _ENDINGS = ", ".join(f".{name}" for name in names("map"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from istio_netpol.cli.options import (
+    InputArguments,
     format_option,
     input_options,
     output_folder_option,
@@ -17,14 +18,13 @@ from istio_netpol.cli.options import (
     tight_option,
 )
 from istio_netpol.cli.program import FINE, FOUND, examples
+from istio_netpol.model.resolution import Resolver
+from istio_netpol.model.settings import Settings
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.readiness.assessment import ReadinessReport
     from istio_netpol.cli.inputs import Input
-    from istio_netpol.cli.options import InputArguments
-    from istio_netpol.model.resolution import Resolver
-    from istio_netpol.model.settings import Settings
 
 
 @click.command(

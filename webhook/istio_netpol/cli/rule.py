@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from istio_netpol.cli.finding_options import RuleName
 from istio_netpol.cli.program import examples
-
-if TYPE_CHECKING:
-    from istio_netpol.model.findings import RuleId
+from istio_netpol.model.findings import RuleId
 
 
 @click.command(

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.options import Decorator, require_format
+from istio_netpol.cli.options import Decorator, InputArguments, require_format
 from istio_netpol.cli.program import FINE, FOUND
+from istio_netpol.model.settings import Settings
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
     from istio_netpol.analysis.symptom_causes.causes import Named, SymptomAnswer
     from istio_netpol.cli.inputs import Input
-    from istio_netpol.cli.options import InputArguments
-    from istio_netpol.model.settings import Settings
     from istio_netpol.symptoms.paste import PasteReading
 
 STANDARD_INPUT = "-"
