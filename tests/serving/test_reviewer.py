@@ -179,8 +179,8 @@ def test_policy_that_the_source_never_shows_stops_counting() -> None:
 
 
 def test_what_is_expected_elsewhere_ends_no_answer() -> None:
-    """A policy of another namespace was admitted: nobody in the shop is judged by it. One of the shop has
-    its pods worked out, and when it ends, what was found before it holds again."""
+    """A policy of another namespace was admitted: nobody in the shop is judged by it. One that closes the
+    shop has its pods worked out, and when it ends, what was found before it holds again."""
     desk = Desk("off")
     open_shop = [*CONTROL_PLANE, namespace("shop", "reject"), namespace("else", "reject")]
     desk.reviewer.take(State(open_shop).table)
@@ -191,6 +191,18 @@ def test_what_is_expected_elsewhere_ends_no_answer() -> None:
     assert desk.evaluated(CART)
     desk.now += EXPECTED_SECONDS + TOGETHER_SECONDS
     assert not desk.evaluated(CART)
+
+
+def test_what_is_admitted_once_more_ends_no_answer() -> None:
+    """Somebody else refused the policy, and its author tries again."""
+    desk, ours = Desk("off"), allow("shop/more", ingress=[{}])
+    desk.reviewer.take(State([*CONTROL_PLANE, namespace("shop", "reject")]).table)
+    desk.ask(ours)
+    assert desk.evaluated(CART)
+    desk.ask(ours)
+    assert not desk.evaluated(CART)
+    desk.ask(allow("shop/more", ingress=[{"ports": [{"port": 80}]}]))
+    assert desk.evaluated(CART)
 
 
 def test_what_is_expected_ends_together_and_none_before_its_time() -> None:

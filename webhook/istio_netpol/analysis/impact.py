@@ -24,6 +24,7 @@ from istio_netpol.model.failures import NO_DEADLINE, Deadline
 from istio_netpol.model.findings import Finding, Issue
 from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.istio_security import RequestAuthentication
+from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.resolution import Resolver
@@ -215,7 +216,8 @@ class _Review:
         unnamed: list[Finding] = []
         for flow in self._retold():
             if flow.object.key not in recomputed:
-                known[flow.key] = needed[flow.key] = flow
+                flow_key = flow.key
+                known[flow_key] = needed[flow_key] = flow
         for key in sorted(recomputed):
             self._deadline.check()
             before = table.needs.get(key, NOTHING)
@@ -249,9 +251,7 @@ class _Review:
             elif isinstance(changed, TierPolicy):
                 yield from self._subjects(changed)
             elif isinstance(changed, NetworkPolicy):
-                yield from (
-                    flow for flow in self._table.touching(changed.namespace) if self._concerns(changed, flow)
-                )
+                yield from self._selected(changed)
 
     def _subjects(self, policy: TierPolicy) -> Iterator[RequiredFlow]:
         """The flows of the pods that a policy of a tier selects, or selected."""
@@ -262,12 +262,20 @@ class _Review:
         for home in sorted(namespaces_of_subjects(policies, self._snapshot)):
             yield from self._table.touching(home)
 
-    def _concerns(self, policy: NetworkPolicy, flow: RequiredFlow) -> bool:
+    def _selected(self, policy: NetworkPolicy) -> Iterator[RequiredFlow]:
+        """The flows of the pods that a policy selects, or selected."""
         previous = self._table.snapshot.find(NetworkPolicy, policy.namespace, policy.name)
         selectors = {policy.pod_selector} | ({previous.pod_selector} if previous else set())
-        return any(
-            peer.workload.namespace == policy.namespace
-            and any(selector.matches(peer.workload.labels) for selector in selectors)
-            for peer in (flow.source, flow.destination)
-            if isinstance(peer, PodsPeer)
-        )
+        for flow in self._table.touching(policy.namespace):
+            if any(_is_end(selector, policy.namespace, flow) for selector in selectors):
+                yield flow
+
+
+def _is_end(selector: Selector, namespace: str, flow: RequiredFlow) -> bool:
+    """Whether a selector names pods of one end of a flow in a namespace."""
+    return any(
+        isinstance(peer, PodsPeer)
+        and peer.workload.namespace == namespace
+        and selector.matches(peer.workload.labels)
+        for peer in (flow.source, flow.destination)
+    )

@@ -76,7 +76,8 @@ class Selector(Struct, frozen=True):
         for key, value in self.match_labels:
             if labels.get(key) != value:
                 return False
-        return all(requirement.matches(labels) for requirement in self.match_expressions)
+        expressions = self.match_expressions
+        return not expressions or all(requirement.matches(labels) for requirement in expressions)
 
 
 EVERYTHING = Selector()

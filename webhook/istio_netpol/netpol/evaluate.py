@@ -183,7 +183,7 @@ def _isolating(
     if not isinstance(subject, PodsPeer) or subject.workload.namespace in open_namespaces:
         return ()
     policies = snapshot.policies_for(subject.workload)
-    return tuple(policy for policy in policies if direction in policy.policy_types)
+    return tuple([policy for policy in policies if direction in policy.policy_types])
 
 
 def _side(isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd) -> SideVerdict:
@@ -240,9 +240,11 @@ def _names(rule: PolicyRule, policy_namespace: str, pod: Workload | None, snapsh
     if not rule.peers:
         # "If this field is empty or missing, this rule matches all sources".
         return True
-    return pod is not None and any(
-        names_pod(peer, policy_namespace, pod, snapshot) for peer in rule.selectors
-    )
+    if pod is not None:
+        for peer in rule.selectors:
+            if names_pod(peer, policy_namespace, pod, snapshot):
+                return True
+    return False
 
 
 def _may_be(peer: Peer, rule: PolicyRule, policy_namespace: str, snapshot: Snapshot) -> bool:

@@ -14,11 +14,10 @@ def admits_port(
     if not ports:
         # "If this field is empty or missing, this rule matches all ports."
         return True
-    return any(
-        _includes(policy_port, destination, protocol, port)
-        for policy_port in ports
-        if policy_port.protocol is protocol
-    )
+    for policy_port in ports:
+        if policy_port.protocol is protocol and _includes(policy_port, destination, protocol, port):
+            return True
+    return False
 
 
 def _includes(entry: PolicyPort, destination: Workload | None, protocol: Protocol, port: int) -> bool:

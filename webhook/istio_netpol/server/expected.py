@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from math import ceil
+from math import ceil, inf
 
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.state.contents import say_the_same
 
 EXPECTED_SECONDS = 5.0
 """How long a policy that was written, or admitted, counts as stored before the source has shown it: who
@@ -36,6 +37,7 @@ class ExpectedPolicies:
         self._source: FlowTable | None = None
         self._table: FlowTable | None = None
         self._expected: dict[tuple[str, str], tuple[NetworkPolicy, float]] = {}
+        self._next_end = inf
         self._history: list[tuple[float, FlowTable]] = []
 
     def take(self, table: FlowTable) -> None:
@@ -58,15 +60,22 @@ class ExpectedPolicies:
             return
         until = ceil((self._clock() + EXPECTED_SECONDS) / TOGETHER_SECONDS) * TOGETHER_SECONDS
         with self._lock:
-            self._expected.update({(policy.namespace, policy.name): (policy, until) for policy in policies})
+            found = [self._known(policy) for policy in policies]
+            self._expected.update({(policy.namespace, policy.name): (policy, until) for policy in found})
+            self._next_end = min(self._next_end, until)
             if self._table is not None:
-                self._table = self._table.with_objects(policies)
+                self._table = self._table.with_objects(found)
+
+    def _known(self, policy: NetworkPolicy) -> NetworkPolicy:
+        """The policy that is expected already, where it says the same: what was found by it holds on."""
+        found = self._expected.get((policy.namespace, policy.name))
+        return found[0] if found and say_the_same(found[0], policy) else policy
 
     def table(self) -> FlowTable | None:
         """What to decide by at this moment; None before the source was read."""
         with self._lock:
             now = self._clock()
-            if any(until <= now for _, until in self._expected.values()):
+            if self._next_end <= now:
                 self._lay(self._expected)
             self._forget()
             return self._table
@@ -89,5 +98,6 @@ class ExpectedPolicies:
         """Lays what is still to be expected over the table of the source."""
         now = self._clock()
         self._expected = {key: entry for key, entry in expected.items() if entry[1] > now}
+        self._next_end = min((until for _, until in self._expected.values()), default=inf)
         unseen = [policy for policy, _ in self._expected.values()]
         self._table = self._source.with_objects(unseen) if self._source and unseen else self._source
