@@ -80,8 +80,8 @@ def required_remedies(
     """The policies for those of the connections that objects need, by connection. What one object needs of
     the same pods stands in one policy, so all flows of these objects are looked at. Where several objects
     need the same, the first one's policies."""
-    wanted = {connection(flow) for flow in asked}
-    objects = {flow.object.key for flow in table.flows() if connection(flow) in wanted}
+    wanted = {packets_key(flow) for flow in asked}
+    objects = {flow.object.key for flow in table.flows() if packets_key(flow) in wanted}
     writer = FindingsWriter(judge_of(table, resolver), OPERATOR, proposals=True)
     for flow in sorted(table.flows(), key=lambda flow: flow.sort_key):
         if flow.object.key in objects:
@@ -89,11 +89,11 @@ def required_remedies(
     found: dict[Hashable, tuple[NetworkPolicy, ...]] = {}
     for finding in sorted(writer.findings(), key=lambda finding: finding.sort_key):
         if finding.flow is not None and finding.remedy:
-            found.setdefault(connection(finding.flow), finding.remedy)
+            found.setdefault(packets_key(finding.flow), finding.remedy)
     return found
 
 
-def connection(flow: RequiredFlow) -> Hashable:
+def packets_key(flow: RequiredFlow) -> Hashable:
     """A key that is equal for two flows with the same packets, whether or not a host was resolved."""
     return (_end(flow.source), _end(flow.destination), flow.protocol, flow.port)
 

@@ -14,7 +14,7 @@ from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.dialling import dialled
 from istio_netpol.analysis.explain.gates import Passage, gates
 from istio_netpol.analysis.explain.policy_steps import policy_steps
-from istio_netpol.analysis.generate import connection, required_remedies
+from istio_netpol.analysis.generate import packets_key, required_remedies
 from istio_netpol.analysis.results import Explanation, ExplanationStep
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.errors import InputError, Problem
@@ -103,7 +103,7 @@ def _remedies(
     writer = PolicyWriter(peers.snapshot, gate.blocks)
     found: dict[str, NetworkPolicy] = {}
     for judged in denied:
-        own = needed.get(connection(judged.flow), ())
+        own = needed.get(packets_key(judged.flow), ())
         found.update((policy.key, policy) for policy in own)
         drafted: list[DraftPart | Unmendable] = [*overruled(openings_of(judged), peers.snapshot)]
         if not own and not drafted:

@@ -12,7 +12,7 @@ from istio_netpol.analysis.explain.gates import Passage, gates
 from istio_netpol.analysis.explain.policy_gates import POLICIES
 from istio_netpol.analysis.findings_writer import DISPENSABLE, FindingsWriter
 from istio_netpol.analysis.flow_verdicts import FlowJudge
-from istio_netpol.analysis.generate import connection
+from istio_netpol.analysis.generate import packets_key
 from istio_netpol.analysis.results import Gate
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.connections import Protocol
@@ -167,7 +167,7 @@ class Walker(Struct, dict=True):
 
 
 def _key(flow: RequiredFlow) -> Hashable:
-    return (flow.object.key, flow.kind, connection(flow))
+    return (flow.object.key, flow.kind, packets_key(flow))
 
 
 _OF_PROXIES = frozenset({FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD, FlowKind.DNS})

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator
 
 from istio_netpol.analysis.arguments.peers import find_peer
 from istio_netpol.analysis.explain.walk import Walk, Walker, Wanted
-from istio_netpol.analysis.generate import connection
+from istio_netpol.analysis.generate import packets_key
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.flows.table import FlowTable
@@ -37,7 +37,7 @@ def explain_workload(snapshot: Snapshot, settings: Settings, resolver: Resolver,
     wanted: dict[Hashable, Wanted] = {}
     for want in found:
         # Several objects may need the same connection: the first stands for all.
-        wanted.setdefault((want.flow.kind, connection(want.flow)), want)
+        wanted.setdefault((want.flow.kind, packets_key(want.flow)), want)
     remarks = tuple(_remarks(pods, table))
     return Walker(table, resolver).walk("Workload", str(pods.ref), remarks, tuple(wanted.values()))
 

@@ -18,7 +18,7 @@ from istio_netpol.analysis.check import check_table, judge_of, one_per_host
 from istio_netpol.analysis.explain.gates import Passage, gates
 from istio_netpol.analysis.explain.policy_gates import POLICIES
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
-from istio_netpol.analysis.generate import connection
+from istio_netpol.analysis.generate import packets_key
 from istio_netpol.analysis.listing import as_listed
 from istio_netpol.analysis.readiness.deny_all import assume_deny_all, told_of_today
 from istio_netpol.analysis.results import Gate, Report
@@ -55,7 +55,7 @@ class Passages:
         """The gates of a flow. An error of our own here is left out, since gates decide no verdict."""
         if not isinstance(flow.source, PodsPeer) and not isinstance(flow.destination, PodsPeer):
             return NO_GATES
-        key = connection(flow)
+        key = packets_key(flow)
         found = self._known.get(key)
         if found is None:
             try:
