@@ -127,7 +127,8 @@ class Loop:
                 break
             served.add(connection.address)
             self._serve(connection)
-        self._guarded(partial(self._sweep, time.monotonic()))
+        if time.monotonic() - self._swept >= SWEEP_SECONDS:
+            self._guarded(self._sweep)
         self._refusals.open = self._clients.count
         self._guarded(self._answer)
 
@@ -310,10 +311,12 @@ class Loop:
             self._clients.of(connection.address).answered(time.monotonic())
         if task.is_gone:
             self._drop(connection)
-        else:
+            return
+        if connection.has_output:
             self._enter(connection, Phase.SENDING)
+        else:
             self._sent(connection)
-            self._watch(connection)
+        self._watch(connection)
 
     # ---- and end
 
@@ -329,11 +332,9 @@ class Loop:
             return now + self._limits.idle_seconds
         return now + (LINGER_SECONDS if phase is Phase.LINGERING else self._limits.request_seconds)
 
-    def _sweep(self, now: float) -> None:
+    def _sweep(self) -> None:
         """Ends what is past its time."""
-        if now - self._swept < SWEEP_SECONDS:
-            return
-        self._swept = now
+        now = self._swept = time.monotonic()
         for connection in list(self._late(now)):
             self._expire(connection)
         self._clients.forget_strangers(now)
