@@ -75,7 +75,7 @@ def verify(
     from istio_netpol.analysis.bundle_proof.proof import verify as verify_objects
     from istio_netpol.cli.inputs import outdated_findings
     from istio_netpol.cli.overlays import read_overlay
-    from istio_netpol.cli.rule_pages import all_pages
+    from istio_netpol.cli.rule import all_pages
     from istio_netpol.cli.settings import Offline, reading_from
     from istio_netpol.cli.terminal import palette, tell, write
     from istio_netpol.model.findings import Severity

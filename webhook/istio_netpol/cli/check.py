@@ -89,7 +89,7 @@ def check(
     from istio_netpol.api import checked
     from istio_netpol.cli.finding_options import is_at_least
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.rule_pages import all_pages
+    from istio_netpol.cli.rule import all_pages
     from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import palette, write
     from istio_netpol.report.overview import overview

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 from msgspec import Struct
 
@@ -98,7 +97,7 @@ class Finding(Struct, frozen=True, eq=False):
         return tuple(sorted(denying))
 
     @property
-    def sort_key(self) -> tuple[Any, ...]:
+    def sort_key(self) -> tuple[str, str, str, str, tuple[str | int, ...], str, str]:
         ref = self.object
         flow = self.flow.sort_key if self.flow else ()
         return (ref.namespace, ref.kind, ref.name, self.rule, flow, self.field, self.message)
