@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests import strategies as some
-from tests.values import EGRESS, INGRESS, deny_all, deployment, host_daemon, namespace, policy
+from tests.values import EGRESS, INGRESS, address, deny_all, deployment, host_daemon, namespace, policy
 
 from istio_netpol.model.labels import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, namespace_named
 from istio_netpol.model.policies import NetworkPolicy
@@ -259,7 +259,9 @@ def test_too_many_selectors_cost_no_other_answer():
     for number in range(5000):
         snapshot.select_namespaces(Selector.of({"team": str(number)}))
     after = snapshot.with_changes([namespace("b")])
-    assert list(after._spreads) == [key for key in snapshot._spreads if key[0] != "namespaces"]
+    assert list(after._answers._spreads) == [
+        key for key in snapshot._answers._spreads if key[0] != "namespaces"
+    ]
 
 
 def test_answers_that_are_not_looked_up_by_key_remember_no_namespaces():
@@ -268,4 +270,16 @@ def test_answers_that_are_not_looked_up_by_key_remember_no_namespaces():
     for number in range(100):
         snapshot = snapshot.with_changes([policy(f"n{number}/one")]).indexed()
         assert len(list(snapshot.every(NetworkPolicy))) == number + 2
-    assert not any(spread.moved for spread in snapshot._spreads.values() if spread.homes is None)
+    assert not any(spread.moved for spread in snapshot._answers._spreads.values() if spread.homes is None)
+
+
+def test_what_might_come_is_not_kept_for_what_is_there():
+    """A review asks where a pod would be, and nobody asked that of the cluster before."""
+    at = address("10.0.0.1")
+    there = deployment("shop/web", at=["10.0.0.1"], app="a")
+    snapshot = Snapshot.of([there, namespace("shop")]).indexed()
+    asked = snapshot.with_changes([replace(there, labels={"app": "b"})])
+    assert [pods.labels for pods in asked.pods_at(at)] == [{"app": "b"}]
+    assert snapshot.pods_at(at) == snapshot.workloads("shop")
+    again = snapshot.with_changes([namespace("pay")])
+    assert again.pods_at(at) == snapshot.workloads("shop")

@@ -26,22 +26,16 @@ from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.network import AS_DOCUMENTED, ClusterNetwork
 from istio_netpol.state.persistent_map import EMPTY, PersistentMap
-from istio_netpol.state.spread import Changes, Spread, joined
+from istio_netpol.state.spanning_answers import NAMESPACES, PODS, PODS_BY_ADDRESS, SpanningAnswers
+from istio_netpol.state.spread import Spread
 from istio_netpol.state.tier_index import TierIndex
 
 T = TypeVar("T")
 
-_MOST_SPREADS = 4096
-"""Answers that are kept from change to change. Among them are those about selectors, of which a cluster may
-see ever new ones."""
-
 CLUSTER_SCOPE = ""
 """The place of objects without a namespace (Nodes)."""
 
-
-_NAMESPACES = "namespaces"
-
-_PODS, _PODS_BY_ADDRESS = "pods", "pods by address"
+_OF_CLASSES = (PODS, PODS_BY_ADDRESS)
 """Answers that are made of classes, so that they end with the labels that tell these apart."""
 
 
@@ -56,9 +50,8 @@ class Snapshot:
     def __init__(
         self,
         places: Mapping[str, NamespaceObjects],
-        spreads: Mapping[Any, Spread] | None = None,
+        answers: SpanningAnswers | None = None,
         origin: Snapshot | None = None,
-        changes: Changes | None = None,
         network: ClusterNetwork = AS_DOCUMENTED,
         classes: dict[str, ClassIndex] | None = None,
         told: frozenset[str] | None = None,
@@ -66,9 +59,8 @@ class Snapshot:
         self._places = places
         self.network = network
         """How the cluster's plugin judges its policies."""
-        self._spreads: dict[Any, Spread] = dict(spreads or {})
+        self._answers = SpanningAnswers(places) if answers is None else answers
         self._origin = origin
-        self._changes = changes or {}
         self._classes = {} if classes is None else classes
         self._told = told
         self._is_indexed = False
@@ -111,35 +103,20 @@ class Snapshot:
                 del changes[name]
         if not changes:
             return self
-        spreads = self._spreads_after(changes)
+        answers = self._answers.after(places, changes, by_these=self._is_indexed)
         classes = self._classes.copy()  # at once, since whoever asks for classes adds some
         for name in changes:
             classes.pop(name, None)
-        if self._is_indexed:
-            return Snapshot(places, spreads, self, changes, self.network, classes, self._told)
-        since = joined(self._changes, changes)
-        return Snapshot(places, spreads, self._origin, since, self.network, classes, self._told)
-
-    def _spreads_after(self, changes: Changes) -> Mapping[Any, Spread]:
-        """The answers that were kept, after changes; where there are too many, only those whose keys no
-        object chooses."""
-        kept = list(self._spreads.items())
-        if len(kept) > _MOST_SPREADS:
-            kept = [(key, spread) for key, spread in kept if key[0] not in (_PODS, _NAMESPACES)]
-        known = list(changes.values())
-        touched = frozenset[type]().union(*(types for types in known if types is not None))
-        concern_all = None in known
-        return {
-            key: spread.after(changes) if concern_all or not touched.isdisjoint(spread.types) else spread
-            for key, spread in kept
-        }
+        origin = self if self._is_indexed else self._origin
+        return Snapshot(places, answers, origin, self.network, classes, self._told)
 
     def judged_by(self, network: ClusterNetwork) -> Snapshot:
         """The same objects in a cluster with this network; so are its changes."""
         if network == self.network:
             return self
         origin, told = self if self._is_indexed else self._origin, self.distinguishing
-        return Snapshot(self._places, self._spreads, origin, self._changes, network, self._classes, told)
+        answers = self._answers.copied(by_these=self._is_indexed)
+        return Snapshot(self._places, answers, origin, network, self._classes, told)
 
     @cached_property
     def as_documented(self) -> Snapshot:
@@ -160,11 +137,11 @@ class Snapshot:
     def indexed(self) -> Self:
         """The snapshot itself, which its changes go by from now on: for one whose namespaces have indexes of
         their own, or what is left of earlier ones."""
-        # A cluster that is watched changes without end: a chain of origins would keep all it ever was.
         if self._origin is None or self._origin.distinguishing != self.distinguishing:
             for place in self._places.values():
                 place.follow(self.distinguishing)
-        self._origin, self._changes = None, {}
+        self._origin = None
+        self._answers.settle()
         self._is_indexed = True
         return self
 
@@ -212,7 +189,7 @@ class Snapshot:
 
     def every(self, type_: type[T]) -> Iterator[T]:
         """All objects of a type, sorted by namespace, kind and name."""
-        answers = self._kept(("type", type_), (type_,), lambda place: place.of_type(type_)).answers
+        answers = self._answers.kept(("type", type_), (type_,), lambda place: place.of_type(type_)).answers
         for name in sorted(answers):
             yield from answers[name]
 
@@ -278,15 +255,15 @@ class Snapshot:
     def select_anywhere(self, selector: Selector) -> tuple[Workload, ...]:
         """The workloads of all namespaces that a pod selector matches."""
         _ = self.distinguishing  # which drops what others told apart
-        answers = self._spread(
-            (_PODS, selector), (Workload,), lambda place: self.select(place.namespace.name, selector)
+        answers = self._answers.own(
+            (PODS, selector), (Workload,), lambda place: self.select(place.namespace.name, selector)
         ).answers
         return tuple(workload for name in sorted(answers) for workload in answers[name])
 
     def select_namespaces(self, selector: Selector) -> frozenset[str]:
         """The names of the namespaces whose labels a selector matches."""
-        answers = self._spread(
-            (_NAMESPACES, selector),
+        answers = self._answers.own(
+            (NAMESPACES, selector),
             (Namespace,),
             lambda place: (True,) if selector.matches(place.namespace.labels) else (),
         ).answers
@@ -295,7 +272,7 @@ class Snapshot:
     def namespaces_labelled(self, label: str) -> tuple[str, ...]:
         """The names of the namespaces that carry a label, sorted."""
         key = ("labelled", label)
-        answers = self._kept(
+        answers = self._answers.kept(
             key, (Namespace,), lambda place: (True,) if label in place.namespace.labels else ()
         )
         return tuple(sorted(answers.answers))
@@ -309,26 +286,33 @@ class Snapshot:
         `compute` must depend on objects of these types in the place alone, and must be the same for the same
         key.
         """
-        return self._kept(("by namespace", key), types, compute).answers
+        return self._answers.kept(("by namespace", key), types, compute).answers
 
     def by_key(self, index: Index, keys: Sequence[Hashable]) -> Iterator[Any]:
         """What all namespaces have under these keys of an index, sorted by namespace, without asking each of
         them."""
-        answer = self._kept(("by key", index), (index.type,), lambda place: _by_key(place, index), named=True)
+        answer = self._answers.kept(
+            ("by key", index), (index.type,), lambda place: _by_key(place, index), named=True
+        )
         return answer.under(keys)
 
     def pods_at(self, address: Address) -> tuple[Workload, ...]:
         """The classes of pods of which one is at an address, sorted by namespace; those of the host's network
         have none of their own."""
-        origin = self._origin
-        is_told_alike = origin is None or origin.distinguishing == self.distinguishing
-        answer = (self._kept if is_told_alike else self._spread)(
-            (_PODS_BY_ADDRESS,),
+        return tuple(self._pods_by_address().under((address,)))
+
+    def _pods_by_address(self) -> Spread:
+        ask, origin = self._answers.own, self._origin
+        if origin is not None and origin.distinguishing == self.distinguishing:
+            # Classes are the snapshot's own: what the origin keeps is made of those that it has itself.
+            origin._pods_by_address()
+            ask = self._answers.kept
+        return ask(
+            (PODS_BY_ADDRESS,),
             (Workload,),
             lambda place: _by_address(self.workloads(place.namespace.name)),
             named=True,
         )
-        return tuple(answer.under((address,)))
 
     def isolates_all(self, namespace: str, direction: Direction) -> bool:
         """Whether every pod of the namespace, those to come included, is isolated: some policy selects
@@ -380,54 +364,14 @@ class Snapshot:
     def distinguishing(self) -> frozenset[str]:
         """The labels of single pods of a controller that some selector tells apart."""
         types = (NetworkPolicy, Service, TierPolicy)
-        spread = self._kept(("distinguishing",), types, lambda place: tuple(place.distinguishing))
+        spread = self._answers.kept(("distinguishing",), types, lambda place: tuple(place.distinguishing))
         found = frozenset(key for keys in spread.answers.values() for key in keys)
         if found != self._told:
             # The classes of the snapshot before, and what was answered with them, are others.
             self._classes.clear()
-            for key in list(self._spreads):
-                if key[0] in (_PODS, _PODS_BY_ADDRESS):
-                    self._spreads.pop(key, None)
+            self._answers.forget(_OF_CLASSES)
         self._told = found
         return found
-
-    def _kept(
-        self,
-        key: Any,
-        types: tuple[type, ...],
-        compute: Callable[[NamespaceObjects], tuple[Any, ...]],
-        *,
-        named: bool = False,
-    ) -> Spread:
-        """An answer whose key is not a request's to choose, so that it may be kept for as long as the
-        indexed snapshot lives."""
-        if key not in self._spreads and self._origin is not None:
-            kept = self._origin._kept(key, types, compute, named=named)
-            self._spreads[key] = kept.after(self._changes)
-        return self._spread(key, types, compute, named=named)
-
-    def _spread(
-        self,
-        key: Any,
-        types: tuple[type, ...],
-        compute: Callable[[NamespaceObjects], tuple[Any, ...]],
-        *,
-        named: bool = False,
-    ) -> Spread:
-        """The answer under a key, its stale parts made anew."""
-        known = self._spreads.get(key)
-        if known is not None and not known.stale:
-            return known
-        answers = dict(known.answers) if known else {}
-        for name in known.stale if known else self._places:
-            if name in self._places and (answer := compute(self._places[name])):
-                answers[name] = answer
-            else:
-                answers.pop(name, None)
-        made = known.renewed(answers) if known else Spread(answers, frozenset(types))
-        made = made.with_homes() if named and made.homes is None else made
-        self._spreads[key] = made
-        return made
 
 
 def _by_key(place: NamespaceObjects, index: Index) -> tuple[Mapping[Hashable, Sequence[Any]], ...]:
