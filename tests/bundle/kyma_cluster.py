@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 from tests.bundle.overlays import objects_of, standard
 
-from istio_netpol.bundle.usual_control_plane import OF_THE_USUAL_CONTROL_PLANE, kyma_gateway, module_workload
+from istio_netpol.bundle.overlays import OF_THE_USUAL_CONTROL_PLANE, kyma_gateway, module_workload
 from istio_netpol.platforms.kyma_modules import KYMA_WORKLOADS
 from istio_netpol.platforms.kyma_workload import KymaWorkload, OwnPolicies
 

@@ -15,8 +15,12 @@ from tests.tools.programs import located
 
 from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport
 from istio_netpol.analysis.bundle_proof.proof import verify
-from istio_netpol.bundle.overlays import dns_addresses, environment_of
-from istio_netpol.bundle.usual_control_plane import standard_control_plane, usual_control_plane
+from istio_netpol.bundle.overlays import (
+    dns_addresses,
+    environment_of,
+    standard_control_plane,
+    usual_control_plane,
+)
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents

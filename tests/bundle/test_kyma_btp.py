@@ -14,7 +14,7 @@ from tests.bundle.overlays import Built, built, kustomize_build, policies
 from tests.tools.programs import located
 from tests.values import deployment
 
-from istio_netpol.bundle.usual_control_plane import module_workload
+from istio_netpol.bundle.overlays import module_workload
 from istio_netpol.cli.main import program
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.connections import Protocol

@@ -14,9 +14,8 @@ from tests.flows.current import SCRAPING, Current
 from istio_netpol.istio.mesh_routes import VIRTUAL_SERVICE_HOSTS
 from istio_netpol.istio.view.backends import ENDPOINT_SLICES
 from istio_netpol.istio.view.gateways import GATEWAY_ADDRESSES, GATEWAY_SELECTORS, TLS_MODES
-from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
 from istio_netpol.istio.view.object_queries import SERVICE_ENTRY_LABELS, SERVICE_LABELS
-from istio_netpol.istio.view.own_addresses import NODE_PORTS, NODES, SERVICE_ADDRESSES
+from istio_netpol.istio.view.service_registry import NODE_PORTS, NODES, SERVICE_ADDRESSES, SERVICE_ENTRY_HOSTS
 from istio_netpol.model.control_plane import InjectorConfig, MeshConfig
 from istio_netpol.model.gateway_api import GatewayClass, KubernetesGateway, ListenerSet, ReferenceGrant
 from istio_netpol.model.ingress import IngressClass

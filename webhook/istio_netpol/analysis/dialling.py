@@ -24,7 +24,7 @@ from functools import lru_cache
 from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.view.api_server import ITSELF
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.own_addresses import SERVICE_ADDRESSES
+from istio_netpol.istio.view.service_registry import SERVICE_ADDRESSES
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow

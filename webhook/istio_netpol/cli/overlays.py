@@ -14,8 +14,8 @@ from istio_netpol.bundle.overlays import (
     environment_of,
     require_effective_patches,
     required_kustomization,
+    usual_control_plane,
 )
-from istio_netpol.bundle.usual_control_plane import usual_control_plane
 from istio_netpol.cli.inputs import ReadOptions, read_loaded, read_objects
 from istio_netpol.cli.settings import read_settings
 from istio_netpol.manifests.load import RemovedApi

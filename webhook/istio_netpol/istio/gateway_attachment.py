@@ -20,7 +20,7 @@ from msgspec import Struct
 from istio_netpol.istio.rule import not_granted, unknown
 from istio_netpol.istio.view.kubernetes_gateways import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import overlap
+from istio_netpol.istio.view.service_registry import overlap
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import (
     GATEWAY_API_GROUP,

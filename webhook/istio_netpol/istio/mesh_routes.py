@@ -14,7 +14,7 @@ from itertools import islice
 from msgspec import Struct
 
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import is_exported, overlap
+from istio_netpol.istio.view.service_registry import is_exported, overlap
 from istio_netpol.istio.virtual_services import MESH, RouteLeg, ServedRoute, routes_of
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.istio_networking import RouteMatch, ServiceEntry, ServiceEntryPort, VirtualService

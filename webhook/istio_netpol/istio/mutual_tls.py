@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from istio_netpol.istio.hbone import tunnels
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import is_exported, overlap
+from istio_netpol.istio.view.service_registry import is_exported, overlap
 from istio_netpol.model.connections import parse_port
 from istio_netpol.model.flows import Peer, PodsPeer
 from istio_netpol.model.istio_networking import ClientTlsMode, DestinationRule

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import overlap
+from istio_netpol.istio.view.service_registry import overlap
 from istio_netpol.istio.virtual_services import ServedRoute, gateway_name, routes_of
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.istio_networking import Route, RouteMatch, VirtualService

@@ -12,7 +12,7 @@ from istio_netpol.istio.gateway_attachment import admits
 from istio_netpol.istio.rule import not_granted, unknown
 from istio_netpol.istio.view.kubernetes_gateways import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import is_exported, overlap
+from istio_netpol.istio.view.service_registry import is_exported, overlap
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, Listener
 from istio_netpol.model.istio_networking import Destination, Gateway, GatewayServer, Route, VirtualService

@@ -10,7 +10,7 @@ from istio_netpol.istio.gateway_attachment import Attachment, admits, refusal
 from istio_netpol.istio.rules.kubernetes_routes import attachment_of
 from istio_netpol.istio.view.kubernetes_gateways import GatewayRole
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import overlap
+from istio_netpol.istio.view.service_registry import overlap
 from istio_netpol.istio.virtual_services import INTERNAL_GATEWAY, MESH, Server, servers_of
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.gateway_api import KubernetesGateway, KubernetesRoute, Listener, ParentRef

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.gateways import AUTO_PASSTHROUGH
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import overlap
+from istio_netpol.istio.view.service_registry import overlap
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.istio_networking import Gateway

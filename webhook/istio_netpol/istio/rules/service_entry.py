@@ -28,7 +28,7 @@ from istio_netpol.istio.mesh_routes import (
 from istio_netpol.istio.rule import Outcome, Rule, Unjudged, foreign_routing, unknown
 from istio_netpol.istio.sidecar_scope import knows
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.istio.view.names import is_exported
+from istio_netpol.istio.view.service_registry import is_exported
 from istio_netpol.istio.virtual_services import RouteLeg
 from istio_netpol.model.addresses import is_network
 from istio_netpol.model.findings import Severity

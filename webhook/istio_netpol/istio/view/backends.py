@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from istio_netpol.istio.view.names import Hosts
-from istio_netpol.istio.view.own_addresses import OwnAddresses
+from istio_netpol.istio.view.service_registry import Hosts, OwnAddresses
 from istio_netpol.model.addresses import Address, AddressSet, parse_address, parse_networks
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer

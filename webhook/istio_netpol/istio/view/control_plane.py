@@ -7,7 +7,7 @@ from functools import cached_property
 
 from istio_netpol.istio.view.backends import Backend, Backends, target_on
 from istio_netpol.istio.view.injectors import canonical_revision
-from istio_netpol.istio.view.names import Hosts
+from istio_netpol.istio.view.service_registry import Hosts
 from istio_netpol.istio.view.stand_ins import StandIn, StandIns
 from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.connections import Protocol

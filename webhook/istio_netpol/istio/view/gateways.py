@@ -15,7 +15,7 @@ from istio_netpol.istio.view.kubernetes_gateways import (
     service_to_be_deployed,
     to_be_deployed,
 )
-from istio_netpol.istio.view.names import Hosts
+from istio_netpol.istio.view.service_registry import Hosts
 from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.control_plane import TEMPLATES_ANNOTATION
 from istio_netpol.model.gateway_api import KubernetesGateway

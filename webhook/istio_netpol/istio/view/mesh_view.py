@@ -14,9 +14,8 @@ from istio_netpol.istio.view.gateways import Gateways
 from istio_netpol.istio.view.injection import Injection, injection_of, is_captured
 from istio_netpol.istio.view.injectors import Injectors
 from istio_netpol.istio.view.kubernetes_gateways import GatewayClasses, GatewayRole
-from istio_netpol.istio.view.names import Hosts
 from istio_netpol.istio.view.object_queries import ObjectQueries
-from istio_netpol.istio.view.own_addresses import OwnAddresses, ServiceAt
+from istio_netpol.istio.view.service_registry import Hosts, OwnAddresses, ServiceAt
 from istio_netpol.istio.view.stand_ins import StandIns, assumptions_in
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.assumptions import Assumption

@@ -1,11 +1,11 @@
-"""From host names to Services, ServiceEntries and subsets."""
+"""What host names mean: Services, ServiceEntries and subsets."""
 
 from __future__ import annotations
 
 import pytest
 from tests.istio.builders import destination_rule, service, service_entry, view
 
-from istio_netpol.istio.view.names import SERVICE_ENTRY_HOSTS
+from istio_netpol.istio.view.service_registry import SERVICE_ENTRY_HOSTS
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import MeshSettings, Settings
 from istio_netpol.state.reads import Read, indexed_read, object_read
