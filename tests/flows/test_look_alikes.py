@@ -113,6 +113,21 @@ def test_the_name_of_a_job_counts_for_its_injection() -> None:
     assert_follows(Settings(), [*MESH, *decoded(config), first], [called(first, "quiet")])
 
 
+@pytest.mark.parametrize("named", ["first", "second"])
+def test_a_word_for_one_by_name_is_none_for_another(named: str) -> None:
+    """Pods of another namespace say by `called-by` who may call them."""
+    collector = Workload(ObjectRef("apps/v1", "Deployment", "pay", "spans"), {"app": "spans"})
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "spans", "namespace": "pay"},
+        "spec": {"selector": {"app": "spans"}, "ports": [{"port": 9411}]},
+    }
+    called_by = replace(collector, called_by=f"shop/{named}")
+    first = replace(web("Deployment", "first"), tracing_address="spans.pay:9411")
+    assert_follows(Settings(), [*MESH, *decoded(service), called_by, first], [called(first, "second")])
+
+
 def test_findings_name_the_object_that_they_are_about() -> None:
     first = replace(web("Deployment", "one"), calls="nobody:80")
     assert_follows(Settings(), [*MESH, first], [called(first, "two")])

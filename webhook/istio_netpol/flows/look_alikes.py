@@ -33,11 +33,17 @@ def renamed(needs: Needs, model: Workload, other: Workload) -> Needs | None:
 def _renamed(flow: RequiredFlow, model: Workload, other: Workload) -> RequiredFlow | None:
     """The flow as that of the other pods; None where it says more of the model than that it is one end."""
     ends = [_end(peer, model, other) for peer in (flow.source, flow.destination)]
-    is_plain = flow.object == model.ref and flow.via.meant is not model
+    is_plain = flow.object == model.ref and flow.via.meant is not model and not _is_by_name(flow)
     if not is_plain or model.name in flow.reason or model.name in flow.field or None in ends:
         return None
     source, destination = ends
     return replace(flow, object=other.ref, source=source, destination=destination)
+
+
+def _is_by_name(flow: RequiredFlow) -> bool:
+    """Whether those who are called say by name who may call them, so that others have no word of theirs."""
+    called = flow.destination.workload if isinstance(flow.destination, PodsPeer) else None
+    return any(side is not None and side.called_by for side in (called, flow.via.meant, flow.via.service))
 
 
 def _end(peer: Peer, model: Workload, other: Workload) -> Peer | None:
