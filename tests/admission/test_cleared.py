@@ -191,6 +191,53 @@ def test_a_pod_that_endpoints_name_is_worked_out() -> None:
         cluster.put(pod(f"shop/{name}", {"app": "cart"}))
 
 
+def listed(*endpoints: dict[str, Any]) -> list[Manifest]:
+    """A Service whose endpoints somebody else keeps, and pods that call it."""
+    kept = manifest("EndpointSlice", "shop/cart-1", labels={"kubernetes.io/service-name": "cart"})
+    kept |= {"addressType": "IPv4", "endpoints": list(endpoints)}
+    kept["ports"] = [{"name": "", "port": 8080, "protocol": "TCP"}]
+    return [service("shop/cart", selector={}), kept, deployment("shop/web", calls="cart:80")]
+
+
+WHOLE = Settings(admission=AdmissionSettings(deny_controlled_pods=True))
+"""Pods are refused, too, whoever makes them."""
+
+
+def owned(name: str, **labels: str) -> Manifest:
+    """A pod of `REPLICA_SET`."""
+    return pod(f"shop/{name}", {**HASHED, **labels}, ("ReplicaSet", "cart-6d4"))
+
+
+def test_a_pod_of_a_controller_that_endpoints_name_is_worked_out() -> None:
+    """Pods with labels of their own go by their own name, whoever owns them."""
+    named = {"addresses": ["10.1.1.1"], "targetRef": {"kind": "Pod", "name": "cart-b"}}
+    cluster = shop("reject", *listed(named), CART, REPLICA_SET, owned("cart-a"), settings=WHOLE)
+    for name, is_allowed in {"cart-x": True, "cart-c": True, "cart-b": False}.items():
+        assert cluster.ask(owned(name, tier="odd")).allowed == is_allowed
+        cluster.put(owned(name, tier="odd"))
+
+
+@pytest.mark.parametrize("mode", ["reject", "augment"])
+def test_a_pod_that_gets_an_address_which_endpoints_list_ends_what_was_found(mode: str) -> None:
+    """From then on its controller's pods are those that are called there."""
+    cluster = shop(mode, *listed({"addresses": ["10.1.1.1"]}), CART, REPLICA_SET, settings=WHOLE)
+    assert cluster.ask(owned("cart-x")).allowed
+    cluster.put(owned("cart-x"))
+    cluster.put({**owned("cart-x"), "status": {"podIP": "10.1.1.1", "podIPs": [{"ip": "10.1.1.1"}]}})
+    assert not cluster.ask(owned("cart-y")).allowed
+
+
+@pytest.mark.parametrize("label", ["job-name", "pod-template-hash", "controller-uid"])
+def test_a_label_of_single_pods_counts_where_nobody_owns_them(label: str) -> None:
+    """Objects of Istio select by any label, also of what was only tried (`--dry-run=server`)."""
+    allowing = {"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/default"]}}]}
+    spec = {"selector": {"matchLabels": {label: "edge"}}, "action": "ALLOW", "rules": [allowing]}
+    cluster = shop("reject", manifest("AuthorizationPolicy", "shop/edge", spec), deployment("shop/web"))
+    for make in (deployment, pod):
+        assert cluster.ask(make("shop/cart", labels={"app": "cart"})).allowed
+        assert not cluster.ask(make("shop/cart", labels={"app": "cart", label: "edge"})).allowed
+
+
 def test_the_second_of_two_that_are_alike_is_worked_out_once_more() -> None:
     """It may need the first, as the first needs nobody."""
     cluster = shop()

@@ -65,11 +65,12 @@ class Asked(Struct, frozen=True):
 def pods_of(request: Request, put: tuple[object, ...], table: FlowTable) -> Asked | None:
     """The pods that a request brings; None where it does anything else. An update is judged by what it
     changes, so that nothing follows from it for new pods; and pods are judged by the mode of the request's
-    namespace, so that nothing follows from it for those of another one."""
+    namespace, so that nothing follows from it for those of another one. A pod whose own name somebody asked
+    for, such as endpoints that name it, is unlike others of its controller."""
     if request.operation != "CREATE" or len(put) != 1 or not isinstance(put[0], Workload):
         return None
     workload = put[0]
-    if workload.namespace != request.namespace:
+    if workload.namespace != request.namespace or table.dependencies.names(workload.ref):
         return None
     return Asked(class_of(workload, table.stored), table.is_new(workload))
 

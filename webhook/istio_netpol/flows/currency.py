@@ -32,6 +32,8 @@ def _except(apart: Set[str]) -> Callable[[Workload], tuple[Any, ...]]:
 
 _said, _said_on_the_host = _except(_OF_ONE_POD), _except(_OF_ONE_POD - _ADDRESSES)
 
+_NO_LABELS: frozenset[str] = frozenset()
+
 _MOST = 256
 """How many new classes, and policies of one namespace, are told apart; then all answers end."""
 
@@ -57,7 +59,9 @@ class PodClass(Struct, frozen=True):
 def class_of(workload: Workload, snapshot: Snapshot) -> PodClass:
     """The class of the pods of a workload."""
     root = snapshot.root(workload)
-    ignored = INSTANCE_LABELS - snapshot.distinguishing
+    is_led = (root.kind, root.name) != (workload.ref.kind, workload.name)
+    # What leads to nobody else keeps all of its labels in its class, and rules may select by them.
+    ignored = INSTANCE_LABELS - snapshot.distinguishing if is_led else _NO_LABELS
     labels = frozenset([pair for pair in workload.labels.items() if pair[0] not in ignored])
     said = _said_on_the_host if workload.host_network else _said
     own_label = root.name if root.kind in _NAMED_IN_LABELS else ""

@@ -27,6 +27,7 @@ from istio_netpol.state.network import cluster_network
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.postings import Postings
 from istio_netpol.state.reader import NO_ANSWERS, Answers
+from istio_netpol.state.reads import ADDRESSED
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 from istio_netpol.trust.host_policy import HostLimits
 
@@ -92,7 +93,9 @@ class FlowTable:
         dependencies, answers = followed(self.dependencies, _persistent(self.answers), prospect.found, moves)
         needed = {key: needs for key, needs in after.items() if needs != NOTHING}
         merged = _persistent(self.needs).after(needed, [key for key in after if key not in needed])
-        currency = self.currency.after(put, remove, self.stored, stored)
+        # Pods of a class may come to stand for what somebody else names by an address.
+        is_at_named_place = any(read.what == ADDRESSED for read in prospect.touched)
+        currency = Currency() if is_at_named_place else self.currency.after(put, remove, self.stored, stored)
         table = FlowTable(stored, snapshot, self.settings, merged, answers, currency)
         table.dependencies = dependencies
         table.change = change

@@ -388,18 +388,22 @@ class PodFamily(Struct, eq=False, gc=False):
         if group is not None:
             told: Workload = group.as_class(self.controller, self.ignored, ref, owner)
         elif template is not None:
-            told = _as_class(template, ref, owner)
+            told = _as_class(template, self.ignored, ref, owner)
         else:
             return None
         known: Workload | None = earlier.by_likeness.get(likeness) if earlier is not None else None
         return known if known is not None and is_unchanged(known, told) else told
 
 
-def _as_class(template: Workload, ref: ObjectRef | None, owner: Owner | None) -> Workload:
-    """The pods that a template stands for."""
+def _as_class(
+    template: Workload, ignored: frozenset[str], ref: ObjectRef | None, owner: Owner | None
+) -> Workload:
+    """The pods that a template stands for. That of an owner which nobody read has labels of its own, such as
+    the hash of a ReplicaSet, which the owner's has not."""
     if ref is template.ref and owner is None:
         return template
-    return replace(template, ref=ref or template.ref, owner=owner or template.owner)
+    labels = {key: value for key, value in template.labels.items() if key not in ignored}
+    return replace(template, ref=ref or template.ref, owner=owner or template.owner, labels=labels)
 
 
 def _carries(pod: Workload, template: Workload) -> bool:
