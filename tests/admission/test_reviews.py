@@ -75,6 +75,10 @@ def nested(depth: int) -> Any:
             f"the object is nested deeper than {MAX_DEPTH} levels",
         ),
         (
+            envelope({**REQUEST, "object": {"a": nested(MAX_DEPTH), "b": "{}[]" * 500, "c": [{}] * 500}}),
+            f"the object is nested deeper than {MAX_DEPTH} levels",
+        ),
+        (
             envelope({**REQUEST, "oldObject": {"a": nested(MAX_DEPTH)}}),
             f"the object is nested deeper than {MAX_DEPTH} levels",
         ),

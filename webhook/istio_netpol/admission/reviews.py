@@ -120,9 +120,10 @@ def parse(body: bytes) -> Request | BadRequest:
         return BadRequest(400, "the AdmissionReview has no request")
     if not review.request.uid:
         return BadRequest(400, "the AdmissionReview has no request.uid")
-    for content in (review.request.object, review.request.old_object):
-        if _is_deep(content):
-            return BadRequest(400, f"the object is nested deeper than {MAX_DEPTH} levels")
+    if _may_be_deep(body):
+        for content in (review.request.object, review.request.old_object):
+            if _is_deep(content):
+                return BadRequest(400, f"the object is nested deeper than {MAX_DEPTH} levels")
     return review.request
 
 
@@ -157,6 +158,13 @@ def encode(
 def _cause(cause: StatusCause) -> dict[str, str]:
     encoded = {"reason": cause.rule, "message": cause.message}
     return {**encoded, "field": cause.field} if cause.field else encoded
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Whether a body has enough brackets for that, which few have. Empty pairs, of which managed fields are
+    full, hold nothing: only the innermost one can add a level."""
+    opened = body.count(b"{") + body.count(b"[")
+    return opened >= MAX_DEPTH and opened - body.count(b"{}") - body.count(b"[]") >= MAX_DEPTH
 
 
 def _is_deep(content: Any) -> bool:
