@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from benchmarks.measure import Figure
 from benchmarks.plan import Plan
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
 
 EVENTS = 300
 LARGE = 10_000
 KNOWN_CLASS, ANY = 0.1, 1.0
-"""Milliseconds that an event of a class of pods that is known may take, and any event."""
+"""Milliseconds that an event may take of a class of pods that is known or like one that is, and any event."""
 
 Event = Callable[[Workload, int], tuple[Sequence[Workload], Sequence[Workload]]]
 """What is stored and deleted, made from a pod that is there."""
@@ -27,6 +28,7 @@ EVENTS_OF_PODS: dict[str, tuple[Event, float]] = {
     "one pod more with a new address": (lambda pod, number: ([_elsewhere(pod, number)], ()), ANY),
     "one pod less": (lambda pod, _: ((), [pod]), ANY),
     "one bare pod more": (lambda pod, number: ([_bare(pod, number)], ()), ANY),
+    "one preview more, like the one before": (lambda _, number: ([_preview(number)], ()), KNOWN_CLASS),
 }
 
 
@@ -76,3 +78,8 @@ def _elsewhere(pod: Workload, number: int) -> Workload:
 
 def _bare(pod: Workload, number: int) -> Workload:
     return replace(_another(pod, number), owner=None)
+
+
+def _preview(number: int) -> Workload:
+    """A Deployment of many that only their names tell apart."""
+    return Workload(ObjectRef("apps/v1", "Deployment", "previews", f"web-{number}"), {"app": "web"})

@@ -122,14 +122,14 @@ class Cluster:
         with self._lock:
             now = self._clock()
             broken = [
-                (scope, watched.reason, now - watched.broken_since)
-                for scope, watched in sorted(self._watched.items(), key=lambda item: str(item[0]))
+                (str(scope), watched.reason, now - watched.broken_since)
+                for scope, watched in self._watched.items()
                 if watched.broken_since is not None
             ]
             age = max((seconds for _, _, seconds in broken), default=0.0)
             told = [
                 f"{scope} can't be watched: {reason}"
-                for scope, reason, seconds in broken
+                for scope, reason, seconds in sorted(broken)
                 if not self._is_whole or seconds > self._stale_seconds
             ]
             if self._undiscovered and not self._is_whole:

@@ -12,7 +12,7 @@ BATCH_SECONDS = 0.02
 
 SHARE, REST_SECONDS = 0.025, 0.05
 """The part of one core that taking changes in may use while few come, and the longest pause for that: one pod
-alone costs as much as six of a batch."""
+alone costs as much as two or three of a batch."""
 
 MOST_SECONDS = 0.1
 """However busy the webhook is, no change waits for longer until it is taken in: by then a batch is so large
