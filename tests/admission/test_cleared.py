@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -375,13 +376,24 @@ def test_what_there_is_to_say_is_said_each_time() -> None:
 
 
 def test_only_so_much_is_remembered() -> None:
-    """A tenant who creates pods of ever other labels does not fill the webhook's memory."""
+    """A tenant who tries ever other pods, and says much of each, does not fill the webhook's memory."""
     cluster = shop()
-    cluster.cleared = Cleared(most=2)
+    cluster.cleared = Cleared(most=25_000)
     for name in ("a", "b", "c"):
-        cluster.ask(deployment(f"shop/{name}"))
-    assert not cluster.ask(deployment("shop/c")).worked_out
-    assert cluster.ask(deployment("shop/a")).worked_out
+        cluster.ask(deployment(f"shop/{name}", called_by=f"web/{name * 10_000}"))
+    assert not cluster.ask(deployment("shop/c", called_by=f"web/{'c' * 10_000}")).worked_out
+    assert cluster.ask(deployment("shop/a", called_by=f"web/{'a' * 10_000}")).worked_out
+
+
+def test_what_holds_no_more_is_let_go() -> None:
+    """It keeps all that came while it held."""
+    cluster = shop()
+    state = cluster.table.currency.state
+    cluster.ask(deployment("shop/a"))
+    cluster.put(service("shop/a"))
+    held = sys.getrefcount(state)
+    cluster.ask(deployment("shop/b"))
+    assert sys.getrefcount(state) < held
 
 
 @given(states(), st.data())

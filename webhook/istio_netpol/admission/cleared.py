@@ -13,8 +13,9 @@ from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolution, Resolver
 from istio_netpol.model.workloads import Workload
 
-MOST = 4096
-"""How many classes of pods are remembered; then all are forgotten."""
+MOST = 4 * 1024 * 1024
+"""How many characters what is remembered of pods may have in all: those of some thousand classes, of which an
+author may write ever longer ones. Then all are forgotten."""
 
 Found = tuple[Currency, frozenset[str]]
 """The state of the cluster by which something was found, and the namespaces whose policies were asked."""
@@ -25,11 +26,13 @@ class Cleared:
     found.
 
     Refusals, warnings and writes are never remembered: they are worked out each time. Every method may be
-    called from any thread, since each touches the table once.
+    called from any thread; two that take note at the same moment may lose what one of them found.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
+        self._length = 0
+        self._state: object = None
         self._found: dict[PodClass | Likeness, Found] = {}
 
     def has(self, pods: Asked | None, table: FlowTable) -> bool:
@@ -47,8 +50,11 @@ class Cleared:
         policies of these namespaces."""
         if pods is None:
             return
-        if len(self._found) >= self._most:
-            self._found.clear()
+        length, state = len(repr(pods.of)), table.currency.state
+        # What was found by another state holds no more, and would keep all that came while that lasted.
+        if self._length + length > self._most or state is not self._state:
+            self._found, self._length, self._state = {}, 0, state
+        self._length += length
         self._found[pods.of] = found = (table.currency, judged_in)
         if pods.are_new:
             self._found[pods.of.likeness] = found
