@@ -209,6 +209,11 @@ def owned(name: str, **labels: str) -> Manifest:
     return pod(f"shop/{name}", {**HASHED, **labels}, ("ReplicaSet", "cart-6d4"))
 
 
+def at(made: Manifest, address: str) -> Manifest:
+    """A pod that runs at an address."""
+    return {**made, "status": {"podIP": address, "podIPs": [{"ip": address}]}}
+
+
 def test_a_pod_of_a_controller_that_endpoints_name_is_worked_out() -> None:
     """Pods with labels of their own go by their own name, whoever owns them."""
     named = {"addresses": ["10.1.1.1"], "targetRef": {"kind": "Pod", "name": "cart-b"}}
@@ -224,8 +229,20 @@ def test_a_pod_that_gets_an_address_which_endpoints_list_ends_what_was_found(mod
     cluster = shop(mode, *listed({"addresses": ["10.1.1.1"]}), CART, REPLICA_SET, settings=WHOLE)
     assert cluster.ask(owned("cart-x")).allowed
     cluster.put(owned("cart-x"))
-    cluster.put({**owned("cart-x"), "status": {"podIP": "10.1.1.1", "podIPs": [{"ip": "10.1.1.1"}]}})
+    cluster.put(at(owned("cart-x"), "10.1.1.1"))
     assert not cluster.ask(owned("cart-y")).allowed
+
+
+def test_a_pod_that_gets_an_address_from_which_it_may_call_ends_what_was_found() -> None:
+    """Whom it may call now has to let it in."""
+    source = {"principals": ["cluster.local/ns/shop/sa/default"], "ipBlocks": ["10.1.1.1/32"]}
+    spec = {"selector": {"matchLabels": {"app": "cart"}}, "rules": [{"from": [{"source": source}]}]}
+    allowing, caller = manifest("AuthorizationPolicy", "shop/by-address", spec), pod("shop/web")
+    elsewhere = [at(caller, "10.9.9.9"), at(owned("cart-0"), "10.8.8.8")]
+    cluster = shop("reject", allowing, *elsewhere, settings=WHOLE)
+    assert cluster.ask(owned("cart-1")).allowed
+    cluster.put(at(caller, "10.1.1.1"))
+    assert not cluster.ask(owned("cart-1")).allowed
 
 
 @pytest.mark.parametrize("label", ["job-name", "pod-template-hash", "controller-uid"])
@@ -351,7 +368,7 @@ def test_a_pod_that_gets_its_address_changes_nothing() -> None:
     """Status is written to pods all the time."""
     cluster = shop("reject", POD)
     cluster.ask(deployment("shop/ledger"))
-    cluster.put({**POD, "status": {"podIP": "10.1.2.3", "podIPs": [{"ip": "10.1.2.3"}]}})
+    cluster.put(at(POD, "10.1.2.3"))
     assert not cluster.ask(deployment("shop/ledger")).worked_out
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from istio_netpol.flows.needs import Needs
+from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.persistent_map import PersistentMap
@@ -153,3 +155,18 @@ class Currency(Struct, frozen=True):
             return False
         now, then = self.policies, earlier.policies
         return now is then or all(now.get(home) == then.get(home) for home in homes)
+
+
+def brings_known_together(before: Needs, after: Needs, snapshot: Snapshot) -> bool:
+    """Whether an object needs a connection that it did not need in a snapshot, though the pods at both ends
+    were there: one of them got the address that the object names."""
+    if after is before or not after.flows:
+        return False
+    known = {flow.key for flow in before.flows}
+    return any(flow.key not in known and _is_among(flow, snapshot) for flow in after.flows)
+
+
+def _is_among(flow: RequiredFlow, snapshot: Snapshot) -> bool:
+    """Whether a snapshot has the pods at both ends of a flow."""
+    ends = [peer.workload for peer in (flow.source, flow.destination) if isinstance(peer, PodsPeer)]
+    return all(snapshot.workloads_named(pods.namespace, pods.ref.kind, pods.name) for pods in ends)

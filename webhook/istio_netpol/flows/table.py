@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from istio_netpol.flows.affected import followed
 from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
-from istio_netpol.flows.currency import Currency
+from istio_netpol.flows.currency import Currency, brings_known_together
 from istio_netpol.flows.dependencies import Dependencies, Key
 from istio_netpol.flows.look_alikes import renamed
 from istio_netpol.flows.needs import NOTHING, Needs, needs_of
@@ -27,7 +27,6 @@ from istio_netpol.state.network import cluster_network
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.postings import Postings
 from istio_netpol.state.reader import NO_ANSWERS, Answers
-from istio_netpol.state.reads import ADDRESSED
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 from istio_netpol.trust.host_policy import HostLimits
 
@@ -93,9 +92,11 @@ class FlowTable:
         dependencies, answers = followed(self.dependencies, _persistent(self.answers), prospect.found, moves)
         needed = {key: needs for key, needs in after.items() if needs != NOTHING}
         merged = _persistent(self.needs).after(needed, [key for key in after if key not in needed])
-        # Pods of a class may come to stand for what somebody else names by an address.
-        is_at_named_place = any(read.what == ADDRESSED for read in prospect.touched)
-        currency = Currency() if is_at_named_place else self.currency.after(put, remove, self.stored, stored)
+        currency = self.currency.after(put, remove, self.stored, stored)
+        if currency.state is self.currency.state and any(
+            brings_known_together(old, new, self.snapshot) for _, old, new in pairs
+        ):
+            currency = Currency()
         table = FlowTable(stored, snapshot, self.settings, merged, answers, currency)
         table.dependencies = dependencies
         table.change = change
