@@ -51,8 +51,8 @@ def test_every_rule_is_found_in_a_scenario(rule: str) -> None:
         for finding in yaml.safe_load((scenarios.FOLDER / name / "findings.yaml").read_text()) or ()
     }
     # A change causes an impact, a state does not: it shows where a scenario's change is reviewed. An error of
-    # our own is shown by injecting one: tests/analysis/test_contained_failures.py. What no API server takes is in no
-    # cluster, but in files: tests/cli/test_repositories.py.
+    # our own is shown by injecting one: tests/analysis/test_contained_failures.py. What no API server takes
+    # is in no cluster, but in files: tests/cli/test_repositories.py.
     # What is accepted counts in reports alone: tests/cli/test_acceptances.py.
     # What an overlay cuts, and what of it a cluster refuses, is told by its proof:
     # tests/cli/test_bundle_cluster.py and tests/bundle/test_on_a_cluster.py.
