@@ -1,1 +1,1 @@
-"""Builds overlays with kustomize, outside this process."""
+"""Builds overlays with kustomize and charts with Helm, outside this process: what is judged, and together."""

@@ -1,4 +1,4 @@
-"""The output formats of every command by name, as `-f` takes them. A new one: a file beside this, a row here.
+"""The output formats of every command by name, as `-f` takes them: a row here, a function of this package.
 
 A row names its function, and the module is imported when somebody asks for the format: a command lists its
 formats in its help long before it prints any. What a command prints for an option has rows of its own, under

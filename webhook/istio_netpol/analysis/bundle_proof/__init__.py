@@ -1,1 +1,1 @@
-"""What the proof of a bundle asks besides the required flows that `check` knows."""
+"""Behind `istio-netpol bundle verify`: the proof of a bundle, of which `proof.py` asks every question."""
