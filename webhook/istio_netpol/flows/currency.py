@@ -15,11 +15,8 @@ from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.persistent_map import PersistentMap
-from istio_netpol.state.pod_classes import INSTANCE_LABELS
+from istio_netpol.state.pod_classes import INSTANCE_LABELS, NAMED_IN_LABELS
 from istio_netpol.state.snapshot import Snapshot
-
-_NAMED_IN_LABELS = frozenset({"Job", "CronJob"})
-"""Whose pods have the name of their controller in a label, for selectors to match."""
 
 _ADDRESSES = frozenset({"addresses", "node_addresses"})
 _OF_ONE_POD = frozenset({"ref", "labels", "selector", "owner"}) | _ADDRESSES
@@ -66,7 +63,7 @@ def class_of(workload: Workload, snapshot: Snapshot) -> PodClass:
     ignored = INSTANCE_LABELS - snapshot.distinguishing if is_led else _NO_LABELS
     labels = frozenset([pair for pair in workload.labels.items() if pair[0] not in ignored])
     said = _said_on_the_host if workload.host_network else _said
-    own_label = root.name if root.kind in _NAMED_IN_LABELS else ""
+    own_label = root.name if root.kind in NAMED_IN_LABELS else ""
     return PodClass(
         root.name, (root.namespace, root.kind, own_label, labels, *map(_hashable, said(workload)))
     )

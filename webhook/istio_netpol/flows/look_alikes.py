@@ -13,16 +13,16 @@ from collections.abc import Hashable
 from msgspec.structs import replace
 
 from istio_netpol.flows.needs import Needs
-from istio_netpol.istio.view.injectors import sees_names
 from istio_netpol.model.flows import AnyPeer, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.pod_classes import NAMED_IN_LABELS
 
 
 def renamed(needs: Needs, model: Workload, other: Workload) -> Needs | None:
     """The needs of pods that only their name tells from those of a `model` that has these needs; None where
     they can't be told from these. Nothing that was read for the model may be another thing now."""
-    if needs.findings or sees_names(model):
+    if needs.findings or model.ref.kind in NAMED_IN_LABELS:
         return None
     if any(_mentions(read.subject, model, model.name) for read in needs.reads):
         return None

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Owner, Workload
 
+NAMED_IN_LABELS = frozenset({"Job", "CronJob"})
+"""Kinds whose pods carry the name of the object in a label, for selectors to match (kubernetes.io, "Job",
+"Pod template")."""
+
 INSTANCE_LABELS = frozenset(
     {
         "pod-template-hash",

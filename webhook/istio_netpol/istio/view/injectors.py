@@ -15,6 +15,7 @@ from istio_netpol.model.control_plane import (
 )
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.pod_classes import NAMED_IN_LABELS
 from istio_netpol.state.reader import Reader, question
 
 DEFAULT_REVISION = "default"
@@ -113,14 +114,8 @@ class Injectors:
         return ""
 
 
-def sees_names(workload: Workload) -> bool:
-    """Whether the injector sees the object's name. The pods of a Job carry it as a label, whatever its
-    template says (kubernetes.io, "Job", "Pod template")."""
-    return workload.ref.kind in ("Job", "CronJob")
-
-
 def _labels_at_creation(workload: Workload) -> Labels:
-    """The labels that the injector sees."""
-    if not sees_names(workload):
+    """The labels that the injector sees: those of a Job's pods name it, whatever its template says."""
+    if workload.ref.kind not in NAMED_IN_LABELS:
         return workload.labels
     return {**dict.fromkeys(JOB_NAME_LABELS, workload.name), **workload.labels}
