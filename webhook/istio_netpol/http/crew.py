@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from threading import get_ident
 
-from istio_netpol.http.alarm import alarm_after
-
 PATIENCE = 0.005
 """For how many seconds one job may keep the loop waiting."""
 
@@ -41,7 +39,7 @@ class Crew:
         self._lock = threading.Lock()
         """Of all below."""
 
-        self._alarm = alarm_after(PATIENCE)
+        self._look = threading.Condition(self._lock)
         """For the thread that stands by."""
 
         self._leader = NOBODY
@@ -51,8 +49,14 @@ class Crew:
         self._since = NEVER
         """When the leader began the job that it is at."""
 
+        self._jobs = 0
+        """How many were begun."""
+
         self._has_standby = False
         """Whether a thread stands by, or is about to."""
+
+        self._is_parked = False
+        """Whether the thread that stands by has to be told when a job begins: none began for a while."""
 
         self._call = threading.Condition(self._lock)
         """For spare threads."""
@@ -85,8 +89,10 @@ class Crew:
         takes turns by now, and this turn has to end without touching what is the loop's."""
         with self._lock:
             self._since = time.monotonic()
-            self._alarm.set()
+            self._jobs += 1
             is_short = self._is_short()
+            if self._is_parked:
+                self._look.notify()
         if is_short:
             self._start()
         job()
@@ -94,8 +100,6 @@ class Crew:
             if self._leader != get_ident():
                 return False
             self._since = NEVER
-            if not self._has_ended:  # Of that the thread that stands by has yet to hear.
-                self._alarm.clear()
             return True
 
     def give_way(self) -> None:
@@ -105,7 +109,7 @@ class Crew:
                 return
             self._leader, self._is_vacant = NOBODY, True
             is_short = self._is_short()
-            self._alarm.ring()
+            self._look.notify()
         if is_short:
             self._start()
 
@@ -113,14 +117,14 @@ class Crew:
         """Lets the threads end, each once it has done what it is at."""
         with self._lock:
             self._has_ended = True
-            self._alarm.ring()
+            self._look.notify_all()
             self._call.notify_all()
 
     def _begin(self) -> None:
         with self._lock:
             self._is_vacant = True
             is_short = self._is_short()
-            self._alarm.ring()
+            self._look.notify()
         if is_short and not self._start():
             raise RuntimeError("the system allows no thread for the loop")
 
@@ -163,15 +167,18 @@ class Crew:
 
     def _stand_by(self) -> bool:
         """Waits until this thread leads; False when all is over."""
-        while True:
-            with self._lock:
-                if self._has_ended:
-                    return False
-                if self._is_vacant or time.monotonic() >= self._since + PATIENCE:
+        seen = -1
+        with self._lock:
+            while not self._has_ended:
+                left = self._since + PATIENCE - time.monotonic()
+                if self._is_vacant or left <= 0:
                     self._leader, self._is_vacant, self._since = get_ident(), False, NEVER
-                    self._has_standby = False
+                    self._has_standby = self._is_parked = False
                     return True
-            self._alarm.wait()
+                self._is_parked = self._since == NEVER and self._jobs == seen
+                seen = self._jobs
+                self._look.wait(None if self._is_parked else min(left, PATIENCE))
+            return False
 
     def _take_turns(self) -> BaseException | None:
         """Leads until another thread does, or until it does not go on; the error that ended it."""
