@@ -113,9 +113,13 @@ class Baseline:
             and ip_address(packet.destination) not in ip_network(topology.SERVICE_RANGE)
         ]
 
-    def refused_ports(self) -> set[int]:
-        """Where those packets were to go."""
-        return {packet.port for packet in self.refused()}
+    def wait_until_refused(self, *ports: int) -> None:
+        """Until packets to all of these ports were refused: who is seen to lack something may not have asked
+        for it yet."""
+        self.mesh.wait_until(
+            f"packets to {', '.join(map(str, ports))} are refused",
+            lambda: {packet.port for packet in self.refused()} >= set(ports),
+        )
 
     def visit(self, token: str, scheme: str = "http") -> Answer:
         """A person's request by way of the load balancer."""
@@ -278,7 +282,7 @@ def test_without_the_policy_what_starts_does_not_become_ready(
     mesh, home = works.mesh, works.home(deployment)
     with works.without(policy):
         mesh.restart(home, deployment)
-        mesh.wait_until(f"packets to {port} are refused", lambda: port in works.refused_ports())
+        works.wait_until_refused(port)
         container = "discovery" if deployment == "istiod" else "istio-proxy"
         mesh.wait_until("its log tells", lambda: symptom in shown(mesh.logs(home, deployment, container)))
         assert not mesh.ready(home, deployment)
@@ -289,7 +293,7 @@ def test_without_the_policy_people_do_not_reach_the_gateway(works: Baseline) -> 
     with works.without("istio-ingressgateway-from-clients"):
         for scheme in ("http", "https"):
             assert works.visit(token, scheme).status is None
-        assert works.refused_ports() >= {8080, 8443}
+        works.wait_until_refused(8080, 8443)
     assert [works.visit(token, scheme).status for scheme in ("http", "https")] == [200, 200]
 
 
@@ -304,7 +308,7 @@ def test_without_the_policy_the_api_server_does_not_reach_the_injector(works: Ba
         answer = works.admitted()
         assert not has_proxy(answer)
         assert "failed calling webhook" in json.dumps(answer)
-        assert 15017 in works.refused_ports()
+        works.wait_until_refused(15017)
     mesh.wait_until("pods are injected again", lambda: has_proxy(works.admitted()))
 
 
@@ -314,7 +318,7 @@ def test_without_the_policy_istiod_finds_no_keys(works: Baseline) -> None:
     with works.without("istiod-to-dns"):
         mesh.restart(ROOT, "istiod")
         mesh.wait_until("a valid token is refused", lambda: works.visit(token).status == 401, READY_WITHIN)
-        assert 53 in works.refused_ports()
+        works.wait_until_refused(53)
     mesh.restart(ROOT, "istiod")
     mesh.wait_until("people are let in again", lambda: works.visit(token).status == 200, READY_WITHIN)
 
