@@ -137,6 +137,8 @@ class Snapshot:
     def indexed(self) -> Self:
         """The snapshot itself, which its changes go by from now on: for one whose namespaces have indexes of
         their own, or what is left of earlier ones."""
+        if self._is_indexed:
+            return self
         if self._origin is None or self._origin.distinguishing != self.distinguishing:
             for place in self._places.values():
                 place.follow(self.distinguishing)
