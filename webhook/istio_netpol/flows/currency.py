@@ -3,8 +3,7 @@ has come since."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence, Set
-from operator import attrgetter
+from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import Any
 
 from msgspec import Struct, field
@@ -14,6 +13,7 @@ from istio_netpol.flows.needs import Needs
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.contents import told_by
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, NAMED_IN_LABELS
 from istio_netpol.state.snapshot import Snapshot
@@ -24,12 +24,7 @@ _OF_ONE_POD = frozenset({"ref", "labels", "selector", "owner"}) | _ADDRESSES
 that are yet to be thought of included; of the labels, those that are not an instance's."""
 
 
-def _except(apart: Set[str]) -> Callable[[Workload], tuple[Any, ...]]:
-    """What reads all fields of a workload but some."""
-    return attrgetter(*(name for name in Workload.__struct_fields__ if name not in apart))
-
-
-_said, _said_on_the_host = _except(_OF_ONE_POD), _except(_OF_ONE_POD - _ADDRESSES)
+_said, _said_on_the_host = told_by(Workload, _OF_ONE_POD), told_by(Workload, _OF_ONE_POD - _ADDRESSES)
 
 _NO_LABELS: frozenset[str] = frozenset()
 

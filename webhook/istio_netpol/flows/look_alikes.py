@@ -24,7 +24,7 @@ def renamed(needs: Needs, model: Workload, other: Workload) -> Needs | None:
     they can't be told from these. Nothing that was read for the model may be another thing now."""
     if needs.findings or model.ref.kind in NAMED_IN_LABELS:
         return None
-    if any(_mentions(read.subject, model, model.name) for read in needs.reads):
+    if any(_mentions(read.subject, model) for read in needs.reads):
         return None
     flows = [_renamed(flow, model, other) for flow in needs.flows]
     return None if None in flows else Needs(tuple(flow for flow in flows if flow), (), needs.reads)
@@ -52,12 +52,12 @@ def _end(peer: Peer, model: Workload, other: Workload) -> Peer | None:
     return None if isinstance(peer, AnyPeer) and model in peer.pods else peer
 
 
-def _mentions(subject: Hashable, model: Workload, name: str) -> bool:
+def _mentions(subject: Hashable, model: Workload) -> bool:
     """Whether what was read is about the model itself, or about something of its name."""
     if isinstance(subject, str):
-        return subject == name
+        return subject == model.name
     if isinstance(subject, Selector):
         subject = (subject.match_labels, *(wish.values for wish in subject.match_expressions))
     if isinstance(subject, (tuple, frozenset)):
-        return any(_mentions(part, model, name) for part in subject)
+        return any(_mentions(part, model) for part in subject)
     return subject is model

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
-from operator import attrgetter
 from typing import Any
 
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import Workload
+from istio_netpol.state.contents import told_by
 from istio_netpol.state.persistent_map import EMPTY, PersistentMap, within
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, LONGEST_OWNERSHIP, Key, Members, root_of
 from istio_netpol.state.pod_family import TEMPLATE, Likeness, PodFamily, Rooted
@@ -329,8 +329,7 @@ def _said(pods: Workload) -> tuple[Any, ...]:
     return (*_PLACE(pods.ref), *_FIELDS(pods))
 
 
-_PLACE = attrgetter(*(name for name in ObjectRef.__struct_fields__ if name != "name"))
-_FIELDS = attrgetter(*(name for name in Workload.__struct_fields__ if name != "ref"))
+_PLACE, _FIELDS = told_by(ObjectRef, frozenset({"name"})), told_by(Workload, frozenset({"ref"}))
 
 
 def _key(ref: ObjectRef) -> Key:
