@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 import time
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 from tests.dns.conftest import Serve
@@ -27,6 +30,17 @@ def resolver(server: NameServer, query: float = 0.4, total: float = 0.8, **limit
     return CachingResolver(replace(CacheSettings(lookup), **limits))
 
 
+@contextlib.contextmanager
+def threads_in_short_turns() -> Iterator[None]:
+    """Lets threads take turns so often that what can come between two lines does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_who_can_take_all_leaves_as_much_again() -> None:
     """However many askers there are, one more finds a place, until there is one for each of many."""
     shares = Shares(32, 4)
@@ -39,7 +53,7 @@ def test_who_can_take_all_leaves_as_much_again() -> None:
 def test_silent_hosts_of_one_namespace_do_not_delay_another(serve: Serve) -> None:
     """Sixty-four threads that ask for hosts whose name server is silent, and a victim whose host is known to
     DNS: it has its answer at once, and the others are not held up longer than they would wait."""
-    found = resolver(serve(zone()))
+    found = resolver(serve(zone()), 2.0, 4.0)
     answers: list[Resolution] = []
     threads = [
         threading.Thread(target=lambda host=host: answers.append(found.resolve(host, "team-a", 0.3)))
@@ -48,12 +62,12 @@ def test_silent_hosts_of_one_namespace_do_not_delay_another(serve: Serve) -> Non
     for thread in threads:
         thread.start()
     started = time.monotonic()
-    answer = found.resolve(KEYS, "team-b", 0.3)
-    assert time.monotonic() - started < 0.25
+    answer = found.resolve(KEYS, "team-b", 3.0)
+    assert time.monotonic() - started < 1.5
     assert answer.status is ResolutionStatus.RESOLVED
     for thread in threads:
         thread.join()
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 2.5
     assert {resolution.status for resolution in answers} == {ResolutionStatus.PENDING}
 
 
@@ -62,20 +76,23 @@ def test_a_host_that_another_namespace_queues_is_asked_for_at_once(serve: Serve)
     found = resolver(serve(zone()))
     for host in (*SILENT[:100], KEYS):
         assert found.resolve(host, "team-a", 0.0).status is ResolutionStatus.PENDING
-    assert found.resolve(KEYS, "team-b", 0.3).status is ResolutionStatus.RESOLVED
+    assert found.resolve(KEYS, "team-b", 5.0).status is ResolutionStatus.RESOLVED
     assert found.resolve(KEYS, "team-a", 0.0).status is ResolutionStatus.RESOLVED
 
 
 def test_an_answer_that_comes_late_is_kept(serve: Serve) -> None:
-    """Who did not wait for it finds it the next time."""
-    server = serve(zone())
-    found = resolver(server)
-    assert found.resolve(KEYS, "team-a", 0.0).reason == "DNS has not answered yet"
-    deadline = time.monotonic() + 5
-    while found.resolve(KEYS, "team-a", 0.0).status is ResolutionStatus.PENDING:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert server.asked[KEYS, "A", "udp"] == 1
+    """Who did not wait for it finds it the next time, and nobody asks DNS again: not even who looked into the
+    cache just before the answer came."""
+    hosts = [f"keys-{number}.example.com" for number in range(300)]
+    server = serve(Zone({host: {"A": ["192.0.2.1"]} for host in hosts}))
+    found = resolver(server, 10.0, 20.0)
+    with threads_in_short_turns():
+        for host in hosts:
+            while (answer := found.resolve(host, "team-a", 0.0)).status is ResolutionStatus.PENDING:
+                assert answer.reason == "DNS has not answered yet"
+            assert answer.status is ResolutionStatus.RESOLVED
+    found.resolve(KEYS, "team-a")
+    assert {host: server.asked[host, "A", "udp"] for host in hosts} == dict.fromkeys(hosts, 1)
 
 
 def test_a_namespace_queues_only_so_many_hosts(serve: Serve) -> None:
@@ -85,17 +102,17 @@ def test_a_namespace_queues_only_so_many_hosts(serve: Serve) -> None:
     assert answers[-1].reason == (
         "it was not looked up, since 512 other hosts of namespace team-a wait for it"
     )
-    assert found.resolve(KEYS, "team-b", 0.3).status is ResolutionStatus.RESOLVED
+    assert found.resolve(KEYS, "team-b", 5.0).status is ResolutionStatus.RESOLVED
 
 
 def test_known_silence_is_not_waited_for_again(serve: Serve) -> None:
     """A host that was silent costs the next review no time, even when it is asked for again."""
     server = serve(zone())
-    found = resolver(server, 0.1, 0.2, failures=0)
+    found = resolver(server, 0.5, 1.0, failures=0)
     assert found.resolve(SILENT[0], "team-a").status is ResolutionStatus.TIMEOUT
     started = time.monotonic()
-    assert found.resolve(SILENT[0], "team-a", 0.5).status is ResolutionStatus.TIMEOUT
-    assert time.monotonic() - started < 0.1
+    assert found.resolve(SILENT[0], "team-a", 0.9).status is ResolutionStatus.TIMEOUT
+    assert time.monotonic() - started < 0.5
 
 
 def test_thousands_of_hosts_push_out_nobody_elses_answers(serve: Serve) -> None:

@@ -106,12 +106,12 @@ def test_the_watch_of_a_folder_goes_on_after_an_error() -> None:
 def test_a_lookup_that_breaks_is_an_answer_and_ends_no_thread() -> None:
     """Who waits is told, and the next host is looked up."""
 
-    def lookup(host: str) -> Resolution:
+    def lookup(host: str, _: str) -> Resolution:
         if host == "bad":
             raise ZeroDivisionError("as if we had miscalculated")
         return Resolution(host, (), ResolutionStatus.NOT_FOUND)
 
-    pool = LookupPool(lookup, lambda host, asker, answer: answer)
+    pool = LookupPool(lookup)
     for host, status in (("bad", ResolutionStatus.FAILED), ("good", ResolutionStatus.NOT_FOUND)) * 40:
         promised = pool.ask(host, "team-a")
         assert promised is not None

@@ -57,7 +57,8 @@ class CachingResolver:
         self._lock = threading.Lock()
         self._answers = Answers(self._settings.capacity, self._settings.capacity_each)
         self._waiting = Shares(WAITING, WAITING_EACH)
-        self._pool = LookupPool(Lookup(self._settings.lookup).resolve, self._keep)
+        self._lookup = Lookup(self._settings.lookup)
+        self._pool = LookupPool(self._look_up)
 
     def resolve(self, host: str, asker: str, seconds: float = math.inf) -> Resolution:
         """The addresses of a host, from the cache while they are fresh; never raises."""
@@ -65,10 +66,9 @@ class CachingResolver:
         if literal is not None:
             return Resolution(host, (literal,), ResolutionStatus.RESOLVED)
         name = host.rstrip(".").lower()
-        with self._lock:
-            entry = self._answers.find(name, asker)
-            if entry is not None and self._clock() < entry.fresh_until:
-                return entry.answer
+        entry = self._find(name, asker)
+        if entry is not None and self._is_fresh(entry):
+            return entry.answer
         promised = self._pool.ask(name, asker)
         if promised is None:
             reason = f"it was not looked up, since {MOST_QUEUED} other hosts of namespace {asker} wait for it"
@@ -102,6 +102,21 @@ class CachingResolver:
 
     def _is_usable(self, entry: Entry) -> bool:
         return bool(entry.answer.addresses) and self._clock() < entry.usable_until
+
+    def _find(self, name: str, asker: str) -> Entry | None:
+        with self._lock:
+            return self._answers.find(name, asker)
+
+    def _is_fresh(self, entry: Entry) -> bool:
+        return self._clock() < entry.fresh_until
+
+    def _look_up(self, name: str, asker: str) -> Resolution:
+        """Asks DNS, unless the answer came between a caller's look into the cache and its place in the
+        queue."""
+        entry = self._find(name, asker)
+        if entry is not None and self._is_fresh(entry):
+            return entry.answer
+        return self._keep(name, asker, self._lookup.resolve(name))
 
     def _keep(self, name: str, asker: str, answer: Resolution) -> Resolution:
         """Takes an answer into the cache, or an old one out of it."""

@@ -31,15 +31,12 @@ class LookupPool:
     """Looks hosts up. Every method may be called from any thread. Threads start when they are needed, so a
     pool may be made before a process forks.
 
-    `lookup` says what a host stands for. `keep` gets each answer with the namespace that asked, and those who
-    wait get what it returns.
+    `lookup` says what a host stands for, for the namespace whose turn it is; everybody who waits for the
+    host gets that.
     """
 
-    def __init__(
-        self, lookup: Callable[[str], Resolution], keep: Callable[[str, str, Resolution], Resolution]
-    ) -> None:
+    def __init__(self, lookup: Callable[[str, str], Resolution]) -> None:
         self._lookup = lookup
-        self._keep = keep
         self._changed = threading.Condition()
         self._shares = Shares(THREADS, THREADS_EACH)
         self._queues: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
@@ -82,7 +79,7 @@ class LookupPool:
     def _answer(self, host: str, asker: str) -> Resolution:
         """Looks one host up. Whatever goes wrong, those who wait get an answer, and the thread goes on."""
         try:
-            return self._keep(host, asker, self._lookup(host))
+            return self._lookup(host, asker)
         except Exception as error:
             self._log.exception("a host could not be looked up", host=host, exc_info=error)
             reason = "an error inside istio-netpol; its log has the details"
