@@ -12,7 +12,7 @@ from tests.serving.reviews import review
 from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.reconcile import missing_policies
 from istio_netpol.admission.review import decide
-from istio_netpol.admission.reviews import Request, parse
+from istio_netpol.admission.reviews import AdmissionRequest, parse
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.encode import encode_policy
@@ -72,10 +72,10 @@ class State:
         return [encode_policy(policy) for policy in missing_policies(self.table, self.resolver)]
 
 
-def asked(new: Manifest | None, old: Manifest | None = None, **changes: Any) -> Request:
+def asked(new: Manifest | None, old: Manifest | None = None, **changes: Any) -> AdmissionRequest:
     """The request that an API server would send."""
     request = parse(review(new, old, **changes))
-    assert isinstance(request, Request), request
+    assert isinstance(request, AdmissionRequest), request
     return request
 
 

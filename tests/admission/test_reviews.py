@@ -15,7 +15,7 @@ from tests.admission.state import State
 from tests.serving.reviews import envelope, review
 
 from istio_netpol.admission.review import decide
-from istio_netpol.admission.reviews import MAX_DEPTH, BadRequest, Request, StatusCause, encode, parse
+from istio_netpol.admission.reviews import MAX_DEPTH, AdmissionRequest, BadRequest, StatusCause, encode, parse
 
 DEPLOYMENT = deployment("shop/cart")
 REQUEST = {
@@ -110,7 +110,7 @@ def test_reason_quotes_no_more_than_a_little_of_the_body() -> None:
 
 def test_object_of_just_the_greatest_depth_is_read() -> None:
     """The limit is far above what any manifest nests, and it is inclusive."""
-    assert isinstance(parse(envelope({**REQUEST, "object": {"a": nested(MAX_DEPTH - 1)}})), Request)
+    assert isinstance(parse(envelope({**REQUEST, "object": {"a": nested(MAX_DEPTH - 1)}})), AdmissionRequest)
 
 
 @pytest.mark.parametrize(
@@ -123,16 +123,16 @@ def test_object_of_just_the_greatest_depth_is_read() -> None:
 )
 def test_what_is_absent_null_or_unheard_of_is_no_error(changes: dict[str, Any]) -> None:
     """API servers leave fields out, and newer ones add some."""
-    assert isinstance(parse(envelope({**REQUEST, **changes})), Request)
+    assert isinstance(parse(envelope({**REQUEST, **changes})), AdmissionRequest)
 
 
 def test_request_says_what_it_is_about() -> None:
     """Namespaced objects are `Kind namespace/name`, others `Kind name`."""
     request = parse(review(DEPLOYMENT))
-    assert isinstance(request, Request)
+    assert isinstance(request, AdmissionRequest)
     assert request.described == "Deployment shop/cart"
     of_namespace = parse(review(namespace("shop")))
-    assert isinstance(of_namespace, Request)
+    assert isinstance(of_namespace, AdmissionRequest)
     assert of_namespace.described == "Namespace shop"
 
 
@@ -140,7 +140,7 @@ def test_request_says_what_it_is_about() -> None:
 def test_request_without_any_name_is_described_too(metadata: Any) -> None:
     """Whatever stands where the name should be, a log line says something."""
     request = parse(envelope({**REQUEST, "namespace": "shop", "object": {"metadata": metadata}}))
-    assert isinstance(request, Request)
+    assert isinstance(request, AdmissionRequest)
     assert request.described == "Deployment shop/*"
 
 

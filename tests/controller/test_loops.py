@@ -20,7 +20,7 @@ from tests.kube.following import connection, wait_until
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.leadership import Duty
 from istio_netpol.controller.lease import Lease
-from istio_netpol.controller.loop import Loop
+from istio_netpol.controller.loop import ReconcileLoop
 from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.plan import Action, Apply
 from istio_netpol.controller.policy_writer import PacedWriter
@@ -97,7 +97,7 @@ def test_the_loop_goes_on_after_an_error_of_any_part(part: str) -> None:
     parts = {"follow": Broken(0), "reconcile": Broken(0)}
     parts[part] = broken = Broken(2)
     metrics = ControllerMetrics()
-    loop = Loop(Feed(), Reconciler(**parts), LEADS, metrics.errored)
+    loop = ReconcileLoop(Feed(), Reconciler(**parts), LEADS, metrics.errored)
     with running(loop.run) as thread:
         wait_until(lambda: bool(loop.problems))
         assert loop.problems[0].endswith("; the log has the details")
@@ -223,7 +223,7 @@ def test_certificates_rotate_while_every_evaluation_fails(certified: WebhookClus
     leading = found.writing_while(lambda: lease.is_held)
     cluster, settings, metrics = Cluster(found, ["istio-system"]), Settings(), ControllerMetrics()
     reconciler = PolicyReconciler(cluster, leading, BrokenEvaluation(settings, None), settings, metrics)
-    loop = Loop(cluster, reconciler, lease, metrics.errored)
+    loop = ReconcileLoop(cluster, reconciler, lease, metrics.errored)
 
     def work(stopped: threading.Event) -> None:
         with at_work(lease, [certified.reconciler()], stopped, metrics):

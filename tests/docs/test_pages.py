@@ -12,7 +12,7 @@ from tests.docs.walkthrough import walkthroughs
 from tests.serving.reviews import review
 
 from istio_netpol.admission.review import decide
-from istio_netpol.admission.reviews import Request, parse
+from istio_netpol.admission.reviews import AdmissionRequest, parse
 from istio_netpol.cli.settings import Offline
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.manifests.load import load
@@ -86,7 +86,7 @@ def _denial_of_the_cart() -> str:
     table = FlowTable.of(Snapshot.of(load(documents, "default").objects), Settings())
     deployment = list(yaml.safe_load_all((SHOP / "cart.yaml").read_text(encoding="utf-8")))[1]
     request = parse(review(deployment))
-    assert isinstance(request, Request)
+    assert isinstance(request, AdmissionRequest)
     decision = decide(request, table, Offline(), mutating=False)
     assert not decision.allowed
     return decision.message

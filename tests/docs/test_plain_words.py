@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ PUZZLES = {
 }
 """What puzzles, and the folders that are free of it."""
 
+CLASS = re.compile(r"^\s*class (\w+)[(:]", re.MULTILINE)
+
 
 @pytest.mark.parametrize("rule", PUZZLES)
 def test_no_file_puzzles_its_reader(rule: str) -> None:
@@ -34,3 +37,13 @@ def test_no_file_puzzles_its_reader(rule: str) -> None:
     ]
     assert files
     assert found == [], rule
+
+
+def test_a_name_of_a_class_stands_for_one_thing() -> None:
+    """Whoever searches for a class finds it at once, and never another of the same name."""
+    modules: defaultdict[str, list[str]] = defaultdict(list)
+    for file in sorted((ROOT / "webhook").rglob("*.py")):
+        for name in CLASS.findall(file.read_text(encoding="utf-8")):
+            modules[name].append(str(file.relative_to(ROOT)))
+    assert "FlowTable" in modules
+    assert {name: found for name, found in modules.items() if len(found) > 1} == {}

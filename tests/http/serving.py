@@ -12,7 +12,7 @@ from pathlib import Path
 
 from istio_netpol.certs.self_signed import make_self_signed
 from istio_netpol.http.limits import Limits
-from istio_netpol.http.loop import Loop, Site
+from istio_netpol.http.loop import EventLoop, Site
 from istio_netpol.http.refusals import Refusals
 from istio_netpol.http.wsgi import Application
 
@@ -57,7 +57,7 @@ def serving(application: Application, folder: Path, limits: Limits) -> Iterator[
     context.load_cert_chain(files.certificate, files.key)
     listener = socket.create_server((HOST, 0), backlog=1024)
     served = Served(listener.getsockname()[1], files.ca)
-    loop = Loop(Site([listener], lambda: context, application), limits, served.refusals)
+    loop = EventLoop(Site([listener], lambda: context, application), limits, served.refusals)
     stopped = threading.Event()
 
     def run() -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from istio_netpol.http.connection import READ_BYTES
 from istio_netpol.http.exchange import Exchange
-from istio_netpol.http.message import Answer, RefusedError, Request
+from istio_netpol.http.message import HttpRequest, HttpResponse, RefusedError
 
 POST = b"POST /validate?timeout=10s HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 LIMIT = 1000
 
 
-def received(exchange: Exchange, *pieces: bytes) -> Request | None:
+def received(exchange: Exchange, *pieces: bytes) -> HttpRequest | None:
     """What comes of several pieces."""
     request = None
     for piece in pieces:
@@ -94,7 +94,7 @@ def test_what_takes_long_to_parse_is_refused_unparsed(sent: bytes) -> None:
 
 def test_answers_and_what_becomes_of_the_connection() -> None:
     """Kept for HTTP/1.1, unless either side says otherwise."""
-    answer = Answer(200, [("Content-Length", "2")], b"ok")
+    answer = HttpResponse(200, [("Content-Length", "2")], b"ok")
 
     def kept(request: bytes) -> bool:
         exchange = Exchange(LIMIT)

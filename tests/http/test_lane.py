@@ -11,7 +11,7 @@ import pytest
 from istio_netpol.http.answering import Answering
 from istio_netpol.http.connection import Connection, Phase
 from istio_netpol.http.crew import Crew
-from istio_netpol.http.message import Request
+from istio_netpol.http.message import HttpRequest
 from istio_netpol.http.tenant import LONGEST_NAME, MOST_BYTES, tenant_of
 
 MANY = 20
@@ -35,7 +35,7 @@ class Door:
             self._sockets.append(socket.socket())
             connection = Connection(self._sockets[-1], client, 1)
             connection.phase = Phase.WAITING
-            self.answering.put(connection, Request(method, target, "1.1", [], body))
+            self.answering.put(connection, HttpRequest(method, target, "1.1", [], body))
 
     def order(self) -> Iterator[str]:
         while task := self.answering.take():

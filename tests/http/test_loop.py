@@ -15,7 +15,7 @@ from tests.http.serving import Served, serving
 from istio_netpol.http.answering import RESERVED, STRANGERS_HOLD
 from istio_netpol.http.connection import Connection
 from istio_netpol.http.limits import Limits
-from istio_netpol.http.loop import Loop
+from istio_netpol.http.loop import EventLoop
 from istio_netpol.http.wsgi import GIVE_WAY
 
 THREADS = RESERVED + STRANGERS_HOLD + 4
@@ -117,11 +117,11 @@ def test_an_application_that_fails_gets_500(served: Served) -> None:
 def test_an_error_about_one_connection_is_its_own(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is dropped, instead of being kept without anybody who would read from it."""
 
-    def fail(loop: Loop, connection: Connection) -> None:
+    def fail(loop: EventLoop, connection: Connection) -> None:
         monkeypatch.undo()
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Loop, "_sent", fail)
+    monkeypatch.setattr(EventLoop, "_sent", fail)
     with served.open() as stream:
         stream.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
         received = b""

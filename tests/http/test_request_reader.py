@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from istio_netpol.http.exchange import Exchange
-from istio_netpol.http.message import Answer, RefusedError, Request
+from istio_netpol.http.message import HttpRequest, HttpResponse, RefusedError
 from istio_netpol.http.request_reader import MOST_HEAD
 
 LIMIT = 1000
@@ -67,7 +67,7 @@ def requests(draw: st.DrawFn) -> bytes:
     return (text + draw(ends) + draw(st.sampled_from(BODIES))).encode("latin-1")
 
 
-def ours(sent: bytes) -> Request | None:
+def ours(sent: bytes) -> HttpRequest | None:
     """As we read it; h11 has the name of a transfer coding in lower case."""
     request = Exchange(LIMIT).receive(sent)
     if request is None:
@@ -78,7 +78,7 @@ def ours(sent: bytes) -> Request | None:
     return replace(request, headers=headers)
 
 
-def theirs(sent: bytes) -> Request | None:
+def theirs(sent: bytes) -> HttpRequest | None:
     """As h11 reads it; None for one that is not complete. Raises h11.RemoteProtocolError."""
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(sent)
@@ -95,7 +95,9 @@ def theirs(sent: bytes) -> Request | None:
             return None
     assert found is not None
     headers = [(name.decode(), value.decode("latin-1")) for name, value in found.headers]
-    return Request(found.method.decode(), found.target.decode(), found.http_version.decode(), headers, body)
+    return HttpRequest(
+        found.method.decode(), found.target.decode(), found.http_version.decode(), headers, body
+    )
 
 
 @given(requests())
@@ -231,12 +233,12 @@ def test_an_answer_can_not_be_split() -> None:
     exchange = Exchange(LIMIT)
     assert exchange.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     with pytest.raises(ValueError, match="more than one line"):
-        exchange.answer(Answer(200, [("X", "a\r\nHTTP/1.1 200 OK")], b""), keep=True)
+        exchange.answer(HttpResponse(200, [("X", "a\r\nHTTP/1.1 200 OK")], b""), keep=True)
 
 
 def test_an_answer_to_head_has_no_body() -> None:
     """And says how long the body would be; all other answers say how long theirs is."""
-    answer = Answer(200, [("Content-Length", "2")], b"ok")
+    answer = HttpResponse(200, [("Content-Length", "2")], b"ok")
     for method, ends_with in (("HEAD", b"\r\n\r\n"), ("GET", b"\r\n\r\nok")):
         exchange = Exchange(LIMIT)
         assert exchange.receive(method.encode() + b" / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -7,7 +7,7 @@ import math
 
 from msgspec import Struct
 
-from istio_netpol.admission.reviews import Request
+from istio_netpol.admission.reviews import AdmissionRequest
 from istio_netpol.flows.currency import Currency, Likeness, PodClass, class_of
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolution, Resolver
@@ -68,7 +68,7 @@ class Asked(Struct, frozen=True):
     are_new: bool
 
 
-def pods_of(request: Request, put: tuple[object, ...], table: FlowTable) -> Asked | None:
+def pods_of(request: AdmissionRequest, put: tuple[object, ...], table: FlowTable) -> Asked | None:
     """The pods that a request brings; None where it does anything else. An update is judged by what it
     changes, so that nothing follows from it for new pods; and pods are judged by the mode of the request's
     namespace, so that nothing follows from it for those of another one. A pod whose own name somebody asked

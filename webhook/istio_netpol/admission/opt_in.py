@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from istio_netpol.admission.reviews import Request
+from istio_netpol.admission.reviews import AdmissionRequest
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX
@@ -37,7 +37,7 @@ ImpactOf = Callable[[Workload], Impact]
 
 
 def labels_instead(
-    request: Request, workload: Workload, impact: Impact, table: FlowTable, review: ImpactOf
+    request: AdmissionRequest, workload: Workload, impact: Impact, table: FlowTable, review: ImpactOf
 ) -> tuple[tuple[Label, ...], Impact]:
     """The labels to add to the pods that a request creates, and what is left of its impact then; `review`
     tells the impact of a workload in its place."""
@@ -55,7 +55,7 @@ def labels_instead(
     return tuple(labels), impact
 
 
-def patch_of(request: Request, labels: tuple[Label, ...]) -> list[dict[str, Any]]:
+def patch_of(request: AdmissionRequest, labels: tuple[Label, ...]) -> list[dict[str, Any]]:
     """The JSON Patch that adds labels to the pods of a request's object."""
     if not labels:
         return []
@@ -82,7 +82,7 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _may_be_labelled(request: Request, workload: Workload) -> bool:
+def _may_be_labelled(request: AdmissionRequest, workload: Workload) -> bool:
     metadata = (request.object or {}).get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     return (

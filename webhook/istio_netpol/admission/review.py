@@ -21,7 +21,7 @@ from istio_netpol.admission.decision import (
 from istio_netpol.admission.denial import DenialReader
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.admission.opt_in import Label, labels_instead
-from istio_netpol.admission.reviews import Request
+from istio_netpol.admission.reviews import AdmissionRequest
 from istio_netpol.admission.scope import is_judged, namespace_of
 from istio_netpol.analysis.impact import Impact, review_change
 from istio_netpol.errors import Problem
@@ -44,9 +44,9 @@ NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
 """Who empties a namespace that was deleted, perhaps before the snapshot shows that it was."""
 
 
-class Change(Struct, frozen=True):
-    """What a request does: the objects stored and deleted, those that it replaces, and what could not be
-    read."""
+class ProposedChange(Struct, frozen=True):
+    """What a request would change: the objects it stores and deletes, those that it replaces, and what could
+    not be read of it."""
 
     put: tuple[ClusterObject, ...] = ()
     remove: tuple[ClusterObject, ...] = ()
@@ -60,14 +60,14 @@ class Change(Struct, frozen=True):
 
 
 def decide(
-    request: Request,
+    request: AdmissionRequest,
     table: FlowTable,
     resolver: Resolver,
     *,
     mutating: bool,
     cleared: Cleared | None = None,
     deadline: Deadline = NO_DEADLINE,
-    change: Callable[[], Change] | None = None,
+    change: Callable[[], ProposedChange] | None = None,
 ) -> Decision:
     """The decision on a request; what to write is the caller's to do. What is `cleared` is not worked out
     again, and what is not worked out by the `deadline` is decided by the mode. `change` is what the request
@@ -112,8 +112,8 @@ def decide(
 
 
 def _mutation(
-    request: Request,
-    change: Change,
+    request: AdmissionRequest,
+    change: ProposedChange,
     table: FlowTable,
     circumstances: Circumstances,
     impact: Impact,
@@ -130,8 +130,8 @@ def _mutation(
 
 
 def _impact(
-    request: Request,
-    change: Change,
+    request: AdmissionRequest,
+    change: ProposedChange,
     table: FlowTable,
     resolver: Resolver,
     mode: Mode,
@@ -160,19 +160,19 @@ def _impact(
     return impact
 
 
-def change_of(request: Request) -> Change:
+def change_of(request: AdmissionRequest) -> ProposedChange:
     """What a request does to the cluster."""
     new, new_problems = _decoded(request.object, request)
     # What is created replaces nothing, whatever a review says.
     replaced = request.old_object if request.operation != "CREATE" else None
     old, old_problems = _decoded(replaced, request)
     if request.operation == "DELETE":
-        return Change(remove=old, old=old, problems=old_problems)
-    return Change(put=new, old=old if not old_problems else (), problems=new_problems)
+        return ProposedChange(remove=old, old=old, problems=old_problems)
+    return ProposedChange(put=new, old=old if not old_problems else (), problems=new_problems)
 
 
 def _decoded(
-    content: dict[str, Any] | None, request: Request
+    content: dict[str, Any] | None, request: AdmissionRequest
 ) -> tuple[tuple[ClusterObject, ...], tuple[Problem, ...]]:
     """The model values of an object; the request says what it is and where it lives, whatever the object
     says."""
@@ -192,12 +192,12 @@ def _decoded(
     return tuple(values), tuple(problems)
 
 
-def _labels_after(namespace: str, change: Change, table: FlowTable) -> Any:
+def _labels_after(namespace: str, change: ProposedChange, table: FlowTable) -> Any:
     own = next((value for value in change.put if isinstance(value, Namespace)), None)
     return own.labels if own else table.snapshot.namespace(namespace).labels
 
 
-def _passes(request: Request, change: Change, table: FlowTable) -> bool:
+def _passes(request: AdmissionRequest, change: ProposedChange, table: FlowTable) -> bool:
     """Whether nothing needs judging: nothing that matters changes, or the namespace is on its way out."""
     if request.operation == "UPDATE" and change.is_idle:
         return True
@@ -209,7 +209,7 @@ def _passes(request: Request, change: Change, table: FlowTable) -> bool:
     return is_emptied or table.snapshot.namespace(namespace_of(request)).terminating
 
 
-def _is_spared(change: Change, table: FlowTable) -> bool:
+def _is_spared(change: ProposedChange, table: FlowTable) -> bool:
     """What a controller makes, be it pods or the ReplicaSet or Job before them: denying it would turn a
     node's failure, a rollback or a CronJob's next run into an outage."""
     if table.settings.admission.deny_controlled_pods:
@@ -217,7 +217,7 @@ def _is_spared(change: Change, table: FlowTable) -> bool:
     return any(isinstance(value, Workload) and value.owner for value in change.put)
 
 
-def _admitted(request: Request, change: Change) -> tuple[NetworkPolicy, ...]:
+def _admitted(request: AdmissionRequest, change: ProposedChange) -> tuple[NetworkPolicy, ...]:
     """The new policies that the API server stores next, unless somebody else objects."""
     if request.operation != "CREATE" or request.dry_run:
         return ()

@@ -18,7 +18,7 @@ API_VERSION = "admission.k8s.io/v1"
 MAX_DEPTH = 200
 
 
-class Kind(msgspec.Struct, frozen=True):
+class GroupVersionKind(msgspec.Struct, frozen=True):
     """`request.kind`, and `request.resource` with its own name for the last part."""
 
     group: str = ""
@@ -26,23 +26,23 @@ class Kind(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class User(msgspec.Struct, frozen=True):
+class UserInfo(msgspec.Struct, frozen=True):
     """`request.userInfo`, as far as exemptions read it."""
 
     username: str = ""
     groups: list[str] | None = None
 
 
-class Request(msgspec.Struct, frozen=True, rename="camel"):
+class AdmissionRequest(msgspec.Struct, frozen=True, rename="camel"):
     """The request of a review. `operation` is CREATE, UPDATE, DELETE or CONNECT; DELETE has no `object`."""
 
     uid: str
-    kind: Kind = Kind()
+    kind: GroupVersionKind = GroupVersionKind()
     sub_resource: str = ""
     name: str = ""
     namespace: str = ""
     operation: str = ""
-    user_info: User = User()
+    user_info: UserInfo = UserInfo()
     object: dict[str, Any] | None = None
     old_object: dict[str, Any] | None = None
     dry_run: bool | None = None
@@ -73,12 +73,12 @@ def _metadata(content: dict[str, Any] | None) -> dict[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-class Review(msgspec.Struct, frozen=True, rename="camel"):
-    """The envelope."""
+class AdmissionReview(msgspec.Struct, frozen=True, rename="camel"):
+    """The envelope of a request."""
 
     api_version: str = ""
     kind: str = ""
-    request: Request | None = None
+    request: AdmissionRequest | None = None
 
 
 class BadRequest(Struct, frozen=True):
@@ -96,11 +96,11 @@ class StatusCause(Struct, frozen=True):
     field: str = ""
 
 
-_DECODER = msgspec.json.Decoder(Review)
+_DECODER = msgspec.json.Decoder(AdmissionReview)
 _ENCODER = msgspec.json.Encoder()
 
 
-def parse(body: bytes) -> Request | BadRequest:
+def parse(body: bytes) -> AdmissionRequest | BadRequest:
     """The request within a review, or why there is none."""
     try:
         review = _DECODER.decode(body)

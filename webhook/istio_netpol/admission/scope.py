@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from istio_netpol.admission.reviews import Request
+from istio_netpol.admission.reviews import AdmissionRequest
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import AdmissionSettings
 
@@ -11,7 +11,7 @@ DELETION_MATTERS = frozenset({("networking.k8s.io", "NetworkPolicy")})
 """What can cut flows of others by going away; everything else can always be deleted."""
 
 
-def is_judged(request: Request, settings: AdmissionSettings) -> bool:
+def is_judged(request: AdmissionRequest, settings: AdmissionSettings) -> bool:
     """Whether a request is looked at at all."""
     if request.operation not in JUDGED_OPERATIONS or request.sub_resource:
         return False
@@ -20,7 +20,7 @@ def is_judged(request: Request, settings: AdmissionSettings) -> bool:
     return not _is_exempt(request, settings)
 
 
-def namespace_of(request: Request) -> str:
+def namespace_of(request: AdmissionRequest) -> str:
     """The namespace whose mode holds: a Namespace's own, else the object's."""
     return request.name if (request.kind.group, request.kind.kind) == ("", "Namespace") else request.namespace
 
@@ -35,7 +35,7 @@ def is_exempt_namespace(namespace: str, settings: AdmissionSettings) -> bool:
     )
 
 
-def _is_exempt(request: Request, settings: AdmissionSettings) -> bool:
+def _is_exempt(request: AdmissionRequest, settings: AdmissionSettings) -> bool:
     return (
         is_exempt_namespace(namespace_of(request), settings)
         or request.user_info.username in settings.exempt_users

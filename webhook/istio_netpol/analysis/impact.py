@@ -83,7 +83,9 @@ def review_change(
     pods = [stored for stored in put if isinstance(stored, Workload)]
     prospect = before.after(put, remove, starting=pods)
     changed = (*put, *remove)
-    review = _Review(before, prospect, gate_of(before, resolver), changed, submitter, starting, deadline)
+    review = _ChangeReview(
+        before, prospect, gate_of(before, resolver), changed, submitter, starting, deadline
+    )
     findings = sorted(review.findings(), key=lambda finding: finding.sort_key)
     policies = review.writer.policies()
     keys = {changed_object.ref.key for changed_object in changed}
@@ -94,7 +96,7 @@ def review_change(
     return Impact(tuple(findings), policies, isolating, first, review.judged_in)
 
 
-class _Review:
+class _ChangeReview:
     """One change, seen from before and from after."""
 
     def __init__(

@@ -18,8 +18,8 @@ from istio_netpol.certs.review_paths import PathPlan, PathTimes, RegisteredWebho
 from istio_netpol.certs.webhook_configurations import (
     KINDS,
     MUTATING,
-    Client,
     Configuration,
+    WebhookClient,
     read_configuration,
     write_paths,
 )
@@ -65,12 +65,12 @@ class _ServiceSpec(msgspec.Struct, frozen=True):
     selector: dict[str, str] | None = None
 
 
-class _Service(msgspec.Struct, frozen=True):
+class _SelectingService(msgspec.Struct, frozen=True):
     spec: _ServiceSpec = _ServiceSpec()
 
 
 class _Services(msgspec.Struct, frozen=True):
-    items: tuple[_Service, ...] = ()
+    items: tuple[_SelectingService, ...] = ()
 
 
 class _Pods(msgspec.Struct, frozen=True):
@@ -166,7 +166,7 @@ class PathReconciler:
             times=self._times,
         )
 
-    def _all_take_secrets(self, clients: Sequence[Client]) -> bool:
+    def _all_take_secrets(self, clients: Sequence[WebhookClient]) -> bool:
         services = {client.service for client in clients if client.service}
         return all(_takes_secrets(pod) for service in services for pod in self._pods(*service))
 

@@ -27,7 +27,7 @@ MUTATING = KINDS[1]
 JSON_PATCH = "application/json-patch+json"
 
 
-class _Service(msgspec.Struct, frozen=True):
+class _ServiceReference(msgspec.Struct, frozen=True):
     namespace: str = ""
     name: str = ""
     path: str | None = None
@@ -35,7 +35,7 @@ class _Service(msgspec.Struct, frozen=True):
 
 class _ClientConfig(msgspec.Struct, frozen=True, rename="camel"):
     ca_bundle: str = msgspec.field(name="caBundle", default="")
-    service: _Service | None = None
+    service: _ServiceReference | None = None
     url: str | None = None
 
 
@@ -44,19 +44,19 @@ class _Webhook(msgspec.Struct, frozen=True, rename="camel"):
     client_config: _ClientConfig = _ClientConfig()
 
 
-class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
+class _ConfigurationMetadata(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
     resource_version: str = ""
     annotations: dict[str, str] | None = None
 
 
 class _Manifest(msgspec.Struct, frozen=True):
-    metadata: _Metadata = _Metadata()
+    metadata: _ConfigurationMetadata = _ConfigurationMetadata()
     webhooks: tuple[_Webhook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class WebhookClient:
     """How the API server calls one webhook: `service` is namespace and name, empty for one with a URL."""
 
     webhook: str
@@ -71,7 +71,7 @@ class Configuration(Struct, frozen=True):
     resource: Resource
     name: str
     version: str = ""
-    clients: tuple[Client, ...] | None = None
+    clients: tuple[WebhookClient, ...] | None = None
     note: Note = field(default_factory=Note)
     is_annotated: bool = False
 
@@ -137,11 +137,11 @@ def write_paths(
     _patch(connection, configuration, [*changes, _added(f"/metadata/annotations/{name}", str(note))], "paths")
 
 
-def _client(webhook: _Webhook) -> Client:
+def _client(webhook: _Webhook) -> WebhookClient:
     config = webhook.client_config
     service = (config.service.namespace, config.service.name) if config.service else None
     path = (config.service.path or "") if config.service else urlsplit(config.url or "").path
-    return Client(webhook.name, b64decode(config.ca_bundle), service, path)
+    return WebhookClient(webhook.name, b64decode(config.ca_bundle), service, path)
 
 
 def _added(path: str, value: Any) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def read_loaded(paths: Sequence[str], reading: ReadOptions) -> Loaded:
     """The same, with what was left aside."""
     finder = Sources(reading.exclude, excluded=reading.excluded)
     found = tuple((path, source) for path in dict.fromkeys(paths) for source in finder.of(path))
-    return _Reader(reading, found).load(Part("", "", found))
+    return _SourceReader(reading, found).load(Part("", "", found))
 
 
 def _read(
@@ -162,7 +162,7 @@ def _read(
     if reading.helm.is_for_one_chart:
         _require_one_chart((source for sources in found.values() for source in sources), reading)
     arrangement = arranged(found, reading.helm)
-    reader = _Reader(
+    reader = _SourceReader(
         reading, (pair for part in (arrangement.common, *arrangement.parts) for pair in part.sources)
     )
     parts = reader.load_all([arrangement.common, *arrangement.parts])
@@ -219,7 +219,7 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-class _Reader:
+class _SourceReader:
     """Reads sources, and notices PATHs that hold nothing at all: a mistake of whoever named them."""
 
     def __init__(self, reading: ReadOptions, sources: Iterable[tuple[str, Source | Problem]]) -> None:

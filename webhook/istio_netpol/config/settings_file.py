@@ -31,7 +31,7 @@ def load_settings(text: str | None, file: str, dns_addresses: Sequence[str] = ()
     """
     if text is None:
         return _with_dns(Settings(), dns_addresses)
-    reader = _Reader(file)
+    reader = _SettingsReader(file)
     settings = reader.settings(text)
     if settings is not None:
         settings = _with_dns(settings, dns_addresses)
@@ -48,7 +48,7 @@ def _with_dns(settings: Settings, addresses: Sequence[str]) -> Settings:
     return replace(settings, dns=replace(settings.dns, addresses=known))
 
 
-class _Reader:
+class _SettingsReader:
     """Walks the YAML nodes of one file and collects what is wrong with them."""
 
     def __init__(self, file: str) -> None:

@@ -38,9 +38,9 @@ class Reconciler(Protocol):
         ...
 
 
-class Loop:
-    """Runs in one thread. A replica that does not lead takes in the cluster's changes too, so that a new
-    leader begins at once.
+class ReconcileLoop:
+    """Reconciles in one thread. A replica that does not lead takes in the cluster's changes too, so that a
+    new leader begins at once.
 
     No error ends the loop. The replica keeps its lease meanwhile: one that took over would see the same
     cluster, and the leader's other duties, the certificates above all, go on.

@@ -29,7 +29,7 @@ class _Names(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _VersionedObject(msgspec.Struct, frozen=True):
     """The fields that tell whether an object was read before."""
 
     metadata: _Names
@@ -57,7 +57,7 @@ class LabelledPolicies:
 
 def _names(item: msgspec.Raw) -> _Names:
     try:
-        return msgspec.json.decode(item, type=_Head).metadata
+        return msgspec.json.decode(item, type=_VersionedObject).metadata
     except msgspec.DecodeError as error:
         raise ApiError(0, f"the API server's answer can't be read: {error}") from error
 

@@ -19,7 +19,7 @@ from istio_netpol.certs.reconciler import CertificateReconciler, Place
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.leadership import Chore, Duty, Leased
 from istio_netpol.controller.lease import Lease
-from istio_netpol.controller.loop import Loop
+from istio_netpol.controller.loop import ReconcileLoop
 from istio_netpol.controller.metrics import ControllerMetrics, application
 from istio_netpol.controller.reconciler import PolicyReconciler, staleness
 from istio_netpol.errors import ApiError, SettingsError
@@ -79,7 +79,7 @@ def run(options: ControllerOptions) -> None:
     metrics.stale.set_function(lambda: float(bool(staleness(cluster, options.settings))))
     evaluation = Evaluation(options.settings, options.resolver)
     reconciler = PolicyReconciler(cluster, leading, evaluation, options.settings, metrics)
-    loop = Loop(cluster, reconciler, lease, metrics.errored)
+    loop = ReconcileLoop(cluster, reconciler, lease, metrics.errored)
     _serve(options, metrics, lambda: [*staleness(cluster, options.settings), *loop.problems])
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

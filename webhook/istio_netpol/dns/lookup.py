@@ -47,7 +47,7 @@ class LookupSettings(Struct, frozen=True):
         return cls(tuple((str(address), port) for address, port in filter(None, found)))
 
 
-class _Part(Struct, frozen=True):
+class _FamilyResult(Struct, frozen=True):
     """The result for one address family."""
 
     status: ResolutionStatus
@@ -76,10 +76,12 @@ class Lookup(Struct):
         ends = self.clock() + self.settings.total_timeout
         return _merged(host, self._families(name, servers, ends))
 
-    def _families(self, name: dns.name.Name, servers: tuple[NameServer, ...], ends: float) -> list[_Part]:
+    def _families(
+        self, name: dns.name.Name, servers: tuple[NameServer, ...], ends: float
+    ) -> list[_FamilyResult]:
         """Asks for both families, in a thread each. An executor would wait for silent servers at the end of
         the process."""
-        unasked = _Part(ResolutionStatus.FAILED, reason="an error inside istio-netpol")
+        unasked = _FamilyResult(ResolutionStatus.FAILED, reason="an error inside istio-netpol")
         parts = dict.fromkeys(FAMILIES, unasked)
 
         def ask(family: dns.rdatatype.RdataType) -> None:
@@ -98,7 +100,7 @@ class Lookup(Struct):
         family: dns.rdatatype.RdataType,
         servers: tuple[NameServer, ...],
         ends: float,
-    ) -> _Part:
+    ) -> _FamilyResult:
         """Asks for one family, along a chain of CNAMEs that may span answers."""
         seen: set[dns.name.Name] = set()
         ttl: int | None = None
@@ -106,26 +108,26 @@ class Lookup(Struct):
             seen.add(name)
             if len(seen) > self.settings.longest_chain:
                 reason = f"its chain of CNAMEs is longer than {self.settings.longest_chain}"
-                return _Part(ResolutionStatus.FAILED, reason=reason)
+                return _FamilyResult(ResolutionStatus.FAILED, reason=reason)
             answer = self._ask(name, family, servers, ends)
-            if isinstance(answer, _Part):
+            if isinstance(answer, _FamilyResult):
                 return answer
             try:
                 chain = answer.resolve_chaining()
             except dns.message.ChainTooLong:
-                return _Part(ResolutionStatus.LOOP, reason="its CNAMEs lead in a circle")
+                return _FamilyResult(ResolutionStatus.LOOP, reason="its CNAMEs lead in a circle")
             except (dns.exception.DNSException, ValueError) as error:
-                return _Part(ResolutionStatus.FAILED, reason=f"the answer can't be read: {error}")
+                return _FamilyResult(ResolutionStatus.FAILED, reason=f"the answer can't be read: {error}")
             ttl = chain.minimum_ttl if ttl is None else min(ttl, chain.minimum_ttl)
             if chain.answer is not None:
                 found = tuple(ip_address(record.address) for record in chain.answer)
-                return _Part(ResolutionStatus.RESOLVED, found, ttl)
+                return _FamilyResult(ResolutionStatus.RESOLVED, found, ttl)
             if answer.rcode() == dns.rcode.NXDOMAIN:
-                return _Part(ResolutionStatus.NOT_FOUND, reason="the name does not exist (NXDOMAIN)")
+                return _FamilyResult(ResolutionStatus.NOT_FOUND, reason="the name does not exist (NXDOMAIN)")
             if chain.canonical_name == name:
-                return _Part(ResolutionStatus.NOT_FOUND, reason="the name has no addresses")
+                return _FamilyResult(ResolutionStatus.NOT_FOUND, reason="the name has no addresses")
             name = chain.canonical_name
-        return _Part(ResolutionStatus.LOOP, reason="its CNAMEs lead in a circle")
+        return _FamilyResult(ResolutionStatus.LOOP, reason="its CNAMEs lead in a circle")
 
     def _ask(
         self,
@@ -133,9 +135,9 @@ class Lookup(Struct):
         family: dns.rdatatype.RdataType,
         servers: tuple[NameServer, ...],
         ends: float,
-    ) -> dns.message.QueryMessage | _Part:
+    ) -> dns.message.QueryMessage | _FamilyResult:
         """The first usable answer; the next server is asked after a failure or silence."""
-        failure = _Part(
+        failure = _FamilyResult(
             ResolutionStatus.TIMEOUT, reason=f"no answer within {self.settings.total_timeout:g} s"
         )
         for address, port in servers * self.settings.attempts:
@@ -148,14 +150,14 @@ class Lookup(Struct):
                 continue
             except (OSError, EOFError, ValueError, dns.exception.DNSException) as error:
                 reason = f"{address}: {str(error) or type(error).__name__}"
-                failure = _Part(ResolutionStatus.FAILED, reason=reason)
+                failure = _FamilyResult(ResolutionStatus.FAILED, reason=reason)
                 continue
             if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) and isinstance(
                 answer, dns.message.QueryMessage
             ):
                 return answer
             reason = f"{address} answers {dns.rcode.to_text(answer.rcode())}"
-            failure = _Part(ResolutionStatus.FAILED, reason=reason)
+            failure = _FamilyResult(ResolutionStatus.FAILED, reason=reason)
         return failure
 
     def _exchange(
@@ -193,7 +195,7 @@ def system_name_servers() -> tuple[NameServer, ...]:
     return tuple((str(address), found.port) for address in found.nameservers)
 
 
-def _merged(host: str, parts: list[_Part]) -> Resolution:
+def _merged(host: str, parts: list[_FamilyResult]) -> Resolution:
     """One answer from both families. A family that fails beside one that answers is told and does not count:
     a policy for the known addresses is better than none."""
     resolved = [part for part in parts if part.status is ResolutionStatus.RESOLVED]

@@ -14,7 +14,7 @@ import structlog
 from istio_netpol.http.connection import Connection
 from istio_netpol.http.crew import Crew
 from istio_netpol.http.lane import Lane, Task
-from istio_netpol.http.message import Answer, Request
+from istio_netpol.http.message import HttpRequest, HttpResponse
 from istio_netpol.http.tenant import NO_TENANT, tenant_of
 from istio_netpol.http.wsgi import Application, Caller, call
 
@@ -60,7 +60,7 @@ class Answering:
         self.is_last = False
         """Whether connections end with the answer that is being made."""
 
-    def put(self, connection: Connection, request: Request) -> None:
+    def put(self, connection: Connection, request: HttpRequest) -> None:
         """Lines a request up."""
         if request.method == "POST":
             self._reviews.put(connection, request, tenant_of(request.body))
@@ -125,11 +125,11 @@ class Answering:
             self._log.exception("an answer can't be sent")
             task.is_gone = True
 
-    def _answer_of(self, connection: Connection, request: Request) -> Answer:
+    def _answer_of(self, connection: Connection, request: HttpRequest) -> HttpResponse:
         certificate = connection.tls.client_certificate if connection.tls else None
         caller = Caller(connection.address, certificate, self._crew.give_way)
         try:
             return call(self._application, request, self._server, caller)
         except Exception:
             self._log.exception("unexpected error")
-            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [("Content-Length", "0")], b"")
+            return HttpResponse(HTTPStatus.INTERNAL_SERVER_ERROR, [("Content-Length", "0")], b"")

@@ -11,7 +11,7 @@ from enum import Enum
 from selectors import EVENT_READ, EVENT_WRITE
 
 from istio_netpol.http.exchange import Exchange
-from istio_netpol.http.message import Answer, RefusedError, Request
+from istio_netpol.http.message import HttpRequest, HttpResponse, RefusedError
 from istio_netpol.http.tls_channel import TlsChannel
 
 READ_BYTES = 64 * 1024
@@ -93,7 +93,7 @@ class Connection:
         """Whether something that came was not looked at yet."""
         return self.tls is not None and self.tls.has_more
 
-    def receive(self, context: Callable[[], ssl.SSLContext]) -> Request | None:
+    def receive(self, context: Callable[[], ssl.SSLContext]) -> HttpRequest | None:
         """Reads once; the request, where that completes it. Raises EOFError when the client has gone,
         ssl.SSLError for a failed handshake, RefusedError for a request that is refused."""
         data = b"" if self.has_more else self._read()
@@ -110,7 +110,7 @@ class Connection:
             self._send(self.exchange.go_on())
         return request
 
-    def answer(self, answer: Answer, *, keep: bool) -> None:
+    def answer(self, answer: HttpResponse, *, keep: bool) -> None:
         """Begins to send an answer, after which the connection may be kept."""
         self.is_kept = keep and self.exchange.is_kept
         self._send(self.exchange.answer(answer, keep=self.is_kept))

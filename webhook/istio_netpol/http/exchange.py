@@ -8,7 +8,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from istio_netpol.http.message import Answer, Request
+from istio_netpol.http.message import HttpRequest, HttpResponse
 from istio_netpol.http.request_reader import RequestReader
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -42,7 +42,7 @@ class Exchange:
         head = self._reader.head
         return head is not None and not head.is_last and not self._reader.is_followed
 
-    def receive(self, data: bytes) -> Request | None:
+    def receive(self, data: bytes) -> HttpRequest | None:
         """The request, once all of it is here. Raises RefusedError for what is refused."""
         return self._reader.take(data)
 
@@ -56,7 +56,7 @@ class Exchange:
         self._is_told = True
         return CONTINUE
 
-    def answer(self, answer: Answer, *, keep: bool) -> bytes:
+    def answer(self, answer: HttpResponse, *, keep: bool) -> bytes:
         """The answer to the request that `receive` gave out, as bytes. `keep` is whether the connection may
         go on."""
         head = self._reader.head

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from istio_netpol.http.connection import Connection, Phase
-from istio_netpol.http.message import Request
+from istio_netpol.http.message import HttpRequest
 from istio_netpol.turns import Turns
 
 
@@ -18,7 +18,7 @@ class Task(Struct, eq=False):
 
     lane: Lane
     connection: Connection
-    request: Request
+    request: HttpRequest
     is_gone: bool = False
 
 
@@ -34,7 +34,7 @@ class Lane:
         """The same queues by address, while something is in them. A client gets no more turns by naming more
         namespaces."""
 
-    def put(self, connection: Connection, request: Request, tenant: str) -> None:
+    def put(self, connection: Connection, request: HttpRequest, tenant: str) -> None:
         """Lines a request up. There is one of a connection at most, so connections bound how many wait."""
         tenants = self._by_client.setdefault(connection.address, Turns())
         tenants.put(tenant, Task(self, connection, request))

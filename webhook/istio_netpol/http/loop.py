@@ -50,7 +50,7 @@ class Site(Struct, frozen=True):
     application: Application
 
 
-class Loop:
+class EventLoop:
     """Owns all connections but for those whose request is being answered. Its turns are taken by one thread
     at a time, see `Crew`."""
 

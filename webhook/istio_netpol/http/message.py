@@ -1,4 +1,4 @@
-"""A request, its answer, and the error that is an answer, too."""
+"""An HTTP request, its response, and the error that is a response, too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http import HTTPStatus
 from msgspec import Struct
 
 
-class Request(Struct, frozen=True):
+class HttpRequest(Struct, frozen=True):
     """One request with its whole body; names of headers in lower case."""
 
     method: str
@@ -19,8 +19,8 @@ class Request(Struct, frozen=True):
     body: bytes
 
 
-class Answer(Struct, frozen=True):
-    """What goes back."""
+class HttpResponse(Struct, frozen=True):
+    """The response to one request."""
 
     status: int
     headers: Sequence[tuple[str, str]]

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from httptools import HttpParserError, HttpRequestParser
 from msgspec import Struct
 
-from istio_netpol.http.message import RefusedError, Request
+from istio_netpol.http.message import HttpRequest, RefusedError
 
 MOST_LINE = 8190
 MOST_HEAD = 32 * 1024
@@ -51,7 +51,7 @@ class RequestReader:
         """Whether a part of the body is here, or the request is complete without one."""
         return bool(self._parts.body) or self._parts.is_complete
 
-    def take(self, data: bytes) -> Request | None:
+    def take(self, data: bytes) -> HttpRequest | None:
         """The request, once all of it is here. Raises RefusedError for all that is not HTTP/1.1, or of which
         two readers could think differently, and for what is too large."""
         if not self.taken and data.startswith((b"\r", b"\n")):
@@ -65,7 +65,7 @@ class RequestReader:
             self._bound_frame()
             return None
         target = parts.target.decode("latin-1")
-        return Request(head.method, target, head.version, parts.headers, bytes(parts.body))
+        return HttpRequest(head.method, target, head.version, parts.headers, bytes(parts.body))
 
     def _parse(self, data: bytes) -> None:
         try:

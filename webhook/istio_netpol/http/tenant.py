@@ -21,11 +21,11 @@ class _ReviewRequest(Struct):
     namespace: Annotated[str, Meta(max_length=LONGEST_NAME)] = NO_TENANT
 
 
-class _Review(Struct):
+class _TenantReview(Struct):
     request: _ReviewRequest
 
 
-_DECODER = msgspec.json.Decoder(_Review)
+_DECODER = msgspec.json.Decoder(_TenantReview)
 
 
 def tenant_of(body: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from gunicorn.workers.base import Worker
 
 from istio_netpol.http.limits import Limits
-from istio_netpol.http.loop import Loop, Site
+from istio_netpol.http.loop import EventLoop, Site
 
 SPARE_FILES = 256
 """Open files besides connections: logs, watches, lookups."""
@@ -36,7 +36,7 @@ class LoopWorker(Worker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Makes room for the connections, then goes on as every worker."""
-        self._loop: Loop | None = None
+        self._loop: EventLoop | None = None
         self._beaten = 0.0
         _allow_files(self.app.limits)
         super().init_process()
@@ -44,7 +44,7 @@ class LoopWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Serves until the worker is told to stop, or its parent has gone."""
         site = Site([wrapper.sock for wrapper in self.sockets], self.app.context, self.wsgi)
-        self._loop = Loop(site, self.app.limits, self.app.refusals)
+        self._loop = EventLoop(site, self.app.limits, self.app.refusals)
         self._loop.run(lambda: self._lives() and self.alive)
         self._loop.stop(self._lives, self.cfg.graceful_timeout)
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from istio_netpol.http.message import Answer, Request
+from istio_netpol.http.message import HttpRequest, HttpResponse
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -30,7 +30,9 @@ class Caller(Struct, frozen=True):
     give_way: Callable[[], None]
 
 
-def call(application: Application, request: Request, server: tuple[str, int], caller: Caller) -> Answer:
+def call(
+    application: Application, request: HttpRequest, server: tuple[str, int], caller: Caller
+) -> HttpResponse:
     """What the application answers."""
     environment = _environment(request, caller.address, server)
     environment[CLIENT_CERTIFICATE] = caller.certificate
@@ -49,10 +51,10 @@ def call(application: Application, request: Request, server: tuple[str, int], ca
         if hasattr(parts, "close"):
             parts.close()
     status, headers = started[-1]
-    return Answer(int(status.split(" ", 1)[0]), headers, b"".join(written))
+    return HttpResponse(int(status.split(" ", 1)[0]), headers, b"".join(written))
 
 
-def _environment(request: Request, client: str, server: tuple[str, int]) -> dict[str, Any]:
+def _environment(request: HttpRequest, client: str, server: tuple[str, int]) -> dict[str, Any]:
     path, _, query = request.target.partition("?")
     environment: dict[str, Any] = {
         "REQUEST_METHOD": request.method,

@@ -42,7 +42,7 @@ class Resource(Struct, frozen=True):
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _ResponseKind(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
@@ -50,7 +50,7 @@ class _Resource(msgspec.Struct, frozen=True, rename="camel"):
     resource: str
     scope: str = ""
     verbs: list[str] = []
-    response_kind: _Kind | None = None
+    response_kind: _ResponseKind | None = None
 
 
 class _Version(msgspec.Struct, frozen=True):

@@ -29,15 +29,15 @@ LIVE_SECONDS = 1.0
 NOT_FOUND, CONFLICT = 404, 409
 
 
-class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
+class _PolicyMetadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str
     annotations: dict[str, str] | None = None
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _PolicyVersion(msgspec.Struct, frozen=True):
     """Which version of an object was read, and what is noted on it."""
 
-    metadata: _Metadata
+    metadata: _PolicyMetadata
 
 
 class ClusterStore:
@@ -85,7 +85,7 @@ class ClusterStore:
                     "says: somebody changed it; delete it, or let the controller restore it"
                 )
             policy = with_needers(policy, needers_of(there))
-            metadata = msgspec.json.decode(present, type=_Head).metadata
+            metadata = msgspec.json.decode(present, type=_PolicyVersion).metadata
             version, is_provisional = (
                 metadata.resource_version,
                 PROVISIONAL_AT in (metadata.annotations or {}),

@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 )
 
 
-class _Matches(Struct, frozen=True):
+class _LabelMatcher(Struct, frozen=True):
     """A parsed expression, as a function from labels to whether it matches."""
 
     answer: Callable[[Labels], bool]
@@ -56,7 +56,7 @@ def _read(text: str) -> Expression:
     if not text.strip():
         return EVERYTHING
     try:
-        return _Reader(_tokens(text)).whole()
+        return _SelectorParser(_tokens(text)).whole()
     except ValueError:
         return EVERYTHING
 
@@ -75,7 +75,7 @@ def _tokens(text: str) -> list[str]:
     return found
 
 
-class _Reader:
+class _SelectorParser:
     """Reads an expression from its tokens: `||` binds least, `!` most. Raises ValueError."""
 
     def __init__(self, tokens: list[str]) -> None:
@@ -96,7 +96,7 @@ class _Reader:
         return (
             parts[0]
             if len(parts) == 1
-            else _Matches(lambda labels: any(part.matches(labels) for part in parts))
+            else _LabelMatcher(lambda labels: any(part.matches(labels) for part in parts))
         )
 
     def _both(self) -> Expression:
@@ -106,7 +106,7 @@ class _Reader:
         return (
             parts[0]
             if len(parts) == 1
-            else _Matches(lambda labels: all(part.matches(labels) for part in parts))
+            else _LabelMatcher(lambda labels: all(part.matches(labels) for part in parts))
         )
 
     def _one(self) -> Expression:
@@ -116,7 +116,7 @@ class _Reader:
         try:
             if self._takes("!"):
                 negated = self._one()
-                return _Matches(lambda labels: not negated.matches(labels))
+                return _LabelMatcher(lambda labels: not negated.matches(labels))
             if self._takes("("):
                 inner = self._either()
                 self._expect(")")
@@ -130,44 +130,44 @@ class _Reader:
             return self._function(word)
         if self._takes("=="):
             value = self._text()
-            return _Matches(lambda labels: labels.get(word) == value)
+            return _LabelMatcher(lambda labels: labels.get(word) == value)
         if self._takes("!="):
             other = self._text()
-            return _Matches(lambda labels: labels.get(word) != other)
+            return _LabelMatcher(lambda labels: labels.get(word) != other)
         operator = self._word()
         if operator == "not":
             if self._word() != "in":
                 raise ValueError("not what?")
             unwanted = self._texts()
-            return _Matches(lambda labels: labels.get(word) not in unwanted)
+            return _LabelMatcher(lambda labels: labels.get(word) not in unwanted)
         if operator == "in":
             wanted = self._texts()
-            return _Matches(lambda labels: labels.get(word) in wanted)
+            return _LabelMatcher(lambda labels: labels.get(word) in wanted)
         return self._part_of_value(word, operator)
 
     def _function(self, name: str) -> Expression:
         if name == "has":
             label = self._word()
             self._expect(")")
-            return _Matches(lambda labels: label in labels)
+            return _LabelMatcher(lambda labels: label in labels)
         self._expect(")")
         if name == "all":
             return EVERYTHING
         if name == "global":
-            return _Matches(lambda labels: False)
+            return _LabelMatcher(lambda labels: False)
         raise ValueError("no function")
 
     def _part_of_value(self, label: str, operator: str) -> Expression:
         """`contains`, `starts with` and `ends with`."""
         if operator == "contains":
             part = self._text()
-            return _Matches(lambda labels: part in labels.get(label, "") and label in labels)
+            return _LabelMatcher(lambda labels: part in labels.get(label, "") and label in labels)
         if operator not in ("starts", "ends") or self._word() != "with":
             raise ValueError("no operator")
         end = self._text()
         if operator == "starts":
-            return _Matches(lambda labels: label in labels and labels[label].startswith(end))
-        return _Matches(lambda labels: label in labels and labels[label].endswith(end))
+            return _LabelMatcher(lambda labels: label in labels and labels[label].startswith(end))
+        return _LabelMatcher(lambda labels: label in labels and labels[label].endswith(end))
 
     def _texts(self) -> frozenset[str]:
         self._expect("{")

@@ -71,7 +71,7 @@ def destinations_in(text: str) -> str:
     return "\n".join([*marks, *names])
 
 
-class _Part(NamedTuple):
+class _PatchPart(NamedTuple):
     """A value within a patch, and where it stands: below a path, by a key or an index."""
 
     above: str
@@ -86,22 +86,22 @@ class _Part(NamedTuple):
         return path if len(path) <= LONGEST_PATH else f"{path[: LONGEST_PATH - 1]}…"
 
 
-def _parts(value: Any, path: str) -> Iterator[_Part]:
+def _parts(value: Any, path: str) -> Iterator[_PatchPart]:
     """A patch's value and every one within, in the order in which they are written.
 
     Paths are written for mappings and lists only, since paths lead through nothing else. Otherwise a long key
     above many values would be copied for each of them.
     """
-    left = [_Part(path, "value", value)]
+    left = [_PatchPart(path, "value", value)]
     while left:
         part = left.pop()
         yield part
         if isinstance(part.value, dict):
             here = part.path
-            left += [_Part(here, name, inner) for name, inner in reversed(part.value.items())]
+            left += [_PatchPart(here, name, inner) for name, inner in reversed(part.value.items())]
         elif isinstance(part.value, list):
             here, last = part.path, len(part.value) - 1
-            left += [_Part(here, last - back, inner) for back, inner in enumerate(reversed(part.value))]
+            left += [_PatchPart(here, last - back, inner) for back, inner in enumerate(reversed(part.value))]
 
 
 def _purpose(texts: Iterator[str]) -> FilterPurpose:
@@ -110,7 +110,7 @@ def _purpose(texts: Iterator[str]) -> FilterPurpose:
     return next((purpose for mark, purpose in _MARKS.items() if mark in joined), FilterPurpose.OTHER)
 
 
-def _endpoints(parts: Iterable[_Part]) -> Iterator[tuple[_Part, str, int]]:
+def _endpoints(parts: Iterable[_PatchPart]) -> Iterator[tuple[_PatchPart, str, int]]:
     """The endpoints that a cluster brings along: where each is written, an address and a port."""
     for part in parts:
         if part.step in ("socket_address", "socketAddress") and isinstance(part.value, dict):

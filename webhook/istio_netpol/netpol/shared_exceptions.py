@@ -32,7 +32,7 @@ _Key = tuple[int, int, int]
 _BITS = {4: 32, 6: 128}
 
 
-class _Entry(Struct):
+class _PrefixEntry(Struct):
     """A prefix of the table: the rules that have ports there, and what they except of it."""
 
     rules: list[RuleRef] = field(default_factory=list)
@@ -49,7 +49,7 @@ def has_exceptions(policies: Sequence[NetworkPolicy], direction: Direction) -> b
 def regions(policies: tuple[NetworkPolicy, ...], direction: Direction) -> tuple[Region, ...]:
     """The table of pods that these policies isolate in a direction, without entries for single peers."""
     table, excepted = _table(policies, direction)
-    hidden = {key: _Entry() for key in excepted - table.keys()}
+    hidden = {key: _PrefixEntry() for key in excepted - table.keys()}
     return tuple(_regions({**table, **hidden}))
 
 
@@ -66,12 +66,14 @@ def rules_at(
 
 
 @lru_cache(maxsize=256)
-def _table(policies: tuple[NetworkPolicy, ...], direction: Direction) -> tuple[dict[_Key, _Entry], set[_Key]]:
+def _table(
+    policies: tuple[NetworkPolicy, ...], direction: Direction
+) -> tuple[dict[_Key, _PrefixEntry], set[_Key]]:
     """The entries that rules name, and all that is excepted of any."""
-    table: dict[_Key, _Entry] = {}
+    table: dict[_Key, _PrefixEntry] = {}
     excepted: set[_Key] = set()
     for ref, block in _named(policies, direction):
-        entry = table.setdefault(_key(block.cidr), _Entry())
+        entry = table.setdefault(_key(block.cidr), _PrefixEntry())
         entry.rules.append(ref)
         exceptions = [_key(cidr) for cidr in block.exceptions]
         entry.exceptions += exceptions
@@ -82,7 +84,7 @@ def _table(policies: tuple[NetworkPolicy, ...], direction: Direction) -> tuple[d
     return table, excepted
 
 
-def _passing_on(key: _Key, table: dict[_Key, _Entry]) -> Iterator[_Entry]:
+def _passing_on(key: _Key, table: dict[_Key, _PrefixEntry]) -> Iterator[_PrefixEntry]:
     """The entries around a prefix that do not except where it begins: their ports are its ports too."""
     for wider in _wider(key, table):
         if not any(_contains(exception, key) for exception in wider.exceptions):
@@ -105,7 +107,7 @@ def _key(cidr: str) -> _Key:
     return network.version, network.prefixlen, int(network.network_address)
 
 
-def _wider(key: _Key, table: dict[_Key, _Entry]) -> Iterator[_Entry]:
+def _wider(key: _Key, table: dict[_Key, _PrefixEntry]) -> Iterator[_PrefixEntry]:
     """The entries around a prefix, from the widest."""
     version, length, first = key
     for shorter in range(length):
@@ -119,7 +121,7 @@ def _contains(wider: _Key, key: _Key) -> bool:
     return wider[0] == key[0] and key[2] >> rest == wider[2] >> rest
 
 
-def _regions(table: dict[_Key, _Entry]) -> Iterator[Region]:
+def _regions(table: dict[_Key, _PrefixEntry]) -> Iterator[Region]:
     """Each prefix without the longer ones within it."""
     within: dict[_Key, list[AddressSet]] = {key: [] for key in table}
     around: list[_Key] = []

@@ -18,7 +18,7 @@ MOST_PAIRS = 10_000
 """Pairs of peers of two rules that are compared; larger rules are not said to cover each other."""
 
 
-class _Values(Struct):
+class _LabelValues(Struct):
     """What a selector says of one label: which values it may have, and whether it is there."""
 
     allowed: frozenset[str] | None = None
@@ -58,9 +58,9 @@ def selects_within(narrow: Selector, wide: Selector) -> bool:
     """Whether all labels that `narrow` matches are matched by `wide`."""
     if wide.is_everything or narrow == wide:
         return True
-    values: dict[str, _Values] = {}
+    values: dict[str, _LabelValues] = {}
     for requirement in _requirements(narrow):
-        values.setdefault(requirement.key, _Values()).add(requirement)
+        values.setdefault(requirement.key, _LabelValues()).add(requirement)
     return all(
         requirement.key in values and values[requirement.key].meets(requirement)
         for requirement in _requirements(wide)

@@ -56,7 +56,7 @@ class Cause(Struct, frozen=True):
         return TITLES[self.rule]
 
 
-class _Kind(Struct, frozen=True):
+class _CauseKey(Struct, frozen=True):
     """What findings of one cause have in common."""
 
     rule: RuleId
@@ -67,12 +67,12 @@ class _Kind(Struct, frozen=True):
 
 def causes(report: Report) -> tuple[Cause, ...]:
     """All causes, the worst first: errors before warnings, and then those that concern the most."""
-    groups: defaultdict[_Kind, list[tuple[str, Finding]]] = defaultdict(list)
+    groups: defaultdict[_CauseKey, list[tuple[str, Finding]]] = defaultdict(list)
     for name, part in report.by_input():
         for finding in part.findings:
             sides = denied_sides(finding)
             assumed = bool(sides) and denial_wording.is_only_assumed(finding)
-            kind = _Kind(finding.rule, finding.severity, sides, assumed)
+            kind = _CauseKey(finding.rule, finding.severity, sides, assumed)
             groups[kind].append((name, finding))
     found = [_cause(kind, members) for kind, members in groups.items()]
     rank = list(Severity)
@@ -95,7 +95,7 @@ def _extent(cause: Cause) -> int:
     return sum(len(place.members) for place in cause.places)
 
 
-def _cause(kind: _Kind, members: Sequence[tuple[str, Finding]]) -> Cause:
+def _cause(kind: _CauseKey, members: Sequence[tuple[str, Finding]]) -> Cause:
     findings = tuple(finding for _, finding in members)
     flows = [(name, finding, finding.flow) for name, finding in members if finding.flow and kind.sides]
     if not flows:
@@ -174,7 +174,9 @@ def _title_of_objects(rule: RuleId, findings: Sequence[Finding], places: Sequenc
     return f"{TITLES[rule].rstrip('.')} ({plural(objects, 'object')}{_in_namespaces(places)})"
 
 
-def _title_of_flows(kind: _Kind, findings: Sequence[Finding], far: str, places: Sequence[CausePlace]) -> str:
+def _title_of_flows(
+    kind: _CauseKey, findings: Sequence[Finding], far: str, places: Sequence[CausePlace]
+) -> str:
     """`18 workloads in 6 namespaces: no egress to istio-system/istiod, TCP 15012`."""
     count = sum(len(place.members) for place in places)
     where = _in_namespaces(places)

@@ -23,7 +23,7 @@ from istio_netpol.server.metrics import Metrics
 from istio_netpol.server.proof import REASONS, ReviewProof, Unproven
 from istio_netpol.server.readiness import Readiness
 from istio_netpol.server.review_log import Log, log_answer
-from istio_netpol.server.reviewer import Answer, Reviewer
+from istio_netpol.server.reviewer import Reviewer, ReviewResponse
 
 JSON = "application/json"
 ANYBODY = ReviewProof()
@@ -133,7 +133,7 @@ def _nobody_waits() -> None:
     """Where no loop stands behind a request."""
 
 
-def _refusal(answer: Answer) -> Response:
+def _refusal(answer: ReviewResponse) -> Response:
     return _error(answer.status, answer.reason)
 
 

@@ -16,7 +16,7 @@ from flask import request
 
 from istio_netpol.errors import ApiError
 from istio_netpol.http.moderation import ModeratedLog
-from istio_netpol.kube.readers import Readers
+from istio_netpol.kube.user_rights import UserRights
 from istio_netpol.server.map_results import MapResult
 from istio_netpol.web.app import Refusal, Sight
 
@@ -56,8 +56,8 @@ class Tries:
 class MapGuard:
     """Says of the request at hand what its reader may see; `namespaces` has the names of all there are."""
 
-    def __init__(self, readers: Readers, namespaces: Callable[[], Sequence[str]]) -> None:
-        self._readers = readers
+    def __init__(self, users: UserRights, namespaces: Callable[[], Sequence[str]]) -> None:
+        self._users = users
         self._namespaces = namespaces
         self._tries = Tries()
         self._log = ModeratedLog("map")
@@ -73,7 +73,7 @@ class MapGuard:
         token = _token()
         if not token:
             return Refusal(401, "send a token of Kubernetes as password, or as bearer token")
-        if not self._readers.knows(token) and not self._tries.take(address):
+        if not self._users.knows(token) and not self._tries.take(address):
             return Refusal(429, "too many tokens were tried; wait a second")
         try:
             return self._sight_of(token)
@@ -83,15 +83,15 @@ class MapGuard:
             return Refusal(503, "the API server does not say what may be seen; ask again in a moment")
 
     def _sight_of(self, token: str) -> Sight | Refusal:
-        reader = self._readers.of_token(token)
-        if reader is None:
+        user = self._users.of_token(token)
+        if user is None:
             return Refusal(401, "the API server does not accept the token")
-        if self._readers.sees_whole_cluster(reader):
+        if self._users.sees_whole_cluster(user):
             return Sight()
         names = self._namespaces()
         if not names:
             return Refusal(503, NOT_READ)
-        seen = self._readers.namespaces(reader, names)
+        seen = self._users.namespaces(user, names)
         return Sight(seen) if seen else Refusal(403, ASK_FOR)
 
 

@@ -13,7 +13,7 @@ from istio_netpol.model.policy_store import StoreResult
 from istio_netpol.runtime.process_metrics import WEBHOOK, process_registry
 from istio_netpol.server.map_results import MapResult
 from istio_netpol.server.proof import Unproven
-from istio_netpol.server.reviewer import Answer
+from istio_netpol.server.reviewer import ReviewResponse
 from istio_netpol.state.source import SourceState
 
 RESULTS = ("allowed", "denied", "error")
@@ -146,7 +146,7 @@ class Metrics:
             self._maps.labels(result)
         self._errors.labels("source")
 
-    def reviewed(self, webhook: str, answer: Answer, seconds: float) -> None:
+    def reviewed(self, webhook: str, answer: ReviewResponse, seconds: float) -> None:
         """Counts one request."""
         self._seconds_by[webhook].observe(seconds)
         if answer.decision is None:

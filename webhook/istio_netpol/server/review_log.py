@@ -5,12 +5,12 @@ from __future__ import annotations
 import structlog
 
 from istio_netpol.admission.scope import namespace_of
-from istio_netpol.server.reviewer import Answer
+from istio_netpol.server.reviewer import ReviewResponse
 
 Log = structlog.stdlib.BoundLogger
 
 
-def log_answer(log: Log, webhook: str, answer: Answer, seconds: float) -> None:
+def log_answer(log: Log, webhook: str, answer: ReviewResponse, seconds: float) -> None:
     """Logs a decision; what is admitted without a word leaves no line. The fields are in `docs/logs.md`."""
     decision, reviewed = answer.decision, answer.request
     if decision is None or reviewed is None:

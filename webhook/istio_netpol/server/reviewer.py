@@ -14,7 +14,7 @@ from istio_netpol.admission.cleared import Cleared
 from istio_netpol.admission.decision import Decision
 from istio_netpol.admission.opt_in import patch_of
 from istio_netpol.admission.review import change_of, decide
-from istio_netpol.admission.reviews import BadRequest, Request, encode, parse
+from istio_netpol.admission.reviews import AdmissionRequest, BadRequest, encode, parse
 from istio_netpol.admission.scope import namespace_of
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.table import FlowTable
@@ -44,12 +44,12 @@ MOST_READS = 4
 """In how many namespaces a denial has policies read anew: the two ends of a connection, for most."""
 
 
-class Answer(Struct, frozen=True):
-    """What goes back: an HTTP status and body; `request` and `decision` are for logs and metrics."""
+class ReviewResponse(Struct, frozen=True):
+    """The HTTP status and body for the API server; `request` and `decision` are for logs and metrics."""
 
     status: int
     body: bytes
-    request: Request | None = None
+    request: AdmissionRequest | None = None
     decision: Decision | None = None
     stored: tuple[StoreResult, ...] = ()
     reason: str = ""
@@ -121,24 +121,30 @@ class Reviewer:
         may_write: bool = True,
         seconds: float | None = None,
         give_way: Callable[[], None] = lambda: None,
-    ) -> Answer:
+    ) -> ReviewResponse:
         """The answer to one review; a body that is not a review gets an error instead. Where it `may_write`
         nothing, missing policies are left to whoever may. `seconds` is how long the answer is waited for, and
         `give_way` is called before this thread waits for anything."""
         started = self._clock()
         request = parse(body)
         if isinstance(request, BadRequest):
-            return Answer(request.status, b"", reason=request.reason)
+            return ReviewResponse(request.status, b"", reason=request.reason)
         with self._turnstile.turn(namespace_of(request), give_way):
             return self._answered(request, started, seconds, mutating=mutating, may_write=may_write)
 
     def _answered(
-        self, request: Request, started: float, seconds: float | None, *, mutating: bool, may_write: bool
-    ) -> Answer:
+        self,
+        request: AdmissionRequest,
+        started: float,
+        seconds: float | None,
+        *,
+        mutating: bool,
+        may_write: bool,
+    ) -> ReviewResponse:
         """The answer to a request whose turn it is."""
         table = self._expected.table()
         if table is None:
-            return Answer(503, b"", request, reason=NOT_READY)
+            return ReviewResponse(503, b"", request, reason=NOT_READY)
         resolver = Budget(WaitingAside(self._resolver, self._turnstile), LOOKUP_SECONDS)
         ends = started + _time_left(table, seconds)
         deadline, change = Deadline(lambda: self._clock() > ends), cache(partial(change_of, request))
@@ -163,7 +169,7 @@ class Reviewer:
         encoded = encode(
             request.uid, decision.allowed, decision.message, decision.causes, decision.warnings, patch
         )
-        return Answer(200, encoded, request, decision, stored)
+        return ReviewResponse(200, encoded, request, decision, stored)
 
     def _newer(self, table: FlowTable, ends: float) -> FlowTable | None:
         """The table with what was heard of by now, where that is another one: who put right what a denial
@@ -175,7 +181,13 @@ class Reviewer:
         return None if newer is table else newer
 
     def _decided_anew(
-        self, request: Request, denial: Decision, table: FlowTable, decide_by: Decide, *, may_write: bool
+        self,
+        request: AdmissionRequest,
+        denial: Decision,
+        table: FlowTable,
+        decide_by: Decide,
+        *,
+        may_write: bool,
     ) -> tuple[Decision, tuple[StoreResult, ...]]:
         """A denial once more, by what is stored at this moment and what can be added now: in mode augment,
         what became known since `/mutate` was asked needs policies that nobody has written."""
@@ -191,7 +203,7 @@ class Reviewer:
         return decide_by(fresh.with_objects(written), mutating=False), stored
 
     def _excused(
-        self, request: Request, denial: Decision, fresh: FlowTable, found: Found, decide_by: Decide
+        self, request: AdmissionRequest, denial: Decision, fresh: FlowTable, found: Found, decide_by: Decide
     ) -> Decision:
         """A denial in mode augment once more, where nothing is written on the review's word: what only became
         known after `/mutate` may have been asked refuses nobody, and is added once the object is stored: a

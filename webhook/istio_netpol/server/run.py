@@ -26,7 +26,7 @@ from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.kube.policy_store import ClusterStore, LivePolicies
-from istio_netpol.kube.readers import Readers
+from istio_netpol.kube.user_rights import UserRights
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import AdmissionSettings, Settings
 from istio_netpol.runtime.listening import listen, url_of
@@ -134,7 +134,7 @@ def make_app(
         log.info("metrics", url=f"{url_of('http', listeners.metrics)}/metrics")
     if listeners.map is not None and connection is not None:
         live = MapOnDemand(source.reviewer.table, options.resolver, options.context or "cluster")
-        app = map_app(live.newest, MapGuard(Readers(connection), live.namespaces))
+        app = map_app(live.newest, MapGuard(UserRights(connection), live.namespaces))
         serve_map(listeners.map, certificate.context, counted(app, metrics.mapped))
         log.info("map", url=url_of("https", listeners.map))
     return create_app(source.reviewer, readiness, metrics, proof)

@@ -65,7 +65,7 @@ class PersistentMap(Mapping[K, V]):
 
     def values(self) -> ValuesView[V]:
         """The values."""
-        return _Values(self)
+        return _MapValues(self)
 
     def after(self, put: Mapping[K, V], gone: Iterable[K] = ()) -> Self:
         """The mapping after keys were dropped, and after that others put; the same one where that changes
@@ -148,7 +148,7 @@ class _Items(ItemsView[K, V], Generic[K, V]):
         return chain.from_iterable(bucket.items() for bucket in self._mapping._buckets)
 
 
-class _Values(ValuesView[V], Generic[V]):
+class _MapValues(ValuesView[V], Generic[V]):
     """The values of a map, bucket by bucket."""
 
     _mapping: PersistentMap[Any, V]

@@ -68,7 +68,7 @@ RootPlace = tuple[str, str, int]
 
 TEMPLATE = Likeness()
 
-Reader = Callable[[Workload], Sequence[Any]]
+PodField = Callable[[Workload], Sequence[Any]]
 """One of the fields of a pod of which its class has those of all."""
 
 _ADDRESSES, _NODE_ADDRESSES = attrgetter("addresses"), attrgetter("node_addresses")
@@ -122,7 +122,7 @@ class PodGroup(Struct, frozen=True, eq=False, gc=False):
         if not names:
             return None
 
-        def moved(tally: Tally[Any], read: Reader, order: Order = themselves) -> Tally[Any]:
+        def moved(tally: Tally[Any], read: PodField, order: Order = themselves) -> Tally[Any]:
             return tally.after(_all(gone, read), _all(come, read), order)
 
         return PodGroup(
@@ -425,7 +425,7 @@ def _asks_the_same(template: Workload | None, other: Workload | None) -> bool:
     return template is other or _asked(template) == _asked(other)
 
 
-def _all(pods: Iterable[Workload], read: Reader) -> list[Any]:
+def _all(pods: Iterable[Workload], read: PodField) -> list[Any]:
     """What these pods have, one after the other."""
     return [value for pod in pods for value in read(pod)]
 

@@ -202,14 +202,14 @@ class Reader:
         return getattr(type(found), method).work_out(found, *arguments)
 
 
-class _Part(Protocol):
+class _Questioned(Protocol):
     """What has questions: a class whose instances answer by one reader."""
 
     @property
     def reader(self) -> Reader: ...
 
 
-S = TypeVar("S", bound=_Part)
+S = TypeVar("S", bound=_Questioned)
 
 
 def question(method: Callable[[S, *Arguments], T]) -> Callable[[S, *Arguments], T]:

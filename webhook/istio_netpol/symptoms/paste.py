@@ -75,7 +75,7 @@ def read_text(text: str) -> PasteReading:
 
 def read_log(chunks: Iterable[bytes]) -> PasteReading:
     """What a log shows that comes in chunks, however long it or any of its lines is."""
-    reader = _Reader()
+    reader = _PasteReader()
     for block in _blocks(chunks):
         reader.take(block)
     return reader.result()
@@ -131,7 +131,7 @@ def _pieces(line: str, continues: bool) -> Iterator[_Piece]:
     yield _Piece(line, continues)
 
 
-class _Reader:
+class _PasteReader:
     """Counts sightings, and remembers what earlier lines say of later ones."""
 
     def __init__(self) -> None:

@@ -96,8 +96,8 @@ class _Ports:
     def __init__(self, rule: AuthorizationRule, view: MeshView) -> None:
         self._view = view
         self._named = {port for matched in (*rule.operations, *rule.conditions) for port in matched.ports}
-        self._operations = _Matches(rule.operations)
-        self._conditions = [_Matches((condition,)) for condition in rule.conditions]
+        self._operations = _PortMatches(rule.operations)
+        self._conditions = [_PortMatches((condition,)) for condition in rule.conditions]
         self._known: dict[Workload, tuple[int, ...]] = {}
 
     def of(self, pod: Workload) -> tuple[int, ...]:
@@ -113,7 +113,7 @@ class _Ports:
         return self._operations.admit(port) and all(condition.admit(port) for condition in self._conditions)
 
 
-class _Matches:
+class _PortMatches:
     """Several port matches of which one is enough; an empty list admits every port."""
 
     def __init__(self, matches: Sequence[PortMatch]) -> None:

@@ -10,13 +10,13 @@ import pytest
 from werkzeug.test import Client
 
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.readers import (
+from istio_netpol.kube.user_rights import (
     ACCESS_REVIEWS,
     ASKING_SECONDS,
-    MOST_READERS,
+    MOST_USERS,
     REMEMBERED_SECONDS,
     TOKEN_REVIEWS,
-    Readers,
+    UserRights,
 )
 from istio_netpol.server.map_guard import MapGuard, Tries, counted
 from istio_netpol.server.map_results import MapResult
@@ -53,8 +53,8 @@ class Desk:
         asked = spec["resourceAttributes"]
         return {"allowed": asked["namespace"] in self.rights.get(spec["user"], set())}
 
-    def readers(self) -> Readers:
-        return Readers(self, lambda: self.now)  # type: ignore[arg-type]
+    def readers(self) -> UserRights:
+        return UserRights(self, lambda: self.now)  # type: ignore[arg-type]
 
 
 def test_only_namespaces_in_which_everything_may_be_listed_are_seen() -> None:
@@ -133,10 +133,10 @@ def test_so_many_tokens_are_remembered_and_no_more() -> None:
     """Whoever sends others all the time fills no memory, and the token itself is nowhere in it."""
     desk = Desk({})
     readers = desk.readers()
-    for number in range(MOST_READERS + 10):
+    for number in range(MOST_USERS + 10):
         readers.of_token(f"secret-{number}")
     assert not readers.knows("secret-0")
-    assert readers.knows(f"secret-{MOST_READERS + 9}")
+    assert readers.knows(f"secret-{MOST_USERS + 9}")
     assert "secret-" not in repr(vars(readers))
 
 
