@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from istio_netpol.admission.reviews import encode
 from istio_netpol.http.limits import Limits
 from istio_netpol.http.refusals import Refusals
-from istio_netpol.http.serving import Endpoint, WebhookServer
+from istio_netpol.http.serving import ServingEndpoint, WebhookServer
 from istio_netpol.http.tls import ServingCertificate
 from istio_netpol.runtime.listening import listen
 from istio_netpol.runtime.logs import configure_logs
@@ -35,7 +35,7 @@ def main(certificate: str, key: str) -> None:
     configure_logs()
     serving = ServingCertificate(Path(certificate), Path(key))
     listener = listen("127.0.0.1", 0, "benchmark")
-    WebhookServer(Endpoint(listener, serving, Limits(), Refusals()), make_app).run()
+    WebhookServer(ServingEndpoint(listener, serving, Limits(), Refusals()), make_app).run()
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority, make_leaf
+from istio_netpol.certs.issuing import KeyPair, Validity, certificate_pem, key_pem, make_authority, make_leaf
 from istio_netpol.certs.observed import (
-    Found,
+    ObservedCertificates,
     authorities_in,
     certificates_in,
     issued_at,
@@ -34,10 +34,10 @@ SHORT = Lifetimes(leaf=9 * DAY, authority=30 * DAY, settle=HOUR)
 ROTATION = Rotation(NAMES)
 
 
-def carried_out(plan: CertificatePlan) -> Found:
+def carried_out(plan: CertificatePlan) -> ObservedCertificates:
     """The cluster once everything was written."""
     bundles = (plan.bundle, plan.bundle)
-    return Found(plan.authority, plan.serving, plan.trusted_since, bundles)
+    return ObservedCertificates(plan.authority, plan.serving, plan.trusted_since, bundles)
 
 
 def leaf_of(plan: CertificatePlan) -> x509.Certificate:
@@ -55,9 +55,9 @@ def made(plan: CertificatePlan) -> list[str]:
 
 
 @cache
-def settled(rotation: Rotation = ROTATION) -> tuple[Found, datetime]:
+def settled(rotation: Rotation = ROTATION) -> tuple[ObservedCertificates, datetime]:
     """A cluster in which all is as it should be, and two hours after it was made."""
-    first = rotation.plan(Found(bundles=(b"", b"")), NOW)
+    first = rotation.plan(ObservedCertificates(bundles=(b"", b"")), NOW)
     second = rotation.plan(carried_out(first), NOW + MINUTE)
     third = rotation.plan(carried_out(second), NOW + 2 * HOUR)
     return carried_out(third), NOW + 2 * HOUR
@@ -65,7 +65,7 @@ def settled(rotation: Rotation = ROTATION) -> tuple[Found, datetime]:
 
 def test_what_is_made_is_what_kubernetes_expects() -> None:
     """ECDSA P-256; a leaf of 90 days and a CA of two years, both valid for clocks ten minutes behind."""
-    plan = ROTATION.plan(Found(), NOW)
+    plan = ROTATION.plan(ObservedCertificates(), NOW)
     leaf, authority = leaf_of(plan), authority_of(plan)
     for certificate in (leaf, authority):
         key = certificate.public_key()
@@ -137,7 +137,7 @@ class Simulated:
     """A cluster whose API servers and pods may still use whatever they were told within the last hour."""
 
     rotation: Rotation
-    found: Found
+    found: ObservedCertificates
     leaves: list[tuple[datetime, x509.Certificate]]
     bundles: list[tuple[datetime, bytes]]
     authorities: set[bytes]
@@ -219,7 +219,7 @@ MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.
 
 @given(
     st.builds(
-        Found,
+        ObservedCertificates,
         authority=data(),
         serving=data(),
         trusted_since=st.text(max_size=30) | MOMENTS.map(datetime.isoformat),
@@ -227,13 +227,13 @@ MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.
     ),
     MOMENTS,
 )
-def test_whatever_is_found_heals_at_once(found: Found, now: datetime) -> None:
+def test_whatever_is_found_heals_at_once(found: ObservedCertificates, now: datetime) -> None:
     """Any two Secrets and any caBundle, at any time: what is written serves every client, and once it is
     written there is nothing more to make."""
     plan = ROTATION.plan(found, now)
     leaf, authority = pair_in(plan.serving), pair_in(plan.authority)
-    assert isinstance(leaf, Pair)
-    assert isinstance(authority, Pair)
+    assert isinstance(leaf, KeyPair)
+    assert isinstance(authority, KeyPair)
     trusted = certificates_in(plan.bundle)
     assert trusted[0] == authority.certificate
     assert verifies(leaf.certificate, trusted, NAMES, now)
@@ -248,7 +248,7 @@ def test_whatever_is_found_heals_at_once(found: Found, now: datetime) -> None:
 @given(MOMENTS, MOMENTS)
 def test_a_clock_that_jumps_leaves_a_certificate_that_serves(first: datetime, second: datetime) -> None:
     """To 1970 and back, or a century ahead."""
-    made_then = carried_out(ROTATION.plan(Found(), first))
+    made_then = carried_out(ROTATION.plan(ObservedCertificates(), first))
     plan = ROTATION.plan(made_then, second)
     assert verifies(leaf_of(plan), certificates_in(plan.bundle), NAMES, second)
 
@@ -266,7 +266,7 @@ def test_a_lost_ca_is_no_reason_to_stop_serving() -> None:
 def test_pods_go_on_serving_while_both_secrets_are_made_anew() -> None:
     """Pods keep the files of a Secret that was deleted; only the caBundle still tells who signed them."""
     found, now = settled()
-    lost = Found(bundles=found.bundles)
+    lost = ObservedCertificates(bundles=found.bundles)
     plan = ROTATION.plan(lost, now)
     assert made(plan) == ["CA", "leaf"]
     old_leaf = certificates_in((found.serving or {})["tls.crt"])[0]

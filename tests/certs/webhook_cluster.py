@@ -14,7 +14,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import ADMIN
 
 from istio_netpol.certs.observed import certificates_in, is_valid, verifies
-from istio_netpol.certs.reconciler import CertificateReconciler, Place
+from istio_netpol.certs.reconciler import CertificatePlace, CertificateReconciler
 from istio_netpol.certs.rotation import Lifetimes, Rotation
 from istio_netpol.kube.connection import ApiConnection
 
@@ -56,8 +56,8 @@ class WebhookCluster:
     """How far in the future the reconciler believes to be."""
 
     @property
-    def place(self) -> Place:
-        return Place(self.namespace, "certificate", "webhook", self.namespace)
+    def place(self) -> CertificatePlace:
+        return CertificatePlace(self.namespace, "certificate", "webhook", self.namespace)
 
     def now(self) -> datetime:
         return clock() + self.ahead

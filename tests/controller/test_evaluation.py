@@ -15,7 +15,7 @@ from tests.values import deny_all, deployment, namespace
 
 from istio_netpol.analysis.needed_policies import Upkeep
 from istio_netpol.controller.evaluation import Evaluation
-from istio_netpol.kube.cluster import Changes
+from istio_netpol.kube.cluster import ClusterChanges
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.settings import AdmissionSettings, Mode, Settings
@@ -39,7 +39,7 @@ class Followed:
         for changed in remove:
             del self.known[changed.ref.key]
         self.known.update((changed.ref.key, changed) for changed in put)
-        self.evaluation.take(Changes(Snapshot.of(self.known.values()), tuple(put), tuple(remove)))
+        self.evaluation.take(ClusterChanges(Snapshot.of(self.known.values()), tuple(put), tuple(remove)))
 
     def write(self, policies: Sequence[NetworkPolicy]) -> None:
         """Our policies appear, and are known as ours from then on."""
@@ -58,7 +58,7 @@ class Followed:
 
 def anew(objects: Any) -> Evaluation:
     evaluation = Evaluation(SETTINGS, Dns())
-    evaluation.take(Changes(Snapshot.of(objects), whole=True))
+    evaluation.take(ClusterChanges(Snapshot.of(objects), whole=True))
     return evaluation
 
 

@@ -12,7 +12,7 @@ from tests.controller.test_loops import Cabinet
 from tests.controller.test_plan import keys_at
 
 from istio_netpol.controller.metrics import ControllerMetrics
-from istio_netpol.controller.plan import Action, Apply, Delete, Mark, Present
+from istio_netpol.controller.plan import Apply, Delete, Mark, PlannedWrite, Present
 from istio_netpol.controller.policy_writer import PacedWriter
 from istio_netpol.errors import ApiError
 
@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "logs.md").read_text(encoding="utf-
 UID = "0b4f5f6e-6a0e-4f0e-8f43-9d2c1a5b7e11"
 
 
-def logged(action: Action) -> dict[str, Any]:
+def logged(action: PlannedWrite) -> dict[str, Any]:
     """The line that one write leaves."""
     with capture_logs() as lines:
         PacedWriter(Cabinet(ApiError(403, "exceeded quota")), 10_000, ControllerMetrics()).carry_out(
@@ -43,7 +43,7 @@ def present(name: str) -> Present:
         (Delete(present("good")), "policy deleted", UID),
     ],
 )
-def test_a_write_names_the_policy_and_its_uid(action: Action, event: str, uid: str) -> None:
+def test_a_write_names_the_policy_and_its_uid(action: PlannedWrite, event: str, uid: str) -> None:
     """The uid tells a policy from another one of its name, before or after it."""
     line = logged(action)
     assert line["event"] == event

@@ -22,7 +22,7 @@ from istio_netpol.controller.leadership import Duty
 from istio_netpol.controller.lease import Lease
 from istio_netpol.controller.loop import ReconcileLoop
 from istio_netpol.controller.metrics import ControllerMetrics
-from istio_netpol.controller.plan import Action, Apply
+from istio_netpol.controller.plan import Apply, PlannedWrite
 from istio_netpol.controller.policy_writer import PacedWriter
 from istio_netpol.controller.reconciler import PolicyReconciler, staleness
 from istio_netpol.controller.reporter import OVERDUE_SECONDS, TELL_SECONDS, Reporter
@@ -167,7 +167,7 @@ class Cabinet:
         self.error = error
         self.tried: list[str] = []
 
-    def carry_out(self, action: Action) -> None:
+    def carry_out(self, action: PlannedWrite) -> None:
         self.tried.append(action.target.name)
         if action.target.name == "bad":
             raise self.error

@@ -16,7 +16,7 @@ from tests.controller.test_on_a_cluster import SETTINGS, Shop
 from istio_netpol.controller.report_documents import MAX_RESULTS, report, reported
 from istio_netpol.controller.reporter import QUIET_SECONDS, Publisher
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.resources import Resource
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.references import ObjectRef

@@ -21,7 +21,8 @@ PUZZLES = {
 }
 """What puzzles, and the folders that are free of it."""
 
-CLASS = re.compile(r"^\s*class (\w+)[(:]", re.MULTILINE)
+TYPE = re.compile(r"^(?:\s*class (\w+)[(:]|([A-Z]\w*[a-z]\w*) = )", re.MULTILINE)
+"""A class, or a name for a type."""
 
 
 @pytest.mark.parametrize("rule", PUZZLES)
@@ -39,11 +40,11 @@ def test_no_file_puzzles_its_reader(rule: str) -> None:
     assert found == [], rule
 
 
-def test_a_name_of_a_class_stands_for_one_thing() -> None:
-    """Whoever searches for a class finds it at once, and never another of the same name."""
+def test_a_name_of_a_type_stands_for_one_thing() -> None:
+    """Whoever searches for a type finds it at once, and never another of the same name."""
     modules: defaultdict[str, list[str]] = defaultdict(list)
     for file in sorted((ROOT / "webhook").rglob("*.py")):
-        for name in CLASS.findall(file.read_text(encoding="utf-8")):
-            modules[name].append(str(file.relative_to(ROOT)))
+        for names in TYPE.findall(file.read_text(encoding="utf-8")):
+            modules["".join(names)].append(str(file.relative_to(ROOT)))
     assert "FlowTable" in modules
     assert {name: found for name, found in modules.items() if len(found) > 1} == {}

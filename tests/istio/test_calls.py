@@ -10,7 +10,7 @@ from istio_netpol.istio.calls import (
     AddressCall,
     ApiServerWord,
     BadCall,
-    Call,
+    DeclaredCall,
     HostCall,
     ServiceCall,
     parse_calls,
@@ -23,7 +23,7 @@ GRAMMAR = (
 )
 
 
-def parsed(text: str) -> Call | BadCall:
+def parsed(text: str) -> DeclaredCall | BadCall:
     ((_, call),) = parse_calls(text)
     return call
 
@@ -47,7 +47,7 @@ def parsed(text: str) -> Call | BadCall:
         ("apiserver", ApiServerWord()),
     ],
 )
-def test_entry_is_read(text: str, expected: Call) -> None:
+def test_entry_is_read(text: str, expected: DeclaredCall) -> None:
     """Each form of the grammar becomes the call that it spells."""
     assert parsed(text) == expected
 

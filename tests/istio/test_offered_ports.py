@@ -10,7 +10,7 @@ from tests.istio.builders import ingress_gateway
 from tests.istio.outcomes import first_flow, flows, gateway_api_gateway, service
 
 from istio_netpol.istio import offered_ports
-from istio_netpol.istio.offered_ports import EVERYWHERE, IN_CLUSTER, PRIVATE, GatewayClients
+from istio_netpol.istio.offered_ports import GATEWAY_CALLERS, IN_CLUSTER, LOAD_BALANCER_RANGES, GatewayClients
 from istio_netpol.istio.rules.client_to_gateway import RULE
 from istio_netpol.istio.view.backends import target_on
 from istio_netpol.model.addresses import AddressSet
@@ -34,12 +34,12 @@ def front(**fields: Any) -> Service:
     [
         ({"type": "ClusterIP"}, IN_CLUSTER),
         ({"type": "ClusterIP", "cluster_ips": ("None",)}, IN_CLUSTER),
-        ({"type": "ClusterIP", "external_ips": ADDRESS}, EVERYWHERE),
-        ({"type": "NodePort"}, EVERYWHERE),
-        ({"type": "LoadBalancer"}, EVERYWHERE),
+        ({"type": "ClusterIP", "external_ips": ADDRESS}, GATEWAY_CALLERS),
+        ({"type": "NodePort"}, GATEWAY_CALLERS),
+        ({"type": "LoadBalancer"}, GATEWAY_CALLERS),
         (
             {"type": "LoadBalancer", "is_internal": True, "external_ips": ADDRESS},
-            EVERYWHERE,
+            GATEWAY_CALLERS,
         ),
     ],
 )
@@ -51,9 +51,9 @@ def test_the_type_of_the_service_counts(fields: dict[str, Any], expected: AnyPee
 @pytest.mark.parametrize(
     ("fields", "within"),
     [
-        ({"is_internal": True}, PRIVATE),
+        ({"is_internal": True}, LOAD_BALANCER_RANGES),
         ({"source_ranges": ("203.0.113.0/24",), "keeps_client_addresses": True}, RANGE),
-        ({"source_ranges": ("203.0.113.0/24",)}, RANGE | PRIVATE),
+        ({"source_ranges": ("203.0.113.0/24",)}, RANGE | LOAD_BALANCER_RANGES),
     ],
 )
 def test_a_load_balancer_may_have_few_clients(fields: dict[str, Any], within: AddressSet) -> None:
@@ -66,28 +66,28 @@ def test_a_load_balancer_may_have_few_clients(fields: dict[str, Any], within: Ad
 def test_the_widest_of_several_services_counts() -> None:
     """A gateway with an internal and a public load balancer is public."""
     inner, public = front(type="LoadBalancer", is_internal=True), front(type="LoadBalancer")
-    assert GatewayClients([front(), inner], PODS).of(8080).within == PRIVATE
-    assert GatewayClients([inner, public], PODS).of(8080) == EVERYWHERE
+    assert GatewayClients([front(), inner], PODS).of(8080).within == LOAD_BALANCER_RANGES
+    assert GatewayClients([inner, public], PODS).of(8080) == GATEWAY_CALLERS
 
 
 def test_services_that_offer_the_port_say_who_calls_it() -> None:
     """A public Service of another port does not open this one to the world."""
     public = service("istio-system/public", (443, 8443), selector=PODS.labels, type="LoadBalancer")
     assert GatewayClients([front(), public], PODS).of(8080) == IN_CLUSTER
-    assert GatewayClients([front(), public], PODS).of(8443) == EVERYWHERE
+    assert GatewayClients([front(), public], PODS).of(8443) == GATEWAY_CALLERS
 
 
 def test_without_services_nothing_says_that_clients_are_few() -> None:
     """The Service may be somewhere else."""
-    assert GatewayClients([], PODS).of(8080) == EVERYWHERE
+    assert GatewayClients([], PODS).of(8080) == GATEWAY_CALLERS
 
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({}, EVERYWHERE),
+        ({}, GATEWAY_CALLERS),
         ({"annotations": {"networking.istio.io/service-type": "ClusterIP"}}, IN_CLUSTER),
-        ({"annotations": {"networking.istio.io/service-type": "NodePort"}}, EVERYWHERE),
+        ({"annotations": {"networking.istio.io/service-type": "NodePort"}}, GATEWAY_CALLERS),
     ],
 )
 def test_an_annotation_chooses_the_service_of_a_gateway_to_come(
@@ -102,7 +102,7 @@ def test_annotations_make_the_load_balancer_of_a_gateway_to_come_internal() -> N
     inner = {"networking.gke.io/load-balancer-type": "Internal"}
     source = first_flow(RULE, gateway_api_gateway("edge/pub", service_annotations=inner)).source
     assert isinstance(source, AnyPeer)
-    assert source.within == PRIVATE
+    assert source.within == LOAD_BALANCER_RANGES
 
 
 def test_ports_of_services_are_gone_through_once(monkeypatch: pytest.MonkeyPatch) -> None:

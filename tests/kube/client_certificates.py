@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority
+from istio_netpol.certs.issuing import KeyPair, Validity, certificate_pem, key_pem, make_authority
 
 DAY = timedelta(days=1)
 
@@ -26,12 +26,12 @@ class ClientFiles:
     key: Path
 
 
-def make_authority_now() -> Pair:
+def make_authority_now() -> KeyPair:
     """A CA that is valid for a day."""
     return make_authority(Validity.of(datetime.now(UTC), DAY))
 
 
-def make_client(folder: Path, name: str, authority: Pair) -> ClientFiles:
+def make_client(folder: Path, name: str, authority: KeyPair) -> ClientFiles:
     """A certificate of that common name, for clients only."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     certificate = (

@@ -11,7 +11,7 @@ from typing import Any
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.users import ADMIN
 
-from istio_netpol.kube.cluster import DISCOVERY_SECONDS, Changes, Cluster
+from istio_netpol.kube.cluster import DISCOVERY_SECONDS, Cluster, ClusterChanges
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.model.workloads import Workload
 
@@ -39,7 +39,7 @@ class Follower:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.changes: list[Changes] = []
+        self.changes: list[ClusterChanges] = []
 
     def names(self, type_: type[Any], namespace: str) -> set[str]:
         """The names of what is known of a type in a namespace."""

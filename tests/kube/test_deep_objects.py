@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube import deep_json
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import event_of, page_of, received, received_all, stored_of
+from istio_netpol.kube.resources import Resource
 
 FILTERS = Resource("networking.istio.io", "v1alpha3", "EnvoyFilter", "envoyfilters", namespaced=True)
 DEEP = [1_000, 9_990]

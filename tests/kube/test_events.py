@@ -18,8 +18,8 @@ from tests.kube.told import Told
 
 from istio_netpol.kube import objects
 from istio_netpol.kube.cluster import MOST_UNREAD_BYTES
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import event_of, received, stored_of
+from istio_netpol.kube.resources import Resource
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.workloads import Workload

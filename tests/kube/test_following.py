@@ -17,9 +17,9 @@ from tests.kube.proxy import Proxy
 
 from istio_netpol.kube.cluster import STOP_SECONDS, Cluster
 from istio_netpol.kube.connection import ApiConnection, Query, Stream
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import QUIET_SECONDS, Reflector, Scope
+from istio_netpol.kube.resources import Resource
 from istio_netpol.model.istio_networking import Gateway
 from istio_netpol.model.istio_security import AuthorizationPolicy
 from istio_netpol.model.workloads import Workload

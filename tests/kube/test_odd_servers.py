@@ -19,9 +19,9 @@ from tests.kube.test_following import Heard
 from istio_netpol.controller.owned import LabelledPolicies
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import Reflector, Scope
+from istio_netpol.kube.resources import Resource
 
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
 BOOKMARK = {"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": {"resourceVersion": "2"}}}

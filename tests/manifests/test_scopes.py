@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from istio_netpol.doctor.policies import NOT_EVALUATED, TIERS
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.resources import Resource
 from istio_netpol.manifests.decode import CLUSTER_DECODERS, DECODERS, NAMESPACED_DECODERS, reference_of
 from istio_netpol.manifests.raw_objects import RawObject
 

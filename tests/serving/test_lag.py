@@ -16,7 +16,7 @@ from tests.kube.told import Told
 from tests.serving.reviews import review
 
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.kube.cluster import Changes, Cluster
+from istio_netpol.kube.cluster import Cluster, ClusterChanges
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
@@ -199,7 +199,7 @@ def test_what_is_known_when_a_look_takes_it_keeps_nobody_waiting(
     wait_until(lambda: webhook.cluster.waiting_since is not None)
     take, asked = webhook.cluster.take, threading.Thread(target=webhook.watch.catch_up, args=[30])
 
-    def take_later() -> Changes | None:
+    def take_later() -> ClusterChanges | None:
         asked.start()
         time.sleep(0.05)
         return take()

@@ -13,7 +13,7 @@ from tests.kube.following import wait_until
 from tests.serving.reviews import review
 
 from istio_netpol.dns.pool import LookupPool
-from istio_netpol.kube.cluster import Changes
+from istio_netpol.kube.cluster import ClusterChanges
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.model.settings import Settings
@@ -47,9 +47,9 @@ class Source:
         if self.is_broken:
             raise ZeroDivisionError("as if we had miscalculated")
 
-    def take(self) -> Changes | None:
+    def take(self) -> ClusterChanges | None:
         self._look()
-        return Changes(self.snapshot, whole=True)
+        return ClusterChanges(self.snapshot, whole=True)
 
     def refresh(self) -> bool:
         self._look()

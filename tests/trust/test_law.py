@@ -26,7 +26,7 @@ from istio_netpol.admission.review import decide
 from istio_netpol.analysis.generate import generate
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.kube.cluster import Changes
+from istio_netpol.kube.cluster import ClusterChanges
 from istio_netpol.manifests.decode import NAMESPACED_DECODERS
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
@@ -112,7 +112,7 @@ def by_reviews(_: FlowTable, written: Sequence[Manifest]) -> Iterable[NetworkPol
 def by_the_controller(table: FlowTable, _: Sequence[Manifest]) -> Iterable[NetworkPolicy]:
     """What the controller makes and restores."""
     evaluation = Evaluation(SETTINGS, NAMES)
-    evaluation.take(Changes(table.stored, (), (), whole=True))
+    evaluation.take(ClusterChanges(table.stored, (), (), whole=True))
     upkeep = evaluation.need(())
     return [upkeep.needed[key] for key in sorted(upkeep.wanted)]
 

@@ -37,7 +37,7 @@ from istio_netpol.state.snapshot import Snapshot
 if TYPE_CHECKING:
     from istio_netpol.remedies.ahead import Ahead
 
-Source = str | os.PathLike[str] | Mapping[str, Any]
+InputSource = str | os.PathLike[str] | Mapping[str, Any]
 """A file, a folder, an overlay, a chart, or `-` for standard input; or an object or a List, as YAML and JSON
 load it."""
 
@@ -73,7 +73,7 @@ class Options(TypedDict, total=False):
     """By which acceptances end; the present day where it is left out."""
 
 
-def check(*inputs: Source, **options: Unpack[Options]) -> Report:
+def check(*inputs: InputSource, **options: Unpack[Options]) -> Report:
     """The findings, as `istio-netpol check` reports them. Raises InputError with every problem of every
     input, and SettingsError."""
     _require_usable(inputs, options)
@@ -97,7 +97,7 @@ def check(*inputs: Source, **options: Unpack[Options]) -> Report:
     )
 
 
-def generate(*inputs: Source, **options: Unpack[Options]) -> tuple[dict[str, Any], ...]:
+def generate(*inputs: InputSource, **options: Unpack[Options]) -> tuple[dict[str, Any], ...]:
     """The NetworkPolicies that are missing, as manifests in the order in which they are to be applied. Raises
     InputError with every problem of every input, of which one are several overlays, and SettingsError."""
     _require_usable(inputs, options)
@@ -113,7 +113,7 @@ def generate(*inputs: Source, **options: Unpack[Options]) -> tuple[dict[str, Any
     return tuple(encode_policy(policy) for policy in missing.policies)
 
 
-def explain(*inputs: Source, source: str, destination: str, **options: Unpack[Options]) -> Explanation:
+def explain(*inputs: InputSource, source: str, destination: str, **options: Unpack[Options]) -> Explanation:
     """Whether a connection is allowed, why, and what would allow it: from `shop/cart` or an address to
     `shop/db:5432`, as --from and --to of `istio-netpol explain` name them. Raises InputError with every
     problem of every input, of which one are several overlays, and for an end that is not in it."""
@@ -172,7 +172,7 @@ def _as_assumed(given: Input, *, assume_deny_all: bool) -> Snapshot:
     return with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
 
 
-def _require_usable(inputs: Sequence[Source], options: Options) -> None:
+def _require_usable(inputs: Sequence[InputSource], options: Options) -> None:
     """Raises TypeError for what no type checker lets pass, so that a misspelt option changes no answer in
     silence, and InputError for a namespace that none can be called."""
     known = Options.__annotations__
@@ -212,7 +212,7 @@ def _judged_by(options: Options) -> tuple[Settings, Resolver]:
     return settings, resolver(options.get("offline", False), settings)
 
 
-def _read(inputs: Sequence[Source], options: Options) -> tuple[Input, ...]:
+def _read(inputs: Sequence[InputSource], options: Options) -> tuple[Input, ...]:
     if not inputs:
         raise InputError([_problem("there is nothing to read: name a file, a folder or an object")])
     exclude = options.get("exclude", ())

@@ -7,14 +7,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-Owner = TypeVar("Owner", bound=Hashable)
+QueueOwner = TypeVar("QueueOwner", bound=Hashable)
 
 
-class Turns(Generic[Owner, Item]):
+class Turns(Generic[QueueOwner, Item]):
     """A queue in which owners take turns; one owner's things stay in order."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Owner, deque[Item]] = {}
+        self._waiting: dict[QueueOwner, deque[Item]] = {}
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
@@ -24,11 +24,11 @@ class Turns(Generic[Owner, Item]):
         """Whether something of the owner waits."""
         return owner in self._waiting
 
-    def put(self, owner: Owner, item: Item) -> None:
+    def put(self, owner: QueueOwner, item: Item) -> None:
         """Lines up behind what the owner has there."""
         self._waiting.setdefault(owner, deque()).append(item)
 
-    def take(self, may: Callable[[Owner], bool] = lambda _: True) -> Item | None:
+    def take(self, may: Callable[[QueueOwner], bool] = lambda _: True) -> Item | None:
         """The next thing of the owner whose turn it is, of those who may; None where there is none."""
         for owner, items in self._waiting.items():
             if may(owner):
@@ -41,9 +41,9 @@ class Turns(Generic[Owner, Item]):
         return None
 
 
-def in_turns(items: Iterable[tuple[Owner, Item]]) -> Iterator[Item]:
+def in_turns(items: Iterable[tuple[QueueOwner, Item]]) -> Iterator[Item]:
     """The first thing of each owner, then the second of each, and so on."""
-    turns: Turns[Owner, Item] = Turns()
+    turns: Turns[QueueOwner, Item] = Turns()
     for owner, item in items:
         turns.put(owner, item)
     while (next_one := turns.take()) is not None:

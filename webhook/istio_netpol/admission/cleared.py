@@ -8,7 +8,7 @@ import math
 from msgspec import Struct
 
 from istio_netpol.admission.reviews import AdmissionRequest
-from istio_netpol.flows.currency import Currency, Likeness, PodClass, class_of
+from istio_netpol.flows.currency import Currency, PodClass, PodLikeness, class_of
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.resolution import Resolution, Resolver
 from istio_netpol.model.workloads import Workload
@@ -17,7 +17,7 @@ MOST = 4 * 1024 * 1024
 """How many characters what is remembered of pods may have in all: those of some thousand classes, of which an
 author may write ever longer ones. Then all are forgotten."""
 
-Found = tuple[Currency, frozenset[str]]
+ClearedBy = tuple[Currency, frozenset[str]]
 """The state of the cluster by which something was found, and the namespaces whose policies were asked."""
 
 
@@ -33,7 +33,7 @@ class Cleared:
         self._most = most
         self._length = 0
         self._state: object = None
-        self._found: dict[PodClass | Likeness, Found] = {}
+        self._found: dict[PodClass | PodLikeness, ClearedBy] = {}
 
     def has(self, pods: Asked | None, table: FlowTable) -> bool:
         """Whether there is still nothing to say of these pods."""

@@ -18,7 +18,7 @@ from istio_netpol.analysis.results import AcceptedFinding, LeftOut, Report
 from istio_netpol.model.acceptances import Acceptance, UnusableAcceptance, acceptances
 from istio_netpol.model.findings import Finding, Issue, Severity
 from istio_netpol.model.own_names import ACCEPT, MODE_LABEL
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.model.settings import Mode, RuleSeverity, Settings
 from istio_netpol.state.snapshot import Snapshot
 
@@ -113,7 +113,7 @@ class _AcceptanceBook(Struct, frozen=True):
 
     def complaints(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """What is wrong with the annotations: what can't be read, and what nothing is found of."""
-        rules: defaultdict[tuple[str, str, str, str], set[str]] = defaultdict(set)
+        rules: defaultdict[ObjectKey, set[str]] = defaultdict(set)
         for finding in findings:
             rules[finding.object.key].add(finding.rule)
         for ref, entries in self.entries.items():

@@ -32,16 +32,16 @@ TRACKING_ANNOTATIONS = ("argocd.argoproj.io/tracking-id",)
 """How Argo CD (in both of its ways) and Flux mark what they keep as it is in git. Helm charts set the first
 label too: their objects get policies, as all would without the setting."""
 
-Label = tuple[str, str]
+LabelPair = tuple[str, str]
 ImpactOf = Callable[[Workload], Impact]
 
 
 def labels_instead(
     request: AdmissionRequest, workload: Workload, impact: Impact, table: FlowTable, review: ImpactOf
-) -> tuple[tuple[Label, ...], Impact]:
+) -> tuple[tuple[LabelPair, ...], Impact]:
     """The labels to add to the pods that a request creates, and what is left of its impact then; `review`
     tells the impact of a workload in its place."""
-    labels: list[Label] = []
+    labels: list[LabelPair] = []
     if not impact.policies or not _may_be_labelled(request, workload):
         return (), impact
     for key, value in sorted(set(_offered(table))):
@@ -55,7 +55,7 @@ def labels_instead(
     return tuple(labels), impact
 
 
-def patch_of(request: AdmissionRequest, labels: tuple[Label, ...]) -> list[dict[str, Any]]:
+def patch_of(request: AdmissionRequest, labels: tuple[LabelPair, ...]) -> list[dict[str, Any]]:
     """The JSON Patch that adds labels to the pods of a request's object."""
     if not labels:
         return []
@@ -97,7 +97,7 @@ def _has(found: Any, prefixes: tuple[str, ...]) -> bool:
     return isinstance(found, dict) and any(str(key).startswith(prefixes) for key in found)
 
 
-def _offered(table: FlowTable) -> Iterator[Label]:
+def _offered(table: FlowTable) -> Iterator[LabelPair]:
     """The labels that Kyma's policies look for in peers, where only administrators write."""
     snapshot = table.snapshot
     for namespace in sorted(table.view.trusted_namespaces.intersection(snapshot.namespace_names)):
@@ -106,7 +106,7 @@ def _offered(table: FlowTable) -> Iterator[Label]:
                 yield from _looked_for(policy)
 
 
-def _looked_for(policy: NetworkPolicy) -> Iterator[Label]:
+def _looked_for(policy: NetworkPolicy) -> Iterator[LabelPair]:
     for rule in policy.ingress + policy.egress:
         for peer in rule.peers:
             for key, value in peer.pod_selector.match_labels if peer.pod_selector else ():

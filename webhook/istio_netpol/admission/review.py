@@ -20,7 +20,7 @@ from istio_netpol.admission.decision import (
 )
 from istio_netpol.admission.denial import DenialReader
 from istio_netpol.admission.modes import effective_mode
-from istio_netpol.admission.opt_in import Label, labels_instead
+from istio_netpol.admission.opt_in import LabelPair, labels_instead
 from istio_netpol.admission.reviews import AdmissionRequest
 from istio_netpol.admission.scope import is_judged, namespace_of
 from istio_netpol.analysis.impact import Impact, review_change
@@ -120,7 +120,7 @@ def _mutation(
     review: Callable[[tuple[ClusterObject, ...], Cleared], Impact],
 ) -> Decision:
     """What to write, and which labels to add where that makes a policy needless."""
-    labels: tuple[Label, ...] = ()
+    labels: tuple[LabelPair, ...] = ()
     if table.settings.admission.kyma_labels and len(change.put) == 1 and isinstance(change.put[0], Workload):
         labels, impact = labels_instead(
             request, change.put[0], impact, table, lambda workload: review((workload,), Cleared())

@@ -81,7 +81,7 @@ def only_assumed(judged: Judged) -> str:
     )
 
 
-_NAMED_BY = {API_SERVER: "apiServer.addresses", API_SERVER_SERVICE: "apiServer.serviceAddress"}
+NAMED_BY_SETTING = {API_SERVER: "apiServer.addresses", API_SERVER_SERVICE: "apiServer.serviceAddress"}
 """The settings that name the addresses which an input does not hold."""
 
 
@@ -95,7 +95,7 @@ def opens_to_anywhere(denied: DeniedFlow, snapshot: Snapshot) -> str:
         ]
         wide = f"so the policy opens {flow.protocol} {flow.port} to every address; " if opened else ""
         return f"; {wide}{WAYS_TO_NODES}"
-    setting = _NAMED_BY.get(flow.destination) if isinstance(flow.destination, AnyPeer) else None
+    setting = NAMED_BY_SETTING.get(flow.destination) if isinstance(flow.destination, AnyPeer) else None
     if setting is None or not denied.parts:
         return ""
     return (

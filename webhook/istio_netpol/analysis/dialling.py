@@ -22,13 +22,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from istio_netpol.istio.sidecar_scope import knows
-from istio_netpol.istio.view.api_server import ITSELF
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.service_registry import SERVICE_ADDRESSES
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, HostPeer, PodsPeer, RequiredFlow
-from istio_netpol.model.references import ASSUMED, ObjectRef
+from istio_netpol.model.references import ASSUMED, KUBERNETES_SERVICE, ObjectRef
 from istio_netpol.model.services import DIRECTLY, Dialled, Front, Service, ServicePort
 from istio_netpol.model.workloads import Workload
 
@@ -138,5 +137,5 @@ def _assumed_api_server(address: str, port: int) -> Service:
     """The API server's Service as settings tell of it, where the input does not hold it. The same settings
     have the same one, by which verdicts are known again."""
     ports = (ServicePort(443, port, "https"),)
-    ref = ObjectRef("v1", "Service", *ITSELF, ASSUMED)
+    ref = ObjectRef("v1", "Service", *KUBERNETES_SERVICE, ASSUMED)
     return Service(ref, ports, cluster_ips=(address,) if address else ())

@@ -12,7 +12,7 @@ from istio_netpol.analysis.check import check, judge_of
 from istio_netpol.analysis.listing import connections
 from istio_netpol.analysis.results import AllowedConnection, Difference
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.addresses import NO_ADDRESSES, AddressSet
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.flows import AddressPeer, FlowKey, HostPeer, RequiredFlow
@@ -107,7 +107,7 @@ def _minus_ranges(
         ]
     merged: dict[ConnectionSet, AddressSet] = {}
     for addresses, ports in rest:
-        merged[ports] = merged.get(ports, AddressSet()) | addresses
+        merged[ports] = merged.get(ports, NO_ADDRESSES) | addresses
     for ports, addresses in merged.items():
         for low, high in addresses.ranges():
             yield f"{low}-{high}", ports

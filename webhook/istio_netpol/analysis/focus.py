@@ -11,14 +11,11 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 from istio_netpol.remedies.required_by import needers_of
 from istio_netpol.state.snapshot import Snapshot
-
-Key = tuple[str, str, str, str]
-"""Identity of an object: see `ObjectRef.key`."""
 
 
 class Focus(Struct, frozen=True):
@@ -30,7 +27,7 @@ class Focus(Struct, frozen=True):
 
     everything: bool = True
     namespaces: frozenset[str] = frozenset()
-    objects: frozenset[Key] = frozenset()
+    objects: frozenset[ObjectKey] = frozenset()
     pods: frozenset[str] = frozenset()
 
     @classmethod

@@ -12,7 +12,6 @@ from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.findings_writer import FindingsWriter
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.operator_policies import for_owners
-from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.needs import NOTHING, needs_of
 from istio_netpol.flows.prospect import Prospect
 from istio_netpol.flows.subjects import subjects_named
@@ -26,7 +25,7 @@ from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, Requ
 from istio_netpol.model.istio_security import RequestAuthentication
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload
@@ -234,7 +233,7 @@ class _ChangeReview:
                     ]
         return known, needed, unnamed
 
-    def _recomputed_keys(self) -> set[Key]:
+    def _recomputed_keys(self) -> set[ObjectKey]:
         """The objects whose needs may differ after the change."""
         changed = {
             changed_object.ref.key

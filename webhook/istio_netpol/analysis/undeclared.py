@@ -15,6 +15,7 @@ from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.tiers import Action, TierPolicy, TierRule
 
 OF_EVERY_CLIENT = frozenset(
@@ -58,7 +59,7 @@ def _means_everybody(rule: TierRule) -> bool:
     )
 
 
-def _told(flows: Iterable[RequiredFlow]) -> Iterator[tuple[str, str, str, str]]:
+def _told(flows: Iterable[RequiredFlow]) -> Iterator[ObjectKey]:
     """The keys of the workloads of which some flow says something."""
     for flow in flows:
         if flow.kind not in OF_EVERY_CLIENT:
@@ -67,7 +68,7 @@ def _told(flows: Iterable[RequiredFlow]) -> Iterator[tuple[str, str, str, str]]:
             yield from _keys(flow.destination)
 
 
-def _keys(peer: Peer) -> Iterator[tuple[str, str, str, str]]:
+def _keys(peer: Peer) -> Iterator[ObjectKey]:
     if isinstance(peer, PodsPeer):
         yield peer.workload.ref.key
 

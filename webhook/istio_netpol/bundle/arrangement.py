@@ -18,7 +18,7 @@ from istio_netpol.bundle.kustomize import kustomization_of
 from istio_netpol.bundle.sources import Chart, ManifestFile, Overlay, Source
 from istio_netpol.errors import Problem
 
-Found = Mapping[str, Sequence[Source | Problem]]
+SourcesByPath = Mapping[str, Sequence[Source | Problem]]
 """What each PATH stands for."""
 
 
@@ -42,7 +42,7 @@ class Arrangement(Struct, frozen=True):
     remarks: tuple[str, ...]
 
 
-def arranged(found: Found, helm: Helm) -> Arrangement:
+def arranged(found: SourcesByPath, helm: Helm) -> Arrangement:
     """Every overlay that no other includes, and every chart, is a part; what else lies in their PATHs is one
     more. A single part, and what PATHs without any hold, is judged with everything else."""
     overlays = [source for sources in found.values() for source in sources if isinstance(source, Overlay)]

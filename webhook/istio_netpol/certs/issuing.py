@@ -16,7 +16,7 @@ from msgspec import Struct
 CLOCK_SKEW = timedelta(minutes=10)
 """How long before now validity starts, for clients whose clocks are behind."""
 
-Key = ec.EllipticCurvePrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey
 
 
 class Validity(Struct, frozen=True):
@@ -31,14 +31,14 @@ class Validity(Struct, frozen=True):
         return cls(now - CLOCK_SKEW, now + lifetime)
 
 
-class Pair(Struct, frozen=True):
+class KeyPair(Struct, frozen=True):
     """A certificate and its key."""
 
     certificate: x509.Certificate
-    key: Key
+    key: PrivateKey
 
 
-def make_authority(validity: Validity) -> Pair:
+def make_authority(validity: Validity) -> KeyPair:
     """A CA that signs serving certificates and no other CA."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "istio-netpol self-signed CA")])
@@ -50,10 +50,10 @@ def make_authority(validity: Validity) -> Pair:
         .add_extension(identifier, critical=False)
         .sign(key, hashes.SHA256())
     )
-    return Pair(certificate, key)
+    return KeyPair(certificate, key)
 
 
-def make_leaf(authority: Pair, names: Sequence[str], validity: Validity) -> Pair:
+def make_leaf(authority: KeyPair, names: Sequence[str], validity: Validity) -> KeyPair:
     """A serving certificate for these DNS names and addresses. It never outlives its CA."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "istio-netpol")])
@@ -68,7 +68,7 @@ def make_leaf(authority: Pair, names: Sequence[str], validity: Validity) -> Pair
         .add_extension(issuer_key, critical=False)
         .sign(authority.key, hashes.SHA256())
     )
-    return Pair(certificate, key)
+    return KeyPair(certificate, key)
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
@@ -76,7 +76,7 @@ def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def key_pem(key: Key) -> bytes:
+def key_pem(key: PrivateKey) -> bytes:
     """The key as files and Secrets hold it, without a password."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from istio_netpol.certs.issuing import CLOCK_SKEW, Key, Pair
+from istio_netpol.certs.issuing import CLOCK_SKEW, KeyPair, PrivateKey
 
 CERTIFICATE, KEY, AUTHORITIES = "tls.crt", "tls.key", "ca.crt"
 """The keys of a Secret of type kubernetes.io/tls."""
@@ -25,7 +25,7 @@ LONGEST_PEM = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObservedCertificates:
     """The state of a cluster; `None` is a Secret that is not there."""
 
     authority: Mapping[str, bytes] | None = field(default=None, repr=False)
@@ -49,7 +49,7 @@ def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
     return tuple(found)
 
 
-def pair_in(data: Mapping[str, bytes] | None) -> Pair | None:
+def pair_in(data: Mapping[str, bytes] | None) -> KeyPair | None:
     """The first certificate and its key; None where one is missing or unreadable, or the key belongs to
     another certificate."""
     certificates = certificates_in((data or {}).get(CERTIFICATE, b""))
@@ -60,7 +60,7 @@ def pair_in(data: Mapping[str, bytes] | None) -> Pair | None:
         belongs = certificates[0].public_key() == key.public_key()
     except (ValueError, UnsupportedAlgorithm):
         return None
-    return Pair(certificates[0], key) if belongs else None
+    return KeyPair(certificates[0], key) if belongs else None
 
 
 def authorities_in(bundles: Iterable[bytes], now: datetime) -> tuple[x509.Certificate, ...]:
@@ -104,7 +104,7 @@ def _verifies(
     return True
 
 
-def _key_in(pem: bytes) -> Key | None:
+def _key_in(pem: bytes) -> PrivateKey | None:
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -26,20 +26,18 @@ from istio_netpol.certs.webhook_configurations import (
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.resources import PODS, SERVICES, Resource
 
 LOOK_SECONDS = 2.0
 """How often everything is looked at. A path that somebody made plain again stays so for at most so long, and
 a pod that takes only plain paths gets them before it is ready."""
 
 SHORTEST_SECONDS = 0.2
-PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
-SERVICES = Resource("", "v1", "Service", "services", namespaced=True)
 KNOWING_OPTION = "--webhook-configuration"
 """The option of `serve` with which a pod learns the secret paths."""
 
 SECRET_BYTES = 32
-Found = TypeVar("Found")
+Decoded = TypeVar("Decoded")
 ENDED = frozenset({"Succeeded", "Failed"})
 
 
@@ -73,7 +71,7 @@ class _Services(msgspec.Struct, frozen=True):
     items: tuple[_SelectingService, ...] = ()
 
 
-class _Pods(msgspec.Struct, frozen=True):
+class _PodList(msgspec.Struct, frozen=True):
     items: tuple[_Pod, ...] = ()
 
 
@@ -178,12 +176,12 @@ class PathReconciler:
         for stored in found.items:
             if stored.spec.selector:
                 labels = ",".join(f"{key}={value}" for key, value in sorted(stored.spec.selector.items()))
-                pods += self._read(PODS, namespace, [("labelSelector", labels)], _Pods).items
+                pods += self._read(PODS, namespace, [("labelSelector", labels)], _PodList).items
         return tuple(pod for pod in pods if pod.status.phase not in ENDED)
 
     def _read(
-        self, resource: Resource, namespace: str, query: list[tuple[str, str]], kind: type[Found]
-    ) -> Found:
+        self, resource: Resource, namespace: str, query: list[tuple[str, str]], kind: type[Decoded]
+    ) -> Decoded:
         try:
             return msgspec.json.decode(self._connection.get(resource.path(namespace), query), type=kind)
         except msgspec.DecodeError as error:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 from msgspec import Struct
 
-from istio_netpol.certs.observed import Found
+from istio_netpol.certs.observed import ObservedCertificates
 from istio_netpol.certs.rotation import CertificatePlan, Rotation
 from istio_netpol.certs.stored_secret import StoredSecret, read_secret, write_secret
 from istio_netpol.certs.webhook_configurations import (
@@ -34,7 +34,7 @@ SHORTEST_SECONDS = 0.5
 """The shortest time between two looks, even if something is due at once by the clock."""
 
 
-class Place(Struct, frozen=True):
+class CertificatePlace(Struct, frozen=True):
     """Where the certificates are kept, and whose they are. The CA's key has a Secret of its own, which no
     webhook mounts."""
 
@@ -67,7 +67,7 @@ class Place(Struct, frozen=True):
         return (f"{short}.svc", short)
 
 
-class Look(Struct, frozen=True):
+class CertificateLook(Struct, frozen=True):
     """The result of a look: what was written, which configurations are not there, and when to look again."""
 
     written: tuple[str, ...]
@@ -81,9 +81,11 @@ class _State(Struct, frozen=True):
     configurations: Sequence[Configuration]
 
     @property
-    def found(self) -> Found:
+    def found(self) -> ObservedCertificates:
         bundles = [bundle for configuration in self.configurations for bundle in configuration.bundles or ()]
-        return Found(self.authority.data, self.serving.data, self.authority.trusted_since, bundles)
+        return ObservedCertificates(
+            self.authority.data, self.serving.data, self.authority.trusted_since, bundles
+        )
 
 
 class CertificateReconciler:
@@ -95,7 +97,7 @@ class CertificateReconciler:
     def __init__(
         self,
         connection: ApiConnection,
-        place: Place,
+        place: CertificatePlace,
         rotation: Rotation | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -123,7 +125,7 @@ class CertificateReconciler:
         )
         return look.again_in
 
-    def look(self, tell: Callable[[str], None]) -> Look:
+    def look(self, tell: Callable[[str], None]) -> CertificateLook:
         """Reads everything, writes what has to be different, and tells each thing that was written.
 
         The order makes every moment in between a good one: the CA is kept before it is trusted, and trusted
@@ -139,7 +141,7 @@ class CertificateReconciler:
         absent = tuple(
             str(configuration) for configuration in state.configurations if configuration.bundles is None
         )
-        return Look(tuple(written), absent, min(LOOK_SECONDS, max(SHORTEST_SECONDS, seconds)))
+        return CertificateLook(tuple(written), absent, min(LOOK_SECONDS, max(SHORTEST_SECONDS, seconds)))
 
     def _read(self) -> _State:
         place = self._place

@@ -19,12 +19,12 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from msgspec import Struct
 
-from istio_netpol.certs.issuing import Pair, Validity, certificate_pem, key_pem, make_authority, make_leaf
+from istio_netpol.certs.issuing import KeyPair, Validity, certificate_pem, key_pem, make_authority, make_leaf
 from istio_netpol.certs.observed import (
     AUTHORITIES,
     CERTIFICATE,
     KEY,
-    Found,
+    ObservedCertificates,
     authorities_in,
     certificates_in,
     is_valid,
@@ -70,7 +70,7 @@ class Rotation(Struct, frozen=True):
     names: Sequence[str]
     lifetimes: Lifetimes = Lifetimes()
 
-    def plan(self, found: Found, now: datetime) -> CertificatePlan:
+    def plan(self, found: ObservedCertificates, now: datetime) -> CertificatePlan:
         """The state to bring about. Nothing that was found is trusted unchecked. Once a plan is carried out
         the next plan is the same, until a CA settles or something falls due."""
         authority, authority_reason = self._authority(found, now)
@@ -92,7 +92,7 @@ class Rotation(Struct, frozen=True):
             again_at=min(again),
         )
 
-    def _authority(self, found: Found, now: datetime) -> tuple[Pair, str]:
+    def _authority(self, found: ObservedCertificates, now: datetime) -> tuple[KeyPair, str]:
         """The CA that signs, and why it is a new one; empty where it is not."""
         pair = pair_in(found.authority)
         if pair is None:
@@ -108,7 +108,7 @@ class Rotation(Struct, frozen=True):
         made = make_authority(Validity.of(now, self.lifetimes.authority))
         return made, f"made a CA, valid until {_time(made.certificate.not_valid_after_utc)}: {reason}"
 
-    def _signs_well(self, authority: Pair, now: datetime) -> bool:
+    def _signs_well(self, authority: KeyPair, now: datetime) -> bool:
         """The CA is tried, not judged by its fields: one that does not verify would be made anew for ever."""
         try:
             probe = make_leaf(authority, self.names, Validity.of(now, timedelta(minutes=1)))
@@ -118,12 +118,12 @@ class Rotation(Struct, frozen=True):
 
     def _leaf(
         self,
-        found: Found,
-        authority: Pair,
+        found: ObservedCertificates,
+        authority: KeyPair,
         known: Sequence[x509.Certificate],
         since: datetime | None,
         now: datetime,
-    ) -> tuple[Pair, str]:
+    ) -> tuple[KeyPair, str]:
         """The certificate that the webhook serves, and why it is a new one; empty where it is not."""
         pair = pair_in(found.serving)
         reason = self._flaw(pair, authority, known, since, now) if pair else _absence(found.serving)
@@ -135,8 +135,8 @@ class Rotation(Struct, frozen=True):
 
     def _flaw(
         self,
-        pair: Pair,
-        authority: Pair,
+        pair: KeyPair,
+        authority: KeyPair,
         known: Sequence[x509.Certificate],
         since: datetime | None,
         now: datetime,
@@ -154,7 +154,7 @@ class Rotation(Struct, frozen=True):
         return "the new CA is trusted everywhere by now"
 
     def _retiring(
-        self, known: Sequence[x509.Certificate], leaf: Pair, authority: Pair, now: datetime
+        self, known: Sequence[x509.Certificate], leaf: KeyPair, authority: KeyPair, now: datetime
     ) -> list[x509.Certificate]:
         """The CAs beside the newest that may still have signed what some pod serves."""
         is_of_newest = verifies(leaf.certificate, [authority.certificate], self.names, now)
@@ -166,14 +166,16 @@ class Rotation(Struct, frozen=True):
         return others[:MOST_RETIRING]
 
 
-def _known(found: Found, now: datetime) -> tuple[x509.Certificate, ...]:
+def _known(found: ObservedCertificates, now: datetime) -> tuple[x509.Certificate, ...]:
     """Every CA that some part of the cluster trusts already. Where both Secrets are lost, a caBundle still
     tells whose certificate the pods go on serving."""
     kept = [(data or {}).get(AUTHORITIES, b"") for data in (found.authority, found.serving)]
     return authorities_in((*kept, *found.bundles), now)
 
 
-def _trusted_since(found: Found, authority: Pair, *, is_new: bool, now: datetime) -> datetime | None:
+def _trusted_since(
+    found: ObservedCertificates, authority: KeyPair, *, is_new: bool, now: datetime
+) -> datetime | None:
     """Since when every caBundle holds the CA that signs; nothing while one does not."""
     if any(authority.certificate not in certificates_in(bundle) for bundle in found.bundles):
         return None
@@ -193,7 +195,7 @@ def _renew_at(certificate: x509.Certificate) -> datetime:
     return made + (certificate.not_valid_after_utc - made) * 2 / 3
 
 
-def _data(pair: Pair, bundle: bytes) -> dict[str, bytes]:
+def _data(pair: KeyPair, bundle: bytes) -> dict[str, bytes]:
     return {CERTIFICATE: certificate_pem(pair.certificate), KEY: key_pem(pair.key), AUTHORITIES: bundle}
 
 

@@ -12,11 +12,10 @@ import msgspec
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
+from istio_netpol.kube.resources import SECRETS
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, TRUSTED_SINCE
 
-SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
 TLS = "kubernetes.io/tls"
 CERT_MANAGER = "cert-manager.io/certificate-name"
 FORBIDDEN, INVALID = 403, 422

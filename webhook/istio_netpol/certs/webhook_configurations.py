@@ -15,8 +15,8 @@ from msgspec import Struct
 from istio_netpol.certs.review_paths import Note
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import NOT_FOUND
+from istio_netpol.kube.resources import Resource
 from istio_netpol.model.own_names import FIELD_MANAGER, REVIEW_PATHS
 
 KINDS = tuple(

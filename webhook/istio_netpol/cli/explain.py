@@ -108,7 +108,7 @@ def explain(
     from istio_netpol.analysis.explain.connection import explain as explain_connection
     from istio_netpol.analysis.explain.host import explain_host
     from istio_netpol.analysis.explain.workload import explain_workload
-    from istio_netpol.analysis.symptom_causes.causes import Named
+    from istio_netpol.analysis.symptom_causes.causes import NamedEnds
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.settings import resolver
     from istio_netpol.cli.terminal import palette, write
@@ -118,7 +118,7 @@ def explain(
     if destination is not None:
         destination = (in_namespace(destination[0], arguments.namespace), *destination[1:])
     if symptom is not None:
-        named = Named(source or workload or "", destination, arguments.namespace)
+        named = NamedEnds(source or workload or "", destination, arguments.namespace)
         answer_symptom(
             ctx,
             symptom,

@@ -38,13 +38,11 @@ from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.assumptions import Assumption, assumptions_of
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue, Severity
+from istio_netpol.model.references import DEFAULT_NAMESPACE
 from istio_netpol.report.places import STANDARD_INPUT
 from istio_netpol.report.remarks import other_documents, outdated, unnamed_namespaces
 from istio_netpol.report.text import kinds_not_read
 from istio_netpol.state.snapshot import Snapshot
-
-DEFAULT_NAMESPACE = "default"
-"""Where kubectl puts objects that name no namespace."""
 
 
 class ReadOptions(Struct, frozen=True):

@@ -26,10 +26,10 @@ from istio_netpol.cli.terminal import tell
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.model.resolution import Resolver
-from istio_netpol.sources.folder_files import Mark, marks_of
+from istio_netpol.sources.folder_files import FileMark, marks_of
 from istio_netpol.web.app import Guard, map_app
 from istio_netpol.web.guards import LEAST_TOKEN, is_loopback, loopback_only, with_token
-from istio_netpol.web.live import LiveMap, Look
+from istio_netpol.web.live import LiveMap, LookAtSource
 
 PATIENCE_SECONDS = 5.0
 """How long a kind may fail to be listed before the first map."""
@@ -78,7 +78,7 @@ def _token(file: Path) -> str:
     return token
 
 
-def _first(look: Look) -> Given:
+def _first(look: LookAtSource) -> Given:
     """The first state. Raises InputError or ApiError where there is none."""
     failing_since: float | None = None
     while True:
@@ -96,7 +96,7 @@ def _first(look: Look) -> Given:
 
 
 @contextmanager
-def _looking(opened: OpenedInput) -> Iterator[Look]:
+def _looking(opened: OpenedInput) -> Iterator[LookAtSource]:
     """How to look at what was opened."""
     if opened.cluster is None:
         yield _Files(opened).look
@@ -128,8 +128,8 @@ class _Files:
 
     def __init__(self, opened: OpenedInput) -> None:
         self._opened = opened
-        self._read: dict[str, Mark] | None = None
-        self._seen: dict[str, Mark] | None = None
+        self._read: dict[str, FileMark] | None = None
+        self._seen: dict[str, FileMark] | None = None
 
     def look(self) -> Given | None:
         """What the files hold, where they changed. Raises InputError."""
@@ -142,8 +142,8 @@ class _Files:
         self._read = marks
         return given_of(one_cluster(self._opened.read()))
 
-    def _marks(self) -> dict[str, Mark]:
-        marks: dict[str, Mark] = {}
+    def _marks(self) -> dict[str, FileMark]:
+        marks: dict[str, FileMark] = {}
         for path in self._opened.paths:
             if path == STANDARD_INPUT:
                 continue

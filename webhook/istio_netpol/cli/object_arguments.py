@@ -14,6 +14,7 @@ from istio_netpol.analysis.arguments.objects import ObjectName
 from istio_netpol.bundle.sources import SUFFIXES
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.model.references import GroupKind
 
 
 def paths_and_objects(
@@ -109,8 +110,6 @@ def _nearest(parts: Sequence[str]) -> str:
         return ""
     return f"did you mean {'/'.join([*parts[:position], close[0], *parts[position + 1 :]])}?"
 
-
-GroupKind = tuple[str, str]
 
 _VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
 

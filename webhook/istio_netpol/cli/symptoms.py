@@ -16,7 +16,7 @@ from istio_netpol.model.settings import Settings
 from istio_netpol.report.table import document
 
 if TYPE_CHECKING:
-    from istio_netpol.analysis.symptom_causes.causes import Named, SymptomAnswer
+    from istio_netpol.analysis.symptom_causes.causes import NamedEnds, SymptomAnswer
     from istio_netpol.cli.inputs import Input
     from istio_netpol.symptoms.paste import PasteReading
 
@@ -39,7 +39,7 @@ def answer_symptom(
     ctx: click.Context,
     symptom: str,
     arguments: InputArguments,
-    named: Named,
+    named: NamedEnds,
     *,
     format_name: str,
     assume_deny_all: bool,

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 
-_Ports = frozenset[PolicyPort]
+_PortSet = frozenset[PolicyPort]
 """An empty set means all ports."""
 
 
@@ -17,9 +17,9 @@ class Awaited:
     has peers, since thousands of policies may come and go at once."""
 
     def __init__(self, policies: Iterable[NetworkPolicy]) -> None:
-        self._all: defaultdict[Hashable, set[_Ports]] = defaultdict(set)
-        self._by_peer: defaultdict[Hashable, set[_Ports]] = defaultdict(set)
-        self._addresses: defaultdict[Hashable, list[tuple[AddressSet, _Ports]]] = defaultdict(list)
+        self._all: defaultdict[Hashable, set[_PortSet]] = defaultdict(set)
+        self._by_peer: defaultdict[Hashable, set[_PortSet]] = defaultdict(set)
+        self._addresses: defaultdict[Hashable, list[tuple[AddressSet, _PortSet]]] = defaultdict(list)
         for policy in policies:
             for direction in policy.policy_types:
                 for rule in policy.rules(direction):
@@ -60,5 +60,5 @@ def _pods(policy: NetworkPolicy, direction: Direction) -> Hashable:
     return (policy.namespace, policy.pod_selector, direction)
 
 
-def _have_common(ports: _Ports, others: Iterable[_Ports]) -> bool:
+def _have_common(ports: _PortSet, others: Iterable[_PortSet]) -> bool:
     return any(not ports or not some or not ports.isdisjoint(some) for some in others)

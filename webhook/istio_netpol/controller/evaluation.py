@@ -13,13 +13,13 @@ from istio_netpol.analysis.needed_policies import Upkeep, upkeep
 from istio_netpol.controller.address_history import AddressHistory
 from istio_netpol.dns.budget import Budget
 from istio_netpol.flows.cache import NamespaceAnswers
-from istio_netpol.flows.dependencies import Key
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.flows.tier_subjects import judged_anew
-from istio_netpol.kube.cluster import Changes
+from istio_netpol.kube.cluster import ClusterChanges
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import NetworkPolicy, PolicyKey
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode, Settings
 from istio_netpol.state.snapshot import Snapshot
@@ -44,7 +44,7 @@ class Evaluation:
         self._bare = self._flows
         self._ours: frozenset[PolicyKey] = frozenset()
 
-    def take(self, changes: Changes) -> None:
+    def take(self, changes: ClusterChanges) -> None:
         """Takes in what changed in the cluster."""
         if changes.whole:
             self._take_whole(changes)
@@ -56,7 +56,7 @@ class Evaluation:
         ]
         self._bare.change(*others)
 
-    def _take_whole(self, changes: Changes) -> None:
+    def _take_whole(self, changes: ClusterChanges) -> None:
         self._flows = CurrentFlows(FlowTable.of(changes.snapshot, self._settings))
         self._ours = frozenset()
         self._bare = CurrentFlows(self._flows.table)
@@ -65,7 +65,7 @@ class Evaluation:
         return isinstance(value, NetworkPolicy) and (value.namespace, value.name) in self._ours
 
     @property
-    def failures(self) -> Mapping[Key, Finding]:
+    def failures(self) -> Mapping[ObjectKey, Finding]:
         """The objects that are not judged because of an error of our own."""
         return self._flows.table.failures
 

@@ -17,10 +17,9 @@ import msgspec
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
+from istio_netpol.kube.resources import LEASES
 
-LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", namespaced=True)
 DURATION_SECONDS = 15
 RENEW_SECONDS = 3.0
 HOLDS_SECONDS = 10.0

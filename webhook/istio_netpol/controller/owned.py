@@ -17,7 +17,7 @@ from istio_netpol.controller.plan import Present
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.paging import pages_of
-from istio_netpol.kube.policy_store import NETWORK_POLICIES
+from istio_netpol.kube.resources import NETWORK_POLICIES
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, PROVISIONAL_AT, UNNEEDED_SINCE

@@ -19,8 +19,8 @@ from istio_netpol.remedies.quota import Account, Usage, beyond, usage_of
 from istio_netpol.remedies.required_by import Needers, needers_of
 from istio_netpol.trust.administrators import trusted_namespaces
 
-OURS = (MANAGED_BY, FLOW_LABEL)
-_Pods = tuple[str, Selector]
+OWN_LABELS = (MANAGED_BY, FLOW_LABEL)
+_SelectedPods = tuple[str, Selector]
 """Namespace and selector."""
 
 
@@ -78,14 +78,14 @@ class Delete(Struct, frozen=True):
         return self.present.policy
 
 
-Action = Apply | Mark | Delete
+PlannedWrite = Apply | Mark | Delete
 
 
 class WritePlan(Struct, frozen=True):
     """The actions, what opens before what closes. `withheld` says what is not done, and why; after `again_in`
     seconds the next grace period ends."""
 
-    actions: tuple[Action, ...] = ()
+    actions: tuple[PlannedWrite, ...] = ()
     withheld: tuple[str, ...] = ()
     again_in: float = float("inf")
 
@@ -121,7 +121,9 @@ def plan(need: Upkeep, present: Iterable[Present], now: float, settings: Setting
     return WritePlan(tuple(_in_turns(keeping, collecting, usage)), tuple(withheld), again)
 
 
-def _in_turns(keeping: Iterable[Action], collecting: Iterable[Action], usage: Usage) -> list[Action]:
+def _in_turns(
+    keeping: Iterable[PlannedWrite], collecting: Iterable[PlannedWrite], usage: Usage
+) -> list[PlannedWrite]:
     """Orders actions: the first of each account, then the second of each. Writes are few a second, and a
     namespace whose objects change all the time takes its share of them and no more. For each account, what
     opens goes before what closes: a policy that several accounts need is written at the first turn of any,
@@ -138,8 +140,8 @@ def _in_turns(keeping: Iterable[Action], collecting: Iterable[Action], usage: Us
 
 def _kept(
     need: Upkeep, there: Mapping[PolicyKey, Present], usage: Usage, limit: int
-) -> tuple[list[Action], list[str]]:
-    actions: list[Action] = []
+) -> tuple[list[PlannedWrite], list[str]]:
+    actions: list[PlannedWrite] = []
     withheld = []
     for key, policy in sorted(need.needed.items()):
         here, owners = there.get(key), owners_of(policy, need.objects)
@@ -175,7 +177,7 @@ def _is_same(here: Present, policy: NetworkPolicy, owners: tuple[ObjectRef, ...]
     known = here.policy
     return (
         known.does_the_same(policy)
-        and all(known.labels.get(name) == policy.labels.get(name) for name in OURS)
+        and all(known.labels.get(name) == policy.labels.get(name) for name in OWN_LABELS)
         and known.annotations.get(REQUIRED_BY) == policy.annotations.get(REQUIRED_BY)
         and here.owners >= {(owner.kind, owner.name) for owner in owners}
         and here.provisional_at is None
@@ -212,10 +214,10 @@ def _is_there(policy: NetworkPolicy, there: Mapping[PolicyKey, Present]) -> bool
 def _without_need(
     here: Present,
     is_surplus: bool,
-    stored: Mapping[_Pods, Sequence[NetworkPolicy]],
+    stored: Mapping[_SelectedPods, Sequence[NetworkPolicy]],
     now: float,
     grace: int,
-) -> Action | None:
+) -> PlannedWrite | None:
     if is_surplus or _is_covered(here.policy, stored):
         return Delete(here)
     if here.unneeded_since is None or here.unneeded_since > now:
@@ -270,16 +272,18 @@ def _has_object(policy: NetworkPolicy, need: Upkeep) -> bool:
     return not needers.is_complete or any(name in need.objects for name in needers.names)
 
 
-def _stored_addresses(need: Upkeep, there: Mapping[PolicyKey, Present]) -> dict[_Pods, list[NetworkPolicy]]:
+def _stored_addresses(
+    need: Upkeep, there: Mapping[PolicyKey, Present]
+) -> dict[_SelectedPods, list[NetworkPolicy]]:
     """Our policies that are needed, are there and open addresses, by the pods that they select."""
-    found: dict[_Pods, list[NetworkPolicy]] = {}
+    found: dict[_SelectedPods, list[NetworkPolicy]] = {}
     for policy in need.needed.values():
         if any(rule.addresses for rule in policy.egress) and _is_there(policy, there):
             found.setdefault((policy.namespace, policy.pod_selector), []).append(policy)
     return found
 
 
-def _is_covered(here: NetworkPolicy, stored: Mapping[_Pods, Sequence[NetworkPolicy]]) -> bool:
+def _is_covered(here: NetworkPolicy, stored: Mapping[_SelectedPods, Sequence[NetworkPolicy]]) -> bool:
     """Whether one of the stored policies opens at least the addresses that this one opens."""
     return any(_covers(policy, here) for policy in stored.get((here.namespace, here.pod_selector), ()))
 

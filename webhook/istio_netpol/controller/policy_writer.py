@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.owned import timestamp
-from istio_netpol.controller.plan import Action, Apply, Delete, Mark
+from istio_netpol.controller.plan import Apply, Delete, Mark, PlannedWrite
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
-from istio_netpol.kube.policy_store import APPLY, CONFLICT, NETWORK_POLICIES, NOT_FOUND
+from istio_netpol.kube.policy_store import APPLY, CONFLICT, NOT_FOUND
+from istio_netpol.kube.resources import NETWORK_POLICIES, Resource
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.own_names import FIELD_MANAGER, UNNEEDED_SINCE
 from istio_netpol.model.references import ObjectRef
@@ -49,7 +49,7 @@ class ActionWriter:
         """Remembers which kinds the API server serves, to look up owners."""
         self._resources = {(resource.group, resource.kind): resource for resource in resources}
 
-    def carry_out(self, action: Action) -> None:
+    def carry_out(self, action: PlannedWrite) -> None:
         """Carries out one action."""
         match action:
             case Apply():
@@ -121,7 +121,7 @@ class ActionWriter:
         return {"apiVersion": resource.api_version, "kind": owner.kind, "name": owner.name, "uid": uid}
 
 
-class Outcome(Struct):
+class WriteRound(Struct):
     """The result of a round of writes: whether all that were due were tried, how many succeeded, and in how
     many seconds the first of those that failed is due again."""
 
@@ -154,11 +154,11 @@ class PacedWriter:
         self._failed: dict[object, _Failed] = {}
         self._log = structlog.get_logger("controller")
 
-    def carry_out(self, actions: Sequence[Action], stopped: Event) -> Outcome:
+    def carry_out(self, actions: Sequence[PlannedWrite], stopped: Event) -> WriteRound:
         """Tries the actions that are due. Raises ApiError where the API server can't be reached, or the lease
         was lost."""
         ends = self._clock() + WRITE_SECONDS
-        outcome = Outcome()
+        outcome = WriteRound()
         names = {_name(action) for action in actions}
         self._failed = {name: failed for name, failed in self._failed.items() if name in names}
         for action in actions:
@@ -174,7 +174,7 @@ class PacedWriter:
                 outcome.again_in = min(outcome.again_in, max(failed.until - self._clock(), 0.0))
         return outcome
 
-    def _tried(self, action: Action, before: _Failed | None) -> _Failed | None:
+    def _tried(self, action: PlannedWrite, before: _Failed | None) -> _Failed | None:
         """Tries a write; returns what to remember of it where it failed."""
         if self._try(action):
             self._failed.pop(_name(action), None)
@@ -183,7 +183,7 @@ class PacedWriter:
         self._failed[_name(action)] = failed = _Failed(self._clock() + seconds, seconds)
         return failed
 
-    def _try(self, action: Action) -> bool:
+    def _try(self, action: PlannedWrite) -> bool:
         kind = type(action).__name__.lower()
         log = self._log.bind(object=str(action.target.ref), object_uid=_uid(action))
         try:
@@ -206,11 +206,11 @@ class PacedWriter:
         return True
 
 
-def _uid(action: Action) -> str:
+def _uid(action: PlannedWrite) -> str:
     """The uid of a policy that is there already; empty for a new one."""
     return action.present.uid if action.present else ""
 
 
-def _name(action: Action) -> object:
+def _name(action: PlannedWrite) -> object:
     """A key that tells writes apart from round to round."""
     return (type(action), action.target.namespace, action.target.name)

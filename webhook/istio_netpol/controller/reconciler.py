@@ -17,7 +17,7 @@ from istio_netpol.controller.plan import Present, WritePlan, plan
 from istio_netpol.controller.policy_writer import ActionWriter, PacedWriter
 from istio_netpol.controller.reporter import Publisher, Reporter
 from istio_netpol.errors import ApiError
-from istio_netpol.kube.cluster import Changes, Cluster
+from istio_netpol.kube.cluster import Cluster, ClusterChanges
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.model.settings import Settings
 from istio_netpol.runtime.failure_log import FailureLog
@@ -83,7 +83,7 @@ class PolicyReconciler:
         """Takes in what happened in the cluster; returns whether something did."""
         changes = self._cluster.take()
         if self._is_broken and self._cluster.state().synced:
-            changes = Changes(self._cluster.state().snapshot, whole=True)
+            changes = ClusterChanges(self._cluster.state().snapshot, whole=True)
         if changes is None:
             return False
         # After changes that were taken in by half, and after a round that broke off, everything is worked out

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.resources import Resource
 from istio_netpol.model.findings import Finding, Severity
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef

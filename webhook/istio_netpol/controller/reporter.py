@@ -19,15 +19,15 @@ from istio_netpol.controller.metrics import ControllerMetrics
 from istio_netpol.controller.report_documents import REPORT_KINDS, ObjectSummary, report, reported, summaries
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource, served
+from istio_netpol.kube.discovery import served
 from istio_netpol.kube.policy_store import APPLY, CONFLICT
+from istio_netpol.kube.resources import EVENTS, Resource
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.runtime.guarded import Guarded
 from istio_netpol.turns import in_turns
 
-EVENTS = Resource("events.k8s.io", "v1", "Event", "events", namespaced=True)
 WRITES_A_ROUND = 50
 QUIET_SECONDS = 60.0
 """How long there is between two Events of one object, whatever changes: the report has the newest

@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from istio_netpol.certs.path_reconciler import PathReconciler
-from istio_netpol.certs.reconciler import CertificateReconciler, Place
+from istio_netpol.certs.reconciler import CertificatePlace, CertificateReconciler
 from istio_netpol.controller.evaluation import Evaluation
 from istio_netpol.controller.leadership import Chore, Duty, Leased
 from istio_netpol.controller.lease import Lease
@@ -48,7 +48,7 @@ class Certificates(Struct, frozen=True):
         """The chores that keep them. Raises SettingsError for names that no object can have."""
         chores: list[Chore] = [PathReconciler(connection, self.configuration)]
         if self.secret:
-            place = Place(namespace, self.secret, self.service, self.configuration)
+            place = CertificatePlace(namespace, self.secret, self.service, self.configuration)
             chores.append(CertificateReconciler(connection, place))
         return chores
 

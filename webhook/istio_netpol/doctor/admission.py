@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from istio_netpol.analysis.bundle_proof.bundle_report import KYMA_NAMESPACES, advice
 from istio_netpol.certs.webhook_configurations import KINDS
-from istio_netpol.doctor.survey import NAMESPACES, Manifest, Survey, dig, listed, name_of
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.doctor.survey import Manifest, Survey, dig, listed, name_of
 from istio_netpol.kube.dry_run import dry_run
+from istio_netpol.kube.resources import NAMESPACES, Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy

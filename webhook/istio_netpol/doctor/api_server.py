@@ -9,9 +9,7 @@ from ipaddress import ip_address, ip_network
 from istio_netpol.doctor.dialled import service_judged
 from istio_netpol.doctor.network_plugin import found_plugins
 from istio_netpol.doctor.survey import (
-    ENDPOINT_SLICES,
-    NETWORK_POLICIES,
-    SERVICES,
+    BUNDLE_SELECTOR,
     Manifest,
     NotSeenError,
     Survey,
@@ -21,18 +19,17 @@ from istio_netpol.doctor.survey import (
     name_of,
     namespace_of,
 )
+from istio_netpol.kube.resources import ENDPOINT_SLICES, NETWORK_POLICIES, SERVICES
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings, Translation
 
 TOPIC = "API server"
 SLICES = "EndpointSlice default/kubernetes"
-BUNDLE = "app.kubernetes.io/part-of=istio-netpol"
-"""The label on the policies of the Kustomize bundle."""
 
 SERVICE_PORT = 443
 TO_API_SERVER = "-to-apiserver"
 
-Endpoint = tuple[str, int]
+ApiServerEndpoint = tuple[str, int]
 
 
 def api_server(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
@@ -61,7 +58,7 @@ def api_server(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
         yield from service_judged(survey, settings)
         service = survey.named(SERVICES, "kubernetes", "default")
         found = [(str(dig(service, "spec", "clusterIP") or ""), SERVICE_PORT)]
-    for policy in survey.all(NETWORK_POLICIES, "", BUNDLE):
+    for policy in survey.all(NETWORK_POLICIES, "", BUNDLE_SELECTOR):
         if name_of(policy).endswith(TO_API_SERVER):
             yield _of_bundle(policy, found)
 
@@ -77,7 +74,7 @@ def _is_judged_before(survey: Survey) -> bool:
         return False
 
 
-def _endpoints(manifest: Manifest) -> Iterator[Endpoint]:
+def _endpoints(manifest: Manifest) -> Iterator[ApiServerEndpoint]:
     addresses = [
         str(address)
         for entry in listed(manifest.get("endpoints"))
@@ -89,7 +86,7 @@ def _endpoints(manifest: Manifest) -> Iterator[Endpoint]:
             yield from ((address, number) for address in addresses)
 
 
-def _settings(found: Sequence[Endpoint], settings: Settings) -> Iterator[Diagnosis]:
+def _settings(found: Sequence[ApiServerEndpoint], settings: Settings) -> Iterator[Diagnosis]:
     configured = settings.api_server
     if configured.addresses:
         outside = [address for address, _ in found if not _is_within(address, configured.addresses)]
@@ -111,7 +108,7 @@ def _settings(found: Sequence[Endpoint], settings: Settings) -> Iterator[Diagnos
         )
 
 
-def _of_bundle(policy: Manifest, found: Sequence[Endpoint]) -> Diagnosis:
+def _of_bundle(policy: Manifest, found: Sequence[ApiServerEndpoint]) -> Diagnosis:
     """Whether a policy of the bundle opens every endpoint."""
     closed = [endpoint for endpoint in found if not _opens(policy, endpoint)]
     title = f"NetworkPolicy {namespace_of(policy)}/{name_of(policy)}"
@@ -127,7 +124,7 @@ def _of_bundle(policy: Manifest, found: Sequence[Endpoint]) -> Diagnosis:
     )
 
 
-def _opens(policy: Manifest, endpoint: Endpoint) -> bool:
+def _opens(policy: Manifest, endpoint: ApiServerEndpoint) -> bool:
     address, number = endpoint
     return any(
         admits_port(listed(dig(rule, "ports")), number) and _admits(listed(dig(rule, "to")), address)

@@ -12,10 +12,6 @@ from ipaddress import ip_address
 
 from istio_netpol.doctor.platform import AUTO, COMPUTE_TYPE, recognised
 from istio_netpol.doctor.survey import (
-    DAEMON_SETS,
-    NODES,
-    PODS,
-    SERVICES,
     Manifest,
     Survey,
     as_selector,
@@ -26,6 +22,7 @@ from istio_netpol.doctor.survey import (
     namespace_of,
     selector_of,
 )
+from istio_netpol.kube.resources import DAEMON_SETS, NODES, PODS, SERVICES
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
 from istio_netpol.platforms.environments import METADATA_ADDRESS

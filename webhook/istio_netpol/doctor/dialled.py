@@ -7,10 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from istio_netpol.doctor.survey import (
-    NETWORK_POLICIES,
-    NODES,
-    PODS,
-    SERVICES,
+    BUNDLE_SELECTOR,
     Manifest,
     Survey,
     as_selector,
@@ -19,8 +16,8 @@ from istio_netpol.doctor.survey import (
     name_of,
     namespace_of,
 )
+from istio_netpol.kube.resources import NETWORK_POLICIES, NODES, PODS, SERVICES
 from istio_netpol.model.diagnosis import Diagnosis, Health
-from istio_netpol.model.own_names import OWNER, PART_OF
 from istio_netpol.model.settings import Settings
 from istio_netpol.platforms.environments import KUBE_SYSTEM, WEBHOOK_CALLERS
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
@@ -34,7 +31,6 @@ API_SERVER_HOST = "api-server-host"
 """The component that lets pods out to what they are told to dial."""
 
 FROM_API_SERVER = "-from-apiserver"
-BUNDLE = f"{PART_OF}={OWNER}"
 
 
 def dialled_hosts(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
@@ -129,7 +125,7 @@ def webhook_callers(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis(
             TOPIC, "callers of webhooks", f"{text}, so an ipBlock of the API server matches nobody"
         )
-    for policy in survey.all(NETWORK_POLICIES, "", BUNDLE):
+    for policy in survey.all(NETWORK_POLICIES, "", BUNDLE_SELECTOR):
         if name_of(policy).endswith(FROM_API_SERVER):
             yield _lets_in(policy, [labels for _, labels in found])
 

@@ -6,9 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from istio_netpol.doctor.platform import recognised
 from istio_netpol.doctor.survey import (
-    NETWORK_POLICIES,
-    PODS,
-    SERVICES,
     Manifest,
     Survey,
     admits_port,
@@ -20,6 +17,7 @@ from istio_netpol.doctor.survey import (
     namespace_of,
     selector_of,
 )
+from istio_netpol.kube.resources import NETWORK_POLICIES, PODS, SERVICES
 from istio_netpol.model.diagnosis import Diagnosis, Health
 
 TOPIC = "Gateways"

@@ -11,18 +11,8 @@ from msgspec import Struct
 
 from istio_netpol.admission.modes import effective_mode
 from istio_netpol.certs.webhook_configurations import MUTATING
-from istio_netpol.doctor.survey import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    NAMESPACES,
-    Manifest,
-    Survey,
-    dig,
-    labels_of,
-    listed,
-    name_of,
-    namespace_of,
-)
+from istio_netpol.doctor.survey import Manifest, Survey, dig, labels_of, listed, name_of, namespace_of
+from istio_netpol.kube.resources import DAEMON_SETS, DEPLOYMENTS, NAMESPACES
 from istio_netpol.model.control_plane import (
     AMBIENT_LABEL,
     INJECTION_LABEL,
@@ -35,7 +25,7 @@ from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import Settings
 
-ISTIOD, INJECTION = "istiod", "Injection"
+ISTIOD_TOPIC, INJECTION_TOPIC = "istiod", "Injection"
 
 
 def istiod(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
@@ -43,7 +33,7 @@ def istiod(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     found = survey.all(DEPLOYMENTS, "", "app=istiod")
     if not found:
         yield Diagnosis(
-            ISTIOD,
+            ISTIOD_TOPIC,
             "Deployments with app: istiod",
             "none",
             Health.NOTE,
@@ -61,7 +51,7 @@ def _istiod(deployment: Manifest, settings: Settings) -> Diagnosis:
     told = f"revision {revision}, app: istiod"
     if namespace != mesh.root_namespace:
         return Diagnosis(
-            ISTIOD,
+            ISTIOD_TOPIC,
             title,
             f"{told}, outside of the root namespace {mesh.root_namespace}",
             Health.WRONG,
@@ -70,17 +60,19 @@ def _istiod(deployment: Manifest, settings: Settings) -> Diagnosis:
     missing = {key: value for key, value in mesh.istiod_labels.items() if labels.get(key) != value}
     ready = dig(deployment, "status", "readyReplicas") or 0
     if not ready:
-        return Diagnosis(ISTIOD, title, f"{told}, no replica is ready", Health.WRONG, "look at its pods")
+        return Diagnosis(
+            ISTIOD_TOPIC, title, f"{told}, no replica is ready", Health.WRONG, "look at its pods"
+        )
     if missing:
         names = ", ".join(f"{key}: {value}" for key, value in sorted(missing.items()))
         return Diagnosis(
-            ISTIOD,
+            ISTIOD_TOPIC,
             title,
             f"{told}, without {names}",
             Health.NOTE,
             "set mesh.istiodLabels to its labels: they count where an input holds no istiod",
         )
-    return Diagnosis(ISTIOD, title, f"{told}, {ready} ready")
+    return Diagnosis(ISTIOD_TOPIC, title, f"{told}, {ready} ready")
 
 
 class _Injector(Struct, frozen=True):
@@ -98,7 +90,7 @@ def injection(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
     revisions = sorted({injector.revision for injector in injectors})
     if injectors:
         yield Diagnosis(
-            INJECTION, "MutatingWebhookConfigurations", f"revisions and tags {', '.join(revisions)}"
+            INJECTION_TOPIC, "MutatingWebhookConfigurations", f"revisions and tags {', '.join(revisions)}"
         )
     by_state: defaultdict[str, list[str]] = defaultdict(list)
     wrong: list[Diagnosis] = []
@@ -110,15 +102,17 @@ def injection(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
         wrong += _trouble(name, labels, injectors, revisions)
         remark = effective_mode(name, labels, settings.admission).remark
         if remark:
-            wrong.append(Diagnosis(INJECTION, f"Namespace {name}", remark, Health.WRONG, "correct the label"))
+            wrong.append(
+                Diagnosis(INJECTION_TOPIC, f"Namespace {name}", remark, Health.WRONG, "correct the label")
+            )
     for state, names in sorted(by_state.items()):
-        yield Diagnosis(INJECTION, "Namespaces", f"{state}: {', '.join(sorted(names))}")
+        yield Diagnosis(INJECTION_TOPIC, "Namespaces", f"{state}: {', '.join(sorted(names))}")
     yield from wrong
     if by_state.get("ambient") and not any(
         "ztunnel" in name_of(daemon_set) for daemon_set in survey.all(DAEMON_SETS)
     ):
         yield Diagnosis(
-            INJECTION,
+            INJECTION_TOPIC,
             "DaemonSet ztunnel",
             f"is not there, and {len(by_state['ambient'])} namespaces are in ambient mode",
             Health.WRONG,
@@ -142,7 +136,7 @@ def _trouble(
     title = f"Namespace {name}"
     if INJECTION_LABEL in labels and REVISION_LABEL in labels:
         yield Diagnosis(
-            INJECTION,
+            INJECTION_TOPIC,
             title,
             f"has both {INJECTION_LABEL}={labels[INJECTION_LABEL]} and "
             f"{REVISION_LABEL}={labels[REVISION_LABEL]}",
@@ -161,7 +155,11 @@ def _trouble(
             else "install istiod"
         )
         yield Diagnosis(
-            INJECTION, title, f"asks for sidecars ({asks}), and no webhook injects there", Health.WRONG, known
+            INJECTION_TOPIC,
+            title,
+            f"asks for sidecars ({asks}), and no webhook injects there",
+            Health.WRONG,
+            known,
         )
 
 

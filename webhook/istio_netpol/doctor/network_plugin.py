@@ -12,10 +12,6 @@ from msgspec.structs import replace
 from istio_netpol.doctor.dialled import node_addresses
 from istio_netpol.doctor.platform import AUTO, COMPUTE_TYPE
 from istio_netpol.doctor.survey import (
-    CONFIG_MAPS,
-    DAEMON_SETS,
-    ENDPOINT_SLICES,
-    NODES,
     Manifest,
     NotSeenError,
     Survey,
@@ -25,6 +21,7 @@ from istio_netpol.doctor.survey import (
     name_of,
     namespace_of,
 )
+from istio_netpol.kube.resources import CONFIG_MAPS, DAEMON_SETS, ENDPOINT_SLICES, NODES
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings, Translation
 from istio_netpol.platforms.plugins import (

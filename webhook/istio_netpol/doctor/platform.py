@@ -10,20 +10,9 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from istio_netpol.certs.webhook_configurations import KINDS
-from istio_netpol.doctor.survey import (
-    CONFIG_MAPS,
-    DEPLOYMENTS,
-    NAMESPACES,
-    NODES,
-    Manifest,
-    Survey,
-    dig,
-    labels_of,
-    listed,
-    name_of,
-    namespace_of,
-)
+from istio_netpol.doctor.survey import Manifest, Survey, dig, labels_of, listed, name_of, namespace_of
 from istio_netpol.doctor.webhooks import OWN
+from istio_netpol.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.own_names import OWNER
 from istio_netpol.platforms.environments import ENVIRONMENTS_BY_ID, KUBE_SYSTEM, Environment
@@ -145,7 +134,7 @@ ENFORCER = "admissions.enforcer/disabled"
 ADDED_BY_AKS = frozenset({"control-plane", "kubernetes.azure.com/managedby"})
 """Keys of the namespaceSelector that the admissions enforcer adds."""
 
-OURS = f"app.kubernetes.io/name={OWNER}"
+OWN_SELECTOR = f"app.kubernetes.io/name={OWNER}"
 
 
 def provider_checks(survey: Survey) -> Iterator[Diagnosis]:
@@ -190,7 +179,7 @@ def _left_alone(title: str, configuration: Manifest, webhooks: list[Manifest]) -
 def _security_context_constraints(survey: Survey) -> Iterator[Diagnosis]:
     """OpenShift's restricted-v2 assigns users and groups, and refuses pods that choose one outside of the
     namespace's range."""
-    for deployment in survey.all(DEPLOYMENTS, "", OURS):
+    for deployment in survey.all(DEPLOYMENTS, "", OWN_SELECTOR):
         context = dig(deployment, "spec", "template", "spec", "securityContext")
         chosen = [key for key in ("runAsUser", "runAsGroup", "fsGroup") if dig(context, key) is not None]
         title = f"Deployment {namespace_of(deployment)}/{name_of(deployment)}"

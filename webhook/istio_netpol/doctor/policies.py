@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from istio_netpol.doctor.survey import NETWORK_POLICIES, Manifest, Survey, labels_of, name_of, namespace_of
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.doctor.survey import Manifest, Survey, labels_of, name_of, namespace_of
+from istio_netpol.kube.resources import NETWORK_POLICIES, Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.own_names import MANAGED_BY, OWNER, PART_OF
 
 TOPIC = "Policies"
-BUNDLE = (PART_OF, OWNER)
 KYMA_NAME, KYMA_LABEL = "kyma-project.io--", "kyma-project.io/module"
 ISTIO_LABEL = "operator.istio.io/component"
 """On what Istio's charts install, their NetworkPolicies too (`global.networkPolicy.enabled`, Istio 1.28)."""
@@ -81,8 +80,7 @@ def _author(policy: Manifest) -> str:
     labels, name = labels_of(policy), name_of(policy)
     if labels.get(MANAGED_BY) == OWNER:
         return "written by istio-netpol"
-    key, value = BUNDLE
-    if labels.get(key) == value:
+    if labels.get(PART_OF) == OWNER:
         return "of the bundle"
     if KYMA_NAME in name or KYMA_LABEL in labels:
         return "of Kyma"

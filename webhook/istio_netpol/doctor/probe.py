@@ -16,10 +16,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from istio_netpol.doctor.survey import NAMESPACES, NETWORK_POLICIES, NOT_FOUND, PODS, dig
+from istio_netpol.doctor.survey import NOT_FOUND, dig
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.resources import NAMESPACES, NETWORK_POLICIES, PODS, SERVICE_ACCOUNTS, Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.own_names import MODE_LABEL, PROBE_LABEL
 
@@ -37,7 +37,6 @@ SETTLE_SECONDS = 5.0
 LONGEST_SECONDS = 300
 """The pods end by themselves after so long, even if the process that made them was killed."""
 
-SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", namespaced=True)
 _NAME = "probe"
 
 

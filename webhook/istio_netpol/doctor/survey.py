@@ -10,25 +10,19 @@ import msgspec
 
 from istio_netpol.errors import ApiError, NetpolError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.resources import Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.own_names import OWNER, PART_OF
 
 Manifest = Mapping[str, Any]
 
 FORBIDDEN, NOT_FOUND, UNAUTHORIZED = 403, 404, 401
+BUNDLE_SELECTOR = f"{PART_OF}={OWNER}"
+"""Selects the policies of the Kustomize bundle."""
+
 PAGE_SIZE = "500"
 SECONDS = 10.0
 """For one question, all pages of a list together."""
-
-NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
-SERVICES = Resource("", "v1", "Service", "services", namespaced=True)
-PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
-CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
-NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
-DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", namespaced=True)
-DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
-ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", namespaced=True)
-NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", namespaced=True)
 
 
 class NotSeenError(NetpolError):

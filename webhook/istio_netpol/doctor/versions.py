@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from istio_netpol.doctor.survey import DEPLOYMENTS, Manifest, Survey, dig, listed, name_of, namespace_of
+from istio_netpol.doctor.survey import Manifest, Survey, dig, listed, name_of, namespace_of
+from istio_netpol.kube.resources import DEPLOYMENTS
 from istio_netpol.model import tested_versions
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE

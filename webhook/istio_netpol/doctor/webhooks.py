@@ -17,17 +17,8 @@ from msgspec import Struct
 
 from istio_netpol.certs.observed import certificates_in
 from istio_netpol.certs.webhook_configurations import KINDS
-from istio_netpol.doctor.survey import (
-    ENDPOINT_SLICES,
-    SERVICES,
-    Manifest,
-    NotSeenError,
-    Survey,
-    dig,
-    listed,
-    name_of,
-    not_seen,
-)
+from istio_netpol.doctor.survey import Manifest, NotSeenError, Survey, dig, listed, name_of, not_seen
+from istio_netpol.kube.resources import ENDPOINT_SLICES, SERVICES
 from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.settings import Settings
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from istio_netpol.flows.dependencies import Dependencies, Key, Move
+from istio_netpol.flows.dependencies import Dependencies, Move
 from istio_netpol.model.failures import NOT_CONTAINED
 from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.unread import UnreadPolicy
 from istio_netpol.state.changes import Change
 from istio_netpol.state.persistent_map import PersistentMap
-from istio_netpol.state.reader import Answer, Answers, Reader
+from istio_netpol.state.reader import Answer, EarlierAnswers, Reader
 from istio_netpol.state.reads import QUESTION, Read
 
 
@@ -22,7 +23,7 @@ class Affected:
     def __init__(
         self,
         dependencies: Dependencies,
-        answers: Answers,
+        answers: EarlierAnswers,
         touched: set[Read],
         stale: set[Read],
         reader: Callable[[], Reader],
@@ -34,7 +35,7 @@ class Affected:
         self._reader = reader
         self._differs: dict[Read, bool] = {}
 
-    def keys(self, change: Change) -> set[Key]:
+    def keys(self, change: Change) -> set[ObjectKey]:
         """The objects to work out anew: those that changed, and those that asked for something which is
         another one now."""
         own = {
@@ -72,7 +73,10 @@ class Affected:
 
 
 def followed(
-    dependencies: Dependencies, answers: PersistentMap[Read, Answer], found: Answers, moves: Sequence[Move]
+    dependencies: Dependencies,
+    answers: PersistentMap[Read, Answer],
+    found: EarlierAnswers,
+    moves: Sequence[Move],
 ) -> tuple[Dependencies, PersistentMap[Read, Answer]]:
     """The dependencies and the answers after objects moved from what they asked to what they ask now, and
     `found` was answered for them. What nobody asks for any more is dropped."""

@@ -32,7 +32,7 @@ _MOST = 256
 """How many new classes, and policies of one namespace, are told apart; then all answers end."""
 
 
-Likeness = tuple[Hashable, ...]
+PodLikeness = tuple[Hashable, ...]
 """The namespace of pods, the kind of their controller, and all that rules and policies read of them. Pods of
 two Deployments may be alike."""
 
@@ -47,7 +47,7 @@ class PodClass(Struct, frozen=True):
     """
 
     name: str
-    likeness: Likeness
+    likeness: PodLikeness
 
 
 def class_of(workload: Workload, snapshot: Snapshot) -> PodClass:
@@ -80,7 +80,7 @@ class Currency(Struct, frozen=True):
 
     state: object = field(default_factory=object)
     came: frozenset[PodClass] = frozenset()
-    likenesses: frozenset[Likeness] = frozenset()
+    likenesses: frozenset[PodLikeness] = frozenset()
     policies: Policies = PersistentMap()
     founded: frozenset[str] = frozenset()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Labels, Selector
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.state.changes import Change
 from istio_netpol.state.indexes import Index
 from istio_netpol.state.persistent_map import PersistentMap
@@ -32,14 +32,11 @@ from istio_netpol.state.reads import (
     pods_read,
 )
 
-Key = tuple[str, str, str, str]
-"""Group, kind, namespace and name of an object that rules look at."""
-
-Owner = Key | Read
+Asker = ObjectKey | Read
 """Who reads: an object whose needs were worked out, or a question, told by what is read of it."""
 
-Move = tuple[Owner, frozenset[Read], frozenset[Read]]
-"""An owner with what it read before and what it reads now."""
+Move = tuple[Asker, frozenset[Read], frozenset[Read]]
+"""An asker with what it read before and what it reads now."""
 
 
 class Selectors:
@@ -77,12 +74,12 @@ class Dependencies:
 
     def __init__(
         self,
-        readers: Postings[Read, Owner] | None = None,
+        readers: Postings[Read, Asker] | None = None,
         selectors: PersistentMap[str, Selectors] | None = None,
         indexes: Mapping[type, frozenset[Index]] | None = None,
         addresses: PersistentMap[Address, None] | None = None,
     ) -> None:
-        self.readers = Postings[Read, Owner]() if readers is None else readers
+        self.readers = Postings[Read, Asker]() if readers is None else readers
         self._selectors = PersistentMap[str, Selectors]() if selectors is None else selectors
         self._indexes = indexes or {}
         self._addresses = PersistentMap[Address, None]() if addresses is None else addresses
@@ -159,14 +156,14 @@ class Dependencies:
         found: set[Read] = set()
         left = list(reads)
         while left:
-            more = {owner for owner in self.readers.at(left.pop()) if isinstance(owner, Read)} - found
+            more = {asker for asker in self.readers.at(left.pop()) if isinstance(asker, Read)} - found
             found |= more
             left += more
         return found
 
-    def objects_on(self, reads: Iterable[Read]) -> set[Key]:
+    def objects_on(self, reads: Iterable[Read]) -> set[ObjectKey]:
         """The objects whose needs rest on any of these themselves."""
-        return {owner for read in reads for owner in self.readers.at(read) if not isinstance(owner, Read)}
+        return {asker for read in reads for asker in self.readers.at(read) if not isinstance(asker, Read)}
 
 
 def _addresses_of(reads: Iterable[Read]) -> Iterator[Address]:

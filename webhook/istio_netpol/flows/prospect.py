@@ -9,7 +9,7 @@ from istio_netpol.flows.dependencies import Dependencies
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.changes import Change
-from istio_netpol.state.reader import NO_ANSWERS, Answers
+from istio_netpol.state.reader import NO_ANSWERS, EarlierAnswers
 from istio_netpol.state.snapshot import Snapshot
 
 
@@ -24,7 +24,7 @@ class Prospect:
         settings: Settings,
         change: Change,
         dependencies: Dependencies,
-        answers: Answers,
+        answers: EarlierAnswers,
     ) -> None:
         self.snapshot = snapshot
         self.change = change
@@ -42,6 +42,6 @@ class Prospect:
         return MeshView(self.snapshot, self._settings, self._answers, self._stale)
 
     @property
-    def found(self) -> Answers:
+    def found(self) -> EarlierAnswers:
         """The answers that were worked out so far, other ones or the same as before."""
         return self.view.reader.found if "view" in self.__dict__ else NO_ANSWERS

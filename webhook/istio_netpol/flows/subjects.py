@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from istio_netpol.flows.dependencies import Key
 from istio_netpol.istio.catalogue import CATALOGUE
 from istio_netpol.model.failures import Undecoded
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.namespace import in_group
 from istio_netpol.state.snapshot import Snapshot
@@ -27,7 +27,7 @@ def subjects_in(snapshot: Snapshot, namespace: str) -> Iterator[Any]:
         yield from snapshot.of_type(type_, namespace)
 
 
-def subjects_named(key: Key, snapshot: Snapshot, changed: Iterable[Any] = ()) -> list[Any]:
+def subjects_named(key: ObjectKey, snapshot: Snapshot, changed: Iterable[Any] = ()) -> list[Any]:
     """The objects of that name: several where a controller's pods fall into classes, none where a changed
     workload is told by its controller."""
     group, kind, namespace, name = key

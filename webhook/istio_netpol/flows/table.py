@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from istio_netpol.flows.affected import followed
 from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
 from istio_netpol.flows.currency import Currency, brings_known_together
-from istio_netpol.flows.dependencies import Dependencies, Key
+from istio_netpol.flows.dependencies import Dependencies
 from istio_netpol.flows.look_alikes import renamed
 from istio_netpol.flows.needs import NOTHING, Needs, needs_of
 from istio_netpol.flows.prospect import Prospect
@@ -20,13 +20,14 @@ from istio_netpol.istio.view.stand_ins import assumptions_in
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AnyPeer, PodsPeer, RequiredFlow
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.changes import Change, change_between
 from istio_netpol.state.network import cluster_network
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.postings import Postings
-from istio_netpol.state.reader import NO_ANSWERS, Answers
+from istio_netpol.state.reader import NO_ANSWERS, EarlierAnswers
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 from istio_netpol.trust.host_policy import HostLimits
 
@@ -44,8 +45,8 @@ class FlowTable:
         stored: Snapshot,
         snapshot: Snapshot,
         settings: Settings,
-        needs: Mapping[Key, Needs],
-        answers: Answers = NO_ANSWERS,
+        needs: Mapping[ObjectKey, Needs],
+        answers: EarlierAnswers = NO_ANSWERS,
         currency: Currency | None = None,
     ) -> None:
         self.stored = stored
@@ -55,7 +56,7 @@ class FlowTable:
         self.answers = answers
         self.currency = currency or Currency()
         self.change = Change()
-        self.failures: Mapping[Key, Finding] = {}
+        self.failures: Mapping[ObjectKey, Finding] = {}
         """A finding for each object whose needs an error of our own left unknown."""
 
     @classmethod
@@ -64,7 +65,7 @@ class FlowTable:
         view = MeshView(snapshot, settings)
         names = (*snapshot.namespace_names, CLUSTER_SCOPE)
         subjects = (subject for name in names for subject in subjects_in(snapshot, name))
-        needs: dict[Key, Needs] = {}
+        needs: dict[ObjectKey, Needs] = {}
         for subject in subjects:
             if (found := needs_of(subject, view)) != NOTHING:
                 key = subject.ref.key
@@ -139,7 +140,7 @@ class FlowTable:
     def _prospect(self, snapshot: Snapshot, change: Change) -> Prospect:
         return Prospect(snapshot, self.settings, change, self.dependencies, self.answers)
 
-    def _needs_named(self, key: Key, prospect: Prospect) -> Needs:
+    def _needs_named(self, key: ObjectKey, prospect: Prospect) -> Needs:
         """The needs of the objects of that name, if there are any, after a change."""
         found = NOTHING
         for subject in subjects_named(key, prospect.snapshot):
@@ -217,8 +218,8 @@ class FlowTable:
         )
 
     @cached_property
-    def _by_namespace(self) -> Postings[str, Key]:
-        return Postings[str, Key]().moved(
+    def _by_namespace(self) -> Postings[str, ObjectKey]:
+        return Postings[str, ObjectKey]().moved(
             (key, frozenset(), _namespaces(needs)) for key, needs in self.needs.items()
         )
 
@@ -238,9 +239,9 @@ def _persistent(found: Mapping[K, V]) -> PersistentMap[K, V]:
     return found if isinstance(found, PersistentMap) else PersistentMap(found)
 
 
-def _failures(needs: Mapping[Key, Needs]) -> dict[Key, Finding]:
+def _failures(needs: Mapping[ObjectKey, Needs]) -> dict[ObjectKey, Finding]:
     """The first finding of each object in which an error of our own was contained."""
-    found: dict[Key, Finding] = {}
+    found: dict[ObjectKey, Finding] = {}
     for key, needed in needs.items():
         failed = next((finding for finding in needed.findings if finding.failure is not None), None)
         if failed is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from istio_netpol.model.references import KUBERNETES_SERVICE
 from istio_netpol.model.services import EndpointSlice
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import NodeAddresses
-from istio_netpol.state.beyond_ip_blocks import API_SERVER
 from istio_netpol.state.changes import Change
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 
-_OF_NODES = frozenset({CLUSTER_SCOPE, API_SERVER[0]})
+_OF_NODES = frozenset({CLUSTER_SCOPE, KUBERNETES_SERVICE[0]})
 """Where Nodes are, and the EndpointSlice of the API server."""
 
 

@@ -25,7 +25,7 @@ SPARES = 3
 each, and to start one costs as much as a short job."""
 
 NEVER = float("inf")
-NOBODY = 0
+NO_THREAD = 0
 
 
 class Crew:
@@ -42,7 +42,7 @@ class Crew:
         self._look = threading.Condition(self._lock)
         """For the thread that stands by."""
 
-        self._leader = NOBODY
+        self._leader = NO_THREAD
         self._is_vacant = False
         """Whether somebody else has to lead."""
 
@@ -107,7 +107,7 @@ class Crew:
         with self._lock:
             if self._leader != get_ident():
                 return
-            self._leader, self._is_vacant = NOBODY, True
+            self._leader, self._is_vacant = NO_THREAD, True
             is_short = self._is_short()
             self._look.notify()
         if is_short:
@@ -194,7 +194,7 @@ class Crew:
         loop by the next turn."""
         self._error = self._error or error
         if self._leader == get_ident():
-            self._leader, self._since = NOBODY, NEVER
+            self._leader, self._since = NO_THREAD, NEVER
             self._is_done.set()
 
     def _is_called(self) -> bool:

@@ -23,6 +23,7 @@ from istio_netpol.http.limits import Limits
 from istio_netpol.http.message import RefusedError
 from istio_netpol.http.refusals import Reason, Refusals
 from istio_netpol.http.wsgi import Application
+from istio_netpol.runtime.listening import BACKLOG
 from istio_netpol.turns import in_turns
 
 TURN_SECONDS = 0.005
@@ -30,9 +31,6 @@ TURN_SECONDS = 0.005
 
 MOST_ACCEPTS = 64
 """New connections in one turn."""
-
-BACKLOG = 4096
-"""Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) may be lower."""
 
 SWEEP_SECONDS = 0.25
 """How often deadlines are looked at."""

@@ -28,7 +28,7 @@ MEMORY_FOLDER = "/dev/shm"  # noqa: S108
 and the root file system may be read-only."""
 
 
-class Endpoint(Struct, frozen=True):
+class ServingEndpoint(Struct, frozen=True):
     """The socket to serve on, with which certificate, how much of clients is borne, and who counts it."""
 
     listener: socket.socket
@@ -46,7 +46,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
 class WebhookServer(BaseApplication):  # type: ignore[misc]
     """Serves what `make` returns. `make` is called in the worker process, where threads may be started."""
 
-    def __init__(self, endpoint: Endpoint, make: Callable[[], Flask]) -> None:
+    def __init__(self, endpoint: ServingEndpoint, make: Callable[[], Flask]) -> None:
         self.limits = endpoint.limits
         self.refusals = endpoint.refusals
         self.context = endpoint.certificate.context

@@ -70,10 +70,10 @@ class BadCall(Struct, frozen=True):
     because: str
 
 
-Call = ServiceCall | HostCall | AddressCall | ApiServerWord
+DeclaredCall = ServiceCall | HostCall | AddressCall | ApiServerWord
 
 
-def parse_calls(annotation: str) -> Iterator[tuple[str, Call | BadCall]]:
+def parse_calls(annotation: str) -> Iterator[tuple[str, DeclaredCall | BadCall]]:
     """Every entry of the annotation with its text, in order; empty ones (after a last comma) are left out."""
     for entry in annotation.split(","):
         text = entry.strip()
@@ -81,7 +81,7 @@ def parse_calls(annotation: str) -> Iterator[tuple[str, Call | BadCall]]:
             yield text, _parse(text)
 
 
-def _parse(text: str) -> Call | BadCall:
+def _parse(text: str) -> DeclaredCall | BadCall:
     if text == "apiserver":
         return ApiServerWord()
     if match := _ADDRESS.fullmatch(text):
@@ -93,7 +93,7 @@ def _parse(text: str) -> Call | BadCall:
     return BadCall(text, f"an entry is {GRAMMAR}; an IPv6 address stands in brackets")
 
 
-def _address(text: str, match: re.Match[str]) -> Call | BadCall:
+def _address(text: str, match: re.Match[str]) -> DeclaredCall | BadCall:
     written = match["six"] if match["six"] is not None else match["four"]
     network = parse_network(written)
     if network is None:
@@ -109,7 +109,7 @@ def _address(text: str, match: re.Match[str]) -> Call | BadCall:
     return AddressCall(network, port, Protocol(protocol))
 
 
-def _host(text: str, match: re.Match[str]) -> Call | BadCall:
+def _host(text: str, match: re.Match[str]) -> DeclaredCall | BadCall:
     host = match["host"].lower()
     if match["port"] is None:
         return HostCall(host)
@@ -117,7 +117,7 @@ def _host(text: str, match: re.Match[str]) -> Call | BadCall:
     return BadCall(text, _not_a_port(match["port"])) if port is None else HostCall(host, port)
 
 
-def _service(text: str, match: re.Match[str]) -> Call | BadCall:
+def _service(text: str, match: re.Match[str]) -> DeclaredCall | BadCall:
     name, namespace, port = match["name"], match["namespace"] or "", match["port"]
     if port is None:
         return ServiceCall(name, namespace)

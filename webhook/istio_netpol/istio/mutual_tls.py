@@ -31,7 +31,7 @@ EXCLUDED_IN = "traffic.sidecar.istio.io/excludeInboundPorts"
 INCLUDED_IN = "traffic.sidecar.istio.io/includeInboundPorts"
 EXCLUDED_OUT = "traffic.sidecar.istio.io/excludeOutboundPorts"
 
-PROXY_PORTS = frozenset({15020, 15021, 15090})
+PLAINTEXT_PROXY_PORTS = frozenset({15020, 15021, 15090})
 """Ports of the proxy itself, which it answers without mutual TLS."""
 
 
@@ -84,7 +84,7 @@ def accepted(view: MeshView, called: Called) -> AcceptedTraffic:
     if view.is_gateway(pods):
         why = f"{pods.ref} is a gateway, whose own listeners decide what they accept"
         return AcceptedTraffic((), why, MutualTls.PERMISSIVE, False)
-    if port in PROXY_PORTS:
+    if port in PLAINTEXT_PROXY_PORTS:
         return AcceptedTraffic((), f"{port} is a port of the proxy itself", MutualTls.DISABLE, False)
     if not view.is_ambient(pods) and (annotation := _kept_from_proxy(pods, port)):
         why = f"annotation {annotation} of {pods.ref} keeps port {port} from its proxy"

@@ -67,9 +67,11 @@ class GatewayListeners:
         return opened if self._has_services or is_kept else classic
 
 
-EVERYWHERE = AnyPeer("clients of the gateway")
+GATEWAY_CALLERS = AnyPeer("clients of the gateway")
 IN_CLUSTER = AnyPeer("clients in the cluster", in_cluster=True)
-PRIVATE = AddressSet.of("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+LOAD_BALANCER_RANGES = AddressSet.of(
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"
+)
 """Where the clients of an internal load balancer, the balancer and the nodes are."""
 
 OUTSIDE_TYPES = frozenset({"LoadBalancer", "NodePort"})
@@ -98,14 +100,14 @@ class GatewayClients:
 def _clients_of(services: Collection[Service]) -> AnyPeer:
     """The clients that some Services let in together."""
     if not services:
-        return EVERYWHERE
+        return GATEWAY_CALLERS
     outside = [service for service in services if service.type in OUTSIDE_TYPES or service.external_ips]
     if not outside:
         return IN_CLUSTER
     ranges = [_range_of(service) for service in outside]
     known = [network for network in ranges if network is not None]
     if len(known) < len(ranges):
-        return EVERYWHERE
+        return GATEWAY_CALLERS
     return AnyPeer("clients of the gateway's load balancer", within=AddressSet.union(known))
 
 
@@ -116,5 +118,5 @@ def _range_of(service: Service) -> AddressSet | None:
         return None
     if service.source_ranges:
         ranges = AddressSet.of(*service.source_ranges)
-        return ranges if service.keeps_client_addresses else ranges | PRIVATE
-    return PRIVATE if service.is_internal else None
+        return ranges if service.keeps_client_addresses else ranges | LOAD_BALANCER_RANGES
+    return LOAD_BALANCER_RANGES if service.is_internal else None

@@ -10,7 +10,7 @@ from istio_netpol.istio.hbone import meant_by, reached
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.witness import MeshWitness
-from istio_netpol.model.addresses import Address, AddressSet
+from istio_netpol.model.addresses import NO_ADDRESSES, Address, AddressSet
 from istio_netpol.model.flows import FlowKey, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.trust.agreement import agreement_of
 
@@ -24,7 +24,7 @@ def led_inside(
     """The flows to the pods behind those of a host's addresses that are the cluster's own, and its other
     addresses. The agreement is worked out again, since the pods' namespace has a word of its own."""
     inside: dict[FlowKey, RequiredFlow] = {}
-    others = AddressSet()
+    others = NO_ADDRESSES
     for low, high in addresses.ranges():
         if int(high) - int(low) >= _MOST_ADDRESSES:
             others |= AddressSet.from_range(low.version, int(low), int(high))

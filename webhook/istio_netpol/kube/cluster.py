@@ -13,9 +13,10 @@ from msgspec import Struct, field
 
 from istio_netpol.errors import ApiError, Problem
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource, served
+from istio_netpol.kube.discovery import served
 from istio_netpol.kube.objects import Name, Received, Stored, contained
 from istio_netpol.kube.reflector import Reflector, Scope
+from istio_netpol.kube.resources import Resource
 from istio_netpol.kube.scopes import scopes_of
 from istio_netpol.manifests.decode import DECODERS
 from istio_netpol.state.contents import say_the_same
@@ -54,7 +55,7 @@ class _Watched(Struct):
     reason: str = ""
 
 
-class Changes(Struct, frozen=True):
+class ClusterChanges(Struct, frozen=True):
     """What happened since the last batch; `snapshot` has it already. `whole` says that everything is new,
     `since` when the first of it was heard of."""
 
@@ -169,7 +170,7 @@ class Cluster:
         """How many changes the last call of `take` left none of untaken; for the thread that called it."""
         return self._taken
 
-    def take(self) -> Changes | None:
+    def take(self) -> ClusterChanges | None:
         """The changes since the last call, none before every kind was listed; for one thread to call."""
         with self._lock:
             self._read()
@@ -184,9 +185,9 @@ class Cluster:
             put = tuple(value for value, is_stored in pending.values() if is_stored)
             remove = tuple(value for value, is_stored in pending.values() if not is_stored)
             self._snapshot = self._snapshot.with_changes(put, remove)
-            return Changes(self._snapshot, put, remove, since=since)
+            return ClusterChanges(self._snapshot, put, remove, since=since)
 
-    def _first(self) -> Changes | None:
+    def _first(self) -> ClusterChanges | None:
         if self._expected is None or not all(self._watched[scope].is_listed for scope in self._expected):
             return None
         self._snapshot = Snapshot.of(
@@ -197,7 +198,7 @@ class Cluster:
         )
         self._is_whole = True
         self._pending.clear()
-        return Changes(self._snapshot, whole=True)
+        return ClusterChanges(self._snapshot, whole=True)
 
     def replaced(self, scope: Scope, objects: Sequence[Received]) -> None:
         """Takes up a list: what is not in it any more was deleted meanwhile."""

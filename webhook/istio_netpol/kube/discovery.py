@@ -5,41 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 import msgspec
-from msgspec import Struct
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
+from istio_netpol.kube.resources import Resource
+from istio_netpol.model.references import GroupKind
 
 AGGREGATED = ",".join(
     f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
     for version in ("v2", "v2beta1")
 )
 """One answer for all groups (Kubernetes 1.27 and later)."""
-
-GroupKind = tuple[str, str]
-
-
-class Resource(Struct, frozen=True):
-    """A kind at the version that the API server prefers."""
-
-    group: str
-    version: str
-    kind: str
-    plural: str
-    namespaced: bool
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def path(self, namespace: str = "", name: str = "") -> str:
-        """The path of one object, of a namespace's objects, or of all."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
-        return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
-
-    def __str__(self) -> str:
-        return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
 class _ResponseKind(msgspec.Struct, frozen=True):

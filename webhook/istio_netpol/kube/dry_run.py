@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.policy_store import APPLY, NETWORK_POLICIES
+from istio_netpol.kube.policy_store import APPLY
+from istio_netpol.kube.resources import NETWORK_POLICIES
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.policy_store import DryRunOutcome, Tried

@@ -12,13 +12,11 @@ import yaml
 from msgspec import Struct
 
 from istio_netpol.errors import SettingsError
+from istio_netpol.model.references import DEFAULT_NAMESPACE
 
 VARIABLE = "KUBECONFIG"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its own namespace and token."""
-
-DEFAULT_NAMESPACE = "default"
-"""Where kubectl looks if a context names no namespace."""
 
 
 class KubeContext(Struct, frozen=True):

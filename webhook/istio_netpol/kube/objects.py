@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from istio_netpol.errors import ApiError, Problem
 from istio_netpol.kube.deep_json import DEEPEST, TOO_DEEP, cut
-from istio_netpol.kube.discovery import Resource
+from istio_netpol.kube.resources import Resource
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.trimming import KEPT, trim

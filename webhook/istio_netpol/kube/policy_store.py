@@ -11,8 +11,8 @@ import structlog
 
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import page_of, received, received_all
+from istio_netpol.kube.resources import NETWORK_POLICIES
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.failures import Failure
 from istio_netpol.model.own_names import FIELD_MANAGER, PROVISIONAL_AT
@@ -22,7 +22,6 @@ from istio_netpol.remedies.quota import is_generated
 from istio_netpol.remedies.required_by import needers_of, with_needers
 
 APPLY = "application/apply-patch+yaml"
-NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", namespaced=True)
 LIVE_SECONDS = 1.0
 """How long an answer may take for which a review waits."""
 

@@ -18,9 +18,9 @@ from msgspec import Struct
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.backoff import Backoff
 from istio_netpol.kube.connection import ApiConnection, Stream
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored, contained, event_of, status_of, stored_of
 from istio_netpol.kube.paging import pages_of
+from istio_netpol.kube.resources import Resource
 
 WATCH_SECONDS = 300
 """The API server ends a watch after this long, and the next one goes on; so a server that is drained loses

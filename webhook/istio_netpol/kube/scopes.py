@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.reflector import Scope
+from istio_netpol.kube.resources import Resource
 
 MIRRORED = ("", "Endpoints")
 """Not read: the API server mirrors every Endpoints object into EndpointSlices."""

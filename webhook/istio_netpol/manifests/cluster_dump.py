@@ -23,7 +23,7 @@ API_VERSION, KIND = "istio-netpol.io/v1", "ClusterDump"
 HEADER = "apiVersion: v1\nkind: List\nitems:\n"
 """What a dump begins with; its items follow, as `item_text` writes them."""
 
-Content = dict[str, Any]
+ObjectContent = dict[str, Any]
 
 _OF_ONE_WRITE = ("resourceVersion", "generation", "selfLink")
 _HEADERS = frozenset({"headers", "withoutHeaders", "queryParams", "corsPolicy", "fault", "directResponse"})
@@ -32,7 +32,7 @@ _OF_ADDRESSES = ("address", "port_value", "portValue")
 _LOCAL_ADDRESS = "localip"
 
 
-def dumped(content: Content) -> Content:
+def dumped(content: ObjectContent) -> ObjectContent:
     """The object without the fields that nobody reads; changes it in place."""
     trim(content)
     metadata = content.get("metadata")
@@ -59,7 +59,7 @@ def item_text(content: Mapping[str, Any]) -> str:
     return text
 
 
-def note_of(unseen: Iterable[NotSeen]) -> Content:
+def note_of(unseen: Iterable[NotSeen]) -> ObjectContent:
     """The item that says what the dump does not have."""
     entries = [{"resource": kind.resource, "seenIn": list(kind.seen_in)} for kind in sorted(unseen)]
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "cluster"}, "notSeen": entries}
@@ -89,28 +89,28 @@ def _entry(entry: object) -> NotSeen | None:
     return NotSeen(entry["resource"], tuple(places))
 
 
-def _at(content: Content, path: Iterable[str]) -> Content:
+def _at(content: ObjectContent, path: Iterable[str]) -> ObjectContent:
     found: Any = content
     for field in path:
         found = found.get(field) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-def _reduce_annotations(owner: Content) -> None:
+def _reduce_annotations(owner: ObjectContent) -> None:
     metadata = owner.get("metadata")
     if isinstance(metadata, dict) and isinstance(metadata.get("annotations"), dict):
         annotations = metadata["annotations"]
         metadata["annotations"] = {name: value for name, value in annotations.items() if is_kept(str(name))}
 
 
-def _reduce_pod(spec: Content) -> None:
+def _reduce_pod(spec: ObjectContent) -> None:
     for group in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(group) or ():
             if isinstance(container, dict):
                 _reduce_container(container)
 
 
-def _reduce_container(container: Content) -> None:
+def _reduce_container(container: ObjectContent) -> None:
     if isinstance(container.get("args"), list):
         container["args"] = list(_local_addresses(container["args"]))
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
@@ -146,7 +146,7 @@ def _without(fields: frozenset[str]) -> Callable[[Any], None]:
     return reduce
 
 
-def _reduce_filters(spec: Content) -> None:
+def _reduce_filters(spec: ObjectContent) -> None:
     """Keeps of the patches of an EnvoyFilter, code among them, only what names a destination."""
     for patch in spec.get("configPatches") or ():
         change = patch.get("patch") if isinstance(patch, dict) else None
@@ -164,7 +164,7 @@ def _destinations(value: Any) -> Any:
     return destinations_in(value) if isinstance(value, str) else value
 
 
-def _reduce_conditions(spec: Content) -> None:
+def _reduce_conditions(spec: ObjectContent) -> None:
     """Keeps of conditions on headers and claims of requests only what they are on."""
     for rule in spec.get("rules") or ():
         for condition in (rule.get("when") or ()) if isinstance(rule, dict) else ():

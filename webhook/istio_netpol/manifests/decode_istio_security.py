@@ -211,10 +211,10 @@ def _port_modes(ports: Fields) -> Iterator[tuple[int, MutualTls]]:
             yield number, mode_in(ports.mapping(key), MutualTls, MutualTls.UNSET)
 
 
-Mode = TypeVar("Mode", bound=StrEnum)
+ModeType = TypeVar("ModeType", bound=StrEnum)
 
 
-def mode_in(fields: Fields, modes: type[Mode], default: Mode) -> Mode:
+def mode_in(fields: Fields, modes: type[ModeType], default: ModeType) -> ModeType:
     """The field `mode`; the default where it is absent, or a value that there is not."""
     said = fields.text("mode", default)
     if said in modes.__members__:

@@ -30,7 +30,7 @@ _ALLOW = {"Allow": Action.ACCEPT, "Deny": Action.DENY, "Pass": Action.PASS}
 _ACCEPT = {"Accept": Action.ACCEPT, "Deny": Action.DENY, "Pass": Action.PASS}
 _BASELINE = {"Allow": Action.ACCEPT, "Deny": Action.DENY}
 
-_Ports = Callable[[Fields], Iterator[PolicyPort]]
+_PortDecoder = Callable[[Fields], Iterator[PolicyPort]]
 
 
 def decode_admin_policy(fields: Fields, ref: ObjectRef) -> Iterator[TierPolicy]:
@@ -81,7 +81,7 @@ def _policy(
     tier: Tier,
     priority: int,
     actions: dict[str, Action],
-    ports: _Ports,
+    ports: _PortDecoder,
 ) -> TierPolicy:
     namespaces, pods = _subject(spec)
     ingress, egress = (
@@ -113,7 +113,7 @@ def _pods(fields: Fields) -> tuple[Selector, Selector]:
     return selector_of(namespaces), selector_of(pods)
 
 
-def _rule(fields: Fields, direction: Direction, actions: dict[str, Action], ports: _Ports) -> TierRule:
+def _rule(fields: Fields, direction: Direction, actions: dict[str, Action], ports: _PortDecoder) -> TierRule:
     is_egress = direction is Direction.EGRESS
     side, matches = "to" if is_egress else "from", "protocols" if ports is _v1alpha2_ports else "ports"
     fields.allow_only("name", "action", side, matches)

@@ -11,12 +11,14 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
 from istio_netpol.errors import Problem
 from istio_netpol.manifests.raw_objects import (
+    DEPTH_LIMIT,
+    LIST_DEPTH_LIMIT,
     LIST_OF_OBJECTS,
     LIST_REMEDY,
     Document,
@@ -28,9 +30,6 @@ from istio_netpol.manifests.raw_objects import (
     is_typed,
 )
 from istio_netpol.manifests.trimming import trim
-
-DEPTH_LIMIT: Final = 200
-LIST_DEPTH_LIMIT: Final = 20
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)

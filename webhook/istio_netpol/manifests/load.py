@@ -19,7 +19,7 @@ from istio_netpol.manifests.unserved_objects import Removed, misspelt_policy, re
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.assumptions import NotSeen
 from istio_netpol.model.cluster_objects import ClusterObject
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.model.workloads import NodeAddresses, Workload
 
 KindName = tuple[str, str]
@@ -76,7 +76,7 @@ class _Loading:
         self._outdated: list[RemovedApi] = []
         self._silent = 0
         self._unseen: list[NotSeen] = []
-        self._seen: dict[tuple[str, str, str, str], list[ClusterObject]] = {}
+        self._seen: dict[ObjectKey, list[ClusterObject]] = {}
 
     def take(self, document: Document) -> None:
         match document:
@@ -162,7 +162,7 @@ def joined(parts: Iterable[Loaded]) -> Loaded:
     objects: list[ClusterObject] = []
     problems: list[Problem] = []
     skipped: Counter[KindName] = Counter()
-    seen: dict[tuple[str, str, str, str], list[ClusterObject]] = {}
+    seen: dict[ObjectKey, list[ClusterObject]] = {}
     for part in parts:
         problems += part.problems
         skipped.update(part.skipped)

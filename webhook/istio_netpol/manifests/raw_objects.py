@@ -9,6 +9,12 @@ from msgspec import Struct, field
 
 from istio_netpol.errors import Problem
 
+DEPTH_LIMIT = 200
+"""Levels of an object: deeper than any of Kubernetes, shallow enough for Python's stack."""
+
+LIST_DEPTH_LIMIT = 20
+"""Lists within Lists."""
+
 
 class RawObject(Struct, frozen=True):
     """One object of an input. `line`, from 1, is that of its first key; an item of a List has its own.

@@ -25,6 +25,8 @@ from yaml.events import (
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.placeholders import HELM
 from istio_netpol.manifests.raw_objects import (
+    DEPTH_LIMIT,
+    LIST_DEPTH_LIMIT,
     LIST_OF_OBJECTS,
     LIST_REMEDY,
     Document,
@@ -46,10 +48,6 @@ from istio_netpol.manifests.yaml_scalars import (
     key_text,
     resolve_tagged,
 )
-
-# Deeper than any Kubernetes object, shallow enough for Python's stack.
-DEPTH_LIMIT = 200
-LIST_DEPTH_LIMIT = 20
 
 PARSED_VERSION = (1, 1)
 """What a %YAML directive may say to go-yaml v2 (`yaml_parser_process_directives` in parserc.go)."""

@@ -119,6 +119,7 @@ class AddressSet(Struct, frozen=True):
             yield from summarize_address_range(low, high)
 
 
+NO_ADDRESSES = AddressSet()
 ALL_IPV4 = AddressSet(((0, _LAST[4]),), ())
 ALL_IPV6 = AddressSet((), ((0, _LAST[6]),))
 ALL_ADDRESSES = ALL_IPV4 | ALL_IPV6

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.policies import Direction
-from istio_netpol.model.references import ASSUMED, ObjectRef
+from istio_netpol.model.references import ASSUMED, ObjectKey, ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
@@ -111,7 +111,7 @@ API_SERVER_SERVICE = AnyPeer("the API server's Service")
 """Its Service, where policies see that and nobody says at which address it is."""
 
 Peer = PodsPeer | AddressPeer | HostPeer | AnyPeer
-FlowKey = tuple[str, tuple[str, str, str, str], str, str, str, int]
+FlowKey = tuple[str, ObjectKey, str, str, str, int]
 
 
 class Via(Struct, frozen=True, eq=False):

@@ -11,6 +11,12 @@ ASSUMED = "(assumed)"
 _NAMESPACE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LONGEST_NAMESPACE_NAME = 63
 
+DEFAULT_NAMESPACE = "default"
+"""Where kubectl puts an object that names no namespace, and looks if a context names none."""
+
+KUBERNETES_SERVICE = (DEFAULT_NAMESPACE, "kubernetes")
+"""Namespace and name of the API server's own Service, and of its EndpointSlices."""
+
 NAMESPACE_REMEDY = "use at most 63 lower-case letters, digits and '-'"
 """How a namespace may be called (RFC 1123, DNS label)."""
 
@@ -18,6 +24,14 @@ NAMESPACE_REMEDY = "use at most 63 lower-case letters, digits and '-'"
 def is_namespace_name(text: str) -> bool:
     """Whether a namespace can be called so."""
     return len(text) <= _LONGEST_NAMESPACE_NAME and _NAMESPACE_NAME.fullmatch(text) is not None
+
+
+ObjectKey = tuple[str, str, str, str]
+"""Group, kind, namespace and name of an object: the same at every version of its API."""
+
+
+GroupKind = tuple[str, str]
+"""The API group and the kind of objects."""
 
 
 class ObjectRef(Struct, frozen=True):
@@ -55,8 +69,8 @@ class ObjectRef(Struct, frozen=True):
         return self.api_version.rpartition("/")[0]
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Identity across versions of the API: group, kind, namespace, name."""
+    def key(self) -> ObjectKey:
+        """Its identity across versions of the API."""
         return (self.group, self.kind, self.namespace, self.name)
 
     @property

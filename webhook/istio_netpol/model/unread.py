@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.policies import Direction
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.model.workloads import Namespace, Workload
 
 SERVED, STORED = "projectcalico.org", "crd.projectcalico.org"
@@ -55,7 +55,7 @@ class UnreadPolicy(Struct, frozen=True, eq=False):
         return self.ref.group == STORED
 
     @property
-    def identity(self) -> tuple[str, str, str, str]:
+    def identity(self) -> ObjectKey:
         """Equal for the two forms of one policy of Calico: what is stored bears the name of the default tier
         before its own, which may be left out in what is served."""
         if self.ref.group not in (SERVED, STORED):

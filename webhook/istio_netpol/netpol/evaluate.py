@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.addresses import NO_ADDRESSES, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
@@ -111,7 +111,7 @@ def _at_front(isolated_by: tuple[NetworkPolicy, ...], connection: ConnectionEnd,
     rules = refs_of(isolated_by, connection.direction)
     named = [ref for ref in rules if names_front(ref.rule, ref.policy.namespace, front, protocol, snapshot)]
     has_entry = any(brings_in(ref.rule, ref.policy.namespace, front.service, snapshot) for ref in rules)
-    place = AddressSet.of(front.address) if front.address else AddressSet()
+    place = AddressSet.of(front.address) if front.address else NO_ADDRESSES
     at_address = replace(connection, peer=AddressPeer(place), pod=None, called=None, port=front.port)
     others, by_address = _admitting(isolated_by, at_address, has_entry=has_entry)
     by_block = _allowing(by_address, at_address.peer, bool(named or others)) if by_address else []

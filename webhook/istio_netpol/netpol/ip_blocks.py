@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.addresses import NO_ADDRESSES, AddressSet
 from istio_netpol.model.flows import API_SERVER, AddressPeer, AnyPeer, Peer, PodsPeer
-from istio_netpol.netpol.tiers import NOWHERE
 from istio_netpol.state.snapshot import Snapshot
 
 
@@ -13,7 +12,7 @@ def matchable(named: AddressSet, peer: Peer, snapshot: Snapshot) -> AddressSet:
     if not snapshot.network.tells_addresses_apart:
         return named
     if not may_match(peer, snapshot):
-        return NOWHERE
+        return NO_ADDRESSES
     return named if isinstance(peer, PodsPeer) else named - snapshot.beyond_ip_blocks
 
 

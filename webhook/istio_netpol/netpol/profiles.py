@@ -8,7 +8,7 @@ from functools import reduce
 
 from msgspec import Struct
 
-from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet
+from istio_netpol.model.addresses import ALL_ADDRESSES, NO_ADDRESSES, Address, AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
 from istio_netpol.model.tiers import Action, Tier, TierPolicy
 from istio_netpol.model.verdicts import RuleRef
@@ -166,7 +166,7 @@ class Profiles:
                 Action.ACCEPT,
                 self._opened(rule.ports, called),
                 rule.named,
-                rule.addresses if self._matches_pods or not rule.ref.rule.peers else AddressSet(),
+                rule.addresses if self._matches_pods or not rule.ref.rule.peers else NO_ADDRESSES,
                 rule.addresses,
             )
             for rule in rules

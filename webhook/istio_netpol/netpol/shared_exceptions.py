@@ -20,7 +20,7 @@ from istio_netpol.model.addresses import Address, AddressSet, IpBlock, Network
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.model.verdicts import RuleRef
 
-EVERYWHERE = (IpBlock("0.0.0.0/0"), IpBlock("::/0"))
+ALL_BLOCKS = (IpBlock("0.0.0.0/0"), IpBlock("::/0"))
 """What a rule without peers is in the table."""
 
 Region = tuple[AddressSet, tuple[RuleRef, ...]]
@@ -99,7 +99,7 @@ def _named(policies: Sequence[NetworkPolicy], direction: Direction) -> Iterator[
 
 
 def _blocks(rule: PolicyRule) -> tuple[IpBlock, ...]:
-    return rule.blocks if rule.peers else EVERYWHERE
+    return rule.blocks if rule.peers else ALL_BLOCKS
 
 
 def _key(cidr: str) -> _Key:

@@ -61,7 +61,7 @@ class Stage:
         return found
 
 
-_Rule = tuple[Covering, Action, Mask]
+_StageRule = tuple[Covering, Action, Mask]
 """The bit of a rule, its action, and whom it names for what they are."""
 
 
@@ -70,12 +70,12 @@ class _Concerning:
 
     def __init__(self, priorities: Sequence[Alike], numbers: Container[int]) -> None:
         self.rules: Covering = 0
-        self._priorities: list[list[list[_Rule]]] = []
+        self._priorities: list[list[list[_StageRule]]] = []
         bit = 1
         for alike in priorities:
-            policies: list[list[_Rule]] = []
+            policies: list[list[_StageRule]] = []
             for rules in alike:
-                own: list[_Rule] = []
+                own: list[_StageRule] = []
                 for ruling in rules:
                     if ruling.ports in numbers:
                         own.append((bit, ruling.action, ruling.named))
@@ -105,7 +105,7 @@ class _Concerning:
         return accepted, denied
 
 
-def _matched(rules: Sequence[_Rule], covering: Covering, left: Mask) -> Iterator[tuple[Action, Mask]]:
+def _matched(rules: Sequence[_StageRule], covering: Covering, left: Mask) -> Iterator[tuple[Action, Mask]]:
     """Whom each rule of one policy takes of those who are left."""
     for bit, action, named in rules:
         matched = left if covering & bit else left & named
@@ -115,7 +115,7 @@ def _matched(rules: Sequence[_Rule], covering: Covering, left: Mask) -> Iterator
 
 
 def _strictest(
-    policies: Sequence[Sequence[_Rule]], covering: Covering, left: Mask
+    policies: Sequence[Sequence[_StageRule]], covering: Covering, left: Mask
 ) -> Iterator[tuple[Action, Mask]]:
     """The same where policies share a priority. The one that lets least pass counts; see `tiers.decide`."""
     found = dict.fromkeys(Action, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.addresses import NO_ADDRESSES
 from istio_netpol.model.policies import Direction, PolicyPort
 from istio_netpol.model.tiers import TierPolicy, TierRule
 from istio_netpol.model.workloads import Workload
@@ -68,7 +68,7 @@ class TierStages:
         named = self._cluster.named(rule.selectors, "") if rule.selectors else 0
         if any(selector.is_everything for selector in rule.nodes):
             named |= self._cluster.everyone & ~self._cluster.pods
-        nodes = node_addresses(rule.nodes, self._snapshot) if rule.nodes else AddressSet()
+        nodes = node_addresses(rule.nodes, self._snapshot) if rule.nodes else NO_ADDRESSES
         return Ruling(
             rule.action, self._opened(rule.ports, called), named, rule.networks, rule.networks | nodes
         )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, ALL_IPV6, AddressSet
+from istio_netpol.model.addresses import ALL_ADDRESSES, ALL_IPV4, ALL_IPV6, NO_ADDRESSES, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
@@ -28,7 +28,6 @@ from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 
-NOWHERE = AddressSet()
 _POSSIBLE_IPV4, _POSSIBLE_IPV6 = POSSIBLE_ADDRESSES
 
 
@@ -72,7 +71,7 @@ class ConnectionEnd(Struct, frozen=True):
         return bool(opened & ALL_IPV4) or (not denied & ALL_IPV4 and bool(opened))
 
 
-Part = tuple[TierRuleRef, AddressSet]
+DecidedPart = tuple[TierRuleRef, AddressSet]
 """A rule and the addresses on which it decides."""
 
 
@@ -81,9 +80,9 @@ class Decisions(Struct, frozen=True):
     matched it, or a rule passed it on. `doubtful` are rules of which it can't be told whether they match, or
     which other rules of the same priority contradict."""
 
-    accepting: tuple[Part, ...] = ()
-    denying: tuple[Part, ...] = ()
-    left: AddressSet = NOWHERE
+    accepting: tuple[DecidedPart, ...] = ()
+    denying: tuple[DecidedPart, ...] = ()
+    left: AddressSet = NO_ADDRESSES
     doubtful: tuple[TierRuleRef, ...] = ()
 
     @property
@@ -125,7 +124,7 @@ def decide(
     policies: Sequence[TierPolicy], connection: ConnectionEnd, over: AddressSet, reading: Reading
 ) -> Decisions:
     """The decisions of the policies of one tier, which come in their order, on a peer at these addresses."""
-    decided: dict[Action, list[Part]] = {action: [] for action in Action}
+    decided: dict[Action, list[DecidedPart]] = {action: [] for action in Action}
     doubtful: list[TierRuleRef] = []
     left = over
     for _, alike in groupby(policies, key=lambda policy: policy.priority):
@@ -136,7 +135,7 @@ def decide(
         # "If two (or more) policies with the same priority could both match a connection, then the
         # implementation can apply any of the matching policies": read strictly, what lets least pass.
         for action in reading.ties:
-            taken = NOWHERE
+            taken = NO_ADDRESSES
             for ref, part in found:
                 if _action(ref) is action and (rest := part & left):
                     decided[action].append((ref, rest))
@@ -158,7 +157,7 @@ def _matching(
     left: AddressSet,
     reading: Reading,
     doubtful: list[TierRuleRef],
-) -> Iterator[Part]:
+) -> Iterator[DecidedPart]:
     """The rules of a policy with what each decides: "a rule that appears at the top of the ingress rules
     would take the highest precedence"."""
     for index, rule in enumerate(policy.rules(connection.direction)):
@@ -170,13 +169,13 @@ def _matching(
         part = matched(rule, connection) & left
         if part != left and is_doubtful(rule, connection):
             doubtful.append(ref)
-            part = {Doubt.SURE: part, Doubt.MATCHES: left, Doubt.MISSES: NOWHERE}[reading.doubt]
+            part = {Doubt.SURE: part, Doubt.MATCHES: left, Doubt.MISSES: NO_ADDRESSES}[reading.doubt]
         if part:
             yield ref, part
             left -= part
 
 
-def _contradicting(found: Sequence[Part]) -> Iterator[TierRuleRef]:
+def _contradicting(found: Sequence[DecidedPart]) -> Iterator[TierRuleRef]:
     """The rules that decide otherwise than another one about the same addresses."""
     if len({ref.policy for ref, _ in found}) < 2:
         return
@@ -237,7 +236,7 @@ def is_closed(workload: Workload, direction: Direction, snapshot: Snapshot) -> b
 
     Of ingress that is never so: its rules name pods alone, and others may call.
     """
-    denied = NOWHERE
+    denied = NO_ADDRESSES
     behind = [policy for policy in snapshot.tiers_for(workload) if not policy.tier.precedes_policies]
     for _, alike in groupby(behind, key=lambda policy: policy.order[:2]):
         rules = [rule for policy in alike for rule in policy.rules(direction)]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from istio_netpol.platforms.sources import Source, looked_up, surveyed
+from istio_netpol.platforms.sources import FactSource, looked_up, surveyed
 
 KUBE_SYSTEM = "kube-system"
 NODE_LOCAL_ADDRESS = "169.254.20.10"
@@ -105,7 +105,7 @@ class Environment(Struct, frozen=True):
     """Ids of the plugins that its clusters have, the usual one first."""
 
     api_server: ApiServerFacts
-    sources: tuple[Source, ...]
+    sources: tuple[FactSource, ...]
     dns: DnsFacts = field(default_factory=DnsFacts)
     health_checks: tuple[HealthCheck, ...] = ()
     services: str = ""

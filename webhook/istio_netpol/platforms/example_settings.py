@@ -8,16 +8,16 @@ from istio_netpol.model.settings import Translation
 from istio_netpol.platforms.environments import KUBE_SYSTEM, Dial, Environment
 from istio_netpol.platforms.plugins import PLUGINS_BY_ID
 
-Groups = dict[str, dict[str, object]]
+SettingGroups = dict[str, dict[str, object]]
 API_HOST = "api.shoot.project.example.com"
 """Stands for a name that only the cluster knows."""
 
 
-def example_settings(environment: Environment) -> Groups:
+def example_settings(environment: Environment) -> SettingGroups:
     """The settings by group, with the environment's usual plugin; names and addresses of single clusters are
     examples."""
     plugin = PLUGINS_BY_ID[environment.plugins[0]]
-    groups: Groups = {
+    groups: SettingGroups = {
         "network": {"plugin": plugin.id},
         "apiServer": _api_server(environment, plugin.judges),
         "dns": _dns(environment),

@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from istio_netpol.model.settings import Translation
-from istio_netpol.platforms.sources import Source, looked_up, surveyed
+from istio_netpol.platforms.sources import FactSource, looked_up, surveyed
 
 
 class HostNetworkPeers(StrEnum):
@@ -36,7 +36,7 @@ class NetworkPlugin(Struct, frozen=True):
     daemon_sets: tuple[str, ...]
     """By which it is known; empty where nothing but its settings tells it apart from another one."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[FactSource, ...]
     enforces: bool = True
     judges: Translation = Translation.AFTER
     """Whether it sees the address that a pod dials, or that of the endpoint that was chosen for it."""

@@ -9,7 +9,7 @@ import yaml
 from istio_netpol.platforms.environments import ENVIRONMENTS, Dial, Environment, PodSelection
 from istio_netpol.platforms.example_settings import example_settings
 from istio_netpol.platforms.plugins import PLUGINS, HostNetworkPeers, NetworkPlugin
-from istio_netpol.platforms.sources import Source
+from istio_netpol.platforms.sources import FactSource
 
 _INTRODUCTION = """\
 # Platforms
@@ -77,7 +77,7 @@ def _plugin_row(plugin: NetworkPlugin) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _sources(subject: str, sources: tuple[Source, ...]) -> Iterator[str]:
+def _sources(subject: str, sources: tuple[FactSource, ...]) -> Iterator[str]:
     for source in sources:
         yield f"- {subject}: {source.text}. Read {source.read.isoformat()}."
 

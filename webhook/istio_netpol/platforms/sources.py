@@ -7,7 +7,7 @@ from datetime import date
 from msgspec import Struct
 
 
-class Source(Struct, frozen=True):
+class FactSource(Struct, frozen=True):
     """A page or a file with its version, and the day on which it was read."""
 
     text: str
@@ -21,11 +21,11 @@ SURVEY = date(2026, 11, 29)
 LOOKED_UP_AGAIN = date(2026, 11, 30)
 
 
-def looked_up(*texts: str) -> tuple[Source, ...]:
+def looked_up(*texts: str) -> tuple[FactSource, ...]:
     """Sources that were read again, since rules rest on them."""
-    return tuple(Source(text, LOOKED_UP_AGAIN) for text in texts)
+    return tuple(FactSource(text, LOOKED_UP_AGAIN) for text in texts)
 
 
-def surveyed(*texts: str) -> tuple[Source, ...]:
+def surveyed(*texts: str) -> tuple[FactSource, ...]:
     """Sources that were read for the survey."""
-    return tuple(Source(text, SURVEY) for text in texts)
+    return tuple(FactSource(text, SURVEY) for text in texts)

@@ -17,7 +17,7 @@ from istio_netpol.model.flows import AnyPeer
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.policy_lint.breadth import far_end
 from istio_netpol.policy_lint.bundle_selectors import Selection, for_its_pods, too_many_pods
-from istio_netpol.policy_lint.narrower import Followed, Place, with_instead
+from istio_netpol.policy_lint.narrower import Followed, RulePlace, with_instead
 from istio_netpol.policy_lint.purposes import Purposes
 from istio_netpol.policy_lint.unused_parts import Surplus, UsedRule, used_rules
 
@@ -86,7 +86,7 @@ def _narrower(
     return next((form for form in forms if followed.takes(policy, form)), None)
 
 
-def _place(used: UsedRule) -> Place:
+def _place(used: UsedRule) -> RulePlace:
     return used.direction, used.index
 
 

@@ -10,7 +10,7 @@ from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.labels import Operator, Requirement, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.workloads import Workload
-from istio_netpol.policy_lint.narrower import Followed, Place
+from istio_netpol.policy_lint.narrower import Followed, RulePlace
 from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.pod_classes import INSTANCE_LABELS
@@ -44,7 +44,7 @@ class Selection(Struct, frozen=True):
 
 
 def too_many_pods(
-    policy: NetworkPolicy, followed: Followed, everybodys: frozenset[str], told: frozenset[Place]
+    policy: NetworkPolicy, followed: Followed, everybodys: frozenset[str], told: frozenset[RulePlace]
 ) -> Selection | None:
     """The selection of a policy that selects more than needs it; None where it does not, or nobody needs it.
     In the namespaces `everybodys` pods are alike, and a policy for all of them is right. Rules that are
@@ -66,7 +66,7 @@ def too_many_pods(
 
 
 def _through(
-    policy: NetworkPolicy, uses: RuleUses, told: frozenset[Place]
+    policy: NetworkPolicy, uses: RuleUses, told: frozenset[RulePlace]
 ) -> tuple[tuple[Direction, RequiredFlow], ...]:
     """The flows through a policy and the side on which it allows them; none where these are of pods that
     scrape, of which the pods that are scraped decide."""

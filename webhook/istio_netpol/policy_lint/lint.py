@@ -9,7 +9,7 @@ from istio_netpol.model.failures import NOT_CONTAINED, Failure
 from istio_netpol.model.findings import Finding, Issue, Severity, not_judged
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyRule
 from istio_netpol.platforms.network_model import network_model
-from istio_netpol.policy_lint.narrower import Place, narrowed
+from istio_netpol.policy_lint.narrower import RulePlace, narrowed
 from istio_netpol.policy_lint.redundancy import needless
 from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.policy_lint.wide_policies import (
@@ -95,7 +95,7 @@ def _of_policy(
         yield from wide_selector(policy, uses)
 
 
-def _rules(policy: NetworkPolicy) -> Iterator[tuple[Place, PolicyRule]]:
+def _rules(policy: NetworkPolicy) -> Iterator[tuple[RulePlace, PolicyRule]]:
     """The rules of a policy that count, and where they stand."""
     for direction in Direction:
         if direction in policy.policy_types:

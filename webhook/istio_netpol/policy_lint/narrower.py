@@ -24,16 +24,19 @@ from istio_netpol.remedies.combine import MOST_PEERS
 from istio_netpol.remedies.pod_selector import selector_of
 from istio_netpol.state.snapshot import Snapshot
 
-Place = tuple[Direction, int]
+RulePlace = tuple[Direction, int]
 """Where a rule stands in its policy."""
 
 
 def narrowed(
-    policy: NetworkPolicy, wide: Mapping[Place, Breadth], split: Mapping[Place, PolicyRule], uses: RuleUses
+    policy: NetworkPolicy,
+    wide: Mapping[RulePlace, Breadth],
+    split: Mapping[RulePlace, PolicyRule],
+    uses: RuleUses,
 ) -> NetworkPolicy | None:
     """The policy with its wide rules cut down to what flows need through them, and with `split` rules in the
     place of those that were meant so; None where nothing narrower is known that keeps its flows."""
-    instead: dict[Place, tuple[PolicyRule, ...]] = {place: (rule,) for place, rule in split.items()}
+    instead: dict[RulePlace, tuple[PolicyRule, ...]] = {place: (rule,) for place, rule in split.items()}
     for (direction, index), breadth in wide.items():
         flows = uses.of(policy, direction, index)
         if flows:
@@ -46,7 +49,7 @@ def narrowed(
     return narrowed(policy, wide, {}, uses) if split else None
 
 
-def with_instead(policy: NetworkPolicy, instead: Mapping[Place, tuple[PolicyRule, ...]]) -> NetworkPolicy:
+def with_instead(policy: NetworkPolicy, instead: Mapping[RulePlace, tuple[PolicyRule, ...]]) -> NetworkPolicy:
     """The policy with other rules in the place of some of its own."""
     for direction in Direction:
         rules = policy.rules(direction)

@@ -18,7 +18,7 @@ from istio_netpol.model.verdicts import Judged
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.peers import names_pod
 from istio_netpol.policy_lint.breadth import Breadth, breadth_of, far_end
-from istio_netpol.policy_lint.narrower import Place, for_fewer_pods
+from istio_netpol.policy_lint.narrower import RulePlace, for_fewer_pods
 from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 
@@ -38,7 +38,7 @@ MOST_NAMES = 3
 """Workloads that a message names."""
 
 
-def wide_places(policy: NetworkPolicy, uses: RuleUses) -> dict[Place, Breadth]:
+def wide_places(policy: NetworkPolicy, uses: RuleUses) -> dict[RulePlace, Breadth]:
     """The rules that open something without bounds, and what."""
     found = {
         (direction, index): breadth_of(policy, direction, index, uses)
@@ -50,7 +50,7 @@ def wide_places(policy: NetworkPolicy, uses: RuleUses) -> dict[Place, Breadth]:
 
 
 def wide_findings(
-    policy: NetworkPolicy, wide: Mapping[Place, Breadth], narrower: NetworkPolicy | None, uses: RuleUses
+    policy: NetworkPolicy, wide: Mapping[RulePlace, Breadth], narrower: NetworkPolicy | None, uses: RuleUses
 ) -> Iterator[Finding]:
     """A finding for each wide rule; all carry the same narrower policy. Peers without bounds are a warning,
     all ports of named peers and a private range on listed ports an info."""
@@ -155,7 +155,7 @@ def wide_selector(policy: NetworkPolicy, uses: RuleUses) -> Iterator[Finding]:
         yield Finding(Issue.BROAD_POLICY, Severity.INFO, policy.ref, message, remedy=(narrower,), field=field)
 
 
-def split_places(policy: NetworkPolicy, snapshot: Snapshot) -> dict[Place, PolicyRule]:
+def split_places(policy: NetworkPolicy, snapshot: Snapshot) -> dict[RulePlace, PolicyRule]:
     """The rules in which both selectors were meant for the same pods, with their entries joined."""
     found = {
         (direction, index): _joined(rule, policy.namespace, snapshot)
@@ -181,7 +181,7 @@ def _joined(rule: PolicyRule, namespace: str, snapshot: Snapshot) -> PolicyRule 
 
 
 def split_findings(
-    policy: NetworkPolicy, split: Mapping[Place, PolicyRule], narrower: NetworkPolicy | None
+    policy: NetworkPolicy, split: Mapping[RulePlace, PolicyRule], narrower: NetworkPolicy | None
 ) -> Iterator[Finding]:
     """A warning for each of these rules, with the narrower form of the policy where it is known."""
     for direction, index in split:

@@ -29,7 +29,7 @@ SMALL_BLOCK = 256
 PROXY_PORT_NAMES = frozenset({"http-envoy-prom"})
 """Names of ports that injection adds to pods (Istio 1.32, `injection-template.yaml`)."""
 
-PRIVATE = AddressSet.union(addresses for _, addresses in PRIVATE_RANGES)
+PRIVATE_ADDRESSES = AddressSet.union(addresses for _, addresses in PRIVATE_RANGES)
 
 
 class AddressBook:
@@ -231,7 +231,7 @@ def _instead_of(service: Service) -> str:
 
 def _may_be_cluster_dns(rule: PolicyRule, addresses: AddressSet) -> bool:
     is_one = sum(high - low + 1 for low, high in addresses.ipv4 + addresses.ipv6) == 1
-    return is_one and bool(rule.ports) and all(map(is_dns, rule.ports)) and addresses <= PRIVATE
+    return is_one and bool(rule.ports) and all(map(is_dns, rule.ports)) and addresses <= PRIVATE_ADDRESSES
 
 
 def _port_names(

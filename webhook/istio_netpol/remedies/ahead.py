@@ -17,16 +17,17 @@ from istio_netpol.istio.view.injection import as_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.remedies.combine import joined
 from istio_netpol.state.network import cluster_network
 from istio_netpol.state.snapshot import Snapshot
 
-_Pods = tuple[str, Selector, frozenset[Direction]]
+_IsolatedPods = tuple[str, Selector, frozenset[Direction]]
 """Namespace and selector, and the directions in which a policy isolates them."""
 
-Side = tuple[Direction, tuple[str, str, str, str]]
+WorkloadSide = tuple[Direction, ObjectKey]
 """A direction, and the key of a workload."""
 
 
@@ -47,7 +48,7 @@ class Today(Struct, frozen=True):
         """Whether a policy would isolate pods that are open today."""
         return any(True for _ in self.open_sides(policy))
 
-    def open_sides(self, policy: NetworkPolicy) -> Iterator[Side]:
+    def open_sides(self, policy: NetworkPolicy) -> Iterator[WorkloadSide]:
         """The workloads that a policy would isolate though nothing does so today, each with the direction."""
         namespace, selector, directions = _pods(policy)
         for workload in self.selected(namespace, selector):
@@ -105,7 +106,7 @@ def ahead(
     return Ahead((*first, *last), last, frozenset(policy.key for policy in isolating))
 
 
-def _pods(policy: NetworkPolicy) -> _Pods:
+def _pods(policy: NetworkPolicy) -> _IsolatedPods:
     return (policy.namespace, policy.pod_selector, policy.policy_types)
 
 
@@ -132,7 +133,7 @@ def _last(policies: Sequence[NetworkPolicy], today: Today) -> tuple[NetworkPolic
     """
     widths = {policy.key: _width(policy, today) for policy in policies}
     sides = {policy.key: tuple(today.open_sides(policy)) for policy in policies}
-    narrowest: dict[Side, float] = {}
+    narrowest: dict[WorkloadSide, float] = {}
     for key, opened in sides.items():
         for side in opened:
             narrowest[side] = min(widths[key], narrowest.get(side, inf))

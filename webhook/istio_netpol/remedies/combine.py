@@ -18,7 +18,7 @@ from istio_netpol.remedies.names import digest_of, policy_name, subject_of
 from istio_netpol.remedies.required_by import needers_of
 
 Port = tuple[Protocol, int]
-Needs = Mapping[PolicyPeer | None, Mapping[Port, FlowKind]]
+PeerNeeds = Mapping[PolicyPeer | None, Mapping[Port, FlowKind]]
 """The ports at which pods must be opened for each peer, and why; the peer None is everybody."""
 
 MOST_PEERS = 200
@@ -41,7 +41,7 @@ class JoinedRule(Struct, frozen=True):
     ports: tuple[Port, ...]
 
 
-def rules_of(needs: Needs) -> Iterator[JoinedRule]:
+def rules_of(needs: PeerNeeds) -> Iterator[JoinedRule]:
     """The fewest rules that open exactly this: all ports of a peer together, peers with the same ports
     together, no peer and port twice."""
     alike: dict[tuple[FlowKind, frozenset[Port]], list[PolicyPeer | None]] = {}

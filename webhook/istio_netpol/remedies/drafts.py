@@ -38,7 +38,7 @@ class DraftPart(Struct, frozen=True):
     port: Port
 
 
-class Content(Struct, frozen=True):
+class PolicyContent(Struct, frozen=True):
     """All that a policy does, without its name."""
 
     direction: Direction

@@ -11,7 +11,7 @@ from istio_netpol.netpol.fronts import names_front
 from istio_netpol.remedies.denied_sides import Opening
 from istio_netpol.state.snapshot import Snapshot
 
-Named = tuple[tuple[PolicyPeer, ...], int]
+PeersAtPort = tuple[tuple[PolicyPeer, ...], int]
 """Peers, and the port at which they are to be opened."""
 
 _PORT_ALONE = {
@@ -22,7 +22,7 @@ _PORT_ALONE = {
 alone where no peer can be named."""
 
 
-def at_front(front: Front, opening: Opening, snapshot: Snapshot) -> Named | str:
+def at_front(front: Front, opening: Opening, snapshot: Snapshot) -> PeersAtPort | str:
     """The peers that admit a Service's own address: the pods that its selector means, where their port brings
     it in, else the address on the Service's port; or why neither can be written."""
     flow, home = opening.flow, opening.subject.namespace

@@ -20,9 +20,9 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.ip_blocks import is_beyond
 from istio_netpol.remedies.combine import Port, rules_of
 from istio_netpol.remedies.denied_sides import Opening
-from istio_netpol.remedies.drafts import Content, ContentUses, Draft, DraftPart, without_needless
+from istio_netpol.remedies.drafts import ContentUses, Draft, DraftPart, PolicyContent, without_needless
 from istio_netpol.remedies.names import digest_of, policy_name
-from istio_netpol.remedies.plugin_peers import Named, at_front, beyond_ip_blocks
+from istio_netpol.remedies.plugin_peers import PeersAtPort, at_front, beyond_ip_blocks
 from istio_netpol.remedies.pod_selector import newly_isolated, selector_of
 from istio_netpol.remedies.required_by import Needers, name_of
 from istio_netpol.remedies.unnamed_peers import unnamed_peers
@@ -135,9 +135,9 @@ class PolicyWriter:
                     found.setdefault((draft, peer), []).append(place)
         return found
 
-    def _contents(self, drafts: Iterable[Draft]) -> dict[Content, ContentUses]:
+    def _contents(self, drafts: Iterable[Draft]) -> dict[PolicyContent, ContentUses]:
         """What the policies of these drafts do, and for whom."""
-        found: dict[Content, ContentUses] = {}
+        found: dict[PolicyContent, ContentUses] = {}
         for draft in drafts:
             try:
                 rules = list(rules_of(draft.needs))
@@ -148,12 +148,12 @@ class PolicyWriter:
                 continue
             for rule in rules:
                 subject = (draft.direction, draft.namespace, draft.selector)
-                found.setdefault(Content(*subject, rule.peers, rule.ports), ContentUses()).add(
+                found.setdefault(PolicyContent(*subject, rule.peers, rule.ports), ContentUses()).add(
                     draft, rule.kind
                 )
         return found
 
-    def _contained(self, content: Content, uses: ContentUses) -> NetworkPolicy | Exception:
+    def _contained(self, content: PolicyContent, uses: ContentUses) -> NetworkPolicy | Exception:
         """The policy, or the error of our own that left it unwritten."""
         try:
             return self._written(content, uses)
@@ -163,7 +163,7 @@ class PolicyWriter:
             self.failed |= uses.needers
             return error
 
-    def _written(self, content: Content, uses: ContentUses) -> NetworkPolicy:
+    def _written(self, content: PolicyContent, uses: ContentUses) -> NetworkPolicy:
         kind, subject, needers = min(uses.kinds), min(uses.subjects), frozenset(uses.needers)
         is_alone = not self._port_alone.isdisjoint(content.ports)
         because = f"with {self._snapshot.network.name} no ipBlock matches nodes" if is_alone else ""
@@ -202,7 +202,7 @@ class PolicyWriter:
             )
         return selector
 
-    def _named(self, opening: Opening) -> Named | str:
+    def _named(self, opening: Opening) -> PeersAtPort | str:
         """The peers of an opening and the port at which they are opened."""
         if opening.front is not None:
             return at_front(opening.front, opening, self._snapshot)
@@ -268,7 +268,9 @@ def _sorted(policies: Iterable[NetworkPolicy]) -> tuple[NetworkPolicy, ...]:
     return tuple(sorted(policies, key=lambda policy: (policy.namespace, policy.name)))
 
 
-def _policy(content: Content, kind: FlowKind, subject: str, needers: Needers, because: str) -> NetworkPolicy:
+def _policy(
+    content: PolicyContent, kind: FlowKind, subject: str, needers: Needers, because: str
+) -> NetworkPolicy:
     ports = tuple(PolicyPort(protocol, port) for protocol, port in content.ports)
     rules = (PolicyRule(content.peers, ports),)
     ingress = content.direction is Direction.INGRESS
@@ -284,7 +286,7 @@ def _policy(content: Content, kind: FlowKind, subject: str, needers: Needers, be
     return replace(policy, ref=replace(policy.ref, name=policy_name(kind, subject, digest_of(policy))))
 
 
-def _opening_wide(content: Content, kind: FlowKind, because: str) -> dict[str, str]:
+def _opening_wide(content: PolicyContent, kind: FlowKind, because: str) -> dict[str, str]:
     """What a policy says of itself that opens egress to everybody: for the API server, where nobody says at
     which addresses it is, or for what Kyma's modules call outside of the cluster; else `because`."""
     if content.peers or content.direction is Direction.INGRESS:

@@ -15,7 +15,7 @@ from istio_netpol.netpol.ports import admits_port
 from istio_netpol.remedies.denied_sides import Opening
 from istio_netpol.state.snapshot import Snapshot
 
-_PROXY_PORTS = (15008, 15020, 15021, 15090)
+_CALLED_PROXY_PORTS = (15008, 15020, 15021, 15090)
 """Ports on which ztunnel, scrapers and health checks reach a proxy. Whoever may call these is not a client
 of the gateway."""
 
@@ -44,7 +44,7 @@ def unnamed_peers(peer: AnyPeer, opening: Opening, snapshot: Snapshot) -> tuple[
     flow = opening.flow
     if opening.direction is Direction.EGRESS:
         return (PolicyPeer(namespace_selector=EVERYTHING),) if peer.in_cluster else ()
-    if flow.port in _PROXY_PORTS:
+    if flow.port in _CALLED_PROXY_PORTS:
         return _blocks(peer)
     if flow.kind is FlowKind.CLIENT_TO_GATEWAY:
         admitted = dict.fromkeys(
@@ -84,6 +84,6 @@ def _is_for_clients(entry: PolicyPort, gateway: Workload) -> bool:
     if entry.protocol is not Protocol.TCP or entry.port in _PROXY_PORT_NAMES:
         return False
     if isinstance(entry.port, int):
-        return not set(range(entry.port, (entry.end_port or entry.port) + 1)) <= set(_PROXY_PORTS)
+        return not set(range(entry.port, (entry.end_port or entry.port) + 1)) <= set(_CALLED_PROXY_PORTS)
     numbers = gateway.named_port(entry.port, Protocol.TCP) if entry.port else ()
-    return not numbers or not set(numbers) <= set(_PROXY_PORTS)
+    return not numbers or not set(numbers) <= set(_CALLED_PROXY_PORTS)

@@ -28,13 +28,13 @@ _PARTS = Identity.__struct_fields__
 _NEEDED = ("rule", "object", "severity")
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
-Entry = tuple[Identity, Severity]
+BaselineEntry = tuple[Identity, Severity]
 
 
 class Baseline(Struct, frozen=True):
     """How many findings there were of each identity and severity."""
 
-    entries: Counter[Entry]
+    entries: Counter[BaselineEntry]
 
     @classmethod
     def of(cls, report: Report) -> Baseline:
@@ -95,14 +95,14 @@ def parsed(text: str, file: str) -> Baseline:
     problems = list(_problems(document, file))
     if problems:
         raise InputError(problems)
-    found: Counter[Entry] = Counter()
+    found: Counter[BaselineEntry] = Counter()
     for entry in document["findings"]:
         made = Identity(**{part: entry[part] for part in _PARTS if part in entry})
         found[made, Severity(entry["severity"])] += entry.get("count", 1)
     return Baseline(found)
 
 
-def _taken(left: Counter[Entry], found: Identity, severity: Severity) -> Entry | None:
+def _taken(left: Counter[BaselineEntry], found: Identity, severity: Severity) -> BaselineEntry | None:
     """The entry that knows a finding: of its own severity, else of a worse one."""
     for rank in range(_RANK[severity], -1, -1):
         entry = (found, tuple(Severity)[rank])
@@ -111,12 +111,12 @@ def _taken(left: Counter[Entry], found: Identity, severity: Severity) -> Entry |
     return None
 
 
-def _order(item: tuple[Entry, int]) -> tuple[Identity, int]:
+def _order(item: tuple[BaselineEntry, int]) -> tuple[Identity, int]:
     (found, severity), _ = item
     return found, _RANK[severity]
 
 
-def _document(entry: Entry, count: int) -> dict[str, Any]:
+def _document(entry: BaselineEntry, count: int) -> dict[str, Any]:
     found, severity = entry
     parts = {name: value for name, value in asdict(found).items() if value}
     return {**parts, "severity": str(severity), **({"count": count} if count > 1 else {})}

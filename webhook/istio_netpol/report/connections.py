@@ -98,16 +98,16 @@ def csv_pieces(connections: Iterable[AllowedConnection]) -> Iterator[str]:
         yield piece
 
 
-Listing = tuple[str, Iterable[AllowedConnection]]
+NamedConnections = tuple[str, Iterable[AllowedConnection]]
 """The name of one of several inputs, and its connections."""
 
 
-def is_single(listings: Sequence[Listing]) -> bool:
+def is_single(listings: Sequence[NamedConnections]) -> bool:
     """Whether there is one input, whose name nobody needs."""
     return len(listings) == 1
 
 
-def text_connections(listings: Sequence[Listing]) -> Iterator[str]:
+def text_connections(listings: Sequence[NamedConnections]) -> Iterator[str]:
     """The list, or each of several under the name of its input."""
     if is_single(listings):
         yield from text_pieces(listings[0][1])
@@ -119,7 +119,7 @@ def text_connections(listings: Sequence[Listing]) -> Iterator[str]:
         separator = "\n"
 
 
-def json_connections(listings: Sequence[Listing]) -> Iterator[str]:
+def json_connections(listings: Sequence[NamedConnections]) -> Iterator[str]:
     """The document of one list; of several inputs, each connection names its own."""
     if is_single(listings):
         yield from json_pieces(listings[0][1])
@@ -135,7 +135,7 @@ def json_connections(listings: Sequence[Listing]) -> Iterator[str]:
     yield f"{'' if separator == ',' else separator}\n]}}\n"
 
 
-def csv_connections(listings: Sequence[Listing]) -> Iterator[str]:
+def csv_connections(listings: Sequence[NamedConnections]) -> Iterator[str]:
     """The rows of all lists; of several inputs, with the input in front."""
     if is_single(listings):
         yield from csv_pieces(listings[0][1])
@@ -181,19 +181,19 @@ def csv_field(text: str) -> str:
     return text
 
 
-Named = Sequence[tuple[str, Sequence[NamespacePair]]]
+NamedPairs = Sequence[tuple[str, Sequence[NamespacePair]]]
 """The pairs of each of several inputs under its name; a single one has none."""
 
 _MOST_RANGES = 6
 """Ranges of ports on a line; the JSON has all."""
 
 
-def text_pairs(named: Named) -> str:
+def text_pairs(named: NamedPairs) -> str:
     """A line for each pair of namespaces."""
     return text_of_inputs(named, lambda pairs, _: _text(pairs), PLAIN)
 
 
-def json_pairs(named: Named) -> str:
+def json_pairs(named: NamedPairs) -> str:
     """`{"namespaces": […]}`, an entry a pair."""
     entries = [
         {
@@ -211,7 +211,7 @@ def json_pairs(named: Named) -> str:
     return dump({"namespaces": entries})
 
 
-def csv_pairs(named: Named) -> str:
+def csv_pairs(named: NamedPairs) -> str:
     """A row for each pair."""
     with_input = any(name for name, _ in named)
     header = "source,destination,connections,sources,destinations,ports\n"

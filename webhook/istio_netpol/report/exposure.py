@@ -14,7 +14,7 @@ from istio_netpol.report.json_format import dump
 from istio_netpol.report.palette import PLAIN, text_of_inputs
 from istio_netpol.report.places import plural
 
-Named = Sequence[tuple[str, Sequence[Exposure]]]
+NamedExposures = Sequence[tuple[str, Sequence[Exposure]]]
 """The exposures of each of several inputs under its name; a single one has none."""
 
 _TITLES = {
@@ -28,12 +28,12 @@ _MOST_NAMESPACES = 4
 """Namespaces that a line names; the JSON has all."""
 
 
-def text_exposures(named: Named) -> str:
+def text_exposures(named: NamedExposures) -> str:
     """Workloads by who reaches them, the widest first; alike ones of a namespace share a line."""
     return text_of_inputs(named, lambda exposures, _: _text(exposures), PLAIN)
 
 
-def json_exposures(named: Named) -> str:
+def json_exposures(named: NamedExposures) -> str:
     """`{"exposure": […]}`, an entry a workload."""
     entries = [
         {**_document(exposure), **({"input": name} if name else {})}
@@ -43,7 +43,7 @@ def json_exposures(named: Named) -> str:
     return dump({"exposure": entries})
 
 
-def csv_exposures(named: Named) -> str:
+def csv_exposures(named: NamedExposures) -> str:
     """A row for each workload and whoever reaches it."""
     rows = ["workload,reach,from,ports\n"]
     with_input = any(name for name, _ in named)

@@ -13,12 +13,12 @@ from typing import Any
 
 from istio_netpol.analysis.reachability.document import (
     ABSENT,
+    DirectionProfiles,
     MappedFlow,
     Numbered,
     ReachabilityFacts,
     ResolvedPolicy,
     ResolvedRule,
-    Side,
     State,
 )
 from istio_netpol.analysis.reachability.outside import OutsidePeer
@@ -29,7 +29,7 @@ from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.policies import Direction, NetworkPolicy
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.model.verdicts import SideVerdict
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.netpol.masks import Mask, positions
@@ -73,7 +73,7 @@ class _Writer:
         self._sets: Numbered[tuple[int, ...]] = Numbered()
         self._profiles: Numbered[tuple[int, ...]] = Numbered()
         self._strings: Numbered[str] = Numbered()
-        self._objects: Numbered[tuple[str, str, str, str]] = Numbered()
+        self._objects: Numbered[ObjectKey] = Numbered()
         self._remedies: Numbered[tuple[str, str, str]] = Numbered()
         self._specs: Numbered[tuple[str, tuple[str, ...], tuple[str, ...]]] = Numbered()
         self._gates: Numbered[tuple[str, int, str]] = Numbered()
@@ -184,7 +184,9 @@ class _Writer:
             "remarks": [self._remark(finding) for finding in state.report.findings if finding.flow is None],
         }
 
-    def _side(self, side: Side, profiles: list[int], lists: Numbered[tuple[int, ...]]) -> dict[str, Any]:
+    def _side(
+        self, side: DirectionProfiles, profiles: list[int], lists: Numbered[tuple[int, ...]]
+    ) -> dict[str, Any]:
         return {
             "profiles": [ABSENT if number == ABSENT else profiles[number] for number in side.profiles],
             "isolatedBy": [lists.number(policies) for policies in side.isolated_by],

@@ -17,7 +17,7 @@ from istio_netpol.netpol.masks import Mask
 from istio_netpol.report.map_document import EGRESS_DENIED, INGRESS_DENIED, UNKNOWN, runs
 from istio_netpol.report.map_policies import names_only
 
-Document = Mapping[str, Any]
+MapDocument = Mapping[str, Any]
 
 OTHERS = {"kind": "others", "name": "other namespaces"}
 NO_OBJECT = ("", "", "", "")
@@ -28,13 +28,13 @@ DECIDED = {
 }
 
 
-def restricted(document: Document, namespaces: Collection[str]) -> dict[str, Any]:
+def restricted(document: MapDocument, namespaces: Collection[str]) -> dict[str, Any]:
     """The document of a reader who may see these namespaces."""
     return _Restricted(document, frozenset(namespaces)).document()
 
 
 class _Restricted:
-    def __init__(self, document: Document, namespaces: frozenset[str]) -> None:
+    def __init__(self, document: MapDocument, namespaces: frozenset[str]) -> None:
         self._old = document
         self._visible = [namespace["name"] in namespaces for namespace in document["namespaces"]]
         self._names = {
@@ -185,7 +185,7 @@ class _Restricted:
 
     # States.
 
-    def _state(self, state: Document, policies: Mapping[int, int]) -> dict[str, Any]:
+    def _state(self, state: MapDocument, policies: Mapping[int, int]) -> dict[str, Any]:
         flows = [
             self._flow(flow) for flow in state["flows"] if self._is_own(flow[1]) or self._is_own(flow[2])
         ]
@@ -225,7 +225,7 @@ class _Restricted:
 
     def _side(
         self,
-        side: Document,
+        side: MapDocument,
         old_lists: Sequence[Sequence[int]],
         policies: Mapping[int, int],
         lists: Numbered[tuple[int, ...]],
@@ -243,7 +243,7 @@ class _Restricted:
             "notEvaluated": self._noted(side["notEvaluated"], "A policy of a network plugin"),
         }
 
-    def _noted(self, notes: Document, words: str) -> dict[str, list[str]]:
+    def _noted(self, notes: MapDocument, words: str) -> dict[str, list[str]]:
         return {str(self._peers[int(number)]): [words] for number in notes if self._is_own(int(number))}
 
     def _profile(self, number: int) -> int:
@@ -268,7 +268,7 @@ class _Restricted:
 
     # Policies and remarks.
 
-    def _policy(self, policy: Document) -> dict[str, Any]:
+    def _policy(self, policy: MapDocument) -> dict[str, Any]:
         rules = {
             side: [
                 {
@@ -292,7 +292,7 @@ class _Restricted:
         return [rule, severity, number, f"istio-netpol rule {rule} explains it"]
 
 
-def _plain(peer: Document) -> dict[str, Any]:
+def _plain(peer: MapDocument) -> dict[str, Any]:
     return {key: peer[key] for key in ("kind", "name", "address") if key in peer}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.kube.cluster import Changes, Cluster
+from istio_netpol.kube.cluster import Cluster, ClusterChanges
 from istio_netpol.kube.limited_store import LimitedStore
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.settings import Settings
@@ -126,14 +126,14 @@ class ClusterWatch:
             self._failures.tell(self._table.failures)
             self._metrics.not_judged.set(len(self._table.failures))
 
-    def _count(self, changes: Changes) -> None:
+    def _count(self, changes: ClusterChanges) -> None:
         """Tells the store, which counts whose policies there are."""
         if changes.whole:
             self._store.restart(changes.snapshot.every(NetworkPolicy))
         else:
             self._store.follow(changes.put, changes.remove)
 
-    def _take_changes(self, changes: Changes, table: FlowTable) -> None:
+    def _take_changes(self, changes: ClusterChanges, table: FlowTable) -> None:
         self._table = table.with_changes(changes.put, changes.remove, changes.snapshot)
         self._reviewer.take(self._table)
 

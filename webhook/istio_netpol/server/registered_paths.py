@@ -14,9 +14,9 @@ from istio_netpol.certs.review_paths import SECRET_PATH, Door, door_of
 from istio_netpol.certs.webhook_configurations import KINDS, MUTATING, Configuration, configuration_of
 from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
-from istio_netpol.kube.discovery import Resource
 from istio_netpol.kube.objects import Received, Stored
 from istio_netpol.kube.reflector import Reflector, Scope
+from istio_netpol.kube.resources import Resource
 
 OVERLAP_SECONDS = 60.0
 """How long a path is taken after another one was registered: API servers follow within about a second."""

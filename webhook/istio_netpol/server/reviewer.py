@@ -61,7 +61,7 @@ Decide = Callable[..., Decision]
 ANSWER_SECONDS = 0.5
 """How long before the API server stops waiting an answer has to be under way."""
 
-Found = dict[str, tuple[NetworkPolicy, ...]]
+PoliciesByNamespace = dict[str, tuple[NetworkPolicy, ...]]
 """Policies by namespace."""
 
 NEWS = "istio-netpol will add right after it what it needs because of a change of this moment"
@@ -203,7 +203,12 @@ class Reviewer:
         return decide_by(fresh.with_objects(written), mutating=False), stored
 
     def _excused(
-        self, request: AdmissionRequest, denial: Decision, fresh: FlowTable, found: Found, decide_by: Decide
+        self,
+        request: AdmissionRequest,
+        denial: Decision,
+        fresh: FlowTable,
+        found: PoliciesByNamespace,
+        decide_by: Decide,
     ) -> Decision:
         """A denial in mode augment once more, where nothing is written on the review's word: what only became
         known after `/mutate` may have been asked refuses nobody, and is added once the object is stored: a
@@ -219,7 +224,7 @@ class Reviewer:
                 return replace(before, warnings=warnings, rules=decision.rules)
         return decision
 
-    def _read(self, namespaces: Sequence[str]) -> Found:
+    def _read(self, namespaces: Sequence[str]) -> PoliciesByNamespace:
         """The policies that a few namespaces have at this moment, without those of which nobody can tell."""
         if self._live is None:
             return {}
@@ -241,7 +246,7 @@ def _in_time(again: Decision, first: Decision, deadline: Deadline) -> Decision:
     return first if deadline.is_over() and (first.write or not again.allowed) else again
 
 
-def _with_policies(table: FlowTable, found: Found) -> FlowTable | None:
+def _with_policies(table: FlowTable, found: PoliciesByNamespace) -> FlowTable | None:
     """The table with the policies that were found; None where it has them already. A table that lags behind
     must not deny what is allowed."""
     put: list[NetworkPolicy] = []

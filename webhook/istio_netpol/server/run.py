@@ -20,7 +20,7 @@ from istio_netpol.certs.self_signed import LOCAL_NAMES, make_self_signed
 from istio_netpol.errors import SettingsError
 from istio_netpol.http.limits import Limits
 from istio_netpol.http.refusals import Refusals
-from istio_netpol.http.serving import Endpoint, WebhookServer
+from istio_netpol.http.serving import ServingEndpoint, WebhookServer
 from istio_netpol.http.tls import ServingCertificate
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import ApiConnection
@@ -89,7 +89,7 @@ def serve(options: ServeOptions) -> None:
         metrics = listen(*options.metrics_listen, "--metrics-listen") if options.metrics_listen else None
         map_listener = listen(*options.map_listen, "--map-listen") if options.map_listen else None
         refusals = Refusals()
-        endpoint = Endpoint(listener, certificate, _limits(options.settings.admission), refusals)
+        endpoint = ServingEndpoint(listener, certificate, _limits(options.settings.admission), refusals)
         listeners = Listeners(metrics, map_listener)
         WebhookServer(endpoint, lambda: make_app(options, certificate, listeners, connection, refusals)).run()
 

@@ -6,20 +6,20 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 
-Mark = tuple[int, int, int]
+FileMark = tuple[int, int, int]
 """Inode, size, and time of change: of content, name, owner or mode. It can't be set back, as the time of
 modification can."""
 
-Marks = Mapping[str, Mark]
+FileMarks = Mapping[str, FileMark]
 
 
-def marks_of(folder: str) -> Marks:
+def marks_of(folder: str) -> FileMarks:
     """The mark of every file below a folder, through links, each folder once; names that begin with a dot are
     left out. Raises OSError where a folder can't be listed."""
     return dict(_walk(folder, set()))
 
 
-def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Mark]]:
+def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, FileMark]]:
     status = os.stat(folder)
     identity = (status.st_dev, status.st_ino)
     if identity in seen:

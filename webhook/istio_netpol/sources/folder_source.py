@@ -16,13 +16,13 @@ from istio_netpol.errors import Problem, ToolError
 from istio_netpol.manifests.load import Loaded, joined, load
 from istio_netpol.manifests.raw_objects import Document
 from istio_netpol.manifests.read import read_documents
+from istio_netpol.model.references import DEFAULT_NAMESPACE
 from istio_netpol.report.remarks import remarks_on
-from istio_netpol.sources.folder_files import Mark, Marks, marks_of
+from istio_netpol.sources.folder_files import FileMark, FileMarks, marks_of
 from istio_netpol.sources.folder_store import GENERATED
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.state.source import SourceState
 
-DEFAULT_NAMESPACE = "default"
 RETRY_SECONDS = 10.0
 """After how long a broken folder is read again though no file has changed: a mount or a remote base may be
 back."""
@@ -47,9 +47,9 @@ class FolderSource:
         self._namespace = namespace
         self._exclude = exclude
         self._remarks: tuple[str, ...] = ()
-        self._known: dict[str, tuple[Mark | Marks | None, Loaded]] = {}
-        self._read: Marks | None = None
-        self._seen: Marks | None = None
+        self._known: dict[str, tuple[FileMark | FileMarks | None, Loaded]] = {}
+        self._read: FileMarks | None = None
+        self._seen: FileMarks | None = None
         self._snapshot = Snapshot.of([])
         self._synced = False
         self._good_at = self._read_at = clock()
@@ -87,7 +87,7 @@ class FolderSource:
             self._read = None
             return self._problems != told
 
-    def _take(self, marks: Marks) -> bool:
+    def _take(self, marks: FileMarks) -> bool:
         """Reads the folder; returns whether there is a new snapshot."""
         self._read, self._read_at = marks, self._clock()
         try:
@@ -109,8 +109,8 @@ class FolderSource:
     def _is_due(self) -> bool:
         return bool(self._problems) and self._clock() - self._read_at >= RETRY_SECONDS
 
-    def _load(self, marks: Marks) -> Loaded:
-        parts: dict[str, tuple[Mark | Marks | None, Loaded]] = {}
+    def _load(self, marks: FileMarks) -> Loaded:
+        parts: dict[str, tuple[FileMark | FileMarks | None, Loaded]] = {}
         for found in self._sources():
             source = unrendered(found) if isinstance(found, Chart) else found
             if isinstance(source, Problem):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from istio_netpol.model.addresses import Address, AddressSet, parse_networks
+from istio_netpol.model.references import KUBERNETES_SERVICE
 from istio_netpol.model.services import EndpointSlice
 from istio_netpol.model.workloads import NodeAddresses
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-API_SERVER = ("default", "kubernetes")
 """The namespace and the name of the API server's Service and of the EndpointSlice that it keeps."""
 
 
@@ -49,12 +49,12 @@ def _nodes(snapshot: _Objects) -> AddressSet:
     nodes = snapshot.of_type(NodeAddresses, "")
     found = network.nodes | AddressSet.of(*(address for node in nodes for address in node.addresses))
     if network.api_server_on_nodes:
-        found |= AddressSet.of(*_endpoints(snapshot.of_type(EndpointSlice, API_SERVER[0])))
+        found |= AddressSet.of(*_endpoints(snapshot.of_type(EndpointSlice, KUBERNETES_SERVICE[0])))
     return found
 
 
 def _endpoints(slices: Iterable[EndpointSlice]) -> Iterator[Address]:
     for endpoints in slices:
         # The one that the API server keeps for itself: others could be written by whoever writes there.
-        if endpoints.service == endpoints.ref.name == API_SERVER[1]:
+        if endpoints.service == endpoints.ref.name == KUBERNETES_SERVICE[1]:
             yield from (address for endpoint in endpoints.endpoints for address in endpoint.addresses)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.addresses import NO_ADDRESSES, AddressSet
 from istio_netpol.model.settings import Settings, Translation
 from istio_netpol.platforms.network_model import NetworkModel, network_model
-
-NOWHERE = AddressSet()
 
 
 class ClusterNetwork(Struct, frozen=True):
@@ -16,8 +14,8 @@ class ClusterNetwork(Struct, frozen=True):
     pods, and whether the API server's are nodes'."""
 
     model: NetworkModel
-    nodes: AddressSet = NOWHERE
-    pods: AddressSet = NOWHERE
+    nodes: AddressSet = NO_ADDRESSES
+    pods: AddressSet = NO_ADDRESSES
     api_server_on_nodes: bool = False
 
     @property

@@ -8,7 +8,7 @@ from istio_netpol.model.labels import Labels
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.state.persistent_map import PersistentMap, within
 
-Pair = tuple[str, str] | None
+SelectedPair = tuple[str, str] | None
 """One label that a policy's pods must have; None where none is named with its value."""
 
 NO_POLICIES: PersistentMap[str, NetworkPolicy] = PersistentMap()
@@ -18,15 +18,17 @@ class PolicyIndex:
     """The policies of a namespace by one label pair of their podSelector, then by name. Never changes;
     `after` makes another."""
 
-    def __init__(self, by_pair: PersistentMap[Pair, PersistentMap[str, NetworkPolicy]] | None = None) -> None:
+    def __init__(
+        self, by_pair: PersistentMap[SelectedPair, PersistentMap[str, NetworkPolicy]] | None = None
+    ) -> None:
         self._by_pair = (
-            PersistentMap[Pair, PersistentMap[str, NetworkPolicy]]() if by_pair is None else by_pair
+            PersistentMap[SelectedPair, PersistentMap[str, NetworkPolicy]]() if by_pair is None else by_pair
         )
 
     def after(self, gone: Iterable[NetworkPolicy], come: Iterable[NetworkPolicy]) -> PolicyIndex:
         """The index after policies went, and after that others came."""
-        dropped: dict[Pair, list[str]] = {}
-        put: dict[Pair, dict[str, NetworkPolicy]] = {}
+        dropped: dict[SelectedPair, list[str]] = {}
+        put: dict[SelectedPair, dict[str, NetworkPolicy]] = {}
         for policy in gone:
             dropped.setdefault(_pair_of(policy), []).append(policy.name)
         for policy in come:
@@ -43,5 +45,5 @@ class PolicyIndex:
         ]
 
 
-def _pair_of(policy: NetworkPolicy) -> Pair:
+def _pair_of(policy: NetworkPolicy) -> SelectedPair:
     return next(iter(policy.pod_selector.match_labels), None)

@@ -43,8 +43,8 @@ class Answer(NamedTuple):
     reads: frozenset[Read]
 
 
-Answers = Mapping[Read, Answer]
-NO_ANSWERS: Answers = {}
+EarlierAnswers = Mapping[Read, Answer]
+NO_ANSWERS: EarlierAnswers = {}
 
 
 class Reader:
@@ -52,7 +52,7 @@ class Reader:
     them that must be asked anew; `found` are the answers that were worked out here."""
 
     def __init__(
-        self, snapshot: Snapshot, answers: Answers = NO_ANSWERS, stale: Collection[Read] = frozenset()
+        self, snapshot: Snapshot, answers: EarlierAnswers = NO_ANSWERS, stale: Collection[Read] = frozenset()
     ) -> None:
         self._snapshot = snapshot
         self._answers = answers

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from istio_netpol.state.namespace import NamespaceObjects
-from istio_netpol.state.spread import Changes, Spread, joined
+from istio_netpol.state.spread import ChangedTypes, Spread, joined
 
 NAMESPACES, PODS, PODS_BY_ADDRESS = "namespaces", "pods", "pods by address"
 """What the keys of some answers begin with."""
@@ -34,7 +34,7 @@ class SpanningAnswers:
         places: Mapping[str, NamespaceObjects],
         spreads: Mapping[Any, Spread] | None = None,
         origin: SpanningAnswers | None = None,
-        changes: Changes | None = None,
+        changes: ChangedTypes | None = None,
     ) -> None:
         self._places = places
         self._spreads: dict[Any, Spread] = dict(spreads or {})
@@ -42,7 +42,7 @@ class SpanningAnswers:
         self._changes = changes or {}
 
     def after(
-        self, places: Mapping[str, NamespaceObjects], changes: Changes, *, by_these: bool
+        self, places: Mapping[str, NamespaceObjects], changes: ChangedTypes, *, by_these: bool
     ) -> SpanningAnswers:
         """The answers after changes, which made other places; `by_these` says that later ones go by these,
         not by an origin of theirs."""
@@ -67,7 +67,7 @@ class SpanningAnswers:
             if key[0] in words:
                 self._spreads.pop(key, None)
 
-    def _spreads_after(self, changes: Changes) -> Mapping[Any, Spread]:
+    def _spreads_after(self, changes: ChangedTypes) -> Mapping[Any, Spread]:
         """The answers that were kept, after changes; where there are too many, only those whose keys no
         object chooses."""
         kept = list(self._spreads.items())

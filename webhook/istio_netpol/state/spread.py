@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-Answers = dict[str, tuple[Any, ...]]
+AnswerParts = dict[str, tuple[Any, ...]]
 """An answer that spans namespaces: what each namespace adds to it, where it adds anything."""
 
-Changes = Mapping[str, frozenset[type] | None]
+ChangedTypes = Mapping[str, frozenset[type] | None]
 """The types of objects that changed, by namespace; None: the namespace came or went."""
 
 
@@ -26,20 +26,20 @@ class Spread(Struct, frozen=True):
     `moved` were made anew since.
     """
 
-    answers: Answers
+    answers: AnswerParts
     types: frozenset[type]
     stale: frozenset[str] = frozenset()
     homes: Mapping[Hashable, Sequence[str]] | None = None
     moved: frozenset[str] = frozenset()
 
-    def after(self, changes: Changes) -> Spread:
+    def after(self, changes: ChangedTypes) -> Spread:
         """The same after changes, which make the parts of their namespaces stale."""
         stale = {name for name, types in changes.items() if types is None or not self.types.isdisjoint(types)}
         if stale <= self.stale:
             return self
         return Spread(self.answers, self.types, self.stale | stale, self.homes, self.moved)
 
-    def renewed(self, answers: Answers) -> Spread:
+    def renewed(self, answers: AnswerParts) -> Spread:
         """The same with its stale parts made anew."""
         moved = self.moved if self.homes is None else self.moved | self.stale
         made = replace(self, answers=answers, stale=frozenset(), moved=moved)
@@ -66,7 +66,7 @@ _MOST_MOVED = 64
 """Namespaces made anew with which an index by key is still used; a new one is cheaper then."""
 
 
-def joined(earlier: Changes, later: Changes) -> Changes:
+def joined(earlier: ChangedTypes, later: ChangedTypes) -> ChangedTypes:
     """Both changes as one."""
     both = dict(earlier)
     for name, types in later.items():

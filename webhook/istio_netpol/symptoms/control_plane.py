@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from istio_netpol.model.flows import FlowKind
-from istio_netpol.symptoms.elsewhere import ISTIOD
+from istio_netpol.symptoms.elsewhere import ISTIOD_FLOWS
 from istio_netpol.symptoms.symptom import Blame, Symptom, Topic, words
 
 NO_ANSWER = (
@@ -102,7 +102,7 @@ WEBHOOKS = (
     ),
 )
 
-API_SERVER = (
+API_SERVER_SYMPTOMS = (
     Symptom(
         "istiod-waits-for-sync",
         Topic.API_SERVER,
@@ -171,7 +171,7 @@ API_SERVER = (
             "no ztunnel connection",
         ),
         Blame.POSSIBLE,
-        (*ISTIOD, FlowKind.TO_APISERVER),
+        (*ISTIOD_FLOWS, FlowKind.TO_APISERVER),
         "Istio's CNI plugin could not set the pod up. It asks istio-cni-node, and that ztunnel, through "
         "files "
         "of the node.",
@@ -187,4 +187,4 @@ API_SERVER = (
 )
 
 
-CONTROL_PLANE = (*WEBHOOKS, *API_SERVER)
+CONTROL_PLANE = (*WEBHOOKS, *API_SERVER_SYMPTOMS)

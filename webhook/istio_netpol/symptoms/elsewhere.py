@@ -10,7 +10,7 @@ from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms import logged
 from istio_netpol.symptoms.symptom import Blame, Symptom, Topic, words
 
-ISTIOD = (FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD)
+ISTIOD_FLOWS = (FlowKind.PROXY_TO_ISTIOD, FlowKind.GATEWAY_TO_ISTIOD)
 
 FETCHED_KEYS = (
     r"Failed to (?:fetch (?:jwt )?public key|get jwks URI|fetch jwks_uri|resolve Jwks|refresh JWT "
@@ -24,7 +24,7 @@ ELSEWHERE = (
         Topic.PODS,
         ("pilot-agent wait: timeout waiting for Envoy proxy to become ready",),
         Blame.LIKELY,
-        (*ISTIOD, FlowKind.DNS),
+        (*ISTIOD_FLOWS, FlowKind.DNS),
         "The pod waits for its proxy (`holdApplicationUntilProxyStarts`), and the proxy got no "
         "configuration.",
         "The log of `istio-proxy` says which of the flows is cut.",
@@ -159,7 +159,7 @@ ELSEWHERE = (
         Topic.ANSWERS,
         ("CERTIFICATE_VERIFY_FAILED: certificate has expired",),
         Blame.POSSIBLE,
-        ISTIOD,
+        ISTIOD_FLOWS,
         "A certificate of the mesh was not renewed. They live for 24 hours and are renewed at half of that.",
         "Where TCP 15012 was cut for a day, pods that ran before show this. Else look at clocks and at the "
         "root certificate.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.symptoms.control_plane import REFUSAL
-from istio_netpol.symptoms.elsewhere import ISTIOD
+from istio_netpol.symptoms.elsewhere import ISTIOD_FLOWS
 from istio_netpol.symptoms.symptom import Blame, Symptom, Topic, words
 
 ADDRESS = r"(?P<address>\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]{2,45}\])"
@@ -25,7 +25,7 @@ PROXIES = (
             "dial tcp 10.96.7.7:15012: connect: connection refused",
         ),
         Blame.LIKELY,
-        (*ISTIOD, FlowKind.DNS),
+        (*ISTIOD_FLOWS, FlowKind.DNS),
         "The proxy does not get its certificate or its configuration from istiod. The first line comes after "
         "20 to 40 seconds where packets are dropped, at once where they are rejected.",
         "`i/o timeout` is silence, `connection refused` a plugin that rejects or an istiod without "
@@ -46,7 +46,7 @@ PROXIES = (
             "sidecar not ready",
         ),
         Blame.LIKELY,
-        (*ISTIOD, FlowKind.DNS),
+        (*ISTIOD_FLOWS, FlowKind.DNS),
         "The proxy has no configuration yet, so the pod stays in Init or is not ready.",
         "The line beside it decides: `lookup` is DNS, `dial tcp …:15012` is istiod, `code = "
         "Unauthenticated` is "
@@ -62,7 +62,7 @@ PROXIES = (
         Topic.PODS,
         ("failed to warm certificate: failed to generate workload certificate: code = Unavailable",),
         Blame.LIKELY,
-        (*ISTIOD, FlowKind.DNS),
+        (*ISTIOD_FLOWS, FlowKind.DNS),
         "The proxy asked istiod for a certificate and did not reach it.",
         "`code = Unauthenticated` or `PermissionDenied` instead: the token or trust, not a policy.",
         words(
@@ -91,7 +91,7 @@ PROXIES = (
         Topic.PODS,
         ("StreamAggregatedResources gRPC config stream closed: 14,",),
         Blame.POSSIBLE,
-        (*ISTIOD, FlowKind.DNS),
+        (*ISTIOD_FLOWS, FlowKind.DNS),
         "The proxy's stream to istiod broke.",
         "A restart of istiod looks the same for a moment. Where the line comes back, read what follows the "
         "number.",
@@ -120,7 +120,7 @@ PROXIES = (
             "Readiness probe failed: HTTP probe failed with statuscode: 503",
         ),
         Blame.POSSIBLE,
-        (*ISTIOD, FlowKind.DNS),
+        (*ISTIOD_FLOWS, FlowKind.DNS),
         "The proxy does not answer its probe: Envoy opens 15021 only with its first configuration.",
         "Probes come from the node and are not cut. A text without `:15021` may be of any container.",
         words(
@@ -180,7 +180,7 @@ PROXIES = (
         Topic.PODS,
         ("cart-7d9c   1/2   Running   0   5m", "istio-ingressgateway-6bf6   0/1   Running   0   5m"),
         Blame.POSSIBLE,
-        (*ISTIOD, FlowKind.DNS),
+        (*ISTIOD_FLOWS, FlowKind.DNS),
         "A container of the pod is not ready.",
         "See which: of a pod with a sidecar it is `istio-proxy` where the log of that says NOT ready.",
         words(

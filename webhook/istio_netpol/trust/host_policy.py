@@ -10,12 +10,11 @@ from ipaddress import ip_network
 
 from msgspec import Struct
 
-from istio_netpol.model.addresses import ALL_ADDRESSES, Address, AddressSet, Network
+from istio_netpol.model.addresses import ALL_ADDRESSES, NO_ADDRESSES, Address, AddressSet, Network
 from istio_netpol.model.resolution import ResolutionStatus, Resolver
 from istio_netpol.model.settings import HostSettings
 from istio_netpol.trust.special_addresses import NOT_A_SERVER, SPECIAL
 
-NO_ADDRESSES = AddressSet()
 _FORBIDDEN = "a private, reserved or cluster address"
 
 
@@ -147,7 +146,7 @@ class HostGate:
     def blocks(self, addresses: AddressSet) -> AddressSet:
         """The addresses merged into blocks no wider than the settings allow, and never over a forbidden
         range."""
-        merged = AddressSet()
+        merged = NO_ADDRESSES
         for version, widest in ((4, self._settings.widest_ipv4_block), (6, self._settings.widest_ipv6_block)):
             for block in _covering(addresses, version, widest):
                 wide = AddressSet.of(block)

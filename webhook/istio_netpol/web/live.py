@@ -41,7 +41,7 @@ class Published:
         self.sent = SentDocument.of(document)
 
 
-Look = Callable[[], Given | None]
+LookAtSource = Callable[[], Given | None]
 """What there is now, or None where it is what it was. Raises NetpolError where it can't be read."""
 
 
@@ -49,7 +49,7 @@ class LiveMap:
     """Looks at a source, and has its newest map. What can't be read keeps the last good one."""
 
     def __init__(
-        self, look: Look, settings: Settings, resolver: Resolver, *, title: str, read_from: str = ""
+        self, look: LookAtSource, settings: Settings, resolver: Resolver, *, title: str, read_from: str = ""
     ) -> None:
         self._look = look
         self._settings = settings

@@ -54,12 +54,12 @@ def _of_policy(policy: NetworkPolicy, snapshot: Snapshot, view: MeshView) -> Ite
         for index, rule in enumerate(policy.rules(direction)):
             if opened(rule.ports, None).contains(Protocol.TCP, HBONE_PORT):
                 continue
-            found = next(_Rule(policy, direction, rule, snapshot, view).cut_off(), None)
+            found = next(_TunnelRule(policy, direction, rule, snapshot, view).cut_off(), None)
             if found is not None:
                 yield _finding(policy, f"spec.{direction.lower()}[{index}]", found)
 
 
-class _Pair(Struct, frozen=True):
+class _PodPair(Struct, frozen=True):
     """Two pods that a rule means to connect, and the TCP ports that it names."""
 
     client: Workload
@@ -67,7 +67,7 @@ class _Pair(Struct, frozen=True):
     ports: ConnectionSet
 
 
-class _Rule(Struct, frozen=True):
+class _TunnelRule(Struct, frozen=True):
     """One rule of a policy, and the cluster in which it is read."""
 
     policy: NetworkPolicy
@@ -76,7 +76,7 @@ class _Rule(Struct, frozen=True):
     snapshot: Snapshot
     view: MeshView
 
-    def cut_off(self) -> Iterator[_Pair]:
+    def cut_off(self) -> Iterator[_PodPair]:
         """The pairs of which the rule names a port that is served, while no policy of its side admits their
         tunnel."""
         for subject in self._subjects():
@@ -86,7 +86,7 @@ class _Rule(Struct, frozen=True):
                     continue
                 ports = self._meant(server)
                 if ports and not self._admits_tunnel(client, server):
-                    yield _Pair(client, server, ports)
+                    yield _PodPair(client, server, ports)
 
     @property
     def _is_ingress(self) -> bool:
@@ -146,7 +146,7 @@ class _Rule(Struct, frozen=True):
         return verdict.side(self.direction).allowed
 
 
-def _finding(policy: NetworkPolicy, place: str, pair: _Pair) -> Finding:
+def _finding(policy: NetworkPolicy, place: str, pair: _PodPair) -> Finding:
     message = (
         f"{policy.ref}: {place} admits {pair.ports} from {pair.client.ref} to {pair.server.ref}, but ambient "
         f"mode carries TCP between them to port {HBONE_PORT}, which no policy of this side admits, so "

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.state.snapshot import Snapshot
 
 _MOST_SHOWN = 5
@@ -59,7 +59,7 @@ def where_else(snapshots: Iterable[Snapshot], wanted: ObjectName) -> str:
 
 def _references(snapshot: Snapshot) -> Iterator[ObjectRef]:
     """All objects, and the controllers that are known only by their pods."""
-    seen: set[tuple[str, str, str, str]] = set()
+    seen: set[ObjectKey] = set()
     pods = (ref for workload in snapshot.every_workload() for ref in (workload.ref, snapshot.root(workload)))
     for ref in (*(value.ref for value in snapshot.every_object()), *pods):
         if ref.key not in seen:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN
-from istio_netpol.model.addresses import AddressSet, is_network, parse_address
+from istio_netpol.model.addresses import NO_ADDRESSES, AddressSet, is_network, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
@@ -140,9 +140,6 @@ def _suggestion(namespace: str, name: str, snapshot: Snapshot) -> str:
 
 def _error(text: str, cause: str, remedy: str) -> InputError:
     return InputError([Problem("arguments", None, None, None, None, f"{text!r} {cause}", remedy)])
-
-
-NO_ADDRESSES = AddressSet()
 
 
 class PeerFilter(Struct, frozen=True):

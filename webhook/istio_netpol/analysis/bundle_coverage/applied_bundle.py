@@ -22,6 +22,7 @@ from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.flows import FlowKind, Peer, PodsPeer, RequiredFlow
 from istio_netpol.model.own_names import OWNER, PART_OF
 from istio_netpol.model.policies import Direction, NetworkPolicy
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.services import Dialled, Service
 from istio_netpol.model.settings import Settings
@@ -38,7 +39,7 @@ class Applied(Struct, frozen=True):
     before: Snapshot
     after: Snapshot
     own: frozenset[str]
-    brought: frozenset[tuple[str, str, str, str]]
+    brought: frozenset[ObjectKey]
 
     @classmethod
     def of(cls, bundle: Sequence[ClusterObject], cluster: Snapshot) -> Applied:
@@ -127,8 +128,7 @@ def _service_addresses(snapshot: Snapshot) -> Iterator[Address]:
                 yield address
 
 
-WorkloadKey = tuple[str, str, str, str]
-ByWorkload = Mapping[WorkloadKey, Sequence[RequiredFlow]]
+ByWorkload = Mapping[ObjectKey, Sequence[RequiredFlow]]
 
 
 class Examined:
@@ -184,7 +184,7 @@ class Examined:
 
 
 def _by_workload(ends: Iterable[tuple[Peer, RequiredFlow]]) -> ByWorkload:
-    found: defaultdict[WorkloadKey, list[RequiredFlow]] = defaultdict(list)
+    found: defaultdict[ObjectKey, list[RequiredFlow]] = defaultdict(list)
     for peer, flow in ends:
         if isinstance(peer, PodsPeer):
             found[peer.workload.ref.key].append(flow)

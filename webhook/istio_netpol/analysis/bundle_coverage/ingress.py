@@ -18,7 +18,7 @@ from istio_netpol.analysis.bundle_coverage.results import (
     WebhookCaller,
 )
 from istio_netpol.istio.components import component_of
-from istio_netpol.istio.mutual_tls import PROXY_PORTS
+from istio_netpol.istio.mutual_tls import PLAINTEXT_PROXY_PORTS
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AnyPeer, FlowKind, PodsPeer, RequiredFlow
@@ -77,7 +77,7 @@ def _listening(
     """The ports that containers declare, to which Services lead, or that the API server calls, sorted. Those
     of the proxy are left out, and those for the kubelet's probes alone, which policies don't concern."""
     led = _ports_of_services(workload, view)
-    proxy = frozenset() if view.is_gateway(workload) else PROXY_PORTS
+    proxy = frozenset() if view.is_gateway(workload) else PLAINTEXT_PROXY_PORTS
     probed = {(number, Protocol.TCP) for number in workload.probe_ports}
     declared = {(port.number, port.protocol) for port in workload.ports if port.number not in proxy}
     called = {(caller.port, Protocol.TCP) for caller in callers}

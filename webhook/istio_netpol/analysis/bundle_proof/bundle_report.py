@@ -9,22 +9,18 @@ from msgspec.structs import replace
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage
 from istio_netpol.analysis.bundle_proof.default_deny import denies_all
+from istio_netpol.analysis.denial_wording import NAMED_BY_SETTING
 from istio_netpol.analysis.results import Report
 from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding, Issue, Severity
-from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.policy_store import DryRunOutcome, Tried
 from istio_netpol.model.verdicts import Judged
 from istio_netpol.platforms.kyma_workload import KYMA_NAMESPACE
 
-Objects = Sequence[ClusterObject]
+BundleObjects = Sequence[ClusterObject]
 """Decoded objects, in any order."""
-
-
-_NAMED_BY = {API_SERVER: "apiServer.addresses", API_SERVER_SERVICE: "apiServer.serviceAddress"}
-"""The settings that name addresses which files do not hold."""
 
 
 class PolicyChanges(Struct, frozen=True):
@@ -74,7 +70,7 @@ def with_unknown_addresses(proof: BundleReport) -> BundleReport:
 
 def _assumed(proof: BundleReport) -> Iterator[Assumption]:
     asked = {judged.flow.destination for judged in proof.flows}
-    for peer, setting in _NAMED_BY.items():
+    for peer, setting in NAMED_BY_SETTING.items():
         if peer in asked:
             yield Assumption(
                 f"the address of {peer} is not known",
@@ -87,7 +83,7 @@ def _identity(finding: Finding) -> tuple[object, ...]:
     return (finding.rule, finding.object.key, finding.field, finding.flow.key if finding.flow else ())
 
 
-def changes(base: Objects, bundle: Objects) -> PolicyChanges:
+def changes(base: BundleObjects, bundle: BundleObjects) -> PolicyChanges:
     """Which policies the bundle adds to its base, changes and leaves out."""
     before, after = _by_key(base), _by_key(bundle)
     return PolicyChanges(
@@ -97,14 +93,14 @@ def changes(base: Objects, bundle: Objects) -> PolicyChanges:
     )
 
 
-def _by_key(objects: Objects) -> dict[str, tuple[object, ...]]:
+def _by_key(objects: BundleObjects) -> dict[str, tuple[object, ...]]:
     return {
         policy.key: (policy.pod_selector, policy.policy_types, policy.ingress, policy.egress)
         for policy in policies_in(objects)
     }
 
 
-def policies_in(objects: Objects) -> tuple[NetworkPolicy, ...]:
+def policies_in(objects: BundleObjects) -> tuple[NetworkPolicy, ...]:
     """The NetworkPolicies among decoded objects."""
     return tuple(policy for policy in objects if isinstance(policy, NetworkPolicy))
 

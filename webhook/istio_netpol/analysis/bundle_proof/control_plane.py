@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.analysis.bundle_proof.bundle_report import Objects
+from istio_netpol.analysis.bundle_proof.bundle_report import BundleObjects
 from istio_netpol.istio.offered_ports import OUTSIDE_TYPES
 from istio_netpol.istio.view.gateways import is_egress_gateway, is_injected_gateway, runs_gateway_proxy
 from istio_netpol.istio.view.injection import is_ztunnel
@@ -17,7 +17,7 @@ from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.istio_networking import Gateway, GatewayServer
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.references import ASSUMED, ObjectRef
+from istio_netpol.model.references import ASSUMED, ObjectKey, ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
@@ -29,13 +29,13 @@ EAST_WEST = frozenset({"topology.istio.io/network"})
 clients are the gateways of the others."""
 
 
-def under_bundle(bundle: Objects, control_plane: Objects, settings: Settings) -> Snapshot:
+def under_bundle(bundle: BundleObjects, control_plane: BundleObjects, settings: Settings) -> Snapshot:
     """The control plane under the policies of a bundle and no others."""
     snapshot = Snapshot.of([*without_policies(control_plane), *bundle])
     return _with_node_local_dns(snapshot.with_changes(put=tuple(_usual_gateways(snapshot))), settings)
 
 
-def without_policies(control_plane: Objects) -> list[ClusterObject]:
+def without_policies(control_plane: BundleObjects) -> list[ClusterObject]:
     """The control plane without its policies."""
     return [part for part in control_plane if not isinstance(part, NetworkPolicy)]
 
@@ -57,7 +57,7 @@ def _usual_gateways(snapshot: Snapshot) -> Iterator[Gateway]:
             yield Gateway(ref, labels, (GatewayServer(80, "HTTP"), GatewayServer(443, "HTTPS")))
 
 
-def _served_by_their_service(snapshot: Snapshot) -> Iterator[tuple[str, str, str, str]]:
+def _served_by_their_service(snapshot: Snapshot) -> Iterator[ObjectKey]:
     """The gateways of which a Service says on which ports clients call: see the rule `gateway-services`."""
     for service in snapshot.every(Service):
         if service.type in OUTSIDE_TYPES and service.selector:

@@ -14,7 +14,7 @@ from istio_netpol.analysis.bundle_proof.application_pods import (
     proxy_flows,
     their_flows,
 )
-from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport, Objects, changes, policies_in
+from istio_netpol.analysis.bundle_proof.bundle_report import BundleObjects, BundleReport, changes, policies_in
 from istio_netpol.analysis.bundle_proof.control_plane import under_bundle, without_policies
 from istio_netpol.analysis.bundle_proof.default_deny import (
     apply_order_findings,
@@ -45,12 +45,16 @@ from istio_netpol.policy_lint.rule_uses import RuleUses
 from istio_netpol.state.snapshot import Snapshot
 
 NOBODY_CIDR = "192.0.2.0/24"
-NOBODY = AddressSet.of(NOBODY_CIDR)
+NOBODYS_ADDRESSES = AddressSet.of(NOBODY_CIDR)
 """Addresses that stand in a base until the component `values` sets those of the API server."""
 
 
 def verify(
-    bundle: Objects, control_plane: Objects, base: Objects, settings: Settings, resolver: Resolver
+    bundle: BundleObjects,
+    control_plane: BundleObjects,
+    base: BundleObjects,
+    settings: Settings,
+    resolver: Resolver,
 ) -> BundleReport:
     """Judges the control plane under the bundle's policies and under no others."""
     policies = policies_in(bundle)
@@ -174,7 +178,7 @@ def _unset(policies: Iterable[NetworkPolicy]) -> Iterator[Finding]:
     """An error for each rule that still names addresses which were never set."""
     for policy in policies:
         for index, rule in enumerate(policy.egress):
-            if rule.addresses and rule.addresses & NOBODY == rule.addresses:
+            if rule.addresses and rule.addresses & NOBODYS_ADDRESSES == rule.addresses:
                 place = f"spec.egress[{index}].to"
                 message = (
                     f"{policy.ref}: {place} names {NOBODY_CIDR}, where nobody is (RFC 5737): the address was "

@@ -15,6 +15,7 @@ from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.istio_security import RequestAuthentication
 from istio_netpol.model.own_names import CALLED_BY, CALLS
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
@@ -82,7 +83,7 @@ def _is_of(pods: Workload, peer: object) -> bool:
     return isinstance(peer, PodsPeer) and peer.workload.ref.key == pods.ref.key
 
 
-def _injectors(pods: Workload, view: MeshView) -> set[tuple[tuple[str, str, str, str], int]]:
+def _injectors(pods: Workload, view: MeshView) -> set[tuple[ObjectKey, int]]:
     """The istiod pods that the API server asks for the sidecars of a workload, and their port."""
     injection = view.injection(pods)
     coming = injection.next_start or injection

@@ -41,7 +41,7 @@ class PeerProfile(Struct, frozen=True):
         return next((ports for ports, members in self.cells if members >> peer & 1), 0)
 
 
-class Side(Struct, frozen=True):
+class DirectionProfiles(Struct, frozen=True):
     """One direction of all workloads: the number of each one's profile, the numbers of the policies that
     isolate it, and where there are any the policies of tiers that have rules for it, and the titles of those
     that select it and are not evaluated."""
@@ -65,14 +65,14 @@ class State(Struct, frozen=True):
     pairs of which one end is known by a name only, as far as required flows tell. `report` is that of
     `check`."""
 
-    egress: Side
-    ingress: Side
+    egress: DirectionProfiles
+    ingress: DirectionProfiles
     flows: tuple[MappedFlow, ...]
     policies: tuple[int, ...]
     by_name: Mapping[tuple[int, int], int]
     report: Report
 
-    def side(self, direction: Direction) -> Side:
+    def side(self, direction: Direction) -> DirectionProfiles:
         return self.egress if direction is Direction.EGRESS else self.ingress
 
     def present(self) -> Iterator[int]:

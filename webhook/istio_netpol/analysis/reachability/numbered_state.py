@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from istio_netpol.analysis.ambient.tunnels import Tunnels, carried, has_ambient_mode
 from istio_netpol.analysis.reachability.document import (
     ABSENT,
+    DirectionProfiles,
     Numbered,
     PeerProfile,
     ResolvedPolicy,
     ResolvedRule,
-    Side,
 )
 from istio_netpol.analysis.reachability.outside import OutsidePeer, ports_at_all
 from istio_netpol.analysis.reachability.state_reading import StateReading
@@ -78,7 +78,7 @@ class NumberedState:
         direction: Direction,
         profiles: Numbered[PeerProfile],
         policies: Mapping[NetworkPolicy, int],
-    ) -> Side:
+    ) -> DirectionProfiles:
         """One direction of all workloads."""
         by_workload = [ABSENT] * self._count
         isolated: list[tuple[int, ...]] = [()] * self._count
@@ -99,7 +99,7 @@ class NumberedState:
                 tiers[number] = tuple(ruling)
             if titles := [policy.title for policy in unread.selecting(workload, direction)]:
                 not_read[number] = tuple(titles)
-        return Side(tuple(by_workload), tuple(isolated), tiers, not_read)
+        return DirectionProfiles(tuple(by_workload), tuple(isolated), tiers, not_read)
 
     def _profile(self, workload: Workload, direction: Direction) -> Profile:
         side = self._profiles.egress if direction is Direction.EGRESS else self._profiles.ingress

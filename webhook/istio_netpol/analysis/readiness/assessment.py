@@ -13,7 +13,7 @@ from istio_netpol.analysis.denial_wording import denial
 from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.generate import generate_ahead
 from istio_netpol.analysis.readiness.deny_all import denials
-from istio_netpol.analysis.readiness.rollout import ConnectionKey, Key, Rollout, RolloutStep, connection_key
+from istio_netpol.analysis.readiness.rollout import ConnectionKey, Rollout, RolloutStep, connection_key
 from istio_netpol.analysis.results import Report, Undeclared
 from istio_netpol.analysis.undeclared import undeclared
 from istio_netpol.flows.table import FlowTable
@@ -21,7 +21,7 @@ from istio_netpol.model.assumptions import Assumption
 from istio_netpol.model.findings import Finding, Issue, RuleId
 from istio_netpol.model.flows import HostPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import RuleSeverity, Settings
 from istio_netpol.model.verdicts import Judged, Verdict
@@ -225,8 +225,8 @@ def _cuts(
         yield Cut(flow, rule, message, _denied_sides(flow, verdict), step)
 
 
-def _asked(steps: Iterable[RolloutStep], unknown: Mapping[Key, Undeclared]) -> Iterator[OpenQuestion]:
-    directions: defaultdict[Key, set[Direction]] = defaultdict(set)
+def _asked(steps: Iterable[RolloutStep], unknown: Mapping[ObjectKey, Undeclared]) -> Iterator[OpenQuestion]:
+    directions: defaultdict[ObjectKey, set[Direction]] = defaultdict(set)
     for ask in (ask for step in steps for ask in step.asks):
         directions[ask.workload.key].update(ask.directions)
     for workload in unknown.values():

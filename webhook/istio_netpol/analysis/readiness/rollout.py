@@ -14,12 +14,9 @@ from msgspec import Struct
 from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.model.flows import PodsPeer, RequiredFlow
 from istio_netpol.model.policies import Direction, NetworkPolicy
-from istio_netpol.model.references import ObjectRef
-from istio_netpol.remedies.ahead import Side, Today
+from istio_netpol.model.references import ObjectKey, ObjectRef
+from istio_netpol.remedies.ahead import Today, WorkloadSide
 from istio_netpol.state.snapshot import Snapshot
-
-Key = tuple[str, str, str, str]
-"""The key of a workload's reference."""
 
 ConnectionKey = tuple[str, str, str, int]
 
@@ -59,7 +56,11 @@ class Rollout:
     one to a host of which no address is known, unless every address is open."""
 
     def __init__(
-        self, today: Today, judge: FlowJudge, flows: Iterable[RequiredFlow], unknown: Mapping[Key, ObjectRef]
+        self,
+        today: Today,
+        judge: FlowJudge,
+        flows: Iterable[RequiredFlow],
+        unknown: Mapping[ObjectKey, ObjectRef],
     ) -> None:
         self.snapshot = today.snapshot
         self._today = today
@@ -68,13 +69,13 @@ class Rollout:
         self.connections: dict[ConnectionKey, RequiredFlow] = {}
         for flow in flows:
             self.connections.setdefault(connection_key(flow), flow)
-        self._at_side: defaultdict[Side, list[ConnectionKey]] = defaultdict(list)
+        self._at_side: defaultdict[WorkloadSide, list[ConnectionKey]] = defaultdict(list)
         for key, flow in self.connections.items():
             for direction, peer in ((Direction.EGRESS, flow.source), (Direction.INGRESS, flow.destination)):
                 if isinstance(peer, PodsPeer):
                     self._at_side[direction, peer.workload.ref.key].append(key)
         self.denied = self._denied_among(self.connections, self.snapshot)
-        self._isolated: set[Side] = set()
+        self._isolated: set[WorkloadSide] = set()
         """Sides that a step has isolated."""
 
     def order(
@@ -137,8 +138,8 @@ class Rollout:
         self.denied |= denied
         return step
 
-    def _asked(self, opened: Iterable[Side]) -> Iterator[Ask]:
-        directions: defaultdict[Key, set[Direction]] = defaultdict(set)
+    def _asked(self, opened: Iterable[WorkloadSide]) -> Iterator[Ask]:
+        directions: defaultdict[ObjectKey, set[Direction]] = defaultdict(set)
         for direction, key in opened:
             if key in self._unknown:
                 directions[key].add(direction)

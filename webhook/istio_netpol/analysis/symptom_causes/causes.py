@@ -94,7 +94,7 @@ class SymptomAnswer(Struct, frozen=True):
         return self.seen.sighting.flows
 
 
-class Named(Struct, frozen=True):
+class NamedEnds(Struct, frozen=True):
     """The ends of the connection, and the namespace that it concerns, as far as somebody names them."""
 
     source: str = ""
@@ -102,7 +102,7 @@ class Named(Struct, frozen=True):
     namespace: str = ""
 
 
-_NAMED_NOTHING = Named()
+_NAMED_NOTHING = NamedEnds()
 
 
 def answers_without_input(seen: Iterable[Seen]) -> tuple[SymptomAnswer, ...]:
@@ -120,7 +120,7 @@ def answers(
     snapshot: Snapshot,
     settings: Settings,
     resolver: Resolver,
-    named: Named = _NAMED_NOTHING,
+    named: NamedEnds = _NAMED_NOTHING,
 ) -> tuple[SymptomAnswer, ...]:
     """What the policies of the input say of each symptom, likeliest cause first. Raises InputError where
     `named` has an end that the input does not have."""
@@ -133,7 +133,7 @@ def answers(
 class _Judging:
     """The required flows of an input with the policies' word on each, judged once for all symptoms."""
 
-    def __init__(self, snapshot: Snapshot, settings: Settings, resolver: Resolver, named: Named) -> None:
+    def __init__(self, snapshot: Snapshot, settings: Settings, resolver: Resolver, named: NamedEnds) -> None:
         self._given = (snapshot, settings, resolver)
         self._named = named
         self._left = MOST_CONNECTIONS

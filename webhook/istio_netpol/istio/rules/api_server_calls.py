@@ -13,13 +13,12 @@ from msgspec.structs import replace
 
 from istio_netpol.istio.control_plane_flows import called_out_of
 from istio_netpol.istio.rule import Outcome, Rule, unknown
-from istio_netpol.istio.view.api_server import ITSELF
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.api_calls import ApiExtension, ApiServerCall
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
-from istio_netpol.model.references import ObjectRef
+from istio_netpol.model.references import KUBERNETES_SERVICE, ObjectRef
 from istio_netpol.model.services import Service
 
 
@@ -30,7 +29,7 @@ def outcomes(extension: ApiExtension, view: MeshView) -> Iterator[Outcome]:
     Of several webhooks behind one Service the one counts that is not dispensable.
     """
     for call in sorted(extension.calls, key=lambda call: call.dispensable):
-        if (call.namespace, call.service) == ITSELF:
+        if (call.namespace, call.service) == KUBERNETES_SERVICE:
             continue
         if call.address is not None:
             yield from _to_address(call, call.address, extension.ref, view)
@@ -49,7 +48,7 @@ def outcomes(extension: ApiExtension, view: MeshView) -> Iterator[Outcome]:
 def _to_address(call: ApiServerCall, address: Address, ref: ObjectRef, view: MeshView) -> Iterator[Outcome]:
     """To the Service at an address, where that is one of the cluster's own."""
     found = view.service_at(address, call.port, Protocol.TCP, "")
-    if found is None or (found.service.namespace, found.service.name) == ITSELF:
+    if found is None or (found.service.namespace, found.service.name) == KUBERNETES_SERVICE:
         return
     yield from _to(found.service, replace(call, port=found.port or call.port), ref, view)
 

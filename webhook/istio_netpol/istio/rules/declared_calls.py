@@ -40,7 +40,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import Workload
 
 
-class _DeclaredCall(Struct, frozen=True):
+class _CallEntry(Struct, frozen=True):
     """One entry of a workload's annotation, in the words of its author."""
 
     workload: Workload
@@ -58,7 +58,7 @@ class _DeclaredCall(Struct, frozen=True):
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
     """The flows of every entry; a finding for each entry that can't be read or found."""
     for text, call in parse_calls(workload.calls):
-        entry = _DeclaredCall(workload, text)
+        entry = _CallEntry(workload, text)
         match call:
             case BadCall():
                 yield entry.unknown(f"the entry is not understood: {call.because}")
@@ -72,7 +72,7 @@ def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
                 yield from _to_named(entry, call, view)
 
 
-def _at_address(entry: _DeclaredCall, call: AddressCall, view: MeshView) -> tuple[Backend, ...]:
+def _at_address(entry: _CallEntry, call: AddressCall, view: MeshView) -> tuple[Backend, ...]:
     """What answers at an address or range: pods where it is one address, and the cluster's own."""
     network, home = call.network, entry.workload.namespace
     behind: tuple[Backend, ...] = ()
@@ -81,7 +81,7 @@ def _at_address(entry: _DeclaredCall, call: AddressCall, view: MeshView) -> tupl
     return behind or (Backend(AddressPeer(AddressSet.of(network)), call.protocol, call.port),)
 
 
-def _to_named(entry: _DeclaredCall, call: ServiceCall, view: MeshView) -> Iterator[Outcome]:
+def _to_named(entry: _CallEntry, call: ServiceCall, view: MeshView) -> Iterator[Outcome]:
     namespace = call.namespace or entry.workload.namespace
     service = view.find_service(namespace, call.name)
     if service is None:
@@ -90,7 +90,7 @@ def _to_named(entry: _DeclaredCall, call: ServiceCall, view: MeshView) -> Iterat
         yield from _to_service(entry, service, call.port, view)
 
 
-def _to_host(entry: _DeclaredCall, call: HostCall, view: MeshView) -> Iterator[Outcome]:
+def _to_host(entry: _CallEntry, call: HostCall, view: MeshView) -> Iterator[Outcome]:
     workload = entry.workload
     target = view.resolve_host(call.host, workload.namespace)
     foreign = view.unheeded_entry(call.host, workload.namespace)
@@ -118,7 +118,7 @@ def _to_host(entry: _DeclaredCall, call: HostCall, view: MeshView) -> Iterator[O
 
 
 def _to_service(
-    entry: _DeclaredCall, service: Service, port: int | str | None, view: MeshView
+    entry: _CallEntry, service: Service, port: int | str | None, view: MeshView
 ) -> Iterator[Outcome]:
     ports = [
         declared.port for declared in service.ports if port in (None, declared.port, declared.name or None)
@@ -143,7 +143,7 @@ def _to_service(
         yield from called(view, entry.declared, call, service, direct[call.port], routes)
 
 
-def _foreign_routes(entry: _DeclaredCall, host: str, view: MeshView) -> Iterator[Finding]:
+def _foreign_routes(entry: _CallEntry, host: str, view: MeshView) -> Iterator[Finding]:
     """What other tenants' routes do to a call, which nothing is opened for."""
     client = entry.workload
     for foreign in unheeded_routes(view, host, client.namespace) if follows_routes(view, client) else ():

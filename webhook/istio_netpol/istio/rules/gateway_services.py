@@ -10,7 +10,7 @@ from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.backends import target_on
 from istio_netpol.istio.view.gateways import is_egress_gateway, is_injected_gateway
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.addresses import AddressSet
+from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, AddressSet
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import AddressPeer, AnyPeer, FlowKind, PodsPeer, RequiredFlow
 from istio_netpol.model.services import Service
@@ -18,7 +18,7 @@ from istio_netpol.model.workloads import Workload
 
 HEALTH_CHECKS = AnyPeer("health checks of the load balancer")
 STATUS_PORT = 15021
-EVERYWHERE = (AddressSet.of("0.0.0.0/0"), AddressSet.of("::/0"))
+WHOLE_FAMILIES = (ALL_IPV4, ALL_IPV6)
 ISTIOD_PORTS = frozenset({15012, 15017})
 """What an east-west gateway's Service lists for istiod, which a Gateway of its own has to expose."""
 
@@ -47,7 +47,7 @@ def _health_checks(service: Service, pod: Workload, field: str, view: MeshView) 
     or the node's, unless settings say from where it asks."""
     ranges = [AddressSet.of(network) for network in view.settings.mesh.health_check_sources]
     known = [AddressPeer(addresses, HEALTH_CHECKS.description) for addresses in ranges]
-    sources = [HEALTH_CHECKS if peer.addresses in EVERYWHERE else peer for peer in known]
+    sources = [HEALTH_CHECKS if peer.addresses in WHOLE_FAMILIES else peer for peer in known]
     for source in dict.fromkeys(sources or [HEALTH_CHECKS]):
         yield RequiredFlow(
             kind=FlowKind.CLIENT_TO_GATEWAY,

@@ -21,15 +21,13 @@ from istio_netpol.model.addresses import AddressSet, parse_address
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.flows import API_SERVER, API_SERVER_SERVICE, AddressPeer, Peer, PodsPeer
 from istio_netpol.model.labels import Selector
+from istio_netpol.model.references import KUBERNETES_SERVICE
 from istio_netpol.model.services import EndpointSlice, Service
 from istio_netpol.model.settings import CallerSettings, Settings, Translation
 from istio_netpol.model.workloads import DialledApiServer, Workload
 from istio_netpol.platforms.environments import AKS_HOST_ANNOTATION, GARDENER_OPT_OUT, WEBHOOK_CALLERS
 from istio_netpol.platforms.network_model import network_model
 from istio_netpol.state.reader import Reader, question
-
-ITSELF = ("default", "kubernetes")
-"""The API server's own Service."""
 
 _OWN_NAMES = frozenset({"kubernetes", "kubernetes.default", "kubernetes.default.svc"})
 _HTTPS = 443
@@ -87,7 +85,7 @@ class ApiServer:
     @question
     def of_service(self) -> ApiServerTarget:
         """What policies see of a packet to the Service: its own address, or the endpoints'."""
-        service = self.reader.find(Service, *ITSELF)
+        service = self.reader.find(Service, *KUBERNETES_SERVICE)
         if self._model.judges is Translation.BEFORE:
             return self._before_translation(service)
         addresses = self.endpoints()
@@ -178,14 +176,14 @@ class ApiServer:
                 )
 
     def _is_own_address(self, host: str) -> bool:
-        service = self.reader.find(Service, *ITSELF)
+        service = self.reader.find(Service, *KUBERNETES_SERVICE)
         return host == self._settings.service_address or (service is not None and host in service.cluster_ips)
 
     def _slices(self) -> list[EndpointSlice]:
         """The slices that the API server keeps for itself. Anybody who writes in the namespace could write
         others."""
-        slices = self.reader.all(EndpointSlice, ITSELF[0])
-        return [slice_ for slice_ in slices if slice_.service == slice_.ref.name == ITSELF[1]]
+        slices = self.reader.all(EndpointSlice, KUBERNETES_SERVICE[0])
+        return [slice_ for slice_ in slices if slice_.service == slice_.ref.name == KUBERNETES_SERVICE[1]]
 
 
 def _place(dialled: DialledApiServer) -> str:

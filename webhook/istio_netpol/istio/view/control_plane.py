@@ -20,7 +20,7 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.state.reader import Reader, question
 from istio_netpol.trust.administrators import trusted_namespaces
 
-ISTIOD = Selector.of({"app": "istiod"})
+ISTIOD_SELECTOR = Selector.of({"app": "istiod"})
 _DISCOVERY_ADDRESS = re.compile(r"""["']?\bdiscoveryAddress["']?\s*:\s*["']?([^\s"',}]+)""")
 _DISCOVERY_SERVICE_PORT = 15012
 PLAIN_DISCOVERY_PORT = 15010
@@ -44,13 +44,13 @@ class ControlPlane:
     def real_istiods(self) -> tuple[Workload, ...]:
         """The istiod pods where only administrators write. Elsewhere anybody can label pods like this, and
         every proxy would connect to them."""
-        labelled = self.reader.pods_anywhere(ISTIOD)
+        labelled = self.reader.pods_anywhere(ISTIOD_SELECTOR)
         return tuple(pods for pods in labelled if pods.namespace in self._administered)
 
     @question
     def _stand_in(self) -> StandIn:
         """The istiod that is assumed where no administrator runs one."""
-        others = {pods.namespace for pods in self.reader.pods_anywhere(ISTIOD)} - self._administered
+        others = {pods.namespace for pods in self.reader.pods_anywhere(ISTIOD_SELECTOR)} - self._administered
         return self._stand_ins.istiod(tuple(sorted(others)))
 
     @question

@@ -38,7 +38,7 @@ SERVED_BY_THE_STANDARD_GATEWAY = frozenset({("kyma-system", "kyma-gateway")})
 """Gateways that everybody refers to, and whose pods run elsewhere: Kyma's default one selects those of
 istio-system (kyma-project/api-gateway, `internal/reconciliations/gateway/kyma_gateway.yaml`)."""
 
-_Pair = tuple[str, str]
+_LabelPair = tuple[str, str]
 
 
 class Gateways:
@@ -109,9 +109,9 @@ class Gateways:
         )
 
     @question
-    def _selectors_with(self, pair: _Pair) -> dict[frozenset[_Pair], frozenset[str]]:
+    def _selectors_with(self, pair: _LabelPair) -> dict[frozenset[_LabelPair], frozenset[str]]:
         """The selectors of Gateways that begin with a pair, each with the namespaces of its Gateways."""
-        homes: dict[frozenset[_Pair], set[str]] = {}
+        homes: dict[frozenset[_LabelPair], set[str]] = {}
         for gateway in self.reader.by_key(GATEWAY_SELECTORS, pair):
             homes.setdefault(frozenset(gateway.selector.items()), set()).add(gateway.ref.namespace)
         return {selector: frozenset(named) for selector, named in homes.items()}
@@ -296,7 +296,7 @@ def _names_in_full(service: str, namespace: str, settings: Settings) -> tuple[st
     return (name, f"{name}.svc", f"{name}.svc.{settings.mesh.cluster_domain}")
 
 
-def _first_pair(gateway: Gateway) -> list[_Pair]:
+def _first_pair(gateway: Gateway) -> list[_LabelPair]:
     return sorted(gateway.selector.items())[:1]
 
 

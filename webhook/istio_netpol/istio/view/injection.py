@@ -32,7 +32,7 @@ from istio_netpol.model.labels import Labels
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.settings import MeshSettings
 from istio_netpol.model.workloads import Namespace, Workload
-from istio_netpol.state.reader import NO_ANSWERS, Answers, Reader
+from istio_netpol.state.reader import NO_ANSWERS, EarlierAnswers, Reader
 from istio_netpol.state.snapshot import Snapshot
 
 INJECT_LABEL = "sidecar.istio.io/inject"
@@ -220,7 +220,7 @@ def with_injected(
     put: Sequence[ClusterObject],
     remove: Sequence[ClusterObject],
     settings: MeshSettings,
-    answers: Answers = NO_ANSWERS,
+    answers: EarlierAnswers = NO_ANSWERS,
 ) -> tuple[Snapshot, tuple[ClusterObject, ...]]:
     """The snapshot with the labels after objects were stored and deleted, and all objects in which it may
     differ; `stored` gives the cluster after the change without them, where that matters, `answers` what was
@@ -268,7 +268,9 @@ def _answers(snapshot: Snapshot, settings: MeshSettings) -> tuple[object, ...]:
 class _Labelled:
     """Labels workloads by the injectors and namespaces of a snapshot."""
 
-    def __init__(self, snapshot: Snapshot, settings: MeshSettings, answers: Answers = NO_ANSWERS) -> None:
+    def __init__(
+        self, snapshot: Snapshot, settings: MeshSettings, answers: EarlierAnswers = NO_ANSWERS
+    ) -> None:
         self._snapshot = snapshot
         self._settings = settings
         self._injectors = Injectors(Reader(snapshot, answers), settings.root_namespace)

@@ -123,7 +123,7 @@ _CONTROLLER_LABELS = {
     GatewayRole.EAST_WEST: "istio.io-eastwest-controller",
 }
 _BY_WAYPOINT_TEMPLATE = frozenset({GatewayRole.WAYPOINT, GatewayRole.EAST_WEST})
-_PROXY_PORTS = (
+_DECLARED_PROXY_PORTS = (
     ContainerPort(15020, "metrics"),
     ContainerPort(15021, "status-port"),
     ContainerPort(15090, "http-envoy-prom"),
@@ -146,7 +146,7 @@ def to_be_deployed(
         ref=ObjectRef("apps/v1", "Deployment", ref.namespace, deployed, ref.file, ref.line),
         labels=_labels(gateway, role, deployed, in_ambient_mesh),
         selector=Selector.of({GATEWAY_NAME_LABEL: ref.name}),
-        ports=tuple(dict.fromkeys((*listening, *_PROXY_PORTS))),
+        ports=tuple(dict.fromkeys((*listening, *_DECLARED_PROXY_PORTS))),
         service_account=gateway.annotations.get(SERVICE_ACCOUNT_OVERRIDE) or name,
         has_proxy=True,
     )

@@ -29,7 +29,7 @@ from istio_netpol.model.labels import Labels
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.reader import NO_ANSWERS, Answers, Reader
+from istio_netpol.state.reader import NO_ANSWERS, EarlierAnswers, Reader
 from istio_netpol.state.reads import Read
 from istio_netpol.state.snapshot import Snapshot
 
@@ -49,7 +49,7 @@ class MeshView(ObjectQueries):
         self,
         snapshot: Snapshot,
         settings: Settings,
-        answers: Answers = NO_ANSWERS,
+        answers: EarlierAnswers = NO_ANSWERS,
         stale: Collection[Read] = frozenset(),
     ) -> None:
         reader = Reader(snapshot, answers, stale)

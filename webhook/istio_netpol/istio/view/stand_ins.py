@@ -10,7 +10,7 @@ from istio_netpol.model.labels import Labels
 from istio_netpol.model.references import ASSUMED, ObjectRef
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import ContainerPort, Workload
-from istio_netpol.state.reader import Answers, Reader, question
+from istio_netpol.state.reader import EarlierAnswers, Reader, question
 
 
 class StandIn(Struct, frozen=True):
@@ -93,14 +93,14 @@ def _stand_in(workload: Workload, what: str, remark: str = "") -> StandIn:
     )
 
 
-def stand_ins_in(answers: Answers) -> tuple[StandIn, ...]:
+def stand_ins_in(answers: EarlierAnswers) -> tuple[StandIn, ...]:
     """The stand-ins among the answers to questions, each once, sorted."""
     values = (answer.value for answer in answers.values())
     found = {value.assumption: value for value in values if isinstance(value, StandIn)}
     return tuple(found[assumption] for assumption in sorted(found))
 
 
-def assumptions_in(answers: Answers) -> tuple[Assumption, ...]:
+def assumptions_in(answers: EarlierAnswers) -> tuple[Assumption, ...]:
     """What the answers to questions assume, sorted."""
     values = (answer.value for answer in answers.values())
     alone = {value for value in values if isinstance(value, Assumption)}
