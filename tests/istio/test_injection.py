@@ -405,3 +405,26 @@ def test_pods_that_exist_show_what_they_have(
     assert (found.injected, found.asks_in_plain) == (injected, in_plain)
     following = found.next_start
     assert (following and (following.injected, following.asks_in_plain)) == next_start
+
+
+@pytest.mark.parametrize(
+    ("fields", "seen", "next_start"),
+    [
+        ({}, "1-28", "1-30"),
+        # Whoever is made anew by nobody, was injected by hand, or is of that revision already stays as it is.
+        ({"ref": ref("v1", "Pod", "shop/web")}, "1-28", None),
+        ({"annotations": {"istio.io/rev": "1-28"}}, "1-28", None),
+        ({"annotations": {**STATUS, "istio.io/rev": "1-30"}}, "1-30", None),
+        ({"exists": False}, "1-28", None),
+    ],
+)
+def test_pods_of_an_old_revision_get_another_proxy_at_their_next_start(
+    fields: dict[str, Any], seen: str, next_start: str | None
+) -> None:
+    """In a namespace that moves to a new revision pods have the proxy of the old one until somebody restarts
+    them."""
+    old = {"exists": True, "has_proxy": True, "annotations": {**STATUS, "istio.io/rev": "1-28"}}
+    web = replace(labelled("shop/web", {}), **{"owner": OWNED, **old, **fields})
+    found = view(namespace("shop", **{"istio.io/rev": "1-30"}), web).injection(web)
+    assert (found.injected, found.revision) == (True, seen)
+    assert (found.next_start and found.next_start.revision) == next_start

@@ -1,9 +1,10 @@
-"""Pods and controllers as classes of pods that no policy can tell apart."""
+"""Pods and controllers as classes of pods that no rule or policy can tell apart."""
 
 from msgspec.structs import replace
 from tests.values import address, deployment, policy
 
 from istio_netpol.model.labels import Selector
+from istio_netpol.model.own_names import CALLS
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import ContainerPort, Owner, Workload
@@ -35,13 +36,17 @@ BY_CART = Owner("apps/v1", "Deployment", "cart")
 BY_SET = Owner("apps/v1", "ReplicaSet", "cart-5f4")
 
 
+def classes_of(*objects):
+    return Snapshot.of(objects).workloads("shop")
+
+
 def classes(*objects):
     """What the namespace consists of: the names of its classes."""
-    return [pods.peer_name.removeprefix("shop/") for pods in Snapshot.of(objects).workloads("shop")]
+    return [pods.peer_name.removeprefix("shop/") for pods in classes_of(*objects)]
 
 
 def only(*objects):
-    (found,) = Snapshot.of(objects).workloads("shop")
+    (found,) = classes_of(*objects)
     return found
 
 
@@ -192,14 +197,18 @@ def test_a_job_of_an_unread_cron_job_has_the_cron_jobs_name():
 
 
 def test_needs_declared_on_the_controller_hold_for_its_pods():
-    """The pods' own annotations come first."""
+    """So do those of the pods' own annotations, and of pods that do not carry what the template says these
+    alone."""
     declared = replace(CART, calls="ledger", called_by="front")
     assert (only(declared, pod("a", BY_CART)).calls, only(declared, pod("a", BY_CART)).called_by) == (
         "ledger",
         "front",
     )
     own = replace(pod("a", BY_CART), calls="other", called_by="nobody")
-    assert (only(declared, own).calls, only(declared, own).called_by) == ("other", "nobody")
+    assert (only(declared, own).calls, only(declared, own).called_by) == ("ledger, other", "front, nobody")
+    template, old = (replace(pods, annotations={CALLS: pods.calls}) for pods in (declared, own))
+    found = {pods.ref.kind: pods.calls for pods in classes_of(template, old)}
+    assert found == {"Deployment": "ledger", "Pod": "other"}
 
 
 def test_owners_that_own_each_other_end_somewhere():
@@ -207,3 +216,60 @@ def test_owners_that_own_each_other_end_somewhere():
     one = replica_set("one", Owner("apps/v1", "ReplicaSet", "two"))
     two = replica_set("two", Owner("apps/v1", "ReplicaSet", "one"))
     assert classes(one, two) == ["ReplicaSet/one", "ReplicaSet/two"]
+
+
+def test_whatever_rules_read_of_a_pod_tells_it_apart():
+    """Every field does, but where a class has what all its pods have; one that is new does too."""
+    of_single_pods = {"ref", "owner", "selector", "exists", "addresses", "node_addresses"}
+    of_single_pods |= {"api_servers", "injected_api_servers"}
+    others = {
+        "labels": {"app": "other"},
+        "annotations": {"istio.io/rev": "canary"},
+        "switches": {"PILOT_JWT_PUB_KEY_REFRESH_INTERVAL": "1m"},
+        "ports": (),
+        "host_network": True,
+        "service_account": "other",
+        "has_proxy": True,
+        "calls": "ledger",
+        "called_by": "front",
+        "tracing_address": "zipkin:9411",
+        "probe_ports": (8080,),
+        "node_local_addresses": (address("169.254.20.10"),),
+    }
+    assert {*others, *of_single_pods} == {*Workload.__struct_fields__}
+    first = pod("cart-a", BY_CART, app="cart")
+    for name, value in others.items():
+        other = replace(pod("cart-b", BY_CART, app="cart"), **{name: value})
+        found = classes_of(CART, first, other)
+        assert sorted((getattr(pods, name) == value, pods.ref.kind) for pods in found) == [
+            (False, "Deployment"),
+            (True, "Pod"),
+        ], name
+
+
+def test_a_template_that_says_what_no_pod_does_is_a_class_of_its_own():
+    """What a rollout will bring is judged before the first of its pods runs."""
+    running = pod("cart-a", BY_CART, app="cart")
+    for change in (
+        {"annotations": {CALLS: "ledger"}, "calls": "ledger"},
+        {"annotations": {"sidecar.istio.io/inject": "true"}},
+        {"service_account": "other"},
+        {"host_network": True},
+        {"has_proxy": True},
+        {"probe_ports": (9090,)},
+        {"switches": {"PILOT_JWT_ENABLE_REMOTE_JWKS": "true"}},
+    ):
+        found = classes_of(replace(CART, **change), running)
+        assert sorted(pods.ref.kind for pods in found) == ["Deployment", "Pod"], change
+
+
+def test_what_the_injector_changes_makes_no_class():
+    """It adds a proxy, writes its mark and its own revision, and has the kubelet probe the proxy."""
+    template = replace(CART, annotations={"istio.io/rev": "prod"}, probe_ports=(8080,))
+    injected = replace(
+        pod("cart-a", BY_CART, app="cart"),
+        annotations={"istio.io/rev": "1-28", "sidecar.istio.io/status": ""},
+        has_proxy=True,
+        probe_ports=(15020, 15021),
+    )
+    assert classes(template, injected) == ["Deployment/cart"]

@@ -160,7 +160,7 @@ fails closed, and lose it elsewhere: each reads only what is there. A DELETE has
       (object.metadata.?annotations.orValue({}).size() + oldObject.metadata.?annotations.orValue({}).size() > 100 ||
       [[object, oldObject], [oldObject, object]].exists(pair,
         pair[0].metadata.?annotations.orValue({}).exists(key,
-          (key == 'kubernetes.io/ingress.class' || key.matches('^([^/]*[.])?(istio[.]io|istio-netpol[.]io|prometheus[.]io|kubernetes[.]azure[.]com)/')) &&
+          (key == 'kubernetes.io/ingress.class' || key.matches('^([^/]*[.])?(istio[.]io|istio-netpol[.]io|kubernetes[.]azure[.]com)/')) &&
           pair[0].metadata.annotations[key] != pair[1].metadata.?annotations.orValue({})[?key].orValue('')))))
 {{- end -}}
 

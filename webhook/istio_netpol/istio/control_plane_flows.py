@@ -8,7 +8,7 @@ comes from there (`CA_ADDR` in `injection-template.yaml`, `gateway-injection-tem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from istio_netpol.istio.view.control_plane import (
     PLAIN_DISCOVERY_PORT,
     annotated_address,
 )
-from istio_netpol.istio.view.injection import is_ztunnel
+from istio_netpol.istio.view.injection import Injection, is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import parse_host_port
 from istio_netpol.model.connections import Protocol
@@ -37,25 +37,37 @@ def discovery_flows(
     view: MeshView,
     reason: str,
     *,
+    injection: Injection | None = None,
     dispensable: bool = False,
 ) -> Iterator[Outcome]:
     """From the proxy's pods to what serves them xDS and certificates, in the name of `requiring`; a finding
-    for a discoveryAddress that can't be read."""
+    for a discoveryAddress that can't be read. `injection` is another than they have now."""
+    revision = (injection or view.injection(proxy)).revision
     told = annotated_address(proxy)
     if told and parse_host_port(told) is None:
         sentence = f"the discoveryAddress {told} is not a host:port, so istiod is assumed; correct it"
         yield unknown(requiring, f"metadata.annotations[{PROXY_CONFIG_ANNOTATION}]", sentence)
-    for backend in view.discovery(proxy):
+    for backend in view.discovery(proxy, revision):
         # A tenant wrote the annotation. It can't turn pods into a server of every proxy that are not one
         # anyway.
         is_shared = not told or _serves_proxies(backend, view)
         found = _flow(kind, requiring, proxy, backend, reason, is_shared=is_shared)
         yield replace(found, dispensable=dispensable)
-    address = "" if is_ztunnel(proxy) else view.certificate_authority(proxy)
+    address = "" if is_ztunnel(proxy) else view.certificate_authority(revision)
     for backend in certificate_authority(address, proxy.namespace, view):
         reason = f"its proxy gets its certificate from {address}"
         found = _flow(kind, requiring, proxy, backend, reason, is_shared=True)
         yield replace(found, dispensable=dispensable)
+
+
+def besides(known: Iterable[Outcome], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """The outcomes for the same pods that are not known already."""
+    told = {_what(outcome) for outcome in known}
+    return (outcome for outcome in outcomes if _what(outcome) not in told)
+
+
+def _what(outcome: Outcome) -> object:
+    return outcome.key if isinstance(outcome, RequiredFlow) else (outcome.field, outcome.message)
 
 
 def plain_discovery_flows(

@@ -13,13 +13,14 @@ from istio_netpol.manifests.fields import Fields
 from istio_netpol.manifests.mesh_config_fields import annotated_tracing_address
 from istio_netpol.model.addresses import Address, parse_address
 from istio_netpol.model.connections import parse_port
+from istio_netpol.model.control_plane import STATUS_ANNOTATION
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.own_names import CALLED_BY, CALLS
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, DialledApiServer, Owner, Workload
 from istio_netpol.platforms.environments import AKS_HOST_ANNOTATION
 
-KEPT_ANNOTATIONS = ("istio.io", "istio-netpol.io", "prometheus.io", "kubernetes.azure.com")
+KEPT_ANNOTATIONS = ("istio.io", "istio-netpol.io", "kubernetes.azure.com")
 """Annotation domains, with their subdomains, that some rule reads."""
 
 PROXY_CONTAINER = "istio-proxy"
@@ -101,7 +102,7 @@ def _workload(
         ports=tuple(_ports(running)),
         host_network=spec.flag("hostNetwork"),
         service_account=spec.text("serviceAccountName") or spec.text("serviceAccount") or "default",
-        annotations={key: value for key, value in annotations.items() if is_kept(key)},
+        annotations=_kept(annotations),
         owner=owner,
         addresses=addresses,
         node_addresses=node_addresses,
@@ -156,6 +157,13 @@ def _controller(metadata: Fields) -> Owner | None:
                 owner.problem(owner.at("name"), owner.text("name"), "is not an object name")
             return Owner(owner.text("apiVersion"), owner.text("kind"), owner.text("name"), owner.text("uid"))
     return None
+
+
+def _kept(annotations: Mapping[str, str]) -> Mapping[str, str]:
+    """The annotations that some rule reads. Of what the injector did it matters that it was there: what it
+    wrote differs with each of its versions, and the pods need not."""
+    kept = {key: value for key, value in annotations.items() if is_kept(key)}
+    return {**kept, STATUS_ANNOTATION: ""} if STATUS_ANNOTATION in kept else kept
 
 
 def is_kept(key: str) -> bool:

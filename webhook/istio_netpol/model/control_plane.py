@@ -24,6 +24,9 @@ INJECTION_LABEL = "istio-injection"
 AMBIENT_LABEL = "istio.io/dataplane-mode"
 """On namespaces and pods: `ambient`, or `none` to stay out."""
 
+STATUS_ANNOTATION = "sidecar.istio.io/status"
+"""What the injector writes on every pod that it was asked about, with what it added."""
+
 TEMPLATES_ANNOTATION = "inject.istio.io/templates"
 """On pods: the templates of the injector that they get; gateways may have it as a label."""
 

@@ -1,4 +1,4 @@
-"""Namespaces, Nodes and workloads. A workload is a class of pods that no policy can tell apart."""
+"""Namespaces, Nodes and workloads. A workload is a class of pods that no rule or policy can tell apart."""
 
 from __future__ import annotations
 

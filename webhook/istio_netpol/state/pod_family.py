@@ -1,8 +1,8 @@
 """The classes of the pods that share a root, kept up to date as pods come and go.
 
-Pods of a controller with equal labels, ports, service account and network mode are one class. The first,
-those like the template, carries the controller's name, and the controller owns the others. A controller's
-template is a class of its own unless running pods already carry its labels.
+Pods of a controller that say the same of all that rules and policies read are one class. The first, those
+like the template, carries the controller's name, and the controller owns the others. A controller's template
+is a class of its own unless running pods already carry what it says.
 
 One more pod, or one less, costs the same in a family of ten and of ten thousand: only its own class is told
 anew, from counts of what its pods have.
@@ -10,7 +10,7 @@ anew, from counts of what its pods have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -18,9 +18,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from istio_netpol.model.addresses import Address
+from istio_netpol.model.control_plane import REVISION_LABEL
 from istio_netpol.model.references import ObjectRef
-from istio_netpol.model.workloads import ContainerPort, DialledApiServer, Owner, Workload
-from istio_netpol.state.contents import is_unchanged
+from istio_netpol.model.workloads import DialledApiServer, Owner, Workload
+from istio_netpol.state.contents import is_unchanged, told_by
 from istio_netpol.state.persistent_map import EMPTY, PersistentMap
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, Key, Members
 from istio_netpol.state.tally import NOTHING_COUNTED, Order, Tally, spliced, themselves
@@ -31,10 +32,9 @@ class Likeness(Struct, frozen=True, cache_hash=True, gc=False):
     a pod take longer than what is done with them."""
 
     labels: frozenset[tuple[str, str]] | None = None
-    ports: tuple[ContainerPort, ...] = ()
-    host_network: bool = False
-    service_account: str = ""
-    has_proxy: bool = False
+    annotations: frozenset[tuple[str, str]] = frozenset()
+    switches: frozenset[tuple[str, str]] = frozenset()
+    others: tuple[Any, ...] = ()
 
 
 class Rank(NamedTuple):
@@ -75,10 +75,26 @@ _ADDRESSES, _NODE_ADDRESSES = attrgetter("addresses"), attrgetter("node_addresse
 _API_SERVERS, _INJECTED_API_SERVERS = attrgetter("api_servers"), attrgetter("injected_api_servers")
 
 
+_of_others = told_by(
+    Workload,
+    apart=frozenset(
+        {
+            *("ref", "owner", "selector", "exists", "labels", "annotations", "switches"),
+            *("addresses", "node_addresses", "api_servers", "injected_api_servers"),
+        }
+    ),
+)
+"""What else pods of one class have in common: every field but what single pods have, which the class has of
+them all. So a field that is new tells pods apart until somebody says that it may not."""
+
+
 def likeness_of(pod: Workload, ignored: frozenset[str]) -> Likeness:
-    """What no policy may tell apart of two pods of one class. `ignored` are labels that nobody selects by."""
+    """What no rule or policy may tell apart of two pods of one class. `ignored` are labels that nobody
+    selects by."""
     labels = frozenset([pair for pair in pod.labels.items() if pair[0] not in ignored])
-    return Likeness(labels, pod.ports, pod.host_network, pod.service_account, pod.has_proxy)
+    return Likeness(
+        labels, frozenset(pod.annotations.items()), frozenset(pod.switches.items()), _of_others(pod)
+    )
 
 
 class PodGroup(Struct, frozen=True, eq=False, gc=False):
@@ -168,13 +184,20 @@ class PodGroup(Struct, frozen=True, eq=False, gc=False):
             exists=not self.unborn,
             addresses=self.addresses.values,
             node_addresses=self.node_addresses.values,
-            calls=first.calls or declared.calls,
-            called_by=first.called_by or declared.called_by,
+            calls=self._declared(first.calls, declared.calls),
+            called_by=self._declared(first.called_by, declared.called_by),
             api_servers=self.api_servers.values,
             injected_api_servers=tuple(
                 dialled for dialled in self.injected_api_servers.values if dialled not in brought
             ),
         )
+
+    def _declared(self, own: str, controllers: str) -> str:
+        """The connections that pods declare, and those that their controller does for them. What it declares
+        besides for the next ones is not theirs."""
+        if not self.carries or own == controllers:
+            return own or controllers
+        return ", ".join(filter(None, (controllers, own)))
 
 
 class PodFamily(Struct, eq=False, gc=False):
@@ -406,23 +429,43 @@ def _as_class(
     return replace(template, ref=ref or template.ref, owner=owner or template.owner, labels=labels)
 
 
+class _Said(NamedTuple):
+    """What a template says of its pods, or a pod of itself: of the sets a pod may have more, which was
+    injected; the rest is the same."""
+
+    sets: tuple[Set[object], ...]
+    rest: tuple[object, ...]
+
+    @classmethod
+    def by(cls, pods: Workload, are_probed_by_proxy: bool = False) -> _Said:
+        """What these pods say. The injector writes a revision of its own, and has the kubelet probe the proxy
+        instead (istio/istio manifests/charts/istio-control/istio-discovery/files/injection-template.yaml,
+        pkg/kube/inject/app_probe.go; Istio 1.28)."""
+        return cls(
+            (
+                {pair for pair in pods.labels.items() if pair[0] not in INSTANCE_LABELS},
+                {pair for pair in pods.annotations.items() if pair[0] != REVISION_LABEL},
+                {*pods.switches.items()},
+                {*pods.ports},
+                {*pods.probe_ports} if not are_probed_by_proxy else frozenset(),
+                {"proxy"} if pods.has_proxy else frozenset(),
+            ),
+            (pods.host_network, pods.service_account, pods.node_local_addresses),
+        )
+
+
 def _carries(pod: Workload, template: Workload) -> bool:
-    """Whether a pod has the labels and ports of a template, those that are an instance's left out."""
-    labels, ports = _asked(template)
-    return pod.labels.items() >= labels.items() and ports <= set(pod.ports)
-
-
-def _asked(template: Workload) -> tuple[dict[str, str], set[ContainerPort]]:
-    """What pods have that carry what a template says."""
-    labels = {key: value for key, value in template.labels.items() if key not in INSTANCE_LABELS}
-    return labels, set(template.ports)
+    """Whether a pod has what a template says, what is an instance's left out."""
+    own, asked = _Said.by(pod), _Said.by(template, pod.has_proxy and not template.has_proxy)
+    pairs = zip(asked.sets, own.sets, strict=True)
+    return own.rest == asked.rest and all(wished <= had for wished, had in pairs)
 
 
 def _asks_the_same(template: Workload | None, other: Workload | None) -> bool:
     """Whether the same pods carry what two templates say."""
     if template is None or other is None:
         return template is other
-    return template is other or _asked(template) == _asked(other)
+    return template is other or _Said.by(template) == _Said.by(other)
 
 
 def _all(pods: Iterable[Workload], read: PodField) -> list[Any]:

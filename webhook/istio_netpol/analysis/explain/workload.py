@@ -112,7 +112,8 @@ def _remarks(pods: Workload, table: FlowTable) -> Iterator[str]:
     else:
         yield f"it is not in the mesh: {injection.reason}"
     if injection.next_start is not None:
-        yield f"from its next start on it has a sidecar: {injection.next_start.reason}"
+        whose = f" of revision {injection.next_start.revision or 'default'}" if injection.injected else ""
+        yield f"from its next start on it has a sidecar{whose}: {injection.next_start.reason}"
     if any(workload.ref.key == pods.ref.key for workload in undeclared(table)):
         yield (
             f"no object says whom it calls or who calls it; declare that with {CALLS} and {CALLED_BY}, or it "

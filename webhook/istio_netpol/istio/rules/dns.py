@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from istio_netpol.istio.components import component_of
 from istio_netpol.istio.rule import Outcome, Rule
-from istio_netpol.istio.view.injection import AT_NEXT_START, Injection, is_ztunnel
+from istio_netpol.istio.view.injection import Injection, is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind, PodsPeer, RequiredFlow, Via
 from istio_netpol.model.gateway_api import KubernetesGateway
@@ -52,7 +52,7 @@ def _reason(pod: Workload, view: MeshView) -> tuple[str, bool]:
     if component and component.needs_dns:
         return f"{component.name} resolves names by cluster DNS", False
     following = injection.next_start
-    return (f"{AT_NEXT_START}{_of_injection(following)}", True) if following else ("", False)
+    return (f"{injection.until_next_start}{_of_injection(following)}", True) if following else ("", False)
 
 
 def _of_injection(injection: Injection) -> str:

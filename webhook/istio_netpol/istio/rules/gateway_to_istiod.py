@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from istio_netpol.istio.control_plane_flows import discovery_flows
+from istio_netpol.istio.control_plane_flows import besides, discovery_flows
 from istio_netpol.istio.rule import Outcome, Rule
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.flows import FlowKind
@@ -20,7 +20,19 @@ def outcomes(subject: Workload | KubernetesGateway, view: MeshView) -> Iterator[
     pods = (subject,) if isinstance(subject, Workload) else view.predicted_gateway_workloads(subject)
     for pod in pods:
         if view.is_gateway(pod):
-            yield from discovery_flows(FlowKind.GATEWAY_TO_ISTIOD, subject.ref, pod, view, _REASON)
+            yield from _of_gateway(subject, pod, view)
+
+
+def _of_gateway(subject: Workload | KubernetesGateway, pod: Workload, view: MeshView) -> Iterator[Outcome]:
+    """What a gateway's pods need now, and what they will need of another revision as a warning."""
+    kind, injection = FlowKind.GATEWAY_TO_ISTIOD, view.injection(pod)
+    now = tuple(discovery_flows(kind, subject.ref, pod, view, _REASON))
+    yield from now
+    following = injection.next_start
+    if following is not None:
+        why = f"{injection.until_next_start}{_REASON}"
+        later = discovery_flows(kind, subject.ref, pod, view, why, injection=following, dispensable=True)
+        yield from besides(now, later)
 
 
 RULE = Rule(

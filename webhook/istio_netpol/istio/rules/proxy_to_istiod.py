@@ -1,8 +1,8 @@
 """Sidecars and ztunnel get their configuration and certificates from istiod; gRPC libraries without a proxy
 get their configuration there.
 
-Pods that run without what their controller's template brings are judged by what they have; what they get at
-their next start is a warning."""
+Pods that run without what their controller's template brings, or with another revision's proxy, are judged
+by what they have; what they get at their next start is a warning."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from collections.abc import Iterator
 
 from istio_netpol.istio.control_plane_flows import (
     TEMPLATES_FIELD,
+    besides,
     certificate_authority,
     discovery_flows,
     plain_discovery_flows,
 )
 from istio_netpol.istio.rule import Outcome, Rule, unknown
-from istio_netpol.istio.view.injection import AT_NEXT_START, Injection, is_ztunnel
+from istio_netpol.istio.view.injection import Injection, is_ztunnel
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.control_plane import InjectorConfig
 from istio_netpol.model.flows import FlowKind
@@ -47,20 +48,24 @@ def _of_workload(workload: Workload, view: MeshView) -> Iterator[Outcome]:
         yield from discovery_flows(kind, workload.ref, workload, view, reason)
     elif not view.is_gateway(workload):
         injection = view.injection(workload)
-        yield from _of_injection(workload, injection, view)
+        now = tuple(_of_injection(workload, injection, view))
+        yield from now
         if injection.next_start is not None:
-            yield from _of_injection(workload, injection.next_start, view, dispensable=True)
+            when = injection.until_next_start
+            yield from besides(now, _of_injection(workload, injection.next_start, view, when))
 
 
 def _of_injection(
-    workload: Workload, injection: Injection, view: MeshView, *, dispensable: bool = False
+    workload: Workload, injection: Injection, view: MeshView, when: str = ""
 ) -> Iterator[Outcome]:
-    """Flows to istiod of pods that are injected like this; `dispensable` where they will be injected and are
-    not yet."""
-    kind, when = FlowKind.PROXY_TO_ISTIOD, AT_NEXT_START if dispensable else ""
+    """Flows to istiod of pods that are injected like this; `when` begins the reason of those that they do not
+    have yet, which are dispensable."""
+    kind, dispensable = FlowKind.PROXY_TO_ISTIOD, bool(when)
     if injection.injected:
         reason = f"{when}its sidecar gets its configuration and certificate from istiod"
-        yield from discovery_flows(kind, workload.ref, workload, view, reason, dispensable=dispensable)
+        yield from discovery_flows(
+            kind, workload.ref, workload, view, reason, injection=injection, dispensable=dispensable
+        )
     if injection.asks_in_plain:
         reason = f"{when}its gRPC library gets its configuration from istiod, without TLS"
         yield from plain_discovery_flows(kind, workload, view, reason, dispensable=dispensable)

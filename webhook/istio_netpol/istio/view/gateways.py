@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from istio_netpol.istio.view.backends import Backends
 from istio_netpol.istio.view.control_plane import ControlPlane
-from istio_netpol.istio.view.injection import STATUS_ANNOTATION
 from istio_netpol.istio.view.kubernetes_gateways import (
     DEPLOYED,
     GATEWAY_NAME_LABEL,
@@ -17,7 +16,7 @@ from istio_netpol.istio.view.kubernetes_gateways import (
 )
 from istio_netpol.istio.view.service_registry import Hosts
 from istio_netpol.istio.view.stand_ins import StandIns
-from istio_netpol.model.control_plane import TEMPLATES_ANNOTATION
+from istio_netpol.model.control_plane import STATUS_ANNOTATION, TEMPLATES_ANNOTATION
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.istio_networking import Gateway
 from istio_netpol.model.labels import Labels, Operator, Requirement, Selector

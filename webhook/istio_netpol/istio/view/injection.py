@@ -23,6 +23,7 @@ from istio_netpol.model.control_plane import (
     AMBIENT_LABEL,
     INJECTION_LABEL,
     REVISION_LABEL,
+    STATUS_ANNOTATION,
     TEMPLATES_ANNOTATION,
     InjectorConfig,
     RegisteredInjector,
@@ -36,16 +37,12 @@ from istio_netpol.state.reader import NO_ANSWERS, EarlierAnswers, Reader
 from istio_netpol.state.snapshot import Snapshot
 
 INJECT_LABEL = "sidecar.istio.io/inject"
-STATUS_ANNOTATION = "sidecar.istio.io/status"
 
 IGNORED_NAMESPACES = KUBERNETES_NAMESPACES | {"local-path-storage"}
 """The namespaces in which the injector never acts, whatever labels say."""
 
 ZTUNNEL_LABELS = {"app": "ztunnel"}
 """ztunnel's container is called istio-proxy too (`ztunnel` chart)."""
-
-AT_NEXT_START = "its pods run without it, and from their next start on "
-"""The beginning of a reason that concerns pods as their controller will make them anew."""
 
 
 class Injection(Struct, frozen=True):
@@ -54,7 +51,7 @@ class Injection(Struct, frozen=True):
     `asks_in_plain` says that they have a gRPC library instead, which asks istiod without TLS; `labels_tls`
     that injection labels them with their TLS mode; `unknown_template` names a template of theirs that nobody
     knows. `next_start` is what they get when their controller makes them anew, where that is more than they
-    have."""
+    have, or of another revision."""
 
     injected: bool
     revision: str
@@ -64,13 +61,24 @@ class Injection(Struct, frozen=True):
     unknown_template: str = ""
     next_start: Injection | None = None
 
+    @property
+    def until_next_start(self) -> str:
+        """The beginning of a reason that concerns pods as their controller will make them anew."""
+        have = (
+            f"have the proxy of revision {self.revision or 'default'}" if self.injected else "run without it"
+        )
+        return f"its pods {have}, and from their next start on "
+
 
 def injection_of(
     workload: Workload, namespace: Namespace, settings: MeshSettings, injectors: Injectors
 ) -> Injection:
     """Whether the workload's pods run an Istio proxy; a proxy that was seen in them settles it."""
     found = _injection(workload, namespace, settings, injectors)
-    return replace(found, revision=injectors.revision(found.revision))
+    following = found.next_start
+    if following is not None:
+        following = replace(following, revision=injectors.revision(following.revision))
+    return replace(found, revision=injectors.revision(found.revision), next_start=following)
 
 
 def _injection(
@@ -81,7 +89,11 @@ def _injection(
     if workload.has_proxy:
         if is_ztunnel(workload) and not is_injected:
             return Injection(False, revision, "ztunnel is not a sidecar")
-        return Injection(True, revision, "its pods have an istio-proxy container", labels_tls=True)
+        seen = Injection(True, revision, "its pods have an istio-proxy container", labels_tls=True)
+        if not is_injected or not workload.exists or not _is_made_anew(workload):
+            return seen
+        expected = _expected(workload, namespace, settings, injectors)
+        return _until_made_anew(seen, expected, injectors)
     expected = _expected(workload, namespace, settings, injectors)
     if is_injected:
         seen = Injection(True, revision, f"its pods have annotation {STATUS_ANNOTATION}")
@@ -99,10 +111,21 @@ def _as_seen(expected: Injection, workload: Workload, *, is_injected: bool) -> I
     has_library = is_injected and expected.asks_in_plain
     reason = expected.reason if has_library else "its pods run without an istio-proxy container"
     seen = Injection(False, expected.revision, reason, asks_in_plain=has_library)
-    is_static = workload.owner is not None and workload.owner.kind == "Node"
-    is_made_anew = workload.ref.kind != "Pod" and not is_static
     gains = expected.injected or (expected.asks_in_plain and not has_library)
-    return replace(seen, next_start=expected) if is_made_anew and gains else seen
+    return replace(seen, next_start=expected) if _is_made_anew(workload) and gains else seen
+
+
+def _until_made_anew(seen: Injection, expected: Injection, injectors: Injectors) -> Injection:
+    """The injection of pods that were injected: those of a new revision get the proxy of the old one until
+    they are made anew (https://istio.io/latest/docs/setup/upgrade/canary/, "Data plane"; Istio 1.28)."""
+    is_same = injectors.revision(expected.revision) == injectors.revision(seen.revision)
+    return replace(seen, next_start=expected) if expected.injected and not is_same else seen
+
+
+def _is_made_anew(workload: Workload) -> bool:
+    """Whether somebody makes pods like these again, with the injector's help."""
+    is_static = workload.owner is not None and workload.owner.kind == "Node"
+    return workload.ref.kind != "Pod" and not is_static
 
 
 def _expected(

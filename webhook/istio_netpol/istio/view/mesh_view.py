@@ -132,17 +132,18 @@ class MeshView(ObjectQueries):
         """The istiod pods' port behind 443 of their Service."""
         return self._control_plane.port_of(istiod, 443, self.settings.mesh.injection_webhook_port)
 
-    def discovery(self, client: Workload) -> tuple[Backend, ...]:
-        """What the workload's proxies get configuration from: istiod, or their discoveryAddress."""
-        return self._control_plane.discovery(client, self.injection(client).revision)
+    def discovery(self, client: Workload, revision: str) -> tuple[Backend, ...]:
+        """What the workload's proxies of a revision get configuration from: istiod, or their
+        discoveryAddress."""
+        return self._control_plane.discovery(client, revision)
 
     def plain_discovery(self) -> tuple[Backend, ...]:
         """What gRPC libraries without a proxy get configuration from, without TLS."""
         return self._control_plane.plain_discovery()
 
-    def certificate_authority(self, client: Workload) -> str:
-        """`host:port` of who signs the certificates of the workload's proxies; empty where istiod does."""
-        config = self._injectors.config(self.injection(client).revision)
+    def certificate_authority(self, revision: str) -> str:
+        """`host:port` of who signs the certificates of a revision's proxies; empty where istiod does."""
+        config = self._injectors.config(revision)
         return config.ca_address if config else ""
 
     def dns_targets(self) -> tuple[DnsTarget, ...]:
