@@ -19,7 +19,7 @@ from istio_netpol.kube.user_rights import (
     UserRights,
 )
 from istio_netpol.server.map_guard import MapGuard, Tries, counted
-from istio_netpol.server.map_results import MapResult
+from istio_netpol.server.metrics import MapResult
 from istio_netpol.web.app import map_app
 
 

@@ -12,7 +12,7 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.unread import CALICO_LABELS, UnreadPolicy
 from istio_netpol.model.workloads import Namespace, NodeAddresses, Workload
-from istio_netpol.state.indexes import Index
+from istio_netpol.state.reads import Index
 from istio_netpol.state.snapshot import Snapshot
 
 POLICY_NAMES = ("p1", "p0")

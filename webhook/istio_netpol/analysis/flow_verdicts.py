@@ -17,7 +17,7 @@ from istio_netpol.model.flows import AddressPeer, FlowKind, HostPeer, PodsPeer, 
 from istio_netpol.model.services import DIRECTLY, Dialled
 from istio_netpol.model.verdicts import Judged, Verdict
 from istio_netpol.netpol.evaluate import judge
-from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
+from istio_netpol.netpol.ip_blocks import POSSIBLE_ADDRESSES
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.trust.host_policy import HostAnswer, HostGate
 

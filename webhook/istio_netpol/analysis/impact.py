@@ -12,11 +12,11 @@ from istio_netpol.analysis.check import gate_of
 from istio_netpol.analysis.findings_writer import FindingsWriter
 from istio_netpol.analysis.flow_verdicts import FlowJudge, HostTrouble
 from istio_netpol.analysis.operator_policies import for_owners
+from istio_netpol.flows.affected import namespaces_of_subjects
 from istio_netpol.flows.needs import NOTHING, needs_of
 from istio_netpol.flows.prospect import Prospect
 from istio_netpol.flows.subjects import subjects_named
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.flows.tier_subjects import namespaces_of_subjects
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.control_plane import AMBIENT_LABEL
 from istio_netpol.model.failures import NO_DEADLINE, Deadline

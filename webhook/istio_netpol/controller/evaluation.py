@@ -12,9 +12,9 @@ from istio_netpol.analysis.flow_verdicts import FlowJudge
 from istio_netpol.analysis.needed_policies import Upkeep, upkeep
 from istio_netpol.controller.address_history import AddressHistory
 from istio_netpol.dns.budget import Budget
+from istio_netpol.flows.affected import judged_anew
 from istio_netpol.flows.cache import NamespaceAnswers
 from istio_netpol.flows.table import FlowTable
-from istio_netpol.flows.tier_subjects import judged_anew
 from istio_netpol.kube.cluster import ClusterChanges
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding

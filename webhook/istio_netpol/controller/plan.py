@@ -17,7 +17,7 @@ from istio_netpol.model.settings import ControllerSettings, HostSettings, Settin
 from istio_netpol.remedies.names import has_earlier_name, is_named_after_content
 from istio_netpol.remedies.quota import Account, Usage, beyond, usage_of
 from istio_netpol.remedies.required_by import Needers, needers_of
-from istio_netpol.trust.administrators import trusted_namespaces
+from istio_netpol.trust.authority import trusted_namespaces
 
 OWN_LABELS = (MANAGED_BY, FLOW_LABEL)
 _SelectedPods = tuple[str, Selector]

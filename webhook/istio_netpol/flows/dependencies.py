@@ -12,7 +12,6 @@ from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.state.changes import Change
-from istio_netpol.state.indexes import Index
 from istio_netpol.state.persistent_map import PersistentMap
 from istio_netpol.state.postings import Postings
 from istio_netpol.state.reads import (
@@ -20,6 +19,7 @@ from istio_netpol.state.reads import (
     EVERYWHERE,
     INDEXED,
     PODS,
+    Index,
     Read,
     addressed_read,
     existence_read,

@@ -20,7 +20,7 @@ from istio_netpol.model.findings import Finding
 from istio_netpol.model.istio_networking import RouteMatch, ServiceEntry, ServiceEntryPort, VirtualService
 from istio_netpol.model.services import Service, ServicePort
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.indexes import Index
+from istio_netpol.state.reads import Index
 
 MOST_UNHEEDED = 3
 """How many VirtualServices of other tenants are reported for a host. They count for whoever calls it."""

@@ -11,8 +11,8 @@ from operator import itemgetter
 
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.intervals import Interval, canonical
+from istio_netpol.netpol.ip_blocks import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.masks import Cells, Mask, positions
-from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.port_sets import EVERY_PORT, NOTHING, PortSets
 
 FIRST_IPV6 = 2**32

@@ -1,8 +1,8 @@
-"""Says whom an ipBlock can match with the network plugin of the cluster."""
+"""Says whom an ipBlock can match with the network plugin of the cluster, and at which addresses no pod is."""
 
 from __future__ import annotations
 
-from istio_netpol.model.addresses import NO_ADDRESSES, AddressSet
+from istio_netpol.model.addresses import ALL_IPV4, ALL_IPV6, NO_ADDRESSES, AddressSet
 from istio_netpol.model.flows import API_SERVER, AddressPeer, AnyPeer, Peer, PodsPeer
 from istio_netpol.state.snapshot import Snapshot
 
@@ -45,3 +45,27 @@ def is_unnameable(peer: Peer, snapshot: Snapshot) -> bool:
     pod with an address of its own."""
     is_pod = isinstance(peer, PodsPeer) and not peer.workload.host_network
     return not is_pod and is_beyond(peer, snapshot)
+
+
+PODLESS = AddressSet.of(
+    "0.0.0.0/8",  # this network
+    "127.0.0.0/8",  # loopback: a connection to it does not leave the pod
+    "168.63.129.16/32",  # Azure's own server, the same on every machine
+    "169.254.0.0/16",  # link-local: most clouds' metadata, node-local DNS
+    "192.0.0.0/24",  # protocol assignments, not usable otherwise
+    "224.0.0.0/4",  # multicast
+    "255.255.255.255/32",  # broadcast
+    "::/127",  # unspecified, loopback
+    "::ffff:0:0/96",  # IPv4 in another spelling, never on a packet
+    "fd00:ec2::254/128",  # AWS: metadata by IPv6
+    "fe80::/10",  # link-local
+    "ff00::/8",  # multicast
+)
+"""Addresses that no pod can have: an ipBlock that leaves only these out leaves out no pod.
+
+Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries; learn.microsoft.com, "What is IP address
+168.63.129.16". Whole private ranges are not here, nor 240.0.0.0/4: clusters give pods addresses from both.
+"""
+
+POSSIBLE_ADDRESSES = (ALL_IPV4 - PODLESS, ALL_IPV6 - PODLESS)
+"""Where pods may be, by family, IPv4 first."""

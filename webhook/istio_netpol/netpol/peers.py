@@ -7,7 +7,7 @@ from functools import lru_cache
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.policies import PolicyPeer
 from istio_netpol.model.workloads import Workload
-from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
+from istio_netpol.netpol.ip_blocks import POSSIBLE_ADDRESSES
 from istio_netpol.state.snapshot import Snapshot
 
 

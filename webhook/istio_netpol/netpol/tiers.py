@@ -22,9 +22,9 @@ from istio_netpol.model.policies import Direction
 from istio_netpol.model.tiers import Action, TierPolicy, TierRule, names_host
 from istio_netpol.model.verdicts import TierRuleRef
 from istio_netpol.model.workloads import NodeAddresses, Workload
+from istio_netpol.netpol.ip_blocks import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.ipv6 import knows_ipv6
 from istio_netpol.netpol.peers import addresses_of, names_pod
-from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.ports import admits_port
 from istio_netpol.state.snapshot import CLUSTER_SCOPE, Snapshot
 

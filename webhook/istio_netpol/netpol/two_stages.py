@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from istio_netpol.netpol.address_line import Stretches, bounds
 from istio_netpol.netpol.cluster_masks import ClusterMasks
+from istio_netpol.netpol.ip_blocks import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.masks import Cells, Mask, overlay
-from istio_netpol.netpol.podless_addresses import POSSIBLE_ADDRESSES
 from istio_netpol.netpol.port_sets import NOTHING, PortSets
 from istio_netpol.netpol.stages import Covering, Stage, coverings
 

@@ -17,7 +17,7 @@ from flask import request
 from istio_netpol.errors import ApiError
 from istio_netpol.http.moderation import ModeratedLog
 from istio_netpol.kube.user_rights import UserRights
-from istio_netpol.server.map_results import MapResult
+from istio_netpol.server.metrics import MapResult
 from istio_netpol.web.app import Refusal, Sight
 
 LONGEST_TOKEN = 16 * 1024

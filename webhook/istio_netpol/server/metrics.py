@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -11,10 +12,28 @@ from istio_netpol.model.findings import Issue
 from istio_netpol.model.flows import FlowKind
 from istio_netpol.model.policy_store import StoreResult
 from istio_netpol.runtime.process_metrics import WEBHOOK, process_registry
-from istio_netpol.server.map_results import MapResult
 from istio_netpol.server.proof import Unproven
 from istio_netpol.server.reviewer import ReviewResponse
 from istio_netpol.state.source import SourceState
+
+
+class MapResult(StrEnum):
+    """The words by which requests are counted."""
+
+    ANSWERED = "answered"
+
+    UNAUTHENTICATED = "unauthenticated"
+    """No token that the API server accepts."""
+
+    FORBIDDEN = "forbidden"
+    """No namespace may be seen."""
+
+    LIMITED = "limited"
+    """Too many tokens were tried."""
+
+    FAILED = "failed"
+    """The cluster is not read, the API server does not answer, or something else was asked for."""
+
 
 RESULTS = ("allowed", "denied", "error")
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)

@@ -46,7 +46,7 @@ from istio_netpol.server.reviewer import Reviewer
 from istio_netpol.sources.folder_source import FolderSource
 from istio_netpol.sources.folder_store import FolderStore
 from istio_netpol.state.source import SourceState
-from istio_netpol.trust.administrators import trusted_namespaces
+from istio_netpol.trust.authority import trusted_namespaces
 from istio_netpol.web.app import map_app
 
 SWITCH_SECONDS = 0.0005

@@ -20,7 +20,8 @@ from istio_netpol.model.workloads import Workload
 from istio_netpol.state.contents import told_by
 from istio_netpol.state.persistent_map import EMPTY, PersistentMap, within
 from istio_netpol.state.pod_classes import INSTANCE_LABELS, LONGEST_OWNERSHIP, Key, Members, root_of
-from istio_netpol.state.pod_family import TEMPLATE, Likeness, PodFamily, Rooted
+from istio_netpol.state.pod_family import PodFamily, Rooted
+from istio_netpol.state.pod_group import TEMPLATE, Likeness
 from istio_netpol.state.postings import Postings
 
 Classes = tuple[Workload, ...]

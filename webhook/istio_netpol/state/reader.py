@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar, TypeVarTuple
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.workloads import Namespace, Workload
-from istio_netpol.state.indexes import Index
 from istio_netpol.state.reads import (
     EVERYWHERE,
     QUESTION,
+    Index,
     Read,
     addressed_read,
     existence_read,

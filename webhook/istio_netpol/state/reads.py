@@ -1,13 +1,24 @@
-"""What can be asked of a cluster, as values: who asked for what tells whom a change concerns."""
+"""The queries that can be asked of a cluster, as values: who asked for what tells whom a change concerns."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
 
 from istio_netpol.model.addresses import Address
 from istio_netpol.model.labels import Selector
-from istio_netpol.state.indexes import Index
+
+
+class Index(Struct, frozen=True, eq=False):
+    """Objects of a type by the keys under which they are looked for. `keys_of` depends on the object
+    alone."""
+
+    name: str
+    type: type[Any]
+    keys_of: Callable[[Any], Iterable[Hashable]]
+
 
 EVERYWHERE: Final = ""
 """Where a read has no namespace."""

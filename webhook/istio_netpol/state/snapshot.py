@@ -22,10 +22,10 @@ from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload, implied_namespace
 from istio_netpol.state.beyond_ip_blocks import beyond_ip_blocks
 from istio_netpol.state.class_index import ClassIndex, ClassKey
-from istio_netpol.state.indexes import Index
 from istio_netpol.state.namespace import NamespaceObjects
 from istio_netpol.state.network import AS_DOCUMENTED, ClusterNetwork
 from istio_netpol.state.persistent_map import EMPTY, PersistentMap
+from istio_netpol.state.reads import Index
 from istio_netpol.state.spanning_answers import NAMESPACES, PODS, PODS_BY_ADDRESS, SpanningAnswers
 from istio_netpol.state.spread import Spread
 from istio_netpol.state.tier_index import TierIndex

@@ -1,4 +1,4 @@
-"""Says in whose name policies are written."""
+"""Says in whose name policies are written, and where only cluster administrators write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from istio_netpol.model.flows import RequiredFlow
 from istio_netpol.model.policies import Direction
+from istio_netpol.model.settings import Settings
 
 
 class Authority(Struct, frozen=True):
@@ -36,3 +37,10 @@ def authority_of(submitter: str, trusted: frozenset[str]) -> Authority:
     """The authority of whoever changes something in a namespace. Where only administrators write, it is
     everybody's."""
     return ANYBODY if submitter in trusted else Authority(frozenset({submitter}))
+
+
+def trusted_namespaces(settings: Settings, root_namespace: str = "") -> frozenset[str]:
+    """The namespaces that settings name, and the mesh's root namespace: `root_namespace` is what the mesh
+    config of one of the others says it is, which may differ from the settings."""
+    named = (*settings.admission.trusted_namespaces, settings.mesh.root_namespace, root_namespace)
+    return frozenset(filter(None, named))

@@ -20,8 +20,8 @@ from istio_netpol.model.istio_networking import (
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.services import EndpointAddress, EndpointSlice, Service, ServicePort
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question
+from istio_netpol.state.reads import Index
 
 _APPLICATION_PROTOCOLS = {"UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
 """The protocols of a ServiceEntry's ports that are not carried over TCP."""

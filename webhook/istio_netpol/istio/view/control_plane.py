@@ -18,7 +18,7 @@ from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
 from istio_netpol.state.reader import Reader, question
-from istio_netpol.trust.administrators import trusted_namespaces
+from istio_netpol.trust.authority import trusted_namespaces
 
 ISTIOD_SELECTOR = Selector.of({"app": "istiod"})
 _DISCOVERY_ADDRESS = re.compile(r"""["']?\bdiscoveryAddress["']?\s*:\s*["']?([^\s"',}]+)""")

@@ -25,8 +25,8 @@ from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question
+from istio_netpol.state.reads import Index
 
 AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"
 OLDER_GATEWAY_NAME_LABEL = "istio.io/gateway-name"

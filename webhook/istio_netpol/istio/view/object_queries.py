@@ -13,8 +13,8 @@ from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.services import Service
 from istio_netpol.model.settings import Settings
 from istio_netpol.model.workloads import Workload
-from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader
+from istio_netpol.state.reads import Index
 
 T = TypeVar("T")
 Labelled = TypeVar("Labelled", Service, ServiceEntry)

@@ -23,8 +23,8 @@ from istio_netpol.model.istio_networking import DestinationRule, ServiceEntry
 from istio_netpol.model.labels import Labels
 from istio_netpol.model.services import Service
 from istio_netpol.model.workloads import NodeAddresses, Workload
-from istio_netpol.state.indexes import Index
 from istio_netpol.state.reader import Reader, question
+from istio_netpol.state.reads import Index
 from istio_netpol.trust.special_addresses import SPECIAL
 
 
