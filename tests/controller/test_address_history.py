@@ -22,7 +22,7 @@ class Clock:
 
 
 def address_history(server: NameServer, clock: Clock, overlap: int = 60, limit: int = 4) -> AddressHistory:
-    lookup = LookupSettings(name_servers=(server.address,), query_timeout=0.1, total_timeout=0.2)
+    lookup = LookupSettings(name_servers=(server.address,), query_timeout=10.0, total_timeout=20.0)
     caching = CachingResolver(CacheSettings(lookup, shortest=1, failures=1), clock)
     settings = Settings(
         hosts=HostSettings(max_addresses_per_host=limit),

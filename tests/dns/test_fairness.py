@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests.dns.conftest import Serve
 from tests.dns.server import NameServer, Zone
 
-from istio_netpol.dns.caching import CacheSettings, CachingResolver
+from istio_netpol.dns.caching import LONGEST_WAIT, CacheSettings, CachingResolver
 from istio_netpol.dns.lookup import LookupSettings
 from istio_netpol.model.resolution import Resolution, ResolutionStatus
 from istio_netpol.shares import Shares
@@ -25,7 +25,7 @@ def zone() -> Zone:
     return Zone({KEYS: {"A": ["192.0.2.1"]}}, silent=frozenset(SILENT))
 
 
-def resolver(server: NameServer, query: float = 0.4, total: float = 0.8, **limits: int) -> CachingResolver:
+def resolver(server: NameServer, query: float = 10.0, total: float = 20.0, **limits: int) -> CachingResolver:
     lookup = LookupSettings(name_servers=(server.address,), query_timeout=query, total_timeout=total)
     return CachingResolver(replace(CacheSettings(lookup), **limits))
 
@@ -52,8 +52,8 @@ def test_who_can_take_all_leaves_as_much_again() -> None:
 
 def test_silent_hosts_of_one_namespace_do_not_delay_another(serve: Serve) -> None:
     """Sixty-four threads that ask for hosts whose name server is silent, and a victim whose host is known to
-    DNS: it has its answer at once, and the others are not held up longer than they would wait."""
-    found = resolver(serve(zone()), 2.0, 4.0)
+    DNS: it has its answer before any of theirs ends, and they are not held up longer than they would wait."""
+    found = resolver(serve(zone()))
     answers: list[Resolution] = []
     threads = [
         threading.Thread(target=lambda host=host: answers.append(found.resolve(host, "team-a", 0.3)))
@@ -62,12 +62,10 @@ def test_silent_hosts_of_one_namespace_do_not_delay_another(serve: Serve) -> Non
     for thread in threads:
         thread.start()
     started = time.monotonic()
-    answer = found.resolve(KEYS, "team-b", 3.0)
-    assert time.monotonic() - started < 1.5
-    assert answer.status is ResolutionStatus.RESOLVED
+    assert found.resolve(KEYS, "team-b").status is ResolutionStatus.RESOLVED
     for thread in threads:
         thread.join()
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < LONGEST_WAIT - 1
     assert {resolution.status for resolution in answers} == {ResolutionStatus.PENDING}
 
 
@@ -76,7 +74,7 @@ def test_a_host_that_another_namespace_queues_is_asked_for_at_once(serve: Serve)
     found = resolver(serve(zone()))
     for host in (*SILENT[:100], KEYS):
         assert found.resolve(host, "team-a", 0.0).status is ResolutionStatus.PENDING
-    assert found.resolve(KEYS, "team-b", 5.0).status is ResolutionStatus.RESOLVED
+    assert found.resolve(KEYS, "team-b").status is ResolutionStatus.RESOLVED
     assert found.resolve(KEYS, "team-a", 0.0).status is ResolutionStatus.RESOLVED
 
 
@@ -85,7 +83,7 @@ def test_an_answer_that_comes_late_is_kept(serve: Serve) -> None:
     cache just before the answer came."""
     hosts = [f"keys-{number}.example.com" for number in range(300)]
     server = serve(Zone({host: {"A": ["192.0.2.1"]} for host in hosts}))
-    found = resolver(server, 10.0, 20.0)
+    found = resolver(server)
     with threads_in_short_turns():
         for host in hosts:
             while (answer := found.resolve(host, "team-a", 0.0)).status is ResolutionStatus.PENDING:
@@ -102,17 +100,19 @@ def test_a_namespace_queues_only_so_many_hosts(serve: Serve) -> None:
     assert answers[-1].reason == (
         "it was not looked up, since 512 other hosts of namespace team-a wait for it"
     )
-    assert found.resolve(KEYS, "team-b", 5.0).status is ResolutionStatus.RESOLVED
+    assert found.resolve(KEYS, "team-b").status is ResolutionStatus.RESOLVED
 
 
 def test_known_silence_is_not_waited_for_again(serve: Serve) -> None:
-    """A host that was silent costs the next review no time, even when it is asked for again."""
+    """A host that was silent costs the next reviews no time, even when it is asked for again: forty of them
+    would wait for more than half a minute."""
     server = serve(zone())
     found = resolver(server, 0.5, 1.0, failures=0)
     assert found.resolve(SILENT[0], "team-a").status is ResolutionStatus.TIMEOUT
     started = time.monotonic()
-    assert found.resolve(SILENT[0], "team-a", 0.9).status is ResolutionStatus.TIMEOUT
-    assert time.monotonic() - started < 0.5
+    for _ in range(40):
+        assert found.resolve(SILENT[0], "team-a", 0.9).status is ResolutionStatus.TIMEOUT
+    assert time.monotonic() - started < 15
 
 
 def test_thousands_of_hosts_push_out_nobody_elses_answers(serve: Serve) -> None:

@@ -13,7 +13,7 @@ from tests.cluster.users import ADMIN, Users
 from tests.mesh import topology
 from tests.mesh.host_link import HostLink
 from tests.mesh.sandbox import Sandbox
-from tests.mesh.waiting import wait_until
+from tests.waiting import wait_until
 from tests.tools.programs import located
 
 from istio_netpol.certs.self_signed import make_self_signed

@@ -19,7 +19,7 @@ from tests.mesh.images import CHECKOUT
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.tokens import Issuer
 from tests.mesh.topology import OUTSIDE, OUTSIDE_DNS, OUTSIDE_ZONE, outside, resolve_by, script
-from tests.mesh.waiting import wait_until
+from tests.waiting import wait_until
 from tests.tools.programs import located
 
 API = f"api.{OUTSIDE_ZONE}"

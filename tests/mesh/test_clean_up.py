@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tests.mesh.images import CHECKOUT
 from tests.mesh.machine import require_mesh
-from tests.mesh.waiting import wait_until
+from tests.waiting import wait_until
 
 ONE_SERVER = """\
 import json, time

@@ -13,7 +13,7 @@ from tests.mesh.control_plane import ControlPlane
 from tests.mesh.host_link import HostLink
 from tests.mesh.machine import require_mesh
 from tests.mesh.sandbox import Sandbox
-from tests.mesh.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("mesh-parts")
 

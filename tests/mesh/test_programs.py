@@ -18,7 +18,7 @@ from tests.cluster.server_process import free_port
 from tests.mesh.certificates import Authority
 from tests.mesh.images import CHECKOUT
 from tests.mesh.tokens import Issuer
-from tests.mesh.waiting import wait_until
+from tests.waiting import wait_until
 
 NAMES = ["localhost"]
 

@@ -11,7 +11,7 @@ import pytest
 from tests.mesh import topology
 from tests.mesh.machine import require_namespaces
 from tests.mesh.sandbox import Sandbox
-from tests.mesh.waiting import wait_until
+from tests.waiting import wait_until
 
 CONNECT = """\
 import socket, sys

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.mesh.enforcement.cluster import Cluster
 from tests.mesh.enforcement.protocol import Style
 from tests.mesh.sandbox import PROGRAMS
-from tests.mesh.waiting import wait_until
+from tests.waiting import wait_until
 
 PROGRAM = "kube-router"
 SYNCHRONISES_WITHIN = 30.0

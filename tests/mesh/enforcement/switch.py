@@ -14,7 +14,7 @@ from tests.mesh.enforcement.protocol import Style
 from tests.mesh.enforcement.state_files import Enforced, Wanted, enforced_file, read_enforced, seen, write
 from tests.mesh.images import CHECKOUT, CHECKOUTS_PYTHON
 from tests.mesh.sandbox import Sandbox
-from tests.mesh.waiting import wait_until
+from tests.waiting import wait_until
 
 LIST_REFUSED = ("nft", "--json", "list", "set", "ip", "network_policies", "refused")
 FORGET_REFUSED = ("nft", "flush", "set", "ip", "network_policies", "refused")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from tests.cluster.server_process import ServerProcess
 
-EVERY = 0.1
+EVERY = 0.05
 
 
 def wait_until(
