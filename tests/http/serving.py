@@ -34,7 +34,7 @@ class Served:
 
     def open(self, source: str = HOST) -> ssl.SSLSocket:
         """A TLS connection from a loopback address."""
-        plain = socket.create_connection((HOST, self.port), 15, (source, 0))
+        plain = socket.create_connection((HOST, self.port), 60, (source, 0))
         return self._context.wrap_socket(plain, server_hostname=HOST)
 
     def ask(self, method: str, path: str, source: str = HOST, body: bytes | None = None) -> tuple[int, bytes]:

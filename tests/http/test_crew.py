@@ -14,7 +14,7 @@ import pytest
 
 from istio_netpol.http.crew import NO_SEAT, SPARES, Crew
 
-WITHIN = 20.0
+WITHIN = 60.0
 NAME = "crew-of-a-test"
 
 
@@ -89,12 +89,11 @@ def loop() -> Iterator[Loop]:
 def test_short_jobs_are_done_by_the_leader(loop: Loop) -> None:
     """It keeps the lead, and no other thread touches the loop."""
     done: list[int] = []
-    loop.jobs += [lambda: done.append(get_ident())] * 50
+    loop.jobs += [lambda: done.append(get_ident())] * 2000
     loop.start()
-    loop.waits_for_turns(60)
-    assert len(done) == 50
+    wait_until(lambda: len(done) == 2000, "jobs are not done")
     assert {*done} <= {*loop.leaders}
-    assert len({*done}) < 10, "most of them in one thread"
+    assert loop.kept.count(False) < 200, "the lead is lost only where the system stops a thread"
 
 
 @pytest.mark.parametrize("gives_way", [True, False], ids=["says-so", "is-slow"])
@@ -117,7 +116,7 @@ def test_the_loop_waits_for_no_job(loop: Loop, gives_way: bool) -> None:
     go_on.set()
     loop.jobs += [lambda: None]
     wait_until(lambda: len(loop.kept) >= 13, "jobs are not done")
-    assert loop.kept.count(False) == 12, "each of them has lost the lead"
+    assert loop.kept.count(False) >= 12, "each of them has lost the lead"
 
 
 def test_threads_that_are_not_needed_end(loop: Loop) -> None:
@@ -145,10 +144,10 @@ def test_jobs_that_give_way_one_after_the_other_start_few_threads(
     loop.waits_for_turns(5)
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", count)
-        for number in range(40):
+        for number in range(100):
             loop.jobs.append(loop.crew.give_way)
             wait_until(lambda number=number: len(loop.kept) > number, "a job is not done")
-    assert len(started) <= 2 + SPARES
+    assert len(started) < 50, "some, where the system stops a thread before it is a spare one"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=repr)

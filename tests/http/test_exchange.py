@@ -34,16 +34,18 @@ def test_byte_by_byte() -> None:
 
 
 def test_small_chunks_cost_little() -> None:
-    """A read full of chunks of one byte does not take the loop for itself."""
-    exchange = Exchange(most_body=READ_BYTES)
+    """A read full of chunks of one byte does not take the loop for itself: forty take a tenth of a second,
+    and h11 several."""
+    exchange = Exchange(most_body=40 * READ_BYTES)
     small = b"1\r\nx\r\n" * (READ_BYTES // 6)
     assert exchange.receive(CHUNKED) is None
     started = time.process_time()
-    assert exchange.receive(small) is None
-    assert time.process_time() - started < 0.1
+    for _ in range(40):
+        assert exchange.receive(small) is None
+    assert time.process_time() - started < 1
     request = exchange.receive(b"0\r\n\r\n")
     assert request is not None
-    assert request.body == b"x" * (READ_BYTES // 6)
+    assert request.body == b"x" * (READ_BYTES // 6) * 40
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,8 @@ def test_refused_as_soon_as_it_is_too_much(sent: bytes, status: HTTPStatus) -> N
 @pytest.mark.parametrize(
     "sent",
     [
-        b"GET / HTTP/1.1\r\nHost: a\r\nX:" + b" " * 8000 + b"\0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nX: a" + b" " * 8000 + b"\ra\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX:" + b" " * 30_000 + b"\0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: a" + b" " * 30_000 + b"\ra\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n" + (b" " * 8000 + b"a\r\n") * 3 + b"\v\r\n\r\n",
         CHUNKED + b"0\r\nX:" + b" " * 50_000 + b"\0\r\n\r\n",
         CHUNKED + b"1;a=" + b" " * 50_000 + b"\0\r\nx\r\n0\r\n\r\n",
@@ -89,7 +91,7 @@ def test_what_takes_long_to_parse_is_refused_unparsed(sent: bytes) -> None:
     with pytest.raises(RefusedError) as refused:
         received(Exchange(LIMIT), *(sent[at : at + 16_384] for at in range(0, len(sent), 16_384)))
     assert refused.value.status == HTTPStatus.BAD_REQUEST
-    assert time.process_time() - started < 0.1
+    assert time.process_time() - started < 0.5
 
 
 def test_answers_and_what_becomes_of_the_connection() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.http.serving import Served, serving
+from tests.waiting import wait_until
 
 from istio_netpol.http.answering import RESERVED, STRANGERS_HOLD
 from istio_netpol.http.connection import Connection
@@ -26,16 +26,18 @@ ASKED = STRANGERS_HOLD + 8
 
 class Application:
     """`/wait` and `/hog` answer when the test says so, and the first tells that it waits. `/fail` raises,
-    and everything else answers at once what it was sent."""
+    and everything else answers at once what it was sent. `held` has an entry for each that was let in."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
+        self.held: list[str] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/wait":
             environ[GIVE_WAY]()
         if environ["PATH_INFO"] in {"/wait", "/hog"}:
-            self.released.wait(30)
+            self.held.append(environ["PATH_INFO"])
+            self.released.wait(60)
         if environ["PATH_INFO"] == "/fail":
             raise ValueError("as asked for")
         body = environ["wsgi.input"].read()
@@ -50,14 +52,17 @@ def application() -> Application:
 
 @pytest.fixture
 def served(application: Application, tmp_path: Path) -> Iterator[Served]:
-    with serving(application, tmp_path, Limits(threads=THREADS, request_seconds=30)) as served:
+    with serving(application, tmp_path, Limits(threads=THREADS, request_seconds=60)) as served:
         yield served
         application.released.set()
 
 
 @contextlib.contextmanager
-def asking(served: Served, count: int, path: str, source: str) -> Iterator[list[tuple[int, bytes]]]:
-    """So many requests at once; their answers are there when the block has ended."""
+def asking(
+    served: Served, count: int, path: str, source: str, until: Callable[[], bool]
+) -> Iterator[list[tuple[int, bytes]]]:
+    """So many requests at once, and a block that begins when something holds; their answers are there when it
+    has ended."""
     answers: list[tuple[int, bytes]] = []
     threads = [
         threading.Thread(target=lambda: answers.append(served.ask("POST", path, source, b"x")))
@@ -65,7 +70,7 @@ def asking(served: Served, count: int, path: str, source: str) -> Iterator[list[
     ]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    wait_until(f"requests for {path} are under way", until)
     yield answers
     for thread in threads:
         thread.join()
@@ -77,9 +82,11 @@ def test_no_client_holds_all_threads(served: Served, application: Application, i
     another way."""
     if is_known:
         assert served.ask("POST", "/", "127.0.0.2", b"known") == (200, b"known")
-    with asking(served, ASKED, "/wait", "127.0.0.2") as answers:
+    most = STRANGERS_HOLD + 4 if is_known else STRANGERS_HOLD
+    with asking(served, ASKED, "/wait", "127.0.0.2", lambda: len(application.held) >= most) as answers:
         assert served.ask("POST", "/", "127.0.0.3", b"other") == (200, b"other")
         assert served.ask("GET", "/healthz", "127.0.0.2") == (200, b"")
+        assert len(application.held) == most
         assert answers == []
         application.released.set()
     assert answers == [(200, b"x")] * ASKED
@@ -87,7 +94,7 @@ def test_no_client_holds_all_threads(served: Served, application: Application, i
 
 def test_slow_answers_hold_up_nobody_else(served: Served, application: Application) -> None:
     """Though the application does not say that it waits."""
-    with asking(served, 4, "/hog", "127.0.0.2") as answers:
+    with asking(served, 4, "/hog", "127.0.0.2", lambda: len(application.held) == 4) as answers:
         assert served.ask("POST", "/", "127.0.0.3", b"other") == (200, b"other")
         assert served.ask("GET", "/healthz", "127.0.0.2") == (200, b"")
         assert answers == []
@@ -97,15 +104,20 @@ def test_slow_answers_hold_up_nobody_else(served: Served, application: Applicati
 
 def test_what_waits_too_long_for_a_thread_is_told(application: Application, tmp_path: Path) -> None:
     """A request that no thread takes in time gets 503; those that a thread has are answered."""
+
+    def all_are_held() -> bool:
+        return len(application.held) == STRANGERS_HOLD
+
     with (
-        serving(application, tmp_path, Limits(request_seconds=2)) as served,
-        asking(served, STRANGERS_HOLD + 4, "/wait", "127.0.0.2") as answers,
+        serving(application, tmp_path, Limits(request_seconds=3)) as served,
+        asking(served, STRANGERS_HOLD, "/wait", "127.0.0.2", all_are_held) as answers,
+        asking(served, 4, "/wait", "127.0.0.2", all_are_held) as late,
     ):
-        ends = time.monotonic() + 20
-        while len(answers) < 4 and time.monotonic() < ends:
-            time.sleep(0.1)
+        wait_until("those without a thread were told", lambda: len(late) == 4)
+        assert answers == []
         application.released.set()
-    assert sorted(status for status, _ in answers) == [200] * STRANGERS_HOLD + [503] * 4
+    assert [status for status, _ in answers] == [200] * STRANGERS_HOLD
+    assert [status for status, _ in late] == [503] * 4
 
 
 def test_an_application_that_fails_gets_500(served: Served) -> None:

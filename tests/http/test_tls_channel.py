@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.http.serving import serving
+from tests.waiting import wait_until
 
 from istio_netpol.certs.self_signed import make_self_signed
 from istio_netpol.http.limits import Limits
@@ -100,7 +101,7 @@ def test_who_asks_for_new_keys_again_and_again_is_cut_off(tmp_path: Path) -> Non
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         assert client.stdin is not None
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         try:
             while served.count("tls") == 0 and client.poll() is None and time.monotonic() < ends:
                 client.stdin.write(b"k\n")
@@ -111,4 +112,4 @@ def test_who_asks_for_new_keys_again_and_again_is_cut_off(tmp_path: Path) -> Non
         finally:
             client.kill()
             client.communicate()
-        assert served.count("tls") == 1, f"more than {MOST_EMPTY} were taken"
+        wait_until(f"no more than {MOST_EMPTY} were taken", lambda: served.count("tls") == 1)

@@ -111,9 +111,9 @@ HOSTILE = [
 def test_hostile_lines_cost_no_more_than_their_length(piece: str) -> None:
     """No pattern runs away: a line of the greatest length takes a moment."""
     line = (piece * LONGEST_LINE)[:LONGEST_LINE]
-    start = time.perf_counter()
+    start = time.process_time()
     read_text(line)
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 1.5
 
 
 def test_needles_are_where_patterns_match() -> None:
