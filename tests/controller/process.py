@@ -62,8 +62,8 @@ class ControllerProcess:
         """Ends the process; its exit code."""
         if self._process.poll() is None:
             self._process.send_signal(how)
-        code = self._process.wait(30)
-        self._reader.join(5)
+        code = self._process.wait(90)
+        self._reader.join(30)
         if self._process.stderr is not None:
             self._process.stderr.close()
         return code
@@ -76,17 +76,18 @@ class ControllerProcess:
         """The first log line with that event."""
         ends = time.monotonic() + WITHIN
         while True:
+            is_alive = self._reader.is_alive()
             for line in list(self.logged):
                 if line.get("event") == event:
                     return line
             assert time.monotonic() < ends, f"no {event!r} in {self.logged}"
-            assert self._reader.is_alive(), f"ended without {event!r}: {self.logged}"
+            assert is_alive, f"ended without {event!r}: {self.logged}"
             time.sleep(0.05)
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of what it serves."""
         url = urlsplit(self.wait_for("serving")["url"])
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -27,6 +27,8 @@ HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 PERIOD = 0.1
 """Seconds between one byte and the next."""
 
+BEGUN = "the first connection is open"
+
 Open = Callable[[], socket.socket]
 
 
@@ -36,7 +38,7 @@ class Target:
 
     port: int
     ca: str
-    seconds: float = 60.0
+    seconds: float = 600.0
     source: str = "127.0.0.2"
 
 
@@ -47,6 +49,7 @@ class Attacker:
         self._target = target
         self._ends = time.monotonic() + target.seconds
         self._parent = os.getppid()
+        self._has_begun = False
         self._context = ssl.create_default_context(cafile=target.ca)
 
     @property
@@ -55,8 +58,12 @@ class Attacker:
         return time.monotonic() < self._ends and os.getppid() == self._parent
 
     def tcp(self) -> socket.socket:
-        """A connection on which nothing was sent."""
-        return socket.create_connection((HOST, self._target.port), 10, (self._target.source, 0))
+        """A connection on which nothing was sent. The first is told on standard output."""
+        connection = socket.create_connection((HOST, self._target.port), 10, (self._target.source, 0))
+        if not self._has_begun:
+            self._has_begun = True
+            print(BEGUN, flush=True)
+        return connection
 
     def tls(self, first: bytes = b"") -> ssl.SSLSocket:
         """A connection after its handshake, on which `first` was sent."""
@@ -283,15 +290,24 @@ ATTACKS: dict[str, Callable[[Attacker], None]] = {
 
 @contextlib.contextmanager
 def attacking(name: str, target: Target) -> Iterator[None]:
-    """The attack, in a process of its own, until the block ends."""
+    """The attack, in a process of its own, from its first connection until the block ends."""
     command = [sys.executable, "-m", "tests.serving.attacks", name, json.dumps(asdict(target))]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
     try:
+        assert process.stdout.readline() == f"{BEGUN}\n"
         yield
         assert process.poll() is None, "the attack ended by itself"
     finally:
         process.kill()
         process.wait()
+        process.stdout.close()
 
 
 def main(name: str, target: str) -> None:

@@ -82,8 +82,8 @@ class WebhookProcess:
         """Ends the process, as Kubernetes does if nothing else is said; its exit code."""
         if self._process.poll() is None:
             self._process.send_signal(number)
-        code = self._process.wait(40)
-        self._reader.join(5)
+        code = self._process.wait(90)
+        self._reader.join(30)
         assert self._process.stderr is not None
         self._process.stderr.close()
         return code
@@ -123,13 +123,13 @@ class WebhookProcess:
                 assert is_alive, f"the process ended without {event!r}: {self.logged}"
                 self._news.wait(min(left, 0.5))
 
-    def connect(self, timeout: float = 15.0) -> http.client.HTTPSConnection:
+    def connect(self, timeout: float = 60.0) -> http.client.HTTPSConnection:
         """A new connection, kept alive."""
         return http.client.HTTPSConnection(
             self.url.hostname or "", self.url.port, timeout=timeout, context=self.context
         )
 
-    def open_socket(self, timeout: float = 15.0) -> ssl.SSLSocket:
+    def open_socket(self, timeout: float = 60.0) -> ssl.SSLSocket:
         """A new TLS connection without a client behind it, for what no client would send."""
         host, port = self.url.hostname or "", self.url.port or 0
         plain = socket.create_connection((host, port), timeout)
@@ -158,7 +158,7 @@ class WebhookProcess:
     def metrics(self) -> str:
         """The metrics page."""
         connection = http.client.HTTPConnection(
-            self._metrics_url.hostname or "", self._metrics_url.port, timeout=10
+            self._metrics_url.hostname or "", self._metrics_url.port, timeout=60
         )
         try:
             connection.request("GET", "/metrics")

@@ -97,7 +97,7 @@ def test_old_protocols_are_refused(webhook: WebhookProcess) -> None:
         context.minimum_version = context.maximum_version = version
         host, port = webhook.url.hostname or "", webhook.url.port or 0
         with (
-            socket.create_connection((host, port), 15) as plain,
+            socket.create_connection((host, port), 60) as plain,
             context.wrap_socket(plain, server_hostname=host) as stream,
         ):
             return stream.version()
@@ -109,7 +109,7 @@ def test_old_protocols_are_refused(webhook: WebhookProcess) -> None:
         pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"),
     ):
         connect(ssl.TLSVersion.TLSv1_1)
-    with socket.create_connection((webhook.url.hostname or "", webhook.url.port or 0), 15) as plain:
+    with socket.create_connection((webhook.url.hostname or "", webhook.url.port or 0), 60) as plain:
         plain.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
         assert b"ok" not in plain.recv(1024)
     assert webhook.request("GET", "/healthz").status == 200

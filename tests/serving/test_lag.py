@@ -36,7 +36,7 @@ class Stumbling(Reviewer):
 
     def take(self, table: FlowTable) -> None:
         if self.holds_up is not None:
-            self.holds_up.wait(30)
+            self.holds_up.wait(60)
         if self.is_broken:
             raise ZeroDivisionError("as if we had miscalculated")
         super().take(table)
@@ -158,7 +158,7 @@ def test_changes_that_wait_for_reviews_are_taken_in_once_somebody_asks(api: Told
     webhook.watch.start()
 
     def pods() -> set[str]:
-        webhook.watch.catch_up(30)
+        webhook.watch.catch_up(60)
         table = webhook.reviewer.table()
         return {found.ref.name for found in table.stored.of_type(Workload, "shop")} if table else set()
 
@@ -181,13 +181,13 @@ def test_whoever_asks_during_a_look_waits_for_its_end(api: Told, webhook: Webhoo
     look = threading.Thread(target=webhook.watch.look)
     look.start()
     wait_until(lambda: webhook.cluster.waiting_since is None)
-    asked = threading.Thread(target=webhook.watch.catch_up, args=[30])
+    asked = threading.Thread(target=webhook.watch.catch_up, args=[60])
     asked.start()
     asked.join(0.05)
     assert asked.is_alive()
     webhook.reviewer.holds_up.set()
-    asked.join(10)
-    look.join(10)
+    asked.join(60)
+    look.join(60)
     assert not asked.is_alive()
 
 
@@ -197,7 +197,7 @@ def test_what_is_known_when_a_look_takes_it_keeps_nobody_waiting(
     """Whoever asks after a look began and before it took what waits waits for that look alone."""
     api.say("ADDED", shown("one"))
     wait_until(lambda: webhook.cluster.waiting_since is not None)
-    take, asked = webhook.cluster.take, threading.Thread(target=webhook.watch.catch_up, args=[30])
+    take, asked = webhook.cluster.take, threading.Thread(target=webhook.watch.catch_up, args=[60])
 
     def take_later() -> ClusterChanges | None:
         asked.start()
@@ -206,7 +206,7 @@ def test_what_is_known_when_a_look_takes_it_keeps_nobody_waiting(
 
     monkeypatch.setattr(webhook.cluster, "take", take_later)
     webhook.watch.look()
-    asked.join(10)
+    asked.join(60)
     assert not asked.is_alive()
 
 
@@ -215,7 +215,7 @@ def test_a_look_that_fails_is_not_taken_for_one_that_succeeded(api: Told, webhoo
     webhook.reviewer.is_broken = True
     api.say("ADDED", shown("one"))
     wait_until(lambda: webhook.cluster.waiting_since is not None)
-    asked = threading.Thread(target=webhook.watch.catch_up, args=[30])
+    asked = threading.Thread(target=webhook.watch.catch_up, args=[60])
     asked.start()
     with pytest.raises(ZeroDivisionError):
         webhook.watch.look()
@@ -225,7 +225,7 @@ def test_a_look_that_fails_is_not_taken_for_one_that_succeeded(api: Told, webhoo
     api.say("ADDED", shown("two"))
     wait_until(lambda: webhook.cluster.waiting_since is not None)
     webhook.watch.look()
-    asked.join(10)
+    asked.join(60)
     assert not asked.is_alive()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
 
@@ -13,6 +12,7 @@ import pytest
 from tests.serving.cluster import Cluster, Manifest
 from tests.serving.process import READY, WebhookProcess, read_reply
 from tests.serving.reviews import review
+from tests.waiting import wait_until
 
 MEBIBYTE = 1024 * 1024
 FEW = 64
@@ -20,11 +20,11 @@ FEW = 64
 
 @pytest.fixture(scope="module")
 def small(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookProcess]:
-    """A webhook that allows few connections, and little time."""
+    """A webhook that allows few connections, and few bytes."""
     settings = tmp_path_factory.mktemp("settings") / "settings.yaml"
     settings.write_text(
         "apiVersion: istio-netpol.io/v1\nkind: Settings\nadmission:\n"
-        f"  maxConnections: {FEW}\n  maxConnectionsPerClient: {FEW}\n  requestSeconds: 2\n"
+        f"  maxConnections: {FEW}\n  maxConnectionsPerClient: {FEW}\n  requestSeconds: 60\n"
         f"  maxRequestBytes: {MEBIBYTE}\n  maxBufferedBytes: {4 * MEBIBYTE}\n"
     )
     with WebhookProcess(cluster.folder, "--config", str(settings)) as webhook:
@@ -35,7 +35,7 @@ def small(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def connect(webhook: WebhookProcess, source: str) -> ssl.SSLSocket:
     """A TLS connection from another loopback address."""
     address = (webhook.url.hostname or "", webhook.url.port or 0)
-    plain = socket.create_connection(address, 15, (source, 0))
+    plain = socket.create_connection(address, 60, (source, 0))
     return webhook.context.wrap_socket(plain, server_hostname=address[0])
 
 
@@ -59,17 +59,6 @@ def test_who_sends_all_of_a_large_body_sees_its_413(
         assert response.getheader("connection") == "close"
 
 
-def test_who_does_not_finish_is_told(small: WebhookProcess) -> None:
-    """A request that is not complete in time gets an answer, and the connection ends."""
-    with small.open_socket() as stream:
-        stream.sendall(b"POST /validate HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
-        response = HTTPResponse(stream)
-        response.begin()
-        assert response.status == 400
-        assert b"not complete after 2 seconds" in response.read()
-        assert stream.recv(1) == b""
-
-
 def test_the_oldest_idle_connection_of_the_largest_client_yields(
     small: WebhookProcess, httpbin: Manifest
 ) -> None:
@@ -83,9 +72,8 @@ def test_the_oldest_idle_connection_of_the_largest_client_yields(
         opened.callback(reviewed.close)
         few = [opened.enter_context(connect(small, "127.0.2.1")) for _ in range(3)]
         many = [opened.enter_context(connect(small, "127.0.2.2")) for _ in range(FEW + 10)]
-        time.sleep(0.5)
+        wait_until("ten of many are closed", lambda: not any(map(_is_open, many[:10])))
         assert [_is_open(connection) for connection in few] == [True] * 3
-        assert [_is_open(connection) for connection in many[:10]] == [False] * 10
         assert _is_open(many[-1])
         reviewed.request("GET", "/healthz")
         assert read_reply(reviewed).status == 200
@@ -102,8 +90,12 @@ def test_unfinished_bodies_are_bounded(small: WebhookProcess, httpbin: Manifest)
             with contextlib.suppress(OSError):
                 connection.sendall(head % MEBIBYTE + b" " * (MEBIBYTE - 1))
         assert small.review("validate", review(httpbin))["allowed"] is False
-        dropped = small.metrics().partition('connections_refused_total{reason="memory"} ')[2].split()[0]
-        assert float(dropped) >= 4
+        wait_until("four or more are dropped", lambda: _dropped(small) >= 4)
+
+
+def _dropped(webhook: WebhookProcess) -> float:
+    page = webhook.metrics()
+    return float(page.partition('connections_refused_total{reason="memory"} ')[2].split()[0])
 
 
 def _is_open(connection: ssl.SSLSocket) -> bool:

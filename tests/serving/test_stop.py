@@ -14,6 +14,7 @@ import pytest
 from tests.serving.cluster import Cluster, Manifest
 from tests.serving.process import READY, WebhookProcess
 from tests.serving.reviews import review
+from tests.waiting import wait_until
 
 from istio_netpol.http.serving import GRACEFUL_SECONDS
 
@@ -26,7 +27,7 @@ HEAD = (
 
 def wait_until_closed(address: tuple[str, int]) -> None:
     """Returns once new connections are refused."""
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while time.monotonic() < ends:
         try:
             socket.create_connection(address, 5).close()
@@ -37,11 +38,18 @@ def wait_until_closed(address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_stop_finishes_what_is_in_flight(cluster: Cluster, httpbin: Manifest, number: signal.Signals) -> None:
+def test_stop_finishes_what_is_in_flight(
+    tmp_path: Path, cluster: Cluster, httpbin: Manifest, number: signal.Signals
+) -> None:
     """A request that has begun when the process is told to stop gets its answer, idle connections don't
     hold the process up, the exit code is 0, and nothing is left in the temporary folder."""
     body = review(httpbin)
-    with WebhookProcess(cluster.folder) as webhook, webhook.open_socket() as stream:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("apiVersion: istio-netpol.io/v1\nkind: Settings\nadmission: {requestSeconds: 60}\n")
+    with (
+        WebhookProcess(cluster.folder, "--config", str(settings)) as webhook,
+        webhook.open_socket() as stream,
+    ):
         webhook.wait_for(READY)
         address = (webhook.url.hostname or "", webhook.url.port or 0)
         with socket.create_connection(address), contextlib.closing(webhook.connect()) as idle:
@@ -92,6 +100,6 @@ def test_worker_comes_back(
         for file in cluster.folder.glob("*.yaml"):
             (tmp_path / file.name).write_bytes(file.read_bytes())
         webhook.wait_for(READY, mark)
-        assert webhook.review("validate", review(httpbin))["allowed"] is False
+        wait_until("all files were read", lambda: not webhook.review("validate", review(httpbin))["allowed"])
         assert 'istio_netpol_reviews_total{result="denied"' in webhook.metrics()
         assert webhook.stop() == 0

@@ -24,17 +24,19 @@ class Workshop:
     def come(self, name: str) -> None:
         """A thread that asks for a turn of the namespace before the slash; it has asked when this returns."""
         go = self._go.setdefault(name, threading.Semaphore(0))
+        has_asked = threading.Event()
 
         def work() -> None:
-            with self.turns.turn(name.partition("/")[0]):
+            with self.turns.turn(name.partition("/")[0], has_asked.set):
                 self.inside.append(name)
                 self.order.append(name)
+                has_asked.set()
                 go.acquire()
                 self.inside.remove(name)
 
         self._threads.append(threading.Thread(target=work))
         self._threads[-1].start()
-        time.sleep(0.02)
+        assert has_asked.wait(60)
 
     def end(self, *names: str) -> None:
         for name in names:
@@ -42,7 +44,7 @@ class Workshop:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
 
 
@@ -81,9 +83,9 @@ def test_who_waits_says_so_first() -> None:
             assert said.acquire(blocking=False), "before it waits for somebody else"
         second = threading.Thread(target=lambda: turns.turn("team-a", said.release).__enter__())
         second.start()
-        assert said.acquire(timeout=10), "before it waits for its turn"
+        assert said.acquire(timeout=60), "before it waits for its turn"
         assert second.is_alive()
-    second.join(10)
+    second.join(60)
     assert not second.is_alive()
 
 
@@ -111,17 +113,17 @@ def test_who_waits_for_somebody_else_holds_no_turn() -> None:
         with turns.turn("team-a"):
             with turns.aside():
                 asked.set()
-                answered.wait(10)
+                answered.wait(60)
             seen.append("first")
 
     thread = threading.Thread(target=first)
     thread.start()
-    asked.wait(10)
+    assert asked.wait(60)
     with turns.turn("team-b"):
         answered.set()
         time.sleep(0.1)
         seen.append("second")
-    thread.join(10)
+    thread.join(60)
     assert seen == ["second", "first"]
     with turns.aside():
         seen.append("a thread without a turn")

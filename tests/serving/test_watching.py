@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,7 +108,9 @@ def test_policies_that_can_not_be_written(
     assert webhook.review("validate", review(httpbin))["allowed"]
 
 
-def test_deleted_policies_come_back(webhook: WebhookProcess, cluster: Cluster, httpbin: Manifest) -> None:
+def test_deleted_policies_come_back(
+    webhook: WebhookProcess, cluster: Cluster, httpbin: Manifest, tmp_path: Path
+) -> None:
     """A generated policy that somebody deletes while its workload needs it is written again."""
     mark = webhook.mark
     cluster.apply(httpbin)
@@ -118,6 +119,6 @@ def test_deleted_policies_come_back(webhook: WebhookProcess, cluster: Cluster, h
     written = {file.name for file in cluster.generated}
     assert written
     mark = webhook.mark
-    shutil.rmtree(cluster.folder / GENERATED)
+    (cluster.folder / GENERATED).rename(tmp_path / GENERATED)
     webhook.wait_for("policy added", mark)
     assert {file.name for file in cluster.generated} == written
