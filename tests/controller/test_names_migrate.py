@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,14 +55,6 @@ def as_earlier(policies: tuple[NetworkPolicy, ...]) -> Iterator[NetworkPolicy]:
             yield replace(policy, ref=replace(policy.ref, name=name), egress=egress)
 
 
-def events_since(shop: Shop, version: str) -> list[dict[str, Any]]:
-    """Every change of the namespace's policies since then, in order."""
-    query = f"?watch=1&timeoutSeconds=2&resourceVersion={version}"
-    watched = shop.plane.kubectl()("get", "--raw", POLICIES.format(shop.name) + query)
-    assert watched.code == 0, watched.stderr
-    return [json.loads(line) for line in watched.stdout.splitlines()]
-
-
 def test_no_flow_is_closed_while_names_change(shop: Shop, tmp_path: Path) -> None:
     """At no event of the watch is a policy missing; in the end only the new names are left."""
     settings = tmp_path / "settings.yaml"
@@ -93,7 +84,7 @@ def test_no_flow_is_closed_while_names_change(shop: Shop, tmp_path: Path) -> Non
         "proxy-to-istiod-cart",
         "workload-to-external-cart",
     ]
-    found = events_since(shop, listed["metadata"]["resourceVersion"])
+    found = shop.events_since(listed["metadata"]["resourceVersion"])
     assert {change["type"] for change in found} >= {"ADDED", "DELETED"}
     for event in found:
         name = event["object"]["metadata"]["name"]

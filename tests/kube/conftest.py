@@ -84,7 +84,7 @@ def _configuration(kind: str, webhook: WebhookProcess) -> dict[str, Any]:
         "admissionReviewVersions": ["v1"],
         "sideEffects": "NoneOnDryRun",
         "failurePolicy": "Fail",
-        "timeoutSeconds": 5,
+        "timeoutSeconds": 30,
         "clientConfig": {"url": f"{webhook.url.geturl().rstrip('/')}/{path}", "caBundle": bundle},
         "namespaceSelector": {"matchExpressions": [{"key": MODE_LABEL, "operator": "Exists"}]},
         "rules": rules,

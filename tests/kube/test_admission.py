@@ -25,12 +25,27 @@ from istio_netpol.server.reviewer import Reviewer
 
 pytestmark = pytest.mark.usefixtures("webhook")
 
+KNOWN_BY = {
+    "reject": "denied the request",
+    "augment": "would add NetworkPolicy",
+    "warn": "Remedy: istio-netpol",
+}
+"""What kubectl prints of a Deployment in a namespace under deny-all, by mode."""
+
 
 def denied_namespace(plane: ControlPlane, mode: str) -> str:
-    """A namespace of that mode, with sidecars, under deny-all."""
+    """A namespace of that mode, with sidecars, under deny-all, of which the webhook has heard."""
     name = plane.namespace({MODE_LABEL: mode, "istio-injection": "enabled"})
     policies = f"/apis/networking.k8s.io/v1/namespaces/{name}/networkpolicies"
     plane.create(policies, DENY_ALL)
+    numbers = itertools.count()
+
+    def is_known() -> bool:
+        tried = deployment(f"try-{next(numbers)}", name)
+        told = plane.kubectl().apply(tried, options=("--dry-run=server",)).stderr
+        return KNOWN_BY[mode] in told
+
+    plane.wait_until("the webhook has heard of the deny-all", is_known)
     return name
 
 

@@ -12,15 +12,20 @@ from tests.cluster.users import TENANT
 from tests.kube.manifests import deployment
 from tests.kube.test_admission import denied_namespace
 from tests.serving.process import WebhookProcess
+from tests.waiting import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "logs.md"
 UID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 def lines_about(webhook: WebhookProcess, namespace: str, since: int) -> list[dict[str, Any]]:
-    """What the webhook has logged of reviews of a namespace."""
+    """What the webhook has logged of reviews of `web` in a namespace."""
     found = webhook.logged[since:]
-    return [line for line in found if line["logger"] == "review" and line.get("namespace") == namespace]
+    return [
+        line
+        for line in found
+        if line["logger"] == "review" and line.get("object") == f"Deployment {namespace}/web"
+    ]
 
 
 def fields_of_the_page() -> set[str]:
@@ -41,6 +46,7 @@ def test_a_denial_is_one_line_with_all_that_it_takes_to_find_it(
     namespace = denied_namespace(control_plane, "reject")
     mark = webhook.mark
     assert control_plane.kubectl(TENANT).apply(deployment("web", namespace)).code == 1
+    wait_until("the line was read", lambda: lines_about(webhook, namespace, mark))
     (line,) = lines_about(webhook, namespace, mark)
     assert (line["event"], line["decision"], line["level"]) == ("denied", "denied", "info")
     assert (line["object"], line["namespace"]) == (f"Deployment {namespace}/web", namespace)
@@ -61,6 +67,7 @@ def test_warnings_and_written_policies_are_logged_with_the_uid_of_the_stored_obj
     mark = webhook.mark
     kubectl = control_plane.kubectl()
     assert kubectl.apply(deployment("web", namespace)).code == 0
+    wait_until("the line was read", lambda: lines_about(webhook, namespace, mark))
     written = [line for line in lines_about(webhook, namespace, mark) if line["written"]]
     assert {line["webhook"] for line in written} == {"mutate"}
     assert all(name.startswith(f"{namespace}/") for line in written for name in line["written"])
@@ -70,6 +77,7 @@ def test_warnings_and_written_policies_are_logged_with_the_uid_of_the_stored_obj
     assert kubectl.apply(deployment("web", warned)).code == 0
     path = f"/apis/apps/v1/namespaces/{warned}/deployments/web"
     stored = control_plane.api().request("GET", path).object["metadata"]["uid"]
+    wait_until("the line was read", lambda: lines_about(webhook, warned, mark))
     (line,) = lines_about(webhook, warned, mark)
     assert (line["event"], line["decision"], line["warnings"]) == ("admitted", "allowed", 3)
     assert line["object_uid"] == stored

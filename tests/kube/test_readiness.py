@@ -22,8 +22,7 @@ def test_readiness_ends_when_the_cluster_was_not_heard_of_for_too_long(
         control_plane.api_server.stop()
         try:
             wait_until(lambda: webhook.request("GET", "/readyz").status == 503)
-            reasons = webhook.request("GET", "/readyz").json["reasons"]
-            assert any("pods can't be watched" in reason for reason in reasons)
+            wait_until(lambda: b"pods can't be watched" in webhook.request("GET", "/readyz").body)
             age = next(
                 line
                 for line in webhook.metrics().splitlines()

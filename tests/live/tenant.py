@@ -9,6 +9,7 @@ from tests.cluster.users import TENANT
 from tests.kube.manifests import DENY_ALL, deployment
 from tests.live.live_cluster import Live
 from tests.live.reader import GENERATED
+from tests.serving.reviews import review
 
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 NEEDED = {"dns", "proxy-to-istiod"}
@@ -27,6 +28,12 @@ class Tenant:
             DENY_ALL, *_may_use_istio(), options=("--namespace", self.namespace)
         )
         assert done.code == 0, done.stderr
+        if mode != "off":
+            self.plane.wait_until("the webhook has heard of the deny-all", self._is_known)
+
+    def _is_known(self) -> bool:
+        response = self.live.webhook.review("validate", review(deployment("try", self.namespace)))
+        return not response["allowed"] or bool(response.get("warnings"))
 
     def apply(self, *manifests: dict[str, Any]) -> Outcome:
         """`kubectl apply`, by the tenant."""

@@ -13,8 +13,8 @@ from tests.cluster.users import ADMIN, Users
 from tests.mesh import topology
 from tests.mesh.host_link import HostLink
 from tests.mesh.sandbox import Sandbox
-from tests.waiting import wait_until
 from tests.tools.programs import located
+from tests.waiting import wait_until
 
 from istio_netpol.certs.self_signed import make_self_signed
 

@@ -19,8 +19,8 @@ from tests.mesh.images import CHECKOUT
 from tests.mesh.sandbox import Sandbox
 from tests.mesh.tokens import Issuer
 from tests.mesh.topology import OUTSIDE, OUTSIDE_DNS, OUTSIDE_ZONE, outside, resolve_by, script
-from tests.waiting import wait_until
 from tests.tools.programs import located
+from tests.waiting import wait_until
 
 API = f"api.{OUTSIDE_ZONE}"
 IDENTITY = f"identity.{OUTSIDE_ZONE}"

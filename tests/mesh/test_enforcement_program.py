@@ -18,8 +18,8 @@ from tests.mesh.machine import require_mesh
 from tests.mesh.manifests import deny_all
 from tests.mesh.packet_network import Attempt, Outcome, PacketNetwork
 from tests.mesh.sandbox import PROGRAMS, Sandbox
-from tests.waiting import wait_until
 from tests.values import TCP, UDP
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("mesh-parts")
 
