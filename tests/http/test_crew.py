@@ -12,7 +12,7 @@ from threading import get_ident
 
 import pytest
 
-from istio_netpol.http.crew import NO_SEAT, SPARES, Crew
+from istio_netpol.http.crew import NO_THREAD, SPARES, Crew
 
 WITHIN = 60.0
 NAME = "crew-of-a-test"
@@ -28,7 +28,7 @@ class Loop:
         self.leaders: list[int] = []
         self.is_over = threading.Event()
         self.kept: list[bool] = []
-        self._inside = NO_SEAT
+        self._inside = NO_THREAD
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self.lead)
 

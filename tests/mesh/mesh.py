@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests import waiting
 from tests.cluster.clients import Api, Kubectl
 from tests.cluster.server_process import ServerProcess
-from tests.mesh import cluster_dns, istio, manifests, topology, waiting
+from tests.mesh import cluster_dns, istio, manifests, topology
 from tests.mesh.control_plane import ControlPlane
 from tests.mesh.enforcement.switch import MeshEnforcement
 from tests.mesh.host_link import HostLink
