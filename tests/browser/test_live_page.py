@@ -19,7 +19,7 @@ from tests.browser.conftest import READY, Watched
 pytestmark = pytest.mark.xdist_group("browser")
 """One browser at a time."""
 
-WAIT = 20_000
+WAIT = 60_000
 """Milliseconds: the files are looked at every second, and the page asks every two."""
 FOCUSED = "document.activeElement.getAttribute('aria-label')"
 
@@ -49,7 +49,7 @@ def address(folder: Path) -> Iterator[str]:
         assert found is not None
         yield found[1]
         served.send_signal(signal.SIGTERM)
-        assert served.wait(20) == 0
+        assert served.wait(60) == 0
 
 
 def test_a_deleted_policy_shows_at_once(watched: Watched, folder: Path, address: str) -> None:

@@ -112,7 +112,7 @@ def btp(plane: ControlPlane) -> ControlPlane:
             "spec": binding,
         },
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while run(plane, "doctor", "--topic", "Admission", "--dry-run-server").returncode != 1:
         assert time.monotonic() < deadline, "the admission policy never counted"
         time.sleep(1)

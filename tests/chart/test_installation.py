@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,9 +83,13 @@ def test_uninstalling_leaves_no_webhook_registered(cluster: ControlPlane, tmp_pa
     assert registered(cluster) == before
     kinds = "clusterroles,clusterrolebindings,roles,rolebindings,networkpolicies,services,deployments"
     selected = ("--selector", f"app.kubernetes.io/instance={RELEASE}", "--output", "name")
-    time.sleep(0.2)
-    left = cluster.kubectl()("get", kinds, "--all-namespaces", *selected)
-    assert left.stdout == ""
+
+    def is_empty() -> bool:
+        left = cluster.kubectl()("get", kinds, "--all-namespaces", *selected)
+        assert left.code == 0, left.stderr
+        return left.stdout == ""
+
+    cluster.wait_until("nothing is left", is_empty)
 
 
 def test_an_upgrade_keeps_the_certificate_authority(cluster: ControlPlane, tmp_path: Path) -> None:

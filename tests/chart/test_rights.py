@@ -254,7 +254,7 @@ def test_the_cluster_is_read_whole_with_these_rights(cluster: ControlPlane, comp
     source = Cluster(connection, ["istio-system"])
     source.start()
     try:
-        cluster.wait_until("everything is read", lambda: source.take() is not None, seconds=20)
+        cluster.wait_until("everything is read", lambda: source.take() is not None)
         assert source.state().age == 0.0
     finally:
         source.stop()

@@ -34,7 +34,7 @@ class Kubectl:
     program: Path
     kubeconfig: Path
 
-    def __call__(self, *arguments: str, stdin: str = "", timeout: float = 60.0) -> Outcome:
+    def __call__(self, *arguments: str, stdin: str = "", timeout: float = 180.0) -> Outcome:
         """Runs one command; never raises because kubectl failed."""
         environment = {"HOME": str(self.kubeconfig.parent), "KUBECONFIG": str(self.kubeconfig)}
         done = subprocess.run(
@@ -76,7 +76,7 @@ class Api:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         context = ssl.create_default_context(cafile=self.ca)
-        connection = http.client.HTTPSConnection(self.host, self.port, timeout=30, context=context)
+        connection = http.client.HTTPSConnection(self.host, self.port, timeout=60, context=context)
         try:
             connection.request(method, path, content, headers)
             response = connection.getresponse()

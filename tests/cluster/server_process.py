@@ -27,9 +27,13 @@ _IS_THERE = 0
 _CANDIDATES = itertools.count(os.getpid() * 16)
 """Workers that start at the same moment look at different ports."""
 
+_TAKEN: list[socket.socket] = []
+"""A name for each port that was given out, which no other run is given while this one lasts."""
+
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on; another one at every call."""
+    """A port of 127.0.0.1 that nobody listens on; another one at every call, and for every run of tests:
+    while its server is down, no other one starts there."""
     for number in itertools.islice(_CANDIDATES, 100):
         port = PORTS[number % len(PORTS)]
         with socket.socket() as probe:
@@ -38,8 +42,23 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if _is_ours(port):
             return port
     raise AssertionError(f"none of 100 ports between {PORTS[0]} and {PORTS[-1]} is free")
+
+
+def _is_ours(port: int) -> bool:
+    """Takes a port's name, if nobody has it; where names can't be taken, luck has to do."""
+    if sys.platform != "linux":
+        return True
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0port-{port}-of-a-test")
+    except OSError:
+        name.close()
+        return False
+    _TAKEN.append(name)
+    return True
 
 
 class ServerProcess:

@@ -6,11 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from tests.cluster.server_process import PORTS, ServerProcess, free_port
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,10 +47,7 @@ def test_a_server_ends_with_the_run_that_started_it(tmp_path: Path, how: signal.
         assert is_alive(pid)
         run.send_signal(how)
         run.wait(30)
-    ends = time.monotonic() + 10
-    while is_alive(pid):
-        assert time.monotonic() < ends, f"process {pid} is still there"
-        time.sleep(0.02)
+    wait_until(f"process {pid} is gone", lambda: not is_alive(pid))
 
 
 def test_stopping_ends_what_was_started_and_nothing_else(tmp_path: Path) -> None:
@@ -70,9 +67,7 @@ def test_a_server_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
     """A test run never hangs on a server that ignores SIGTERM."""
     server = ServerProcess(tmp_path, ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"])
     server.start()
-    ends = time.monotonic() + 10
-    while server.last_lines() != "ready" and time.monotonic() < ends:
-        time.sleep(0.02)
+    wait_until("it is ready", lambda: server.last_lines() == "ready")
     pid = server.pid
     server.stop(signal.SIGTERM, within=0.2)
     assert not is_alive(pid)
@@ -82,10 +77,8 @@ def test_a_server_that_ended_by_itself_is_told_from_one_that_was_stopped(tmp_pat
     """A test that waits for a server fails at once when it has died, with the end of its log."""
     server = ServerProcess(tmp_path, ["sh", "-c", "echo bad flag; exit 1"])
     server.start()
-    ends = time.monotonic() + 10
-    while not server.died and time.monotonic() < ends:
-        time.sleep(0.02)
-    assert (server.died, server.last_lines()) == (True, "bad flag")
+    wait_until("it has ended", lambda: server.died)
+    assert server.last_lines() == "bad flag"
     server.stop()
     assert not server.died
 

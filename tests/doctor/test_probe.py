@@ -25,7 +25,7 @@ from istio_netpol.model.diagnosis import Diagnosis, Health
 from istio_netpol.model.own_names import PROBE_LABEL
 
 NAMESPACES = f"/api/v1/namespaces?labelSelector={PROBE_LABEL}=true"
-QUICK = ProbePace(seconds=10.0, sleep=lambda _: time.sleep(0.05))
+QUICK = ProbePace(seconds=120.0, sleep=lambda _: time.sleep(0.05))
 
 
 def rooms(plane: ControlPlane) -> list[dict[str, Any]]:

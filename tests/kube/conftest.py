@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,14 +52,35 @@ def webhook(control_plane: ControlPlane, settings_file: Path | None) -> Iterator
 
 @contextlib.contextmanager
 def registered(control_plane: ControlPlane, webhook: WebhookProcess) -> Iterator[None]:
-    """Has the API server ask the webhook about namespaces with a mode, until the block ends."""
+    """Has the API server ask the webhook about namespaces with a mode, until the block ends: it takes
+    configurations up, and lays them down, a moment later."""
+    services = f"/api/v1/namespaces/{control_plane.namespace({MODE_LABEL: 'warn'})}/services?dryRun=All"
+    tried = {"metadata": {"generateName": "try-"}, "spec": {"ports": [{"port": 80}]}}
+
+    def asked() -> set[str]:
+        before = _reviews(webhook)
+        control_plane.create(services, tried)
+        return {path for path, count in _reviews(webhook).items() if count != before.get(path)}
+
     for kind in CONFIGURATIONS:
         control_plane.create(f"{REGISTRATION}/{kind}", _configuration(kind, webhook))
     try:
+        control_plane.wait_until("the webhook is asked", lambda: asked() == {"mutate", "validate"})
         yield
     finally:
         for kind in CONFIGURATIONS:
             control_plane.api().request("DELETE", f"{REGISTRATION}/{kind}/{NAME}")
+        control_plane.wait_until("the webhook is not asked any more", lambda: not asked())
+
+
+def _reviews(webhook: WebhookProcess) -> dict[str, float]:
+    """How many reviews it has answered, by path."""
+    counts: Counter[str] = Counter()
+    for path, count in re.findall(
+        r'^istio_netpol_reviews_total\{.*webhook="(\w+)".*\} (\S+)$', webhook.metrics(), re.MULTILINE
+    ):
+        counts[path] += float(count)
+    return counts
 
 
 def native_control_plane() -> list[dict[str, Any]]:

@@ -103,7 +103,7 @@ class AttackedCluster:
         """Takes away what a case brought, and what was generated for it."""
         for manifest in (*reversed(case.writes), *case.there):
             self._plane.api().request("DELETE", f"{_path(manifest)}/{manifest['metadata']['name']}")
-        self._plane.wait_until("policies are as before", self._is_as_before, 30, 0.2)
+        self._plane.wait_until("policies are as before", self._is_as_before, every=0.2)
 
     def _write(self, manifest: Manifest, user: str) -> Answer:
         """Creates an object, scaled to nothing, with the status that it claims."""

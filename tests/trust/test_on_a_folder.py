@@ -52,7 +52,7 @@ class ServedFolder:
 
     def _rest(self) -> None:
         """Until the webhook has read all that is in the folder, and adds nothing more."""
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 120
         while not self._is_at_rest() or not self._is_at_rest(after=A_MOMENT):
             assert time.monotonic() < ends, self._webhook.logged[-5:]
             time.sleep(A_MOMENT)

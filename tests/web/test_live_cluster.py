@@ -25,7 +25,7 @@ kind: NetworkPolicy
 metadata: {name: closed}
 spec: {podSelector: {}, policyTypes: [Ingress]}
 """
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
@@ -48,12 +48,12 @@ def port(control_plane: ControlPlane) -> Iterator[int]:
             pytest.fail("".join(said))
         yield int(found[1])
         served.send_signal(signal.SIGTERM)
-        assert served.wait(20) == 0
+        assert served.wait(60) == 0
 
 
 def policies(port: int, namespace: str) -> list[str]:
     """The names of a namespace's policies in the document that is served."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/map.json")
         document: dict[str, Any] = json.loads(gzip.decompress(connection.getresponse().read()))
