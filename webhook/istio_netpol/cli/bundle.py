@@ -13,7 +13,6 @@ from istio_netpol.report.table import document
 
 
 @click.group(
-    short_help="Prove the Kustomize bundle of the control plane.",
     epilog=examples("istio-netpol bundle verify overlays/prod"),
 )
 def bundle() -> None:
@@ -77,7 +76,8 @@ def verify(
     from istio_netpol.cli.overlays import read_overlay
     from istio_netpol.cli.rule import all_pages
     from istio_netpol.cli.settings import Offline, reading_from
-    from istio_netpol.cli.terminal import palette, tell, write
+    from istio_netpol.cli.streams import tell, write
+    from istio_netpol.cli.terminal import palette
     from istio_netpol.model.findings import Severity
 
     cluster = ClusterArguments(cluster_dump, live, context, kubeconfig, dry_run_server)

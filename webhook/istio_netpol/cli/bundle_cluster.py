@@ -79,7 +79,7 @@ def with_cluster(
 def _tried(proof: BundleReport, given: OverlayInput, arguments: ClusterArguments) -> BundleReport:
     from istio_netpol.analysis.bundle_proof.bundle_report import with_dry_run
     from istio_netpol.cli.cluster_input import connect
-    from istio_netpol.cli.terminal import tell
+    from istio_netpol.cli.streams import tell
     from istio_netpol.kube.dry_run import dry_run
     from istio_netpol.kube.kubeconfig import find_context
     from istio_netpol.model.policies import NetworkPolicy
@@ -150,7 +150,7 @@ def _dumped(path: str, reading: ReadOptions) -> tuple[Snapshot, tuple[Assumption
 def _live(arguments: ClusterArguments, given: OverlayInput) -> tuple[Snapshot, tuple[Assumption, ...]]:
     # The client costs half a second of imports, which reading files can do without.
     from istio_netpol.cli.cluster_input import listing_of, read_cluster
-    from istio_netpol.cli.terminal import tell
+    from istio_netpol.cli.streams import tell
     from istio_netpol.kube.kubeconfig import find_context
     from istio_netpol.model.assumptions import assumptions_of
 

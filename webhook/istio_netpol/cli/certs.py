@@ -10,7 +10,6 @@ from istio_netpol.cli.program import examples
 
 
 @click.command(
-    short_help="Make or renew the webhook's certificates and paths now.",
     epilog=examples(
         "istio-netpol certs --namespace istio-netpol --secret istio-netpol-certificate "
         "--service istio-netpol-webhook --webhook-configuration istio-netpol",

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Find required flows that are denied.",
     epilog=examples(
         "istio-netpol check shop.yaml",
         "istio-netpol check manifests/ --assume-deny-all",
@@ -91,7 +90,8 @@ def check(
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.rule import all_pages
     from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.cli.streams import write
+    from istio_netpol.cli.terminal import palette
     from istio_netpol.report.overview import overview
 
     _require_all_findings(update_baseline, baseline_file, rules)
@@ -148,7 +148,7 @@ def _known(file: Path | None) -> Baseline | None:
 def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:
     """Writes the baseline of all that a report has found, and says so."""
     from istio_netpol.cli.baseline_file import write_baseline
-    from istio_netpol.cli.terminal import tell
+    from istio_netpol.cli.streams import tell
     from istio_netpol.report.baseline import Baseline
     from istio_netpol.report.places import plural
 
@@ -167,7 +167,7 @@ def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:
 
 def _tell_what_is_not_in(report: Report, format_name: str) -> None:
     """Says on standard error what the text says itself."""
-    from istio_netpol.cli.terminal import tell
+    from istio_netpol.cli.streams import tell
     from istio_netpol.report.remarks import not_counted_sentences, undeclared_summary
     from istio_netpol.report.text import kinds_not_read
 
@@ -184,7 +184,7 @@ def _tell_what_is_not_in(report: Report, format_name: str) -> None:
 
 def _tell_what_is_hidden(failing: Sequence[Finding], shown: Report) -> None:
     """Says why a check fails of which `--severity` hides the reason."""
-    from istio_netpol.cli.terminal import tell
+    from istio_netpol.cli.streams import tell
     from istio_netpol.report.places import counts, in_words
 
     hidden = set(failing) - set(shown.findings)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from istio_netpol.cli.terminal import tell
+from istio_netpol.cli.streams import tell
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.kubeconfig import KubeContext
 from istio_netpol.kube.listing import Listing

@@ -6,13 +6,12 @@ import click
 from click.shell_completion import get_completion_class
 
 from istio_netpol.cli.program import COMPLETE_VARIABLE, PROGRAM, examples
-from istio_netpol.cli.terminal import write
+from istio_netpol.cli.streams import write
 
 SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command(
-    short_help="Print a shell's completion script.",
     epilog=examples(
         "istio-netpol completion bash > istio-netpol.bash",
         "istio-netpol completion zsh > _istio-netpol",

@@ -12,7 +12,6 @@ from istio_netpol.cli.program import examples
 
 
 @click.command(
-    short_help="Keep the generated policies of a cluster right.",
     epilog=examples(
         "istio-netpol controller --metrics-listen 0.0.0.0:9443",
         "istio-netpol controller --certificate-secret istio-netpol-certificate "

@@ -59,7 +59,6 @@ def require_two_sides(arguments: InputArguments) -> None:
 
 
 @click.command(
-    short_help="Compare two inputs.",
     epilog=examples(
         "istio-netpol diff old/ new/",
         "istio-netpol diff old/ new/ -f json",
@@ -102,7 +101,8 @@ def diff(
     from istio_netpol.cli.inputs import paired
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.terminal import palette, tell, write
+    from istio_netpol.cli.streams import tell, write
+    from istio_netpol.cli.terminal import palette
     from istio_netpol.state.snapshot import Snapshot
 
     require_two_sides(arguments)

@@ -15,7 +15,6 @@ from istio_netpol.report.table import document
 
 
 @click.command(
-    short_help="Examine what policies depend on in a cluster.",
     epilog=examples(
         "istio-netpol doctor",
         "istio-netpol doctor --context staging -f json",
@@ -82,7 +81,8 @@ def doctor(
     from istio_netpol.cli.cluster_input import connect
     from istio_netpol.cli.options import InputArguments
     from istio_netpol.cli.settings import settings_and_file
-    from istio_netpol.cli.terminal import palette, tell, write
+    from istio_netpol.cli.streams import tell, write
+    from istio_netpol.cli.terminal import palette
     from istio_netpol.doctor.examination import NOT_PROBED, TOPICS, examine
     from istio_netpol.doctor.probe import IMAGE, probe
     from istio_netpol.doctor.survey import Survey

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Write what an analysis needs from a cluster into a file.",
     epilog=examples(
         "istio-netpol dump -o cluster.yaml",
         "istio-netpol dump --context prod -o prod.yaml",
@@ -42,7 +41,7 @@ def dump(file: Path | None, namespace: str | None, context: str, kubeconfig: str
     """
     from istio_netpol.cli.opened_input import A_CLUSTER, open_input
     from istio_netpol.cli.options import InputArguments
-    from istio_netpol.cli.terminal import tell
+    from istio_netpol.cli.streams import tell
     from istio_netpol.kube.kubeconfig import has_cluster
     from istio_netpol.model.assumptions import assumptions_of
 
@@ -83,7 +82,7 @@ def _write(listing: Listing, stream: BinaryIO) -> int:
 def _written(file: Path | None) -> Iterator[BinaryIO]:
     """A stream whose content is in its place once all of it is written, and not before; a file is its
     writer's alone to read."""
-    from istio_netpol.cli.terminal import OutputError
+    from istio_netpol.cli.streams import OutputError
 
     try:
         if file is None:

@@ -29,7 +29,6 @@ T = TypeVar("T")
 
 
 @click.command(
-    short_help="Say why a connection is allowed or denied.",
     epilog=examples(
         "istio-netpol explain manifests/ --from shop/cart --to shop/db:5432",
         "istio-netpol explain manifests/ --from 203.0.113.9 --to shop/cart:http",
@@ -111,7 +110,8 @@ def explain(
     from istio_netpol.analysis.symptom_causes.causes import NamedEnds
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.cli.streams import write
+    from istio_netpol.cli.terminal import palette
 
     _require_fitting(ctx, symptom=symptom, host=host, path=path)
     source, workload = (who and in_namespace(who, arguments.namespace) for who in (source, workload))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Write the policies that are missing.",
     epilog=examples(
         "istio-netpol generate shop.yaml",
         "istio-netpol generate manifests/ -o policies/",
@@ -66,7 +65,7 @@ def generate(
     from istio_netpol.api import missing_policies
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.terminal import tell, write
+    from istio_netpol.cli.streams import tell, write
     from istio_netpol.manifests.encode import to_yaml
     from istio_netpol.printable import visible
     from istio_netpol.report.remarks import undeclared_summary
@@ -112,7 +111,7 @@ def generate(
 def _write_files(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snapshot) -> list[str]:
     """Writes the files and tells what it did; returns why some could not be written."""
     from istio_netpol.cli.policy_files import left_behind, write_files
-    from istio_netpol.cli.terminal import tell
+    from istio_netpol.cli.streams import tell
 
     written, refused = write_files(policies, folder)
     tell(f"wrote {written} {'policy' if written == 1 else 'policies'} to {folder}")

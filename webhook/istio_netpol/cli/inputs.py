@@ -30,7 +30,8 @@ from istio_netpol.bundle.sources import (
     problem,
     unrendered,
 )
-from istio_netpol.cli.terminal import CountedFile, Progress, tell
+from istio_netpol.cli.streams import tell
+from istio_netpol.cli.terminal import CountedFile, Progress
 from istio_netpol.errors import InputError, Problem, ToolError
 from istio_netpol.manifests.load import KindName, Loaded, RemovedApi, joined, load
 from istio_netpol.manifests.raw_objects import Document

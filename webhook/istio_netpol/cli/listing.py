@@ -29,7 +29,6 @@ _WHO = "this workload, namespace or address. Can be repeated."
 
 @click.command(
     "list",
-    short_help="List every allowed connection.",
     epilog=examples(
         "istio-netpol list manifests/",
         "istio-netpol list manifests/ --from shop/cart",
@@ -70,7 +69,7 @@ def list_connections(
     from istio_netpol.analysis.listing import as_listed, namespace_pairs
     from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.terminal import write
+    from istio_netpol.cli.streams import write
 
     if exposure and (summary or sources):
         raise click.UsageError("--exposure is of all who can call; leave out --summary and --from")

@@ -1,4 +1,4 @@
-"""The console entry point: one group, and its commands, imported when somebody asks for them."""
+"""The console entry point: the group of all commands, run on the arguments of the process."""
 
 from __future__ import annotations
 
@@ -6,77 +6,24 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
-from importlib import import_module
 
 import click
 
 from istio_netpol import __version__
+from istio_netpol.cli.commands import COMMANDS, LazyCommands, LazyProgram
 from istio_netpol.cli.program import (
     COMPLETE_VARIABLE,
     INTERRUPTED,
     PLUGIN,
     PROGRAM,
     UNUSABLE,
-    Program,
     examples,
 )
-from istio_netpol.cli.terminal import OutputError, discard_output, tell
-
-
-class LazyCommands(MutableMapping[str, click.Command]):
-    """Commands by name; `homes` says of each where it is, as `module.name` in the package of commands."""
-
-    def __init__(self, homes: Mapping[str, str]) -> None:
-        self._homes = dict(homes)
-        self._imported: dict[str, click.Command] = {}
-
-    def __getitem__(self, name: str) -> click.Command:
-        if name not in self._imported:
-            module, _, command = self._homes[name].rpartition(".")
-            self._imported[name] = getattr(import_module(f"istio_netpol.cli.{module}"), command)
-        return self._imported[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._homes
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._homes)
-
-    def __len__(self) -> int:
-        return len(self._homes)
-
-    def __setitem__(self, name: str, command: click.Command) -> None:
-        self._homes.setdefault(name, "")
-        self._imported[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._homes[name]
-        self._imported.pop(name, None)
-
-
-COMMANDS = {
-    "check": "check.check",
-    "generate": "generate.generate",
-    "explain": "explain.explain",
-    "list": "listing.list_connections",
-    "diff": "diff.diff",
-    "map": "map.map_command",
-    "dump": "dump.dump",
-    "readiness": "readiness.readiness",
-    "doctor": "doctor.doctor",
-    "rule": "rule.rule",
-    "serve": "serve.serve",
-    "controller": "controller.controller",
-    "certs": "certs.certs",
-    "bundle": "bundle.bundle",
-    "completion": "completion.completion",
-}
-"""Every command by name, and the module and name of what runs it."""
+from istio_netpol.cli.streams import OutputError, discard_output, tell
 
 
 @click.group(
-    cls=Program,
+    cls=LazyProgram,
     commands=LazyCommands(COMMANDS),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(

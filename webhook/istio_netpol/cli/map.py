@@ -26,7 +26,6 @@ _ENDINGS = ", ".join(f".{name}" for name in names("map"))
 
 @click.command(
     "map",
-    short_help="Draw who can reach whom.",
     epilog=examples(
         "istio-netpol map manifests/ -o map.html",
         "istio-netpol map manifests/ -o map.svg",
@@ -179,7 +178,7 @@ def given_of(read: Input) -> Given:
 
 
 def _write(output: str, text: str) -> None:
-    from istio_netpol.cli.terminal import OutputError, tell, write
+    from istio_netpol.cli.streams import OutputError, tell, write
 
     if output == STANDARD_OUTPUT:
         write([text])

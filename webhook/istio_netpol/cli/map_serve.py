@@ -22,7 +22,7 @@ from istio_netpol.cli.cluster_input import connect
 from istio_netpol.cli.inputs import read_inputs
 from istio_netpol.cli.map import STANDARD_INPUT, given_of, one_cluster
 from istio_netpol.cli.opened_input import OpenedInput
-from istio_netpol.cli.terminal import tell
+from istio_netpol.cli.streams import tell
 from istio_netpol.errors import ApiError, SettingsError
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.model.resolution import Resolver

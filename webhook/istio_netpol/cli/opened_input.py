@@ -19,7 +19,7 @@ from istio_netpol.cli.inputs import Input, ReadOptions, read_inputs
 from istio_netpol.cli.object_arguments import paths_and_objects
 from istio_netpol.cli.options import InputArguments
 from istio_netpol.cli.settings import helm_from_environment, kustomize_from_environment, settings_and_file
-from istio_netpol.cli.terminal import tell
+from istio_netpol.cli.streams import tell
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.model.assumptions import Assumption, assumptions_of
 from istio_netpol.model.settings import Settings

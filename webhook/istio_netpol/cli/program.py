@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import click
 
-from istio_netpol.cli.terminal import OutputError, discard_output
+from istio_netpol.cli.streams import OutputError, discard_output
 from istio_netpol.errors import InputError, NetpolError
 
 FINE = 0

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Plan a deny-all that cuts nothing.",
     epilog=examples(
         "istio-netpol readiness manifests/",
         "istio-netpol readiness manifests/ --all",
@@ -70,7 +69,8 @@ def readiness(
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.policy_files import plan_problems
     from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.cli.streams import write
+    from istio_netpol.cli.terminal import palette
     from istio_netpol.errors import InputError
 
     problems = list(plan_problems(folder)) if folder is not None else []
@@ -111,7 +111,7 @@ def _planned(
 
 def _write_plan(given: Input, plan: ReadinessReport, folder: Path) -> None:
     from istio_netpol.cli.policy_files import WAITING, write_plan
-    from istio_netpol.cli.terminal import OutputError, tell
+    from istio_netpol.cli.streams import OutputError, tell
     from istio_netpol.report.places import plural
     from istio_netpol.report.readiness_documents import readiness_markdown
 

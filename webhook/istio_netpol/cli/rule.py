@@ -9,13 +9,13 @@ import click
 
 from istio_netpol.cli.finding_options import RuleName
 from istio_netpol.cli.program import examples
-from istio_netpol.cli.terminal import palette, write
+from istio_netpol.cli.streams import write
+from istio_netpol.cli.terminal import palette
 from istio_netpol.model.findings import RuleId
 from istio_netpol.report.rules import TITLES, RulePages, rule_list, rule_page
 
 
 @click.command(
-    short_help="Explain a rule.",
     epilog=examples("istio-netpol rule", "istio-netpol rule proxy-to-istiod"),
 )
 @click.argument("rule_id", metavar="[ID]", type=RuleName(), required=False)

@@ -39,7 +39,6 @@ class SourceOption(click.ParamType["Path | str"]):
 
 
 @click.command(
-    short_help="Serve the admission webhook.",
     epilog=examples(
         "istio-netpol serve --source dir:manifests --self-signed",
         "istio-netpol serve --source cluster --context dev --self-signed",

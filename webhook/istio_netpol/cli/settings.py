@@ -15,7 +15,7 @@ from istio_netpol.bundle.helm import PROGRAM_VARIABLE as HELM_VARIABLE
 from istio_netpol.bundle.helm import Helm
 from istio_netpol.bundle.kustomize import PROGRAM_VARIABLE, Kustomize
 from istio_netpol.cli.options import InputArguments
-from istio_netpol.cli.terminal import tell
+from istio_netpol.cli.streams import tell
 from istio_netpol.config.found import settings_file_above
 from istio_netpol.config.settings_file import load_settings
 from istio_netpol.errors import SettingsError

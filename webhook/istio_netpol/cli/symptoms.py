@@ -50,7 +50,8 @@ def answer_symptom(
     from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
     from istio_netpol.analysis.symptom_causes.causes import SymptomOutcome, answers, answers_without_input
     from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.terminal import palette, write
+    from istio_netpol.cli.streams import write
+    from istio_netpol.cli.terminal import palette
     from istio_netpol.errors import InputError, Problem
 
     require_format("explain --symptom", format_name)
@@ -126,7 +127,7 @@ def _inputs(
     answers."""
     from istio_netpol.cli.opened_input import open_input
     from istio_netpol.cli.settings import settings_and_file
-    from istio_netpol.cli.terminal import tell
+    from istio_netpol.cli.streams import tell
     from istio_netpol.errors import ApiError
     from istio_netpol.kube.kubeconfig import has_cluster
 

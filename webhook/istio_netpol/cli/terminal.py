@@ -1,47 +1,22 @@
-"""Standard output and standard error: who reads them, in colour or not, and the progress of reading for
-whoever waits."""
+"""What a person at a terminal is shown: colours, and the progress of reading while he waits."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, TextIO
 
 import click
 
-from istio_netpol.errors import NetpolError
-from istio_netpol.printable import visible
-
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
-
-    from istio_netpol.report.palette import Palette
-
-
-class OutputError(NetpolError):
-    """Standard output can't be written."""
-
-    @classmethod
-    def of(cls, error: OSError) -> OutputError:
-        return cls(f"the output can't be written: {error.strerror or error}")
-
-
-def discard_output() -> None:
-    """Sends what is still buffered nowhere, so that the interpreter ends without a complaint about it."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        return
+from istio_netpol.report.palette import COLOURS, PLAIN, Palette
 
 
 def palette() -> Palette:
     """Colours where a person reads standard output and does not forbid them (no-color.org)."""
-    from istio_netpol.report.palette import COLOURS, PLAIN
-
     forbidden = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return COLOURS if _is_terminal(sys.stdout) and not forbidden else PLAIN
 
@@ -49,28 +24,6 @@ def palette() -> Palette:
 def _is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at the stream."""
     return stream.isatty()
-
-
-def write(pieces: Iterable[str]) -> None:
-    """Writes a document to standard output, and flushes it, so that a reader who left is noticed here.
-
-    Raises OutputError where it can't be written.
-    """
-    try:
-        for piece in pieces:
-            sys.stdout.write(piece)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError.of(error) from None
-
-
-def tell(sentence: str) -> None:
-    """Writes a line for people to standard error, if anybody can read it there."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"{visible(sentence)}\n")
-        sys.stderr.flush()
 
 
 _PATIENCE = 0.5
@@ -85,24 +38,24 @@ class Progress:
         self._done = 0
         self._shown = 0
         self._started = time.monotonic()
-        self._bar: ProgressBar[int] | None = None
+        self._bar = ExitStack()
+        self._show: Callable[[int], None] | None = None
 
     def advance(self, count: int) -> None:
         """Takes note of more bytes."""
         self._done += count
-        if self._bar is None:
+        if self._show is None:
             if time.monotonic() - self._started < _PATIENCE or not (self._total and _is_terminal(sys.stderr)):
                 return
-            self._bar = click.progressbar(length=self._total, label="Reading", file=sys.stderr)
-            self._bar.__enter__()
-        self._bar.update(self._done - self._shown)
+            bar = click.progressbar(length=self._total, label="Reading", file=sys.stderr)
+            self._show = self._bar.enter_context(bar).update
+        self._show(self._done - self._shown)
         self._shown = self._done
 
     def finish(self) -> None:
         """Leaves the bar's line."""
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
+        self._bar.close()
+        self._show = None
 
 
 class CountedFile(io.FileIO):
