@@ -32,7 +32,7 @@ HEAVY = {
 }
 """What a command that reads files has no use for; each takes 2 to 400 ms to import."""
 
-CODE = """
+RUN = """
 import sys
 from istio_netpol.cli.main import program
 try:
@@ -41,10 +41,18 @@ finally:
     print(sorted(sys.modules), file=sys.stderr)
 """
 
+COMPLETE = """
+import sys
+from click.shell_completion import ShellComplete
+from istio_netpol.cli.main import program
+assert ShellComplete(program, {}, "istio-netpol", "").get_completions([], "")
+print(sorted(sys.modules), file=sys.stderr)
+"""
 
-def _imported(*arguments: str) -> set[str]:
+
+def _imported(*arguments: str, code: str = RUN) -> set[str]:
     """The modules that are there when the command ends, without those of a bare interpreter."""
-    command = [sys.executable, "-c", CODE, *arguments]
+    command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     bare = subprocess.run(
         [sys.executable, "-c", "import sys; print(sorted(sys.modules))"],
@@ -79,11 +87,23 @@ def test_files_are_read_without_the_client_of_clusters(workspace: Path, argument
     assert not _imported(*arguments) & HEAVY
 
 
-def test_the_version_is_told_by_a_handful_of_modules() -> None:
-    """No command is imported, no settings and no model."""
-    modules = _imported("--version")
-    rooms = {name.partition(".")[0] for name in _ours(modules)}
-    assert rooms == {"cli", "errors", "printable"}
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--version"], RUN), (["--help"], RUN), ([], COMPLETE)],
+    ids=["version", "help", "completion"],
+)
+def test_the_program_itself_is_a_handful_of_modules(arguments: list[str], code: str) -> None:
+    """Version, help and completion of commands import no command, no settings and no model."""
+    modules = _imported(*arguments, code=code)
+    assert _ours(modules) == {
+        "cli",
+        "cli.commands",
+        "cli.main",
+        "cli.program",
+        "cli.streams",
+        "errors",
+        "printable",
+    }
     assert not modules & {*HEAVY, "yaml", "json", "pathlib", "hashlib"}
     assert len(modules) <= 110
 
@@ -114,14 +134,15 @@ def test_a_check_of_files_imports_what_it_runs(workspace: Path) -> None:
     modules = _imported("check", "shop.yaml", "--offline")
     assert len(_ours(modules)) <= 300
     assert len(modules) <= 430
+    assert {name for name in _ours(modules) if name.startswith("kube")} == {"kube", "kube.kubeconfig"}
     rooms = {name.partition(".")[0] for name in _ours(modules)}
     assert not rooms & {
+        "api",
         "certs",
         "controller",
         "dns",
         "doctor",
         "http",
-        "kube",
         "runtime",
         "server",
         "sources",

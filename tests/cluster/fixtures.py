@@ -57,7 +57,8 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 @contextlib.contextmanager
 def started(folder: Path, options: Sequence[str] = ()) -> Iterator[ControlPlane]:
     """A control plane of one's own, whose API server has further options, for as long as the block runs."""
-    from tests.cluster.control_plane import ControlPlane  # most runs of pytest need none
+    # Most runs of pytest need none.
+    from tests.cluster.control_plane import ControlPlane  # noqa: PLC0415
 
     require(*ASSETS)
     programs = {name: path for name in (*ASSETS, "kube-controller-manager") if (path := located(name))}

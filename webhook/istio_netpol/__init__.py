@@ -7,6 +7,7 @@ them and says why, and the contracts in `pyproject.toml` hold the code to it. Fo
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ importing this package."""
 
 
 def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)

@@ -1,6 +1,6 @@
 """What the commands do, for Python programs: over files, folders, overlays and charts, and over objects.
 
-`docs/python.md` shows how it is used. The commands themselves are made of the functions for one input.
+`docs/python.md` shows how it is used.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from difflib import get_close_matches
+from typing import Any, TypedDict, Unpack
 
 import click
 from msgspec.structs import replace
 
-from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
-from istio_netpol.analysis.readiness.deny_all import told_of_today
+from istio_netpol.analysis.explain.connection import explain as explain_connection
 from istio_netpol.analysis.results import Explanation, Report
 from istio_netpol.bundle.sources import GIVEN_OBJECTS
 from istio_netpol.cli.inputs import Input, ReadOptions, read_inputs
+from istio_netpol.cli.one_input import checked, missing_policies
 from istio_netpol.cli.parameter_types import DestinationParameter, HostAddresses
 from istio_netpol.cli.settings import (
     helm_from_environment,
@@ -32,10 +33,6 @@ from istio_netpol.manifests.raw_objects import Document, Envelope, complete
 from istio_netpol.model.references import NAMESPACE_REMEDY, is_namespace_name
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
-from istio_netpol.state.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from istio_netpol.remedies.ahead import Ahead
 
 InputSource = str | os.PathLike[str] | Mapping[str, Any]
 """A file, a folder, an overlay, a chart, or `-` for standard input; or an object or a List, as YAML and JSON
@@ -123,53 +120,10 @@ def explain(*inputs: InputSource, source: str, destination: str, **options: Unpa
         wanted = DestinationParameter().convert(destination, None, None)
     except click.BadParameter as error:
         raise InputError([_problem(error.message)]) from None
-    from istio_netpol.analysis.explain.connection import explain as explain_connection
 
     (given,) = _one(_read(inputs, options))
-    snapshot = _as_assumed(given, assume_deny_all=options.get("assume_deny_all", False))
+    snapshot = given.judged(assume_deny_all=options.get("assume_deny_all", False))
     return explain_connection(snapshot, settings, hosts, source, *wanted)
-
-
-def checked(
-    given: Input,
-    settings: Settings,
-    hosts: Resolver,
-    today: date,
-    *,
-    assume_deny_all: bool = False,
-    proposals: bool = False,
-) -> Report:
-    """The report on one input, with all that is said of the input itself."""
-    from istio_netpol.admission.counted import counted
-    from istio_netpol.analysis.check import check as check_snapshot
-
-    snapshot = _as_assumed(given, assume_deny_all=assume_deny_all)
-    found = check_snapshot(snapshot, settings, hosts, given.skipped, proposals=proposals, focus=given.focus)
-    if assume_deny_all:
-        found = told_of_today(found, given.snapshot, given.there or given.snapshot, settings)
-    found = found.with_input(given.assumed, given.findings())
-    return counted(found, snapshot, settings, today, given.focus)
-
-
-def missing_policies(
-    given: Input,
-    settings: Settings,
-    hosts: Resolver,
-    *,
-    assume_deny_all: bool = False,
-    proposals: bool = False,
-    per_namespace: bool = False,
-) -> Ahead:
-    """The policies that one input lacks, in an order in which none cuts what another allows."""
-    from istio_netpol.analysis.generate import generate_ahead
-
-    snapshot = _as_assumed(given, assume_deny_all=assume_deny_all)
-    today = given.there or given.snapshot
-    return generate_ahead(snapshot, today, settings, hosts, per_namespace=per_namespace, proposals=proposals)
-
-
-def _as_assumed(given: Input, *, assume_deny_all: bool) -> Snapshot:
-    return with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
 
 
 def _require_usable(inputs: Sequence[InputSource], options: Options) -> None:
@@ -177,8 +131,6 @@ def _require_usable(inputs: Sequence[InputSource], options: Options) -> None:
     silence, and InputError for a namespace that none can be called."""
     known = Options.__annotations__
     for name in sorted(options.keys() - known.keys()):
-        from difflib import get_close_matches
-
         close = get_close_matches(name, known, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
         raise TypeError(f"{name!r} is not an option; {remedy}")

@@ -1,22 +1,30 @@
-"""Runs external programs: never through a shell, and with a time limit."""
+"""Finds and runs external programs: never through a shell, and with a time limit.
+
+Most inputs need none. What it takes is imported when a program is asked for: together with what it takes to
+write a file, 5 ms of the 150 in which ten files are checked.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from istio_netpol.errors import ToolError
 
-if TYPE_CHECKING:
-    import subprocess
+
+def program_at(name: str) -> str | None:
+    """Where a program is, by its path or its name; None where there is none."""
+    import shutil  # noqa: PLC0415
+
+    return shutil.which(name)
 
 
 def output_of(command: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> bytes:
     """What the program prints. Raises ToolError with a sentence that says why there is nothing; `timeout` in
     seconds, `environment` in addition to our own."""
-    import subprocess
+    import subprocess  # noqa: PLC0415
 
     try:
         process = subprocess.Popen(
@@ -32,23 +40,20 @@ def output_of(command: Sequence[str], timeout: float, environment: Mapping[str, 
     try:
         printed, complaints = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        _kill(process)
         raise ToolError(f"{' '.join(command)} took more than {timeout:g} seconds") from None
-    except BaseException:
-        _kill(process)
-        raise
+    finally:
+        if process.returncode is None:
+            _kill_group(process.pid)
+            process.communicate()
     if process.returncode != 0:
         raise ToolError(f"{' '.join(command)} failed: {_cause(complaints, process.returncode)}")
     return printed
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill_group(leader: int) -> None:
     """Ends the program and whatever it started: kustomize runs git for remote bases."""
-    import signal
-
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _cause(complaints: bytes, status: int) -> str:

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import yaml
 from msgspec import Struct
 
-from istio_netpol.bundle.external import output_of
+from istio_netpol.bundle.external import output_of, program_at
 from istio_netpol.errors import ToolError
 
 CHART_FILE = "Chart.yaml"
@@ -56,9 +57,7 @@ class Helm(Struct, frozen=True):
     @property
     def path(self) -> str | None:
         """Where the program is; None where there is none."""
-        import shutil
-
-        return shutil.which(self.program or "helm")
+        return program_at(self.program or "helm")
 
     def render(self, chart: Path, namespace: str) -> bytes:
         """The manifests of a release of the chart. Raises ToolError."""
@@ -89,8 +88,6 @@ def is_library(chart: Path) -> bool:
 
 def _description(chart: Path) -> dict[str, Any]:
     """Chart.yaml; empty where helm, which reads it as well, says what is wrong."""
-    import yaml
-
     try:
         content: Any = yaml.safe_load((chart / CHART_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):

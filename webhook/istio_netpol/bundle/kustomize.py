@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from istio_netpol.bundle.external import output_of
+from istio_netpol.bundle.external import output_of, program_at
 from istio_netpol.errors import ToolError
 
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -50,16 +50,14 @@ class Kustomize(Struct, frozen=True):
             raise ToolError(_plainly(str(error))) from None
 
     def _command(self) -> list[str]:
-        import shutil
-
         if self.program:
-            found = shutil.which(self.program)
+            found = program_at(self.program)
             if found is None:
                 raise ToolError(f"{self.program}, which {PROGRAM_VARIABLE} names, is not a program")
             return [found, "build"]
-        if found := shutil.which("kustomize"):
+        if found := program_at("kustomize"):
             return [found, "build"]
-        if found := shutil.which("kubectl"):
+        if found := program_at("kubectl"):
             return [found, "kustomize"]
         raise ToolError(
             "the folder is built with kustomize, which is not installed; install kustomize or kubectl, or "

@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 import click
 
+from istio_netpol.analysis.bundle_proof.bundle_report import with_findings
+from istio_netpol.analysis.bundle_proof.proof import verify as verify_objects
 from istio_netpol.cli.bundle_cluster import ClusterArguments, bundle_cluster_options, with_cluster
+from istio_netpol.cli.inputs import ReadOptions, outdated_findings
 from istio_netpol.cli.options import config_option, format_option, reading_options
+from istio_netpol.cli.overlays import read_overlay
 from istio_netpol.cli.program import FINE, FOUND, examples
+from istio_netpol.cli.rule import all_pages
+from istio_netpol.cli.settings import Offline, helm_from_environment, kustomize_from_environment
+from istio_netpol.cli.streams import tell, write
+from istio_netpol.cli.terminal import palette
+from istio_netpol.model.findings import Severity
 from istio_netpol.report.table import document
 
 
@@ -70,19 +79,9 @@ def verify(
 
     Exit code: 0 without findings of severity error, 1 with some, 2 for unusable input or arguments.
     """
-    from istio_netpol.analysis.bundle_proof.bundle_report import with_findings
-    from istio_netpol.analysis.bundle_proof.proof import verify as verify_objects
-    from istio_netpol.cli.inputs import outdated_findings
-    from istio_netpol.cli.overlays import read_overlay
-    from istio_netpol.cli.rule import all_pages
-    from istio_netpol.cli.settings import Offline, reading_from
-    from istio_netpol.cli.streams import tell, write
-    from istio_netpol.cli.terminal import palette
-    from istio_netpol.model.findings import Severity
-
     cluster = ClusterArguments(cluster_dump, live, context, kubeconfig, dry_run_server)
     cluster.require_one(control_plane)
-    reading = reading_from(namespace, exclude)
+    reading = ReadOptions(kustomize_from_environment(), helm_from_environment(), namespace or "", exclude)
     given = read_overlay(folder, control_plane, config, reading, fetch=fetch)
     proof = verify_objects(given.bundle, given.control_plane, given.base, given.settings, Offline())
     proof = with_findings(proof, outdated_findings(given.outdated, Severity.ERROR))

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from istio_netpol.analysis.bundle_coverage.cluster_input import gaps_in, other_plugin
+from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
+from istio_netpol.analysis.bundle_proof.bundle_report import (
+    BundleReport,
+    with_coverage,
+    with_dry_run,
+    with_unknown_addresses,
+)
+from istio_netpol.cli.inputs import ReadOptions, read_inputs
+from istio_netpol.cli.opened_input import whereabouts
 from istio_netpol.cli.options import Decorator, cluster_options
+from istio_netpol.cli.overlays import OverlayInput
+from istio_netpol.cli.settings import Offline
+from istio_netpol.cli.streams import tell
 from istio_netpol.errors import InputError, Problem
-
-if TYPE_CHECKING:
-    from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport
-    from istio_netpol.cli.inputs import ReadOptions
-    from istio_netpol.cli.overlays import OverlayInput
-    from istio_netpol.model.assumptions import Assumption
-    from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.flows.table import namespaces_of
+from istio_netpol.kube.kubeconfig import find_context
+from istio_netpol.model.assumptions import Assumption, assumptions_of
+from istio_netpol.model.policies import NetworkPolicy
+from istio_netpol.state.snapshot import Snapshot
 
 
 class ClusterArguments(Struct, frozen=True):
@@ -77,12 +87,9 @@ def with_cluster(
 
 
 def _tried(proof: BundleReport, given: OverlayInput, arguments: ClusterArguments) -> BundleReport:
-    from istio_netpol.analysis.bundle_proof.bundle_report import with_dry_run
-    from istio_netpol.cli.cluster_input import connect
-    from istio_netpol.cli.streams import tell
-    from istio_netpol.kube.dry_run import dry_run
-    from istio_netpol.kube.kubeconfig import find_context
-    from istio_netpol.model.policies import NetworkPolicy
+    # The client of clusters takes half a second to import, which reading files can do without.
+    from istio_netpol.cli.cluster_input import connect  # noqa: PLC0415
+    from istio_netpol.kube.dry_run import dry_run  # noqa: PLC0415
 
     context = find_context(arguments.kubeconfig, arguments.context)
     connection = connect(context, arguments.kubeconfig)
@@ -94,13 +101,6 @@ def _tried(proof: BundleReport, given: OverlayInput, arguments: ClusterArguments
 def _covered(
     proof: BundleReport, given: OverlayInput, arguments: ClusterArguments, reading: ReadOptions
 ) -> BundleReport:
-    from istio_netpol.analysis.bundle_coverage.cluster_input import gaps_in, other_plugin
-    from istio_netpol.analysis.bundle_coverage.coverage import coverage_of
-    from istio_netpol.analysis.bundle_proof.bundle_report import with_coverage, with_unknown_addresses
-    from istio_netpol.cli.settings import Offline
-    from istio_netpol.model.policies import NetworkPolicy
-    from istio_netpol.state.snapshot import Snapshot
-
     assumed: tuple[Assumption, ...] = ()
     if arguments.dump or arguments.is_live:
         cluster, assumed = _live(arguments, given) if arguments.is_live else _dumped(arguments.dump, reading)
@@ -129,8 +129,6 @@ def _covered(
 
 def _concerns(proof: BundleReport, namespaces: Collection[str]) -> bool:
     """Whether any flow that was judged has an end in the namespaces."""
-    from istio_netpol.flows.table import namespaces_of
-
     return any(not namespaces_of(judged.flow).isdisjoint(namespaces) for judged in proof.flows)
 
 
@@ -138,8 +136,6 @@ _REMEDY = "dump all namespaces (`istio-netpol dump`), or name the overlay of thi
 
 
 def _dumped(path: str, reading: ReadOptions) -> tuple[Snapshot, tuple[Assumption, ...]]:
-    from istio_netpol.cli.inputs import read_inputs
-
     found = read_inputs([path], reading)
     if len(found) > 1:
         cause = f"holds {len(found)} inputs, and a dump is one"
@@ -148,14 +144,11 @@ def _dumped(path: str, reading: ReadOptions) -> tuple[Snapshot, tuple[Assumption
 
 
 def _live(arguments: ClusterArguments, given: OverlayInput) -> tuple[Snapshot, tuple[Assumption, ...]]:
-    # The client costs half a second of imports, which reading files can do without.
-    from istio_netpol.cli.cluster_input import listing_of, read_cluster
-    from istio_netpol.cli.streams import tell
-    from istio_netpol.kube.kubeconfig import find_context
-    from istio_netpol.model.assumptions import assumptions_of
+    # As above: only a cluster needs its client.
+    from istio_netpol.cli.cluster_input import listing_of, read_cluster  # noqa: PLC0415
 
     context = find_context(arguments.kubeconfig, arguments.context)
-    tell(f"reading the cluster {f'of context {context.name}' if context.name else 'that this pod runs in'}")
+    tell(f"reading the cluster {whereabouts(context)}")
     listing = listing_of(context, arguments.kubeconfig, given.settings)
     found = read_cluster(listing, "")
     return found.snapshot, assumptions_of(found.unseen)

@@ -6,7 +6,10 @@ import time
 
 import click
 
+from istio_netpol.certs.path_reconciler import PathReconciler
+from istio_netpol.certs.reconciler import CertificatePlace, CertificateReconciler
 from istio_netpol.cli.program import examples
+from istio_netpol.kube.connection import ApiConnection
 
 
 @click.command(
@@ -36,10 +39,6 @@ def certs(*, namespace: str, secret: str, service: str, configuration: str, cont
 
     Exit code: 0 once everything is as it should be, 2 where something could not be read or written.
     """
-    from istio_netpol.certs.path_reconciler import PathReconciler
-    from istio_netpol.certs.reconciler import CertificatePlace, CertificateReconciler
-    from istio_netpol.kube.connection import ApiConnection
-
     place = CertificatePlace(namespace, secret, service, configuration)
     connection = ApiConnection.open(context)
     certificates = CertificateReconciler(connection, place)

@@ -6,12 +6,17 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from istio_netpol.cli.finding_options import baseline_options, fail_on_option, selection_options
+from istio_netpol.analysis.focus import WHOLE
+from istio_netpol.analysis.results import Report
+from istio_netpol.cli.baseline_file import read_baseline, write_baseline
+from istio_netpol.cli.finding_options import baseline_options, fail_on_option, is_at_least, selection_options
+from istio_netpol.cli.one_input import checked
+from istio_netpol.cli.opened_input import open_input
 from istio_netpol.cli.options import (
     InputArguments,
     assume_deny_all_option,
@@ -21,12 +26,17 @@ from istio_netpol.cli.options import (
     resolution_options,
 )
 from istio_netpol.cli.program import FINE, FOUND, examples
+from istio_netpol.cli.rule import all_pages
+from istio_netpol.cli.settings import resolver
+from istio_netpol.cli.streams import tell, write
+from istio_netpol.cli.terminal import palette
 from istio_netpol.model.findings import Finding, RuleId
+from istio_netpol.report.baseline import Baseline
+from istio_netpol.report.overview import overview
+from istio_netpol.report.places import counts, in_words, plural
+from istio_netpol.report.remarks import not_counted_sentences, undeclared_summary
 from istio_netpol.report.table import document
-
-if TYPE_CHECKING:
-    from istio_netpol.analysis.results import Report
-    from istio_netpol.report.baseline import Baseline
+from istio_netpol.report.text import kinds_not_read
 
 
 @click.command(
@@ -83,17 +93,6 @@ def check(
     Exit code: 1 with findings of the severity of --fail-on or worse, 0 without, 2 for unusable input or
     arguments.
     """
-    from istio_netpol.analysis.focus import WHOLE
-    from istio_netpol.analysis.results import Report
-    from istio_netpol.api import checked
-    from istio_netpol.cli.finding_options import is_at_least
-    from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.rule import all_pages
-    from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.streams import write
-    from istio_netpol.cli.terminal import palette
-    from istio_netpol.report.overview import overview
-
     _require_all_findings(update_baseline, baseline_file, rules)
     opened = open_input(arguments, addresses)
     settings, today = opened.settings, datetime.now(UTC).date()
@@ -140,18 +139,12 @@ def _known(file: Path | None) -> Baseline | None:
     """The findings of a baseline's file."""
     if file is None:
         return None
-    from istio_netpol.cli.baseline_file import read_baseline
 
     return read_baseline(file)
 
 
 def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:
     """Writes the baseline of all that a report has found, and says so."""
-    from istio_netpol.cli.baseline_file import write_baseline
-    from istio_netpol.cli.streams import tell
-    from istio_netpol.report.baseline import Baseline
-    from istio_netpol.report.places import plural
-
     if not is_whole:
         raise click.UsageError(
             "a baseline has the findings of the whole input; name no objects, and take all namespaces of a "
@@ -167,10 +160,6 @@ def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:
 
 def _tell_what_is_not_in(report: Report, format_name: str) -> None:
     """Says on standard error what the text says itself."""
-    from istio_netpol.cli.streams import tell
-    from istio_netpol.report.remarks import not_counted_sentences, undeclared_summary
-    from istio_netpol.report.text import kinds_not_read
-
     if format_name != "json":
         for sentence in not_counted_sentences(report):
             tell(sentence)
@@ -184,9 +173,6 @@ def _tell_what_is_not_in(report: Report, format_name: str) -> None:
 
 def _tell_what_is_hidden(failing: Sequence[Finding], shown: Report) -> None:
     """Says why a check fails of which `--severity` hides the reason."""
-    from istio_netpol.cli.streams import tell
-    from istio_netpol.report.places import counts, in_words
-
     hidden = set(failing) - set(shown.findings)
     if hidden:
         tell(f"fails because of {in_words(counts(hidden))} that --severity hides")

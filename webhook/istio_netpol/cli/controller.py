@@ -9,6 +9,8 @@ import click
 from istio_netpol.cli.options import config_option, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
 from istio_netpol.cli.program import examples
+from istio_netpol.cli.settings import read_settings, resolver
+from istio_netpol.controller.run import Certificates, ControllerOptions, run
 
 
 @click.command(
@@ -67,9 +69,6 @@ def controller(
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
-    from istio_netpol.cli.settings import read_settings, resolver
-    from istio_netpol.controller.run import Certificates, ControllerOptions, run
-
     names = (certificate_secret, webhook_service, webhook_configuration)
     if any(names[:2]) and not all(names):
         raise click.UsageError(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from istio_netpol.analysis.diff import diff as compare
+from istio_netpol.analysis.results import Difference
+from istio_netpol.cli.inputs import paired
+from istio_netpol.cli.opened_input import open_input, require_two_sides
 from istio_netpol.cli.options import InputArguments, format_option, input_options, resolution_options
 from istio_netpol.cli.program import FINE, FOUND, examples
+from istio_netpol.cli.settings import resolver
+from istio_netpol.cli.streams import tell, write
+from istio_netpol.cli.terminal import palette
 from istio_netpol.report.table import document
-
-if TYPE_CHECKING:
-    from istio_netpol.analysis.results import Difference
+from istio_netpol.state.snapshot import Snapshot
 
 CHANGES = {
     "lost": "connections are lost",
@@ -42,20 +47,6 @@ class ChangeNames(click.ParamType[tuple[str, ...]]):
                 ctx,
             )
         return tuple(change for change in CHANGES if change in named)
-
-
-def require_two_sides(arguments: InputArguments) -> None:
-    """Raises UsageError where OLD, NEW and a cluster are not two in all."""
-    paths, most = arguments.paths, 1 if arguments.names_cluster else 2
-    if not paths:
-        raise click.UsageError("Missing argument 'NEW'.", click.get_current_context())
-    if len(paths) > most:
-        wanted = "NEW" if arguments.names_cluster else "OLD NEW"
-        raise click.UsageError(
-            f"{paths[most]!r} is one argument too many: {wanted}", click.get_current_context()
-        )
-    if paths == ("-", "-"):
-        raise click.UsageError("OLD and NEW can't both be standard input", click.get_current_context())
 
 
 @click.command(
@@ -97,14 +88,6 @@ def diff(
     Exit code: 1 where a required flow is lost, or what --fail-on names instead; 0 otherwise; 2 for unusable
     input or arguments.
     """
-    from istio_netpol.analysis.diff import diff as compare
-    from istio_netpol.cli.inputs import paired
-    from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.streams import tell, write
-    from istio_netpol.cli.terminal import palette
-    from istio_netpol.state.snapshot import Snapshot
-
     require_two_sides(arguments)
     opened = open_input(arguments, addresses, paths_needed=2)
     settings = opened.settings

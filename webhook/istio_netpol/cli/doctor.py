@@ -5,12 +5,24 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import FrameType
 
 import click
 
-from istio_netpol.cli.options import cluster_options, config_option, format_option
+from istio_netpol.cli.cluster_input import connect
+from istio_netpol.cli.opened_input import whereabouts
+from istio_netpol.cli.options import InputArguments, cluster_options, config_option, format_option
 from istio_netpol.cli.program import FINE, FOUND, examples
+from istio_netpol.cli.settings import settings_and_file
+from istio_netpol.cli.streams import tell, write
+from istio_netpol.cli.terminal import palette
+from istio_netpol.doctor.examination import NOT_PROBED, TOPICS, examine
+from istio_netpol.doctor.probe import IMAGE, probe
+from istio_netpol.doctor.survey import Survey
+from istio_netpol.doctor.webhooks import shake_hands
+from istio_netpol.kube.kubeconfig import find_context
+from istio_netpol.model.diagnosis import Health
 from istio_netpol.report.table import document
 
 
@@ -76,20 +88,6 @@ def doctor(
     Exit code: 0 if all is well, 1 if something is wrong or could not be seen, 2 where there is no cluster to
     talk to or the arguments are unusable.
     """
-    from datetime import UTC, datetime
-
-    from istio_netpol.cli.cluster_input import connect
-    from istio_netpol.cli.options import InputArguments
-    from istio_netpol.cli.settings import settings_and_file
-    from istio_netpol.cli.streams import tell, write
-    from istio_netpol.cli.terminal import palette
-    from istio_netpol.doctor.examination import NOT_PROBED, TOPICS, examine
-    from istio_netpol.doctor.probe import IMAGE, probe
-    from istio_netpol.doctor.survey import Survey
-    from istio_netpol.doctor.webhooks import shake_hands
-    from istio_netpol.kube.kubeconfig import find_context
-    from istio_netpol.model.diagnosis import Health
-
     for topic in topics:
         if topic not in TOPICS:
             raise click.BadParameter(
@@ -100,7 +98,7 @@ def doctor(
     settings, _ = settings_and_file(arguments)
     chosen = find_context(kubeconfig, context)
     connection = connect(chosen, kubeconfig)
-    tell(f"examining the cluster {f'of context {chosen.name}' if chosen.name else 'that this pod runs in'}")
+    tell(f"examining the cluster {whereabouts(chosen)}")
     found = list(
         examine(
             Survey(connection),

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import click
 
-from istio_netpol.cli.options import cluster_options, config_option, namespace_option, output_file_option
+from istio_netpol.cli.cluster_input import listing_of
+from istio_netpol.cli.opened_input import A_CLUSTER, whereabouts
+from istio_netpol.cli.options import (
+    InputArguments,
+    cluster_options,
+    config_option,
+    namespace_option,
+    output_file_option,
+)
 from istio_netpol.cli.program import examples
+from istio_netpol.cli.settings import settings_and_file
+from istio_netpol.cli.streams import OutputError, tell
 from istio_netpol.cli.whole_file import whole_file
-
-if TYPE_CHECKING:
-    from istio_netpol.kube.listing import Listing
+from istio_netpol.kube.kubeconfig import find_context, has_cluster
+from istio_netpol.kube.listing import Listing
+from istio_netpol.kube.objects import content_of, received
+from istio_netpol.manifests.cluster_dump import HEADER, dumped, item_text, note_of
+from istio_netpol.model.assumptions import assumptions_of
 
 
 @click.command(
@@ -39,19 +52,15 @@ def dump(file: Path | None, namespace: str | None, context: str, kubeconfig: str
 
     Exit code: 0, or 2 where the cluster can't be read or the file can't be written.
     """
-    from istio_netpol.cli.opened_input import A_CLUSTER, open_input
-    from istio_netpol.cli.options import InputArguments
-    from istio_netpol.cli.streams import tell
-    from istio_netpol.kube.kubeconfig import has_cluster
-    from istio_netpol.model.assumptions import assumptions_of
-
     arguments = InputArguments(
         namespace=namespace or "", context=context, kubeconfig=kubeconfig, config=config or ""
     )
     if not arguments.names_cluster and not has_cluster():
         raise click.UsageError(f"there is no cluster to read: name {A_CLUSTER}", click.get_current_context())
-    opened = open_input(arguments, about_all=True)
-    listing = opened.listing()
+    settings, _ = settings_and_file(arguments)
+    chosen = find_context(kubeconfig, context)
+    tell(f"reading the cluster {whereabouts(chosen)}")
+    listing = listing_of(chosen, kubeconfig, settings, arguments.namespace)
     with _written(file) as stream:
         count = _write(listing, stream)
     for assumption in assumptions_of(listing.unseen):
@@ -62,9 +71,6 @@ def dump(file: Path | None, namespace: str | None, context: str, kubeconfig: str
 def _write(listing: Listing, stream: BinaryIO) -> int:
     """Writes every object as it arrives, so that no more than a page of them is held; their number. Raises
     ApiError where nothing can be told of any namespace."""
-    from istio_netpol.kube.objects import content_of, received
-    from istio_netpol.manifests.cluster_dump import HEADER, dumped, item_text, note_of
-
     count = 0
     stream.write(HEADER.encode())
     for scope in listing.scopes:
@@ -82,12 +88,8 @@ def _write(listing: Listing, stream: BinaryIO) -> int:
 def _written(file: Path | None) -> Iterator[BinaryIO]:
     """A stream whose content is in its place once all of it is written, and not before; a file is its
     writer's alone to read."""
-    from istio_netpol.cli.streams import OutputError
-
     try:
         if file is None:
-            import tempfile
-
             with tempfile.TemporaryFile() as whole:
                 yield whole
                 whole.seek(0)

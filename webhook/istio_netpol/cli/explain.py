@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
 
 import click
 
+from istio_netpol.analysis.arguments.objects import find_named
+from istio_netpol.analysis.arguments.peers import in_namespace
+from istio_netpol.analysis.explain.connection import explain as explain_connection
+from istio_netpol.analysis.explain.host import explain_host
+from istio_netpol.analysis.explain.walk import Walk
+from istio_netpol.analysis.explain.workload import explain_workload
+from istio_netpol.analysis.results import Explanation
+from istio_netpol.cli.inputs import answers_of
+from istio_netpol.cli.opened_input import OpenedInput, open_input
 from istio_netpol.cli.options import (
     InputArguments,
     assume_deny_all_option,
@@ -17,15 +25,13 @@ from istio_netpol.cli.options import (
 )
 from istio_netpol.cli.parameter_types import DestinationParameter, HostName, UrlPath
 from istio_netpol.cli.program import FINE, FOUND, examples
-from istio_netpol.cli.symptoms import answer_symptom, symptom_option
+from istio_netpol.cli.settings import resolver
+from istio_netpol.cli.streams import write
+from istio_netpol.cli.terminal import palette
+from istio_netpol.errors import InputError, Problem
 from istio_netpol.model.connections import Protocol
 from istio_netpol.report.table import document
-
-if TYPE_CHECKING:
-    from istio_netpol.cli.opened_input import OpenedInput
-    from istio_netpol.state.snapshot import Snapshot
-
-T = TypeVar("T")
+from istio_netpol.state.snapshot import Snapshot
 
 
 @click.command(
@@ -60,7 +66,12 @@ T = TypeVar("T")
     metavar="WHO",
     help="All that a workload or a pod needs, what of it is cut, and the policies that open it.",
 )
-@symptom_option()
+@click.option(
+    "--symptom",
+    metavar="TEXT|-",
+    help="What was seen, or - for a log on standard input: of a proxy, istiod, curl, kubectl. "
+    "Says which connection can be cut; without PATH and cluster nothing is judged.",
+)
 @click.option(
     "--host",
     metavar="HOST",
@@ -103,63 +114,42 @@ def explain(
     With --symptom 1 if policies deny a connection that can be the cause, and 2 if nothing is known of what
     was seen.
     """
-    from istio_netpol.analysis.arguments.peers import in_namespace
-    from istio_netpol.analysis.explain.connection import explain as explain_connection
-    from istio_netpol.analysis.explain.host import explain_host
-    from istio_netpol.analysis.explain.workload import explain_workload
-    from istio_netpol.analysis.symptom_causes.causes import NamedEnds
-    from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.streams import write
-    from istio_netpol.cli.terminal import palette
-
     _require_fitting(ctx, symptom=symptom, host=host, path=path)
     source, workload = (who and in_namespace(who, arguments.namespace) for who in (source, workload))
     if destination is not None:
         destination = (in_namespace(destination[0], arguments.namespace), *destination[1:])
     if symptom is not None:
-        named = NamedEnds(source or workload or "", destination, arguments.namespace)
-        answer_symptom(
-            ctx,
+        # Only this question needs the patterns of all symptoms, which take 15 ms to compile.
+        from istio_netpol.analysis.symptom_causes.causes import NamedEnds  # noqa: PLC0415
+        from istio_netpol.cli.symptoms import answer_symptom  # noqa: PLC0415
+
+        is_denied = answer_symptom(
             symptom,
             arguments,
-            named,
+            NamedEnds(source or workload or "", destination, arguments.namespace),
             format_name=format_name,
             assume_deny_all=assume_deny_all,
             addresses=addresses,
             offline=offline,
         )
+        ctx.exit(FOUND if is_denied else FINE)
     opened = open_input(arguments, addresses, is_asked=True)
-    _require_one_question(
-        ctx,
-        source=source,
-        destination=destination,
-        workload=workload,
-        host=host,
-        object=opened.objects or None,
-    )
+    named = opened.objects or None
+    _require_one_question(ctx, source=source, to=destination, workload=workload, host=host, object=named)
+    about = "explain --workload" if destination is None else "explain"
+    require_format(about, format_name)
     settings, hosts = opened.settings, resolver(offline, opened.settings)
-    if source is not None and destination is not None:
-        require_format("explain", format_name)
-        found = _answers(
-            opened,
-            assume_deny_all,
-            lambda read: explain_connection(read, settings, hosts, source, *destination),
-        )
-        write([document("explain", format_name, found, palette=palette())])
-        ctx.exit(FINE if all(explanation.connects for _, explanation in found) else FOUND)
-    require_format("explain --workload", format_name)
-    walks = _answers(
-        opened,
-        assume_deny_all,
-        lambda read: (
-            explain_host(read, settings, hosts, host, path or "")
-            if host is not None
-            else explain_workload(read, settings, hosts, workload or _named_in(read, opened))
-        ),
-    )
-    write([document("explain --workload", format_name, walks, palette=palette())])
-    ctx.exit(FINE if all(walk.connects for _, walk in walks) else FOUND)
+
+    def answer(read: Snapshot) -> Explanation | Walk:
+        if source is not None and destination is not None:
+            return explain_connection(read, settings, hosts, source, *destination)
+        if host is not None:
+            return explain_host(read, settings, hosts, host, path or "")
+        return explain_workload(read, settings, hosts, workload or _named_in(read, opened))
+
+    found = answers_of(opened.read(), answer, assume_deny_all=assume_deny_all)
+    write([document(about, format_name, found, palette=palette())])
+    ctx.exit(FINE if all(each.connects for _, each in found) else FOUND)
 
 
 def _require_fitting(ctx: click.Context, symptom: str | None, host: str | None, path: str | None) -> None:
@@ -173,16 +163,13 @@ def _require_fitting(ctx: click.Context, symptom: str | None, host: str | None, 
 def _require_one_question(ctx: click.Context, **given: object) -> None:
     """Refuses a command line that asks for nothing, for half a connection, or for two things."""
     asked = {name for name, value in given.items() if value is not None}
-    if asked not in ({"source", "destination"}, {"workload"}, {"host"}, {"object"}):
+    if asked not in ({"source", "to"}, {"workload"}, {"host"}, {"object"}):
         ways = "--from WHO --to WHOM:PORT, --workload WHO, KIND/NAME, --host HOST, or --symptom TEXT"
         raise click.UsageError(f"say what to explain, one thing at a time: {ways}", ctx)
 
 
 def _named_in(snapshot: Snapshot, opened: OpenedInput) -> str:
     """The one workload that the arguments name, `namespace/Kind/name`. Raises InputError for several."""
-    from istio_netpol.analysis.arguments.objects import find_named
-    from istio_netpol.errors import InputError, Problem
-
     found = [ref for wanted in opened.objects for ref in find_named(snapshot, wanted)]
     if len(found) > 1:
         names = ", ".join(str(ref) for ref in found)
@@ -190,23 +177,3 @@ def _named_in(snapshot: Snapshot, opened: OpenedInput) -> str:
         written = " ".join(wanted.written for wanted in opened.objects)
         raise InputError([Problem("arguments", None, None, None, written, cause, remedy)])
     return next((f"{ref.namespace}/{ref.kind}/{ref.name}" for ref in found), opened.objects[0].written)
-
-
-def _answers(opened: OpenedInput, assume_deny_all: bool, ask: Callable[[Snapshot], T]) -> list[tuple[str, T]]:
-    """The answer of each input that has what was asked for, under its name. Raises InputError where none
-    has."""
-    from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.errors import InputError, Problem
-
-    answers: list[tuple[str, T]] = []
-    problems: list[Problem] = []
-    for given in opened.read():
-        given.tell()
-        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-        try:
-            answers.append((given.name, ask(snapshot)))
-        except InputError as error:
-            problems += error.problems
-    if not answers:
-        raise InputError(dict.fromkeys(problems))
-    return answers

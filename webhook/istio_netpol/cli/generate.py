@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from istio_netpol.analysis.assumed_pods import is_assumed_denial
+from istio_netpol.analysis.check import check
+from istio_netpol.analysis.results import Report
+from istio_netpol.cli.one_input import missing_policies
+from istio_netpol.cli.opened_input import open_input
 from istio_netpol.cli.options import (
     InputArguments,
     assume_deny_all_option,
@@ -18,12 +22,15 @@ from istio_netpol.cli.options import (
     tight_option,
 )
 from istio_netpol.cli.program import UNUSABLE, examples
+from istio_netpol.cli.settings import resolver
+from istio_netpol.cli.streams import tell, write
+from istio_netpol.manifests.encode import to_yaml
+from istio_netpol.model.findings import Issue, Severity
 from istio_netpol.model.policies import NetworkPolicy
-
-if TYPE_CHECKING:
-    from istio_netpol.analysis.results import Report
-    from istio_netpol.remedies.ahead import Ahead
-    from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.printable import visible
+from istio_netpol.remedies.ahead import Ahead
+from istio_netpol.report.remarks import undeclared_summary
+from istio_netpol.state.snapshot import Snapshot
 
 
 @click.command(
@@ -60,16 +67,6 @@ def generate(
 
     Exit code: 0, or 2 for unusable input or arguments and where a file can't be written.
     """
-    from istio_netpol.analysis.check import check
-    from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.api import missing_policies
-    from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.streams import tell, write
-    from istio_netpol.manifests.encode import to_yaml
-    from istio_netpol.printable import visible
-    from istio_netpol.report.remarks import undeclared_summary
-
     opened = open_input(arguments, addresses)
     settings = opened.settings
     hosts = resolver(offline, settings)
@@ -77,7 +74,7 @@ def generate(
     printed: list[str] = []
     for given in opened.read():
         given.tell()
-        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+        snapshot = given.judged(assume_deny_all=assume_deny_all)
         missing = missing_policies(
             given,
             settings,
@@ -88,30 +85,30 @@ def generate(
         )
         policies = tuple(filter(given.focus.concerns_policy, missing.policies))
         if folder is not None:
-            refused += _write_files(policies, folder / given.place if given.name else folder, snapshot)
+            refused += _write_files(policies, given.folder_below(folder), snapshot)
         elif policies:
-            printed.append(
-                f"# {visible(given.name)}\n{to_yaml(policies)}" if given.name else to_yaml(policies)
-            )
+            printed.append(_document(policies, given.name))
         else:
             tell(f"{given.name}: no policy is missing" if given.name else "no policy is missing")
         for sentence in _order(missing, policies):
             tell(sentence)
         report = check(snapshot.with_changes(put=missing.policies), settings, hosts, focus=given.focus)
-        for sentence in _left_over(report):
-            tell(f"not covered: {sentence}")
-        if assume_deny_all and report.undeclared:
-            tell(undeclared_summary(report.undeclared, "`istio-netpol check --assume-deny-all` lists"))
+        _tell_what_is_left(report, assume_deny_all=assume_deny_all)
     if printed:
         write(["---\n".join(printed)])
     if refused:
         ctx.exit(UNUSABLE)
 
 
+def _document(policies: Sequence[NetworkPolicy], name: str) -> str:
+    """The policies of an input as YAML, under the name that it has among several."""
+    return f"# {visible(name)}\n{to_yaml(policies)}" if name else to_yaml(policies)
+
+
 def _write_files(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snapshot) -> list[str]:
     """Writes the files and tells what it did; returns why some could not be written."""
-    from istio_netpol.cli.policy_files import left_behind, write_files
-    from istio_netpol.cli.streams import tell
+    # Only -o needs it, and the log of its store takes 80 ms to import.
+    from istio_netpol.cli.policy_files import left_behind, write_files  # noqa: PLC0415
 
     written, refused = write_files(policies, folder)
     tell(f"wrote {written} {'policy' if written == 1 else 'policies'} to {folder}")
@@ -138,11 +135,16 @@ def _order(missing: Ahead, policies: Sequence[NetworkPolicy]) -> Iterator[str]:
         )
 
 
+def _tell_what_is_left(report: Report, *, assume_deny_all: bool) -> None:
+    """Says what the generated policies leave as it is; `report` is that with them in place."""
+    for sentence in _left_over(report):
+        tell(f"not covered: {sentence}")
+    if assume_deny_all and report.undeclared:
+        tell(undeclared_summary(report.undeclared, "`istio-netpol check --assume-deny-all` lists"))
+
+
 def _left_over(report: Report) -> Iterator[str]:
     """What is denied, or could not be judged, with the generated policies in place."""
-    from istio_netpol.analysis.assumed_pods import is_assumed_denial
-    from istio_netpol.model.findings import Issue, Severity
-
     open_questions = (
         Issue.JWKS_UNRESOLVABLE,
         Issue.HOST_UNRESOLVABLE,

@@ -7,12 +7,15 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from istio_netpol.analysis.check import not_read
 from istio_netpol.analysis.focus import WHOLE, Focus
+from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
 from istio_netpol.analysis.unread_policies import UnreadPolicies
 from istio_netpol.bundle.arrangement import Part, arranged
 from istio_netpol.bundle.exclusions import RootedExclusions
@@ -44,6 +47,8 @@ from istio_netpol.report.places import STANDARD_INPUT
 from istio_netpol.report.remarks import other_documents, outdated, unnamed_namespaces
 from istio_netpol.report.text import kinds_not_read
 from istio_netpol.state.snapshot import Snapshot
+
+T = TypeVar("T")
 
 
 class ReadOptions(Struct, frozen=True):
@@ -78,6 +83,14 @@ class Input(Struct, frozen=True):
     outdated: tuple[RemovedApi, ...] = ()
     there: Snapshot | None = None
     focus: Focus = WHOLE
+
+    def judged(self, *, assume_deny_all: bool) -> Snapshot:
+        """The cluster that is judged: what was read, or that as if every namespace denied all traffic."""
+        return with_deny_all(self.snapshot) if assume_deny_all else self.snapshot
+
+    def folder_below(self, folder: Path) -> Path:
+        """Where in a folder the files of this input go: each of several has a folder of its own."""
+        return folder / self.place if self.name else folder
 
     def findings(self) -> list[Finding]:
         """What is said of outdated objects, for a report of findings."""
@@ -136,6 +149,24 @@ def paired(old: Sequence[Input], new: Sequence[Input]) -> list[tuple[str, Snapsh
         (place or "files of no overlay", before.get(place, nothing), after.get(place, nothing))
         for place in sorted({*before, *after})
     ]
+
+
+def answers_of(
+    inputs: Iterable[Input], ask: Callable[[Snapshot], T], *, assume_deny_all: bool
+) -> list[tuple[str, T]]:
+    """The answer of each input that has what is asked for, under its name. Raises InputError where none
+    has."""
+    answers: list[tuple[str, T]] = []
+    problems: list[Problem] = []
+    for given in inputs:
+        given.tell()
+        try:
+            answers.append((given.name, ask(given.judged(assume_deny_all=assume_deny_all))))
+        except InputError as error:
+            problems += error.problems
+    if not answers:
+        raise InputError(dict.fromkeys(problems))
+    return answers
 
 
 def read_objects(paths: Sequence[str], reading: ReadOptions) -> tuple[ClusterObject, ...]:

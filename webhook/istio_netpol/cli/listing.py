@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
+from istio_netpol.analysis.arguments.peers import peer_filter
+from istio_netpol.analysis.focus import Focus
+from istio_netpol.analysis.listing import AskedList, as_listed, namespace_pairs
+from istio_netpol.cli.opened_input import open_input
 from istio_netpol.cli.options import (
     InputArguments,
     assume_deny_all_option,
@@ -15,14 +18,11 @@ from istio_netpol.cli.options import (
     require_format,
 )
 from istio_netpol.cli.program import examples
-from istio_netpol.errors import Problem
+from istio_netpol.cli.streams import write
+from istio_netpol.errors import InputError, Problem
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.table import document, writer
-
-if TYPE_CHECKING:
-    from istio_netpol.analysis.focus import Focus
-    from istio_netpol.analysis.listing import AskedList
-    from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.snapshot import Snapshot
 
 _WHO = "this workload, namespace or address. Can be repeated."
 
@@ -66,11 +66,6 @@ def list_connections(
 
     Exit code: 0, or 2 for unusable input or arguments.
     """
-    from istio_netpol.analysis.listing import as_listed, namespace_pairs
-    from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.streams import write
-
     if exposure and (summary or sources):
         raise click.UsageError("--exposure is of all who can call; leave out --summary and --from")
     printed = "list --exposure" if exposure else "list --summary" if summary else "list"
@@ -80,7 +75,7 @@ def list_connections(
     parts = []
     for given in opened.read():
         given.tell()
-        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
+        snapshot = given.judged(assume_deny_all=assume_deny_all)
         parts.append((given.name, given.focus, as_listed(snapshot, settings)))
     asked = _asked(parts, sources, destinations, settings)
     if exposure:
@@ -100,10 +95,6 @@ def _asked(
     settings: Settings,
 ) -> list[AskedList]:
     """What is asked for of each input that has it. Raises InputError where none has."""
-    from istio_netpol.analysis.arguments.peers import peer_filter
-    from istio_netpol.analysis.listing import AskedList
-    from istio_netpol.errors import InputError
-
     found: list[AskedList] = []
     problems: list[Problem] = []
     for name, focus, snapshot in parts:

@@ -6,19 +6,21 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from istio_netpol.analysis.reachability.facts import facts
+from istio_netpol.analysis.reachability.state_reading import Given
+from istio_netpol.cli.inputs import Input
+from istio_netpol.cli.opened_input import OpenedInput, open_input, require_two_sides
 from istio_netpol.cli.options import InputArguments, input_options, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
 from istio_netpol.cli.program import examples
+from istio_netpol.cli.settings import resolver
+from istio_netpol.cli.streams import OutputError, tell, write
 from istio_netpol.report.table import TABLE, document, has_format, names
-
-if TYPE_CHECKING:
-    from istio_netpol.analysis.reachability.state_reading import Given
-    from istio_netpol.cli.inputs import Input
-    from istio_netpol.cli.opened_input import OpenedInput
+from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.web.page import page_of
 
 STANDARD_INPUT = STANDARD_OUTPUT = "-"
 _ENDINGS = ", ".join(f".{name}" for name in names("map"))
@@ -86,12 +88,6 @@ def map_command(
 
     Exit code: 0, or 2 for unusable input or arguments and where the file can't be written.
     """
-    from istio_netpol.analysis.reachability.facts import facts
-    from istio_netpol.cli.diff import require_two_sides
-    from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.settings import resolver
-    from istio_netpol.web.page import page_of
-
     if serves:
         _refuse_with_serve(output, compares)
     else:
@@ -101,7 +97,8 @@ def map_command(
     opened = open_input(arguments, addresses, paths_needed=2 if compares else 1, about_all=True)
     hosts = resolver(offline, opened.settings)
     if serves:
-        from istio_netpol.cli.map_serve import serve
+        # A web server and the client of clusters take a second to import, and only --serve needs them.
+        from istio_netpol.cli.map_serve import serve  # noqa: PLC0415
 
         serve(opened, hosts, listen, token_file, title=title or _title(opened), read_from=_read_from(opened))
         return
@@ -160,9 +157,6 @@ def one_cluster(inputs: Sequence[Input]) -> Input:
 
 def _two_states(opened: OpenedInput) -> tuple[Given, Input]:
     """The cluster before and after a change."""
-    from istio_netpol.analysis.reachability.state_reading import Given
-    from istio_netpol.state.snapshot import Snapshot
-
     if opened.cluster is not None:
         now = one_cluster(opened.read())
         return Given(now.there or Snapshot.of([])), now
@@ -172,14 +166,10 @@ def _two_states(opened: OpenedInput) -> tuple[Given, Input]:
 
 def given_of(read: Input) -> Given:
     """What was read, as the facts are worked out from it."""
-    from istio_netpol.analysis.reachability.state_reading import Given
-
     return Given(read.snapshot, read.skipped, read.there, read.assumed, tuple(read.findings()))
 
 
 def _write(output: str, text: str) -> None:
-    from istio_netpol.cli.streams import OutputError, tell, write
-
     if output == STANDARD_OUTPUT:
         write([text])
         return

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from stat import S_ISFIFO, S_ISREG
-from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
@@ -21,13 +20,10 @@ from istio_netpol.cli.options import InputArguments
 from istio_netpol.cli.settings import helm_from_environment, kustomize_from_environment, settings_and_file
 from istio_netpol.cli.streams import tell
 from istio_netpol.errors import InputError, Problem
+from istio_netpol.kube.kubeconfig import KubeContext, find_context, has_cluster
 from istio_netpol.model.assumptions import Assumption, assumptions_of
 from istio_netpol.model.settings import Settings
 from istio_netpol.state.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from istio_netpol.kube.kubeconfig import KubeContext
-    from istio_netpol.kube.listing import Listing
 
 A_CLUSTER = "a cluster by --context or a kubeconfig (--kubeconfig, KUBECONFIG, ~/.kube/config)"
 NO_INPUT = f"there is nothing to read: name a PATH (- for standard input), or {A_CLUSTER}"
@@ -58,9 +54,12 @@ class OpenedInput(Struct, frozen=True):
         there: Snapshot | None = None
         unseen: tuple[Assumption, ...] = ()
         if self.cluster is not None:
-            from istio_netpol.cli.cluster_input import read_cluster
+            # The client of clusters takes half a second to import, which reading files can do without.
+            from istio_netpol.cli.cluster_input import listing_of, read_cluster  # noqa: PLC0415
 
-            found = read_cluster(self.listing(), self._reported, is_asked=self.is_asked)
+            only = "" if self.arguments.all_namespaces else self.arguments.namespace
+            listing = listing_of(self.cluster, self.arguments.kubeconfig, self.settings, only)
+            found = read_cluster(listing, self._reported, is_asked=self.is_asked)
             there, unseen = found.snapshot, assumptions_of(found.unseen)
         inputs = read_inputs(self.paths if paths is None else paths, self.reading, there)
         focuses = self._focuses([given.snapshot for given in inputs])
@@ -68,17 +67,6 @@ class OpenedInput(Struct, frozen=True):
             replace(given, focus=focus, assumed=(*given.assumed, *unseen))
             for given, focus in zip(inputs, focuses, strict=True)
         )
-
-    def listing(self) -> Listing:
-        """What of the cluster may be listed. Raises SettingsError, and ApiError where it can't be reached."""
-        if self.cluster is None:
-            raise ValueError("no cluster is read")
-        # The client costs half a second of imports, which reading files can do without.
-        from istio_netpol.cli.cluster_input import listing_of
-
-        arguments = self.arguments
-        only = "" if arguments.all_namespaces else arguments.namespace
-        return listing_of(self.cluster, arguments.kubeconfig, self.settings, only)
 
     def _focuses(self, snapshots: Sequence[Snapshot]) -> Iterator[Focus]:
         """What to report of each input. Raises InputError with every object that none of them has."""
@@ -112,12 +100,11 @@ class OpenedInput(Struct, frozen=True):
         """Says on standard error which cluster is read, and how much of it is reported."""
         if self.cluster is None:
             return
-        named = f"of context {self.cluster.name}" if self.cluster.name else "that this pod runs in"
         reported = f"reporting on namespace {self._reported} (-A for all)" if self._reported else ""
         if self.objects:
             reported = f"reporting on {', '.join(wanted.written for wanted in self.objects)}"
             reported += f" in namespace {self._reported}" if self._reported else ""
-        tell(", ".join(filter(None, (f"reading the cluster {named}", reported))))
+        tell(", ".join(filter(None, (f"reading the cluster {whereabouts(self.cluster)}", reported))))
 
 
 def open_input(
@@ -158,18 +145,28 @@ def open_input(
     opened = OpenedInput(arguments, settings, reading, paths, objects, about_all=about_all, is_asked=is_asked)
     if not arguments.names_cluster and len(paths) >= paths_needed:
         return opened
-    from istio_netpol.kube.kubeconfig import has_cluster
-
     if not arguments.names_cluster and not has_cluster():
         missing = ONE_SIDE.format(path=paths[0]) if paths else NO_INPUT
         raise click.UsageError(missing, click.get_current_context(silent=True))
     return _with_cluster(opened, keeps_input=keeps_input)
 
 
+def require_two_sides(arguments: InputArguments) -> None:
+    """Raises UsageError where OLD, NEW and a cluster are not two in all."""
+    paths, most = arguments.paths, 1 if arguments.names_cluster else 2
+    if not paths:
+        raise click.UsageError("Missing argument 'NEW'.", click.get_current_context())
+    if len(paths) > most:
+        wanted = "NEW" if arguments.names_cluster else "OLD NEW"
+        raise click.UsageError(
+            f"{paths[most]!r} is one argument too many: {wanted}", click.get_current_context()
+        )
+    if paths == ("-", "-"):
+        raise click.UsageError("OLD and NEW can't both be standard input", click.get_current_context())
+
+
 def _with_cluster(opened: OpenedInput, *, keeps_input: bool) -> OpenedInput:
     """The same over the cluster of a context. Objects that name no namespace are in the context's."""
-    from istio_netpol.kube.kubeconfig import find_context
-
     arguments = opened.arguments
     cluster = find_context(arguments.kubeconfig, arguments.context)
     if not opened.paths and not keeps_input and _is_piped():
@@ -182,6 +179,11 @@ def _with_cluster(opened: OpenedInput, *, keeps_input: bool) -> OpenedInput:
     opened = replace(opened, reading=reading, objects=objects, cluster=cluster)
     opened.tell()
     return opened
+
+
+def whereabouts(cluster: KubeContext) -> str:
+    """Which cluster it is, as sentences go on after "the cluster"."""
+    return f"of context {cluster.name}" if cluster.name else "that this pod runs in"
 
 
 def _absence(wanted: ObjectName) -> str:

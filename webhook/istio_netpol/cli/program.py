@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import sys
+import traceback
 from typing import IO, Any
 
 import click
@@ -95,8 +96,6 @@ class Program(click.Group):
 
 def _unexpected(error: Exception) -> str:
     if os.environ.get(TRACEBACK_VARIABLE):
-        import traceback
-
         return "".join(traceback.format_exception(error)).rstrip()
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     first_line = what.splitlines()[0]

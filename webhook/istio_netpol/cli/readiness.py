@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from istio_netpol.admission.left_alone import left_alone
+from istio_netpol.analysis.readiness.assessment import ReadinessReport
+from istio_netpol.analysis.readiness.assessment import readiness as assess
+from istio_netpol.cli.inputs import Input
+from istio_netpol.cli.opened_input import open_input
 from istio_netpol.cli.options import (
     InputArguments,
     format_option,
@@ -17,14 +21,17 @@ from istio_netpol.cli.options import (
     resolution_options,
     tight_option,
 )
+from istio_netpol.cli.plan_files import WAITING, plan_problems, write_plan
 from istio_netpol.cli.program import FINE, FOUND, examples
+from istio_netpol.cli.settings import resolver
+from istio_netpol.cli.streams import OutputError, tell, write
+from istio_netpol.cli.terminal import palette
+from istio_netpol.errors import InputError
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
+from istio_netpol.report.places import plural
+from istio_netpol.report.readiness_documents import readiness_markdown
 from istio_netpol.report.table import document
-
-if TYPE_CHECKING:
-    from istio_netpol.analysis.readiness.assessment import ReadinessReport
-    from istio_netpol.cli.inputs import Input
 
 
 @click.command(
@@ -66,13 +73,6 @@ def readiness(
     Exit code: 0 if all steps can be applied and nothing required is denied at the end; 1 if something is, or
     is not known; 2 for unusable input or arguments.
     """
-    from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.policy_files import plan_problems
-    from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.streams import write
-    from istio_netpol.cli.terminal import palette
-    from istio_netpol.errors import InputError
-
     problems = list(plan_problems(folder)) if folder is not None else []
     if problems:
         raise InputError(problems)
@@ -94,11 +94,8 @@ def readiness(
 def _planned(
     given: Input, settings: Settings, hosts: Resolver, *, per_namespace: bool, proposals: bool
 ) -> ReadinessReport:
-    from istio_netpol.admission.left_alone import left_alone
-    from istio_netpol.analysis.readiness.assessment import readiness as plan
-
     left = left_alone(given.snapshot, settings)
-    return plan(
+    return assess(
         given.snapshot,
         settings,
         hosts,
@@ -110,12 +107,7 @@ def _planned(
 
 
 def _write_plan(given: Input, plan: ReadinessReport, folder: Path) -> None:
-    from istio_netpol.cli.policy_files import WAITING, write_plan
-    from istio_netpol.cli.streams import OutputError, tell
-    from istio_netpol.report.places import plural
-    from istio_netpol.report.readiness_documents import readiness_markdown
-
-    place = folder / given.place if given.name else folder
+    place = given.folder_below(folder)
     try:
         write_plan(plan.steps, readiness_markdown(plan, given.name), place)
     except OSError as error:

@@ -4,6 +4,7 @@ part of the program."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import click
 
@@ -27,15 +28,13 @@ def rule(rule_id: RuleId | None) -> None:
     write([rule_page(page_of(rule_id), palette()) if rule_id else rule_list(palette())])
 
 
-_FOLDER = "rule_pages"
+_FOLDER = Path(__file__).parents[1] / "rule_pages"
 """In a checkout a link to docs/rules, which is where the pages are written."""
 
 
 def page_of(rule: RuleId) -> str:
     """The Markdown of a rule's page."""
-    from importlib.resources import files
-
-    return (files("istio_netpol") / _FOLDER / f"{rule}.md").read_text(encoding="utf-8")
+    return (_FOLDER / f"{rule}.md").read_text(encoding="utf-8")
 
 
 def all_pages(published: str = "") -> RulePages:

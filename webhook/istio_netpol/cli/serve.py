@@ -12,6 +12,9 @@ import click
 from istio_netpol.cli.options import config_option, reading_options, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
 from istio_netpol.cli.program import examples
+from istio_netpol.cli.settings import kustomize_from_environment, read_settings, resolver
+from istio_netpol.server.run import ServeOptions
+from istio_netpol.server.run import serve as run
 
 SCHEME = "dir:"
 
@@ -131,23 +134,12 @@ def serve(
 
     Exit code: 0 after a clean stop, 2 for unusable arguments.
     """
-    from istio_netpol.cli.settings import kustomize_from_environment, read_settings, resolver
-    from istio_netpol.server.run import ServeOptions
-    from istio_netpol.server.run import serve as run
-
     if self_signed == (cert is not None or key is not None) or (cert is None) != (key is None):
         raise click.UsageError("Give either --self-signed, or --cert and --key.")
-    if context and source != CLUSTER:
-        raise click.UsageError("--context is of use with --source cluster only.")
-    if (namespace or exclude) and source == CLUSTER:
-        raise click.UsageError("-n and --exclude are of use with --source dir:PATH only.")
-    if webhook_configuration and source != CLUSTER:
-        raise click.UsageError("--webhook-configuration is of use with --source cluster only.")
-    if map_listen and source != CLUSTER:
-        raise click.UsageError(
-            "--map-listen is of use with --source cluster only, whose API server knows the readers; "
-            "istio-netpol map draws the map of a folder."
-        )
+    if source == CLUSTER:
+        _refuse_for_cluster(namespace, exclude)
+    else:
+        _refuse_for_folder(context, webhook_configuration, map_listen)
     if client_names and client_ca is None:
         raise click.UsageError("--client-name is of use with --client-ca only.")
     if not (webhook_configuration or client_ca or any_client or _is_loopback(listen[0])):
@@ -174,6 +166,25 @@ def serve(
         client_names=client_names,
     )
     run(options)
+
+
+def _refuse_for_cluster(namespace: str | None, exclude: Sequence[str]) -> None:
+    """Raises UsageError for what is said of files, where there are none."""
+    if namespace or exclude:
+        raise click.UsageError("-n and --exclude are of use with --source dir:PATH only.")
+
+
+def _refuse_for_folder(context: str, webhook_configuration: str, map_listen: tuple[str, int] | None) -> None:
+    """Raises UsageError for what takes an API server, where there is none."""
+    if context:
+        raise click.UsageError("--context is of use with --source cluster only.")
+    if webhook_configuration:
+        raise click.UsageError("--webhook-configuration is of use with --source cluster only.")
+    if map_listen:
+        raise click.UsageError(
+            "--map-listen is of use with --source cluster only, whose API server knows the readers; "
+            "istio-netpol map draws the map of a folder."
+        )
 
 
 def _is_loopback(host: str) -> bool:

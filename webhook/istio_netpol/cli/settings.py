@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -22,9 +21,6 @@ from istio_netpol.errors import SettingsError
 from istio_netpol.model.resolution import Resolution, ResolutionStatus, Resolver
 from istio_netpol.model.settings import Settings
 
-if TYPE_CHECKING:
-    from istio_netpol.cli.inputs import ReadOptions
-
 
 class Offline:
     """Answers no question about hosts; those that the operator named are never asked."""
@@ -38,8 +34,9 @@ def resolver(offline: bool, settings: Settings) -> Resolver:
     """DNS as the settings name it, or nobody."""
     if offline:
         return Offline()
-    from istio_netpol.dns.caching import CacheSettings, CachingResolver
-    from istio_netpol.dns.lookup import LookupSettings
+    # The client of DNS takes 0.2 s to import, more than a check of ten files, which --offline can do without.
+    from istio_netpol.dns.caching import CacheSettings, CachingResolver  # noqa: PLC0415
+    from istio_netpol.dns.lookup import LookupSettings  # noqa: PLC0415
 
     return CachingResolver(CacheSettings(LookupSettings.of(settings.dns)))
 
@@ -76,13 +73,6 @@ def settings_and_file(
     if found is not None:
         tell(f"settings: {os.path.relpath(found)}")
     return read_settings(str(found) if found else None, addresses), found
-
-
-def reading_from(namespace: str | None, exclude: Sequence[str]) -> ReadOptions:
-    """How PATHs are read, with the programs that the user named or those that are installed."""
-    from istio_netpol.cli.inputs import ReadOptions
-
-    return ReadOptions(kustomize_from_environment(), helm_from_environment(), namespace or "", exclude)
 
 
 def helm_from_environment() -> Helm:

@@ -6,37 +6,34 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from istio_netpol.cli.options import Decorator, InputArguments, require_format
-from istio_netpol.cli.program import FINE, FOUND
+from istio_netpol.analysis.symptom_causes.causes import (
+    NamedEnds,
+    SymptomOutcome,
+    answers,
+    answers_without_input,
+)
+from istio_netpol.cli.inputs import Input, answers_of
+from istio_netpol.cli.opened_input import open_input
+from istio_netpol.cli.options import InputArguments, require_format
+from istio_netpol.cli.settings import resolver, settings_and_file
+from istio_netpol.cli.streams import tell, write
+from istio_netpol.cli.terminal import palette
+from istio_netpol.errors import ApiError, InputError, Problem
+from istio_netpol.kube.kubeconfig import has_cluster
 from istio_netpol.model.settings import Settings
+from istio_netpol.report.places import STANDARD_INPUT as FROM_INPUT
 from istio_netpol.report.table import document
-
-if TYPE_CHECKING:
-    from istio_netpol.analysis.symptom_causes.causes import NamedEnds, SymptomAnswer
-    from istio_netpol.cli.inputs import Input
-    from istio_netpol.symptoms.paste import PasteReading
+from istio_netpol.symptoms.paste import PasteReading, read_log, read_text
 
 STANDARD_INPUT = "-"
 CHUNK = 65_536
 PAGE = "docs/symptoms.md"
 
 
-def symptom_option() -> Decorator:
-    """`--symptom TEXT|-`."""
-    return click.option(
-        "--symptom",
-        metavar="TEXT|-",
-        help="What was seen, or - for a log on standard input: of a proxy, istiod, curl, kubectl. "
-        "Says which connection can be cut; without PATH and cluster nothing is judged.",
-    )
-
-
 def answer_symptom(
-    ctx: click.Context,
     symptom: str,
     arguments: InputArguments,
     named: NamedEnds,
@@ -45,48 +42,32 @@ def answer_symptom(
     assume_deny_all: bool,
     addresses: Sequence[tuple[str, tuple[str, ...]]],
     offline: bool,
-) -> None:
-    """Prints what can have caused what was seen. Raises InputError where nothing of it is known."""
-    from istio_netpol.analysis.readiness.deny_all import assume_deny_all as with_deny_all
-    from istio_netpol.analysis.symptom_causes.causes import SymptomOutcome, answers, answers_without_input
-    from istio_netpol.cli.settings import resolver
-    from istio_netpol.cli.streams import write
-    from istio_netpol.cli.terminal import palette
-    from istio_netpol.errors import InputError, Problem
-
+) -> bool:
+    """Prints what can have caused what was seen, and says whether policies deny any of it. Raises InputError
+    where nothing of it is known."""
     require_format("explain --symptom", format_name)
     if symptom == STANDARD_INPUT and STANDARD_INPUT in arguments.paths:
         raise click.UsageError(
-            "standard input is one thing: name it as PATH or as --symptom, not as both", ctx
+            "standard input is one thing: name it as PATH or as --symptom, not as both",
+            click.get_current_context(),
         )
     reading = _read(symptom)
     settings, inputs = _inputs(arguments, addresses)
-    found: list[tuple[str, tuple[SymptomAnswer, ...]]] = []
-    problems: list[Problem] = []
-    for given in inputs:
-        given.tell()
-        snapshot = with_deny_all(given.snapshot) if assume_deny_all else given.snapshot
-        try:
-            found.append(
-                (given.name, answers(reading.seen, snapshot, settings, resolver(offline, settings), named))
-            )
-        except InputError as error:
-            problems += error.problems
-    if not inputs:
-        found.append(("", answers_without_input(reading.seen)))
-    if not found:
-        raise InputError(dict.fromkeys(problems))
+    if inputs:
+        hosts = resolver(offline, settings)
+        found = answers_of(
+            inputs,
+            lambda snapshot: answers(reading.seen, snapshot, settings, hosts, named),
+            assume_deny_all=assume_deny_all,
+        )
+    else:
+        found = [("", answers_without_input(reading.seen))]
     write([document("explain --symptom", format_name, found, reading=reading, palette=palette())])
-    is_denied = any(answer.outcome is SymptomOutcome.DENIED for _, each in found for answer in each)
-    ctx.exit(FOUND if is_denied else FINE)
+    return any(answer.outcome is SymptomOutcome.DENIED for _, each in found for answer in each)
 
 
 def _read(symptom: str) -> PasteReading:
     """What is seen. Raises InputError where none of it is known."""
-    from istio_netpol.errors import InputError, Problem
-    from istio_netpol.report.places import STANDARD_INPUT as FROM_INPUT
-    from istio_netpol.symptoms.paste import read_log, read_text
-
     is_log = symptom == STANDARD_INPUT
     reading = read_log(_chunks()) if is_log else read_text(symptom)
     if reading.seen:
@@ -125,12 +106,6 @@ def _inputs(
 ) -> tuple[Settings, tuple[Input, ...]]:
     """What to judge by: nothing where neither PATH nor cluster is named and the current context has none that
     answers."""
-    from istio_netpol.cli.opened_input import open_input
-    from istio_netpol.cli.settings import settings_and_file
-    from istio_netpol.cli.streams import tell
-    from istio_netpol.errors import ApiError
-    from istio_netpol.kube.kubeconfig import has_cluster
-
     is_named = bool(arguments.paths) or arguments.names_cluster
     if not is_named and not has_cluster():
         tell("note: there is neither PATH nor cluster, so no flow is judged; name a PATH, or --context")

@@ -13,7 +13,8 @@ from typing import BinaryIO
 def whole_file(file: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
     """A stream whose content replaces the file once all of it is written; what fails leaves nothing behind.
     Raises OSError."""
-    import tempfile
+    # `check` has this function at hand for a baseline, which it seldom writes; see `bundle/external.py`.
+    import tempfile  # noqa: PLC0415
 
     descriptor, half = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:

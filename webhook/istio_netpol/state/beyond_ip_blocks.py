@@ -8,15 +8,13 @@ nodes with CIDR / ipBlock", 1.19).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from istio_netpol.model.addresses import Address, AddressSet, parse_networks
 from istio_netpol.model.references import KUBERNETES_SERVICE
 from istio_netpol.model.services import EndpointSlice
 from istio_netpol.model.workloads import NodeAddresses
-
-if TYPE_CHECKING:
-    from istio_netpol.state.network import ClusterNetwork
+from istio_netpol.state.network import ClusterNetwork
 
 T = TypeVar("T")
 
