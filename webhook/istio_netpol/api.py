@@ -195,4 +195,4 @@ def _one(inputs: Sequence[Input]) -> Sequence[Input]:
 
 
 def _problem(cause: str) -> Problem:
-    return Problem("arguments", None, None, None, None, cause, None)
+    return Problem.of("arguments", cause)

@@ -37,6 +37,11 @@ class Problem(Struct, frozen=True):
     cause: str
     remedy: str | None
 
+    @classmethod
+    def of(cls, file: str, cause: str, remedy: str | None = None) -> Problem:
+        """A problem with the whole of a file, or with what stands in its place, such as the arguments."""
+        return cls(file, None, None, None, None, cause, remedy)
+
     def __str__(self) -> str:
         """What is known of `shop.yaml:12: Service shop/cart: spec.ports[0].port = 0: <cause>; <remedy>`."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"

@@ -86,7 +86,7 @@ class Sources:
             yield StandardInput()
             return
         if not argument:
-            yield Problem("arguments", None, None, None, None, "a PATH is empty", "use . for this folder")
+            yield Problem.of("arguments", "a PATH is empty", "use . for this folder")
             return
         path = Path(argument)
         try:
@@ -183,7 +183,7 @@ class Sources:
 
 def problem(file: str, cause: str, remedy: str | None = None) -> Problem:
     """A problem with a whole file or folder; standard input reads as `<stdin>`."""
-    return Problem(STANDARD_INPUT if file == "-" else file, None, None, None, None, cause, remedy)
+    return Problem.of(STANDARD_INPUT if file == "-" else file, cause, remedy)
 
 
 def unrendered(chart: Chart) -> Problem:

@@ -35,4 +35,4 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
 
 
 def _unreadable(file: Path, cause: str, remedy: str | None) -> InputError:
-    return InputError([Problem(str(file), None, None, None, None, cause, remedy)])
+    return InputError([Problem.of(str(file), cause, remedy)])

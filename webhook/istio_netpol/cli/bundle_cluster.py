@@ -115,7 +115,7 @@ def _covered(
         return with_unknown_addresses(proof)
     where = "the cluster" if arguments.is_live else arguments.dump
     if where and (other := other_plugin(cluster, given.settings)):
-        raise InputError([Problem(where, None, None, None, None, other.cause, other.remedy)])
+        raise InputError([Problem.of(where, other.cause, other.remedy)])
     coverage = coverage_of(given.bundle, cluster, given.settings, Offline())
     if not coverage.workloads and (where or not _concerns(proof, coverage.namespaces)):
         cause = (
@@ -123,7 +123,7 @@ def _covered(
             f"{', '.join(coverage.namespaces)}: nothing is proved"
         )
         remedy = _REMEDY if where else "add what runs there, or leave --control-plane out for the usual one"
-        raise InputError([Problem(where or "--control-plane", None, None, None, None, cause, remedy)])
+        raise InputError([Problem.of(where or "--control-plane", cause, remedy)])
     return with_coverage(proof, replace(coverage, assumptions=(*assumed, *coverage.assumptions)))
 
 
@@ -139,7 +139,7 @@ def _dumped(path: str, reading: ReadOptions) -> tuple[Snapshot, tuple[Assumption
     found = read_inputs([path], reading)
     if len(found) > 1:
         cause = f"holds {len(found)} inputs, and a dump is one"
-        raise InputError([Problem(path, None, None, None, None, cause, "name the file of the dump")])
+        raise InputError([Problem.of(path, cause, "name the file of the dump")])
     return found[0].snapshot, found[0].assumed
 
 

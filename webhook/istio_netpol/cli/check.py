@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from istio_netpol.analysis.focus import WHOLE
 from istio_netpol.analysis.results import Report
@@ -30,6 +27,7 @@ from istio_netpol.cli.rule import all_pages
 from istio_netpol.cli.settings import resolver
 from istio_netpol.cli.streams import tell, write
 from istio_netpol.cli.terminal import palette
+from istio_netpol.cli.typed_again import command_line_for
 from istio_netpol.model.findings import Finding, RuleId
 from istio_netpol.report.baseline import Baseline
 from istio_netpol.report.overview import overview
@@ -116,7 +114,7 @@ def check(
     if format_name != "text":
         _tell_what_is_not_in(shown, format_name)
     if format_name == "text" and not in_full:
-        write([overview(shown, palette(), _command_line(ctx, "generate"))])
+        write([overview(shown, palette(), command_line_for(ctx, "generate"))])
     else:
         pages = all_pages(settings.rule_pages)
         write([document("check", format_name, shown, palette=palette(), pages=pages)])
@@ -176,43 +174,3 @@ def _tell_what_is_hidden(failing: Sequence[Finding], shown: Report) -> None:
     hidden = set(failing) - set(shown.findings)
     if hidden:
         tell(f"fails because of {in_words(counts(hidden))} that --severity hides")
-
-
-def _command_line(ctx: click.Context, name: str) -> str:
-    """`istio-netpol generate manifests/ -n shop`: what was typed for this command, if the one of that name
-    takes it."""
-    program = ctx.find_root()
-    taken = {param.name for param in _command(program, name).params}
-    words = [word for param in ctx.command.params if param.name in taken for word in _words(ctx, param)]
-    return shlex.join([*(program.info_name or "").split(), name, *words])
-
-
-def _command(program: click.Context, name: str) -> click.Command:
-    command = program.command.get_command(program, name) if isinstance(program.command, click.Group) else None
-    if command is None:
-        raise LookupError(f"the program has no command {name}")
-    return command
-
-
-def _words(ctx: click.Context, param: click.Parameter) -> Iterator[str]:
-    name = param.name or ""
-    if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
-        return
-    value = ctx.params[name]
-    if isinstance(param, click.Argument):
-        yield from value
-        return
-    option = max(param.opts, key=len)
-    for item in value if param.multiple else (value,):
-        if isinstance(param, click.Option) and param.is_flag:
-            yield option
-        else:
-            yield from (option, _written(item))
-
-
-def _written(value: Any) -> str:
-    """A value as it is typed: `HOST=IP,IP` for the one kind that is read into a pair."""
-    if isinstance(value, tuple):
-        host, addresses = value
-        return f"{host}={','.join(addresses)}"
-    return str(value)

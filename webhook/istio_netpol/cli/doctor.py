@@ -94,7 +94,9 @@ def doctor(
                 f"{topic!r} is not a topic: choose from {', '.join(TOPICS)}", ctx, param_hint="--topic"
             )
     chosen_topics = topics or TOPICS
-    arguments = InputArguments((), "", True, context, kubeconfig, (), config or "")
+    arguments = InputArguments(
+        all_namespaces=True, context=context, kubeconfig=kubeconfig, config=config or ""
+    )
     settings, _ = settings_and_file(arguments)
     chosen = find_context(kubeconfig, context)
     connection = connect(chosen, kubeconfig)

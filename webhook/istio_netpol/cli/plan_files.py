@@ -21,9 +21,9 @@ def plan_problems(folder: Path) -> Iterator[Problem]:
     apart."""
     try:
         if folder.exists() and any(folder.iterdir()):
-            yield Problem(str(folder), None, None, None, None, "is not empty", "name a new folder with -o")
+            yield Problem.of(str(folder), "is not empty", "name a new folder with -o")
     except OSError as error:
-        yield Problem(str(folder), None, None, None, None, f"can't be read: {error.strerror}", None)
+        yield Problem.of(str(folder), f"can't be read: {error.strerror}")
 
 
 def write_plan(steps: Sequence[RolloutStep], plan: str, folder: Path) -> None:

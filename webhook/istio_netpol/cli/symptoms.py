@@ -85,7 +85,7 @@ def _read(symptom: str) -> PasteReading:
         cause, remedy = "is not text", "give a log as text; unpack it if it is packed"
     elif not is_log and _is_file(symptom):
         cause, remedy = "is the name of a file", f"to read it: --symptom - < {symptom}"
-    raise InputError([Problem(place, None, None, None, None, cause, remedy)])
+    raise InputError([Problem.of(place, cause, remedy)])
 
 
 def _chunks() -> Iterator[bytes]:

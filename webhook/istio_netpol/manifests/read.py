@@ -35,7 +35,7 @@ def read_documents(data: bytes | BinaryIO, file: str) -> Iterator[Document]:
         try:
             head = (head + stream.read()).decode("utf-16").encode()
         except UnicodeError:
-            yield Problem(file, None, None, None, None, "is not valid UTF-16", "save the file as UTF-8")
+            yield Problem.of(file, "is not valid UTF-16", "save the file as UTF-8")
             return
     head = head.removeprefix(codecs.BOM_UTF8)
     if head.lstrip(b" \t\r\n")[:1] in (b"{", b"[") or file.endswith(".json"):

@@ -145,6 +145,6 @@ class FolderSource:
             else:
                 yield from read_documents(self._kustomize.build(source.folder), name)
         except OSError as error:
-            yield Problem(name, None, None, None, None, f"can't be read: {error.strerror or error}", None)
+            yield Problem.of(name, f"can't be read: {error.strerror or error}")
         except ToolError as error:
-            yield Problem(name, None, None, None, None, str(error), None)
+            yield Problem.of(name, str(error))

@@ -139,7 +139,7 @@ def _suggestion(namespace: str, name: str, snapshot: Snapshot) -> str:
 
 
 def _error(text: str, cause: str, remedy: str) -> InputError:
-    return InputError([Problem("arguments", None, None, None, None, f"{text!r} {cause}", remedy)])
+    return InputError([Problem.of("arguments", f"{text!r} {cause}", remedy)])
 
 
 class PeerFilter(Struct, frozen=True):
@@ -225,6 +225,4 @@ def _no_such_namespace(text: str, namespace: str, snapshot: Snapshot) -> InputEr
     close = get_close_matches(namespace, snapshot.namespace_names, n=3)
     shapes = "write namespace/workload, namespace/* or namespace, an address or a CIDR"
     remedy = f"did you mean {' or '.join(close)}?" if close else shapes
-    return InputError(
-        [Problem("arguments", None, None, None, None, f"{text!r} is not a namespace of the input", remedy)]
-    )
+    return InputError([Problem.of("arguments", f"{text!r} is not a namespace of the input", remedy)])

@@ -315,4 +315,4 @@ def _object(client: Peer, server: Peer) -> ObjectRef:
 
 
 def _problem(cause: str, remedy: str) -> Problem:
-    return Problem("arguments", None, None, None, None, cause, remedy)
+    return Problem.of("arguments", cause, remedy)

@@ -364,4 +364,4 @@ def _not_served(way: _Way, host: str) -> Problem:
     shown = [*close, *(other for other in hosts if other not in close)]
     more = f" and {len(shown) - _MOST_HOSTS} more" if len(shown) > _MOST_HOSTS else ""
     known = ", ".join(shown[:_MOST_HOSTS]) or "none"
-    return Problem("arguments", None, None, None, None, cause, f"hosts that are served: {known}{more}")
+    return Problem.of("arguments", cause, f"hosts that are served: {known}{more}")

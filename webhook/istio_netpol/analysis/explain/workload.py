@@ -55,7 +55,7 @@ def _workload(name: str, table: FlowTable) -> Workload:
         return peer.workload
     cause = f"{name!r} is an address that no pod has"
     remedy = "name a workload as namespace/name"
-    raise InputError([Problem("arguments", None, None, None, None, cause, remedy)])
+    raise InputError([Problem.of("arguments", cause, remedy)])
 
 
 def _wanted(pods: Workload, table: FlowTable) -> Iterator[Wanted]:
