@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.browser.cluster import cluster
 
 from istio_netpol.cli.main import program
@@ -17,6 +17,7 @@ from istio_netpol.cli.main import program
 CHROMIUM = Path("/usr/bin/chromium")
 MISSING = f"{CHROMIUM} is not there; install Debian's package chromium (make packages)"
 READY = "html[data-ready]"
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

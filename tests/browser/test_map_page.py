@@ -384,8 +384,7 @@ def test_a_link_of_somebody_else_breaks_nothing(watched: Watched, cluster_page: 
         assert page.inner_text("#number-cut .big")
         assert page.locator("#view").inner_text() is not None
     page.evaluate("location.hash = 'sel=shop'")
-    page.wait_for_timeout(50)
-    assert page.inner_text("#panel-title") == "shop"
+    expect(page.locator("#panel-title")).to_have_text("shop")
 
 
 def test_what_was_before_a_change_has_no_command(watched: Watched, maps: Callable[..., Path]) -> None:

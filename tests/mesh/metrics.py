@@ -16,7 +16,7 @@ ISTIOD_PORT = 15014
 def scraped(mesh: Mesh, scraper: Inside, namespace: str, app: str, port: int) -> Answer:
     """What the only pod of an app answers to who asks for its metrics."""
     path = "metrics" if port == ISTIOD_PORT else "stats/prometheus"
-    return get(mesh, scraper, f"http://{address(mesh, namespace, app)}:{port}/{path}", timeout=5)
+    return get(mesh, scraper, f"http://{address(mesh, namespace, app)}:{port}/{path}", timeout=30)
 
 
 def address(mesh: Mesh, namespace: str, app: str) -> str:

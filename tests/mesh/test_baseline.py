@@ -345,7 +345,7 @@ def test_without_the_deny_all_what_no_other_policy_isolates_is_open(works: Basel
         url = f"http://{pod['status']['podIP']}:{manifests.HTTP}/"
         assert get(mesh, Outside("client"), url, timeout=5).status is None
         with works.without(policy):
-            assert get(mesh, Outside("client"), url, timeout=5).status == 200
+            assert get(mesh, Outside("client"), url, timeout=30).status == 200
         assert get(mesh, Outside("client"), url, timeout=5).status is None
     finally:
         mesh.delete(*stranger)

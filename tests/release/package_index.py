@@ -15,7 +15,7 @@ PACKAGE = "blinker"
 
 def require_package_index(folder: Path) -> None:
     """Skips the test that installs packages where pip reaches none; in CI it fails."""
-    options = ("--no-deps", "--quiet", "--no-input", "--retries", "0", "--timeout", "15", "--no-cache-dir")
+    options = ("--no-deps", "--quiet", "--no-input", "--retries", "0", "--timeout", "60", "--no-cache-dir")
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder / "index"), PACKAGE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
