@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import ISTIO, defined
 from tests.cluster.users import ADMIN, NOBODY
 from tests.kube.following import connection, following, pod, pods_path, wait_until
 from tests.kube.proxy import Proxy
 
+from istio_netpol.kube import backoff
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import ApiConnection, Query, Stream
 from istio_netpol.kube.objects import Received, Stored
@@ -249,15 +251,18 @@ def test_an_api_server_that_comes_back_is_followed_again(
 
 
 def test_a_long_absence_of_the_api_server_delays_nothing_once_it_is_back(
-    control_plane: ControlPlane, tmp_path: Path
+    control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long watches had been tried in vain, they are whole again within seconds, although a restarted
-    API server can't resume any of them."""
+    """However long watches would wait by now before they are tried again, they are whole again within
+    moments, although a restarted API server can't resume any of them."""
     with following(connection(control_plane, tmp_path)) as known:
-        control_plane.api_server.stop()
-        known.wait_until(lambda: known.cluster.state().age > 15)
+        with monkeypatch.context() as patched:
+            for limit in ("FIRST_SECONDS", "LONGEST_SECONDS"):
+                patched.setattr(backoff, limit, 600.0)
+            control_plane.api_server.stop()
+            known.wait_until(lambda: known.cluster.state().age > 3)
         control_plane.start()
-        known.wait_until(lambda: known.cluster.state().age == 0, 15)
+        known.wait_until(lambda: known.cluster.state().age == 0, 120)
 
 
 def test_a_cluster_that_is_not_followed_any_more_leaves_no_thread(
