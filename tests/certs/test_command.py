@@ -130,7 +130,7 @@ def test_no_key_is_ever_told(cluster: WebhookCluster, caplog: pytest.LogCaptureF
     assert {key for key in keys if key in told} == set()
     events = [line["event"] for line in logged]
     assert events.count("certificates written") >= 7
-    assert events.count("the certificates can't be kept now, and are tried again") == 2
+    assert events.count("the certificates could not be reconciled; trying again") == 2
 
 
 def test_trouble_that_stays_is_logged_once(control_plane: ControlPlane, namespace: str) -> None:

@@ -115,7 +115,7 @@ def test_what_accepts_nothing_any_more_is_an_info(run: Run) -> None:
     """It would hide the next finding of that rule."""
     document = report(run, accepting(f"tracing until 2999-12-31: {REASON}"))
     (finding,) = (finding for finding in document["findings"] if finding["rule"] == "acceptance")
-    assert (finding["severity"], "nothing of it is found" in finding["message"]) == ("info", True)
+    assert (finding["severity"], "there is no such finding" in finding["message"]) == ("info", True)
 
 
 def off(namespace_labels: str) -> str:

@@ -228,7 +228,7 @@ def test_nobody_carries_out_a_policy_on_pods_outside_the_mesh(run: Run) -> None:
     """It is named, so that nobody relies on it."""
     document, code = explained(run, MESH + authorization("old/a", "{}"), FRONT, "old/batch:9000")
     assert gate(document, "authorization") == [("AuthorizationPolicy old/a", True)]
-    assert "nobody carries out AuthorizationPolicy old/a" in json.dumps(document)
+    assert "no proxy enforces AuthorizationPolicy old/a" in json.dumps(document)
     assert code == 0
 
 

@@ -182,7 +182,10 @@ def test_what_follows_a_json_object_is_told(run: Run, workspace: Path) -> None:
     """Half a file was appended."""
     text = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}} trailing'
     (workspace / "pod.json").write_text(text)
-    assert problems(run, "pod.json")[0] == "pod.json:1: is not valid JSON: what follows the object is none"
+    assert (
+        problems(run, "pod.json")[0]
+        == "pod.json:1: is not valid JSON: what follows the object is not an object"
+    )
 
 
 def test_the_same_object_in_a_file_and_an_overlay_names_both(run: Run, workspace: Path) -> None:

@@ -290,17 +290,17 @@ def test_an_or_that_is_meant_is_no_finding(run: Run) -> None:
         (
             ingress({"from": [{"podSelector": {}}], "ports": [{"port": "htpp"}]}),
             "warning",
-            "spec.ingress[0].ports[0].port 'htpp' is the name of no TCP port of the pods that the policy",
+            "spec.ingress[0].ports[0].port 'htpp' names no TCP port of the pods that the policy",
         ),
         (
             ingress({"from": [{"podSelector": {}}], "ports": [{"port": "http", "protocol": "UDP"}]}),
             "warning",
-            "is the name of no UDP port of the pods",
+            "names no UDP port of the pods",
         ),
         (
             egress({"to": [{**FROM_BANK, **LEDGER}], "ports": [{"port": "http"}]}),
             "warning",
-            "is the name of no TCP port of the pods called, so it opens nothing: they name api",
+            "names no TCP port of the pods called, so it opens nothing: they name api",
         ),
         (
             named("p", podSelector={}, policyTypes=["Ingress"], egress=[CART_ON_8080]),

@@ -180,7 +180,7 @@ def test_files_of_no_overlay_are_one_more_input(run: Run, repository: Path) -> N
             ),
         },
     )
-    assert inputs(run, "repo")[2:] == [("repo (files of no overlay)", 4)]
+    assert inputs(run, "repo")[2:] == [("repo (files outside of overlays)", 4)]
     assert "patches/p.yaml" not in run("check", "repo", "--offline").stderr
 
 

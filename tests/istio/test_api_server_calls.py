@@ -114,7 +114,7 @@ def test_one_refusal_counts_more_than_any_indifference() -> None:
 HOOK = "Service ops/hook"
 NO_PORT = f"{HOOK} has no TCP port 443, which the API server calls; its ports:"
 UNDECLARED = (
-    f"the target port 'https' of {HOOK} is declared by no container of Deployment ops/hook; "
+    f"no container of Deployment ops/hook declares the target port 'https' of {HOOK}; "
     "name the container port, or use its number"
 )
 

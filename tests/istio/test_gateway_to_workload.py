@@ -221,9 +221,9 @@ def test_target_port_that_a_pod_lacks_is_told() -> None:
     mesh = view(exposed, EDGE, first, second, service("shop/cart", ServicePort(80, "http")))
     assert told(RULE, exposed, mesh) == [f"{FROM} Deployment shop/v1 TCP 8080"]
     assert complaints(RULE, exposed, mesh) == [
-        "VirtualService shop/cart: spec.http[0].route[0].destination.host: the target port 'http' of "
-        "Service shop/cart "
-        "is declared by no container of Deployment shop/v2; name the container port, or use its number"
+        "VirtualService shop/cart: spec.http[0].route[0].destination.host: no container of "
+        "Deployment shop/v2 declares the target port 'http' of Service shop/cart; "
+        "name the container port, or use its number"
     ]
 
 

@@ -236,7 +236,7 @@ def test_a_parent_that_nobody_reads_is_named(group: str, kind: str) -> None:
     )
     assert found == [
         f"unknown-destination warning: HTTPRoute shop/cart: spec.parentRefs[0]: {kind} shop/odd of group "
-        f"{group} is not a parent that is read, so nothing is said of who serves the route; name a "
+        f"{group} is not a parent that is read, so it is not known who serves the route; name a "
         "Gateway, a ListenerSet, a Service or a ServiceEntry"
     ]
 

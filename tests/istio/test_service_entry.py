@@ -164,7 +164,7 @@ def test_wildcard_host_is_told() -> None:
     assert flows(RULE, subject, *SHOP) == []
     assert findings(RULE, subject, *SHOP) == [
         "unknown-destination info: ServiceEntry shop/api: spec.hosts: *.example.com with resolution NONE "
-        "stands for no "
+        "does not stand for an "
         "address that a policy could name; name hosts without wildcards, or addresses"
     ]
 

@@ -67,7 +67,7 @@ def test_a_url_that_leads_nowhere_is_told(url: str) -> None:
     assert flows(RULE, plugin(url), *SHOP) == []
     written = url or "an empty URL"
     assert findings(RULE, plugin(url), *SHOP) == [
-        f"unknown-destination warning: WasmPlugin shop/module: spec.url: {written} names no host "
+        f"unknown-destination warning: WasmPlugin shop/module: spec.url: {written} does not name a host "
         "that a module could be fetched from; use an image, or a URL with oci, https, http or file"
     ]
 

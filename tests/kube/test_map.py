@@ -71,7 +71,7 @@ class Served:
 
     def get_now(self, path: str, headers: Mapping[str, str] | None, method: str = "GET") -> Reply:
         """What is answered at once."""
-        url = urlsplit(self.webhook.wait_for("map")["url"])
+        url = urlsplit(self.webhook.wait_for("serving the map")["url"])
         context = ssl.create_default_context(cafile=self.webhook.ca)
         connection = http.client.HTTPSConnection(url.hostname or "", url.port, timeout=60, context=context)
         try:
@@ -285,7 +285,7 @@ def test_requests_are_counted_by_what_became_of_them(served: Served) -> None:
 
 def test_reviews_are_answered_while_connections_to_the_map_hang(served: Served) -> None:
     """More than it takes are closed at once; the webhook's own port has nothing to do with them."""
-    url = urlsplit(served.webhook.wait_for("map")["url"])
+    url = urlsplit(served.webhook.wait_for("serving the map")["url"])
     hanging = [socket.create_connection((url.hostname, url.port), 60) for _ in range(40)]
     try:
         assert served.webhook.request("GET", "/healthz").status == 200

@@ -252,7 +252,7 @@ def test_a_duplicate_of_a_skipped_field_is_told() -> None:
         (f"{POD}x: !!int a\n", "shop.yaml:3: Pod: x: is not what its tag !!int says; remove the tag"),
         (
             f"{POD}x: .nan\n",
-            "shop.yaml:1: Pod: .nan: is a number that JSON, and so Kubernetes, has no form for",
+            "shop.yaml:1: Pod: .nan: is a number that JSON, and so Kubernetes, can't express",
         ),
         (
             "kind: Pod\n",

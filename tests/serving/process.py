@@ -66,8 +66,8 @@ class WebhookProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = urlsplit(self.wait_for("listening")["url"])
-        self._metrics_url = urlsplit(self.wait_for("metrics")["url"])
-        self.ca = ca or Path(self.wait_for("made a certificate")["ca"])
+        self._metrics_url = urlsplit(self.wait_for("serving metrics")["url"])
+        self.ca = ca or Path(self.wait_for("wrote a self-signed certificate")["ca"])
         self.context = ssl.create_default_context(cafile=self.ca)
 
     def __enter__(self) -> Self:

@@ -1,5 +1,5 @@
-"""What a review need not work out again: a Deployment, its ReplicaSet and its pods ask the same, and so
-does a new Deployment that differs from another in its name alone."""
+"""Remembers what a review need not work out again: a Deployment, its ReplicaSet and its pods ask the
+same, and so does a new Deployment that differs from another in its name alone."""
 
 from __future__ import annotations
 

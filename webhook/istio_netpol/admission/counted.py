@@ -123,7 +123,8 @@ class _AcceptanceBook(Struct, frozen=True):
                     yield _complaint(ref, Severity.WARNING, text)
                 elif entry.rule not in rules[ref.key]:
                     text = (
-                        f"{ACCEPT} accepts {entry.rule} {entry}; nothing of it is found, so delete the entry"
+                        f"{ACCEPT} accepts {entry.rule} {entry}; there is no such finding, so delete the "
+                        "entry"
                     )
                     yield _complaint(ref, Severity.INFO, text)
 

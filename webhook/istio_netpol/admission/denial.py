@@ -44,7 +44,8 @@ ANYBODY = DenialReader()
 def denial(
     described: str, refused: Sequence[Finding], reader: DenialReader, ahead: Sequence[NetworkPolicy] = ()
 ) -> str:
-    """Which flows are cut, by what, and YAML to paste; at most `MAX_MESSAGE` bytes, the rest counted.
+    """The text of a denial: which flows are cut, by what, and YAML to paste; at most `MAX_MESSAGE`
+    bytes, the rest counted.
 
     `ahead` are the policies to apply, in this order, where the refused object is what isolates their pods.
     """
@@ -89,7 +90,7 @@ def _reason(refused: Sequence[Finding]) -> str:
 
 
 def _pages(refused: Sequence[Finding], published: str) -> str:
-    """Where each rule is explained."""
+    """The pages on which the rules are explained."""
     rules = list(dict.fromkeys(str(finding.rule) for finding in refused))
     told = [
         f"istio-netpol rule {rule}" + (f" ({published.rstrip('/')}/{rule})" if published else "")
@@ -125,7 +126,7 @@ def _with_policies(
 
 
 def _whose(own: Sequence[NetworkPolicy], others: Sequence[NetworkPolicy], reader: DenialReader) -> str:
-    """What the reader can do alone, and whom else it takes."""
+    """Tells the reader what they can do alone, and who else has to agree."""
     ask = f" ask {reader.contact}." if reader.contact else ""
     if not others:
         doubt = f" If in doubt,{ask}" if ask else ""
@@ -140,7 +141,7 @@ def _whose(own: Sequence[NetworkPolicy], others: Sequence[NetworkPolicy], reader
 
 
 def _order(in_order: bool, own: Sequence[NetworkPolicy], others: Sequence[NetworkPolicy]) -> str:
-    """What comes before the first command."""
+    """The sentence before the first command."""
     if not own:
         return f"{_passing_on(others)}{', in this order' if in_order else ''}; then repeat the request:"
     if in_order:

@@ -138,8 +138,8 @@ def _impact(
     cleared: Cleared,
     deadline: Deadline,
 ) -> Impact:
-    """What the request costs. Where pods are not to start without their flows, it does not excuse new ones
-    that others like them run without."""
+    """The flows that the request would cut. Where pods are not to start without their flows, it does not
+    excuse new ones that others like them run without."""
     pods = pods_of(request, change.put, table)
     if cleared.has(pods, table):
         return CLEARED_BEFORE

@@ -186,7 +186,7 @@ def as_plugin_sees(
     direction: Direction,
     side: SideVerdict,
 ) -> str:
-    """Why a side is judged as it is, where the network plugin decides that; else empty."""
+    """Why a side is judged as it is, where the network plugin decides that; empty otherwise."""
     network = snapshot.network
     if side.dialled is not None:
         return f"judged as {network.name}: {_at_fronts(side.dialled, side.closed)}"

@@ -101,6 +101,6 @@ def _sentence(policy: UnreadPolicy, workloads: list[ObjectRef], count: int) -> s
     others = f" and {len(workloads) - 1} more" if len(workloads) > 1 else ""
     flows = "1 required flow" if count == 1 else f"{count} required flows"
     return (
-        f"{policy.ref}: is not read, and selects an end of {flows} ({workloads[0]}{others}); what is said of "
-        "them goes by NetworkPolicies and policy tiers alone"
+        f"{policy.ref}: is not read, and selects an end of {flows} ({workloads[0]}{others}); they are judged "
+        "by NetworkPolicies and policy tiers alone"
     )

@@ -63,7 +63,7 @@ def arranged(found: SourcesByPath, helm: Helm) -> Arrangement:
         (loose if units else common).extend(rest)
     if any(isinstance(source, ManifestFile) for _, source in loose):
         paths = dict.fromkeys(path for path, _ in loose)
-        parts.append(Part(f"{', '.join(paths)} (files of no overlay)", "", tuple(loose)))
+        parts.append(Part(f"{', '.join(paths)} (files outside of overlays)", "", tuple(loose)))
     else:
         common += loose
     parts = _at_places_of_their_own(parts)
@@ -80,7 +80,7 @@ def _others(
     rendered."""
     for source in sources:
         if isinstance(source, Chart) and is_library(source.folder):
-            remarks.append(f"{source.folder} is a library chart, of which nothing comes: it is not judged")
+            remarks.append(f"{source.folder} is a library chart, which renders no objects: it is not judged")
         elif isinstance(source, Chart) and not source.is_named and helm.path is None:
             remarks.append(
                 f"{source.folder} is a Helm chart and helm is not installed: it is not judged; install helm, "

@@ -22,8 +22,8 @@ def program_at(name: str) -> str | None:
 
 
 def output_of(command: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> bytes:
-    """What the program prints. Raises ToolError with a sentence that says why there is nothing; `timeout` in
-    seconds, `environment` in addition to our own."""
+    """The output of the program. Raises ToolError with a sentence that says why there is nothing; `timeout`
+    in seconds, `environment` in addition to our own."""
     import subprocess  # noqa: PLC0415
 
     try:

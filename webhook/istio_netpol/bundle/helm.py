@@ -46,17 +46,17 @@ class Helm(Struct, frozen=True):
 
     @property
     def sources_of_values(self) -> str:
-        """Where values come from, in words."""
+        """Describes where values come from."""
         own = (*self.values, *(["--set"] if self.sets else []))
         return f"{', '.join(own)} over those of the chart" if own else "the values of the chart itself"
 
     def release_of(self, chart: Path) -> str:
-        """What the release of a chart is called."""
+        """The name of a chart's release."""
         return self.release or release_name(chart)
 
     @property
     def path(self) -> str | None:
-        """Where the program is; None where there is none."""
+        """The path of the program; None where it is not installed."""
         return program_at(self.program or "helm")
 
     def render(self, chart: Path, namespace: str) -> bytes:

@@ -92,7 +92,7 @@ _CAUSES = (
 
 
 def _plainly(complaint: str) -> str:
-    """What the complaint of kustomize means, with the complaint; the complaint alone where its meaning is not
+    """Explains the complaint of kustomize, and quotes it; quotes it alone where its meaning is not
     known."""
     for pattern, sentence in _CAUSES:
         if found := pattern.search(complaint):

@@ -119,9 +119,7 @@ class PathReconciler:
             look = self.look(lambda sentence: self._log.info("review paths written", what=sentence))
         except ApiError as error:
             if str(error) != self._trouble:
-                self._log.warning(
-                    "the review paths can't be kept now, and are tried again", reason=str(error)
-                )
+                self._log.warning("the review paths could not be reconciled; trying again", reason=str(error))
             self._trouble = str(error)
             return self._backoff.next_wait()
         self._trouble = ""

@@ -116,7 +116,7 @@ class CertificateReconciler:
             look = self.look(lambda sentence: self._log.info("certificates written", what=sentence))
         except ApiError as error:
             self._complain(
-                "the certificates can't be kept now, and are tried again", (str(error),), field="reason"
+                "the certificates could not be reconciled; trying again", (str(error),), field="reason"
             )
             return self._backoff.next_wait()
         self._backoff.succeeded()

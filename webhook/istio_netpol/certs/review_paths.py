@@ -39,7 +39,7 @@ SECRET_PATH = re.compile(rf"/({'|'.join(Door)})/[0-9a-f]{{64}}")
 
 
 class PathTimes(Struct, frozen=True):
-    """How long things last."""
+    """How long paths are announced, registered and kept."""
 
     life: timedelta = timedelta(days=1)
     settle: timedelta = timedelta(seconds=5)

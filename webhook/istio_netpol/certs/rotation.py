@@ -39,7 +39,8 @@ caBundle."""
 
 
 class Lifetimes(Struct, frozen=True):
-    """How long things last. Certificates are renewed when two thirds of their life are over."""
+    """How long certificates and authorities last. Certificates are renewed when two thirds of their
+    life are over."""
 
     leaf: timedelta = timedelta(days=90)
     authority: timedelta = timedelta(days=730)

@@ -31,7 +31,7 @@ class StoredSecret:
 
     @property
     def data(self) -> dict[str, bytes] | None:
-        """What it holds."""
+        """The data of the Secret."""
         if not self.manifest:
             return None
         return {key: b64decode(value) for key, value in (self.manifest.get("data") or {}).items()}

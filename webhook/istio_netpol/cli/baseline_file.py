@@ -12,7 +12,7 @@ _MISSING = "write it with --update-baseline, and commit it"
 
 
 def read_baseline(file: Path) -> Baseline:
-    """What the file knows. Raises InputError where it is not there or damaged."""
+    """The baseline that the file holds. Raises InputError where it is not there or damaged."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -64,4 +64,4 @@ def read_cluster(listing: Listing, reported: str, *, is_asked: bool = False) -> 
 def _unreadable(found: list[Received]) -> Iterator[str]:
     for stored in found:
         if stored.problems:
-            yield f"an object can't be read, and is not counted: {stored.problems[0]}"
+            yield f"an object could not be decoded, and is left out: {stored.problems[0]}"

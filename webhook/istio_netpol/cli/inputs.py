@@ -146,7 +146,7 @@ def paired(old: Sequence[Input], new: Sequence[Input]) -> list[tuple[str, Snapsh
     after = {given.place: given.snapshot for given in new}
     nothing = Snapshot.of([])
     return [
-        (place or "files of no overlay", before.get(place, nothing), after.get(place, nothing))
+        (place or "files outside of overlays", before.get(place, nothing), after.get(place, nothing))
         for place in sorted({*before, *after})
     ]
 

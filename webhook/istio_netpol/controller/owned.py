@@ -43,7 +43,7 @@ class LabelledPolicies:
         self._known: dict[_Names, Present | None] = {}
 
     def read(self) -> list[Present]:
-        """All of them. Raises ApiError rather than returning a part."""
+        """All labelled policies. Raises ApiError rather than returning a part."""
         found: dict[_Names, Present | None] = {}
         query = [("labelSelector", f"{MANAGED_BY}={OWNER}")]
         for page in pages_of(self._connection, NETWORK_POLICIES.path(), query):

@@ -113,7 +113,11 @@ class PolicyReconciler:
         try:
             return self._round(stopped)
         except ApiError as error:
-            self._log.warning("the policies can't be reconciled now", reason=str(error), status=error.status)
+            self._log.warning(
+                "the policies could not be reconciled; trying again",
+                reason=str(error),
+                status=error.status,
+            )
             self._metrics.failures.inc()
             return RETRY_SECONDS
 
@@ -139,5 +143,5 @@ class PolicyReconciler:
         for sentence in self._withheld.new(made.withheld):
             self._log.warning("a policy is withheld", reason=sentence)
         for sentence in self._hosts.new(self._evaluation.host_troubles):
-            self._log.warning("a host answers badly", reason=sentence)
+            self._log.warning("a lookup of a host went wrong", reason=sentence)
         return made

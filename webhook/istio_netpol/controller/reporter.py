@@ -45,7 +45,7 @@ GONE = frozenset({403, 404})
 
 
 class Reporter:
-    """Decides when findings are told."""
+    """Decides when findings are published."""
 
     def __init__(
         self,
@@ -61,12 +61,14 @@ class Reporter:
         self._next = clock()
         self._is_told = False
         self._waits_since: float | None = None
-        self._guarded = Guarded("tell", "findings can't be told now", metrics.errored, clock)
+        self._guarded = Guarded(
+            "tell", "the findings could not be published; trying again", metrics.errored, clock
+        )
         self._log = structlog.get_logger("controller")
 
     @property
     def due_in(self) -> float:
-        """In how many seconds there is something to tell; infinite where all is told."""
+        """In how many seconds there is something to publish; infinite where all is published."""
         return float("inf") if self._is_told else self._next - self._clock()
 
     @property
@@ -92,7 +94,11 @@ class Reporter:
                 self._is_told = self._publisher.publish(self._evaluation.findings())
             except ApiError as error:
                 self._metrics.failures.inc()
-                self._log.warning("findings can't be told now", reason=str(error), status=error.status)
+                self._log.warning(
+                    "the findings could not be published; trying again",
+                    reason=str(error),
+                    status=error.status,
+                )
 
 
 class _LastEvent(Struct, frozen=True):
@@ -119,7 +125,7 @@ class Publisher:
         self._reports: dict[str, Any] | None = None
 
     def publish(self, findings: Sequence[Finding]) -> bool:
-        """Tells of findings; returns whether all were told. Raises ApiError."""
+        """Publishes findings; returns whether all were published. Raises ApiError."""
         by_namespace = reported(findings)
         current = [summary for found in by_namespace.values() for summary in summaries(found)]
         untold = [summary for summary in current if self._last_name(summary) != summary.event_name]

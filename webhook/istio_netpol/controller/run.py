@@ -135,13 +135,13 @@ def own_namespace() -> str:
 
 def _keep(lease: Leased, stopped: threading.Event, metrics: ControllerMetrics) -> None:
     log = structlog.get_logger("lease")
-    guarded = Guarded("lease", "the lease can't be renewed now", metrics.errored)
+    guarded = Guarded("lease", "the lease could not be renewed", metrics.errored)
     while not stopped.wait(KEEP_SECONDS):
         with guarded:
             try:
                 lease.keep()
             except ApiError as error:
-                log.warning("the lease can't be renewed now", reason=str(error))
+                log.warning("the lease could not be renewed", reason=str(error))
 
 
 def _release(lease: Leased) -> None:
@@ -149,6 +149,6 @@ def _release(lease: Leased) -> None:
     try:
         lease.release()
     except ApiError as error:
-        log.warning("the lease can't be given back, and runs out by itself", reason=str(error))
+        log.warning("the lease could not be released, and expires by itself", reason=str(error))
     except Exception:  # the other work of the end goes on
-        log.exception("the lease can't be given back, and runs out by itself")
+        log.exception("the lease could not be released, and expires by itself")

@@ -82,6 +82,18 @@ def _of_service(survey: Survey, service: Manifest, settings: Settings) -> Iterat
         )
         return
     yield Diagnosis(TOPIC, title, found)
+    yield from _compared(settings, title, namespace, labels, pods, ports)
+
+
+def _compared(
+    settings: Settings,
+    title: str,
+    namespace: str,
+    labels: str,
+    pods: Sequence[Manifest],
+    ports: Sequence[int],
+) -> Iterator[Diagnosis]:
+    """Where the settings say something else of the pods that answer."""
     wanted = settings.dns
     differs = [
         *([f"dns.namespace: {namespace}"] if wanted.namespace != namespace else ()),
@@ -132,26 +144,27 @@ def node_cache(survey: Survey, settings: Settings) -> Iterator[Diagnosis]:
             )
         return
     for cache in caches:
-        title = f"DaemonSet {namespace_of(cache)}/{name_of(cache)}"
-        addresses = list(_local_addresses(cache))
-        if not dig(cache, "spec", "template", "spec", "hostNetwork"):
-            yield Diagnosis(
-                TOPIC,
-                title,
-                "NodeLocal DNSCache in pods of its own: allow DNS to k8s-app: node-local-dns too",
-            )
-        elif configured and configured in addresses:
-            yield Diagnosis(TOPIC, title, f"NodeLocal DNSCache at {', '.join(addresses)}")
-        else:
-            yield Diagnosis(
-                TOPIC,
-                title,
-                f"NodeLocal DNSCache at {', '.join(addresses) or 'an unknown address'}, "
-                f"and the setting dns.nodeLocalAddress is {configured or 'empty'}",
-                Health.WRONG,
-                f"set dns.nodeLocalAddress to {addresses[0] if addresses else 'its address'}, and take the "
-                "component node-local-dns into the overlay",
-            )
+        yield _of_cache(cache, configured)
+
+
+def _of_cache(cache: Manifest, configured: str) -> Diagnosis:
+    """Whether the address that is configured is one of the cache's."""
+    title = f"DaemonSet {namespace_of(cache)}/{name_of(cache)}"
+    addresses = list(_local_addresses(cache))
+    if not dig(cache, "spec", "template", "spec", "hostNetwork"):
+        found = "NodeLocal DNSCache in pods of its own: allow DNS to k8s-app: node-local-dns too"
+        return Diagnosis(TOPIC, title, found)
+    if configured and configured in addresses:
+        return Diagnosis(TOPIC, title, f"NodeLocal DNSCache at {', '.join(addresses)}")
+    return Diagnosis(
+        TOPIC,
+        title,
+        f"NodeLocal DNSCache at {', '.join(addresses) or 'an unknown address'}, "
+        f"and the setting dns.nodeLocalAddress is {configured or 'empty'}",
+        Health.WRONG,
+        f"set dns.nodeLocalAddress to {addresses[0] if addresses else 'its address'}, and take the "
+        "component node-local-dns into the overlay",
+    )
 
 
 def _local_addresses(cache: Manifest) -> Iterator[str]:

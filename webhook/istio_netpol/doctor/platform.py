@@ -47,7 +47,7 @@ def platform(survey: Survey) -> Iterator[Diagnosis]:
         yield Diagnosis(
             TOPIC,
             "environment",
-            f"nothing of a provider is there: {generic.title}; the overlay {generic.id} fits",
+            f"no trace of a provider was found: {generic.title}; the overlay {generic.id} fits",
         )
         return
     environment = found.environment

@@ -40,7 +40,7 @@ NOT_EVALUATED = tuple(
 
 
 def policies(survey: Survey) -> Iterator[Diagnosis]:
-    """How many there are of each author."""
+    """Counts the NetworkPolicies of each author."""
     counts = Counter(map(_author, survey.all(NETWORK_POLICIES)))
     told = ", ".join(f"{count} {author}" for author, count in sorted(counts.items()))
     yield Diagnosis(TOPIC, "NetworkPolicies", told or "none")

@@ -184,7 +184,7 @@ class FlowTable:
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
-        """What the needs rest on that the input does not say, sorted."""
+        """The assumptions on which the needs rest, sorted."""
         return assumptions_in(self.answers)
 
     @cached_property
@@ -225,7 +225,7 @@ class FlowTable:
 
     @cached_property
     def dependencies(self) -> Dependencies:
-        """Who asked for what."""
+        """The reads of each object and question."""
         moves = [(key, NOTHING.reads, needs.reads) for key, needs in self.needs.items()]
         return followed(Dependencies(), PersistentMap(), self.answers, moves)[0]
 

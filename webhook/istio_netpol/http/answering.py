@@ -122,7 +122,7 @@ class Answering:
         except EOFError:
             task.is_gone = True
         except Exception:
-            self._log.exception("an answer can't be sent")
+            self._log.exception("a response could not be sent")
             task.is_gone = True
 
     def _answer_of(self, connection: Connection, request: HttpRequest) -> HttpResponse:

@@ -85,7 +85,7 @@ class Exchange:
 
 @lru_cache(maxsize=1)
 def _date(second: int) -> str:
-    """As HTTP writes it, once a second."""
+    """The date as HTTP writes it, made once a second."""
     return formatdate(second, usegmt=True)
 
 

@@ -331,7 +331,7 @@ class EventLoop:
         return now + (LINGER_SECONDS if phase is Phase.LINGERING else self._limits.request_seconds)
 
     def _sweep(self) -> None:
-        """Ends what is past its time."""
+        """Ends connections and requests that are past their deadline."""
         now = self._swept = time.monotonic()
         for connection in list(self._late(now)):
             self._expire(connection)

@@ -37,11 +37,11 @@ class RefusedError(Exception):
 
     @classmethod
     def malformed(cls, why: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> RefusedError:
-        """For what is not HTTP/1.1 as it is served here."""
+        """The error for a request that is not HTTP/1.1 as it is served here."""
         return cls(status, f"this is not an HTTP request that is served here: {why[:200]}")
 
     def as_bytes(self) -> bytes:
-        """The whole answer, in JSON as everything else."""
+        """The whole response, in JSON like all others."""
         body = json.dumps({"error": self.sentence, "code": self.status.value}).encode()
         head = (
             f"HTTP/1.1 {self.status.value} {self.status.phrase}\r\nContent-Type: application/json\r\n"

@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 
 class Refusals(Collector):
-    """Of one process. Its loop counts, and any thread collects."""
+    """Counts the refused connections of one process. Its loop counts, and any thread collects."""
 
     def __init__(self) -> None:
         self.open = 0
@@ -55,7 +55,7 @@ class Refusals(Collector):
         self._log.summarize()
 
     def collect(self) -> Iterator[Metric]:
-        """For Prometheus."""
+        """The counts as Prometheus reads them."""
         yield GaugeMetricFamily("istio_netpol_connections", "Connections that are open.", self.open)
         counts = CounterMetricFamily(
             "istio_netpol_connections_refused",

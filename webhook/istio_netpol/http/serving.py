@@ -83,5 +83,5 @@ class WebhookServer(BaseApplication):  # type: ignore[misc]
         }
 
     def _tell(self, _: Any) -> None:
-        """The address in the log: with port 0 nobody else knows it."""
+        """Logs the address: with port 0 only the log shows it."""
         structlog.get_logger("server").info("listening", url=self._url)

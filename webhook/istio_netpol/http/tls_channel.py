@@ -70,7 +70,7 @@ class TlsChannel:
                 self._tls.unwrap()
 
     def output(self) -> bytes:
-        """What is to be sent now."""
+        """The bytes that are to be sent now."""
         return self._outgoing.read()
 
     @cached_property
@@ -80,8 +80,8 @@ class TlsChannel:
         return self._tls.getpeercert()
 
     def _record_length(self) -> int:
-        """Of the first record, with its header; 0 while a part of it is missing. What is not TLS counts as
-        one record: the library has the right words for it."""
+        """The length of the first record, with its header; 0 while a part of it is missing. What is not TLS
+        counts as one record: the library has the right words for it."""
         received = self._received
         if not received:
             return 0
@@ -97,7 +97,7 @@ class TlsChannel:
         return b""
 
     def _read(self) -> bytes:
-        """What is in the record that was just given to the library."""
+        """The content of the record that was just given to the library."""
         try:
             data = self._tls.read(RECORD_BYTES)
         except ssl.SSLWantReadError:

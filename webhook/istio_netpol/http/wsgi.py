@@ -33,7 +33,7 @@ class Caller(Struct, frozen=True):
 def call(
     application: Application, request: HttpRequest, server: tuple[str, int], caller: Caller
 ) -> HttpResponse:
-    """What the application answers."""
+    """The response of the application to a request."""
     environment = _environment(request, caller.address, server)
     environment[CLIENT_CERTIFICATE] = caller.certificate
     environment[GIVE_WAY] = caller.give_way

@@ -110,7 +110,7 @@ def _of_service(
         _undeclared(asked, service, pod, port) for pod, port in view.undeclared(service, ports, subset)
     ]
     if not found and not findings:
-        findings.append(_unknown(asked, "host", _no_pods(service, name)))
+        findings.append(_unknown(asked, "host", no_pods(service, name)))
     return Resolved(service, found), tuple(findings)
 
 
@@ -185,7 +185,8 @@ def _no_such_host(written: str, full: str) -> str:
     return f"there is no Service or ServiceEntry with the host {meant}; create it, or correct the host"
 
 
-def _no_pods(service: Service, subset: str) -> str:
+def no_pods(service: Service, subset: str = "") -> str:
+    """A sentence about a Service, or a subset of it, behind which there are no pods."""
     if not service.selector:
         return f"{service.ref} has no selector, and the input holds no endpoints for it; add them"
     part = f"subset {subset} of {service.ref}" if subset else f"{service.ref}"
@@ -193,11 +194,15 @@ def _no_pods(service: Service, subset: str) -> str:
 
 
 def _undeclared(asked: DestinationQuery, service: Service, pod: Workload, port: str) -> Finding:
-    sentence = (
-        f"the target port {port!r} of {service.ref} is declared by no container of {pod.ref}; "
+    return _unknown(asked, "host", undeclared_port(service, pod, port))
+
+
+def undeclared_port(service: Service, pod: Workload, port: str) -> str:
+    """A sentence about a target port by name that the pods of a Service do not have."""
+    return (
+        f"no container of {pod.ref} declares the target port {port!r} of {service.ref}; "
         "name the container port, or use its number"
     )
-    return _unknown(asked, "host", sentence)
 
 
 def aliased(

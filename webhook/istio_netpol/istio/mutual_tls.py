@@ -53,15 +53,15 @@ class StatedFact(Struct, frozen=True):
 
 
 class AcceptedTraffic(StatedFact, frozen=True):
-    """What a server takes; `mode` is None where that can't be told, `is_captured` False where no proxy is
-    before the port."""
+    """The traffic that a server accepts; `mode` is None where that can't be told, `is_captured` False where
+    no proxy is before the port."""
 
     mode: MutualTls | None = MutualTls.PERMISSIVE
     is_captured: bool = True
 
 
 class OfferedTraffic(StatedFact, frozen=True):
-    """What a client sends."""
+    """The traffic that a client sends."""
 
     sent: Sent = Sent.UNKNOWN
 
@@ -77,7 +77,7 @@ class Called(Struct, frozen=True):
 
 
 def accepted(view: MeshView, called: Called) -> AcceptedTraffic:
-    """What the proxy before a port takes."""
+    """The traffic that the proxy before a port accepts."""
     pods, port = called.pods, called.port
     if not view.in_mesh(pods):
         return AcceptedTraffic((), f"{pods.ref} is not in the mesh", MutualTls.DISABLE, False)
@@ -243,7 +243,7 @@ def _most_specific(view: MeshView, rules: list[DestinationRule], host: str) -> t
 
 
 class TlsOutcome(StrEnum):
-    """What becomes of a connection between what is sent and what is taken."""
+    """Whether a connection passes, given what is sent and what is accepted."""
 
     PASSES = "passes"
     REFUSED = "refused"

@@ -59,7 +59,7 @@ class GatewayListeners:
                     self._targets[port.port] = target
 
     def port_for(self, opened: int) -> int:
-        """Where the pods listen for a port that is opened."""
+        """The port on which the pods listen for a port that is opened."""
         if opened in self._targets:
             return self._targets[opened]
         classic = CLASSIC_TARGETS.get(opened, opened)

@@ -301,7 +301,9 @@ class Cluster:
             self._unreadable.pop(key, None)
         elif key not in self._unreadable:
             self._unreadable[key] = stored.problems[0]
-            self._log.warning("an object can't be read, and is not counted", problem=str(stored.problems[0]))
+            self._log.warning(
+                "an object could not be decoded, and is left out", problem=str(stored.problems[0])
+            )
 
     def _discover(self) -> None:
         while not self._stopped.is_set():

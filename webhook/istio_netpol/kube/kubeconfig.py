@@ -1,4 +1,4 @@
-"""Which cluster a kubeconfig means by a context, or by none, and in which namespace."""
+"""Finds the cluster and the namespace of a context of a kubeconfig, or of its current one."""
 
 from __future__ import annotations
 

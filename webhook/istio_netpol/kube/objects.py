@@ -84,7 +84,7 @@ class _Named(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What an ERROR event says."""
+    """The status that an ERROR event carries."""
 
     code: int = 0
     message: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import structlog
@@ -96,6 +97,10 @@ class ClusterStore:
         if version:
             # Whoever changes or deletes it between these two requests wins.
             manifest["metadata"]["resourceVersion"] = version
+        return self._sent(policy, path, manifest)
+
+    def _sent(self, policy: NetworkPolicy, path: str, manifest: dict[str, Any]) -> NetworkPolicy | str:
+        """The policy as the API server has stored its manifest, or why it has not."""
         query = [("fieldManager", FIELD_MANAGER)]
         try:
             answer = self._connection.send("PATCH", path, json.dumps(manifest).encode(), APPLY, query)
@@ -132,7 +137,9 @@ class LivePolicies:
             page = page_of(self._connection.get(NETWORK_POLICIES.path(namespace), read_seconds=LIVE_SECONDS))
             found = list(received_all(page.items, NETWORK_POLICIES))
         except ApiError as error:
-            structlog.get_logger("kube").warning("no live read", namespace=namespace, reason=str(error))
+            structlog.get_logger("kube").warning(
+                "the policies of a namespace could not be read", namespace=namespace, reason=str(error)
+            )
             return None
         values = (value for stored in found for value in stored.values)
         return tuple(value for value in values if isinstance(value, NetworkPolicy))

@@ -53,7 +53,7 @@ class Sink(Protocol):
         ...
 
     def failed(self, scope: Scope, reason: str) -> None:
-        """The list or the watch broke off, and is tried again."""
+        """The list or the watch failed, and is tried again."""
         ...
 
 
@@ -157,7 +157,7 @@ class Reflector:
         if self._stopped.is_set():
             return
         self._sink.failed(self._scope, reason)
-        self._log.warning("the watch broke off", reason=reason, status=status)
+        self._log.warning("the watch failed", reason=reason, status=status)
         self._hurried.clear()
         if not self._stopped.is_set() and self._hurried.wait(self._backoff.next_wait()):
             self._backoff.succeeded()

@@ -65,7 +65,7 @@ class UserRights:
         return self._remembered(_digest(token)) is not None
 
     def of_token(self, token: str) -> TokenUser | None:
-        """Who brings a token; None where the API server does not accept it."""
+        """The user of a token; None where the API server does not accept it."""
         digest = _digest(token)
         known = self._remembered(digest)
         if known is not None:
@@ -136,5 +136,5 @@ class UserRights:
 
 
 def _digest(token: str) -> bytes:
-    """What is remembered in a token's place."""
+    """The hash that is remembered in place of a token."""
     return hashlib.sha256(token.encode(errors="surrogateescape")).digest()

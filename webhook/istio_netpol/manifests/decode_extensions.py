@@ -105,7 +105,7 @@ def _parts(value: Any, path: str) -> Iterator[_PatchPart]:
 
 
 def _purpose(texts: Iterator[str]) -> FilterPurpose:
-    """What a patch is for, by the Envoy extensions that it names."""
+    """The purpose of a patch, by the Envoy extensions that it names."""
     joined = "\n".join(text for text in texts if len(text) <= _LONGEST_NAME)
     return next((purpose for mark, purpose in _MARKS.items() if mark in joined), FilterPurpose.OTHER)
 

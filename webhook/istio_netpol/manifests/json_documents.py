@@ -88,13 +88,13 @@ class JsonDocuments:
         self.resume_at = at
 
     def _stray(self, at: int) -> tuple[Any, int]:
-        """What stands where an object should begin."""
+        """The value that stands where an object should begin."""
         try:
             return self._value(at)
         except JsonError as error:
             if at == 0 or error.at != at:
                 raise
-            raise JsonError("what follows the object is none", at) from None
+            raise JsonError("what follows the object is not an object", at) from None
 
     def line(self, at: int) -> int:
         """The line of an index."""

@@ -170,7 +170,7 @@ def _untyped(content: dict[str, Any], file: str, line: int) -> Iterator[Problem]
 
 
 def name_of(value: Any) -> str:
-    """What a value is, in words."""
+    """The name of a value's type, in words."""
     if value is None:
         return "null"
     names = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "a mapping"}

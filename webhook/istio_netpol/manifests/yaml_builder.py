@@ -334,7 +334,7 @@ class Builder:
     def _note_unusable(self, line: int | None) -> None:
         """Problems for the numbers that were met without anybody knowing where."""
         for text in self._plain.unusable:
-            cause = "is a number that JSON, and so Kubernetes, has no form for"
+            cause = "is a number that JSON, and so Kubernetes, can't express"
             self._problems.append(Problem(self._file, line, None, None, text, cause, None))
         self._plain.unusable.clear()
 

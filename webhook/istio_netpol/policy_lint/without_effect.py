@@ -256,7 +256,7 @@ def _port_names(
         names = f"they name {', '.join(known[:5])}" if known else "they name no ports"
         whose = "the pods that the policy selects" if direction is Direction.INGRESS else "the pods called"
         message = (
-            f"{policy.ref}: {path} {port.port!r} is the name of no {port.protocol} port of {whose}, so it "
+            f"{policy.ref}: {path} {port.port!r} names no {port.protocol} port of {whose}, so it "
             f"opens nothing: {names}; use a name of theirs or a number"
         )
         yield Finding(Issue.POLICY_SELECTS_NOTHING, Severity.WARNING, policy.ref, message, field=path)

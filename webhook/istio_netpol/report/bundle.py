@@ -139,7 +139,7 @@ def _coverage_lines(coverage: Coverage, palette: Palette) -> Iterator[str]:
     for side in coverage.cut:
         yield from _isolated_side(side, palette)
     for namespace in coverage.empty:
-        yield visible(f"  {namespace}: the input holds no workload of it, so nothing is known of it")
+        yield visible(f"  {namespace}: the input holds none of its workloads, so nothing is known about it")
     yield visible(f"  {_figures(coverage)}")
 
 

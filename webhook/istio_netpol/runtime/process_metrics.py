@@ -16,7 +16,7 @@ def process_registry(component: str) -> CollectorRegistry:
     registry = CollectorRegistry()
     Gauge(
         "istio_netpol_build_info",
-        "Always 1: a process is there, with its component (webhook or controller) and version as labels.",
+        "Always 1, with the component (webhook or controller) and the version of the process as labels.",
         ("component", "version"),
         registry=registry,
     ).labels(component, __version__).set(1)

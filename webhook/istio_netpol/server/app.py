@@ -69,7 +69,9 @@ def create_app(
         seconds = time.perf_counter() - started
         metrics.reviewed(webhook, answer, seconds)
         if answer.decision is None:
-            moderated.tell("not a review", _client(), webhook, status=answer.status, reason=answer.reason)
+            moderated.tell(
+                "a request was not a review", _client(), webhook, status=answer.status, reason=answer.reason
+            )
         log_answer(log, webhook, answer, seconds)
         return LeanResponse(answer.body, answer.status, mimetype=JSON) if answer.body else _refusal(answer)
 

@@ -79,7 +79,9 @@ class MapGuard:
             return self._sight_of(token)
         except ApiError as error:
             # Whoever asks may be nobody: what is wrong is for the log.
-            self._log.tell("readers of the map can't be asked about", address, "api", reason=str(error))
+            self._log.tell(
+                "the API server could not be asked about a user of the map", address, "api", reason=str(error)
+            )
             return Refusal(503, "the API server does not say what may be seen; ask again in a moment")
 
     def _sight_of(self, token: str) -> Sight | Refusal:

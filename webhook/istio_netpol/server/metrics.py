@@ -62,15 +62,15 @@ class Metrics:
         )
         self._seconds = Histogram(
             "istio_netpol_review_duration_seconds",
-            "Time from a request that is complete to its answer, by webhook.",
+            "Time between a complete request and its answer, by webhook.",
             ("webhook",),
             registry=registry,
             buckets=SECONDS,
         )
         self._evaluations = Counter(
             "istio_netpol_evaluations",
-            "Requests for which the rules were asked, by webhook. The others could not matter, or were "
-            "answered before.",
+            "Reviews for which the flow rules were evaluated, by webhook. The others could change nothing, "
+            "or an earlier review had answered them.",
             ("webhook",),
             registry=registry,
         )
@@ -132,18 +132,20 @@ class Metrics:
         )
         self.lag = Gauge(
             "istio_netpol_source_lag_seconds",
-            "Seconds since the oldest change of the cluster was heard of that decisions do not go by yet; 0 "
-            "where there is none.",
+            "Seconds since the webhook heard of the oldest change of the cluster that its decisions do not "
+            "take into account yet; 0 where there is none.",
             registry=registry,
         )
         self.change_delay = Histogram(
             "istio_netpol_change_delay_seconds",
-            "Time from when a change of the cluster was heard of until decisions go by it, of the oldest "
-            "change of each batch.",
+            "Time from when the webhook heard of a change of the cluster until its decisions take it into "
+            "account, for the oldest change of each batch.",
             registry=registry,
             buckets=DELAYS,
         )
-        self.ready = Gauge("istio_netpol_ready", "1 while /readyz answers 200, else 0.", registry=registry)
+        self.ready = Gauge(
+            "istio_netpol_ready", "1 while /readyz answers 200, otherwise 0.", registry=registry
+        )
         self._begin()
 
     def _begin(self) -> None:

@@ -131,12 +131,12 @@ def make_app(
     log = structlog.get_logger("server")
     if listeners.metrics is not None:
         serve_metrics(listeners.metrics, metrics.registry)
-        log.info("metrics", url=f"{url_of('http', listeners.metrics)}/metrics")
+        log.info("serving metrics", url=f"{url_of('http', listeners.metrics)}/metrics")
     if listeners.map is not None and connection is not None:
         live = MapOnDemand(source.reviewer.table, options.resolver, options.context or "cluster")
         app = map_app(live.newest, MapGuard(UserRights(connection), live.namespaces))
         serve_map(listeners.map, certificate.context, counted(app, metrics.mapped))
-        log.info("map", url=url_of("https", listeners.map))
+        log.info("serving the map", url=url_of("https", listeners.map))
     return create_app(source.reviewer, readiness, metrics, proof)
 
 
@@ -147,7 +147,9 @@ def _proof(options: ServeOptions, connection: ApiConnection | None) -> ReviewPro
         paths = RegisteredPaths(connection, options.webhook_configuration)
         paths.start()
     if paths is None and options.client_ca is None:
-        structlog.get_logger("server").warning("reviews are believed whoever sends them")
+        structlog.get_logger("server").warning(
+            "reviews are believed without proof that the API server sent them"
+        )
     return ReviewProof(paths, frozenset(options.client_names) if options.client_ca else None)
 
 
@@ -199,7 +201,9 @@ def _certificate_files(options: ServeOptions) -> Iterator[tuple[Path, Path]]:
     with _temporary_folder() as folder:
         names = tuple(dict.fromkeys((*LOCAL_NAMES, options.listen[0])))
         files = make_self_signed(folder, names)
-        structlog.get_logger("certificate").info("made a certificate", ca=str(files.ca), names=list(names))
+        structlog.get_logger("certificate").info(
+            "wrote a self-signed certificate", ca=str(files.ca), names=list(names)
+        )
         yield files.certificate, files.key
 
 

@@ -68,7 +68,7 @@ def has_ambient_mode(snapshot: Snapshot) -> bool:
 
 
 def _ambient_in(place: NamespaceObjects) -> tuple[bool, ...]:
-    """`(True,)` for a namespace in which ambient mode may carry anything, else nothing."""
+    """`(True,)` for a namespace in which ambient mode may carry anything, otherwise `()`."""
     labels = [place.namespace.labels, *(pods.labels for pods in place.of_type(Workload))]
     return (True,) if any(some_labels.get(AMBIENT_LABEL) == "ambient" for some_labels in labels) else ()
 

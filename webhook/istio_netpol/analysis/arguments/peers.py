@@ -94,7 +94,7 @@ def find_peer(text: str, snapshot: Snapshot, assumed: Callable[[], Iterable[Work
 
 
 def _is_range(text: str) -> bool:
-    """Whether the text is a CIDR, which would else read as namespace/workload."""
+    """Whether the text is a CIDR, which would otherwise read as namespace/workload."""
     address, slash, length = text.partition("/")
     return bool(slash) and length.isdecimal() and parse_address(address) is not None
 

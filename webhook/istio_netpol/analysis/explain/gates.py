@@ -208,7 +208,7 @@ def _outside(policy: str, refs: tuple[ObjectRef, ...], why: str) -> Gate:
     if policy.startswith("ALLOW_ANY"):
         text = f"{why}, so it is passed on as it is, without mutual TLS (outboundTrafficPolicy {policy})"
         return Gate("sidecar-scope", refs, True, text)
-    text = f"{why}; what becomes of it, outboundTrafficPolicy of the mesh config says, which the input lacks"
+    text = f"{why}; outboundTrafficPolicy of the mesh config decides on it, and the input lacks that"
     return Gate("sidecar-scope", refs, None, text)
 
 
@@ -294,7 +294,9 @@ def _requests(view: MeshView, passage: Passage, peer: PodsPeer, sends: OfferedTr
     caller = _caller(view, passage.source, sends)
     decided = decisions(policies, caller, entrance, passage.request)
     if not decided:
-        left = "; those on trial refuse nobody" if any(policy.is_on_trial for policy in policies) else ""
+        left = (
+            "; those in dry-run mode refuse nobody" if any(policy.is_on_trial for policy in policies) else ""
+        )
         none = "no AuthorizationPolicy refuses it" if policies else "no AuthorizationPolicy holds"
         yield Gate("authorization", (), True, f"{none} at {peer}{left}")
     yield from (_decided(gate, passage) for gate in decided)
@@ -328,7 +330,7 @@ def _decided(decision: AuthorizationDecision, passage: Passage) -> Gate:
     source = passage.source
     if action == "CUSTOM":
         which = f" about requests by their {depends}" if depends else ""
-        text = f"{names} asks provider {decision.policies[0].provider}{which}: what that answers is not known"
+        text = f"{names} asks provider {decision.policies[0].provider}{which}: its answer is not known"
     elif action == "DENY":
         text = (
             f"{names} denies what matches, which depends on {depends}"
@@ -352,5 +354,5 @@ def _not_carried_out(
     policies = attached(view, AuthorizationPolicy, pods, service)
     if policies:
         names = ", ".join(str(policy.ref) for policy in policies)
-        text = f"nobody carries out {names}: {takes.why}"
+        text = f"no proxy enforces {names}: {takes.why}"
         yield Gate("authorization", tuple(policy.ref for policy in policies), True, text)

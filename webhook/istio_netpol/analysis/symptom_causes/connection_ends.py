@@ -120,7 +120,8 @@ def ends_of(
         if facts.pod and not sources:
             where = f" of namespace {facts.namespace or namespace}" if facts.namespace or namespace else ""
             remarks.append(
-                f"pod {facts.pod} is of no workload{where} in the input, so those of all pods are shown"
+                f"pod {facts.pod} does not belong to a workload{where} in the input, so those of all pods "
+                "are shown"
             )
         writers = ((facts.address,),) if is_probed else seen.writers
         sources = sources or tuple(dict.fromkeys(pods for own in writers for pods in _at(own, snapshot)))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from istio_netpol.istio.control_plane_flows import called_out_of
+from istio_netpol.istio.destinations import no_pods, undeclared_port
 from istio_netpol.istio.rule import Outcome, Rule, unknown
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.model.addresses import Address
@@ -81,19 +82,9 @@ def _to(service: Service, call: ApiServerCall, ref: ObjectRef, view: MeshView) -
                 )
     undeclared = view.undeclared(service, (call.port,))
     for pods, port in undeclared:
-        sentence = (
-            f"the target port {port!r} of {service.ref} is declared by no container of {pods.ref}; name the "
-            "container port, or use its number"
-        )
-        yield unknown(ref, call.field, sentence)
+        yield unknown(ref, call.field, undeclared_port(service, pods, port))
     if not backends and not undeclared and not service.external_name:
-        yield unknown(ref, call.field, _nobody(service))
-
-
-def _nobody(service: Service) -> str:
-    if service.selector:
-        return f"{service.ref} selects no pods of the input; add its workload, or correct the selector"
-    return f"{service.ref} has no selector, and the input holds no endpoints for it; add them"
+        yield unknown(ref, call.field, no_pods(service))
 
 
 RULE = Rule(

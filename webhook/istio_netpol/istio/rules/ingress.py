@@ -131,7 +131,8 @@ def _to_backend(
 def _behind(
     ingress: Ingress, backend: IngressBackend, view: MeshView
 ) -> tuple[Service | ServiceEntry, tuple[str, ...], tuple[Backend, ...]] | Finding:
-    """What a backend means, the namespaces of the Services that it leads through, and what answers there."""
+    """The Service or ServiceEntry that a backend means, the namespaces of the Services that it leads through,
+    and the pods and addresses that answer there."""
     if not backend.service:
         what = backend.resource or "nothing"
         sentence = f"it names {what}, and Istio serves Services only; name a Service"
@@ -143,13 +144,7 @@ def _behind(
         return unknown(ingress.ref, f"{backend.field}.service.name", sentence)
     port = _port(service, backend)
     if port is None:
-        known = ", ".join(
-            f"{declared.port} ({declared.name})" if declared.name else f"{declared.port}"
-            for declared in service.ports
-        )
-        missing = f"has no port {backend.port}" if backend.port else "needs a port here"
-        sentence = f"{service.ref} {missing}; its ports: {known or 'none'}"
-        return unknown(ingress.ref, f"{backend.field}.service.port", sentence)
+        return unknown(ingress.ref, f"{backend.field}.service.port", _no_port(service, backend))
     target: Service | ServiceEntry = service
     through: tuple[str, ...] = ()
     if service.external_name:
@@ -164,6 +159,16 @@ def _behind(
         )
         return unknown(ingress.ref, f"{backend.field}.service", sentence)
     return target, through, found
+
+
+def _no_port(service: Service, backend: IngressBackend) -> str:
+    """A sentence about a backend that names no port of its Service."""
+    known = ", ".join(
+        f"{declared.port} ({declared.name})" if declared.name else f"{declared.port}"
+        for declared in service.ports
+    )
+    missing = f"has no port {backend.port}" if backend.port else "needs a port here"
+    return f"{service.ref} {missing}; its ports: {known or 'none'}"
 
 
 def _port(service: Service, backend: IngressBackend) -> int | None:

@@ -119,7 +119,7 @@ def attachment_of(
             return Attachment.of(taker, added)
     else:
         sentence = (
-            f"{named} of group {parent.group or 'core'} is not a parent that is read, so nothing is said of "
+            f"{named} of group {parent.group or 'core'} is not a parent that is read, so it is not known "
             "who serves the route; name a Gateway, a ListenerSet, a Service or a ServiceEntry"
         )
         return unknown(route.ref, field, sentence)

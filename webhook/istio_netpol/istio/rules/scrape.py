@@ -1,4 +1,4 @@
-"""Metrics: whoever scrapes reaches the metrics ports of proxies and of istiod, where the settings ask for it.
+"""Metrics: scrapers reach the metrics ports of proxies and of istiod, where the settings ask for it.
 
 15020 has the merged metrics of agent, Envoy and application, 15090 Envoy's own; ztunnel has 15020, istiod and
 the CNI agent 15014. Of Kyma's modules those count whose metrics no policy of their own opens. Every pod of

@@ -134,9 +134,8 @@ def _unnamed(entry: ServiceEntry, view: MeshView) -> Iterator[Outcome]:
         yield unknown(entry.ref, "spec.workloadSelector", sentence)
     else:
         sentence = (
-            f"{', '.join(unnamed)} with resolution {entry.resolution} stands for no address that a "
-            "policy could name; "
-            "name hosts without wildcards, or addresses"
+            f"{', '.join(unnamed)} with resolution {entry.resolution} does not stand for an address "
+            "that a policy could name; name hosts without wildcards, or addresses"
         )
         yield unknown(entry.ref, "spec.hosts", sentence, Severity.INFO)
 

@@ -24,8 +24,8 @@ def outcomes(plugin: WasmPlugin, view: MeshView) -> Iterator[Outcome]:
     is not there."""
     if not plugin.sources and not plugin.url.lower().startswith("file://"):
         sentence = (
-            f"{plugin.url or 'an empty URL'} names no host that a module could be fetched from; use an "
-            "image, or a URL with oci, https, http or file"
+            f"{plugin.url or 'an empty URL'} does not name a host that a module could be fetched from; use "
+            "an image, or a URL with oci, https, http or file"
         )
         yield unknown(plugin.ref, FIELD, sentence)
     if not plugin.sources:
