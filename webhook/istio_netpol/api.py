@@ -30,6 +30,7 @@ from istio_netpol.cli.settings import (
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.manifests.raw_objects import Document, Envelope, complete
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.references import NAMESPACE_REMEDY, is_namespace_name
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Settings
@@ -94,7 +95,7 @@ def check(*inputs: InputSource, **options: Unpack[Options]) -> Report:
     )
 
 
-def generate(*inputs: InputSource, **options: Unpack[Options]) -> tuple[dict[str, Any], ...]:
+def generate(*inputs: InputSource, **options: Unpack[Options]) -> tuple[JsonObject, ...]:
     """The NetworkPolicies that are missing, as manifests in the order in which they are to be applied. Raises
     InputError with every problem of every input, of which one are several overlays, and SettingsError."""
     _require_usable(inputs, options)

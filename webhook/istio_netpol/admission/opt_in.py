@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from istio_netpol.admission.reviews import AdmissionRequest
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.flows.table import FlowTable
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
@@ -55,7 +56,7 @@ def labels_instead(
     return tuple(labels), impact
 
 
-def patch_of(request: AdmissionRequest, labels: tuple[LabelPair, ...]) -> list[dict[str, Any]]:
+def patch_of(request: AdmissionRequest, labels: tuple[LabelPair, ...]) -> list[JsonObject]:
     """The JSON Patch that adds labels to the pods of a request's object."""
     if not labels:
         return []

@@ -30,6 +30,7 @@ from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.failures import NO_DEADLINE, Deadline, OutOfTimeError, Undecoded
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode
@@ -172,14 +173,14 @@ def change_of(request: AdmissionRequest) -> ProposedChange:
 
 
 def _decoded(
-    content: dict[str, Any] | None, request: AdmissionRequest
+    content: JsonObject | None, request: AdmissionRequest
 ) -> tuple[tuple[ClusterObject, ...], tuple[Problem, ...]]:
     """The model values of an object; the request says what it is and where it lives, whatever the object
     says."""
     if not content:
         return (), ()
     kind, metadata = request.kind, content.get("metadata")
-    said: dict[str, Any] = {"apiVersion": f"{kind.group}/{kind.version}" if kind.group else kind.version}
+    said: JsonObject = {"apiVersion": f"{kind.group}/{kind.version}" if kind.group else kind.version}
     said["kind"] = kind.kind
     if isinstance(metadata, dict | None):
         written = metadata or {}

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from istio_netpol.model.json_values import JsonObject
+
 API_VERSION = "admission.k8s.io/v1"
 MAX_DEPTH = 200
 
@@ -43,8 +45,8 @@ class AdmissionRequest(msgspec.Struct, frozen=True, rename="camel"):
     namespace: str = ""
     operation: str = ""
     user_info: UserInfo = UserInfo()
-    object: dict[str, Any] | None = None
-    old_object: dict[str, Any] | None = None
+    object: JsonObject | None = None
+    old_object: JsonObject | None = None
     dry_run: bool | None = None
 
     @property
@@ -67,7 +69,7 @@ class AdmissionRequest(msgspec.Struct, frozen=True, rename="camel"):
         return prefix if isinstance(prefix, str) else ""
 
 
-def _metadata(content: dict[str, Any] | None) -> dict[str, Any]:
+def _metadata(content: JsonObject | None) -> JsonObject:
     """The metadata of an object, which may be anything in one that nobody has validated yet."""
     metadata = (content or {}).get("metadata")
     return metadata if isinstance(metadata, dict) else {}
@@ -133,11 +135,11 @@ def encode(
     message: str = "",
     causes: tuple[StatusCause, ...] = (),
     warnings: tuple[str, ...] = (),
-    patch: Sequence[dict[str, Any]] = (),
+    patch: Sequence[JsonObject] = (),
 ) -> bytes:
     """The response; a denial has code 403, reason Forbidden, the message for people and the causes for
     programs. `patch` is a JSON Patch of the object."""
-    response: dict[str, Any] = {"uid": uid, "allowed": allowed}
+    response: JsonObject = {"uid": uid, "allowed": allowed}
     if not allowed:
         response["status"] = {
             "apiVersion": "v1",

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from istio_netpol.bundle.external import output_of, program_at
 from istio_netpol.errors import ToolError
+from istio_netpol.model.json_values import JsonObject
 
 CHART_FILE = "Chart.yaml"
 """What makes a folder a Helm chart."""
@@ -86,7 +87,7 @@ def is_library(chart: Path) -> bool:
     return _description(chart).get("type") == "library"
 
 
-def _description(chart: Path) -> dict[str, Any]:
+def _description(chart: Path) -> JsonObject:
     """Chart.yaml; empty where helm, which reads it as well, says what is wrong."""
     try:
         content: Any = yaml.safe_load((chart / CHART_FILE).read_text(encoding="utf-8"))

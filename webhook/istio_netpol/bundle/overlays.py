@@ -17,6 +17,7 @@ from istio_netpol.errors import ToolError
 from istio_netpol.manifests.load import load
 from istio_netpol.manifests.read import read_documents
 from istio_netpol.model.cluster_objects import ClusterObject
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.workloads import ContainerPort, Workload
@@ -78,12 +79,12 @@ def _listed(folder: Path, field: str) -> Iterator[Any]:
     yield from entries if isinstance(entries, list) else ()
 
 
-def _deletes(patch: dict[str, Any]) -> bool:
+def _deletes(patch: JsonObject) -> bool:
     """Whether the patch takes its targets away, so that none of them is left to be found."""
     return "$patch: delete" in str(patch.get("patch", ""))
 
 
-def _selects(target: dict[str, Any], policy: NetworkPolicy) -> bool:
+def _selects(target: JsonObject, policy: NetworkPolicy) -> bool:
     """Whether the target names the policy. Names are regular expressions for the whole name (kustomize,
     `Selector`); what labels and annotations it asks for is left to kustomize."""
     asked = ((target.get("name"), policy.name), (target.get("namespace"), policy.namespace))

@@ -14,6 +14,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
 from istio_netpol.kube.resources import SECRETS
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, TRUSTED_SINCE
 
 TLS = "kubernetes.io/tls"
@@ -90,7 +91,7 @@ def write_secret(
         raise ApiError(error.status, f"{secret} can't be written: {_told(error)}") from None
 
 
-def _manifest(secret: StoredSecret, data: Mapping[str, bytes], trusted_since: str) -> dict[str, Any]:
+def _manifest(secret: StoredSecret, data: Mapping[str, bytes], trusted_since: str) -> JsonObject:
     metadata = dict(secret.manifest.get("metadata") or {"namespace": secret.namespace, "name": secret.name})
     metadata.pop("managedFields", None)
     annotations = dict(metadata.get("annotations") or {})

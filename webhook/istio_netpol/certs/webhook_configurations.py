@@ -17,6 +17,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.policy_store import NOT_FOUND
 from istio_netpol.kube.resources import Resource
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.own_names import FIELD_MANAGER, REVIEW_PATHS
 
 KINDS = tuple(
@@ -144,12 +145,12 @@ def _client(webhook: _Webhook) -> WebhookClient:
     return WebhookClient(webhook.name, b64decode(config.ca_bundle), service, path)
 
 
-def _added(path: str, value: Any) -> dict[str, Any]:
+def _added(path: str, value: Any) -> JsonObject:
     return {"op": "add", "path": path, "value": value}
 
 
 def _patch(
-    connection: ApiConnection, configuration: Configuration, changes: list[dict[str, Any]], what: str
+    connection: ApiConnection, configuration: Configuration, changes: list[JsonObject], what: str
 ) -> None:
     # Places count only in the version that was read: with another one the API server answers 409.
     version = {"op": "replace", "path": "/metadata/resourceVersion", "value": configuration.version}

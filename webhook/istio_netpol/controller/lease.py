@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -19,6 +18,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.policy_store import CONFLICT, NOT_FOUND
 from istio_netpol.kube.resources import LEASES
+from istio_netpol.model.json_values import JsonObject
 
 DURATION_SECONDS = 15
 RENEW_SECONDS = 3.0
@@ -83,13 +83,13 @@ class Lease:
             return
         self._renewed = now
 
-    def _has_run_out(self, stored: dict[str, Any], now: float) -> bool:
+    def _has_run_out(self, stored: JsonObject, now: float) -> bool:
         version: str = stored["metadata"]["resourceVersion"]
         if self._observed[0] != version:
             self._observed = (version, now)
         return now - self._observed[1] >= (stored["spec"].get("leaseDurationSeconds") or DURATION_SECONDS)
 
-    def _claimed(self, stored: dict[str, Any] | None, holder: str) -> dict[str, Any]:
+    def _claimed(self, stored: JsonObject | None, holder: str) -> JsonObject:
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         lease = stored or {
             "apiVersion": LEASES.api_version,
@@ -104,17 +104,17 @@ class Lease:
         spec["renewTime"] = moment
         return {**lease, "spec": spec}
 
-    def _stored(self) -> dict[str, Any] | None:
+    def _stored(self) -> JsonObject | None:
         try:
             body = self._connection.get(LEASES.path(self._namespace, self._name))
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
             return None
-        stored: dict[str, Any] = msgspec.json.decode(body)
+        stored: JsonObject = msgspec.json.decode(body)
         return {**stored, "spec": stored.get("spec") or {}}
 
-    def _put(self, lease: dict[str, Any]) -> None:
+    def _put(self, lease: JsonObject) -> None:
         is_new = "resourceVersion" not in lease["metadata"]
         path = LEASES.path(self._namespace, "" if is_new else self._name)
         self._connection.send("POST" if is_new else "PUT", path, json.dumps(lease).encode())

@@ -20,6 +20,7 @@ from istio_netpol.kube.paging import pages_of
 from istio_netpol.kube.resources import NETWORK_POLICIES
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, PROVISIONAL_AT, UNNEEDED_SINCE
 from istio_netpol.model.policies import NetworkPolicy
 
@@ -62,7 +63,7 @@ def _names(item: msgspec.Raw) -> _Names:
         raise ApiError(0, f"the API server's answer can't be read: {error}") from error
 
 
-def present_of(manifest: dict[str, Any]) -> Present | None:
+def present_of(manifest: JsonObject) -> Present | None:
     """A policy as it is stored; None for one that we can't read, and so never touch."""
     content = {**manifest, "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
     values, problems = decode(RawObject(content, "the cluster", 0))

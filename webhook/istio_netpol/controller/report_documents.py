@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import Any
 
 from msgspec import Struct
 
 from istio_netpol.kube.resources import Resource
 from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.own_names import MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
 
@@ -62,7 +62,7 @@ def summaries(findings: Iterable[Finding]) -> Iterator[ObjectSummary]:
         yield ObjectSummary(first.told_of, _cut(first.message, NOTE_LIMIT - len(more)) + more, _reason(first))
 
 
-def report(resource: Resource, namespace: str, findings: list[Finding]) -> dict[str, Any]:
+def report(resource: Resource, namespace: str, findings: list[Finding]) -> JsonObject:
     """The report of a namespace, gravest findings first; the fields are the same in both of its kinds.
 
     The summary counts all findings. Where there are too many to list, one more result says how many are left
@@ -84,7 +84,7 @@ def report(resource: Resource, namespace: str, findings: list[Finding]) -> dict[
     }
 
 
-def _rest(namespace: str, count: int) -> dict[str, Any]:
+def _rest(namespace: str, count: int) -> JsonObject:
     """The result that stands for the findings that are not listed."""
     return {
         "source": OWNER,
@@ -97,7 +97,7 @@ def _rest(namespace: str, count: int) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding) -> dict[str, Any]:
+def _result(finding: Finding) -> JsonObject:
     result, severity = RESULTS[finding.severity]
     ref = finding.object
     return {

@@ -23,6 +23,7 @@ from istio_netpol.kube.discovery import served
 from istio_netpol.kube.policy_store import APPLY, CONFLICT
 from istio_netpol.kube.resources import EVENTS, Resource
 from istio_netpol.model.findings import Finding
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.runtime.guarded import Guarded
@@ -122,7 +123,7 @@ class Publisher:
         self._reference = reference
         self._clock = clock
         self._events: dict[tuple[str, ...], _LastEvent] = {}
-        self._reports: dict[str, Any] | None = None
+        self._reports: JsonObject | None = None
 
     def publish(self, findings: Sequence[Finding]) -> bool:
         """Publishes findings; returns whether all were published. Raises ApiError."""
@@ -195,7 +196,7 @@ class Publisher:
             self._write_report(resource, wanted[name], written)
         return len(changed) <= WRITES_A_ROUND
 
-    def _write_report(self, resource: Resource, manifest: dict[str, Any], written: dict[str, Any]) -> None:
+    def _write_report(self, resource: Resource, manifest: JsonObject, written: JsonObject) -> None:
         namespace = manifest["metadata"]["namespace"]
         path = resource.path(namespace, manifest["metadata"]["name"])
         query = [("fieldManager", FIELD_MANAGER)]

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from msgspec import Struct
 
@@ -21,6 +20,7 @@ from istio_netpol.errors import ApiError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.resources import NAMESPACES, NETWORK_POLICIES, PODS, SERVICE_ACCOUNTS, Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.own_names import MODE_LABEL, PROBE_LABEL
 
 TOPIC = "Network plugin"
@@ -163,9 +163,9 @@ class _Probe:
     def _create_pod(self, name: str, arguments: list[str]) -> None:
         _create(self._connection, PODS, self._namespace, pod_of(name, self._image, arguments))
 
-    def _awaited(self, name: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def _awaited(self, name: str, holds: Callable[[JsonObject], bool]) -> JsonObject:
         ends = self._pace.clock() + self._pace.seconds
-        pod: dict[str, Any] = {}
+        pod: JsonObject = {}
         while self._pace.clock() < ends:
             pod = json.loads(self._connection.get(PODS.path(self._namespace, name)))
             if holds(pod):
@@ -174,7 +174,7 @@ class _Probe:
         raise ProbeError(f"pod {name} is {_state(pod)} after {self._pace.seconds:.0f} s")
 
 
-def pod_of(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
+def pod_of(name: str, image: str, arguments: list[str]) -> JsonObject:
     """A pod that Pod Security admits as restricted, that no mesh takes in, and that ends by itself."""
     container = {
         "name": "agnhost",
@@ -208,7 +208,7 @@ def pod_of(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
     }
 
 
-def _is_ready(pod: dict[str, Any]) -> bool:
+def _is_ready(pod: JsonObject) -> bool:
     conditions = dig(pod, "status", "conditions") or []
     ready = any(
         condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions
@@ -216,7 +216,7 @@ def _is_ready(pod: dict[str, Any]) -> bool:
     return ready and bool(dig(pod, "status", "podIP"))
 
 
-def _state(pod: dict[str, Any]) -> str:
+def _state(pod: JsonObject) -> str:
     statuses = dig(pod, "status", "containerStatuses") or []
     waiting = [dig(status, "state", "waiting", "reason") for status in statuses]
     reasons = ", ".join(str(reason) for reason in waiting if reason)
@@ -224,6 +224,6 @@ def _state(pod: dict[str, Any]) -> str:
     return f"{phase} ({reasons})" if reasons else phase
 
 
-def _create(connection: ApiConnection, resource: Resource, namespace: str, manifest: dict[str, Any]) -> None:
+def _create(connection: ApiConnection, resource: Resource, namespace: str, manifest: JsonObject) -> None:
     body = {"apiVersion": resource.api_version, "kind": resource.kind, **manifest}
     connection.send("POST", resource.path(namespace), json.dumps(body).encode())

@@ -12,6 +12,7 @@ from istio_netpol.errors import ApiError, NetpolError
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.resources import Resource
 from istio_netpol.model.diagnosis import Diagnosis, Health
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.own_names import OWNER, PART_OF
 
 Manifest = Mapping[str, Any]
@@ -146,9 +147,9 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _decoded(body: bytes) -> dict[str, Any]:
+def _decoded(body: bytes) -> JsonObject:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return msgspec.json.decode(body, type=JsonObject)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ApiError(0, f"the API server's answer can't be read: {error}") from None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from istio_netpol.istio.catalogue import CATALOGUE
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.workloads import Workload
@@ -20,14 +21,16 @@ SUBJECT_TYPES: tuple[type[Any], ...] = tuple(
 )
 
 
-def subjects_in(snapshot: Snapshot, namespace: str) -> Iterator[Any]:
+def subjects_in(snapshot: Snapshot, namespace: str) -> Iterator[ClusterObject]:
     """Every object of a namespace that some rule looks at; workloads as classes of pods."""
     yield from snapshot.workloads(namespace)
     for type_ in SUBJECT_TYPES:
         yield from snapshot.of_type(type_, namespace)
 
 
-def subjects_named(key: ObjectKey, snapshot: Snapshot, changed: Iterable[Any] = ()) -> list[Any]:
+def subjects_named(
+    key: ObjectKey, snapshot: Snapshot, changed: Iterable[ClusterObject] = ()
+) -> Sequence[ClusterObject]:
     """The objects of that name: several where a controller's pods fall into classes, none where a changed
     workload is told by its controller."""
     group, kind, namespace, name = key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from istio_netpol.flows.affected import followed
 from istio_netpol.flows.cluster_addresses import cluster_addresses, node_addresses
@@ -18,6 +18,7 @@ from istio_netpol.istio.view.injection import as_injected, with_injected
 from istio_netpol.istio.view.mesh_view import MeshView
 from istio_netpol.istio.view.stand_ins import assumptions_in
 from istio_netpol.model.assumptions import Assumption
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AnyPeer, PodsPeer, RequiredFlow
 from istio_netpol.model.references import ObjectKey
@@ -76,7 +77,10 @@ class FlowTable:
         return table
 
     def with_changes(
-        self, put: Sequence[Any], remove: Sequence[Any] = (), stored: Snapshot | None = None
+        self,
+        put: Sequence[ClusterObject],
+        remove: Sequence[ClusterObject] = (),
+        stored: Snapshot | None = None,
     ) -> FlowTable:
         """The table of the snapshot after objects were deleted, and after that others stored: equal to a new
         one, and worked out for those only whom the change concerns: who asked for what is another one now.
@@ -116,7 +120,11 @@ class FlowTable:
         return table
 
     def after(
-        self, put: Sequence[Any], remove: Sequence[Any] = (), *, starting: Sequence[Workload] = ()
+        self,
+        put: Sequence[ClusterObject],
+        remove: Sequence[ClusterObject] = (),
+        *,
+        starting: Sequence[Workload] = (),
     ) -> Prospect:
         """What storing and deleting objects would make of the cluster. The pods of `starting` count as new
         ones, whether or not there are some like them."""
@@ -131,8 +139,8 @@ class FlowTable:
         return not is_there and not self.dependencies.names(root)
 
     def _changed(
-        self, stored: Callable[[], Snapshot], put: Sequence[Any], remove: Sequence[Any]
-    ) -> tuple[Snapshot, tuple[Any, ...]]:
+        self, stored: Callable[[], Snapshot], put: Sequence[ClusterObject], remove: Sequence[ClusterObject]
+    ) -> tuple[Snapshot, tuple[ClusterObject, ...]]:
         """The snapshot after objects were stored and deleted, with what injection adds to it, and all objects
         in which it may differ."""
         return with_injected(self.snapshot, stored, put, remove, self.settings.mesh, self.answers)
@@ -148,7 +156,7 @@ class FlowTable:
             found = needs if found == NOTHING else found.merged(needs)
         return found
 
-    def _like_another(self, subject: Any, prospect: Prospect) -> Needs | None:
+    def _like_another(self, subject: ClusterObject, prospect: Prospect) -> Needs | None:
         """The needs of pods that only their name tells from others, whose needs hold still; None where there
         are none like them, or these do not say enough."""
         if not isinstance(subject, Workload) or not prospect.snapshot.is_alone(subject):
@@ -159,7 +167,7 @@ class FlowTable:
                 return renamed(needs, model, subject)
         return None
 
-    def with_objects(self, objects: Sequence[Any]) -> FlowTable:
+    def with_objects(self, objects: Sequence[ClusterObject]) -> FlowTable:
         """The table after objects were stored whose needs nobody else's depend on, such as policies."""
         stored = self.stored.with_changes(objects)
         snapshot, _ = self._changed(lambda: stored, objects, ())

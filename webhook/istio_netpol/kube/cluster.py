@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from typing import Any
 
 import structlog
 from msgspec import Struct, field
@@ -19,6 +18,7 @@ from istio_netpol.kube.reflector import Reflector, Scope
 from istio_netpol.kube.resources import Resource
 from istio_netpol.kube.scopes import scopes_of
 from istio_netpol.manifests.decode import DECODERS
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.state.contents import say_the_same
 from istio_netpol.state.snapshot import Snapshot
 from istio_netpol.state.source import SourceState
@@ -47,7 +47,7 @@ class _Watched(Struct):
     """
 
     reflector: Reflector
-    objects: dict[Name, tuple[Any, ...]] = field(default_factory=dict)
+    objects: dict[Name, tuple[ClusterObject, ...]] = field(default_factory=dict)
     unread: dict[Name, bytes | None] = field(default_factory=dict)
     digests: dict[Name, bytes] = field(default_factory=dict)
     is_listed: bool = False
@@ -60,8 +60,8 @@ class ClusterChanges(Struct, frozen=True):
     `since` when the first of it was heard of."""
 
     snapshot: Snapshot
-    put: tuple[Any, ...] = ()
-    remove: tuple[Any, ...] = ()
+    put: tuple[ClusterObject, ...] = ()
+    remove: tuple[ClusterObject, ...] = ()
     whole: bool = False
     since: float | None = None
 
@@ -87,7 +87,7 @@ class Cluster:
         self._expected: frozenset[Scope] | None = None
         self._snapshot = Snapshot.of([])
         self._is_whole = False
-        self._pending: dict[tuple[str, ...], tuple[Any, bool]] = {}
+        self._pending: dict[tuple[str, ...], tuple[ClusterObject, bool]] = {}
         self._unread_bytes = 0
         self._waiting_since: float | None = None
         self._heard = self._taken = 0
@@ -354,10 +354,10 @@ class Cluster:
             self._watched[scope].reflector.start()
 
 
-def _identity(value: Any) -> tuple[str, ...]:
+def _identity(value: ClusterObject) -> tuple[str, ...]:
     """What a later version of a value replaces: an object that can't be decoded is of another type."""
     return (type(value).__name__, *value.ref.key)
 
 
-def _same(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+def _same(before: tuple[ClusterObject, ...], after: tuple[ClusterObject, ...]) -> bool:
     return len(before) == len(after) and all(map(say_the_same, before, after))

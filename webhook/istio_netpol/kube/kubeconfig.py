@@ -12,6 +12,7 @@ import yaml
 from msgspec import Struct
 
 from istio_netpol.errors import SettingsError
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.references import DEFAULT_NAMESPACE
 
 VARIABLE = "KUBECONFIG"
@@ -76,7 +77,7 @@ def _namespace_of_pod() -> str:
         return DEFAULT_NAMESPACE
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> JsonObject:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -91,7 +92,7 @@ def _content(path: Path) -> dict[str, Any]:
     return content or {}
 
 
-def _contexts(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _contexts(content: JsonObject) -> Iterator[tuple[str, JsonObject]]:
     entries = content.get("contexts")
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("name"), str):

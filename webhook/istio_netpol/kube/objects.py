@@ -16,6 +16,7 @@ from istio_netpol.kube.resources import Resource
 from istio_netpol.manifests.decode import decode
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.trimming import KEPT, trim
+from istio_netpol.model.json_values import JsonObject
 
 CLUSTER = "the cluster"
 """What problems call the place of an object that was not read from a file."""
@@ -98,7 +99,7 @@ _NAMED = msgspec.json.Decoder(_Named)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _VALUE = msgspec.json.Decoder()
 _STATUS = msgspec.json.Decoder(Status)
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
+_OBJECT = msgspec.json.Decoder(JsonObject)
 
 
 def page_of(body: bytes) -> Page:
@@ -117,10 +118,10 @@ def name_of(raw: msgspec.Raw) -> Name:
     return metadata.namespace, metadata.name
 
 
-def content_of(raw: msgspec.Raw, resource: Resource) -> dict[str, Any]:
+def content_of(raw: msgspec.Raw, resource: Resource) -> JsonObject:
     """An object of a resource with all of its fields, what it is among them: items of a list do not say
     that themselves."""
-    content: dict[str, Any] = _decoded(_OBJECT, raw)
+    content: JsonObject = _decoded(_OBJECT, raw)
     return {"apiVersion": resource.api_version, "kind": resource.kind, **content}
 
 
@@ -135,7 +136,7 @@ def stored_of(event: Event) -> Stored:
     metadata = _fields_in(event.object, "metadata")
     version = _text_in(metadata, "resourceVersion")
     status = _fields_in(event.object, "status")
-    fields: dict[str, Any] = dict(event.object)
+    fields: JsonObject = dict(event.object)
     if metadata:
         fields["metadata"] = {field: metadata[field] for field in metadata if field not in _OF_ONE_WRITE}
     if status:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import structlog
@@ -16,6 +15,7 @@ from istio_netpol.kube.objects import page_of, received, received_all
 from istio_netpol.kube.resources import NETWORK_POLICIES
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.failures import Failure
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.own_names import FIELD_MANAGER, PROVISIONAL_AT
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.policy_store import StoreResult
@@ -99,7 +99,7 @@ class ClusterStore:
             manifest["metadata"]["resourceVersion"] = version
         return self._sent(policy, path, manifest)
 
-    def _sent(self, policy: NetworkPolicy, path: str, manifest: dict[str, Any]) -> NetworkPolicy | str:
+    def _sent(self, policy: NetworkPolicy, path: str, manifest: JsonObject) -> NetworkPolicy | str:
         """The policy as the API server has stored its manifest, or why it has not."""
         query = [("fieldManager", FIELD_MANAGER)]
         try:

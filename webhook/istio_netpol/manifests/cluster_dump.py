@@ -17,13 +17,12 @@ from istio_netpol.manifests.decode_workloads import is_kept
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.manifests.trimming import POD_SPECS, trim
 from istio_netpol.model.assumptions import NotSeen
+from istio_netpol.model.json_values import JsonObject
 
 API_VERSION, KIND = "istio-netpol.io/v1", "ClusterDump"
 
 HEADER = "apiVersion: v1\nkind: List\nitems:\n"
 """What a dump begins with; its items follow, as `item_text` writes them."""
-
-ObjectContent = dict[str, Any]
 
 _OF_ONE_WRITE = ("resourceVersion", "generation", "selfLink")
 _HEADERS = frozenset({"headers", "withoutHeaders", "queryParams", "corsPolicy", "fault", "directResponse"})
@@ -32,7 +31,7 @@ _OF_ADDRESSES = ("address", "port_value", "portValue")
 _LOCAL_ADDRESS = "localip"
 
 
-def dumped(content: ObjectContent) -> ObjectContent:
+def dumped(content: JsonObject) -> JsonObject:
     """The object without the fields that nobody reads; changes it in place."""
     trim(content)
     metadata = content.get("metadata")
@@ -59,7 +58,7 @@ def item_text(content: Mapping[str, Any]) -> str:
     return text
 
 
-def note_of(unseen: Iterable[NotSeen]) -> ObjectContent:
+def note_of(unseen: Iterable[NotSeen]) -> JsonObject:
     """The item that says what the dump does not have."""
     entries = [{"resource": kind.resource, "seenIn": list(kind.seen_in)} for kind in sorted(unseen)]
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "cluster"}, "notSeen": entries}
@@ -89,28 +88,28 @@ def _entry(entry: object) -> NotSeen | None:
     return NotSeen(entry["resource"], tuple(places))
 
 
-def _at(content: ObjectContent, path: Iterable[str]) -> ObjectContent:
+def _at(content: JsonObject, path: Iterable[str]) -> JsonObject:
     found: Any = content
     for field in path:
         found = found.get(field) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-def _reduce_annotations(owner: ObjectContent) -> None:
+def _reduce_annotations(owner: JsonObject) -> None:
     metadata = owner.get("metadata")
     if isinstance(metadata, dict) and isinstance(metadata.get("annotations"), dict):
         annotations = metadata["annotations"]
         metadata["annotations"] = {name: value for name, value in annotations.items() if is_kept(str(name))}
 
 
-def _reduce_pod(spec: ObjectContent) -> None:
+def _reduce_pod(spec: JsonObject) -> None:
     for group in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(group) or ():
             if isinstance(container, dict):
                 _reduce_container(container)
 
 
-def _reduce_container(container: ObjectContent) -> None:
+def _reduce_container(container: JsonObject) -> None:
     if isinstance(container.get("args"), list):
         container["args"] = list(_local_addresses(container["args"]))
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
@@ -146,7 +145,7 @@ def _without(fields: frozenset[str]) -> Callable[[Any], None]:
     return reduce
 
 
-def _reduce_filters(spec: ObjectContent) -> None:
+def _reduce_filters(spec: JsonObject) -> None:
     """Keeps of the patches of an EnvoyFilter, code among them, only what names a destination."""
     for patch in spec.get("configPatches") or ():
         change = patch.get("patch") if isinstance(patch, dict) else None
@@ -164,7 +163,7 @@ def _destinations(value: Any) -> Any:
     return destinations_in(value) if isinstance(value, str) else value
 
 
-def _reduce_conditions(spec: ObjectContent) -> None:
+def _reduce_conditions(spec: JsonObject) -> None:
     """Keeps of conditions on headers and claims of requests only what they are on."""
     for rule in spec.get("rules") or ():
         for condition in (rule.get("when") or ()) if isinstance(rule, dict) else ():

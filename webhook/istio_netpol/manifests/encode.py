@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from istio_netpol.manifests.yaml_scalars import resolve
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 
@@ -17,9 +18,9 @@ SEPARATOR = "---\n"
 """What stands between two documents of one text."""
 
 
-def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
+def encode_policy(policy: NetworkPolicy) -> JsonObject:
     """The policy as the API server takes it, with keys in the order that people expect."""
-    metadata: dict[str, Any] = {"name": policy.name, "namespace": policy.namespace}
+    metadata: JsonObject = {"name": policy.name, "namespace": policy.namespace}
     if policy.labels:
         metadata["labels"] = dict(sorted(policy.labels.items()))
     if policy.annotations:
@@ -28,14 +29,14 @@ def encode_policy(policy: NetworkPolicy) -> dict[str, Any]:
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
-def encode_spec(policy: NetworkPolicy) -> dict[str, Any]:
+def encode_spec(policy: NetworkPolicy) -> JsonObject:
     """The `spec` of the policy."""
     types = [
         str(direction)
         for direction in (Direction.INGRESS, Direction.EGRESS)
         if direction in policy.policy_types
     ]
-    spec: dict[str, Any] = {"podSelector": _selector(policy.pod_selector), "policyTypes": types}
+    spec: JsonObject = {"podSelector": _selector(policy.pod_selector), "policyTypes": types}
     if policy.ingress:
         spec["ingress"] = [_rule(rule, "from") for rule in policy.ingress]
     if policy.egress:
@@ -101,8 +102,8 @@ def _scalar(text: str) -> yaml.ScalarEvent:
     return yaml.ScalarEvent(None, None, (tag == "tag:yaml.org,2002:str", True), text, style=style)
 
 
-def _selector(selector: Selector) -> dict[str, Any]:
-    encoded: dict[str, Any] = {}
+def _selector(selector: Selector) -> JsonObject:
+    encoded: JsonObject = {}
     if selector.match_labels:
         encoded["matchLabels"] = dict(selector.match_labels)
     if selector.match_expressions:
@@ -117,8 +118,8 @@ def _selector(selector: Selector) -> dict[str, Any]:
     return encoded
 
 
-def _rule(rule: PolicyRule, peers: str) -> dict[str, Any]:
-    encoded: dict[str, Any] = {}
+def _rule(rule: PolicyRule, peers: str) -> JsonObject:
+    encoded: JsonObject = {}
     if rule.peers:
         encoded[peers] = [_peer(peer) for peer in rule.peers]
     if rule.ports:
@@ -126,9 +127,9 @@ def _rule(rule: PolicyRule, peers: str) -> dict[str, Any]:
     return encoded
 
 
-def _peer(peer: PolicyPeer) -> dict[str, Any]:
+def _peer(peer: PolicyPeer) -> JsonObject:
     if peer.ip_block is not None:
-        block: dict[str, Any] = {"cidr": peer.ip_block.cidr}
+        block: JsonObject = {"cidr": peer.ip_block.cidr}
         if peer.ip_block.exceptions:
             block["except"] = list(peer.ip_block.exceptions)
         return {"ipBlock": block}
@@ -140,8 +141,8 @@ def _peer(peer: PolicyPeer) -> dict[str, Any]:
     return encoded
 
 
-def _port(port: PolicyPort) -> dict[str, Any]:
-    encoded: dict[str, Any] = {"protocol": str(port.protocol)}
+def _port(port: PolicyPort) -> JsonObject:
+    encoded: JsonObject = {"protocol": str(port.protocol)}
     if port.port is not None:
         encoded["port"] = port.port
     if port.end_port is not None:

@@ -30,6 +30,7 @@ from istio_netpol.manifests.raw_objects import (
     is_typed,
 )
 from istio_netpol.manifests.trimming import trim
+from istio_netpol.model.json_values import JsonObject
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
@@ -108,7 +109,7 @@ class JsonDocuments:
 
     def _object(
         self, start: int, depth: int
-    ) -> Generator[Document, None, tuple[int, dict[str, Any] | None, int]]:
+    ) -> Generator[Document, None, tuple[int, JsonObject | None, int]]:
         """Yields the object at `start`, or the items of that List; returns its end, and it if untyped."""
         if depth > LIST_DEPTH_LIMIT:
             raise JsonError("Lists are nested too deeply", start)
@@ -131,8 +132,8 @@ class JsonDocuments:
 
     def _finish(
         self, envelope: Envelope, problems: list[Problem]
-    ) -> Generator[Document, None, dict[str, Any] | None]:
-        content: dict[str, Any] = trim(envelope.content)
+    ) -> Generator[Document, None, JsonObject | None]:
+        content: JsonObject = trim(envelope.content)
         envelope.content = content
         if problems and not envelope.is_other():
             for problem in problems:
@@ -190,7 +191,7 @@ class JsonDocuments:
         key, end = self._value(at)
         return key, end
 
-    def _mapping(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def _mapping(self, pairs: list[tuple[str, Any]]) -> JsonObject:
         result = dict(pairs)
         if len(result) != len(pairs):
             self._duplicated = True

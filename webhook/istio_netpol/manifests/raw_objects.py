@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from istio_netpol.errors import Problem
+from istio_netpol.model.json_values import JsonObject
 
 DEPTH_LIMIT = 200
 """Levels of an object: deeper than any of Kubernetes, shallow enough for Python's stack."""
@@ -22,7 +23,7 @@ class RawObject(Struct, frozen=True):
     What YAML anchors share is shared in `content` too: read it, don't change it.
     """
 
-    content: dict[str, Any]
+    content: JsonObject
     file: str
     line: int
 
@@ -47,7 +48,7 @@ class Envelope(Struct):
     """
 
     line: int
-    content: dict[str, Any] = field(default_factory=dict)
+    content: JsonObject = field(default_factory=dict)
     waiting: list[tuple[Any, int]] = field(default_factory=list)
     streamed: bool = False
     is_item: bool = False
@@ -70,7 +71,7 @@ class Envelope(Struct):
             and _is_list(self.content, has_items=True)
         )
 
-    def take(self, untyped: dict[str, Any] | None, line: int, file: str) -> Iterator[Document]:
+    def take(self, untyped: JsonObject | None, line: int, file: str) -> Iterator[Document]:
         """Accepts the next item: None if it went out already, else one that doesn't say what it is."""
         if untyped is None:
             self.streamed = True
@@ -85,12 +86,12 @@ LIST_OF_OBJECTS = "the document is a list of objects, which the API server does 
 LIST_REMEDY = "write them as documents, with --- between them, or as the items of a List"
 
 
-def is_typed(content: dict[str, Any]) -> bool:
+def is_typed(content: JsonObject) -> bool:
     """Whether an object names its apiVersion and kind."""
     return all(isinstance(content.get(name), str) and content[name] for name in ("apiVersion", "kind"))
 
 
-def describe(content: dict[str, Any]) -> str | None:
+def describe(content: JsonObject) -> str | None:
     """`Deployment shop/cart`, as much of it as the object tells; None if that is nothing."""
     metadata = content.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -125,7 +126,7 @@ def complete(envelope: Envelope, file: str) -> Iterator[Document]:
             yield from _item(content, index, item, file, line)
 
 
-def _is_list(content: dict[str, Any], *, has_items: bool) -> bool:
+def _is_list(content: JsonObject, *, has_items: bool) -> bool:
     """A custom resource may be called AllowList: it has a name, which a List never has, or no items."""
     kind: str = content["kind"]
     if kind == "List":
@@ -135,7 +136,7 @@ def _is_list(content: dict[str, Any], *, has_items: bool) -> bool:
     return kind.endswith("List") and not named and (has_items or "items" in content)
 
 
-def _item(of: dict[str, Any], index: int, item: Any, file: str, line: int) -> Iterator[Document]:
+def _item(of: JsonObject, index: int, item: Any, file: str, line: int) -> Iterator[Document]:
     """One item of a List; in a typed list such as PodList the items leave out what the list says."""
     kind: str = of["kind"]
     if not isinstance(item, dict):
@@ -146,7 +147,7 @@ def _item(of: dict[str, Any], index: int, item: Any, file: str, line: int) -> It
     yield from complete(Envelope(line, item, is_item=True), file)
 
 
-def _is_headless(content: dict[str, Any]) -> bool:
+def _is_headless(content: JsonObject) -> bool:
     """Whether this is an object whose first lines are lost. Nothing else has a name in its metadata."""
     metadata = content.get("metadata")
     return isinstance(metadata, dict) and ("name" in metadata or isinstance(content.get("spec"), dict))
@@ -157,7 +158,7 @@ def holds_objects(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, dict) and is_typed(item) for item in value)
 
 
-def _untyped(content: dict[str, Any], file: str, line: int) -> Iterator[Problem]:
+def _untyped(content: JsonObject, file: str, line: int) -> Iterator[Problem]:
     for name in ("apiVersion", "kind"):
         value = content.get(name)
         if value is None or value == "":

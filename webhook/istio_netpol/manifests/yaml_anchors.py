@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from istio_netpol.model.json_values import JsonObject
+
 # Values that all aliases of a document together may repeat.
 EXPANSION_LIMIT = 100_000
 
@@ -12,7 +14,7 @@ class Anchors:
     """Values by anchor. An alias shares the value; sizes are counted as if each alias were a copy."""
 
     def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
+        self._values: JsonObject = {}
         self._open: set[str] = set()
         # Size and height of each anchored collection by identity; _kept keeps identities from being reused.
         self._measures: dict[int, tuple[int, int]] = {}

@@ -48,6 +48,7 @@ from istio_netpol.manifests.yaml_scalars import (
     key_text,
     resolve_tagged,
 )
+from istio_netpol.model.json_values import JsonObject
 
 PARSED_VERSION = (1, 1)
 """What a %YAML directive may say to go-yaml v2 (`yaml_parser_process_directives` in parserc.go)."""
@@ -121,10 +122,10 @@ class Builder:
             self._plain.unusable.clear()
             yield OtherDocument(self._file, self._line(event))
 
-    def _object(self, start: Any) -> Generator[Document, None, dict[str, Any] | None]:
+    def _object(self, start: Any) -> Generator[Document, None, JsonObject | None]:
         """Yields the object that begins here, or the items of that List; returns it if it names no kind."""
         envelope = Envelope(self._line(start), is_item=self._list_depth > 0)
-        seen: dict[str, Any] = {}
+        seen: JsonObject = {}
         anchored = start.anchor is not None
         if anchored:
             self._anchors.open(start.anchor)
@@ -167,7 +168,7 @@ class Builder:
         self._problems = outer_problems + self._problems
 
     def _fields(
-        self, result: dict[str, Any], seen: dict[str, Any], shape: Shape | None, pause_at: str | None = None
+        self, result: JsonObject, seen: JsonObject, shape: Shape | None, pause_at: str | None = None
     ) -> bool:
         """Reads fields into `result` up to the mapping's end (True) or to the value of `pause_at` (False).
 
@@ -220,7 +221,7 @@ class Builder:
         if event.tag is not None and kind is ScalarEvent:
             return self._tagged(event)
         if kind is MappingStartEvent:
-            result: dict[str, Any] = {}
+            result: JsonObject = {}
             self._fields(result, {}, shape)
             return result
         if kind is SequenceStartEvent:
@@ -271,7 +272,7 @@ class Builder:
             self._skip(event)
         return None
 
-    def _keyless(self, event: Any, result: dict[str, Any]) -> None:
+    def _keyless(self, event: Any, result: JsonObject) -> None:
         """Reads a field whose key is not a text: the merge key, or a problem."""
         if event.__class__ is ScalarEvent and event.value == MERGE and not event.style:
             self._merge(self._field_value(MERGE, self._get(), None), result)
@@ -283,7 +284,7 @@ class Builder:
         self._problems.append(self._problem(event, cause, remedy))
         self._skip(self._get())
 
-    def _merge(self, merged: Any, result: dict[str, Any]) -> None:
+    def _merge(self, merged: Any, result: JsonObject) -> None:
         """Takes over what `<<` brings, also what the mapping said before it; of several mappings the first
         wins (go-yaml v2, `merge` in decode.go)."""
         for mapping in reversed(merged) if isinstance(merged, list) else [merged]:
@@ -324,7 +325,7 @@ class Builder:
         self._path.clear()
         raise InputError([self._problem(event, f"is nested deeper than {DEPTH_LIMIT} levels", None)])
 
-    def _take_problems(self, content: dict[str, Any], line: int | None = None) -> Iterator[Problem]:
+    def _take_problems(self, content: JsonObject, line: int | None = None) -> Iterator[Problem]:
         """The problems of the object just read, now that it is known which object it is."""
         self._note_unusable(line)
         for problem in self._problems:

@@ -17,6 +17,7 @@ from msgspec.structs import asdict, replace
 from istio_netpol.analysis.results import Compared, Report
 from istio_netpol.errors import InputError, Problem
 from istio_netpol.model.findings import Finding, RuleId, Severity
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.report.identity import Identity, identity
 from istio_netpol.report.json_format import API_VERSION
 
@@ -116,7 +117,7 @@ def _order(item: tuple[BaselineEntry, int]) -> tuple[Identity, int]:
     return found, _RANK[severity]
 
 
-def _document(entry: BaselineEntry, count: int) -> dict[str, Any]:
+def _document(entry: BaselineEntry, count: int) -> JsonObject:
     found, severity = entry
     parts = {name: value for name, value in asdict(found).items() if value}
     return {**parts, "severity": str(severity), **({"count": count} if count > 1 else {})}

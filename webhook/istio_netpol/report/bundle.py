@@ -4,12 +4,12 @@ JSON."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from istio_netpol.analysis.bundle_coverage.results import Coverage, IsolatedSide, SideState
 from istio_netpol.analysis.bundle_proof.bundle_report import BundleReport, PolicyChanges
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.policy_store import DryRunOutcome, Tried
 from istio_netpol.model.references import ObjectRef
@@ -164,7 +164,7 @@ def _isolated_side(side: IsolatedSide, palette: Palette) -> Iterator[str]:
         yield visible(f"      without the overlay too, by {', '.join(side.policies)}")
 
 
-def _coverage_document(coverage: Coverage) -> dict[str, Any]:
+def _coverage_document(coverage: Coverage) -> JsonObject:
     """The value of `coverage` in a BundleReport."""
     return {
         "namespaces": list(coverage.namespaces),
@@ -188,7 +188,7 @@ _STATES = {
 }
 
 
-def _side_document(side: IsolatedSide) -> dict[str, Any]:
+def _side_document(side: IsolatedSide) -> JsonObject:
     return {
         "workload": _object(side.workload),
         "direction": str(side.direction),
@@ -241,7 +241,7 @@ _OUTCOMES = {
 }
 
 
-def _dry_run_documents(tried: Sequence[Tried]) -> list[dict[str, Any]]:
+def _dry_run_documents(tried: Sequence[Tried]) -> list[JsonObject]:
     """The value of `dryRun` in a BundleReport."""
     return [
         {

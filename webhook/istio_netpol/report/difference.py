@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from istio_netpol.analysis.results import AllowedConnection, Difference
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.printable import visible
 from istio_netpol.report.connections import port_documents
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents
@@ -29,7 +29,7 @@ def text_differences(named: Sequence[tuple[str, Difference]], palette: Palette =
 def json_differences(named: Sequence[tuple[str, Difference]]) -> str:
     """The document `Difference`: connections as `list` prints them, flows as findings of `check`; of several
     inputs, each entry names its own."""
-    lists: dict[str, list[dict[str, Any]]] = {"flowsLost": [], "flowsGained": [], "lost": [], "gained": []}
+    lists: dict[str, list[JsonObject]] = {"flowsLost": [], "flowsGained": [], "lost": [], "gained": []}
     for name, difference in named:
         whose = {"input": name} if name else {}
         entries = {
@@ -43,7 +43,7 @@ def json_differences(named: Sequence[tuple[str, Difference]]) -> str:
     return dump({"apiVersion": API_VERSION, "kind": "Difference", **lists})
 
 
-def _connection(connection: AllowedConnection) -> dict[str, Any]:
+def _connection(connection: AllowedConnection) -> JsonObject:
     return {
         "source": connection.source,
         "destination": connection.destination,

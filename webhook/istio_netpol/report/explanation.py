@@ -4,12 +4,12 @@ people and for scripts."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from istio_netpol.analysis.explain.policy_gates import POLICIES
 from istio_netpol.analysis.explain.walk import Hop, Walk
 from istio_netpol.analysis.results import Explanation, ExplanationStep, Gate
 from istio_netpol.manifests.encode import encode_policy, to_yaml
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump, object_document
 from istio_netpol.report.palette import PLAIN, Palette, text_of_inputs
@@ -26,7 +26,7 @@ def json_explanation(explanation: Explanation) -> str:
     return dump(_document(explanation))
 
 
-def _document(explanation: Explanation) -> dict[str, Any]:
+def _document(explanation: Explanation) -> JsonObject:
     return {
         "apiVersion": API_VERSION,
         "kind": "Explanation",
@@ -40,7 +40,7 @@ def _document(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _gate_document(gate: Gate) -> dict[str, Any]:
+def _gate_document(gate: Gate) -> JsonObject:
     """An entry of `gates`; `object` is null where no object decides."""
     return {
         "gate": gate.gate,
@@ -129,7 +129,7 @@ def text_walk(walk: Walk, palette: Palette = PLAIN) -> str:
     return "".join(f"{line}\n" for line in _walk_lines(walk, palette))
 
 
-def _walk_document(walk: Walk) -> dict[str, Any]:
+def _walk_document(walk: Walk) -> JsonObject:
     return {
         "apiVersion": API_VERSION,
         "kind": f"{walk.kind}Explanation",
@@ -142,7 +142,7 @@ def _walk_document(walk: Walk) -> dict[str, Any]:
     }
 
 
-def _hop_document(hop: Hop) -> dict[str, Any]:
+def _hop_document(hop: Hop) -> JsonObject:
     return {
         "rule": str(hop.rule),
         "object": object_document(hop.object),

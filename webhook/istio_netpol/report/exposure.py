@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from istio_netpol.analysis.listing import Exposure, Reach
 from istio_netpol.model.connections import NO_CONNECTIONS, ConnectionSet
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.printable import visible
 from istio_netpol.report.connections import csv_field, port_documents
 from istio_netpol.report.json_format import dump
@@ -120,7 +120,7 @@ def _sources(exposure: Exposure) -> list[tuple[str, ConnectionSet]]:
     return [(source, ports) for source, ports in found if ports]
 
 
-def _document(exposure: Exposure) -> dict[str, Any]:
+def _document(exposure: Exposure) -> JsonObject:
     return {
         "workload": exposure.workload,
         "reach": str(exposure.reach),

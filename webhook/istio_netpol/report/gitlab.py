@@ -7,12 +7,12 @@ Source: docs.gitlab.com, "Code Quality", "Code Quality report format": an array 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from msgspec.structs import replace
 
 from istio_netpol.analysis.results import AcceptedFinding, Report
 from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.printable import visible
 from istio_netpol.report.identity import fingerprints
 from istio_netpol.report.places import in_a_file
@@ -38,7 +38,7 @@ def _as_info(accepted: AcceptedFinding) -> Finding:
     return replace(accepted.finding, severity=Severity.INFO, message=told)
 
 
-def _violation(finding: Finding, input_name: str, digits: str) -> dict[str, Any]:
+def _violation(finding: Finding, input_name: str, digits: str) -> JsonObject:
     where = f"{input_name}: " if input_name else ""
     return {
         "description": visible(f"{where}{finding.message} (`{command(finding.rule)}`)"),
@@ -49,7 +49,7 @@ def _violation(finding: Finding, input_name: str, digits: str) -> dict[str, Any]
     }
 
 
-def _location(finding: Finding) -> dict[str, Any]:
+def _location(finding: Finding) -> JsonObject:
     """The line of the object; GitLab wants a path and a line of every violation, so an object of no file
     stands under its own name, and one whose line is unknown at the first line."""
     ref = finding.object

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Any
 
 from istio_netpol.analysis.results import Compared, NotRead, Report, Summary, Undeclared
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AddressPeer, HostPeer, Peer, PodsPeer, RequiredFlow
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.policies import Direction
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.report.remedies import Printed
@@ -36,7 +36,7 @@ def json_report(report: Report) -> str:
     )
 
 
-def _figures(report: Report) -> dict[str, Any]:
+def _figures(report: Report) -> JsonObject:
     """What a report has besides its findings."""
     return {
         "summary": summary_document(report.summary),
@@ -56,28 +56,28 @@ def _figures(report: Report) -> dict[str, Any]:
     }
 
 
-def _baseline_document(compared: Compared) -> dict[str, Any]:
+def _baseline_document(compared: Compared) -> JsonObject:
     """`baseline`: how many findings it knows, and what of it has gone."""
     return {"file": compared.file, "known": compared.known, "gone": list(compared.gone)}
 
 
-def undeclared_document(workload: Undeclared) -> dict[str, Any]:
+def undeclared_document(workload: Undeclared) -> JsonObject:
     """`undeclared`: a workload, and the policies that were written for it."""
     return {**object_document(workload.ref), "policies": list(workload.policies)}
 
 
-def dump(document: dict[str, Any]) -> str:
+def dump(document: JsonObject) -> str:
     """JSON as all documents here are printed: indented by two, ASCII only, ending in a line break."""
     return json.dumps(document, indent=2) + "\n"
 
 
-def finding_documents(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def finding_documents(findings: Iterable[Finding]) -> list[JsonObject]:
     """`findings`: an entry each, or one a CIDR for a flow to several that no host name stands for."""
     printed = Printed()
     return [document for finding in findings for document in _entries(finding, printed)]
 
 
-def _entries(finding: Finding, printed: Printed) -> Iterator[dict[str, Any]]:
+def _entries(finding: Finding, printed: Printed) -> Iterator[JsonObject]:
     for flow in flow_shapes(finding.flow):
         remedy, above = printed.part(finding.remedy)
         yield {
@@ -95,7 +95,7 @@ def _entries(finding: Finding, printed: Printed) -> Iterator[dict[str, Any]]:
         }
 
 
-def object_document(ref: ObjectRef) -> dict[str, Any]:
+def object_document(ref: ObjectRef) -> JsonObject:
     """`object`; `namespace` and `file` are empty and `line` is 0 where there is none."""
     return {
         "apiVersion": ref.api_version,
@@ -107,7 +107,7 @@ def object_document(ref: ObjectRef) -> dict[str, Any]:
     }
 
 
-def not_read_documents(not_read: Iterable[NotRead]) -> list[dict[str, Any]]:
+def not_read_documents(not_read: Iterable[NotRead]) -> list[JsonObject]:
     """`notRead`: the kinds of which objects are in the input that no rule reads, and how many."""
     return [{"apiVersion": group.api_version, "kind": group.kind, "count": group.count} for group in not_read]
 
@@ -124,7 +124,7 @@ def summary_document(summary: Summary) -> dict[str, int]:
     }
 
 
-def peer_shapes(peer: Peer) -> Iterator[dict[str, Any]]:
+def peer_shapes(peer: Peer) -> Iterator[JsonObject]:
     """The PEER objects of a peer: one, or one a CIDR where nothing else names a set of addresses."""
     match peer:
         case PodsPeer(workload=workload):
@@ -143,7 +143,7 @@ def peer_shapes(peer: Peer) -> Iterator[dict[str, Any]]:
             yield {"any": True}
 
 
-def flow_shapes(flow: RequiredFlow | None) -> Iterator[dict[str, Any] | None]:
+def flow_shapes(flow: RequiredFlow | None) -> Iterator[JsonObject | None]:
     """The `flow` of a finding; several only where a peer is several CIDRs without a name."""
     if flow is None:
         yield None

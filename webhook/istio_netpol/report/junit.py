@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from istio_netpol.analysis.results import Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, Severity
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.report.places import by_object, place
 from istio_netpol.report.remarks import not_counted_sentences
@@ -45,7 +45,7 @@ def _suite(input_name: str, report: Report) -> ET.Element:
     return suite
 
 
-def _figures(elements: Iterable[ET.Element]) -> dict[str, Any]:
+def _figures(elements: Iterable[ET.Element]) -> JsonObject:
     """The counts of test cases; other elements don't count."""
     cases = [element for element in elements if element.tag == "testcase"]
     failures = sum(1 for case in cases if case.find("failure") is not None)

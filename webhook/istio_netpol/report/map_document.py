@@ -28,6 +28,7 @@ from istio_netpol.manifests.encode import encode_spec, to_yaml
 from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import ConnectionSet
 from istio_netpol.model.findings import Finding
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.policies import Direction, NetworkPolicy
 from istio_netpol.model.references import ObjectKey, ObjectRef
 from istio_netpol.model.verdicts import SideVerdict
@@ -44,9 +45,7 @@ UNDECIDED = -1
 """In a gate: whether it lets a flow pass can't be told."""
 
 
-def map_document(
-    facts: ReachabilityFacts, *, title: str, read_from: str = "", made: str = ""
-) -> dict[str, Any]:
+def map_document(facts: ReachabilityFacts, *, title: str, read_from: str = "", made: str = "") -> JsonObject:
     """The document. `title` names the cluster, `read_from` is the PATH that commands on the page repeat, and
     `made` says when or from what it was made."""
     return _Writer(facts).document(title, read_from, made)
@@ -80,7 +79,7 @@ class _Writer:
         self._masks: dict[Mask, int] = {}
         self._strings.number("")
 
-    def document(self, title: str, read_from: str, made: str) -> dict[str, Any]:
+    def document(self, title: str, read_from: str, made: str) -> JsonObject:
         facts = self._facts
         numbers = {namespace.name: number for number, namespace in enumerate(facts.namespaces)}
         profiles = [self._profile(profile.cells) for profile in facts.profiles]
@@ -112,7 +111,7 @@ class _Writer:
             "notRead": not_read_documents(report.not_read),
         }
 
-    def _outside(self, peer: OutsidePeer) -> dict[str, Any]:
+    def _outside(self, peer: OutsidePeer) -> JsonObject:
         """A peer; `address` is one of its addresses, and `namedBy` has the namespaces whose policies name
         just these addresses."""
         named = self._named_by.get(peer.addresses, ()) if peer.addresses else ()
@@ -145,7 +144,7 @@ class _Writer:
             tuple(number for ports, mask in cells for number in (ports, self._set(mask)))
         )
 
-    def _policy(self, resolved: ResolvedPolicy) -> dict[str, Any]:
+    def _policy(self, resolved: ResolvedPolicy) -> JsonObject:
         policy = resolved.policy
         rules = {
             str(direction).lower(): [self._rule(rule) for rule in resolved.rules(direction)]
@@ -160,7 +159,7 @@ class _Writer:
             "rules": rules,
         }
 
-    def _rule(self, rule: ResolvedRule) -> dict[str, Any]:
+    def _rule(self, rule: ResolvedRule) -> JsonObject:
         ports = [[str(entry.protocol), entry.port, entry.end_port] for entry in rule.ports]
         return {
             "peers": self._set(rule.peers),
@@ -169,7 +168,7 @@ class _Writer:
             **({"ports": ports} if ports else {}),
         }
 
-    def _state(self, state: State, profiles: list[int]) -> dict[str, Any]:
+    def _state(self, state: State, profiles: list[int]) -> JsonObject:
         merged = {policy.key: policy for policy in distinct_policies(state.report.findings)}
         lists: Numbered[tuple[int, ...]] = Numbered()
         lists.number(())
@@ -186,7 +185,7 @@ class _Writer:
 
     def _side(
         self, side: DirectionProfiles, profiles: list[int], lists: Numbered[tuple[int, ...]]
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         return {
             "profiles": [ABSENT if number == ABSENT else profiles[number] for number in side.profiles],
             "isolatedBy": [lists.number(policies) for policies in side.isolated_by],
@@ -286,7 +285,7 @@ def _decided_by(*sides: SideVerdict) -> list[str]:
     ]
 
 
-def _namespace(namespace: Namespace) -> dict[str, Any]:
+def _namespace(namespace: Namespace) -> JsonObject:
     labels = dict(sorted(namespace.labels.items()))
     return {"name": namespace.name, "labels": labels, **({} if namespace.declared else {"declared": False})}
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from istio_netpol.manifests.encode import manifest_yaml
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.labels import NAMESPACE_NAME_LABEL
 from istio_netpol.model.own_names import REQUIRED_BY
 from istio_netpol.remedies.required_by import parse
@@ -17,7 +18,7 @@ MOST_LINES = 400
 """Lines of one part. A list of thousands of addresses says no more to a reader than its beginning."""
 
 
-def spec_text(spec: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def spec_text(spec: JsonObject) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """What stands before the rules, then each egress rule, then each ingress rule."""
     head = {key: value for key, value in spec.items() if key not in ("egress", "ingress")}
     rules = (tuple(_part([rule]) for rule in spec.get(side, ())) for side in ("egress", "ingress"))

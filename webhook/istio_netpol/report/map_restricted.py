@@ -13,6 +13,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from istio_netpol.analysis.reachability.document import ABSENT, Numbered
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.netpol.masks import Mask
 from istio_netpol.report.map_document import EGRESS_DENIED, INGRESS_DENIED, UNKNOWN, runs
 from istio_netpol.report.map_policies import names_only
@@ -28,7 +29,7 @@ DECIDED = {
 }
 
 
-def restricted(document: MapDocument, namespaces: Collection[str]) -> dict[str, Any]:
+def restricted(document: MapDocument, namespaces: Collection[str]) -> JsonObject:
     """The document of a reader who may see these namespaces."""
     return _Restricted(document, frozenset(namespaces)).document()
 
@@ -51,7 +52,7 @@ class _Restricted:
         self._table("ports", _frozen(document["ports"][1]))
         self._table("strings", "")
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         old = self._old
         policies = [
             number for number, policy in enumerate(old["policies"]) if policy["namespace"] in self._names
@@ -185,7 +186,7 @@ class _Restricted:
 
     # States.
 
-    def _state(self, state: MapDocument, policies: Mapping[int, int]) -> dict[str, Any]:
+    def _state(self, state: MapDocument, policies: Mapping[int, int]) -> JsonObject:
         flows = [
             self._flow(flow) for flow in state["flows"] if self._is_own(flow[1]) or self._is_own(flow[2])
         ]
@@ -229,7 +230,7 @@ class _Restricted:
         old_lists: Sequence[Sequence[int]],
         policies: Mapping[int, int],
         lists: Numbered[tuple[int, ...]],
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         kept = [number for number in self._peers if self._is_own(number)]
         profiles, isolated = [], []
         for number in kept:
@@ -268,7 +269,7 @@ class _Restricted:
 
     # Policies and remarks.
 
-    def _policy(self, policy: MapDocument) -> dict[str, Any]:
+    def _policy(self, policy: MapDocument) -> JsonObject:
         rules = {
             side: [
                 {
@@ -292,7 +293,7 @@ class _Restricted:
         return [rule, severity, number, f"istio-netpol rule {rule} explains it"]
 
 
-def _plain(peer: MapDocument) -> dict[str, Any]:
+def _plain(peer: MapDocument) -> JsonObject:
     return {key: peer[key] for key in ("kind", "name", "address") if key in peer}
 
 

@@ -4,7 +4,6 @@ and as Markdown, for a ticket and beside the files of a plan."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from istio_netpol.analysis.readiness.assessment import (
     Cut,
@@ -16,6 +15,7 @@ from istio_netpol.analysis.readiness.assessment import (
 from istio_netpol.analysis.readiness.rollout import Ask, RolloutStep
 from istio_netpol.manifests.encode import encode_policy
 from istio_netpol.model.flows import RequiredFlow
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.policies import Direction
 from istio_netpol.printable import visible
 from istio_netpol.report.json_format import API_VERSION, dump, finding_documents, object_document, peer_shapes
@@ -41,7 +41,7 @@ def readiness_json(named: Sequence[tuple[str, ReadinessReport]]) -> str:
     return dump({"apiVersion": API_VERSION, "kind": "ReadinessList", "items": items})
 
 
-def _document(found: ReadinessReport) -> dict[str, Any]:
+def _document(found: ReadinessReport) -> JsonObject:
     return {
         "apiVersion": API_VERSION,
         "kind": "Readiness",
@@ -66,7 +66,7 @@ def _document(found: ReadinessReport) -> dict[str, Any]:
     }
 
 
-def _namespace(namespace: NamespaceReadiness) -> dict[str, Any]:
+def _namespace(namespace: NamespaceReadiness) -> JsonObject:
     return {
         "name": namespace.name,
         "denied": _sides(namespace.denied),
@@ -80,7 +80,7 @@ def _namespace(namespace: NamespaceReadiness) -> dict[str, Any]:
     }
 
 
-def _step(step: RolloutStep) -> dict[str, Any]:
+def _step(step: RolloutStep) -> JsonObject:
     return {
         "number": step.number,
         "action": "deny-all" if step.is_denial else "allow",
@@ -91,18 +91,18 @@ def _step(step: RolloutStep) -> dict[str, Any]:
     }
 
 
-def _opened(opened: KeptConnection) -> dict[str, Any]:
+def _opened(opened: KeptConnection) -> JsonObject:
     return {
         **_connection(opened.flow),
         "keptBy": {"egress": list(opened.egress_steps), "ingress": list(opened.ingress_steps)},
     }
 
 
-def _cut(cut: Cut) -> dict[str, Any]:
+def _cut(cut: Cut) -> JsonObject:
     return {**_connection(cut.flow), "why": str(cut.rule), "message": cut.message, "step": cut.step}
 
 
-def _connection(flow: RequiredFlow) -> dict[str, Any]:
+def _connection(flow: RequiredFlow) -> JsonObject:
     source, destination = list(peer_shapes(flow.source)), list(peer_shapes(flow.destination))
     return {
         "rule": str(flow.kind),
@@ -114,11 +114,11 @@ def _connection(flow: RequiredFlow) -> dict[str, Any]:
     }
 
 
-def _ask(ask: Ask) -> dict[str, Any]:
+def _ask(ask: Ask) -> JsonObject:
     return {**object_document(ask.workload), "directions": _sides(ask.directions)}
 
 
-def _asked(asked: OpenQuestion) -> dict[str, Any]:
+def _asked(asked: OpenQuestion) -> JsonObject:
     return {
         **object_document(asked.workload),
         "directions": _sides(asked.directions),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 from istio_netpol import __version__
 from istio_netpol.analysis.results import AcceptedFinding, Report
 from istio_netpol.manifests.encode import to_yaml
 from istio_netpol.model.findings import Finding, RuleId, Severity
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.report.identity import fingerprints
 from istio_netpol.report.places import in_a_file
@@ -54,10 +54,10 @@ def sarif(report: Report, pages: RulePages = RulePages()) -> str:  # noqa: B008 
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _rule(rule: RuleId, pages: RulePages) -> dict[str, Any]:
+def _rule(rule: RuleId, pages: RulePages) -> JsonObject:
     """A rule with its page as help, which code scanning shows beside an alert. `helpUri` is there only where
     the pages are published: it has to be an absolute address (SARIF 2.1.0, section 3.49.12)."""
-    described: dict[str, Any] = {
+    described: JsonObject = {
         "id": str(rule),
         "shortDescription": {"text": TITLES[rule]},
         "fullDescription": {"text": f"{TITLES[rule]} `{command(rule)}` prints its page."},
@@ -69,7 +69,7 @@ def _rule(rule: RuleId, pages: RulePages) -> dict[str, Any]:
     return described
 
 
-def _result(finding: Finding, rule_index: int, printed: Printed, digits: str) -> dict[str, Any]:
+def _result(finding: Finding, rule_index: int, printed: Printed, digits: str) -> JsonObject:
     result = {
         "ruleId": str(finding.rule),
         "ruleIndex": rule_index,
@@ -93,10 +93,10 @@ def _suppression(accepted: AcceptedFinding) -> dict[str, str]:
     return {"kind": "inSource", "status": "accepted", "justification": justification}
 
 
-def _location(ref: ObjectRef) -> dict[str, Any]:
-    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": str(ref), "kind": "resource"}]}
+def _location(ref: ObjectRef) -> JsonObject:
+    location: JsonObject = {"logicalLocations": [{"fullyQualifiedName": str(ref), "kind": "resource"}]}
     if in_a_file(ref):
-        physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(ref.file)}}
+        physical: JsonObject = {"artifactLocation": {"uri": _uri(ref.file)}}
         if ref.line:
             physical["region"] = {"startLine": ref.line}
         location["physicalLocation"] = physical

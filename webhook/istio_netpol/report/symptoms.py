@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from istio_netpol.analysis.symptom_causes.causes import Suspect, SymptomAnswer, SymptomOutcome
 from istio_netpol.manifests.encode import encode_policy, to_yaml
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.printable import visible, without_secrets
 from istio_netpol.report.json_format import API_VERSION, dump
 from istio_netpol.report.palette import PLAIN, Palette, text_of_inputs
@@ -54,7 +54,7 @@ def json_symptoms(named: Sequence[tuple[str, tuple[SymptomAnswer, ...]]], readin
     return dump({"apiVersion": API_VERSION, "kind": "SymptomsList", "items": items})
 
 
-def _document(found: tuple[SymptomAnswer, ...], reading: PasteReading) -> dict[str, Any]:
+def _document(found: tuple[SymptomAnswer, ...], reading: PasteReading) -> JsonObject:
     return {
         "apiVersion": API_VERSION,
         "kind": "Symptoms",
@@ -63,7 +63,7 @@ def _document(found: tuple[SymptomAnswer, ...], reading: PasteReading) -> dict[s
     }
 
 
-def _answer_document(answer: SymptomAnswer) -> dict[str, Any]:
+def _answer_document(answer: SymptomAnswer) -> JsonObject:
     seen, sighting = answer.seen, answer.seen.sighting
     facts = sighting.facts
     told = {
@@ -91,7 +91,7 @@ def _answer_document(answer: SymptomAnswer) -> dict[str, Any]:
     }
 
 
-def _suspect_document(suspect: Suspect) -> dict[str, Any]:
+def _suspect_document(suspect: Suspect) -> JsonObject:
     return {
         "rule": suspect.kind,
         "source": suspect.source,

@@ -17,6 +17,7 @@ from flask import request
 from istio_netpol.errors import ApiError
 from istio_netpol.http.moderation import ModeratedLog
 from istio_netpol.kube.user_rights import UserRights
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.server.metrics import MapResult
 from istio_netpol.web.app import Refusal, Sight
 
@@ -118,7 +119,7 @@ RESULTS = {
 def counted(application: Any, count: Callable[[MapResult], None]) -> Any:
     """The WSGI application, with each of its answers counted."""
 
-    def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def serve(environ: JsonObject, start_response: Any) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             count(RESULTS.get(status[:3], MapResult.FAILED))
             return start_response(status, [*headers, ("Server", "istio-netpol")], *rest)

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.workloads import Namespace, Workload
 from istio_netpol.state.contents import is_unchanged
 from istio_netpol.state.snapshot import Snapshot, home_of
@@ -17,7 +18,7 @@ class Change(Struct, frozen=True):
     `pods` are the classes of pods that are no more or were not yet. `namespaces` are those that say something
     else, as they were and as they are, `founded` the names of those that came or went."""
 
-    objects: tuple[tuple[Any | None, Any | None], ...] = ()
+    objects: tuple[tuple[ClusterObject | None, ClusterObject | None], ...] = ()
     pods: tuple[Workload, ...] = ()
     namespaces: tuple[tuple[Namespace, Namespace], ...] = ()
     founded: frozenset[str] = frozenset()
@@ -25,7 +26,7 @@ class Change(Struct, frozen=True):
     def __bool__(self) -> bool:
         return bool(self.objects or self.pods or self.namespaces or self.founded)
 
-    def versions(self) -> Iterator[Any]:
+    def versions(self) -> Iterator[ClusterObject]:
         """The objects as they were and as they are."""
         return (version for pair in self.objects for version in pair if version is not None)
 
@@ -38,12 +39,12 @@ class Change(Struct, frozen=True):
 
 
 def change_between(
-    before: Snapshot, after: Snapshot, touched: Iterable[Any], starting: Iterable[Workload] = ()
+    before: Snapshot, after: Snapshot, touched: Iterable[ClusterObject], starting: Iterable[Workload] = ()
 ) -> Change:
     """The difference between a snapshot and the one after `touched` objects were stored or deleted. All
     classes of pods that share a controller with one of `starting` count as new ones."""
     workloads: dict[str, set[tuple[str, str]]] = {}
-    objects: dict[Any, tuple[Any | None, Any | None]] = {}
+    objects: dict[Any, tuple[ClusterObject | None, ClusterObject | None]] = {}
     homes: set[str] = set()
     for value in touched:
         homes.add(home_of(value))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.failures import Undecoded
 from istio_netpol.model.labels import Labels, Selector
 from istio_netpol.model.policies import NetworkPolicy, PolicyRule
@@ -63,10 +64,10 @@ class NamespaceObjects:
         self._policies_for: dict[Workload, tuple[NetworkPolicy, ...]] = {}
 
     @classmethod
-    def of(cls, implied: Namespace, members: Iterable[Any]) -> NamespaceObjects:
+    def of(cls, implied: Namespace, members: Iterable[ClusterObject]) -> NamespaceObjects:
         return cls(implied, {}).with_changes(members, ())
 
-    def with_changes(self, put: Iterable[Any], remove: Iterable[Any]) -> NamespaceObjects:
+    def with_changes(self, put: Iterable[ClusterObject], remove: Iterable[ClusterObject]) -> NamespaceObjects:
         """The namespace after members were deleted, and after that others stored. A member that is stored
         again as it was stays the object that it is."""
         namespace = self.namespace
@@ -150,7 +151,7 @@ class NamespaceObjects:
         """Whether the namespace has an object of this reference."""
         return any(key_of(type_, ref) in members for type_, members in self._objects.items())
 
-    def holds(self, member: Any) -> bool:
+    def holds(self, member: ClusterObject) -> bool:
         """Whether the namespace has this member, and as it is here."""
         if isinstance(member, Namespace):
             return say_the_same(member, self.namespace)
@@ -160,7 +161,7 @@ class NamespaceObjects:
         members = self._members(type_)
         return tuple(members[key] for key in sorted(members))
 
-    def members(self) -> Iterator[Any]:
+    def members(self) -> Iterator[ClusterObject]:
         """All that was read of the namespace, in no order."""
         if self.namespace.declared:
             yield self.namespace
@@ -251,7 +252,7 @@ def in_group(kind: str, group: str) -> str:
     return f"{kind}.{group}"
 
 
-def _instance_keys(member: Any) -> frozenset[str]:
+def _instance_keys(member: ClusterObject | None) -> frozenset[str]:
     """The labels of single pods of a controller that a policy or Service selects by."""
     if isinstance(member, NetworkPolicy):
         return INSTANCE_LABELS & _keys_of(member.pod_selector, member.ingress + member.egress)

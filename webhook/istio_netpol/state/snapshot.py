@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, Self, TypeVar
 
 from istio_netpol.model.addresses import Address, AddressSet
+from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.connections import Protocol
 from istio_netpol.model.labels import EVERYTHING, Selector
 from istio_netpol.model.policies import Direction, NetworkPolicy
@@ -66,9 +67,9 @@ class Snapshot:
         self._is_indexed = False
 
     @classmethod
-    def of(cls, objects: Iterable[Any]) -> Snapshot:
+    def of(cls, objects: Iterable[ClusterObject]) -> Snapshot:
         """A snapshot of decoded objects; where two have the same reference the later one counts."""
-        grouped: dict[str, list[Any]] = {}
+        grouped: dict[str, list[ClusterObject]] = {}
         for value in objects:
             grouped.setdefault(home_of(value), []).append(value)
         return cls(
@@ -78,10 +79,12 @@ class Snapshot:
             }
         )
 
-    def with_changes(self, put: Iterable[Any] = (), remove: Iterable[Any] = ()) -> Snapshot:
+    def with_changes(
+        self, put: Iterable[ClusterObject] = (), remove: Iterable[ClusterObject] = ()
+    ) -> Snapshot:
         """The snapshot after objects were stored or deleted; both are decoded objects."""
-        puts: dict[str, list[Any]] = {}
-        removes: dict[str, list[Any]] = {}
+        puts: dict[str, list[ClusterObject]] = {}
+        removes: dict[str, list[ClusterObject]] = {}
         for value in put:
             puts.setdefault(home_of(value), []).append(value)
         for value in remove:
@@ -179,7 +182,7 @@ class Snapshot:
         place = self._places.get(ref.namespace)
         return place is not None and place.names(ref)
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: ClusterObject) -> bool:
         """Whether the snapshot has this object, and as it is here."""
         place = self._places.get(home_of(value))
         return place is not None and place.holds(value)
@@ -324,7 +327,7 @@ class Snapshot:
             for policy in self.place(namespace).policies
         )
 
-    def every_object(self) -> Iterator[Any]:
+    def every_object(self) -> Iterator[ClusterObject]:
         """All that was read, in no order."""
         return chain.from_iterable(place.members() for place in self._places.values())
 
@@ -394,6 +397,6 @@ def _by_address(pods: Iterable[Workload]) -> tuple[Mapping[Hashable, Sequence[An
     return (found,) if found else ()
 
 
-def home_of(value: Any) -> str:
+def home_of(value: ClusterObject) -> str:
     """The name of the place that holds a decoded object: a Namespace lives in its own."""
     return str(value.ref.name if isinstance(value, Namespace) else value.ref.namespace)

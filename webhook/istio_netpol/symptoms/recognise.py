@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from istio_netpol.model.flows import FlowKind
+from istio_netpol.model.json_values import JsonObject
 from istio_netpol.symptoms import facts
 from istio_netpol.symptoms.access_line import AccessLine, access_line, access_object, bare_flags
 from istio_netpol.symptoms.answers import CALLS
@@ -137,7 +138,7 @@ def _unwrapped(line: str) -> tuple[str, ConnectionFacts, AccessLine | None]:
     return line, told, None
 
 
-def _document(line: str) -> dict[str, Any] | None:
+def _document(line: str) -> JsonObject | None:
     start = line.find("{")
     if start < 0 or not line.rstrip().endswith("}"):
         return None
