@@ -17,7 +17,7 @@ from istio_netpol.admission.reviews import AdmissionRequest
 from istio_netpol.analysis.impact import Impact
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.model.json_values import JsonObject
-from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX
+from istio_netpol.model.labels import KYMA_OPT_IN_PREFIX, LabelPair
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.workloads import Workload
 
@@ -33,7 +33,6 @@ TRACKING_ANNOTATIONS = ("argocd.argoproj.io/tracking-id",)
 """How Argo CD (in both of its ways) and Flux mark what they keep as it is in git. Helm charts set the first
 label too: their objects get policies, as all would without the setting."""
 
-LabelPair = tuple[str, str]
 ImpactOf = Callable[[Workload], Impact]
 
 

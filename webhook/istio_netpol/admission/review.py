@@ -20,7 +20,7 @@ from istio_netpol.admission.decision import (
 )
 from istio_netpol.admission.denial import DenialReader
 from istio_netpol.admission.modes import effective_mode
-from istio_netpol.admission.opt_in import LabelPair, labels_instead
+from istio_netpol.admission.opt_in import labels_instead
 from istio_netpol.admission.reviews import AdmissionRequest
 from istio_netpol.admission.scope import is_judged, namespace_of
 from istio_netpol.analysis.impact import Impact, review_change
@@ -31,6 +31,7 @@ from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.cluster_objects import ClusterObject
 from istio_netpol.model.failures import NO_DEADLINE, Deadline, OutOfTimeError, Undecoded
 from istio_netpol.model.json_values import JsonObject
+from istio_netpol.model.labels import LabelPair
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.settings import Mode

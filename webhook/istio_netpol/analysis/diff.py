@@ -22,7 +22,7 @@ from istio_netpol.netpol.ipv6 import knows_ipv6
 from istio_netpol.state.snapshot import Snapshot
 
 
-class _Listing(Struct):
+class _ConnectionList(Struct):
     """A list of connections: between workloads by pair, with ranges by workload and side, since ranges are
     cut anew by each input."""
 
@@ -62,8 +62,8 @@ def _needed(snapshot: Snapshot, settings: Settings, resolver: Resolver) -> set[F
     return found
 
 
-def _listing(snapshot: Snapshot, settings: Settings, with_ipv6: bool) -> _Listing:
-    listing = _Listing()
+def _listing(snapshot: Snapshot, settings: Settings, with_ipv6: bool) -> _ConnectionList:
+    listing = _ConnectionList()
     for connection in connections(snapshot, settings, with_ipv6=with_ipv6):
         if "/" not in connection.destination:
             _add_range(listing, (connection.source, True), connection.destination, connection.ports)
@@ -74,13 +74,13 @@ def _listing(snapshot: Snapshot, settings: Settings, with_ipv6: bool) -> _Listin
     return listing
 
 
-def _add_range(listing: _Listing, key: tuple[str, bool], text: str, ports: ConnectionSet) -> None:
+def _add_range(listing: _ConnectionList, key: tuple[str, bool], text: str, ports: ConnectionSet) -> None:
     low, high = (ip_address(end) for end in text.split("-"))
     addresses = AddressSet.from_range(low.version, int(low), int(high))
     listing.ranges.setdefault(key, []).append((addresses, ports))
 
 
-def _minus(left: _Listing, right: _Listing) -> tuple[AllowedConnection, ...]:
+def _minus(left: _ConnectionList, right: _ConnectionList) -> tuple[AllowedConnection, ...]:
     found = [
         AllowedConnection(*pair, rest)
         for pair, ports in left.pairs.items()

@@ -140,7 +140,7 @@ class NamespacePair(Struct, frozen=True):
     ports: ConnectionSet
 
 
-class _Tally(Struct):
+class _PairTally(Struct):
     connections: int = 0
     sources: set[str] = field(default_factory=set)
     destinations: set[str] = field(default_factory=set)
@@ -149,10 +149,10 @@ class _Tally(Struct):
 
 def namespace_pairs(connections: Iterable[AllowedConnection]) -> tuple[NamespacePair, ...]:
     """Each pair of namespaces between which something may flow, sorted; addresses outside come first."""
-    tallies: dict[tuple[str, str], _Tally] = {}
+    tallies: dict[tuple[str, str], _PairTally] = {}
     for connection in connections:
         ends = (_namespace(connection.source), _namespace(connection.destination))
-        tally = tallies.setdefault(ends, _Tally())
+        tally = tallies.setdefault(ends, _PairTally())
         tally.connections += 1
         tally.sources.add(connection.source)
         tally.destinations.add(connection.destination)
@@ -170,7 +170,7 @@ def namespace_pairs(connections: Iterable[AllowedConnection]) -> tuple[Namespace
     )
 
 
-def _outside_first(item: tuple[tuple[str, str], _Tally]) -> tuple[tuple[bool, str], ...]:
+def _outside_first(item: tuple[tuple[str, str], _PairTally]) -> tuple[tuple[bool, str], ...]:
     return tuple((name != OUTSIDE, name) for name in item[0])
 
 

@@ -75,7 +75,7 @@ class CertificateLook(Struct, frozen=True):
     again_in: float
 
 
-class _State(Struct, frozen=True):
+class _StoredCertificates(Struct, frozen=True):
     authority: StoredSecret
     serving: StoredSecret
     configurations: Sequence[Configuration]
@@ -143,15 +143,15 @@ class CertificateReconciler:
         )
         return CertificateLook(tuple(written), absent, min(LOOK_SECONDS, max(SHORTEST_SECONDS, seconds)))
 
-    def _read(self) -> _State:
+    def _read(self) -> _StoredCertificates:
         place = self._place
-        return _State(
+        return _StoredCertificates(
             read_secret(self._connection, place.namespace, place.authority_secret),
             read_secret(self._connection, place.namespace, place.secret),
             [read_configuration(self._connection, kind, place.configuration) for kind in KINDS],
         )
 
-    def _write(self, state: _State, plan: CertificatePlan) -> Iterator[str]:
+    def _write(self, state: _StoredCertificates, plan: CertificatePlan) -> Iterator[str]:
         count = plan.bundle.count(BEGIN_CERTIFICATE)
         trust = f"{count} CA{'s' if count > 1 else ''} trusted"
         if not state.authority.holds(plan.authority, plan.trusted_since):

@@ -51,7 +51,7 @@ class _ConfigurationMetadata(msgspec.Struct, frozen=True, rename="camel"):
     annotations: dict[str, str] | None = None
 
 
-class _Manifest(msgspec.Struct, frozen=True):
+class _ConfigurationManifest(msgspec.Struct, frozen=True):
     metadata: _ConfigurationMetadata = _ConfigurationMetadata()
     webhooks: tuple[_Webhook, ...] = ()
 
@@ -88,7 +88,7 @@ class Configuration(Struct, frozen=True):
 def configuration_of(resource: Resource, manifest: bytes | msgspec.Raw) -> Configuration:
     """A configuration as the API server sent it. Raises ApiError for anything else."""
     try:
-        found = msgspec.json.decode(manifest, type=_Manifest)
+        found = msgspec.json.decode(manifest, type=_ConfigurationManifest)
         clients = tuple(map(_client, found.webhooks))
     except (msgspec.DecodeError, ValueError) as error:
         raise ApiError(0, f"{resource.kind}: the API server's answer can't be read: {error}") from None

@@ -19,7 +19,7 @@ SOON_SECONDS = 2.0
 """After how long a host is looked up again whose first answer did not come in time."""
 
 
-class _Seen(Struct, frozen=True):
+class _SeenAddresses(Struct, frozen=True):
     answer: Resolution
     addresses: dict[Address, float]
 
@@ -38,7 +38,7 @@ class AddressHistory:
         self._overlap = settings.controller.host_overlap_seconds
         self._limit = settings.hosts.max_addresses_per_host
         self._clock = clock
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _SeenAddresses] = {}
         self._due: dict[str, float] = {}
         self._pending: set[str] = set()
         self._troubles: dict[str, str] = {}
@@ -92,7 +92,7 @@ class AddressHistory:
         merged = replace(
             answer, addresses=tuple(sorted(kept, key=lambda address: (address.version, address)))
         )
-        self._seen[host] = _Seen(merged, {address: lately[address] for address in kept})
+        self._seen[host] = _SeenAddresses(merged, {address: lately[address] for address in kept})
         return merged
 
     def _lasts(self, host: str, answer: Resolution) -> float:

@@ -25,7 +25,7 @@ from istio_netpol.model.own_names import FIELD_MANAGER, MANAGED_BY, OWNER, PROVI
 from istio_netpol.model.policies import NetworkPolicy
 
 
-class _Names(msgspec.Struct, frozen=True, rename="camel"):
+class _ObjectVersion(msgspec.Struct, frozen=True, rename="camel"):
     uid: str
     resource_version: str
 
@@ -33,7 +33,7 @@ class _Names(msgspec.Struct, frozen=True, rename="camel"):
 class _VersionedObject(msgspec.Struct, frozen=True):
     """The fields that tell whether an object was read before."""
 
-    metadata: _Names
+    metadata: _ObjectVersion
 
 
 class LabelledPolicies:
@@ -41,11 +41,11 @@ class LabelledPolicies:
 
     def __init__(self, connection: ApiConnection) -> None:
         self._connection = connection
-        self._known: dict[_Names, Present | None] = {}
+        self._known: dict[_ObjectVersion, Present | None] = {}
 
     def read(self) -> list[Present]:
         """All labelled policies. Raises ApiError rather than returning a part."""
-        found: dict[_Names, Present | None] = {}
+        found: dict[_ObjectVersion, Present | None] = {}
         query = [("labelSelector", f"{MANAGED_BY}={OWNER}")]
         for page in pages_of(self._connection, NETWORK_POLICIES.path(), query):
             for item in page.items or ():
@@ -56,7 +56,7 @@ class LabelledPolicies:
         return [policy for policy in found.values() if policy is not None]
 
 
-def _names(item: msgspec.Raw) -> _Names:
+def _names(item: msgspec.Raw) -> _ObjectVersion:
     try:
         return msgspec.json.decode(item, type=_VersionedObject).metadata
     except msgspec.DecodeError as error:

@@ -20,7 +20,7 @@ from istio_netpol.remedies.required_by import Needers, needers_of
 from istio_netpol.trust.authority import trusted_namespaces
 
 OWN_LABELS = (MANAGED_BY, FLOW_LABEL)
-_SelectedPods = tuple[str, Selector]
+_PolicyPods = tuple[str, Selector]
 """Namespace and selector."""
 
 
@@ -214,7 +214,7 @@ def _is_there(policy: NetworkPolicy, there: Mapping[PolicyKey, Present]) -> bool
 def _without_need(
     here: Present,
     is_surplus: bool,
-    stored: Mapping[_SelectedPods, Sequence[NetworkPolicy]],
+    stored: Mapping[_PolicyPods, Sequence[NetworkPolicy]],
     now: float,
     grace: int,
 ) -> PlannedWrite | None:
@@ -274,16 +274,16 @@ def _has_object(policy: NetworkPolicy, need: Upkeep) -> bool:
 
 def _stored_addresses(
     need: Upkeep, there: Mapping[PolicyKey, Present]
-) -> dict[_SelectedPods, list[NetworkPolicy]]:
+) -> dict[_PolicyPods, list[NetworkPolicy]]:
     """Our policies that are needed, are there and open addresses, by the pods that they select."""
-    found: dict[_SelectedPods, list[NetworkPolicy]] = {}
+    found: dict[_PolicyPods, list[NetworkPolicy]] = {}
     for policy in need.needed.values():
         if any(rule.addresses for rule in policy.egress) and _is_there(policy, there):
             found.setdefault((policy.namespace, policy.pod_selector), []).append(policy)
     return found
 
 
-def _is_covered(here: NetworkPolicy, stored: Mapping[_SelectedPods, Sequence[NetworkPolicy]]) -> bool:
+def _is_covered(here: NetworkPolicy, stored: Mapping[_PolicyPods, Sequence[NetworkPolicy]]) -> bool:
     """Whether one of the stored policies opens at least the addresses that this one opens."""
     return any(_covers(policy, here) for policy in stored.get((here.namespace, here.pod_selector), ()))
 

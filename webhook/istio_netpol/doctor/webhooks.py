@@ -37,7 +37,7 @@ Handshake = Callable[[str, int, str, bytes], "x509.Certificate | str"]
 can't be had from here."""
 
 
-class _Called(Struct, frozen=True):
+class _CalledService(Struct, frozen=True):
     """A Service that is called, and by which authority it is known."""
 
     namespace: str
@@ -117,12 +117,12 @@ def _of_configuration(
             yield not_seen(TOPIC, service, error)
 
 
-def _called(webhook: Manifest) -> _Called | None:
+def _called(webhook: Manifest) -> _CalledService | None:
     client = dig(webhook, "clientConfig")
     service = dig(client, "service")
     if service is None:
         return None
-    return _Called(
+    return _CalledService(
         str(dig(service, "namespace")),
         str(dig(service, "name")),
         int(dig(service, "port") or 443),
@@ -130,7 +130,7 @@ def _called(webhook: Manifest) -> _Called | None:
     )
 
 
-def _bundle(title: str, called: _Called, now: datetime) -> Iterator[Diagnosis]:
+def _bundle(title: str, called: _CalledService, now: datetime) -> Iterator[Diagnosis]:
     looked_at = f"{title}, caBundle"
     certificates = certificates_in(_pem(called))
     if not certificates:
@@ -149,7 +149,7 @@ def _bundle(title: str, called: _Called, now: datetime) -> Iterator[Diagnosis]:
     )
 
 
-def _pem(called: _Called) -> bytes:
+def _pem(called: _CalledService) -> bytes:
     try:
         return b64decode(called.bundle)
     except (NotBase64Error, ValueError):
@@ -181,7 +181,7 @@ def _lifetime(looked_at: str, certificate: x509.Certificate, now: datetime) -> D
 
 
 def _service(
-    survey: Survey, title: str, called: _Called, now: datetime, handshake: Handshake
+    survey: Survey, title: str, called: _CalledService, now: datetime, handshake: Handshake
 ) -> Iterator[Diagnosis]:
     looked_at = f"{title}, Service {called.namespace}/{called.name}"
     service = survey.named(SERVICES, called.name, called.namespace)
@@ -216,7 +216,7 @@ def _service(
 
 
 def _served(
-    looked_at: str, service: Manifest, called: _Called, now: datetime, handshake: Handshake
+    looked_at: str, service: Manifest, called: _CalledService, now: datetime, handshake: Handshake
 ) -> Diagnosis:
     """The certificate that is served, where it can be had from here."""
     name = f"{called.name}.{called.namespace}.svc"

@@ -33,7 +33,7 @@ class RequestReader:
 
     def __init__(self, most_body: int) -> None:
         self._most_body = most_body
-        self._parts = _Parts(most_body)
+        self._parts = _ParsedParts(most_body)
         self._parser = self._parts.parser = HttpRequestParser(self._parts)
         self.taken = 0
         """Bytes that came."""
@@ -87,7 +87,7 @@ class RequestReader:
         raise RefusedError.malformed("a chunk has a long size, an extension or trailers")
 
 
-class _Parts:
+class _ParsedParts:
     """What the parser finds, by its names for it. An exception ends its reading."""
 
     def __init__(self, most_body: int) -> None:

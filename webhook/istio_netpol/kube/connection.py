@@ -190,7 +190,7 @@ class _Response:
             yield rest
 
 
-class _Status(msgspec.Struct, frozen=True):
+class _StatusMessage(msgspec.Struct, frozen=True):
     """The part of a `Status` that says what went wrong."""
 
     message: str = ""
@@ -199,9 +199,9 @@ class _Status(msgspec.Struct, frozen=True):
 
 def _refused(status: int, body: bytes) -> ApiError:
     try:
-        told = msgspec.json.decode(body, type=_Status)
+        told = msgspec.json.decode(body, type=_StatusMessage)
     except msgspec.DecodeError:
-        told = _Status(message=body[:200].decode(errors="replace").strip())
+        told = _StatusMessage(message=body[:200].decode(errors="replace").strip())
     return ApiError(status, told.message or told.reason or f"HTTP status {status}")
 
 

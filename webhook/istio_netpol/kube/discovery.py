@@ -22,7 +22,7 @@ class _ResponseKind(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class _Resource(msgspec.Struct, frozen=True, rename="camel"):
+class _DiscoveredResource(msgspec.Struct, frozen=True, rename="camel"):
     resource: str
     scope: str = ""
     verbs: list[str] = []
@@ -31,7 +31,7 @@ class _Resource(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Version(msgspec.Struct, frozen=True):
     version: str
-    resources: list[_Resource] = []
+    resources: list[_DiscoveredResource] = []
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -43,12 +43,12 @@ class _Group(msgspec.Struct, frozen=True):
     versions: list[_Version] = []
 
 
-class _Groups(msgspec.Struct, frozen=True):
+class _DiscoveredGroups(msgspec.Struct, frozen=True):
     kind: str = ""
     items: list[_Group] = []
 
 
-_DECODER = msgspec.json.Decoder(_Groups)
+_DECODER = msgspec.json.Decoder(_DiscoveredGroups)
 
 
 def served(connection: ApiConnection, wanted: Collection[GroupKind]) -> tuple[Resource, ...]:
@@ -68,7 +68,7 @@ def served(connection: ApiConnection, wanted: Collection[GroupKind]) -> tuple[Re
     return tuple(found[group_kind] for group_kind in sorted(wanted) if group_kind in found)
 
 
-def _resources(groups: _Groups) -> Iterator[Resource]:
+def _resources(groups: _DiscoveredGroups) -> Iterator[Resource]:
     for group in groups.items:
         for version in group.versions:
             for resource in version.resources:

@@ -151,11 +151,11 @@ def _check_together(fields: Fields, rule: TierRule, side: str, matches: str, act
         fields.problem(fields.at(side), None, cause, "name the hosts in rules that let them pass only")
 
 
-_Peer = tuple[tuple[PolicyPeer, ...], tuple[Selector, ...], tuple[str, ...]]
+_DecodedPeer = tuple[tuple[PolicyPeer, ...], tuple[Selector, ...], tuple[str, ...]]
 """The pods and networks, the nodes, and the domain names of one entry."""
 
 
-def _peer(fields: Fields, is_egress: bool) -> _Peer:
+def _peer(fields: Fields, is_egress: bool) -> _DecodedPeer:
     kinds = ("namespaces", "pods", *(("nodes", "networks", "domainNames") if is_egress else ()))
     fields.allow_only(*kinds)
     present = [kind for kind in kinds if fields.has(kind)]

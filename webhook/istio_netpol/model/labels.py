@@ -9,6 +9,9 @@ from msgspec import Struct
 
 Labels = Mapping[str, str]
 
+LabelPair = tuple[str, str]
+"""A label with its value."""
+
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 KYMA_OPT_IN_PREFIX = "networking.kyma-project.io/"
 """The prefix of labels by which pods agree to what a policy opens for all pods with the label

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from istio_netpol.model.addresses import ALL_ADDRESSES, NO_ADDRESSES, Address, AddressSet
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPort
-from istio_netpol.model.tiers import Action, Tier, TierPolicy
+from istio_netpol.model.tiers import Action, Tier
 from istio_netpol.model.verdicts import RuleRef
 from istio_netpol.model.workloads import Workload
 from istio_netpol.netpol.address_line import (
@@ -29,9 +29,9 @@ from istio_netpol.netpol.stages import Ruling, Stage
 from istio_netpol.netpol.tier_stages import TierStages
 from istio_netpol.netpol.two_stages import TwoStages
 from istio_netpol.state.snapshot import Snapshot
+from istio_netpol.state.tier_index import Tiers
 
 _Isolating = tuple[NetworkPolicy, ...]
-_Tiers = tuple[TierPolicy, ...]
 
 
 class Profile(Struct, frozen=True, eq=False):
@@ -66,8 +66,8 @@ class Profiles:
         self._fronts = OpenedFronts(snapshot)
         self._matches_pods = snapshot.network.model.ip_blocks_match_pods
         self._matchable: Mask = cluster.matchable(snapshot.network)
-        self._port_names: dict[tuple[_Isolating, _Tiers], list[PortName]] = {}
-        self._egress: dict[tuple[_Isolating, _Tiers], Profile] = {}
+        self._port_names: dict[tuple[_Isolating, Tiers], list[PortName]] = {}
+        self._egress: dict[tuple[_Isolating, Tiers], Profile] = {}
         self._ingress: dict[tuple[object, ...], Profile] = {}
 
     def egress(self, workload: Workload) -> Profile:
@@ -100,11 +100,11 @@ class Profiles:
         policies = self._snapshot.policies_for(workload)
         return tuple(policy for policy in policies if direction in policy.policy_types)
 
-    def _tiers(self, workload: Workload, direction: Direction) -> _Tiers:
+    def _tiers(self, workload: Workload, direction: Direction) -> Tiers:
         tiers = self._snapshot.tiers_for(workload)
         return tuple(policy for policy in tiers if policy.rules(direction)) if tiers else ()
 
-    def _names(self, policies: _Isolating, tiers: _Tiers, direction: Direction) -> list[PortName]:
+    def _names(self, policies: _Isolating, tiers: Tiers, direction: Direction) -> list[PortName]:
         """The port names in rules that count, sorted."""
         ports = [rule.ports for policy in policies for rule in policy.rules(direction)]
         ports += [rule.ports for policy in tiers for rule in policy.rules(direction)]
@@ -132,7 +132,7 @@ class Profiles:
             addresses -= self._snapshot.beyond_ip_blocks
         return _Admission(named, addresses, rule.ports, named, ref)
 
-    def _egress_of(self, policies: _Isolating, tiers: _Tiers) -> Profile:
+    def _egress_of(self, policies: _Isolating, tiers: Tiers) -> Profile:
         """Port names depend on the destination, so destinations that agree on them come together."""
         outside = self._profile(policies, tiers, Direction.EGRESS, None)
         cells: Cells = {}
@@ -144,7 +144,7 @@ class Profiles:
         return Profile({ports: mask for ports, mask in cells.items() if mask}, outside.line)
 
     def _profile(
-        self, policies: _Isolating, tiers: _Tiers, direction: Direction, called: Workload | None
+        self, policies: _Isolating, tiers: Tiers, direction: Direction, called: Workload | None
     ) -> Profile:
         """The profile of pods for which these policies count; `called` gives port names their numbers."""
         rules = self._rules(policies, direction)

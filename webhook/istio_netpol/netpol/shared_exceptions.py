@@ -26,7 +26,7 @@ ALL_BLOCKS = (IpBlock("0.0.0.0/0"), IpBlock("::/0"))
 Region = tuple[AddressSet, tuple[RuleRef, ...]]
 """Addresses with the same longest prefix, and the rules whose ports it has."""
 
-_Key = tuple[int, int, int]
+_CidrKey = tuple[int, int, int]
 """Of a CIDR: the version of its addresses, the length of its prefix, the number of its first address."""
 
 _BITS = {4: 32, 6: 128}
@@ -36,7 +36,7 @@ class _PrefixEntry(Struct):
     """A prefix of the table: the rules that have ports there, and what they except of it."""
 
     rules: list[RuleRef] = field(default_factory=list)
-    exceptions: list[_Key] = field(default_factory=list)
+    exceptions: list[_CidrKey] = field(default_factory=list)
 
 
 def has_exceptions(policies: Sequence[NetworkPolicy], direction: Direction) -> bool:
@@ -68,10 +68,10 @@ def rules_at(
 @lru_cache(maxsize=256)
 def _table(
     policies: tuple[NetworkPolicy, ...], direction: Direction
-) -> tuple[dict[_Key, _PrefixEntry], set[_Key]]:
+) -> tuple[dict[_CidrKey, _PrefixEntry], set[_CidrKey]]:
     """The entries that rules name, and all that is excepted of any."""
-    table: dict[_Key, _PrefixEntry] = {}
-    excepted: set[_Key] = set()
+    table: dict[_CidrKey, _PrefixEntry] = {}
+    excepted: set[_CidrKey] = set()
     for ref, block in _named(policies, direction):
         entry = table.setdefault(_key(block.cidr), _PrefixEntry())
         entry.rules.append(ref)
@@ -84,7 +84,7 @@ def _table(
     return table, excepted
 
 
-def _passing_on(key: _Key, table: dict[_Key, _PrefixEntry]) -> Iterator[_PrefixEntry]:
+def _passing_on(key: _CidrKey, table: dict[_CidrKey, _PrefixEntry]) -> Iterator[_PrefixEntry]:
     """The entries around a prefix that do not except where it begins: their ports are its ports too."""
     for wider in _wider(key, table):
         if not any(_contains(exception, key) for exception in wider.exceptions):
@@ -102,12 +102,12 @@ def _blocks(rule: PolicyRule) -> tuple[IpBlock, ...]:
     return rule.blocks if rule.peers else ALL_BLOCKS
 
 
-def _key(cidr: str) -> _Key:
+def _key(cidr: str) -> _CidrKey:
     network: Network = ip_network(cidr, strict=False)
     return network.version, network.prefixlen, int(network.network_address)
 
 
-def _wider(key: _Key, table: dict[_Key, _PrefixEntry]) -> Iterator[_PrefixEntry]:
+def _wider(key: _CidrKey, table: dict[_CidrKey, _PrefixEntry]) -> Iterator[_PrefixEntry]:
     """The entries around a prefix, from the widest."""
     version, length, first = key
     for shorter in range(length):
@@ -116,15 +116,15 @@ def _wider(key: _Key, table: dict[_Key, _PrefixEntry]) -> Iterator[_PrefixEntry]
             yield entry
 
 
-def _contains(wider: _Key, key: _Key) -> bool:
+def _contains(wider: _CidrKey, key: _CidrKey) -> bool:
     rest = _BITS[wider[0]] - wider[1]
     return wider[0] == key[0] and key[2] >> rest == wider[2] >> rest
 
 
-def _regions(table: dict[_Key, _PrefixEntry]) -> Iterator[Region]:
+def _regions(table: dict[_CidrKey, _PrefixEntry]) -> Iterator[Region]:
     """Each prefix without the longer ones within it."""
-    within: dict[_Key, list[AddressSet]] = {key: [] for key in table}
-    around: list[_Key] = []
+    within: dict[_CidrKey, list[AddressSet]] = {key: [] for key in table}
+    around: list[_CidrKey] = []
     for key in sorted(table, key=lambda key: (key[0], key[2], key[1])):
         while around and not _contains(around[-1], key):
             around.pop()
@@ -135,6 +135,6 @@ def _regions(table: dict[_Key, _PrefixEntry]) -> Iterator[Region]:
         yield _addresses(key) - AddressSet.union(within[key]), tuple(dict.fromkeys(entry.rules))
 
 
-def _addresses(key: _Key) -> AddressSet:
+def _addresses(key: _CidrKey) -> AddressSet:
     version, length, first = key
     return AddressSet.from_range(version, first, first + (1 << _BITS[version] - length) - 1)

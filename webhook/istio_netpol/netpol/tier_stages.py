@@ -16,7 +16,7 @@ from istio_netpol.netpol.stages import Ruling, Stage
 from istio_netpol.netpol.tiers import node_addresses
 from istio_netpol.state.snapshot import Snapshot
 
-_Policies = tuple[TierPolicy, ...]
+_TierPolicies = tuple[TierPolicy, ...]
 
 
 class TierStages:
@@ -28,9 +28,9 @@ class TierStages:
         self._sets = sets
         self._rulings: dict[tuple[TierPolicy, Direction], tuple[Ruling, ...]] = {}
         self._named: dict[tuple[TierPolicy, Direction], bool] = {}
-        self._nameless: dict[tuple[_Policies, Direction], Stage] = {}
+        self._nameless: dict[tuple[_TierPolicies, Direction], Stage] = {}
 
-    def of(self, policies: _Policies, direction: Direction, called: Workload | None) -> Stage:
+    def of(self, policies: _TierPolicies, direction: Direction, called: Workload | None) -> Stage:
         """What these policies, in their order, accept and deny; `called` gives port names their numbers."""
         if called is not None and any(self._has_names(policy, direction) for policy in policies):
             return self._stage(policies, direction, called)

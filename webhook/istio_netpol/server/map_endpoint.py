@@ -23,12 +23,12 @@ CONNECTION_SECONDS = 30.0
 def serve_map(listener: socket.socket, context: Callable[[], ssl.SSLContext], app: Any) -> None:
     """Serves a WSGI application over HTTPS in threads; returns at once. `context` is asked for each
     connection."""
-    server = _Server(listener, context)
+    server = _MapServer(listener, context)
     server.set_app(app)
     threading.Thread(target=server.serve_forever, name="map", daemon=True).start()
 
 
-class _Server(PlainServer):
+class _MapServer(PlainServer):
     def __init__(self, listener: socket.socket, context: Callable[[], ssl.SSLContext]) -> None:
         super().__init__(listener)
         self._context = context

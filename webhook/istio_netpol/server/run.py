@@ -163,7 +163,7 @@ def _limits(admission: AdmissionSettings) -> Limits:
     )
 
 
-class _Source(Struct, frozen=True):
+class _DecisionSource(Struct, frozen=True):
     """Where decisions come from: what is read, who decides by it, and what keeps that fresh."""
 
     state: Callable[[], SourceState]
@@ -171,24 +171,24 @@ class _Source(Struct, frozen=True):
     watch: Callable[[Metrics], Watch | ClusterWatch]
 
 
-def _folder(options: ServeOptions, folder: Path) -> _Source:
+def _folder(options: ServeOptions, folder: Path) -> _DecisionSource:
     source = FolderSource(folder, options.kustomize, namespace=options.namespace, exclude=options.exclude)
     reviewer = Reviewer(FolderStore(folder), options.resolver)
-    return _Source(
+    return _DecisionSource(
         source.state,
         reviewer,
         lambda metrics: Watch(source, reviewer, options.resolver, options.settings, metrics),
     )
 
 
-def _cluster(options: ServeOptions, connection: ApiConnection) -> _Source:
+def _cluster(options: ServeOptions, connection: ApiConnection) -> _DecisionSource:
     settings = options.settings
     cluster = Cluster(connection, [settings.mesh.root_namespace], settings.admission.stale_after_seconds)
     store = LimitedStore(
         ClusterStore(connection), settings.admission, trusted_namespaces(settings).__contains__
     )
     reviewer = Reviewer(store, options.resolver, live=LivePolicies(connection))
-    return _Source(
+    return _DecisionSource(
         cluster.state, reviewer, lambda metrics: ClusterWatch(cluster, reviewer, store, settings, metrics)
     )
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 """The namespace and the name of the API server's Service and of the EndpointSlice that it keeps."""
 
 
-class _Objects(Protocol):
+class _SnapshotObjects(Protocol):
     """What is asked of a snapshot."""
 
     network: ClusterNetwork
@@ -29,7 +29,7 @@ class _Objects(Protocol):
     def of_type(self, type_: type[T], namespace: str) -> tuple[T, ...]: ...
 
 
-def beyond_ip_blocks(snapshot: _Objects) -> AddressSet:
+def beyond_ip_blocks(snapshot: _SnapshotObjects) -> AddressSet:
     """The addresses of nodes, of an API server that is said to run on them, and of pods: of each, where
     ipBlocks don't match it. Single pods are not among them, only what the cluster's pods get theirs from.
     Asked only where ipBlocks don't match one of the two."""
@@ -42,7 +42,7 @@ def beyond_ip_blocks(snapshot: _Objects) -> AddressSet:
     return pods - nodes if network.model.ip_blocks_match_nodes else pods | nodes
 
 
-def _nodes(snapshot: _Objects) -> AddressSet:
+def _nodes(snapshot: _SnapshotObjects) -> AddressSet:
     network = snapshot.network
     nodes = snapshot.of_type(NodeAddresses, "")
     found = network.nodes | AddressSet.of(*(address for node in nodes for address in node.addresses))

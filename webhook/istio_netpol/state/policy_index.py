@@ -8,7 +8,7 @@ from istio_netpol.model.labels import Labels
 from istio_netpol.model.policies import NetworkPolicy
 from istio_netpol.state.persistent_map import PersistentMap, within
 
-SelectedPair = tuple[str, str] | None
+SelectedLabel = tuple[str, str] | None
 """One label that a policy's pods must have; None where none is named with its value."""
 
 NO_POLICIES: PersistentMap[str, NetworkPolicy] = PersistentMap()
@@ -19,16 +19,16 @@ class PolicyIndex:
     `after` makes another."""
 
     def __init__(
-        self, by_pair: PersistentMap[SelectedPair, PersistentMap[str, NetworkPolicy]] | None = None
+        self, by_pair: PersistentMap[SelectedLabel, PersistentMap[str, NetworkPolicy]] | None = None
     ) -> None:
         self._by_pair = (
-            PersistentMap[SelectedPair, PersistentMap[str, NetworkPolicy]]() if by_pair is None else by_pair
+            PersistentMap[SelectedLabel, PersistentMap[str, NetworkPolicy]]() if by_pair is None else by_pair
         )
 
     def after(self, gone: Iterable[NetworkPolicy], come: Iterable[NetworkPolicy]) -> PolicyIndex:
         """The index after policies went, and after that others came."""
-        dropped: dict[SelectedPair, list[str]] = {}
-        put: dict[SelectedPair, dict[str, NetworkPolicy]] = {}
+        dropped: dict[SelectedLabel, list[str]] = {}
+        put: dict[SelectedLabel, dict[str, NetworkPolicy]] = {}
         for policy in gone:
             dropped.setdefault(_pair_of(policy), []).append(policy.name)
         for policy in come:
@@ -45,5 +45,5 @@ class PolicyIndex:
         ]
 
 
-def _pair_of(policy: NetworkPolicy) -> SelectedPair:
+def _pair_of(policy: NetworkPolicy) -> SelectedLabel:
     return next(iter(policy.pod_selector.match_labels), None)

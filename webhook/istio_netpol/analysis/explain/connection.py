@@ -66,7 +66,7 @@ def explain(
     steps: list[ExplanationStep] = []
     client = peers.find(source, steps)
     gate = gate_of(table, resolver)
-    called, service = _Destination(destination, port, protocol, client, peers, table.view, gate).find(steps)
+    called, service = _CalledEnd(destination, port, protocol, client, peers, table.view, gate).find(steps)
     if isinstance(client, AddressPeer) and isinstance(called.peer, AddressPeer):
         raise InputError(
             [_problem("two addresses: NetworkPolicies govern pods", "name a workload on one side")]
@@ -183,7 +183,7 @@ class _Peers(Struct, frozen=True, dict=True):
         return peer
 
 
-class _Destination(Struct, frozen=True):
+class _CalledEnd(Struct, frozen=True):
     """What is called, in the words of the command line, and what it takes to find it."""
 
     text: str

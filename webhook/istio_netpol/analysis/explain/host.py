@@ -70,7 +70,7 @@ def explain_host(
     routes of the host are taken. Raises InputError for a host that nothing serves, with those that there
     are."""
     table = FlowTable.of(snapshot, settings)
-    way = _Way(table, RequestFacts(host, path.partition("?")[0]))
+    way = _RequestWay(table, RequestFacts(host, path.partition("?")[0]))
     way.find()
     if not way.doors:
         raise InputError([_not_served(way, host)])
@@ -80,7 +80,7 @@ def explain_host(
     )
 
 
-class _Way(Struct, dict=True):
+class _RequestWay(Struct, dict=True):
     """The way of one request, as far as it is found."""
 
     table: FlowTable
@@ -350,7 +350,7 @@ def _at(destinations: Sequence[object]) -> str:
     return f" at {fields[0]}" if fields and fields[0] else ""
 
 
-def _not_served(way: _Way, host: str) -> Problem:
+def _not_served(way: _RequestWay, host: str) -> Problem:
     table = way.table
     listeners = list(dict.fromkeys(listening(table.snapshot, host)))
     cause = f"no gateway of the input serves {host!r}"

@@ -74,7 +74,7 @@ def _of_rule(policy: RequestAuthentication, rule: JwtRule, view: MeshView) -> It
     if place is None:
         yield _unusable(policy, rule, field)
         return
-    asked = _Asked(policy, rule, place, field)
+    asked = _KeySource(policy, rule, place, field)
     clients, target = _clients(asked, view)
     found = [flow for client in clients for flow in _flows(asked, client, target, view)]
     yield from found
@@ -92,7 +92,7 @@ def _of_rule(policy: RequestAuthentication, rule: JwtRule, view: MeshView) -> It
         yield unknown(policy.ref, field, sentence, Severity.INFO)
 
 
-class _Asked(Struct, frozen=True):
+class _KeySource(Struct, frozen=True):
     """One rule, the place that its keys come from, and the path in the object that names it."""
 
     policy: RequestAuthentication
@@ -102,7 +102,7 @@ class _Asked(Struct, frozen=True):
 
 
 def _flows(
-    asked: _Asked, client: Workload, target: Service | ServiceEntry | None, view: MeshView
+    asked: _KeySource, client: Workload, target: Service | ServiceEntry | None, view: MeshView
 ) -> Iterator[RequiredFlow]:
     if target is None:
         known = view.resolve_host(asked.place.host, client.namespace)
@@ -140,7 +140,7 @@ def _unusable(policy: RequestAuthentication, rule: JwtRule, field: str) -> Findi
     )
 
 
-def _clients(asked: _Asked, view: MeshView) -> tuple[tuple[Workload, ...], Service | ServiceEntry | None]:
+def _clients(asked: _KeySource, view: MeshView) -> tuple[tuple[Workload, ...], Service | ServiceEntry | None]:
     """The pods that fetch the keys, and what the host means to them: proxies ask Istio's registry, istiod
     asks DNS."""
     if view.proxies_fetch_jwks and asked.rule.jwks_uri:

@@ -19,7 +19,7 @@ from istio_netpol.istio.view.stand_ins import StandIns
 from istio_netpol.model.control_plane import STATUS_ANNOTATION, TEMPLATES_ANNOTATION
 from istio_netpol.model.gateway_api import KubernetesGateway
 from istio_netpol.model.istio_networking import Gateway
-from istio_netpol.model.labels import Labels, Operator, Requirement, Selector
+from istio_netpol.model.labels import LabelPair, Labels, Operator, Requirement, Selector
 from istio_netpol.model.own_names import KUBERNETES_NAMESPACES
 from istio_netpol.model.references import ObjectRef
 from istio_netpol.model.services import Service
@@ -36,8 +36,6 @@ _GATEWAY_TEMPLATES = frozenset({"gateway", "grpc-gateway"})
 SERVED_BY_THE_STANDARD_GATEWAY = frozenset({("kyma-system", "kyma-gateway")})
 """Gateways that everybody refers to, and whose pods run elsewhere: Kyma's default one selects those of
 istio-system (kyma-project/api-gateway, `internal/reconciliations/gateway/kyma_gateway.yaml`)."""
-
-_LabelPair = tuple[str, str]
 
 
 class Gateways:
@@ -108,9 +106,9 @@ class Gateways:
         )
 
     @question
-    def _selectors_with(self, pair: _LabelPair) -> dict[frozenset[_LabelPair], frozenset[str]]:
+    def _selectors_with(self, pair: LabelPair) -> dict[frozenset[LabelPair], frozenset[str]]:
         """The selectors of Gateways that begin with a pair, each with the namespaces of its Gateways."""
-        homes: dict[frozenset[_LabelPair], set[str]] = {}
+        homes: dict[frozenset[LabelPair], set[str]] = {}
         for gateway in self.reader.by_key(GATEWAY_SELECTORS, pair):
             homes.setdefault(frozenset(gateway.selector.items()), set()).add(gateway.ref.namespace)
         return {selector: frozenset(named) for selector, named in homes.items()}
@@ -295,7 +293,7 @@ def _names_in_full(service: str, namespace: str, settings: Settings) -> tuple[st
     return (name, f"{name}.svc", f"{name}.svc.{settings.mesh.cluster_domain}")
 
 
-def _first_pair(gateway: Gateway) -> list[_LabelPair]:
+def _first_pair(gateway: Gateway) -> list[LabelPair]:
     return sorted(gateway.selector.items())[:1]
 
 

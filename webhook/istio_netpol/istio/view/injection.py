@@ -232,7 +232,7 @@ _INJECTORS = (InjectorConfig, RegisteredInjector, RevisionTag)
 
 def as_injected(snapshot: Snapshot, settings: MeshSettings) -> Snapshot:
     """The snapshot with the label on the pods of templates that will be injected."""
-    labelled = _Labelled(snapshot, settings)
+    labelled = _InjectionLabels(snapshot, settings)
     found = (pods for name in snapshot.namespace_names for pods in snapshot.of_type(Workload, name))
     return snapshot.with_changes(put=[after for pods in found if (after := labelled(pods)) is not pods])
 
@@ -258,7 +258,7 @@ def with_injected(
     if len(others) == len(put) and not homes:
         return snapshot, (*others, *remove)
     is_other = any(isinstance(value, _INJECTORS) for value in (*put, *remove))
-    labelled = _Labelled(snapshot, settings, NO_ANSWERS if is_other else answers)
+    labelled = _InjectionLabels(snapshot, settings, NO_ANSWERS if is_other else answers)
     pods = [labelled(value) for value in put if isinstance(value, Workload)]
     snapshot = snapshot.with_changes(pods) if pods else snapshot
     known = stored() if homes else snapshot
@@ -288,7 +288,7 @@ def _answers(snapshot: Snapshot, settings: MeshSettings) -> tuple[object, ...]:
     return injectors.tags(), injectors.registered(), injectors.configs()
 
 
-class _Labelled:
+class _InjectionLabels:
     """Labels workloads by the injectors and namespaces of a snapshot."""
 
     def __init__(
