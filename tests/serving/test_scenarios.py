@@ -29,6 +29,7 @@ ADMITTED = {
     ("admin-tier-denies", "Deployment/shop/cart"): "no policy overrides the Admin tier",
     ("ambient-client-of-sidecar", "Deployment/meadow/web"): FOREIGN,
     ("calls-without-consent", "Deployment/shop/orders"): FOREIGN,
+    ("canary-upgrade", "Pod/shop/cart-7f-b"): "a pod of a controller is warned of instead of refused",
     ("cluster-dump", "Deployment/shop/cart"): WORSE,
     ("empty-ingress-list", "NetworkPolicy/shop/cart-ingress"): WORSE,
     ("host-unresolvable", "Deployment/shop/orders"): "no policy could name an address",
