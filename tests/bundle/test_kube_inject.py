@@ -95,7 +95,7 @@ def says_istioctl(folder: Path, injector: dict[str, Any], every: list[dict[str, 
     (folder / "pods.yaml").write_text("\n---\n".join(map(json.dumps, every)))
     command = [str(located("istioctl")), "kube-inject", "--revision", "default", "-f", "pods.yaml"]
     command += ["--injectConfigFile", "config", "--valuesFile", "values", "--meshConfigFile", "mesh"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stderr
     came_out = [document for document in yaml.load_all(done.stdout, yaml.CSafeLoader) if document]
     return {pod["metadata"]["name"]: _has_proxy(pod) for pod in came_out}

@@ -39,7 +39,7 @@ def run_certs(cluster: WebhookCluster, *options: str) -> subprocess.CompletedPro
     command += ["--webhook-configuration", place.configuration, *options]
     kubeconfig = str(cluster.control_plane.kubeconfig())
     environment = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT), "KUBECONFIG": kubeconfig}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_the_command_says_what_it_made(cluster: WebhookCluster) -> None:

@@ -50,7 +50,7 @@ def test_an_example_runs(run: Run, programs: Path, example: str) -> None:
     """Exit code 0, or 1 where something was found; and no complaint about how it was called."""
     if {"|", ">"} & set(example):
         command = ["/bin/sh", "-c", example]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
         code, complaint = done.returncode, done.stderr
     else:
         name, *arguments = shlex.split(example)

@@ -17,7 +17,7 @@ def shell(redirected: str, arguments: str, folder: Path) -> subprocess.Completed
     """The program, with a shell's redirection; standard error is what tests look at."""
     command = f'"{sys.executable}" -c "{CODE}" {arguments} {redirected}'
     return subprocess.run(
-        ["/bin/sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        ["/bin/sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=180
     )
 
 

@@ -256,7 +256,7 @@ crew.lead(turn, lambda: True)
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert ended.returncode == 1
     assert "ZeroDivisionError" in ended.stderr

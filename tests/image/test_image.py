@@ -185,13 +185,14 @@ def test_it_answers_reviews_over_tls(webhook: Webhook) -> None:
 def test_sigterm_finishes_what_is_in_flight(webhook: Webhook) -> None:
     """A request that is half sent when the pod is told to stop is still answered, and the end is clean."""
     with webhook.connect() as connection:
-        connection.sendall(HEAD + REVIEW[:20])
-        time.sleep(0.3)  # the server has begun to read it
+        connection.sendall(HEAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        assert b"100 Continue" in connection.recv(1024), "the request has not begun"
+        connection.sendall(REVIEW[:20])
         webhook.process.send_signal(signal.SIGTERM)
         time.sleep(0.7)
         connection.sendall(REVIEW[20:])
         assert b'"allowed":true' in answer(connection)
     try:
-        assert webhook.process.wait(timeout=30) == 0, "".join(webhook.log)
+        assert webhook.process.wait(timeout=90) == 0, "".join(webhook.log)
     except subprocess.TimeoutExpired:
         pytest.fail("it does not end:\n" + "".join(webhook.log))

@@ -99,7 +99,7 @@ TEXTS = {name: HEAD + text for name, text in FIELDS.items()} | DOCUMENTS
 def read_by_kubectl(text: str) -> list[Any] | None:
     """The objects that kubectl reads, None where it refuses the text."""
     command = [str(located("kubectl")), "annotate", "--local", "-f", "-", "x=y", "-o", "json"]
-    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, timeout=180)
     if done.returncode or done.stderr:
         return None
     decoder, printed, objects = json.JSONDecoder(), done.stdout.decode().strip(), []

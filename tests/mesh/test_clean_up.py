@@ -214,7 +214,7 @@ def test_runs_side_by_side_do_not_end_each_other(tmp_path: Path) -> None:
         before = remains(second)
         assert set(second.processes.values()) >= RUNS[ONE_SERVER]
         one.kill()
-        one.communicate(timeout=60)
+        one.communicate(timeout=180)
         wait_until("the first is gone", lambda: not remains(first), 30)
         assert remains(second) == before
         (tmp_path / "two" / "end").touch()

@@ -24,7 +24,7 @@ def refused(folder: Path, *options: str, python: tuple[str, ...] = PROGRAM) -> s
     """What the process writes before it ends with code 2; it must not be a traceback."""
     command = [sys.executable, *python, "serve", "--source", f"dir:{folder}", "--offline", *options]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT)}
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=environment)
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=180, env=environment)
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "did not expect" not in ended.stderr

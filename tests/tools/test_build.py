@@ -59,7 +59,7 @@ class Checkout:
     def build(self, **environment: str) -> tuple[int, str, str]:
         """Runs `make tools`: the exit code and both outputs."""
         with self.start(**environment) as process:
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=180)
             return process.returncode, stdout, stderr
 
 
