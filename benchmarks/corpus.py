@@ -20,8 +20,8 @@ from benchmarks.beyond_required import beyond_required
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.diff import diff
 from istio_netpol.analysis.generate import generate
-from istio_netpol.cli.inputs import Input, read_inputs
-from istio_netpol.cli.settings import Offline, reading_from
+from istio_netpol.cli.inputs import Input, ReadOptions, read_inputs
+from istio_netpol.cli.settings import Offline, helm_from_environment, kustomize_from_environment
 from istio_netpol.errors import NetpolError
 from istio_netpol.model.findings import Issue, Severity
 from istio_netpol.model.flows import FlowKind
@@ -74,7 +74,8 @@ def outcome_of(project: Path) -> Outcome:
     """What the commands make of a project. Never raises: a crash is an outcome."""
     outcome = Outcome(str(project))
     try:
-        for given in read_inputs([str(project)], reading_from("", ())):
+        reading = ReadOptions(kustomize_from_environment(), helm_from_environment())
+        for given in read_inputs([str(project)], reading):
             _judge(given, outcome)
     except NetpolError as error:
         outcome.refusal = str(error)
