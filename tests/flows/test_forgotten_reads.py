@@ -28,6 +28,7 @@ from istio_netpol.state import reader
 from istio_netpol.state.reads import (
     ADDRESSED,
     EXISTENCE,
+    HELD,
     INDEXED,
     LABELLED,
     NAMESPACE,
@@ -102,6 +103,9 @@ CASES = (
     Case("a Service by its node port", of(INDEXED, NODE_PORTS), "Service dialling/noded"),
     Case("a node", of(INDEXED, NODES), "Node worker"),
     Case("pods at an address", lambda read: read.what == ADDRESSED, "Pod dialling/alone"),
+    Case("a Service by one of many addresses", of(HELD, SERVICE_ADDRESSES), "Service dialling/vault"),
+    Case("a node by one of many addresses", of(HELD, NODES), "Node worker"),
+    Case("pods at one of many addresses", of(HELD, PODS), "Pod dialling/alone"),
     Case("an injector", of(OBJECTS, InjectorConfig), "ConfigMap istio-system/istio-sidecar-injector"),
 )
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.istio.builders import endpoint, endpoints, ref, service, service_entry, view
 from tests.values import address, deployment
 
+from istio_netpol.istio.view.backends import Backend
+from istio_netpol.model.addresses import parse_address, parse_networks
 from istio_netpol.model.connections import Protocol
+from istio_netpol.model.flows import AddressPeer
 from istio_netpol.model.istio_networking import ServiceEntryPort, WorkloadEndpoint, WorkloadEntry
 from istio_netpol.model.services import EndpointAddress, EndpointPort, EndpointSlice, Service, ServicePort
 from istio_netpol.model.workloads import ContainerPort
@@ -177,6 +182,40 @@ def test_resolution_none_keeps_the_address() -> None:
         addresses=("192.0.2.0/28",),
     )
     assert shown(view(entry).entry_backends(entry, 80)) == ["192.0.2.0/28 TCP 80"]
+
+
+OWN = (deployment("shop/db", at=("10.0.0.9", "fd00::9"), app="db"), service("shop/front", 80, at="10.96.0.7"))
+PLACES = (
+    "10.0.0.9",
+    "fd00::9",
+    "10.96.0.7",
+    "203.0.113.0/24",
+    "no address",
+    "x.example.com",
+    "*.example.com",
+)
+CROWD = tuple(f"192.0.2.{number}" for number in range(40)) + tuple(
+    f"2001:db8::{number}" for number in range(9)
+)
+
+
+@given(st.permutations(PLACES + CROWD), st.integers(0, 56))
+def test_many_addresses_are_what_each_of_them_is(texts: list[str], count: int) -> None:
+    """Many are compared with the cluster's at once, few one by one, to the same end."""
+    written = tuple(texts[:count])
+    entry = service_entry("shop/x", "x.example.com", resolution="NONE", addresses=written or ("192.0.2.1",))
+    mesh = view(*OWN, entry)
+    literals = {text: literal for text in entry.addresses if (literal := parse_address(text))}
+    behind = {text: mesh.behind_address(literals[text], "shop", 443, Protocol.TCP) for text in literals}
+    others, _ = parse_networks(text for text in entry.addresses if not behind.get(text))
+    expected = [backend for found in behind.values() for backend in found]
+    expected += [Backend(AddressPeer(others), Protocol.TCP, 443)] if others else []
+    assert mesh.entry_backends(entry, 443) == tuple(dict.fromkeys(expected))
+
+    listed = replace(entry, resolution="STATIC", endpoints=tuple(map(WorkloadEndpoint, entry.addresses)))
+    each = (replace(listed, endpoints=(one,)) for one in listed.endpoints)
+    expected = [backend for one in each for backend in view(*OWN, one).entry_backends(one, 443)]
+    assert view(*OWN, listed).entry_backends(listed, None) == tuple(dict.fromkeys(expected))
 
 
 def test_resolution_none_without_addresses_is_the_host() -> None:

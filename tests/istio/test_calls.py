@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
 import pytest
 
 from istio_netpol.istio.calls import (
@@ -15,6 +13,7 @@ from istio_netpol.istio.calls import (
     ServiceCall,
     parse_calls,
 )
+from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.connections import Protocol
 
 GRAMMAR = (
@@ -39,11 +38,11 @@ def parsed(text: str) -> DeclaredCall | BadCall:
         ("api.example.com:443", HostCall("api.example.com", 443)),
         ("API.example.com.:443", HostCall("api.example.com", 443)),
         ("ledger.shop", HostCall("ledger.shop")),
-        ("10.0.0.0/24:5432/TCP", AddressCall(ip_network("10.0.0.0/24"), 5432)),
-        ("10.0.0.7:53/udp", AddressCall(ip_network("10.0.0.7/32"), 53, Protocol.UDP)),
-        ("10.0.0.7/24:53", AddressCall(ip_network("10.0.0.0/24"), 53)),
-        ("[2001:db8::/64]:443", AddressCall(ip_network("2001:db8::/64"), 443)),
-        ("[::1]:80", AddressCall(ip_network("::1/128"), 80)),
+        ("10.0.0.0/24:5432/TCP", AddressCall(AddressSet.of("10.0.0.0/24"), 5432)),
+        ("10.0.0.7:53/udp", AddressCall(AddressSet.of("10.0.0.7/32"), 53, Protocol.UDP)),
+        ("10.0.0.7/24:53", AddressCall(AddressSet.of("10.0.0.0/24"), 53)),
+        ("[2001:db8::/64]:443", AddressCall(AddressSet.of("2001:db8::/64"), 443)),
+        ("[::1]:80", AddressCall(AddressSet.of("::1/128"), 80)),
         ("apiserver", ApiServerWord()),
     ],
 )

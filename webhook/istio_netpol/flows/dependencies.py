@@ -5,7 +5,7 @@ Nothing here ever changes: a change makes another of each, which copies only wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from istio_netpol.model.addresses import Address
@@ -17,6 +17,7 @@ from istio_netpol.state.postings import Postings
 from istio_netpol.state.reads import (
     ADDRESSED,
     EVERYWHERE,
+    HELD,
     INDEXED,
     PODS,
     Index,
@@ -78,11 +79,13 @@ class Dependencies:
         selectors: PersistentMap[str, Selectors] | None = None,
         indexes: Mapping[type, frozenset[Index]] | None = None,
         addresses: PersistentMap[Address, None] | None = None,
+        held: Mapping[Any, frozenset[Read]] | None = None,
     ) -> None:
         self.readers = Postings[Read, Asker]() if readers is None else readers
         self._selectors = PersistentMap[str, Selectors]() if selectors is None else selectors
         self._indexes = indexes or {}
         self._addresses = PersistentMap[Address, None]() if addresses is None else addresses
+        self._held = held or {}
 
     def moved(self, moves: Iterable[Move]) -> Dependencies:
         """The dependencies after these owners were asked anew."""
@@ -93,7 +96,7 @@ class Dependencies:
             read for group in groups if self.readers.has(group) != readers.has(group) for read in group
         }
         if not touched:
-            return Dependencies(readers, self._selectors, self._indexes, self._addresses)
+            return Dependencies(readers, self._selectors, self._indexes, self._addresses, self._held)
         come = [read for read in touched if read in readers and read not in self.readers]
         gone = [read for read in touched if read in self.readers and read not in readers]
         return Dependencies(
@@ -101,6 +104,7 @@ class Dependencies:
             self._selectors_after(come, gone),
             self._indexes_after(come),
             self._addresses.after(dict.fromkeys(_addresses_of(come)), _addresses_of(gone)),
+            self._held_after(come, gone),
         )
 
     def _selectors_after(self, come: Iterable[Read], gone: Iterable[Read]) -> PersistentMap[str, Selectors]:
@@ -117,9 +121,19 @@ class Dependencies:
 
     def _indexes_after(self, come: Iterable[Read]) -> Mapping[type, frozenset[Index]]:
         indexes = dict(self._indexes)
-        for index in {read.of for read in come if read.what == INDEXED}:
+        for index in {read.of for read in come if read.what in (INDEXED, HELD) and read.of != PODS}:
             indexes[index.type] = indexes.get(index.type, frozenset()) | {index}
         return indexes
+
+    def _held_after(self, come: Iterable[Read], gone: Iterable[Read]) -> Mapping[Any, frozenset[Read]]:
+        held = dict(self._held)
+        for read in come:
+            if read.what == HELD:
+                held[read.of] = held.get(read.of, frozenset()) | {read}
+        for read in gone:
+            if read.what == HELD:
+                held[read.of] -= {read}
+        return held
 
     def touched(self, change: Change) -> set[Read]:
         """What was read and a change touches."""
@@ -132,7 +146,9 @@ class Dependencies:
             yield objects_read(type_, ref.namespace)
             yield objects_read(type_)
             for index in self._indexes.get(type_, ()):
-                yield from (indexed_read(index, key) for key in index.keys_of(version))
+                keys = set(index.keys_of(version))
+                yield from (indexed_read(index, key) for key in keys)
+                yield from self._held_with(index, keys)
         for pods in change.pods:
             yield named_read(pods.namespace, pods.ref.kind, pods.name)
             for home in (pods.namespace, EVERYWHERE):
@@ -142,10 +158,18 @@ class Dependencies:
             if self._addresses:  # most clusters name no address of a pod, and a class may have thousands
                 known = self._addresses
                 yield from (addressed_read(address) for address in pods.addresses if address in known)
+            if PODS in self._held:
+                yield from self._held_with(PODS, set(pods.addresses))
         for before, after in change.namespaces:
             yield namespace_read(after.name)
             yield from (labelled_read(label) for label in before.labels.keys() | after.labels.keys())
         yield from (existence_read(name) for name in change.founded)
+
+    def _held_with(self, index: Any, keys: set[Hashable]) -> Iterator[Read]:
+        """The reads of many keys of an index, or of pods' addresses, among which is one of these."""
+        for read in self._held.get(index, ()):
+            if isinstance(read.subject, frozenset) and not read.subject.isdisjoint(keys):
+                yield read
 
     def names(self, ref: ObjectRef) -> bool:
         """Whether anybody asked for pods by the name of this object."""

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from istio_netpol.model.addresses import Network, parse_network
+from istio_netpol.model.addresses import AddressSet, parse_networks
 from istio_netpol.model.connections import FIRST_PORT, LAST_PORT, Protocol, parse_port
 from istio_netpol.model.own_names import CALLS
 
@@ -54,7 +54,7 @@ class HostCall(Struct, frozen=True):
 class AddressCall(Struct, frozen=True):
     """An address or a CIDR with a port."""
 
-    network: Network
+    addresses: AddressSet
     port: int
     protocol: Protocol = Protocol.TCP
 
@@ -95,8 +95,8 @@ def _parse(text: str) -> DeclaredCall | BadCall:
 
 def _address(text: str, match: re.Match[str]) -> DeclaredCall | BadCall:
     written = match["six"] if match["six"] is not None else match["four"]
-    network = parse_network(written)
-    if network is None:
+    addresses, unreadable = parse_networks([written])
+    if unreadable:
         return BadCall(text, f"{written} is not an IP address or CIDR")
     if match["port"] is None:
         return BadCall(text, f"an address needs a port, {text}:443 for example")
@@ -106,7 +106,7 @@ def _address(text: str, match: re.Match[str]) -> DeclaredCall | BadCall:
     protocol = (match["protocol"] or "TCP").upper()
     if protocol not in Protocol.__members__:
         return BadCall(text, f"the protocol {match['protocol']} is none of TCP, UDP, SCTP")
-    return AddressCall(network, port, Protocol(protocol))
+    return AddressCall(addresses, port, Protocol(protocol))
 
 
 def _host(text: str, match: re.Match[str]) -> DeclaredCall | BadCall:

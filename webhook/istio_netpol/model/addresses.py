@@ -7,6 +7,7 @@ plain integers.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import (
@@ -14,7 +15,6 @@ from ipaddress import (
     IPv4Network,
     IPv6Address,
     IPv6Network,
-    ip_address,
     ip_network,
     summarize_address_range,
 )
@@ -45,12 +45,13 @@ class AddressSet(Struct, frozen=True):
         neither."""
         families: dict[int, list[Interval]] = {4: [], 6: []}
         for written in networks:
-            found = _ipv4_interval(written) if isinstance(written, str) else None
-            if found is not None:
-                families[4].append(found)
-                continue
-            network = ip_network(written, strict=False)
-            families[network.version].append((int(network.network_address), int(network.broadcast_address)))
+            if isinstance(written, str):
+                version, interval = _interval(written)
+            elif isinstance(written, IPv4Address | IPv6Address):
+                version, interval = written.version, (int(written), int(written))
+            else:
+                version, interval = written.version, _ends(written)
+            families[version].append(interval)
         return cls(canonical(families[4]), canonical(families[6]))
 
     @classmethod
@@ -85,10 +86,19 @@ class AddressSet(Struct, frozen=True):
     def __le__(self, other: AddressSet) -> bool:
         return not (self - other)
 
+    @property
+    def single(self) -> Address | None:
+        """The address, where it is the only one."""
+        intervals = self.ipv4 + self.ipv6
+        if len(intervals) != 1 or intervals[0][0] != intervals[0][1]:
+            return None
+        return _ADDRESS_TYPES[4 if self.ipv4 else 6](intervals[0][0])
+
     def contains(self, address: Address) -> bool:
         value = int(address)
         intervals = self.ipv4 if address.version == 4 else self.ipv6
-        return any(low <= value <= high for low, high in intervals)
+        place = bisect_right(intervals, (value, _LAST[6]))
+        return place > 0 and value <= intervals[place - 1][1]
 
     def ranges(self) -> Iterator[tuple[Address, Address]]:
         """First and last address of each maximal range, IPv4 before IPv6."""
@@ -100,23 +110,32 @@ class AddressSet(Struct, frozen=True):
     @property
     def cidr_count(self) -> int:
         """How many CIDRs cover this set: how long a policy for it gets."""
-        return sum(1 for _ in self.cidrs())
+        return sum(1 for intervals in (self.ipv4, self.ipv6) for _ in _aligned(intervals))
 
     def cidrs(self) -> Iterator[str]:
         """The fewest CIDRs that cover exactly this set, as text. IPv4 avoids the objects of `ipaddress`, of
         which tens of thousands take a second."""
-        for first, high in self.ipv4:
-            low = first
-            while low <= high:
-                bits = min(((low & -low).bit_length() or 33) - 1, (high - low + 1).bit_length() - 1)
-                yield f"{low >> 24}.{low >> 16 & 255}.{low >> 8 & 255}.{low & 255}/{32 - bits}"
-                low += 1 << bits
-        yield from map(str, AddressSet((), self.ipv6).networks())
+        for low, bits in _aligned(self.ipv4):
+            yield f"{low >> 24}.{low >> 16 & 255}.{low >> 8 & 255}.{low & 255}/{32 - bits}"
+        for low, bits in _aligned(self.ipv6):
+            yield f"{IPv6Address(low)}/{128 - bits}"
 
     def networks(self) -> Iterator[Network]:
         """The fewest CIDRs that cover exactly this set."""
         for low, high in self.ranges():
             yield from summarize_address_range(low, high)
+
+
+def _aligned(intervals: Intervals) -> Iterator[tuple[int, int]]:
+    """The fewest blocks of a power of two that cover intervals, as the first address of each and how many of
+    its bits are free."""
+    for first, high in intervals:
+        low = first
+        while low <= high:
+            size = (high - low + 1).bit_length() - 1
+            bits = min((low & -low).bit_length() - 1, size) if low else size
+            yield low, bits
+            low += 1 << bits
 
 
 NO_ADDRESSES = AddressSet()
@@ -148,19 +167,45 @@ class IpBlock(Struct, frozen=True):
         return self.known if self.known is not None else _block_addresses(self.cidr, self.exceptions)
 
 
-_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(3[0-2]|[12]?[0-9]))?")
+_OCTETS = {str(number): number for number in range(256)}
+_BITS = {str(bits): bits for bits in range(33)}
+"""What octets and prefixes spell, read from a table: an object may list tens of thousands of addresses."""
 
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4_CIDRS = re.compile(rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}/(3[0-2]|[12]?[0-9])$", re.MULTILINE)
 
 
 def _ipv4_interval(text: str) -> Interval | None:
     """The first and last address of an IPv4 address or CIDR in its usual spelling; None for any other text,
     even if it spells one in another way."""
-    found = _IPV4.fullmatch(text)
-    if found is None:
+    address, slash, prefix = text.partition("/")
+    try:
+        first, second, third, fourth = address.split(".")
+        value = _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
+        wild = (1 << 32 - (_BITS[prefix] if slash else 32)) - 1
+    except (ValueError, KeyError):
         return None
-    return _bounds(*found.groups(default="32"))
+    return value & ~wild, value | wild
+
+
+def _interval(text: str) -> tuple[int, Interval]:
+    """The family of an address or CIDR, and its first and last address. Raises ValueError for any other
+    text."""
+    ipv4 = _ipv4_interval(text)
+    if ipv4 is not None:
+        return 4, ipv4
+    network = _network(text)
+    return network.version, _ends(network)
+
+
+def _network(text: str) -> Network:
+    # A colon is IPv6's: what only reads both tries IPv4 first, which takes as long again.
+    return IPv6Network(text, strict=False) if ":" in text else ip_network(text, strict=False)
+
+
+def _ends(network: Network) -> Interval:
+    low = int(network.network_address)
+    return low, low | (1 << network.max_prefixlen - network.prefixlen) - 1
 
 
 def _bounds(first: str, second: str, third: str, fourth: str, prefix: str) -> Interval:
@@ -210,18 +255,23 @@ def parse_host_port(text: str) -> tuple[str, int] | None:
 
 def parse_networks(texts: Iterable[str]) -> tuple[AddressSet, tuple[str, ...]]:
     """The union of the addresses and CIDRs that texts spell, and the texts that spell neither."""
-    readable: list[str] = []
+    families: dict[int, list[Interval]] = {4: [], 6: []}
     unreadable: list[str] = []
     for text in texts:
-        (readable if is_network(text) else unreadable).append(text)
-    return AddressSet.of(*readable), tuple(unreadable)
+        try:
+            version, interval = _interval(text if "%" not in text else "")
+        except ValueError:
+            unreadable.append(text)
+        else:
+            families[version].append(interval)
+    return AddressSet(canonical(families[4]), canonical(families[6])), tuple(unreadable)
 
 
 def parse_network(text: str) -> Network | None:
     """The CIDR or address that the text spells, or None. Bits after the prefix are ignored; Kubernetes knows
     no zones (`fe80::1%eth0`)."""
     try:
-        return ip_network(text, strict=False) if "%" not in text else None
+        return _network(text) if "%" not in text else None
     except ValueError:
         return None
 
@@ -236,7 +286,11 @@ def parse_address(text: str) -> Address | None:
     (`fe80::1%eth0`)."""
     if "%" in text:
         return None
+    bare = text.removeprefix("[").removesuffix("]")
+    ipv4 = _ipv4_interval(bare) if "/" not in bare else None
+    if ipv4 is not None:
+        return IPv4Address(ipv4[0])
     try:
-        return ip_address(text.removeprefix("[").removesuffix("]"))
+        return IPv6Address(bare) if ":" in bare else None
     except ValueError:
         return None

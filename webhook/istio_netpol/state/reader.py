@@ -22,6 +22,8 @@ from istio_netpol.state.reads import (
     Read,
     addressed_read,
     existence_read,
+    held_addresses_read,
+    held_read,
     indexed_read,
     labelled_read,
     named_read,
@@ -112,6 +114,12 @@ class Reader:
         self._noted.update(indexed_read(index, key) for key in keys)
         return self._snapshot.by_key(index, keys)
 
+    def held(self, index: Index, keys: frozenset[Hashable]) -> frozenset[Hashable]:
+        """Those of many keys that an index has, and perhaps some that it had: one read, and no look at each
+        of the others."""
+        self._noted.add(held_read(index, keys))
+        return self._snapshot.held(index, keys)
+
     def lacks(self, index: Index, key: Hashable) -> bool:
         """Whether an index has nothing under a key. Noted where that is so: elsewhere whoever asks goes on to
         ask for what is there."""
@@ -163,6 +171,11 @@ class Reader:
         """The classes of pods of which one is at an address, those of the host's network left out."""
         self._noted.add(addressed_read(address))
         return self._snapshot.pods_at(address)
+
+    def held_addresses(self, addresses: frozenset[Address]) -> frozenset[Hashable]:
+        """Those of many addresses at which there are pods, and perhaps some at which there were."""
+        self._noted.add(held_addresses_read(addresses))
+        return self._snapshot.held_addresses(addresses)
 
     # Questions
 

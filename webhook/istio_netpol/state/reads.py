@@ -26,6 +26,7 @@ EVERYWHERE: Final = ""
 OBJECT: Final = "object"
 OBJECTS: Final = "objects"
 INDEXED: Final = "indexed"
+HELD: Final = "held"
 PODS: Final = "pods"
 NAMED: Final = "named"
 NAMESPACE: Final = "namespace"
@@ -60,6 +61,11 @@ def indexed_read(index: Index, key: Hashable) -> Read:
     return Read(INDEXED, index, EVERYWHERE, key)
 
 
+def held_read(index: Index, keys: frozenset[Hashable]) -> Read:
+    """Which of many keys an index has."""
+    return Read(HELD, index, EVERYWHERE, keys)
+
+
 def pods_read(selector: Selector, namespace: str = EVERYWHERE) -> Read:
     """The classes of pods that a selector matches."""
     return Read(PODS, "", namespace, selector)
@@ -83,6 +89,11 @@ def existence_read(name: str) -> Read:
 def labelled_read(label: str) -> Read:
     """Which namespaces carry a label, and in which state they are."""
     return Read(LABELLED, "", EVERYWHERE, label)
+
+
+def held_addresses_read(addresses: frozenset[Address]) -> Read:
+    """At which of many addresses there are pods."""
+    return Read(HELD, PODS, EVERYWHERE, addresses)
 
 
 def addressed_read(address: Address) -> Read:

@@ -296,15 +296,25 @@ class Snapshot:
     def by_key(self, index: Index, keys: Sequence[Hashable]) -> Iterator[Any]:
         """What all namespaces have under these keys of an index, sorted by namespace, without asking each of
         them."""
-        answer = self._answers.kept(
+        return self._indexed(index).under(keys)
+
+    def held(self, index: Index, keys: frozenset[Hashable]) -> frozenset[Hashable]:
+        """Those of the keys that an index has, and perhaps some that it had."""
+        return self._indexed(index).held(keys)
+
+    def _indexed(self, index: Index) -> Spread:
+        return self._answers.kept(
             ("by key", index), (index.type,), lambda place: _by_key(place, index), named=True
         )
-        return answer.under(keys)
 
     def pods_at(self, address: Address) -> tuple[Workload, ...]:
         """The classes of pods of which one is at an address, sorted by namespace; those of the host's network
         have none of their own."""
         return tuple(self._pods_by_address().under((address,)))
+
+    def held_addresses(self, addresses: frozenset[Address]) -> frozenset[Hashable]:
+        """Those of the addresses at which `pods_at` has pods, and perhaps some at which it had."""
+        return self._pods_by_address().held(addresses)
 
     def _pods_by_address(self) -> Spread:
         ask, origin = self._answers.own, self._origin

@@ -61,6 +61,13 @@ class Spread(Struct, frozen=True):
                 for key in keys:
                     yield from by_key.get(key, ())
 
+    def held(self, keys: frozenset[Hashable]) -> frozenset[Hashable]:
+        """Those of the keys that the answer has, and perhaps some that it had before its parts moved."""
+        missing = keys.difference(self.homes or {})
+        for namespace in self.moved:
+            missing = missing.difference(*self.answers.get(namespace, ()))
+        return keys - missing
+
 
 _MOST_MOVED = 64
 """Namespaces made anew with which an index by key is still used; a new one is cheaper then."""

@@ -6,7 +6,7 @@ connects where VirtualServices route what is called.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from msgspec import Struct
 
@@ -33,7 +33,6 @@ from istio_netpol.istio.mesh_routes import Call, rerouted, routes_on, unheeded_r
 from istio_netpol.istio.rule import Outcome, Rule, Unjudged, foreign_routing, unknown
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.mesh_view import MeshView
-from istio_netpol.model.addresses import AddressSet
 from istio_netpol.model.findings import Finding
 from istio_netpol.model.flows import AddressPeer, FlowKind
 from istio_netpol.model.services import Service
@@ -57,7 +56,10 @@ class _CallEntry(Struct, frozen=True):
 
 def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
     """The flows of every entry; a finding for each entry that can't be read or found."""
-    for text, call in parse_calls(workload.calls):
+    calls = list(parse_calls(workload.calls))
+    literals = (call.addresses.single for _, call in calls if isinstance(call, AddressCall))
+    own = view.own_among(literal for literal in literals if literal)
+    for text, call in calls:
         entry = _CallEntry(workload, text)
         match call:
             case BadCall():
@@ -65,20 +67,22 @@ def outcomes(workload: Workload, view: MeshView) -> Iterator[Outcome]:
             case ApiServerWord():
                 yield from to_api_server(workload, view, entry.declared.reason, FIELD)
             case AddressCall():
-                yield from flows_to(view, entry.declared, workload, None, _at_address(entry, call, view))
+                yield from flows_to(view, entry.declared, workload, None, _at_address(entry, call, own, view))
             case HostCall():
                 yield from _to_host(entry, call, view)
             case ServiceCall():
                 yield from _to_named(entry, call, view)
 
 
-def _at_address(entry: _CallEntry, call: AddressCall, view: MeshView) -> tuple[Backend, ...]:
-    """What answers at an address or range: pods where it is one address, and the cluster's own."""
-    network, home = call.network, entry.workload.namespace
+def _at_address(
+    entry: _CallEntry, call: AddressCall, own: frozenset[Hashable], view: MeshView
+) -> tuple[Backend, ...]:
+    """What answers at an address or range: pods where it is one address, and may be the cluster's `own`."""
+    address, home = call.addresses.single, entry.workload.namespace
     behind: tuple[Backend, ...] = ()
-    if network.num_addresses == 1:
-        behind = view.behind_address(network.network_address, home, call.port, call.protocol)
-    return behind or (Backend(AddressPeer(AddressSet.of(network)), call.protocol, call.port),)
+    if address is not None and address in own:
+        behind = view.behind_address(address, home, call.port, call.protocol)
+    return behind or (Backend(AddressPeer(call.addresses), call.protocol, call.port),)
 
 
 def _to_named(entry: _CallEntry, call: ServiceCall, view: MeshView) -> Iterator[Outcome]:

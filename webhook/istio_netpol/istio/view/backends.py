@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -115,16 +115,12 @@ class Backends:
             if target_on(pod, port) is None
         )
 
-    def of_entry(self, entry: ServiceEntry, port: int | None) -> Iterator[Backend]:
-        """What answers for a ServiceEntry on one of its ports, or on all; nothing for wildcard hosts. They
-        come one by one, since a caller may not want all."""
-        seen: set[Backend] = set()
+    def of_entry(self, entry: ServiceEntry, port: int) -> Iterator[Backend]:
+        """What answers for a ServiceEntry on one of its ports; nothing for wildcard hosts. They come one by
+        one, since a caller may not want all."""
         for declared in entry.ports:
-            if port in (None, declared.number):
-                for backend in self._of_entry_port(entry, declared):
-                    if backend not in seen:
-                        seen.add(backend)
-                        yield backend
+            if port == declared.number:
+                yield from self._of_entry_port(entry, declared)
 
     def of_host(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
         """What answers over TCP at an address or host; nothing for a Service that the input does not hold."""
@@ -214,12 +210,25 @@ class Backends:
         if entry.workload_selector is not None:
             for pod in self.reader.pods(entry.ref.namespace, Selector.of(entry.workload_selector)):
                 yield Backend(PodsPeer(pod), protocol, target)
-        for endpoint in self._endpoints(entry):
-            yield from self.of_address(
-                endpoint.address, entry.ref.namespace, endpoint.ports.get(port.name) or target, protocol
-            )
+        places = dict.fromkeys(
+            (endpoint.address, endpoint.ports.get(port.name) or target) for endpoint in self._endpoints(entry)
+        )
+        yield from self._of_places(places, entry.ref.namespace, protocol)
         if entry.workload_selector is None and not entry.endpoints:
             yield from self._without_endpoints(entry, port.number, target, protocol)
+
+    def _of_places(
+        self, places: Collection[tuple[str, int]], namespace: str, protocol: Protocol
+    ) -> Iterator[Backend]:
+        """What answers at addresses and host names, on the port of each."""
+        literals = {text: parse_address(text) for text, _ in places}
+        own = self._own.among(literal for literal in literals.values() if literal)
+        for text, number in places:
+            literal = literals[text]
+            if literal is None or literal in own:
+                yield from self.of_address(text, namespace, number, protocol)
+            else:
+                yield Backend(AddressPeer(AddressSet.of(literal)), protocol, number)
 
     def _endpoints(self, entry: ServiceEntry) -> Iterator[WorkloadEndpoint]:
         yield from entry.endpoints
@@ -241,15 +250,27 @@ class Backends:
 
     def _of_networks(self, entry: ServiceEntry, number: int, protocol: Protocol) -> Iterator[Backend]:
         """What answers at the addresses and ranges of an entry: pods at those that are the cluster's own."""
-        others: list[str] = []
-        for text in entry.addresses:
-            literal = parse_address(text.removesuffix("/32").removesuffix("/128"))
-            behind = self.behind(literal, entry.ref.namespace, number, protocol) if literal else ()
+        own, addresses = self._parts(entry)
+        left: list[str] = []
+        for text, literal in own:
+            behind = self.behind(literal, entry.ref.namespace, number, protocol)
             yield from behind
-            others += [] if behind else [text]
-        addresses, _ = parse_networks(others)
+            left += [] if behind else [text]
+        addresses |= parse_networks(left)[0]
         if addresses:
             yield Backend(AddressPeer(addresses), protocol, number)
+
+    @question
+    def _parts(self, entry: ServiceEntry) -> tuple[tuple[tuple[str, Address], ...], AddressSet]:
+        """The addresses of an entry at which the cluster itself may answer, and all others."""
+        literals = {
+            text: literal
+            for text in entry.addresses
+            if (literal := parse_address(text.removesuffix("/32").removesuffix("/128")))
+        }
+        own = self._own.among(literals.values())
+        found = {text: literal for text, literal in literals.items() if own and literal in own}
+        return tuple(found.items()), parse_networks(text for text in entry.addresses if text not in found)[0]
 
 
 def target_on(pod: Workload, port: ServicePort) -> int | None:

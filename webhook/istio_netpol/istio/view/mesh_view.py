@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from itertools import chain
 from typing import TypeVar
 
 from istio_netpol.istio.view.api_server import ApiServer, ApiServerTarget, WebhookCallers
@@ -328,12 +329,19 @@ class MeshView(ObjectQueries):
     def entry_backends(self, entry: ServiceEntry, port: int | None) -> tuple[Backend, ...]:
         """What answers for a ServiceEntry on one of its ports (None: on all of them)."""
         self.spend(1)
+        return self._entry_backends(entry, port)
+
+    def _entry_backends(self, entry: ServiceEntry, port: int | None) -> tuple[Backend, ...]:
         key = (entry.ref, port)
         found = self._of_entries.get(key)
         if found is None or len(found[0]) > self._most_backends:
-            found = self._of_entries[key] = self.noting(
-                lambda: tuple(self._counted(self._backends.of_entry(entry, port)))
+            numbers = dict.fromkeys(declared.number for declared in entry.ports)
+            backends = (
+                chain.from_iterable(self._entry_backends(entry, number) for number in numbers)
+                if port is None
+                else self._backends.of_entry(entry, port)
             )
+            found = self._of_entries[key] = self.noting(lambda: tuple(self._counted(backends)))
         self._reader.note(found[1])
         return found[0]
 
@@ -343,17 +351,26 @@ class MeshView(ObjectQueries):
         return self.settings.limits.flows_per_object if self._left < math.inf else math.inf
 
     def _counted(self, backends: Iterable[Backend]) -> Iterator[Backend]:
-        """The backends, as many as one object may ask for."""
-        most = self._most_backends
-        for number, backend in enumerate(backends):
-            if number >= most:
+        """The backends, each once, as many as one object may ask for."""
+        most, seen = self._most_backends, set[Backend]()
+        for backend in backends:
+            if backend in seen:
+                continue
+            if len(seen) >= most:
                 raise TooMuchError(f"more than {most:,} connections", "limits.flowsPerObject")
+            seen.add(backend)
             yield backend
 
     def address_backends(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
         """What answers over TCP at a host or address: pods, where it names a Service of the cluster."""
         self.spend(1)
         return self._backends.of_host(host, namespace, port)
+
+    def own_among(self, addresses: Iterable[Address]) -> frozenset[Hashable]:
+        """Those of the addresses at which the cluster itself may answer: `behind_address` has nothing for the
+        others."""
+        self.spend(1)
+        return self._own.among(addresses)
 
     def behind_address(
         self, address: Address, namespace: str, port: int, protocol: Protocol

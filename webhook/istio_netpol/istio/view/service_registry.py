@@ -14,7 +14,7 @@ a pod that says it is at a public address.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 from istio_netpol.model.addresses import Address, parse_address
@@ -170,6 +170,10 @@ def _hosts_of(entry: ServiceEntry) -> Iterator[str]:
 SERVICE_ENTRY_HOSTS = Index("service-entry-hosts", ServiceEntry, _hosts_of)
 
 
+_FEW = 16
+"""So many addresses are looked at one by one: a change finds by each of them whom it concerns."""
+
+
 class ServiceAt(NamedTuple):
     """A Service that answers at an address, and the port of it that is meant; None where it lacks that
     port."""
@@ -196,6 +200,15 @@ class OwnAddresses:
         if SPECIAL.contains(address):
             return found
         return tuple(pods for pods in found if self._is_heeded(pods.namespace, asker))
+
+    def among(self, addresses: Iterable[Address]) -> frozenset[Hashable]:
+        """Those of the addresses at which the cluster itself may answer: the others need no look at each."""
+        wanted = frozenset(addresses)
+        if len(wanted) <= _FEW:
+            return wanted
+        reader = self._reader
+        held = (reader.held(SERVICE_ADDRESSES, wanted), reader.held(NODES, wanted))
+        return reader.held_addresses(wanted).union(*held)
 
     def _services_at(
         self, address: Address, port: int, protocol: Protocol, asker: str
