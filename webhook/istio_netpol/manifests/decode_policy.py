@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv6Network, ip_network
+from ipaddress import IPv6Network
 
 from istio_netpol.manifests.decode_core import port_number, port_or_name, protocol_of
 from istio_netpol.manifests.decode_selectors import selector_of
 from istio_netpol.manifests.fields import Fields
-from istio_netpol.model.addresses import IpBlock, Network, ipv4_exceptions
+from istio_netpol.model.addresses import AddressSet, IpBlock, Network, ipv4_exceptions, parse_cidr
 from istio_netpol.model.labels import EVERYTHING
 from istio_netpol.model.policies import Direction, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from istio_netpol.model.references import ObjectRef
@@ -104,39 +104,45 @@ def _block(fields: Fields) -> IpBlock | None:
     known = ipv4_exceptions(written, excepted)
     if known is not None:
         return IpBlock(written, excepted, known)
-    cidr = cidr_of(fields, "cidr", written)
-    exceptions = []
+    whole = _cidr_and_network(fields, "cidr", written)
+    exceptions: list[tuple[str, Network] | None] = []
     for index, text in enumerate(excepted):
         path = f"except[{index}]"
-        inner = cidr_of(fields, path, text)
-        exceptions.append(inner or "")
-        if cidr and inner and not _strictly_within(_network(inner), _network(cidr)):
+        inner = _cidr_and_network(fields, path, text)
+        exceptions.append(inner)
+        if whole and inner and not _strictly_within(inner[1], whole[1]):
             fields.problem(
                 fields.at(path),
                 text,
-                f"is not within {_network(cidr)}, or is all of it",
+                f"is not within {whole[1]}, or is all of it",
                 "name a smaller range inside the cidr",
             )
-    return IpBlock(cidr, tuple(exceptions)) if cidr else None
+    if whole is None:
+        return None
+    addresses = AddressSet.of(whole[1]) - AddressSet.of(*(inner[1] for inner in exceptions if inner))
+    return IpBlock(whole[0], tuple(inner[0] if inner else "" for inner in exceptions), addresses)
 
 
 def cidr_of(fields: Fields, name: str, text: str) -> str | None:
     """The CIDR that a text spells, as `ipaddress` reads it; None, and a problem, for any other text."""
+    found = _cidr_and_network(fields, name, text)
+    return found[0] if found else None
+
+
+def _cidr_and_network(fields: Fields, name: str, text: str) -> tuple[str, Network] | None:
     plain = LEADING_ZEROS.sub("", text) if ":" not in text else LEADING_ZERO_LENGTH.sub("/", text)
     try:
         if not CIDR.fullmatch(plain):
             raise ValueError("no address with a prefix length")
-        network = _network(plain)
+        network = parse_cidr(plain)
     except ValueError:
         fields.problem(fields.at(name), text, "is not a CIDR", CIDR_REMEDY)
         return None
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    return plain if mapped is None else f"{mapped}/{network.prefixlen - 96}"
-
-
-def _network(cidr: str) -> Network:
-    """The network of a CIDR; bits after the prefix are ignored, as they are in the API."""
-    return ip_network(cidr, strict=False)
+    if mapped is None:
+        return plain, network
+    plain = f"{mapped}/{network.prefixlen - 96}"
+    return plain, parse_cidr(plain)
 
 
 def _strictly_within(inner: Network, outer: Network) -> bool:

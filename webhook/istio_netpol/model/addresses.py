@@ -194,11 +194,13 @@ def _interval(text: str) -> tuple[int, Interval]:
     ipv4 = _ipv4_interval(text)
     if ipv4 is not None:
         return 4, ipv4
-    network = _network(text)
+    network = parse_cidr(text)
     return network.version, _ends(network)
 
 
-def _network(text: str) -> Network:
+def parse_cidr(text: str) -> Network:
+    """The CIDR or address that the text spells; bits after the prefix are ignored. Raises ValueError for any
+    other text."""
     # A colon is IPv6's: what only reads both tries IPv4 first, which takes as long again.
     return IPv6Network(text, strict=False) if ":" in text else ip_network(text, strict=False)
 
@@ -271,7 +273,7 @@ def parse_network(text: str) -> Network | None:
     """The CIDR or address that the text spells, or None. Bits after the prefix are ignored; Kubernetes knows
     no zones (`fe80::1%eth0`)."""
     try:
-        return _network(text) if "%" not in text else None
+        return parse_cidr(text) if "%" not in text else None
     except ValueError:
         return None
 

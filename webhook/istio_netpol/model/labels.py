@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -53,7 +54,7 @@ class Requirement(Struct, frozen=True):
                 return value is None
 
 
-class Selector(Struct, frozen=True):
+class Selector(Struct, frozen=True, cache_hash=True):
     """`matchLabels` AND `matchExpressions`; with neither it matches everything. An absent selector is
     `None`, never this."""
 
@@ -80,7 +81,27 @@ class Selector(Struct, frozen=True):
             if labels.get(key) != value:
                 return False
         expressions = self.match_expressions
+        if len(expressions) > _FEW:
+            needed, by_key = _by_key(self)
+            expressions = tuple(each for key in labels if key in by_key for each in by_key[key])
+            if not needed <= labels.keys():
+                return False
         return not expressions or all(requirement.matches(labels) for requirement in expressions)
+
+
+_FEW = 16
+"""So many requirements are compared one by one."""
+
+
+@lru_cache(maxsize=64)
+def _by_key(selector: Selector) -> tuple[frozenset[str], dict[str, list[Requirement]]]:
+    """The keys that labels need, and the requirements by their key: those of other keys hold where these are
+    there."""
+    by_key: dict[str, list[Requirement]] = {}
+    for requirement in selector.match_expressions:
+        by_key.setdefault(requirement.key, []).append(requirement)
+    expressions = selector.match_expressions
+    return frozenset(requirement.key for requirement in expressions if requirement.needs_key), by_key
 
 
 EVERYTHING = Selector()

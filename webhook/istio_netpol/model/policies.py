@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from istio_netpol.model.addresses import AddressSet, IpBlock
 from istio_netpol.model.connections import Protocol
-from istio_netpol.model.labels import Selector
+from istio_netpol.model.labels import EVERYTHING, Labels, Selector
 from istio_netpol.model.references import ObjectRef
 
 PolicyKey = tuple[str, str]
@@ -56,6 +56,24 @@ class PolicyRule(Struct, frozen=True, dict=True):
         """The peers that name pods by what they are."""
         return tuple(peer for peer in self.peers if peer.ip_block is None)
 
+    def naming(self, *labels: Labels) -> Iterator[PolicyPeer]:
+        """Those of the selectors that may name pods with these labels, their own and their namespace's."""
+        if len(self.selectors) <= _FEW:
+            yield from self.selectors
+            return
+        for pair in (None, *(pair for some in labels for pair in some.items())):
+            yield from self._by_pair.get(pair, ())
+
+    @cached_property
+    def _by_pair(self) -> dict[tuple[str, str] | None, list[PolicyPeer]]:
+        """The selectors by one label that pods or their namespace need; None where they need none."""
+        found: dict[tuple[str, str] | None, list[PolicyPeer]] = {}
+        for peer in self.selectors:
+            selectors = (peer.pod_selector or EVERYTHING, peer.namespace_selector or EVERYTHING)
+            pairs = (pair for selector in selectors for pair in selector.match_labels)
+            found.setdefault(next(pairs, None), []).append(peer)
+        return found
+
     @cached_property
     def addresses(self) -> AddressSet:
         """What the ipBlocks name together: "combined using a logical OR operation"."""
@@ -65,6 +83,10 @@ class PolicyRule(Struct, frozen=True, dict=True):
     def blocks(self) -> tuple[IpBlock, ...]:
         """The ipBlocks among the peers."""
         return tuple(peer.ip_block for peer in self.peers if peer.ip_block is not None)
+
+
+_FEW = 16
+"""So many selectors are compared one by one."""
 
 
 class NetworkPolicy(Struct, frozen=True, eq=False):

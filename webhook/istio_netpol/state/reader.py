@@ -115,8 +115,7 @@ class Reader:
         return self._snapshot.by_key(index, keys)
 
     def held(self, index: Index, keys: frozenset[Hashable]) -> frozenset[Hashable]:
-        """Those of many keys that an index has, and perhaps some that it had: one read, and no look at each
-        of the others."""
+        """Those of many keys that an index has, as one read."""
         self._noted.add(held_read(index, keys))
         return self._snapshot.held(index, keys)
 
@@ -173,7 +172,7 @@ class Reader:
         return self._snapshot.pods_at(address)
 
     def held_addresses(self, addresses: frozenset[Address]) -> frozenset[Hashable]:
-        """Those of many addresses at which there are pods, and perhaps some at which there were."""
+        """Those of many addresses at which there are pods, as one read."""
         self._noted.add(held_addresses_read(addresses))
         return self._snapshot.held_addresses(addresses)
 

@@ -299,7 +299,7 @@ class Snapshot:
         return self._indexed(index).under(keys)
 
     def held(self, index: Index, keys: frozenset[Hashable]) -> frozenset[Hashable]:
-        """Those of the keys that an index has, and perhaps some that it had."""
+        """Those of the keys that an index has."""
         return self._indexed(index).held(keys)
 
     def _indexed(self, index: Index) -> Spread:
@@ -313,7 +313,7 @@ class Snapshot:
         return tuple(self._pods_by_address().under((address,)))
 
     def held_addresses(self, addresses: frozenset[Address]) -> frozenset[Hashable]:
-        """Those of the addresses at which `pods_at` has pods, and perhaps some at which it had."""
+        """Those of the addresses at which there are pods."""
         return self._pods_by_address().held(addresses)
 
     def _pods_by_address(self) -> Spread:

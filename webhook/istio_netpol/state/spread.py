@@ -62,11 +62,12 @@ class Spread(Struct, frozen=True):
                     yield from by_key.get(key, ())
 
     def held(self, keys: frozenset[Hashable]) -> frozenset[Hashable]:
-        """Those of the keys that the answer has, and perhaps some that it had before its parts moved."""
+        """Those of many keys that the answer has, without asking for each of the others."""
         missing = keys.difference(self.homes or {})
         for namespace in self.moved:
             missing = missing.difference(*self.answers.get(namespace, ()))
-        return keys - missing
+        # Under some of these there was something before a part of the answer was made anew.
+        return frozenset(key for key in keys - missing if next(self.under((key,)), None) is not None)
 
 
 _MOST_MOVED = 64

@@ -118,9 +118,16 @@ class Backends:
     def of_entry(self, entry: ServiceEntry, port: int) -> Iterator[Backend]:
         """What answers for a ServiceEntry on one of its ports; nothing for wildcard hosts. They come one by
         one, since a caller may not want all."""
+        for declared in self._ports(entry).get(port, ()):
+            yield from self._of_entry_port(entry, declared)
+
+    @question
+    def _ports(self, entry: ServiceEntry) -> dict[int, list[ServiceEntryPort]]:
+        """The ports of an entry by their number."""
+        found: dict[int, list[ServiceEntryPort]] = {}
         for declared in entry.ports:
-            if port == declared.number:
-                yield from self._of_entry_port(entry, declared)
+            found.setdefault(declared.number, []).append(declared)
+        return found
 
     def of_host(self, host: str, namespace: str, port: int) -> tuple[Backend, ...]:
         """What answers over TCP at an address or host; nothing for a Service that the input does not hold."""

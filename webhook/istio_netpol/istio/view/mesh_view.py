@@ -335,7 +335,7 @@ class MeshView(ObjectQueries):
         key = (entry.ref, port)
         found = self._of_entries.get(key)
         if found is None or len(found[0]) > self._most_backends:
-            numbers = dict.fromkeys(declared.number for declared in entry.ports)
+            numbers = dict.fromkeys(declared.number for declared in entry.ports) if port is None else ()
             backends = (
                 chain.from_iterable(self._entry_backends(entry, number) for number in numbers)
                 if port is None
