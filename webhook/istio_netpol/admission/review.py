@@ -70,10 +70,11 @@ def decide(
     cleared: Cleared | None = None,
     deadline: Deadline = NO_DEADLINE,
     change: Callable[[], ProposedChange] | None = None,
+    impacts: dict[FlowTable, Impact] | None = None,
 ) -> Decision:
     """The decision on a request; what to write is the caller's to do. What is `cleared` is not worked out
     again, and what is not worked out by the `deadline` is decided by the mode. `change` is what the request
-    does, for whoever asks more than once."""
+    does, and `impacts` what it costs by each table so far, for whoever asks more than once."""
     settings = table.settings.admission
     if not is_judged(request, settings):
         return ADMITTED
@@ -99,8 +100,11 @@ def decide(
     )
 
     def review(put: tuple[ClusterObject, ...], cleared: Cleared) -> Impact:
-        judged = replace(changed, put=put)
-        return _impact(request, judged, table, resolver, effective.mode, cleared, deadline)
+        known = impacts if impacts is not None and put is changed.put else {}
+        if table not in known:
+            judged = replace(changed, put=put)
+            known[table] = _impact(request, judged, table, resolver, effective.mode, cleared, deadline)
+        return known[table]
 
     try:
         impact = review(changed.put, cleared or Cleared())

@@ -148,7 +148,7 @@ class Reviewer:
         resolver = Budget(WaitingAside(self._resolver, self._turnstile), LOOKUP_SECONDS)
         ends = started + _time_left(table, seconds)
         deadline, change = Deadline(lambda: self._clock() > ends), cache(partial(change_of, request))
-        decide_by = partial(decide, request, resolver=resolver, deadline=deadline, change=change)
+        decide_by = partial(decide, request, resolver=resolver, deadline=deadline, change=change, impacts={})
         decision = decide_by(table, mutating=mutating, cleared=self._cleared)
         matters = not decision.allowed or (may_write and decision.write)
         if matters and (newer := self._newer(table, ends)) is not None:
