@@ -131,10 +131,18 @@ def within(
     come: Mapping[P, Mapping[K, V]],
 ) -> PersistentMap[P, PersistentMap[K, V]]:
     """Maps by what they stand under, after entries of some went and others came; none is kept empty."""
-    after: dict[P, PersistentMap[K, V]] = {
-        under: nested.get(under, EMPTY).after(come.get(under, {}), gone.get(under, ()))
-        for under in {*gone, *come}
-    }
+    after: dict[P, PersistentMap[K, V]] = {}
+    alone: dict[K, PersistentMap[K, V]] = {}
+    for under in {*gone, *come}:
+        known, entries = nested.get(under), come.get(under, {})
+        if known is None and len(entries) == 1:
+            # One object may come to stand under tens of thousands: they share the map of it.
+            ((key, value),) = entries.items()
+            if key not in alone or alone[key][key] is not value:
+                alone[key] = PersistentMap(entries)
+            after[under] = alone[key]
+        else:
+            after[under] = (known or EMPTY).after(entries, gone.get(under, ()))
     left = {under: entries for under, entries in after.items() if entries}
     return nested.after(left, [under for under in after if under not in left])
 

@@ -151,6 +151,8 @@ class Reader:
 
     def pods(self, namespace: str, selector: Selector = EVERYTHING) -> tuple[Workload, ...]:
         """The classes of pods of a namespace that a selector matches, hostNetwork ones included."""
+        if not self.has_namespace(namespace):
+            return ()
         self._noted.add(pods_read(selector, namespace))
         return self._snapshot.select(namespace, selector)
 
