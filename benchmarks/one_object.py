@@ -91,6 +91,15 @@ def _addresses() -> Manifest:
     return _object("networking.istio.io/v1", "ServiceEntry", spec)
 
 
+def _scattered_addresses() -> Manifest:
+    """Near the 1.5 MiB that etcd takes, and no two in a row."""
+    found = _addresses()
+    found["spec"]["addresses"] = [
+        f"{20 + n % 100}.{n // 100 // 250}.{n // 100 % 250}.2" for n in range(60_000)
+    ]
+    return found
+
+
 def _gateway() -> Manifest:
     servers = [
         {"port": {"number": 1000 + n, "name": f"p-{n}", "protocol": "HTTP"}, "hosts": [f"h-{n}.example.com"]}
@@ -112,6 +121,38 @@ def _ip_blocks() -> Manifest:
     ]
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": blocks}]}
     return _object("networking.k8s.io/v1", "NetworkPolicy", spec)
+
+
+def _ipv6_blocks() -> Manifest:
+    found = _ip_blocks()
+    found["spec"]["egress"][0]["to"] = [
+        {"ipBlock": {"cidr": f"2a00:{n:x}::/32", "except": [f"2a00:{n:x}:1::/48"]}} for n in range(10_000)
+    ]
+    return found
+
+
+def _peers() -> Manifest:
+    found = _ip_blocks()
+    found["spec"]["egress"][0]["to"] = [
+        {
+            "namespaceSelector": {"matchLabels": {"a": f"b-{n}"}},
+            "podSelector": {"matchLabels": {"app": f"w-{n}"}},
+        }
+        for n in range(10_000)
+    ]
+    return found
+
+
+def _expressions() -> Manifest:
+    found = _ip_blocks()
+    expressions = [{"key": f"k-{n}", "operator": "NotIn", "values": ["a", "b"]} for n in range(18_000)]
+    found["spec"] |= {"podSelector": {"matchExpressions": expressions}, "egress": []}
+    return found
+
+
+def _namespaces() -> Manifest:
+    source = {"namespaces": [f"app-{n}" for n in range(40_000)]}
+    return _object("security.istio.io/v1", "AuthorizationPolicy", {"rules": [{"from": [{"source": source}]}]})
 
 
 def _calls() -> Manifest:
@@ -206,8 +247,13 @@ HEAVY = (
     Heavy("ServiceEntry with 5,000 endpoints", _endpoints),
     Heavy("ServiceEntry with 256 hosts and 256 ports", _hosts_and_ports),
     Heavy("ServiceEntry with 20,000 addresses", _addresses),
+    Heavy("ServiceEntry with 60,000 scattered addresses", _scattered_addresses),
     Heavy("Gateway with 12,000 servers", _gateway),
     Heavy("NetworkPolicy with 200 ipBlocks of 500 excepts", _ip_blocks),
+    Heavy("NetworkPolicy with 10,000 IPv6 blocks", _ipv6_blocks),
+    Heavy("NetworkPolicy with 10,000 peers", _peers),
+    Heavy("NetworkPolicy with 18,000 requirements", _expressions),
+    Heavy("AuthorizationPolicy with 40,000 namespaces", _namespaces),
     Heavy("Deployment with 12,000 calls", _calls),
     Heavy("AuthorizationPolicy with 1,000 ipBlocks", _sources),
     Heavy("AuthorizationPolicy with 150 ports", _ports),

@@ -7,6 +7,7 @@ from tests.netpol import naive
 from tests.values import deployment, host_daemon
 
 from istio_netpol.model.labels import EVERYTHING, Selector, namespace_named
+from istio_netpol.model.policies import PolicyPeer, PolicyRule
 from istio_netpol.state.snapshot import Snapshot
 
 
@@ -14,6 +15,27 @@ from istio_netpol.state.snapshot import Snapshot
 def test_a_selector_matches_as_the_api_reference_says(selector, labels):
     """Against the second reading of the same reference."""
     assert selector.matches(labels) == naive.selects(selector, labels)
+
+
+@given(st.lists(some.selectors, min_size=17, max_size=60), some.labels)
+def test_many_requirements_are_all_asked(selectors, labels):
+    """By the keys that labels have, to the same end."""
+    expressions = tuple(each for selector in selectors for each in selector.match_expressions)
+    together = Selector((), expressions)
+    assert together.matches(labels) == naive.selects(together, labels)
+
+
+@given(st.lists(some.selectors, min_size=17, max_size=40), some.labels, some.labels)
+def test_what_many_peers_name_is_among_those_that_may(selectors, own, homes):
+    """A rule leaves out only peers that name no pods with such labels."""
+    turned = reversed(selectors)
+    rule = PolicyRule(tuple(PolicyPeer(pods, home) for pods, home in zip(selectors, turned, strict=True)))
+    naming = [
+        peer
+        for peer in rule.selectors
+        if naive.selects(peer.pod_selector, own) and naive.selects(peer.namespace_selector, homes)
+    ]
+    assert set(naming) <= set(rule.naming(own, homes))
 
 
 @given(some.selectors, st.lists(some.workloads(), max_size=6, unique_by=lambda workload: workload.ref))
