@@ -213,8 +213,8 @@ def test_many_addresses_are_what_each_of_them_is(texts: list[str], count: int) -
     assert mesh.entry_backends(entry, 443) == tuple(dict.fromkeys(expected))
 
     listed = replace(entry, resolution="STATIC", endpoints=tuple(map(WorkloadEndpoint, entry.addresses)))
-    each = (replace(listed, endpoints=(one,)) for one in listed.endpoints)
-    expected = [backend for one in each for backend in view(*OWN, one).entry_backends(one, 443)]
+    alone = [replace(listed, endpoints=(endpoint,)) for endpoint in listed.endpoints]
+    expected = [backend for single in alone for backend in view(*OWN, single).entry_backends(single, 443)]
     assert view(*OWN, listed).entry_backends(listed, None) == tuple(dict.fromkeys(expected))
 
 

@@ -20,7 +20,7 @@ def test_a_selector_matches_as_the_api_reference_says(selector, labels):
 @given(st.lists(some.selectors, min_size=17, max_size=60), some.labels)
 def test_many_requirements_are_all_asked(selectors, labels):
     """By the keys that labels have, to the same end."""
-    expressions = tuple(each for selector in selectors for each in selector.match_expressions)
+    expressions = tuple(requirement for selector in selectors for requirement in selector.match_expressions)
     together = Selector((), expressions)
     assert together.matches(labels) == naive.selects(together, labels)
 

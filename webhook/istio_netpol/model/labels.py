@@ -83,7 +83,7 @@ class Selector(Struct, frozen=True, cache_hash=True):
         expressions = self.match_expressions
         if len(expressions) > _FEW:
             needed, by_key = _by_key(self)
-            expressions = tuple(each for key in labels if key in by_key for each in by_key[key])
+            expressions = tuple(requirement for key in labels if key in by_key for requirement in by_key[key])
             if not needed <= labels.keys():
                 return False
         return not expressions or all(requirement.matches(labels) for requirement in expressions)
