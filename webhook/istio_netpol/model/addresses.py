@@ -84,7 +84,7 @@ class AddressSet(Struct, frozen=True):
         )
 
     def __le__(self, other: AddressSet) -> bool:
-        return not (self - other)
+        return _is_within(self.ipv4, other.ipv4) and _is_within(self.ipv6, other.ipv6)
 
     @property
     def single(self) -> Address | None:
@@ -124,6 +124,15 @@ class AddressSet(Struct, frozen=True):
         """The fewest CIDRs that cover exactly this set."""
         for low, high in self.ranges():
             yield from summarize_address_range(low, high)
+
+
+def _is_within(inner: Intervals, outer: Intervals) -> bool:
+    """Whether each interval lies in one of others; looks into few of these, as both are canonical."""
+    for low, high in inner:
+        place = bisect_right(outer, (low, _LAST[6]))
+        if place == 0 or outer[place - 1][1] < high:
+            return False
+    return True
 
 
 def _aligned(intervals: Intervals) -> Iterator[tuple[int, int]]:
