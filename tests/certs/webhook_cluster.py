@@ -16,6 +16,7 @@ from tests.cluster.users import ADMIN
 from istio_netpol.certs.observed import certificates_in, is_valid, verifies
 from istio_netpol.certs.reconciler import CertificatePlace, CertificateReconciler
 from istio_netpol.certs.rotation import Lifetimes, Rotation
+from istio_netpol.kube.client import KubernetesClient
 from istio_netpol.kube.connection import ApiConnection
 
 KINDS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
@@ -28,7 +29,7 @@ def connection(control_plane: ControlPlane, token: str = "") -> ApiConnection:
     configuration.host = control_plane.url
     configuration.ssl_ca_cert = str(control_plane.ca)
     configuration.api_key = {"authorization": f"Bearer {token or control_plane.users.tokens[ADMIN]}"}
-    return ApiConnection(ApiClient(configuration))
+    return ApiConnection(KubernetesClient(ApiClient(configuration)))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from tests.cluster.crds import GATEWAY_API, ISTIO, defined
 from tests.cluster.fixtures import require, require_go
 
 from istio_netpol.cli.main import program
+from istio_netpol.kube.client import KubernetesClient
 from istio_netpol.kube.cluster import Cluster
 from istio_netpol.kube.connection import ApiConnection
 from istio_netpol.kube.discovery import served
@@ -285,7 +286,7 @@ def connection_of(cluster: ControlPlane, component: str) -> ApiConnection:
     configuration = Configuration()
     configuration.host, configuration.ssl_ca_cert = cluster.url, str(cluster.ca)
     configuration.api_key = {"authorization": f"Bearer {token.stdout.strip()}"}
-    return ApiConnection(ApiClient(configuration))
+    return ApiConnection(KubernetesClient(ApiClient(configuration)))
 
 
 @pytest.mark.parametrize(

@@ -8,35 +8,45 @@ thousands of pods is a few fields of each.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import msgspec
 import urllib3
-from kubernetes.client import ApiClient, ApiException, Configuration
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
-from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 
-from istio_netpol import __version__
-from istio_netpol.errors import ApiError, SettingsError
+from istio_netpol.errors import ApiError
 
 JSON = "application/json"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 CHUNK_BYTES = 1 << 16
-CONNECTIONS = 64
-"""How many are kept open: one for each watch, and some for reviews."""
-
 Query = Sequence[tuple[str, str]]
+
+
+class Transport(Protocol):
+    """Sends requests; `KubernetesClient` is the only one."""
+
+    @property
+    def address(self) -> str:
+        """Where the API server is."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: urllib3.Timeout,
+    ) -> urllib3.BaseHTTPResponse:
+        """The response, of which nothing but its head was read."""
 
 
 class ApiConnection:
     """Requests by path; every method may be called from any thread and raises ApiError."""
 
-    def __init__(self, client: ApiClient, may_write: Callable[[], bool] = lambda: True) -> None:
-        client.user_agent = f"istio-netpol/{__version__}"
+    def __init__(self, client: Transport, may_write: Callable[[], bool] = lambda: True) -> None:
         self._client = client
         self._may_write = may_write
 
@@ -50,31 +60,14 @@ class ApiConnection:
 
         As kubectl does it, a kubeconfig goes before the pod's own service account.
         """
-        configuration = Configuration()
-        try:
-            if context or kubeconfig or _has_kubeconfig():
-                load_kube_config(  # type: ignore[no-untyped-call]
-                    config_file=str(kubeconfig) if kubeconfig else None,
-                    context=context or None,
-                    client_configuration=configuration,
-                )
-            else:
-                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except (ConfigException, OSError) as error:
-            raise SettingsError(
-                f"no cluster to talk to: {str(error).rstrip('.')}; "
-                "set KUBECONFIG, name a --context, or run in a pod"
-            ) from None
-        configuration.connection_pool_maxsize = CONNECTIONS
-        configuration.retries = urllib3.Retry(0)
-        # A machine that is gone without a word is noticed within 30 seconds, before a watch counts as silent.
-        configuration.socket_options = tcp_keepalive_socket_options(idle=15, interval=5, count=3)
-        return cls(ApiClient(configuration))
+        from istio_netpol.kube.client import KubernetesClient  # noqa: PLC0415
+
+        return cls(KubernetesClient.open(context, kubeconfig))
 
     @property
     def address(self) -> str:
         """Where the API server is, for logs."""
-        return str(self._client.configuration.host)
+        return self._client.address
 
     def get(
         self, path: str, query: Query = (), accept: str = JSON, read_seconds: float = READ_SECONDS
@@ -105,26 +98,11 @@ class ApiConnection:
         headers: Mapping[str, str],
         body: bytes | None,
         read_seconds: float,
-    ) -> Any:
-        serialized = self._client.param_serialize(
-            method,
-            path,
-            query_params=list(query),
-            header_params=dict(headers),
-            auth_settings=["BearerToken"],
-        )
-        url, all_headers = serialized[1], serialized[2]
-        # The generated client would turn a JSON body into text once more: bytes go straight to its pool.
+    ) -> urllib3.BaseHTTPResponse:
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds)
         try:
-            return self._client.rest_client.pool_manager.request(
-                method,
-                url,
-                headers=all_headers,
-                body=body,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
-                preload_content=False,
-            )
-        except (urllib3.exceptions.HTTPError, ApiException) as error:
+            return self._client.request(method, path, query, headers, body, timeout)
+        except urllib3.exceptions.HTTPError as error:
             raise _unreachable(error) from error
 
 
@@ -208,8 +186,3 @@ def _refused(status: int, body: bytes) -> ApiError:
 def _unreachable(error: Exception) -> ApiError:
     cause = getattr(error, "reason", None) or error
     return ApiError(0, f"the API server can't be reached: {cause}")
-
-
-def _has_kubeconfig() -> bool:
-    named = os.environ.get("KUBECONFIG")
-    return bool(named) or (Path.home() / ".kube" / "config").is_file()
