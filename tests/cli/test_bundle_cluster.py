@@ -396,7 +396,7 @@ def test_what_a_dump_lacks_is_said(place: Place) -> None:
     """Pods alone don't say whom the API server calls."""
     result = verify(place.overlay, "--cluster-dump", dump(place, guard()))
     assert "the input holds no webhook configurations, APIServices and conversions" in result.stdout
-    assert "istio-system: the input holds no workload of it" in result.stdout
+    assert "istio-system: the input holds none of its workloads" in result.stdout
 
 
 def test_text_names_the_side_the_port_and_the_loss(place: Place) -> None:
