@@ -66,7 +66,7 @@ def _round(port: int, files: CertificateFiles, bodies: Path) -> tuple[float, flo
 
 @contextlib.contextmanager
 def _webhook(plan: Plan, files: CertificateFiles) -> Iterator[int]:
-    cluster = plan.folder / "cluster"
+    cluster = plan.folder / "served"
     cluster.mkdir()
     write(str(cluster / "cluster.yaml"), plan.size, plan.seed)
     config = write_settings(plan.folder / "settings.yaml", plan.size)

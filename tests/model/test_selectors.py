@@ -35,7 +35,7 @@ def test_what_many_peers_name_is_among_those_that_may(selectors, own, homes):
         for peer in rule.selectors
         if naive.selects(peer.pod_selector, own) and naive.selects(peer.namespace_selector, homes)
     ]
-    assert set(naming) <= set(rule.naming(own, homes))
+    assert set(naming) <= set(rule.naming(own, lambda: homes))
 
 
 @given(some.selectors, st.lists(some.workloads(), max_size=6, unique_by=lambda workload: workload.ref))

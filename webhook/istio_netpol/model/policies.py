@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 
 from msgspec import Struct, field
 
@@ -56,13 +57,12 @@ class PolicyRule(Struct, frozen=True, dict=True):
         """The peers that name pods by what they are."""
         return tuple(peer for peer in self.peers if peer.ip_block is None)
 
-    def naming(self, *labels: Labels) -> Iterator[PolicyPeer]:
+    def naming(self, labels: Labels, of_namespace: Callable[[], Labels]) -> Iterable[PolicyPeer]:
         """Those of the selectors that may name pods with these labels, their own and their namespace's."""
         if len(self.selectors) <= _FEW:
-            yield from self.selectors
-            return
-        for pair in (None, *(pair for some in labels for pair in some.items())):
-            yield from self._by_pair.get(pair, ())
+            return self.selectors
+        pairs = (None, *labels.items(), *of_namespace().items())
+        return chain.from_iterable(self._by_pair.get(pair, ()) for pair in pairs)
 
     @cached_property
     def _by_pair(self) -> dict[tuple[str, str] | None, list[PolicyPeer]]:

@@ -241,7 +241,7 @@ def _names(rule: PolicyRule, policy_namespace: str, pod: Workload | None, snapsh
         # "If this field is empty or missing, this rule matches all sources".
         return True
     if pod is not None:
-        for peer in rule.naming(pod.labels, snapshot.namespace(pod.namespace).labels):
+        for peer in rule.naming(pod.labels, lambda: snapshot.namespace(pod.namespace).labels):
             if names_pod(peer, policy_namespace, pod, snapshot):
                 return True
     return False
