@@ -121,7 +121,6 @@ def explain(*inputs: InputSource, source: str, destination: str, **options: Unpa
         wanted = DestinationParameter().convert(destination, None, None)
     except click.BadParameter as error:
         raise InputError([_problem(error.message)]) from None
-
     (given,) = _one(_read(inputs, options))
     snapshot = given.judged(assume_deny_all=options.get("assume_deny_all", False))
     return explain_connection(snapshot, settings, hosts, source, *wanted)

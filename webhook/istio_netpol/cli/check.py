@@ -94,7 +94,7 @@ def check(
     _require_all_findings(update_baseline, baseline_file, rules)
     opened = open_input(arguments, addresses)
     settings, today = opened.settings, datetime.now(UTC).date()
-    known = None if update_baseline else _known(baseline_file)
+    known = read_baseline(baseline_file) if baseline_file and not update_baseline else None
     hosts = resolver(offline, settings)
     parts = []
     inputs = opened.read()
@@ -131,14 +131,6 @@ def _require_all_findings(update_baseline: bool, file: Path | None, rules: Seque
         raise click.UsageError("--update-baseline writes the file of --baseline; name one")
     if rules:
         raise click.UsageError("a baseline has the findings of all rules; leave out --rule")
-
-
-def _known(file: Path | None) -> Baseline | None:
-    """The findings of a baseline's file."""
-    if file is None:
-        return None
-
-    return read_baseline(file)
 
 
 def _updated(file: Path, report: Report, is_whole: bool) -> Baseline:
