@@ -13,6 +13,7 @@ from tests.controller.process import ControllerProcess
 NAMESPACE = "istio-netpol"
 NARROW = ("      cidr: 172.16.0.0/12\n", "      cidr: 172.18.0.0/16\n")
 KYMA = ("components:\n", "components:\n- ../../components/kyma\n- ../../components/egress-gateway\n")
+RINGS = ("- ../objects/clusters ", "- ../objects/rings ")
 VALUES = "augment: {enabled: true}\nconfig: {admission: {exemptUsers: [admin]}}\n"
 """Policies may be written. No pod runs a webhook here: it is not asked about what the tests do themselves."""
 
@@ -25,6 +26,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         fleet.start()
         fleet.repository.edit("kustomize/overlays/k3d/values.yaml", *NARROW)
         fleet.repository.edit("kustomize/overlays/kind/kustomization.yaml", *KYMA)
+        fleet.repository.edit("argocd/applications/kustomization.yaml", *RINGS)
         fleet.repository.write("argocd/webhook/kind.yaml", VALUES)
         fleet.repository.write(f"{TEAM}/workloads.yaml", WORKLOADS)
         fleet.repository.push("Set up two clusters")

@@ -13,7 +13,7 @@ IMAGE = "registry.example.com/mesh/istio-netpol"
 RETRIES = {
     "objects/cluster/baseline.yaml": ("duration: 5s\n", "duration: 1s\n"),
     "objects/cluster/webhook.yaml": ("duration: 5s\n", "duration: 1s\n"),
-    "objects/applications/applicationset.yaml": ("duration: 10s\n", "duration: 1s\n"),
+    "objects/clusters/applicationset.yaml": ("duration: 10s\n", "duration: 1s\n"),
     "objects/bootstrap/application.yaml": ("duration: 10s\n", "duration: 1s\n"),
 }
 """How long Argo CD rests before it tries a failed sync again: as often as shipped, and sooner."""

@@ -46,7 +46,7 @@ spec:
 
 def project(fleet: Fleet) -> dict[str, Any]:
     """It warns of what nobody manages, and ignores what our own project ignores."""
-    ours = yaml.safe_load((ROOT / "argocd" / "objects" / "applications" / "project.yaml").read_text())
+    ours = yaml.safe_load((ROOT / "argocd" / "objects" / "projects" / "project.yaml").read_text())
     spec = {
         "sourceRepos": [fleet.repository.url],
         "destinations": [{"server": "*", "namespace": TEAM}],

@@ -13,7 +13,7 @@ from tests.argocd.installation import NAMESPACE
 
 pytestmark = pytest.mark.xdist_group("argocd")  # what it starts is started once
 
-CANARY, REST = "istio-netpol-of-edge", "istio-netpol-of-in-cluster"
+ALL, CANARY, REST = "istio-netpol", "istio-netpol-of-edge", "istio-netpol-of-in-cluster"
 OVERLAY = "kustomize/overlays/kind/kustomization.yaml"
 FAILING = """\
 augment: {enabled: true}
@@ -49,15 +49,14 @@ def pinned(fleet: Fleet, name: str) -> set[str]:
 def pushed(fleet: Fleet, push: Callable[[], str]) -> str:
     """The revision of a commit, of which Argo CD is told."""
     revision = push()
-    for parent in (CANARY, REST):
-        fleet.refresh(parent)
+    fleet.refresh(ALL)
     return revision
 
 
 def wait_until_pinned(fleet: Fleet, cluster: str, revision: str) -> None:
     """Until the baseline of a cluster is to have that revision."""
     name = f"istio-netpol-baseline-{cluster}"
-    fleet.wait_until(f"{name} is told", lambda: pinned(fleet, name) == {revision}, name, CANARY, REST)
+    fleet.wait_until(f"{name} is told", lambda: pinned(fleet, name) == {revision}, name, CANARY, REST, ALL)
 
 
 def jobs(fleet: Fleet) -> dict[str, Any]:
@@ -81,8 +80,9 @@ def test_the_rest_waits_for_what_doctor_says_of_the_canary(fleet: Fleet) -> None
     fleet.wait_until("doctor failed on the canary", failed, "istio-netpol-webhook-edge", CANARY)
     assert pinned(fleet, "istio-netpol-webhook-edge") == {bad}
     assert jobs(fleet)[f"istio-netpol-doctor-{bad[:8]}"]["status"]["failed"] == 1
-    assert pinned(fleet, "istio-netpol-baseline-in-cluster") == {before}
-    assert pinned(fleet, "istio-netpol-webhook-in-cluster") == {before}
+    for name in (REST, "istio-netpol-baseline-in-cluster", "istio-netpol-webhook-in-cluster"):
+        fleet.refresh(name)
+        assert pinned(fleet, name) == {before}
     good = pushed(fleet, fleet.repository.revert)
     wait_until_pinned(fleet, "in-cluster", good)
     assert pinned(fleet, "istio-netpol-webhook-edge") == {good}
@@ -138,13 +138,14 @@ def test_the_webhook_changes_once_the_baseline_is_well(fleet: Fleet) -> None:
 
 
 def test_a_cluster_can_be_kept_at_a_revision(fleet: Fleet) -> None:
-    """The label istio-netpol.io/revision names a tag or commit instead of the branch, for one cluster."""
-    (kept,) = pinned(fleet, "istio-netpol-baseline-in-cluster")
+    """The label istio-netpol.io/revision names a branch, tag or commit, for one cluster."""
+    (followed,) = pinned(fleet, CANARY)
+    fleet.wait_until("the rest follows", lambda: pinned(fleet, REST) == {followed}, REST, ALL)
     label = ("label", "secret", "cluster-in-cluster", "--namespace", NAMESPACE)
-    assert fleet.hub.kubectl()(*label, f"istio-netpol.io/revision={kept}").code == 0
+    assert fleet.hub.kubectl()(*label, "istio-netpol.io/revision=main").code == 0
     try:
-        fleet.wait_until("it is kept", lambda: pinned(fleet, REST) == {kept}, REST)
-        assert pinned(fleet, CANARY) == {"main"}
+        fleet.wait_until("it is kept", lambda: pinned(fleet, REST) == {"main"}, REST)
+        assert pinned(fleet, CANARY) == {followed}
     finally:
         assert fleet.hub.kubectl()(*label, "istio-netpol.io/revision-").code == 0
-    fleet.wait_until("it follows the branch", lambda: pinned(fleet, REST) == {"main"}, REST)
+    fleet.wait_until("it follows the others", lambda: pinned(fleet, REST) == {followed}, REST)

@@ -17,7 +17,7 @@ from istio_netpol.certs.review_paths import SECRET_PATH
 pytestmark = [pytest.mark.xdist_group("argocd"), pytest.mark.usefixtures("controller")]
 
 BASELINE, WEBHOOK = "istio-netpol-baseline-edge", "istio-netpol-webhook-edge"
-PARENT = "istio-netpol-of-edge"
+ALL, PARENT = "istio-netpol", "istio-netpol-of-edge"
 CONFIGURATIONS = ("validatingwebhookconfiguration", "mutatingwebhookconfiguration")
 GENERATED = ("--selector", "app.kubernetes.io/managed-by=istio-netpol")
 OVERLAY = "kustomize/overlays/kind/kustomization.yaml"
@@ -77,12 +77,12 @@ def compare_anew(fleet: Fleet, name: str) -> dict[str, Any]:
 def committed(fleet: Fleet, subject: str) -> Iterator[str]:
     """A commit of what was edited, and its revision; it is taken back at the end."""
     revision = fleet.repository.push(subject)
-    fleet.refresh(PARENT)
+    fleet.refresh(ALL)
     try:
         yield revision
     finally:
         reverted = fleet.repository.revert()
-    fleet.refresh(PARENT)
+    fleet.refresh(ALL)
     fleet.wait_until_synced(BASELINE, reverted)
 
 

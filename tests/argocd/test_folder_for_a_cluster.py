@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import yaml
+from tests.argocd.conftest import RINGS
 from tests.argocd.fleet import Fleet
 from tests.argocd.repository import ROOT
 
@@ -35,9 +36,10 @@ def test_a_folder_is_for_the_cluster_of_its_name(fleet: Fleet) -> None:
     shutil.copytree(overlays / "kind", overlays / "edge")
     webhook = fleet.repository.work / "argocd" / "webhook"
     (webhook / "edge.yaml").write_text((webhook / "kind.yaml").read_text())
-    fleet.repository.edit(
-        "argocd/applications/kustomization.yaml", "# - ../components/by-folder", "- ../components/by-folder"
-    )
+    applications = "argocd/applications/kustomization.yaml"
+    fleet.repository.edit(applications, "# - ../components/by-folder", "- ../components/by-folder")
+    fleet.repository.edit(applications, *reversed(RINGS))
+    fleet.hub.start_controller_manager()  # collects the Applications of the ring that goes
     fleet.repository.push("Give the cluster edge an overlay of its own")
 
     def moved() -> bool:

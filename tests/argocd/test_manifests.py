@@ -12,7 +12,7 @@ from tests.bundle.overlays import OVERLAYS, built_variant, filled_tree, kustomiz
 from tests.chart.rendering import CHART, of_kind, try_to_render
 from tests.cluster.fixtures import require
 
-APPLICATIONS = ROOT / "argocd" / "objects" / "applications"
+PROJECTS = ROOT / "argocd" / "objects" / "projects"
 VALUES = ROOT / "argocd" / "webhook"
 CLUSTER_WIDE = {
     "ClusterRole",
@@ -54,7 +54,7 @@ def test_the_project_allows_the_kinds_that_there_are_and_no_others(tmp_path: Pat
     for name in variants():
         manifests += yaml.safe_load_all(built_variant(tree, name).manifests)
     kinds = {(group_of(manifest), str(manifest["kind"])) for manifest in manifests}
-    spec = yaml.safe_load((APPLICATIONS / "project.yaml").read_text())["spec"]
+    spec = yaml.safe_load((PROJECTS / "project.yaml").read_text())["spec"]
     allowed = {
         where: {(kind["group"], kind["kind"]) for kind in spec[f"{where}ResourceWhitelist"]}
         for where in ("cluster", "namespace")

@@ -68,8 +68,7 @@ def test_one_file_changes_repository_namespace_image_and_revision(tree: Path) ->
         "source"
     ]["helm"]["parameters"]
     texts = "".join(yaml.safe_dump(resource) for objects in manifests.values() for resource in objects)
-    assert texts.count(CHANGED["repoURL"]) == 2 * 3 + 1 + 2
-    assert texts.count('default "v7.8.9"') == 2
+    assert texts.count(CHANGED["repoURL"]) == 3 + 3 + 2
     assert texts.count("targetRevision: v7.8.9") == 1
 
 
